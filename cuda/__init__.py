@@ -1,0 +1,1 @@
+"""Kernels of the multilevel grid encoders: one set of headers for GPUs and CPUs."""

@@ -1,0 +1,101 @@
+"""Compile the kernels with NVRTC through CuPy and launch them on PyTorch's current stream and device.
+
+Nothing here imports CuPy before a CUDA tensor arrives.  Memory belongs to PyTorch; a launch neither allocates nor synchronises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from hermite_pinn.errors import BackendUnavailableError
+
+from .layout import GridLayout
+from .source import BLOCK, Specialization
+
+__all__ = ["cupy", "launch", "module", "start", "stream"]
+
+OPTIONS = ("-std=c++17", "--device-as-default-execution-space")
+
+
+@lru_cache(maxsize=1)
+def cupy() -> Any:
+    """The CuPy module.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If CuPy is not installed or was built for another CUDA version.
+    """
+    try:
+        import cupy as cp
+    except Exception as error:  # an import error, or a missing CUDA library found while importing
+        major = (torch.version.cuda or "12").split(".")[0]
+        raise BackendUnavailableError(
+            f"CUDA tensors need CuPy, which cannot be imported ({error}); install it with "
+            f"`pip install 'hermite_pinn[cuda{major}]'`, or use device='cpu'"
+        ) from error
+    return cp
+
+
+@lru_cache(maxsize=256)
+def module(source: str, device: int) -> Any:
+    """The compiled module of a source text on one device (CuPy keeps the binary on disk, keyed by text and architecture)."""
+    cp = cupy()
+    with cp.cuda.Device(device):
+        try:
+            compiled = cp.RawModule(code=source, options=OPTIONS, backend="nvrtc")
+            compiled.compile()
+        except cp.cuda.compiler.CompileException as error:
+            raise BackendUnavailableError(f"NVRTC could not compile a kernel:\n{str(error)[:4000]}") from error
+    return compiled
+
+
+@lru_cache(maxsize=256)
+def _constants(layout: GridLayout, device: int) -> tuple[torch.Tensor, torch.Tensor]:
+    place = torch.device("cuda", device)
+    return torch.as_tensor(layout.words).to(place), torch.as_tensor(layout.frame).to(place)
+
+
+def stream(device: int) -> Any:
+    """PyTorch's current stream as a CuPy stream; CuPy would otherwise launch on its own."""
+    return cupy().cuda.ExternalStream(torch.cuda.current_stream(device).cuda_stream, device)
+
+
+def start(source: str, name: str, device: int, grid: tuple[int, int], arguments: Sequence[Any]) -> None:
+    """Launch a kernel on PyTorch's current stream; tensors, ``None``, ints (64 bit), ``np.int32`` and floats are accepted."""
+    cp = cupy()
+    kernel = module(source, device).get_function(name)
+
+    def packed(a: Any) -> Any:
+        if isinstance(a, torch.Tensor):
+            return cp.uint64(a.data_ptr())
+        if a is None:
+            return cp.uint64(0)
+        return np.int64(a) if isinstance(a, int) else np.float64(a) if isinstance(a, float) else a
+
+    with cp.cuda.Device(device), stream(device):
+        kernel(grid, (BLOCK,), tuple(packed(a) for a in arguments))
+
+
+def launch(
+    spec: Specialization,
+    layout: GridLayout,
+    x: torch.Tensor,
+    table: torch.Tensor | None,
+    weights: torch.Tensor | None,
+    out: torch.Tensor,
+    weights_stride: int = 0,
+) -> None:
+    """Run one kernel on CUDA tensors, all contiguous, of ``spec.dtype``: grid = (samples, levels)."""
+    device = x.device.index
+    words, frame = _constants(layout, device)
+    n = x.shape[1]
+    rows = layout.levels if spec.operation in ("jets", "adjoint", "diagonal") else 1
+    levels, periodic = np.int32(layout.levels), np.int32(layout.periodic_bits)
+    arguments = (n, x, table, weights, out, words, levels, weights_stride, frame, periodic)
+    start(spec.source("cu"), "hp_run", device, (-(-n // BLOCK), rows), arguments)

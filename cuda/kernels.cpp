@@ -1,0 +1,77 @@
+// Host entry point: loops over registers of points, levels and threads around the operations of operations.cuh.
+#include "operations.cuh"
+#include "parallel.hpp"
+#include <memory>
+#include <new>
+
+namespace {
+
+constexpr int64 CHUNK = 2048; // points per task: the level's table stays in the cache while they are processed
+
+void run_points(const hp::arguments &a, int level, int64 begin, int64 end, real *table) {
+  typedef hp::HP_OPERATION operation;
+  for (int64 point = begin; point < end; point += hp::LANES) {
+    const int64 left = end - point;
+    operation::run(a, level, point, left < hp::LANES ? (int)left : hp::LANES, table);
+  }
+}
+
+int64 part(int64 n, int64 parts, int64 i) { return n * i / parts / hp::LANES * hp::LANES; }
+
+// Every level's points are cut into fixed parts.  Part 0 adds to the table itself, the others to tables of their own that are
+// summed in a fixed order, so that the result depends on the number of threads but not on their timing.
+int run_to_table(const hp::arguments &a, int threads) {
+  struct task { int level; int64 begin, end; real *own; };
+  std::vector<task> tasks;
+  std::vector<std::unique_ptr<real[]>> tables;
+  for (int level = 0; level < a.level_count; ++level) {
+    const int64 size = a.levels[level * hp::LEVEL_WORDS + 2 * hp::DIM + 1];
+    int64 parts = 1 + a.plane * hp::RECORD * hp::FEATURES / size;
+    if (parts > threads) parts = threads;
+    for (int64 i = 0; i < parts; ++i) {
+      real *own = nullptr;
+      if (i > 0) {
+        tables.emplace_back(new (std::nothrow) real[size]);
+        own = tables.back().get();
+        if (!own) return 1;
+      }
+      tasks.push_back({level, part(a.plane, parts, i), i + 1 == parts ? a.plane : part(a.plane, parts, i + 1), own});
+    }
+  }
+  hp::parallel(threads, (int64)tasks.size(), [&](int64 i) {
+    const task &t = tasks[i];
+    const int64 *words = a.levels + t.level * hp::LEVEL_WORDS + 2 * hp::DIM;
+    if (t.own) std::memset(t.own, 0, words[1] * sizeof(real));
+    run_points(a, t.level, t.begin, t.end, t.own ? t.own - words[0] : a.out);
+  });
+  for (const task &t : tasks) {
+    if (!t.own) continue;
+    const int64 *words = a.levels + t.level * hp::LEVEL_WORDS + 2 * hp::DIM;
+    const int64 pieces = 1 + words[1] / 65536;
+    hp::parallel(threads, pieces, [&](int64 i) {
+      for (int64 j = words[1] * i / pieces; j < words[1] * (i + 1) / pieces; ++j) a.out[words[0] + j] += t.own[j];
+    });
+  }
+  return 0;
+}
+
+} // namespace
+
+extern "C" int hp_run(int64 n, const real *x, const real *table, const real *weights, real *out, const int64 *levels,
+                      int level_count, int64 weights_stride, const double *frame, int periodic, int threads) {
+  typedef hp::HP_OPERATION operation;
+  const hp::arguments a{n, x, table, weights, out, levels, level_count, weights_stride, {frame, frame + hp::DIM, periodic}};
+  if (n == 0) return 0;
+  if (n * level_count < 4 * CHUNK) threads = 1;
+  if constexpr (operation::to_table) {
+    return run_to_table(a, threads);
+  } else {
+    const int64 chunks = (n + CHUNK - 1) / CHUNK;
+    const int rows = operation::per_level ? level_count : 1;
+    hp::parallel(threads, chunks * rows, [&](int64 i) {
+      const int64 begin = i % chunks * CHUNK;
+      run_points(a, (int)(i / chunks), begin, begin + CHUNK < n ? begin + CHUNK : n, nullptr);
+    });
+    return 0;
+  }
+}

@@ -1,0 +1,200 @@
+// Lanes: the one place where a GPU thread and a CPU vector register differ.
+//
+// Everything above this header is written in terms of `vec` (one value per lane), `ivec` and `uvec`
+// (integers per lane) and `address` (an element offset into a table per lane).  A CUDA thread has one lane,
+// so the types are plain scalars; on a CPU a `vec` fills a SIMD register and each lane holds another point.
+#pragma once
+
+#ifdef __CUDACC__
+#define HP_INLINE __device__ __forceinline__
+#define HP_UNROLL _Pragma("unroll")
+#define HP_UNROLL_ENDS _Pragma("unroll")
+typedef long long int64;
+#else
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+#define HP_INLINE inline __attribute__((always_inline))
+#define HP_UNROLL _Pragma("GCC unroll 16")
+#define HP_UNROLL_ENDS _Pragma("GCC unroll 1")
+typedef std::int64_t int64;
+#endif
+
+typedef HP_REAL real;
+
+namespace hp {
+
+// Compile-time counting: unroll<N>([&](auto i) { ... decltype(i)::value ... }) with every index a constant, so that
+// small arrays stay in registers under both compilers.
+template <int I> struct constant { static constexpr int value = I; };
+
+template <int I, int N, class Body> HP_INLINE void unroll_from(const Body &body) {
+  if constexpr (I < N) {
+    body(constant<I>{});
+    unroll_from<I + 1, N>(body);
+  }
+}
+template <int N, class Body> HP_INLINE void unroll(const Body &body) { unroll_from<0, N>(body); }
+
+constexpr int power(int base, int exponent) { return exponent == 0 ? 1 : base * power(base, exponent - 1); }
+
+#ifdef __CUDACC__
+
+typedef real vec;
+typedef int ivec;
+typedef unsigned uvec;
+constexpr int LANES = 1;
+struct address { int64 lane[1]; };
+
+HP_INLINE vec splat(real a) { return a; }
+HP_INLINE vec load(const real *p, int) { return *p; }
+HP_INLINE void store(real *p, vec a, int) { *p = a; }
+HP_INLINE ivec truncated(vec a) { return (int)a; }
+HP_INLINE vec to_real(ivec a) { return (real)a; }
+HP_INLINE vec lowest(vec a, vec b) { return a < b ? a : b; }
+HP_INLINE vec highest(vec a, vec b) { return a > b ? a : b; }
+HP_INLINE vec floored(vec a) { return floor(a); }
+HP_INLINE void sine_cosine(vec x, vec &s, vec &c) { sincos(x, &s, &c); }
+HP_INLINE vec exponential(vec x) { return exp(x); }
+HP_INLINE vec hyperbolic_tangent(vec x) { return tanh(x); }
+HP_INLINE vec log_one_plus(vec x) { return log1p(x); }
+HP_INLINE ivec wrapped(ivec v, int count) { return v == count ? 0 : v; }
+HP_INLINE real component(vec a, int) { return a; }
+HP_INLINE void add_one(real *p, real a) { atomicAdd(p, a); }
+HP_INLINE address offset_by(int64 base, uvec slot, int64 stride) { return {{base + (int64)slot * stride}}; }
+
+template <int N> HP_INLINE void gather(const real *table, const address &at, vec (&out)[N]) {
+  const real *p = table + at.lane[0];
+#pragma unroll
+  for (int i = 0; i < N; ++i) out[i] = p[i];
+}
+template <int N> HP_INLINE void scatter(real *table, const address &at, const vec (&in)[N], int) {
+  real *p = table + at.lane[0];
+#pragma unroll
+  for (int i = 0; i < N; ++i) atomicAdd(p + i, in[i]);
+}
+
+#else
+
+#if defined(__AVX512F__)
+#define HP_BYTES 64
+#else
+#define HP_BYTES 32
+#endif
+
+constexpr int LANES = HP_BYTES / sizeof(real);
+typedef real vec __attribute__((vector_size(HP_BYTES)));
+typedef int ivec __attribute__((vector_size(4 * LANES)));
+typedef unsigned uvec __attribute__((vector_size(4 * LANES)));
+typedef std::conditional<sizeof(real) == 8, std::int64_t, std::int32_t>::type mask_lane;
+typedef mask_lane mask __attribute__((vector_size(HP_BYTES)));
+struct address { int64 lane[LANES]; };
+
+HP_INLINE vec splat(real a) { return a - vec{}; }
+// A partial load repeats the first value, so that the idle lanes compute on a valid point.
+HP_INLINE vec load(const real *p, int active) {
+  vec a;
+  if (active == LANES) {
+    std::memcpy(&a, p, sizeof a);
+  } else {
+    for (int i = 0; i < LANES; ++i) a[i] = p[i < active ? i : 0];
+  }
+  return a;
+}
+HP_INLINE void store(real *p, vec a, int active) {
+  if (active == LANES) {
+    std::memcpy(p, &a, sizeof a);
+  } else {
+    for (int i = 0; i < active; ++i) p[i] = a[i];
+  }
+}
+HP_INLINE ivec truncated(vec a) { return __builtin_convertvector(a, ivec); }
+HP_INLINE vec to_real(ivec a) { return __builtin_convertvector(a, vec); }
+HP_INLINE vec lowest(vec a, vec b) { return a < b ? a : b; }
+HP_INLINE vec highest(vec a, vec b) { return a > b ? a : b; }
+HP_INLINE vec floored(vec a) {
+  vec b;
+  for (int i = 0; i < LANES; ++i) b[i] = std::floor(a[i]);
+  return b;
+}
+// Sine and cosine of a register: reduction by pi/2 in three parts (Cody and Waite), then the minimax polynomials of Cephes on
+// [-pi/4, pi/4]; error below 2 units in the last place.  Beyond the range of the reduction the C library takes over.
+HP_INLINE void sine_cosine(vec x, vec &s, vec &c) {
+  constexpr bool wide = sizeof(real) == 8;
+  constexpr real limit = wide ? real(5e5) : real(8e3);
+  bool far = false;
+  for (int i = 0; i < LANES; ++i) far = far || !(x[i] < limit && x[i] > -limit);
+  if (far) {
+    for (int i = 0; i < LANES; ++i) {
+      s[i] = std::sin(x[i]);
+      c[i] = std::cos(x[i]);
+    }
+    return;
+  }
+  constexpr double part[3] = {wide ? 1.57079632673412561417e+00 : 1.5703125, wide ? 6.07710050630396597660e-11 : 4.837512969970703125e-4,
+                              wide ? 2.02226624879595063154e-21 : 7.54978995489188216e-8};
+  const vec scaled = x * splat(real(0.63661977236758134308));
+  const ivec quarter = truncated(scaled + (scaled < splat(0) ? splat(real(-0.5)) : splat(real(0.5))));
+  const vec k = to_real(quarter);
+  const vec r = ((x - k * splat(real(part[0]))) - k * splat(real(part[1]))) - k * splat(real(part[2]));
+  const vec z = r * r;
+  vec odd, even;
+  if constexpr (wide) {
+    odd = splat(1.58962301576546568060e-10) * z - splat(2.50507477628578072866e-8);
+    odd = (odd * z + splat(2.75573136213857245213e-6)) * z - splat(1.98412698295895385996e-4);
+    odd = (odd * z + splat(8.33333333332211858878e-3)) * z - splat(1.66666666666666307295e-1);
+    even = splat(-1.13585365213876817300e-11) * z + splat(2.08757008419747316778e-9);
+    even = (even * z - splat(2.75573141792967388112e-7)) * z + splat(2.48015872888517045348e-5);
+    even = (even * z - splat(1.38888888888730564116e-3)) * z + splat(4.16666666666665929218e-2);
+  } else {
+    odd = (splat(real(-1.9515295891e-4)) * z + splat(real(8.3321608736e-3))) * z - splat(real(1.6666654611e-1));
+    even = (splat(real(2.443315711809948e-5)) * z - splat(real(1.388731625493765e-3))) * z + splat(real(4.166664568298827e-2));
+  }
+  odd = odd * z * r + r;
+  even = even * z * z - z * splat(real(0.5)) + splat(1);
+  const auto swap = __builtin_convertvector(quarter & 1, mask) != 0;
+  const auto flip_s = __builtin_convertvector(quarter & 2, mask) != 0;
+  const auto flip_c = __builtin_convertvector((quarter + 1) & 2, mask) != 0;
+  s = swap ? even : odd;
+  c = swap ? odd : even;
+  s = flip_s ? -s : s;
+  c = flip_c ? -c : c;
+}
+HP_INLINE vec exponential(vec x) {
+  for (int i = 0; i < LANES; ++i) x[i] = std::exp(x[i]);
+  return x;
+}
+HP_INLINE vec hyperbolic_tangent(vec x) {
+  for (int i = 0; i < LANES; ++i) x[i] = std::tanh(x[i]);
+  return x;
+}
+HP_INLINE vec log_one_plus(vec x) {
+  for (int i = 0; i < LANES; ++i) x[i] = std::log1p(x[i]);
+  return x;
+}
+HP_INLINE ivec wrapped(ivec v, int count) { return v == count ? v - v : v; }
+HP_INLINE real component(vec a, int lane) { return a[lane]; }
+HP_INLINE void add_one(real *p, real a) { *p += a; }
+HP_INLINE address offset_by(int64 base, uvec slot, int64 stride) {
+  address at;
+  for (int i = 0; i < LANES; ++i) at.lane[i] = base + (int64)slot[i] * stride;
+  return at;
+}
+
+template <int N> HP_INLINE void gather(const real *table, const address &at, vec (&out)[N]) {
+  for (int i = 0; i < LANES; ++i) {
+    const real *p = table + at.lane[i];
+    for (int j = 0; j < N; ++j) out[j][i] = p[j];
+  }
+}
+template <int N> HP_INLINE void scatter(real *table, const address &at, const vec (&in)[N], int active) {
+  for (int i = 0; i < active; ++i) {
+    real *p = table + at.lane[i];
+    for (int j = 0; j < N; ++j) p[j] += in[j][i];
+  }
+}
+
+#endif
+
+} // namespace hp

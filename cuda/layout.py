@@ -1,0 +1,277 @@
+"""Where the coefficients of a multilevel grid lie in its table."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from hermite_pinn.errors import InvalidArgumentError
+
+__all__ = ["BASES", "GridLayout", "Group"]
+
+#: Coefficients per vertex and axis: 1 (value), 2 (and slope), 3 (and curvature).
+BASES: dict[str, int] = {"linear": 1, "smoothstep": 1, "cosine": 1, "cubic": 2, "quintic": 3}
+
+PRIMES = (1, 2654435761, 805459861, 3674653429)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The coefficients of one level that share an index: the whole vertex record, or those of one derivative order.
+
+    ``mask`` is 0 for a dense index and ``slots - 1`` for a hashed one; ``alphas`` are positions in the vertex record.
+    """
+
+    offset: int
+    slots: int
+    mask: int
+    alphas: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class GridLayout:
+    """A multilevel grid on a box: resolutions, basis, and the place of every coefficient in one flat table.
+
+    A vertex of level ``l`` stores ``orders**dim`` coefficients for each feature: the value and the mixed derivatives
+    ``prod_i n_i**-a_i * d^a u`` in cell units, axis 0 most significant, features innermost.  A level whose vertices fit the table
+    size is indexed densely (row-major); beyond that its slots are ``xor_i(v_i * prime_i) & (size - 1)``.
+
+    Parameters
+    ----------
+    lower, upper
+        Corners of the box, one number per axis, in the user's units.
+    resolutions
+        Cells per axis for every level.
+    basis
+        ``"linear"``, ``"smoothstep"``, ``"cosine"``, ``"cubic"`` or ``"quintic"``.
+    features
+        Features per level.
+    table_sizes
+        Largest number of slots per level: ``None`` (dense everywhere), one power of two, or one power of two per derivative order
+        ``|a| = 0, 1, ...`` (the paper's T1, T2, T3).
+    periodic
+        Per axis, whether the last vertex is the first.
+
+    Raises
+    ------
+    InvalidArgumentError
+        For a box without extent, a resolution below 1, an unknown basis, or a table size that is no power of two.
+
+    Examples
+    --------
+    >>> grid = GridLayout((0.0, 0.0), (1.0, 1.0), ((4, 4), (8, 8)), "cubic")
+    >>> grid.size                           # 4 coefficients at 25 + 81 vertices, each level padded to 16 elements
+    432
+    >>> GridLayout((0.0,), (1.0,), ((512,),), "cubic", table_sizes=(256,)).reachable
+    512
+    """
+
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    resolutions: tuple[tuple[int, ...], ...]
+    basis: str = "cubic"
+    features: int = 1
+    table_sizes: tuple[int, ...] | None = None
+    periodic: tuple[bool, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        dim = len(self.lower)
+        if not self.periodic:
+            object.__setattr__(self, "periodic", (False,) * dim)
+        if not 1 <= dim <= 4 or len(self.upper) != dim or len(self.periodic) != dim:
+            raise InvalidArgumentError(
+                f"a grid has 1 to 4 axes with one lower and upper bound each, got lower={self.lower}, upper={self.upper}, "
+                f"periodic={self.periodic}"
+            )
+        for a, b in zip(self.lower, self.upper, strict=True):
+            if not (math.isfinite(a) and math.isfinite(b) and b > a):
+                raise InvalidArgumentError(f"every axis needs finite bounds with upper > lower, got ({a}, {b})")
+        if self.basis not in BASES:
+            raise InvalidArgumentError(f"unknown basis {self.basis!r}; known: {', '.join(BASES)}")
+        if self.features < 1:
+            raise InvalidArgumentError(f"features must be at least 1, got {self.features}")
+        if not self.resolutions:
+            raise InvalidArgumentError("a grid needs at least one level")
+        for n in self.resolutions:
+            if len(n) != dim or min(n) < 1:
+                raise InvalidArgumentError(f"resolution {n} must give at least one cell for each of the {dim} axes")
+            if math.prod(k + 1 for k in n) >= 2**31 and self.table_sizes is None:
+                raise InvalidArgumentError(f"resolution {n} has more than 2**31 vertices; give a table size to hash them")
+        if self.table_sizes is not None:
+            groups = dim * (self.orders - 1) + 1
+            if len(self.table_sizes) not in (1, groups):
+                raise InvalidArgumentError(
+                    f"table_sizes needs 1 entry, or {groups} for a {self.basis} basis in {dim} dimensions "
+                    f"(one per derivative order), got {len(self.table_sizes)}"
+                )
+            for t in self.table_sizes:
+                if t < 1 or t & (t - 1) or t > 2**31:
+                    raise InvalidArgumentError(f"a table size must be a power of two up to 2**31, got {t}")
+
+    @property
+    def dim(self) -> int:
+        """Number of axes."""
+        return len(self.lower)
+
+    @property
+    def levels(self) -> int:
+        """Number of levels."""
+        return len(self.resolutions)
+
+    @property
+    def orders(self) -> int:
+        """Coefficients per vertex and axis."""
+        return BASES[self.basis]
+
+    @property
+    def record(self) -> int:
+        """Coefficients per vertex and feature, ``orders**dim``."""
+        return self.orders**self.dim
+
+    @property
+    def lengths(self) -> tuple[float, ...]:
+        """Edge lengths of the box."""
+        return tuple(b - a for a, b in zip(self.lower, self.upper, strict=True))
+
+    @cached_property
+    def alphas(self) -> tuple[tuple[int, ...], ...]:
+        """Derivative orders of the coefficients of a vertex, in their order in the record."""
+        return tuple(itertools.product(range(self.orders), repeat=self.dim))
+
+    @property
+    def split(self) -> bool:
+        """Whether the derivative orders have tables of their own."""
+        return self.table_sizes is not None and len(set(self.table_sizes)) > 1
+
+    def vertices(self, level: int) -> tuple[int, ...]:
+        """Vertices per axis of a level: one more than cells, or as many on a periodic axis."""
+        return tuple(n + (not p) for n, p in zip(self.resolutions[level], self.periodic, strict=True))
+
+    @cached_property
+    def groups(self) -> tuple[tuple[Group, ...], ...]:
+        """Index groups of every level."""
+        if self.split:
+            assert self.table_sizes is not None
+            members = [tuple(i for i, a in enumerate(self.alphas) if sum(a) == q) for q in range(len(self.table_sizes))]
+            sizes = list(self.table_sizes)
+        else:
+            members = [tuple(range(self.record))]
+            sizes = [2**31 if self.table_sizes is None else self.table_sizes[0]]
+        offset, found = 0, []
+        for level in range(self.levels):
+            count = math.prod(self.vertices(level))
+            row = []
+            for alphas, size in zip(members, sizes, strict=True):
+                dense = count <= size
+                slots = count if dense else size
+                row.append(Group(offset, slots, 0 if dense else size - 1, alphas))
+                offset += slots * len(alphas) * self.features
+            offset = -(-offset // 16) * 16
+            found.append(tuple(row))
+        return tuple(found)
+
+    @cached_property
+    def level_slices(self) -> tuple[slice, ...]:
+        """The part of the flat table that belongs to each level (padding included)."""
+        starts = [row[0].offset for row in self.groups] + [self.size]
+        return tuple(slice(a, b) for a, b in itertools.pairwise(starts))
+
+    @cached_property
+    def size(self) -> int:
+        """Elements of the flat table."""
+        last = self.groups[-1][-1]
+        return -(-(last.offset + last.slots * len(last.alphas) * self.features) // 16) * 16
+
+    @property
+    def dense(self) -> bool:
+        """Whether no level is hashed."""
+        return all(g.mask == 0 for row in self.groups for g in row)
+
+    @property
+    def nested(self) -> bool:
+        """Whether every level's functions are contained in the next level's: dense, refinable basis, ratios 1 or 2."""
+        pairs = itertools.pairwise(self.resolutions)
+        return (
+            self.dense
+            and self.basis in ("linear", "cubic", "quintic")
+            and all(b in (a, 2 * a) for coarse, fine in pairs for a, b in zip(coarse, fine, strict=True))
+        )
+
+    @cached_property
+    def reachable(self) -> int:
+        """Table elements that some point of the box can reach."""
+        total = 0
+        for level, row in enumerate(self.groups):
+            used: dict[int, int] = {}
+            for g in row:
+                if g.mask not in used:
+                    used[g.mask] = g.slots if g.mask == 0 else _reached(self.vertices(level), g.mask)
+                total += used[g.mask] * len(g.alphas) * self.features
+        return total
+
+    @cached_property
+    def words(self) -> np.ndarray:
+        """The level descriptions read by the kernels, int64 of shape (levels, 2 dim + 2 + 2 groups); see grid.cuh."""
+        rows = []
+        for level, row in enumerate(self.groups):
+            part = self.level_slices[level]
+            head = [*self.resolutions[level], *self.vertices(level), part.start, part.stop - part.start]
+            rows.append(head + [word for g in row for word in (g.offset, g.mask)])
+        return np.array(rows, dtype=np.int64)
+
+    @cached_property
+    def frame(self) -> np.ndarray:
+        """Lower corner and inverse edge lengths, float64 of shape (2 dim,)."""
+        return np.array([*self.lower, *(1.0 / s for s in self.lengths)])
+
+    @property
+    def periodic_bits(self) -> int:
+        """Bit ``i`` is set if axis ``i`` is periodic."""
+        return sum(1 << i for i, p in enumerate(self.periodic) if p)
+
+    def with_levels(self, resolutions: Sequence[Sequence[int]]) -> GridLayout:
+        """The same grid with other levels."""
+        chosen = tuple(tuple(int(k) for k in n) for n in resolutions)
+        return GridLayout(self.lower, self.upper, chosen, self.basis, self.features, self.table_sizes, self.periodic)
+
+    @cached_property
+    def key(self) -> str:
+        """A string that :meth:`from_key` turns back into an equal layout."""
+        fields = (self.lower, self.upper, self.resolutions, self.basis, self.features, self.table_sizes, self.periodic)
+        return json.dumps(fields)
+
+    @classmethod
+    def from_key(cls, key: str) -> GridLayout:
+        """Inverse of :attr:`key`."""
+        return _from_key(key)
+
+
+@lru_cache(maxsize=256)
+def _from_key(key: str) -> GridLayout:
+    lower, upper, resolutions, basis, features, sizes, periodic = json.loads(key)
+    return GridLayout(
+        tuple(lower),
+        tuple(upper),
+        tuple(tuple(n) for n in resolutions),
+        basis,
+        features,
+        None if sizes is None else tuple(sizes),
+        tuple(periodic),
+    )
+
+
+def _reached(vertices: tuple[int, ...], mask: int) -> int:
+    """Number of hash slots that some vertex maps to."""
+    slot = np.zeros(1, dtype=np.uint32)
+    for count, prime in zip(vertices, PRIMES, strict=False):
+        part = np.arange(count, dtype=np.uint32) * np.uint32(prime)
+        slot = (slot[:, None] ^ part).ravel()
+        if slot.size > 2**27:
+            return mask + 1
+    return int(np.unique(slot & np.uint32(mask)).size)

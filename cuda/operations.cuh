@@ -1,0 +1,148 @@
+// The four operations of the encoder at one point (or one register of points).
+//
+// Arrays: x (DIM, n); jets and their weights (levels, FEATURES, CHANNELS, n) with the points last; `plane` = n is the distance
+// between two rows.  A specialisation compiles one operation, chosen by HP_OPERATION.
+#pragma once
+#include "contract.cuh"
+
+namespace hp {
+
+constexpr int CHANNELS = stage<0>::nodes;
+
+struct arguments {
+  int64 plane;            // number of points
+  const real *x;          // (DIM, n)
+  const real *table;      // all tables, flat
+  const real *weights;    // (levels, FEATURES, channels, n)
+  real *out;              // jets, a table, or (DIM, n)
+  const int64 *levels;    // (levels, LEVEL_WORDS)
+  int level_count;
+  int64 weights_stride;   // elements between the weights of two levels; 0: the same for all
+  box domain;
+};
+
+HP_INLINE cell cell_at(const arguments &a, const int64 *level, int64 point, int active) {
+  vec p[DIM];
+  HP_UNROLL for (int i = 0; i < DIM; ++i) p[i] = load(a.x + i * a.plane + point, active);
+  return locate(p, level, a.domain);
+}
+
+HP_INLINE void evaluate_at(const arguments &a, int index, int64 point, int active, partial<0> &result) {
+  const int64 *level = a.levels + index * LEVEL_WORDS;
+  const cell here = cell_at(a, level, point, active);
+  const basis_values b(here);
+  evaluate<0>(a.table, level_tables{level, here}, b, 0, result);
+}
+
+template <class Take> HP_INLINE void spread_at(const arguments &a, int index, int64 point, int active, const Take &take) {
+  const int64 *level = a.levels + index * LEVEL_WORDS;
+  const cell here = cell_at(a, level, point, active);
+  const basis_values b(here);
+  const real *weights = a.weights + index * a.weights_stride + point;
+  partial<0> w;
+  HP_UNROLL for (int f = 0; f < FEATURES; ++f)
+    HP_UNROLL for (int c = 0; c < CHANNELS; ++c) w(c, 0, f) = load(weights + (f * CHANNELS + c) * a.plane, active);
+  take(level_tables{level, here}, w, b);
+}
+
+HP_INLINE void store_jets(const partial<0> &result, real *out, int64 plane, int active) {
+  HP_UNROLL for (int f = 0; f < FEATURES; ++f)
+    HP_UNROLL for (int c = 0; c < CHANNELS; ++c) store(out + (f * CHANNELS + c) * plane, result(c, 0, f), active);
+}
+
+// out[level, f, c] = channel c of feature f.
+struct jets {
+  static constexpr bool per_level = true, to_table = false;
+  static HP_INLINE void run(const arguments &a, int index, int64 point, int active, real *) {
+    partial<0> result;
+    evaluate_at(a, index, point, active, result);
+    store_jets(result, a.out + index * FEATURES * CHANNELS * a.plane + point, a.plane, active);
+  }
+};
+
+// out[f, c] = channel c of feature f, summed over the levels.
+struct summed_jets {
+  static constexpr bool per_level = false, to_table = false;
+  static HP_INLINE void run(const arguments &a, int, int64 point, int active, real *) {
+    partial<0> sum;
+    sum.clear();
+    for (int index = 0; index < a.level_count; ++index) {
+      partial<0> result;
+      evaluate_at(a, index, point, active, result);
+      HP_UNROLL for (int c = 0; c < CHANNELS; ++c)
+        HP_UNROLL for (int f = 0; f < FEATURES; ++f) sum(c, 0, f) += result(c, 0, f);
+    }
+    store_jets(sum, a.out + point, a.plane, active);
+  }
+};
+
+// table += transpose of jets applied to weights[level, f, c].
+struct adjoint {
+  static constexpr bool per_level = true, to_table = true;
+  static HP_INLINE void run(const arguments &a, int index, int64 point, int active, real *table) {
+    spread_at(a, index, point, active, [&](const level_tables &tables, const partial<0> &w, const basis_values &b) {
+      spread<0>(w, b, 0, [&](int ends, const partial<DIM> &record) { tables.add(table, ends, record, active); });
+    });
+  }
+};
+
+// table[j] += (sum_c weights[level, f, c] * d channel_c / d coefficient_j)^2.  Two vertices of one cell may share a slot (hashing,
+// or a periodic axis with one cell); their contributions are summed before they are squared.
+struct diagonal {
+  static constexpr bool per_level = true, to_table = true;
+  static HP_INLINE void run(const arguments &a, int index, int64 point, int active, real *table) {
+    spread_at(a, index, point, active, [&](const level_tables &tables, const partial<0> &w, const basis_values &b) {
+      constexpr int corners = 1 << DIM;
+      partial<DIM> row[corners];
+      spread<0>(w, b, 0, [&](int ends, const partial<DIM> &record) { row[ends] = record; });
+      for (int group = 0; group < GROUPS; ++group) {
+        address at[corners];
+        for (int v = 0; v < corners; ++v) at[v] = tables.where(v, group);
+        for (int lane = 0; lane < active; ++lane)
+          for (int v = 0; v < corners; ++v) {
+            const int64 slot = at[v].lane[lane];
+            bool first = true;
+            for (int u = 0; u < v; ++u) first = first && at[u].lane[lane] != slot;
+            if (!first) continue;
+            for (int alpha = 0; alpha < RECORD; ++alpha) {
+              if (group_of(alpha) != group) continue;
+              for (int f = 0; f < FEATURES; ++f) {
+                real sum = 0;
+                for (int u = v; u < corners; ++u)
+                  if (at[u].lane[lane] == slot) sum += component(row[u](0, alpha, f), lane);
+                add_one(table + slot + position_of(alpha) * FEATURES + f, sum * sum);
+              }
+            }
+          }
+      }
+    });
+  }
+};
+
+// out[i] = sum over levels, f and c of weights[level, f, c] * (derivative along axis i of channel c).  The specialisation's nodes
+// are those derivatives: derivative_nodes[c * DIM + i].
+struct input_gradient {
+  static constexpr bool per_level = false, to_table = false;
+  static HP_INLINE void run(const arguments &a, int, int64 point, int active, real *) {
+    vec sum[DIM];
+    HP_UNROLL for (int i = 0; i < DIM; ++i) sum[i] = splat(0);
+    for (int index = 0; index < a.level_count; ++index) {
+      partial<0> result;
+      evaluate_at(a, index, point, active, result);
+      const real *weights = a.weights + index * a.weights_stride + point;
+      HP_UNROLL for (int f = 0; f < FEATURES; ++f)
+        unroll<DIFFERENTIATED>([&](auto k) {
+          constexpr int c = decltype(k)::value;
+          const vec w = load(weights + (f * DIFFERENTIATED + c) * a.plane, active);
+          unroll<DIM>([&](auto i) {
+            constexpr int axis = decltype(i)::value;
+            constexpr int node = derivative_nodes[c * DIM + axis];
+            sum[axis] += w * result(node, 0, f);
+          });
+        });
+    }
+    HP_UNROLL for (int i = 0; i < DIM; ++i) store(a.out + i * a.plane + point, sum[i], active);
+  }
+};
+
+} // namespace hp

@@ -1,0 +1,138 @@
+"""The source of one specialised kernel: constants from Python, then the shared headers, in one self-contained text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from .channels import Channels
+from .layout import GridLayout
+
+__all__ = ["OPERATIONS", "Specialization", "flattened"]
+
+OPERATIONS = ("jets", "summed_jets", "adjoint", "diagonal", "input_gradient")
+
+BLOCK = 128  # threads per CUDA block
+
+
+@dataclass(frozen=True)
+class Specialization:
+    """What is fixed when an encoder kernel is compiled.
+
+    Resolutions, table sizes, the box and periodicity are run-time data; basis, dimension, features, channels and precision are
+    not.
+
+    Examples
+    --------
+    >>> s = Specialization("jets", 2, "cubic", 1, False, Channels.value(2), "float64")
+    >>> "#define HP_DIM 2" in s.source("cpp")
+    True
+    """
+
+    operation: str
+    dim: int
+    basis: str
+    features: int
+    split: bool
+    channels: Channels
+    dtype: str
+
+    @classmethod
+    def of(cls, operation: str, layout: GridLayout, channels: Channels, dtype: str) -> Specialization:
+        """The specialisation that serves ``layout``."""
+        return cls(operation, layout.dim, layout.basis, layout.features, layout.split, channels, dtype)
+
+    def source(self, language: str) -> str:
+        """Complete source for ``language`` ``"cu"`` (NVRTC) or ``"cpp"`` (host compiler)."""
+        return self._constants() + flattened(f"kernels.{language}", after_lanes=self._tables())
+
+    def _constants(self) -> str:
+        defines = {
+            "HP_REAL": {"float32": "float", "float64": "double"}[self.dtype],
+            "HP_DIM": self.dim,
+            "HP_GROUPS": len(self._groups()),
+            "HP_BASIS": self.basis,
+            "HP_FEATURES": self.features,
+            "HP_OPERATION": self.operation,
+            "HP_BLOCK": BLOCK,
+        }
+        return "".join(f"#define {name} {value}\n" for name, value in defines.items())
+
+    def _layout(self) -> GridLayout:
+        sizes = None
+        if self.split:
+            groups = self.dim * (GridLayout((0.0,), (1.0,), ((1,),), self.basis).orders - 1) + 1
+            sizes = (1,) * (groups - 1) + (2,)
+        return GridLayout((0.0,) * self.dim, (1.0,) * self.dim, ((1,) * self.dim,), self.basis, self.features, sizes)
+
+    def _groups(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(g.alphas for g in self._layout().groups[0])
+
+    def _tables(self) -> str:
+        channels = self.channels
+        differentiated, derivative_nodes = 0, [[0] * self.dim]
+        if self.operation == "input_gradient":
+            differentiated = len(channels)
+            channels, nodes = channels.raised
+            derivative_nodes = [list(row) for row in nodes]
+        plan = channels.contraction
+        orders = [channels.axis_orders(i) for i in range(self.dim)]
+        masks = [sum(1 << m for m in row) for row in orders]
+        groups = self._groups()
+        group_of = {a: g for g, alphas in enumerate(groups) for a in alphas}
+        position_of = {a: alphas.index(a) for alphas in groups for a in alphas}
+        record = range(len(group_of))
+
+        def lookup(name: str, values: list[int]) -> str:
+            text = ", ".join(map(str, values))
+            return f"HP_INLINE constexpr int {name}(int i) {{ constexpr int list[] = {{{text}}}; return list[i]; }}\n"
+
+        lines = [
+            "namespace hp {\n",
+            "struct term { int node, order, source; double weight; };\n",
+            "template <int AXIS> struct stage;\n",
+        ]
+        for axis in range(self.dim):
+            terms = ", ".join(f"{{{t.node}, {t.order}, {t.source}, {t.weight!r}}}" for t in plan.terms[axis])
+            lines.append(
+                f"template <> struct stage<{axis}> {{ static constexpr int nodes = {plan.nodes[axis]}, "
+                f"terms = {len(plan.terms[axis])}; static constexpr term list[] = {{{terms}}}; }};\n"
+            )
+        lines.append(f"template <> struct stage<{self.dim}> {{ static constexpr int nodes = 1; }};\n")
+        lines.append(f"constexpr int MAX_ORDER = {max(max(row) for row in orders)};\n")
+        lines.append(f"constexpr int DIFFERENTIATED = {differentiated};\n")
+        lines.append(lookup("axis_orders", masks))
+        lines.append(lookup("group_size", [len(g) for g in groups]))
+        lines.append(lookup("group_of", [group_of[a] for a in record]))
+        lines.append(lookup("position_of", [position_of[a] for a in record]))
+        flat = ", ".join(str(n) for row in derivative_nodes for n in row)
+        lines.append(f"constexpr int derivative_nodes[] = {{{flat}}};\n")
+        lines.append("}\n")
+        return "".join(lines)
+
+
+@lru_cache(maxsize=32)
+def _read(name: str) -> str:
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
+
+
+def flattened(name: str, after_lanes: str = "") -> str:
+    """The text of ``name`` with our own includes pasted in, each once, and ``after_lanes`` behind ``lanes.cuh``.
+
+    System includes stay.  One text makes the cache key of a kernel depend on every header it uses.
+    """
+    seen: set[str] = set()
+
+    def paste(file: str) -> str:
+        seen.add(file)
+
+        def include(match: re.Match[str]) -> str:
+            inner = match.group(1)
+            return "" if inner in seen else paste(inner)
+
+        text = re.sub(r'^#include "([^"]+)"\n', include, _read(file).replace("#pragma once\n", ""), flags=re.MULTILINE)
+        return text + (after_lanes if file == "lanes.cuh" else "")
+
+    return paste(name)
