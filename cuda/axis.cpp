@@ -5,9 +5,9 @@
 namespace {
 
 // Rows of a contiguous axis: entry by entry, since neighbouring outputs use neighbouring inputs of the same row.
-template <bool ADD> void contiguous(const hp::axis_arguments &a, int64 p) {
+template <bool ADD> void contiguous(const hp::axis_arguments &a, int64 p, int64 first_row, int64 last_row) {
   real *out = a.out + p * a.rows;
-  for (int64 r = 0; r < a.rows; ++r) {
+  for (int64 r = first_row; r < last_row; ++r) {
     real sum = ADD ? out[r] : 0;
     for (int t = 0; t < a.terms; ++t) {
       const real *in = a.in[t] + p * a.columns;
@@ -29,9 +29,11 @@ template <bool ADD> void run(const hp::axis_arguments &a, int threads) {
   const int64 work = a.before * a.rows * a.after;
   if (work < 32768) threads = 1;
   if (a.after == 1) {
-    const int64 slab = 1 + 8192 / a.rows, tasks = (a.before + slab - 1) / slab;
-    hp::parallel(threads, tasks, [&](int64 i) {
-      for (int64 p = i * slab; p < a.before && p < (i + 1) * slab; ++p) contiguous<ADD>(a, p);
+    const int64 slab = 1 + 8192 / a.rows, slabs = (a.before + slab - 1) / slab;
+    const int64 blocks = a.before == 1 ? (a.rows + 8191) / 8192 : 1, block = (a.rows + blocks - 1) / blocks;
+    hp::parallel(threads, slabs * blocks, [&](int64 i) {
+      const int64 first = i % blocks * block, last = first + block < a.rows ? first + block : a.rows;
+      for (int64 p = i / blocks * slab; p < a.before && p < (i / blocks + 1) * slab; ++p) contiguous<ADD>(a, p, first, last);
     });
   } else {
     const int64 slab = 1 + 8192 / a.after, blocks = (a.rows + slab - 1) / slab;

@@ -5,14 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
 
 from filelock import FileLock
 
 from hermite_pinn.errors import BackendUnavailableError
 
-__all__ = ["cache_folder", "cached_file"]
+__all__ = ["cache_folder", "cached_file", "compile_clock"]
+
+#: A list that collects the seconds spent compiling, set by whoever wants to know.
+compile_clock: ContextVar[list[float] | None] = ContextVar("compile_clock", default=None)
 
 
 def cache_folder() -> Path:
@@ -49,10 +54,14 @@ def cached_file(parts: list[str], suffix: str, make: Callable[[Path], None]) -> 
     target = folder / (name + suffix)
     if target.exists():
         return target
+    began = time.perf_counter()
     with FileLock(str(folder / f"{name}.lock")):
         if not target.exists():
             with tempfile.TemporaryDirectory(dir=folder) as scratch:
                 draft = Path(scratch) / target.name
                 make(draft)
                 os.replace(draft, target)
+    clock = compile_clock.get()
+    if clock is not None:
+        clock.append(time.perf_counter() - began)
     return target

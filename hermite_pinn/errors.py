@@ -10,6 +10,7 @@ __all__ = [
     "InvalidProblemError",
     "InvalidArgumentError",
     "OutOfMemoryError",
+    "OutputError",
 ]
 
 
@@ -39,3 +40,7 @@ class CorruptFileError(HermitePinnError, ValueError):
 
 class OutOfMemoryError(HermitePinnError, MemoryError):
     """The request does not fit in memory; the message says how large it is and what to lower."""
+
+
+class OutputError(HermitePinnError, OSError):
+    """A file or folder cannot be written; nothing was left half-written."""

@@ -453,3 +453,12 @@ def spelled(expression: Expr, limit: int = 200) -> str:
 
     found = text(expression, 0)
     return found if len(found) <= limit else found[: limit - 3] + "..."
+
+
+def leaves_of_linear(expression: Expr) -> list[tuple[float, tuple[int, ...]]]:
+    """Weights and orders of a sum of derivatives of one field, as ``u.laplacian`` makes it."""
+    if expression.op == "add":
+        return [part for a in expression.args for part in leaves_of_linear(a)]
+    if expression.op == "jet":
+        return [(1.0, expression.data[1])]
+    raise InvalidProblemError(f"{expression} is no sum of derivatives that can be evaluated; .n exists in boundary conditions only")

@@ -11,7 +11,7 @@ import torch
 from . import functions as f
 from .expressions import Expr, binary, constant, unary, where, wrap
 
-__all__ = ["Program", "depends_on", "leaves", "partials", "same"]
+__all__ = ["Program", "depends_on", "leaves", "partials", "same", "substitute"]
 
 Value = torch.Tensor | float
 Leaf = tuple[str, Any]
@@ -154,6 +154,38 @@ def same(a: Expr, b: Expr) -> bool:
     """Whether two expressions have the same structure."""
     numbers = Program([a, b]).outputs
     return numbers[0] == numbers[1]
+
+
+def substitute(expression: Expr, values: Callable[[Expr], Expr | float | None]) -> Expr:
+    """The expression with leaves replaced where ``values`` returns something, and constants folded."""
+    done: dict[int, Expr] = {}
+    pending = [expression]
+    while pending:
+        e = pending[-1]
+        if id(e) in done:
+            pending.pop()
+            continue
+        missing = [a for a in e.args if id(a) not in done]
+        if missing:
+            pending.extend(missing)
+            continue
+        if not e.args:
+            replaced = values(e)
+            done[id(e)] = e if replaced is None else wrap(replaced)
+        else:
+            args = [done[id(a)] for a in e.args]
+            if all(a is b for a, b in zip(args, e.args, strict=True)):
+                done[id(e)] = e
+            elif e.op == "where":
+                done[id(e)] = where(*args)
+            elif len(args) == 1 and e.op != "opaque":
+                done[id(e)] = unary(e.op, args[0])
+            elif len(args) == 2 and e.op != "opaque":
+                done[id(e)] = binary(e.op, *args)
+            else:
+                done[id(e)] = Expr(e.op, tuple(args), e.data)
+        pending.pop()
+    return done[id(expression)]
 
 
 def _local(e: Expr) -> list[Expr | None]:

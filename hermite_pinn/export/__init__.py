@@ -1,0 +1,1 @@
+"""Files: HDF5 for everything, VTK for ParaView, pictures."""

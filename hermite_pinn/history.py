@@ -1,0 +1,58 @@
+"""What happened during a run, one row per recorded step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, overload
+
+import numpy as np
+
+__all__ = ["History"]
+
+
+class History:
+    """Rows of named numbers; ``history["loss"]`` is a column, ``history[3]`` a row.
+
+    Columns of every method: ``step``, ``time`` (seconds since the start), ``loss``; others depend on the method: ``level``, ``inner``
+    (steps of the linear solver), ``error`` (estimate), and ``rms NAME`` for every term.
+
+    Examples
+    --------
+    >>> h = History()
+    >>> h.append({"step": 1, "loss": 2.0}); h.append({"step": 2, "loss": 1.0, "error": 0.5})
+    >>> h["error"]
+    array([nan, 0.5])
+    """
+
+    def __init__(self, rows: list[dict[str, Any]] | None = None) -> None:
+        self._rows: list[dict[str, Any]] = list(rows or [])
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add a row."""
+        self._rows.append(dict(row))
+
+    @property
+    def columns(self) -> list[str]:
+        """Names that occur in any row, in the order of their first appearance."""
+        return list(dict.fromkeys(k for row in self._rows for k in row))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self._rows)
+
+    @overload
+    def __getitem__(self, key: str) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, key: int) -> dict[str, Any]: ...
+    def __getitem__(self, key: str | int) -> np.ndarray | dict[str, Any]:
+        if isinstance(key, str):
+            if key not in self.columns:
+                raise KeyError(f"the history has no column {key!r}; it has {', '.join(self.columns)}")
+            return np.array([math.nan if row.get(key) is None else row[key] for row in self._rows], dtype=float)
+        return self._rows[key]
+
+    def __repr__(self) -> str:
+        return f"History({len(self)} rows: {', '.join(self.columns)})"

@@ -1,0 +1,534 @@
+"""Gauss-Newton on the multilevel frame: nested iteration from the coarsest level, one least-squares problem per stage."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from hermite_pinn.cuda.basis import basis_values
+from hermite_pinn.cuda.layout import BASES
+from hermite_pinn.cuda.pyramid import Pyramid
+from hermite_pinn.errors import DivergedError, InvalidArgumentError, InvalidProblemError, OutOfMemoryError
+from hermite_pinn.field import Field, GridField, linear_field, resolutions_of
+from hermite_pinn.memory import available_memory, spelled_size
+from hermite_pinn.monitor import StopRun
+from hermite_pinn.problem import Problem
+from hermite_pinn.status import Status
+
+from .base import Method, Outcome, Task
+from .direct import BandedNormal, banded_cost
+from .krylov import LeastSquaresResult, cgls
+from .system import GridSystem
+
+__all__ = ["GaussNewton"]
+
+logger = logging.getLogger(__name__)
+
+Resolution = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class GaussNewton(Method):
+    """Coarse-to-fine Gauss-Newton (Levenberg-Marquardt where the problem is nonlinear).
+
+    A stage solves for all levels up to its finest at the Gauss points of that level's cells, starting from the last stage, which
+    the additive levels reproduce exactly.  The columns are scaled to unit norm; together with the levels that is an additive multilevel
+    (BPX) preconditioner, so the steps of the inner conjugate gradients hardly depend on the resolution for elliptic problems.
+
+    Parameters
+    ----------
+    gauss
+        Gauss points per cell and axis; ``None`` takes as many as the basis has coefficients per vertex where that determines
+        the solution (orthogonal spline collocation) and one more elsewhere.
+    inner_tol
+        Reduction of the gradient at which an inner solve stops; ``None``: 1e-8 for cubics, 1e-10 for quintics.
+    inner_steps
+        Most steps of one inner solve.
+    outer_steps
+        Most Levenberg-Marquardt steps of one stage.
+    damping
+        First Levenberg-Marquardt parameter of a nonlinear problem.
+    max_levels
+        Most stages when levels are chosen automatically.
+    max_unknowns
+        Most coefficients per stage when levels are chosen automatically; ``None``: what fits into memory.
+    inner
+        ``"cg"``, ``"banded"`` (a banded Cholesky factor as preconditioner; one or two axes), or ``"auto"``: the banded factor from the
+        level on where conjugate gradients are expected to cost more, as for transport and waves.
+
+    Notes
+    -----
+    Without ``levels`` the resolution is doubled, axis by axis where the field needs it, until the estimated error meets ``tol``.  The
+    estimate is the change from stage to stage, extrapolated with the observed rate.
+
+    Examples
+    --------
+    >>> GaussNewton(gauss=3).gauss
+    3
+    """
+
+    gauss: int | None = None
+    inner_tol: float | None = None
+    inner_steps: int = 3000
+    outer_steps: int = 40
+    damping: float = 1e-3
+    max_levels: int = 16
+    max_unknowns: int | None = None
+    inner: str = "auto"
+
+    name = "gauss_newton"
+
+    def __post_init__(self) -> None:
+        for option in ("inner_steps", "outer_steps", "max_levels"):
+            if getattr(self, option) < 1:
+                raise InvalidArgumentError(f"{option} must be at least 1, got {getattr(self, option)}")
+        if self.gauss is not None and not 1 <= self.gauss <= 16:
+            raise InvalidArgumentError(f"gauss must be between 1 and 16 points per cell and axis, got {self.gauss}")
+        if self.inner not in ("auto", "cg", "banded"):
+            raise InvalidArgumentError(f"inner must be 'auto', 'cg' or 'banded', got {self.inner!r}")
+        if self.inner_tol is not None and not 0 < self.inner_tol < 1:
+            raise InvalidArgumentError(f"inner_tol must lie between 0 and 1, got {self.inner_tol}")
+
+    def run(self, task: Task) -> Outcome:
+        """Solve; see :class:`Method`."""
+        return _Run(self, task).outcome()
+
+
+@dataclass
+class _Best:
+    """The best state so far: what is returned if the run ends early."""
+
+    resolutions: list[Resolution]
+    vector: torch.Tensor
+    parameters: dict[str, float]
+    error: float | None = None
+
+
+class _Run:
+    """One run of :class:`GaussNewton`."""
+
+    def __init__(self, options: GaussNewton, task: Task) -> None:
+        self.options, self.task, self.problem = options, task, task.problem
+        self.monitor = task.monitor
+        self.spec = task.field or options.default_field(task.problem)
+        self._check_field(self.spec)
+        self.basis = self.spec.basis
+        self.dtype = task.dtype or torch.float64
+        self.inner_tol = options.inner_tol or (1e-10 if self.basis == "quintic" else 1e-8)
+        self.tol = task.tol if task.tol is not None else (1e-6 if task.levels is None else None)
+        self.changes: list[float] = []
+        self.estimates: list[float | None] = []
+        self.stage_seconds: list[float] = []
+        self.inner_total = 0
+        self.steps_per_size: dict[int, int] = {}
+        self.best: _Best | None = None
+        self.message = ""
+        self.last: tuple[list[torch.Tensor], float, LeastSquaresResult, float]
+
+    def _check_field(self, field: Field) -> None:
+        if field.head != "linear" or field.table_size is not None:
+            raise InvalidArgumentError(
+                f"gauss_newton solves for dense levels read by the linear head; the field has head={field.head!r} and "
+                f"table_size={field.table_size}. Use method='adam' for networks and hashed tables"
+            )
+        if field.basis not in ("linear", "cubic", "quintic"):
+            raise InvalidArgumentError(f"gauss_newton needs nested levels: basis 'linear', 'cubic' or 'quintic', not {field.basis!r}")
+        limit = BASES[field.basis] if field.basis != "quintic" else 4
+        if self.problem.order > limit:
+            raise InvalidProblemError(
+                f"the problem has derivatives of order {self.problem.order}, the {field.basis} basis has {limit} that are square "
+                "integrable; introduce an auxiliary field for a lower derivative"
+                + (", or use field=Field(basis='quintic')" if field.basis == "cubic" and self.problem.order <= 4 else "")
+            )
+
+    # -- stages -----------------------------------------------------------------------------------------------------------
+    def outcome(self) -> Outcome:
+        status = Status.COMPLETED
+        try:
+            status = self._stages()
+        except StopRun as stop:
+            status, self.message = stop.status, stop.message
+        except KeyboardInterrupt:
+            status, self.message = Status.INTERRUPTED, "interrupted from the keyboard; this is the last complete level"
+        except DivergedError as error:
+            self.message = str(error)
+            error.outcome = self._outcome(Status.DIVERGED)  # type: ignore[attr-defined]
+            raise
+        return self._outcome(status)
+
+    def _outcome(self, status: Status) -> Outcome:
+        if self.best is None:
+            self.best = self._empty()
+        return Outcome(
+            self._field(self.best),
+            self.best.parameters,
+            status,
+            self.message,
+            self.best.error,
+            {"inner_steps": self.inner_total, "resolution": self.best.resolutions[-1], "points": getattr(self, "points", 0)},
+        )
+
+    def _empty(self) -> _Best:
+        first = self._first_resolutions()[:1]
+        system = GridSystem(self.problem, self.basis, first, self.options.gauss, self.dtype, self.task.device)
+        start = {p.name: p.init for p in self.problem.parameters}
+        return _Best(first, torch.zeros(system.size, dtype=self.dtype, device=self.task.device), start)
+
+    def _first_resolutions(self) -> list[Resolution]:
+        levels = 1 if self.task.levels is None else self.task.levels
+        if self.spec.ratio != 2.0 and isinstance(levels, int):
+            raise InvalidArgumentError(f"gauss_newton needs nested levels: ratio=2, got {self.spec.ratio}")
+        found = resolutions_of(levels, self.spec.base, 2.0, self.problem.domain.dim)
+        for coarse, fine in itertools.pairwise(found):
+            if any(b not in (a, 2 * a) for a, b in zip(coarse, fine, strict=True)):
+                raise InvalidArgumentError(
+                    f"gauss_newton needs nested levels: every resolution is the one before or twice that, got {coarse} -> {fine}"
+                )
+        return list(found)
+
+    def _stages(self) -> Status:
+        planned = None if self.task.levels is None else self._first_resolutions()
+        if planned is not None:
+            self._check_memory(planned)
+        start = self._start(planned)
+        resolutions, vector = start if start is not None else (self._first_resolutions()[:1], None)
+        while True:
+            began = time.perf_counter()
+            system = GridSystem(self.problem, self.basis, resolutions, self.options.gauss, self.dtype, self.task.device)
+            self.points = system.rows
+            error, finest, settled = self._stage(system, vector)
+            assert self.best is not None
+            vector = self.best.vector
+            self.stage_seconds.append(time.perf_counter() - began)
+            self.task.save(lambda: self._state(resolutions), True)
+            done = planned is not None and len(resolutions) >= len(planned)
+            met = self._met(error)
+            if met or done:
+                return self._verdict(met, done, settled, error)
+            if planned is not None:
+                following = planned[len(resolutions)]
+            else:
+                following = self._refined(system, finest)
+                limit = self._obstacle([*resolutions, following])
+                if limit:
+                    self.message = limit
+                    return Status.MAX_SIZE
+            resolutions = [*resolutions, following]
+            self.monitor.check_time()
+
+    def _met(self, error: float | None) -> bool:
+        """Whether the tolerance is met, and the stage before was as close as the order of the basis predicts.
+
+        The second condition guards against two coarse levels that agree by chance.
+        """
+        before, self.estimates = self.estimates, [*self.estimates, error]
+        if self.tol is None or error is None or error > self.tol:
+            return False
+        return bool(before) and before[-1] is not None and before[-1] <= 1.5 * 4.0 ** BASES[self.basis] * self.tol
+
+    def _verdict(self, met: bool, done: bool, settled: bool, error: float | None) -> Status:
+        estimate = "unknown" if error is None else f"{error:.1e}"
+        if met:
+            self.message = f"estimated relative error {estimate} <= {self.tol:g}"
+            return Status.CONVERGED
+        if not settled:
+            self.message = f"the linear solver did not reach its tolerance in {self.options.inner_steps} steps; estimated relative error {estimate}"
+            return Status.STALLED
+        self.message = f"all {len(self.stage_seconds)} levels done, estimated relative error {estimate}"
+        if self.tol is not None:
+            self.message += f" > tol={self.tol:g}: more levels would be needed"
+            return Status.MAX_SIZE
+        return Status.COMPLETED
+
+    def _start(self, planned: list[Resolution] | None) -> tuple[list[Resolution], torch.Tensor] | None:
+        if self.task.saved is not None:
+            saved = self.task.saved
+            resolutions = [tuple(r) for r in saved["resolutions"]]
+            vector = torch.as_tensor(saved["vector"]).to(self.task.device, self.dtype)
+            self.changes, self.estimates = list(saved["changes"]), list(saved["estimates"])
+            self.inner_total = int(saved["inner_total"])
+            self.best = _Best(resolutions, vector, dict(saved["parameters"]), saved["error"])
+            if planned is not None and len(resolutions) < len(planned):
+                following = planned[len(resolutions)]
+            elif planned is None:
+                system = GridSystem(self.problem, self.basis, resolutions, self.options.gauss, self.dtype, self.task.device)
+                following = self._refined(system, system.finest(vector))
+            else:
+                return resolutions, vector
+            return [*resolutions, following], vector
+        field = self.task.start
+        if field is None:
+            return None
+        layout = field.layout
+        if field.head != "linear" or not layout.nested or layout.basis != self.basis:
+            raise InvalidArgumentError("gauss_newton can start from a field with the linear head, nested dense levels and its own basis only")
+        parts = [field.level_coefficients(level).reshape(-1) for level in range(layout.levels)]
+        values = torch.tensor(list((self.task.start_parameters or {}).values()), dtype=self.dtype, device=self.task.device)
+        vector = torch.cat([*(p.to(self.task.device, self.dtype) for p in parts), values])
+        return list(layout.resolutions), vector
+
+    def _state(self, resolutions: Sequence[Resolution]) -> dict[str, Any]:
+        assert self.best is not None
+        return {
+            "resolutions": [list(r) for r in resolutions],
+            "vector": self.best.vector,
+            "changes": self.changes,
+            "estimates": self.estimates,
+            "inner_total": self.inner_total,
+            "parameters": self.best.parameters,
+            "error": self.best.error,
+        }
+
+    # -- one stage --------------------------------------------------------------------------------------------------------
+    def _stage(self, system: GridSystem, previous: torch.Tensor | None) -> tuple[float | None, torch.Tensor, bool]:
+        vector = torch.zeros(system.size, dtype=self.dtype, device=self.task.device)
+        grid, parameters = system.split(vector)
+        first = previous is None
+        if previous is not None:
+            count = previous.numel() - len(system.names)
+            grid[:count] = previous[:count]
+            parameters[:] = previous[count:]
+        else:
+            for i, p in enumerate(self.problem.parameters):
+                parameters[i] = (self.task.start_parameters or {}).get(p.name, p.init)
+        before = system.finest(vector)
+        system.impose(vector)
+        if first:
+            self.best = _Best(list(system.pyramid.resolutions), vector, system.parameters(vector))
+        vector, settled = self._fit(system, vector)
+        finest = system.finest(vector)
+        norms, moved = system.norms(finest), system.norms(finest - before)
+        change = max((m / n if n > 0 else 0.0 for m, n in zip(moved, norms, strict=True)), default=0.0)
+        error = None if first else self._estimate(change)
+        self.best = _Best(list(system.pyramid.resolutions), vector, system.parameters(vector), error)
+        if system.affine:
+            self._record(system, vector, error)
+        else:
+            self.monitor.history[-1]["error"] = error
+        self.monitor.check_time()
+        return error, finest, settled
+
+    def _estimate(self, change: float) -> float:
+        """Error of the finest level from the changes of the last stages, assuming they go on shrinking at the observed rate."""
+        self.changes.append(change)
+        order = 2.0 * BASES[self.basis]
+        rate = 2.0**order
+        if len(self.changes) > 1 and change > 0:
+            rate = min(rate, max(1.5, self.changes[-2] / change))
+        return change / (rate - 1.0) if len(self.changes) > 1 else max(change, 1e-300)
+
+    def _fit(self, system: GridSystem, vector: torch.Tensor) -> tuple[torch.Tensor, bool]:
+        """Levenberg-Marquardt at fixed levels; one step for an affine problem."""
+        rows = system.linearize(vector)
+        loss = self._loss(system, rows, vector)
+        damping = 0.0 if system.affine else self.options.damping
+        settled, scale, moved_first = True, 0.0, 0.0
+        for outer in range(self.options.outer_steps):
+            step, result = self._inner(system, rows, damping)
+            self.inner_total += result.steps
+            if result.reason == "callback":
+                self.monitor.check_time()  # an unfinished linear solve is no improvement
+            trial = self._within_bounds(system, vector + step)
+            new_rows = system.linearize(trial)
+            new_loss = sum(float((r * r).sum()) for r in new_rows)
+            good = math.isfinite(new_loss) and (system.affine or new_loss <= loss)
+            if not good:
+                if system.affine:
+                    self._loss(system, new_rows, trial)
+                if damping > 1e12 or outer + 1 == self.options.outer_steps:
+                    break
+                damping = max(damping, 1e-6) * 8.0
+                rows = system.linearize(vector)
+                continue
+            gain = (loss - new_loss) / result.decrease if result.decrease > 0 else 0.0
+            moved = system.norms(system.finest(step))
+            size = system.norms(system.finest(trial))
+            change = max((m / n for m, n in zip(moved, size, strict=True) if n > 0), default=0.0)
+            vector, rows, loss = trial, new_rows, new_loss
+            settled = result.converged or result.reduction < 1e-4
+            self.last = (rows, loss, result, damping)
+            if system.affine:
+                break
+            self._record(system, vector, None)
+            moved_first = max(moved_first, change)
+            scale = max(scale, change)
+            if gain > 0.7:
+                damping = max(damping * 0.2, 1e-14)
+            elif gain < 0.25:
+                damping *= 3.0
+            if change <= max(1e-13, min(1e-3 * moved_first, 1e-2 * (self.tol or 1e-6))) or loss == 0.0:
+                break
+        return vector, settled
+
+    def _inner(self, system: GridSystem, rows: list[torch.Tensor], damping: float) -> tuple[torch.Tensor, LeastSquaresResult]:
+        """One linearised least-squares problem: the step and how it was found."""
+        columns = system.column_scale()
+        tol = self.inner_tol if system.affine else max(self.inner_tol, 1e-6)
+
+        def late(steps: int, reduction: float) -> bool:
+            return self.monitor.out_of_time
+
+        if self._banded(system):
+            banded = BandedNormal(system, columns, damping)
+            return banded.solve(rows, tol, self.options.inner_steps, late)
+        result = cgls(
+            lambda y: system.forward(y * columns),
+            lambda r: system.adjoint(r).mul_(columns),
+            [-r for r in rows],
+            tol=tol,
+            max_steps=self.options.inner_steps,
+            damping=damping,
+            on_step=late,
+        )
+        self.steps_per_size[system.size] = max(result.steps, self.steps_per_size.get(system.size, 0))
+        return result.y * columns, result
+
+    def _banded(self, system: GridSystem) -> bool:
+        """Whether a banded factor of the finest level is expected to be cheaper than conjugate gradients.
+
+        By a count of operations, not by the clock, so that runs are reproducible: conjugate gradients need about 60 ns per coefficient and
+        step on two cores, and as many steps as on the last level times its growth.
+        """
+        if self.options.inner != "auto":
+            return self.options.inner == "banded"
+        cost = banded_cost(system.pyramid.shapes[-1], self.problem.periodic, self.basis)
+        smaller = [size for size in self.steps_per_size if size <= system.size]
+        if cost is None or not smaller or self.task.device.type != "cpu":
+            return False
+        size = max(smaller)
+        expected = self.steps_per_size[size] * math.sqrt(system.size / size)
+        free = available_memory(self.task.device) or math.inf
+        return cost[0] < 6e-8 * system.size * expected and cost[1] < min(2**31, free / 4)
+
+    def _within_bounds(self, system: GridSystem, vector: torch.Tensor) -> torch.Tensor:
+        _, parameters = system.split(vector)
+        for i, p in enumerate(self.problem.parameters):
+            parameters[i] = parameters[i].clamp(*p.bounds)
+        return vector
+
+    def _loss(self, system: GridSystem, rows: Sequence[torch.Tensor], vector: torch.Tensor) -> float:
+        total, at = 0.0, 0
+        for block in system.blocks:
+            for t in block.terms:
+                value = float((rows[at] * rows[at]).sum())
+                if not math.isfinite(value):
+                    bad = int((~torch.isfinite(rows[at])).sum())
+                    step = len(self.monitor.history) + 1
+                    raise DivergedError(
+                        f"the residual {t.name!r} is not finite at {bad} of {rows[at].numel()} points at step {step} (level "
+                        f"{len(system.pyramid.resolutions)}, resolution {system.resolution}); look for divisions by zero, roots or "
+                        "logarithms of negative numbers in it"
+                    )
+                total += value
+                at += 1
+        return total
+
+    def _record(self, system: GridSystem, vector: torch.Tensor, error: float | None) -> None:
+        rows, loss, result, damping = self.last
+        resolutions = list(system.pyramid.resolutions)
+        count = len(self.task.levels) if isinstance(self.task.levels, Sequence) else self.task.levels
+        left = None
+        if self.stage_seconds and isinstance(count, int):
+            growth = 2.0 ** self.problem.domain.dim
+            left = sum(self.stage_seconds[-1] * growth ** (i + 1) for i in range(count - len(resolutions)))
+        self.monitor.record(
+            loss=loss,
+            terms=system.residual_rms(rows),
+            level=len(resolutions),
+            unknowns=system.size,
+            field=lambda: self._field(_Best(resolutions, vector, {})),
+            error=error,
+            done=len(resolutions) / count if isinstance(count, int) else 0.0,
+            left=left,
+            inner=result.steps,
+            reduction=result.reduction,
+            damping=damping,
+        )
+
+    def _field(self, best: _Best) -> GridField:
+        pyramid = self._pyramid(best.resolutions)
+        return linear_field(
+            self.problem.domain,
+            self.problem.fields,
+            self.problem.periodic,
+            self.basis,
+            best.resolutions,
+            pyramid.views(best.vector[: pyramid.size]),
+        )
+
+    def _pyramid(self, resolutions: Sequence[Resolution]) -> Pyramid:
+        return Pyramid(self.basis, resolutions, self.problem.periodic, len(self.problem.fields))
+
+    # -- refinement -------------------------------------------------------------------------------------------------------
+    def _refined(self, system: GridSystem, finest: torch.Tensor) -> Resolution:
+        """Double the axes along which the field is not resolved: all of them at first, then those within 1/16 of the worst.
+
+        The indicator along an axis is the jump of the highest derivative a cell has (constant in it) from cell to cell, in cell
+        units: ``h**(2m) d^(2m) u``, which is what the error of interpolation is proportional to.
+        """
+        n = system.resolution
+        if len(system.pyramid.resolutions) < 3:
+            return tuple(2 * k for k in n)
+        indicators = roughness(finest, self.basis, self.problem.periodic)
+        worst = max(indicators)
+        chosen = tuple(2 * k if i >= worst / 16 else k for k, i in zip(n, indicators, strict=True))
+        return chosen if chosen != n else tuple(2 * k for k in n)
+
+    def _bytes(self, resolutions: Sequence[Resolution]) -> float:
+        """Estimate of the memory of a stage: vectors of unknowns, and arrays of points."""
+        shape = self._pyramid(resolutions)
+        m = BASES[self.basis]
+        points = math.prod((m + 1) * n for n in resolutions[-1]) * len(self.problem.residuals)
+        return 8.0 * (9 * shape.size + 14 * points)
+
+    def _check_memory(self, resolutions: list[Resolution]) -> None:
+        need, free = self._bytes(resolutions), available_memory(self.task.device)
+        if free is not None and need > free:
+            shape = self._pyramid(resolutions)
+            raise OutOfMemoryError(
+                f"levels up to {resolutions[-1]} cells have {shape.size:,} coefficients and need about {spelled_size(need)}, but "
+                f"{spelled_size(free)} are free on {self.task.device}; use fewer levels"
+            )
+
+    def _obstacle(self, resolutions: list[Resolution]) -> str:
+        shape = self._pyramid(resolutions)
+        estimate = self.best.error if self.best is not None else None
+        tail = "" if estimate is None else f"; the estimated relative error is {estimate:.1e}, tol={self.tol:g}"
+        if len(resolutions) > self.options.max_levels:
+            return f"stopped after max_levels={self.options.max_levels} levels{tail}"
+        if self.options.max_unknowns is not None and shape.size > self.options.max_unknowns:
+            return f"the next level {resolutions[-1]} would have {shape.size:,} coefficients > max_unknowns={self.options.max_unknowns:,}{tail}"
+        need, free = self._bytes(resolutions), available_memory(self.task.device)
+        if free is not None and need > 0.8 * free:
+            return f"the next level {resolutions[-1]} would need about {spelled_size(need)} of {spelled_size(free)} free memory{tail}"
+        return ""
+
+
+def roughness(finest: torch.Tensor, basis: str, periodic: Sequence[bool]) -> list[float]:
+    """Per axis the RMS over the grid of ``h**(2m) d^(2m) u`` in cell units, the largest of all fields relative to their size."""
+    m = BASES[basis]
+    weights = [float(w) for w in basis_values(basis, torch.tensor(0.5, dtype=torch.float64), 2 * m - 1)]
+    found = []
+    for axis, wraps in enumerate(periodic):
+        lines = finest.movedim(axis + 1, -1)
+        for other in range(1, lines.ndim - 1):
+            lines = lines.index_select(other, torch.arange(0, lines.shape[other], m, device=finest.device))
+        c = lines.unflatten(-1, (-1, m))
+        right = torch.roll(c, -1, -2) if wraps else c[..., 1:, :]
+        left = c if wraps else c[..., :-1, :]
+        both = torch.cat([left, right], -1)
+        highest = (both * torch.tensor(weights, dtype=finest.dtype, device=finest.device)).sum(-1)
+        jump = highest.roll(-1, -1) - highest if wraps else highest.diff(dim=-1)
+        values = c[..., 0].flatten(1)
+        size = values.norm(dim=1) / math.sqrt(max(1, values.shape[1]))
+        rms = jump.flatten(1).norm(dim=1) / math.sqrt(max(1, jump[0].numel()))
+        ratio = torch.where(size > 0, rms / size, 0.0)
+        found.append(float(ratio.max()))
+    return found

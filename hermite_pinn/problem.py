@@ -1,0 +1,230 @@
+"""A boundary value problem: domain, fields, residuals and conditions, checked and traced when it is made."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from hermite_pinn.geometry import Box, Face
+
+from .conditions import AnyCondition, Periodic, Term
+from .errors import InvalidProblemError
+from .expressions import Expr, spelled
+from .parameters import Parameter
+from .program import leaves, substitute
+from .trace import Symbols
+
+__all__ = ["HermitePinnWarning", "Problem"]
+
+
+class HermitePinnWarning(UserWarning):
+    """Something that is allowed but probably not what was meant."""
+
+
+class Problem:
+    """A system of partial differential equations with its conditions.
+
+    The residual is an ordinary function whose arguments are bound by name to fields, coordinates and parameters.  A field is a jet:
+    ``u``, ``u.x``, ``u.xx``, ``u.xy``, ``u.laplacian``, ``u.grad``.  It is called once, with symbols, when the problem is made; every
+    mistake that can be found then is reported then.
+
+    Parameters
+    ----------
+    domain
+        Where it is posed, for example ``Box(x=(0, 1), y=(0, 1))``.
+    fields
+        Names of the unknown functions.
+    residual
+        Returns one residual, a tuple, or a dict of named residuals, each zero for a solution.
+    conditions
+        Boundary, initial and data conditions.
+    parameters
+        Unknown numbers, for inverse problems.
+    exact
+        Known solution by field, functions of the coordinates.  Only ever used to report errors.
+    name
+        Shown in reports.
+    max_order
+        Highest order of derivatives: 2, or up to 4 on the quintic basis.
+
+    Raises
+    ------
+    InvalidProblemError
+        For unknown names, derivatives beyond ``max_order``, complex values, conditions on faces that do not exist, fields that occur in no
+        residual, and whatever else can be seen without computing.
+
+    Examples
+    --------
+    >>> import hermite_pinn as hp
+    >>> problem = hp.Problem(
+    ...     domain=hp.Box(x=(0, 1), y=(0, 1)),
+    ...     fields=["u"],
+    ...     residual=lambda u, x, y: u.xx + u.yy + hp.sin(hp.pi * x) * hp.sin(hp.pi * y),
+    ...     conditions=[hp.Dirichlet(u=0.0)],
+    ... )
+    >>> print(problem)
+    Problem on Box(x=(0, 1), y=(0, 1))
+      pde: 0 = u.xx + u.yy + sin(3.14159*x)*sin(3.14159*y)
+      u on boundary (exact on a dense Hermite grid)
+    """
+
+    def __init__(
+        self,
+        domain: Box,
+        fields: str | Iterable[str],
+        residual: Callable[..., Any],
+        conditions: Iterable[AnyCondition] = (),
+        *,
+        parameters: Iterable[Parameter] = (),
+        exact: Mapping[str, Callable[..., Any]] | None = None,
+        name: str | None = None,
+        max_order: int = 2,
+    ) -> None:
+        if not isinstance(domain, Box):
+            raise InvalidProblemError(f"the domain must be a Box such as Box(x=(0, 1), y=(0, 1)), got {domain!r}")
+        if not callable(residual):
+            raise InvalidProblemError(f"the residual must be a function such as lambda u, x: u.xx - 1, got {residual!r}")
+        if max_order not in (1, 2, 3, 4):
+            raise InvalidProblemError(f"max_order must be between 1 and 4, got {max_order!r}")
+        self.domain = domain
+        self.fields = (fields,) if isinstance(fields, str) else tuple(fields)
+        self.residual = residual
+        self.conditions = tuple(conditions)
+        self.parameters = tuple(parameters)
+        self.exact = dict(exact or {})
+        self.name = name
+        self.max_order = max_order
+        self._check_names()
+        self.symbols = Symbols(self.fields, domain.names, tuple(p.name for p in self.parameters), max_order)
+        self.periodic = self._periodic_axes()
+        self.residuals = self._traced_residuals()
+        self.terms = self._traced_terms()
+        self._warn()
+
+    # -- checks -----------------------------------------------------------------------------------------------------------
+    def _check_names(self) -> None:
+        if not self.fields:
+            raise InvalidProblemError("a problem needs at least one field, for example fields=['u']")
+        taken: dict[str, str] = {}
+        groups = {"coordinate": self.domain.names, "field": self.fields, "parameter": tuple(p.name for p in self.parameters)}
+        for kind, names in groups.items():
+            for name in names:
+                if not isinstance(name, str) or not name.isidentifier():
+                    raise InvalidProblemError(f"the name of a {kind} must be usable as an argument, got {name!r}")
+                if name in taken:
+                    raise InvalidProblemError(f"the name {name!r} is used for a {taken[name]} and a {kind}")
+                taken[name] = kind
+        for name in self.exact:
+            if name not in self.fields:
+                raise InvalidProblemError(f"exact gives {name!r}, which is no field; the fields are {', '.join(self.fields)}")
+        for condition in self.conditions:
+            if not isinstance(condition, AnyCondition):
+                raise InvalidProblemError(
+                    f"{condition!r} is no condition; use Dirichlet, Neumann, Robin, Periodic, Initial, Data or Condition"
+                )
+
+    def _periodic_axes(self) -> tuple[bool, ...]:
+        names = [name for c in self.conditions if isinstance(c, Periodic) for name in c.axes]
+        chosen = {self.domain.axis(name) for name in names}
+        return tuple(i in chosen for i in range(self.domain.dim))
+
+    def _traced_residuals(self) -> dict[str, Expr]:
+        found = self.symbols.residuals(self.residual, "the residual", "pde")
+        if not found:
+            raise InvalidProblemError("the residual returned no component; it must return at least one expression that is zero")
+        used: set[str] = set()
+        for name, expression in found.items():
+            jets = {data[0] for kind, data in leaves(expression) if kind == "jet"}
+            if not jets:
+                raise InvalidProblemError(f"the residual {name!r} = {spelled(expression)} contains no field, so nothing can make it zero")
+            if any(kind == "normal" for kind, _ in leaves(expression)):
+                raise InvalidProblemError(f"the residual {name!r} uses .n, the normal derivative, which exists on boundaries only")
+            used |= jets
+        unused = [f for f in self.fields if f not in used]
+        if unused:
+            raise InvalidProblemError(f"the field {unused[0]!r} occurs in no residual; remove it or use it")
+        return found
+
+    def _traced_terms(self) -> tuple[Term, ...]:
+        found = [Term(name, residual, None) for name, residual in self.residuals.items()]
+        for condition in self.conditions:
+            for term in condition.terms(self.domain, self.symbols, self.periodic):
+                if isinstance(term.region, Face):
+                    term = self._on_face(term, term.region)
+                found.append(term)
+        return tuple(found)
+
+    def _on_face(self, term: Term, face: Face) -> Term:
+        """Put the normal's components in and forget what they multiply by zero."""
+        normal = [face.normal if i == face.axis else 0.0 for i in range(self.domain.dim)]
+        residual = substitute(term.residual, lambda leaf: normal[leaf.data] if leaf.op == "normal" else None)
+        if not any(kind == "jet" for kind, _ in leaves(residual)):
+            raise InvalidProblemError(f"the condition {term.name!r} contains no field on the face {face.name}: it reads 0 = {spelled(residual)}")
+        return Term(term.name, residual, term.region, term.weight, term.trace, term.where)
+
+    def _warn(self) -> None:
+        axis = self.domain.time_axis
+        if axis is not None and not self.periodic[axis]:
+            start = [t for t in self.terms if isinstance(t.region, Face) and t.region.name == "t-"]
+            for f in self.fields:
+                order = max((d[1][axis] for r in self.residuals.values() for k, d in leaves(r) if k == "jet" and d[0] == f), default=0)
+                given = sum(any(k == "jet" and d[0] == f for k, d in leaves(t.residual)) for t in start)
+                if order > given and not any(t.name == f"data {f}" for t in self.terms):
+                    lacking = f"{f}" if given == 0 else f"{f}_t"
+                    warnings.warn(
+                        f"the field {f} has {order} time derivative{'s' * (order > 1)} but {given or 'no'} initial condition; the solution "
+                        f"is not unique without Initial({lacking}=...)",
+                        HermitePinnWarning,
+                        stacklevel=3,
+                    )
+
+    # -- variants and views -----------------------------------------------------------------------------------------------
+    def replace(self, **changes: Any) -> Problem:
+        """The same problem with some arguments changed; a problem itself never changes."""
+        given = {
+            "domain": self.domain,
+            "fields": self.fields,
+            "residual": self.residual,
+            "conditions": self.conditions,
+            "parameters": self.parameters,
+            "exact": self.exact,
+            "name": self.name,
+            "max_order": self.max_order,
+        }
+        unknown = set(changes) - set(given)
+        if unknown:
+            raise InvalidProblemError(f"a problem has no {sorted(unknown)[0]!r}; it has {', '.join(given)}")
+        return Problem(**(given | changes))
+
+    @cached_property
+    def exact_expressions(self) -> dict[str, Expr]:
+        """The known solution as expressions of the coordinates."""
+        return {f: self.symbols.value(g, f"the exact solution {f}") for f, g in self.exact.items()}
+
+    @property
+    def order(self) -> int:
+        """Highest order of differentiation in residuals and conditions."""
+        return max(sum(d[1]) for t in self.terms for k, d in leaves(t.residual) if k == "jet")
+
+    @property
+    def faces(self) -> Sequence[Face]:
+        """Faces that are boundaries: all but those of periodic axes."""
+        return tuple(f for f in self.domain.faces if not self.periodic[f.axis])
+
+    def __repr__(self) -> str:
+        return f"Problem({self.name or ', '.join(self.fields)} on {self.domain})"
+
+    def __str__(self) -> str:
+        lines = [f"Problem{' ' + self.name if self.name else ''} on {self.domain}"]
+        lines += [f"  {name}: 0 = {spelled(r)}" for name, r in self.residuals.items()]
+        wrapped = [n for n, p in zip(self.domain.names, self.periodic, strict=True) if p]
+        if wrapped:
+            lines.append(f"  periodic along {', '.join(wrapped)} (exact)")
+        named = {t.name: t for t in self.terms if t.region is not None}
+        for name, t in named.items():
+            lines.append(f"  {name}" + (" (exact on a dense Hermite grid)" if t.trace else ""))
+        for p in self.parameters:
+            lines.append(f"  parameter {p.name} in [{p.bounds[0]:g}, {p.bounds[1]:g}], start {p.init:g}")
+        return "\n".join(lines)

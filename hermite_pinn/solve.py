@@ -1,0 +1,277 @@
+"""The one verb."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, is_dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy
+import scipy
+import torch
+
+from hermite_pinn.cuda.cache import compile_clock
+
+from .callbacks import Callback
+from .checkpoint import Checkpoint, read_checkpoint
+from .device import choose_device
+from .errors import DivergedError, InvalidArgumentError
+from .evaluation import residual_rms
+from .field import Field, Levels
+from .memory import peak_memory
+from .methods import METHODS, Method
+from .methods.base import Outcome, Task
+from .monitor import Monitor
+from .problem import Problem
+from .progress import ProgressMeter, choose_progress
+from .solution import Solution
+from .status import Status
+
+__all__ = ["solve"]
+
+logger = logging.getLogger(__name__)
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64, torch.float32: torch.float32, torch.float64: torch.float64}
+
+
+def solve(
+    problem: Problem,
+    *,
+    field: Field | str | None = None,
+    method: str | Method = "gauss_newton",
+    levels: Levels | None = None,
+    tol: float | None = None,
+    max_time: float | None = None,
+    seed: int = 0,
+    device: str | torch.device = "auto",
+    dtype: torch.dtype | str | None = None,
+    callbacks: Sequence[Callback] | Callback = (),
+    progress: bool | str | ProgressMeter = "auto",
+    checkpoint: str | Path | Checkpoint | None = None,
+    resume: str | Path | None = None,
+    throw: bool = True,
+) -> Solution:
+    """Solve a problem.
+
+    Parameters
+    ----------
+    problem
+        What to solve.
+    field
+        The kind of field: a :class:`Field`, or the name of a head; ``None`` takes the method's own.
+    method
+        ``"gauss_newton"`` (default), ``"adam"``, or a method object with options; ``Adam(steps=2000) >> GaussNewton()`` runs one after the
+        other.
+    levels
+        Number of levels, or a list of resolutions (a number, or one per axis).  ``None`` lets ``gauss_newton`` refine until ``tol``.
+    tol
+        Relative L2 error (estimated) at which to stop; 1e-6 for ``gauss_newton`` without ``levels``.
+    max_time
+        Seconds after which the best state so far is returned.
+    seed
+        Of everything random.  On a CPU the same seed and number of threads give the same result, bit for bit.
+    device
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"``: a GPU if PyTorch sees one and CuPy is installed.
+    dtype
+        ``"float64"`` or ``"float32"``; ``None`` takes the method's own (``gauss_newton``: float64, ``adam``: float32).
+    callbacks
+        Objects with ``on_start``, ``on_step``, ``on_end`` (see :class:`Callback`).
+    progress
+        ``"auto"`` (a bar on a terminal), True, False, or an object like :class:`hermite_pinn.progress.ProgressMeter`.
+    checkpoint
+        File to which the run's state is saved as it goes, to be continued with ``resume``.
+    resume
+        A checkpoint of the same problem and method; on a CPU ``adam`` then ends bit for bit as if it had not been interrupted.
+    throw
+        Whether a diverged run raises :class:`DivergedError`; with False the last good state is returned with ``Status.DIVERGED``.
+
+    Returns
+    -------
+    Solution
+        Also when a limit, a callback or Ctrl-C ended the run: see ``solution.status``.
+
+    Raises
+    ------
+    InvalidProblemError, InvalidArgumentError
+        Before the first step, for anything that cannot work.
+    OutOfMemoryError
+        If the levels asked for do not fit.
+    DivergedError
+        If a residual becomes infinite or NaN (unless ``throw=False``); ``error.solution`` holds the last good state.
+
+    Examples
+    --------
+    >>> import hermite_pinn as hp
+    >>> exact = lambda x: hp.sin(3 * hp.pi * x)
+    >>> problem = hp.Problem(
+    ...     domain=hp.Box(x=(0, 1)),
+    ...     fields=["u"],
+    ...     residual=lambda u, x: u.xx + 9 * hp.pi**2 * exact(x),
+    ...     conditions=[hp.Dirichlet(u=0.0)],
+    ...     exact={"u": exact},
+    ... )
+    >>> solution = hp.solve(problem, levels=6)
+    >>> solution.error()["u"]["relative_l2"] < 1e-6
+    True
+    """
+    if not isinstance(problem, Problem):
+        raise InvalidArgumentError(f"solve takes a hermite_pinn.Problem, got {type(problem).__name__}")
+    chosen = _method(method)
+    spec = Field(head=field) if isinstance(field, str) else field
+    if spec is not None and not isinstance(spec, Field):
+        raise InvalidArgumentError(f"field takes a hermite_pinn.Field or the name of a head, got {field!r}")
+    if dtype is not None and dtype not in DTYPES:
+        raise InvalidArgumentError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+    for name, value in (("tol", tol), ("max_time", max_time)):
+        if value is not None and not value > 0:
+            raise InvalidArgumentError(f"{name} must be positive, got {value!r}")
+    place = choose_device(device)
+    keeper = checkpoint if isinstance(checkpoint, Checkpoint) or checkpoint is None else Checkpoint(checkpoint)
+    if keeper is not None:
+        keeper.check()
+    listeners = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
+    if place.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(place)
+
+    monitor = Monitor(listeners, choose_progress(progress), max_time)
+    identity = _identity(problem, chosen, spec, levels, seed)
+    saved = read_checkpoint(resume, identity, monitor) if resume is not None else None
+    task = Task(
+        problem=problem,
+        field=spec,
+        levels=levels,
+        tol=tol,
+        seed=seed,
+        device=place,
+        dtype=None if dtype is None else DTYPES[dtype],
+        monitor=monitor,
+        saved=saved,
+    )
+    if keeper is not None:
+        task.save = keeper.saver(identity, monitor)
+    compiling: list[float] = []
+    token = compile_clock.set(compiling)
+    began = time.perf_counter()
+    monitor.method = chosen.name
+    monitor.progress.start(problem.name or chosen.name)
+    diverged: DivergedError | None = None
+    try:
+        outcome = chosen.run(task)
+    except DivergedError as error:
+        diverged = error
+        last = getattr(error, "outcome", None)
+        if last is None:
+            raise
+        outcome = last
+    finally:
+        monitor.progress.close()
+        compile_clock.reset(token)
+    seconds = time.perf_counter() - began - sum(compiling)
+    solution = _solution(problem, chosen, outcome, task, identity, seconds, sum(compiling), peak_memory(place))
+    for c in listeners:
+        c.on_end(solution)
+    if diverged is not None and throw:
+        diverged.solution = solution  # type: ignore[attr-defined]
+        raise diverged
+    return solution
+
+
+def _method(method: str | Method) -> Method:
+    if isinstance(method, Method):
+        return method
+    if method not in METHODS:
+        raise InvalidArgumentError(f"unknown method {method!r}; known: {', '.join(METHODS)}, or a method object such as hp.Adam(steps=2000)")
+    return METHODS[method]()
+
+
+def _identity(problem: Problem, method: Method, field: Field | None, levels: Levels | None, seed: int) -> dict[str, Any]:
+    """What must agree for a checkpoint to be continued, and what a file tells about its making."""
+    return {
+        "problem": str(problem),
+        "method": method.name,
+        "options": _plain(asdict(method)) if is_dataclass(method) else {},
+        "field": None if field is None else _plain(asdict(field)),
+        "levels": _plain(levels),
+        "seed": seed,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """JSON's idea of a value."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return repr(value)
+
+
+def _versions() -> dict[str, str]:
+    try:
+        own = metadata.version("hermite_pinn")
+    except metadata.PackageNotFoundError:
+        own = "unknown"
+    return {
+        "hermite_pinn": own,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "scipy": scipy.__version__,
+    }
+
+
+def _solution(
+    problem: Problem,
+    method: Method,
+    outcome: Outcome,
+    task: Task,
+    identity: dict[str, Any],
+    seconds: float,
+    compile_seconds: float,
+    memory: int,
+) -> Solution:
+    field = outcome.field
+    steps = int(task.monitor.history[-1]["step"]) if len(task.monitor.history) else 0
+    stats: dict[str, Any] = {
+        "method": method.name,
+        "seconds": seconds,
+        "compile_seconds": compile_seconds,
+        "steps": steps,
+        "seconds_per_step": seconds / steps if steps else 0.0,
+        "peak_memory": memory,
+        "parameters": field.parameter_count,
+        "reachable": field.reachable_count,
+        "device": str(field.device),
+        "dtype": str(field.dtype).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        "seed": task.seed,
+        "versions": _versions(),
+    }
+    stats |= _plain(outcome.stats)
+    residuals: dict[str, float] = {}
+    if outcome.status is not Status.DIVERGED:
+        residuals = residual_rms(problem, field.collapsed(), outcome.parameters, task.seed)
+    solution = Solution(
+        domain=problem.domain,
+        periodic=problem.periodic,
+        field=field,
+        status=outcome.status,
+        message=outcome.message,
+        history=task.monitor.history,
+        parameters=outcome.parameters,
+        stats=stats,
+        residuals=residuals,
+        estimated_error=outcome.error,
+        title=problem.name or "",
+        settings=identity,
+        problem=problem,
+    )
+    if not outcome.status.success:
+        logger.info("%s: %s", outcome.status.label, outcome.message)
+    return solution

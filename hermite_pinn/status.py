@@ -1,0 +1,47 @@
+"""Why a run ended, as an enumeration whose members carry a sentence of advice."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+__all__ = ["Status"]
+
+
+class Status(Enum):
+    """Outcome of a run; ``status.advice`` says what to do, ``status.success`` whether the run did what was asked.
+
+    Examples
+    --------
+    >>> Status.MAX_TIME.success, Status.MAX_TIME.advice
+    (False, 'The time limit was reached; raise max_time, or accept the accuracy reported.')
+    """
+
+    CONVERGED = ("converged", "The estimated error met the tolerance.")
+    COMPLETED = ("completed", "All requested levels and steps were done.")
+    MAX_SIZE = (
+        "max_size",
+        "A finer level would exceed the allowed number of unknowns or the memory; raise max_unknowns of the method, use a machine "
+        "with more memory, or accept the accuracy reported.",
+    )
+    MAX_TIME = ("max_time", "The time limit was reached; raise max_time, or accept the accuracy reported.")
+    STALLED = (
+        "stalled",
+        "The solver stopped making progress before its tolerance; check that the problem has a unique solution (enough conditions, a "
+        "gauge for a pressure), try another start or a finer first level.",
+    )
+    STOPPED = ("stopped", "A callback ended the run; the state at that moment is returned.")
+    INTERRUPTED = ("interrupted", "The run was interrupted; the best state so far is returned and can be resumed from a checkpoint.")
+    DIVERGED = (
+        "diverged",
+        "A residual became infinite or NaN; the last good state is kept. Check divisions, roots and logarithms in the residual, or "
+        "start from a coarser problem.",
+    )
+
+    def __init__(self, label: str, advice: str) -> None:
+        self.label = label
+        self.advice = advice
+
+    @property
+    def success(self) -> bool:
+        """Whether the run ended because it was done."""
+        return self in (Status.CONVERGED, Status.COMPLETED)
