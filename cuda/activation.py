@@ -4,8 +4,8 @@ With ``z_0`` the value and ``z_c`` a derivative channel of a hidden unit, ``a = 
 
     a_0 = s,    a_c = s' z_c + s'' sum_{(p, q, w) in pairs(c)} w z_p z_q
 
-(first-order channels have no pairs; the Laplacian has one per axis: the forward Laplacian).  Forward, adjoint and tangent are one
-fused kernel each; :func:`reference_forward` is the same in plain PyTorch and the truth for the tests.
+(first-order channels have no pairs; the Laplacian has one per axis: the forward Laplacian).  Forward, adjoint and
+tangent are one fused kernel each; :func:`reference_forward` is the same in plain PyTorch and the truth for the tests.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import torch
 from hermite_pinn.errors import InvalidArgumentError
 
 from . import device, host
-from .channels import Channels
+from .channels import Channel, Channels
 from .source import BLOCK, flattened
 
 __all__ = ["ACTIVATIONS", "JetPlan", "activate", "activate_adjoint", "activate_tangent", "reference_forward"]
@@ -107,8 +107,10 @@ class JetPlan:
             firsts.update(i for _, orders in channel for i in range(dim) if orders[i])
         axes = sorted(firsts)
         unit = [tuple(int(i == j) for j in range(dim)) for i in range(dim)]
-        carried = [((1.0, (0,) * dim),)] + [((1.0, unit[i]),) for i in axes]
-        pairs, outputs = [], []
+        carried: list[Channel] = [((1.0, (0,) * dim),)]
+        carried += [((1.0, unit[i]),) for i in axes]
+        pairs: list[tuple[int, int, int, float]] = []
+        outputs: list[int] = []
         for channel in channels.channels:
             if channel not in carried:
                 carried.append(channel)
@@ -147,7 +149,9 @@ def _source(operation: str, name: str, key: str, dtype: torch.dtype, language: s
         "HP_OPERATION": operation,
         "HP_BLOCK": BLOCK,
     }
-    return "".join(f"#define {k} {v}\n" for k, v in defines.items()) + flattened(f"activation.{language}", after_lanes=tables)
+    return "".join(f"#define {k} {v}\n" for k, v in defines.items()) + flattened(
+        f"activation.{language}", after_lanes=tables
+    )
 
 
 def reference_forward(z: torch.Tensor, bias: torch.Tensor, omega: float, name: str, plan_key: str) -> torch.Tensor:
@@ -161,7 +165,13 @@ def reference_forward(z: torch.Tensor, bias: torch.Tensor, omega: float, name: s
 
 
 def _run(
-    operation: str, z: torch.Tensor, bias: torch.Tensor, other: torch.Tensor | None, omega: float, name: str, plan_key: str
+    operation: str,
+    z: torch.Tensor,
+    bias: torch.Tensor,
+    other: torch.Tensor | None,
+    omega: float,
+    name: str,
+    plan_key: str,
 ) -> torch.Tensor:
     z, bias = z.contiguous(), bias.contiguous()
     other = z if other is None else other.contiguous()
@@ -205,7 +215,9 @@ def _activate_adjoint(
 
 
 @_activate_adjoint.register_fake
-def _(z: torch.Tensor, bias: torch.Tensor, weights: torch.Tensor, omega: float, name: str, plan_key: str) -> torch.Tensor:
+def _(
+    z: torch.Tensor, bias: torch.Tensor, weights: torch.Tensor, omega: float, name: str, plan_key: str
+) -> torch.Tensor:
     return torch.empty_like(z)
 
 
@@ -233,7 +245,8 @@ def _activate_adjoint_backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tens
     # second order in the activation: rare (a loss on gradients taken by autograd), so in plain PyTorch
     saved = [t.detach().requires_grad_() for t in ctx.saved_tensors]
     with torch.enable_grad():
-        out = _reference_adjoint(*saved, ctx.omega, ctx.name, ctx.plan_key)
+        z, bias, weights = saved
+        out = _reference_adjoint(z, bias, weights, ctx.omega, ctx.name, ctx.plan_key)
         found = torch.autograd.grad(out, saved, grad, create_graph=torch.is_grad_enabled(), allow_unused=True)
     return (*found, None, None, None)
 

@@ -25,7 +25,7 @@ MAX_TERMS = 8
 
 @dataclass(frozen=True, eq=False)
 class AxisMatrix:
-    """Several sparse matrices with one pattern: rows are points (or fine coefficients), columns coefficients of one axis.
+    """Several sparse matrices with one pattern: rows are points, columns coefficients of one axis.
 
     Parameters
     ----------
@@ -65,7 +65,9 @@ class AxisMatrix:
         turned = {}
         for key, m in self.matrices.items():
             # transposing numbers instead of values keeps explicit zeros, so that all matrices keep one pattern
-            order = sparse.csr_matrix((np.arange(1, m.nnz + 1, dtype=float), m.indices, m.indptr), shape=m.shape).T.tocsr()
+            order = sparse.csr_matrix(
+                (np.arange(1, m.nnz + 1, dtype=float), m.indices, m.indptr), shape=m.shape
+            ).T.tocsr()
             data = m.data[order.data.astype(np.int64) - 1]
             turned[key] = sparse.csr_matrix((data, order.indices, order.indptr), shape=order.shape)
         return AxisMatrix(turned, self.dtype, self.device)
@@ -137,7 +139,19 @@ class AxisMatrix:
             lists = [many(*(t.data_ptr() for t in group)) for group in (values, tensors)]
             call = host.function(_source(self.dtype, "cpp"), "hp_axis", "llllppipppii")
             threads = torch.get_num_threads()
-            call(before, rows, columns, after, start.data_ptr(), column.data_ptr(), len(terms), *lists, out.data_ptr(), add, threads)
+            call(
+                before,
+                rows,
+                columns,
+                after,
+                start.data_ptr(),
+                column.data_ptr(),
+                len(terms),
+                *lists,
+                out.data_ptr(),
+                add,
+                threads,
+            )
 
 
 @lru_cache(maxsize=8)
@@ -160,7 +174,7 @@ def evaluation_matrix(
     orders: Sequence[int],
     row_weights: np.ndarray | None = None,
 ) -> AxisMatrix:
-    """Derivatives of the 1-D basis at ``points``: matrix ``m`` maps coefficients (vertex-major) to the ``m``-th derivative.
+    """Derivatives of the 1-D basis at points: matrix ``m`` maps coefficients to the ``m``-th derivative.
 
     Parameters
     ----------
@@ -196,7 +210,8 @@ def evaluation_matrix(
 def prolongation_matrix(basis: str, coarse: int, fine: int, periodic: bool) -> AxisMatrix:
     """Coefficients on ``fine`` cells of a function given on ``coarse`` cells of the same axis; exact for nested levels.
 
-    Fine coefficients are derivatives at fine vertices in fine cell units: ``2**-a`` times the coarse basis' derivative of order a.
+    Fine coefficients are derivatives at fine vertices in fine cell units: ``2**-a`` times the coarse basis'
+    derivative of order a.
 
     Raises
     ------

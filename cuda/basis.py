@@ -48,7 +48,9 @@ def basis_values(basis: str, t: Any, order: int) -> list[Any]:
     """
     if basis == "cosine":
         shifted = math.pi * t + order * math.pi / 2
-        wave = (np.cos(shifted) if isinstance(shifted, (float, np.ndarray, np.generic)) else shifted.cos()) * (math.pi**order / 2)
+        wave = (np.cos(shifted) if isinstance(shifted, (float, np.ndarray, np.generic)) else shifted.cos()) * (
+            math.pi**order / 2
+        )
         constant = 0.5 if order == 0 else 0.0
         return [constant + wave, constant - wave]
     found = []

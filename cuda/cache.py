@@ -46,8 +46,8 @@ def cache_folder() -> Path:
 def cached_file(parts: list[str], suffix: str, make: Callable[[Path], None]) -> Path:
     """Path of the file for the content ``parts``, made by ``make(path)`` if it is not there yet.
 
-    ``make`` writes to a temporary name which is moved into place when complete, under a lock for that name: a file that exists is
-    whole, and each is made once however many processes ask for it.
+    ``make`` writes to a temporary name which is moved into place when complete, under a lock for that name: a file
+    that exists is whole, and each is made once however many processes ask for it.
     """
     folder = cache_folder()
     name = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

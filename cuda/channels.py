@@ -1,7 +1,7 @@
 """Derivative channels and the order in which their tensor products are contracted.
 
-A channel is a weighted sum of mixed derivatives, such as ``u_xx + u_yy``.  A derivative is written as a tuple with the order
-of differentiation per axis, so ``(2, 0)`` is ``u_xx`` in two dimensions.
+A channel is a weighted sum of mixed derivatives, such as ``u_xx + u_yy``.  A derivative is written as a tuple with
+the order of differentiation per axis, so ``(2, 0)`` is ``u_xx`` in two dimensions.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache
 
 from hermite_pinn.errors import InvalidArgumentError
 
-__all__ = ["Channels", "Contraction", "Term"]
+__all__ = ["Channel", "Channels", "Contraction", "Term"]
 
 Orders = tuple[int, ...]
 Channel = tuple[tuple[float, Orders], ...]
@@ -75,7 +75,9 @@ class Channels:
         if not 1 <= self.dim <= 4:
             raise InvalidArgumentError(f"the encoder has 1 to 4 axes, got dim={self.dim}")
         if not self.channels or not all(self.channels):
-            raise InvalidArgumentError("a channel set needs at least one channel, and a channel at least one derivative")
+            raise InvalidArgumentError(
+                "a channel set needs at least one channel, and a channel at least one derivative"
+            )
         for _, orders in itertools.chain.from_iterable(self.channels):
             if len(orders) != self.dim or not all(0 <= m <= MAX_ORDER for m in orders):
                 raise InvalidArgumentError(
@@ -142,7 +144,8 @@ class Channels:
         Returns
         -------
         channels, nodes
-            Channel ``nodes[c][i]`` of ``channels`` is the derivative of channel ``c`` along axis ``i``; equal ones are shared.
+            Channel ``nodes[c][i]`` of ``channels`` is the derivative of channel ``c`` along axis ``i``; equal ones
+            are shared.
         """
         found: dict[Channel, int] = {}
         nodes = []

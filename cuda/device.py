@@ -1,6 +1,7 @@
 """Compile the kernels with NVRTC through CuPy and launch them on PyTorch's current stream and device.
 
-Nothing here imports CuPy before a CUDA tensor arrives.  Memory belongs to PyTorch; a launch neither allocates nor synchronises.
+Nothing here imports CuPy before a CUDA tensor arrives.  Memory belongs to PyTorch; a launch neither allocates nor
+synchronises.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def cupy() -> Any:
 
 @lru_cache(maxsize=256)
 def module(source: str, device: int) -> Any:
-    """The compiled module of a source text on one device (CuPy keeps the binary on disk, keyed by text and architecture)."""
+    """The compiled module of a source text on one device; CuPy keeps the binary on disk."""
     cp = cupy()
     with cp.cuda.Device(device):
         try:
@@ -67,7 +68,7 @@ def stream(device: int) -> Any:
 
 
 def start(source: str, name: str, device: int, grid: tuple[int, int], arguments: Sequence[Any]) -> None:
-    """Launch a kernel on PyTorch's current stream; tensors, ``None``, ints (64 bit), ``np.int32`` and floats are accepted."""
+    """Launch a kernel on PyTorch's current stream; plain ints are passed with 64 bits."""
     cp = cupy()
     kernel = module(source, device).get_function(name)
 

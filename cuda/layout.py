@@ -39,8 +39,9 @@ class GridLayout:
     """A multilevel grid on a box: resolutions, basis, and the place of every coefficient in one flat table.
 
     A vertex of level ``l`` stores ``orders**dim`` coefficients for each feature: the value and the mixed derivatives
-    ``prod_i n_i**-a_i * d^a u`` in cell units, axis 0 most significant, features innermost.  A level whose vertices fit the table
-    size is indexed densely (row-major); beyond that its slots are ``xor_i(v_i * prime_i) & (size - 1)``.
+    ``prod_i n_i**-a_i * d^a u`` in cell units, axis 0 most significant, features innermost.  A level whose vertices
+    fit the table size is indexed densely (row-major); beyond that its slots are ``xor_i(v_i * prime_i) & (size -
+    1)``.
 
     Parameters
     ----------
@@ -53,8 +54,8 @@ class GridLayout:
     features
         Features per level.
     table_sizes
-        Largest number of slots per level: ``None`` (dense everywhere), one power of two, or one power of two per derivative order
-        ``|a| = 0, 1, ...`` (the paper's T1, T2, T3).
+        Largest number of slots per level: ``None`` (dense everywhere), one power of two, or one power of two per
+        derivative order ``|a| = 0, 1, ...`` (the paper's T1, T2, T3).
     periodic
         Per axis, whether the last vertex is the first.
 
@@ -102,7 +103,9 @@ class GridLayout:
             if len(n) != dim or min(n) < 1:
                 raise InvalidArgumentError(f"resolution {n} must give at least one cell for each of the {dim} axes")
             if math.prod(k + 1 for k in n) >= 2**31 and self.table_sizes is None:
-                raise InvalidArgumentError(f"resolution {n} has more than 2**31 vertices; give a table size to hash them")
+                raise InvalidArgumentError(
+                    f"resolution {n} has more than 2**31 vertices; give a table size to hash them"
+                )
         if self.table_sizes is not None:
             groups = dim * (self.orders - 1) + 1
             if len(self.table_sizes) not in (1, groups):

@@ -1,11 +1,12 @@
 """The encoder kernels as differentiable PyTorch operations.
 
-All tensors have the points last.  ``x`` is ``(dim, n)`` in the user's coordinates, a table is flat (see :class:`GridLayout`), jets are
-``(levels, features, channels, n)``.  Operations run where their tensors are: on a GPU by the CuPy kernels on PyTorch's current
-stream, on a CPU by the compiled host kernels, or, when no compiler is there, by the plain PyTorch reference.
+All tensors have the points last.  ``x`` is ``(dim, n)`` in the user's coordinates, a table is flat (see
+:class:`GridLayout`), jets are ``(levels, features, channels, n)``.  Operations run where their tensors are: on a GPU
+by the CuPy kernels on PyTorch's current stream, on a CPU by the compiled host kernels, or, when no compiler is there,
+by the plain PyTorch reference.
 
-The operations are registered with ``torch.library`` under ``hermite_pinn::`` with shapes for tracing and with gradients: `jets`
-with respect to table and points, `adjoint` with respect to weights and points.
+The operations are registered with ``torch.library`` under ``hermite_pinn::`` with shapes for tracing and with
+gradients: `jets` with respect to table and points, `adjoint` with respect to weights and points.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ NAMES = {torch.float32: "float32", torch.float64: "float64"}
 
 @lru_cache(maxsize=1)
 def _say_once_no_compiler() -> None:
-    logger.warning("no C++ compiler found: encoders run in plain PyTorch, about 30 times slower; run `hermite-pinn doctor`")
+    logger.warning(
+        "no C++ compiler found: encoders run in plain PyTorch, about 30 times slower; run `hermite-pinn doctor`"
+    )
 
 
 def _uses_reference(x: torch.Tensor) -> bool:
@@ -42,7 +45,9 @@ def _uses_reference(x: torch.Tensor) -> bool:
     return True
 
 
-def _check(layout: GridLayout, channels: Channels, x: torch.Tensor, *others: tuple[str, torch.Tensor, tuple[int, ...]]) -> None:
+def _check(
+    layout: GridLayout, channels: Channels, x: torch.Tensor, *others: tuple[str, torch.Tensor, tuple[int, ...]]
+) -> None:
     if x.dtype not in NAMES:
         raise InvalidArgumentError(f"points must be float32 or float64, got {x.dtype}")
     if x.ndim != 2 or x.shape[0] != layout.dim or channels.dim != layout.dim:
@@ -137,7 +142,10 @@ def _input_gradient_by_jets(
 ) -> torch.Tensor:
     raised, nodes = channels.raised
     found = _jets(x, table, layout.key, raised.key, False)
-    rows = [sum((weights[:, :, c] * found[:, :, node[i]]).sum((0, 1)) for c, node in enumerate(nodes)) for i in range(layout.dim)]
+    rows = [
+        sum((weights[:, :, c] * found[:, :, node[i]]).sum((0, 1)) for c, node in enumerate(nodes))
+        for i in range(layout.dim)
+    ]
     return torch.stack(rows)  # type: ignore[arg-type]
 
 
@@ -184,7 +192,7 @@ def _save_input_gradient(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor
 
 
 def _input_gradient_backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-    # out_i = sum w_lfc D_i jet_lfc(table): bilinear in table and weights; its own derivatives follow from raised channels
+    # out_i = sum w_lfc D_i jet_lfc(table) is bilinear in table and weights; its derivatives follow from raised channels
     x, table, weights = ctx.saved_tensors
     layout, channels = GridLayout.from_key(ctx.layout_key), Channels.from_key(ctx.channels_key)
     raised, nodes = channels.raised
@@ -214,15 +222,16 @@ def jets(x: torch.Tensor, table: torch.Tensor, layout: GridLayout, channels: Cha
     Parameters
     ----------
     x
-        Points, (dim, n), float32 or float64, in the coordinates of the layout's box.  Points outside are extrapolated from the
-        nearest cell; periodic axes wrap.
+        Points, (dim, n), float32 or float64, in the coordinates of the layout's box.  Points outside are extrapolated
+        from the nearest cell; periodic axes wrap.
     table
         Coefficients, flat, of ``layout.size`` elements, same dtype and device.
 
     Returns
     -------
     torch.Tensor
-        (levels, features, channels, n).  Differentiable in ``table`` (exact adjoint) and in ``x`` (by channels of one order more).
+        (levels, features, channels, n).  Differentiable in ``table`` (exact adjoint) and in ``x`` (by channels of one
+        order more).
 
     Examples
     --------
@@ -253,8 +262,8 @@ def adjoint(x: torch.Tensor, weights: torch.Tensor, layout: GridLayout, channels
     Returns
     -------
     torch.Tensor
-        Flat table ``t`` with ``<t, table> = <weights, jets(x, table)>`` for every table.  On a CPU the sum has a fixed order; on a GPU
-        it is accumulated by atomic additions and differs between runs in the last bits.
+        Flat table ``t`` with ``<t, table> = <weights, jets(x, table)>`` for every table.  On a CPU the sum has a
+        fixed order; on a GPU it is accumulated by atomic additions and differs between runs in the last bits.
     """
     levels = weights.shape[0] if weights.shape[0] == 1 else layout.levels
     _check(layout, channels, x, ("weights", weights, (levels, layout.features, len(channels), x.shape[1])))
@@ -273,8 +282,8 @@ def input_gradient(
 def diagonal(x: torch.Tensor, weights: torch.Tensor, layout: GridLayout, channels: Channels) -> torch.Tensor:
     """Squared column norms of the matrix whose row ``q`` is ``sum_c weights[l, f, c, q] * channel_c(x_q)``.
 
-    Contributions of one point to one table element are summed before they are squared, also where hashing sends two vertices of a
-    cell to the same slot.  Not differentiable.
+    Contributions of one point to one table element are summed before they are squared, also where hashing sends two
+    vertices of a cell to the same slot.  Not differentiable.
 
     Returns
     -------

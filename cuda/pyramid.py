@@ -16,11 +16,14 @@ __all__ = ["Pyramid", "from_records", "to_records"]
 class Pyramid:
     """Levels ``0 .. L-1`` of one grid, each with the resolution of the one before or twice that along every axis.
 
-    A vector of all levels is flat: level after level, each of shape (fields, m N_1, ..., m N_d) with m coefficients per vertex and
-    axis.  The function it stands for is the sum of its levels; :meth:`accumulate` returns its coefficients on the finest level.
+    A vector of all levels is flat: level after level, each of shape (fields, m N_1, ..., m N_d) with m coefficients
+    per vertex and axis.  The function it stands for is the sum of its levels; :meth:`accumulate` returns its
+    coefficients on the finest level.
     """
 
-    def __init__(self, basis: str, resolutions: Sequence[tuple[int, ...]], periodic: Sequence[bool], fields: int) -> None:
+    def __init__(
+        self, basis: str, resolutions: Sequence[tuple[int, ...]], periodic: Sequence[bool], fields: int
+    ) -> None:
         self.basis = basis
         self.resolutions = [tuple(r) for r in resolutions]
         self.periodic = tuple(periodic)
@@ -50,7 +53,9 @@ class Pyramid:
         moves = [(i + 1, matrix) for i, matrix in enumerate(self._steps[level]) if matrix is not None]
         for k, (axis, matrix) in enumerate(moves):
             final = k == len(moves) - 1
-            coefficients = matrix.apply([(0, coefficients)], axis, out if final else None, add=final and out is not None)
+            coefficients = matrix.apply(
+                [(0, coefficients)], axis, out if final else None, add=final and out is not None
+            )
         if not moves:
             return coefficients.clone() if out is None else out.add_(coefficients)
         return coefficients
@@ -83,7 +88,7 @@ class Pyramid:
 
 
 def to_records(coefficients: torch.Tensor, orders: int) -> torch.Tensor:
-    """Coefficients (fields, m N_1, ..., m N_d) in the order of a dense level's table: vertices, records, fields; flat."""
+    """Coefficients (fields, m N_1, ..., m N_d) in the order of a dense level's table, flat."""
     fields, *axes = coefficients.shape
     dim = len(axes)
     split = coefficients.reshape(fields, *(k for a in axes for k in (a // orders, orders)))

@@ -1,4 +1,4 @@
-"""The encoder in plain PyTorch: slow, without any shared code with the kernels, and the truth they are compared with."""
+"""The encoder in plain PyTorch: slow, independent of the kernels, and the truth they are compared with."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _slots(layout: GridLayout, level: int, group: int, vertex: list[torch.Tensor
 def _products(
     x: torch.Tensor, layout: GridLayout, channels: Channels, level: int
 ) -> list[tuple[torch.Tensor, list[torch.Tensor]]]:
-    """For every vertex end and coefficient of a cell: table position (n,) of feature 0 and its factor (n,) in each channel."""
+    """For every coefficient of a cell: its table position (n,) and its factor (n,) in each channel."""
     cells = layout.resolutions[level]
     counts = layout.vertices(level)
     left, values = [], []

@@ -21,8 +21,8 @@ BLOCK = 128  # threads per CUDA block
 class Specialization:
     """What is fixed when an encoder kernel is compiled.
 
-    Resolutions, table sizes, the box and periodicity are run-time data; basis, dimension, features, channels and precision are
-    not.
+    Resolutions, table sizes, the box and periodicity are run-time data; basis, dimension, features, channels and
+    precision are not.
 
     Examples
     --------

@@ -16,8 +16,8 @@ __all__ = ["SumFactorization"]
 class SumFactorization:
     """Derivative channels of coefficients ``(2 N_1, ..., 2 N_d)`` at the points of a tensor grid, and the transpose.
 
-    One 1-D matrix is applied per axis and stage of the contraction of the channels, so ``n`` points cost O(n) operations with a
-    small constant and no index arrays.
+    One 1-D matrix is applied per axis and stage of the contraction of the channels, so ``n`` points cost O(n)
+    operations with a small constant and no index arrays.
 
     Parameters
     ----------
@@ -57,7 +57,9 @@ class SumFactorization:
             below = found
         return below
 
-    def adjoint(self, channels: Sequence[torch.Tensor], out: torch.Tensor | None = None, add: bool = False) -> torch.Tensor:
+    def adjoint(
+        self, channels: Sequence[torch.Tensor], out: torch.Tensor | None = None, add: bool = False
+    ) -> torch.Tensor:
         """Transpose of :meth:`forward`, written or added to ``out``."""
         above = list(channels)
         for axis in range(len(self.axes)):

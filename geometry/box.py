@@ -20,7 +20,8 @@ _RESERVED = {"n", "grad", "laplacian", "args", "data", "op"}
 class Face:
     """One side of a box: ``"x-"`` is the side of smallest x.
 
-    ``axis`` is its number, ``side`` 0 or 1, ``position`` the coordinate on it; its outward normal is ``normal`` along the axis.
+    ``axis`` is its number, ``side`` 0 or 1, ``position`` the coordinate on it; its outward normal is ``normal`` along
+    the axis.
     """
 
     name: str
@@ -47,7 +48,8 @@ class Box:
     Raises
     ------
     InvalidProblemError
-        For no or more than four axes, names that cannot be written as attributes, bounds that are not finite, or zero size.
+        For no or more than four axes, names that cannot be written as attributes, bounds that are not finite, or zero
+        size.
 
     Examples
     --------
@@ -64,7 +66,9 @@ class Box:
         lower, upper = [], []
         for name, bounds in axes.items():
             if name in _RESERVED or name.startswith("_"):
-                raise InvalidProblemError(f"an axis cannot be called {name!r}: the name is used by derivatives; choose another")
+                raise InvalidProblemError(
+                    f"an axis cannot be called {name!r}: the name is used by derivatives; choose another"
+                )
             try:
                 a, b = bounds
                 real = isinstance(a, numbers.Real) and isinstance(b, numbers.Real)
@@ -88,7 +92,11 @@ class Box:
         return f"Box({', '.join(f'{n}=({a:g}, {b:g})' for n, a, b in parts)})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Box) and (self.names, self.lower, self.upper) == (other.names, other.lower, other.upper)
+        return isinstance(other, Box) and (self.names, self.lower, self.upper) == (
+            other.names,
+            other.lower,
+            other.upper,
+        )
 
     def __hash__(self) -> int:
         return hash((self.names, self.lower, self.upper))
@@ -154,7 +162,9 @@ class Box:
             "and 'boundary' means all of the space axes"
         )
 
-    def sample(self, count: int, generator: torch.Generator, dtype: torch.dtype, face: Face | None = None) -> torch.Tensor:
+    def sample(
+        self, count: int, generator: torch.Generator, dtype: torch.dtype, face: Face | None = None
+    ) -> torch.Tensor:
         """Uniform random points in the box or on a face, (dim, count), on the generator's device."""
         unit = torch.rand(self.dim, count, generator=generator, dtype=dtype, device=generator.device)
         lower = torch.tensor(self.lower, dtype=dtype, device=generator.device)[:, None]

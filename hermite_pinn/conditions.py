@@ -21,7 +21,7 @@ On = str | Sequence[str]
 
 @dataclass(frozen=True)
 class FaceTrace:
-    """A prescribed value (order 0) or derivative along the axis of the face (order 1): what a grid can satisfy exactly."""
+    """A prescribed value (order 0) or derivative along the axis of the face (order 1)."""
 
     field: str
     order: int
@@ -127,8 +127,8 @@ class _Values(_OnFaces):
 class Dirichlet(_Values):
     """Prescribed values: ``Dirichlet(u=0.0)``, ``Dirichlet(u=lambda x, y: x * y, on=["x-", "y+"])``.
 
-    On a whole face of a box and a dense Hermite grid the condition is imposed exactly (to the interpolation error of the given
-    function); elsewhere it is a weighted residual.
+    On a whole face of a box and a dense Hermite grid the condition is imposed exactly (to the interpolation error of
+    the given function); elsewhere it is a weighted residual.
 
     Parameters
     ----------
@@ -143,7 +143,12 @@ class Dirichlet(_Values):
     """
 
     def __init__(
-        self, *, on: On = "boundary", weight: float | None = None, where: Callable[..., Any] | None = None, **values: Any
+        self,
+        *,
+        on: On = "boundary",
+        weight: float | None = None,
+        where: Callable[..., Any] | None = None,
+        **values: Any,
     ) -> None:
         super().__init__(on, weight, where, values)
 
@@ -162,7 +167,12 @@ class Neumann(_Values):
     """Prescribed outward normal derivatives: ``Neumann(u=0.0, on="x+")``; arguments as for :class:`Dirichlet`."""
 
     def __init__(
-        self, *, on: On = "boundary", weight: float | None = None, where: Callable[..., Any] | None = None, **values: Any
+        self,
+        *,
+        on: On = "boundary",
+        weight: float | None = None,
+        where: Callable[..., Any] | None = None,
+        **values: Any,
     ) -> None:
         super().__init__(on, weight, where, values)
 
@@ -179,15 +189,22 @@ class Neumann(_Values):
 
 
 class Robin(_Values):
-    """``alpha * u + beta * u.n = g`` as ``Robin(u=(alpha, beta, g), on="x+")``; each a number or a function of the coordinates."""
+    """``alpha * u + beta * u.n = g`` as ``Robin(u=(alpha, beta, g), on="x+")``; each may be a function."""
 
     def __init__(
-        self, *, on: On = "boundary", weight: float | None = None, where: Callable[..., Any] | None = None, **values: Any
+        self,
+        *,
+        on: On = "boundary",
+        weight: float | None = None,
+        where: Callable[..., Any] | None = None,
+        **values: Any,
     ) -> None:
         super().__init__(on, weight, where, values)
         for name, triple in values.items():
             if not (isinstance(triple, Sequence) and len(triple) == 3):
-                raise InvalidProblemError(f"Robin({name}=...) takes three entries (alpha, beta, g) for alpha*u + beta*u.n = g, got {triple!r}")
+                raise InvalidProblemError(
+                    f"Robin({name}=...) takes three entries (alpha, beta, g) for alpha*u + beta*u.n = g, got {triple!r}"
+                )
 
     def terms(self, domain: Box, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
         """Residuals of the condition, one per field and face."""
@@ -195,11 +212,15 @@ class Robin(_Values):
         for name, triple in self.values.items():
             u = symbols.field(name)
             labels = ("alpha", "beta", "g")
-            alpha, beta, g = (symbols.value(v, f"{label} of {name} in {self}") for label, v in zip(labels, triple, strict=True))
+            alpha, beta, g = (
+                symbols.value(v, f"{label} of {name} in {self}") for label, v in zip(labels, triple, strict=True)
+            )
             for face in self.faces(domain, periodic):
                 slope = face.normal * u._raised([face.axis])
                 residual = alpha * u + beta * slope - g
-                found.append(Term(f"{name} + {name}.n on {self._label()}", residual, face, self.weight, None, restriction))
+                found.append(
+                    Term(f"{name} + {name}.n on {self._label()}", residual, face, self.weight, None, restriction)
+                )
         return found
 
 
@@ -211,7 +232,8 @@ class Initial:
     weight
         As for :class:`Dirichlet`.
     values
-        Number or function of the space coordinates by field ``u``, or by ``u_t`` for the derivative of ``u`` along ``t``.
+        Number or function of the space coordinates by field ``u``, or by ``u_t`` for the derivative of ``u`` along
+        ``t``.
     """
 
     def __init__(self, *, weight: float | None = None, **values: Any) -> None:
@@ -305,7 +327,9 @@ class Data:
                 f"{self}: points have {self.points.shape[1]} coordinates, the domain has {domain.dim} ({', '.join(domain.names)})"
             )
         slack = 1e-9 * np.array(domain.lengths)
-        outside = ((self.points < np.array(domain.lower) - slack) | (self.points > np.array(domain.upper) + slack)).any(1)
+        outside = ((self.points < np.array(domain.lower) - slack) | (self.points > np.array(domain.upper) + slack)).any(
+            1
+        )
         if outside.any():
             raise InvalidProblemError(
                 f"{self}: {int(outside.sum())} of {len(self.points)} points lie outside {domain}, the first at {self.points[outside][0].tolist()}"
@@ -313,7 +337,8 @@ class Data:
         points = np.clip(self.points, domain.lower, domain.upper)
         region = PointSet(points, self.values)
         return [
-            Term(f"data {name}", symbols.field(name) - Expr("data", (), name), region, self.weight) for name in self.values
+            Term(f"data {name}", symbols.field(name) - Expr("data", (), name), region, self.weight)
+            for name in self.values
         ]
 
 

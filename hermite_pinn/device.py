@@ -30,7 +30,8 @@ def choose_device(device: str | torch.device) -> torch.device:
         if importlib.util.find_spec("cupy") is None:
             major = (torch.version.cuda or "12").split(".")[0]
             logger.warning(
-                "a GPU is there but CuPy is not, so this runs on the CPU; pip install 'hermite_pinn[cuda%s]' to use the GPU", major
+                "a GPU is there but CuPy is not, so this runs on the CPU; pip install 'hermite_pinn[cuda%s]' to use the GPU",
+                major,
             )
             return torch.device("cpu")
         return torch.device("cuda", torch.cuda.current_device())
@@ -49,5 +50,7 @@ def choose_device(device: str | torch.device) -> torch.device:
         )
     index = torch.cuda.current_device() if chosen.index is None else chosen.index
     if index >= torch.cuda.device_count():
-        raise BackendUnavailableError(f"device {device!r} does not exist; PyTorch sees {torch.cuda.device_count()} GPU(s)")
+        raise BackendUnavailableError(
+            f"device {device!r} does not exist; PyTorch sees {torch.cuda.device_count()} GPU(s)"
+        )
     return torch.device("cuda", index)

@@ -71,7 +71,9 @@ class TermEvaluator:
             if kind == "jet":
                 name, orders = data
                 f = self.problem.fields.index(name)
-                env[(kind, data)] = jets[f, self._place[orders]] if orders in self._place and data in self._jets else 0.0
+                env[(kind, data)] = (
+                    jets[f, self._place[orders]] if orders in self._place and data in self._jets else 0.0
+                )
         values = self._program.run(env)
         return [v.expand(x.shape[1]) if isinstance(v, torch.Tensor) else x.new_full((x.shape[1],), v) for v in values]
 
@@ -82,13 +84,19 @@ def on_face(term: Term, problem: Problem, x: torch.Tensor) -> torch.Tensor:
         return torch.ones(x.shape[1], dtype=torch.bool, device=x.device)
     env: dict[Leaf, Value] = {("coordinate", name): x[i] for i, name in enumerate(problem.domain.names)}
     value = Program([term.where]).run(env)[0]
-    kept = value.expand(x.shape[1]).bool() if isinstance(value, torch.Tensor) else torch.full((x.shape[1],), bool(value))
+    kept = (
+        value.expand(x.shape[1]).bool() if isinstance(value, torch.Tensor) else torch.full((x.shape[1],), bool(value))
+    )
     if not kept.any():
-        raise InvalidProblemError(f"the condition {term.name!r} applies to none of {x.shape[1]} points of its face: its `where` is false there")
+        raise InvalidProblemError(
+            f"the condition {term.name!r} applies to none of {x.shape[1]} points of its face: its `where` is false there"
+        )
     return kept
 
 
-def held_out_points(problem: Problem, term: Term, count: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+def held_out_points(
+    problem: Problem, term: Term, count: int, generator: torch.Generator
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Random points of a term's region (dim, n), or its measured points, with their columns."""
     if isinstance(term.region, PointSet):
         columns = {k: torch.as_tensor(v) for k, v in term.region.columns.items()}
@@ -101,7 +109,7 @@ def held_out_points(problem: Problem, term: Term, count: int, generator: torch.G
 def residual_rms(
     problem: Problem, field: GridField, parameters: Mapping[str, float], seed: int = 0, count: int = 20_000
 ) -> dict[str, float]:
-    """RMS of every term at random points that no method trained on, by name; the faces of one condition count together."""
+    """RMS of every term at random points that no method trained on, by name of the term."""
     generator = torch.Generator().manual_seed(seed + 7919)
     squares: dict[str, list[torch.Tensor]] = {}
     for term in problem.terms:

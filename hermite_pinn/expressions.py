@@ -1,8 +1,9 @@
 """Symbolic pointwise expressions: what a residual becomes when it is traced.
 
 A residual is an ordinary Python function.  It is called once with symbols for its arguments; the result is a graph of
-:class:`Expr` nodes whose leaves are coordinates, parameters, normal components and derivatives of fields.  The graph tells which
-derivatives are needed, is differentiated exactly, and is evaluated on tensors (see :mod:`hermite_pinn.program`).
+:class:`Expr` nodes whose leaves are coordinates, parameters, normal components and derivatives of fields.  The graph
+tells which derivatives are needed, is differentiated exactly, and is evaluated on tensors (see
+:mod:`hermite_pinn.program`).
 """
 
 from __future__ import annotations
@@ -44,12 +45,13 @@ class Expr:
     Attributes
     ----------
     op
-        ``"constant"``, ``"coordinate"``, ``"parameter"``, ``"normal"``, ``"jet"``, ``"where"``, or an entry of :data:`UNARY` or
-        :data:`BINARY`.
+        ``"constant"``, ``"coordinate"``, ``"parameter"``, ``"normal"``, ``"jet"``, ``"where"``, or an entry of
+        :data:`UNARY` or :data:`BINARY`.
     args
         Operands.
     data
-        Value of a constant, name of a coordinate or parameter, axis of a normal component, or ``(field, orders)`` of a jet.
+        Value of a constant, name of a coordinate or parameter, axis of a normal component, or ``(field, orders)`` of
+        a jet.
     """
 
     __slots__ = ("args", "data", "op")
@@ -61,7 +63,7 @@ class Expr:
         self.args = args
         self.data = data
 
-    # -- arithmetic -------------------------------------------------------------------------------------------------------
+    # -- arithmetic ---
     def __add__(self, other: Any) -> Expr:
         return binary("add", self, other)
 
@@ -125,7 +127,7 @@ class Expr:
     def __or__(self, other: Any) -> Expr:
         return binary("logical_or", self, other)
 
-    # -- foreign functions ------------------------------------------------------------------------------------------------
+    # -- foreign functions ---
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Expr:
         if method != "__call__" or kwargs:
             self._foreign(f"numpy.{ufunc.__name__}.{method}")
@@ -154,7 +156,7 @@ class Expr:
             return unary(op, args[0])
         if op in BINARY and len(args) == 2:
             return binary(op, args[0], args[1])
-        self._foreign(spelled)
+        return self._foreign(spelled)
 
     def _foreign(self, name: str) -> NoReturn:
         raise InvalidProblemError(
@@ -186,7 +188,7 @@ class Expr:
     def __getitem__(self, key: Any) -> NoReturn:
         raise InvalidProblemError(f"{self} stands for one value at each point and cannot be indexed with {key!r}")
 
-    # -- text -------------------------------------------------------------------------------------------------------------
+    # -- text ---
     def __repr__(self) -> str:
         return spelled(self)
 
@@ -197,7 +199,7 @@ class Expr:
 
 
 class FieldJet(Expr):
-    """A field or one of its derivatives; attributes give derivatives: ``u.x``, ``u.xy``, ``u.laplacian``, ``u.grad``, ``u.n``."""
+    """A field or a derivative of one; attributes differentiate: ``u.x``, ``u.xy``, ``u.laplacian``, ``u.grad``."""
 
     __slots__ = ("_axes", "_max_order")
 
@@ -213,14 +215,18 @@ class FieldJet(Expr):
         field, orders = self.data
         raised = tuple(m + list(axes).count(i) for i, m in enumerate(orders))
         if sum(raised) > self._max_order:
-            name = jet_name(field, raised, self._axes)
+            name: str = jet_name(field, raised, self._axes)
             below = tuple(axes)[:-1]
             first = jet_name(field, tuple(m + list(below).count(i) for i, m in enumerate(orders)), self._axes)
             raise InvalidProblemError(
                 f"{name} is a derivative of order {sum(raised)}; this problem takes derivatives up to order {self._max_order}. Introduce an "
                 f"auxiliary field for a lower derivative, for example fields=[..., 'w'] with the second residual `w - {first}`, and "
                 f"write {name} as a derivative of w"
-                + ("; or give the problem max_order=4 and solve it on the quintic basis" if self._max_order == 2 else "")
+                + (
+                    "; or give the problem max_order=4 and solve it on the quintic basis"
+                    if self._max_order == 2
+                    else ""
+                )
             )
         return FieldJet(field, raised, self._axes, self._max_order)
 
@@ -251,7 +257,7 @@ class FieldJet(Expr):
         axes = _split(name, self._axes)
         if axes is None:
             raise UnknownDerivativeError(
-                f"{jet_name(*self.data, self._axes)}.{name}: no derivative of that name; the coordinates are "
+                f"{jet_name(self.data[0], self.data[1], self._axes)}.{name}: no derivative of that name; the coordinates are "
                 f"{', '.join(self._axes)}, so write for example .{self._axes[0]} or .{self._axes[0] * 2}; also .laplacian, .grad and .n"
             )
         return self._raised(axes)
@@ -287,7 +293,9 @@ def wrap(value: Any) -> Expr:
     if isinstance(value, numbers.Real):
         return constant(float(value))
     if isinstance(value, numbers.Complex):
-        raise InvalidProblemError(f"complex value {value!r}: fields and residuals are real; use one field for each of real and imaginary part")
+        raise InvalidProblemError(
+            f"complex value {value!r}: fields and residuals are real; use one field for each of real and imaginary part"
+        )
     if hasattr(value, "shape") and hasattr(value, "item"):
         if math.prod(value.shape) == 1:
             return wrap(value.item())
@@ -295,7 +303,9 @@ def wrap(value: Any) -> Expr:
             f"an array of shape {tuple(value.shape)} cannot enter a residual: every quantity is one value at each point. "
             "For measured values use hp.Data; for tabulated coefficients write a function of the coordinates with hp.tabulated"
         )
-    raise InvalidProblemError(f"{value!r} of type {type(value).__name__} cannot enter a residual; use numbers and expressions")
+    raise InvalidProblemError(
+        f"{value!r} of type {type(value).__name__} cannot enter a residual; use numbers and expressions"
+    )
 
 
 def constant(value: float) -> Expr:
@@ -428,7 +438,7 @@ def spelled(expression: Expr, limit: int = 200) -> str:
         if e.op == "constant":
             return f"{e.data:g}"
         if isinstance(e, FieldJet):
-            return jet_name(*e.data, e._axes)
+            return jet_name(e.data[0], e.data[1], e._axes)
         if e.op in ("coordinate", "parameter"):
             return str(e.data)
         if e.op == "normal":
@@ -461,4 +471,6 @@ def leaves_of_linear(expression: Expr) -> list[tuple[float, tuple[int, ...]]]:
         return [part for a in expression.args for part in leaves_of_linear(a)]
     if expression.op == "jet":
         return [(1.0, expression.data[1])]
-    raise InvalidProblemError(f"{expression} is no sum of derivatives that can be evaluated; .n exists in boundary conditions only")
+    raise InvalidProblemError(
+        f"{expression} is no sum of derivatives that can be evaluated; .n exists in boundary conditions only"
+    )

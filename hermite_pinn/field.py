@@ -32,21 +32,24 @@ class Field:
     Parameters
     ----------
     head
-        ``"linear"`` (the sum of the levels), ``"siren"`` (the paper's network, no skip) or ``"siren+linear"`` (the sum of the levels plus
-        a gated network).
+        ``"linear"`` (the sum of the levels), ``"siren"`` (the paper's network, no skip) or ``"siren+linear"`` (the
+        sum of the levels plus a gated network).
     basis
-        ``"cubic"`` (value and slopes per vertex, C1), ``"quintic"`` (and curvatures, C2), or for comparison ``"linear"``, ``"smoothstep"``,
-        ``"cosine"``.
+        ``"cubic"`` (value and slopes per vertex, C1), ``"quintic"`` (and curvatures, C2), or for comparison
+        ``"linear"``, ``"smoothstep"``, ``"cosine"``.
     base
         Cells of the coarsest level, one number or one per axis.
     ratio
         Factor of the resolution from level to level; 2 makes levels nested, which ``gauss_newton`` needs.
     features
-        Features per level; ``None`` means one per field for the linear head, else the larger of 2 and the number of fields.
+        Features per level; ``None`` means one per field for the linear head, else the larger of 2 and the number of
+        fields.
     table_size
-        Largest number of slots per level, a power of two, or one per derivative order (T1, T2, T3, ...); ``None``: dense everywhere.
+        Largest number of slots per level, a power of two, or one per derivative order (T1, T2, T3, ...); ``None``:
+        dense everywhere.
     width, depth, omega, activation
-        The network: units per layer, hidden layers, frequency inside the activation, and ``"sine"``, ``"tanh"``, ``"silu"`` or ``"softplus"``.
+        The network: units per layer, hidden layers, frequency inside the activation, and ``"sine"``, ``"tanh"``,
+        ``"silu"`` or ``"softplus"``.
     table_std
         Standard deviation of the initial values in the tables of a network head (derivatives start at zero).
 
@@ -125,7 +128,14 @@ class Field:
             noise = self.table_std * torch.randn(layout.size, generator=generator, dtype=torch.float64)
             table = torch.where(_value_mask(layout), noise, 0.0).to(dtype)
             siren = Siren.initialised(
-                layout.levels * count, len(fields), self.width, self.depth, self.omega, self.activation, generator, dtype
+                layout.levels * count,
+                len(fields),
+                self.width,
+                self.depth,
+                self.omega,
+                self.activation,
+                generator,
+                dtype,
             )
         gate = torch.zeros(1, dtype=dtype) if self.head == "siren+linear" else None
         return GridField(domain.names, tuple(fields), layout, self.head, table, siren, gate).to(device, dtype)
@@ -260,7 +270,8 @@ class GridField:
         Returns
         -------
         torch.Tensor
-            (fields, channels, n), differentiable in the tables, the network and (for values and first derivatives) in ``x``.
+            (fields, channels, n), differentiable in the tables, the network and (for values and first derivatives) in
+            ``x``.
         """
         count = len(self.names)
         if self.head == "linear":
@@ -282,7 +293,7 @@ class GridField:
         return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
 
     def collapsed(self) -> GridField:
-        """The same function with all levels prolonged to the finest, where that is exact (linear head, nested dense levels)."""
+        """The same function on its finest level alone, where that is exact (linear head, nested levels)."""
         layout = self.layout
         if self.head != "linear" or not layout.nested or layout.levels == 1:
             return self

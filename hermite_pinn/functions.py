@@ -58,7 +58,9 @@ def _binary(name: str) -> Callable[[Any, Any], Any]:
 
 def _tensors(*values: Any) -> list[torch.Tensor]:
     like = next(v for v in values if isinstance(v, torch.Tensor) and v.is_floating_point())
-    return [v if isinstance(v, torch.Tensor) else torch.as_tensor(v, dtype=like.dtype, device=like.device) for v in values]
+    return [
+        v if isinstance(v, torch.Tensor) else torch.as_tensor(v, dtype=like.dtype, device=like.device) for v in values
+    ]
 
 
 sin, cos, tan = _unary("sin"), _unary("cos"), _unary("tan")
@@ -90,7 +92,41 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     return float(value) if np.ndim(value) == 0 else value
 
 
-class tabulated:
+class Tabulated:
+    """A function of coordinates that is evaluated, not traced; made by :func:`tabulated`."""
+
+    def __init__(self, function: Callable[..., Any], name: str) -> None:
+        self.function = function
+        self.name = name
+
+    def __call__(self, *coordinates: Any) -> Any:
+        """Values at points, or a symbol while a problem is traced."""
+        if any(isinstance(c, Expr) for c in coordinates):
+            args = tuple(expressions.wrap(c) for c in coordinates)
+            return Expr("opaque", args, self)
+        if any(isinstance(c, torch.Tensor) for c in coordinates):
+            like = next(c for c in coordinates if isinstance(c, torch.Tensor))
+            arrays = np.broadcast_arrays(
+                *[c.detach().cpu().numpy().astype(float) if isinstance(c, torch.Tensor) else c for c in coordinates]
+            )
+            return torch.as_tensor(self._checked(arrays), dtype=like.dtype, device=like.device)
+        return self._checked(np.broadcast_arrays(*[np.asarray(c, dtype=float) for c in coordinates]))
+
+    def _checked(self, arrays: Any) -> np.ndarray:
+        value = np.asarray(self.function(*arrays))
+        if np.iscomplexobj(value):
+            raise InvalidArgumentError(f"{self.name} returned complex values; fields are real")
+        if value.shape != arrays[0].shape:
+            if value.ndim == 0:
+                return np.full(arrays[0].shape, float(value))
+            raise InvalidArgumentError(
+                f"{self.name} returned an array of shape {value.shape} for points of shape {arrays[0].shape}; it must return one value "
+                "for each point"
+            )
+        return value.astype(float)
+
+
+def tabulated(function: Callable[..., Any], name: str | None = None) -> Tabulated:
     """Wrap a function of coordinates that cannot be traced, such as an interpolant, so that residuals may use it.
 
     Parameters
@@ -107,32 +143,6 @@ class tabulated:
     >>> float(speed(np.array(1.0)))
     2.0
     """
-
-    def __init__(self, function: Callable[..., Any], name: str | None = None) -> None:
-        if not callable(function):
-            raise InvalidArgumentError(f"tabulated() takes a function of coordinates, got {function!r}")
-        self.function = function
-        self.name = name or getattr(function, "__name__", type(function).__name__)
-
-    def __call__(self, *coordinates: Any) -> Any:
-        if any(isinstance(c, Expr) for c in coordinates):
-            args = tuple(expressions.wrap(c) for c in coordinates)
-            return Expr("opaque", args, self)
-        if any(isinstance(c, torch.Tensor) for c in coordinates):
-            like = next(c for c in coordinates if isinstance(c, torch.Tensor))
-            arrays = np.broadcast_arrays(*[c.detach().cpu().numpy().astype(float) if isinstance(c, torch.Tensor) else c for c in coordinates])
-            return torch.as_tensor(self._checked(arrays), dtype=like.dtype, device=like.device)
-        return self._checked(np.broadcast_arrays(*[np.asarray(c, dtype=float) for c in coordinates]))
-
-    def _checked(self, arrays: Any) -> np.ndarray:
-        value = np.asarray(self.function(*arrays))
-        if np.iscomplexobj(value):
-            raise InvalidArgumentError(f"{self.name} returned complex values; fields are real")
-        if value.shape != arrays[0].shape:
-            if value.ndim == 0:
-                return np.full(arrays[0].shape, float(value))
-            raise InvalidArgumentError(
-                f"{self.name} returned an array of shape {value.shape} for points of shape {arrays[0].shape}; it must return one value "
-                "for each point"
-            )
-        return value.astype(float)
+    if not callable(function):
+        raise InvalidArgumentError(f"tabulated() takes a function of coordinates, got {function!r}")
+    return Tabulated(function, name or str(getattr(function, "__name__", type(function).__name__)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 
@@ -51,14 +52,14 @@ class Siren:
     ) -> Siren:
         """Random weights as in the paper's code.
 
-        First layer uniform in +-1/fan_in, the others in +-sqrt(6/fan_in)/omega; hidden biases from the same interval as their
-        layer's weights, output bias zero.
+        First layer uniform in +-1/fan_in, the others in +-sqrt(6/fan_in)/omega; hidden biases from the same interval
+        as their layer's weights, output bias zero.
         """
         if activation not in ACTIVATIONS:
             raise InvalidArgumentError(f"unknown activation {activation!r}; known: {', '.join(ACTIVATIONS)}")
         sizes = [inputs, *[width] * depth, outputs]
         weights, biases = [], []
-        for k, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        for k, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
             bound = 1.0 / fan_in if k == 0 else math.sqrt(6.0 / fan_in) / omega
             weights.append(_uniform((fan_out, fan_in), bound, generator, dtype))
             last = k == len(sizes) - 2
@@ -68,7 +69,9 @@ class Siren:
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Siren:
         """The network on another device or in another precision."""
         return replace(
-            self, weights=tuple(w.to(device, dtype) for w in self.weights), biases=tuple(b.to(device, dtype) for b in self.biases)
+            self,
+            weights=tuple(w.to(device, dtype) for w in self.weights),
+            biases=tuple(b.to(device, dtype) for b in self.biases),
         )
 
     def jets(self, features: torch.Tensor, plan: JetPlan) -> torch.Tensor:
@@ -97,5 +100,3 @@ class Siren:
 
 def _uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator, dtype: torch.dtype) -> torch.Tensor:
     return (2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1).mul_(bound).to(dtype)
-
-

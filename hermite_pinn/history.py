@@ -14,8 +14,8 @@ __all__ = ["History"]
 class History:
     """Rows of named numbers; ``history["loss"]`` is a column, ``history[3]`` a row.
 
-    Columns of every method: ``step``, ``time`` (seconds since the start), ``loss``; others depend on the method: ``level``, ``inner``
-    (steps of the linear solver), ``error`` (estimate), and ``rms NAME`` for every term.
+    Columns of every method: ``step``, ``time`` (seconds since the start), ``loss``; others depend on the method:
+    ``level``, ``inner`` (steps of the linear solver), ``error`` (estimate), and ``rms NAME`` for every term.
 
     Examples
     --------

@@ -44,9 +44,13 @@ class Parameter:
             raise InvalidProblemError(f"a parameter's name must be usable as an argument, got {self.name!r}")
         values = (self.init, *self.bounds)
         if len(self.bounds) != 2 or not all(isinstance(v, numbers.Real) for v in values):
-            raise InvalidProblemError(f"parameter {self.name}: init and bounds=(lower, upper) must be real numbers, got {values}")
+            raise InvalidProblemError(
+                f"parameter {self.name}: init and bounds=(lower, upper) must be real numbers, got {values}"
+            )
         lower, upper = (float(b) for b in self.bounds)
         if not lower <= self.init <= upper or lower == upper or not math.isfinite(self.init):
-            raise InvalidProblemError(f"parameter {self.name}: init={self.init} must be finite and lie within bounds ({lower}, {upper})")
+            raise InvalidProblemError(
+                f"parameter {self.name}: init={self.init} must be finite and lie within bounds ({lower}, {upper})"
+            )
         object.__setattr__(self, "init", float(self.init))
         object.__setattr__(self, "bounds", (lower, upper))

@@ -26,9 +26,9 @@ class HermitePinnWarning(UserWarning):
 class Problem:
     """A system of partial differential equations with its conditions.
 
-    The residual is an ordinary function whose arguments are bound by name to fields, coordinates and parameters.  A field is a jet:
-    ``u``, ``u.x``, ``u.xx``, ``u.xy``, ``u.laplacian``, ``u.grad``.  It is called once, with symbols, when the problem is made; every
-    mistake that can be found then is reported then.
+    The residual is an ordinary function whose arguments are bound by name to fields, coordinates and parameters.  A
+    field is a jet: ``u``, ``u.x``, ``u.xx``, ``u.xy``, ``u.laplacian``, ``u.grad``.  It is called once, with symbols,
+    when the problem is made; every mistake that can be found then is reported then.
 
     Parameters
     ----------
@@ -52,8 +52,8 @@ class Problem:
     Raises
     ------
     InvalidProblemError
-        For unknown names, derivatives beyond ``max_order``, complex values, conditions on faces that do not exist, fields that occur in no
-        residual, and whatever else can be seen without computing.
+        For unknown names, derivatives beyond ``max_order``, complex values, conditions on faces that do not exist,
+        fields that occur in no residual, and whatever else can be seen without computing.
 
     Examples
     --------
@@ -85,7 +85,9 @@ class Problem:
         if not isinstance(domain, Box):
             raise InvalidProblemError(f"the domain must be a Box such as Box(x=(0, 1), y=(0, 1)), got {domain!r}")
         if not callable(residual):
-            raise InvalidProblemError(f"the residual must be a function such as lambda u, x: u.xx - 1, got {residual!r}")
+            raise InvalidProblemError(
+                f"the residual must be a function such as lambda u, x: u.xx - 1, got {residual!r}"
+            )
         if max_order not in (1, 2, 3, 4):
             raise InvalidProblemError(f"max_order must be between 1 and 4, got {max_order!r}")
         self.domain = domain
@@ -103,12 +105,16 @@ class Problem:
         self.terms = self._traced_terms()
         self._warn()
 
-    # -- checks -----------------------------------------------------------------------------------------------------------
+    # -- checks ---
     def _check_names(self) -> None:
         if not self.fields:
             raise InvalidProblemError("a problem needs at least one field, for example fields=['u']")
         taken: dict[str, str] = {}
-        groups = {"coordinate": self.domain.names, "field": self.fields, "parameter": tuple(p.name for p in self.parameters)}
+        groups = {
+            "coordinate": self.domain.names,
+            "field": self.fields,
+            "parameter": tuple(p.name for p in self.parameters),
+        }
         for kind, names in groups.items():
             for name in names:
                 if not isinstance(name, str) or not name.isidentifier():
@@ -118,7 +124,9 @@ class Problem:
                 taken[name] = kind
         for name in self.exact:
             if name not in self.fields:
-                raise InvalidProblemError(f"exact gives {name!r}, which is no field; the fields are {', '.join(self.fields)}")
+                raise InvalidProblemError(
+                    f"exact gives {name!r}, which is no field; the fields are {', '.join(self.fields)}"
+                )
         for condition in self.conditions:
             if not isinstance(condition, AnyCondition):
                 raise InvalidProblemError(
@@ -133,14 +141,20 @@ class Problem:
     def _traced_residuals(self) -> dict[str, Expr]:
         found = self.symbols.residuals(self.residual, "the residual", "pde")
         if not found:
-            raise InvalidProblemError("the residual returned no component; it must return at least one expression that is zero")
+            raise InvalidProblemError(
+                "the residual returned no component; it must return at least one expression that is zero"
+            )
         used: set[str] = set()
         for name, expression in found.items():
             jets = {data[0] for kind, data in leaves(expression) if kind == "jet"}
             if not jets:
-                raise InvalidProblemError(f"the residual {name!r} = {spelled(expression)} contains no field, so nothing can make it zero")
+                raise InvalidProblemError(
+                    f"the residual {name!r} = {spelled(expression)} contains no field, so nothing can make it zero"
+                )
             if any(kind == "normal" for kind, _ in leaves(expression)):
-                raise InvalidProblemError(f"the residual {name!r} uses .n, the normal derivative, which exists on boundaries only")
+                raise InvalidProblemError(
+                    f"the residual {name!r} uses .n, the normal derivative, which exists on boundaries only"
+                )
             used |= jets
         unused = [f for f in self.fields if f not in used]
         if unused:
@@ -161,7 +175,9 @@ class Problem:
         normal = [face.normal if i == face.axis else 0.0 for i in range(self.domain.dim)]
         residual = substitute(term.residual, lambda leaf: normal[leaf.data] if leaf.op == "normal" else None)
         if not any(kind == "jet" for kind, _ in leaves(residual)):
-            raise InvalidProblemError(f"the condition {term.name!r} contains no field on the face {face.name}: it reads 0 = {spelled(residual)}")
+            raise InvalidProblemError(
+                f"the condition {term.name!r} contains no field on the face {face.name}: it reads 0 = {spelled(residual)}"
+            )
         return Term(term.name, residual, term.region, term.weight, term.trace, term.where)
 
     def _warn(self) -> None:
@@ -169,7 +185,10 @@ class Problem:
         if axis is not None and not self.periodic[axis]:
             start = [t for t in self.terms if isinstance(t.region, Face) and t.region.name == "t-"]
             for f in self.fields:
-                order = max((d[1][axis] for r in self.residuals.values() for k, d in leaves(r) if k == "jet" and d[0] == f), default=0)
+                order = max(
+                    (d[1][axis] for r in self.residuals.values() for k, d in leaves(r) if k == "jet" and d[0] == f),
+                    default=0,
+                )
                 given = sum(any(k == "jet" and d[0] == f for k, d in leaves(t.residual)) for t in start)
                 if order > given and not any(t.name == f"data {f}" for t in self.terms):
                     lacking = f"{f}" if given == 0 else f"{f}_t"
@@ -180,10 +199,10 @@ class Problem:
                         stacklevel=3,
                     )
 
-    # -- variants and views -----------------------------------------------------------------------------------------------
+    # -- variants and views ---
     def replace(self, **changes: Any) -> Problem:
         """The same problem with some arguments changed; a problem itself never changes."""
-        given = {
+        given: dict[str, Any] = {
             "domain": self.domain,
             "fields": self.fields,
             "residual": self.residual,

@@ -84,8 +84,10 @@ class Program:
         """Keys that :meth:`run` looks up."""
         return {(op, data) for op, args, data in self.instructions if not args and op != "constant"}
 
-    def split(self, early: Callable[[Leaf], bool]) -> tuple[Callable[[Mapping[Leaf, Value]], dict[int, Value]], list[int]]:
-        """Instructions that depend only on leaves chosen by ``early``, as a function that computes those needed later."""
+    def split(
+        self, early: Callable[[Leaf], bool]
+    ) -> tuple[Callable[[Mapping[Leaf, Value]], dict[int, Value]], list[int]]:
+        """A function that computes what depends only on the leaves chosen by ``early``."""
         is_early: list[bool] = []
         for op, args, data in self.instructions:
             is_early.append(all(is_early[a] for a in args) if args else op == "constant" or early((op, data)))

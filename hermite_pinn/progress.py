@@ -6,7 +6,16 @@ import sys
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.text import Text
 
 __all__ = ["NoProgress", "ProgressBar", "ProgressMeter", "choose_progress"]
@@ -46,16 +55,26 @@ class _Left(ProgressColumn):
 
 def _clock(seconds: float) -> str:
     seconds = round(seconds)
-    return f"{seconds // 60}:{seconds % 60:02d}" if seconds < 3600 else f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+    return (
+        f"{seconds // 60}:{seconds % 60:02d}"
+        if seconds < 3600
+        else f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+    )
 
 
 class ProgressBar:
     """A bar on standard error, by rich."""
 
     def __init__(self) -> None:
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[text]}"), TimeElapsedColumn())
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(24),
+            TextColumn("{task.fields[text]}"),
+            TimeElapsedColumn(),
+        )
         self._bar = Progress(*columns, _Left(), console=Console(stderr=True), transient=True, refresh_per_second=8)
-        self._task = None
+        self._task: TaskID | None = None
 
     def start(self, title: str) -> None:
         """Show the bar."""

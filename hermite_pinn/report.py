@@ -23,7 +23,9 @@ def solution_report(solution: Solution) -> str:
         lines.append(f"  estimate    {solution.estimated_error:.1e} (relative L2, from the change between levels)")
     if solution.problem is not None and solution.problem.exact:
         for name, e in solution.error().items():
-            lines.append(f"  error {name:<5} {e['relative_l2']:.2e} (relative L2), {e['max']:.2e} (max), on an off-lattice grid")
+            lines.append(
+                f"  error {name:<5} {e['relative_l2']:.2e} (relative L2), {e['max']:.2e} (max), on an off-lattice grid"
+            )
     for name, value in solution.parameters.items():
         lines.append(f"  parameter   {name} = {value:.8g}")
     for name, value in solution.residuals.items():
@@ -34,6 +36,10 @@ def solution_report(solution: Solution) -> str:
         f"{s.get('parameters', 0):,} parameters"
     )
     compiled = f" (+ {s['compile_seconds']:.1f} s compiling kernels)" if s.get("compile_seconds", 0) > 0.05 else ""
-    lines.append(f"  time        {s.get('seconds', 0):.2f} s{compiled}, {s.get('method', '')}, {s.get('steps', 0)} steps")
-    lines.append(f"  memory      {spelled_size(s.get('peak_memory', 0))} peak, {s.get('device', '')}, {s.get('dtype', '')}, seed {s.get('seed', '')}")
+    lines.append(
+        f"  time        {s.get('seconds', 0):.2f} s{compiled}, {s.get('method', '')}, {s.get('steps', 0)} steps"
+    )
+    lines.append(
+        f"  memory      {spelled_size(s.get('peak_memory', 0))} peak, {s.get('device', '')}, {s.get('dtype', '')}, seed {s.get('seed', '')}"
+    )
     return "\n".join(lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
+from hermite_pinn.cuda.channels import Channel
 
 from .conditions import Term
 from .expressions import Expr
@@ -87,24 +88,28 @@ class CompiledTerm:
         )
 
 
-def merged_channels(terms: Sequence[CompiledTerm]) -> tuple[list[tuple[tuple[float, tuple[int, ...]], ...]], dict[tuple[int, ...], int]]:
+def merged_channels(
+    terms: Sequence[CompiledTerm],
+) -> tuple[list[Channel], dict[tuple[int, ...], int]]:
     """Derivative channels that serve all fields of some terms.
 
-    Second derivatives whose sensitivities are in every term and field the same, up to one constant ratio, enter only through
-    their weighted sum and become one channel (the Laplacian).
+    Second derivatives whose sensitivities are in every term and field the same, up to one constant ratio, enter only
+    through their weighted sum and become one channel (the Laplacian).
 
     Returns
     -------
     channels, place
-        The channels, and for each order tuple that stands for a channel its number; the others of a merged channel count as zero.
+        The channels, and for each order tuple that stands for a channel its number; the others of a merged channel
+        count as zero.
     """
     used: dict[tuple[int, ...], dict[tuple[int, str], Expr | float]] = {}
     for k, t in enumerate(terms):
-        for (f, orders), s in [*t.constant.items(), *t.variable.items()]:
+        sensitivities: dict[Jet, Expr | float] = {**t.constant, **t.variable}
+        for (f, orders), s in sensitivities.items():
             used.setdefault(orders, {})[(k, f)] = s
     first_order = sorted((o for o in used if sum(o) < 2), key=lambda o: (sum(o), tuple(-m for m in o)))
     rest = sorted((o for o in used if sum(o) >= 2), key=lambda o: (sum(o), tuple(-m for m in o)))
-    channels = [((1.0, o),) for o in first_order]
+    channels: list[Channel] = [((1.0, o),) for o in first_order]
     place = {o: i for i, o in enumerate(first_order)}
     while rest:
         head, *others = rest
@@ -133,5 +138,3 @@ def _ratio(a: Mapping[tuple[int, str], Expr | float], b: Mapping[tuple[int, str]
         else:
             return None
     return ratios.pop() if len(ratios) == 1 else None
-
-

@@ -20,10 +20,10 @@ MAX_POINTS = 4_000_000
 
 
 def off_lattice_axes(field: GridField, minimum: int = 64, limit: int = MAX_POINTS) -> list[np.ndarray]:
-    """Axes of a fine test grid that meets no vertex of the field: 3.3 points per cell of the finest level, at least ``minimum``.
+    """Axes of a fine test grid that meets no vertex of the field, 3.3 points per cell of the finest level.
 
-    With four cells per half wave, which a useful cubic field has, that is 13 points per half wave.  The number of points is bounded
-    by ``limit``; the positions are equidistant with an irrational offset.
+    With four cells per half wave, which a useful cubic field has, that is 13 points per half wave.  The number of
+    points is bounded by ``limit``; the positions are equidistant with an irrational offset.
     """
     layout = field.layout
     finest = [max(n[i] for n in layout.resolutions) for i in range(layout.dim)]
@@ -60,11 +60,13 @@ def grid_jets(field: GridField, axes: Sequence[np.ndarray], channels: Channels) 
         for i, points in enumerate(axes):
             orders = channels.axis_orders(i)
             bounds = (layout.lower[i], layout.upper[i])
-            found = evaluation_matrix(layout.basis, layout.resolutions[0][i], bounds, layout.periodic[i], points, orders)
+            found = evaluation_matrix(
+                layout.basis, layout.resolutions[0][i], bounds, layout.periodic[i], points, orders
+            )
             matrices.append(AxisMatrix(found.matrices, field.dtype, field.device))
         factorized = SumFactorization(matrices, channels)
         coefficients = field.level_coefficients(0)[: len(field.names)].contiguous()
         return torch.stack([torch.stack([c.clone() for c in factorized.forward(f)]) for f in coefficients])
     mesh = torch.stack([torch.as_tensor(g.ravel()) for g in np.meshgrid(*axes, indexing="ij")])
-    found = field.evaluate(mesh.to(field.device, field.dtype), channels)
-    return found.view(len(field.names), len(channels), *shape)
+    values = field.evaluate(mesh.to(field.device, field.dtype), channels)
+    return values.view(len(field.names), len(channels), *shape)

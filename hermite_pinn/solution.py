@@ -16,8 +16,8 @@ from hermite_pinn.geometry import Box
 
 from .errors import CorruptFileError, InvalidArgumentError
 from .evaluation import TermEvaluator
-from .expressions import FieldJet, leaves_of_linear
 from .export.store import read_store, write_store
+from .expressions import FieldJet, leaves_of_linear
 from .field import GridField
 from .history import History
 from .problem import Problem
@@ -33,9 +33,10 @@ __all__ = ["FieldFunction", "Solution"]
 class FieldFunction:
     """A field, or a derivative of one, as a function of the coordinates.
 
-    Call it with one number, NumPy array or tensor per coordinate, in the order of the domain's axes or by name; they are broadcast.
-    Attributes give derivatives: ``u.x``, ``u.xy``, ``u.laplacian``; ``u.grad`` has one component per space axis in its last
-    dimension.  float64 in, float64 out; tensors in, tensors out, and differentiable in the coordinates.
+    Call it with one number, NumPy array or tensor per coordinate, in the order of the domain's axes or by name; they
+    are broadcast. Attributes give derivatives: ``u.x``, ``u.xy``, ``u.laplacian``; ``u.grad`` has one component per
+    space axis in its last dimension.  float64 in, float64 out; tensors in, tensors out, and differentiable in the
+    coordinates.
 
     Raises
     ------
@@ -43,7 +44,9 @@ class FieldFunction:
         For points outside the box, complex or non-numeric coordinates, or a wrong number of them.
     """
 
-    def __init__(self, solution: Solution, name: str, terms: list[list[tuple[float, tuple[int, ...]]]], label: str) -> None:
+    def __init__(
+        self, solution: Solution, name: str, terms: list[list[tuple[float, tuple[int, ...]]]], label: str
+    ) -> None:
         self._solution = solution
         self._name = name
         self._terms = terms
@@ -64,6 +67,7 @@ class FieldFunction:
         return FieldFunction(self._solution, self._name, terms, f"{self._label}.{attribute}")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Evaluate at coordinates, positional in the order of the axes or by name."""
         axes = self._solution.domain.names
         unknown = [k for k in kwargs if k not in axes]
         if unknown or len(args) + len(kwargs) != len(axes):
@@ -88,8 +92,9 @@ class Solution:
     parameters
         Values of the problem's parameters.
     stats
-        ``seconds`` (compilation apart: ``compile_seconds``), ``steps``, ``seconds_per_step``, ``peak_memory`` (bytes), ``parameters``
-        (total) and ``reachable``, ``unknowns``, ``device``, ``dtype``, ``seed``, ``versions``, and what the method adds.
+        ``seconds`` (compilation apart: ``compile_seconds``), ``steps``, ``seconds_per_step``, ``peak_memory``
+        (bytes), ``parameters`` (total) and ``reachable``, ``unknowns``, ``device``, ``dtype``, ``seed``,
+        ``versions``, and what the method adds.
     residuals
         RMS of every term at random points that were not trained on, in the user's units.
     estimated_error
@@ -97,7 +102,8 @@ class Solution:
     field
         The trained :class:`hermite_pinn.field.GridField`.
 
-    The fields of the problem are attributes: ``solution.u(x, y)``, ``solution.u.x(x, y)``, ``solution.u.laplacian(x, y)``.
+    The fields of the problem are attributes: ``solution.u(x, y)``, ``solution.u.x(x, y)``, ``solution.u.laplacian(x,
+    y)``.
     """
 
     def __init__(
@@ -131,7 +137,7 @@ class Solution:
         self.settings = dict(settings)
         self.problem = problem
 
-    # -- evaluation -------------------------------------------------------------------------------------------------------
+    # -- evaluation ---
     @property
     def fields(self) -> tuple[str, ...]:
         """Names of the fields."""
@@ -153,7 +159,9 @@ class Solution:
         self, name: str, terms: list[list[tuple[float, tuple[int, ...]]]], values: Sequence[Any], vector: bool
     ) -> Any:
         as_tensor = any(isinstance(v, torch.Tensor) for v in values)
-        tensors = torch.broadcast_tensors(*[self._coordinate(n, v) for n, v in zip(self.domain.names, values, strict=True)])
+        tensors = torch.broadcast_tensors(
+            *[self._coordinate(n, v) for n, v in zip(self.domain.names, values, strict=True)]
+        )
         self._check_inside(tensors)
         shape = tensors[0].shape
         x = torch.stack([t.reshape(-1) for t in tensors])
@@ -182,25 +190,33 @@ class Solution:
         except (TypeError, ValueError) as error:
             if isinstance(error, InvalidArgumentError):
                 raise
-            raise InvalidArgumentError(f"the coordinate {name} must be a number, an array or a tensor, got {value!r}") from error
+            raise InvalidArgumentError(
+                f"the coordinate {name} must be a number, an array or a tensor, got {value!r}"
+            ) from error
 
     def _check_inside(self, tensors: Sequence[torch.Tensor]) -> None:
-        for name, a, b, wraps, t in zip(self.domain.names, self.domain.lower, self.domain.upper, self.periodic, tensors, strict=True):
+        for name, a, b, wraps, t in zip(
+            self.domain.names, self.domain.lower, self.domain.upper, self.periodic, tensors, strict=True
+        ):
             if wraps or t.numel() == 0:
                 continue
             slack = 1e-9 * (b - a)
             low, high = float(t.min()), float(t.max())
             if not (low >= a - slack and high <= b + slack):
                 outside = low if not low >= a - slack else high
-                raise InvalidArgumentError(f"{name} = {outside:g} lies outside the domain {self.domain}; evaluate inside it")
+                raise InvalidArgumentError(
+                    f"{name} = {outside:g} lies outside the domain {self.domain}; evaluate inside it"
+                )
 
     def on_grid(self, axes: Sequence[np.ndarray], channels: Channels | None = None) -> np.ndarray:
-        """Values (or other channels) of all fields on the tensor product of axes: (fields, channels, n_1, ..., n_d), float64."""
+        """Channels of all fields on the tensor product of axes: (fields, channels, n_1, ..., n_d), float64."""
         chosen = channels or Channels.value(self.domain.dim)
         return grid_jets(self._fast, axes, chosen).double().cpu().numpy()
 
-    # -- errors -----------------------------------------------------------------------------------------------------------
-    def error(self, points: Any = None, exact: Mapping[str, Callable[..., Any]] | None = None) -> dict[str, dict[str, float]]:
+    # -- errors ---
+    def error(
+        self, points: Any = None, exact: Mapping[str, Callable[..., Any]] | None = None
+    ) -> dict[str, dict[str, float]]:
         """Errors against the known solution.
 
         Parameters
@@ -232,12 +248,14 @@ class Solution:
         if points is None:
             axes = off_lattice_axes(self.field)
             values = self.on_grid(axes)[:, 0]
-            shaped = [torch.as_tensor(a).reshape([-1 if i == j else 1 for j in range(len(axes))]) for i, a in enumerate(axes)]
+            shaped = [
+                torch.as_tensor(a).reshape([-1 if i == j else 1 for j in range(len(axes))]) for i, a in enumerate(axes)
+            ]
         else:
             array = self._points(points)
             shaped = [torch.as_tensor(array[:, i].copy()) for i in range(self.domain.dim)]
-            values = self._fast.evaluate(torch.stack(shaped).to(self.field.device, self.field.dtype), Channels.value(self.domain.dim))
-            values = values[:, 0].double().cpu().numpy()
+            x = torch.stack(shaped).to(self.field.device, self.field.dtype)
+            values = self._fast.evaluate(x, Channels.value(self.domain.dim))[:, 0].double().cpu().numpy()
         env = {("coordinate", name): t for name, t in zip(self.domain.names, shaped, strict=True)}
         found = {}
         for f, expression in expressions.items():
@@ -277,17 +295,18 @@ class Solution:
         self._check_inside([torch.as_tensor(array[:, i].copy()) for i in range(self.domain.dim)])
         return array
 
-    # -- report -----------------------------------------------------------------------------------------------------------
+    # -- report ---
     def __repr__(self) -> str:
         return f"Solution({self.title or ', '.join(self.fields)}, {self.status.label})"
 
     def __str__(self) -> str:
         return solution_report(self)
 
-    # -- files ------------------------------------------------------------------------------------------------------------
+    # -- files ---
     def save(self, path: str | Path, samples: int | None = None) -> None:
-        """Write everything to one HDF5 file: settings, tables, history, and with ``samples`` values on a grid of that many intervals.
+        """Write everything to one HDF5 file: settings, tables, history, and ``samples`` on a grid.
 
+        With ``samples=n`` the values on a grid of n intervals per axis are added.
         The file is written whole or not at all.
 
         Raises
@@ -333,10 +352,14 @@ class Solution:
         """
         meta, arrays = read_store(path, "solution")
         try:
-            tensors = {k.removeprefix("field/"): torch.as_tensor(v) for k, v in arrays.items() if k.startswith("field/")}
+            tensors = {
+                k.removeprefix("field/"): torch.as_tensor(v) for k, v in arrays.items() if k.startswith("field/")
+            }
             field = GridField.from_description(meta["field"], tensors)
             if field.table.numel() != field.layout.size:
-                raise CorruptFileError(f"{path} is damaged: the table has {field.table.numel()} elements, its layout {field.layout.size}")
+                raise CorruptFileError(
+                    f"{path} is damaged: the table has {field.table.numel()} elements, its layout {field.layout.size}"
+                )
             return cls(
                 domain=Box(**{name: tuple(b) for name, b in meta["domain"].items()}),
                 periodic=meta["periodic"],
@@ -357,7 +380,7 @@ class Solution:
             raise CorruptFileError(f"{path} is damaged: {type(error).__name__} {error}") from error
 
     def to_vtk(self, path: str | Path, **options: Any) -> list[Path]:
-        """Write for ParaView: ``.vti`` (a box), ``.vtu`` (points or a mesh) or ``.pvd`` (a series over ``t``); see :func:`hermite_pinn.export.fields.to_vtk`."""
+        """Write ``.vti``, ``.vtu`` or ``.pvd`` for ParaView; see :func:`hermite_pinn.export.fields.to_vtk`."""
         from .export.fields import to_vtk
 
         return to_vtk(self, path, **options)

@@ -36,7 +36,12 @@ __all__ = ["solve"]
 
 logger = logging.getLogger(__name__)
 
-DTYPES = {"float32": torch.float32, "float64": torch.float64, torch.float32: torch.float32, torch.float64: torch.float64}
+DTYPES = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    torch.float32: torch.float32,
+    torch.float64: torch.float64,
+}
 
 
 def solve(
@@ -65,10 +70,11 @@ def solve(
     field
         The kind of field: a :class:`Field`, or the name of a head; ``None`` takes the method's own.
     method
-        ``"gauss_newton"`` (default), ``"adam"``, or a method object with options; ``Adam(steps=2000) >> GaussNewton()`` runs one after the
-        other.
+        ``"gauss_newton"`` (default), ``"adam"``, or a method object with options; ``Adam(steps=2000) >>
+        GaussNewton()`` runs one after the other.
     levels
-        Number of levels, or a list of resolutions (a number, or one per axis).  ``None`` lets ``gauss_newton`` refine until ``tol``.
+        Number of levels, or a list of resolutions (a number, or one per axis).  ``None`` lets ``gauss_newton`` refine
+        until ``tol``.
     tol
         Relative L2 error (estimated) at which to stop; 1e-6 for ``gauss_newton`` without ``levels``.
     max_time
@@ -86,9 +92,11 @@ def solve(
     checkpoint
         File to which the run's state is saved as it goes, to be continued with ``resume``.
     resume
-        A checkpoint of the same problem and method; on a CPU ``adam`` then ends bit for bit as if it had not been interrupted.
+        A checkpoint of the same problem and method; on a CPU ``adam`` then ends bit for bit as if it had not been
+        interrupted.
     throw
-        Whether a diverged run raises :class:`DivergedError`; with False the last good state is returned with ``Status.DIVERGED``.
+        Whether a diverged run raises :class:`DivergedError`; with False the last good state is returned with
+        ``Status.DIVERGED``.
 
     Returns
     -------
@@ -185,11 +193,15 @@ def _method(method: str | Method) -> Method:
     if isinstance(method, Method):
         return method
     if method not in METHODS:
-        raise InvalidArgumentError(f"unknown method {method!r}; known: {', '.join(METHODS)}, or a method object such as hp.Adam(steps=2000)")
+        raise InvalidArgumentError(
+            f"unknown method {method!r}; known: {', '.join(METHODS)}, or a method object such as hp.Adam(steps=2000)"
+        )
     return METHODS[method]()
 
 
-def _identity(problem: Problem, method: Method, field: Field | None, levels: Levels | None, seed: int) -> dict[str, Any]:
+def _identity(
+    problem: Problem, method: Method, field: Field | None, levels: Levels | None, seed: int
+) -> dict[str, Any]:
     """What must agree for a checkpoint to be continued, and what a file tells about its making."""
     return {
         "problem": str(problem),

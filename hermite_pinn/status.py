@@ -30,7 +30,10 @@ class Status(Enum):
         "gauge for a pressure), try another start or a finer first level.",
     )
     STOPPED = ("stopped", "A callback ended the run; the state at that moment is returned.")
-    INTERRUPTED = ("interrupted", "The run was interrupted; the best state so far is returned and can be resumed from a checkpoint.")
+    INTERRUPTED = (
+        "interrupted",
+        "The run was interrupted; the best state so far is returned and can be resumed from a checkpoint.",
+    )
     DIVERGED = (
         "diverged",
         "A residual became infinite or NaN; the last good state is kept. Check divisions, roots and logarithms in the residual, or "

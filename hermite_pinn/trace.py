@@ -69,7 +69,7 @@ class Symbols:
         return {c: coordinate(c) for c in self.coordinates} | {p: parameter(p) for p in self.parameters}
 
     def residuals(self, function: Callable[..., Any], what: str, default: str) -> dict[str, Expr]:
-        """Trace a function of fields, coordinates and parameters that returns one residual, a sequence or a dict of them."""
+        """Trace a function that returns one residual, a sequence, or a dict of them."""
         known = {name: self.field(name) for name in self.fields} | self.plain
         try:
             result = bind(function, known, what)
@@ -83,13 +83,19 @@ class Symbols:
         if isinstance(result, Mapping):
             named = {str(k): v for k, v in result.items()}
         elif isinstance(result, Sequence) and not isinstance(result, str):
-            named = {f"{default}{i + 1}": v for i, v in enumerate(result)} if len(result) > 1 else dict.fromkeys([default], result[0] if result else None)
+            named = (
+                {f"{default}{i + 1}": v for i, v in enumerate(result)}
+                if len(result) > 1
+                else dict.fromkeys([default], result[0] if result else None)
+            )
         else:
             named = {default: result}
         found = {}
         for name, value in named.items():
             if value is None:
-                raise InvalidProblemError(f"{what} returned nothing; it must return the residual, which is zero for a solution")
+                raise InvalidProblemError(
+                    f"{what} returned nothing; it must return the residual, which is zero for a solution"
+                )
             found[name] = wrap(value)
         return found
 
@@ -109,7 +115,9 @@ class Symbols:
         try:
             return wrap(bind(value, known, what))
         except Exception as error:
-            if isinstance(error, InvalidProblemError) and ("unknown argument" in str(error) or "complex value" in str(error) or "bound by name" in str(error)):
+            if isinstance(error, InvalidProblemError) and (
+                "unknown argument" in str(error) or "complex value" in str(error) or "bound by name" in str(error)
+            ):
                 raise
         names = [p for p in inspect.signature(value).parameters if p in self.coordinates]
         fixed = [p for p in inspect.signature(value).parameters if p in self.parameters]

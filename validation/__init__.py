@@ -1,0 +1,18 @@
+"""Benchmarks against analytic solutions and between implementations."""
+
+from .bench import KernelTiming, time_kernels
+from .cases import SUITES, Case
+from .suite import Result, machine, run_case, run_suite, to_json, to_markdown
+
+__all__ = [
+    "SUITES",
+    "Case",
+    "KernelTiming",
+    "Result",
+    "machine",
+    "run_case",
+    "run_suite",
+    "time_kernels",
+    "to_json",
+    "to_markdown",
+]

@@ -33,7 +33,7 @@ def sample(
     exact: bool = False,
     residual: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Fields on the tensor product of ``axes``, by name: scalars (n_1, ..., n_d), gradients (n_1, ..., n_d, space axes).
+    """Fields on the tensor product of ``axes``, by name: (n_1, ..., n_d), gradients with the space axes last.
 
     Parameters
     ----------
@@ -94,8 +94,8 @@ def to_vtk(
     Parameters
     ----------
     path
-        ``.vti``: an image of the box (up to three axes, time counts as one); ``.vtu``: a mesh of the box, or scattered ``points``; ``.pvd``: a
-        series of images over the axis ``t``, written into a folder beside the file.
+        ``.vti``: an image of the box (up to three axes, time counts as one); ``.vtu``: a mesh of the box, or
+        scattered ``points``; ``.pvd``: a series of images over the axis ``t``, written into a folder beside the file.
     resolution
         Intervals per axis; default: those of the field's finest level, at most 512 in two dimensions and 128 in three.
     points
@@ -128,9 +128,13 @@ def to_vtk(
     if suffix == ".pvd":
         return _write_frames(solution, target, axes, times, options)
     if suffix not in (".vti", ".vtu"):
-        raise InvalidArgumentError(f"unknown format {suffix or target.name!r}; use .vti (a box), .vtu (a mesh or points) or .pvd (a series over t)")
+        raise InvalidArgumentError(
+            f"unknown format {suffix or target.name!r}; use .vti (a box), .vtu (a mesh or points) or .pvd (a series over t)"
+        )
     if domain.dim > 3:
-        raise InvalidArgumentError(f"{target.name}: {domain} has {domain.dim} axes, {suffix} takes up to three; write a .pvd series over t")
+        raise InvalidArgumentError(
+            f"{target.name}: {domain} has {domain.dim} axes, {suffix} takes up to three; write a .pvd series over t"
+        )
     data = sample(solution, axes, **options)
     data = {k: _three(v) if v.ndim > domain.dim else v for k, v in data.items()}
     if suffix == ".vti":
@@ -159,8 +163,13 @@ def _write_points(solution: Solution, target: Path, points: Any, options: dict[s
             slope = u.grad(*columns)
             data[f"{name}_grad"] = _three(slope if slope.ndim == 2 else slope[:, None])
         if options["exact"] and solution.problem is not None and name in solution.problem.exact_expressions:
-            env = {("coordinate", n): torch.as_tensor(c.copy()) for n, c in zip(solution.domain.names, columns, strict=True)}
-            truth = np.broadcast_to(np.asarray(Program([solution.problem.exact_expressions[name]]).run(env)[0], dtype=float), len(array))
+            env = {
+                ("coordinate", n): torch.as_tensor(c.copy())
+                for n, c in zip(solution.domain.names, columns, strict=True)
+            }
+            truth = np.broadcast_to(
+                np.asarray(Program([solution.problem.exact_expressions[name]]).run(env)[0], dtype=float), len(array)
+            )
             data[f"{name}_error"] = data[name] - truth
     if options["residual"] and solution.problem is not None:
         data |= {f"residual {k}": v for k, v in solution.residual(array).items()}
@@ -169,16 +178,26 @@ def _write_points(solution: Solution, target: Path, points: Any, options: dict[s
 
 
 def _write_frames(
-    solution: Solution, target: Path, axes: list[np.ndarray], times: int | Sequence[float] | None, options: dict[str, bool]
+    solution: Solution,
+    target: Path,
+    axes: list[np.ndarray],
+    times: int | Sequence[float] | None,
+    options: dict[str, bool],
 ) -> list[Path]:
     domain = solution.domain
     t = domain.time_axis
     if t is None:
-        raise InvalidArgumentError(f"{target.name}: a .pvd series needs a time axis called t; the axes are {', '.join(domain.names)}; write .vti")
+        raise InvalidArgumentError(
+            f"{target.name}: a .pvd series needs a time axis called t; the axes are {', '.join(domain.names)}; write .vti"
+        )
     if domain.dim == 1:
         raise InvalidArgumentError(f"{target.name}: a series needs a space axis; write .vti for a function of t alone")
     count = 21 if times is None else times
-    instants = np.linspace(domain.lower[t], domain.upper[t], count) if isinstance(count, int) else np.asarray(count, dtype=float)
+    instants = (
+        np.linspace(domain.lower[t], domain.upper[t], count)
+        if isinstance(count, int)
+        else np.asarray(count, dtype=float)
+    )
     folder = target.with_suffix("")
     made = not folder.exists()
     frames: list[Path] = []

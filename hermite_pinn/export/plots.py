@@ -36,19 +36,32 @@ def _finish(figure: Figure, path: str | Path | None) -> Figure:
         try:
             figure.savefig(target, dpi=130)
         except (OSError, ValueError) as error:
-            raise OutputError(f"{target} cannot be written: {error}; matplotlib writes png, pdf, svg and others") from error
+            raise OutputError(
+                f"{target} cannot be written: {error}; matplotlib writes png, pdf, svg and others"
+            ) from error
     return figure
 
 
-def _image(figure: Figure, ax: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, title: str, labels: tuple[str, str]) -> None:
-    signed = title.startswith(("error", "residual"))
-    size = float(np.nanmax(np.abs(values))) or 1.0
-    low = float(np.nanmin(values))
-    limits: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -size, "vmax": size} if signed or low < -0.05 * size else {"cmap": "viridis"}
+def _image(
+    figure: Figure,
+    ax: Axes,
+    x: np.ndarray,
+    y: np.ndarray,
+    values: np.ndarray,
+    title: str,
+    labels: tuple[str, str],
+    span: tuple[float, float],
+) -> None:
+    low, high = span
+    size = max(abs(low), abs(high)) or 1.0
+    signed = title.startswith(("error", "residual")) or low < -0.05 * size
+    limits: dict[str, Any] = (
+        {"cmap": "RdBu_r", "vmin": -size, "vmax": size} if signed else {"cmap": "viridis", "vmin": low, "vmax": high}
+    )
     shown = ax.pcolormesh(x, y, values.T, shading="gouraud", rasterized=True, **limits)
     bar = figure.colorbar(shown, ax=ax)
     if size < 1e-2 or size >= 1e4:
-        bar.formatter.set_powerlimits((-2, 2))
+        bar.ax.ticklabel_format(style="sci", scilimits=(-2, 2))
     ax.set_title(title, fontsize=10)
     ax.set_xlabel(labels[0])
     ax.set_ylabel(labels[1])
@@ -73,8 +86,8 @@ def plot_solution(
 ) -> Figure:
     """Draw every field, with its error where the solution is known and the residuals of the equations.
 
-    One axis: curves.  Two axes (one may be time): images.  Three axes: slices through the middle, or three instants if one of them
-    is time.  Four axes: the middle slice at three instants.
+    One axis: curves.  Two axes (one may be time): images.  Three axes: slices through the middle, or three instants
+    if one of them is time.  Four axes: the middle slice at three instants.
 
     Parameters
     ----------
@@ -107,25 +120,32 @@ def plot_solution(
         for k, f in enumerate(solution.fields):
             own = names if len(solution.fields) == 1 else names[k : k + 1]
             rows.append((label, _panels(f, data, own), free))
+    spans: dict[str, tuple[float, float]] = {}  # one scale for all slices of a quantity
+    for _, panels, _ in rows:
+        for title, values in panels:
+            low, high = spans.get(title, (np.inf, -np.inf))
+            spans[title] = (min(low, float(np.nanmin(values))), max(high, float(np.nanmax(values))))
     columns = max(len(panels) for _, panels, _ in rows)
     figure, grid = _figure(columns, len(rows))
     for line, (label, panels, free) in zip(grid, rows, strict=True):
         for ax in line[len(panels) :]:
             ax.axis("off")
         for ax, (title, values) in zip(line, panels, strict=False):
-            names = tuple(domain.names[i] for i in free)
             full = f"{title}{', ' + label if label else ''}"
             if len(free) == 1:
                 ax.plot(axes[free[0]], values, lw=1.2)
                 ax.set_title(full, fontsize=10)
-                ax.set_xlabel(names[0])
+                ax.set_xlabel(domain.names[free[0]])
                 ax.grid(alpha=0.3)
             else:
                 first, second = free
-                if names[0] == "t":  # time runs to the right only if it comes alone
-                    first, second, values, names = second, first, values.T, (names[1], names[0])
-                _image(figure, ax, axes[first], axes[second], values, full, (names[0], names[1]))
-    figure.suptitle(f"{solution.title or ', '.join(solution.fields)}: {solution.status.label}, {solution.message}", fontsize=9)
+                if domain.names[first] == "t":  # space to the right, time upwards
+                    first, second, values = second, first, values.T
+                labels = (domain.names[first], domain.names[second])
+                _image(figure, ax, axes[first], axes[second], values, full, labels, spans[title])
+    figure.suptitle(
+        f"{solution.title or ', '.join(solution.fields)}: {solution.status.label}, {solution.message}", fontsize=9
+    )
     return _finish(figure, path)
 
 

@@ -41,7 +41,9 @@ def check_writable(path: str | Path) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise OutputError(f"{target} cannot be written: {error.strerror} in {folder.resolve()}; choose another folder") from error
+        raise OutputError(
+            f"{target} cannot be written: {error.strerror} in {folder.resolve()}; choose another folder"
+        ) from error
     return target
 
 
@@ -79,7 +81,9 @@ def write_store(path: str | Path, kind: str, meta: Mapping[str, Any], arrays: Ma
             file.attrs["digest"] = _digest(text, arrays)
             file.create_dataset("meta", data=np.frombuffer(text.encode(), dtype=np.uint8))
             for name, a in arrays.items():
-                options: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if a.size > 4096 else {}
+                options: dict[str, Any] = (
+                    {"compression": "gzip", "compression_opts": 1, "shuffle": True} if a.size > 4096 else {}
+                )
                 file.create_dataset(name, data=a, **options)
         os.chmod(draft, 0o644)
         os.replace(draft, target)
@@ -107,7 +111,11 @@ def read_store(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, n
         with h5py.File(source, "r") as file:
             form = file.attrs.get("format")
             if form != f"hermite_pinn {kind}":
-                what = f"holds a {form}" if isinstance(form, str) and form.startswith("hermite_pinn") else "was not written by hermite_pinn"
+                what = (
+                    f"holds a {form}"
+                    if isinstance(form, str) and form.startswith("hermite_pinn")
+                    else "was not written by hermite_pinn"
+                )
                 raise CorruptFileError(f"{source} is no hermite_pinn {kind}: it {what}")
             if int(file.attrs["version"]) > VERSION:
                 raise CorruptFileError(

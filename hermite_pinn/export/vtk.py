@@ -39,9 +39,7 @@ def _data_array(name: str, values: np.ndarray) -> str:
         values, kind = values.astype(np.float64), "Float64"
     components = 1 if values.ndim == 1 else values.shape[1]
     little = values.astype(values.dtype.newbyteorder("<"))
-    return (
-        f'<DataArray type="{kind}" Name={quoteattr(name)} NumberOfComponents="{components}" format="binary">{_encoded(little)}</DataArray>'
-    )
+    return f'<DataArray type="{kind}" Name={quoteattr(name)} NumberOfComponents="{components}" format="binary">{_encoded(little)}</DataArray>'
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -91,8 +89,10 @@ def write_image(path: str | Path, axes: Sequence[np.ndarray], data: Mapping[str,
     return target
 
 
-def write_mesh(path: str | Path, points: np.ndarray, data: Mapping[str, np.ndarray], axes: Sequence[np.ndarray] | None = None) -> Path:
-    """Write points (n, dim), as ``.vtu`` (or any format of meshio): a structured mesh if ``axes`` are given, else a cloud of vertices.
+def write_mesh(
+    path: str | Path, points: np.ndarray, data: Mapping[str, np.ndarray], axes: Sequence[np.ndarray] | None = None
+) -> Path:
+    """Write points (n, dim) as ``.vtu``: a structured mesh if ``axes`` are given, else a cloud of vertices.
 
     Parameters
     ----------
@@ -123,7 +123,9 @@ def write_mesh(path: str | Path, points: np.ndarray, data: Mapping[str, np.ndarr
         try:
             mesh.write(draft)
         except (meshio.WriteError, OSError, KeyError) as error:
-            raise OutputError(f"{target} cannot be written: {error}; use .vti, .vtu, .pvd or another format of meshio") from error
+            raise OutputError(
+                f"{target} cannot be written: {error}; use .vti, .vtu, .pvd or another format of meshio"
+            ) from error
         for part in Path(scratch).iterdir():
             os.replace(part, target.parent / part.name)
     return target

@@ -29,15 +29,16 @@ SCHEDULES = ("cosine", "step", "constant")
 class Adam(Method):
     """Stochastic first-order training with curriculum, moving average and gradient-norm balancing.
 
-    The loss is the mean square of every interior residual plus, for every condition, its weight times the mean square at random
-    points of its faces; points are redrawn in every step.
+    The loss is the mean square of every interior residual plus, for every condition, its weight times the mean square
+    at random points of its faces; points are redrawn in every step.
 
     Parameters
     ----------
     steps
         Optimiser steps.
     lr, lr_end, schedule
-        Learning rate at start and end; ``"cosine"`` decay, ``"step"`` (halved every ``lr_every`` steps), or ``"constant"``.
+        Learning rate at start and end; ``"cosine"`` decay, ``"step"`` (halved every ``lr_every`` steps), or
+        ``"constant"``.
     lr_every
         Steps between two halvings of the ``"step"`` schedule.
     points, face_points
@@ -45,12 +46,13 @@ class Adam(Method):
     weight, weight_cap
         First weight of the conditions and its largest value.
     balance_every
-        Every so many steps each weight moves by a tenth towards the ratio of the gradient norms of the interior loss and the condition's;
-        0 keeps the weights.
+        Every so many steps each weight moves by a tenth towards the ratio of the gradient norms of the interior loss
+        and the condition's; 0 keeps the weights.
     shared_weight
         One weight for all conditions, as in the paper, or one each.
     curriculum
-        Pairs (step, levels): up to that step only the gradients of the first so many levels are kept; afterwards those of all.
+        Pairs (step, levels): up to that step only the gradients of the first so many levels are kept; afterwards
+        those of all.
     ema
         Decay of the moving average of the parameters, which is the result; 0 for none.
     warmup
@@ -103,12 +105,13 @@ class Adam(Method):
     def paper(cls, **changes: Any) -> Adam:
         """The recipe of the Hermite-NGP paper (arXiv 2605.24774) for 2-D Helmholtz problems, in full.
 
-        Eight levels from 4 to 512 cells, two features, tables of 2**14 slots, a SIREN of two layers with 128 units; 10,000 random points
-        inside and 5,000 on every face, redrawn in every step; cosine decay from 1e-3 to 1e-6 over 200,000 steps; moving average
-        0.999; gradient-norm balancing every 100 steps from 5,000 up to 50,000 with one weight for all conditions; 20 warm-up
-        steps; coarse-to-fine curriculum with 4, then 6, then 8 levels.  The released code trains all levels from the start in
-        this benchmark: ``Adam.paper(curriculum=())``.  The result is the final moving average; nothing is selected on the exact
-        solution.  Two deviations: levels that fit their table are indexed densely, and the faces draw their points independently.
+        Eight levels from 4 to 512 cells, two features, tables of 2**14 slots, a SIREN of two layers with 128 units;
+        10,000 random points inside and 5,000 on every face, redrawn in every step; cosine decay from 1e-3 to 1e-6
+        over 200,000 steps; moving average 0.999; gradient-norm balancing every 100 steps from 5,000 up to 50,000 with
+        one weight for all conditions; 20 warm-up steps; coarse-to-fine curriculum with 4, then 6, then 8 levels.  The
+        released code trains all levels from the start in this benchmark: ``Adam.paper(curriculum=())``.  The result
+        is the final moving average; nothing is selected on the exact solution.  Two deviations: levels that fit their
+        table are indexed densely, and the faces draw their points independently.
         """
         recipe: dict[str, Any] = {
             "steps": 200_000,
@@ -130,7 +133,9 @@ class Adam(Method):
 
     def default_field(self, problem: Problem) -> Field:
         """The paper's field: two features, tables of 2**14 slots, SIREN with two layers of 128 units and omega 0.5."""
-        return Field(head="siren", features=max(2, len(problem.fields)), table_size=2**14, width=128, depth=2, omega=0.5)
+        return Field(
+            head="siren", features=max(2, len(problem.fields)), table_size=2**14, width=128, depth=2, omega=0.5
+        )
 
     def run(self, task: Task) -> Outcome:
         """Train; see :class:`Method`."""
@@ -142,7 +147,9 @@ class Adam(Method):
             return self.lr
         if self.schedule == "step":
             return self.lr * 0.5 ** (step // self.lr_every)
-        return self.lr_end + (self.lr - self.lr_end) * 0.5 * (1 + math.cos(math.pi * min(step, self.steps) / self.steps))
+        return self.lr_end + (self.lr - self.lr_end) * 0.5 * (
+            1 + math.cos(math.pi * min(step, self.steps) / self.steps)
+        )
 
     def active_levels(self, step: int, levels: int) -> int:
         """Levels whose gradients are kept in a step, counted from 0 after the warm-up."""
@@ -154,7 +161,9 @@ class Adam(Method):
 class _Sampler:
     """Points and residuals of the terms of one region."""
 
-    def __init__(self, terms: Sequence[Term], problem: Problem, count: int, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, terms: Sequence[Term], problem: Problem, count: int, device: torch.device, dtype: torch.dtype
+    ) -> None:
         self.terms, self.problem, self.count = list(terms), problem, count
         self.evaluator = TermEvaluator(terms, problem)
         self.region = terms[0].region
@@ -164,7 +173,9 @@ class _Sampler:
             columns = {k: torch.as_tensor(v).to(device, dtype) for k, v in self.region.columns.items()}
             self.fixed = torch.as_tensor(self.region.points.T.copy()).to(device, dtype), columns
 
-    def residuals(self, field: GridField, parameters: Mapping[str, torch.Tensor], generator: torch.Generator) -> list[torch.Tensor]:
+    def residuals(
+        self, field: GridField, parameters: Mapping[str, torch.Tensor], generator: torch.Generator
+    ) -> list[torch.Tensor]:
         if self.fixed is not None:
             x, columns = self.fixed
         else:
@@ -181,18 +192,24 @@ class _Run:
     def __init__(self, options: Adam, task: Task) -> None:
         self.options, self.task, self.problem, self.monitor = options, task, task.problem, task.monitor
         if task.tol is not None:
-            raise InvalidArgumentError("adam has no estimate of the error, so tol means nothing to it; use steps, max_time or a callback")
+            raise InvalidArgumentError(
+                "adam has no estimate of the error, so tol means nothing to it; use steps, max_time or a callback"
+            )
         self.dtype = task.dtype or torch.float32
         self.device = task.device
         if self.problem.order > 2:
-            raise InvalidArgumentError(f"adam takes derivatives up to order 2, the problem has order {self.problem.order}")
+            raise InvalidArgumentError(
+                f"adam takes derivatives up to order 2, the problem has order {self.problem.order}"
+            )
         spec = task.field or options.default_field(self.problem)
         if task.start is not None:
             self.field = task.start.to(self.device, self.dtype)
         else:
             levels = 8 if task.levels is None else task.levels
             problem = self.problem
-            self.field = spec.build(problem.domain, problem.fields, problem.periodic, levels, task.seed, self.dtype, self.device)
+            self.field = spec.build(
+                problem.domain, problem.fields, problem.periodic, levels, task.seed, self.dtype, self.device
+            )
         start = task.start_parameters or {p.name: p.init for p in self.problem.parameters}
         self.parameters = {k: torch.tensor(v, dtype=self.dtype, device=self.device) for k, v in start.items()}
         self.generator = torch.Generator(self.device).manual_seed(task.seed)
@@ -235,7 +252,7 @@ class _Run:
                 scales[t.name] = size if math.isfinite(size) and size > 0 else 1.0
         return scales
 
-    # -- state ------------------------------------------------------------------------------------------------------------
+    # -- state ---
     def _snapshot(self) -> dict[str, torch.Tensor]:
         source = self.average if self.options.ema else self.tensors
         return {k: v.detach().clone() for k, v in source.items()}
@@ -279,7 +296,7 @@ class _Run:
     def _parameters(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return {k.removeprefix("parameter "): v for k, v in tensors.items() if k.startswith("parameter ")}
 
-    # -- training ---------------------------------------------------------------------------------------------------------
+    # -- training ---
     def outcome(self) -> Outcome:
         status, message = Status.COMPLETED, f"{self.options.steps} steps done"
         try:
@@ -350,7 +367,9 @@ class _Run:
             outside = self._gradient_norm(torch.stack([losses[k] for k in names]).sum())
             if inside > 0 and outside > 0 and math.isfinite(inside / outside):
                 for k in names:
-                    self.weights[k] = min(max(0.9 * self.weights[k] + 0.1 * inside / outside, 1.0), self.options.weight_cap)
+                    self.weights[k] = min(
+                        max(0.9 * self.weights[k] + 0.1 * inside / outside, 1.0), self.options.weight_cap
+                    )
 
     def _gradient_norm(self, loss: torch.Tensor) -> float:
         found = torch.autograd.grad(loss, list(self.tensors.values()), retain_graph=True, allow_unused=True)

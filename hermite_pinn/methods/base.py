@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any
 
 import torch
@@ -82,7 +83,7 @@ class Outcome:
     status: Status
     message: str
     error: float | None = None
-    stats: dict[str, Any] = field(default_factory=dict)
+    stats: dict[str, Any] = dataclass_field(default_factory=dict)
 
 
 class Method(ABC):

@@ -1,8 +1,8 @@
 """Conditions that a tensor grid satisfies exactly: prescribed values and normal derivatives on whole faces.
 
-The trace on a face normal to axis i involves only the coefficients of order 0 along i at the vertices of the face, and the normal
-derivative only those of order 1.  Those coefficients are fixed: on the finest level to the projection of the prescribed
-function, on all others to zero, and they are no unknowns of the solve.
+The trace on a face normal to axis i involves only the coefficients of order 0 along i at the vertices of the face,
+and the normal derivative only those of order 1.  Those coefficients are fixed: on the finest level to the projection
+of the prescribed function, on all others to zero, and they are no unknowns of the solve.
 """
 
 from __future__ import annotations
@@ -18,15 +18,21 @@ from hermite_pinn.cuda.layout import BASES
 from hermite_pinn.geometry import Face, gauss_axis
 from hermite_pinn.residuals import CompiledTerm
 
-from .collocation import Axis, TensorBlock
+from .collocation import Axis
 from .krylov import cgls
+from .tensor_block import TensorBlock
 
 __all__ = ["Constraints", "is_hard"]
 
 
 def is_hard(term: Term, basis: str) -> bool:
     """Whether a dense grid of this basis can satisfy the term exactly."""
-    return term.trace is not None and isinstance(term.region, Face) and term.trace.order < BASES[basis] and basis != "smoothstep"
+    return (
+        term.trace is not None
+        and isinstance(term.region, Face)
+        and term.trace.order < BASES[basis]
+        and basis != "smoothstep"
+    )
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,8 @@ class Constraints:
         """Coefficients fixed along one line in direction ``axis``."""
         found = set()
         for t in self.terms:
-            assert t.trace is not None and isinstance(t.region, Face)
+            assert t.trace is not None
+            assert isinstance(t.region, Face)
             if t.trace.field == field and t.region.axis == axis:
                 found.add((t.region.side, t.trace.order))
         return len(found)
@@ -52,7 +59,8 @@ class Constraints:
         m = BASES[self.basis]
         found = torch.zeros(tuple(shape), dtype=torch.bool, device=device)
         for t in self.terms:
-            assert t.trace is not None and isinstance(t.region, Face)
+            assert t.trace is not None
+            assert isinstance(t.region, Face)
             where: list[int | slice] = [slice(None)] * len(shape)
             where[0] = self.fields.index(t.trace.field)
             last = shape[t.region.axis + 1] - m
@@ -65,11 +73,13 @@ class Constraints:
         """Whether every prescribed function is zero."""
         return all(t.trace is not None and t.trace.value.is_constant and t.trace.value.data == 0 for t in self.terms)
 
-    def lift(self, resolution: tuple[int, ...], coefficients: torch.Tensor, parameters: dict[str, float]) -> torch.Tensor:
-        """Finest-level coefficients whose fixed entries represent the prescribed functions; the others are left as they are.
+    def lift(
+        self, resolution: tuple[int, ...], coefficients: torch.Tensor, parameters: dict[str, float]
+    ) -> torch.Tensor:
+        """Finest-level coefficients with the fixed entries set to represent the prescribed functions.
 
-        The fixed entries are the weighted least-squares fit at the Gauss points of the faces (the error is that of interpolation,
-        O(h^4) for cubics); where faces with different data meet, it is their mean.
+        The fixed entries are the weighted least-squares fit at the Gauss points of the faces (the error is that of
+        interpolation, O(h^4) for cubics); where faces with different data meet, it is their mean.
         """
         if not self.terms:
             return coefficients
@@ -91,7 +101,9 @@ class Constraints:
                 weights.append(w)
             # a derivative along the axis counts in cell units, like the coefficient it fixes
             order = t.trace.order if t.trace is not None else 0
-            scale = ((resolution[face.axis]) / (self.axes[face.axis].bounds[1] - self.axes[face.axis].bounds[0])) ** order
+            scale = (
+                (resolution[face.axis]) / (self.axes[face.axis].bounds[1] - self.axes[face.axis].bounds[0])
+            ) ** order
             compiled = CompiledTerm(t)
             names = tuple(parameters)
             blocks.append(

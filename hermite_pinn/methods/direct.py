@@ -1,9 +1,10 @@
 """A banded Cholesky factor of the normal matrix of the finest level, as preconditioner where the levels are none.
 
-For equations that are not elliptic (transport, waves, long parabolic runs) the multilevel frame does not bound the condition, and the steps
-of conjugate gradients grow with the resolution.  On one or two axes the normal matrix of the finest level is banded once its
-coefficients are ordered along the axis with most of them; its Cholesky factor preconditions the least-squares problem, so that
-a handful of steps remain, and rounding in the squared matrix costs steps, not digits.
+For equations that are not elliptic (transport, waves, long parabolic runs) the multilevel frame does not bound the
+condition, and the steps of conjugate gradients grow with the resolution.  On one or two axes the normal matrix of the
+finest level is banded once its coefficients are ordered along the axis with most of them; its Cholesky factor
+preconditions the least-squares problem, so that a handful of steps remain, and rounding in the squared matrix costs
+steps, not digits.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from scipy.linalg import lapack
 
 from hermite_pinn.cuda.layout import BASES
 
-from .collocation import PointBlock, TensorBlock
 from .krylov import LeastSquaresResult, cgls
 from .system import GridSystem
 
@@ -27,7 +27,7 @@ __all__ = ["BandedNormal", "banded_cost"]
 
 
 def _order(shape: Sequence[int], periodic: Sequence[bool], orders: int) -> tuple[int, int] | None:
-    """The axis to order along, and the half bandwidth; None if the matrix is not banded or there are more than two axes."""
+    """The axis to order along, and the half bandwidth; None where the matrix is not banded."""
     fields, *axes = shape
     if len(axes) > 2:
         return None
@@ -79,17 +79,12 @@ class BandedNormal:
         self.damping = damping
 
     def _jacobian(self) -> sparse.csr_matrix:
-        rows = []
-        for block in self.system.blocks:
-            for k in range(len(block.terms)):
-                parts: list[sparse.spmatrix] = []
-                for name in self.system.problem.fields:
-                    if isinstance(block, TensorBlock):
-                        parts.append(_tensor_rows(block, k, name))
-                    else:
-                        assert isinstance(block, PointBlock)
-                        parts.append(_point_rows(block, k, name))
-                rows.append(sparse.hstack(parts, format="csr"))
+        fields = self.system.problem.fields
+        rows = [
+            sparse.hstack([block.sparse_rows(k, f) for f in fields], format="csr")
+            for block in self.system.blocks
+            for k in range(len(block.terms))
+        ]
         return sparse.vstack(rows, format="csr")
 
     def _factorized(self, normal: sparse.coo_matrix, damping: float) -> np.ndarray:
@@ -124,7 +119,9 @@ class BandedNormal:
         parameters[:] = y[count:] * self.parameter_scale
         return vector
 
-    def solve(self, rows: Sequence[torch.Tensor], tol: float, max_steps: int, stop: object) -> tuple[torch.Tensor, LeastSquaresResult]:
+    def solve(
+        self, rows: Sequence[torch.Tensor], tol: float, max_steps: int, stop: object
+    ) -> tuple[torch.Tensor, LeastSquaresResult]:
         """The correction (all levels; only the finest is not zero) and how it was found."""
         system, count = self.system, len(self.order)
 
@@ -150,34 +147,3 @@ class BandedNormal:
         else:
             result = cgls(forward, adjoint, [-r for r in rows], tol=tol, max_steps=max_steps, on_step=stop)  # type: ignore[arg-type]
         return self._expand(result.y), result
-
-
-def _tensor_rows(block: TensorBlock, k: int, name: str) -> sparse.csr_matrix:
-    """Rows of one term of a tensor block with respect to one field."""
-    total: sparse.csr_matrix | None = None
-    members = [(o, s) for (n, o), s in block.terms[k].constant.items() if n == name]
-    members += [(o, s) for (n, o), s in block._sensitivity[k].items() if n == name]
-    for orders, s in members:
-        product = sparse.csr_matrix(np.ones((1, 1)))
-        for axis, order in enumerate(orders):
-            product = sparse.kron(product, block.matrix(axis).matrices[order], format="csr")
-        factor = s.expand(block.shape).reshape(-1).cpu().numpy() if isinstance(s, torch.Tensor) else np.full(product.shape[0], s)
-        part = sparse.diags(factor / block.scales[k]) @ product
-        total = part if total is None else total + part
-    if total is None:
-        columns = math.prod(block.matrix(axis).shape[1] for axis in range(block.dim))
-        return sparse.csr_matrix((math.prod(block.shape), columns))
-    return total
-
-
-def _point_rows(block: PointBlock, k: int, name: str) -> sparse.csr_matrix:
-    """Rows of one term of a point block with respect to one field."""
-    total: sparse.csr_matrix | None = None
-    for (n, orders), s in block._sensitivity[k].items():
-        if n == name:
-            part = sparse.diags(s.expand_as(block.root).cpu().numpy()) @ block._matrices[orders]
-            total = part if total is None else total + part
-    if total is None:
-        first = next(iter(block._matrices.values()))
-        return sparse.csr_matrix((len(block.points), first.shape[1]))
-    return total

@@ -1,4 +1,4 @@
-"""Gauss-Newton on the multilevel frame: nested iteration from the coarsest level, one least-squares problem per stage."""
+"""Gauss-Newton on the multilevel frame, by nested iteration from the coarsest level."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ from typing import Any
 
 import torch
 
-from hermite_pinn.cuda.basis import basis_values
 from hermite_pinn.cuda.layout import BASES
 from hermite_pinn.cuda.pyramid import Pyramid
 from hermite_pinn.errors import DivergedError, InvalidArgumentError, InvalidProblemError, OutOfMemoryError
 from hermite_pinn.field import Field, GridField, linear_field, resolutions_of
 from hermite_pinn.memory import available_memory, spelled_size
 from hermite_pinn.monitor import StopRun
-from hermite_pinn.problem import Problem
 from hermite_pinn.status import Status
 
 from .base import Method, Outcome, Task
 from .direct import BandedNormal, banded_cost
 from .krylov import LeastSquaresResult, cgls
+from .refinement import refined
 from .system import GridSystem
 
 __all__ = ["GaussNewton"]
@@ -38,15 +37,16 @@ Resolution = tuple[int, ...]
 class GaussNewton(Method):
     """Coarse-to-fine Gauss-Newton (Levenberg-Marquardt where the problem is nonlinear).
 
-    A stage solves for all levels up to its finest at the Gauss points of that level's cells, starting from the last stage, which
-    the additive levels reproduce exactly.  The columns are scaled to unit norm; together with the levels that is an additive multilevel
-    (BPX) preconditioner, so the steps of the inner conjugate gradients hardly depend on the resolution for elliptic problems.
+    A stage solves for all levels up to its finest at the Gauss points of that level's cells, starting from the last
+    stage, which the additive levels reproduce exactly.  The columns are scaled to unit norm; together with the levels
+    that is an additive multilevel (BPX) preconditioner, so the steps of the inner conjugate gradients hardly depend
+    on the resolution for elliptic problems.
 
     Parameters
     ----------
     gauss
-        Gauss points per cell and axis; ``None`` takes as many as the basis has coefficients per vertex where that determines
-        the solution (orthogonal spline collocation) and one more elsewhere.
+        Gauss points per cell and axis; ``None`` takes as many as the basis has coefficients per vertex where that
+        determines the solution (orthogonal spline collocation) and one more elsewhere.
     inner_tol
         Reduction of the gradient at which an inner solve stops; ``None``: 1e-8 for cubics, 1e-10 for quintics.
     inner_steps
@@ -60,13 +60,14 @@ class GaussNewton(Method):
     max_unknowns
         Most coefficients per stage when levels are chosen automatically; ``None``: what fits into memory.
     inner
-        ``"cg"``, ``"banded"`` (a banded Cholesky factor as preconditioner; one or two axes), or ``"auto"``: the banded factor from the
-        level on where conjugate gradients are expected to cost more, as for transport and waves.
+        ``"cg"``, ``"banded"`` (a banded Cholesky factor as preconditioner; one or two axes), or ``"auto"``: the
+        banded factor from the level on where conjugate gradients are expected to cost more, as for transport and
+        waves.
 
     Notes
     -----
-    Without ``levels`` the resolution is doubled, axis by axis where the field needs it, until the estimated error meets ``tol``.  The
-    estimate is the change from stage to stage, extrapolated with the observed rate.
+    Without ``levels`` the resolution is doubled, axis by axis where the field needs it, until the estimated error
+    meets ``tol``.  The estimate is the change from stage to stage, extrapolated with the observed rate.
 
     Examples
     --------
@@ -139,16 +140,22 @@ class _Run:
                 f"table_size={field.table_size}. Use method='adam' for networks and hashed tables"
             )
         if field.basis not in ("linear", "cubic", "quintic"):
-            raise InvalidArgumentError(f"gauss_newton needs nested levels: basis 'linear', 'cubic' or 'quintic', not {field.basis!r}")
+            raise InvalidArgumentError(
+                f"gauss_newton needs nested levels: basis 'linear', 'cubic' or 'quintic', not {field.basis!r}"
+            )
         limit = BASES[field.basis] if field.basis != "quintic" else 4
         if self.problem.order > limit:
             raise InvalidProblemError(
                 f"the problem has derivatives of order {self.problem.order}, the {field.basis} basis has {limit} that are square "
                 "integrable; introduce an auxiliary field for a lower derivative"
-                + (", or use field=Field(basis='quintic')" if field.basis == "cubic" and self.problem.order <= 4 else "")
+                + (
+                    ", or use field=Field(basis='quintic')"
+                    if field.basis == "cubic" and self.problem.order <= 4
+                    else ""
+                )
             )
 
-    # -- stages -----------------------------------------------------------------------------------------------------------
+    # -- stages ---
     def outcome(self) -> Outcome:
         status = Status.COMPLETED
         try:
@@ -172,7 +179,11 @@ class _Run:
             status,
             self.message,
             self.best.error,
-            {"inner_steps": self.inner_total, "resolution": self.best.resolutions[-1], "points": getattr(self, "points", 0)},
+            {
+                "inner_steps": self.inner_total,
+                "resolution": self.best.resolutions[-1],
+                "points": getattr(self, "points", 0),
+            },
         )
 
     def _empty(self) -> _Best:
@@ -207,7 +218,7 @@ class _Run:
             assert self.best is not None
             vector = self.best.vector
             self.stage_seconds.append(time.perf_counter() - began)
-            self.task.save(lambda: self._state(resolutions), True)
+            self.task.save(self._state, True)
             done = planned is not None and len(resolutions) >= len(planned)
             met = self._met(error)
             if met or done:
@@ -215,7 +226,7 @@ class _Run:
             if planned is not None:
                 following = planned[len(resolutions)]
             else:
-                following = self._refined(system, finest)
+                following = refined(self.basis, self.problem.periodic, resolutions, finest)
                 limit = self._obstacle([*resolutions, following])
                 if limit:
                     self.message = limit
@@ -258,8 +269,10 @@ class _Run:
             if planned is not None and len(resolutions) < len(planned):
                 following = planned[len(resolutions)]
             elif planned is None:
-                system = GridSystem(self.problem, self.basis, resolutions, self.options.gauss, self.dtype, self.task.device)
-                following = self._refined(system, system.finest(vector))
+                system = GridSystem(
+                    self.problem, self.basis, resolutions, self.options.gauss, self.dtype, self.task.device
+                )
+                following = refined(self.basis, self.problem.periodic, resolutions, system.finest(vector))
             else:
                 return resolutions, vector
             return [*resolutions, following], vector
@@ -268,16 +281,20 @@ class _Run:
             return None
         layout = field.layout
         if field.head != "linear" or not layout.nested or layout.basis != self.basis:
-            raise InvalidArgumentError("gauss_newton can start from a field with the linear head, nested dense levels and its own basis only")
+            raise InvalidArgumentError(
+                "gauss_newton can start from a field with the linear head, nested dense levels and its own basis only"
+            )
         parts = [field.level_coefficients(level).reshape(-1) for level in range(layout.levels)]
-        values = torch.tensor(list((self.task.start_parameters or {}).values()), dtype=self.dtype, device=self.task.device)
+        values = torch.tensor(
+            list((self.task.start_parameters or {}).values()), dtype=self.dtype, device=self.task.device
+        )
         vector = torch.cat([*(p.to(self.task.device, self.dtype) for p in parts), values])
         return list(layout.resolutions), vector
 
-    def _state(self, resolutions: Sequence[Resolution]) -> dict[str, Any]:
+    def _state(self) -> dict[str, Any]:
         assert self.best is not None
         return {
-            "resolutions": [list(r) for r in resolutions],
+            "resolutions": [list(r) for r in self.best.resolutions],
             "vector": self.best.vector,
             "changes": self.changes,
             "estimates": self.estimates,
@@ -286,7 +303,7 @@ class _Run:
             "error": self.best.error,
         }
 
-    # -- one stage --------------------------------------------------------------------------------------------------------
+    # -- one stage ---
     def _stage(self, system: GridSystem, previous: torch.Tensor | None) -> tuple[float | None, torch.Tensor, bool]:
         vector = torch.zeros(system.size, dtype=self.dtype, device=self.task.device)
         grid, parameters = system.split(vector)
@@ -316,7 +333,7 @@ class _Run:
         return error, finest, settled
 
     def _estimate(self, change: float) -> float:
-        """Error of the finest level from the changes of the last stages, assuming they go on shrinking at the observed rate."""
+        """Error from the changes of the last stages, assuming they go on shrinking at the observed rate."""
         self.changes.append(change)
         order = 2.0 * BASES[self.basis]
         rate = 2.0**order
@@ -367,7 +384,9 @@ class _Run:
                 break
         return vector, settled
 
-    def _inner(self, system: GridSystem, rows: list[torch.Tensor], damping: float) -> tuple[torch.Tensor, LeastSquaresResult]:
+    def _inner(
+        self, system: GridSystem, rows: list[torch.Tensor], damping: float
+    ) -> tuple[torch.Tensor, LeastSquaresResult]:
         """One linearised least-squares problem: the step and how it was found."""
         columns = system.column_scale()
         tol = self.inner_tol if system.affine else max(self.inner_tol, 1e-6)
@@ -393,8 +412,8 @@ class _Run:
     def _banded(self, system: GridSystem) -> bool:
         """Whether a banded factor of the finest level is expected to be cheaper than conjugate gradients.
 
-        By a count of operations, not by the clock, so that runs are reproducible: conjugate gradients need about 60 ns per coefficient and
-        step on two cores, and as many steps as on the last level times its growth.
+        By a count of operations, not by the clock, so that runs are reproducible: conjugate gradients need about 60
+        ns per coefficient and step on two cores, and as many steps as on the last level times its growth.
         """
         if self.options.inner != "auto":
             return self.options.inner == "banded"
@@ -436,7 +455,7 @@ class _Run:
         count = len(self.task.levels) if isinstance(self.task.levels, Sequence) else self.task.levels
         left = None
         if self.stage_seconds and isinstance(count, int):
-            growth = 2.0 ** self.problem.domain.dim
+            growth = 2.0**self.problem.domain.dim
             left = sum(self.stage_seconds[-1] * growth ** (i + 1) for i in range(count - len(resolutions)))
         self.monitor.record(
             loss=loss,
@@ -466,21 +485,7 @@ class _Run:
     def _pyramid(self, resolutions: Sequence[Resolution]) -> Pyramid:
         return Pyramid(self.basis, resolutions, self.problem.periodic, len(self.problem.fields))
 
-    # -- refinement -------------------------------------------------------------------------------------------------------
-    def _refined(self, system: GridSystem, finest: torch.Tensor) -> Resolution:
-        """Double the axes along which the field is not resolved: all of them at first, then those within 1/16 of the worst.
-
-        The indicator along an axis is the jump of the highest derivative a cell has (constant in it) from cell to cell, in cell
-        units: ``h**(2m) d^(2m) u``, which is what the error of interpolation is proportional to.
-        """
-        n = system.resolution
-        if len(system.pyramid.resolutions) < 3:
-            return tuple(2 * k for k in n)
-        indicators = roughness(finest, self.basis, self.problem.periodic)
-        worst = max(indicators)
-        chosen = tuple(2 * k if i >= worst / 16 else k for k, i in zip(n, indicators, strict=True))
-        return chosen if chosen != n else tuple(2 * k for k in n)
-
+    # -- refinement ---
     def _bytes(self, resolutions: Sequence[Resolution]) -> float:
         """Estimate of the memory of a stage: vectors of unknowns, and arrays of points."""
         shape = self._pyramid(resolutions)
@@ -509,26 +514,3 @@ class _Run:
         if free is not None and need > 0.8 * free:
             return f"the next level {resolutions[-1]} would need about {spelled_size(need)} of {spelled_size(free)} free memory{tail}"
         return ""
-
-
-def roughness(finest: torch.Tensor, basis: str, periodic: Sequence[bool]) -> list[float]:
-    """Per axis the RMS over the grid of ``h**(2m) d^(2m) u`` in cell units, the largest of all fields relative to their size."""
-    m = BASES[basis]
-    weights = [float(w) for w in basis_values(basis, torch.tensor(0.5, dtype=torch.float64), 2 * m - 1)]
-    found = []
-    for axis, wraps in enumerate(periodic):
-        lines = finest.movedim(axis + 1, -1)
-        for other in range(1, lines.ndim - 1):
-            lines = lines.index_select(other, torch.arange(0, lines.shape[other], m, device=finest.device))
-        c = lines.unflatten(-1, (-1, m))
-        right = torch.roll(c, -1, -2) if wraps else c[..., 1:, :]
-        left = c if wraps else c[..., :-1, :]
-        both = torch.cat([left, right], -1)
-        highest = (both * torch.tensor(weights, dtype=finest.dtype, device=finest.device)).sum(-1)
-        jump = highest.roll(-1, -1) - highest if wraps else highest.diff(dim=-1)
-        values = c[..., 0].flatten(1)
-        size = values.norm(dim=1) / math.sqrt(max(1, values.shape[1]))
-        rms = jump.flatten(1).norm(dim=1) / math.sqrt(max(1, jump[0].numel()))
-        ratio = torch.where(size > 0, rms / size, 0.0)
-        found.append(float(ratio.max()))
-    return found

@@ -43,7 +43,14 @@ class LeastSquaresResult:
 
 def dot(a: Rows, b: Rows) -> float:
     """Inner product of two lists of tensors, accumulated in float64."""
-    return float(sum(torch.sum(u * v, dtype=torch.float64) if u.dtype != torch.float64 else torch.vdot(u.reshape(-1), v.reshape(-1)) for u, v in zip(a, b, strict=True)))
+    return float(
+        sum(
+            torch.sum(u * v, dtype=torch.float64)
+            if u.dtype != torch.float64
+            else torch.vdot(u.reshape(-1), v.reshape(-1))
+            for u, v in zip(a, b, strict=True)
+        )
+    )
 
 
 def cgls(
@@ -59,8 +66,9 @@ def cgls(
 ) -> LeastSquaresResult:
     """Minimise ``||A y - b||^2 + damping ||y||^2`` from ``y = 0``.
 
-    Past the rounding level of ``A^T r`` the recurrences of CGLS drift and the error can grow without bound, so the true residual
-    is recomputed every ``restart`` steps, and the solver stops where that no longer lowers the gradient.
+    Past the rounding level of ``A^T r`` the recurrences of CGLS drift and the error can grow without bound, so the
+    true residual is recomputed every ``restart`` steps, and the solver stops where that no longer lowers the
+    gradient.
 
     Parameters
     ----------
@@ -75,7 +83,8 @@ def cgls(
 
     Notes
     -----
-    Bjoerck, Numerical Methods for Least Squares Problems, section 7.4; drift and its cure as measured in the project's notes.
+    Bjoerck, Numerical Methods for Least Squares Problems, section 7.4; drift and its cure as measured in the
+    project's notes.
     """
     s = adjoint(b).clone()
     y = torch.zeros_like(s)

@@ -21,20 +21,21 @@ from hermite_pinn.problem import Problem
 from hermite_pinn.program import Program, leaves
 from hermite_pinn.residuals import CompiledTerm
 
-from .collocation import Axis, Block, PointBlock, TensorBlock
+from .collocation import Axis, Block
 from .constraints import Constraints, is_hard
+from .point_block import PointBlock
+from .tensor_block import TensorBlock
 
 __all__ = ["GridSystem", "gauss_points_per_axis"]
 
 
-def gauss_points_per_axis(
-    problem: Problem, basis: str, constraints: Constraints, elliptic: bool
-) -> tuple[int, ...]:
+def gauss_points_per_axis(problem: Problem, basis: str, constraints: Constraints, elliptic: bool) -> tuple[int, ...]:
     """Gauss points per cell and axis: the collocation points if they determine the coefficients, else one more.
 
-    Along an axis a field has ``m N - (fixed)`` coefficients; ``m`` points per cell give ``m n`` equations (orthogonal spline
-    collocation), which is enough for an elliptic problem with exact conditions on all sides.  Elsewhere ``m + 1`` weighted points make a
-    least-squares fit: collocation of evolution equations in space-time can be unstable even where it is square.
+    Along an axis a field has ``m N - (fixed)`` coefficients; ``m`` points per cell give ``m n`` equations (orthogonal
+    spline collocation), which is enough for an elliptic problem with exact conditions on all sides.  Elsewhere ``m +
+    1`` weighted points make a least-squares fit: collocation of evolution equations in space-time can be unstable
+    even where it is square.
     """
     m = BASES[basis]
     found = []
@@ -75,7 +76,8 @@ class GridSystem:
         self.names = tuple(p.name for p in problem.parameters)
         domain = problem.domain
         self.axes = tuple(
-            Axis(n, (a, b), p) for n, a, b, p in zip(domain.names, domain.lower, domain.upper, problem.periodic, strict=True)
+            Axis(n, (a, b), p)
+            for n, a, b, p in zip(domain.names, domain.lower, domain.upper, problem.periodic, strict=True)
         )
         hard = tuple(t for t in problem.terms if is_hard(t, basis))
         self.constraints = Constraints(hard, problem.fields, basis, self.axes)
@@ -105,9 +107,9 @@ class GridSystem:
     @property
     def rows(self) -> int:
         """Number of residual rows."""
-        return sum(int(np.prod(b.shape if isinstance(b, TensorBlock) else len(b.points))) * len(b.terms) for b in self.blocks)
+        return sum(math.prod(b.shape) * len(b.terms) for b in self.blocks)
 
-    # -- blocks -----------------------------------------------------------------------------------------------------------
+    # -- blocks ---
     def _interior_block(self, terms: list[CompiledTerm]) -> TensorBlock:
         points, weights = [], []
         for a, n, k in zip(self.axes, self.resolution, self.gauss, strict=True):
@@ -160,7 +162,9 @@ class GridSystem:
             columns = term.region.columns
             used = [columns[d] for k, d in Program([term.residual]).leaves if k == "data"]
             size = max((float(np.sqrt(np.mean(c**2))) for c in used), default=0.0) or 1.0
-            return PointBlock(*shared, term.region.points, np.full(n, 1.0 / n), columns, [size / weight], self.dtype, self.device)
+            return PointBlock(
+                *shared, term.region.points, np.full(n, 1.0 / n), columns, [size / weight], self.dtype, self.device
+            )
         face = term.region
         assert isinstance(face, Face)
         scale = self._face_scale(compiled, face) / weight
@@ -184,10 +188,10 @@ class GridSystem:
         return PointBlock(*shared, grid[chosen], product[chosen], {}, [scale], self.dtype, self.device)
 
     def _face_scale(self, term: CompiledTerm, face: Face) -> float:
-        """Divisor that makes a boundary row as large as the interior rows of the field at the cell size of the finest level.
+        """Divisor that makes a boundary row as large as the interior rows at the size of a cell.
 
-        A function of unit size that varies over a cell has an interior residual of about ``|S| h**-m``, with the highest derivative m
-        of the field, and a boundary residual of about ``|S_b| h**-m_b``.
+        A function of unit size that varies over a cell has an interior residual of about ``|S| h**-m``, with the
+        highest derivative m of the field, and a boundary residual of about ``|S_b| h**-m_b``.
         """
         h = self.problem.domain.lengths[face.axis] / self.resolution[face.axis]
         names = {f for f, _ in term.jets}
@@ -196,15 +200,18 @@ class GridSystem:
             start = {("parameter", p.name): p.init for p in self.problem.parameters}
             env = block._env if block is not None else self.interior._env
             _, sensitivity, _ = t.evaluate(env | start, {})
-            return max((_rms(s) * h ** -sum(o) for (f, o), s in (t.constant | sensitivity).items() if f in names), default=0.0)
+            return max(
+                (_rms(s) * h ** -sum(o) for (f, o), s in (t.constant | sensitivity).items() if f in names), default=0.0
+            )
 
         interior = max(
-            (size(t, self.interior) / s for t, s in zip(self.interior.terms, self.interior.scales, strict=True)), default=0.0
+            (size(t, self.interior) / s for t, s in zip(self.interior.terms, self.interior.scales, strict=True)),
+            default=0.0,
         )
         own = size(term, None)
         return own / interior if interior > 0 and own > 0 else 1.0
 
-    # -- vectors ----------------------------------------------------------------------------------------------------------
+    # -- vectors ---
     def split(self, vector: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Grid part and parameter part of a vector."""
         return vector[: self.grid_size], vector[self.grid_size :]
@@ -235,7 +242,7 @@ class GridSystem:
         found: dict[str, tuple[float, float]] = {}
         at = 0
         for block in self.blocks:
-            volume = float((block.root**2).expand(block.shape).sum()) if isinstance(block, TensorBlock) else float((block.root**2).sum())
+            volume = float(block.root.square().expand(block.shape).sum())
             for k, t in enumerate(block.terms):
                 square, area = found.get(t.name, (0.0, 0.0))
                 found[t.name] = (square + float((rows[at] ** 2).sum()) * block.scales[k] ** 2, area + volume)
@@ -256,7 +263,7 @@ class GridSystem:
             matrices.append(AxisMatrix(found.matrices, self.dtype, self.device))
         return SumFactorization(matrices, Channels.value(len(self.axes)))
 
-    # -- linear algebra ---------------------------------------------------------------------------------------------------
+    # -- linear algebra ---
     @cached_property
     def _masks(self) -> list[torch.Tensor]:
         return [self.constraints.mask(shape, self.device) for shape in self.pyramid.shapes]
@@ -265,7 +272,9 @@ class GridSystem:
         """``1 / sqrt(diag(J^T J))`` at the last linearisation; 0 for coefficients that are fixed or have no effect."""
         squares = torch.empty(self.size, dtype=self.dtype, device=self.device)
         grid, parameters = self.split(squares)
-        for resolution, shape, view in zip(self.pyramid.resolutions, self.pyramid.shapes, self.pyramid.views(grid), strict=True):
+        for resolution, shape, view in zip(
+            self.pyramid.resolutions, self.pyramid.shapes, self.pyramid.views(grid), strict=True
+        ):
             view.zero_()
             for block in self.blocks:
                 view += block.diagonal(resolution, shape)

@@ -1,0 +1,341 @@
+"""The command line ``hermite-pinn``."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import hermite_pinn as hp
+
+from .errors import HermitePinnError, InvalidArgumentError, OutputError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Solve partial differential equations on multilevel Hermite grids.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="A setting of the problem, such as a=20 or a=7,13; may be repeated.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", help="Folder for HDF5, VTK and PNG files; created if it does not exist.")
+]
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    """Errors of the package as one message on standard error and exit code 2."""
+    try:
+        yield
+    except (HermitePinnError, FileNotFoundError) as error:
+        Console(stderr=True, highlight=False).print(f"hermite-pinn: {error}", markup=False, soft_wrap=True)
+        raise typer.Exit(2) from error
+
+
+def _value(text: str) -> Any:
+    """A number, a tuple of numbers, True, False, None or text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _settings(pairs: list[str] | None) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for pair in pairs or []:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise InvalidArgumentError(f"--set takes name=value, for example --set a=20; got {pair!r}")
+        found[name] = _value(text)
+    return found
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value))
+
+
+def _folder(path: Path | None) -> Path | None:
+    if path is not None:
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"the folder {path} cannot be created: {error.strerror}; choose another with --out"
+            ) from error
+        from .export.store import check_writable
+
+        check_writable(path / "file")
+    return path
+
+
+@app.command("list")
+def list_problems(as_json: JsonOption = False) -> None:
+    """List the problems and their settings."""
+    from hermite_pinn.problems import PROBLEMS
+
+    if as_json:
+        rows = {n: {k: p.default for k, p in inspect.signature(f).parameters.items()} for n, f in PROBLEMS.items()}
+        _print_json(rows)
+        return
+    table = Table("problem", "settings", "what it is")
+    for name, function in PROBLEMS.items():
+        settings = ", ".join(f"{k}={p.default}" for k, p in inspect.signature(function).parameters.items())
+        module = inspect.getmodule(function)
+        first = (module.__doc__ or "").strip().split("\n")[0] if module else ""
+        table.add_row(name, settings, first)
+    Console().print(table)
+
+
+def _method(name: str, steps: int | None) -> hp.Method:
+    methods: dict[str, Callable[..., hp.Method]] = {
+        "gauss_newton": hp.GaussNewton,
+        "adam": hp.Adam,
+        "adam-paper": hp.Adam.paper,
+    }
+    if name not in methods:
+        raise InvalidArgumentError(f"unknown method {name!r}; known: {', '.join(methods)}")
+    if steps is None:
+        return methods[name]()
+    if name == "gauss_newton":
+        raise InvalidArgumentError("--steps belongs to adam and adam-paper; gauss_newton takes --levels or --tol")
+    return methods[name](steps=steps)
+
+
+@app.command()
+def solve(
+    name: Annotated[str, typer.Argument(help="A problem of `hermite-pinn list`.")],
+    settings: SetOption = None,
+    method: Annotated[str, typer.Option(help="gauss_newton, adam or adam-paper.")] = "gauss_newton",
+    levels: Annotated[
+        int | None, typer.Option(help="Number of levels; default: refine until --tol (gauss_newton), 8 (adam).")
+    ] = None,
+    tol: Annotated[float | None, typer.Option(help="Relative error at which gauss_newton stops; default 1e-6.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of adam.")] = None,
+    time: Annotated[float | None, typer.Option(help="Seconds after which the best state so far is returned.")] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or auto.")] = "auto",
+    dtype: Annotated[str | None, typer.Option(help="float64 or float32.")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="File to which the state is saved as the run goes.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Checkpoint to continue.")] = None,
+    out: OutOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Solve a problem of the library; report error, residuals and time; with --out write HDF5, VTK and pictures."""
+    from hermite_pinn import problems
+
+    with _reported():
+        chosen = _settings(settings)
+        problem = problems.make(name, **chosen)
+        folder = _folder(out)
+        solution = hp.solve(
+            problem,
+            method=_method(method, steps),
+            levels=levels,
+            tol=tol,
+            max_time=time,
+            seed=seed,
+            device=device,
+            dtype=dtype,
+            checkpoint=checkpoint,
+            resume=resume,
+            progress=False if as_json else "auto",
+            throw=False,
+        )
+        files = _write(solution, folder, name) if folder is not None else []
+        if as_json:
+            _print_json(
+                {
+                    "problem": name,
+                    "settings": chosen,
+                    "method": method,
+                    "status": solution.status.label,
+                    "seconds": solution.stats["seconds"],
+                    "steps": solution.stats["steps"],
+                    "parameters": solution.stats["parameters"],
+                    "device": solution.stats["device"],
+                    "dtype": solution.stats["dtype"],
+                    "errors": solution.error() if problem.exact else {},
+                    "residuals": solution.residuals,
+                    "files": [str(f) for f in files],
+                }
+            )
+        else:
+            typer.echo(str(solution))
+            for file in files:
+                typer.echo(f"  wrote       {file}")
+            if not files:
+                typer.echo("  (--out DIR writes HDF5, VTK and pictures)")
+    if solution.status is hp.Status.DIVERGED:
+        raise typer.Exit(3)
+
+
+def _write(solution: hp.Solution, folder: Path, name: str) -> list[Path]:
+    files = [folder / f"{name}.h5"]
+    solution.save(files[0])
+    space = len(solution.domain.space_axes)
+    series = solution.domain.time_axis is not None and space >= 2
+    files += solution.to_vtk(folder / f"{name}{'.pvd' if series else '.vti'}")[:1]
+    solution.plot(folder / f"{name}.png")
+    solution.plot_history(folder / f"{name}_history.png")
+    return [*files, folder / f"{name}.png", folder / f"{name}_history.png"]
+
+
+@app.command()
+def export(
+    source: Annotated[Path, typer.Argument(help="HDF5 file of a solution.")],
+    target: Annotated[Path, typer.Argument(help="File to write: .vti, .vtu or .pvd.")],
+    resolution: Annotated[int | None, typer.Option(help="Intervals per axis.")] = None,
+    times: Annotated[int | None, typer.Option(help="Frames of a .pvd.")] = None,
+) -> None:
+    """Convert a saved solution for ParaView."""
+    with _reported():
+        solution = hp.Solution.load(source)
+        for file in solution.to_vtk(target, resolution=resolution, times=times):
+            typer.echo(f"wrote {file}")
+
+
+@app.command()
+def plot(
+    source: Annotated[Path, typer.Argument(help="HDF5 file of a solution.")],
+    target: Annotated[Path, typer.Argument(help="Picture to write: .png, .pdf, .svg.")],
+    history: Annotated[
+        bool, typer.Option("--history", help="Draw the course of the run instead of the fields.")
+    ] = False,
+    time: Annotated[float | None, typer.Option(help="Instant to show.")] = None,
+) -> None:
+    """Draw a saved solution."""
+    with _reported():
+        solution = hp.Solution.load(source)
+        if history:
+            solution.plot_history(target)
+        else:
+            solution.plot(target, time=time)
+        typer.echo(f"wrote {target}")
+
+
+@app.command()
+def validate(
+    suite: Annotated[str, typer.Option(help="quick, paper or full.")] = "quick",
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+    out: OutOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Solve a suite of problems with known solutions and compare error and time with what is to be reached."""
+    from hermite_pinn import validation
+
+    with _reported():
+        if suite not in validation.SUITES:
+            raise InvalidArgumentError(f"unknown suite {suite!r}; known: {', '.join(validation.SUITES)}")
+        folder = _folder(out)
+
+        def tell(r: validation.Result) -> None:
+            if not as_json:
+                mark = "reached" if r.reached else "MISSED"
+                typer.echo(
+                    f"{r.case.label:<40} error {r.error:.2e} (<= {r.case.error:.0e})  {r.seconds:6.2f} s (<= {r.case.seconds:g})  {mark}"
+                )
+
+        results = validation.run_suite(validation.SUITES[suite], seed, device, tell)
+        report = {"suite": suite, "machine": validation.machine(), "results": validation.to_json(results)}
+        if folder is not None:
+            (folder / f"{suite}.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+            (folder / f"{suite}.md").write_text(validation.to_markdown(results) + "\n", encoding="utf-8")
+        if as_json:
+            _print_json(report)
+    if not all(r.reached for r in results):
+        raise typer.Exit(1)
+
+
+@app.command()
+def bench(
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    suite: Annotated[str, typer.Option(help="Suite of solves to time: quick, paper, full, or none.")] = "paper",
+    as_json: JsonOption = False,
+) -> None:
+    """Time the kernels against the PyTorch reference and the solver on its benchmark cases."""
+    from hermite_pinn import validation
+
+    with _reported():
+        if suite not in (*validation.SUITES, "none"):
+            raise InvalidArgumentError(f"unknown suite {suite!r}; known: {', '.join(validation.SUITES)}, none")
+        timings = validation.time_kernels(device)
+        results = [] if suite == "none" else validation.run_suite(validation.SUITES[suite], device=device)
+    if as_json:
+        kernels = [vars(t) | {"speedup": t.speedup, "adjoint_ratio": t.adjoint_ratio} for t in timings]
+        _print_json({"machine": validation.machine(), "kernels": kernels, "solves": validation.to_json(results)})
+        return
+    console = Console()
+    console.print(f"{validation.machine()}", highlight=False)
+    table = Table(
+        "kernel (value, gradient, Laplacian)",
+        "jets ns/point",
+        "adjoint ns/point",
+        "adjoint / jets",
+        "reference ns/point",
+        "reference / jets",
+    )
+    for t in timings:
+        table.add_row(
+            t.label,
+            f"{t.jets:.0f}",
+            f"{t.adjoint:.0f}",
+            f"{t.adjoint_ratio:.1f}",
+            f"{t.reference:.0f}",
+            f"{t.speedup:.0f}",
+        )
+    console.print(table)
+    if results:
+        table = Table("case", "cells", "error", "at most", "paper / error", "seconds", "at most", "CG steps", "memory")
+        for r in results:
+            gain = "" if r.case.paper is None else f"{r.case.paper / r.error:.0f}"
+            table.add_row(
+                r.case.label, "x".join(map(str, r.resolution)), f"{r.error:.2e}", f"{r.case.error:.0e}", gain, f"{r.seconds:.2f}",
+                f"{r.case.seconds:g}", str(r.inner), f"{r.memory / 2**20:.0f} MiB",
+            )  # fmt: skip
+        console.print(table)
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Tell what is installed, which kernels compile, and how to mend what is missing."""
+    from .doctor import examine
+
+    findings = examine()
+    if as_json:
+        _print_json([vars(f) for f in findings])
+    else:
+        marks = {"ok": "ok     ", "absent": "absent ", "broken": "BROKEN "}
+        for f in findings:
+            typer.echo(f"{marks[f.state]} {f.subject:<14} {f.detail}")
+            if f.advice and f.state != "ok":
+                typer.echo(f"        {'':<14} -> {f.advice}")
+    if any(f.state == "broken" for f in findings):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    logging.basicConfig(level=logging.WARNING, format="hermite-pinn: %(message)s", stream=sys.stderr)
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""What is installed, which kernels compile, and what to do about what is missing."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+
+import torch
+
+from hermite_pinn.cuda import cache, host, nvrtc, ops
+from hermite_pinn.cuda.channels import Channels
+from hermite_pinn.cuda.layout import GridLayout
+from hermite_pinn.cuda.source import OPERATIONS, Specialization
+
+from .errors import HermitePinnError
+
+__all__ = ["Finding", "examine"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report: ``state`` is ``"ok"``, ``"absent"`` (optional) or ``"broken"``."""
+
+    subject: str
+    state: str
+    detail: str
+    advice: str = ""
+
+
+def _package(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _packages() -> list[Finding]:
+    found = [Finding("python", "ok", f"{platform.python_version()} ({sys.executable})")]
+    for name in ("hermite_pinn", "torch", "numpy", "scipy", "h5py", "meshio", "matplotlib", "rich", "typer"):
+        version = _package(name)
+        if version:
+            found.append(Finding(name, "ok", version))
+        else:
+            found.append(Finding(name, "broken", "not installed", f"pip install {name}"))
+    return found
+
+
+def _compiler() -> Finding:
+    try:
+        path = host.compiler()
+    except HermitePinnError as error:
+        return Finding(
+            "C++ compiler", "broken", "not found; encoders run in plain PyTorch, about 30 times slower", str(error)
+        )
+    version = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout.split("\n")[0]
+    return Finding("C++ compiler", "ok", f"{version} ({path})")
+
+
+def _cache() -> Finding:
+    try:
+        folder = cache.cache_folder()
+    except HermitePinnError as error:
+        return Finding("kernel cache", "broken", "not writable", str(error))
+    count = len(list(folder.glob("*.so")))
+    return Finding("kernel cache", "ok", f"{folder} ({count} kernels)")
+
+
+def _host_kernels() -> Finding:
+    if not host.available():
+        return Finding("CPU kernels", "absent", "no compiler")
+    layout = GridLayout((0.0, 0.0), (1.0, 1.0), ((4, 4),), "cubic")
+    channels = Channels.value(2) + Channels.laplacian(2)
+    try:
+        began = time.perf_counter()
+        host.prepare([Specialization.of(o, layout, channels, "float64") for o in OPERATIONS])
+        seconds = time.perf_counter() - began
+        x = torch.rand(2, 64, dtype=torch.float64)
+        table = torch.randn(layout.size, dtype=torch.float64)
+        from hermite_pinn.cuda import reference
+
+        error = float((ops.jets(x, table, layout, channels) - reference.jets(x, table, layout, channels)).abs().max())
+    except HermitePinnError as problem:
+        return Finding("CPU kernels", "broken", "do not compile", str(problem))
+    if error > 1e-9:
+        return Finding(
+            "CPU kernels",
+            "broken",
+            f"differ from the reference by {error:.1e}",
+            "update the compiler, or set CXX to another one",
+        )
+    return Finding(
+        "CPU kernels",
+        "ok",
+        f"{len(OPERATIONS)} operations, {seconds:.1f} s to compile or load, equal to the reference to {error:.0e}",
+    )
+
+
+def _cuda_kernels() -> Finding:
+    try:
+        version = nvrtc.version()
+    except HermitePinnError as error:
+        return Finding("CUDA kernels", "absent", "NVRTC is not installed, so they cannot be checked", str(error))
+    channels = Channels.value(3) + Channels.laplacian(3)
+    failed = []
+    for architecture in nvrtc.ARCHITECTURES:
+        spec = Specialization("jets", 3, "cubic", 2, False, channels, "float32")
+        try:
+            nvrtc.compile_for(spec.source("cu"), architecture)
+        except HermitePinnError as error:
+            failed.append(f"sm_{architecture}: {str(error).splitlines()[-1][:80]}")
+    if failed:
+        return Finding(
+            "CUDA kernels", "broken", f"NVRTC {version}: " + "; ".join(failed), "install an NVRTC that knows these GPUs"
+        )
+    return Finding("CUDA kernels", "ok", f"NVRTC {version} compiles them for sm_{', sm_'.join(nvrtc.ARCHITECTURES)}")
+
+
+def _gpu() -> list[Finding]:
+    driver = shutil.which("nvidia-smi")
+    if not torch.cuda.is_available():
+        if driver is None:
+            return [Finding("GPU", "absent", "no NVIDIA driver; everything runs on the CPU")]
+        advice = (
+            "install a PyTorch built with CUDA (see pytorch.org), and check the driver with nvidia-smi"
+            if torch.version.cuda is None
+            else "check the driver with nvidia-smi; it may be too old for CUDA " + torch.version.cuda
+        )
+        return [Finding("GPU", "broken", "a driver is there but PyTorch sees no GPU", advice)]
+    names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+    found = [Finding("GPU", "ok", f"{names}, CUDA {torch.version.cuda}")]
+    major = (torch.version.cuda or "12").split(".")[0]
+    if importlib.util.find_spec("cupy") is None:
+        found.append(
+            Finding(
+                "CuPy", "broken", "not installed, so the GPU is not used", f"pip install 'hermite_pinn[cuda{major}]'"
+            )
+        )
+        return found
+    try:
+        layout = GridLayout((0.0, 0.0), (1.0, 1.0), ((4, 4),), "cubic")
+        x = torch.rand(2, 64, dtype=torch.float64)
+        table, channels = torch.randn(layout.size, dtype=torch.float64), Channels.jet(2, 2)
+        there = ops.jets(x.cuda(), table.cuda(), layout, channels).cpu()
+        error = float((there - ops.jets(x, table, layout, channels)).abs().max())
+        found.append(
+            Finding(
+                "CuPy",
+                "ok" if error < 1e-9 else "broken",
+                f"{_package('cupy-cuda' + major + 'x') or ''} kernels equal to the CPU's to {error:.0e}",
+            )
+        )
+    except HermitePinnError as problem:
+        found.append(Finding("CuPy", "broken", "kernels do not run", str(problem)))
+    return found
+
+
+def examine() -> list[Finding]:
+    """All findings, in the order of a report."""
+    checks: list[Callable[[], Finding | list[Finding]]] = [
+        _packages,
+        _compiler,
+        _cache,
+        _host_kernels,
+        _gpu,
+        _cuda_kernels,
+    ]
+    found: list[Finding] = []
+    for check in checks:
+        result = check()
+        found += result if isinstance(result, list) else [result]
+    return found
