@@ -68,7 +68,7 @@ class GridLayout:
     --------
     >>> grid = GridLayout((0.0, 0.0), (1.0, 1.0), ((4, 4), (8, 8)), "cubic")
     >>> grid.size                           # 4 coefficients at 25 + 81 vertices, each level padded to 16 elements
-    432
+    448
     >>> GridLayout((0.0,), (1.0,), ((512,),), "cubic", table_sizes=(256,)).reachable
     512
     """

@@ -22,8 +22,15 @@ class Pyramid:
     """
 
     def __init__(
-        self, basis: str, resolutions: Sequence[tuple[int, ...]], periodic: Sequence[bool], fields: int
+        self,
+        basis: str,
+        resolutions: Sequence[tuple[int, ...]],
+        periodic: Sequence[bool],
+        fields: int,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
     ) -> None:
+        self.dtype, self.device = dtype, torch.device(device)
         self.basis = basis
         self.resolutions = [tuple(r) for r in resolutions]
         self.periodic = tuple(periodic)
@@ -41,8 +48,12 @@ class Pyramid:
         found = []
         for coarse, fine in zip(self.resolutions, self.resolutions[1:], strict=False):
             axes = zip(coarse, fine, self.periodic, strict=True)
-            found.append([None if a == b else prolongation_matrix(self.basis, a, b, p) for a, b, p in axes])
+            found.append([None if a == b else self._matrix(a, b, p) for a, b, p in axes])
         return found
+
+    def _matrix(self, coarse: int, fine: int, periodic: bool) -> AxisMatrix:
+        found = prolongation_matrix(self.basis, coarse, fine, periodic)
+        return AxisMatrix(found.matrices, self.dtype, self.device)
 
     def views(self, vector: torch.Tensor) -> list[torch.Tensor]:
         """The levels of a flat vector, sharing its memory."""

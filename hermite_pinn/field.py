@@ -297,7 +297,7 @@ class GridField:
         layout = self.layout
         if self.head != "linear" or not layout.nested or layout.levels == 1:
             return self
-        pyramid = Pyramid(layout.basis, layout.resolutions, layout.periodic, layout.features)
+        pyramid = Pyramid(layout.basis, layout.resolutions, layout.periodic, layout.features, self.dtype, self.device)
         vector = torch.empty(pyramid.size, dtype=self.dtype, device=self.device)
         for level, view in enumerate(pyramid.views(vector)):
             view.copy_(self.level_coefficients(level))

@@ -31,7 +31,8 @@ def _unary(name: str) -> Callable[[Any], Any]:
             return expressions.unary(name, x)
         if isinstance(x, torch.Tensor):
             return in_torch(x)
-        value = in_numpy(x)
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            value = in_numpy(x)
         return float(value) if np.ndim(value) == 0 else value
 
     function.__name__ = function.__qualname__ = name

@@ -201,7 +201,7 @@ class Solution:
             if wraps or t.numel() == 0:
                 continue
             slack = 1e-9 * (b - a)
-            low, high = float(t.min()), float(t.max())
+            low, high = float(t.detach().min()), float(t.detach().max())
             if not (low >= a - slack and high <= b + slack):
                 outside = low if not low >= a - slack else high
                 raise InvalidArgumentError(

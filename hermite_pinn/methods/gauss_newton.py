@@ -128,6 +128,7 @@ class _Run:
         self.estimates: list[float | None] = []
         self.stage_seconds: list[float] = []
         self.inner_total = 0
+        self.foreign = False  # whether the stage starts from a field of another method
         self.steps_per_size: dict[int, int] = {}
         self.best: _Best | None = None
         self.message = ""
@@ -252,7 +253,8 @@ class _Run:
         if not settled:
             self.message = f"the linear solver did not reach its tolerance in {self.options.inner_steps} steps; estimated relative error {estimate}"
             return Status.STALLED
-        self.message = f"all {len(self.stage_seconds)} levels done, estimated relative error {estimate}"
+        levels = len(self.best.resolutions) if self.best is not None else 0
+        self.message = f"all {levels} levels done, estimated relative error {estimate}"
         if self.tol is not None:
             self.message += f" > tol={self.tol:g}: more levels would be needed"
             return Status.MAX_SIZE
@@ -289,6 +291,7 @@ class _Run:
             list((self.task.start_parameters or {}).values()), dtype=self.dtype, device=self.task.device
         )
         vector = torch.cat([*(p.to(self.task.device, self.dtype) for p in parts), values])
+        self.foreign = True
         return list(layout.resolutions), vector
 
     def _state(self) -> dict[str, Any]:
@@ -323,7 +326,8 @@ class _Run:
         finest = system.finest(vector)
         norms, moved = system.norms(finest), system.norms(finest - before)
         change = max((m / n if n > 0 else 0.0 for m, n in zip(moved, norms, strict=True)), default=0.0)
-        error = None if first else self._estimate(change)
+        error = None if first or self.foreign else self._estimate(change)
+        self.foreign = False
         self.best = _Best(list(system.pyramid.resolutions), vector, system.parameters(vector), error)
         if system.affine:
             self._record(system, vector, error)

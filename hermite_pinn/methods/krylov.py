@@ -93,6 +93,8 @@ def cgls(
         return LeastSquaresResult(y, 0, 0.0 if start == 0 else math.nan, start == 0.0, "zero", 0.0)
     p, gamma, decrease = s.clone(), start, 0.0
     lowest, reason, steps = start, "steps", 0
+    norm_a, norm_b = 0.0, math.sqrt(dot(b, b))
+    epsilon = torch.finfo(s.dtype).eps
     while steps < max_steps:
         q = forward(p)
         curvature = dot(q, q) + (damping * float(torch.vdot(p, p)) if damping else 0.0)
@@ -100,6 +102,7 @@ def cgls(
             reason = "rounding"
             break
         alpha = gamma / curvature
+        norm_a = max(norm_a, math.sqrt(curvature / float(torch.vdot(p, p))))
         y.add_(p, alpha=alpha)
         s.sub_(adjoint(q), alpha=alpha)
         if damping:
@@ -114,7 +117,8 @@ def cgls(
             if damping:
                 s.sub_(y, alpha=damping)
             true = float(torch.vdot(s, s))
-            if true > 4.0 * new and true > 0.5 * lowest:
+            floor = 4.0 * epsilon * norm_a * (norm_b + norm_a * float(y.norm()))
+            if (true > 4.0 * new and true > 0.5 * lowest) or true <= floor * floor:
                 gamma, reason = true, "rounding"
                 break
             new, lowest = true, min(lowest, true)

@@ -59,7 +59,7 @@ class PointBlock(Block):
         self._env |= {("data", name): torch.as_tensor(v).to(self.device, dtype) for name, v in columns.items()}
         self._jets = sorted({j for t in self.terms for j in t.jets})
         self._matrices = {o: self._csr(resolution, o) for o in {o for _, o in self._jets}}
-        matrices: dict[Hashable, sparse.csr_matrix] = {**self._matrices}
+        matrices: dict[Hashable, sparse.csr_matrix] = dict(self._matrices.items())
         self._rows = AxisMatrix(matrices, self.dtype, self.device)
         self._sensitivity: list[dict[Jet, torch.Tensor]] = [{} for _ in self.terms]
         self._by_parameter = [{} for _ in self.terms]

@@ -71,7 +71,7 @@ class GridSystem:
     ) -> None:
         self.problem, self.basis = problem, basis
         self.dtype, self.device = dtype, torch.device(device)
-        self.pyramid = Pyramid(basis, resolutions, problem.periodic, len(problem.fields))
+        self.pyramid = Pyramid(basis, resolutions, problem.periodic, len(problem.fields), dtype, device)
         self.resolution = self.pyramid.resolutions[-1]
         self.names = tuple(p.name for p in problem.parameters)
         domain = problem.domain
@@ -191,7 +191,9 @@ class GridSystem:
         """Divisor that makes a boundary row as large as the interior rows at the size of a cell.
 
         A function of unit size that varies over a cell has an interior residual of about ``|S| h**-m``, with the
-        highest derivative m of the field, and a boundary residual of about ``|S_b| h**-m_b``.
+        highest derivative m of the field, and a boundary residual of about ``|S_b| h**-m_b``.  A trace is half an order
+        smoother than the function, so the boundary residual is weighted by ``h**(1/2)`` less than their ratio, as the
+        fractional norm that balances the L2 norm of the interior residual asks.
         """
         h = self.problem.domain.lengths[face.axis] / self.resolution[face.axis]
         names = {f for f, _ in term.jets}
@@ -209,7 +211,7 @@ class GridSystem:
             default=0.0,
         )
         own = size(term, None)
-        return own / interior if interior > 0 and own > 0 else 1.0
+        return own / interior * math.sqrt(self.resolution[face.axis]) if interior > 0 and own > 0 else 1.0
 
     # -- vectors ---
     def split(self, vector: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

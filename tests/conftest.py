@@ -1,0 +1,30 @@
+"""Fixtures shared by all tests."""
+
+import importlib.util
+
+import pytest
+import torch
+from hermite_pinn.cuda import host
+
+
+def why_unavailable(backend: str) -> str | None:
+    """Why tests cannot run on a backend, or None if they can."""
+    if backend == "cpu":
+        return None if host.available() else "no C++ compiler"
+    if not torch.cuda.is_available():
+        return "PyTorch sees no GPU"
+    return None if importlib.util.find_spec("cupy") else "CuPy is not installed"
+
+
+@pytest.fixture(params=["cpu", "cuda"])
+def device(request):
+    """Every device kernels run on; skipped with the reason where there is none."""
+    reason = why_unavailable(request.param)
+    if reason:
+        pytest.skip(reason)
+    return torch.device(request.param)
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed():
+    torch.manual_seed(0)

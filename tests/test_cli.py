@@ -1,0 +1,144 @@
+"""The command line as a user meets it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from hermite_pinn.cli import app
+
+KEYS = {
+    "problem", "settings", "method", "status", "seconds", "steps", "parameters", "device", "dtype", "errors", "residuals", "files",
+}  # fmt: skip
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_solve_prints_one_json_object():
+    done = subprocess.run(
+        [sys.executable, "-m", "hermite_pinn.cli", "solve", "helmholtz2d", "--set", "a=2,3", "--levels", "4", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+    assert set(found) == KEYS
+    assert found["problem"] == "helmholtz2d"
+    assert found["settings"] == {"a": [2, 3]}
+    assert found["method"] == "gauss_newton"
+    assert found["status"] == "completed"
+    assert isinstance(found["parameters"], int)
+    assert found["errors"]["u"]["relative_l2"] < 1e-2
+    assert set(found["errors"]["u"]) == {"relative_l2", "max"}
+    assert set(found["residuals"]) == {"pde", "u on boundary"}
+    assert found["files"] == []
+
+
+def test_solve_writes_its_files(tmp_path):
+    folder = tmp_path / "new" / "out"
+    result = run("solve", "convection", "--set", "c=2", "--tol", "1e-2", "--out", str(folder))
+    assert result.exit_code == 0
+    names = {"convection.h5", "convection.vti", "convection.png", "convection_history.png"}
+    assert {f.name for f in folder.iterdir()} == names
+    assert all(str(folder / n) in result.stdout for n in names)
+    assert "converged" in result.stdout
+    picture = run("plot", str(folder / "convection.h5"), str(tmp_path / "again.png"))
+    assert picture.exit_code == 0
+    assert (tmp_path / "again.png").exists()
+    assert run("plot", "--history", str(folder / "convection.h5"), str(tmp_path / "h.png")).exit_code == 0
+    exported = run("export", str(folder / "convection.h5"), str(tmp_path / "u.vtu"), "--resolution", "5")
+    assert exported.exit_code == 0
+    assert (tmp_path / "u.vtu").exists()
+
+
+def test_methods_and_checkpoints(tmp_path):
+    state = tmp_path / "state.h5"
+    first = run(
+        "solve",
+        "helmholtz2d",
+        "--method",
+        "adam",
+        "--steps",
+        "2",
+        "--levels",
+        "2",
+        "--checkpoint",
+        str(state),
+        "--json",
+    )
+    assert json.loads(first.stdout)["steps"] == 2
+    second = run(
+        "solve", "helmholtz2d", "--method", "adam", "--steps", "4", "--levels", "2", "--resume", str(state), "--json"
+    )
+    assert json.loads(second.stdout)["steps"] == 4
+    limited = run("solve", "poisson2d", "--time", "0.2", "--tol", "1e-14", "--json")
+    assert json.loads(limited.stdout)["status"] == "max_time"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["solve", "burger"], "there is no problem 'burger'; there are helmholtz2d"),
+        (["solve", "helmholtz2d", "--set", "b=1"], "no setting 'b'; it has a, k"),
+        (["solve", "helmholtz2d", "--set", "a"], "name=value"),
+        (["solve", "helmholtz2d", "--method", "sgd"], "unknown method 'sgd'"),
+        (["solve", "helmholtz2d", "--steps", "3"], "--steps belongs to adam"),
+        (["solve", "helmholtz2d", "--device", "cuda:7"], "no GPU|does not exist"),
+        (["solve", "helmholtz2d", "--out", "/proc/nothing/here"], "cannot be"),
+        (["plot", "missing.h5", "u.png"], "there is no file missing.h5"),
+        (["export", "missing.h5", "u.vti"], "there is no file"),
+        (["validate", "--suite", "huge"], "unknown suite 'huge'"),
+        (["bench", "--suite", "huge"], "unknown suite"),
+    ],
+)
+def test_mistakes_are_one_message_and_exit_code_2(arguments, message):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    import re
+
+    assert re.search(message, result.stderr)
+    assert "Traceback" not in result.stderr
+
+
+def test_list_shows_every_problem():
+    from hermite_pinn.problems import PROBLEMS
+
+    result = run("list")
+    assert all(name in result.stdout for name in PROBLEMS)
+    assert json.loads(run("list", "--json").stdout)["helmholtz2d"]["a"] == 10
+
+
+def test_doctor_tells_what_is_there():
+    result = run("doctor")
+    assert "C++ compiler" in result.stdout
+    assert "kernel cache" in result.stdout
+    findings = json.loads(run("doctor", "--json").stdout)
+    assert {"subject", "state", "detail", "advice"} == set(findings[0])
+
+
+def test_doctor_says_how_to_mend(monkeypatch, tmp_path):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "BROKEN  C++ compiler" in result.stdout
+    assert "apt-get install g++" in result.stdout
+
+
+def test_validate_quick_reaches_its_limits(tmp_path):
+    result = run("validate", "--suite", "quick", "--out", str(tmp_path))
+    assert result.exit_code == 0, result.stdout
+    assert result.stdout.count("reached") == 5
+    report = json.loads((tmp_path / "quick.json").read_text())
+    assert all(r["reached"] for r in report["results"])
+    assert (tmp_path / "quick.md").read_text().startswith("| case |")
+
+
+def test_bench_prints_kernels():
+    result = run("bench", "--suite", "none", "--json")
+    kernels = json.loads(result.stdout)["kernels"]
+    assert {"jets", "adjoint", "reference", "speedup", "adjoint_ratio"} <= set(kernels[0])

@@ -1,0 +1,148 @@
+"""NVRTC compiles every kernel for every architecture, with no GPU present; launch logic with a recording backend."""
+
+import numpy as np
+import pytest
+import torch
+from grids import combinations, layout
+from hermite_pinn.cuda import device as cuda_device
+from hermite_pinn.cuda import nvrtc
+from hermite_pinn.cuda.activation import ACTIVATIONS, JetPlan, _source
+from hermite_pinn.cuda.axis import _source as axis_source
+from hermite_pinn.cuda.channels import Channels
+from hermite_pinn.cuda.source import OPERATIONS, Specialization
+
+from hermite_pinn.errors import BackendUnavailableError
+
+
+@pytest.fixture(scope="module", autouse=True)
+def installed():
+    try:
+        nvrtc.version()
+    except BackendUnavailableError as error:
+        pytest.skip(str(error))
+
+
+def specialisations():
+    for basis, dim, tables in combinations():
+        if tables == "hashed":
+            continue  # hashing is run-time data: the same kernel as dense
+        yield basis, dim, tables
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize(("basis", "dim", "tables"), list(specialisations()))
+def test_every_specialisation_compiles(basis, dim, tables, operation):
+    grid = layout(basis, dim, tables)
+    channels = Channels.jet(dim, 1)
+    if operation != "input_gradient":
+        channels = channels + Channels.laplacian(dim)
+    for k, dtype in enumerate(("float32", "float64")):
+        spec = Specialization.of(operation, grid, channels, dtype)
+        # every architecture is reached, every specialisation is compiled: not the full product, which takes minutes
+        index = (2 * OPERATIONS.index(operation) + dim + k) % len(nvrtc.ARCHITECTURES)
+        assert nvrtc.compile_for(spec.source("cu"), nvrtc.ARCHITECTURES[index]).size > 0
+
+
+@pytest.mark.parametrize("architecture", nvrtc.ARCHITECTURES)
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_architecture_compiles_without_spilling(architecture, operation):
+    """The common case, value and Laplacian of a cubic field in two and three dimensions, stays in registers."""
+    for dim in (2, 3):
+        channels = Channels.value(dim)
+        if operation != "input_gradient":
+            channels = channels + Channels.laplacian(dim)
+        spec = Specialization.of(operation, layout("cubic", dim), channels, "float32")
+        found = nvrtc.compile_for(spec.source("cu"), architecture)
+        assert found.spilled == 0
+        assert found.registers <= 168
+
+
+@pytest.mark.parametrize("architecture", nvrtc.ARCHITECTURES)
+def test_activation_and_axis_kernels_compile(architecture):
+    plan = JetPlan.of(Channels.laplacian(3))
+    for name in ACTIVATIONS:
+        for operation in ("forward", "adjoint", "tangent"):
+            source = _source(operation, name, plan.key, torch.float32, "cu")
+            assert nvrtc.compile_for(source, architecture).spilled == 0
+    for dtype in (torch.float32, torch.float64):
+        assert nvrtc.compile_for(axis_source(dtype, "cu"), architecture).size > 0
+
+
+def test_a_compile_error_shows_the_log():
+    with pytest.raises(BackendUnavailableError, match=r"kernel\.cu\(1\)"):
+        nvrtc.compile_for("this is no C++", "80")
+
+
+class RecordingKernel:
+    def __init__(self):
+        self.calls = []
+
+    def __call__(self, grid, block, arguments):
+        self.calls.append((grid, block, arguments))
+
+
+class RecordingModule:
+    def __init__(self, kernel):
+        self.kernel = kernel
+
+    def get_function(self, name):
+        assert name == "hp_run"
+        return self.kernel
+
+
+class FakeContext:
+    def __init__(self, *args):
+        self.args = args
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        return None
+
+
+class FakeCuPy:
+    uint64, int32, int64 = np.uint64, np.int32, np.int64
+
+    class cuda:  # noqa: N801
+        Device = FakeContext
+
+
+class OnDevice(torch.Tensor):
+    """A CPU tensor that claims to live on a GPU, for the launch arithmetic."""
+
+    @property
+    def device(self):
+        return torch.device("cuda", 3)
+
+
+def test_launch_geometry_and_arguments(monkeypatch):
+    """grid = (samples, levels), the tensor's device, PyTorch's stream, and pointers in the order of kernels.cu."""
+    kernel, seen = RecordingKernel(), []
+    monkeypatch.setattr(cuda_device, "cupy", lambda: FakeCuPy)
+    monkeypatch.setattr(cuda_device, "module", lambda source, index: seen.append(index) or RecordingModule(kernel))
+    monkeypatch.setattr(cuda_device, "stream", lambda index: seen.append(("stream", index)) or FakeContext())
+    grid = layout("cubic", 2)
+    words, frame = torch.as_tensor(grid.words), torch.as_tensor(grid.frame)
+    monkeypatch.setattr(cuda_device, "_constants", lambda g, index: (words, frame))
+    x = torch.zeros(2, 1000).as_subclass(OnDevice)
+    table, out = torch.zeros(grid.size), torch.zeros(grid.levels, 2, 1, 1000)
+    spec = Specialization.of("jets", grid, Channels.value(2), "float32")
+    cuda_device.launch(spec, grid, x, table, None, out, 0)
+    (blocks, threads, arguments) = kernel.calls[0]
+    assert blocks == (8, grid.levels)
+    assert threads == (128,)
+    assert seen == [3, ("stream", 3)]
+    expected = [
+        1000,
+        x.data_ptr(),
+        table.data_ptr(),
+        0,
+        out.data_ptr(),
+        words.data_ptr(),
+        grid.levels,
+        0,
+        frame.data_ptr(),
+    ]
+    assert [int(a) for a in arguments] == [*expected, grid.periodic_bits]
+    assert [np.dtype(type(a)).itemsize for a in arguments] == [8, 8, 8, 8, 8, 8, 4, 8, 8, 4]

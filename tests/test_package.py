@@ -1,0 +1,156 @@
+"""The package as a whole: imports, layers, documentation that runs, caches shared by processes."""
+
+import ast
+import doctest
+import importlib
+import pkgutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hermite_pinn.cuda import cache, host
+
+import hermite_pinn as hp
+from hermite_pinn.errors import BackendUnavailableError
+
+MODULES = sorted(
+    {"hermite_pinn"} | {m.name for m in pkgutil.walk_packages(hp.__path__, "hermite_pinn.")}
+    | {f"hermite_pinn.{p}.{m.name}" for p in ("cuda", "geometry", "problems", "validation")
+       for m in pkgutil.iter_modules(importlib.import_module(f"hermite_pinn.{p}").__path__)}
+)  # fmt: skip
+
+
+def test_import_touches_neither_cupy_nor_cuda():
+    code = (
+        "import sys, torch, hermite_pinn, hermite_pinn.problems, hermite_pinn.cli\n"
+        "assert 'cupy' not in sys.modules and 'matplotlib.pyplot' not in sys.modules\n"
+        "assert not torch.cuda.is_initialized()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings_run(name):
+    module = importlib.import_module(name)
+    result = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_public_names_exist(name):
+    module = importlib.import_module(name)
+    for public in getattr(module, "__all__", []):
+        assert hasattr(module, public), public
+
+
+#: From low to high: a module imports only from its own layer and those below.
+LAYERS = [
+    ["errors"],
+    ["cuda", "geometry"],
+    ["expressions"],
+    ["functions"],
+    ["program"],
+    ["trace", "parameters", "memory"],
+    ["conditions"],
+    ["problem"],
+    ["residuals", "heads"],
+    ["field"],
+    ["status", "history", "callbacks", "progress", "sampling", "evaluation", "device"],
+    ["monitor", "export.store"],
+    ["checkpoint"],
+    ["methods"],
+    ["report"],
+    ["solution"],
+    ["export"],
+    ["solve"],
+    ["problems"],
+    ["validation"],
+    ["doctor"],
+    ["cli"],
+]
+
+
+def layer_of(name):
+    for level, members in reversed(list(enumerate(LAYERS))):
+        if any(name == m or name.startswith(m + ".") for m in members if "." in m):
+            return level
+    for level, members in enumerate(LAYERS):
+        if name.split(".")[0] in members:
+            return level
+    return None
+
+
+def imports(module):
+    """Names of our modules imported when a module is loaded (not inside functions, not for types only)."""
+    path = Path(importlib.import_module(module).__file__)
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    found = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parents, base] if base else parents)
+            if base.startswith("hermite_pinn"):
+                submodules = [f"{base}.{a.name}" for a in node.names]
+                found |= {s if s in MODULES else base for s in submodules}
+    return found
+
+
+@pytest.mark.parametrize("name", [m for m in MODULES if m != "hermite_pinn"])
+def test_a_lower_layer_never_imports_a_higher_one(name):
+    own = layer_of(name.removeprefix("hermite_pinn."))
+    assert own is not None, f"{name} has no place in the layers"
+    for other in imports(name):
+        if other in ("hermite_pinn", name) or name.endswith("__init__"):
+            continue
+        place = layer_of(other.removeprefix("hermite_pinn."))
+        assert place is not None
+        assert place <= own, f"{name} imports {other}"
+
+
+def test_kernels_are_compiled_once_by_many_processes(tmp_path, monkeypatch):
+    """Several processes ask for the same kernel at once: all get it, the cache holds one, and nothing half-made."""
+    code = (
+        "from hermite_pinn.cuda import host\n"
+        "print(host.compile_source('extern \"C\" int hp_answer() { return 42; }'))\n"
+    )
+    environment = {"HERMITE_PINN_CACHE": str(tmp_path), "PATH": __import__("os").environ["PATH"]}
+    with ThreadPoolExecutor(4) as pool:
+        runs = [
+            pool.submit(subprocess.run, [sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+            for _ in range(4)
+        ]
+        outputs = {r.result().stdout.strip() for r in runs}
+    assert len(outputs) == 1
+    assert [f.suffix for f in tmp_path.iterdir() if f.suffix != ".lock"] == [".so"]
+
+
+def test_a_compile_error_shows_the_compilers_log():
+    with pytest.raises(BackendUnavailableError, match="error"):
+        host.compile_source("this is no C++")
+
+
+def test_a_failed_compilation_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("HERMITE_PINN_CACHE", str(tmp_path))
+    with pytest.raises(BackendUnavailableError):
+        host.compile_source("neither is this")
+    assert [f for f in tmp_path.iterdir() if f.suffix != ".lock"] == []
+
+
+def test_a_cache_that_cannot_be_written_says_so(tmp_path, monkeypatch):
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    monkeypatch.setenv("HERMITE_PINN_CACHE", str(blocker / "cache"))
+    with pytest.raises(BackendUnavailableError, match="HERMITE_PINN_CACHE"):
+        cache.cache_folder()
+
+
+def test_skips_are_asked_not_assumed():
+    """The fixture that skips devices calls its test of availability: on this machine CPU kernels are not skipped."""
+    from conftest import why_unavailable
+
+    assert (why_unavailable("cpu") is None) == host.available()
+    assert why_unavailable("cuda") is None or isinstance(why_unavailable("cuda"), str)
