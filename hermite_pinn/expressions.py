@@ -223,7 +223,7 @@ class FieldJet(Expr):
                 f"auxiliary field for a lower derivative, for example fields=[..., 'w'] with the second residual `w - {first}`, and "
                 f"write {name} as a derivative of w"
                 + (
-                    "; or give the problem max_order=4 and solve it on the quintic basis"
+                    "; or give the problem max_order=3 and solve it on the quintic basis"
                     if self._max_order == 2
                     else ""
                 )

@@ -15,8 +15,9 @@ from hermite_pinn.cuda.layout import BASES, GridLayout
 from hermite_pinn.cuda.pyramid import Pyramid, from_records, to_records
 from hermite_pinn.geometry import Box
 
-from .errors import InvalidArgumentError
+from .errors import InvalidArgumentError, OutOfMemoryError
 from .heads import HEADS, Siren
+from .memory import available_memory, spelled_size
 
 __all__ = ["Field", "GridField", "linear_field", "resolutions_of"]
 
@@ -121,6 +122,7 @@ class Field:
             sizes,
             tuple(periodic),
         )
+        _check_memory(layout, dtype, torch.device(device))
         generator = torch.Generator().manual_seed(seed)
         table = torch.zeros(layout.size, dtype=dtype)
         siren = None
@@ -139,6 +141,15 @@ class Field:
             )
         gate = torch.zeros(1, dtype=dtype) if self.head == "siren+linear" else None
         return GridField(domain.names, tuple(fields), layout, self.head, table, siren, gate).to(device, dtype)
+
+
+def _check_memory(layout: GridLayout, dtype: torch.dtype, device: torch.device) -> None:
+    need, free = layout.size * torch.empty(0, dtype=dtype).element_size(), available_memory(device)
+    if free is not None and need > free:
+        raise OutOfMemoryError(
+            f"tables of {layout.levels} levels up to {layout.resolutions[-1]} cells have {layout.size:,} coefficients and need "
+            f"{spelled_size(need)}, but {spelled_size(free)} are free on {device}; use fewer levels or a smaller table_size"
+        )
 
 
 def resolutions_of(levels: Levels, base: int | Sequence[int], ratio: float, dim: int) -> tuple[tuple[int, ...], ...]:

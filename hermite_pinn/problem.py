@@ -19,6 +19,36 @@ from .trace import Symbols
 __all__ = ["HermitePinnWarning", "Problem"]
 
 
+#: Attributes of a solution, which fields must leave free.
+RESERVED = frozenset(
+    [
+        "domain",
+        "periodic",
+        "field",
+        "fields",
+        "status",
+        "message",
+        "history",
+        "parameters",
+        "stats",
+        "residuals",
+        "estimated_error",
+        "title",
+        "settings",
+        "problem",
+        "on_grid",
+        "error",
+        "residual",
+        "save",
+        "to_hdf5",
+        "load",
+        "to_vtk",
+        "plot",
+        "plot_history",
+    ]
+)
+
+
 class HermitePinnWarning(UserWarning):
     """Something that is allowed but probably not what was meant."""
 
@@ -47,7 +77,7 @@ class Problem:
     name
         Shown in reports.
     max_order
-        Highest order of derivatives: 2, or up to 4 on the quintic basis.
+        Highest order of derivatives: 2, or 3 for problems that are solved on the quintic basis.
 
     Raises
     ------
@@ -88,8 +118,8 @@ class Problem:
             raise InvalidProblemError(
                 f"the residual must be a function such as lambda u, x: u.xx - 1, got {residual!r}"
             )
-        if max_order not in (1, 2, 3, 4):
-            raise InvalidProblemError(f"max_order must be between 1 and 4, got {max_order!r}")
+        if max_order not in (1, 2, 3):
+            raise InvalidProblemError(f"max_order must be 1, 2 or 3, got {max_order!r}")
         self.domain = domain
         self.fields = (fields,) if isinstance(fields, str) else tuple(fields)
         self.residual = residual
@@ -122,6 +152,11 @@ class Problem:
                 if name in taken:
                     raise InvalidProblemError(f"the name {name!r} is used for a {taken[name]} and a {kind}")
                 taken[name] = kind
+        for name in self.fields:
+            if name in RESERVED:
+                raise InvalidProblemError(
+                    f"a field cannot be called {name!r}: a Solution has an attribute of that name"
+                )
         for name in self.exact:
             if name not in self.fields:
                 raise InvalidProblemError(

@@ -72,6 +72,30 @@ def test_sixth_order_of_the_quintic_basis():
     assert errors[-1] < 1e-8
 
 
+def test_third_derivatives_on_the_quintic_basis():
+    """u_t + u_xxx = 0, the linear part of KdV, travels: sin(x + t)."""
+    exact = lambda x, t: sin(x + t)
+    problem = hp.Problem(
+        hp.Box(x=(0, 2 * pi), t=(0, 1)),
+        "u",
+        lambda u: u.t + u.xxx,
+        [hp.Periodic("x"), hp.Initial(u=lambda x: sin(x))],
+        exact={"u": exact},
+        max_order=3,
+    )
+    assert error(hp.solve(problem, levels=3, field=hp.Field(basis="quintic"))) < 1e-5
+    with pytest.raises(InvalidProblemError, match="basis='quintic'"):
+        hp.solve(problem, levels=3)
+
+
+def test_refinement_without_gain_ends_the_run():
+    """Below the rounding level of the estimate finer levels bring nothing."""
+    solution = hp.solve(manufactured(lambda u: [hp.Dirichlet(u=u)], dim=1), tol=1e-16)
+    assert solution.status is hp.Status.STALLED
+    assert "did not lower" in solution.message
+    assert error(solution) < 1e-8
+
+
 def test_one_axis():
     problem = manufactured(lambda u: [hp.Dirichlet(u=u)], dim=1)
     assert error(hp.solve(problem, tol=1e-9)) < 1e-9

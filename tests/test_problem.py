@@ -31,6 +31,7 @@ def problem(**changes):
         (lambda: problem(fields=[]), "at least one field"),
         (lambda: problem(fields=["x"]), "used for a coordinate and a field"),
         (lambda: problem(fields=["u u"]), "usable as an argument"),
+        (lambda: problem(fields=["error"], residual=lambda error: error.xx), "a Solution has an attribute"),
         (lambda: problem(residual=3), "must be a function"),
         (lambda: problem(residual=lambda v: v.xx), "unknown argument 'v'; known here are u, x, y"),
         (lambda: problem(residual=lambda u, z: u.xx), "unknown argument 'z'"),
@@ -150,6 +151,7 @@ def test_bound_defaults_and_keywords():
         ({"field": "mlp"}, "unknown head"),
         ({"field": 3}, "hermite_pinn.Field"),
         ({"dtype": "float16"}, "dtype"),
+        ({"dtype": "float32"}, "works in float64"),
         ({"tol": -1.0}, "tol must be positive"),
         ({"max_time": 0}, "max_time must be positive"),
         ({"device": "tpu9"}, "unknown device"),
@@ -175,6 +177,19 @@ def test_a_gpu_that_is_not_there():
         pytest.skip("there is a GPU")
     with pytest.raises(hp.BackendUnavailableError, match="no GPU"):
         hp.solve(problem(), device="cuda")
+
+
+def test_names_of_fields_do_not_hide_what_a_solution_offers():
+    from hermite_pinn.problem import RESERVED
+
+    solution = hp.solve(hp.Problem(hp.Box(x=(0, 1)), "u", lambda u: u.xx, [hp.Dirichlet(u=0.0)]), levels=1)
+    public = {name for name in [*dir(hp.Solution), *vars(solution)] if not name.startswith("_")}
+    assert public <= RESERVED
+
+
+def test_tables_that_do_not_fit_are_refused():
+    with pytest.raises(hp.OutOfMemoryError, match=r"coefficients and need .* are free"):
+        hp.solve(problem(), method="adam", levels=[2**14, 2**15], field=hp.Field(head="siren"))
 
 
 def test_options_of_methods_are_checked():

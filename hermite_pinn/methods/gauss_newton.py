@@ -121,7 +121,11 @@ class _Run:
         self.spec = task.field or options.default_field(task.problem)
         self._check_field(self.spec)
         self.basis = self.spec.basis
-        self.dtype = task.dtype or torch.float64
+        if task.dtype not in (None, torch.float64):
+            raise InvalidArgumentError(
+                "gauss_newton works in float64: normal equations square the rounding errors of float32"
+            )
+        self.dtype = torch.float64
         self.inner_tol = options.inner_tol or (1e-10 if self.basis == "quintic" else 1e-8)
         self.tol = task.tol if task.tol is not None else (1e-6 if task.levels is None else None)
         self.changes: list[float] = []
@@ -144,14 +148,14 @@ class _Run:
             raise InvalidArgumentError(
                 f"gauss_newton needs nested levels: basis 'linear', 'cubic' or 'quintic', not {field.basis!r}"
             )
-        limit = BASES[field.basis] if field.basis != "quintic" else 4
+        limit = BASES[field.basis]
         if self.problem.order > limit:
             raise InvalidProblemError(
-                f"the problem has derivatives of order {self.problem.order}, the {field.basis} basis has {limit} that are square "
-                "integrable; introduce an auxiliary field for a lower derivative"
+                f"the problem has derivatives of order {self.problem.order}, but those of the {field.basis} basis are square "
+                f"integrable up to order {limit}; introduce an auxiliary field for a lower derivative"
                 + (
                     ", or use field=Field(basis='quintic')"
-                    if field.basis == "cubic" and self.problem.order <= 4
+                    if field.basis == "cubic" and self.problem.order == 3
                     else ""
                 )
             )
@@ -224,6 +228,11 @@ class _Run:
             met = self._met(error)
             if met or done:
                 return self._verdict(met, done, settled, error)
+            if planned is None and self._stagnant():
+                self.message = (
+                    f"two refinements did not lower the estimated relative error {error:.1e} (tol={self.tol:g})"
+                )
+                return Status.STALLED
             if planned is not None:
                 following = planned[len(resolutions)]
             else:
@@ -244,6 +253,14 @@ class _Run:
         if self.tol is None or error is None or error > self.tol:
             return False
         return bool(before) and before[-1] is not None and before[-1] <= 1.5 * 4.0 ** BASES[self.basis] * self.tol
+
+    def _stagnant(self) -> bool:
+        """Whether the last two levels brought nothing: rounding, or a problem without a solution."""
+        last = self.estimates[-3:]
+        if len(last) < 3 or any(e is None for e in last):
+            return False
+        a, b, c = (e for e in last if e is not None)
+        return a < 0.1 and b > 0.9 * a and c > 0.9 * b
 
     def _verdict(self, met: bool, done: bool, settled: bool, error: float | None) -> Status:
         estimate = "unknown" if error is None else f"{error:.1e}"
