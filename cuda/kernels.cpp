@@ -1,8 +1,8 @@
 // Host entry point: loops over registers of points, levels and threads around the operations of operations.cuh.
 #include "operations.cuh"
 #include "parallel.hpp"
+#include <cstdlib>
 #include <memory>
-#include <new>
 
 namespace {
 
@@ -18,20 +18,26 @@ void run_points(const hp::arguments &a, int level, int64 begin, int64 end, real 
 
 int64 part(int64 n, int64 parts, int64 i) { return n * i / parts / hp::LANES * hp::LANES; }
 
+struct release {
+  void operator()(real *p) const { std::free(p); }
+};
+
 // Every level's points are cut into fixed parts.  Part 0 adds to the table itself, the others to tables of their own that are
-// summed in a fixed order, so that the result depends on the number of threads but not on their timing.
+// summed in a fixed order, so that the result depends on the number of threads but not on their timing.  A further part pays
+// where it has more updates to do than its table has elements.
 int run_to_table(const hp::arguments &a, int threads) {
   struct task { int level; int64 begin, end; real *own; };
   std::vector<task> tasks;
-  std::vector<std::unique_ptr<real[]>> tables;
+  std::vector<std::unique_ptr<real, release>> tables;
   for (int level = 0; level < a.level_count; ++level) {
     const int64 size = a.levels[level * hp::LEVEL_WORDS + 2 * hp::DIM + 1];
-    int64 parts = 1 + a.plane * hp::RECORD * hp::FEATURES / size;
+    int64 parts = (a.plane << hp::DIM) * hp::RECORD * hp::FEATURES / size;
+    if (parts < 1) parts = 1;
     if (parts > threads) parts = threads;
     for (int64 i = 0; i < parts; ++i) {
       real *own = nullptr;
       if (i > 0) {
-        tables.emplace_back(new (std::nothrow) real[size]);
+        tables.emplace_back(static_cast<real *>(std::calloc(size, sizeof(real))));
         own = tables.back().get();
         if (!own) return 1;
       }
@@ -41,7 +47,6 @@ int run_to_table(const hp::arguments &a, int threads) {
   hp::parallel(threads, (int64)tasks.size(), [&](int64 i) {
     const task &t = tasks[i];
     const int64 *words = a.levels + t.level * hp::LEVEL_WORDS + 2 * hp::DIM;
-    if (t.own) std::memset(t.own, 0, words[1] * sizeof(real));
     run_points(a, t.level, t.begin, t.end, t.own ? t.own - words[0] : a.out);
   });
   for (const task &t : tasks) {

@@ -15,6 +15,7 @@ typedef long long int64;
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 #define HP_INLINE inline __attribute__((always_inline))
 #define HP_UNROLL _Pragma("GCC unroll 16")
 #define HP_UNROLL_ENDS _Pragma("GCC unroll 1")
@@ -182,13 +183,78 @@ HP_INLINE address offset_by(int64 base, uvec slot, int64 stride) {
   return at;
 }
 
+// A table holds one record of N numbers after another, a register one number of many points.  Between the two lies a
+// transposition of the N x LANES block.  For N a power of two it is log2(N) perfect shuffles of registers: interleaving the
+// first half of the block with the second rotates the bits of every element's position by one.
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define HP_SHUFFLES 1
+#endif
+#endif
+
+constexpr bool is_power_of_two(int n) { return n > 1 && (n & (n - 1)) == 0; }
+
+#ifdef HP_SHUFFLES
+template <class Sequence> struct shuffles;
+template <int... I> struct shuffles<std::integer_sequence<int, I...>> {
+  static HP_INLINE vec low(vec a, vec b) { return __builtin_shufflevector(a, b, (I / 2 + I % 2 * LANES)...); }
+  static HP_INLINE vec high(vec a, vec b) { return __builtin_shufflevector(a, b, (LANES / 2 + I / 2 + I % 2 * LANES)...); }
+  static HP_INLINE vec even(vec a, vec b) { return __builtin_shufflevector(a, b, (2 * I)...); }
+  static HP_INLINE vec odd(vec a, vec b) { return __builtin_shufflevector(a, b, (2 * I + 1)...); }
+};
+typedef shuffles<std::make_integer_sequence<int, LANES>> shuffle;
+
+template <int N> HP_INLINE void registers_to_records(vec (&v)[N]) {
+  HP_UNROLL for (int stage = 1; stage < N; stage *= 2) {
+    vec t[N];
+    HP_UNROLL for (int k = 0; k < N / 2; ++k) {
+      t[2 * k] = shuffle::low(v[k], v[k + N / 2]);
+      t[2 * k + 1] = shuffle::high(v[k], v[k + N / 2]);
+    }
+    HP_UNROLL for (int k = 0; k < N; ++k) v[k] = t[k];
+  }
+}
+template <int N> HP_INLINE void records_to_registers(vec (&v)[N]) {
+  HP_UNROLL for (int stage = 1; stage < N; stage *= 2) {
+    vec t[N];
+    HP_UNROLL for (int k = 0; k < N / 2; ++k) {
+      t[k] = shuffle::even(v[2 * k], v[2 * k + 1]);
+      t[k + N / 2] = shuffle::odd(v[2 * k], v[2 * k + 1]);
+    }
+    HP_UNROLL for (int k = 0; k < N; ++k) v[k] = t[k];
+  }
+}
+#endif
+
 template <int N> HP_INLINE void gather(const real *table, const address &at, vec (&out)[N]) {
+#ifdef HP_SHUFFLES
+  if constexpr (is_power_of_two(N)) {
+    real *records = reinterpret_cast<real *>(out);
+    for (int i = 0; i < LANES; ++i) std::memcpy(records + i * N, table + at.lane[i], N * sizeof(real));
+    records_to_registers(out);
+    return;
+  }
+#endif
   for (int i = 0; i < LANES; ++i) {
     const real *p = table + at.lane[i];
     for (int j = 0; j < N; ++j) out[j][i] = p[j];
   }
 }
 template <int N> HP_INLINE void scatter(real *table, const address &at, const vec (&in)[N], int active) {
+#ifdef HP_SHUFFLES
+  if constexpr (is_power_of_two(N)) {
+    vec block[N];
+    HP_UNROLL for (int k = 0; k < N; ++k) block[k] = in[k];
+    registers_to_records(block);
+    real records[N * LANES];
+    std::memcpy(records, block, sizeof block);
+    for (int i = 0; i < active; ++i) {
+      real *p = table + at.lane[i];
+      for (int j = 0; j < N; ++j) p[j] += records[i * N + j];
+    }
+    return;
+  }
+#endif
   for (int i = 0; i < active; ++i) {
     real *p = table + at.lane[i];
     for (int j = 0; j < N; ++j) p[j] += in[j][i];

@@ -100,7 +100,7 @@ def list_problems(as_json: JsonOption = False) -> None:
         module = inspect.getmodule(function)
         first = (module.__doc__ or "").strip().split("\n")[0] if module else ""
         table.add_row(name, settings, first)
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
 def _method(name: str, steps: int | None) -> hp.Method:
@@ -282,26 +282,14 @@ def bench(
         kernels = [vars(t) | {"speedup": t.speedup, "adjoint_ratio": t.adjoint_ratio} for t in timings]
         _print_json({"machine": validation.machine(), "kernels": kernels, "solves": validation.to_json(results)})
         return
-    console = Console()
-    console.print(f"{validation.machine()}", highlight=False)
-    table = Table(
-        "kernel (value, gradient, Laplacian)",
-        "jets ns/point",
-        "adjoint ns/point",
-        "adjoint / jets",
-        "reference ns/point",
-        "reference / jets",
-    )
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console.print(", ".join(f"{k} {v}" for k, v in validation.machine().items()))
+    table = Table("value, gradient and Laplacian", "jets, ns", "adjoint, ns", "ratio", "reference, ns", "ratio")
     for t in timings:
-        table.add_row(
-            t.label,
-            f"{t.jets:.0f}",
-            f"{t.adjoint:.0f}",
-            f"{t.adjoint_ratio:.1f}",
-            f"{t.reference:.0f}",
-            f"{t.speedup:.0f}",
-        )
+        numbers = (t.jets, t.adjoint, t.adjoint_ratio, t.reference, t.speedup)
+        table.add_row(t.label, *(f"{v:.{digits}f}" for v, digits in zip(numbers, (0, 0, 1, 0, 0), strict=True)))
     console.print(table)
+    console.print("nanoseconds per point and level; ratios to the jets of the same row")
     if results:
         table = Table("case", "cells", "error", "at most", "paper / error", "seconds", "at most", "CG steps", "memory")
         for r in results:

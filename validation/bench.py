@@ -48,7 +48,7 @@ def _best(run: Callable[[], object], repeats: int, synchronize: Callable[[], Non
 
 
 def time_kernels(
-    device: str = "cpu", points: int = 200_000, reference_points: int = 20_000, repeats: int = 5
+    device: str = "cpu", points: int = 500_000, reference_points: int = 20_000, repeats: int = 5
 ) -> list[KernelTiming]:
     """Time value, gradient and Laplacian of cubic fields: one level, random points, 2**19 slots.
 

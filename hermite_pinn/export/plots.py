@@ -184,13 +184,16 @@ def plot_history(solution: Solution, path: str | Path | None = None) -> Figure:
     left, right = grid[0]
     time = history["time"]
     style = {"marker": "o", "ms": 3, "lw": 1.2} if len(history) < 60 else {"lw": 1.2}
-    left.plot(time, history["loss"], label="loss", color="black", **style)
+    if (
+        "damping" not in history.columns
+    ):  # the loss at collocation points, which a square system makes zero, says nothing
+        left.plot(time, history["loss"], label="loss", color="black", **style)
     for column in history.columns:
         if column.startswith("rms "):
             left.plot(time, history[column], label=column.removeprefix("rms "), **style)
     left.set_yscale("log")
     left.set_xlabel("seconds")
-    left.set_title("loss and RMS of the residuals", fontsize=10)
+    left.set_title("RMS of the residuals", fontsize=10)
     left.legend(fontsize=8)
     left.grid(alpha=0.3)
     if np.isfinite(history["error"]).any():

@@ -21,8 +21,7 @@ from hermite_pinn.monitor import StopRun
 from hermite_pinn.status import Status
 
 from .base import Method, Outcome, Task
-from .direct import BandedNormal, banded_cost
-from .krylov import LeastSquaresResult, cgls
+from .levenberg_marquardt import Fit, LevenbergMarquardt
 from .refinement import refined
 from .system import GridSystem
 
@@ -126,17 +125,24 @@ class _Run:
                 "gauss_newton works in float64: normal equations square the rounding errors of float32"
             )
         self.dtype = torch.float64
-        self.inner_tol = options.inner_tol or (1e-10 if self.basis == "quintic" else 1e-8)
         self.tol = task.tol if task.tol is not None else (1e-6 if task.levels is None else None)
         self.changes: list[float] = []
         self.estimates: list[float | None] = []
+        self.held_out: dict[str, float] = {}
+        self.residual = math.inf
         self.stage_seconds: list[float] = []
-        self.inner_total = 0
         self.foreign = False  # whether the stage starts from a field of another method
-        self.steps_per_size: dict[int, int] = {}
         self.best: _Best | None = None
         self.message = ""
-        self.last: tuple[list[torch.Tensor], float, LeastSquaresResult, float]
+        self.solver = LevenbergMarquardt(
+            inner=options.inner,
+            inner_tol=options.inner_tol or (1e-10 if self.basis == "quintic" else 1e-8),
+            inner_steps=options.inner_steps,
+            outer_steps=options.outer_steps,
+            damping=options.damping,
+            change=1e-2 * (self.tol or 1e-6),
+            monitor=task.monitor,
+        )
 
     def _check_field(self, field: Field) -> None:
         if field.head != "linear" or field.table_size is not None:
@@ -185,7 +191,7 @@ class _Run:
             self.message,
             self.best.error,
             {
-                "inner_steps": self.inner_total,
+                "inner_steps": self.solver.inner_total,
                 "resolution": self.best.resolutions[-1],
                 "points": getattr(self, "points", 0),
             },
@@ -223,9 +229,9 @@ class _Run:
             assert self.best is not None
             vector = self.best.vector
             self.stage_seconds.append(time.perf_counter() - began)
+            met = self._met(error)
             self.task.save(self._state, True)
             done = planned is not None and len(resolutions) >= len(planned)
-            met = self._met(error)
             if met or done:
                 return self._verdict(met, done, settled, error)
             if planned is None and self._stagnant():
@@ -247,12 +253,14 @@ class _Run:
     def _met(self, error: float | None) -> bool:
         """Whether the tolerance is met, and the stage before was as close as the order of the basis predicts.
 
-        The second condition guards against two coarse levels that agree by chance.
+        The second condition, and that the held-out residual has not grown, guard against two coarse levels that agree
+        by chance.
         """
         before, self.estimates = self.estimates, [*self.estimates, error]
-        if self.tol is None or error is None or error > self.tol:
+        residual, self.residual = self.residual, max(self.held_out.values(), default=0.0)
+        if self.tol is None or error is None or error > self.tol or not before or before[-1] is None:
             return False
-        return bool(before) and before[-1] is not None and before[-1] <= 1.5 * 4.0 ** BASES[self.basis] * self.tol
+        return before[-1] <= 1.5 * 4.0 ** BASES[self.basis] * self.tol and self.residual <= residual
 
     def _stagnant(self) -> bool:
         """Whether the last two levels brought nothing: rounding, or a problem without a solution."""
@@ -283,7 +291,8 @@ class _Run:
             resolutions = [tuple(r) for r in saved["resolutions"]]
             vector = torch.as_tensor(saved["vector"]).to(self.task.device, self.dtype)
             self.changes, self.estimates = list(saved["changes"]), list(saved["estimates"])
-            self.inner_total = int(saved["inner_total"])
+            self.solver.inner_total = int(saved["inner_total"])
+            self.residual = float(saved["residual"])
             self.best = _Best(resolutions, vector, dict(saved["parameters"]), saved["error"])
             if planned is not None and len(resolutions) < len(planned):
                 following = planned[len(resolutions)]
@@ -318,7 +327,8 @@ class _Run:
             "vector": self.best.vector,
             "changes": self.changes,
             "estimates": self.estimates,
-            "inner_total": self.inner_total,
+            "residual": self.residual,
+            "inner_total": self.solver.inner_total,
             "parameters": self.best.parameters,
             "error": self.best.error,
         }
@@ -339,19 +349,22 @@ class _Run:
         system.impose(vector)
         if first:
             self.best = _Best(list(system.pyramid.resolutions), vector, system.parameters(vector))
-        vector, settled = self._fit(system, vector)
+        state = self.solver.fit(
+            system, vector, lambda fit: self._record(system, fit, None) if not system.affine else None
+        )
+        vector = state.vector
         finest = system.finest(vector)
         norms, moved = system.norms(finest), system.norms(finest - before)
         change = max((m / n if n > 0 else 0.0 for m, n in zip(moved, norms, strict=True)), default=0.0)
         error = None if first or self.foreign else self._estimate(change)
         self.foreign = False
         self.best = _Best(list(system.pyramid.resolutions), vector, system.parameters(vector), error)
-        if system.affine:
-            self._record(system, vector, error)
+        if system.affine or state.inner is None:
+            self._record(system, state, error)
         else:
             self.monitor.history[-1]["error"] = error
         self.monitor.check_time()
-        return error, finest, settled
+        return error, finest, state.settled
 
     def _estimate(self, change: float) -> float:
         """Error from the changes of the last stages, assuming they go on shrinking at the observed rate."""
@@ -362,135 +375,36 @@ class _Run:
             rate = min(rate, max(1.5, self.changes[-2] / change))
         return change / (rate - 1.0) if len(self.changes) > 1 else max(change, 1e-300)
 
-    def _fit(self, system: GridSystem, vector: torch.Tensor) -> tuple[torch.Tensor, bool]:
-        """Levenberg-Marquardt at fixed levels; one step for an affine problem."""
-        rows = system.linearize(vector)
-        loss = self._loss(system, rows, vector)
-        damping = 0.0 if system.affine else self.options.damping
-        settled, scale, moved_first = True, 0.0, 0.0
-        for outer in range(self.options.outer_steps):
-            step, result = self._inner(system, rows, damping)
-            self.inner_total += result.steps
-            if result.reason == "callback":
-                self.monitor.check_time()  # an unfinished linear solve is no improvement
-            trial = self._within_bounds(system, vector + step)
-            new_rows = system.linearize(trial)
-            new_loss = sum(float((r * r).sum()) for r in new_rows)
-            good = math.isfinite(new_loss) and (system.affine or new_loss <= loss)
-            if not good:
-                if system.affine:
-                    self._loss(system, new_rows, trial)
-                if damping > 1e12 or outer + 1 == self.options.outer_steps:
-                    break
-                damping = max(damping, 1e-6) * 8.0
-                rows = system.linearize(vector)
-                continue
-            gain = (loss - new_loss) / result.decrease if result.decrease > 0 else 0.0
-            moved = system.norms(system.finest(step))
-            size = system.norms(system.finest(trial))
-            change = max((m / n for m, n in zip(moved, size, strict=True) if n > 0), default=0.0)
-            vector, rows, loss = trial, new_rows, new_loss
-            settled = result.converged or result.reduction < 1e-4
-            self.last = (rows, loss, result, damping)
-            if system.affine:
-                break
-            self._record(system, vector, None)
-            moved_first = max(moved_first, change)
-            scale = max(scale, change)
-            if gain > 0.7:
-                damping = max(damping * 0.2, 1e-14)
-            elif gain < 0.25:
-                damping *= 3.0
-            if change <= max(1e-13, min(1e-3 * moved_first, 1e-2 * (self.tol or 1e-6))) or loss == 0.0:
-                break
-        return vector, settled
-
-    def _inner(
-        self, system: GridSystem, rows: list[torch.Tensor], damping: float
-    ) -> tuple[torch.Tensor, LeastSquaresResult]:
-        """One linearised least-squares problem: the step and how it was found."""
-        columns = system.column_scale()
-        tol = self.inner_tol if system.affine else max(self.inner_tol, 1e-6)
-
-        def late(steps: int, reduction: float) -> bool:
-            return self.monitor.out_of_time
-
-        if self._banded(system):
-            banded = BandedNormal(system, columns, damping)
-            return banded.solve(rows, tol, self.options.inner_steps, late)
-        result = cgls(
-            lambda y: system.forward(y * columns),
-            lambda r: system.adjoint(r).mul_(columns),
-            [-r for r in rows],
-            tol=tol,
-            max_steps=self.options.inner_steps,
-            damping=damping,
-            on_step=late,
-        )
-        self.steps_per_size[system.size] = max(result.steps, self.steps_per_size.get(system.size, 0))
-        return result.y * columns, result
-
-    def _banded(self, system: GridSystem) -> bool:
-        """Whether a banded factor of the finest level is expected to be cheaper than conjugate gradients.
-
-        By a count of operations, not by the clock, so that runs are reproducible: conjugate gradients need about 60
-        ns per coefficient and step on two cores, and as many steps as on the last level times its growth.
-        """
-        if self.options.inner != "auto":
-            return self.options.inner == "banded"
-        cost = banded_cost(system.pyramid.shapes[-1], self.problem.periodic, self.basis)
-        smaller = [size for size in self.steps_per_size if size <= system.size]
-        if cost is None or not smaller or self.task.device.type != "cpu":
-            return False
-        size = max(smaller)
-        expected = self.steps_per_size[size] * math.sqrt(system.size / size)
-        free = available_memory(self.task.device) or math.inf
-        return cost[0] < 6e-8 * system.size * expected and cost[1] < min(2**31, free / 4)
-
-    def _within_bounds(self, system: GridSystem, vector: torch.Tensor) -> torch.Tensor:
-        _, parameters = system.split(vector)
-        for i, p in enumerate(self.problem.parameters):
-            parameters[i] = parameters[i].clamp(*p.bounds)
-        return vector
-
-    def _loss(self, system: GridSystem, rows: Sequence[torch.Tensor], vector: torch.Tensor) -> float:
-        total, at = 0.0, 0
-        for block in system.blocks:
-            for t in block.terms:
-                value = float((rows[at] * rows[at]).sum())
-                if not math.isfinite(value):
-                    bad = int((~torch.isfinite(rows[at])).sum())
-                    step = len(self.monitor.history) + 1
-                    raise DivergedError(
-                        f"the residual {t.name!r} is not finite at {bad} of {rows[at].numel()} points at step {step} (level "
-                        f"{len(system.pyramid.resolutions)}, resolution {system.resolution}); look for divisions by zero, roots or "
-                        "logarithms of negative numbers in it"
-                    )
-                total += value
-                at += 1
-        return total
-
-    def _record(self, system: GridSystem, vector: torch.Tensor, error: float | None) -> None:
-        rows, loss, result, damping = self.last
+    def _record(self, system: GridSystem, state: Fit, error: float | None) -> None:
+        vector, inner = state.vector, state.inner
         resolutions = list(system.pyramid.resolutions)
-        count = len(self.task.levels) if isinstance(self.task.levels, Sequence) else self.task.levels
+        self.held_out = system.held_out(system.finest(vector), system.parameters(vector))
+        ahead = self._levels_ahead(len(resolutions), error)
         left = None
-        if self.stage_seconds and isinstance(count, int):
+        if ahead is not None and self.stage_seconds:
             growth = 2.0**self.problem.domain.dim
-            left = sum(self.stage_seconds[-1] * growth ** (i + 1) for i in range(count - len(resolutions)))
+            left = sum(self.stage_seconds[-1] * growth ** (i + 1) for i in range(ahead))
         self.monitor.record(
-            loss=loss,
-            terms=system.residual_rms(rows),
+            loss=state.loss,
+            terms=system.residual_rms(state.rows) | self.held_out,
             level=len(resolutions),
             unknowns=system.size,
             field=lambda: self._field(_Best(resolutions, vector, {})),
             error=error,
-            done=len(resolutions) / count if isinstance(count, int) else 0.0,
+            done=0.0 if ahead is None else len(resolutions) / (len(resolutions) + ahead),
             left=left,
-            inner=result.steps,
-            reduction=result.reduction,
-            damping=damping,
+            inner=inner.steps if inner else 0,
+            reduction=inner.reduction if inner else 0.0,
+            damping=state.damping,
         )
+
+    def _levels_ahead(self, level: int, error: float | None) -> int | None:
+        """How many levels will follow: those asked for, or as many as the order needs to meet the tolerance."""
+        if self.task.levels is not None:
+            return len(self._first_resolutions()) - level
+        if error is None or self.tol is None:
+            return None
+        return max(0, math.ceil(math.log(error / self.tol) / math.log(4.0 ** BASES[self.basis])))
 
     def _field(self, best: _Best) -> GridField:
         pyramid = self._pyramid(best.resolutions)
