@@ -8,10 +8,9 @@ A block is a set of points with the terms imposed there.  All blocks see the sam
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import scipy.sparse as sparse
 import torch
 
 from hermite_pinn.program import Value
@@ -74,8 +73,12 @@ class Block(ABC):
         """Squared column norms for the coefficients of a level, of shape ``shape``."""
 
     @abstractmethod
-    def sparse_rows(self, k: int, field: str) -> sparse.csr_matrix:
-        """Rows of term ``k`` with respect to the finest coefficients of one field, as a matrix."""
+    def elements(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The Jacobian with respect to the finest coefficients as dense pieces.
+
+        Yields pairs ``(columns, rows)``: for E cells (or points) the indices (E, L) of their coefficients in the
+        flattened (fields, ...) array, and their rows (E, P, L), on the CPU.
+        """
 
     # -- parameters: dense columns ``root * d residual / d parameter / scale`` ---
     def _column(self, k: int, name: str) -> torch.Tensor | None:

@@ -2,13 +2,14 @@
 
 The trace on a face normal to axis i involves only the coefficients of order 0 along i at the vertices of the face,
 and the normal derivative only those of order 1.  Those coefficients are fixed: on the finest level to the projection
-of the prescribed function, on all others to zero, and they are no unknowns of the solve.
+of the prescribed function (less what the coarser levels hold), and they are no unknowns of the solve.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -16,23 +17,49 @@ import torch
 from hermite_pinn.conditions import Term
 from hermite_pinn.cuda.layout import BASES
 from hermite_pinn.geometry import Face, gauss_axis
+from hermite_pinn.program import leaves
 from hermite_pinn.residuals import CompiledTerm
 
 from .collocation import Axis
 from .krylov import cgls
 from .tensor_block import TensorBlock
 
-__all__ = ["Constraints", "is_hard"]
+__all__ = ["Carried", "Constraints", "is_hard"]
 
 
 def is_hard(term: Term, basis: str) -> bool:
-    """Whether a dense grid of this basis can satisfy the term exactly."""
+    """Whether a dense grid of this basis satisfies the term exactly: a known value or derivative on a whole face."""
     return (
         term.trace is not None
         and isinstance(term.region, Face)
         and term.trace.order < BASES[basis]
-        and basis != "smoothstep"
+        and not any(kind == "parameter" for kind, _ in leaves(term.trace.value))
     )
+
+
+@dataclass(frozen=True)
+class Carried:
+    """The state at the start of a time slab: the end of the one before.
+
+    Attributes
+    ----------
+    axis
+        Number of the time axis.
+    orders
+        By field, how many derivatives in time are given: 1 for an equation of first order.
+    coefficients
+        Coefficients at the vertices of that time, (fields, ...) with m along the time axis.
+    """
+
+    axis: int
+    orders: Mapping[str, int]
+    coefficients: torch.Tensor
+
+    def keeps(self, term: Term) -> bool:
+        """Whether a term of the problem holds in the slab: all do but the initial conditions that are not carried."""
+        if not (isinstance(term.region, Face) and term.region.axis == self.axis and term.region.side == 0):
+            return True
+        return term.trace is not None and term.trace.order < self.orders[term.trace.field]
 
 
 @dataclass(frozen=True)
@@ -43,6 +70,7 @@ class Constraints:
     fields: tuple[str, ...]
     basis: str
     axes: tuple[Axis, ...]
+    carried: Carried | None = None
 
     def count(self, field: str, axis: int) -> int:
         """Coefficients fixed along one line in direction ``axis``."""
@@ -68,10 +96,17 @@ class Constraints:
             found[tuple(where)] = True
         return found
 
-    @property
-    def homogeneous(self) -> bool:
-        """Whether every prescribed function is zero."""
-        return all(t.trace is not None and t.trace.value.is_constant and t.trace.value.data == 0 for t in self.terms)
+    @cached_property
+    def _functions(self) -> list[Term]:
+        """The terms whose function has to be fitted: those that are not zero and not carried."""
+        if all(t.trace is not None and t.trace.value.is_constant and t.trace.value.data == 0 for t in self._prescribed):
+            return []
+        return self._prescribed
+
+    @cached_property
+    def _prescribed(self) -> list[Term]:
+        axis = None if self.carried is None else self.carried.axis
+        return [t for t in self.terms if isinstance(t.region, Face) and (t.region.axis != axis or t.region.side)]
 
     def lift(
         self, resolution: tuple[int, ...], coefficients: torch.Tensor, parameters: dict[str, float]
@@ -85,10 +120,19 @@ class Constraints:
             return coefficients
         mask = self.mask(coefficients.shape, coefficients.device)
         found = torch.where(mask, 0.0, coefficients)
-        if self.homogeneous:
-            return found
+        if self.carried is not None:
+            for f, name in enumerate(self.fields):
+                for order in range(self.carried.orders[name]):
+                    state = self.carried.coefficients[f].select(self.carried.axis, order)
+                    found[f].select(self.carried.axis, order).copy_(state)
+                    mask[f].select(self.carried.axis, order).fill_(False)
+        return self._fitted(resolution, found, mask, parameters) if self._functions else found
+
+    def _fitted(
+        self, resolution: tuple[int, ...], found: torch.Tensor, mask: torch.Tensor, parameters: dict[str, float]
+    ) -> torch.Tensor:
         blocks = []
-        for t in self.terms:
+        for t in self._functions:
             face = t.region
             assert isinstance(face, Face)
             points, weights = [], []
@@ -109,10 +153,10 @@ class Constraints:
             blocks.append(
                 TensorBlock(
                     [compiled], self.fields, names, self.basis, resolution, self.axes, points, weights, [scale],
-                    coefficients.dtype, coefficients.device,
+                    found.dtype, found.device,
                 )
             )  # fmt: skip
-        none = torch.zeros(len(parameters), dtype=coefficients.dtype, device=coefficients.device)
+        none = torch.zeros(len(parameters), dtype=found.dtype, device=found.device)
         rows = [block.linearize(found, parameters)[0] for block in blocks]
         diagonal: torch.Tensor = sum(b.diagonal(resolution, tuple(found.shape)) for b in blocks)  # type: ignore[assignment]
         inverse = torch.where(mask & (diagonal > 0), diagonal, 1.0).rsqrt() * (mask & (diagonal > 0))

@@ -2,21 +2,23 @@
 
 For equations that are not elliptic (transport, waves, long parabolic runs) the multilevel frame does not bound the
 condition, and the steps of conjugate gradients grow with the resolution.  On one or two axes the normal matrix of the
-finest level is banded once its coefficients are ordered along the axis with most of them; its Cholesky factor
-preconditions the least-squares problem, so that a handful of steps remain, and rounding in the squared matrix costs
-steps, not digits.
+finest level is banded once its coefficients are ordered along one axis, that with the narrowest band; its Cholesky
+factor preconditions the least-squares problem, so that a handful of steps remain, and rounding in the squared matrix
+costs steps, not digits.  A periodic axis is folded: the vertices 0, N-1, 1, N-2, ... keep neighbours two apart.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
 
 import numpy as np
 import scipy.linalg
-import scipy.sparse as sparse
 import torch
 from scipy.linalg import lapack
+from threadpoolctl import ThreadpoolController
 
 from hermite_pinn.cuda.layout import BASES
 
@@ -26,26 +28,59 @@ from .system import GridSystem
 __all__ = ["BandedNormal", "banded_cost"]
 
 
-def _order(shape: Sequence[int], periodic: Sequence[bool], orders: int) -> tuple[int, int] | None:
-    """The axis to order along, and the half bandwidth; None where the matrix is not banded."""
+@dataclass(frozen=True)
+class _Ordering:
+    """Positions of the coefficients in the order along one axis, and the half bandwidth."""
+
+    along: int
+    band: int
+
+
+@lru_cache(maxsize=64)
+def _ordering(shape: tuple[int, ...], periodic: tuple[bool, ...], orders: int) -> _Ordering | None:
+    """The axis to order along, or None where there are more than two axes."""
     fields, *axes = shape
     if len(axes) > 2:
         return None
-    candidates = [i for i, p in enumerate(periodic) if not p]
-    if not candidates:
-        return None
-    long = max(candidates, key=lambda i: axes[i])
-    others = math.prod(a for i, a in enumerate(axes) if i != long)
-    return long, 2 * orders * others * fields - 1
+    bands = []
+    for i, wraps in enumerate(periodic):
+        slab = orders * fields * math.prod(a for j, a in enumerate(axes) if j != i)
+        apart = min(2, axes[i] // orders - 1) if wraps else 1
+        bands.append((apart + 1) * slab - 1)
+    along = int(np.argmin(bands))
+    return _Ordering(along, min(bands[along], math.prod(shape) - 1))
+
+
+def _positions(shape: tuple[int, ...], along: int, wraps: bool, orders: int) -> np.ndarray:
+    """Place of every coefficient of a flattened (fields, ...) array in the banded order."""
+    vertices = shape[along + 1] // orders
+    order = np.arange(vertices)
+    if wraps:
+        order = np.stack([order, order[::-1]], 1).ravel()[:vertices]  # 0, N-1, 1, N-2, ...
+    place = np.empty(vertices, dtype=np.int64)
+    place[order] = np.arange(vertices)
+    slow = (place[:, None] * orders + np.arange(orders)).ravel()
+    others = tuple(n for i, n in enumerate(shape) if i != along + 1)
+    fast = np.arange(math.prod(others)).reshape(others)
+    return (np.expand_dims(fast, along + 1) + _spread(slow, along + 1, len(shape)) * math.prod(others)).ravel()
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def _spread(values: np.ndarray, axis: int, ndim: int) -> np.ndarray:
+    return values.reshape([-1 if i == axis else 1 for i in range(ndim)])
 
 
 def banded_cost(shape: Sequence[int], periodic: Sequence[bool], basis: str) -> tuple[float, float] | None:
     """Estimated seconds and bytes of a factorisation on two CPU cores, or None where there is no banded form."""
-    found = _order(shape, periodic, BASES[basis])
+    found = _ordering(tuple(shape), tuple(periodic), BASES[basis])
     if found is None:
         return None
-    n, band = math.prod(shape), found[1]
-    return 1e-10 * n * band**2 + 2e-5 * n, 8.0 * n * (band + 1)
+    n = math.prod(shape)
+    return 1e-10 * n * found.band**2 + 4e-6 * n, 8.0 * n * (found.band + 1)
 
 
 class BandedNormal:
@@ -54,7 +89,7 @@ class BandedNormal:
     Parameters
     ----------
     system
-        Linearised at the current iterate; one or two axes, one of them not periodic.
+        Linearised at the current iterate; one or two axes.
     columns
         Column scale of all levels (see :meth:`GridSystem.column_scale`).
     damping
@@ -62,43 +97,44 @@ class BandedNormal:
     """
 
     def __init__(self, system: GridSystem, columns: torch.Tensor, damping: float) -> None:
-        self.system = system
-        shape = system.pyramid.shapes[-1]
-        chosen = _order(shape, system.problem.periodic, BASES[system.basis])
+        self.system, self.damping = system, damping
+        shape, orders = system.pyramid.shapes[-1], BASES[system.basis]
+        periodic = system.problem.periodic
+        chosen = _ordering(tuple(shape), tuple(periodic), orders)
         assert chosen is not None
-        long, self.band = chosen
-        grid, parameters = system.split(columns)
-        self.parameter_scale = parameters
-        scale = system.pyramid.views(grid)[-1].cpu().numpy().astype(float)
-        index = np.arange(scale.size).reshape(shape)
-        order = np.moveaxis(index, long + 1, 0).reshape(-1)  # the long axis slowest
-        self.order = order[scale.ravel()[order] > 0]
-        self.scale = scale.ravel()[self.order]
-        matrix = self._jacobian()[:, self.order] @ sparse.diags(self.scale)
-        self.factor = self._factorized((matrix.T @ matrix).tocoo(), damping)
-        self.damping = damping
+        self.band = chosen.band
+        grid, self.parameter_scale = system.split(columns)
+        position = _positions(tuple(shape), chosen.along, periodic[chosen.along], orders)
+        self.order = np.empty_like(position)
+        self.order[position] = np.arange(len(position))
+        scale = system.pyramid.views(grid)[-1].to("cpu", torch.float64).reshape(-1)
+        self.scale = scale.numpy()[self.order]
+        self.factor = self._factorized(self._normal(torch.as_tensor(position), scale), damping)
 
-    def _jacobian(self) -> sparse.csr_matrix:
-        fields = self.system.problem.fields
-        rows = [
-            sparse.hstack([block.sparse_rows(k, f) for f in fields], format="csr")
-            for block in self.system.blocks
-            for k in range(len(block.terms))
-        ]
-        return sparse.vstack(rows, format="csr")
+    def _normal(self, position: torch.Tensor, scale: torch.Tensor) -> np.ndarray:
+        """The lower band of the scaled normal matrix, with ones for coefficients that are fixed."""
+        size, width = len(position), self.band + 1
+        flat = torch.zeros(size * width, dtype=torch.float64)
+        for block in self.system.blocks:
+            for columns, rows in block.elements():
+                place = position[columns]
+                rows = rows * scale[columns][:, None, :]
+                row, column = place[:, :, None], place[:, None, :]
+                lower = row >= column
+                at = column * width + (row - column)
+                flat.index_add_(0, at[lower], torch.bmm(rows.mT, rows)[lower])
+        banded = flat.numpy().reshape(size, width).T
+        banded[0] += self.scale == 0.0
+        return banded
 
-    def _factorized(self, normal: sparse.coo_matrix, damping: float) -> np.ndarray:
-        lower = normal.row >= normal.col
-        distance = (normal.row - normal.col)[lower]
-        if distance.max(initial=0) > self.band:
-            raise AssertionError("the ordering does not give the promised band")
+    def _factorized(self, normal: np.ndarray, damping: float) -> np.ndarray:
         shift = max(damping, 1e-15)
         while True:
-            banded = np.zeros((self.band + 1, len(self.order)), order="F")
-            banded[distance, normal.col[lower]] = normal.data[lower]
+            banded = normal.copy(order="F")
             banded[0] += shift
             try:
-                return scipy.linalg.cholesky_banded(banded, overwrite_ab=True, lower=True, check_finite=False)
+                with _blas().limit(limits=1, user_api="blas"):  # its small blocks do not pay for threads
+                    return scipy.linalg.cholesky_banded(banded, overwrite_ab=True, lower=True, check_finite=False)
             except np.linalg.LinAlgError:
                 shift *= 100.0
 
@@ -113,14 +149,18 @@ class BandedNormal:
         system, count = self.system, len(self.order)
         vector = torch.zeros(system.size, dtype=system.dtype, device=system.device)
         grid, parameters = system.split(vector)
-        finest = np.zeros(math.prod(system.pyramid.shapes[-1]))
+        finest = np.empty(count)
         finest[self.order] = self._solve(y[:count].cpu().numpy(), True) * self.scale
         grid[system.pyramid.slices[-1]] = torch.as_tensor(finest).to(system.device, system.dtype)
         parameters[:] = y[count:] * self.parameter_scale
         return vector
 
     def solve(
-        self, rows: Sequence[torch.Tensor], tol: float, max_steps: int, stop: object
+        self,
+        rows: Sequence[torch.Tensor],
+        tol: float,
+        max_steps: int,
+        stop: Callable[[int, float], bool] | None = None,
     ) -> tuple[torch.Tensor, LeastSquaresResult]:
         """The correction (all levels; only the finest is not zero) and how it was found."""
         system, count = self.system, len(self.order)
@@ -137,13 +177,34 @@ class BandedNormal:
             y[count:] = (parameters * self.parameter_scale).cpu().numpy()
             return torch.as_tensor(y).to(system.device, system.dtype)
 
-        # with damping the factor holds N + damping: one application is the damped step, so a single exact step is taken
-        if self.damping > 0:
-            right = adjoint([-r for r in rows])
-            image = forward(right.clone())
-            square = sum(float((q * q).sum()) for q in image)
-            decrease = 2.0 * float(torch.vdot(right, right)) - square
-            result = LeastSquaresResult(right, 1, 0.0, True, "tolerance", decrease)
-        else:
-            result = cgls(forward, adjoint, [-r for r in rows], tol=tol, max_steps=max_steps, on_step=stop)  # type: ignore[arg-type]
-        return self._expand(result.y), result
+        b = [-r for r in rows]
+        if self.damping <= 1e-8:
+            result = cgls(forward, adjoint, b, tol=tol, max_steps=max_steps, on_step=stop)
+            return self._expand(result.y), result
+        # the factor holds the damped normal matrix of the coefficients: one application solves for them, and the
+        # parameters follow from their Schur complement
+        y = adjoint(b)
+        if system.names:
+            y = self._with_parameters(y, forward, adjoint)
+        image = forward(y.clone())
+        square = sum(float((q * q).sum()) for q in image)
+        product = sum(float((q * r).sum()) for q, r in zip(image, b, strict=True))
+        return self._expand(y), LeastSquaresResult(y, 1, 0.0, True, "tolerance", 2.0 * product - square)
+
+    def _with_parameters(
+        self,
+        right: torch.Tensor,
+        forward: Callable[[torch.Tensor], list[torch.Tensor]],
+        adjoint: Callable[[Sequence[torch.Tensor]], torch.Tensor],
+    ) -> torch.Tensor:
+        """Solve ``[I B; B^T M + damping] y = right``, with the coefficients eliminated by the factor."""
+        count, names = len(self.order), self.system.names
+        unit = torch.eye(len(names), dtype=right.dtype)
+        coupled = []
+        for column in unit:
+            direction = torch.cat([torch.zeros(count, dtype=right.dtype), column]).to(right.device)
+            coupled.append(adjoint([r.clone() for r in forward(direction)]))
+        both = torch.stack(coupled, 1)
+        b, m = both[:count], both[count:] + self.damping * unit.to(right.device)
+        parameters = torch.linalg.lstsq(m - b.T @ b, (right[count:] - b.T @ right[:count])[:, None]).solution[:, 0]
+        return torch.cat([right[:count] - b @ parameters, parameters])

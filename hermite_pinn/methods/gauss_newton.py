@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,13 +20,14 @@ from hermite_pinn.monitor import StopRun
 from hermite_pinn.status import Status
 
 from .base import Method, Outcome, Task
-from .levenberg_marquardt import Fit, LevenbergMarquardt
+from .convergence import Convergence
+from .levenberg_marquardt import LevenbergMarquardt
 from .refinement import refined
-from .system import GridSystem
+from .slabs import march, why_at_once
+from .stage import Discretization, Stage, solve_at_once
+from .system import source_scales
 
 __all__ = ["GaussNewton"]
-
-logger = logging.getLogger(__name__)
 
 Resolution = tuple[int, ...]
 
@@ -62,6 +62,9 @@ class GaussNewton(Method):
         ``"cg"``, ``"banded"`` (a banded Cholesky factor as preconditioner; one or two axes), or ``"auto"``: the
         banded factor from the level on where conjugate gradients are expected to cost more, as for transport and
         waves.
+    slabs
+        Number of time slabs for an evolution problem, each solved from the end of the last; 1 solves for all times
+        at once.  ``"auto"``: eight cells of time a slab where the initial conditions allow it.
 
     Notes
     -----
@@ -82,6 +85,7 @@ class GaussNewton(Method):
     max_levels: int = 16
     max_unknowns: int | None = None
     inner: str = "auto"
+    slabs: int | str = "auto"
 
     name = "gauss_newton"
 
@@ -93,22 +97,14 @@ class GaussNewton(Method):
             raise InvalidArgumentError(f"gauss must be between 1 and 16 points per cell and axis, got {self.gauss}")
         if self.inner not in ("auto", "cg", "banded"):
             raise InvalidArgumentError(f"inner must be 'auto', 'cg' or 'banded', got {self.inner!r}")
+        if self.slabs != "auto" and not (isinstance(self.slabs, int) and self.slabs >= 1):
+            raise InvalidArgumentError(f"slabs must be 'auto' or a number of at least 1, got {self.slabs!r}")
         if self.inner_tol is not None and not 0 < self.inner_tol < 1:
             raise InvalidArgumentError(f"inner_tol must lie between 0 and 1, got {self.inner_tol}")
 
     def run(self, task: Task) -> Outcome:
         """Solve; see :class:`Method`."""
         return _Run(self, task).outcome()
-
-
-@dataclass
-class _Best:
-    """The best state so far: what is returned if the run ends early."""
-
-    resolutions: list[Resolution]
-    vector: torch.Tensor
-    parameters: dict[str, float]
-    error: float | None = None
 
 
 class _Run:
@@ -126,21 +122,30 @@ class _Run:
             )
         self.dtype = torch.float64
         self.tol = task.tol if task.tol is not None else (1e-6 if task.levels is None else None)
-        self.changes: list[float] = []
-        self.estimates: list[float | None] = []
-        self.held_out: dict[str, float] = {}
-        self.residual = math.inf
-        self.stage_seconds: list[float] = []
-        self.foreign = False  # whether the stage starts from a field of another method
-        self.best: _Best | None = None
+        if options.inner == "banded" and self.problem.domain.dim > 2:
+            raise InvalidArgumentError(
+                f"inner='banded' is for one or two axes, and the domain has {self.problem.domain.dim}; use 'cg' or 'auto'"
+            )
+        self.at_once = why_at_once(self.problem, self.basis)
+        if self.at_once and options.slabs not in ("auto", 1):
+            raise InvalidArgumentError(
+                f"slabs={options.slabs} needs an evolution problem, but {self.at_once}; use slabs=1 or 'auto'"
+            )
+        self.grid = Discretization(
+            self.problem, self.basis, options.gauss, self.dtype, task.device, source_scales(self.problem)
+        )
+        self.convergence = Convergence(self.basis, self.tol)
+        self.path: list[Resolution] = []  # finest resolution of every stage so far
+        self.best: Stage | None = None
         self.message = ""
+        self.seconds: list[float] = []
         self.solver = LevenbergMarquardt(
             inner=options.inner,
             inner_tol=options.inner_tol or (1e-10 if self.basis == "quintic" else 1e-8),
             inner_steps=options.inner_steps,
             outer_steps=options.outer_steps,
             damping=options.damping,
-            change=1e-2 * (self.tol or 1e-6),
+            change=None if self.tol is None else 1e-2 * self.tol,
             monitor=task.monitor,
         )
 
@@ -166,7 +171,7 @@ class _Run:
                 )
             )
 
-    # -- stages ---
+    # -- the run ---
     def outcome(self) -> Outcome:
         status = Status.COMPLETED
         try:
@@ -174,7 +179,7 @@ class _Run:
         except StopRun as stop:
             status, self.message = stop.status, stop.message
         except KeyboardInterrupt:
-            status, self.message = Status.INTERRUPTED, "interrupted from the keyboard; this is the last complete level"
+            status, self.message = Status.INTERRUPTED, "interrupted from the keyboard; this is the best state so far"
         except DivergedError as error:
             self.message = str(error)
             error.outcome = self._outcome(Status.DIVERGED)  # type: ignore[attr-defined]
@@ -182,26 +187,33 @@ class _Run:
         return self._outcome(status)
 
     def _outcome(self, status: Status) -> Outcome:
-        if self.best is None:
-            self.best = self._empty()
+        best = self.best or self._empty()
         return Outcome(
-            self._field(self.best),
-            self.best.parameters,
+            self._field(best),
+            best.parameters,
             status,
             self.message,
-            self.best.error,
+            self.error,
             {
                 "inner_steps": self.solver.inner_total,
-                "resolution": self.best.resolutions[-1],
-                "points": getattr(self, "points", 0),
+                "resolution": best.resolutions[-1],
+                "points": best.points,
+                "slabs": best.slabs,
             },
         )
 
-    def _empty(self) -> _Best:
+    @property
+    def error(self) -> float | None:
+        """Estimated error of the best state: that of its stage."""
+        estimates = self.convergence.estimates
+        return estimates[-1] if estimates and len(estimates) >= len(self.path) else None
+
+    def _empty(self) -> Stage:
         first = self._first_resolutions()[:1]
-        system = GridSystem(self.problem, self.basis, first, self.options.gauss, self.dtype, self.task.device)
+        pyramid = self._pyramid(first)
         start = {p.name: p.init for p in self.problem.parameters}
-        return _Best(first, torch.zeros(system.size, dtype=self.dtype, device=self.task.device), start)
+        zero = torch.zeros(pyramid.size, dtype=self.dtype, device=self.task.device)
+        return Stage(first, zero, pyramid.views(zero)[-1], start)
 
     def _first_resolutions(self) -> list[Resolution]:
         levels = 1 if self.task.levels is None else self.task.levels
@@ -219,233 +231,241 @@ class _Run:
         planned = None if self.task.levels is None else self._first_resolutions()
         if planned is not None:
             self._check_memory(planned)
-        start = self._start(planned)
-        resolutions, vector = start if start is not None else (self._first_resolutions()[:1], None)
+        foreign = False
+        if self.task.saved is not None:
+            verdict = self._restore(self.task.saved, planned)
+            if verdict is not None:
+                return verdict
+        elif self.task.start is not None:
+            self._take_over(self.task.start)
+            foreign = True
         while True:
+            self._choose_resolution(planned, foreign)
             began = time.perf_counter()
-            system = GridSystem(self.problem, self.basis, resolutions, self.options.gauss, self.dtype, self.task.device)
-            self.points = system.rows
-            error, finest, settled = self._stage(system, vector)
-            assert self.best is not None
-            vector = self.best.vector
-            self.stage_seconds.append(time.perf_counter() - began)
-            met = self._met(error)
+            stage = self._solve()
+            change = None if foreign or len(self.path) == 1 else stage.change
+            self.convergence.add(change, stage.held_out)
+            self.best, foreign = stage, False
+            self._record(stage)
+            self.seconds.append(time.perf_counter() - began)
             self.task.save(self._state, True)
-            done = planned is not None and len(resolutions) >= len(planned)
-            if met or done:
-                return self._verdict(met, done, settled, error)
-            if planned is None and self._stagnant():
-                self.message = (
-                    f"two refinements did not lower the estimated relative error {error:.1e} (tol={self.tol:g})"
-                )
-                return Status.STALLED
-            if planned is not None:
-                following = planned[len(resolutions)]
-            else:
-                following = refined(self.basis, self.problem.periodic, resolutions, finest)
-                limit = self._obstacle([*resolutions, following])
-                if limit:
-                    self.message = limit
-                    return Status.MAX_SIZE
-            resolutions = [*resolutions, following]
+            verdict = self._verdict(planned)
+            if verdict is not None:
+                return verdict
             self.monitor.check_time()
 
-    def _met(self, error: float | None) -> bool:
-        """Whether the tolerance is met, and the stage before was as close as the order of the basis predicts.
+    def _choose_resolution(self, planned: list[Resolution] | None, again: bool) -> None:
+        """Append the next stage to the path; a field of another method is first improved on its own levels."""
+        if again:
+            return
+        if planned is not None:
+            self.path.append(planned[len(self.path)])
+        elif self.best is None:
+            self.path.append(self._first_resolutions()[0])
+        else:
+            following = refined(self.basis, self.problem.periodic, self.path, self.best.finest)
+            limit = self._obstacle(following)
+            if limit:
+                raise StopRun(Status.MAX_SIZE, limit)
+            self.path.append(following)
 
-        The second condition, and that the held-out residual has not grown, guard against two coarse levels that agree
-        by chance.
-        """
-        before, self.estimates = self.estimates, [*self.estimates, error]
-        residual, self.residual = self.residual, max(self.held_out.values(), default=0.0)
-        if self.tol is None or error is None or error > self.tol or not before or before[-1] is None:
-            return False
-        return before[-1] <= 1.5 * 4.0 ** BASES[self.basis] * self.tol and self.residual <= residual
-
-    def _stagnant(self) -> bool:
-        """Whether the last two levels brought nothing: rounding, or a problem without a solution."""
-        last = self.estimates[-3:]
-        if len(last) < 3 or any(e is None for e in last):
-            return False
-        a, b, c = (e for e in last if e is not None)
-        return a < 0.1 and b > 0.9 * a and c > 0.9 * b
-
-    def _verdict(self, met: bool, done: bool, settled: bool, error: float | None) -> Status:
+    def _verdict(self, planned: list[Resolution] | None) -> Status | None:
+        """Whether the run is over, and why."""
+        c = self.convergence
+        error = c.estimates[-1]
         estimate = "unknown" if error is None else f"{error:.1e}"
-        if met:
+        assert self.best is not None
+        if c.met and self.best.settled:
             self.message = f"estimated relative error {estimate} <= {self.tol:g}"
             return Status.CONVERGED
-        if not settled:
-            self.message = f"the linear solver did not reach its tolerance in {self.options.inner_steps} steps; estimated relative error {estimate}"
+        if planned is None:
+            if c.stagnant:
+                self.message = (
+                    f"two refinements did not lower the estimated relative error {estimate} (tol={self.tol:g})"
+                )
+                return Status.STALLED
+            return None
+        if len(self.path) < len(planned):
+            return None
+        if not self.best.settled:
+            self.message = f"the iteration did not settle ({self.solver.limits}); estimated relative error {estimate}"
             return Status.STALLED
-        levels = len(self.best.resolutions) if self.best is not None else 0
-        self.message = f"all {levels} levels done, estimated relative error {estimate}"
+        self.message = f"all {len(self.path)} levels done, estimated relative error {estimate}"
         if self.tol is not None:
             self.message += f" > tol={self.tol:g}: more levels would be needed"
             return Status.MAX_SIZE
         return Status.COMPLETED
 
-    def _start(self, planned: list[Resolution] | None) -> tuple[list[Resolution], torch.Tensor] | None:
-        if self.task.saved is not None:
-            saved = self.task.saved
-            resolutions = [tuple(r) for r in saved["resolutions"]]
-            vector = torch.as_tensor(saved["vector"]).to(self.task.device, self.dtype)
-            self.changes, self.estimates = list(saved["changes"]), list(saved["estimates"])
-            self.solver.inner_total = int(saved["inner_total"])
-            self.residual = float(saved["residual"])
-            self.best = _Best(resolutions, vector, dict(saved["parameters"]), saved["error"])
-            if planned is not None and len(resolutions) < len(planned):
-                following = planned[len(resolutions)]
-            elif planned is None:
-                system = GridSystem(
-                    self.problem, self.basis, resolutions, self.options.gauss, self.dtype, self.task.device
-                )
-                following = refined(self.basis, self.problem.periodic, resolutions, system.finest(vector))
-            else:
-                return resolutions, vector
-            return [*resolutions, following], vector
-        field = self.task.start
-        if field is None:
-            return None
+    # -- where it starts ---
+    def _restore(self, saved: dict[str, Any], planned: list[Resolution] | None) -> Status | None:
+        """Take over a checkpoint; returns the verdict if its run was over."""
+        resolutions = [tuple(r) for r in saved["resolutions"]]
+        vector = torch.as_tensor(saved["vector"]).to(self.task.device, self.dtype)
+        self.path = [tuple(r) for r in saved["path"]]
+        self.convergence.restore(saved)
+        self.solver.inner_total = int(saved["inner_total"])
+        self.best = Stage(
+            resolutions,
+            vector,
+            self._finest(resolutions, vector),
+            dict(saved["parameters"]),
+            settled=bool(saved["settled"]),
+            points=int(saved["points"]),
+            slabs=int(saved["slabs"]),
+        )
+        return self._verdict(planned)
+
+    def _take_over(self, field: GridField) -> None:
+        """Start from the field of another method."""
         layout = field.layout
         if field.head != "linear" or not layout.nested or layout.basis != self.basis:
             raise InvalidArgumentError(
                 "gauss_newton can start from a field with the linear head, nested dense levels and its own basis only"
             )
         parts = [field.level_coefficients(level).reshape(-1) for level in range(layout.levels)]
-        values = torch.tensor(
-            list((self.task.start_parameters or {}).values()), dtype=self.dtype, device=self.task.device
-        )
-        vector = torch.cat([*(p.to(self.task.device, self.dtype) for p in parts), values])
-        self.foreign = True
-        return list(layout.resolutions), vector
+        vector = torch.cat([p.to(self.task.device, self.dtype) for p in parts])
+        self.path = list(layout.resolutions)
+        parameters = {p.name: p.init for p in self.problem.parameters} | (self.task.start_parameters or {})
+        self.best = Stage(list(self.path), vector, self._finest(self.path, vector), parameters)
+
+    def _finest(self, resolutions: Sequence[Resolution], vector: torch.Tensor) -> torch.Tensor:
+        pyramid = self._pyramid(resolutions)
+        return pyramid.accumulate(vector[: pyramid.size].clone())
 
     def _state(self) -> dict[str, Any]:
         assert self.best is not None
-        return {
+        return self.convergence.state() | {
+            "path": [list(r) for r in self.path],
             "resolutions": [list(r) for r in self.best.resolutions],
             "vector": self.best.vector,
-            "changes": self.changes,
-            "estimates": self.estimates,
-            "residual": self.residual,
+            "settled": self.best.settled,
+            "points": self.best.points,
+            "slabs": self.best.slabs,
             "inner_total": self.solver.inner_total,
             "parameters": self.best.parameters,
-            "error": self.best.error,
         }
 
     # -- one stage ---
-    def _stage(self, system: GridSystem, previous: torch.Tensor | None) -> tuple[float | None, torch.Tensor, bool]:
-        vector = torch.zeros(system.size, dtype=self.dtype, device=self.task.device)
-        grid, parameters = system.split(vector)
-        first = previous is None
-        if previous is not None:
-            count = previous.numel() - len(system.names)
-            grid[:count] = previous[:count]
-            parameters[:] = previous[count:]
-        else:
-            for i, p in enumerate(self.problem.parameters):
-                parameters[i] = (self.task.start_parameters or {}).get(p.name, p.init)
-        before = system.finest(vector)
-        system.impose(vector)
-        if first:
-            self.best = _Best(list(system.pyramid.resolutions), vector, system.parameters(vector))
-        state = self.solver.fit(
-            system, vector, lambda fit: self._record(system, fit, None) if not system.affine else None
-        )
-        vector = state.vector
-        finest = system.finest(vector)
-        norms, moved = system.norms(finest), system.norms(finest - before)
-        change = max((m / n if n > 0 else 0.0 for m, n in zip(moved, norms, strict=True)), default=0.0)
-        error = None if first or self.foreign else self._estimate(change)
-        self.foreign = False
-        self.best = _Best(list(system.pyramid.resolutions), vector, system.parameters(vector), error)
-        if system.affine or state.inner is None:
-            self._record(system, state, error)
-        else:
-            self.monitor.history[-1]["error"] = error
-        self.monitor.check_time()
-        return error, finest, state.settled
+    def _slabs(self, resolution: Resolution) -> int:
+        axis = self.problem.domain.time_axis
+        if self.at_once or axis is None:
+            return 1
+        cells = resolution[axis]
+        return max(1, cells // 8) if self.options.slabs == "auto" else min(int(self.options.slabs), cells)
 
-    def _estimate(self, change: float) -> float:
-        """Error from the changes of the last stages, assuming they go on shrinking at the observed rate."""
-        self.changes.append(change)
-        order = 2.0 * BASES[self.basis]
-        rate = 2.0**order
-        if len(self.changes) > 1 and change > 0:
-            rate = min(rate, max(1.5, self.changes[-2] / change))
-        return change / (rate - 1.0) if len(self.changes) > 1 else max(change, 1e-300)
+    def _solve(self) -> Stage:
+        resolution, best = self.path[-1], self.best
+        count = self._slabs(resolution)
+        if count > 1:
+            guess = None
+            if best is not None:
+                levels = [best.resolutions[-1], resolution]
+                pyramid = self._pyramid(levels)
+                frame = torch.zeros(pyramid.size, dtype=self.dtype, device=self.task.device)
+                pyramid.views(frame)[0].copy_(best.finest)
+                guess = pyramid.accumulate(frame)
+            return march(self.grid, resolution, count, guess, self.solver, self._progress(count))
+        resolutions, start = list(self.path), None
+        parameters = {p.name: p.init for p in self.problem.parameters} | (self.task.start_parameters or {})
+        if best is not None:
+            resolutions = list(best.resolutions)
+            if len(self.convergence.estimates) > 0 or resolutions[-1] != resolution:
+                resolutions.append(resolution)
+            start, parameters = best.vector[: self._pyramid(best.resolutions).size], best.parameters
 
-    def _record(self, system: GridSystem, state: Fit, error: float | None) -> None:
-        vector, inner = state.vector, state.inner
-        resolutions = list(system.pyramid.resolutions)
-        self.held_out = system.held_out(system.finest(vector), system.parameters(vector))
-        ahead = self._levels_ahead(len(resolutions), error)
+        def began(stage: Stage) -> None:
+            if self.best is None:
+                self.best = stage
+
+        def accepted(stage: Stage) -> None:
+            self.best = stage
+            self._record(stage)
+
+        return solve_at_once(self.grid, resolutions, start, parameters, self.solver, began, accepted)
+
+    def _progress(self, count: int) -> Callable[[int], None]:
+        began = time.perf_counter()
+
+        def tell(done: int) -> None:
+            left = (time.perf_counter() - began) * (count - done) / done
+            text = f"{'x'.join(map(str, self.path[-1]))} cells, slab {done} of {count}"
+            self.monitor.progress.update(done / count, text, left)
+            self.monitor.check_time()
+
+        return tell
+
+    def _record(self, stage: Stage) -> None:
+        ahead = self._stages_left()
         left = None
-        if ahead is not None and self.stage_seconds:
+        if ahead is not None and self.seconds:
             growth = 2.0**self.problem.domain.dim
-            left = sum(self.stage_seconds[-1] * growth ** (i + 1) for i in range(ahead))
+            left = sum(self.seconds[-1] * growth ** (i + 1) for i in range(ahead))
         self.monitor.record(
-            loss=state.loss,
-            terms=system.residual_rms(state.rows) | self.held_out,
-            level=len(resolutions),
-            unknowns=system.size,
-            field=lambda: self._field(_Best(resolutions, vector, {})),
-            error=error,
-            done=0.0 if ahead is None else len(resolutions) / (len(resolutions) + ahead),
+            loss=stage.loss,
+            terms=stage.terms,
+            level=len(self.path),
+            unknowns=stage.vector.numel(),
+            field=lambda: self._field(stage),
+            error=self.error,
+            done=0.0 if ahead is None else len(self.path) / (len(self.path) + ahead),
             left=left,
-            inner=inner.steps if inner else 0,
-            reduction=inner.reduction if inner else 0.0,
-            damping=state.damping,
+            inner=stage.inner,
+            reduction=stage.reduction,
+            damping=stage.damping,
+            slabs=stage.slabs,
         )
 
-    def _levels_ahead(self, level: int, error: float | None) -> int | None:
-        """How many levels will follow: those asked for, or as many as the order needs to meet the tolerance."""
+    def _stages_left(self) -> int | None:
         if self.task.levels is not None:
-            return len(self._first_resolutions()) - level
-        if error is None or self.tol is None:
-            return None
-        return max(0, math.ceil(math.log(error / self.tol) / math.log(4.0 ** BASES[self.basis])))
+            return len(self._first_resolutions()) - len(self.path)
+        return self.convergence.stages_left()
 
-    def _field(self, best: _Best) -> GridField:
-        pyramid = self._pyramid(best.resolutions)
+    def _field(self, stage: Stage) -> GridField:
+        pyramid = self._pyramid(stage.resolutions)
         return linear_field(
             self.problem.domain,
             self.problem.fields,
             self.problem.periodic,
             self.basis,
-            best.resolutions,
-            pyramid.views(best.vector[: pyramid.size]),
+            stage.resolutions,
+            pyramid.views(stage.vector[: pyramid.size]),
         )
 
     def _pyramid(self, resolutions: Sequence[Resolution]) -> Pyramid:
-        return Pyramid(self.basis, resolutions, self.problem.periodic, len(self.problem.fields))
+        return Pyramid(
+            self.basis, resolutions, self.problem.periodic, len(self.problem.fields), self.dtype, self.task.device
+        )
 
-    # -- refinement ---
-    def _bytes(self, resolutions: Sequence[Resolution]) -> float:
+    # -- memory ---
+    def _bytes(self, resolution: Resolution, earlier: Sequence[Resolution]) -> float:
         """Estimate of the memory of a stage: vectors of unknowns, and arrays of points."""
-        shape = self._pyramid(resolutions)
-        m = BASES[self.basis]
-        points = math.prod((m + 1) * n for n in resolutions[-1]) * len(self.problem.residuals)
-        return 8.0 * (9 * shape.size + 14 * points)
+        m, count = BASES[self.basis], self._slabs(resolution)
+        points = math.prod((m + 1) * n for n in resolution) * len(self.problem.residuals)
+        if count == 1:
+            return 8.0 * (9 * self._pyramid([*earlier, resolution]).size + 14 * points)
+        size = self._pyramid([resolution]).size
+        return 8.0 * (5 * size + (12 * size + 28 * points) / count)
 
     def _check_memory(self, resolutions: list[Resolution]) -> None:
-        need, free = self._bytes(resolutions), available_memory(self.task.device)
+        need, free = self._bytes(resolutions[-1], resolutions[:-1]), available_memory(self.task.device)
         if free is not None and need > free:
-            shape = self._pyramid(resolutions)
+            size = self._pyramid(resolutions).size
             raise OutOfMemoryError(
-                f"levels up to {resolutions[-1]} cells have {shape.size:,} coefficients and need about {spelled_size(need)}, but "
+                f"levels up to {resolutions[-1]} cells have {size:,} coefficients and need about {spelled_size(need)}, but "
                 f"{spelled_size(free)} are free on {self.task.device}; use fewer levels"
             )
 
-    def _obstacle(self, resolutions: list[Resolution]) -> str:
-        shape = self._pyramid(resolutions)
-        estimate = self.best.error if self.best is not None else None
-        tail = "" if estimate is None else f"; the estimated relative error is {estimate:.1e}, tol={self.tol:g}"
-        if len(resolutions) > self.options.max_levels:
+    def _obstacle(self, following: Resolution) -> str:
+        """Why there can be no further stage, or nothing."""
+        assert self.best is not None
+        earlier = [] if self._slabs(following) > 1 else self.best.resolutions
+        size = self._pyramid([*earlier, following]).size
+        tail = "" if self.error is None else f"; the estimated relative error is {self.error:.1e}, tol={self.tol:g}"
+        if len(self.path) >= self.options.max_levels:
             return f"stopped after max_levels={self.options.max_levels} levels{tail}"
-        if self.options.max_unknowns is not None and shape.size > self.options.max_unknowns:
-            return f"the next level {resolutions[-1]} would have {shape.size:,} coefficients > max_unknowns={self.options.max_unknowns:,}{tail}"
-        need, free = self._bytes(resolutions), available_memory(self.task.device)
+        if self.options.max_unknowns is not None and size > self.options.max_unknowns:
+            return f"the next level {following} would have {size:,} coefficients > max_unknowns={self.options.max_unknowns:,}{tail}"
+        need, free = self._bytes(following, earlier), available_memory(self.task.device)
         if free is not None and need > 0.8 * free:
-            return f"the next level {resolutions[-1]} would need about {spelled_size(need)} of {spelled_size(free)} free memory{tail}"
+            return f"the next level {following} would need about {spelled_size(need)} of {spelled_size(free)} free memory{tail}"
         return ""

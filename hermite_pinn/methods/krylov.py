@@ -28,9 +28,9 @@ class LeastSquaresResult:
     converged
         Whether ``reduction`` met the tolerance.
     reason
-        ``"tolerance"``, ``"rounding"``, ``"steps"``, ``"callback"`` or ``"zero"``.
+        ``"tolerance"``, ``"rounding"``, ``"steps"``, ``"callback"``, ``"zero"`` or ``"not finite"``.
     decrease
-        ``||b||^2 - ||b - A y||^2``, the predicted decrease of the sum of squares.
+        ``||b||^2 - ||b - A y||^2 - damping ||y||^2``, the predicted decrease of what is minimised.
     """
 
     y: torch.Tensor
@@ -83,8 +83,7 @@ def cgls(
 
     Notes
     -----
-    Bjoerck, Numerical Methods for Least Squares Problems, section 7.4; drift and its cure as measured in the
-    project's notes.
+    Bjoerck, Numerical Methods for Least Squares Problems, section 7.4.
     """
     s = adjoint(b).clone()
     y = torch.zeros_like(s)
@@ -99,7 +98,7 @@ def cgls(
         q = forward(p)
         curvature = dot(q, q) + (damping * float(torch.vdot(p, p)) if damping else 0.0)
         if curvature <= 0.0 or not math.isfinite(curvature):
-            reason = "rounding"
+            reason = "rounding" if curvature <= 0.0 else "not finite"
             break
         alpha = gamma / curvature
         norm_a = max(norm_a, math.sqrt(curvature / float(torch.vdot(p, p))))

@@ -33,6 +33,8 @@ class Fit:
         How the last linear problem was solved; None before the first step.
     damping
         Levenberg-Marquardt parameter of that step.
+    finished
+        Whether the nonlinear iteration met its own tolerance (an affine problem does after its step).
     """
 
     vector: torch.Tensor
@@ -40,11 +42,12 @@ class Fit:
     loss: float
     inner: LeastSquaresResult | None = None
     damping: float = 0.0
+    finished: bool = False
 
     @property
     def settled(self) -> bool:
-        """Whether the last linear problem was solved well enough."""
-        return self.inner is None or self.inner.converged or self.inner.reduction < 1e-4
+        """Whether the iteration finished, and its last linear problem was solved well enough."""
+        return self.finished and (self.inner is None or self.inner.converged or self.inner.reduction < 1e-4)
 
 
 class LevenbergMarquardt:
@@ -61,7 +64,7 @@ class LevenbergMarquardt:
     damping
         First parameter of a nonlinear problem.
     change
-        Relative change of the fields at which a nonlinear iteration stops.
+        Relative change of the fields at which a nonlinear iteration may stop, or None.
     monitor
         For the time limit and the number of the step in messages.
     """
@@ -74,17 +77,22 @@ class LevenbergMarquardt:
         inner_steps: int,
         outer_steps: int,
         damping: float,
-        change: float,
+        change: float | None,
         monitor: Monitor,
     ) -> None:
         self.inner, self.inner_tol, self.inner_steps = inner, inner_tol, inner_steps
         self.outer_steps, self.damping, self.change = outer_steps, damping, change
         self.monitor = monitor
         self.inner_total = 0
+        self._damping = damping
         self._steps_per_size: dict[int, int] = {}
 
-    def fit(self, system: GridSystem, vector: torch.Tensor, accepted: Callable[[Fit], None]) -> Fit:
-        """Iterate from ``vector``; ``accepted`` sees every state that lowered the loss.
+    def fit(self, system: GridSystem, vector: torch.Tensor, accepted: Callable[[Fit], None] | None = None) -> Fit:
+        """Iterate from ``vector``; ``accepted`` sees every state of a nonlinear problem that lowered the loss.
+
+        A nonlinear iteration is finished where fields and parameters change by less than ``change`` or by 1/1000 of its largest
+        step, where the loss falls by less than 1e-5, or where the next step, which the bend of the residual along
+        the last one predicts, would be as small.
 
         Raises
         ------
@@ -95,36 +103,59 @@ class LevenbergMarquardt:
         """
         rows = system.linearize(vector)
         state = Fit(vector, rows, self._loss(system, rows))
-        damping, first_change = (0.0 if system.affine else self.damping), 0.0
+        damping, first_change = (0.0 if system.affine else self._damping), 0.0
         for _ in range(self.outer_steps):
             step, result = self._linear(system, state.rows, damping)
             self.inner_total += result.steps
             if result.reason == "callback":
                 self.monitor.check_time()
+            if system.affine:
+                return self._affine(system, state, step, result)
+            if result.decrease <= 1e-14 * state.loss:
+                state.finished = True
+                break
+            image = system.forward(step.clone())
             trial = system.within_bounds(state.vector + step)
             rows = system.linearize(trial)
-            loss = self._loss(system, rows) if system.affine else sum(float((r * r).sum()) for r in rows)
-            if not (system.affine or loss <= state.loss):  # also where the loss is not a number
+            loss = _square(rows)
+            if not loss <= state.loss:  # also where the loss is not a number
                 if damping > 1e12:
                     break
                 damping = max(damping, 1e-6) * 8.0
                 state.rows = system.linearize(state.vector)
                 continue
-            gain = (state.loss - loss) / result.decrease if result.decrease > 0 else 0.0
+            gain, fall = (state.loss - loss) / result.decrease, 1.0 - loss / state.loss
+            bend = math.sqrt(_bend(state.rows, image, rows) / max(_square(image), 1e-300))
             state = Fit(trial, rows, loss, result, damping)
-            accepted(state)
-            if system.affine:
-                break
-            sizes = zip(system.norms(system.finest(step)), system.norms(system.finest(trial)), strict=True)
-            change = max((moved / size for moved, size in sizes if size > 0), default=0.0)
+            change = system.relative_change(trial, step)
             first_change = max(first_change, change)
+            small = max(1e-13, 1e-3 * first_change, self.change or 0.0)
+            state.finished = (
+                loss == 0.0
+                or change <= small
+                or (fall < 1e-5 and damping < 0.1)
+                or (damping <= 1e-8 and bend * change <= small)
+            )
+            if accepted is not None:
+                accepted(state)
             if gain > 0.7:
-                damping = max(damping * 0.2, 1e-14)
+                damping = max(damping * (0.01 if gain > 0.95 else 0.2), 1e-14)
             elif gain < 0.25:
                 damping *= 3.0
-            if loss == 0.0 or change <= max(1e-13, min(1e-3 * first_change, self.change)):
+            if state.finished:
                 break
+        self._damping = min(damping, self.damping)
         return state
+
+    def _affine(self, system: GridSystem, state: Fit, step: torch.Tensor, result: LeastSquaresResult) -> Fit:
+        vector = system.within_bounds(state.vector + step)
+        rows = system.linearize(vector)
+        return Fit(vector, rows, self._loss(system, rows), result, 0.0, True)
+
+    @property
+    def limits(self) -> str:
+        """The limits that an iteration may have met, for messages."""
+        return f"outer_steps={self.outer_steps}, inner_steps={self.inner_steps}"
 
     def _loss(self, system: GridSystem, rows: Sequence[torch.Tensor]) -> float:
         """Sum of squares; an error that names the term where it is not finite."""
@@ -184,3 +215,12 @@ class LevenbergMarquardt:
         expected = self._steps_per_size[size] * math.sqrt(system.size / size)
         free = available_memory(system.device) or math.inf
         return cost[0] < 6e-8 * system.size * expected and cost[1] < min(2**31, free / 4)
+
+
+def _square(rows: Sequence[torch.Tensor]) -> float:
+    return sum(float((r * r).sum()) for r in rows)
+
+
+def _bend(before: Sequence[torch.Tensor], image: Sequence[torch.Tensor], after: Sequence[torch.Tensor]) -> float:
+    """Squared distance of the residual from what the linear model predicted."""
+    return sum(float((c - a - b).square().sum()) for a, b, c in zip(before, image, after, strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 import numpy as np
 import scipy.sparse as sparse
@@ -135,11 +135,15 @@ class PointBlock(Block):
                     found[f] += torch.as_tensor(squares).to(self.device, self.dtype).view(shape[1:])
         return found
 
-    def sparse_rows(self, k: int, field: str) -> sparse.csr_matrix:
-        """Rows of term ``k`` with respect to one field; see :class:`Block`."""
+    def elements(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The Jacobian as dense pieces, point by point; see :class:`Block`."""
         first = next(iter(self._matrices.values()))
-        total = sparse.csr_matrix(first.shape)
-        for (name, orders), s in self._sensitivity[k].items():
-            if name == field:
-                total = total + sparse.diags(s.expand_as(self.root).cpu().numpy()) @ self._matrices[orders]
-        return total
+        n, size = len(self.points), first.shape[1]
+        index = torch.as_tensor(first.indices.reshape(n, -1).astype(np.int64))
+        values = {o: torch.as_tensor(m.data.reshape(n, -1)) for o, m in self._matrices.items()}
+        rows = torch.zeros(n, len(self.terms), len(self.fields), index.shape[1], dtype=self.dtype)
+        for k, sensitivity in enumerate(self._sensitivity):
+            for (name, o), s in sensitivity.items():
+                rows[:, k, self.fields.index(name)] += s.expand_as(self.root).cpu()[:, None] * values[o]
+        columns = index[:, None, :] + torch.arange(len(self.fields))[None, :, None] * size
+        yield columns.reshape(n, -1), rows.reshape(n, len(self.terms), -1)

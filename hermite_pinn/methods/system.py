@@ -18,15 +18,15 @@ from hermite_pinn.cuda.sum_factorization import SumFactorization
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.geometry import Face, gauss_axis
 from hermite_pinn.problem import Problem
-from hermite_pinn.program import Program, leaves
+from hermite_pinn.program import Leaf, Program, Value
 from hermite_pinn.residuals import CompiledTerm
 
 from .collocation import Axis, Block
-from .constraints import Constraints, is_hard
+from .constraints import Carried, Constraints, is_hard
 from .point_block import PointBlock
 from .tensor_block import TensorBlock
 
-__all__ = ["GridSystem", "gauss_points_per_axis"]
+__all__ = ["GridSystem", "gauss_points_per_axis", "source_scales"]
 
 
 def gauss_points_per_axis(problem: Problem, basis: str, constraints: Constraints, elliptic: bool) -> tuple[int, ...]:
@@ -45,6 +45,38 @@ def gauss_points_per_axis(problem: Problem, basis: str, constraints: Constraints
     return tuple(found)
 
 
+def source_scales(problem: Problem) -> list[float]:
+    """Divisors of the interior residuals: the norm of the part without fields.
+
+    Where there is none, the size of the operator on functions of unit size that vary over the box.  The norms are
+    taken at quasi-random points, which no periodic source can fool.
+    """
+    domain = problem.domain
+    volume = math.prod(domain.lengths)
+    unit = torch.quasirandom.SobolEngine(domain.dim, scramble=True, seed=0).draw(4096, dtype=torch.float64)
+    env: dict[Leaf, Value] = {
+        ("coordinate", name): a + (b - a) * unit[:, i]
+        for i, (name, a, b) in enumerate(zip(domain.names, domain.lower, domain.upper, strict=True))
+    }
+    env |= {("parameter", p.name): p.init for p in problem.parameters}
+    found = []
+    for term in problem.terms:
+        if term.region is not None:
+            continue
+        compiled = CompiledTerm(term)
+        value, sensitivity, _ = compiled.evaluate(env, {})
+        scale = _rms(value)
+        if not (scale > 0 and math.isfinite(scale)):
+            scale = sum(
+                _rms(s) / math.prod(size**m for size, m in zip(domain.lengths, o, strict=True))
+                for (_, o), s in (compiled.constant | sensitivity).items()
+            )
+        if not (scale > 0 and math.isfinite(scale)):
+            scale = 1.0
+        found.append(scale * math.sqrt(volume) / math.sqrt(term.weight or 1.0))
+    return found
+
+
 class GridSystem:
     """Residuals, products and column norms of a problem on levels ``resolutions[0] ... resolutions[-1]``.
 
@@ -58,6 +90,10 @@ class GridSystem:
         Cells per axis of every level, nested.
     gauss
         Gauss points per cell and axis; ``None`` chooses.
+    scales
+        Divisors of the residuals (see :func:`source_scales`), for parts of a domain that are to share them.
+    carried
+        State at the start of time that replaces the initial conditions, or None.
     """
 
     def __init__(
@@ -68,6 +104,9 @@ class GridSystem:
         gauss: int | None = None,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
+        *,
+        scales: Sequence[float] | None = None,
+        carried: Carried | None = None,
     ) -> None:
         self.problem, self.basis = problem, basis
         self.dtype, self.device = dtype, torch.device(device)
@@ -79,10 +118,12 @@ class GridSystem:
             Axis(n, (a, b), p)
             for n, a, b, p in zip(domain.names, domain.lower, domain.upper, problem.periodic, strict=True)
         )
-        hard = tuple(t for t in problem.terms if is_hard(t, basis))
-        self.constraints = Constraints(hard, problem.fields, basis, self.axes)
-        self.soft = [t for t in problem.terms if t.region is not None and not is_hard(t, basis)]
-        interior = [CompiledTerm(t) for t in problem.terms if t.region is None]
+        terms = problem.terms if carried is None else [t for t in problem.terms if carried.keeps(t)]
+        hard = tuple(t for t in terms if is_hard(t, basis))
+        self.constraints = Constraints(hard, problem.fields, basis, self.axes, carried)
+        self.soft = [t for t in terms if t.region is not None and not is_hard(t, basis)]
+        interior = [CompiledTerm(t) for t in terms if t.region is None]
+        self._scales = source_scales(problem) if scales is None else list(scales)
         self.gauss = (
             (gauss,) * domain.dim
             if gauss
@@ -90,9 +131,7 @@ class GridSystem:
         )
         self.interior = self._interior_block(interior)
         self.blocks: list[Block] = [self.interior, *(self._soft_block(t) for t in self.soft)]
-        self.affine = all(t.affine for b in self.blocks for t in b.terms) and not any(
-            any(k == "parameter" for k, _ in leaves(t.trace.value)) for t in hard if t.trace is not None
-        )
+        self.affine = all(t.affine for b in self.blocks for t in b.terms)
 
     @property
     def grid_size(self) -> int:
@@ -116,11 +155,10 @@ class GridSystem:
             p, w = gauss_axis(*a.bounds, n, k)
             points.append(p)
             weights.append(w)
-        block = TensorBlock(
-            terms, self.problem.fields, self.names, self.basis, self.resolution, self.axes, points, weights, None, self.dtype, self.device
+        return TensorBlock(
+            terms, self.problem.fields, self.names, self.basis, self.resolution, self.axes, points, weights, self._scales,
+            self.dtype, self.device,
         )  # fmt: skip
-        block.scales = [self._source_norm(block, t) for t in terms]
-        return block
 
     def _elliptic(self, terms: list[CompiledTerm]) -> bool:
         """Whether every residual has a definite second-order part in a field of its own, along all axes."""
@@ -135,23 +173,6 @@ class GridSystem:
                 if len(signs) == 1 and 0.0 not in signs:
                     taken.append(name)
         return sorted(taken) == sorted(self.problem.fields) and len(taken) == len(terms)
-
-    def _source_norm(self, block: TensorBlock, term: CompiledTerm) -> float:
-        """RMS of the part of a residual without fields, or of its operator on functions that vary over the box."""
-        start = {("parameter", p.name): p.init for p in self.problem.parameters}
-        value, sensitivity, _ = term.evaluate(block._env | start, {})
-        source = _rms(value)
-        if source > 0 and math.isfinite(source):
-            scale = source
-        else:
-            lengths = self.problem.domain.lengths
-            total = sum(
-                _rms(s) / math.prod(size**m for size, m in zip(lengths, o, strict=True))
-                for (_, o), s in (term.constant | sensitivity).items()
-            )
-            scale = total if total > 0 and math.isfinite(total) else 1.0
-        weight = term.term.weight or 1.0
-        return scale * math.sqrt(math.prod(self.problem.domain.lengths)) / math.sqrt(weight)
 
     def _soft_block(self, term: Term) -> Block:
         compiled = CompiledTerm(term)
@@ -192,25 +213,24 @@ class GridSystem:
 
         A function of unit size that varies over a cell has an interior residual of about ``|S| h**-m``, with the
         highest derivative m of the field, and a boundary residual of about ``|S_b| h**-m_b``.  A trace is half an order
-        smoother than the function, so the boundary residual is weighted by ``h**(1/2)`` less than their ratio, as the
+        rougher than the function, so the boundary residual is weighted by ``h**(1/2)`` less than their ratio, as the
         fractional norm that balances the L2 norm of the interior residual asks.
         """
         h = self.problem.domain.lengths[face.axis] / self.resolution[face.axis]
         names = {f for f, _ in term.jets}
 
-        def size(t: CompiledTerm, block: TensorBlock | None) -> float:
+        def size(t: CompiledTerm) -> float:
             start = {("parameter", p.name): p.init for p in self.problem.parameters}
-            env = block._env if block is not None else self.interior._env
-            _, sensitivity, _ = t.evaluate(env | start, {})
+            _, sensitivity, _ = t.evaluate(self.interior._env | start, {})
             return max(
                 (_rms(s) * h ** -sum(o) for (f, o), s in (t.constant | sensitivity).items() if f in names), default=0.0
             )
 
         interior = max(
-            (size(t, self.interior) / s for t, s in zip(self.interior.terms, self.interior.scales, strict=True)),
+            (size(t) / s for t, s in zip(self.interior.terms, self.interior.scales, strict=True)),
             default=0.0,
         )
-        own = size(term, None)
+        own = size(term)
         return own / interior * math.sqrt(self.resolution[face.axis]) if interior > 0 and own > 0 else 1.0
 
     # -- vectors ---
@@ -261,6 +281,12 @@ class GridSystem:
     def norms(self, finest: torch.Tensor) -> list[float]:
         """L2 norm over the box of every field, from finest-level coefficients."""
         return [float(self._value.forward(c)[0].norm()) for c in finest]
+
+    def relative_change(self, vector: torch.Tensor, step: torch.Tensor) -> float:
+        """Size of a step: the largest of the L2 norms of the fields and the parameters, relative to ``vector``."""
+        sizes = [*self.norms(self.finest(vector)), *self.split(vector)[1].abs().tolist()]
+        moved = [*self.norms(self.finest(step)), *self.split(step)[1].abs().tolist()]
+        return max((m / n for m, n in zip(moved, sizes, strict=True) if n > 0), default=0.0)
 
     @cached_property
     def _value(self) -> SumFactorization:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import scipy.sparse as sparse
 import torch
 
 from hermite_pinn.cuda.axis import AxisMatrix, evaluation_matrix
 from hermite_pinn.cuda.channels import Channels
+from hermite_pinn.cuda.layout import BASES
 from hermite_pinn.cuda.sum_factorization import SumFactorization
 from hermite_pinn.program import Leaf, Value
 from hermite_pinn.residuals import CompiledTerm, Jet
@@ -19,6 +19,8 @@ from hermite_pinn.residuals import CompiledTerm, Jet
 from .collocation import Axis, Block
 
 __all__ = ["TensorBlock"]
+
+_PIECE = 4_000_000  # numbers in one piece of a Jacobian
 
 
 def _spread(values: np.ndarray | torch.Tensor, axis: int, dim: int) -> torch.Tensor:
@@ -234,17 +236,59 @@ class TensorBlock(Block):
                         found[f] += outer
         return found.clamp_(min=0.0)
 
-    def sparse_rows(self, k: int, field: str) -> sparse.csr_matrix:
-        """Rows of term ``k`` with respect to one field; see :class:`Block`."""
-        matrices = [self._matrix(axis, self.resolution[axis]).matrices for axis in range(self.dim)]
-        shape = (math.prod(self.shape), math.prod(m[self._orders[i][0]].shape[1] for i, m in enumerate(matrices)))
-        total = sparse.csr_matrix(shape)
-        members: dict[Jet, Value] = {**self.terms[k].constant, **self._sensitivity[k]}
-        for (name, orders), s in members.items():
-            if name == field:
-                product = sparse.csr_matrix(np.ones((1, 1)))
-                for matrix, order in zip(matrices, orders, strict=True):
-                    product = sparse.kron(product, matrix[order], format="csr")
-                factor = torch.as_tensor(s).expand(self.shape).reshape(-1).cpu().numpy() / self.scales[k]
-                total = total + sparse.diags(factor) @ product
-        return total
+    def elements(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The Jacobian as dense pieces, cell by cell; see :class:`Block`."""
+        dim, cells, factors, columns = self.dim, [], [], []
+        for i, points in enumerate(self.points):
+            matrices = self._matrix(i, self.resolution[i]).matrices
+            groups = 1 if len(points) == 1 else self.resolution[i]
+            per = len(points) // groups
+            first = matrices[self._orders[i][0]]
+            cells.append((groups, per))
+            columns.append(torch.as_tensor(first.indices.reshape(groups, per, -1)[:, 0].astype(np.int64)))
+            factors.append({o: torch.as_tensor(m.data.reshape(groups, per, -1)) for o, m in matrices.items()})
+        sizes = [self._matrix_columns(i) for i in range(dim)]
+        local = [c.shape[1] for c in columns]
+        inside, count = math.prod(per for _, per in cells), math.prod(local)
+        others = math.prod(groups for groups, _ in cells[1:])
+        chunk = max(1, _PIECE // (others * len(self.terms) * inside * len(self.fields) * count))
+        for begin in range(0, cells[0][0], chunk):
+            part = slice(begin, min(begin + chunk, cells[0][0]))
+            shape = [part.stop - part.start, *(groups for groups, _ in cells[1:])]
+            rows = torch.zeros(*shape, len(self.terms), inside, len(self.fields), count, dtype=self.dtype)
+            for k, t in enumerate(self.terms):
+                for (name, orders), s in (t.constant | self._sensitivity[k]).items():
+                    value: torch.Tensor = self._by_cell(s, cells, part) / self.scales[k]
+                    for i, o in enumerate(orders):
+                        f = factors[i][o][part] if i == 0 else factors[i][o]
+                        where = [1] * (3 * dim)
+                        where[i], where[dim + i], where[2 * dim + i] = f.shape
+                        value = value * f.reshape(where)
+                    rows[..., k, :, self.fields.index(name), :] += value.expand(
+                        *shape, *(per for _, per in cells), *local
+                    ).reshape(*shape, inside, count)
+            index = torch.zeros([1] * (2 * dim), dtype=torch.int64)
+            for i, c in enumerate(columns):
+                c = c[part] if i == 0 else c
+                where = [1] * (2 * dim)
+                where[i], where[dim + i] = c.shape
+                index = index * sizes[i] + c.reshape(where)
+            flat = index.expand(*shape, *local).reshape(-1, 1, count)
+            fields = torch.arange(len(self.fields))[None, :, None] * math.prod(sizes)
+            elements = flat.shape[0]
+            yield (flat + fields).reshape(elements, -1), rows.reshape(elements, len(self.terms) * inside, -1)
+
+    def _matrix_columns(self, axis: int) -> int:
+        return BASES[self.basis] * (self.resolution[axis] + (not self.axes[axis].periodic))
+
+    def _by_cell(self, value: Value, cells: Sequence[tuple[int, int]], part: slice) -> torch.Tensor:
+        """A value at the points, (cells ..., points in a cell ..., 1 ...), for a part of the first axis."""
+        dim = self.dim
+        if not isinstance(value, torch.Tensor) or value.numel() == 1:
+            return torch.full([1] * (3 * dim), float(value), dtype=self.dtype)
+        spread = value.to(self.dtype).cpu()
+        sizes = [size if n > 1 else 1 for (g, p), n in zip(cells, spread.shape, strict=True) for size in (g, p)]
+        spread = spread.reshape(sizes).permute(*range(0, 2 * dim, 2), *range(1, 2 * dim, 2))
+        if spread.shape[0] > 1:
+            spread = spread[part]
+        return spread.reshape(*spread.shape, *[1] * dim)

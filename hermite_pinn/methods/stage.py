@@ -1,0 +1,156 @@
+"""One stage of a nested iteration: the solution on one resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from hermite_pinn.problem import Problem
+
+from .constraints import Carried
+from .levenberg_marquardt import Fit, LevenbergMarquardt
+from .system import GridSystem
+
+__all__ = ["Discretization", "Stage", "relative", "solve_at_once"]
+
+Resolution = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Discretization:
+    """What the stages of a run share.
+
+    Attributes
+    ----------
+    problem, basis
+        The problem and the basis of the grid.
+    gauss
+        Gauss points per cell and axis, or None.
+    dtype, device
+        Of all vectors.
+    scales
+        Divisors of the interior residuals.
+    """
+
+    problem: Problem
+    basis: str
+    gauss: int | None
+    dtype: torch.dtype
+    device: torch.device
+    scales: Sequence[float]
+
+    def system(
+        self, resolutions: Sequence[Resolution], problem: Problem | None = None, carried: Carried | None = None
+    ) -> GridSystem:
+        """The least-squares system on nested levels, of the whole problem or of its part on a time slab."""
+        return GridSystem(
+            problem or self.problem, self.basis, resolutions, self.gauss, self.dtype, self.device,
+            scales=self.scales, carried=carried,
+        )  # fmt: skip
+
+
+@dataclass
+class Stage:
+    """The result of a stage.
+
+    Attributes
+    ----------
+    resolutions, vector
+        Levels, and their coefficients and the parameters as one vector.
+    finest
+        Coefficients on the finest level, (fields, ...).
+    parameters
+        Values of the unknown parameters.
+    settled
+        Whether linear and nonlinear iterations met their tolerances.
+    change
+        Largest relative L2 change of a field from the start of the stage.
+    loss, terms
+        Sum of squares of the weighted residuals; RMS of the residuals by name, at and between collocation points.
+    held_out
+        Largest RMS between the collocation points.
+    inner, reduction, damping
+        Largest number of steps of a linear solve, its largest remaining gradient, last damping.
+    points
+        Number of residual rows.
+    slabs
+        Number of time slabs.
+    """
+
+    resolutions: list[Resolution]
+    vector: torch.Tensor
+    finest: torch.Tensor
+    parameters: dict[str, float]
+    settled: bool = True
+    change: float = 0.0
+    loss: float = 0.0
+    terms: dict[str, float] = field(default_factory=dict)
+    held_out: float = 0.0
+    inner: int = 0
+    reduction: float = 0.0
+    damping: float = 0.0
+    points: int = 0
+    slabs: int = 1
+
+
+def relative(moved: Sequence[float], norms: Sequence[float]) -> float:
+    """The largest ratio of two lists; zero counts as unchanged."""
+    return max((m / n if n > 0 else 0.0 for m, n in zip(moved, norms, strict=True)), default=0.0)
+
+
+def describe(system: GridSystem, fit: Fit) -> Stage:
+    """A state of the iteration on the whole domain as a stage."""
+    finest, parameters = system.finest(fit.vector), system.parameters(fit.vector)
+    held_out = system.held_out(finest, parameters)
+    return Stage(
+        list(system.pyramid.resolutions),
+        fit.vector,
+        finest,
+        parameters,
+        settled=fit.settled,
+        loss=fit.loss,
+        terms=system.residual_rms(fit.rows) | held_out,
+        held_out=max(held_out.values(), default=0.0),
+        inner=fit.inner.steps if fit.inner else 0,
+        reduction=fit.inner.reduction if fit.inner else 0.0,
+        damping=fit.damping,
+        points=system.rows,
+    )
+
+
+def solve_at_once(
+    grid: Discretization,
+    resolutions: list[Resolution],
+    start: torch.Tensor | None,
+    parameters: dict[str, float],
+    solver: LevenbergMarquardt,
+    began: Callable[[Stage], None],
+    accepted: Callable[[Stage], None],
+) -> Stage:
+    """Solve for all levels on the whole domain.
+
+    Parameters
+    ----------
+    start
+        Coefficients of the coarser levels, or None for zero.
+    parameters
+        Where the unknown parameters start.
+    began, accepted
+        Told the state with the exact conditions imposed, and every step of a nonlinear iteration.
+    """
+    system = grid.system(resolutions)
+    vector = torch.zeros(system.size, dtype=grid.dtype, device=grid.device)
+    coefficients, values = system.split(vector)
+    if start is not None:
+        coefficients[: start.numel()] = start
+    for i, name in enumerate(system.names):
+        values[i] = parameters[name]
+    before = system.finest(vector)
+    system.impose(vector)
+    began(Stage(list(resolutions), vector, system.finest(vector), system.parameters(vector), points=system.rows))
+    step = None if system.affine else lambda fit: accepted(describe(system, fit))
+    stage = describe(system, solver.fit(system, vector, step))
+    stage.change = relative(system.norms(stage.finest - before), system.norms(stage.finest))
+    return stage
