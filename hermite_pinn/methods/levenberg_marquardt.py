@@ -114,7 +114,7 @@ class LevenbergMarquardt:
             if result.decrease <= 1e-14 * state.loss:
                 state.finished = True
                 break
-            image = system.forward(step.clone())
+            image = [row.clone() for row in system.forward(step.clone())]
             trial = system.within_bounds(state.vector + step)
             rows = system.linearize(trial)
             loss = _square(rows)

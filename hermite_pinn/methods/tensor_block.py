@@ -133,7 +133,9 @@ class TensorBlock(Block):
         env = self._env | {("parameter", name): value for name, value in parameters.items()}
         rows = []
         for k, t in enumerate(self.terms):
-            value, sensitivity, by_parameter = t.evaluate(env, jets)
+            # jets with a constant sensitivity enter by their channel below, also where another term needs them alone
+            own = {jet: jets[jet] for jet in t.variable}
+            value, sensitivity, by_parameter = t.evaluate(env, own)
             row = (value * self.root).expand(self.shape).clone()
             for f in range(len(self.fields)):
                 if k in self._constant[f]:
