@@ -20,15 +20,15 @@ def refined(
 ) -> Resolution:
     """The resolution of the next level: twice as many cells along the axes that are not resolved.
 
-    The first two refinements double all axes.  Later those are doubled whose :func:`roughness` is within 1/16 of the
-    largest, since one doubling lowers the error of a cubic field by 16.
+    The first refinement doubles all axes.  Later those are doubled whose :func:`roughness` is within ``4**-m`` of the
+    largest, since one doubling lowers the error of a field with m coefficients per vertex and axis by ``4**m``.
     """
     n = resolutions[-1]
-    if len(resolutions) < 3:
+    if len(resolutions) < 2:
         return tuple(2 * k for k in n)
     indicators = roughness(finest, basis, periodic)
     worst = max(indicators)
-    return tuple(2 * k if i >= worst / 16 else k for k, i in zip(n, indicators, strict=True))
+    return tuple(2 * k if i >= worst / 4 ** BASES[basis] else k for k, i in zip(n, indicators, strict=True))
 
 
 def roughness(finest: torch.Tensor, basis: str, periodic: Sequence[bool]) -> list[float]:
