@@ -58,7 +58,7 @@ from .functions import (
     where,
 )
 from .history import History
-from .methods import Adam, GaussNewton, Method
+from .methods import RAD, SOAP, Adam, GaussNewton, Method
 from .parameters import Parameter
 from .problem import HermitePinnWarning, Problem
 from .solution import Solution
@@ -69,6 +69,6 @@ __all__ = [
     "Adam", "BackendUnavailableError", "Box", "CSVLog", "Callback", "Checkpoint", "Condition", "CorruptFileError", "Data", "Dirichlet",
     "DivergedError", "Field", "GaussNewton", "GridField", "HermitePinnError", "HermitePinnWarning", "History", "Initial",
     "InvalidArgumentError", "InvalidProblemError", "Method", "Neumann", "OutOfMemoryError", "OutputError", "Parameter", "Periodic", "Problem",
-    "Robin", "RunState", "Solution", "Status", "abs", "arccos", "arcsin", "arctan", "arctan2", "cos", "cosh", "erf", "exp", "floor", "log",
+    "RAD", "Robin", "RunState", "SOAP", "Solution", "Status", "abs", "arccos", "arcsin", "arctan", "arctan2", "cos", "cosh", "erf", "exp", "floor", "log",
     "maximum", "minimum", "pi", "sech", "sign", "sin", "sinh", "solve", "sqrt", "tabulated", "tan", "tanh", "where",
 ]  # fmt: skip
