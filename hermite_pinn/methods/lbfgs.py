@@ -96,7 +96,7 @@ class LBFGS(Method):
     face_points: int | None = None
     rounds: int = 1
     adaptive: RAD | None = None
-    weight: float = 1.0
+    weight: float = 100.0
     normalize: bool = True
     memory: int = 50
     search_steps: int = 25

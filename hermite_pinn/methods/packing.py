@@ -27,6 +27,11 @@ def packed(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
     Any
         What JSON can express, to be given to :func:`unpacked`.
 
+    Notes
+    -----
+    The order of the axes in memory is kept, since matrix products of the same numbers in another order may differ in
+    their last bits.
+
     Examples
     --------
     >>> found = {}
@@ -35,8 +40,9 @@ def packed(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
     (['state.0.0'], {0: [tensor([1., 1.]), 3]})
     """
     if isinstance(value, torch.Tensor):
-        tensors[name] = value
-        return {"tensor": name}
+        order = sorted(range(value.dim()), key=lambda i: -value.stride(i))
+        tensors[name] = value.permute(order)
+        return {"tensor": name, "order": order}
     if isinstance(value, Mapping):
         return {"items": [[k, packed(v, f"{name}.{k}", tensors)] for k, v in value.items()]}
     if isinstance(value, (list, tuple)):
@@ -50,7 +56,8 @@ def unpacked(value: Any, tensors: Mapping[str, torch.Tensor]) -> Any:
     """Inverse of :func:`packed`, except that tuples become lists."""
     if isinstance(value, dict):
         if "tensor" in value:
-            return tensors[value["tensor"]]
+            order = value["order"]
+            return tensors[value["tensor"]].permute([order.index(i) for i in range(len(order))])
         if "items" in value:
             return {k: unpacked(v, tensors) for k, v in value["items"]}
         return [unpacked(v, tensors) for v in value["list"]]

@@ -114,16 +114,20 @@ class QuasiNewton:
         return float(self._optimizer.state[self.z].get("t", 0.0))
 
     def state(self) -> dict[str, Any]:
-        """Everything the next steps depend on, as plain data and tensors."""
+        """A copy of everything the next steps depend on, as plain data and tensors."""
         s = self._optimizer.state[self.z]
         count = len(s.get("old_dirs") or ())
-        found: dict[str, Any] = {"point": self.z.detach(), "evaluations": self.evaluations, "factor": self.factor}
+        found: dict[str, Any] = {
+            "point": self.z.detach().clone(),
+            "evaluations": self.evaluations,
+            "factor": self.factor,
+        }
         if "n_iter" in s:
             found["iterations"] = s["n_iter"]
         if "prev_flat_grad" in s:
             found |= {
-                "direction": s["d"],
-                "gradient": s["prev_flat_grad"],
+                "direction": s["d"].clone(),
+                "gradient": s["prev_flat_grad"].clone(),
                 "length": float(s["t"]),
                 "curvature": float(s["H_diag"]),
                 "inverses": [float(r) for r in s["ro"]],
@@ -134,19 +138,19 @@ class QuasiNewton:
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Continue from :meth:`state`."""
-        place = {"dtype": torch.float64, "device": self.z.device}
+        like = self.z.detach()
         with torch.no_grad():
             self.z.copy_(saved["point"])
         self.forget()
         if "gradient" in saved:
             s = self._optimizer.state[self.z]
             s["func_evals"], s["n_iter"] = 0, int(saved["iterations"])
-            s["d"], s["prev_flat_grad"] = saved["direction"].to(**place), saved["gradient"].to(**place)
+            s["d"], s["prev_flat_grad"] = saved["direction"].to(like, copy=True), saved["gradient"].to(like, copy=True)
             s["t"] = float(saved["length"])
-            s["H_diag"] = torch.tensor(saved["curvature"], **place)
-            s["ro"] = [torch.tensor(r, **place) for r in saved["inverses"]]
-            s["old_dirs"] = [v.clone() for v in saved["differences"].to(**place)] if "differences" in saved else []
-            s["old_stps"] = [v.clone() for v in saved["moves"].to(**place)] if "moves" in saved else []
+            s["H_diag"] = like.new_tensor(saved["curvature"])
+            s["ro"] = [like.new_tensor(r) for r in saved["inverses"]]
+            s["old_dirs"] = [v.clone() for v in saved["differences"].to(like)] if "differences" in saved else []
+            s["old_stps"] = [v.clone() for v in saved["moves"].to(like)] if "moves" in saved else []
         self.evaluations = int(saved["evaluations"])
         self._seen = []
         self.current = self._evaluate()
