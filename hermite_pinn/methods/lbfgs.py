@@ -9,8 +9,9 @@ from typing import Any
 import torch
 
 from hermite_pinn.cuda.layout import BASES
-from hermite_pinn.errors import DivergedError, InvalidArgumentError
+from hermite_pinn.errors import DivergedError, InvalidArgumentError, OutOfMemoryError
 from hermite_pinn.field import Levels
+from hermite_pinn.memory import available_memory, spelled_size
 from hermite_pinn.monitor import StopRun
 from hermite_pinn.status import Status
 
@@ -20,7 +21,7 @@ from .interrupt import uninterrupted
 from .objective import PREFIX, Objective, StepClock
 from .packing import packed, unpacked
 from .points import RAD, Batch, Pool, TermGroup
-from .quasi_newton import Evaluation, QuasiNewton
+from .quasi_newton import REMEMBERED, Evaluation, QuasiNewton
 
 __all__ = ["LBFGS"]
 
@@ -152,21 +153,32 @@ class _Run:
         self.objective = Objective(task, options, torch.float64, options.default_levels(task))
         tensors = self.objective.tensors()
         self.shapes = {k: v.shape for k, v in tensors.items()}
+        self._check_memory(sum(v.numel() for v in tensors.values()))
         self.maps = {
             p.name: BoundedMap(*p.bounds, unit=max((abs(p.init - b) for b in p.bounds if math.isfinite(b)), default=1.0) or 1.0)
             for p in self.objective.problem.parameters
         }  # fmt: skip
         self.weights = dict.fromkeys(self.objective.conditions, options.weight)
         self.generator = torch.Generator(task.device).manual_seed(task.seed + 2)
-        self.step = self.round = 0
+        self.step = self.round = self.recorded = 0
         self.held_out = self._held_out()
         self.recent: list[float] = []
+        self.failed = False
         self.clock = StepClock()
         if task.saved is not None:
             self._restore(task.saved)
         else:
             flat = [self._free(k, v).reshape(-1) for k, v in tensors.items()]
             self._begin_round(torch.cat(flat))
+
+    def _check_memory(self, unknowns: int) -> None:
+        need = 8.0 * unknowns * (2 * self.options.memory + 2 * REMEMBERED + 8)
+        free = available_memory(self.task.device)
+        if free is not None and need > free:
+            raise OutOfMemoryError(
+                f"lbfgs with memory={self.options.memory} needs about {spelled_size(need)} for {unknowns:,} unknowns, but "
+                f"{spelled_size(free)} are free on {self.task.device}; use a smaller memory or fewer levels"
+            )
 
     # -- unknowns: free numbers in units of the columns of the Jacobian ---
     def _free(self, name: str, value: torch.Tensor) -> torch.Tensor:
@@ -243,7 +255,7 @@ class _Run:
         if o.adaptive is not None:
             self._adapt(self._tensors(flat), o.adaptive)
         self.units = self._units(flat)
-        self.recent = []
+        self.failed = False
         self._start_solver(flat * self.units)
         self.first_gradient = float(self.solver.current.gradient.abs().max())
         self.recent = [self.solver.current.value]
@@ -297,6 +309,8 @@ class _Run:
         found: dict[str, Any] = {
             "step": self.step,
             "round": self.round,
+            "recorded": self.recorded,
+            "failed": self.failed,
             "scales": self.objective.scales,
             "recent": self.recent,
             "first_gradient": self.first_gradient,
@@ -310,7 +324,7 @@ class _Run:
         return found
 
     def _restore(self, saved: dict[str, Any]) -> None:
-        self.step, self.round = int(saved["step"]), int(saved["round"])
+        self.step, self.round, self.recorded = int(saved["step"]), int(saved["round"]), int(saved["recorded"])
         self.objective.scales = dict(saved["scales"])
         self.batches = self._batches()
         if "points" in saved:
@@ -319,6 +333,7 @@ class _Run:
         solver = unpacked(saved["solver"], saved["arrays"])
         self._start_solver(solver["point"].to(self.task.device), float(solver["factor"]))
         self.solver.restore(solver)
+        self.failed = bool(saved["failed"])
         self.recent, self.first_gradient = list(saved["recent"]), float(saved["first_gradient"])
         self.generator.set_state(saved["generator"])
 
@@ -364,26 +379,31 @@ class _Run:
         """Steps of a round; ends by an exception that says why."""
         o = self.options
         while True:
-            self._check_finished(until)
+            try:
+                self._check_finished(until)
+            except _Finished:
+                if self.recorded != self.step:
+                    self._record()
+                raise
             with uninterrupted():
-                lowered = self.solver.step()
+                self.failed = not self.solver.step()
                 self.step += 1
                 self.clock.tick()
                 self.recent = [*self.recent[-SPAN:], self.solver.current.value]
-            if self.step % o.check_every == 0 or self.step == o.steps or not lowered:
+            if self.step % o.check_every == 0:
                 self._record()
             self.task.save(self._state, False)
             self.monitor.check_time()
-            if not lowered:
-                raise _Finished(
-                    "line_search",
-                    f"line search failed at step {self.step}: {o.search_steps} evaluations along the negative gradient "
-                    f"did not lower the loss {self.solver.current.value:.3e}",
-                )
 
     def _check_finished(self, until: int) -> None:
         o, current = self.options, self.solver.current
         gradient = float(current.gradient.abs().max())
+        if self.failed:
+            raise _Finished(
+                "line_search",
+                f"line search failed at step {self.step}: {o.search_steps} evaluations along the negative gradient did "
+                f"not lower the loss {current.value:.3e}",
+            )
         if gradient <= o.gtol * self.first_gradient:
             raise _Finished(
                 "gradient",
@@ -401,7 +421,7 @@ class _Run:
 
     def _record(self) -> None:
         o, objective, current = self.options, self.objective, self.solver.current
-        done, tensors = self.step / o.steps, self.tensors
+        done, tensors, self.recorded = self.step / o.steps, self.tensors, self.step
         with torch.no_grad():
             apart = {
                 name: math.sqrt(float(self.held_out.mean_square(r)))

@@ -40,7 +40,7 @@ def packed(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
     (['state.0.0'], {0: [tensor([1., 1.]), 3]})
     """
     if isinstance(value, torch.Tensor):
-        order = sorted(range(value.dim()), key=lambda i: -value.stride(i))
+        order = sorted(range(value.dim()), key=lambda i: value.stride()[i], reverse=True)
         tensors[name] = value.permute(order)
         return {"tensor": name, "order": order}
     if isinstance(value, Mapping):

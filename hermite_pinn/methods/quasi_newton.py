@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
-__all__ = ["Evaluation", "QuasiNewton"]
+__all__ = ["REMEMBERED", "Evaluation", "QuasiNewton"]
 
-REMEMBERED = 8  # evaluations of the last line search that need not be repeated
+#: Evaluations of the last line search that need not be repeated.
+REMEMBERED = 8
 
 
 @dataclass(frozen=True)
