@@ -158,6 +158,18 @@ def test_a_finished_run_stays_finished(tmp_path, options):
     assert len(again.history) == len(first.history)
 
 
+def test_ctrl_c_before_the_first_step_returns_the_start(monkeypatch):
+    from hermite_pinn.methods import lbfgs
+
+    def interrupted(self, flat):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lbfgs._Run, "_units", interrupted)
+    solution = hp.solve(problems.poisson2d(), method="lbfgs", **NETWORK)
+    assert (solution.status, solution.stats["reason"]) == (hp.Status.INTERRUPTED, "interrupted")
+    assert torch.isfinite(solution.field.table).all()
+
+
 def test_memory_is_estimated_before_the_run(monkeypatch):
     from hermite_pinn.methods import lbfgs
 
@@ -244,6 +256,23 @@ def test_nan_at_the_start_names_the_term():
     kept = hp.solve(problem, method="lbfgs", levels=2, throw=False)
     assert kept.status is hp.Status.DIVERGED
     assert torch.isfinite(kept.field.table).all()
+
+
+def test_nan_in_a_later_round_keeps_the_state_before_it(monkeypatch):
+    from hermite_pinn.methods import lbfgs
+
+    original = lbfgs._Run._evaluate
+
+    def poisoned(self, units, z):
+        found = original(self, units, z)
+        return Evaluation(math.nan, found.gradient, found.report) if self.round == 1 else found
+
+    options = {"points": 300, "face_points": 30}
+    good = hp.solve(problems.poisson2d(), method=hp.LBFGS(steps=10, **options), **NETWORK)
+    monkeypatch.setattr(lbfgs._Run, "_evaluate", poisoned)
+    kept = hp.solve(problems.poisson2d(), method=hp.LBFGS(steps=20, rounds=2, **options), throw=False, **NETWORK)
+    assert kept.status is hp.Status.DIVERGED
+    assert same(kept, good)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,8 +27,7 @@ from .quasi_newton import REMEMBERED, Evaluation, QuasiNewton
 __all__ = ["LBFGS"]
 
 PIECE = 1 << 15  # points evaluated at a time
-MOST_GAUSS = 1 << 18  # points in all cells above which quasi-random points are taken instead
-MOST_QUASI_RANDOM = 1 << 18
+MOST = {True: 1 << 16, False: 1 << 18}  # points chosen without being asked for, with a network and without
 SPAN = 10  # steps over which the change of the loss is judged
 
 
@@ -46,7 +46,8 @@ class LBFGS(Method):
     points, face_points
         Quasi-random (scrambled Sobol) points inside and on each face with a condition.  ``None`` takes Gauss points
         with their weights in the cells of the finest level, one more per axis than the basis has coefficients per
-        vertex; where these would be more than 2**18, quasi-random points, twice as many as unknowns and at most 2**18.
+        vertex, or, where these are more than 2**18 (2**16 with a network), quasi-random points: twice as many as
+        unknowns, but no more than that.
     rounds
         Rounds into which the steps are divided.  Every round begins with new points (other Gauss points do not exist),
         new units and an empty memory.
@@ -165,11 +166,9 @@ class _Run:
         self.recent: list[float] = []
         self.failed = False
         self.clock = StepClock()
-        if task.saved is not None:
-            self._restore(task.saved)
-        else:
-            flat = [self._free(k, v).reshape(-1) for k, v in tensors.items()]
-            self._begin_round(torch.cat(flat))
+        self.start = torch.cat([self._free(k, v).reshape(-1) for k, v in tensors.items()])
+        self.batches: list[Batch] = []
+        self._solver: QuasiNewton | None = None
 
     def _check_memory(self, unknowns: int) -> None:
         need = 8.0 * unknowns * (2 * self.options.memory + 2 * REMEMBERED + 8)
@@ -195,8 +194,16 @@ class _Run:
         return found
 
     @property
+    def solver(self) -> QuasiNewton:
+        """The optimiser of this round."""
+        assert self._solver is not None
+        return self._solver
+
+    @property
     def tensors(self) -> dict[str, torch.Tensor]:
         """Tensors of the last complete step."""
+        if self._solver is None:
+            return self._tensors(self.start)
         return self._tensors(self.solver.z.detach() / self.units)
 
     def _units(self, flat: torch.Tensor) -> torch.Tensor:
@@ -228,8 +235,8 @@ class _Run:
             ]
         )
 
-    def _evaluate(self, z: torch.Tensor) -> Evaluation:
-        x = (z / self.units).requires_grad_()
+    def _evaluate(self, units: torch.Tensor, z: torch.Tensor) -> Evaluation:
+        x = (z / units).requires_grad_()
         losses = dict.fromkeys([*(t.name for g in self.objective.groups for t in g.terms)], 0.0)
         total = 0.0
         for group, batch in zip(self.objective.groups, self.batches, strict=True):
@@ -244,7 +251,7 @@ class _Run:
                 for (name, _), s in zip(found, squares.tolist(), strict=True):
                     losses[name] += s
         gradient = torch.zeros_like(x) if x.grad is None else x.grad
-        return Evaluation(total, gradient / self.units, losses)
+        return Evaluation(total, gradient / units, losses)
 
     # -- rounds ---
     def _begin_round(self, flat: torch.Tensor) -> None:
@@ -254,38 +261,39 @@ class _Run:
             self.objective.normalize(self.batches[0])
         if o.adaptive is not None:
             self._adapt(self._tensors(flat), o.adaptive)
-        self.units = self._units(flat)
-        self.failed = False
-        self._start_solver(flat * self.units)
-        self.first_gradient = float(self.solver.current.gradient.abs().max())
-        self.recent = [self.solver.current.value]
+        units = self._units(flat)
+        solver = self._new_solver(flat * units, units)
+        self._check_finite(solver.current)
+        value = solver.current.value
+        with uninterrupted():
+            if value > 0:
+                solver.factor = 2.0 ** (33 - math.frexp(value)[1])
+            self.first_gradient = float(solver.current.gradient.abs().max())
+            self.recent, self.failed, self.units, self._solver = [value], False, units, solver
 
-    def _start_solver(self, z: torch.Tensor, factor: float | None = None) -> None:
-        o = self.options
-        self.solver = QuasiNewton(self._evaluate, z, o.memory, o.search_steps, factor or 1.0)
-        value = self.solver.current.value
-        if not math.isfinite(value) or not torch.isfinite(self.solver.current.gradient).all():
-            bad = next((k for k, v in self.solver.current.report.items() if not math.isfinite(v)), "the weighted sum")
-            error = DivergedError(
+    def _new_solver(self, z: torch.Tensor, units: torch.Tensor, factor: float = 1.0) -> QuasiNewton:
+        return QuasiNewton(partial(self._evaluate, units), z, self.options.memory, self.options.search_steps, factor)
+
+    def _check_finite(self, current: Evaluation) -> None:
+        if not math.isfinite(current.value) or not torch.isfinite(current.gradient).all():
+            bad = next((k for k, v in current.report.items() if not math.isfinite(v)), "the weighted sum")
+            raise DivergedError(
                 f"the loss of {bad!r} or its gradient is not finite at step {self.step}. Look for divisions by zero, "
                 "roots or logarithms of negative numbers in the residual, or start from another field"
             )
-            error.outcome = self._outcome(Status.DIVERGED, str(error), "diverged")  # type: ignore[attr-defined]
-            raise error
-        if factor is None and value > 0:
-            self.solver.factor = 2.0 ** (33 - math.frexp(value)[1])
 
     def _batches(self) -> list[Batch]:
         o, field = self.options, self.objective.field
         cells = [max(n[i] for n in field.layout.resolutions) for i in range(field.layout.dim)]
         order = BASES[field.layout.basis] + 1
         unknowns = sum(s.numel() for s in self.shapes.values())
-        many = min(MOST_QUASI_RANDOM, 1 << max(12, math.ceil(math.log2(2 * unknowns))))
+        most = MOST[field.siren is not None]
+        many = min(most, 1 << max(12, math.ceil(math.log2(2 * unknowns))))
         found = []
         for k, group in enumerate(self.objective.groups):
             inside = [n for i, n in enumerate(cells) if group.face is None or group.face.axis != i]
             count = o.points if group.interior else o.face_points
-            if count is None and order ** len(inside) * math.prod(inside) <= MOST_GAUSS:
+            if count is None and order ** len(inside) * math.prod(inside) <= most:
                 found.append(group.gauss(cells, order))
             else:
                 count = count or (many if group.interior else max(1 << 10, many >> 4))
@@ -331,8 +339,8 @@ class _Run:
             self.batches[0] = Batch(saved["points"].to(self.task.device))
         self.units = saved["units"].to(self.task.device)
         solver = unpacked(saved["solver"], saved["arrays"])
-        self._start_solver(solver["point"].to(self.task.device), float(solver["factor"]))
-        self.solver.restore(solver)
+        self._solver = self._new_solver(solver["point"].to(self.units), self.units, float(solver["factor"]))
+        self._solver.restore(solver)
         self.failed = bool(saved["failed"])
         self.recent, self.first_gradient = list(saved["recent"]), float(saved["first_gradient"])
         self.generator.set_state(saved["generator"])
@@ -341,6 +349,11 @@ class _Run:
     def outcome(self) -> Outcome:
         o = self.options
         try:
+            if self.task.saved is not None:
+                self._restore(self.task.saved)
+            else:
+                self._begin_round(self.start)
+            self.clock = StepClock()
             while True:
                 try:
                     self._steps(until=math.ceil(o.steps * (self.round + 1) / o.rounds))
@@ -357,20 +370,23 @@ class _Run:
         except KeyboardInterrupt:
             status, reason = Status.INTERRUPTED, "interrupted"
             message = f"interrupted from the keyboard at step {self.step}"
-        self.task.save(self._state, True)
+        except DivergedError as error:
+            error.outcome = self._outcome(Status.DIVERGED, str(error), "diverged")  # type: ignore[attr-defined]
+            raise
+        if self._solver is not None:
+            self.task.save(self._state, True)
         return self._outcome(status, message, reason)
 
     def _outcome(self, status: Status, message: str, reason: str) -> Outcome:
-        rows = sum(b.x.shape[1] * len(g.terms) for g, b in zip(self.objective.groups, self.batches, strict=True))
-        unknowns = self.units.numel()
-        if rows < unknowns and status is not Status.DIVERGED:
-            message += f"; {rows:,} residuals for {unknowns:,} unknowns: compare the held-out residuals in the history"
-        stats = {
-            "reason": reason,
-            "evaluations": self.solver.evaluations,
-            "rounds": self.round + 1,
-            "points": self.batches[0].x.shape[1],
-        }
+        stats: dict[str, Any] = {"reason": reason, "rounds": self.round + 1}
+        if self._solver is not None:
+            rows = sum(b.x.shape[1] * len(g.terms) for g, b in zip(self.objective.groups, self.batches, strict=True))
+            unknowns = self.units.numel()
+            if rows < unknowns and status is not Status.DIVERGED:
+                message += (
+                    f"; {rows:,} residuals for {unknowns:,} unknowns: compare the held-out residuals in the history"
+                )
+            stats |= {"evaluations": self.solver.evaluations, "points": self.batches[0].x.shape[1]}
         field = self.objective.field_of(self.tensors).detached()
         parameters = self.objective.parameter_values(self.tensors)
         return Outcome(field, parameters, status, message, None, stats | self.clock.stats())
