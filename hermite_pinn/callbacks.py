@@ -24,7 +24,7 @@ class RunState:
     Attributes
     ----------
     step
-        Recorded steps so far: optimiser steps for ``adam``, outer steps for ``gauss_newton``.
+        Recorded steps so far: outer steps for ``gauss_newton``, optimiser steps for the other methods.
     time
         Seconds since the start.
     loss

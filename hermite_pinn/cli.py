@@ -108,13 +108,17 @@ def _method(name: str, steps: int | None) -> hp.Method:
         "gauss_newton": hp.GaussNewton,
         "adam": hp.Adam,
         "adam-paper": hp.Adam.paper,
+        "lbfgs": hp.LBFGS,
+        "soap": hp.SOAP,
     }
     if name not in methods:
         raise InvalidArgumentError(f"unknown method {name!r}; known: {', '.join(methods)}")
     if steps is None:
         return methods[name]()
     if name == "gauss_newton":
-        raise InvalidArgumentError("--steps belongs to adam and adam-paper; gauss_newton takes --levels or --tol")
+        raise InvalidArgumentError(
+            "--steps belongs to adam, adam-paper, lbfgs and soap; gauss_newton takes --levels or --tol"
+        )
     return methods[name](steps=steps)
 
 
@@ -122,12 +126,15 @@ def _method(name: str, steps: int | None) -> hp.Method:
 def solve(
     name: Annotated[str, typer.Argument(help="A problem of `hermite-pinn list`.")],
     settings: SetOption = None,
-    method: Annotated[str, typer.Option(help="gauss_newton, adam or adam-paper.")] = "gauss_newton",
+    method: Annotated[str, typer.Option(help="gauss_newton, adam, adam-paper, lbfgs or soap.")] = "gauss_newton",
     levels: Annotated[
-        int | None, typer.Option(help="Number of levels; default: refine until --tol (gauss_newton), 8 (adam).")
+        int | None,
+        typer.Option(
+            help="Number of levels; default: refine until --tol (gauss_newton), 8 (adam, soap), 3 to 5 (lbfgs)."
+        ),
     ] = None,
     tol: Annotated[float | None, typer.Option(help="Relative error at which gauss_newton stops; default 1e-6.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps of adam.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of adam, lbfgs or soap.")] = None,
     time: Annotated[float | None, typer.Option(help="Seconds after which the best state so far is returned.")] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or auto.")] = "auto",

@@ -49,6 +49,15 @@ def _packages() -> list[Finding]:
             found.append(Finding(name, "ok", version))
         else:
             found.append(Finding(name, "broken", "not installed", f"pip install {name}"))
+    version = _package("pytorch_optimizer")
+    if version:
+        found.append(Finding("pytorch_optimizer", "ok", version))
+    else:
+        found.append(
+            Finding(
+                "pytorch_optimizer", "absent", "needed by method='soap' only", "pip install 'hermite_pinn[optimizers]'"
+            )
+        )
     return found
 
 

@@ -45,6 +45,7 @@ class Monitor:
         self.max_time = max_time
         self.history = History()
         self.method = ""
+        self.stage: int | None = None
         self._began = time.perf_counter()
         self._announced = False
         self._earlier = 0.0
@@ -90,7 +91,16 @@ class Monitor:
             If a callback asks for it.
         """
         step = int(extra.pop("step", len(self.history) + 1) or 0)
-        row = {"step": step, "time": self.elapsed, "loss": loss, "level": level, "unknowns": unknowns, "error": error}
+        row: dict[str, float | int | None] = {
+            "step": step,
+            "time": self.elapsed,
+            "loss": loss,
+            "level": level,
+            "unknowns": unknowns,
+            "error": error,
+        }
+        if self.stage is not None:
+            row["stage"] = self.stage
         self.history.append(row | extra | {f"rms {name}": value for name, value in terms.items()})
         state = RunState(self.method, step, self.elapsed, loss, terms, level, unknowns, error, field)
         estimate = f", error ~ {error:.1e}" if error is not None and math.isfinite(error) else ""

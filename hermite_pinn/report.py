@@ -35,9 +35,10 @@ def solution_report(solution: Solution) -> str:
         f"  field       {solution.field.head}, {solution.field.layout.basis}, {solution.field.layout.levels} levels up to {resolution} cells, "
         f"{s.get('parameters', 0):,} parameters"
     )
+    each = f" of {1e3 * s['seconds_per_step']:.3g} ms" if s.get("seconds_per_step") else ""
     compiled = f" (+ {s['compile_seconds']:.1f} s compiling kernels)" if s.get("compile_seconds", 0) > 0.05 else ""
     lines.append(
-        f"  time        {s.get('seconds', 0):.2f} s{compiled}, {s.get('method', '')}, {s.get('steps', 0)} steps"
+        f"  time        {s.get('seconds', 0):.2f} s{compiled}, {s.get('method', '')}, {s.get('steps', 0)} steps{each}"
     )
     lines.append(
         f"  memory      {spelled_size(s.get('peak_memory', 0))} peak, {s.get('device', '')}, {s.get('dtype', '')}, seed {s.get('seed', '')}"

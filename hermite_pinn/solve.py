@@ -70,8 +70,10 @@ def solve(
     field
         The kind of field: a :class:`Field`, or the name of a head; ``None`` takes the method's own.
     method
-        ``"gauss_newton"`` (default), ``"adam"``, or a method object with options; ``Adam(steps=2000) >>
-        GaussNewton()`` runs one after the other.
+        ``"gauss_newton"`` (default; least squares on the levels, see :class:`GaussNewton`), ``"adam"`` (first-order
+        training on random points, :class:`Adam`), ``"soap"`` (the same with SOAP for the network, :class:`SOAP`),
+        ``"lbfgs"`` (quasi-Newton steps on fixed points in float64, :class:`LBFGS`), or one of these objects with
+        options; ``Adam(steps=2000) >> LBFGS()`` runs one after the other.
     levels
         Number of levels, or a list of resolutions (a number, or one per axis).  ``None`` lets ``gauss_newton`` refine
         until ``tol``.
@@ -84,7 +86,8 @@ def solve(
     device
         ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"``: a GPU if PyTorch sees one and CuPy is installed.
     dtype
-        ``"float64"`` or ``"float32"``; ``None`` takes the method's own (``gauss_newton``: float64, ``adam``: float32).
+        ``"float64"`` or ``"float32"``; ``None`` takes the method's own (``gauss_newton``, ``lbfgs``: float64;
+        ``adam``, ``soap``: float32).
     callbacks
         Objects with ``on_start``, ``on_step``, ``on_end`` (see :class:`Callback`).
     progress
@@ -92,8 +95,8 @@ def solve(
     checkpoint
         File to which the run's state is saved as it goes, to be continued with ``resume``.
     resume
-        A checkpoint of the same problem and method; on a CPU ``adam`` then ends bit for bit as if it had not been
-        interrupted.
+        A checkpoint of the same problem and method; on a CPU ``adam``, ``soap`` and ``lbfgs`` then end bit for bit as
+        if they had not been interrupted, alone and in a chain.
     throw
         Whether a diverged run raises :class:`DivergedError`; with False the last good state is returned with
         ``Status.DIVERGED``.

@@ -16,7 +16,7 @@ class Status(Enum):
     (False, 'The time limit was reached; raise max_time, or accept the accuracy reported.')
     """
 
-    CONVERGED = ("converged", "The estimated error met the tolerance.")
+    CONVERGED = ("converged", "The estimated error, or the optimiser, met its tolerance; the message says which.")
     COMPLETED = ("completed", "All requested levels and steps were done.")
     MAX_SIZE = (
         "max_size",

@@ -8,8 +8,11 @@ from .adam import Adam
 from .base import Method
 from .chain import Chain
 from .gauss_newton import GaussNewton
+from .lbfgs import LBFGS
+from .points import RAD
+from .soap import SOAP
 
-__all__ = ["METHODS", "Adam", "Chain", "GaussNewton", "Method"]
+__all__ = ["LBFGS", "METHODS", "RAD", "SOAP", "Adam", "Chain", "GaussNewton", "Method"]
 
 #: Methods by name, with their default options.
-METHODS: dict[str, Callable[[], Method]] = {"gauss_newton": GaussNewton, "adam": Adam}
+METHODS: dict[str, Callable[[], Method]] = {"gauss_newton": GaussNewton, "adam": Adam, "lbfgs": LBFGS, "soap": SOAP}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
-from hermite_pinn.errors import InvalidArgumentError
-from hermite_pinn.field import Field
+from hermite_pinn.errors import CorruptFileError
+from hermite_pinn.field import Field, GridField
 from hermite_pinn.problem import Problem
 from hermite_pinn.status import Status
 
@@ -13,10 +15,16 @@ from .base import Method, Outcome, Task
 
 __all__ = ["Chain"]
 
+ENDING = (Status.INTERRUPTED, Status.STOPPED, Status.MAX_TIME, Status.DIVERGED)
+
 
 @dataclass(frozen=True)
 class Chain(Method):
-    """Methods in order, each from the field the one before returned; made by ``a >> b``."""
+    """Methods in order, each from the field the one before returned; made by ``a >> b``.
+
+    The history numbers the methods from 1 in its column ``stage``, and ``solution.stats["stages"]`` has a row for each
+    with its steps, time per step, status and message.  A checkpoint remembers the stage and is resumed there.
+    """
 
     methods: tuple[Method, ...]
 
@@ -31,19 +39,59 @@ class Chain(Method):
 
     def run(self, task: Task) -> Outcome:
         """Run them all; a method that does not end by itself (time, callback, Ctrl-C) ends the chain."""
-        if task.saved is not None:
-            raise InvalidArgumentError("a chain of methods cannot be resumed; resume the method that was interrupted")
-        outcome: Outcome | None = None
-        stats: dict[str, object] = {}
-        for method in self.methods:
-            task.monitor.method = method.name
-            spec = task.field or self.default_field(task.problem)
-            start = (outcome.field, outcome.parameters) if outcome else (task.start, task.start_parameters)
-            last = method is self.methods[-1]
-            part = replace(task, field=spec, start=start[0], start_parameters=start[1], tol=task.tol if last else None)
+        first, saved = 0, task.saved
+        rows: list[dict[str, Any]] = []
+        part = replace(task, field=task.field or self.default_field(task.problem), saved=saved)
+        if saved is not None:
+            part, first, rows = self._resumed(part, saved)
+        for k, method in enumerate(self.methods[first:], first):
+            task.monitor.method, task.monitor.stage = method.name, k + 1
+            part = replace(
+                part,
+                tol=task.tol if k == len(self.methods) - 1 else None,
+                save=self._saver(task, part, k, list(rows)),
+            )
             outcome = method.run(part)
-            stats |= outcome.stats
-            if outcome.status in (Status.INTERRUPTED, Status.STOPPED, Status.MAX_TIME, Status.DIVERGED):
+            rows.append(self._row(method, outcome, task))
+            if outcome.status in ENDING:
                 break
-        assert outcome is not None
-        return replace(outcome, stats=stats)
+            part = replace(part, start=outcome.field, start_parameters=outcome.parameters, saved=None)
+        return replace(outcome, stats=outcome.stats | {"stages": rows})
+
+    @staticmethod
+    def _row(method: Method, outcome: Outcome, task: Task) -> dict[str, Any]:
+        history = task.monitor.history
+        own = [row["step"] for row in history if row.get("stage") == task.monitor.stage]
+        row: dict[str, Any] = {"method": method.name, "steps": own[-1] if own else 0}
+        row |= {k: v for k, v in outcome.stats.items() if k in ("seconds_per_step", "steps_per_second")}
+        return row | {"status": outcome.status.label, "message": outcome.message}
+
+    @staticmethod
+    def _saver(
+        task: Task, part: Task, stage: int, rows: list[dict[str, Any]]
+    ) -> Callable[[Callable[[], dict[str, Any]], bool], None]:
+        """Adds to the state of a method what it started from."""
+
+        def save(state: Callable[[], dict[str, Any]], force: bool) -> None:
+            def whole() -> dict[str, Any]:
+                found = state() | {"chain": {"stage": stage, "rows": rows, "parameters": part.start_parameters}}
+                if part.start is not None:
+                    found["chain"]["field"] = part.start.describe()
+                    found["chain_tensors"] = part.start.tensors()
+                return found
+
+            task.save(whole, force)
+
+        return save
+
+    @staticmethod
+    def _resumed(part: Task, saved: dict[str, Any]) -> tuple[Task, int, list[dict[str, Any]]]:
+        try:
+            chain = saved["chain"]
+            start = part.start
+            if "field" in chain:
+                start = GridField.from_description(chain["field"], saved["chain_tensors"])
+            found = replace(part, start=start, start_parameters=chain["parameters"])
+            return found, int(chain["stage"]), list(chain["rows"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CorruptFileError(f"the checkpoint's chain is damaged: {type(error).__name__} {error}") from error

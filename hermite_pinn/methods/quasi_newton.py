@@ -1,0 +1,158 @@
+"""L-BFGS steps of a smooth function, one at a time, whose state can be saved and restored exactly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+__all__ = ["REMEMBERED", "Evaluation", "QuasiNewton"]
+
+#: Evaluations of the last line search that need not be repeated.
+REMEMBERED = 8
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Value and gradient of the function at a point, with whatever else the function reports."""
+
+    value: float
+    gradient: torch.Tensor
+    report: dict[str, float]
+
+
+class QuasiNewton:
+    """``torch.optim.LBFGS`` with strong Wolfe line search, one step per call.
+
+    PyTorch's class evaluates the function anew at the start of every step, although its line search has just done so;
+    evaluations are therefore remembered.  Its thresholds for curvature and progress are absolute (1e-10 and 1e-9),
+    so values and gradients are multiplied by ``factor``, a power of two, which changes nothing else.
+
+    Parameters
+    ----------
+    function
+        Maps a point (n,), float64, to an :class:`Evaluation`.
+    start
+        First point.
+    memory
+        Pairs of steps and gradient differences kept.
+    search_steps
+        Most evaluations of one line search.
+    factor
+        See above.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[torch.Tensor], Evaluation],
+        start: torch.Tensor,
+        memory: int,
+        search_steps: int,
+        factor: float,
+    ) -> None:
+        self.function, self.factor = function, factor
+        self.z = start.detach().clone().requires_grad_()
+        self.evaluations = 0
+        self._seen: list[tuple[torch.Tensor, Evaluation]] = []
+        self._optimizer = torch.optim.LBFGS(
+            [self.z],
+            lr=1.0,
+            max_iter=1,
+            max_eval=1 + search_steps,
+            tolerance_grad=0.0,
+            tolerance_change=0.0,
+            history_size=memory,
+            line_search_fn="strong_wolfe",
+        )
+        self.current = self._evaluate()
+
+    def _evaluate(self) -> Evaluation:
+        for z, found in self._seen:
+            if torch.equal(z, self.z):
+                return found
+        self.evaluations += 1
+        found = self.function(self.z.detach())
+        self._seen = [*self._seen[1 - REMEMBERED :], (self.z.detach().clone(), found)]
+        return found
+
+    def _closure(self) -> torch.Tensor:
+        found = self._evaluate()
+        value, self.z.grad = found.value * self.factor, found.gradient * self.factor
+        if not math.isfinite(value) or not torch.isfinite(self.z.grad).all():
+            # A wall instead of NaN or infinity, with which the interpolation of the line search cannot deal.
+            value, self.z.grad = 1e3 * (abs(self.current.value) * self.factor + 1.0), torch.zeros_like(self.z)
+        return torch.tensor(value, dtype=torch.float64)
+
+    def step(self) -> bool:
+        """One step; whether it lowered the function.  If not, the point is as before and the memory is forgotten."""
+        before, start = self.current, self.z.detach().clone()
+        fresh = self.fresh
+        self._optimizer.step(self._closure)
+        found = self._evaluate()
+        if not found.value < before.value:
+            with torch.no_grad():
+                self.z.copy_(start)
+            self.forget()
+            return False if fresh else self.step()
+        self.current = found
+        return True
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the next step follows the negative gradient, nothing being remembered."""
+        return not self._optimizer.state[self.z].get("n_iter")
+
+    def forget(self) -> None:
+        """Start afresh with the negative gradient."""
+        self._optimizer.state.clear()
+
+    @property
+    def step_length(self) -> float:
+        """Factor of the direction in the last step."""
+        return float(self._optimizer.state[self.z].get("t", 0.0))
+
+    def state(self) -> dict[str, Any]:
+        """A copy of everything the next steps depend on, as plain data and tensors."""
+        s = self._optimizer.state[self.z]
+        count = len(s.get("old_dirs") or ())
+        found: dict[str, Any] = {
+            "point": self.z.detach().clone(),
+            "evaluations": self.evaluations,
+            "factor": self.factor,
+        }
+        if "n_iter" in s:
+            found["iterations"] = s["n_iter"]
+        if "prev_flat_grad" in s:
+            found |= {
+                "direction": s["d"].clone(),
+                "gradient": s["prev_flat_grad"].clone(),
+                "length": float(s["t"]),
+                "curvature": float(s["H_diag"]),
+                "inverses": [float(r) for r in s["ro"]],
+            }
+        if count:
+            found |= {"differences": torch.stack(s["old_dirs"]), "moves": torch.stack(s["old_stps"])}
+        return found
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Continue from :meth:`state`."""
+        like = self.z.detach()
+        with torch.no_grad():
+            self.z.copy_(saved["point"])
+        self.forget()
+        if "gradient" in saved:
+            s = self._optimizer.state[self.z]
+            s["func_evals"], s["n_iter"] = 0, int(saved["iterations"])
+            s["d"], s["prev_flat_grad"] = saved["direction"].to(like, copy=True), saved["gradient"].to(like, copy=True)
+            s["t"] = float(saved["length"])
+            s["H_diag"] = like.new_tensor(saved["curvature"])
+            s["ro"] = [like.new_tensor(r) for r in saved["inverses"]]
+            s["old_dirs"] = [v.clone() for v in saved["differences"].to(like)] if "differences" in saved else []
+            s["old_stps"] = [v.clone() for v in saved["moves"].to(like)] if "moves" in saved else []
+        self.evaluations = int(saved["evaluations"])
+        self._seen = []
+        self.current = self._evaluate()
+        self.evaluations -= 1

@@ -1,0 +1,98 @@
+"""SOAP for the network, Adam for the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from hermite_pinn.errors import BackendUnavailableError, InvalidArgumentError
+
+from .first_order import FirstOrder
+
+__all__ = ["SOAP"]
+
+
+@dataclass(frozen=True)
+class SOAP(FirstOrder):
+    """Training with SOAP (arXiv 2409.11321): Adam in the eigenbasis of Shampoo's preconditioner.
+
+    The preconditioner is made of one small matrix per side of every weight matrix, so it serves the weights and biases
+    of the network.  The tables of the grid have no such structure; they, the gate and unknown parameters keep Adam.
+    Needs the package ``pytorch_optimizer``.
+
+    Parameters
+    ----------
+    steps, lr, ...
+        As for :class:`hermite_pinn.Adam`; ``lr`` belongs to the tables.
+    network_lr
+        First learning rate of the network; it decays in proportion to that of the tables.
+    betas
+        Decay rates of SOAP's first and second moments; the second is also that of the preconditioner.
+    precondition_every
+        Steps between two updates of the eigenbases.
+
+    Raises
+    ------
+    BackendUnavailableError
+        When a run starts without ``pytorch_optimizer``.
+    InvalidArgumentError
+        For a field without a network.
+
+    References
+    ----------
+    N. Vyas et al., "SOAP: Improving and stabilizing Shampoo using Adam", 2024; for physics-informed networks
+    S. Wang et al., "Gradient alignment in physics-informed neural networks: a second-order optimization perspective",
+    arXiv 2502.00604.
+
+    Examples
+    --------
+    >>> SOAP(steps=500).precondition_every
+    10
+    """
+
+    network_lr: float = 3e-3
+    betas: tuple[float, float] = (0.95, 0.95)
+    precondition_every: int = 10
+
+    name = "soap"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.network_lr > 0:
+            raise InvalidArgumentError(f"network_lr must be positive, got {self.network_lr}")
+        if self.precondition_every < 1:
+            raise InvalidArgumentError(f"precondition_every must be at least 1, got {self.precondition_every}")
+        if len(self.betas) != 2 or not all(0 <= b < 1 for b in self.betas):
+            raise InvalidArgumentError(f"betas must be two numbers in [0, 1), got {self.betas}")
+
+    def optimizers(self, tensors: Mapping[str, torch.Tensor]) -> list[torch.optim.Optimizer]:
+        """Adam for the tables and the rest, SOAP for the network."""
+        network = [v for k, v in tensors.items() if k.startswith(("weight", "bias"))]
+        if not network:
+            raise InvalidArgumentError(
+                "soap preconditions the matrices of a network and the linear head has none; use method='adam', or a "
+                "field with head='siren' or 'siren+linear'"
+            )
+        rest = [v for k, v in tensors.items() if not k.startswith(("weight", "bias"))]
+        soap = _library()(
+            network,
+            lr=self.network_lr,
+            betas=self.betas,
+            weight_decay=0.0,
+            precondition_frequency=self.precondition_every,
+        )
+        return [torch.optim.Adam(rest, lr=self.lr, fused=True), soap]
+
+
+def _library() -> Callable[..., torch.optim.Optimizer]:
+    """The optimiser's class, imported when first needed."""
+    try:
+        from pytorch_optimizer import SOAP as Soap  # noqa: N811
+    except ImportError as error:
+        raise BackendUnavailableError(
+            "method='soap' needs the package pytorch_optimizer, which is not installed; install it with "
+            "pip install 'hermite_pinn[optimizers]' (or pip install pytorch_optimizer), or use method='adam'"
+        ) from error
+    return Soap
