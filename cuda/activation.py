@@ -243,11 +243,12 @@ def _activate_backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | Non
 
 def _activate_adjoint_backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
     # second order in the activation: rare (a loss on gradients taken by autograd), so in plain PyTorch
-    saved = [t.detach().requires_grad_() for t in ctx.saved_tensors]
+    graph = torch.is_grad_enabled()  # for a third derivative the tensors must stay in the graph they come from
+    saved = [t if graph and t.requires_grad else t.detach().requires_grad_() for t in ctx.saved_tensors]
     with torch.enable_grad():
         z, bias, weights = saved
         out = _reference_adjoint(z, bias, weights, ctx.omega, ctx.name, ctx.plan_key)
-        found = torch.autograd.grad(out, saved, grad, create_graph=torch.is_grad_enabled(), allow_unused=True)
+        found = torch.autograd.grad(out, saved, grad, create_graph=graph, allow_unused=True)
     return (*found, None, None, None)
 
 

@@ -167,7 +167,7 @@ class Channels:
         >>> plan.nodes                      # last stage: the vertex record itself
         (5, 4, 3, 1)
         >>> plan.multiplications(4)
-        300
+        296
         """
         nodes: list[dict[Orders, float]] = []
         for channel in self.channels:

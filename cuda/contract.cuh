@@ -5,7 +5,7 @@
 // and the axes are contracted one after another, the last axis first.  `stage<i>` lists, for the contraction of axis i, which
 // functionals of the axes i, i+1, ... are formed (nodes) from which functionals of the axes i+1, ... (terms).  The list is made
 // in Python (cuda/channels.py) and is part of the specialisation, so that common factors are formed once: value, gradient
-// and Laplacian of a cubic field in 3-D cost 292 multiply-adds a feature instead of 7 * 64 * 3.
+// and Laplacian of a cubic field in 3-D cost 296 multiply-adds a feature instead of 7 * 64 * 3.
 //
 // Vertices are visited depth first, so only one partial sum per axis is alive and every vertex record is read once.
 #pragma once

@@ -114,8 +114,8 @@ class GridLayout:
                     f"(one per derivative order), got {len(self.table_sizes)}"
                 )
             for t in self.table_sizes:
-                if t < 1 or t & (t - 1) or t > 2**31:
-                    raise InvalidArgumentError(f"a table size must be a power of two up to 2**31, got {t}")
+                if t < 2 or t & (t - 1) or t > 2**31:
+                    raise InvalidArgumentError(f"a table size must be a power of two from 2 to 2**31, got {t}")
 
     @property
     def dim(self) -> int:

@@ -1,4 +1,4 @@
-// The four operations of the encoder at one point (or one register of points).
+// The operations of the encoder at one point (or one register of points).
 //
 // Arrays: x (DIM, n); jets and their weights (levels, FEATURES, CHANNELS, n) with the points last; `plane` = n is the distance
 // between two rows.  A specialisation compiles one operation, chosen by HP_OPERATION.

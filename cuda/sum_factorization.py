@@ -14,7 +14,7 @@ __all__ = ["SumFactorization"]
 
 
 class SumFactorization:
-    """Derivative channels of coefficients ``(2 N_1, ..., 2 N_d)`` at the points of a tensor grid, and the transpose.
+    """Derivative channels of coefficients ``(m N_1, ..., m N_d)`` at the points of a tensor grid, and the transpose.
 
     One 1-D matrix is applied per axis and stage of the contraction of the channels, so ``n`` points cost O(n)
     operations with a small constant and no index arrays.

@@ -356,6 +356,12 @@ SYSTEMS = {
         [hp.Periodic("x"), hp.Initial(u=lambda x: sin(2 * pi * x)), hp.Data([[0.2, 0.3], [0.7, 0.9]], v=[1.0, 2.0])],
         parameters=[hp.Parameter("c", init=0.3)],
     ),
+    "a derivative with a factor here and without one there": lambda: hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)),
+        ["u", "v"],
+        lambda u, v: {"a": u * u.x + v * u.y - u.laplacian, "div": u.x + v.y},
+        [hp.Dirichlet(u=1.0, v=0.0)],
+    ),
 }
 
 

@@ -85,6 +85,34 @@ def test_jets_of_a_field_are_its_derivatives(head, fields, activation):
         assert torch.allclose(jets[o, 3:], expected, rtol=1e-8, atol=1e-7)
 
 
+@pytest.mark.parametrize("head", ["siren", "siren+linear"])
+def test_gradients_of_a_loss_on_derivatives_taken_by_autograd(head):
+    """Two derivatives with respect to the points and one with respect to the weights, all by autograd."""
+    field = build(head, ("u",), activation="tanh")
+    points = torch.rand(2, 5, dtype=torch.float64).requires_grad_()
+
+    def loss(tensors):
+        value = field.with_tensors(tensors).jets(points, Channels.value(2))[0, 0]
+        first = torch.autograd.grad(value.sum(), points, create_graph=True)[0]
+        second = torch.autograd.grad(first[0].sum(), points, create_graph=True)[0]
+        return second.square().sum()
+
+    tensors = {k: v.clone().requires_grad_() for k, v in field.tensors().items()}
+    names = [k for k in tensors if k != "table"]
+    found = dict(
+        zip(names, torch.autograd.grad(loss(tensors), [tensors[k] for k in names], allow_unused=True), strict=True)
+    )
+    h = 1e-5
+    for name in names:
+        direction = torch.randn_like(tensors[name])
+        ends = [
+            float(loss(field.tensors() | {name: field.tensors()[name] + s * h * direction}).detach()) for s in (1, -1)
+        ]
+        slope = (ends[0] - ends[1]) / (2 * h)
+        expected = 0.0 if found[name] is None else float((found[name] * direction).sum())
+        assert expected == pytest.approx(slope, rel=1e-5, abs=1e-6), name
+
+
 @pytest.mark.parametrize("head", ["linear", "siren", "siren+linear"])
 def test_gradients_of_a_second_order_loss_by_differences(head):
     """The adjoint of value, gradient and Laplacian with respect to tables, network and gate."""

@@ -7,6 +7,7 @@ import pkgutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,13 @@ def test_examples_in_docstrings_run(name):
     module = importlib.import_module(name)
     result = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert result.failed == 0
+    finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    for holder in vars(module).values():  # the finder passes over cached properties
+        if isinstance(holder, type) and holder.__module__ == name:
+            for attribute in vars(holder).values():
+                if isinstance(attribute, cached_property):
+                    for example in finder.find(attribute.func, globs=dict(vars(module))):
+                        assert runner.run(example).failed == 0
 
 
 @pytest.mark.parametrize("name", MODULES)
