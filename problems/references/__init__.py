@@ -1,0 +1,6 @@
+"""Classical reference solutions, computed when they are first evaluated."""
+
+from .cole_hopf import cole_hopf
+from .spectral import FourierHistory, exponential_runge_kutta, spectral_history
+
+__all__ = ["FourierHistory", "cole_hopf", "exponential_runge_kutta", "spectral_history"]
