@@ -14,6 +14,7 @@ from hermite_pinn.errors import InvalidArgumentError
 
 from .allen_cahn import allen_cahn
 from .burgers import burgers
+from .cavity import cavity
 from .convection import convection
 from .flow_mixing import flow_mixing
 from .heat import heat
@@ -33,6 +34,7 @@ __all__ = [
     "make",
     "allen_cahn",
     "burgers",
+    "cavity",
     "convection",
     "flow_mixing",
     "heat",
@@ -66,6 +68,7 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "klein_gordon": klein_gordon,
     "kovasznay": kovasznay,
     "kdv": kdv,
+    "cavity": cavity,
     "plate": plate,
     "kuramoto_sivashinsky": kuramoto_sivashinsky,
     "inverse_poisson": inverse_poisson,

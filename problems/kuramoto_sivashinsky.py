@@ -47,9 +47,7 @@ def kuramoto_sivashinsky(
     positive(gamma=gamma, time=time)
 
     def reference(order: int) -> Any:
-        return hp.tabulated(
-            lambda x, t: history(alpha, beta, gamma, time)(x, t, order), "kuramoto_sivashinsky"
-        )
+        return hp.tabulated(lambda x, t: history(alpha, beta, gamma, time)(x, t, order), "kuramoto_sivashinsky")
 
     return hp.Problem(
         domain=hp.Box(x=(0, 2 * np.pi), t=(0, time)),

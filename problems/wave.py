@@ -3,7 +3,8 @@
     u_tt = c^2 u_xx,        x in [0, L],  t in [0, T],        u(0, t) = u(L, t) = 0,        u_t(x, 0) = 0,
     u = sum_j A_j sin(n_j pi x / L) cos(n_j pi c t / L).
 
-Source: PINNacle (arXiv 2306.08827), case Wave1d-C: c = 2, L = T = 1, sin(pi x) cos(2 pi t) + sin(4 pi x) cos(8 pi t) / 2.
+Source: PINNacle (arXiv 2306.08827), case Wave1d-C: c = 2, L = T = 1,
+sin(pi x) cos(2 pi t) + sin(4 pi x) cos(8 pi t) / 2.
 
 Numbers to beat (relative L2): 9.79e-2, the best of PINNacle's methods; 1.63e-2 in later work; 1.2e-15 in 635 s on a GPU
 (DSGNAR, arXiv 2607.02194, as reported there).

@@ -2,7 +2,8 @@
 
 With u = -2 nu (log phi)_x the equation becomes the heat equation for phi, whose solution is an integral over the line:
 
-    u(x, t) = -int sin(pi s) exp(E) dz / int exp(E) dz,        s = x - z sqrt(4 nu t),        E = -cos(pi s) / (2 pi nu) - z^2.
+    u(x, t) = -int sin(pi s) exp(E) dz / int exp(E) dz,
+    s = x - z sqrt(4 nu t),        E = -cos(pi s) / (2 pi nu) - z^2.
 
 The integrands are entire and decay like exp(-z^2), so that the trapezoidal rule converges faster than any power of its
 step; the largest exponent is subtracted before the sums.
@@ -45,8 +46,9 @@ def cole_hopf(x: np.ndarray, t: np.ndarray, nu: float, refine: int = 1) -> np.nd
         return np.zeros(shape)
     largest = 1.0 / (2 * math.pi * nu)
     reach = math.sqrt(_EXPONENT + 2 * largest)
-    # the curvature of the exponent is at most 2 + 2 pi t: peaks in z are no narrower than its inverse root
-    step = 0.25 / math.sqrt(1.0 + math.pi * float(t.max())) / refine
+    # the curvature of the exponent is at most 2 + 2 pi t, so peaks in z are no narrower than its inverse root; the
+    # sines oscillate in z with the frequency 2 pi sqrt(nu t)
+    step = 0.25 / math.sqrt(1.0 + math.pi * float(t.max()) * (1.0 + 4 * math.pi * nu)) / refine
     count = math.ceil(reach / step)
     z = step * np.arange(-count, count + 1)
     found = np.empty(x.size)
