@@ -74,7 +74,7 @@ def plate(
         mixed = 8 * p**2 * q**2 * hp.cos(2 * s) * hp.cos(2 * t)
         return mixed - 8 * p**4 * hp.cos(2 * s) * hp.sin(t) ** 2 - 8 * q**4 * hp.sin(s) ** 2 * hp.cos(2 * t)
 
-    edges = [hp.Dirichlet(u=0.0, w=0.0)] if support == "simple" else [hp.Dirichlet(u=0.0), hp.Neumann(u=0.0)]
+    edges: list[Any] = [hp.Dirichlet(u=0.0, w=0.0)] if support == "simple" else [hp.Dirichlet(u=0.0), hp.Neumann(u=0.0)]
     return hp.Problem(
         domain=domain,
         fields=["u", "w"],
