@@ -12,11 +12,45 @@ from collections.abc import Callable
 from hermite_pinn import Problem
 from hermite_pinn.errors import InvalidArgumentError
 
+from .allen_cahn import allen_cahn
+from .burgers import burgers
+from .cavity import cavity
 from .convection import convection
+from .flow_mixing import flow_mixing
+from .heat import heat
 from .helmholtz import helmholtz2d, helmholtz3d
+from .inverse_poisson import inverse_poisson
+from .kdv import kdv
+from .klein_gordon import klein_gordon
+from .kovasznay import kovasznay
+from .kuramoto_sivashinsky import kuramoto_sivashinsky
+from .plate import plate
 from .poisson import poisson2d, poisson3d
+from .taylor_green import taylor_green
+from .wave import wave
 
-__all__ = ["PROBLEMS", "convection", "helmholtz2d", "helmholtz3d", "make", "poisson2d", "poisson3d"]
+__all__ = [
+    "PROBLEMS",
+    "make",
+    "allen_cahn",
+    "burgers",
+    "cavity",
+    "convection",
+    "flow_mixing",
+    "heat",
+    "helmholtz2d",
+    "helmholtz3d",
+    "inverse_poisson",
+    "kdv",
+    "klein_gordon",
+    "kovasznay",
+    "kuramoto_sivashinsky",
+    "plate",
+    "poisson2d",
+    "poisson3d",
+    "taylor_green",
+    "wave",
+]
 
 #: Every problem by its name in Python and on the command line.
 PROBLEMS: dict[str, Callable[..., Problem]] = {
@@ -25,6 +59,19 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "poisson2d": poisson2d,
     "poisson3d": poisson3d,
     "convection": convection,
+    "taylor_green": taylor_green,
+    "flow_mixing": flow_mixing,
+    "heat": heat,
+    "wave": wave,
+    "burgers": burgers,
+    "allen_cahn": allen_cahn,
+    "klein_gordon": klein_gordon,
+    "kovasznay": kovasznay,
+    "kdv": kdv,
+    "cavity": cavity,
+    "plate": plate,
+    "kuramoto_sivashinsky": kuramoto_sivashinsky,
+    "inverse_poisson": inverse_poisson,
 }
 
 

@@ -7,7 +7,7 @@ s_i in [0, 1] along each axis, zero on the boundary.  The modes have random inte
 amplitudes that fall like |k|^-2; the last term is a narrow bump.  A single eigenmode, the usual benchmark, hides bad
 conditioning: conjugate gradients then converge in a few steps whatever the grid.  This right-hand side does not.
 
-Source: manufactured here; f follows from u by hand.
+Source: manufactured here; f follows from u by hand.  There is no number to compare with.
 """
 
 from __future__ import annotations

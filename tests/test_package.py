@@ -18,8 +18,8 @@ from hermite_pinn.errors import BackendUnavailableError
 
 MODULES = sorted(
     {"hermite_pinn"} | {m.name for m in pkgutil.walk_packages(hp.__path__, "hermite_pinn.")}
-    | {f"hermite_pinn.{p}.{m.name}" for p in ("cuda", "geometry", "problems", "validation")
-       for m in pkgutil.iter_modules(importlib.import_module(f"hermite_pinn.{p}").__path__)}
+    | {m.name for p in ("cuda", "geometry", "problems", "validation")
+       for m in pkgutil.walk_packages(importlib.import_module(f"hermite_pinn.{p}").__path__, f"hermite_pinn.{p}.")}
 )  # fmt: skip
 
 

@@ -1,0 +1,75 @@
+"""Lid-driven cavity: the steady Navier-Stokes equations in a square whose upper side moves.
+
+    u u_x + v u_y + p_x = (u_xx + u_yy) / Re,        u v_x + v v_y + p_y = (v_xx + v_yy) / Re,        u_x + v_y = 0
+
+on [0, 1]^2, u = v = 0 on the boundary save u = lid(x) at y = 1, and p = 0 at one corner, since the equations hold p up
+to a constant.
+
+``lid="classical"``: lid = 1.  Velocity jumps and pressure is infinite at the upper corners; no solution has square
+integrable residuals there, and the problem is compared with the centre lines of Ghia, Ghia and Shin (table in
+:mod:`hermite_pinn.validation.references`).
+
+``lid="regularised"``: lid = 16 x^2 (1 - x)^2, with a smooth solution; u and v are known from a spectral method
+(:mod:`hermite_pinn.problems.references`), p is not.
+
+Source: U. Ghia, K. N. Ghia and C. T. Shin, J. Comput. Phys. 48, 387 (1982), Re = 100; J. Shen, J. Comput. Phys. 95, 228
+(1991) for the regularised lid.
+
+Numbers to beat: sketched Levenberg-Marquardt 1.1e-4 in 403 s on an H100 at Re = 100 (arXiv 2607.02194); jaxpi 1.34e-1
+(relative L2 of the speed) at Re = 1000; as reported there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hermite_pinn as hp
+
+from .base import choice, positive
+from .references import regularised_cavity
+
+__all__ = ["cavity"]
+
+
+def cavity(reynolds: float = 100.0, lid: str = "classical") -> hp.Problem:
+    """Two space axes; fields u, v and the pressure p.
+
+    Parameters
+    ----------
+    reynolds
+        Reynolds number by the edge and the lid's largest speed.
+    lid
+        ``"classical"`` (constant speed) or ``"regularised"`` (zero at its ends).
+
+    Examples
+    --------
+    >>> sorted(cavity(lid="regularised").exact)
+    ['u', 'v']
+    """
+    positive(reynolds=reynolds)
+    choice("lid", lid, ["classical", "regularised"])
+
+    def residual(u: Any, v: Any, p: Any) -> dict[str, Any]:
+        return {
+            "momentum x": u * u.x + v * u.y + p.x - u.laplacian / reynolds,
+            "momentum y": u * v.x + v * v.y + p.y - v.laplacian / reynolds,
+            "continuity": u.x + v.y,
+        }
+
+    def reference(field: str) -> Any:
+        return hp.tabulated(lambda x, y: regularised_cavity(x, y, reynolds, field), "cavity")
+
+    smooth = lid == "regularised"
+    return hp.Problem(
+        domain=hp.Box(x=(0, 1), y=(0, 1)),
+        fields=["u", "v", "p"],
+        residual=residual,
+        conditions=[
+            hp.Dirichlet(u=(lambda x: 16 * x * x * (1 - x) ** 2) if smooth else 1.0, on="y+"),
+            hp.Dirichlet(u=0.0, on=["x-", "x+", "y-"]),
+            hp.Dirichlet(v=0.0),
+            hp.Data([[0.0, 0.0]], p=0.0),
+        ],
+        exact={"u": lambda x, y: reference("u")(x, y), "v": lambda x, y: reference("v")(x, y)} if smooth else None,
+        name=f"cavity Re={reynolds:g}, {lid}",
+    )
