@@ -20,7 +20,7 @@ from hermite_pinn.geometry import Box
 
 from .callbacks import Callback, CSVLog, RunState
 from .checkpoint import Checkpoint
-from .conditions import Condition, Data, Dirichlet, Initial, Neumann, Periodic, Robin
+from .conditions import Condition, Data, Dirichlet, Gauge, Initial, Neumann, Periodic, Robin
 from .errors import (
     BackendUnavailableError,
     CorruptFileError,
@@ -67,7 +67,7 @@ from .status import Status
 
 __all__ = [
     "Adam", "BackendUnavailableError", "Box", "CSVLog", "Callback", "Checkpoint", "Condition", "CorruptFileError", "Data", "Dirichlet",
-    "DivergedError", "Field", "GaussNewton", "GridField", "HermitePinnError", "HermitePinnWarning", "History", "Initial",
+    "DivergedError", "Field", "Gauge", "GaussNewton", "GridField", "HermitePinnError", "HermitePinnWarning", "History", "Initial",
     "InvalidArgumentError", "InvalidProblemError", "LBFGS", "Method", "Neumann", "OutOfMemoryError", "OutputError", "Parameter", "Periodic", "Problem",
     "RAD", "Robin", "RunState", "SOAP", "Solution", "Status", "abs", "arccos", "arcsin", "arctan", "arctan2", "cos", "cosh", "erf", "exp", "floor", "log",
     "maximum", "minimum", "pi", "sech", "sign", "sin", "sinh", "solve", "sqrt", "tabulated", "tan", "tanh", "where",

@@ -280,6 +280,27 @@ class Periodic:
         return []
 
 
+class Gauge:
+    """Fields that only enter by their derivatives in space, such as a pressure: ``Gauge("p")``.
+
+    The equations leave a constant (or a function of time) free; it is chosen so that the mean over space is zero at
+    every time.  ``gauss_newton`` does so exactly; methods that train networks leave it free.
+    :meth:`hermite_pinn.Solution.error` compares such fields without their means.
+    """
+
+    def __init__(self, *fields: str) -> None:
+        if not fields or not all(isinstance(f, str) for f in fields):
+            raise InvalidProblemError(f"Gauge takes names of fields, for example Gauge('p'); got {fields}")
+        self.fields = fields
+
+    def __repr__(self) -> str:
+        return f"Gauge({', '.join(map(repr, self.fields))})"
+
+    def terms(self, domain: Box, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
+        """No residual: the method chooses among equal solutions."""
+        return []
+
+
 class Data:
     """Measured values at points: ``Data(points, u=values)``.
 
@@ -377,4 +398,4 @@ class Condition(_OnFaces):
         ]
 
 
-AnyCondition = Dirichlet | Neumann | Robin | Initial | Periodic | Data | Condition
+AnyCondition = Dirichlet | Neumann | Robin | Initial | Periodic | Gauge | Data | Condition

@@ -9,7 +9,7 @@ from typing import Any
 
 from hermite_pinn.geometry import Box, Face
 
-from .conditions import AnyCondition, Periodic, Term
+from .conditions import AnyCondition, Gauge, Periodic, Term
 from .errors import InvalidProblemError
 from .expressions import Expr, spelled
 from .parameters import Parameter
@@ -133,6 +133,7 @@ class Problem:
         self.periodic = self._periodic_axes()
         self.residuals = self._traced_residuals()
         self.terms = self._traced_terms()
+        self.gauges = self._gauged_fields()
         self._warn()
 
     # -- checks ---
@@ -165,7 +166,7 @@ class Problem:
         for condition in self.conditions:
             if not isinstance(condition, AnyCondition):
                 raise InvalidProblemError(
-                    f"{condition!r} is no condition; use Dirichlet, Neumann, Robin, Periodic, Initial, Data or Condition"
+                    f"{condition!r} is no condition; use Dirichlet, Neumann, Robin, Periodic, Initial, Gauge, Data or Condition"
                 )
 
     def _periodic_axes(self) -> tuple[bool, ...]:
@@ -203,6 +204,23 @@ class Problem:
                 if isinstance(term.region, Face):
                     term = self._on_face(term, term.region)
                 found.append(term)
+        return tuple(found)
+
+    def _gauged_fields(self) -> tuple[str, ...]:
+        """The fields of all gauges, after a check that they are free."""
+        found = dict.fromkeys(f for c in self.conditions if isinstance(c, Gauge) for f in c.fields)
+        for name in found:
+            if name not in self.fields:
+                raise InvalidProblemError(
+                    f"Gauge names {name!r}, which is no field; the fields are {', '.join(self.fields)}"
+                )
+            for t in self.terms:
+                for kind, data in leaves(t.residual):
+                    if kind == "jet" and data[0] == name and not any(data[1][i] for i in self.domain.space_axes):
+                        raise InvalidProblemError(
+                            f"{name} needs no gauge: {t.name!r} contains it without a derivative in space, which "
+                            "determines it; remove the Gauge or that term"
+                        )
         return tuple(found)
 
     def _on_face(self, term: Term, face: Face) -> Term:

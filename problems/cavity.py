@@ -68,7 +68,7 @@ def cavity(reynolds: float = 100.0, lid: str = "classical") -> hp.Problem:
             hp.Dirichlet(u=(lambda x: 16 * x * x * (1 - x) ** 2) if smooth else 1.0, on="y+"),
             hp.Dirichlet(u=0.0, on=["x-", "x+", "y-"]),
             hp.Dirichlet(v=0.0),
-            hp.Data([[0.0, 0.0]], p=0.0),
+            hp.Gauge("p"),
         ],
         exact={"u": lambda x, y: reference("u")(x, y), "v": lambda x, y: reference("v")(x, y)} if smooth else None,
         name=f"cavity Re={reynolds:g}, {lid}",

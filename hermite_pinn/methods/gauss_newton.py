@@ -23,7 +23,7 @@ from .base import Method, Outcome, Task
 from .convergence import Convergence
 from .levenberg_marquardt import LevenbergMarquardt
 from .refinement import refined
-from .slabs import march, why_at_once
+from .slabs import cells_per_slab, march, why_at_once
 from .stage import Discretization, Stage, solve_at_once
 from .system import source_scales
 
@@ -64,7 +64,8 @@ class GaussNewton(Method):
         waves.
     slabs
         Number of time slabs for an evolution problem, each solved from the end of the last; 1 solves for all times
-        at once.  ``"auto"``: eight cells of time a slab where the initial conditions allow it.
+        at once.  ``"auto"``: eight cells of time a slab, or fewer where signals cross many cells,
+        if the initial conditions allow it.
 
     Notes
     -----
@@ -312,6 +313,7 @@ class _Run:
             settled=bool(saved["settled"]),
             points=int(saved["points"]),
             slabs=int(saved["slabs"]),
+            speeds=tuple(saved["speeds"]),
         )
         return self._verdict(planned)
 
@@ -341,6 +343,7 @@ class _Run:
             "settled": self.best.settled,
             "points": self.best.points,
             "slabs": self.best.slabs,
+            "speeds": list(self.best.speeds),
             "inner_total": self.solver.inner_total,
             "parameters": self.best.parameters,
         }
@@ -351,7 +354,10 @@ class _Run:
         if self.at_once or axis is None:
             return 1
         cells = resolution[axis]
-        return max(1, cells // 8) if self.options.slabs == "auto" else min(int(self.options.slabs), cells)
+        if self.options.slabs != "auto":
+            return min(int(self.options.slabs), cells)
+        speeds = self.best.speeds if self.best is not None else ()
+        return max(1, cells // cells_per_slab(self.problem, self.basis, resolution, speeds))
 
     def _solve(self) -> Stage:
         resolution, best = self.path[-1], self.best

@@ -90,9 +90,9 @@ class LevenbergMarquardt:
     def fit(self, system: GridSystem, vector: torch.Tensor, accepted: Callable[[Fit], None] | None = None) -> Fit:
         """Iterate from ``vector``; ``accepted`` sees every state of a nonlinear problem that lowered the loss.
 
-        A nonlinear iteration is finished where fields and parameters change by less than ``change`` or by 1/1000 of its largest
-        step, where the loss falls by less than 1e-5, or where the next step, which the bend of the residual along
-        the last one predicts, would be as small.
+        A nonlinear iteration is finished where fields and parameters change by less than ``change`` or by 1/1000 of
+        the largest step, where the loss falls by less than 1e-5, or where the next step, which the bend of the
+        residual along the last one predicts, would be as small.
 
         Raises
         ------

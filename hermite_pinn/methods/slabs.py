@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -16,11 +16,12 @@ from hermite_pinn.problem import Problem
 from hermite_pinn.program import leaves
 
 from .constraints import Carried, is_hard
+from .gauge import remove_means
 from .levenberg_marquardt import LevenbergMarquardt
 from .stage import Discretization, Stage, relative
 from .system import GridSystem
 
-__all__ = ["ladder", "march", "time_orders", "why_at_once"]
+__all__ = ["cells_per_slab", "ladder", "march", "time_orders", "why_at_once"]
 
 Resolution = tuple[int, ...]
 
@@ -59,6 +60,28 @@ def why_at_once(problem: Problem, basis: str) -> str | None:
             if (name, k) not in given:
                 return f"{name}{'_t' * k} is not given at the start of time on the whole face"
     return None
+
+
+def cells_per_slab(problem: Problem, basis: str, resolution: Resolution, speeds: Sequence[float]) -> int:
+    """Cells of time in a slab: eight, or fewer where something travels far in eight.
+
+    The condition of a slab grows with the square of the number of cells that a signal crosses in it.  On one axis of
+    space the linear systems are solved directly and this does not matter.  With fewer than ``m - r`` cells a field
+    with r time derivatives would have more coefficients than there are points.
+    """
+    axis = problem.domain.time_axis
+    assert axis is not None
+    if problem.domain.dim <= 2 or not speeds:
+        return 8
+    step = problem.domain.lengths[axis] / resolution[axis]
+    crossed = max(
+        step * v * n / length for v, n, length in zip(speeds, resolution, problem.domain.lengths, strict=True)
+    )
+    least = max(1, BASES[basis] - min(time_orders(problem).values()))
+    cells = 8
+    while cells > least and cells * crossed > 4.0:
+        cells //= 2
+    return max(cells, least)
 
 
 def ladder(resolution: Resolution) -> list[Resolution]:
@@ -164,6 +187,7 @@ def march(
         share = (part.stop - part.start - m) / (m * resolution[axis])
         for name, rms in (system.residual_rms(rows) | held_out).items():
             squares[name] = squares.get(name, 0.0) + share * rms**2
+        total.speeds = tuple(map(max, total.speeds or system.speeds(), system.speeds()))
         total.loss += sum(float((r * r).sum()) for r in rows)
         between.update(held_out)
 
@@ -188,7 +212,7 @@ def march(
             _shift(level, before, carried)
         system.impose(vector)
         fit = solver.fit(system, vector, None)
-        finest = system.finest(fit.vector)
+        finest = remove_means(grid.problem, grid.basis, local, system.finest(fit.vector))
         if carried is not None:
             _average(finest, carried)
         found.narrow(axis + 1, part.start, part.stop - part.start).copy_(finest)

@@ -10,6 +10,7 @@ import torch
 from hermite_pinn.problem import Problem
 
 from .constraints import Carried
+from .gauge import remove_means
 from .levenberg_marquardt import Fit, LevenbergMarquardt
 from .system import GridSystem
 
@@ -77,6 +78,8 @@ class Stage:
         Number of residual rows.
     slabs
         Number of time slabs.
+    speeds
+        Per axis the largest speed of transport (see :meth:`GridSystem.speeds`).
     """
 
     resolutions: list[Resolution]
@@ -93,6 +96,7 @@ class Stage:
     damping: float = 0.0
     points: int = 0
     slabs: int = 1
+    speeds: tuple[float, ...] = ()
 
 
 def relative(moved: Sequence[float], norms: Sequence[float]) -> float:
@@ -102,6 +106,10 @@ def relative(moved: Sequence[float], norms: Sequence[float]) -> float:
 
 def describe(system: GridSystem, fit: Fit) -> Stage:
     """A state of the iteration on the whole domain as a stage."""
+    if system.problem.gauges:
+        level = system.pyramid.views(system.split(fit.vector)[0])[-1]
+        whole = system.finest(fit.vector)
+        level += remove_means(system.problem, system.basis, system.resolution, whole.clone()) - whole
     finest, parameters = system.finest(fit.vector), system.parameters(fit.vector)
     held_out = system.held_out(finest, parameters)
     return Stage(
@@ -117,6 +125,7 @@ def describe(system: GridSystem, fit: Fit) -> Stage:
         reduction=fit.inner.reduction if fit.inner else 0.0,
         damping=fit.damping,
         points=system.rows,
+        speeds=system.speeds(),
     )
 
 

@@ -319,6 +319,29 @@ class GridSystem:
         rows = block.linearize(finest, parameters)
         return {t.name: float(r.norm()) / math.sqrt(volume) for t, r in zip(block.terms, rows, strict=True)}
 
+    def speeds(self) -> tuple[float, ...]:
+        """Per axis the largest speed of transport or waves at the last linearisation, from the coefficients.
+
+        The ratio of the coefficients of ``u.x`` and ``u.t``, or the root of that of ``u.xx`` and ``u.tt``; zero along
+        time and where there is no time.
+        """
+        dim, time = self.problem.domain.dim, self.problem.domain.time_axis
+        found = [0.0] * dim
+        if time is None:
+            return tuple(found)
+        for k, t in enumerate(self.interior.terms):
+            members = t.constant | self.interior.sensitivity(k)
+            for (name, orders), s in members.items():
+                power = orders[time]
+                if power not in (1, 2) or sum(orders) != power or _rms(s) == 0.0:
+                    continue
+                for axis in self.problem.domain.space_axes:
+                    along = members.get((name, tuple(power * (i == axis) for i in range(dim))))
+                    if along is not None:
+                        ratio = float(torch.as_tensor(along).abs().max()) / _rms(s)
+                        found[axis] = max(found[axis], ratio ** (1.0 / power))
+        return tuple(found)
+
     # -- linear algebra ---
     @cached_property
     def _masks(self) -> list[torch.Tensor]:

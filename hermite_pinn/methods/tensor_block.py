@@ -145,6 +145,10 @@ class TensorBlock(Block):
             rows.append(row.div_(self.scales[k]))
         return rows
 
+    def sensitivity(self, k: int) -> dict[Jet, Value]:
+        """Variable sensitivities of term ``k`` at the last linearisation."""
+        return self._sensitivity[k]
+
     def _compact(self, value: Value) -> Value:
         return value.to(self.dtype) if isinstance(value, torch.Tensor) else float(value)
 
