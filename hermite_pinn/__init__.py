@@ -58,7 +58,7 @@ from .functions import (
     where,
 )
 from .history import History
-from .methods import Adam, GaussNewton, Method
+from .methods import Adam, GaussNewton, JointGaussNewton, Method, Stage
 from .parameters import Parameter
 from .problem import HermitePinnWarning, Problem
 from .solution import Solution
@@ -68,7 +68,7 @@ from .status import Status
 __all__ = [
     "Adam", "BackendUnavailableError", "Box", "CSVLog", "Callback", "Checkpoint", "Condition", "CorruptFileError", "Data", "Dirichlet",
     "DivergedError", "Field", "GaussNewton", "GridField", "HermitePinnError", "HermitePinnWarning", "History", "Initial",
-    "InvalidArgumentError", "InvalidProblemError", "Method", "Neumann", "OutOfMemoryError", "OutputError", "Parameter", "Periodic", "Problem",
-    "Robin", "RunState", "Solution", "Status", "abs", "arccos", "arcsin", "arctan", "arctan2", "cos", "cosh", "erf", "exp", "floor", "log",
+    "InvalidArgumentError", "InvalidProblemError", "JointGaussNewton", "Method", "Neumann", "OutOfMemoryError", "OutputError", "Parameter", "Periodic", "Problem",
+    "Robin", "RunState", "Solution", "Stage", "Status", "abs", "arccos", "arcsin", "arctan", "arctan2", "cos", "cosh", "erf", "exp", "floor", "log",
     "maximum", "minimum", "pi", "sech", "sign", "sin", "sinh", "solve", "sqrt", "tabulated", "tan", "tanh", "where",
 ]  # fmt: skip

@@ -102,7 +102,11 @@ class Envelope:
 
     def describe(self) -> dict[str, Any]:
         """As plain data."""
-        return {"lower": list(self.lower), "upper": list(self.upper), "sides": [[list(p) for p in f] for f in self.sides]}
+        return {
+            "lower": list(self.lower),
+            "upper": list(self.upper),
+            "sides": [[list(p) for p in f] for f in self.sides],
+        }
 
     @classmethod
     def from_description(cls, described: dict[str, Any]) -> Envelope:

@@ -100,7 +100,10 @@ class FieldBlock:
                     s[self.fields.index(f), self._place[o]] = v * factor
             sensitivities.append(s)
             self._by_parameter.append(
-                [(by_parameter[p] * factor).expand_as(self.root) if p in by_parameter else None for p in self.parameters]
+                [
+                    (by_parameter[p] * factor).expand_as(self.root) if p in by_parameter else None
+                    for p in self.parameters
+                ]
             )
         return rows
 

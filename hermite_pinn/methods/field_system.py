@@ -19,12 +19,12 @@ from hermite_pinn.problem import Problem
 from hermite_pinn.residuals import CompiledTerm
 
 from .field_block import FieldBlock, Tensors
+from .precondition import BlockScaling
 
 __all__ = ["FieldSystem", "Points", "closed_gate", "collocate", "held_out_blocks"]
 
 CHUNK = 1 << 14
 DENSE_CHUNK = 1 << 10
-DENSE_LIMIT = 6000
 
 
 @dataclass(frozen=True)
@@ -236,6 +236,8 @@ class FieldSystem:
         Names of the tensors to solve for (see :meth:`GridField.tensors`); ``None``: all but the gate.
     table_mask
         Elements of the table that may change; ``None``: all.
+    dense_limit
+        Most unknowns of the network for which its block of J^T J is formed and factored, as a preconditioner.
     """
 
     def __init__(
@@ -245,6 +247,7 @@ class FieldSystem:
         blocks: Sequence[FieldBlock],
         train: Sequence[str] | None = None,
         table_mask: torch.Tensor | None = None,
+        dense_limit: int = 6000,
     ) -> None:
         self.problem, self.field, self.blocks = problem, closed_gate(field), list(blocks)
         known = [k for k in self.field.tensors() if k != "gate"]
@@ -255,7 +258,7 @@ class FieldSystem:
         self.sizes = [self.field.tensors()[k].numel() for k in self.names]
         self.parameter_names = tuple(p.name for p in problem.parameters)
         self.size = sum(self.sizes) + len(self.parameter_names)
-        self.table_mask = table_mask
+        self.table_mask, self.dense_limit = table_mask, dense_limit
         self.dtype, self.device = self.field.dtype, self.field.device
         last = 0 if self.field.siren is None else len(self.field.siren.weights) - 1
         outer = {f"weight{last}", f"bias{last}"}
@@ -345,19 +348,23 @@ class FieldSystem:
         free = squares > 1e-20 * squares.max()
         return torch.where(free, torch.where(free, squares, 1.0).rsqrt(), 0.0)
 
-    def network_normal(self) -> tuple[slice, torch.Tensor] | None:
-        """Place of the network's unknowns and their block of J^T J, or None without any or for too many."""
+    def preconditioner(self, columns: torch.Tensor, damping: float) -> BlockScaling | None:
+        """A factor of the network's block of J^T J; None without a network, or with too many unknowns in it."""
         names = [k for k in self.names if k != "table"]
-        if not names:
-            return None
-        start = self.sizes[0] if self.names[0] == "table" else 0
+        start = self.sizes[0] if "table" in self.names else 0
         place = slice(start, self.size - len(self.parameter_names))
         count = place.stop - place.start
-        if count > DENSE_LIMIT:
+        if not names or count > self.dense_limit:
             return None
-        found = torch.zeros(count, count, dtype=self.dtype, device=self.device)
-        for block in self.blocks:
-            for i in range(0, block.x.shape[1], DENSE_CHUNK):
-                for m in block.dense(names, slice(i, i + DENSE_CHUNK)):
-                    found.addmm_(m.T, m)
-        return place, found
+        rows = (
+            m
+            for b in self.blocks
+            for i in range(0, b.x.shape[1], DENSE_CHUNK)
+            for m in b.dense(names, slice(i, i + DENSE_CHUNK))
+        )
+        if self.affine:
+            return BlockScaling.from_rows(columns, place, rows)
+        normal = torch.zeros(count, count, dtype=self.dtype, device=self.device)
+        for m in rows:
+            normal.addmm_(m.T, m)
+        return BlockScaling.from_normal(columns, place, normal, damping)

@@ -21,6 +21,7 @@ from hermite_pinn.monitor import StopRun
 from hermite_pinn.status import Status
 
 from .base import Method, Outcome, Task
+from .joint import JointGaussNewton, is_hashed
 from .levenberg_marquardt import Fit, LevenbergMarquardt
 from .refinement import refined
 from .system import GridSystem
@@ -97,7 +98,10 @@ class GaussNewton(Method):
             raise InvalidArgumentError(f"inner_tol must lie between 0 and 1, got {self.inner_tol}")
 
     def run(self, task: Task) -> Outcome:
-        """Solve; see :class:`Method`."""
+        """Solve; see :class:`Method`.  Hashed levels and networks are solved for by :class:`JointGaussNewton`."""
+        given = task.start or task.field
+        if given is not None and (given.head != "linear" or is_hashed(given)):
+            return JointGaussNewton(damping=self.damping).run(task)
         return _Run(self, task).outcome()
 
 

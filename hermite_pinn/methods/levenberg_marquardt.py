@@ -1,10 +1,11 @@
-"""Levenberg-Marquardt steps on one grid, each a linear least-squares problem."""
+"""Levenberg-Marquardt steps on a least-squares system, each a linear least-squares problem."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 
@@ -13,10 +14,47 @@ from hermite_pinn.memory import available_memory
 from hermite_pinn.monitor import Monitor
 
 from .direct import BandedNormal, banded_cost
-from .krylov import LeastSquaresResult, cgls
+from .krylov import LeastSquaresResult, Rows, cgls
+from .precondition import BlockScaling
 from .system import GridSystem
 
-__all__ = ["Fit", "LevenbergMarquardt"]
+__all__ = ["Fit", "LeastSquares", "LevenbergMarquardt"]
+
+
+class LeastSquares(Protocol):
+    """What the iteration needs of a system: :class:`GridSystem` or :class:`FieldSystem`."""
+
+    affine: bool
+    blocks: Any
+
+    @property
+    def size(self) -> int:
+        """Number of unknowns."""
+
+    @property
+    def location(self) -> str:
+        """Where in the run this is, for messages."""
+
+    def linearize(self, vector: torch.Tensor) -> Rows:
+        """Rows at a vector; the products are those there."""
+
+    def forward(self, direction: torch.Tensor) -> Rows:
+        """Product with the Jacobian; may overwrite ``direction``."""
+
+    def adjoint(self, rows: Rows) -> torch.Tensor:
+        """Product with the transposed Jacobian."""
+
+    def column_scale(self) -> torch.Tensor:
+        """Inverse column norms; 0 for fixed unknowns."""
+
+    def preconditioner(self, columns: torch.Tensor, damping: float) -> BlockScaling | None:
+        """A change of variables beyond the column scaling, or None."""
+
+    def within_bounds(self, vector: torch.Tensor) -> torch.Tensor:
+        """Move what left its bounds back, in place."""
+
+    def change(self, step: torch.Tensor, vector: torch.Tensor) -> float:
+        """Relative size of a step."""
 
 
 @dataclass
@@ -83,8 +121,8 @@ class LevenbergMarquardt:
         self.inner_total = 0
         self._steps_per_size: dict[int, int] = {}
 
-    def fit(self, system: GridSystem, vector: torch.Tensor, accepted: Callable[[Fit], None]) -> Fit:
-        """Iterate from ``vector``; ``accepted`` sees every state that lowered the loss.
+    def fit(self, system: LeastSquares, vector: torch.Tensor, accepted: Callable[[Fit], bool | None]) -> Fit:
+        """Iterate from ``vector``; ``accepted`` sees every state that lowered the loss, and ends it by returning True.
 
         Raises
         ------
@@ -112,11 +150,9 @@ class LevenbergMarquardt:
                 continue
             gain = (state.loss - loss) / result.decrease if result.decrease > 0 else 0.0
             state = Fit(trial, rows, loss, result, damping)
-            accepted(state)
-            if system.affine:
+            if accepted(state) or system.affine:
                 break
-            sizes = zip(system.norms(system.finest(step)), system.norms(system.finest(trial)), strict=True)
-            change = max((moved / size for moved, size in sizes if size > 0), default=0.0)
+            change = system.change(step, trial)
             first_change = max(first_change, change)
             if gain > 0.7:
                 damping = max(damping * 0.2, 1e-14)
@@ -126,7 +162,7 @@ class LevenbergMarquardt:
                 break
         return state
 
-    def _loss(self, system: GridSystem, rows: Sequence[torch.Tensor]) -> float:
+    def _loss(self, system: LeastSquares, rows: Sequence[torch.Tensor]) -> float:
         """Sum of squares; an error that names the term where it is not finite."""
         total, at = 0.0, 0
         for block in system.blocks:
@@ -136,16 +172,15 @@ class LevenbergMarquardt:
                     bad, of = int((~torch.isfinite(rows[at])).sum()), rows[at].numel()
                     step = len(self.monitor.history) + 1
                     raise DivergedError(
-                        f"the residual {t.name!r} is not finite at {bad} of {of} points at step {step} (level "
-                        f"{len(system.pyramid.resolutions)}, {system.resolution} cells); look for divisions by zero, "
-                        "roots or logarithms of negative numbers in it"
+                        f"the residual {t.name!r} is not finite at {bad} of {of} points at step {step} ({system.location}); "
+                        "look for divisions by zero, roots or logarithms of negative numbers in it"
                     )
                 total += value
                 at += 1
         return total
 
     def _linear(
-        self, system: GridSystem, rows: list[torch.Tensor], damping: float
+        self, system: LeastSquares, rows: list[torch.Tensor], damping: float
     ) -> tuple[torch.Tensor, LeastSquaresResult]:
         """One linearised problem: the step and how it was found."""
         columns = system.column_scale()
@@ -154,8 +189,11 @@ class LevenbergMarquardt:
         def late(steps: int, reduction: float) -> bool:
             return self.monitor.out_of_time
 
-        if self._banded(system):
+        if isinstance(system, GridSystem) and self._banded(system):
             return BandedNormal(system, columns, damping).solve(rows, tol, self.inner_steps, late)
+        change = system.preconditioner(columns, damping)
+        if change is not None:
+            return self._preconditioned(system, rows, columns, change, damping, tol, late)
         result = cgls(
             lambda y: system.forward(y * columns),
             lambda r: system.adjoint(r).mul_(columns),
@@ -167,6 +205,34 @@ class LevenbergMarquardt:
         )
         self._steps_per_size[system.size] = max(result.steps, self._steps_per_size.get(system.size, 0))
         return result.y * columns, result
+
+    def _preconditioned(
+        self,
+        system: LeastSquares,
+        rows: list[torch.Tensor],
+        columns: torch.Tensor,
+        change: BlockScaling,
+        damping: float,
+        tol: float,
+        late: Callable[[int, float], bool],
+    ) -> tuple[torch.Tensor, LeastSquaresResult]:
+        """A linearised problem in other variables; the damping, which is that of the columns, becomes rows."""
+        root = torch.where(columns > 0, math.sqrt(damping) / torch.where(columns > 0, columns, 1.0), 0.0)
+
+        def forward(y: torch.Tensor) -> Rows:
+            x = change.apply(y)
+            damped = [x * root] if damping else []
+            return [*system.forward(x), *damped]
+
+        def adjoint(r: Rows) -> torch.Tensor:
+            gradient = system.adjoint(r[: len(rows)])
+            if damping:
+                gradient = gradient + r[-1] * root
+            return change.transposed(gradient)
+
+        b = [*(-r for r in rows), *([torch.zeros_like(root)] if damping else [])]
+        result = cgls(forward, adjoint, b, tol=tol, max_steps=self.inner_steps, on_step=late)
+        return change.apply(result.y), result
 
     def _banded(self, system: GridSystem) -> bool:
         """Whether a banded factor of the finest level is expected to be cheaper than conjugate gradients.

@@ -2,53 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 
 __all__ = ["BlockScaling"]
 
 
 class BlockScaling:
-    """Columns scaled to unit norm, and one dense block of unknowns made orthonormal by its Cholesky factor.
+    """Columns scaled to unit norm, and one dense block of unknowns made orthonormal by a triangular factor.
 
     Parameters
     ----------
     columns
         ``1 / sqrt(diag(J^T J))``; 0 for fixed unknowns.
-    place, normal
-        Where the dense block is, and its part of J^T J.
-    damping
-        Levenberg-Marquardt parameter, relative to ``diag(J^T J)``.
-
-    Notes
-    -----
-    The factor is that of the scaled block plus ``damping`` plus a multiple of the rounding error; where that is not
-    positive definite the multiple grows.
+    place
+        Where the dense block is.
+    factor
+        Upper triangular R with ``R^T R`` about the block of the scaled, damped ``J^T J``.
     """
 
-    def __init__(self, columns: torch.Tensor, place: slice, normal: torch.Tensor, damping: float) -> None:
-        self.columns, self.place = columns, place
+    def __init__(self, columns: torch.Tensor, place: slice, factor: torch.Tensor) -> None:
+        self.columns, self.place, self._factor = columns, place, factor
+
+    @classmethod
+    def from_normal(cls, columns: torch.Tensor, place: slice, normal: torch.Tensor, damping: float) -> BlockScaling:
+        """From the block of J^T J by Cholesky's method, with a shift that grows until it is positive definite."""
         d = columns[place]
         scaled = normal * d[:, None] * d
-        fixed = d == 0
         shift = 1e-15 * len(d)
         while True:
-            diagonal = torch.where(fixed, 1.0, damping + shift)
+            diagonal = torch.where(d == 0, 1.0, damping + shift)
             factor, info = torch.linalg.cholesky_ex(scaled + torch.diag(diagonal))
             if int(info) == 0:
-                break
+                return cls(columns, place, factor.T)
             shift *= 100.0
-        self._factor = factor
+
+    @classmethod
+    def from_rows(cls, columns: torch.Tensor, place: slice, rows: Iterable[torch.Tensor]) -> BlockScaling:
+        """From the block's rows, a matrix at a time, by QR, which does not square the condition number."""
+        d = columns[place]
+        factor = torch.diag(torch.where(d == 0, 1.0, 1e-10))
+        pending: list[torch.Tensor] = []
+        for matrix in rows:
+            pending.append(matrix * d)
+            if sum(len(m) for m in pending) >= 3 * len(d):
+                factor, pending = torch.linalg.qr(torch.cat([factor, *pending]), mode="r").R, []
+        if pending:
+            factor = torch.linalg.qr(torch.cat([factor, *pending]), mode="r").R
+        return cls(columns, place, factor)
 
     def apply(self, y: torch.Tensor) -> torch.Tensor:
         """Unknowns from the new variables."""
         found = y.clone()
         part = found[self.place]
-        part.copy_(torch.linalg.solve_triangular(self._factor.T, part[:, None], upper=True)[:, 0])
+        part.copy_(torch.linalg.solve_triangular(self._factor, part[:, None], upper=True)[:, 0])
         return found.mul_(self.columns)
 
     def transposed(self, gradient: torch.Tensor) -> torch.Tensor:
         """Gradient with respect to the new variables."""
         found = gradient * self.columns
         part = found[self.place]
-        part.copy_(torch.linalg.solve_triangular(self._factor, part[:, None], upper=False)[:, 0])
+        part.copy_(torch.linalg.solve_triangular(self._factor.T, part[:, None], upper=False)[:, 0])
         return found

@@ -293,7 +293,21 @@ class GridSystem:
         rows = block.linearize(finest, parameters)
         return {t.name: float(r.norm()) / math.sqrt(volume) for t, r in zip(block.terms, rows, strict=True)}
 
+    @property
+    def location(self) -> str:
+        """For messages."""
+        return f"level {len(self.pyramid.resolutions)}, {self.resolution} cells"
+
+    def change(self, step: torch.Tensor, vector: torch.Tensor) -> float:
+        """Largest relative L2 norm of a step over the fields."""
+        sizes = zip(self.norms(self.finest(step)), self.norms(self.finest(vector)), strict=True)
+        return max((moved / size for moved, size in sizes if size > 0), default=0.0)
+
     # -- linear algebra ---
+    def preconditioner(self, columns: torch.Tensor, damping: float) -> None:
+        """None: with the levels, the column scaling is enough."""
+        return
+
     @cached_property
     def _masks(self) -> list[torch.Tensor]:
         return [self.constraints.mask(shape, self.device) for shape in self.pyramid.shapes]
