@@ -24,7 +24,7 @@ Sides = tuple[tuple[bool, bool], ...]
 
 @dataclass(frozen=True)
 class Envelope:
-    """A factor ``prod_i p_i`` per field: ``p_i`` is 1, ``s``, ``1 - s`` or ``4 s (1 - s)`` with s in [0, 1] along axis i.
+    """A factor ``prod_i p_i`` per field: 1, ``s``, ``1 - s`` or ``4 s (1 - s)``, with s in [0, 1] along axis i.
 
     Parameters
     ----------
@@ -90,8 +90,8 @@ class Envelope:
                         continue
                     found[f, r, 0] += weight * derivative(orders)
                     if sum(orders) == 2:
-                        for i in (i for i in range(dim) for _ in range(orders[i])):
-                            unit = tuple(int(i == j) for j in range(dim))
+                        for axis in [i for i in range(dim) for _ in range(orders[i])]:
+                            unit = tuple(int(axis == j) for j in range(dim))
                             rest = tuple(m - u for m, u in zip(orders, unit, strict=True))
                             found[f, r, place[unit]] += weight * derivative(rest)
         return found

@@ -255,7 +255,7 @@ class FieldBlock:
                     parameters[i] += column @ column
 
     def dense(self, names: Sequence[str], chunk: slice) -> list[torch.Tensor]:
-        """The rows of the network's Jacobian at some of the points, one matrix (points, elements of ``names``) per term."""
+        """Rows of the network's Jacobian at some of the points: per term a matrix (points, elements of ``names``)."""
         found = []
         for signals in self._signals:
             parts = []

@@ -110,11 +110,11 @@ def collocate(
 def held_out_blocks(blocks: Sequence[FieldBlock], problem: Problem, count: int, seed: int) -> list[FieldBlock]:
     """The same rows at scrambled Sobol points that no method trained on, with the scales of ``blocks``.
 
-    Measured data stay in the training set and are left out.
+    Measured data are not divided: their rows are those trained on.
     """
     scales = {id(t.term): s for b in blocks for t, s in zip(b.terms, b.scales, strict=True)}
     like, dim = blocks[0].x, problem.domain.dim
-    found = []
+    found = [b for b in blocks if any(isinstance(t.term.region, PointSet) for t in b.terms)]
     terms: dict[object, list[Term]] = {}
     for t in problem.terms:
         if not isinstance(t.region, PointSet) and id(t) in scales:

@@ -155,8 +155,9 @@ def is_hashed(field: Field | GridField) -> bool:
 def coordinate_start(field: GridField, frequency: float, seed: int) -> GridField:
     """A field whose network reads the coordinates and nothing else, with random frequencies up to a bound.
 
-    Coordinate i, scaled to [-1, 1], is stored in the last feature of level i; the other weights of the first layer are
-    zero, those of the coordinates uniform within ``frequency / omega``, its biases within ``pi / omega``.
+    Coordinate i, scaled to [-1, 1], is stored in the last feature of level i; the rest of the table and the other
+    weights of the first layer are zero, those of the coordinates uniform within ``frequency / omega``, its biases
+    within ``pi / omega``.
 
     Raises
     ------
@@ -187,13 +188,12 @@ def coordinate_start(field: GridField, frequency: float, seed: int) -> GridField
         unit = 2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1
         return unit.to(field.device, field.dtype)
 
-    table = field.table.clone()
+    table = torch.zeros_like(field.table)
     first = torch.zeros_like(siren.weights[0])
     for axis, (group,) in enumerate(coarse):
         counts, cells = layout.vertices(axis), layout.resolutions[axis][axis]
         part = table[group.offset : group.offset + group.slots * layout.record * layout.features]
         records = part.view(*counts, layout.record, layout.features)[..., -1]
-        records.zero_()
         shape = [-1 if i == axis else 1 for i in range(layout.dim)]
         records[..., 0] = torch.linspace(-1, 1, cells + 1, dtype=field.dtype, device=field.device).view(shape)
         unit = tuple(int(i == axis) for i in range(layout.dim))

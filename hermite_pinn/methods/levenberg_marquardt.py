@@ -193,7 +193,7 @@ class LevenbergMarquardt:
             return BandedNormal(system, columns, damping).solve(rows, tol, self.inner_steps, late)
         change = system.preconditioner(columns, damping)
         if change is not None:
-            return self._preconditioned(system, rows, columns, change, damping, tol, late)
+            return self._preconditioned(system, rows, columns, change, tol, late)
         result = cgls(
             lambda y: system.forward(y * columns),
             lambda r: system.adjoint(r).mul_(columns),
@@ -212,25 +212,20 @@ class LevenbergMarquardt:
         rows: list[torch.Tensor],
         columns: torch.Tensor,
         change: BlockScaling,
-        damping: float,
         tol: float,
         late: Callable[[int, float], bool],
     ) -> tuple[torch.Tensor, LeastSquaresResult]:
         """A linearised problem in other variables; the damping, which is that of the columns, becomes rows."""
-        root = torch.where(columns > 0, math.sqrt(damping) / torch.where(columns > 0, columns, 1.0), 0.0)
+        root = torch.where(columns > 0, math.sqrt(change.damping) / torch.where(columns > 0, columns, 1.0), 0.0)
 
         def forward(y: torch.Tensor) -> Rows:
             x = change.apply(y)
-            damped = [x * root] if damping else []
-            return [*system.forward(x), *damped]
+            return [*system.forward(x), x * root]
 
         def adjoint(r: Rows) -> torch.Tensor:
-            gradient = system.adjoint(r[: len(rows)])
-            if damping:
-                gradient = gradient + r[-1] * root
-            return change.transposed(gradient)
+            return change.transposed(system.adjoint(r[:-1]) + r[-1] * root)
 
-        b = [*(-r for r in rows), *([torch.zeros_like(root)] if damping else [])]
+        b = [*(-r for r in rows), torch.zeros_like(root)]
         result = cgls(forward, adjoint, b, tol=tol, max_steps=self.inner_steps, on_step=late)
         return change.apply(result.y), result
 

@@ -19,11 +19,13 @@ class BlockScaling:
     place
         Where the dense block is.
     factor
-        Upper triangular R with ``R^T R`` about the block of the scaled, damped ``J^T J``.
+        Upper triangular R with ``R^T R = D J^T J D + damping`` for the block, D its column scaling.
+    damping
+        As above; what the least-squares problem must be damped with for the block to become orthonormal.
     """
 
-    def __init__(self, columns: torch.Tensor, place: slice, factor: torch.Tensor) -> None:
-        self.columns, self.place, self._factor = columns, place, factor
+    def __init__(self, columns: torch.Tensor, place: slice, factor: torch.Tensor, damping: float) -> None:
+        self.columns, self.place, self._factor, self.damping = columns, place, factor, damping
 
     @classmethod
     def from_normal(cls, columns: torch.Tensor, place: slice, normal: torch.Tensor, damping: float) -> BlockScaling:
@@ -35,14 +37,14 @@ class BlockScaling:
             diagonal = torch.where(d == 0, 1.0, damping + shift)
             factor, info = torch.linalg.cholesky_ex(scaled + torch.diag(diagonal))
             if int(info) == 0:
-                return cls(columns, place, factor.T)
+                return cls(columns, place, factor.T, damping + shift)
             shift *= 100.0
 
     @classmethod
     def from_rows(cls, columns: torch.Tensor, place: slice, rows: Iterable[torch.Tensor]) -> BlockScaling:
         """From the block's rows, a matrix at a time, by QR, which does not square the condition number."""
-        d = columns[place]
-        factor = torch.diag(torch.where(d == 0, 1.0, 1e-10))
+        d, shift = columns[place], 1e-12
+        factor = torch.diag(torch.where(d == 0, 1.0, shift))
         pending: list[torch.Tensor] = []
         for matrix in rows:
             pending.append(matrix * d)
@@ -50,7 +52,7 @@ class BlockScaling:
                 factor, pending = torch.linalg.qr(torch.cat([factor, *pending]), mode="r").R, []
         if pending:
             factor = torch.linalg.qr(torch.cat([factor, *pending]), mode="r").R
-        return cls(columns, place, factor)
+        return cls(columns, place, factor, shift**2)
 
     def apply(self, y: torch.Tensor) -> torch.Tensor:
         """Unknowns from the new variables."""
