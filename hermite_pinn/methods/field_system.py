@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +16,11 @@ from hermite_pinn.evaluation import on_face
 from hermite_pinn.field import GridField
 from hermite_pinn.geometry import Face, gauss_axis
 from hermite_pinn.problem import Problem
+from hermite_pinn.program import Leaf, Value
 from hermite_pinn.residuals import CompiledTerm
 
 from .field_block import FieldBlock, Tensors
-from .precondition import BlockScaling
+from .precondition import BlockScaling, least_squares
 
 __all__ = ["FieldSystem", "Points", "closed_gate", "collocate", "held_out_blocks"]
 
@@ -77,7 +78,9 @@ def collocate(
     interior = [t for t in problem.terms if t.region is None]
     x, w = _tensor(axes, weights)
     start = {("parameter", p.name): p.init for p in problem.parameters}
-    env = start | {("coordinate", n): torch.as_tensor(x[i].copy()) for i, n in enumerate(problem.domain.names)}
+    env: dict[Leaf, Value] = {**start} | {
+        ("coordinate", n): torch.as_tensor(x[i].copy()) for i, n in enumerate(problem.domain.names)
+    }
     scales = [_source_norm(CompiledTerm(t), env, problem) for t in interior]
     blocks = _chunked(interior, problem, x, w, [s * math.sqrt(volume / (t.weight or 1.0)) for s, t in zip(scales, interior, strict=True)], {}, dtype, device)  # fmt: skip
     h = [length / (len(a) / points.gauss) for length, a in zip(problem.domain.lengths, axes, strict=True)]
@@ -169,14 +172,14 @@ def _rms(value: object) -> float:
     return abs(float(value))  # type: ignore[arg-type]
 
 
-def _sizes(term: CompiledTerm, env: dict[tuple[str, object], object]) -> dict[tuple[str, tuple[int, ...]], float]:
-    _, variable, _ = term.evaluate(env, {})  # type: ignore[arg-type]
+def _sizes(term: CompiledTerm, env: Mapping[Leaf, Value]) -> dict[tuple[str, tuple[int, ...]], float]:
+    _, variable, _ = term.evaluate(env, {})
     return {j: _rms(s) for j, s in (term.constant | variable).items()}
 
 
-def _source_norm(term: CompiledTerm, env: dict[tuple[str, object], object], problem: Problem) -> float:
+def _source_norm(term: CompiledTerm, env: Mapping[Leaf, Value], problem: Problem) -> float:
     """RMS of the part of a residual without fields, or of its operator on functions that vary over the box."""
-    source = _rms(term.evaluate(env, {})[0])  # type: ignore[arg-type]
+    source = _rms(term.evaluate(env, {})[0])
     if source > 0 and math.isfinite(source):
         return source
     lengths = problem.domain.lengths
@@ -189,7 +192,7 @@ def _relative_size(
     term: CompiledTerm,
     interior: Sequence[Term],
     scales: Sequence[float],
-    env: dict[tuple[str, object], object],
+    env: Mapping[Leaf, Value],
     h: float,
 ) -> float:
     """Residual of a condition over the relative interior residual, both for a function that varies over ``h``."""
@@ -350,21 +353,34 @@ class FieldSystem:
 
     def preconditioner(self, columns: torch.Tensor, damping: float) -> BlockScaling | None:
         """A factor of the network's block of J^T J; None without a network, or with too many unknowns in it."""
-        names = [k for k in self.names if k != "table"]
-        start = self.sizes[0] if "table" in self.names else 0
-        place = slice(start, self.size - len(self.parameter_names))
-        count = place.stop - place.start
-        if not names or count > self.dense_limit:
+        place = self._network()
+        if place is None:
             return None
-        rows = (
-            m
-            for b in self.blocks
-            for i in range(0, b.x.shape[1], DENSE_CHUNK)
-            for m in b.dense(names, slice(i, i + DENSE_CHUNK))
-        )
-        if self.affine:
-            return BlockScaling.from_rows(columns, place, rows)
+        count = place.stop - place.start
         normal = torch.zeros(count, count, dtype=self.dtype, device=self.device)
-        for m in rows:
+        for m, _ in self._dense():
             normal.addmm_(m.T, m)
         return BlockScaling.from_normal(columns, place, normal, damping)
+
+    def direct(self, rows: Sequence[torch.Tensor], columns: torch.Tensor) -> torch.Tensor | None:
+        """The solution of an affine problem in the network's last layer alone by QR, else None."""
+        place = self._network()
+        if not self.affine or place is None or place.stop - place.start < self.size:
+            return None
+        return least_squares(((m, -b) for m, b in self._dense(rows)), columns)
+
+    def _network(self) -> slice | None:
+        """Place of the network's unknowns, if there are any and not too many."""
+        start = self.sizes[0] if "table" in self.names else 0
+        count = self.size - len(self.parameter_names) - start
+        return slice(start, start + count) if 0 < count <= self.dense_limit else None
+
+    def _dense(self, rows: Sequence[torch.Tensor] = ()) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The network's part of the Jacobian, some rows at a time, with the same part of ``rows``."""
+        names, at = [k for k in self.names if k != "table"], 0
+        for block in self.blocks:
+            for i in range(0, block.x.shape[1], DENSE_CHUNK):
+                chunk = slice(i, i + DENSE_CHUNK)
+                for t, matrix in enumerate(block.dense(names, chunk)):
+                    yield matrix, rows[at + t][chunk] if rows else matrix
+            at += len(block.terms)

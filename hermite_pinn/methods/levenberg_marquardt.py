@@ -50,6 +50,9 @@ class LeastSquares(Protocol):
     def preconditioner(self, columns: torch.Tensor, damping: float) -> BlockScaling | None:
         """A change of variables beyond the column scaling, or None."""
 
+    def direct(self, rows: Rows, columns: torch.Tensor) -> torch.Tensor | None:
+        """The step of an affine problem, where the system has a better way than conjugate gradients."""
+
     def within_bounds(self, vector: torch.Tensor) -> torch.Tensor:
         """Move what left its bounds back, in place."""
 
@@ -191,6 +194,11 @@ class LevenbergMarquardt:
 
         if isinstance(system, GridSystem) and self._banded(system):
             return BandedNormal(system, columns, damping).solve(rows, tol, self.inner_steps, late)
+        step = system.direct(rows, columns)
+        if step is not None:
+            left = [r + d for r, d in zip(rows, system.forward(step.clone()), strict=True)]
+            decrease = sum(float((r * r).sum() - (e * e).sum()) for r, e in zip(rows, left, strict=True))
+            return step, LeastSquaresResult(step, 1, 0.0, True, "direct", decrease)
         change = system.preconditioner(columns, damping)
         if change is not None:
             return self._preconditioned(system, rows, columns, change, tol, late)

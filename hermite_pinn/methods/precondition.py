@@ -6,7 +6,35 @@ from collections.abc import Iterable
 
 import torch
 
-__all__ = ["BlockScaling"]
+__all__ = ["BlockScaling", "least_squares"]
+
+
+def least_squares(pieces: Iterable[tuple[torch.Tensor, torch.Tensor]], columns: torch.Tensor) -> torch.Tensor:
+    """Minimise ``||A x - b||^2`` by QR, a piece of the rows at a time, which never squares the condition number.
+
+    Parameters
+    ----------
+    pieces
+        Rows of A (rows, unknowns) with their part of b (rows,).
+    columns
+        Inverse norms of the columns of A; unknowns where this is 0 stay 0.
+
+    Returns
+    -------
+    torch.Tensor
+        x.  The scaled unknowns are damped by 1e-12, so that dependent columns do no harm.
+    """
+    count = len(columns)
+    known = torch.diag(torch.where(columns == 0, 1.0, 1e-12))
+    known = torch.cat([known, known.new_zeros(count, 1)], 1)
+    pending = [known]
+    for matrix, b in pieces:
+        pending.append(torch.cat([matrix * columns, b[:, None]], 1))
+        if sum(len(m) for m in pending) >= 4 * count:
+            pending = [torch.linalg.qr(torch.cat(pending), mode="r").R]
+    factor = torch.linalg.qr(torch.cat(pending), mode="r").R
+    y = torch.linalg.solve_triangular(factor[:count, :count], factor[:count, count:], upper=True)
+    return columns * y[:, 0]
 
 
 class BlockScaling:
@@ -39,20 +67,6 @@ class BlockScaling:
             if int(info) == 0:
                 return cls(columns, place, factor.T, damping + shift)
             shift *= 100.0
-
-    @classmethod
-    def from_rows(cls, columns: torch.Tensor, place: slice, rows: Iterable[torch.Tensor]) -> BlockScaling:
-        """From the block's rows, a matrix at a time, by QR, which does not square the condition number."""
-        d, shift = columns[place], 1e-12
-        factor = torch.diag(torch.where(d == 0, 1.0, shift))
-        pending: list[torch.Tensor] = []
-        for matrix in rows:
-            pending.append(matrix * d)
-            if sum(len(m) for m in pending) >= 3 * len(d):
-                factor, pending = torch.linalg.qr(torch.cat([factor, *pending]), mode="r").R, []
-        if pending:
-            factor = torch.linalg.qr(torch.cat([factor, *pending]), mode="r").R
-        return cls(columns, place, factor, shift**2)
 
     def apply(self, y: torch.Tensor) -> torch.Tensor:
         """Unknowns from the new variables."""

@@ -308,6 +308,10 @@ class GridSystem:
         """None: with the levels, the column scaling is enough."""
         return
 
+    def direct(self, rows: Sequence[torch.Tensor], columns: torch.Tensor) -> None:
+        """None: nothing is solved by dense factors."""
+        return
+
     @cached_property
     def _masks(self) -> list[torch.Tensor]:
         return [self.constraints.mask(shape, self.device) for shape in self.pyramid.shapes]
