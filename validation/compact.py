@@ -7,15 +7,20 @@ on; the exact solution only serves the column of errors.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import scipy.optimize
 import torch
 
 import hermite_pinn as hp
-from hermite_pinn import JointGaussNewton, Stage, problems
+from hermite_pinn import JointGaussNewton, Stage, Status, problems
+from hermite_pinn.methods.base import Method, Outcome, Task
+from hermite_pinn.methods.field_system import FieldSystem, Points, collocate, held_out_blocks
 
 __all__ = ["VARIANTS", "CompactResult", "Variant", "compact_markdown", "main", "run_variant"]
 
@@ -48,6 +53,40 @@ class CompactResult:
     seconds: float
     parameters: int
     frequency: float | None
+
+
+@dataclass(frozen=True)
+class _Lbfgs(Method):
+    """L-BFGS on the same rows, in the variables of the column scaling, from the field of the method before."""
+
+    steps: int = 200
+    cells: int = 28
+    train: str = "network"
+
+    name = "lbfgs rows"
+
+    def run(self, task: Task) -> Outcome:
+        """Minimise; see :class:`Method`."""
+        assert task.start is not None
+        field, problem = task.start, task.problem
+        blocks = collocate(problem, Points(self.cells), envelope=field.envelope)
+        held = held_out_blocks(blocks, problem, 4000, task.seed + 7919)
+        system = FieldSystem(problem, field, blocks, Stage(self.train).names(field))
+        start = system.vector()
+        system.linearize(start)
+        columns = system.column_scale()
+
+        def value(y: Any) -> tuple[float, Any]:
+            rows = system.linearize(start + columns * torch.as_tensor(y))
+            return sum(float(r @ r) for r in rows), (2 * columns * system.adjoint(rows)).numpy()
+
+        zero = np.zeros(system.size)
+        options = {"maxiter": self.steps, "maxcor": 30, "ftol": 0.0, "gtol": 0.0}
+        found = scipy.optimize.minimize(value, zero, jac=True, method="L-BFGS-B", options=options)
+        vector = start + columns * torch.as_tensor(found.x)
+        rest = math.sqrt(sum(float(r @ r) for r in system.residuals(vector, held)))
+        stats = {"held_out": rest, "inner_steps": int(found.nfev), "points": sum(b.x.shape[1] for b in blocks)}
+        return Outcome(system.field_of(vector), {}, Status.COMPLETED, str(found.message), None, stats)
 
 
 def peak2d(width: float = 0.02) -> hp.Problem:
@@ -123,6 +162,7 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("1 x 256, 4 features, tables and readout", _joint(READOUT, Stage("linear", 2, 128), inner_steps=100), _network(256, features=4)),
     Variant("1 x 512, omega 30, readout", _joint(READOUT), _network(512, omega=30.0)),
     Variant("1 x 512, quintic, dense 31, 62, readout", _joint(READOUT), _network(512, basis="quintic"), (31, 62)),
+    Variant("1 x 256, readout, then L-BFGS on all layers", _joint(READOUT) >> _Lbfgs(), _network(256)),
     Variant("peak: linear head", _joint(Stage("table", 1, 128)), _linear(), peak=True),
     Variant("peak: 1 x 512, readout only", _joint(READOUT), _network(512), peak=True),
     Variant("peak: 1 x 512, readout, then tables and readout", _joint(READOUT, Stage("linear", 2, 128), inner_steps=60), _network(512), peak=True),

@@ -13,8 +13,10 @@ from hermite_pinn.cuda.layout import BASES
 from hermite_pinn.envelope import Envelope
 from hermite_pinn.errors import DivergedError, InvalidArgumentError, InvalidProblemError
 from hermite_pinn.field import Field, GridField
+from hermite_pinn.memory import available_memory
 from hermite_pinn.monitor import StopRun
 from hermite_pinn.problem import Problem
+from hermite_pinn.residuals import CompiledTerm
 from hermite_pinn.status import Status
 
 from .base import Method, Outcome, Task
@@ -78,8 +80,8 @@ class JointGaussNewton(Method):
     Parameters
     ----------
     stages
-        What is solved for, in order; ``None``: the table for the linear head, else the last layer alone, all layers,
-        and everything.
+        What is solved for, in order; ``None``: the table for the linear head, else the last layer alone, then table
+        and last layer if the problem is affine, or all layers and then everything if not.
     gauss
         Gauss points per cell and axis.
     oversampling
@@ -267,7 +269,9 @@ class _Run:
             return (Stage("table"),)
         if not self.fresh:
             return (Stage("all"),)
-        return (Stage("readout"), Stage("network"), Stage("all"))
+        if all(CompiledTerm(t).affine for t in self.problem.terms):
+            return (Stage("readout"), Stage("linear", 2))
+        return (Stage("readout"), Stage("network"), Stage("all", 5))
 
     def _blocks(self, stage: Stage) -> list[FieldBlock]:
         cells = stage.cells
@@ -275,12 +279,21 @@ class _Run:
             tensors = self.field.tensors()
             unknowns = sum(tensors[k].numel() for k in stage.names(self.field))
             rows = self.options.oversampling * unknowns / len(self.problem.residuals)
-            cells = max(8, math.ceil(rows ** (1 / self.problem.domain.dim) / self.options.gauss))
+            cells = max(
+                8, math.ceil(min(rows, self._most_points()) ** (1 / self.problem.domain.dim) / self.options.gauss)
+            )
         points = Points(cells, self.options.gauss, self.options.face_weight)
         blocks = collocate(self.problem, points, torch.float64, self.task.device, self.field.envelope)
         self.held = held_out_blocks(blocks, self.problem, self.options.held_out, self.task.seed + 7919)
         self.points = sum(b.x.shape[1] for b in blocks)
         return blocks
+
+    def _most_points(self) -> float:
+        """Points whose signals and layer inputs fill a quarter of the free memory."""
+        layout, siren = self.field.layout, self.field.siren
+        units = layout.levels * layout.features + (0 if siren is None else 3 * sum(len(b) for b in siren.biases))
+        free = available_memory(self.task.device) or math.inf
+        return 0.25 * free / (8 * (self.problem.domain.dim + 2) * units * len(self.problem.residuals))
 
     def _system(self, stage: Stage, blocks: Sequence[FieldBlock], field: GridField) -> FieldSystem:
         return FieldSystem(self.problem, field, blocks, stage.names(field), dense_limit=self.options.dense_limit)
