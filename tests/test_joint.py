@@ -159,8 +159,19 @@ def test_gauss_newton_takes_hashed_levels_and_networks():
     )
     assert network.error()["u"]["relative_l2"] < 1e-4
     assert network.stats["frequency"] == 8.0
+    assert network.status is hp.Status.COMPLETED
     points = np.array([[0.0, 0.3], [1.0, 0.7]])
     assert float(np.abs(network.u(points[:, 0], points[:, 1])).max()) == 0.0
+
+
+def test_the_tolerance_is_that_of_the_held_out_residual():
+    field = hp.Field(head="siren+linear", width=64, depth=1, table_size=128)
+    found = [
+        hp.solve(problems.helmholtz2d(a=2), field=field, levels=3, method=READOUT, tol=t, throw=False)
+        for t in (0.1, 1e-12)
+    ]
+    assert [s.status for s in found] == [hp.Status.CONVERGED, hp.Status.STALLED]
+    assert found[0].stats["held_out"] <= 0.1
 
 
 def test_a_field_with_an_envelope_survives_saving(tmp_path):

@@ -75,7 +75,8 @@ class JointGaussNewton(Method):
 
     ``gauss_newton`` runs this where the levels are hashed or a network reads them.  A network starts with the
     coordinates as inputs, which the coarsest levels represent exactly, and random frequencies whose largest one is
-    chosen, like the state that is returned, by the residual at points that were not trained on.
+    chosen, like the state that is returned, by the residual at points that were not trained on.  ``tol`` is compared
+    with that residual, relative to the source.
 
     Parameters
     ----------
@@ -245,6 +246,8 @@ class _Run:
                 self._choose_frequency()
             for stage in stages:
                 self._stage(stage)
+                if self._met():
+                    break
         except StopRun as stop:
             status, message = stop.status, stop.message
         except KeyboardInterrupt:
@@ -253,7 +256,10 @@ class _Run:
             error.outcome = self._outcome(Status.DIVERGED, str(error))  # type: ignore[attr-defined]
             raise
         if status is Status.COMPLETED:
-            message = f"all stages done; relative residual {self.residual:.1e} at points not trained on"
+            message = f"relative residual {self.residual:.1e} at points not trained on"
+            if self.task.tol is not None:
+                status = Status.CONVERGED if self._met() else Status.STALLED
+                message += f" {'<=' if self._met() else '>'} tol={self.task.tol:g}"
         return self._outcome(status, message)
 
     def _outcome(self, status: Status, message: str) -> Outcome:
@@ -261,6 +267,9 @@ class _Run:
         if self.chosen is not None:
             stats["frequency"] = self.chosen
         return Outcome(self.field, self.parameters, status, message, None, stats)
+
+    def _met(self) -> bool:
+        return self.task.tol is not None and self.residual <= self.task.tol
 
     def _stages(self) -> Sequence[Stage]:
         if self.options.stages is not None:
@@ -353,7 +362,7 @@ class _Run:
                 damping=state.damping,
             )
             self.monitor.check_time()
-            return waited >= self.options.patience
+            return waited >= self.options.patience or self._met()
 
         solver = self._solver(stage)
         try:
