@@ -266,6 +266,8 @@ class FieldSystem:
         last = 0 if self.field.siren is None else len(self.field.siren.weights) - 1
         outer = {f"weight{last}", f"bias{last}"}
         self._linear = self.field.siren is None or set(self.names) <= outer
+        if self.field.siren is not None and self.names == ["table"]:
+            self._linear = not bool(self.field.siren.weights[-1].any())
         self.affine = self._linear and all(t.affine for b in self.blocks for t in b.terms)
 
     @property

@@ -101,7 +101,7 @@ class GaussNewton(Method):
         """Solve; see :class:`Method`.  Hashed levels and networks are solved for by :class:`JointGaussNewton`."""
         given = task.start or task.field
         if given is not None and (given.head != "linear" or is_hashed(given)):
-            return JointGaussNewton(damping=self.damping).run(task)
+            return JointGaussNewton(damping=self.damping, gauss=self.gauss or 3).run(task)
         return _Run(self, task).outcome()
 
 
