@@ -58,7 +58,7 @@ from .functions import (
     where,
 )
 from .history import History
-from .methods import LBFGS, RAD, SOAP, Adam, GaussNewton, Method
+from .methods import LBFGS, RAD, SOAP, Adam, GaussNewton, JointGaussNewton, JointStage, Method
 from .parameters import Parameter
 from .problem import HermitePinnWarning, Problem
 from .solution import Solution
@@ -68,7 +68,8 @@ from .status import Status
 __all__ = [
     "Adam", "BackendUnavailableError", "Box", "CSVLog", "Callback", "Checkpoint", "Condition", "CorruptFileError", "Data", "Dirichlet",
     "DivergedError", "Field", "Gauge", "GaussNewton", "GridField", "HermitePinnError", "HermitePinnWarning", "History", "Initial",
-    "InvalidArgumentError", "InvalidProblemError", "LBFGS", "Method", "Neumann", "OutOfMemoryError", "OutputError", "Parameter", "Periodic", "Problem",
+    "InvalidArgumentError", "InvalidProblemError", "JointGaussNewton", "JointStage", "LBFGS", "Method", "Neumann", "OutOfMemoryError", "OutputError", "Parameter",
+    "Periodic", "Problem",
     "RAD", "Robin", "RunState", "SOAP", "Solution", "Status", "abs", "arccos", "arcsin", "arctan", "arctan2", "cos", "cosh", "erf", "exp", "floor", "log",
     "maximum", "minimum", "pi", "sech", "sign", "sin", "sinh", "solve", "sqrt", "tabulated", "tan", "tanh", "where",
 ]  # fmt: skip

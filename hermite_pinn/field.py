@@ -15,6 +15,7 @@ from hermite_pinn.cuda.layout import BASES, GridLayout
 from hermite_pinn.cuda.pyramid import Pyramid, from_records, to_records
 from hermite_pinn.geometry import Box
 
+from .envelope import Envelope
 from .errors import InvalidArgumentError, OutOfMemoryError
 from .heads import HEADS, Siren
 from .memory import available_memory, spelled_size
@@ -208,6 +209,8 @@ class GridField:
         Flat coefficients.
     siren, gate
         The network and its factor, where the head has them.
+    envelope
+        A factor that makes the fields vanish on faces, or None.
     """
 
     axes: tuple[str, ...]
@@ -217,6 +220,7 @@ class GridField:
     table: torch.Tensor
     siren: Siren | None = None
     gate: torch.Tensor | None = None
+    envelope: Envelope | None = None
 
     @property
     def dtype(self) -> torch.dtype:
@@ -284,6 +288,9 @@ class GridField:
             (fields, channels, n), differentiable in the tables, the network and (for values and first derivatives) in
             ``x``.
         """
+        if self.envelope is not None:
+            plan = JetPlan.of(channels)
+            return self.envelope.apply(replace(self, envelope=None).jets(x, plan.carried), x, plan)
         count = len(self.names)
         if self.head == "linear":
             return ops.summed_jets(x, self.table, self.layout, channels)[:count]
@@ -306,7 +313,7 @@ class GridField:
     def collapsed(self) -> GridField:
         """The same function on its finest level alone, where that is exact (linear head, nested levels)."""
         layout = self.layout
-        if self.head != "linear" or not layout.nested or layout.levels == 1:
+        if self.head != "linear" or not layout.nested or layout.levels == 1 or self.envelope is not None:
             return self
         pyramid = Pyramid(layout.basis, layout.resolutions, layout.periodic, layout.features, self.dtype, self.device)
         vector = torch.empty(pyramid.size, dtype=self.dtype, device=self.device)
@@ -337,6 +344,8 @@ class GridField:
         }
         if self.siren is not None:
             found |= {"omega": self.siren.omega, "activation": self.siren.activation, "layers": len(self.siren.weights)}
+        if self.envelope is not None:
+            found["envelope"] = self.envelope.describe()
         return found
 
     @classmethod
@@ -353,7 +362,8 @@ class GridField:
             )
         layout = GridLayout.from_key(described["layout"])
         names = tuple(described["axes"]), tuple(described["names"])
-        return cls(*names, layout, described["head"], tensors["table"], siren, tensors.get("gate"))
+        envelope = Envelope.from_description(described["envelope"]) if "envelope" in described else None
+        return cls(*names, layout, described["head"], tensors["table"], siren, tensors.get("gate"), envelope)
 
 
 def linear_field(

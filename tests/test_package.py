@@ -63,7 +63,7 @@ LAYERS = [
     ["trace", "parameters", "memory"],
     ["conditions"],
     ["problem"],
-    ["residuals", "heads"],
+    ["residuals", "heads", "envelope"],
     ["field"],
     ["status", "history", "callbacks", "progress", "sampling", "evaluation", "device"],
     ["monitor", "export.store"],

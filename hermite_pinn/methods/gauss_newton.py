@@ -21,6 +21,7 @@ from hermite_pinn.status import Status
 
 from .base import Method, Outcome, Task
 from .convergence import Convergence
+from .joint import JointGaussNewton, is_hashed
 from .levenberg_marquardt import LevenbergMarquardt
 from .refinement import refined
 from .slabs import cells_per_slab, march, why_at_once
@@ -104,7 +105,10 @@ class GaussNewton(Method):
             raise InvalidArgumentError(f"inner_tol must lie between 0 and 1, got {self.inner_tol}")
 
     def run(self, task: Task) -> Outcome:
-        """Solve; see :class:`Method`."""
+        """Solve; see :class:`Method`.  Hashed levels and networks are solved for by :class:`JointGaussNewton`."""
+        given = task.start or task.field
+        if given is not None and (given.head != "linear" or is_hashed(given)):
+            return JointGaussNewton(damping=self.damping, gauss=self.gauss or 3).run(task)
         return _Run(self, task).outcome()
 
 

@@ -1,10 +1,11 @@
-"""Levenberg-Marquardt steps on one grid, each a linear least-squares problem."""
+"""Levenberg-Marquardt steps on a least-squares system, each a linear least-squares problem."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 
@@ -13,10 +14,50 @@ from hermite_pinn.memory import available_memory
 from hermite_pinn.monitor import Monitor
 
 from .direct import BandedNormal, banded_cost
-from .krylov import LeastSquaresResult, cgls
+from .krylov import LeastSquaresResult, Rows, cgls
+from .precondition import BlockScaling
 from .system import GridSystem
 
-__all__ = ["Fit", "LevenbergMarquardt"]
+__all__ = ["Fit", "LeastSquares", "LevenbergMarquardt"]
+
+
+class LeastSquares(Protocol):
+    """What the iteration needs of a system: :class:`GridSystem` or :class:`FieldSystem`."""
+
+    affine: bool
+    blocks: Any
+
+    @property
+    def size(self) -> int:
+        """Number of unknowns."""
+
+    @property
+    def location(self) -> str:
+        """Where in the run this is, for messages."""
+
+    def linearize(self, vector: torch.Tensor) -> Rows:
+        """Rows at a vector; the products are those there."""
+
+    def forward(self, direction: torch.Tensor) -> Rows:
+        """Product with the Jacobian; may overwrite ``direction``."""
+
+    def adjoint(self, rows: Rows) -> torch.Tensor:
+        """Product with the transposed Jacobian."""
+
+    def column_scale(self) -> torch.Tensor:
+        """Inverse column norms; 0 for fixed unknowns."""
+
+    def preconditioner(self, columns: torch.Tensor, damping: float) -> BlockScaling | None:
+        """A change of variables beyond the column scaling, or None."""
+
+    def direct(self, rows: Rows, columns: torch.Tensor) -> torch.Tensor | None:
+        """The step of an affine problem, where the system has a better way than conjugate gradients."""
+
+    def within_bounds(self, vector: torch.Tensor) -> torch.Tensor:
+        """Move what left its bounds back, in place."""
+
+    def change(self, step: torch.Tensor, vector: torch.Tensor) -> float:
+        """Relative size of a step."""
 
 
 @dataclass
@@ -87,8 +128,10 @@ class LevenbergMarquardt:
         self._damping = damping
         self._steps_per_size: dict[int, int] = {}
 
-    def fit(self, system: GridSystem, vector: torch.Tensor, accepted: Callable[[Fit], None] | None = None) -> Fit:
-        """Iterate from ``vector``; ``accepted`` sees every state of a nonlinear problem that lowered the loss.
+    def fit(
+        self, system: LeastSquares, vector: torch.Tensor, accepted: Callable[[Fit], bool | None] | None = None
+    ) -> Fit:
+        """Iterate from ``vector``; ``accepted`` sees every state that lowered the loss, and ends it by returning True.
 
         A nonlinear iteration is finished where fields and parameters change by less than ``change`` or by 1/1000 of
         the largest step, where the loss falls by less than 1e-5, or where the next step, which the bend of the
@@ -110,7 +153,10 @@ class LevenbergMarquardt:
             if result.reason == "callback":
                 self.monitor.check_time()
             if system.affine:
-                return self._affine(system, state, step, result)
+                state = self._affine(system, state, step, result)
+                if accepted is not None:
+                    accepted(state)
+                return state
             if result.decrease <= 1e-14 * state.loss:
                 state.finished = True
                 break
@@ -127,7 +173,7 @@ class LevenbergMarquardt:
             gain, fall = (state.loss - loss) / result.decrease, 1.0 - loss / state.loss
             bend = math.sqrt(_bend(state.rows, image, rows) / max(_square(image), 1e-300))
             state = Fit(trial, rows, loss, result, damping)
-            change = system.relative_change(trial, step)
+            change = system.change(step, trial)
             first_change = max(first_change, change)
             small = max(1e-13, 1e-3 * first_change, self.change or 0.0)
             state.finished = (
@@ -136,8 +182,8 @@ class LevenbergMarquardt:
                 or (fall < 1e-5 and damping < 0.1)
                 or (damping <= 1e-8 and bend * change <= small)
             )
-            if accepted is not None:
-                accepted(state)
+            if accepted is not None and accepted(state):
+                break
             if gain > 0.7:
                 damping = max(damping * (0.01 if gain > 0.95 else 0.2), 1e-14)
             elif gain < 0.25:
@@ -147,7 +193,7 @@ class LevenbergMarquardt:
         self._damping = min(damping, self.damping)
         return state
 
-    def _affine(self, system: GridSystem, state: Fit, step: torch.Tensor, result: LeastSquaresResult) -> Fit:
+    def _affine(self, system: LeastSquares, state: Fit, step: torch.Tensor, result: LeastSquaresResult) -> Fit:
         vector = system.within_bounds(state.vector + step)
         rows = system.linearize(vector)
         return Fit(vector, rows, self._loss(system, rows), result, 0.0, True)
@@ -157,7 +203,7 @@ class LevenbergMarquardt:
         """The limits that an iteration may have met, for messages."""
         return f"outer_steps={self.outer_steps}, inner_steps={self.inner_steps}"
 
-    def _loss(self, system: GridSystem, rows: Sequence[torch.Tensor]) -> float:
+    def _loss(self, system: LeastSquares, rows: Sequence[torch.Tensor]) -> float:
         """Sum of squares; an error that names the term where it is not finite."""
         total, at = 0.0, 0
         for block in system.blocks:
@@ -167,16 +213,15 @@ class LevenbergMarquardt:
                     bad, of = int((~torch.isfinite(rows[at])).sum()), rows[at].numel()
                     step = len(self.monitor.history) + 1
                     raise DivergedError(
-                        f"the residual {t.name!r} is not finite at {bad} of {of} points at step {step} (level "
-                        f"{len(system.pyramid.resolutions)}, {system.resolution} cells); look for divisions by zero, "
-                        "roots or logarithms of negative numbers in it"
+                        f"the residual {t.name!r} is not finite at {bad} of {of} points at step {step} ({system.location}); "
+                        "look for divisions by zero, roots or logarithms of negative numbers in it"
                     )
                 total += value
                 at += 1
         return total
 
     def _linear(
-        self, system: GridSystem, rows: list[torch.Tensor], damping: float
+        self, system: LeastSquares, rows: list[torch.Tensor], damping: float
     ) -> tuple[torch.Tensor, LeastSquaresResult]:
         """One linearised problem: the step and how it was found."""
         columns = system.column_scale()
@@ -185,8 +230,16 @@ class LevenbergMarquardt:
         def late(steps: int, reduction: float) -> bool:
             return self.monitor.out_of_time
 
-        if self._banded(system):
+        if isinstance(system, GridSystem) and self._banded(system):
             return BandedNormal(system, columns, damping).solve(rows, tol, self.inner_steps, late)
+        step = system.direct(rows, columns)
+        if step is not None:
+            left = [r + d for r, d in zip(rows, system.forward(step.clone()), strict=True)]
+            decrease = sum(float((r * r).sum() - (e * e).sum()) for r, e in zip(rows, left, strict=True))
+            return step, LeastSquaresResult(step, 1, 0.0, True, "direct", decrease)
+        change = system.preconditioner(columns, damping)
+        if change is not None:
+            return self._preconditioned(system, rows, columns, change, tol, late)
         result = cgls(
             lambda y: system.forward(y * columns),
             lambda r: system.adjoint(r).mul_(columns),
@@ -198,6 +251,29 @@ class LevenbergMarquardt:
         )
         self._steps_per_size[system.size] = max(result.steps, self._steps_per_size.get(system.size, 0))
         return result.y * columns, result
+
+    def _preconditioned(
+        self,
+        system: LeastSquares,
+        rows: list[torch.Tensor],
+        columns: torch.Tensor,
+        change: BlockScaling,
+        tol: float,
+        late: Callable[[int, float], bool],
+    ) -> tuple[torch.Tensor, LeastSquaresResult]:
+        """A linearised problem in other variables; the damping, which is that of the columns, becomes rows."""
+        root = torch.where(columns > 0, math.sqrt(change.damping) / torch.where(columns > 0, columns, 1.0), 0.0)
+
+        def forward(y: torch.Tensor) -> Rows:
+            x = change.apply(y)
+            return [*system.forward(x), x * root]
+
+        def adjoint(r: Rows) -> torch.Tensor:
+            return change.transposed(system.adjoint(r[:-1]) + r[-1] * root)
+
+        b = [*(-r for r in rows), torch.zeros_like(root)]
+        result = cgls(forward, adjoint, b, tol=tol, max_steps=self.inner_steps, on_step=late)
+        return change.apply(result.y), result
 
     def _banded(self, system: GridSystem) -> bool:
         """Whether a banded factor of the finest level is expected to be cheaper than conjugate gradients.

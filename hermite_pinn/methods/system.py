@@ -282,7 +282,7 @@ class GridSystem:
         """L2 norm over the box of every field, from finest-level coefficients."""
         return [float(self._value.forward(c)[0].norm()) for c in finest]
 
-    def relative_change(self, vector: torch.Tensor, step: torch.Tensor) -> float:
+    def change(self, step: torch.Tensor, vector: torch.Tensor) -> float:
         """Size of a step: the largest of the L2 norms of the fields and the parameters, relative to ``vector``."""
         sizes = [*self.norms(self.finest(vector)), *self.split(vector)[1].abs().tolist()]
         moved = [*self.norms(self.finest(step)), *self.split(step)[1].abs().tolist()]
@@ -342,7 +342,20 @@ class GridSystem:
                         found[axis] = max(found[axis], ratio ** (1.0 / power))
         return tuple(found)
 
+    @property
+    def location(self) -> str:
+        """For messages."""
+        return f"level {len(self.pyramid.resolutions)}, {self.resolution} cells"
+
     # -- linear algebra ---
+    def preconditioner(self, columns: torch.Tensor, damping: float) -> None:
+        """None: with the levels, the column scaling is enough."""
+        return
+
+    def direct(self, rows: Sequence[torch.Tensor], columns: torch.Tensor) -> None:
+        """None: nothing is solved by dense factors."""
+        return
+
     @cached_property
     def _masks(self) -> list[torch.Tensor]:
         return [self.constraints.mask(shape, self.device) for shape in self.pyramid.shapes]
