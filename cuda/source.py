@@ -64,7 +64,7 @@ class Specialization:
         sizes = None
         if self.split:
             groups = self.dim * (GridLayout((0.0,), (1.0,), ((1,),), self.basis).orders - 1) + 1
-            sizes = (1,) * (groups - 1) + (2,)
+            sizes = (2,) * (groups - 1) + (4,)
         return GridLayout((0.0,) * self.dim, (1.0,) * self.dim, ((1,) * self.dim,), self.basis, self.features, sizes)
 
     def _groups(self) -> tuple[tuple[int, ...], ...]:
