@@ -27,7 +27,9 @@ def solution_report(solution: Solution) -> str:
                 f"  error {name:<5} {e['relative_l2']:.2e} (relative L2), {e['max']:.2e} (max), on an off-lattice grid"
             )
     for name, value in solution.parameters.items():
-        lines.append(f"  parameter   {name} = {value:.8g}")
+        deviation = s.get("standard_errors", {}).get(name)
+        spread = "" if deviation is None else f" +- {deviation:.1e} (standard error)"
+        lines.append(f"  parameter   {name} = {value:.8g}{spread}")
     for name, value in solution.residuals.items():
         lines.append(f"  residual    {name}: {value:.1e} (RMS at random points)")
     resolution = "x".join(map(str, solution.field.layout.resolutions[-1]))

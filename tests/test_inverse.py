@@ -1,7 +1,10 @@
 """Inverse problems under the methods that train at points: numbers are recovered from data and stay in their bounds."""
 
+import warnings
+
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 
 import hermite_pinn as hp
@@ -64,3 +67,52 @@ def test_a_chain_hands_the_parameters_on():
     handed = hp.solve(decay((0.0, 5.0)), method=method, levels=3, field=hp.Field())
     fresh = hp.solve(decay((0.0, 5.0)), method=hp.LBFGS(steps=1), levels=3, field=hp.Field())
     assert abs(handed.parameters["k"] - 2.0) < 0.05 < abs(fresh.parameters["k"] - 2.0)
+
+
+def test_standard_errors_are_those_of_linear_regression():
+    """u' = k from noisy values of u is regression by a straight line."""
+    t = np.sort(np.random.default_rng(3).uniform(0, 2, 40))
+    measured = 0.7 + 1.3 * t + 0.05 * np.random.default_rng(4).standard_normal(40)
+    problem = hp.Problem(
+        hp.Box(t=(0, 2)),
+        "u",
+        lambda u, k: u.t - k,
+        [hp.Data(t[:, None], u=measured, weight=1e-4)],
+        parameters=[hp.Parameter("k", init=1.0)],
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", hp.HermitePinnWarning)
+        solution = hp.solve(problem, levels=2)
+    line = scipy.stats.linregress(t, measured)
+    assert solution.parameters["k"] == pytest.approx(line.slope, rel=1e-4)
+    # one more number is estimated than there are parameters: the initial value, which is a coefficient of the field
+    expected = line.stderr * np.sqrt((40 - 2) / (40 - 1))
+    assert solution.stats["standard_errors"]["k"] == pytest.approx(expected, rel=1e-3)
+
+
+def test_standard_errors_predict_the_spread_over_noise():
+    """The rates found from many draws of the noise scatter as much as each run says."""
+    found, told = [], []
+    t = np.linspace(0, 1, 20)[:, None]
+    for seed in range(12):
+        measured = np.exp(-2 * t[:, 0]) + 0.01 * np.random.default_rng(seed).standard_normal(20)
+        problem = decay((0.0, 5.0)).replace(conditions=[hp.Initial(u=1.0), hp.Data(t, u=measured, weight=1e-3)])
+        solution = hp.solve(problem, levels=3)
+        found.append(solution.parameters["k"])
+        told.append(solution.stats["standard_errors"]["k"])
+    assert 0.5 < np.std(found, ddof=1) / np.mean(told) < 2.0
+    assert np.mean(np.abs(np.array(found) - 2.0) < 3 * np.array(told)) > 0.8
+
+
+def test_parameters_that_data_do_not_determine_have_no_finite_standard_error():
+    t = np.linspace(0, 1, 20)[:, None]
+    problem = hp.Problem(
+        hp.Box(t=(0, 1)),
+        "u",
+        lambda u, a, b: u.t + (a + b) * u,
+        [hp.Initial(u=1.0), hp.Data(t, u=np.exp(-2 * t[:, 0]) + 1e-3 * np.cos(40 * t[:, 0]))],
+        parameters=[hp.Parameter("a", init=0.5), hp.Parameter("b", init=0.5)],
+    )
+    solution = hp.solve(problem, levels=2)
+    assert all(np.isinf(v) or v > 1e2 for v in solution.stats["standard_errors"].values())
+    assert solution.parameters["a"] + solution.parameters["b"] == pytest.approx(2.0, abs=0.1)

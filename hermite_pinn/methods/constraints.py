@@ -8,21 +8,21 @@ of the prescribed function (less what the coarser levels hold), and they are no 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import numpy as np
+import scipy.sparse as sparse
 import torch
+from scipy.sparse.linalg import splu
 
-from hermite_pinn.conditions import Term
+from hermite_pinn.conditions import FaceTrace, Term
+from hermite_pinn.cuda.axis import evaluation_matrix
 from hermite_pinn.cuda.layout import BASES
+from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.geometry import Face, gauss_axis
-from hermite_pinn.program import leaves
-from hermite_pinn.residuals import CompiledTerm
+from hermite_pinn.program import Leaf, Program, Value, leaves
 
 from .collocation import Axis
-from .krylov import cgls
-from .tensor_block import TensorBlock
 
 __all__ = ["Carried", "Constraints", "is_hard"]
 
@@ -71,6 +71,7 @@ class Constraints:
     basis: str
     axes: tuple[Axis, ...]
     carried: Carried | None = None
+    _kept: dict[tuple[int, ...], tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict, repr=False)
 
     def count(self, field: str, axis: int) -> int:
         """Coefficients fixed along one line in direction ``axis``."""
@@ -96,80 +97,74 @@ class Constraints:
             found[tuple(where)] = True
         return found
 
-    @cached_property
-    def _functions(self) -> list[Term]:
-        """The terms whose function has to be fitted: those that are not zero and not carried."""
-        if all(t.trace is not None and t.trace.value.is_constant and t.trace.value.data == 0 for t in self._prescribed):
-            return []
-        return self._prescribed
-
-    @cached_property
-    def _prescribed(self) -> list[Term]:
-        axis = None if self.carried is None else self.carried.axis
-        return [t for t in self.terms if isinstance(t.region, Face) and (t.region.axis != axis or t.region.side)]
-
-    def lift(
-        self, resolution: tuple[int, ...], coefficients: torch.Tensor, parameters: dict[str, float]
-    ) -> torch.Tensor:
+    def lift(self, resolution: tuple[int, ...], coefficients: torch.Tensor) -> torch.Tensor:
         """Finest-level coefficients with the fixed entries set to represent the prescribed functions.
 
-        The fixed entries are the weighted least-squares fit at the Gauss points of the faces (the error is that of
-        interpolation, O(h^4) for cubics); where faces with different data meet, it is their mean.
+        On every face that is the L2 projection of the function (the error is that of interpolation, O(h^4) for
+        cubics); where faces with different data meet, it is the mean.
+
+        Raises
+        ------
+        InvalidProblemError
+            If a prescribed function is not finite somewhere.
         """
         if not self.terms:
             return coefficients
-        mask = self.mask(coefficients.shape, coefficients.device)
-        found = torch.where(mask, 0.0, coefficients)
-        if self.carried is not None:
-            for f, name in enumerate(self.fields):
-                for order in range(self.carried.orders[name]):
-                    state = self.carried.coefficients[f].select(self.carried.axis, order)
-                    found[f].select(self.carried.axis, order).copy_(state)
-                    mask[f].select(self.carried.axis, order).fill_(False)
-        return self._fitted(resolution, found, mask, parameters) if self._functions else found
+        mask, values = self._prescribed(resolution, coefficients)
+        return torch.where(mask, values, coefficients)
 
-    def _fitted(
-        self, resolution: tuple[int, ...], found: torch.Tensor, mask: torch.Tensor, parameters: dict[str, float]
-    ) -> torch.Tensor:
-        blocks = []
-        for t in self._functions:
-            face = t.region
-            assert isinstance(face, Face)
-            points, weights = [], []
-            for i, a in enumerate(self.axes):
-                if i == face.axis:
-                    p, w = np.array([face.position]), np.ones(1)
-                else:
-                    p, w = gauss_axis(*a.bounds, resolution[i], BASES[self.basis] + 2)
-                points.append(p)
-                weights.append(w)
-            # a derivative along the axis counts in cell units, like the coefficient it fixes
-            order = t.trace.order if t.trace is not None else 0
-            scale = (
-                (resolution[face.axis]) / (self.axes[face.axis].bounds[1] - self.axes[face.axis].bounds[0])
-            ) ** order
-            compiled = CompiledTerm(t)
-            names = tuple(parameters)
-            blocks.append(
-                TensorBlock(
-                    [compiled], self.fields, names, self.basis, resolution, self.axes, points, weights, [scale],
-                    found.dtype, found.device,
-                )
-            )  # fmt: skip
-        none = torch.zeros(len(parameters), dtype=found.dtype, device=found.device)
-        rows = [block.linearize(found, parameters)[0] for block in blocks]
-        diagonal: torch.Tensor = sum(b.diagonal(resolution, tuple(found.shape)) for b in blocks)  # type: ignore[assignment]
-        inverse = torch.where(mask & (diagonal > 0), diagonal, 1.0).rsqrt() * (mask & (diagonal > 0))
+    def _prescribed(self, resolution: tuple[int, ...], like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Which coefficients are fixed, and their values; kept for the next call."""
+        if resolution not in self._kept:
+            total, count = torch.zeros_like(like), torch.zeros_like(like)
+            for t in self.terms:
+                face, trace = t.region, t.trace
+                assert isinstance(face, Face)
+                assert trace is not None
+                if self.carried is not None and (face.axis, face.side) == (self.carried.axis, 0):
+                    continue
+                f = self.fields.index(trace.field)
+                m = BASES[self.basis]
+                index = (like.shape[face.axis + 1] - m if face.side else 0) + trace.order
+                total[f].select(face.axis, index).add_(self._projection(t, face, trace, resolution, like))
+                count[f].select(face.axis, index).add_(1.0)
+            values = total / count.clamp(min=1.0)
+            if self.carried is not None:
+                axis = self.carried.axis
+                for f, name in enumerate(self.fields):
+                    for order in range(self.carried.orders[name]):
+                        values[f].select(axis, order).copy_(self.carried.coefficients[f].select(axis, order))
+            self._kept.clear()
+            self._kept[resolution] = (self.mask(like.shape, like.device), values)
+        return self._kept[resolution]
 
-        def forward(y: torch.Tensor) -> list[torch.Tensor]:
-            direction = y.view(found.shape) * inverse
-            return [block.forward(direction, none)[0].clone() for block in blocks]
-
-        def adjoint(r: list[torch.Tensor]) -> torch.Tensor:
-            out = torch.zeros_like(found)
-            for block, row in zip(blocks, r, strict=True):
-                block.adjoint([row], out)
-            return (out * inverse).reshape(-1)
-
-        result = cgls(forward, adjoint, [-r for r in rows], tol=1e-13, max_steps=400)
-        return found + result.y.view(found.shape) * inverse
+    def _projection(
+        self, term: Term, face: Face, trace: FaceTrace, resolution: tuple[int, ...], like: torch.Tensor
+    ) -> torch.Tensor | float:
+        """Coefficients of a prescribed function on its face: one axis after another, by the 1-D mass matrices."""
+        side = self.axes[face.axis]
+        cell = (side.bounds[1] - side.bounds[0]) / resolution[face.axis]
+        if trace.value.is_constant and trace.value.data == 0:
+            return 0.0
+        others = [i for i in range(len(self.axes)) if i != face.axis]
+        grids = {i: gauss_axis(*self.axes[i].bounds, resolution[i], BASES[self.basis] + 2) for i in others}
+        env: dict[Leaf, Value] = {("coordinate", side.name): face.position}
+        for k, i in enumerate(others):
+            shape = [-1 if j == k else 1 for j in range(len(others))]
+            env[("coordinate", self.axes[i].name)] = torch.as_tensor(grids[i][0]).reshape(shape)
+        sizes = [len(grids[i][0]) for i in others]
+        value = np.broadcast_to(np.asarray(Program([trace.value]).run(env)[0], dtype=float), sizes)
+        if not np.isfinite(value).all():
+            raise InvalidProblemError(
+                f"the value of {term.name!r} is not finite at {int((~np.isfinite(value)).sum())} of {value.size} points of "
+                f"the face {face.name}; look for divisions by zero, roots or logarithms of negative numbers in it"
+            )
+        found = value * cell**trace.order  # derivatives count in cell units
+        for k, i in enumerate(others):
+            a, (points, weights) = self.axes[i], grids[i]
+            one = evaluation_matrix(self.basis, resolution[i], a.bounds, a.periodic, points, (0,)).matrices[0]
+            weighted = one.T @ sparse.diags(weights)
+            flat = np.moveaxis(found, k, 0)
+            solved = splu((weighted @ one).tocsc()).solve(weighted @ flat.reshape(len(points), -1))
+            found = np.moveaxis(solved.reshape(-1, *flat.shape[1:]), 0, k)
+        return torch.as_tensor(np.array(found)).to(like)

@@ -88,13 +88,14 @@ class Convergence:
     def stagnant(self) -> bool:
         """Whether the last two stages brought nothing: rounding, or a problem without a solution.
 
-        Estimates that jump up belong to a solution whose features only now come into sight.
+        Large estimates that jump up belong to a solution whose features only now come into sight.
         """
         last = [e for e in self.estimates[-3:] if e is not None]
         if len(last) < 3 or self.residuals[-1] < 0.8 * self.residuals[-3]:
             return False
         a, b, c = last
-        return a < 0.1 and 0.9 * a < b < 3.0 * a and 0.9 * b < c < 3.0 * b
+        plateau = b < 3.0 * a and c < 3.0 * b
+        return b > 0.9 * a and c > 0.9 * b and (a < 1e-3 or (a < 0.1 and plateau))
 
     def stages_left(self) -> int | None:
         """How many stages will follow if the solution is smooth; None before there is an estimate."""

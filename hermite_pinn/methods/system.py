@@ -257,7 +257,7 @@ class GridSystem:
         """Satisfy the exact conditions: change the finest level of ``vector`` in place where coefficients are fixed."""
         if self.constraints.terms:
             accumulated = self.finest(vector)
-            lifted = self.constraints.lift(self.resolution, accumulated, self.parameters(vector))
+            lifted = self.constraints.lift(self.resolution, accumulated)
             self.pyramid.views(self.split(vector)[0])[-1].add_(lifted - accumulated)
         return vector
 
