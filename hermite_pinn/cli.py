@@ -9,6 +9,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -134,6 +135,9 @@ def solve(
         ),
     ] = None,
     tol: Annotated[float | None, typer.Option(help="Relative error at which gauss_newton stops; default 1e-6.")] = None,
+    basis: Annotated[
+        str | None, typer.Option(help="linear, smoothstep, cosine, cubic or quintic; default: the method's, cubic.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of adam, lbfgs or soap.")] = None,
     time: Annotated[float | None, typer.Option(help="Seconds after which the best state so far is returned.")] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
@@ -151,9 +155,11 @@ def solve(
         chosen = _settings(settings)
         problem = problems.make(name, **chosen)
         folder = _folder(out)
+        how = _method(method, steps)
         solution = hp.solve(
             problem,
-            method=_method(method, steps),
+            method=how,
+            field=None if basis is None else replace(how.default_field(problem), basis=basis),
             levels=levels,
             tol=tol,
             max_time=time,
@@ -239,7 +245,7 @@ def plot(
 
 @app.command()
 def validate(
-    suite: Annotated[str, typer.Option(help="quick, paper or full.")] = "quick",
+    suite: Annotated[str, typer.Option(help="quick, basic, paper, standard or full.")] = "quick",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
     out: OutOption = None,
@@ -264,7 +270,9 @@ def validate(
         report = {"suite": suite, "machine": validation.machine(), "results": validation.to_json(results)}
         if folder is not None:
             (folder / f"{suite}.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
-            (folder / f"{suite}.md").write_text(validation.to_markdown(results) + "\n", encoding="utf-8")
+            tables = [validation.to_markdown(results), validation.cost_markdown(results)]
+            (folder / f"{suite}.md").write_text("\n\n".join(tables) + "\n", encoding="utf-8")
+            validation.draw_results(results, folder / f"{suite}.png")
         if as_json:
             _print_json(report)
     if not all(r.reached for r in results):
@@ -274,7 +282,9 @@ def validate(
 @app.command()
 def bench(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    suite: Annotated[str, typer.Option(help="Suite of solves to time: quick, paper, full, or none.")] = "paper",
+    suite: Annotated[
+        str, typer.Option(help="Suite of solves to time: quick, basic, paper, standard, full or none.")
+    ] = "basic",
     as_json: JsonOption = False,
 ) -> None:
     """Time the kernels against the PyTorch reference and the solver on its benchmark cases."""

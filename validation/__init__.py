@@ -2,13 +2,16 @@
 
 from .bench import KernelTiming, time_kernels
 from .cases import SUITES, Case
-from .suite import Result, machine, run_case, run_suite, to_json, to_markdown
+from .picture import draw_results
+from .suite import Result, cost_markdown, machine, run_case, run_suite, to_json, to_markdown
 
 __all__ = [
     "SUITES",
     "Case",
     "KernelTiming",
     "Result",
+    "cost_markdown",
+    "draw_results",
     "machine",
     "run_case",
     "run_suite",

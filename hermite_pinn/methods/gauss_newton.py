@@ -75,7 +75,8 @@ class GaussNewton(Method):
     meets ``tol``.  The estimate is the change from stage to stage, extrapolated with the observed rate.
 
     Where data determine parameters, ``solution.stats["standard_errors"]`` holds their standard errors, with the
-    equations taken as exact; give noisy data a small ``weight`` such as 1e-3, so that the field does not bend to fit the noise.
+    equations taken as exact; give noisy data a small ``weight`` such as 1e-3, so that the field does not bend to fit
+    the noise.
 
     Examples
     --------

@@ -67,7 +67,8 @@ def cells_per_slab(problem: Problem, basis: str, resolution: Resolution, speeds:
 
     The condition of a slab grows with the square of the number of cells that a signal crosses in it.  On one axis of
     space the linear systems are solved directly and this does not matter.  With fewer than ``m - r`` cells a field
-    with r time derivatives would have more coefficients than there are points.
+    with r time derivatives would have more coefficients than there are points.  Where a state fixes all m coefficients
+    at the start of a slab (waves on cubics), steps of a single cell are unstable; such slabs stay long.
     """
     axis = problem.domain.time_axis
     assert axis is not None
@@ -77,7 +78,8 @@ def cells_per_slab(problem: Problem, basis: str, resolution: Resolution, speeds:
     crossed = max(
         step * v * n / length for v, n, length in zip(speeds, resolution, problem.domain.lengths, strict=True)
     )
-    least = max(1, BASES[basis] - min(time_orders(problem).values()))
+    orders = time_orders(problem).values()
+    least = 8 if max(orders) >= BASES[basis] else max(2 * max(orders), BASES[basis] - min(orders))
     cells = 8
     while cells > least and cells * crossed > 4.0:
         cells //= 2
@@ -111,6 +113,26 @@ def _part(problem: Problem, axis: int, first: int, end: int, cells: int) -> Prob
     vertices = np.linspace(*bounds[name], cells + 1)
     bounds[name] = (float(vertices[first]), float(vertices[end]))
     return problem.replace(domain=Box(**bounds), exact={})
+
+
+def _start(system: GridSystem, before: torch.Tensor, carried: Carried | None, axis: int, guessed: bool) -> torch.Tensor:
+    """Where the iteration of a slab starts: the guess, or the state at its start for all times if that fits better."""
+    candidates = []
+    for constant in (True, False) if guessed and not system.affine else (not guessed,):
+        vector = torch.zeros(system.size, dtype=system.dtype, device=system.device)
+        level = system.pyramid.views(vector)[-1]
+        level.copy_(before)
+        system.impose(vector)
+        if constant:
+            _continue(level, axis, BASES[system.basis])
+        elif carried is not None:
+            _shift(level, before, carried)
+        system.impose(vector)
+        candidates.append(vector)
+    if len(candidates) == 1:
+        return candidates[0]
+    losses = [sum(float((r * r).sum()) for r in system.linearize(v)) for v in candidates]
+    return candidates[0] if losses[0] < losses[1] else candidates[1]
 
 
 def _continue(level: torch.Tensor, axis: int, m: int) -> None:
@@ -202,15 +224,7 @@ def march(
             shape[axis + 1] = m * (resolution[axis] + 1)
             found = torch.zeros(shape, dtype=grid.dtype, device=grid.device)
         before = found.narrow(axis + 1, part.start, part.stop - part.start).clone()
-        vector = torch.zeros(system.size, dtype=grid.dtype, device=grid.device)
-        level = system.pyramid.views(vector)[-1]
-        level.copy_(before)
-        system.impose(vector)
-        if guess is None:
-            _continue(level, axis, m)
-        elif carried is not None:
-            _shift(level, before, carried)
-        system.impose(vector)
+        vector = _start(system, before, carried, axis, guess is not None)
         fit = solver.fit(system, vector, None)
         finest = remove_means(grid.problem, grid.basis, local, system.finest(fit.vector))
         if carried is not None:

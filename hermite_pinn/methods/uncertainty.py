@@ -72,7 +72,7 @@ def standard_errors(system: GridSystem, vector: torch.Tensor, tol: float, max_st
     complement = (q @ q.T).cpu()
     size = complement.diagonal().clamp(min=0.0).sqrt()
     if not bool((size > 0).all()):
-        return {name: math.inf for name in names}
+        return dict.fromkeys(names, math.inf)
     values, vectors = torch.linalg.eigh(complement / torch.outer(size, size))
     inverse = torch.where(values > 1e-14 * values.max(), 1.0 / values, math.inf)
     variance = (vectors.square() * inverse).nan_to_num(nan=0.0).sum(1) / size.square()
