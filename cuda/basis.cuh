@@ -61,7 +61,7 @@ struct cosine {
 
   template <int M> static HP_INLINE void evaluate(vec t, vec (&out)[2]) {
     constexpr double pi = 3.14159265358979323846;
-    constexpr double scale = M == 0 ? 0.5 : M == 1 ? -pi / 2 : M == 2 ? -pi * pi / 2 : M == 3 ? pi * pi * pi / 2 : pi * pi * pi * pi / 2;
+    constexpr double scale = M == 0 ? 0.5 : M == 1 ? -pi / 2 : M == 2 ? -pi * pi / 2 : M == 3 ? pi * pi * pi / 2 : M == 4 ? pi * pi * pi * pi / 2 : -pi * pi * pi * pi * pi / 2;
     vec s, c;
     sine_cosine(splat(real(pi)) * t, s, c);
     vec left = splat(real(scale)) * (M % 2 == 0 ? c : s);

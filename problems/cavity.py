@@ -2,8 +2,8 @@
 
     u u_x + v u_y + p_x = (u_xx + u_yy) / Re,        u v_x + v v_y + p_y = (v_xx + v_yy) / Re,        u_x + v_y = 0
 
-on [0, 1]^2, u = v = 0 on the boundary save u = lid(x) at y = 1, and p = 0 at one corner, since the equations hold p up
-to a constant.
+on [0, 1]^2, u = v = 0 on the boundary save u = lid(x) at y = 1; the equations hold p up to a constant, and its mean is
+set to zero.
 
 ``lid="classical"``: lid = 1.  Velocity jumps and pressure is infinite at the upper corners; no solution has square
 integrable residuals there, and the problem is compared with the centre lines of Ghia, Ghia and Shin (table in

@@ -101,7 +101,9 @@ _STANDARD = (
     Case("heat", {}, tol=1e-6, error=1e-6),
     Case("wave", {}, tol=1e-6, error=1e-6, paper=1.63e-2),
     Case("klein_gordon", {}, tol=1e-5, error=1e-5, seconds=60, paper=2.76e-3),
-    Case("kovasznay", {}, tol=1e-6, error=1e-6, seconds=60),
+    Case("plate", {}, tol=1e-6, error=1e-6),
+    Case("kuramoto_sivashinsky", {}, tol=1e-7, basis="quintic", error=1e-6, seconds=120, paper=1.42e-4),
+    Case("kovasznay", {}, tol=5e-7, error=1e-6, seconds=60),
 )
 
 #: Cases by the name of the suite.

@@ -19,6 +19,7 @@ def draw_results(results: Sequence[Result], path: Path) -> None:
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
 
     columns = min(4, len(results))
     rows = math.ceil(len(results) / columns)
@@ -36,6 +37,10 @@ def draw_results(results: Sequence[Result], path: Path) -> None:
             ax.axhline(r.case.paper, ls="--", color="0.4", label="to beat")
         if r.classical is not None:
             ax.loglog([r.classical.seconds], [r.classical.error], "D", color="C2", ms=5, label="spectral method")
+        low, high = (math.log10(t) for t in ax.get_xlim())
+        ax.set_xlim(10.0 ** math.floor(low), 10.0 ** math.ceil(high))
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.yaxis.set_minor_formatter(NullFormatter())
         ax.set_title(r.case.label, fontsize=8)
         ax.tick_params(labelsize=7)
         ax.grid(alpha=0.3)

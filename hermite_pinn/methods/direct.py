@@ -189,7 +189,9 @@ class BandedNormal:
         image = forward(y.clone())
         square = sum(float((q * q).sum()) for q in image)
         product = sum(float((q * r).sum()) for q, r in zip(image, b, strict=True))
-        return self._expand(y), LeastSquaresResult(y, 1, 0.0, True, "tolerance", 2.0 * product - square)
+        unit = self._solve(y[:count].cpu().numpy(), True)
+        penalty = self.damping * (float(unit @ unit) + float(y[count:].square().sum()))
+        return self._expand(y), LeastSquaresResult(y, 1, 0.0, True, "tolerance", 2.0 * product - square - penalty)
 
     def _with_parameters(
         self,

@@ -69,9 +69,8 @@ def collocate(
     """Blocks with all terms of a problem at Gauss points, but for those that the envelope satisfies.
 
     Interior rows are divided by the RMS of their source, so that the loss is a relative residual.  Rows of conditions
-    get the weight ``face_weight * |S| h**(1/2 - m) / |S_b| h**-m_b`` relative to it, with the cell size ``h`` of the
-    points, which is the ratio of both residuals for a function that varies over a cell, less half an order (the trace
-    of a function is half an order smoother).
+    get the weight ``face_weight * |S| h**-m / |S_b| h**-m_b`` relative to it, with the cell size ``h`` of the points,
+    which is the ratio of both residuals for a function that varies over a cell.
     """
     axes, weights = points.axes(problem)
     volume = math.prod(problem.domain.lengths)
@@ -104,8 +103,7 @@ def collocate(
         kept = on_face(t, problem, torch.as_tensor(x)).numpy()
         ratio = _relative_size(problem, CompiledTerm(t), interior, scales, env, h[face.axis])
         area = volume / problem.domain.lengths[face.axis]
-        scale = ratio * math.sqrt(area / (problem.domain.lengths[face.axis] / h[face.axis])) / factor
-        scale *= math.sqrt(len(axes[face.axis]) / points.gauss)  # half an order
+        scale = ratio * math.sqrt(area) / factor
         blocks += _chunked([t], problem, x[:, kept], w[kept], [scale], {}, dtype, device)
     return blocks
 

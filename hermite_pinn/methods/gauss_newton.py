@@ -49,7 +49,8 @@ class GaussNewton(Method):
         Gauss points per cell and axis; ``None`` takes as many as the basis has coefficients per vertex where that
         determines the solution (orthogonal spline collocation) and one more elsewhere.
     inner_tol
-        Reduction of the gradient at which an inner solve stops; ``None``: 1e-8 for cubics, 1e-10 for quintics.
+        Reduction of the gradient at which an inner solve stops; ``None``: 1e-8 for cubics, 1e-10 for quintics, and
+        100 times that in nonlinear iterations and time slabs, which start close to their solution.
     inner_steps
         Most steps of one inner solve.
     outer_steps
@@ -152,6 +153,7 @@ class _Run:
         self.solver = LevenbergMarquardt(
             inner=options.inner,
             inner_tol=options.inner_tol or (1e-10 if self.basis == "quintic" else 1e-8),
+            near_tol=options.inner_tol or (1e-8 if self.basis == "quintic" else 1e-6),
             inner_steps=options.inner_steps,
             outer_steps=options.outer_steps,
             damping=options.damping,
@@ -312,7 +314,7 @@ class _Run:
         vector = torch.as_tensor(saved["vector"]).to(self.task.device, self.dtype)
         self.path = [tuple(r) for r in saved["path"]]
         self.convergence.restore(saved)
-        self.solver.inner_total = int(saved["inner_total"])
+        self.solver.restore(saved["solver"])
         self.best = Stage(
             resolutions,
             vector,
@@ -352,7 +354,7 @@ class _Run:
             "points": self.best.points,
             "slabs": self.best.slabs,
             "speeds": list(self.best.speeds),
-            "inner_total": self.solver.inner_total,
+            "solver": self.solver.state(),
             "parameters": self.best.parameters,
         }
 

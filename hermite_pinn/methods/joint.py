@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from hermite_pinn.cuda.layout import BASES
-from hermite_pinn.envelope import Envelope
+from hermite_pinn.envelope import Envelope, vanishing_faces
 from hermite_pinn.errors import DivergedError, InvalidArgumentError, InvalidProblemError
 from hermite_pinn.field import Field, GridField
 from hermite_pinn.memory import available_memory
@@ -96,7 +96,7 @@ class JointGaussNewton(Method):
     face_weight
         Factor of the weight of the other conditions.
     inner_tol, inner_steps
-        When a linear problem is solved; ``None``: 1e-8 if affine, else 1e-6.
+        When a linear problem is solved; a nonlinear one to no less than 1e-6.
     damping
         First Levenberg-Marquardt parameter of a nonlinear stage.
     patience
@@ -216,7 +216,8 @@ class _Run:
         if task.saved is not None:
             raise InvalidArgumentError("gauss_newton cannot resume a run with hashed tables or a network")
         spec = task.field or options.default_field(self.problem)
-        limit = BASES[spec.basis] if spec.head == "linear" else min(2, BASES[spec.basis])
+        networked = spec.head != "linear" or (options.hard and bool(vanishing_faces(self.problem)))
+        limit = min(2, BASES[spec.basis]) if networked else BASES[spec.basis]
         if self.problem.order > limit:
             raise InvalidProblemError(
                 f"the problem has derivatives of order {self.problem.order}; the head {spec.head!r} on the {spec.basis} basis "
@@ -310,7 +311,7 @@ class _Run:
     def _solver(self, stage: JointStage) -> LevenbergMarquardt:
         options = self.options
         return LevenbergMarquardt(
-            inner="cg", inner_tol=options.inner_tol, inner_steps=options.inner_steps, outer_steps=stage.steps,
+            inner="cg", inner_tol=options.inner_tol, near_tol=max(options.inner_tol, 1e-6), inner_steps=options.inner_steps, outer_steps=stage.steps,
             damping=options.damping, change=1e-10, monitor=self.monitor,
         )  # fmt: skip
 

@@ -100,6 +100,8 @@ class LevenbergMarquardt:
         ``"cg"``, ``"banded"`` or ``"auto"`` (see :class:`GaussNewton`).
     inner_tol, inner_steps
         When a linear problem is solved.
+    near_tol
+        The same for problems that start close to their solution: steps of nonlinear iterations, and time slabs.
     outer_steps
         Most steps.
     damping
@@ -115,27 +117,43 @@ class LevenbergMarquardt:
         *,
         inner: str,
         inner_tol: float,
+        near_tol: float,
         inner_steps: int,
         outer_steps: int,
         damping: float,
         change: float | None,
         monitor: Monitor,
     ) -> None:
-        self.inner, self.inner_tol, self.inner_steps = inner, inner_tol, inner_steps
+        self.inner, self.inner_tol, self.near_tol, self.inner_steps = inner, inner_tol, near_tol, inner_steps
         self.outer_steps, self.damping, self.change = outer_steps, damping, change
         self.monitor = monitor
         self.inner_total = 0
         self._damping = damping
         self._steps_per_size: dict[int, int] = {}
 
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps, so that a resumed run takes the same steps."""
+        sizes = [[size, steps] for size, steps in self._steps_per_size.items()]
+        return {"inner_total": self.inner_total, "damping": self._damping, "steps_per_size": sizes}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over the state of a checkpoint."""
+        self.inner_total, self._damping = int(state["inner_total"]), float(state["damping"])
+        self._steps_per_size = {int(size): int(steps) for size, steps in state["steps_per_size"]}
+
     def fit(
-        self, system: LeastSquares, vector: torch.Tensor, accepted: Callable[[Fit], bool | None] | None = None
+        self,
+        system: LeastSquares,
+        vector: torch.Tensor,
+        accepted: Callable[[Fit], bool | None] | None = None,
+        *,
+        guessed: bool = False,
     ) -> Fit:
         """Iterate from ``vector``; ``accepted`` sees every state that lowered the loss, and ends it by returning True.
 
-        A nonlinear iteration is finished where fields and parameters change by less than ``change`` or by 1/1000 of
-        the largest step, where the loss falls by less than 1e-5, or where the next step, which the bend of the
-        residual along the last one predicts, would be as small.
+        A nonlinear iteration is finished where fields and parameters change by less than ``change``, where the loss
+        falls by less than 1e-5, or where the next step, which the bend of the residual along the last one predicts,
+        would be as small.  If ``vector`` is ``guessed`` from a coarser level, 1/1000 of the largest step is enough.
 
         Raises
         ------
@@ -175,7 +193,7 @@ class LevenbergMarquardt:
             state = Fit(trial, rows, loss, result, damping)
             change = system.change(step, trial)
             first_change = max(first_change, change)
-            small = max(1e-13, 1e-3 * first_change, self.change or 0.0)
+            small = max(1e-13, 1e-3 * first_change if guessed else 0.0, self.change or 0.0)
             state.finished = (
                 loss == 0.0
                 or change <= small
@@ -227,7 +245,7 @@ class LevenbergMarquardt:
         columns = system.column_scale()
         # a slab starts close to its end, and a nonlinear iteration corrects what is left
         near = not system.affine or (isinstance(system, GridSystem) and system.constraints.carried is not None)
-        tol = max(self.inner_tol, 1e-6) if near else self.inner_tol
+        tol = self.near_tol if near else self.inner_tol
 
         def late(steps: int, reduction: float) -> bool:
             return self.monitor.out_of_time

@@ -225,7 +225,7 @@ def march(
             found = torch.zeros(shape, dtype=grid.dtype, device=grid.device)
         before = found.narrow(axis + 1, part.start, part.stop - part.start).clone()
         vector = _start(system, before, carried, axis, guess is not None)
-        fit = solver.fit(system, vector, None)
+        fit = solver.fit(system, vector, guessed=guess is not None)
         finest = remove_means(grid.problem, grid.basis, local, system.finest(fit.vector))
         if carried is not None:
             _average(finest, carried)

@@ -160,6 +160,6 @@ def solve_at_once(
     system.impose(vector)
     began(Stage(list(resolutions), vector, system.finest(vector), system.parameters(vector), points=system.rows))
     step = None if system.affine else lambda fit: accepted(describe(system, fit))
-    stage = describe(system, solver.fit(system, vector, step))
+    stage = describe(system, solver.fit(system, vector, step, guessed=start is not None))
     stage.change = relative(system.norms(stage.finest - before), system.norms(stage.finest))
     return stage

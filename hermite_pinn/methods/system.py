@@ -231,7 +231,7 @@ class GridSystem:
             default=0.0,
         )
         own = size(term)
-        return own / interior * math.sqrt(self.resolution[face.axis]) if interior > 0 and own > 0 else 1.0
+        return own / interior / math.sqrt(h) if interior > 0 and own > 0 else 1.0
 
     # -- vectors ---
     def split(self, vector: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
