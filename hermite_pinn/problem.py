@@ -9,7 +9,7 @@ from typing import Any
 
 from hermite_pinn.geometry import Box, Face
 
-from .conditions import AnyCondition, Gauge, Periodic, Term
+from .conditions import AnyCondition, Gauge, Periodic, PointSet, Term
 from .errors import InvalidProblemError
 from .expressions import Expr, spelled
 from .parameters import Parameter
@@ -134,7 +134,9 @@ class Problem:
         self.residuals = self._traced_residuals()
         self.terms = self._traced_terms()
         self.gauges = self._gauged_fields()
-        self._warn()
+        self.missing = self._missing_conditions()
+        for sentence in self.missing:
+            warnings.warn(sentence, HermitePinnWarning, stacklevel=2)
 
     # -- checks ---
     def _check_names(self) -> None:
@@ -233,24 +235,39 @@ class Problem:
             )
         return Term(term.name, residual, term.region, term.weight, term.trace, term.where)
 
-    def _warn(self) -> None:
-        axis = self.domain.time_axis
-        if axis is not None and not self.periodic[axis]:
-            start = [t for t in self.terms if isinstance(t.region, Face) and t.region.name == "t-"]
-            for f in self.fields:
-                order = max(
-                    (d[1][axis] for r in self.residuals.values() for k, d in leaves(r) if k == "jet" and d[0] == f),
-                    default=0,
-                )
-                given = sum(any(k == "jet" and d[0] == f for k, d in leaves(t.residual)) for t in start)
-                if order > given and not any(t.name == f"data {f}" for t in self.terms):
-                    lacking = f"{f}" if given == 0 else f"{f}_t"
-                    warnings.warn(
-                        f"the field {f} has {order} time derivative{'s' * (order > 1)} but {given or 'no'} initial condition; the solution "
-                        f"is not unique without Initial({lacking}=...)",
-                        HermitePinnWarning,
-                        stacklevel=3,
+    def _missing_conditions(self) -> tuple[str, ...]:
+        """What the solution seems to lack to be unique, by counting derivatives and conditions along every axis."""
+        measured = {
+            d[0] for t in self.terms if isinstance(t.region, PointSet) for k, d in leaves(t.residual) if k == "jet"
+        }
+        found = []
+        for axis, name in enumerate(self.domain.names):
+            if self.periodic[axis]:
+                continue
+            orders = dict.fromkeys(self.fields, 0)
+            for r in self.residuals.values():
+                for kind, data in leaves(r):
+                    if kind == "jet":
+                        orders[data[0]] = max(orders[data[0]], data[1][axis])
+            terms = [t for t in self.terms if isinstance(t.region, Face) and t.region.axis == axis]
+            if axis == self.domain.time_axis:
+                for f, order in orders.items():
+                    given = sum(any(k == "jet" and d[0] == f for k, d in leaves(t.residual)) for t in terms)
+                    if order > given and f not in measured:
+                        lacking = f"{f}" if given == 0 else f"{f}_t"
+                        found.append(
+                            f"the field {f} has {order} time derivative{'s' * (order > 1)} but {given or 'no'} initial condition; "
+                            f"the solution is not unique without Initial({lacking}=...)"
+                        )
+            elif not measured:
+                # first-order equations need conditions only where something flows in, which a count cannot see
+                needed = sum(order for order in orders.values() if order > 1)
+                if needed > len(terms):
+                    found.append(
+                        f"{needed} derivatives along {name} stand against {len(terms)} conditions on {name}- and {name}+; the "
+                        "solution is not unique unless the equation degenerates there"
                     )
+        return tuple(found)
 
     # -- variants and views ---
     def replace(self, **changes: Any) -> Problem:

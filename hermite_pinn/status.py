@@ -29,6 +29,11 @@ class Status(Enum):
         "The solver stopped making progress before its tolerance; check that the problem has a unique solution (enough conditions, a "
         "gauge for a pressure), try another start or a finer first level.",
     )
+    UNDETERMINED = (
+        "undetermined",
+        "Equations and conditions do not determine the solution, and what is returned is one of many; add the missing condition, or a "
+        "Gauge for a field that only enters by its derivatives.",
+    )
     STOPPED = ("stopped", "A callback ended the run; the state at that moment is returned.")
     INTERRUPTED = (
         "interrupted",

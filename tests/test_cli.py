@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from hermite_pinn.validation import SUITES
 from typer.testing import CliRunner
 
 from hermite_pinn.cli import app
@@ -132,10 +133,11 @@ def test_doctor_says_how_to_mend(monkeypatch, tmp_path):
 def test_validate_quick_reaches_its_limits(tmp_path):
     result = run("validate", "--suite", "quick", "--out", str(tmp_path))
     assert result.exit_code == 0, result.stdout
-    assert result.stdout.count("reached") == 5
+    assert result.stdout.count("reached") == len(SUITES["quick"])
     report = json.loads((tmp_path / "quick.json").read_text())
     assert all(r["reached"] for r in report["results"])
     assert (tmp_path / "quick.md").read_text().startswith("| case |")
+    assert (tmp_path / "quick.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_bench_prints_kernels():

@@ -432,3 +432,37 @@ def test_gauss_points_determine_the_coefficients(periodic, soft):
     free = int((~system.constraints.mask(system.pyramid.shapes[-1])).sum())
     assert system.gauss == ((3, 3) if soft else (2, 2))
     assert (system.rows > free) if soft else (system.rows == free)
+
+
+# -- problems without a unique solution ---
+
+AMBIGUOUS = {
+    "a side without a condition": lambda: hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)), "u", lambda u: u.laplacian - 1, [hp.Dirichlet(u=0.0, on=["x-", "y-", "y+"])]
+    ),
+    "only slopes": lambda: hp.Problem(hp.Box(x=(0, 1)), "u", lambda u, x: u.xx - 6 * x + 3, [hp.Neumann(u=0.0)]),
+    "no initial value": lambda: hp.Problem(
+        hp.Box(x=(0, 1), t=(0, 1)), "u", lambda u: u.t - u.xx, [hp.Dirichlet(u=0.0)]
+    ),
+    "a pressure without a gauge": lambda: hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)),
+        ["u", "v", "p"],
+        lambda u, v, p: {"x": p.x - u.laplacian, "y": p.y - v.laplacian - 1, "div": u.x + v.y},
+        [hp.Dirichlet(u=0.0, v=0.0)],
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::hermite_pinn.HermitePinnWarning")
+@pytest.mark.parametrize("name", AMBIGUOUS)
+def test_a_problem_with_many_solutions_says_so(name):
+    solution = hp.solve(AMBIGUOUS[name](), levels=2)
+    assert solution.status is hp.Status.UNDETERMINED
+    assert not solution.status.success
+    assert "; but " in solution.message
+
+
+def test_a_gauge_settles_a_pressure():
+    problem = AMBIGUOUS["a pressure without a gauge"]()
+    solution = hp.solve(problem.replace(conditions=[*problem.conditions, hp.Gauge("p")]), levels=2)
+    assert solution.status is hp.Status.COMPLETED

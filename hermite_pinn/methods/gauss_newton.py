@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from typing import Any
 import torch
 
 from hermite_pinn.cuda.layout import BASES
-from hermite_pinn.cuda.pyramid import Pyramid
 from hermite_pinn.errors import DivergedError, InvalidArgumentError, InvalidProblemError, OutOfMemoryError
 from hermite_pinn.field import Field, GridField, linear_field, resolutions_of
 from hermite_pinn.memory import available_memory, spelled_size
@@ -26,8 +24,9 @@ from .levenberg_marquardt import LevenbergMarquardt
 from .refinement import refined
 from .slabs import cells_per_slab, march, why_at_once
 from .stage import Discretization, Stage, solve_at_once
-from .system import source_scales
+from .system import GridSystem, source_scales
 from .uncertainty import standard_errors
+from .wellposed import free_combinations
 
 __all__ = ["GaussNewton"]
 
@@ -146,6 +145,7 @@ class _Run:
             self.problem, self.basis, options.gauss, self.dtype, task.device, source_scales(self.problem)
         )
         self.convergence = Convergence(self.basis, self.tol)
+        self.free = 0  # directions that the first level does not determine
         self.path: list[Resolution] = []  # finest resolution of every stage so far
         self.best: Stage | None = None
         self.message = ""
@@ -188,8 +188,11 @@ class _Run:
         status = Status.COMPLETED
         try:
             status = self._stages()
+            status = self._judged(status)
         except StopRun as stop:
             status, self.message = stop.status, stop.message
+            if status is Status.MAX_SIZE:
+                status = self._judged(status)
         except KeyboardInterrupt:
             status, self.message = Status.INTERRUPTED, "interrupted from the keyboard; this is the best state so far"
         except DivergedError as error:
@@ -221,7 +224,7 @@ class _Run:
 
     def _empty(self) -> Stage:
         first = self._first_resolutions()[:1]
-        pyramid = self._pyramid(first)
+        pyramid = self.grid.pyramid(first)
         start = {p.name: p.init for p in self.problem.parameters}
         zero = torch.zeros(pyramid.size, dtype=self.dtype, device=self.task.device)
         return Stage(first, zero, pyramid.views(zero)[-1], start)
@@ -258,12 +261,29 @@ class _Run:
             self.convergence.add(change, stage.held_out)
             self.best, foreign = stage, False
             self._record(stage)
+            if len(self.path) == 1 and stage.slabs == 1:
+                self.free = free_combinations(self._system(stage)) or 0
             self.seconds.append(time.perf_counter() - began)
             self.task.save(self._state, True)
             verdict = self._verdict(planned)
             if verdict is not None:
                 return verdict
             self.monitor.check_time()
+
+    def _system(self, stage: Stage) -> GridSystem:
+        """The system of a stage, linearised there."""
+        system = self.grid.system(stage.resolutions)
+        system.linearize(stage.vector)
+        return system
+
+    def _judged(self, status: Status) -> Status:
+        """The verdict, but for a problem whose solution is not unique."""
+        reasons = [f"{self.free} independent changes satisfy all equations and conditions"] if self.free else []
+        reasons += self.problem.missing
+        if not reasons or status not in (Status.CONVERGED, Status.COMPLETED, Status.MAX_SIZE, Status.STALLED):
+            return status
+        self.message += "; but " + "; ".join(reasons)
+        return Status.UNDETERMINED
 
     def _choose_resolution(self, planned: list[Resolution] | None, again: bool) -> None:
         """Append the next stage to the path; a field of another method is first improved on its own levels."""
@@ -315,6 +335,7 @@ class _Run:
         self.path = [tuple(r) for r in saved["path"]]
         self.convergence.restore(saved)
         self.solver.restore(saved["solver"])
+        self.free = int(saved["free"])
         self.best = Stage(
             resolutions,
             vector,
@@ -341,7 +362,7 @@ class _Run:
         self.best = Stage(list(self.path), vector, self._finest(self.path, vector), parameters)
 
     def _finest(self, resolutions: Sequence[Resolution], vector: torch.Tensor) -> torch.Tensor:
-        pyramid = self._pyramid(resolutions)
+        pyramid = self.grid.pyramid(resolutions)
         return pyramid.accumulate(vector[: pyramid.size].clone())
 
     def _state(self) -> dict[str, Any]:
@@ -355,6 +376,7 @@ class _Run:
             "slabs": self.best.slabs,
             "speeds": list(self.best.speeds),
             "solver": self.solver.state(),
+            "free": self.free,
             "parameters": self.best.parameters,
         }
 
@@ -376,7 +398,7 @@ class _Run:
             guess = None
             if best is not None:
                 levels = [best.resolutions[-1], resolution]
-                pyramid = self._pyramid(levels)
+                pyramid = self.grid.pyramid(levels)
                 frame = torch.zeros(pyramid.size, dtype=self.dtype, device=self.task.device)
                 pyramid.views(frame)[0].copy_(best.finest)
                 guess = pyramid.accumulate(frame)
@@ -387,7 +409,7 @@ class _Run:
             resolutions = list(best.resolutions)
             if len(self.convergence.estimates) > 0 or resolutions[-1] != resolution:
                 resolutions.append(resolution)
-            start, parameters = best.vector[: self._pyramid(best.resolutions).size], best.parameters
+            start, parameters = best.vector[: self.grid.pyramid(best.resolutions).size], best.parameters
 
         def began(stage: Stage) -> None:
             if self.best is None:
@@ -437,7 +459,7 @@ class _Run:
         return self.convergence.stages_left()
 
     def _field(self, stage: Stage) -> GridField:
-        pyramid = self._pyramid(stage.resolutions)
+        pyramid = self.grid.pyramid(stage.resolutions)
         return linear_field(
             self.problem.domain,
             self.problem.fields,
@@ -447,25 +469,11 @@ class _Run:
             pyramid.views(stage.vector[: pyramid.size]),
         )
 
-    def _pyramid(self, resolutions: Sequence[Resolution]) -> Pyramid:
-        return Pyramid(
-            self.basis, resolutions, self.problem.periodic, len(self.problem.fields), self.dtype, self.task.device
-        )
-
     # -- memory ---
-    def _bytes(self, resolution: Resolution, earlier: Sequence[Resolution]) -> float:
-        """Estimate of the memory of a stage: vectors of unknowns, and arrays of points."""
-        m, count = BASES[self.basis], self._slabs(resolution)
-        points = math.prod((m + 1) * n for n in resolution) * len(self.problem.residuals)
-        if count == 1:
-            return 8.0 * (9 * self._pyramid([*earlier, resolution]).size + 14 * points)
-        size = self._pyramid([resolution]).size
-        return 8.0 * (5 * size + (12 * size + 28 * points) / count)
-
     def _check_memory(self, resolutions: list[Resolution]) -> None:
-        need, free = self._bytes(resolutions[-1], resolutions[:-1]), available_memory(self.task.device)
+        need, free = self.grid.memory(resolutions, self._slabs(resolutions[-1])), available_memory(self.task.device)
         if free is not None and need > free:
-            size = self._pyramid(resolutions).size
+            size = self.grid.pyramid(resolutions).size
             raise OutOfMemoryError(
                 f"levels up to {resolutions[-1]} cells have {size:,} coefficients and need about {spelled_size(need)}, but "
                 f"{spelled_size(free)} are free on {self.task.device}; use fewer levels"
@@ -475,13 +483,13 @@ class _Run:
         """Why there can be no further stage, or nothing."""
         assert self.best is not None
         earlier = [] if self._slabs(following) > 1 else self.best.resolutions
-        size = self._pyramid([*earlier, following]).size
+        size = self.grid.pyramid([*earlier, following]).size
         tail = "" if self.error is None else f"; the estimated relative error is {self.error:.1e}, tol={self.tol:g}"
         if len(self.path) >= self.options.max_levels:
             return f"stopped after max_levels={self.options.max_levels} levels{tail}"
         if self.options.max_unknowns is not None and size > self.options.max_unknowns:
             return f"the next level {following} would have {size:,} coefficients > max_unknowns={self.options.max_unknowns:,}{tail}"
-        need, free = self._bytes(following, earlier), available_memory(self.task.device)
+        need, free = self.grid.memory([*earlier, following], self._slabs(following)), available_memory(self.task.device)
         if free is not None and need > 0.8 * free:
             return f"the next level {following} would need about {spelled_size(need)} of {spelled_size(free)} free memory{tail}"
         return ""

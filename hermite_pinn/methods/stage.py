@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
 
+from hermite_pinn.cuda.layout import BASES
+from hermite_pinn.cuda.pyramid import Pyramid
 from hermite_pinn.problem import Problem
 
 from .constraints import Carried
@@ -41,6 +44,21 @@ class Discretization:
     dtype: torch.dtype
     device: torch.device
     scales: Sequence[float]
+
+    def pyramid(self, resolutions: Sequence[Resolution]) -> Pyramid:
+        """Nested levels for all fields."""
+        return Pyramid(
+            self.basis, resolutions, self.problem.periodic, len(self.problem.fields), self.dtype, self.device
+        )
+
+    def memory(self, resolutions: Sequence[Resolution], slabs: int) -> float:
+        """Estimate of the bytes of a stage: vectors of unknowns, and arrays of points."""
+        m = BASES[self.basis]
+        points = math.prod((m + 1) * n for n in resolutions[-1]) * len(self.problem.residuals)
+        if slabs == 1:
+            return 8.0 * (9 * self.pyramid(resolutions).size + 14 * points)
+        size = self.pyramid(resolutions[-1:]).size
+        return 8.0 * (5 * size + (12 * size + 28 * points) / slabs)
 
     def system(
         self, resolutions: Sequence[Resolution], problem: Problem | None = None, carried: Carried | None = None
