@@ -159,7 +159,6 @@ def test_bound_defaults_and_keywords():
         ({"levels": 0}, "levels must be at least 1"),
         ({"levels": [4, 6]}, "nested"),
         ({"levels": "many"}, "levels"),
-        ({"field": hp.Field(head="siren")}, "linear head"),
         ({"field": hp.Field(basis="cosine")}, "nested levels"),
         ({"field": hp.Field(basis="linear")}, "derivatives of order 2"),
         ({"method": "adam", "tol": 1e-3}, "no estimate"),

@@ -162,11 +162,6 @@ class _Run:
         )
 
     def _check_field(self, field: Field) -> None:
-        if field.head != "linear" or field.table_size is not None:
-            raise InvalidArgumentError(
-                f"gauss_newton solves for dense levels read by the linear head; the field has head={field.head!r} and "
-                f"table_size={field.table_size}. Use method='adam' for networks and hashed tables"
-            )
         if field.basis not in ("linear", "cubic", "quintic"):
             raise InvalidArgumentError(
                 f"gauss_newton needs nested levels: basis 'linear', 'cubic' or 'quintic', not {field.basis!r}"

@@ -88,8 +88,11 @@ def fourier_convection(c: float) -> Classical:
     wave = 1j * np.fft.fftfreq(64, 1 / 64)
     u = np.fft.fft(np.sin(x))
     h = 1.0 / steps
-    slope = lambda v: -c * wave * v  # noqa: E731
     wave[32] = 0.0
+
+    def slope(v: np.ndarray) -> np.ndarray:
+        return -c * wave * v
+
     for _ in range(steps):
         k1 = slope(u)
         k2 = slope(u + h / 2 * k1)
