@@ -466,3 +466,28 @@ def test_a_gauge_settles_a_pressure():
     problem = AMBIGUOUS["a pressure without a gauge"]()
     solution = hp.solve(problem.replace(conditions=[*problem.conditions, hp.Gauge("p")]), levels=2)
     assert solution.status is hp.Status.COMPLETED
+
+
+# -- hard cases ---
+
+
+def test_an_indefinite_helmholtz_problem_is_solved_once_its_waves_are_resolved():
+    solution = hp.solve(problems.helmholtz2d(a=(2.3, 1.1), k=25.0), tol=1e-3)
+    assert solution.status is hp.Status.CONVERGED
+    assert error(solution) < 2e-3
+
+
+def test_a_jump_is_smeared_but_nothing_blows_up():
+    step = lambda x: hp.where(x - hp.floor(x) < 0.5, 1.0, 0.0)
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), t=(0, 1)),
+        "u",
+        lambda u: u.t + u.x,
+        [hp.Periodic("x"), hp.Initial(u=step)],
+        exact={"u": lambda x, t: step(x - t)},
+    )
+    errors = [error(hp.solve(problem, levels=n)) for n in (4, 6)]
+    assert errors[1] < errors[0] < 0.4
+    u = hp.solve(problem, levels=6).u(np.linspace(0, 1, 301), 1.0)
+    assert u.min() > -0.5
+    assert u.max() < 1.5
