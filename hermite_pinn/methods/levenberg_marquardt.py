@@ -164,7 +164,7 @@ class LevenbergMarquardt:
         """
         rows = system.linearize(vector)
         state = Fit(vector, rows, self._loss(system, rows))
-        damping, first_change = (0.0 if system.affine else self._damping), 0.0
+        damping, first_change, refused = (0.0 if system.affine else self._damping), 0.0, 0.0
         for _ in range(self.outer_steps):
             step, result = self._linear(system, state.rows, damping)
             self.inner_total += result.steps
@@ -185,7 +185,7 @@ class LevenbergMarquardt:
             if not loss <= state.loss:  # also where the loss is not a number
                 if damping > 1e12:
                     break
-                damping = max(damping, 1e-6) * 8.0
+                refused, damping = damping, max(8.0 * damping, 1e-9)
                 state.rows = system.linearize(state.vector)
                 continue
             gain, fall = (state.loss - loss) / result.decrease, 1.0 - loss / state.loss
@@ -203,7 +203,9 @@ class LevenbergMarquardt:
             if accepted is not None and accepted(state):
                 break
             if gain > 0.7:
-                damping = max(damping * (0.01 if gain > 0.95 else 0.2), 1e-14)
+                # what was refused is approached again, but more slowly every time
+                damping = max(damping * (0.01 if gain > 0.95 else 0.2), 2.0 * refused, 1e-14)
+                refused *= 0.5
             elif gain < 0.25:
                 damping *= 3.0
             if state.finished:
