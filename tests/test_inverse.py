@@ -5,7 +5,6 @@ import warnings
 import numpy as np
 import pytest
 import scipy.stats
-import torch
 
 import hermite_pinn as hp
 
@@ -16,13 +15,7 @@ METHODS = {
 DIGITS = {"adam": 2e-2, "lbfgs": 1e-3}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small vectors gain nothing from threads, and lose much on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def decay(bounds, init=1.0, noise=0.0):

@@ -19,13 +19,7 @@ LINEAR = {"levels": 3, "field": hp.Field()}
 NETWORK = {"levels": 3, "field": hp.Field(head="siren", table_size=2**6, width=8, omega=1.0)}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small vectors gain nothing from threads, and lose much on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Stop(hp.Callback):
