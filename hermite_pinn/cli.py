@@ -7,7 +7,7 @@ import inspect
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -250,17 +250,26 @@ def plot(
 def validate(
     suite: Annotated[str, typer.Option(help="quick, basic, paper, standard or full.")] = "quick",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    method: Annotated[str, typer.Option(help="As in `solve`; all but gauss_newton run for --time.")] = "gauss_newton",
+    time: Annotated[float, typer.Option(help="Seconds of every run of another method.")] = 60.0,
+    seeds: Annotated[int, typer.Option(help="Number of runs of another method, from --seed on.")] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
     out: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Solve a suite of problems with known solutions and compare error and time with what is to be reached."""
+    """Solve a suite of problems with known solutions and compare error and time with what is to be reached.
+
+    With --method, train them by another method for a given time and tell error and steps a second.
+    """
     from hermite_pinn import validation
 
     with _reported():
         if suite not in validation.SUITES:
             raise InvalidArgumentError(f"unknown suite {suite!r}; known: {', '.join(validation.SUITES)}")
         folder = _folder(out)
+        if method != "gauss_newton":
+            _train(suite, method, time, range(seed, seed + seeds), device, folder, as_json)
+            return
 
         def tell(r: validation.Result) -> None:
             if not as_json:
@@ -280,6 +289,24 @@ def validate(
             _print_json(report)
     if not all(r.reached for r in results):
         raise typer.Exit(1)
+
+
+def _train(
+    suite: str, method: str, time: float, seeds: Sequence[int], device: str, folder: Path | None, as_json: bool
+) -> None:
+    from hermite_pinn import validation
+
+    def tell(r: validation.Training) -> None:
+        if not as_json:
+            typer.echo(f"{r.case.name:<40} error {r.error:.2e}  {r.seconds:6.1f} s  {r.rate:7.1f} steps/s")
+
+    results = validation.train_suite(validation.SUITES[suite], _method(method, None), time, seeds, device, tell)
+    report = {"suite": suite, "machine": validation.machine(), "results": validation.training_json(results)}
+    if folder is not None:
+        (folder / f"{suite}-{method}.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+        (folder / f"{suite}-{method}.md").write_text(validation.training_markdown(results) + "\n", encoding="utf-8")
+    if as_json:
+        _print_json(report)
 
 
 @app.command()

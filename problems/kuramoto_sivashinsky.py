@@ -2,7 +2,8 @@
 
     u_t + alpha u u_x + beta u_xx + gamma u_xxxx = 0,        x in [0, 2 pi] periodic,  t in [0, T],
 
-with u(x, 0) = cos x (1 + sin x); ``form="auxiliary"`` writes w for u_xx and adds the equation w - u_xx = 0.  The reference is a Fourier series with exponential Runge-Kutta steps
+with u(x, 0) = cos x (1 + sin x); ``form="auxiliary"`` writes w for u_xx and adds the equation w - u_xx = 0.  The
+reference is a Fourier series with exponential Runge-Kutta steps
 (:mod:`hermite_pinn.problems.references`).
 
 Source: jaxpi and PirateNet (arXiv 2402.00326) with alpha = 100 / 16, beta = 100 / 16^2, gamma = 100 / 16^4; the whole

@@ -144,3 +144,14 @@ def test_bench_prints_kernels():
     result = run("bench", "--suite", "none", "--json")
     kernels = json.loads(result.stdout)["kernels"]
     assert {"jets", "adjoint", "reference", "speedup", "adjoint_ratio"} <= set(kernels[0])
+
+
+def test_validate_trains_by_other_methods(tmp_path):
+    result = run(
+        "validate", "--suite", "quick", "--method", "adam", "--time", "0.5", "--seeds", "2", "--out", str(tmp_path)
+    )
+    assert result.exit_code == 0, result.output
+    report = json.loads((tmp_path / "quick-adam.json").read_text())["results"]
+    assert len(report) == 6
+    assert all(len(r["errors"]) == 2 and r["rate"] > 0 for r in report)
+    assert (tmp_path / "quick-adam.md").read_text().count("\n") == 8

@@ -1,8 +1,9 @@
 """Equations of third and fourth order, directly on smoother bases and through auxiliary fields."""
 
-import hermite_pinn as hp
 import numpy as np
 import pytest
+
+import hermite_pinn as hp
 from hermite_pinn import cos, exp, pi, problems, sin
 from hermite_pinn.errors import InvalidProblemError
 
@@ -59,9 +60,9 @@ def test_the_basis_follows_the_order_of_the_problem():
 
 
 def test_a_basis_that_is_not_smooth_enough_is_refused_with_the_one_that_is():
-    with pytest.raises(InvalidProblemError, match="order 4.*quintic.*basis='septic'"):
+    with pytest.raises(InvalidProblemError, match=r"order 4.*quintic.*basis='septic'"):
         hp.solve(problems.plate(), levels=2, field=hp.Field(basis="quintic"))
-    with pytest.raises(hp.InvalidArgumentError, match="up to order 2, the problem has order 4.*auxiliary"):
+    with pytest.raises(hp.InvalidArgumentError, match=r"up to order 2, the problem has order 4.*auxiliary"):
         hp.solve(problems.plate(), method="adam")
 
 

@@ -40,10 +40,15 @@ class Case:
     fields: tuple[str, ...] | None = None
 
     @property
-    def label(self) -> str:
-        """How the case is called in tables."""
+    def name(self) -> str:
+        """The problem and its settings."""
         parts = [f"{k}={','.join(map(str, v)) if isinstance(v, tuple) else v}" for k, v in self.settings.items()]
-        return " ".join([self.problem, *parts, *([self.basis] if self.basis != "cubic" else [])])
+        return " ".join([self.problem, *parts])
+
+    @property
+    def label(self) -> str:
+        """How the case is called in tables: its name, and the basis if it is not the method's own."""
+        return self.name if self.basis == "cubic" else f"{self.name} {self.basis}"
 
     @property
     def command(self) -> str:

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from hermite_pinn.program import Value
@@ -69,8 +70,13 @@ class Block(ABC):
         """Add the transpose to ``out``; returns the part that belongs to the parameters."""
 
     @abstractmethod
-    def diagonal(self, resolution: tuple[int, ...], shape: tuple[int, ...]) -> torch.Tensor:
-        """Squared column norms for the coefficients of a level, of shape ``shape``."""
+    def diagonal(
+        self, resolution: tuple[int, ...], shape: tuple[int, ...], change: Sequence[np.ndarray] | None = None
+    ) -> torch.Tensor:
+        """Squared column norms for the coefficients of a level, of shape ``shape``.
+
+        With ``change``, one array per axis, for coefficients in another basis (see :func:`vertex_basis`).
+        """
 
     @abstractmethod
     def elements(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

@@ -49,7 +49,7 @@ class GaussNewton(Method):
         Gauss points per cell and axis; ``None`` takes as many as the basis has coefficients per vertex where that
         determines the solution (orthogonal spline collocation) and one more elsewhere.
     inner_tol
-        Reduction of the gradient at which an inner solve stops; ``None``: 1e-8 for cubics, 1e-10 for smoother bases, and
+        Reduction of the gradient at which an inner solve stops; ``None``: 1e-8 for cubics, 1e-10 beyond, and
         100 times that in nonlinear iterations and time slabs, which start close to their solution.
     inner_steps
         Most steps of one inner solve.
@@ -111,7 +111,7 @@ class GaussNewton(Method):
             raise InvalidArgumentError(f"inner_tol must lie between 0 and 1, got {self.inner_tol}")
 
     def default_field(self, problem: Problem) -> Field:
-        """Dense levels of the first basis smooth enough: cubic up to second derivatives, quintic, septic up to fourth."""
+        """Dense levels of the first basis smooth enough: cubic to second derivatives, septic to fourth."""
         return Field(basis=basis_for(problem.order))
 
     def run(self, task: Task) -> Outcome:

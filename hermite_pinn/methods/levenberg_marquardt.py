@@ -15,7 +15,7 @@ from hermite_pinn.monitor import Monitor
 
 from .direct import BandedNormal, banded_cost
 from .krylov import LeastSquaresResult, Rows, cgls
-from .precondition import BlockScaling
+from .precondition import Scaling
 from .system import GridSystem
 
 __all__ = ["Fit", "LeastSquares", "LevenbergMarquardt"]
@@ -47,7 +47,7 @@ class LeastSquares(Protocol):
     def column_scale(self) -> torch.Tensor:
         """Inverse column norms; 0 for fixed unknowns."""
 
-    def preconditioner(self, columns: torch.Tensor, damping: float) -> BlockScaling | None:
+    def preconditioner(self, columns: torch.Tensor, damping: float) -> Scaling | None:
         """A change of variables beyond the column scaling, or None."""
 
     def direct(self, rows: Rows, columns: torch.Tensor) -> torch.Tensor | None:
@@ -279,7 +279,7 @@ class LevenbergMarquardt:
         system: LeastSquares,
         rows: list[torch.Tensor],
         columns: torch.Tensor,
-        change: BlockScaling,
+        change: Scaling,
         tol: float,
         late: Callable[[int, float], bool],
     ) -> tuple[torch.Tensor, LeastSquaresResult]:
@@ -295,6 +295,7 @@ class LevenbergMarquardt:
 
         b = [*(-r for r in rows), torch.zeros_like(root)]
         result = cgls(forward, adjoint, b, tol=tol, max_steps=self.inner_steps, on_step=late)
+        self._steps_per_size[system.size] = max(result.steps, self._steps_per_size.get(system.size, 0))
         return change.apply(result.y), result
 
     def _banded(self, system: GridSystem) -> bool:

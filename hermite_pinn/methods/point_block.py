@@ -13,6 +13,7 @@ from hermite_pinn.program import Leaf, Value
 from hermite_pinn.residuals import CompiledTerm, Jet
 
 from .collocation import Axis, Block
+from .vertex_basis import changed_columns
 
 __all__ = ["PointBlock"]
 
@@ -64,14 +65,16 @@ class PointBlock(Block):
         self._sensitivity: list[dict[Jet, torch.Tensor]] = [{} for _ in self.terms]
         self._by_parameter = [{} for _ in self.terms]
 
-    def _csr(self, resolution: tuple[int, ...], orders: tuple[int, ...]) -> sparse.csr_matrix:
+    def _csr(
+        self, resolution: tuple[int, ...], orders: tuple[int, ...], change: Sequence[np.ndarray] | None = None
+    ) -> sparse.csr_matrix:
         """Rows of one derivative: the row-wise Kronecker product of the 1-D rows."""
         n = len(self.points)
         columns, values = np.zeros((n, 1), dtype=np.int64), np.ones((n, 1))
         total = 1
         for i, a in enumerate(self.axes):
             one = evaluation_matrix(self.basis, resolution[i], a.bounds, a.periodic, self.points[:, i], (orders[i],))
-            m = one.matrices[orders[i]]
+            m = one.matrices[orders[i]] if change is None else changed_columns(one.matrices[orders[i]], change[i])
             width = np.diff(m.indptr)
             if np.ptp(width):
                 raise AssertionError("rows of one axis have equal length")
@@ -119,9 +122,11 @@ class PointBlock(Block):
                 self._rows.transposed.apply([(o, s * r)], 0, out[self.fields.index(name)].view(-1), add=True)
         return self._parameter_adjoint(rows)
 
-    def diagonal(self, resolution: tuple[int, ...], shape: tuple[int, ...]) -> torch.Tensor:
+    def diagonal(
+        self, resolution: tuple[int, ...], shape: tuple[int, ...], change: Sequence[np.ndarray] | None = None
+    ) -> torch.Tensor:
         """Squared column norms of a level; see :class:`Block`."""
-        matrices = {o: self._csr(resolution, o) for o in self._matrices}
+        matrices = {o: self._csr(resolution, o, change) for o in self._matrices}
         found = torch.zeros(shape, dtype=self.dtype, device=self.device)
         for sensitivity in self._sensitivity:
             for f, name in enumerate(self.fields):

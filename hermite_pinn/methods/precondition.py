@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 import torch
 
-__all__ = ["BlockScaling", "least_squares"]
+__all__ = ["BlockScaling", "Scaling", "least_squares"]
 
 
 def least_squares(pieces: Iterable[tuple[torch.Tensor, torch.Tensor]], columns: torch.Tensor) -> torch.Tensor:
@@ -35,6 +36,18 @@ def least_squares(pieces: Iterable[tuple[torch.Tensor, torch.Tensor]], columns: 
     factor = torch.linalg.qr(torch.cat(pending), mode="r").R
     y = torch.linalg.solve_triangular(factor[:count, :count], factor[:count, count:], upper=True)
     return columns * y[:, 0]
+
+
+class Scaling(Protocol):
+    """A change of variables ``x = apply(y)``, its transpose, and the damping of the variables it was made for."""
+
+    damping: float
+
+    def apply(self, y: torch.Tensor) -> torch.Tensor:
+        """Unknowns from the new variables."""
+
+    def transposed(self, gradient: torch.Tensor) -> torch.Tensor:
+        """Gradient with respect to the new variables."""
 
 
 class BlockScaling:

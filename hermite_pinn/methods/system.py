@@ -25,6 +25,7 @@ from .collocation import Axis, Block
 from .constraints import Carried, Constraints, is_hard
 from .point_block import PointBlock
 from .tensor_block import TensorBlock
+from .vertex_basis import VertexScaling
 
 __all__ = ["GridSystem", "gauss_points_per_axis", "source_scales"]
 
@@ -348,9 +349,17 @@ class GridSystem:
         return f"level {len(self.pyramid.resolutions)}, {self.resolution} cells"
 
     # -- linear algebra ---
-    def preconditioner(self, columns: torch.Tensor, damping: float) -> None:
-        """None: with the levels, the column scaling is enough."""
-        return
+    def preconditioner(self, columns: torch.Tensor, damping: float) -> VertexScaling | None:
+        """Vertex bases for quintics and beyond; None for cubics, where with the levels the column scaling is enough."""
+        if BASES[self.basis] < 3:
+            return None
+        return self._vertex_scaling.scaled(self.column_scale(self._vertex_scaling.changes), damping)
+
+    @cached_property
+    def _vertex_scaling(self) -> VertexScaling:
+        jets = {o for block in self.blocks for t in block.terms for _, o in t.jets}
+        orders = [range(max(o[axis] for o in jets) + 1) for axis in range(len(self.axes))]
+        return VertexScaling(self.pyramid, orders, self._masks)
 
     def direct(self, rows: Sequence[torch.Tensor], columns: torch.Tensor) -> None:
         """None: nothing is solved by dense factors."""
@@ -360,16 +369,18 @@ class GridSystem:
     def _masks(self) -> list[torch.Tensor]:
         return [self.constraints.mask(shape, self.device) for shape in self.pyramid.shapes]
 
-    def column_scale(self) -> torch.Tensor:
-        """``1 / sqrt(diag(J^T J))`` at the last linearisation; 0 for coefficients that are fixed or have no effect."""
+    def column_scale(self, changes: Sequence[Sequence[np.ndarray]] | None = None) -> torch.Tensor:
+        """``1 / sqrt(diag(J^T J))`` at the last linearisation; 0 for coefficients that are fixed or have no effect.
+
+        With ``changes``, an array per level and axis, for coefficients in vertex bases.
+        """
         squares = torch.empty(self.size, dtype=self.dtype, device=self.device)
         grid, parameters = self.split(squares)
-        for resolution, shape, view in zip(
-            self.pyramid.resolutions, self.pyramid.shapes, self.pyramid.views(grid), strict=True
-        ):
+        for level, view in enumerate(self.pyramid.views(grid)):
             view.zero_()
             for block in self.blocks:
-                view += block.diagonal(resolution, shape)
+                change = None if changes is None else changes[level]
+                view += block.diagonal(self.pyramid.resolutions[level], self.pyramid.shapes[level], change)
         parameters.zero_()
         for block in self.blocks:
             parameters += block.parameter_diagonal()

@@ -17,6 +17,7 @@ from hermite_pinn.program import Leaf, Value
 from hermite_pinn.residuals import CompiledTerm, Jet
 
 from .collocation import Axis, Block
+from .vertex_basis import changed_columns
 
 __all__ = ["TensorBlock"]
 
@@ -202,9 +203,16 @@ class TensorBlock(Block):
             factorized.adjoint(filled, out[f], add=True)
         return self._parameter_adjoint(rows)
 
-    def diagonal(self, resolution: tuple[int, ...], shape: tuple[int, ...]) -> torch.Tensor:
+    def diagonal(
+        self, resolution: tuple[int, ...], shape: tuple[int, ...], change: Sequence[np.ndarray] | None = None
+    ) -> torch.Tensor:
         """Squared column norms of a level; see :class:`Block`."""
         matrices = [self._matrix(i, resolution[i]) for i in range(self.dim)]
+        if change is not None:
+            matrices = [
+                AxisMatrix({o: changed_columns(m, c) for o, m in a.matrices.items()}, self.dtype, self.device)
+                for a, c in zip(matrices, change, strict=True)
+            ]
         found = torch.zeros(shape, dtype=self.dtype, device=self.device)
         products: dict[tuple[int, int, int], np.ndarray] = {}
 
