@@ -61,6 +61,7 @@ from .history import History
 from .methods import LBFGS, RAD, SOAP, Adam, GaussNewton, JointGaussNewton, JointStage, Method
 from .parameters import Parameter
 from .problem import HermitePinnWarning, Problem
+from .smoothness import Smoothness
 from .solution import Solution
 from .solve import solve
 from .status import Status
@@ -70,6 +71,6 @@ __all__ = [
     "DivergedError", "Field", "Gauge", "GaussNewton", "GridField", "HermitePinnError", "HermitePinnWarning", "History", "Initial",
     "InvalidArgumentError", "InvalidProblemError", "JointGaussNewton", "JointStage", "LBFGS", "Method", "Neumann", "OutOfMemoryError", "OutputError", "Parameter",
     "Periodic", "Problem",
-    "RAD", "Robin", "RunState", "SOAP", "Solution", "Status", "abs", "arccos", "arcsin", "arctan", "arctan2", "cos", "cosh", "erf", "exp", "floor", "log",
+    "RAD", "Robin", "RunState", "SOAP", "Smoothness", "Solution", "Status", "abs", "arccos", "arcsin", "arctan", "arctan2", "cos", "cosh", "erf", "exp", "floor", "log",
     "maximum", "minimum", "pi", "sech", "sign", "sin", "sinh", "solve", "sqrt", "tabulated", "tan", "tanh", "where",
 ]  # fmt: skip

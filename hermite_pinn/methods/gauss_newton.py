@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from .joint import JointGaussNewton, is_hashed
 from .levenberg_marquardt import LevenbergMarquardt
 from .refinement import refined
 from .slabs import cells_per_slab, march, why_at_once
+from .smoothing import Choice
 from .stage import Discretization, Stage, solve_at_once
 from .system import GridSystem, source_scales
 from .uncertainty import standard_errors
@@ -204,8 +205,10 @@ class _Run:
             "points": best.points,
             "slabs": best.slabs,
         }
+        if best.choice is not None:
+            stats |= best.choice.stats()
         if self.problem.parameters and status in (Status.CONVERGED, Status.COMPLETED, Status.MAX_SIZE):
-            system = self.grid.system(best.resolutions)
+            system = self._system(best)
             found = standard_errors(system, best.vector, self.solver.inner_tol, self.options.inner_steps)
             if found:
                 stats["standard_errors"] = found
@@ -268,6 +271,7 @@ class _Run:
     def _system(self, stage: Stage) -> GridSystem:
         """The system of a stage, linearised there."""
         system = self.grid.system(stage.resolutions)
+        system.smooth({} if stage.choice is None else stage.choice.weights)
         system.linearize(stage.vector)
         return system
 
@@ -340,6 +344,7 @@ class _Run:
             points=int(saved["points"]),
             slabs=int(saved["slabs"]),
             speeds=tuple(saved["speeds"]),
+            choice=None if saved["choice"] is None else Choice(**saved["choice"]),
         )
         return self._verdict(planned)
 
@@ -370,6 +375,7 @@ class _Run:
             "points": self.best.points,
             "slabs": self.best.slabs,
             "speeds": list(self.best.speeds),
+            "choice": None if self.best.choice is None else asdict(self.best.choice),
             "solver": self.solver.state(),
             "free": self.free,
             "parameters": self.best.parameters,
@@ -414,7 +420,8 @@ class _Run:
             self.best = stage
             self._record(stage)
 
-        return solve_at_once(self.grid, resolutions, start, parameters, self.solver, began, accepted)
+        choice = None if best is None else best.choice
+        return solve_at_once(self.grid, resolutions, start, parameters, self.solver, began, accepted, choice)
 
     def _progress(self, count: int) -> Callable[[int], None]:
         began = time.perf_counter()

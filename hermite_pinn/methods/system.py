@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from hermite_pinn.conditions import PointSet, Term
+from hermite_pinn.conditions import PointSet, Roughness, Term
 from hermite_pinn.cuda.axis import AxisMatrix, evaluation_matrix
 from hermite_pinn.cuda.channels import Channels
 from hermite_pinn.cuda.layout import BASES
@@ -23,6 +23,7 @@ from hermite_pinn.residuals import CompiledTerm
 
 from .collocation import Axis, Block
 from .constraints import Carried, Constraints, is_hard
+from .misfit import Misfit
 from .point_block import PointBlock
 from .tensor_block import TensorBlock
 
@@ -94,6 +95,8 @@ class GridSystem:
         Divisors of the residuals (see :func:`source_scales`), for parts of a domain that are to share them.
     carried
         State at the start of time that replaces the initial conditions, or None.
+    smoothness
+        Weights of penalties that are chosen automatically, by field; see :meth:`smooth`.
     """
 
     def __init__(
@@ -107,6 +110,7 @@ class GridSystem:
         *,
         scales: Sequence[float] | None = None,
         carried: Carried | None = None,
+        smoothness: dict[str, float] | None = None,
     ) -> None:
         self.problem, self.basis = problem, basis
         self.dtype, self.device = dtype, torch.device(device)
@@ -121,7 +125,8 @@ class GridSystem:
         terms = problem.terms if carried is None else [t for t in problem.terms if carried.keeps(t)]
         hard = tuple(t for t in terms if is_hard(t, basis))
         self.constraints = Constraints(hard, problem.fields, basis, self.axes, carried)
-        self.soft = [t for t in terms if t.region is not None and not is_hard(t, basis)]
+        self.misfit = Misfit(problem)
+        self.soft = [t for t in terms if not (t.region is None or isinstance(t.region, Roughness) or is_hard(t, basis))]
         interior = [CompiledTerm(t) for t in terms if t.region is None]
         self._scales = source_scales(problem) if scales is None else list(scales)
         self.gauss = (
@@ -130,7 +135,16 @@ class GridSystem:
             else gauss_points_per_axis(problem, basis, self.constraints, not self.soft and self._elliptic(interior))
         )
         self.interior = self._interior_block(interior)
-        self.blocks: list[Block] = [self.interior, *(self._soft_block(t) for t in self.soft)]
+        rough = [t for t in terms if isinstance(t.region, Roughness)]
+        self.penalties = {f: self._penalty_block(f, rough) for f in self.misfit.penalties}
+        self.blocks: list[Block] = [
+            self.interior,
+            *(self._soft_block(t) for t in self.soft),
+            *self.penalties.values(),
+        ]
+        self.noisy = [b for b in self.blocks if any(self.misfit.is_noisy(t.term) for t in b.terms)]
+        self._roots = [b.root for b in self.noisy]
+        self.smooth(smoothness or {})
         self.affine = all(t.affine for b in self.blocks for t in b.terms)
 
     @property
@@ -160,6 +174,33 @@ class GridSystem:
             self.dtype, self.device,
         )  # fmt: skip
 
+    def _penalty_block(self, field: str, terms: Sequence[Term]) -> TensorBlock:
+        """The derivatives of a field that are to be small, at as many Gauss points per cell as it has coefficients."""
+        members = [CompiledTerm(t) for t in terms if t.region == Roughness(field)]
+        grids = [gauss_axis(*a.bounds, n, BASES[self.basis]) for a, n in zip(self.axes, self.resolution, strict=True)]
+        return TensorBlock(
+            members, self.problem.fields, self.names, self.basis, self.resolution, self.axes,
+            [p for p, _ in grids], [w for _, w in grids], [1.0] * len(members), self.dtype, self.device,
+        )  # fmt: skip
+
+    def smooth(self, weights: dict[str, float], emphasis: float = 1.0) -> None:
+        """Set the weights of the penalties that are chosen automatically; takes effect at the next linearisation.
+
+        Parameters
+        ----------
+        weights
+            By field; where one is missing, its first value.
+        emphasis
+            Factor of the weight of noisy data and penalties together, against the equations.
+        """
+        volume = math.prod(self.problem.domain.lengths)
+        for field, block in self.penalties.items():
+            scale = math.sqrt(volume / (emphasis * self.misfit.penalty(field, weights)))
+            block.scales = [scale] * len(block.terms)
+        for block, root in zip(self.noisy, self._roots, strict=True):
+            block.root = root * math.sqrt(emphasis)
+        self.emphasis = emphasis
+
     def _elliptic(self, terms: list[CompiledTerm]) -> bool:
         """Whether every residual has a definite second-order part in a field of its own, along all axes."""
         dim = self.problem.domain.dim
@@ -176,19 +217,15 @@ class GridSystem:
 
     def _soft_block(self, term: Term) -> Block:
         compiled = CompiledTerm(term)
-        weight = math.sqrt(term.weight or 1.0)
         shared = ([compiled], self.problem.fields, self.names, self.basis, self.resolution, self.axes)
         if isinstance(term.region, PointSet):
-            n = len(term.region.points)
-            columns = term.region.columns
-            used = [columns[d] for k, d in Program([term.residual]).leaves if k == "data"]
-            size = max((float(np.sqrt(np.mean(c**2))) for c in used), default=0.0) or 1.0
+            weights = self.misfit.point_weights(term)
             return PointBlock(
-                *shared, term.region.points, np.full(n, 1.0 / n), columns, [size / weight], self.dtype, self.device
+                *shared, term.region.points, weights, term.region.columns, [1.0], self.dtype, self.device
             )
         face = term.region
         assert isinstance(face, Face)
-        scale = self._face_scale(compiled, face) / weight
+        scale = self._face_scale(compiled, face) / math.sqrt(term.weight or 1.0)
         points, weights = [], []
         for i, (a, n, k) in enumerate(zip(self.axes, self.resolution, self.gauss, strict=True)):
             p, w = (np.array([face.position]), np.ones(1)) if i == face.axis else gauss_axis(*a.bounds, n, k)
@@ -359,6 +396,11 @@ class GridSystem:
     @cached_property
     def _masks(self) -> list[torch.Tensor]:
         return [self.constraints.mask(shape, self.device) for shape in self.pyramid.shapes]
+
+    @property
+    def fixed(self) -> torch.Tensor:
+        """Which coefficients of the finest level the exact conditions fix."""
+        return self._masks[-1]
 
     def column_scale(self) -> torch.Tensor:
         """``1 / sqrt(diag(J^T J))`` at the last linearisation; 0 for coefficients that are fixed or have no effect."""
