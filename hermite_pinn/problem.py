@@ -227,7 +227,7 @@ class Problem:
         smooth = {t.region.field: t.weight for t in found if isinstance(t.region, Roughness)}
         if None in smooth.values() and not any(isinstance(t.region, PointSet) for t in found):
             raise InvalidProblemError(
-                f"the weight of Smoothness({list(smooth)[0]}='auto') is chosen by the data, but the problem has no Data; give a number"
+                f"the weight of Smoothness({next(iter(smooth))}='auto') is chosen by the data, but the problem has no Data; give a number"
             )
         return tuple(found)
 

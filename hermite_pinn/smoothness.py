@@ -17,9 +17,9 @@ __all__ = ["Smoothness"]
 class Smoothness:
     """Fields that the data do not determine alone are to be smooth: ``Smoothness("a")``, ``Smoothness(a=1e-3)``.
 
-    Tikhonov regularisation.  To the mean square misfit of the data it adds, for each field, a weight times the mean over
-    the box of the squares of all its derivatives of one order, taken with coordinates scaled to [0, 1].  The misfit
-    counts in units of the noise where that is known, else of the size of the data.
+    Tikhonov regularisation.  To the mean square misfit of the data it adds, for each field, a weight times the mean
+    over the box of the squares of all its derivatives of one order, taken with coordinates scaled to [0, 1].  The
+    misfit counts in units of the noise where that is known, else of the size of the data.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Smoothness:
                 f"Smoothness takes names of fields, each once, or weights by field, got {fields} and {weights}"
             )
         self.order = order
-        self.weights: dict[str, float | str] = dict.fromkeys(fields, "auto") | weights
+        self.weights: dict[str, float | str] = {**dict.fromkeys(fields, "auto"), **weights}
         if not self.weights:
             raise InvalidProblemError("Smoothness needs a field, for example Smoothness('a') or Smoothness(a=1e-3)")
         for name, weight in self.weights.items():

@@ -21,11 +21,13 @@ from .base import Method, Outcome, Task
 from .convergence import Convergence
 from .joint import JointGaussNewton, is_hashed
 from .levenberg_marquardt import LevenbergMarquardt
+from .misfit import Misfit
 from .refinement import refined
+from .scales import source_scales
 from .slabs import cells_per_slab, march, why_at_once
 from .smoothing import Choice
 from .stage import Discretization, Stage, solve_at_once
-from .system import GridSystem, source_scales
+from .system import GridSystem
 from .uncertainty import standard_errors
 from .wellposed import free_combinations
 
@@ -76,8 +78,7 @@ class GaussNewton(Method):
     meets ``tol``.  The estimate is the change from stage to stage, extrapolated with the observed rate.
 
     Where data determine parameters, ``solution.stats["standard_errors"]`` holds their standard errors, with the
-    equations taken as exact; give noisy data a small ``weight`` such as 1e-3, so that the field does not bend to fit
-    the noise.
+    equations taken as exact; tell the noise of data (``Data(..., noise=...)``), so that no field bends to fit it.
 
     Examples
     --------
@@ -206,10 +207,12 @@ class _Run:
             "slabs": best.slabs,
         }
         if best.choice is not None:
-            stats |= best.choice.stats()
+            misfit = Misfit(self.problem)
+            stats |= best.choice.stats(misfit)
+            self.message += f"; {best.choice.sentence(misfit)}"
         if self.problem.parameters and status in (Status.CONVERGED, Status.COMPLETED, Status.MAX_SIZE):
             system = self._system(best)
-            found = standard_errors(system, best.vector, self.solver.inner_tol, self.options.inner_steps)
+            found = standard_errors(system, best.vector, self.solver.inner_tol, self.options.inner_steps, best.choice)
             if found:
                 stats["standard_errors"] = found
         return Outcome(self._field(best), best.parameters, status, self.message, self.error, stats)

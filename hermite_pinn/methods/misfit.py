@@ -10,7 +10,7 @@ from hermite_pinn.conditions import PointSet, Roughness, Term
 from hermite_pinn.problem import Problem
 from hermite_pinn.program import Program
 
-__all__ = ["STRONG", "Misfit"]
+__all__ = ["STRONG", "Misfit", "size_of"]
 
 #: Weight of noisy data: relative misfits cost this much less than relative residuals, so that the equations hold.
 STRONG = 1e-3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from scipy.sparse.linalg import splu
 
 from .collocation import Block
 from .levenberg_marquardt import Fit
+from .misfit import Misfit, size_of
 from .system import GridSystem
 
 __all__ = ["Choice", "RiskCurve", "choose_weights", "fit_smoothly"]
@@ -52,19 +54,34 @@ class Choice:
     ----------
     weights
         By field.
-    noise
-        Estimated standard deviation of the noise over what counts as its unit (1 where the noise is known and right).
+    scatter
+        Root mean square misfit in units of the noise, or of the data where that is not known, for as many values as are
+        left beyond the degrees of freedom.
     freedom
         Effective number of degrees of freedom of the fit.
     """
 
     weights: dict[str, float]
-    noise: float
+    scatter: float
     freedom: float
 
-    def stats(self) -> dict[str, Any]:
+    def stats(self, misfit: Misfit) -> dict[str, Any]:
         """For ``solution.stats``."""
-        return {"smoothness": dict(self.weights), "noise": self.noise, "degrees_of_freedom": self.freedom}
+        found: dict[str, Any] = {"smoothness": dict(self.weights), "degrees_of_freedom": self.freedom}
+        if misfit.known:
+            return found | {"scatter": self.scatter}
+        return found | {"noise": {t.name.removeprefix("data "): self.scatter * size_of(t) for t in misfit.noisy}}
+
+    def sentence(self, misfit: Misfit) -> str:
+        """For ``solution.message``."""
+        weights = ", ".join(f"{f}={w:.1e}" for f, w in self.weights.items())
+        if not misfit.known:
+            found = ", ".join(f"{f}={s:.1e}" for f, s in self.stats(misfit)["noise"].items())
+            return f"smoothness {weights} by cross-validation, which finds the noise {found}"
+        text = f"smoothness {weights} by the predictive risk; the data scatter by {self.scatter:.2f} of their noise"
+        if abs(self.scatter - 1.0) > 5.0 * math.sqrt(0.5 / misfit.count):
+            text += ": more than chance explains, so that noise, equations or levels do not fit the data"
+        return text
 
 
 class RiskCurve:
@@ -138,14 +155,16 @@ class RiskCurve:
             i, j = np.repeat(index, length, 1).ravel(), np.tile(index, (1, length)).ravel()
             normal = normal + sparse.csr_matrix((products, (i, j)), shape=(size, size))
         normal = normal[self.kept][:, self.kept]
-        columns = []
-        for i in range(len(self.system.names)):
+        borders = []
+        for k in range(len(self.system.names)):
             unit = torch.zeros(self.system.size, dtype=self.system.dtype, device=self.system.device)
-            self.system.split(unit)[1][i] = 1.0
+            self.system.split(unit)[1][k] = 1.0
             image = self.system.forward(unit)
-            columns.append(self._adjoint([r.clone() if k in mine else torch.zeros_like(r) for k, r in enumerate(image)]))
-        if columns:
-            border = np.stack(columns, 1)
+            borders.append(
+                self._adjoint([r.clone() if q in mine else torch.zeros_like(r) for q, r in enumerate(image)])
+            )
+        if borders:
+            border = np.stack(borders, 1)
             upper, corner = sparse.csr_matrix(border[: len(self.kept)]), sparse.csr_matrix(border[len(self.kept) :])
             normal = sparse.bmat([[normal, upper], [upper.T, corner]], format="csr")
         return _Part(normal, self._adjoint(only))
@@ -162,17 +181,17 @@ class RiskCurve:
         diagonal = normal.diagonal()
         scale = np.where(diagonal > 0, 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), 0.0)
         scaled = sparse.diags(scale) @ normal @ sparse.diags(scale) + sparse.diags(np.where(scale > 0, 1e-15, 1.0))
-        factor = splu(scaled.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+        factor = splu(
+            scaled.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+        )
         right = np.column_stack([-np.asarray(gradient), self.probes]) * scale[:, None]
         found = factor.solve(right) * scale[:, None]
         step = found[:, 0]
         misfit = self.misfit + 2.0 * float(self.data.gradient @ step) + float(step @ (self.data.normal @ step))
         freedom = float((self.probes * found[:, 1:]).sum()) / PROBES
         left = max(self.count - freedom, 1e-3 * self.count)
-        if self.variance is not None:
-            risk = misfit + 2.0 * self.variance * freedom
-        else:
-            risk = self.count * misfit / left**2
+        validated = self.count * misfit / left**2
+        risk = validated if self.variance is None else misfit + 2.0 * self.variance * freedom
         return Risk(risk, misfit, freedom)
 
 
@@ -197,29 +216,29 @@ class _Part:
 def choose_weights(system: GridSystem, vector: torch.Tensor, weights: dict[str, float], reach: int) -> Choice:
     """The weights of the automatic penalties with the lowest estimated risk near some weights.
 
-    One field after another, in factors of the root of ten, up to ``reach`` of them, until nothing improves.
+    All together and one after another, in factors of the root of ten, up to ``reach`` of them, until nothing improves.
     """
     curve = RiskCurve(system, vector)
     fields = system.misfit.automatic
     start = {f: weights.get(f, system.misfit.first) for f in fields}
     best, found = dict(start), curve.at(start)
     place = dict.fromkeys(fields, 0)
+    moves = [fields] if len(fields) == 1 else [fields, *((f,) for f in fields)]
     moved = True
     while moved:
         moved = False
-        for f in fields:
-            for direction in (-1, 1):
-                while abs(place[f] + direction) <= reach:
-                    trial = best | {f: start[f] * STEP ** (place[f] + direction)}
-                    risk = curve.at(trial)
-                    if not risk.risk < found.risk:
-                        break
-                    best, found, moved = trial, risk, True
-                    place[f] += direction
+        for together, direction in itertools.product(moves, (-1, 1)):
+            while all(abs(place[f] + direction) <= reach for f in together):
+                trial = best | {f: start[f] * STEP ** (place[f] + direction) for f in together}
+                risk = curve.at(trial)
+                if not risk.risk < found.risk:
+                    break
+                best, found, moved = trial, risk, True
+                place |= {f: place[f] + direction for f in together}
     left = max(curve.count - found.freedom, 1.0)
     strength = system.misfit.strength * curve.emphasis
-    noise = math.sqrt(max(found.misfit, 0.0) * curve.count / left / strength)
-    return Choice(best, noise, found.freedom)
+    scatter = math.sqrt(max(found.misfit, 0.0) * curve.count / left / strength)
+    return Choice(best, scatter, found.freedom)
 
 
 def fit_smoothly(
@@ -241,8 +260,8 @@ def fit_smoothly(
     fit
         Solves the problem from a vector with the present weights.
     first
-        Whether there is no coarser level: then the data weigh ten times as much, since coarse functions cannot satisfy the
-        equations so well.
+        Whether there is no coarser level: then the data weigh ten times as much, since coarse functions cannot
+        satisfy the equations so well.
 
     Returns
     -------
@@ -257,7 +276,7 @@ def fit_smoothly(
         state = fit(vector)
         if not look or last == ROUNDS:
             break
-        reach = 2 if weights else 12
+        reach = 4 if weights else 12
         choice = choose_weights(system, state.vector, weights, reach)
         if choice.weights == weights:
             break

@@ -18,16 +18,17 @@ from hermite_pinn.cuda.sum_factorization import SumFactorization
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.geometry import Face, gauss_axis
 from hermite_pinn.problem import Problem
-from hermite_pinn.program import Leaf, Program, Value
+from hermite_pinn.program import Program
 from hermite_pinn.residuals import CompiledTerm
 
 from .collocation import Axis, Block
 from .constraints import Carried, Constraints, is_hard
 from .misfit import Misfit
 from .point_block import PointBlock
+from .scales import rms, source_scales
 from .tensor_block import TensorBlock
 
-__all__ = ["GridSystem", "gauss_points_per_axis", "source_scales"]
+__all__ = ["GridSystem", "gauss_points_per_axis"]
 
 
 def gauss_points_per_axis(problem: Problem, basis: str, constraints: Constraints, elliptic: bool) -> tuple[int, ...]:
@@ -44,38 +45,6 @@ def gauss_points_per_axis(problem: Problem, basis: str, constraints: Constraints
         beyond = max(0 if periodic else m - constraints.count(f, axis) for f in problem.fields)
         found.append(m if elliptic and beyond <= 0 else m + 1)
     return tuple(found)
-
-
-def source_scales(problem: Problem) -> list[float]:
-    """Divisors of the interior residuals: the norm of the part without fields.
-
-    Where there is none, the size of the operator on functions of unit size that vary over the box.  The norms are
-    taken at quasi-random points, which no periodic source can fool.
-    """
-    domain = problem.domain
-    volume = math.prod(domain.lengths)
-    unit = torch.quasirandom.SobolEngine(domain.dim, scramble=True, seed=0).draw(4096, dtype=torch.float64)
-    env: dict[Leaf, Value] = {
-        ("coordinate", name): a + (b - a) * unit[:, i]
-        for i, (name, a, b) in enumerate(zip(domain.names, domain.lower, domain.upper, strict=True))
-    }
-    env |= {("parameter", p.name): p.init for p in problem.parameters}
-    found = []
-    for term in problem.terms:
-        if term.region is not None:
-            continue
-        compiled = CompiledTerm(term)
-        value, sensitivity, _ = compiled.evaluate(env, {})
-        scale = _rms(value)
-        if not (scale > 0 and math.isfinite(scale)):
-            scale = sum(
-                _rms(s) / math.prod(size**m for size, m in zip(domain.lengths, o, strict=True))
-                for (_, o), s in (compiled.constant | sensitivity).items()
-            )
-        if not (scale > 0 and math.isfinite(scale)):
-            scale = 1.0
-        found.append(scale * math.sqrt(volume) / math.sqrt(term.weight or 1.0))
-    return found
 
 
 class GridSystem:
@@ -194,9 +163,9 @@ class GridSystem:
             Factor of the weight of noisy data and penalties together, against the equations.
         """
         volume = math.prod(self.problem.domain.lengths)
-        for field, block in self.penalties.items():
+        for field, penalty in self.penalties.items():
             scale = math.sqrt(volume / (emphasis * self.misfit.penalty(field, weights)))
-            block.scales = [scale] * len(block.terms)
+            penalty.scales = [scale] * len(penalty.terms)
         for block, root in zip(self.noisy, self._roots, strict=True):
             block.root = root * math.sqrt(emphasis)
         self.emphasis = emphasis
@@ -219,10 +188,8 @@ class GridSystem:
         compiled = CompiledTerm(term)
         shared = ([compiled], self.problem.fields, self.names, self.basis, self.resolution, self.axes)
         if isinstance(term.region, PointSet):
-            weights = self.misfit.point_weights(term)
-            return PointBlock(
-                *shared, term.region.points, weights, term.region.columns, [1.0], self.dtype, self.device
-            )
+            there = self.misfit.point_weights(term)
+            return PointBlock(*shared, term.region.points, there, term.region.columns, [1.0], self.dtype, self.device)
         face = term.region
         assert isinstance(face, Face)
         scale = self._face_scale(compiled, face) / math.sqrt(term.weight or 1.0)
@@ -260,7 +227,7 @@ class GridSystem:
             start = {("parameter", p.name): p.init for p in self.problem.parameters}
             _, sensitivity, _ = t.evaluate(self.interior._env | start, {})
             return max(
-                (_rms(s) * h ** -sum(o) for (f, o), s in (t.constant | sensitivity).items() if f in names), default=0.0
+                (rms(s) * h ** -sum(o) for (f, o), s in (t.constant | sensitivity).items() if f in names), default=0.0
             )
 
         interior = max(
@@ -370,12 +337,12 @@ class GridSystem:
             members = t.constant | self.interior.sensitivity(k)
             for (name, orders), s in members.items():
                 power = orders[time]
-                if power not in (1, 2) or sum(orders) != power or _rms(s) == 0.0:
+                if power not in (1, 2) or sum(orders) != power or rms(s) == 0.0:
                     continue
                 for axis in self.problem.domain.space_axes:
                     along = members.get((name, tuple(power * (i == axis) for i in range(dim))))
                     if along is not None:
-                        ratio = float(torch.as_tensor(along).abs().max()) / _rms(s)
+                        ratio = float(torch.as_tensor(along).abs().max()) / rms(s)
                         found[axis] = max(found[axis], ratio ** (1.0 / power))
         return tuple(found)
 
@@ -438,9 +405,3 @@ class GridSystem:
             at += len(block.terms)
         self.pyramid.accumulate_transposed(finest, grid)
         return found
-
-
-def _rms(value: object) -> float:
-    if isinstance(value, torch.Tensor):
-        return float(value.to(torch.float64).square().mean().sqrt())
-    return abs(float(value))  # type: ignore[arg-type]
