@@ -16,6 +16,8 @@ True
 
 from __future__ import annotations
 
+from typing import Any
+
 from hermite_pinn.geometry import Box
 
 from .callbacks import Callback, CSVLog, RunState
@@ -74,3 +76,12 @@ __all__ = [
     "RAD", "Robin", "RunState", "SOAP", "Smoothness", "Solution", "Status", "abs", "arccos", "arcsin", "arctan", "arctan2", "cos", "cosh", "erf", "exp", "floor", "log",
     "maximum", "minimum", "pi", "sech", "sign", "sin", "sinh", "solve", "sqrt", "tabulated", "tan", "tanh", "where",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """The installed version, read from the package's metadata when it is asked for."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .version import installed_version
+
+    return installed_version()

@@ -274,7 +274,8 @@ class _Run:
     def _system(self, stage: Stage) -> GridSystem:
         """The system of a stage, linearised there."""
         system = self.grid.system(stage.resolutions)
-        system.smooth({} if stage.choice is None else stage.choice.weights)
+        if stage.choice is not None:
+            system.smooth(stage.choice.weights, stage.choice.emphasis)
         system.linearize(stage.vector)
         return system
 

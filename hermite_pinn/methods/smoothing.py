@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from scipy.sparse.linalg import splu
 
 from .collocation import Block
 from .levenberg_marquardt import Fit
-from .misfit import Misfit, size_of
+from .misfit import STRONG, Misfit, size_of
 from .system import GridSystem
 
 __all__ = ["Choice", "RiskCurve", "choose_weights", "fit_smoothly"]
@@ -24,6 +24,8 @@ PROBES = 24
 STEP = math.sqrt(10.0)
 ROUNDS = 3
 LARGEST = 40_000
+MOST = 100.0
+SMALLEST = 1e-12
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,14 @@ class Choice:
         left beyond the degrees of freedom.
     freedom
         Effective number of degrees of freedom of the fit.
+    emphasis
+        Factor of the weight of data and penalties against the equations (see :func:`balanced`).
     """
 
     weights: dict[str, float]
     scatter: float
     freedom: float
+    emphasis: float = 1.0
 
     def stats(self, misfit: Misfit) -> dict[str, Any]:
         """For ``solution.stats``."""
@@ -230,6 +235,8 @@ def choose_weights(system: GridSystem, vector: torch.Tensor, weights: dict[str, 
         for together, direction in itertools.product(moves, (-1, 1)):
             while all(abs(place[f] + direction) <= reach for f in together):
                 trial = best | {f: start[f] * STEP ** (place[f] + direction) for f in together}
+                if min(trial[f] for f in together) < SMALLEST * system.misfit.first:
+                    break
                 risk = curve.at(trial)
                 if not risk.risk < found.risk:
                     break
@@ -238,47 +245,65 @@ def choose_weights(system: GridSystem, vector: torch.Tensor, weights: dict[str, 
     left = max(curve.count - found.freedom, 1.0)
     strength = system.misfit.strength * curve.emphasis
     scatter = math.sqrt(max(found.misfit, 0.0) * curve.count / left / strength)
-    return Choice(best, scatter, found.freedom)
+    return Choice(best, scatter, found.freedom, curve.emphasis)
+
+
+def balanced(system: GridSystem, rows: Sequence[torch.Tensor], scatter: float) -> float:
+    """The emphasis at which equations and noisy data both count by their accuracy.
+
+    Functions of the grid satisfy the equations up to a relative residual ``e``, and the data are right up to ``s``,
+    their noise over their size: least squares of both with variances ``e**2`` and ``s**2`` give relative misfits the
+    weight ``(e / s)**2``.  It is never less than the strength of :class:`Misfit`, which keeps fields from fitting
+    noise, nor more than 100.  A user's weight of the data stays as it is.
+    """
+    misfit = system.misfit
+    if any(t.weight is not None for t in misfit.noisy):
+        return 1.0
+    residual = sum(float((r * r).sum()) for r in rows[: len(system.interior.terms)])
+    relative = scatter**2 * misfit.strength / STRONG  # square of the noise over the size
+    return min(max(residual / max(relative, 1e-30), STRONG), MOST) / STRONG
 
 
 def fit_smoothly(
     system: GridSystem,
     vector: torch.Tensor,
-    weights: dict[str, float],
+    before: Choice | None,
     fit: Callable[[torch.Tensor], Fit],
     *,
     first: bool,
 ) -> tuple[Fit, Choice | None]:
-    """Fit with weights of the penalties that are chosen on the way.
+    """Fit with weights of the penalties and of the data that are chosen on the way.
 
     Parameters
     ----------
     system, vector
         The problem, and where to start.
-    weights
-        Weights chosen on a coarser level.
+    before
+        What was chosen on a coarser level, or None.
     fit
         Solves the problem from a vector with the present weights.
     first
-        Whether there is no coarser level: then the data weigh ten times as much, since coarse functions cannot
-        satisfy the equations so well.
+        Whether there is no coarser level: then the data weigh at least ten times as much as later, since coarse
+        functions cannot satisfy the equations so well.
 
     Returns
     -------
     fit, choice
-        The choice is None where no weight is to be chosen, or the level is too large to look.
+        The choice is None where no weight is to be chosen; that of the coarser level where this one is too large.
     """
     look = bool(system.misfit.automatic) and system.fixed.numel() <= LARGEST
-    emphasis = 10.0 if first else 1.0
-    choice: Choice | None = None
+    weights, emphasis = ({}, 1.0) if before is None else (before.weights, before.emphasis)
+    choice = before
     for last in range(ROUNDS + 1):
-        system.smooth(weights, emphasis)
+        system.smooth(weights, max(emphasis, 10.0) if first else emphasis)
         state = fit(vector)
         if not look or last == ROUNDS:
             break
-        reach = 4 if weights else 12
-        choice = choose_weights(system, state.vector, weights, reach)
-        if choice.weights == weights:
-            break
+        choice = choose_weights(system, state.vector, weights, 4 if weights else 12)
+        wanted = balanced(system, state.rows, choice.scatter)
+        settled = choice.weights == weights and 0.3 < wanted / emphasis < 3.0
         vector, weights = state.vector, choice.weights
-    return state, choice
+        if settled:
+            break
+        emphasis = wanted
+    return state, None if choice is None else replace(choice, emphasis=emphasis)

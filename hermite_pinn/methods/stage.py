@@ -172,7 +172,7 @@ def solve_at_once(
     began, accepted
         Told the state with the exact conditions imposed, and every step of a nonlinear iteration.
     choice
-        Weights of the penalties that were chosen on a coarser level.
+        Weights of penalties and data that were chosen on a coarser level.
     """
     system = grid.system(resolutions)
     vector = torch.zeros(system.size, dtype=grid.dtype, device=grid.device)
@@ -191,8 +191,7 @@ def solve_at_once(
         return solver.fit(system, vector, step, guessed=guessed)
 
     if system.noisy:
-        found, chosen = fit_smoothly(system, vector, {} if choice is None else choice.weights, fit, first=not guessed)
-        choice = chosen or choice
+        found, choice = fit_smoothly(system, vector, choice, fit, first=not guessed)
     else:
         found = fit(vector)
     stage = replace(describe(system, found), choice=choice)
