@@ -161,6 +161,7 @@ class _Run:
             damping=options.damping,
             change=None if self.tol is None else 1e-2 * self.tol,
             monitor=task.monitor,
+            corrected=bool(Misfit(self.problem).noisy),
         )
 
     def _check_field(self, field: Field) -> None:
@@ -207,9 +208,8 @@ class _Run:
             "slabs": best.slabs,
         }
         if best.choice is not None:
-            misfit = Misfit(self.problem)
-            stats |= best.choice.stats(misfit)
-            self.message += f"; {best.choice.sentence(misfit)}"
+            stats |= best.choice.stats(self.problem)
+            self.message += f"; {best.choice.sentence(self.problem)}"
         if self.problem.parameters and status in (Status.CONVERGED, Status.COMPLETED, Status.MAX_SIZE):
             system = self._system(best)
             found = standard_errors(system, best.vector, self.solver.inner_tol, self.options.inner_steps, best.choice)

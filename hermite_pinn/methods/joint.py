@@ -23,7 +23,6 @@ from .base import Method, Outcome, Task
 from .field_block import FieldBlock
 from .field_system import FieldSystem, Points, collocate, held_out_blocks
 from .levenberg_marquardt import Fit, LevenbergMarquardt
-from .misfit import Misfit
 from .pilot import chosen_before, saved_choice
 from .smoothing import Choice
 
@@ -304,9 +303,8 @@ class _Run:
         if self.chosen is not None:
             stats["frequency"] = self.chosen
         if self.choice is not None:
-            misfit = Misfit(self.problem)
-            stats |= self.choice.stats(misfit)
-            message += f"; {self.choice.sentence(misfit)}"
+            stats |= self.choice.stats(self.problem)
+            message += f"; {self.choice.sentence(self.problem)}"
         return Outcome(self.field, self.parameters, status, message, None, stats)
 
     def _met(self) -> bool:

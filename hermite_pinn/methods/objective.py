@@ -91,7 +91,7 @@ class Objective:
             self.field = spec.build(p.domain, p.fields, p.periodic, chosen, task.seed, dtype, self.device)
         start = task.start_parameters or {p.name: p.init for p in self.problem.parameters}
         self.start_parameters = {k: torch.tensor(v, dtype=dtype, device=self.device) for k, v in start.items()}
-        self.misfit = misfit = Misfit(self.problem)
+        misfit = Misfit(self.problem)
         self.choice = chosen_before(task)
         self.roots = {
             t.name: math.sqrt(
@@ -113,11 +113,11 @@ class Objective:
 
     def stats(self) -> dict[str, Any]:
         """The weights of penalties that were chosen, for ``solution.stats``."""
-        return {} if self.choice is None else self.choice.stats(self.misfit)
+        return {} if self.choice is None else self.choice.stats(self.problem)
 
     def message(self, message: str) -> str:
         """A message, and which weights of penalties were chosen."""
-        return message if self.choice is None else f"{message}; {self.choice.sentence(self.misfit)}"
+        return message if self.choice is None else f"{message}; {self.choice.sentence(self.problem)}"
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Copies of all start values, parameters included."""

@@ -41,6 +41,7 @@ def pilot_choice(problem: Problem, monitor: Monitor) -> Choice | None:
     grid = Discretization(problem, basis, None, torch.float64, torch.device("cpu"), source_scales(problem))
     solver = LevenbergMarquardt(
         inner="auto", inner_tol=1e-8, near_tol=1e-6, inner_steps=3000, outer_steps=40, damping=1e-3, change=1e-4, monitor=monitor,
+        corrected=True,
     )  # fmt: skip
     resolutions: list[tuple[int, ...]] = []
     start, choice = None, None

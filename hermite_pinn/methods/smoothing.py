@@ -13,6 +13,8 @@ import scipy.sparse as sparse
 import torch
 from scipy.sparse.linalg import splu
 
+from hermite_pinn.problem import Problem
+
 from .collocation import Block
 from .levenberg_marquardt import Fit
 from .misfit import STRONG, Misfit, size_of
@@ -70,18 +72,20 @@ class Choice:
     freedom: float
     emphasis: float = 1.0
 
-    def stats(self, misfit: Misfit) -> dict[str, Any]:
+    def stats(self, problem: Problem) -> dict[str, Any]:
         """For ``solution.stats``."""
+        misfit = Misfit(problem)
         found: dict[str, Any] = {"smoothness": dict(self.weights), "degrees_of_freedom": self.freedom}
         if misfit.known:
             return found | {"scatter": self.scatter}
         return found | {"noise": {t.name.removeprefix("data "): self.scatter * size_of(t) for t in misfit.noisy}}
 
-    def sentence(self, misfit: Misfit) -> str:
+    def sentence(self, problem: Problem) -> str:
         """For ``solution.message``."""
+        misfit = Misfit(problem)
         weights = ", ".join(f"{f}={w:.1e}" for f, w in self.weights.items())
         if not misfit.known:
-            found = ", ".join(f"{f}={s:.1e}" for f, s in self.stats(misfit)["noise"].items())
+            found = ", ".join(f"{f}={s:.1e}" for f, s in self.stats(problem)["noise"].items())
             return f"smoothness {weights} by cross-validation, which finds the noise {found}"
         text = f"smoothness {weights} by the predictive risk; the data scatter by {self.scatter:.2f} of their noise"
         if abs(self.scatter - 1.0) > 5.0 * math.sqrt(0.5 / misfit.count):
@@ -253,15 +257,16 @@ def balanced(system: GridSystem, rows: Sequence[torch.Tensor], scatter: float) -
 
     Functions of the grid satisfy the equations up to a relative residual ``e``, and the data are right up to ``s``,
     their noise over their size: least squares of both with variances ``e**2`` and ``s**2`` give relative misfits the
-    weight ``(e / s)**2``.  It is never less than the strength of :class:`Misfit`, which keeps fields from fitting
-    noise, nor more than 100.  A user's weight of the data stays as it is.
+    weight ``(e / s)**2``.  A tenth of that is taken, since a part of ``e`` is what the data impose on the equations.
+    It is never less than the strength of :class:`Misfit`, which keeps fields from fitting noise, nor more than 100.
+    A user's weight of the data stays as it is.
     """
     misfit = system.misfit
     if any(t.weight is not None for t in misfit.noisy):
         return 1.0
     residual = sum(float((r * r).sum()) for r in rows[: len(system.interior.terms)])
     relative = scatter**2 * misfit.strength / STRONG  # square of the noise over the size
-    return min(max(residual / max(relative, 1e-30), STRONG), MOST) / STRONG
+    return min(max(0.1 * residual / max(relative, 1e-30), STRONG), MOST) / STRONG
 
 
 def fit_smoothly(
