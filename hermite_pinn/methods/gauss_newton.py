@@ -76,7 +76,6 @@ class GaussNewton(Method):
     -----
     Without ``levels`` the resolution is doubled, axis by axis where the field needs it, until the estimated error
     meets ``tol``.  The estimate is the change from stage to stage, extrapolated with the observed rate.
-
     Where data determine parameters, ``solution.stats["standard_errors"]`` holds their standard errors, with the
     equations taken as exact; tell the noise of data (``Data(..., noise=...)``), so that no field bends to fit it.
 

@@ -23,6 +23,7 @@ from .base import Method, Outcome, Task
 from .field_block import FieldBlock
 from .field_system import FieldSystem, Points, collocate, held_out_blocks
 from .levenberg_marquardt import Fit, LevenbergMarquardt
+from .misfit import Misfit
 from .pilot import chosen_before, saved_choice
 from .smoothing import Choice
 
@@ -354,6 +355,7 @@ class _Run:
         return LevenbergMarquardt(
             inner="cg", inner_tol=options.inner_tol, near_tol=max(options.inner_tol, 1e-6), inner_steps=options.inner_steps, outer_steps=stage.steps,
             damping=options.damping, change=1e-10, monitor=self.monitor,
+            corrected=bool(Misfit(self.problem).noisy),
         )  # fmt: skip
 
     def _held_out(self, system: FieldSystem, vector: torch.Tensor) -> float:
