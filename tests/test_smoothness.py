@@ -82,6 +82,13 @@ def test_the_weight_chosen_is_nearly_the_best():
         assert error(chosen) < 0.7 * error(other)
 
 
+def test_refinement_ends_where_the_noise_is_larger():
+    solution = hp.solve(conductivity(3e-2, count=200))
+    assert solution.status is hp.Status.COMPLETED
+    assert "below that of the noise" in solution.message
+    assert max(solution.field.layout.resolutions[-1]) <= 128
+
+
 def test_a_false_noise_is_told():
     problem = conductivity(1e-2, count=200)
     data = problem.conditions[0]

@@ -77,7 +77,7 @@ class GaussNewton(Method):
     Without ``levels`` the resolution is doubled, axis by axis where the field needs it, until the estimated error
     meets ``tol``.  The estimate is the change from stage to stage, extrapolated with the observed rate.
     Where data determine parameters, ``solution.stats["standard_errors"]`` holds their standard errors, with the
-    equations taken as exact; tell the noise of data (``Data(..., noise=...)``), so that no field bends to fit it.
+    equations taken as exact; tell the noise of data, ``Data(..., noise=...)``, so that no field bends to fit it.
 
     Examples
     --------
@@ -182,10 +182,8 @@ class _Run:
 
     # -- the run ---
     def outcome(self) -> Outcome:
-        status = Status.COMPLETED
         try:
-            status = self._stages()
-            status = self._judged(status)
+            status = self._judged(self._stages())
         except StopRun as stop:
             status, self.message = stop.status, stop.message
             if status is Status.MAX_SIZE:
@@ -312,6 +310,9 @@ class _Run:
             self.message = f"estimated relative error {estimate} <= {self.tol:g}"
             return Status.CONVERGED
         if planned is None:
+            if self.best.choice is not None and error is not None and error <= self.best.choice.error(self.problem):
+                self.message = f"estimated relative error {estimate} of the discretisation is below that of the noise"
+                return Status.COMPLETED
             if c.stagnant:
                 self.message = (
                     f"two refinements did not lower the estimated relative error {estimate} (tol={self.tol:g})"
@@ -347,7 +348,7 @@ class _Run:
             points=int(saved["points"]),
             slabs=int(saved["slabs"]),
             speeds=tuple(saved["speeds"]),
-            choice=None if saved["choice"] is None else Choice(**saved["choice"]),
+            choice=Choice(**saved["choice"]) if saved.get("choice") else None,
         )
         return self._verdict(planned)
 
@@ -464,15 +465,9 @@ class _Run:
         return self.convergence.stages_left()
 
     def _field(self, stage: Stage) -> GridField:
-        pyramid = self.grid.pyramid(stage.resolutions)
-        return linear_field(
-            self.problem.domain,
-            self.problem.fields,
-            self.problem.periodic,
-            self.basis,
-            stage.resolutions,
-            pyramid.views(stage.vector[: pyramid.size]),
-        )
+        pyramid, p = self.grid.pyramid(stage.resolutions), self.problem
+        levels = pyramid.views(stage.vector[: pyramid.size])
+        return linear_field(p.domain, p.fields, p.periodic, self.basis, stage.resolutions, levels)
 
     # -- memory ---
     def _check_memory(self, resolutions: list[Resolution]) -> None:

@@ -40,6 +40,8 @@ class Misfit:
         Terms with noise.
     known
         Whether there are such terms and the noise of all is known.
+    unit
+        Of the misfit, relative to the size of the data: the smallest noise, or 1.
     strength
         See above.
     count
@@ -57,9 +59,9 @@ class Misfit:
         self.noisy = [t for t in data if t.noise is not None or self.penalties]
         self.known = bool(self.noisy) and all(isinstance(t.noise, np.ndarray) for t in self.noisy)
         self.count = sum(len(t.region.points) for t in self.noisy if isinstance(t.region, PointSet))
-        factors = [
-            (t.weight or strong) * (float(np.mean(self._unit(t) ** -2.0)) ** -0.5 / size_of(t)) ** 2 for t in self.noisy
-        ]
+        relative = [float(np.mean(self._unit(t) ** -2.0)) ** -0.5 / size_of(t) for t in self.noisy]
+        self.unit = min(relative, default=1.0)
+        factors = [(t.weight or strong) * r**2 for t, r in zip(self.noisy, relative, strict=True)]
         self.strength = min(factors, default=1.0)
 
     def _unit(self, term: Term) -> np.ndarray:

@@ -80,6 +80,11 @@ class Choice:
             return found | {"scatter": self.scatter}
         return found | {"noise": {t.name.removeprefix("data "): self.scatter * size_of(t) for t in misfit.noisy}}
 
+    def error(self, problem: Problem) -> float:
+        """A tenth of the relative error that the noise leaves in the fields that are measured."""
+        misfit = Misfit(problem)
+        return 0.1 * self.scatter * misfit.unit * math.sqrt(self.freedom / misfit.count)
+
     def sentence(self, problem: Problem) -> str:
         """For ``solution.message``."""
         misfit = Misfit(problem)
@@ -265,8 +270,8 @@ def balanced(system: GridSystem, rows: Sequence[torch.Tensor], scatter: float) -
     if any(t.weight is not None for t in misfit.noisy):
         return 1.0
     residual = sum(float((r * r).sum()) for r in rows[: len(system.interior.terms)])
-    relative = scatter**2 * misfit.strength / STRONG  # square of the noise over the size
-    return min(max(0.1 * residual / max(relative, 1e-30), STRONG), MOST) / STRONG
+    relative = max((scatter * misfit.unit) ** 2, 1e-30)
+    return min(max(0.1 * residual / relative, STRONG), MOST) / STRONG
 
 
 def fit_smoothly(
