@@ -16,6 +16,8 @@ True
 
 from __future__ import annotations
 
+from typing import Any
+
 from hermite_pinn.geometry import Box
 
 from .callbacks import Callback, CSVLog, RunState
@@ -61,6 +63,7 @@ from .history import History
 from .methods import LBFGS, RAD, SOAP, Adam, GaussNewton, JointGaussNewton, JointStage, Method
 from .parameters import Parameter
 from .problem import HermitePinnWarning, Problem
+from .smoothness import Smoothness
 from .solution import Solution
 from .solve import solve
 from .status import Status
@@ -70,6 +73,15 @@ __all__ = [
     "DivergedError", "Field", "Gauge", "GaussNewton", "GridField", "HermitePinnError", "HermitePinnWarning", "History", "Initial",
     "InvalidArgumentError", "InvalidProblemError", "JointGaussNewton", "JointStage", "LBFGS", "Method", "Neumann", "OutOfMemoryError", "OutputError", "Parameter",
     "Periodic", "Problem",
-    "RAD", "Robin", "RunState", "SOAP", "Solution", "Status", "abs", "arccos", "arcsin", "arctan", "arctan2", "cos", "cosh", "erf", "exp", "floor", "log",
+    "RAD", "Robin", "RunState", "SOAP", "Smoothness", "Solution", "Status", "abs", "arccos", "arcsin", "arctan", "arctan2", "cos", "cosh", "erf", "exp", "floor", "log",
     "maximum", "minimum", "pi", "sech", "sign", "sin", "sinh", "solve", "sqrt", "tabulated", "tan", "tanh", "where",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """The installed version, read from the package's metadata when it is asked for."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .version import installed_version
+
+    return installed_version()

@@ -248,24 +248,29 @@ def plot(
 
 @app.command()
 def validate(
-    suite: Annotated[str, typer.Option(help="quick, basic, paper, standard or full.")] = "quick",
+    suite: Annotated[str, typer.Option(help="quick, basic, paper, standard, full, or compact.")] = "quick",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     method: Annotated[str, typer.Option(help="As in `solve`; all but gauss_newton run for --time.")] = "gauss_newton",
     time: Annotated[float, typer.Option(help="Seconds of every run of another method.")] = 60.0,
     seeds: Annotated[int, typer.Option(help="Number of runs of another method, from --seed on.")] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+    only: Annotated[str, typer.Option(help="Of the suite compact: the ways whose names contain this text.")] = "",
     out: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Solve a suite of problems with known solutions and compare error and time with what is to be reached.
 
     With --method, train them by another method for a given time and tell error and steps a second.
+    The suite compact compares networks and tables of 4096 slots and has nothing to reach.
     """
     from hermite_pinn import validation
 
+    if suite == "compact":
+        _compact(only, seed, out, as_json)
+        return
     with _reported():
         if suite not in validation.SUITES:
-            raise InvalidArgumentError(f"unknown suite {suite!r}; known: {', '.join(validation.SUITES)}")
+            raise InvalidArgumentError(f"unknown suite {suite!r}; known: {', '.join(validation.SUITES)}, compact")
         folder = _folder(out)
         if method != "gauss_newton":
             _train(suite, method, time, range(seed, seed + seeds), device, folder, as_json)
@@ -307,6 +312,30 @@ def _train(
         (folder / f"{suite}-{method}.md").write_text(validation.training_markdown(results) + "\n", encoding="utf-8")
     if as_json:
         _print_json(report)
+
+
+def _compact(only: str, seed: int, out: Path | None, as_json: bool) -> None:
+    """Run the ways of the compact comparison, and write their table."""
+    from hermite_pinn.validation import compact, machine
+
+    with _reported():
+        chosen = [v for v in compact.VARIANTS if only in v.name]
+        if not chosen:
+            names = "; ".join(v.name for v in compact.VARIANTS)
+            raise InvalidArgumentError(f"no way of the suite compact contains {only!r}; there are: {names}")
+        folder, results = _folder(out), []
+        for variant in chosen:
+            r = compact.run_variant(variant, seed)
+            results.append(r)
+            if not as_json:
+                typer.echo(f"{variant.name:<60} error {r.error:.2e}  held out {r.held_out:.1e}  {r.seconds:6.2f} s")
+        rows = [{"name": r.variant.name} | {k: getattr(r, k) for k in compact.MEASURED} for r in results]
+        report = {"suite": "compact", "machine": machine(), "results": rows}
+        if folder is not None:
+            (folder / "compact.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+            (folder / "compact.md").write_text(compact.compact_markdown(results) + "\n", encoding="utf-8")
+        if as_json:
+            _print_json(report)
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,9 @@ from .errors import InvalidProblemError
 from .expressions import Expr
 from .trace import Symbols
 
-__all__ = ["Condition", "Data", "Dirichlet", "FaceTrace", "Initial", "Neumann", "Periodic", "PointSet", "Robin", "Term"]
+__all__ = [
+    "Condition", "Data", "Dirichlet", "FaceTrace", "Initial", "Neumann", "Periodic", "PointSet", "Robin", "Roughness", "Term",
+]  # fmt: skip
 
 On = str | Sequence[str]
 
@@ -36,6 +38,13 @@ class PointSet:
     columns: dict[str, np.ndarray] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Roughness:
+    """The whole domain, for a term that is to be small, not zero: derivatives of a field (see ``Smoothness``)."""
+
+    field: str
+
+
 @dataclass(frozen=True, eq=False)
 class Term:
     """One residual on one region.
@@ -47,21 +56,24 @@ class Term:
     residual
         Zero where the term is satisfied.
     region
-        ``None`` for the interior, a face, or scattered points.
+        ``None`` for the interior, a face, scattered points, or the whole domain for a penalty.
     weight
         The user's weight, or None.
     trace
         Set if the term prescribes a value or normal derivative on a whole face.
     where
         Restriction of a face to the points where this expression is true.
+    noise
+        Standard deviations (n,) of measured values; ``"auto"`` where they are equal but unknown; None for exact ones.
     """
 
     name: str
     residual: Expr
-    region: Face | PointSet | None
+    region: Face | PointSet | Roughness | None
     weight: float | None = None
     trace: FaceTrace | None = None
     where: Expr | None = None
+    noise: np.ndarray | str | None = None
 
 
 def _weight(weight: float | None) -> float | None:
@@ -302,19 +314,35 @@ class Gauge:
 
 
 class Data:
-    """Measured values at points: ``Data(points, u=values)``.
+    """Measured values at points: ``Data(points, u=values)``, with noise ``Data(points, u=values, noise=0.1)``.
 
     Parameters
     ----------
     points
         (n, dim), coordinates in the order of the box's axes, inside the box.
+    noise
+        Standard deviation of the values: a number, (n,) numbers, or a dict of these by field; ``"auto"`` where it is
+        the same for all points but not known.  Noisy data weigh little against the equations, so that the fields do
+        not bend to fit the noise, and points with known noise in proportion to ``1 / noise**2``.  ``None`` (default):
+        exact values, but with a :class:`Smoothness` in the problem as ``"auto"``.
     weight
-        As for :class:`Dirichlet`.
+        Mean square misfit, relative to that of the values, over the mean square of the equations' residuals relative to
+        their sources: 1, for noisy data 1e-3.
     values
         (n,) numbers, or one number, by field.
+
+    Raises
+    ------
+    InvalidProblemError
+        For points, values and noise that are not finite or have other shapes, and for noise that is not positive.
+
+    Examples
+    --------
+    >>> Data([[0.0, 0.5], [1.0, 0.5]], u=[1.0, 2.0], noise=0.1)
+    Data(2 points, u)
     """
 
-    def __init__(self, points: Any, *, weight: float | None = None, **values: Any) -> None:
+    def __init__(self, points: Any, *, noise: Any = None, weight: float | None = None, **values: Any) -> None:
         self.points = np.array(points, dtype=float, ndmin=2)
         if self.points.ndim != 2 or self.points.shape[0] == 0:
             raise InvalidProblemError(f"Data takes points of shape (n, dim) with n > 0, got {np.shape(points)}")
@@ -337,6 +365,27 @@ class Data:
             if not np.isfinite(array.astype(float)).all():
                 raise InvalidProblemError(f"the values of {name} in Data must be finite numbers")
             self.values[name] = array.astype(float)
+        given = noise if isinstance(noise, Mapping) else dict.fromkeys(self.values, noise)
+        for name in given:
+            if name not in self.values:
+                raise InvalidProblemError(
+                    f"noise of Data names {name!r}, which has no values; it has {', '.join(self.values)}"
+                )
+        self.noise = {name: self._noise(name, given.get(name)) for name in self.values}
+
+    def _noise(self, name: str, noise: Any) -> np.ndarray | str | None:
+        if noise is None or (isinstance(noise, str) and noise == "auto"):
+            return noise
+        try:
+            array = np.broadcast_to(np.asarray(noise, dtype=float), (len(self.points),)).copy()
+        except (TypeError, ValueError):
+            array = np.array([np.nan])
+        if not (np.isfinite(array).all() and (array > 0).all()):
+            raise InvalidProblemError(
+                f"the noise of {name} in Data takes positive standard deviations, one or {len(self.points)}, or 'auto', got "
+                f"{noise!r}; leave it out for exact values"
+            )
+        return array
 
     def __repr__(self) -> str:
         return f"Data({len(self.points)} points, {', '.join(self.values)})"
@@ -358,7 +407,13 @@ class Data:
         points = np.clip(self.points, domain.lower, domain.upper)
         region = PointSet(points, self.values)
         return [
-            Term(f"data {name}", symbols.field(name) - Expr("data", (), name), region, self.weight)
+            Term(
+                f"data {name}",
+                symbols.field(name) - Expr("data", (), name),
+                region,
+                self.weight,
+                noise=self.noise[name],
+            )
             for name in self.values
         ]
 
@@ -396,6 +451,3 @@ class Condition(_OnFaces):
             for name, residual in residuals.items()
             for face in self.faces(domain, periodic)
         ]
-
-
-AnyCondition = Dirichlet | Neumann | Robin | Initial | Periodic | Gauge | Data | Condition

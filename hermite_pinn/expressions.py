@@ -461,6 +461,22 @@ def spelled(expression: Expr, limit: int = 200) -> str:
     return found if len(found) <= limit else found[: limit - 3] + "..."
 
 
+def unknowns(expressions: Sequence[Expr]) -> list[str]:
+    """The fields (as jets) and parameters that occur in some expressions, spelled."""
+    found: dict[str, None] = {}
+    seen: set[int] = set()
+    pending = list(expressions)
+    while pending:
+        e = pending.pop()
+        if id(e) in seen:
+            continue
+        seen.add(id(e))
+        if e.op in ("jet", "parameter"):
+            found[spelled(e)] = None
+        pending.extend(e.args)
+    return list(found)
+
+
 def leaves_of_linear(expression: Expr) -> list[tuple[float, tuple[int, ...]]]:
     """Weights and orders of a sum of derivatives of one field, as ``u.laplacian`` makes it."""
     if expression.op == "add":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from scipy import special
 
 from . import expressions
-from .errors import InvalidArgumentError
+from .errors import InvalidArgumentError, InvalidProblemError
 from .expressions import Expr
 
 __all__ = [
@@ -100,11 +101,30 @@ class Tabulated:
         self.function = function
         self.name = name
 
+    @cached_property
+    def derivative(self) -> Tabulated | None:
+        """The derivative of a function of one variable that has a method of that name, as SciPy's splines do."""
+        made = getattr(self.function, "derivative", None)
+        return Tabulated(made(), f"{self.name}'") if callable(made) else None
+
     def __call__(self, *coordinates: Any) -> Any:
         """Values at points, or a symbol while a problem is traced."""
         if any(isinstance(c, Expr) for c in coordinates):
             args = tuple(expressions.wrap(c) for c in coordinates)
+            unknown = expressions.unknowns(args)
+            if unknown and (len(args) != 1 or self.derivative is None):
+                raise InvalidProblemError(
+                    f"{self.name} is a tabulated function of {', '.join(map(str, args))}, which contains the unknown {unknown[0]}, and "
+                    "its derivative is not known; give it coordinates only, or tabulate a spline of one variable with a method "
+                    "derivative(), such as scipy.interpolate.CubicSpline"
+                )
             return Expr("opaque", args, self)
+        if any(isinstance(c, torch.Tensor) and c.requires_grad for c in coordinates):
+            slope = self.derivative
+            if slope is None or len(coordinates) != 1:
+                raise InvalidArgumentError(f"{self.name} is tabulated without its derivative, so it has no gradient")
+            x = coordinates[0]
+            return self(x.detach()) + slope(x.detach()) * (x - x.detach())
         if any(isinstance(c, torch.Tensor) for c in coordinates):
             like = next(c for c in coordinates if isinstance(c, torch.Tensor))
             arrays = np.broadcast_arrays(
@@ -130,12 +150,20 @@ class Tabulated:
 def tabulated(function: Callable[..., Any], name: str | None = None) -> Tabulated:
     """Wrap a function of coordinates that cannot be traced, such as an interpolant, so that residuals may use it.
 
+    A function of one variable with a method ``derivative()``, as SciPy's splines have, may also be applied to fields
+    and parameters, for example a measured material law.
+
     Parameters
     ----------
     function
         Takes as many float64 NumPy arrays as it has coordinates, all of one shape, and returns an array of that shape.
     name
         How it is shown in messages.
+
+    Raises
+    ------
+    InvalidProblemError
+        When it is applied to a field or a parameter and its derivative is not known.
 
     Examples
     --------

@@ -9,15 +9,29 @@ from typing import Any
 
 from hermite_pinn.geometry import Box, Face
 
-from .conditions import AnyCondition, Gauge, Periodic, PointSet, Term
+from .conditions import (
+    Condition,
+    Data,
+    Dirichlet,
+    Gauge,
+    Initial,
+    Neumann,
+    Periodic,
+    PointSet,
+    Robin,
+    Roughness,
+    Term,
+)
 from .errors import InvalidProblemError
 from .expressions import Expr, spelled
 from .parameters import Parameter
 from .program import leaves, substitute
+from .smoothness import Smoothness
 from .trace import Symbols
 
 __all__ = ["HermitePinnWarning", "Problem"]
 
+AnyCondition = Dirichlet | Neumann | Robin | Initial | Periodic | Gauge | Data | Smoothness | Condition
 
 #: Attributes of a solution, which fields must leave free.
 RESERVED = frozenset(
@@ -169,7 +183,8 @@ class Problem:
         for condition in self.conditions:
             if not isinstance(condition, AnyCondition):
                 raise InvalidProblemError(
-                    f"{condition!r} is no condition; use Dirichlet, Neumann, Robin, Periodic, Initial, Gauge, Data or Condition"
+                    f"{condition!r} is no condition; use Dirichlet, Neumann, Robin, Periodic, Initial, Gauge, Data, Smoothness or "
+                    "Condition"
                 )
 
     def _periodic_axes(self) -> tuple[bool, ...]:
@@ -207,6 +222,14 @@ class Problem:
                 if isinstance(term.region, Face):
                     term = self._on_face(term, term.region)
                 found.append(term)
+        named = [name for c in self.conditions if isinstance(c, Smoothness) for name in c.weights]
+        if len(named) > len(set(named)):
+            raise InvalidProblemError(f"only one Smoothness per field; got {', '.join(named)}")
+        smooth = {t.region.field: t.weight for t in found if isinstance(t.region, Roughness)}
+        if None in smooth.values() and not any(isinstance(t.region, PointSet) for t in found):
+            raise InvalidProblemError(
+                f"the weight of Smoothness({next(iter(smooth))}='auto') is chosen by the data, but the problem has no Data; give a number"
+            )
         return tuple(found)
 
     def _gauged_fields(self) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ import platform
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from .problem import Problem
 from .progress import ProgressMeter, choose_progress
 from .solution import Solution
 from .status import Status
+from .version import installed_version
 
 __all__ = ["solve"]
 
@@ -228,12 +228,8 @@ def _plain(value: Any) -> Any:
 
 
 def _versions() -> dict[str, str]:
-    try:
-        own = metadata.version("hermite_pinn")
-    except metadata.PackageNotFoundError:
-        own = "unknown"
     return {
-        "hermite_pinn": own,
+        "hermite_pinn": installed_version(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": numpy.__version__,

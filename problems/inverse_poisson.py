@@ -69,7 +69,11 @@ def inverse_poisson(points: int = 50, noise: float = 0.1, scattered: bool = True
         domain=hp.Box(x=(0, 1), y=(0, 1)),
         fields=["u", "a"],
         residual=lambda u, a, x, y: a * u.laplacian + a.x * u.x + a.y * u.y + source(x, y),
-        conditions=[hp.Data(where, u=values), hp.Dirichlet(a=coefficient)],
+        conditions=[
+            hp.Data(where, u=values, noise=noise or None),
+            hp.Dirichlet(a=coefficient),
+            hp.Smoothness("u", "a"),
+        ],
         exact={"u": solution, "a": coefficient},
         name=f"inverse_poisson {points**2} points, noise {noise:g}",
     )

@@ -1,5 +1,6 @@
 """First-order training: it learns, resumes bit for bit, follows the recipe, and ends as asked."""
 
+import itertools
 import math
 
 import pytest
@@ -69,6 +70,30 @@ def test_the_curriculum_keeps_fine_levels_still():
     start = fresh.layout.level_slices[2].start
     assert torch.equal(trained.field.table[start:], fresh.table[start:])
     assert not torch.equal(trained.field.table[:start], fresh.table[:start])
+
+
+def test_fine_levels_only_drift_after_the_warm_up():
+    """The paper masks gradients, not steps: the moments of the warm-up, which trains all levels, fade away."""
+    fine = []
+    for steps in (1, 11, 21, 31):
+        options = method(steps=steps, curriculum=((100, 2),), warmup=5, schedule="constant", ema=0.0)
+        field = hp.solve(problems.helmholtz2d(a=1), method=options, **SMALL).field
+        fine.append(field.table[field.layout.level_slices[2].start :])
+    moved = [float((b - a).norm()) for a, b in itertools.pairwise(fine)]
+    assert moved[0] > 0
+    assert moved[1] < 0.5 * moved[0]
+    assert moved[2] < 0.5 * moved[1]
+
+
+def test_the_history_has_residuals_without_weights():
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)), "u", lambda u: u.laplacian - 3.0, [hp.Dirichlet(u=2.0, weight=7.0)]
+    )
+    options = hp.Adam(steps=1, points=50, face_points=20, weight=10.0, check_every=1, balance_every=0)
+    row = hp.solve(problem, method=options, field=hp.Field(), levels=2).history[-1]
+    assert row["rms pde"] == pytest.approx(3.0)
+    assert row["rms u on boundary"] == pytest.approx(2.0)
+    assert row["loss"] == pytest.approx(1.0 + 4 * 10.0 * 7.0 * 2.0**2)
 
 
 def test_the_papers_recipe():

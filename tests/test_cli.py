@@ -5,9 +5,10 @@ import subprocess
 import sys
 
 import pytest
-from hermite_pinn.validation import SUITES
+from hermite_pinn.validation import SUITES, compact
 from typer.testing import CliRunner
 
+import hermite_pinn as hp
 from hermite_pinn.cli import app
 
 KEYS = {
@@ -93,6 +94,7 @@ def test_methods_and_checkpoints(tmp_path):
         (["plot", "missing.h5", "u.png"], "there is no file missing.h5"),
         (["export", "missing.h5", "u.vti"], "there is no file"),
         (["validate", "--suite", "huge"], "unknown suite 'huge'"),
+        (["validate", "--suite", "compact", "--only", "9 x 9"], "no way of the suite compact contains '9 x 9'"),
         (["bench", "--suite", "huge"], "unknown suite"),
     ],
 )
@@ -128,6 +130,21 @@ def test_doctor_says_how_to_mend(monkeypatch, tmp_path):
     assert result.exit_code == 1
     assert "BROKEN  C++ compiler" in result.stdout
     assert "apt-get install g++" in result.stdout
+
+
+def test_the_compact_comparison_writes_its_table(tmp_path, monkeypatch):
+    method = hp.JointGaussNewton(stages=(hp.JointStage("readout", 1, 16),), frequencies=(8.0,), held_out=100)
+    field = hp.Field(head="siren+linear", width=16, depth=1, features=2, table_size=2**12)
+    variants = tuple(compact.Variant(name, method, field, (4, 8, 16)) for name in ("one way", "another"))
+    monkeypatch.setattr(compact, "VARIANTS", variants)
+    result = run("validate", "--suite", "compact", "--only", "one", "--out", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert "one way" in result.output
+    assert "another" not in result.output
+    found = json.loads((tmp_path / "compact.json").read_text())["results"]
+    assert [r["name"] for r in found] == ["one way"]
+    assert found[0]["error"] > 0
+    assert "| one way |" in (tmp_path / "compact.md").read_text()
 
 
 def test_validate_quick_reaches_its_limits(tmp_path):

@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.interpolate import CubicSpline
 
 import hermite_pinn as hp
-from hermite_pinn.errors import InvalidProblemError
+from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
 from hermite_pinn.expressions import FieldJet, constant, coordinate, parameter
 from hermite_pinn.program import Program, depends_on, leaves, partials, same, substitute
 
@@ -124,6 +125,25 @@ def test_tabulated_functions_enter_residuals():
     assert "ramp(x)" in repr(traced)
     env = {("coordinate", "x"): torch.tensor([0.25]), ("jet", ("u", (0, 0))): torch.tensor([3.0])}
     assert float(Program([traced]).run(env)[0]) == 1.5
+
+
+def test_tabulated_functions_of_unknowns_have_their_true_derivative():
+    knots = np.linspace(-1, 1, 9)
+    law = hp.tabulated(CubicSpline(knots, knots**3), name="law")  # a cubic spline reproduces a cubic
+    found = partials(law(2 * field()), lambda leaf: leaf.op == "jet")[("jet", ("u", (0, 0)))]
+    env = {("jet", ("u", (0, 0))): torch.tensor([0.1, -0.3], dtype=torch.float64)}
+    torch.testing.assert_close(Program([found]).run(env)[0], 24 * env[("jet", ("u", (0, 0)))] ** 2)
+    x = torch.tensor([0.1, -0.3], dtype=torch.float64, requires_grad=True)
+    law(x).sum().backward()
+    torch.testing.assert_close(x.grad, 3 * x.detach() ** 2)
+
+
+def test_tabulated_functions_of_unknowns_need_a_derivative():
+    ramp = hp.tabulated(lambda x: np.interp(x, [0, 1], [0, 2]), name="ramp")
+    with pytest.raises(InvalidProblemError, match=r"ramp is a tabulated function .* contains the unknown u"):
+        ramp(field())
+    with pytest.raises(InvalidArgumentError, match="ramp is tabulated without its derivative"):
+        ramp(torch.ones(2, requires_grad=True))
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,28 @@ def test_standard_errors_predict_the_spread_over_noise():
     assert np.mean(np.abs(np.array(found) - 2.0) < 3 * np.array(told)) > 0.8
 
 
+def test_standard_errors_from_known_noise_predict_the_spread():
+    """Nine in ten of the errors of the rate lie within 1.64 standard errors, whatever this draw's misfit is."""
+    t, ratios = np.linspace(0, 1, 10)[:, None], []
+    for seed in range(30):
+        measured = np.exp(-2 * t[:, 0]) + 0.01 * np.random.default_rng(seed).standard_normal(10)
+        problem = decay((0.0, 5.0)).replace(conditions=[hp.Initial(u=1.0), hp.Data(t, u=measured, noise=0.01)])
+        solution = hp.solve(problem, levels=2)
+        ratios.append((solution.parameters["k"] - 2.0) / solution.stats["standard_errors"]["k"])
+    assert 0.7 < np.sqrt(np.mean(np.square(ratios))) < 1.4
+    assert np.mean(np.abs(ratios) < 1.64) > 0.7
+
+
+def test_standard_errors_are_proportional_to_the_noise():
+    t = np.linspace(0, 1, 20)[:, None]
+    told = []
+    for noise in (0.01, 0.03):
+        data = hp.Data(t, u=np.exp(-2 * t[:, 0]), noise=noise)
+        problem = decay((0.0, 5.0)).replace(conditions=[hp.Initial(u=1.0), data])
+        told.append(hp.solve(problem, levels=2).stats["standard_errors"]["k"])
+    assert told[1] == pytest.approx(3 * told[0], rel=1e-3)
+
+
 def test_parameters_that_data_do_not_determine_have_no_finite_standard_error():
     t = np.linspace(0, 1, 20)[:, None]
     problem = hp.Problem(

@@ -207,6 +207,38 @@ def test_all_stages_lower_the_held_out_residual_of_a_nonlinear_problem():
     assert solution.stats["held_out"] <= min(solution.history["rms held out"]) * (1 + 1e-12)
 
 
+@pytest.mark.parametrize("after", [0, 1], ids=["first stage", "second stage"])
+def test_a_resumed_run_is_bit_identical_to_an_uninterrupted_one(tmp_path, one_thread, after):
+    exact = lambda x: hp.sin(3 * x)
+    xs = np.linspace(0.05, 1.95, 30)[:, None]
+    problem = hp.Problem(
+        hp.Box(x=(0, 2)),
+        "u",
+        lambda u, x, c: u.xx + c * u + u**3 - exact(x) ** 3,
+        [hp.Data(xs, u=np.sin(3 * xs[:, 0]))],
+        parameters=[hp.Parameter("c", 5.0, bounds=(0, 20))],
+    )
+    stages = (hp.JointStage("readout", 1, 16), hp.JointStage("all", 3, 16))
+    method = hp.JointGaussNewton(stages=stages, frequencies=(3.0, 6.0), held_out=200)
+    options = {"field": hp.Field(head="siren+linear", width=12, depth=1, table_size=16), "levels": 3, "method": method}
+
+    class Stop(hp.Callback):
+        def on_step(self, state):
+            return "that is enough" if state.step > after else None
+
+    whole = hp.solve(problem, **options)
+    path = tmp_path / "run.h5"
+    part = hp.solve(problem, **options, checkpoint=path, callbacks=[Stop()])
+    assert part.status is hp.Status.STOPPED
+    resumed = hp.solve(problem, **options, resume=path)
+    x = np.linspace(0, 2, 50)
+    assert resumed.u(x).tobytes() == whole.u(x).tobytes()
+    assert resumed.parameters == whole.parameters
+    assert resumed.message == whole.message
+    assert list(resumed.history["loss"]) == list(whole.history["loss"])
+    assert resumed.stats["inner_steps"] == whole.stats["inner_steps"]
+
+
 def test_an_unknown_parameter_on_hashed_levels():
     exact = lambda x: hp.sin(3 * x)
     xs = np.linspace(0.05, 1.95, 30)[:, None]

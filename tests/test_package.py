@@ -8,6 +8,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,12 @@ def test_import_touches_neither_cupy_nor_cuda():
         "assert not torch.cuda.is_initialized()\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_version_is_that_of_the_installed_package():
+    assert hp.__version__ == metadata.version("hermite_pinn")
+    with pytest.raises(AttributeError, match="no attribute 'verzion'"):
+        hp.verzion  # noqa: B018
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -55,13 +62,14 @@ def test_public_names_exist(name):
 
 #: From low to high: a module imports only from its own layer and those below.
 LAYERS = [
-    ["errors"],
+    ["errors", "version"],
     ["cuda", "geometry"],
     ["expressions"],
     ["functions"],
     ["program"],
     ["trace", "parameters", "memory"],
     ["conditions"],
+    ["smoothness"],
     ["problem"],
     ["residuals", "heads", "envelope"],
     ["field"],

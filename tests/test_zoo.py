@@ -7,6 +7,7 @@ import torch
 
 import hermite_pinn as hp
 from hermite_pinn import problems
+from hermite_pinn.conditions import Roughness
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.evaluation import held_out_points
 from hermite_pinn.program import Program, leaves, partials
@@ -107,6 +108,8 @@ def test_the_exact_solution_satisfies_residual_and_conditions(name, settings):
         pytest.skip("the solution is computed: see the tests of references")
     generator = torch.Generator().manual_seed(1)
     for term in problem.terms:
+        if isinstance(term.region, Roughness):  # small for the solution, not zero
+            continue
         x, columns = held_out_points(problem, term, 500, generator)
         env = {("coordinate", n): x[i] for i, n in enumerate(names)}
         jets = {

@@ -22,7 +22,7 @@ from hermite_pinn import JointGaussNewton, JointStage, Status, problems
 from hermite_pinn.methods.base import Method, Outcome, Task
 from hermite_pinn.methods.field_system import FieldSystem, Points, collocate, held_out_blocks
 
-__all__ = ["VARIANTS", "CompactResult", "Variant", "compact_markdown", "main", "run_variant"]
+__all__ = ["MEASURED", "VARIANTS", "CompactResult", "Variant", "compact_markdown", "run_variant"]
 
 SLOTS = 2**12
 PAPER = (4, 8, 16, 32, 64, 128, 256, 512)
@@ -169,6 +169,10 @@ VARIANTS: tuple[Variant, ...] = (
 )  # fmt: skip
 
 
+#: Attributes of a result that are numbers.
+MEASURED = ("seed", "error", "held_out", "steps", "inner", "points", "seconds", "parameters", "frequency")
+
+
 def run_variant(variant: Variant, seed: int = 0) -> CompactResult:
     """Solve and measure on 401 x 401 points that meet no vertex of a level."""
     problem = peak2d() if variant.peak else problems.helmholtz2d(a=10)
@@ -207,9 +211,3 @@ def compact_markdown(results: Sequence[CompactResult]) -> str:
             f"{r.parameters:,} | {frequency} | {r.seed} |"
         )
     return "\n".join(lines)
-
-
-def main(names: Sequence[str] = (), seeds: Sequence[int] = (0,)) -> str:
-    """Run the variants whose names contain one of ``names`` (all by default), and return the table."""
-    chosen = [v for v in VARIANTS if not names or any(n in v.name for n in names)]
-    return compact_markdown([run_variant(v, seed) for v in chosen for seed in seeds])

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from hermite_pinn.conditions import PointSet, Term
+from hermite_pinn.conditions import PointSet, Roughness, Term
 from hermite_pinn.envelope import Envelope, vanishing_faces
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.evaluation import on_face
 from hermite_pinn.field import GridField
 from hermite_pinn.geometry import Face, gauss_axis
 from hermite_pinn.problem import Problem
-from hermite_pinn.program import Leaf, Value
 from hermite_pinn.residuals import CompiledTerm
 
 from .field_block import FieldBlock, Tensors
+from .misfit import Misfit
 from .precondition import BlockScaling, least_squares
+from .scales import sensitivity_sizes, sobol_points, source_norms, source_scales
 
 __all__ = ["FieldSystem", "Points", "closed_gate", "collocate", "held_out_blocks"]
 
@@ -65,46 +66,49 @@ def collocate(
     dtype: torch.dtype = torch.float64,
     device: torch.device | str = "cpu",
     envelope: Envelope | None = None,
+    smoothness: dict[str, float] | None = None,
 ) -> list[FieldBlock]:
     """Blocks with all terms of a problem at Gauss points, but for those that the envelope satisfies.
 
     Interior rows are divided by the RMS of their source, so that the loss is a relative residual.  Rows of conditions
     get the weight ``face_weight * |S| h**-m / |S_b| h**-m_b`` relative to it, with the cell size ``h`` of the points,
-    which is the ratio of both residuals for a function that varies over a cell.
+    which is the ratio of both residuals for a function that varies over a cell.  Data and penalties are weighted by
+    :class:`Misfit`; ``smoothness`` has the weights chosen for penalties, by field.
     """
+    misfit = Misfit(problem)
     axes, weights = points.axes(problem)
     volume = math.prod(problem.domain.lengths)
     interior = [t for t in problem.terms if t.region is None]
     x, w = _tensor(axes, weights)
-    start = {("parameter", p.name): p.init for p in problem.parameters}
-    env: dict[Leaf, Value] = {**start} | {
-        ("coordinate", n): torch.as_tensor(x[i].copy()) for i, n in enumerate(problem.domain.names)
-    }
-    scales = [_source_norm(CompiledTerm(t), env, problem) for t in interior]
-    blocks = _chunked(interior, problem, x, w, [s * math.sqrt(volume / (t.weight or 1.0)) for s, t in zip(scales, interior, strict=True)], {}, dtype, device)  # fmt: skip
+    norms = source_norms(problem)
+    blocks = _chunked(interior, problem, x, w, source_scales(problem), {}, dtype, device)
     h = [length / (len(a) / points.gauss) for length, a in zip(problem.domain.lengths, axes, strict=True)]
     satisfied = [] if envelope is None else [problem.terms[k] for k in vanishing_faces(problem).values()]
     for t in problem.terms:
         if t.region is None or any(t is s for s in satisfied):
             continue
-        factor = math.sqrt((t.weight or 1.0) * points.face_weight)
         if isinstance(t.region, PointSet):
-            n = len(t.region.points)
-            columns = t.region.columns
-            size = max((float(np.sqrt(np.mean(c**2))) for c in columns.values()), default=0.0) or 1.0
             place = np.ascontiguousarray(t.region.points.T)
-            blocks += _chunked([t], problem, place, np.full(n, 1.0 / n), [size / factor], columns, dtype, device)
+            weights_there = misfit.point_weights(t)
+            if not misfit.is_noisy(t):
+                weights_there = weights_there * points.face_weight
+            blocks += _chunked([t], problem, place, weights_there, [1.0], t.region.columns, dtype, device)
             continue
+        if isinstance(t.region, Roughness):
+            scale = math.sqrt(volume / misfit.penalty(t.region.field, smoothness or {}))
+            blocks += _chunked([t], problem, x, w, [scale], {}, dtype, device)
+            continue
+        factor = math.sqrt((t.weight or 1.0) * points.face_weight)
         face = t.region
         assert isinstance(face, Face)
         on = [np.array([face.position]) if i == face.axis else a for i, a in enumerate(axes)]
         by = [np.ones(1) if i == face.axis else a for i, a in enumerate(weights)]
-        x, w = _tensor(on, by)
-        kept = on_face(t, problem, torch.as_tensor(x)).numpy()
-        ratio = _relative_size(problem, CompiledTerm(t), interior, scales, env, h[face.axis])
+        at, by_point = _tensor(on, by)
+        kept = on_face(t, problem, torch.as_tensor(at)).numpy()
+        ratio = _relative_size(problem, CompiledTerm(t), interior, norms, h[face.axis])
         area = volume / problem.domain.lengths[face.axis]
         scale = ratio * math.sqrt(area) / factor
-        blocks += _chunked([t], problem, x[:, kept], w[kept], [scale], {}, dtype, device)
+        blocks += _chunked([t], problem, at[:, kept], by_point[kept], [scale], {}, dtype, device)
     return blocks
 
 
@@ -164,43 +168,22 @@ def _chunked(
     ]
 
 
-def _rms(value: object) -> float:
-    if isinstance(value, torch.Tensor):
-        return float(value.to(torch.float64).square().mean().sqrt())
-    return abs(float(value))  # type: ignore[arg-type]
-
-
-def _sizes(term: CompiledTerm, env: Mapping[Leaf, Value]) -> dict[tuple[str, tuple[int, ...]], float]:
-    _, variable, _ = term.evaluate(env, {})
-    return {j: _rms(s) for j, s in (term.constant | variable).items()}
-
-
-def _source_norm(term: CompiledTerm, env: Mapping[Leaf, Value], problem: Problem) -> float:
-    """RMS of the part of a residual without fields, or of its operator on functions that vary over the box."""
-    source = _rms(term.evaluate(env, {})[0])
-    if source > 0 and math.isfinite(source):
-        return source
-    lengths = problem.domain.lengths
-    total = sum(s / math.prod(a**m for a, m in zip(lengths, o, strict=True)) for (_, o), s in _sizes(term, env).items())
-    return total if total > 0 and math.isfinite(total) else 1.0
-
-
 def _relative_size(
     problem: Problem,
     term: CompiledTerm,
     interior: Sequence[Term],
     scales: Sequence[float],
-    env: Mapping[Leaf, Value],
     h: float,
 ) -> float:
     """Residual of a condition over the relative interior residual, both for a function that varies over ``h``."""
     names = {f for f, _ in term.jets}
-    own = max((s * h ** -sum(o) for (_, o), s in _sizes(term, env).items()), default=0.0)
+    env = sobol_points(problem)
+    own = max((s * h ** -sum(o) for (_, o), s in sensitivity_sizes(term, env).items()), default=0.0)
     inside = max(
         (
             v * h ** -sum(o) / s
             for t, s in zip(interior, scales, strict=True)
-            for (f, o), v in _sizes(CompiledTerm(t), env).items()
+            for (f, o), v in sensitivity_sizes(CompiledTerm(t), env).items()
             if f in names
         ),
         default=0.0,

@@ -20,6 +20,7 @@ from .base import Method, Outcome, Task
 from .interrupt import uninterrupted
 from .objective import PREFIX, Objective, StepClock
 from .packing import packed, unpacked
+from .pilot import saved_choice
 from .points import RAD, Batch, Pool
 
 __all__ = ["FirstOrder"]
@@ -132,6 +133,7 @@ class _Run:
             "step": self.step,
             "weights": self.weights,
             "scales": self.objective.scales,
+            "choice": saved_choice(self.objective.choice),
             "generator": self.generator.get_state(),
             "tensors": self.tensors,
             "average": self.average,
@@ -177,8 +179,10 @@ class _Run:
 
     def _outcome(self, status: Status, message: str) -> Outcome:
         field = self.objective.field_of(self.good).detached()
-        stats = {"weights": self.weights} | self.clock.stats()
-        return Outcome(field, self.objective.parameter_values(self.good), status, message, None, stats)
+        stats = {"weights": self.weights} | self.clock.stats() | self.objective.stats()
+        return Outcome(
+            field, self.objective.parameter_values(self.good), status, self.objective.message(message), None, stats
+        )
 
     def _batches(self) -> list[Batch]:
         o = self.options
@@ -187,7 +191,7 @@ class _Run:
             if group.interior and self.pool is not None:
                 found.append(Batch(self.pool.draw(o.points, self.generator)))
             else:
-                found.append(group.random(o.points if group.interior else o.face_points, self.generator))
+                found.append(group.random(o.points if group.whole else o.face_points, self.generator))
         return found
 
     def _renew_pool(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -22,10 +22,13 @@ from .base import Method, Outcome, Task
 from .convergence import Convergence
 from .joint import JointGaussNewton, is_hashed
 from .levenberg_marquardt import LevenbergMarquardt
+from .misfit import Misfit
 from .refinement import refined
+from .scales import source_scales
 from .slabs import cells_per_slab, march, why_at_once
+from .smoothing import Choice
 from .stage import Discretization, Stage, solve_at_once
-from .system import GridSystem, source_scales
+from .system import GridSystem
 from .uncertainty import standard_errors
 from .wellposed import free_combinations
 
@@ -74,10 +77,8 @@ class GaussNewton(Method):
     -----
     Without ``levels`` the resolution is doubled, axis by axis where the field needs it, until the estimated error
     meets ``tol``.  The estimate is the change from stage to stage, extrapolated with the observed rate.
-
     Where data determine parameters, ``solution.stats["standard_errors"]`` holds their standard errors, with the
-    equations taken as exact; give noisy data a small ``weight`` such as 1e-3, so that the field does not bend to fit
-    the noise.
+    equations taken as exact; tell the noise of data, ``Data(..., noise=...)``, so that no field bends to fit it.
 
     Examples
     --------
@@ -176,6 +177,7 @@ class _Run:
             damping=options.damping,
             change=None if self.tol is None else 1e-2 * self.tol,
             monitor=task.monitor,
+            corrected=bool(Misfit(self.problem).noisy),
         )
 
     def _check_field(self, field: Field) -> None:
@@ -193,10 +195,8 @@ class _Run:
 
     # -- the run ---
     def outcome(self) -> Outcome:
-        status = Status.COMPLETED
         try:
-            status = self._stages()
-            status = self._judged(status)
+            status = self._judged(self._stages())
         except StopRun as stop:
             status, self.message = stop.status, stop.message
             if status is Status.MAX_SIZE:
@@ -217,9 +217,12 @@ class _Run:
             "points": best.points,
             "slabs": best.slabs,
         }
+        if best.choice is not None:
+            stats |= best.choice.stats(self.problem)
+            self.message += f"; {best.choice.sentence(self.problem)}"
         if self.problem.parameters and status in (Status.CONVERGED, Status.COMPLETED, Status.MAX_SIZE):
-            system = self.grid.system(best.resolutions)
-            found = standard_errors(system, best.vector, self.solver.inner_tol, self.options.inner_steps)
+            system = self._system(best)
+            found = standard_errors(system, best.vector, self.solver.inner_tol, self.options.inner_steps, best.choice)
             if found:
                 stats["standard_errors"] = found
         return Outcome(self._field(best), best.parameters, status, self.message, self.error, stats)
@@ -281,6 +284,8 @@ class _Run:
     def _system(self, stage: Stage) -> GridSystem:
         """The system of a stage, linearised there."""
         system = self.grid.system(stage.resolutions)
+        if stage.choice is not None:
+            system.smooth(stage.choice.weights, stage.choice.emphasis)
         system.linearize(stage.vector)
         return system
 
@@ -318,6 +323,9 @@ class _Run:
             self.message = f"estimated relative error {estimate} <= {self.tol:g}"
             return Status.CONVERGED
         if planned is None:
+            if self.best.choice is not None and error is not None and error <= self.best.choice.error(self.problem):
+                self.message = f"estimated relative error {estimate} of the discretisation is below that of the noise"
+                return Status.COMPLETED
             if c.stagnant:
                 self.message = (
                     f"two refinements did not lower the estimated relative error {estimate} (tol={self.tol:g})"
@@ -353,6 +361,7 @@ class _Run:
             points=int(saved["points"]),
             slabs=int(saved["slabs"]),
             speeds=tuple(saved["speeds"]),
+            choice=Choice(**saved["choice"]) if saved.get("choice") else None,
         )
         return self._verdict(planned)
 
@@ -383,6 +392,7 @@ class _Run:
             "points": self.best.points,
             "slabs": self.best.slabs,
             "speeds": list(self.best.speeds),
+            "choice": None if self.best.choice is None else asdict(self.best.choice),
             "solver": self.solver.state(),
             "free": self.free,
             "parameters": self.best.parameters,
@@ -427,7 +437,8 @@ class _Run:
             self.best = stage
             self._record(stage)
 
-        return solve_at_once(self.grid, resolutions, start, parameters, self.solver, began, accepted)
+        choice = None if best is None else best.choice
+        return solve_at_once(self.grid, resolutions, start, parameters, self.solver, began, accepted, choice)
 
     def _progress(self, count: int) -> Callable[[int], None]:
         began = time.perf_counter()
@@ -467,15 +478,9 @@ class _Run:
         return self.convergence.stages_left()
 
     def _field(self, stage: Stage) -> GridField:
-        pyramid = self.grid.pyramid(stage.resolutions)
-        return linear_field(
-            self.problem.domain,
-            self.problem.fields,
-            self.problem.periodic,
-            self.basis,
-            stage.resolutions,
-            pyramid.views(stage.vector[: pyramid.size]),
-        )
+        pyramid, p = self.grid.pyramid(stage.resolutions), self.problem
+        levels = pyramid.views(stage.vector[: pyramid.size])
+        return linear_field(p.domain, p.fields, p.periodic, self.basis, stage.resolutions, levels)
 
     # -- memory ---
     def _check_memory(self, resolutions: list[Resolution]) -> None:

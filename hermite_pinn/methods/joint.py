@@ -23,6 +23,9 @@ from .base import Method, Outcome, Task
 from .field_block import FieldBlock
 from .field_system import FieldSystem, Points, collocate, held_out_blocks
 from .levenberg_marquardt import Fit, LevenbergMarquardt
+from .misfit import Misfit
+from .pilot import chosen_before, saved_choice
+from .smoothing import Choice
 
 __all__ = ["JointGaussNewton", "JointStage", "coordinate_start", "is_hashed"]
 
@@ -213,8 +216,6 @@ class _Run:
         self.options, self.task, self.problem, self.monitor = options, task, task.problem, task.monitor
         if task.dtype not in (None, torch.float64):
             raise InvalidArgumentError("gauss_newton works in float64")
-        if task.saved is not None:
-            raise InvalidArgumentError("gauss_newton cannot resume a run with hashed tables or a network")
         spec = task.field or options.default_field(self.problem)
         networked = spec.head != "linear" or (options.hard and bool(vanishing_faces(self.problem)))
         limit = min(2, BASES[spec.basis]) if networked else BASES[spec.basis]
@@ -238,17 +239,52 @@ class _Run:
         self.residual = math.inf
         self.inner_total = self.points = 0
         self.chosen: float | None = None
+        self.choice: Choice | None = None
+        self.done = 0  # stages
+        self.cells: list[int] = []  # of every stage; they depend on the memory that was free at the start
+
+    # -- state ---
+    def _state(self) -> dict[str, Any]:
+        """The state between two stages; a stage that was interrupted is repeated."""
+        return {
+            "done": self.done,
+            "cells": list(self.cells),
+            "inner_total": self.inner_total,
+            "points": self.points,
+            "residual": self.residual,
+            "frequency": self.chosen,
+            "choice": saved_choice(self.choice),
+            "parameters": self.parameters,
+            "field": self.field.describe(),
+            "tensors": self.field.tensors(),
+        }
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        self.done, self.cells = int(saved["done"]), [int(n) for n in saved["cells"]]
+        self.inner_total, self.points = int(saved["inner_total"]), int(saved["points"])
+        self.residual, self.chosen = float(saved["residual"]), saved["frequency"]
+        self.parameters = dict(saved["parameters"])
+        field = GridField.from_description(saved["field"], saved["tensors"])
+        self.field = field.to(self.task.device, torch.float64).detached()
 
     def outcome(self) -> Outcome:
         status, message = Status.COMPLETED, "all stages done"
         try:
             stages = self._stages()
-            if self.fresh and self.field.siren is not None and self.options.start == "coordinates":
-                self._choose_frequency()
-            for stage in stages:
-                self._stage(stage)
+            if self.task.saved is not None:
+                self._restore(self.task.saved)
+            self.choice = chosen_before(self.task)
+            if self.task.saved is None:
+                if self.fresh and self.field.siren is not None and self.options.start == "coordinates":
+                    self._choose_frequency()
+                self.cells = [self._cells(stage) for stage in stages]
+                self.task.save(self._state, True)
+            for stage, cells in list(zip(stages, self.cells, strict=True))[self.done :]:
                 if self._met():
                     break
+                self._stage(stage, cells)
+                self.done += 1
+                self.task.save(self._state, True)
         except StopRun as stop:
             status, message = stop.status, stop.message
         except KeyboardInterrupt:
@@ -267,6 +303,9 @@ class _Run:
         stats: dict[str, Any] = {"inner_steps": self.inner_total, "points": self.points, "held_out": self.residual}
         if self.chosen is not None:
             stats["frequency"] = self.chosen
+        if self.choice is not None:
+            stats |= self.choice.stats(self.problem)
+            message += f"; {self.choice.sentence(self.problem)}"
         return Outcome(self.field, self.parameters, status, message, None, stats)
 
     def _met(self) -> bool:
@@ -283,17 +322,20 @@ class _Run:
             return (JointStage("readout"), JointStage("linear", 2))
         return (JointStage("readout"), JointStage("network"), JointStage("all", 5))
 
-    def _blocks(self, stage: JointStage) -> list[FieldBlock]:
-        cells = stage.cells
-        if cells is None:
-            tensors = self.field.tensors()
-            unknowns = sum(tensors[k].numel() for k in stage.names(self.field))
-            rows = self.options.oversampling * unknowns / len(self.problem.residuals)
-            cells = max(
-                8, math.ceil(min(rows, self._most_points()) ** (1 / self.problem.domain.dim) / self.options.gauss)
-            )
+    def _cells(self, stage: JointStage) -> int:
+        """Cells of Gauss points per axis."""
+        if stage.cells is not None:
+            return stage.cells
+        tensors = self.field.tensors()
+        unknowns = sum(tensors[k].numel() for k in stage.names(self.field))
+        rows = self.options.oversampling * unknowns / len(self.problem.residuals)
+        most = min(rows, self._most_points())
+        return max(8, math.ceil(most ** (1 / self.problem.domain.dim) / self.options.gauss))
+
+    def _blocks(self, cells: int) -> list[FieldBlock]:
         points = Points(cells, self.options.gauss, self.options.face_weight)
-        blocks = collocate(self.problem, points, torch.float64, self.task.device, self.field.envelope)
+        weights = None if self.choice is None else self.choice.weights
+        blocks = collocate(self.problem, points, torch.float64, self.task.device, self.field.envelope, weights)
         self.held = held_out_blocks(blocks, self.problem, self.options.held_out, self.task.seed + 7919)
         self.points = sum(b.x.shape[1] for b in blocks)
         return blocks
@@ -313,6 +355,7 @@ class _Run:
         return LevenbergMarquardt(
             inner="cg", inner_tol=options.inner_tol, near_tol=max(options.inner_tol, 1e-6), inner_steps=options.inner_steps, outer_steps=stage.steps,
             damping=options.damping, change=1e-10, monitor=self.monitor,
+            corrected=bool(Misfit(self.problem).noisy),
         )  # fmt: skip
 
     def _held_out(self, system: FieldSystem, vector: torch.Tensor) -> float:
@@ -326,7 +369,7 @@ class _Run:
             self.field = coordinate_start(self.field, self.chosen, self.task.seed)
             return
         stage = JointStage("readout", 1)
-        blocks, best = self._blocks(stage), (math.inf, self.field)
+        blocks, best = self._blocks(self._cells(stage)), (math.inf, self.field)
         for frequency in self.options.frequencies:
             candidate = coordinate_start(self.field, frequency, self.task.seed)
             system = self._system(stage, blocks, candidate)
@@ -339,8 +382,8 @@ class _Run:
             self.monitor.check_time()
         self.field = best[1]
 
-    def _stage(self, stage: JointStage) -> None:
-        system = self._system(stage, self._blocks(stage), self.field)
+    def _stage(self, stage: JointStage, cells: int) -> None:
+        system = self._system(stage, self._blocks(cells), self.field)
         vector = system.vector(parameters=self.parameters)
         self.residual = self._held_out(system, vector)
         waited = 0

@@ -21,6 +21,7 @@ from .bounds import BoundedMap
 from .interrupt import uninterrupted
 from .objective import PREFIX, Objective, StepClock
 from .packing import packed, unpacked
+from .pilot import saved_choice
 from .points import RAD, Batch, Pool, TermGroup
 from .quasi_newton import REMEMBERED, Evaluation, QuasiNewton
 
@@ -292,11 +293,11 @@ class _Run:
         found = []
         for k, group in enumerate(self.objective.groups):
             inside = [n for i, n in enumerate(cells) if group.face is None or group.face.axis != i]
-            count = o.points if group.interior else o.face_points
+            count = o.points if group.whole else o.face_points
             if count is None and order ** len(inside) * math.prod(inside) <= most:
                 found.append(group.gauss(cells, order))
             else:
-                count = count or (many if group.interior else max(1 << 10, many >> 4))
+                count = count or (many if group.whole else max(1 << 10, many >> 4))
                 found.append(group.quasi_random(count, self.task.seed + 1009 * self.round + 31 * k))
         return found
 
@@ -320,6 +321,7 @@ class _Run:
             "recorded": self.recorded,
             "failed": self.failed,
             "scales": self.objective.scales,
+            "choice": saved_choice(self.objective.choice),
             "recent": self.recent,
             "first_gradient": self.first_gradient,
             "generator": self.generator.get_state(),
@@ -389,7 +391,14 @@ class _Run:
             stats |= {"evaluations": self.solver.evaluations, "points": self.batches[0].x.shape[1]}
         field = self.objective.field_of(self.tensors).detached()
         parameters = self.objective.parameter_values(self.tensors)
-        return Outcome(field, parameters, status, message, None, stats | self.clock.stats())
+        return Outcome(
+            field,
+            parameters,
+            status,
+            self.objective.message(message),
+            None,
+            stats | self.clock.stats() | self.objective.stats(),
+        )
 
     def _steps(self, until: int) -> None:
         """Steps of a round; ends by an exception that says why."""

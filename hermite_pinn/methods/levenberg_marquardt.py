@@ -110,6 +110,10 @@ class LevenbergMarquardt:
         Relative change of the fields at which a nonlinear iteration may stop, or None.
     monitor
         For the time limit and the number of the step in messages.
+    corrected
+        Whether a step that fails is tried once more with the second-order correction: the step by which the linear
+        model takes back what the residuals at its end are off.  It lets steps follow a curved valley, as of equations
+        that weigh far more than noisy data.
     """
 
     def __init__(
@@ -123,7 +127,9 @@ class LevenbergMarquardt:
         damping: float,
         change: float | None,
         monitor: Monitor,
+        corrected: bool = False,
     ) -> None:
+        self.corrected = corrected
         self.inner, self.inner_tol, self.near_tol, self.inner_steps = inner, inner_tol, near_tol, inner_steps
         self.outer_steps, self.damping, self.change = outer_steps, damping, change
         self.monitor = monitor
@@ -182,6 +188,15 @@ class LevenbergMarquardt:
             trial = system.within_bounds(state.vector + step)
             rows = system.linearize(trial)
             loss = _square(rows)
+            if self.corrected and not loss <= (1.0 - 1e-4) * state.loss and math.isfinite(loss):
+                off = [c - a - b for a, b, c in zip(state.rows, image, rows, strict=True)]
+                system.linearize(state.vector)
+                back, more = self._linear(system, off, damping)
+                self.inner_total += more.steps
+                step = step + back
+                trial = system.within_bounds(state.vector + step)
+                rows = system.linearize(trial)
+                loss = _square(rows)
             if not loss <= state.loss:  # also where the loss is not a number
                 if damping > 1e12:
                     break

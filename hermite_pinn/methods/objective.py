@@ -5,19 +5,28 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import torch
 
+from hermite_pinn.conditions import PointSet, Roughness, Term
 from hermite_pinn.cuda.cache import compile_clock
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field import GridField, Levels
 
 from .base import Method, Task
+from .misfit import Misfit
+from .pilot import chosen_before
 from .points import Batch, TermGroup, term_groups
 
 __all__ = ["Objective", "StepClock"]
 
 PREFIX = "parameter "
+ROOT = "root weight "
+
+#: Factor of the weight of noisy data and penalties: methods that follow gradients creep where equations weigh too much.
+EMPHASIS = 1000.0
 
 
 class StepClock:
@@ -83,9 +92,33 @@ class Objective:
             self.field = spec.build(p.domain, p.fields, p.periodic, chosen, task.seed, dtype, self.device)
         start = task.start_parameters or {p.name: p.init for p in self.problem.parameters}
         self.start_parameters = {k: torch.tensor(v, dtype=dtype, device=self.device) for k, v in start.items()}
-        self.groups = term_groups(self.problem, self.device, dtype)
+        misfit = Misfit(self.problem)
+        self.choice = chosen_before(task)
+        self.roots = {
+            t.name: math.sqrt(
+                EMPHASIS * misfit.penalty(t.region.field, {} if self.choice is None else self.choice.weights)
+            )
+            for t in self.problem.terms
+            if isinstance(t.region, Roughness)
+        }
+        extra: dict[int, dict[str, np.ndarray]] = {}
+        for t in misfit.noisy:
+            assert isinstance(t.region, PointSet)
+            weights = EMPHASIS * len(t.region.points) * misfit.point_weights(t)
+            self.roots[t.name] = math.sqrt(float(weights.mean()))
+            extra.setdefault(id(t.region), {})[ROOT + t.name] = np.sqrt(weights)
+        self.groups = term_groups(self.problem, self.device, dtype, extra)
         self.scales = dict.fromkeys((t.name for t in self.problem.terms), 1.0)
-        self.conditions = list(dict.fromkeys(t.name for t in self.problem.terms if t.region is not None))
+        free = {t.name for t in self.problem.terms if t.region is not None} - set(self.roots)
+        self.conditions = [name for name in dict.fromkeys(t.name for t in self.problem.terms) if name in free]
+
+    def stats(self) -> dict[str, Any]:
+        """The weights of penalties that were chosen, for ``solution.stats``."""
+        return {} if self.choice is None else self.choice.stats(self.problem)
+
+    def message(self, message: str) -> str:
+        """A message, and which weights of penalties were chosen."""
+        return message if self.choice is None else f"{message}; {self.choice.sentence(self.problem)}"
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Copies of all start values, parameters included."""
@@ -121,9 +154,13 @@ class Objective:
         """Names and residuals of the terms of a group, divided by their scales and times the root of their weights."""
         rows = group.evaluator.residuals(self.field_of(tensors), batch.x, self.parameters_of(tensors), batch.columns)
         return [
-            (t.name, r * (math.sqrt(t.weight or 1.0) / self.scales[t.name]))
+            (t.name, r * batch.columns.get(ROOT + t.name, self._root(t)))
             for t, r in zip(group.terms, rows, strict=True)
         ]
+
+    def _root(self, term: Term) -> float:
+        """Factor of the residual of a term; at measured points with noise only its root mean square."""
+        return self.roots.get(term.name, math.sqrt(term.weight or 1.0) / self.scales[term.name])
 
     def losses(self, tensors: Mapping[str, torch.Tensor], batches: Sequence[Batch]) -> dict[str, torch.Tensor]:
         """Mean square of every term, by name; faces of one condition are summed."""
@@ -144,6 +181,9 @@ class Objective:
         return torch.cat(parts)
 
     def rms(self, losses: Mapping[str, float]) -> dict[str, float]:
-        """RMS of every term in the user's units, from its mean squares."""
-        weights = {t.name: t.weight or 1.0 for t in self.problem.terms}
-        return {k: math.sqrt(v / weights[k]) * self.scales[k] for k, v in losses.items()}
+        """RMS of every term in the user's units, without weights, from its mean squares; all faces together."""
+        found: dict[str, float] = {}
+        for name, value in losses.items():
+            members = [t for t in self.problem.terms if t.name == name]
+            found[name] = math.sqrt(value / len(members)) / self._root(members[0])
+        return found

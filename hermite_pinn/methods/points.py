@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
-from hermite_pinn.conditions import PointSet, Term
+from hermite_pinn.conditions import PointSet, Roughness, Term
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.evaluation import TermEvaluator, on_face
 from hermite_pinn.geometry import Face
@@ -153,9 +153,18 @@ class TermGroup:
         What they belong to.
     device, dtype
         Of the points.
+    extra
+        Further columns (n,) of measured points.
     """
 
-    def __init__(self, terms: Sequence[Term], problem: Problem, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        terms: Sequence[Term],
+        problem: Problem,
+        device: torch.device,
+        dtype: torch.dtype,
+        extra: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
         self.terms, self.problem = list(terms), problem
         self.evaluator = TermEvaluator(terms, problem)
         self.region = terms[0].region
@@ -163,12 +172,18 @@ class TermGroup:
         self.measured: Batch | None = None
         if isinstance(self.region, PointSet):
             columns = {k: torch.as_tensor(v).to(device, dtype) for k, v in self.region.columns.items()}
+            columns |= {k: torch.as_tensor(v).to(device, dtype) for k, v in (extra or {}).items()}
             self.measured = Batch(torch.as_tensor(self.region.points.T.copy()).to(device, dtype), columns)
 
     @property
     def interior(self) -> bool:
         """Whether the terms hold in the whole domain."""
         return self.region is None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the terms are taken in the whole domain: equations and penalties."""
+        return self.region is None or isinstance(self.region, Roughness)
 
     @property
     def face(self) -> Face | None:
@@ -224,10 +239,22 @@ class TermGroup:
         return replace(batch, x=batch.x[:, kept].contiguous(), weights=weights)
 
 
-def term_groups(problem: Problem, device: torch.device, dtype: torch.dtype) -> list[TermGroup]:
-    """The terms of a problem by region, in the problem's order."""
+def term_groups(
+    problem: Problem,
+    device: torch.device,
+    dtype: torch.dtype,
+    extra: Mapping[int, Mapping[str, np.ndarray]] | None = None,
+) -> list[TermGroup]:
+    """The terms of a problem by region, in the problem's order; all penalties together.
+
+    ``extra`` has further columns of measured points by the ``id`` of their region.
+    """
     groups: dict[tuple[object, int], list[Term]] = {}
     for t in problem.terms:
-        region = t.region if t.region is None or isinstance(t.region, Face) else id(t.region)
+        region: object = t.region if t.region is None or isinstance(t.region, Face) else id(t.region)
+        if isinstance(t.region, Roughness):
+            region = Roughness
         groups.setdefault((region, id(t.where)), []).append(t)
-    return [TermGroup(terms, problem, device, dtype) for terms in groups.values()]
+    return [
+        TermGroup(terms, problem, device, dtype, (extra or {}).get(id(terms[0].region))) for terms in groups.values()
+    ]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from hermite_pinn.conditions import PointSet
+from hermite_pinn.conditions import PointSet, Roughness
 from hermite_pinn.cuda.layout import BASES
 from hermite_pinn.geometry import Box, Face
 from hermite_pinn.problem import Problem
@@ -50,6 +50,8 @@ def why_at_once(problem: Problem, basis: str) -> str | None:
     for t in problem.terms:
         if isinstance(t.region, PointSet):
             return f"the points of {t.name!r} are spread over time"
+        if isinstance(t.region, Roughness):
+            return f"the weight of {t.name!r} is that of all times"
         if isinstance(t.region, Face) and t.region.axis == axis:
             if t.region.side:
                 return f"the condition {t.name!r} is set at the end of time"

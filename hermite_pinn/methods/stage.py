@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -15,6 +15,7 @@ from hermite_pinn.problem import Problem
 from .constraints import Carried
 from .gauge import remove_means
 from .levenberg_marquardt import Fit, LevenbergMarquardt
+from .smoothing import Choice, fit_smoothly
 from .system import GridSystem
 
 __all__ = ["Discretization", "Stage", "relative", "solve_at_once"]
@@ -98,6 +99,8 @@ class Stage:
         Number of time slabs.
     speeds
         Per axis the largest speed of transport (see :meth:`GridSystem.speeds`).
+    choice
+        Weights of the penalties that were chosen automatically, or None.
     """
 
     resolutions: list[Resolution]
@@ -115,6 +118,7 @@ class Stage:
     points: int = 0
     slabs: int = 1
     speeds: tuple[float, ...] = ()
+    choice: Choice | None = None
 
 
 def relative(moved: Sequence[float], norms: Sequence[float]) -> float:
@@ -155,6 +159,7 @@ def solve_at_once(
     solver: LevenbergMarquardt,
     began: Callable[[Stage], None],
     accepted: Callable[[Stage], None],
+    choice: Choice | None = None,
 ) -> Stage:
     """Solve for all levels on the whole domain.
 
@@ -166,6 +171,8 @@ def solve_at_once(
         Where the unknown parameters start.
     began, accepted
         Told the state with the exact conditions imposed, and every step of a nonlinear iteration.
+    choice
+        Weights of penalties and data that were chosen on a coarser level.
     """
     system = grid.system(resolutions)
     vector = torch.zeros(system.size, dtype=grid.dtype, device=grid.device)
@@ -177,7 +184,16 @@ def solve_at_once(
     before = system.finest(vector)
     system.impose(vector)
     began(Stage(list(resolutions), vector, system.finest(vector), system.parameters(vector), points=system.rows))
-    step = None if system.affine else lambda fit: accepted(describe(system, fit))
-    stage = describe(system, solver.fit(system, vector, step, guessed=start is not None))
+    step = None if system.affine else lambda fit: accepted(replace(describe(system, fit), choice=choice))
+    guessed = start is not None
+
+    def fit(vector: torch.Tensor) -> Fit:
+        return solver.fit(system, vector, step, guessed=guessed)
+
+    if system.noisy:
+        found, choice = fit_smoothly(system, vector, choice, fit, first=not guessed)
+    else:
+        found = fit(vector)
+    stage = replace(describe(system, found), choice=choice)
     stage.change = relative(system.norms(stage.finest - before), system.norms(stage.finest))
     return stage

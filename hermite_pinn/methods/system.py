@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from hermite_pinn.conditions import PointSet, Term
+from hermite_pinn.conditions import PointSet, Roughness, Term
 from hermite_pinn.cuda.axis import AxisMatrix, evaluation_matrix
 from hermite_pinn.cuda.channels import Channels
 from hermite_pinn.cuda.layout import BASES
@@ -18,16 +18,18 @@ from hermite_pinn.cuda.sum_factorization import SumFactorization
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.geometry import Face, gauss_axis
 from hermite_pinn.problem import Problem
-from hermite_pinn.program import Leaf, Program, Value
+from hermite_pinn.program import Program
 from hermite_pinn.residuals import CompiledTerm
 
 from .collocation import Axis, Block
 from .constraints import Carried, Constraints, is_hard
+from .misfit import Misfit
 from .point_block import PointBlock
+from .scales import rms, source_scales
 from .tensor_block import TensorBlock
 from .vertex_basis import VertexScaling
 
-__all__ = ["GridSystem", "gauss_points_per_axis", "source_scales"]
+__all__ = ["GridSystem", "gauss_points_per_axis"]
 
 
 def gauss_points_per_axis(problem: Problem, basis: str, constraints: Constraints, elliptic: bool) -> tuple[int, ...]:
@@ -44,38 +46,6 @@ def gauss_points_per_axis(problem: Problem, basis: str, constraints: Constraints
         beyond = max(0 if periodic else m - constraints.count(f, axis) for f in problem.fields)
         found.append(m if elliptic and beyond <= 0 else m + 1)
     return tuple(found)
-
-
-def source_scales(problem: Problem) -> list[float]:
-    """Divisors of the interior residuals: the norm of the part without fields.
-
-    Where there is none, the size of the operator on functions of unit size that vary over the box.  The norms are
-    taken at quasi-random points, which no periodic source can fool.
-    """
-    domain = problem.domain
-    volume = math.prod(domain.lengths)
-    unit = torch.quasirandom.SobolEngine(domain.dim, scramble=True, seed=0).draw(4096, dtype=torch.float64)
-    env: dict[Leaf, Value] = {
-        ("coordinate", name): a + (b - a) * unit[:, i]
-        for i, (name, a, b) in enumerate(zip(domain.names, domain.lower, domain.upper, strict=True))
-    }
-    env |= {("parameter", p.name): p.init for p in problem.parameters}
-    found = []
-    for term in problem.terms:
-        if term.region is not None:
-            continue
-        compiled = CompiledTerm(term)
-        value, sensitivity, _ = compiled.evaluate(env, {})
-        scale = _rms(value)
-        if not (scale > 0 and math.isfinite(scale)):
-            scale = sum(
-                _rms(s) / math.prod(size**m for size, m in zip(domain.lengths, o, strict=True))
-                for (_, o), s in (compiled.constant | sensitivity).items()
-            )
-        if not (scale > 0 and math.isfinite(scale)):
-            scale = 1.0
-        found.append(scale * math.sqrt(volume) / math.sqrt(term.weight or 1.0))
-    return found
 
 
 class GridSystem:
@@ -95,6 +65,8 @@ class GridSystem:
         Divisors of the residuals (see :func:`source_scales`), for parts of a domain that are to share them.
     carried
         State at the start of time that replaces the initial conditions, or None.
+    smoothness
+        Weights of penalties that are chosen automatically, by field; see :meth:`smooth`.
     """
 
     def __init__(
@@ -108,6 +80,7 @@ class GridSystem:
         *,
         scales: Sequence[float] | None = None,
         carried: Carried | None = None,
+        smoothness: dict[str, float] | None = None,
     ) -> None:
         self.problem, self.basis = problem, basis
         self.dtype, self.device = dtype, torch.device(device)
@@ -122,7 +95,8 @@ class GridSystem:
         terms = problem.terms if carried is None else [t for t in problem.terms if carried.keeps(t)]
         hard = tuple(t for t in terms if is_hard(t, basis))
         self.constraints = Constraints(hard, problem.fields, basis, self.axes, carried)
-        self.soft = [t for t in terms if t.region is not None and not is_hard(t, basis)]
+        self.misfit = Misfit(problem)
+        self.soft = [t for t in terms if not (t.region is None or isinstance(t.region, Roughness) or is_hard(t, basis))]
         interior = [CompiledTerm(t) for t in terms if t.region is None]
         self._scales = source_scales(problem) if scales is None else list(scales)
         self.gauss = (
@@ -131,7 +105,16 @@ class GridSystem:
             else gauss_points_per_axis(problem, basis, self.constraints, not self.soft and self._elliptic(interior))
         )
         self.interior = self._interior_block(interior)
-        self.blocks: list[Block] = [self.interior, *(self._soft_block(t) for t in self.soft)]
+        rough = [t for t in terms if isinstance(t.region, Roughness)]
+        self.penalties = {f: self._penalty_block(f, rough) for f in self.misfit.penalties}
+        self.blocks: list[Block] = [
+            self.interior,
+            *(self._soft_block(t) for t in self.soft),
+            *self.penalties.values(),
+        ]
+        self.noisy = [b for b in self.blocks if any(self.misfit.is_noisy(t.term) for t in b.terms)]
+        self._roots = [b.root for b in self.noisy]
+        self.smooth(smoothness or {})
         self.affine = all(t.affine for b in self.blocks for t in b.terms)
 
     @property
@@ -161,6 +144,33 @@ class GridSystem:
             self.dtype, self.device,
         )  # fmt: skip
 
+    def _penalty_block(self, field: str, terms: Sequence[Term]) -> TensorBlock:
+        """The derivatives of a field that are to be small, at as many Gauss points per cell as it has coefficients."""
+        members = [CompiledTerm(t) for t in terms if t.region == Roughness(field)]
+        grids = [gauss_axis(*a.bounds, n, BASES[self.basis]) for a, n in zip(self.axes, self.resolution, strict=True)]
+        return TensorBlock(
+            members, self.problem.fields, self.names, self.basis, self.resolution, self.axes,
+            [p for p, _ in grids], [w for _, w in grids], [1.0] * len(members), self.dtype, self.device,
+        )  # fmt: skip
+
+    def smooth(self, weights: dict[str, float], emphasis: float = 1.0) -> None:
+        """Set the weights of the penalties that are chosen automatically; takes effect at the next linearisation.
+
+        Parameters
+        ----------
+        weights
+            By field; where one is missing, its first value.
+        emphasis
+            Factor of the weight of noisy data and penalties together, against the equations.
+        """
+        volume = math.prod(self.problem.domain.lengths)
+        for field, penalty in self.penalties.items():
+            scale = math.sqrt(volume / (emphasis * self.misfit.penalty(field, weights)))
+            penalty.scales = [scale] * len(penalty.terms)
+        for block, root in zip(self.noisy, self._roots, strict=True):
+            block.root = root * math.sqrt(emphasis)
+        self.emphasis = emphasis
+
     def _elliptic(self, terms: list[CompiledTerm]) -> bool:
         """Whether every residual has a definite second-order part in a field of its own, along all axes."""
         dim = self.problem.domain.dim
@@ -177,19 +187,13 @@ class GridSystem:
 
     def _soft_block(self, term: Term) -> Block:
         compiled = CompiledTerm(term)
-        weight = math.sqrt(term.weight or 1.0)
         shared = ([compiled], self.problem.fields, self.names, self.basis, self.resolution, self.axes)
         if isinstance(term.region, PointSet):
-            n = len(term.region.points)
-            columns = term.region.columns
-            used = [columns[d] for k, d in Program([term.residual]).leaves if k == "data"]
-            size = max((float(np.sqrt(np.mean(c**2))) for c in used), default=0.0) or 1.0
-            return PointBlock(
-                *shared, term.region.points, np.full(n, 1.0 / n), columns, [size / weight], self.dtype, self.device
-            )
+            there = self.misfit.point_weights(term)
+            return PointBlock(*shared, term.region.points, there, term.region.columns, [1.0], self.dtype, self.device)
         face = term.region
         assert isinstance(face, Face)
-        scale = self._face_scale(compiled, face) / weight
+        scale = self._face_scale(compiled, face) / math.sqrt(term.weight or 1.0)
         points, weights = [], []
         for i, (a, n, k) in enumerate(zip(self.axes, self.resolution, self.gauss, strict=True)):
             p, w = (np.array([face.position]), np.ones(1)) if i == face.axis else gauss_axis(*a.bounds, n, k)
@@ -224,7 +228,7 @@ class GridSystem:
             start = {("parameter", p.name): p.init for p in self.problem.parameters}
             _, sensitivity, _ = t.evaluate(self.interior._env | start, {})
             return max(
-                (_rms(s) * h ** -sum(o) for (f, o), s in (t.constant | sensitivity).items() if f in names), default=0.0
+                (rms(s) * h ** -sum(o) for (f, o), s in (t.constant | sensitivity).items() if f in names), default=0.0
             )
 
         interior = max(
@@ -334,12 +338,12 @@ class GridSystem:
             members = t.constant | self.interior.sensitivity(k)
             for (name, orders), s in members.items():
                 power = orders[time]
-                if power not in (1, 2) or sum(orders) != power or _rms(s) == 0.0:
+                if power not in (1, 2) or sum(orders) != power or rms(s) == 0.0:
                     continue
                 for axis in self.problem.domain.space_axes:
                     along = members.get((name, tuple(power * (i == axis) for i in range(dim))))
                     if along is not None:
-                        ratio = float(torch.as_tensor(along).abs().max()) / _rms(s)
+                        ratio = float(torch.as_tensor(along).abs().max()) / rms(s)
                         found[axis] = max(found[axis], ratio ** (1.0 / power))
         return tuple(found)
 
@@ -368,6 +372,11 @@ class GridSystem:
     @cached_property
     def _masks(self) -> list[torch.Tensor]:
         return [self.constraints.mask(shape, self.device) for shape in self.pyramid.shapes]
+
+    @property
+    def fixed(self) -> torch.Tensor:
+        """Which coefficients of the finest level the exact conditions fix."""
+        return self._masks[-1]
 
     def column_scale(self, changes: Sequence[Sequence[np.ndarray]] | None = None) -> torch.Tensor:
         """``1 / sqrt(diag(J^T J))`` at the last linearisation; 0 for coefficients that are fixed or have no effect.
@@ -407,9 +416,3 @@ class GridSystem:
             at += len(block.terms)
         self.pyramid.accumulate_transposed(finest, grid)
         return found
-
-
-def _rms(value: object) -> float:
-    if isinstance(value, torch.Tensor):
-        return float(value.to(torch.float64).square().mean().sqrt())
-    return abs(float(value))  # type: ignore[arg-type]

@@ -9,18 +9,22 @@ import torch
 from hermite_pinn.conditions import PointSet
 
 from .krylov import cgls
+from .smoothing import Choice
 from .system import GridSystem
 
 __all__ = ["standard_errors"]
 
 
-def standard_errors(system: GridSystem, vector: torch.Tensor, tol: float, max_steps: int) -> dict[str, float]:
-    """Standard errors of the parameters, for independent noise of equal size in the data.
+def standard_errors(
+    system: GridSystem, vector: torch.Tensor, tol: float, max_steps: int, choice: Choice | None = None
+) -> dict[str, float]:
+    """Standard errors of the parameters, for independent noise in the data.
 
     With the rows ``r`` of the least-squares problem and the derivatives ``J`` by coefficients and ``p`` by parameters,
     the covariance of the parameters is ``sigma**2 S**-1``: ``S`` is the Schur complement of ``J^T J`` in the normal
-    matrix, and ``sigma`` the noise of the data rows, estimated from their misfit.  Column j of ``p``, less its best
-    approximation by ``J``, is the residual ``q_j`` of one more linear solve, and ``S_ij = q_i . q_j``.
+    matrix, and ``sigma`` the noise of the data rows: the given one, else one for all, estimated from their misfit.
+    Column j of ``p``, less its best approximation by ``J``, is the residual ``q_j`` of one more linear solve, and
+    ``S_ij = q_i . q_j``.
 
     Parameters
     ----------
@@ -28,6 +32,8 @@ def standard_errors(system: GridSystem, vector: torch.Tensor, tol: float, max_st
         The problem and its solution.
     tol, max_steps
         For the linear solves.
+    choice
+        Degrees of freedom of the fit, where penalties were chosen.
 
     Returns
     -------
@@ -36,21 +42,23 @@ def standard_errors(system: GridSystem, vector: torch.Tensor, tol: float, max_st
 
     Notes
     -----
-    The equations count as exact: their residual is the error of discretisation, not noise.  See G. A. F. Seber and
+    The equations count as exact: their residual is the error of discretisation, not noise.  Penalties count as prior
+    knowledge.  See G. A. F. Seber and
     C. J. Wild, Nonlinear Regression, section 2.1.
     """
     rows = system.linearize(vector)
     squares, count, at = 0.0, 0, 0
     for block in system.blocks:
         for t in block.terms:
-            if isinstance(t.term.region, PointSet):
+            if isinstance(t.term.region, PointSet) and (not system.noisy or system.misfit.is_noisy(t.term)):
                 squares += float((rows[at] * rows[at]).sum())
                 count += rows[at].numel()
             at += 1
     names = system.names
     if not names or not count:
         return {}
-    if count <= len(names):
+    known = system.misfit.variance
+    if known is None and count <= len(names):
         return dict.fromkeys(names, math.inf)
     columns = system.column_scale()
     system.split(columns)[1].zero_()
@@ -76,5 +84,6 @@ def standard_errors(system: GridSystem, vector: torch.Tensor, tol: float, max_st
     values, vectors = torch.linalg.eigh(complement / torch.outer(size, size))
     inverse = torch.where(values > 1e-14 * values.max(), 1.0 / values, math.inf)
     variance = (vectors.square() * inverse).nan_to_num(nan=0.0).sum(1) / size.square()
-    noise = squares / (count - len(names))
+    used = len(names) if choice is None else min(choice.freedom, count - 1.0)
+    noise = squares / (count - used) if known is None else known * system.emphasis
     return {name: math.sqrt(noise * float(v)) for name, v in zip(names, variance, strict=True)}
