@@ -121,6 +121,13 @@ class JetPlan:
             outputs.append(carried.index(channel))
         return cls(Channels(dim, tuple(carried)), tuple(pairs), tuple(outputs))
 
+    def requested(self, jets: torch.Tensor) -> torch.Tensor:
+        """Of carried jets (fields, carried, n) those asked for, (fields, requested, n)."""
+        first, count = self.outputs[0], len(self.outputs)
+        if self.outputs == tuple(range(first, first + count)):
+            return jets[:, first : first + count]
+        return torch.stack([jets[:, c] for c in self.outputs], 1)
+
     @cached_property
     def key(self) -> str:
         """What the kernels depend on, as a string."""

@@ -300,7 +300,7 @@ class GridField:
         assert self.siren is not None
         out = self.siren.jets(flat, plan)
         if self.gate is not None:
-            linear = features.sum(0)[:count][:, list(plan.outputs)]
+            linear = plan.requested(features.sum(0)[:count])
             out = linear + self.gate * out
         return out
 

@@ -95,7 +95,7 @@ class Siren:
                 a = activate(z, bias, self.omega, self.activation, plan)
             else:
                 a = torch.cat([z[:, :1] + bias[:, None, None], z[:, 1:]], 1)
-        return a[:, list(plan.outputs)]
+        return plan.requested(a)
 
 
 def _uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator, dtype: torch.dtype) -> torch.Tensor:

@@ -29,10 +29,7 @@ _EVALUATE: dict[str, Callable[..., Any]] = {
 def _where(condition: Value, a: Value, b: Value) -> Value:
     if not isinstance(condition, torch.Tensor):
         return a if condition else b
-    like = next((v for v in (a, b) if isinstance(v, torch.Tensor)), None)
-    if like is None:
-        return torch.where(condition, torch.tensor(a, dtype=torch.get_default_dtype()), b)
-    return torch.where(condition, torch.as_tensor(a, dtype=like.dtype, device=like.device), b)
+    return torch.where(condition, a, b)
 
 
 class Program:

@@ -1,0 +1,232 @@
+"""A step never waits for the device, and recorded steps are the steps: proved without a GPU."""
+
+import logging
+import re
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import hermite_pinn as hp
+from hermite_pinn import problems
+from hermite_pinn.methods import first_order
+from hermite_pinn.methods.captured import CapturedStep
+from hermite_pinn.methods.training import TrainingStep
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SMALL = {"levels": 4, "field": hp.Field(head="siren", features=2, table_size=2**6, width=8, omega=1.0)}
+OPTIONS = {"steps": 40, "points": 60, "face_points": 20, "check_every": 20, "ema": 0.9, "lr": 1e-2}
+
+WAITS = re.compile(
+    r"aten\.(_local_scalar_dense|item|is_nonzero|nonzero|masked_select|unique|equal|lift_fresh|repeat_interleave|_linalg_check)"
+)
+
+
+class NeverWait(TorchDispatchMode):
+    """Fails on what would make the host wait for a GPU: values read back, shapes that depend on data, host tensors."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = str(function)
+        assert not WAITS.match(name), f"{name} makes the host wait"
+        if name.startswith("aten.index"):
+            indices = args[1] if isinstance(args[1], (list, tuple)) else []
+            assert not any(i is not None and i.dtype in (torch.bool, torch.uint8) for i in indices), name
+        self.seen.add(name)
+        return function(*args, **(kwargs or {}))
+
+
+def oblique():
+    """Everything that looks at values: a restricted face, data, a bounded parameter, branches in the residual."""
+    points = torch.rand(9, 2, dtype=torch.float64).numpy()
+    return hp.Problem(
+        hp.Box(x=(-1, 1), y=(0, 1)),
+        ["u", "v"],
+        lambda u, v, x, y, k: (
+            u.xx + hp.where(x > 0, 1.0, 0.0) * hp.maximum(x, 0.5) + hp.where(y > 0.5, u, 2.0),
+            v.xy + k * v.y - hp.minimum(u, v),
+        ),
+        [
+            hp.Dirichlet(u=0.0, on=["x-", "x+"]),
+            hp.Neumann(v=0.0, on="y+", where=lambda x: x > 0),
+            hp.Data(points, v=0.5),
+        ],
+        parameters=[hp.Parameter("k", init=1.0, bounds=(0.5, 1.5))],
+    )
+
+
+RUNS = {
+    "the paper's": (
+        lambda: problems.helmholtz2d(a=1),
+        {"shared_weight": True, "curriculum": ((10, 2), (20, 3))},
+        "siren",
+    ),
+    "all that looks at values": (oblique, {"normalize": False}, "siren+linear"),
+    "adaptive": (lambda: problems.helmholtz2d(a=1), {"adaptive": hp.RAD(every=15)}, "siren"),
+    "linear": (lambda: problems.convection(c=1), {"schedule": "step", "lr_every": 7}, "linear"),
+}
+
+
+def solved(name, **changes):
+    problem, options, head = RUNS[name]
+    field = hp.Field(head=head, features=2, table_size=2**6, width=8, omega=1.0)
+    method = hp.Adam(**(OPTIONS | {"balance_every": 7, "warmup": 3} | options | changes))
+    torch.manual_seed(0)
+    return hp.solve(problem(), method=method, levels=4, field=field, seed=2)
+
+
+def same(a, b):
+    return all(torch.equal(t, b.field.tensors()[k]) for k, t in a.field.tensors().items())
+
+
+@pytest.mark.filterwarnings("ignore::hermite_pinn.problem.HermitePinnWarning")
+@pytest.mark.parametrize("name", RUNS)
+def test_a_step_never_waits_for_the_device(name, monkeypatch):
+    original, seen = TrainingStep.__call__, set()
+
+    def watched(self, variant):
+        with NeverWait() as watch:
+            original(self, variant)
+        seen.update(watch.seen)
+
+    plain = solved(name)
+    monkeypatch.setattr(TrainingStep, "__call__", watched)
+    assert same(plain, solved(name))
+    assert "hermite_pinn.jets.default" in seen  # the mode does see what runs inside
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda x: float(x[0]),
+        lambda x: x[x > 0],
+        lambda x: bool((x > 0).all()),
+        lambda x: torch.tensor(1.0) + x,
+        lambda x: x[[0, 1]],
+        lambda x: x.nonzero(),
+    ],
+)
+def test_the_watch_sees_what_waits(wait):
+    with pytest.raises(AssertionError), NeverWait():
+        wait(torch.ones(3))
+
+
+class FakeRecorder:
+    """Graphs as they behave: recording does nothing, each start does the work; what happened is written down."""
+
+    def __init__(self, *given):
+        self.events = []
+
+    def warm(self, work):
+        self.events.append("warm")
+        work()
+
+    def record(self, work):
+        number = sum(e.startswith("record") for e in self.events)
+        self.events.append(f"record {number}")
+
+        def replay():
+            self.events.append(f"start {number}")
+            work()
+
+        return replay
+
+
+@pytest.mark.filterwarnings("ignore::hermite_pinn.problem.HermitePinnWarning")
+@pytest.mark.parametrize("name", RUNS)
+def test_recorded_steps_are_the_steps(name, monkeypatch):
+    plain, recorder = solved(name), FakeRecorder()
+    monkeypatch.setattr(first_order, "CapturedStep", lambda step, _, obstacles: CapturedStep(step, recorder, obstacles))
+    assert same(plain, solved(name))
+    starts = sum(e.startswith("start") for e in recorder.events)
+    assert starts + recorder.events.count("warm") == OPTIONS["steps"] + 3
+    assert starts > 20
+
+
+def test_graphs_are_recorded_after_warming_and_anew_when_a_level_comes_alive():
+    recorder, done = FakeRecorder(), []
+    step = CapturedStep(done.append, recorder)
+    for variant in ("a", "a", "a", "a", "b", "a"):
+        step(variant)
+    assert recorder.events == ["warm", "warm", "warm", "record 0", "start 0", "warm", "start 0"]
+    assert done == ["a", "a", "a", "a", "b", "a"]
+    step.forget()
+    assert not step.recorded
+    step("a")
+    assert recorder.events[-1] == "warm"
+
+
+def test_what_cannot_be_recorded_runs_as_it_is_and_says_so_once(caplog):
+    class Refuses(FakeRecorder):
+        def record(self, work):
+            raise RuntimeError("operation not permitted when stream is capturing\nand more")
+
+    done = []
+    step = CapturedStep(done.append, Refuses())
+    with caplog.at_level(logging.WARNING):
+        for k in range(6):
+            step("a")
+    assert done == ["a"] * 6
+    assert [r.getMessage() for r in caplog.records] == [
+        "steps are not recorded as a CUDA graph, so each starts its kernels one by one: operation not permitted when "
+        "stream is capturing"
+    ]
+
+
+def test_functions_on_the_host_are_an_obstacle(caplog, monkeypatch):
+    speed = hp.functions.tabulated(lambda x: x + 1.0, name="speed")
+    problem = hp.Problem(hp.Box(x=(0, 1)), "u", lambda u, x: u.x - speed(x), [hp.Dirichlet(u=0.0, on="x-")])
+    monkeypatch.setattr(
+        first_order, "CapturedStep", lambda step, _, obstacles: CapturedStep(step, FakeRecorder(), obstacles)
+    )
+    with caplog.at_level(logging.WARNING):
+        hp.solve(problem, method=hp.Adam(**(OPTIONS | {"steps": 5})), **SMALL)
+    assert "the problem calls functions on the host (speed)" in caplog.text
+
+
+def test_rates_are_those_of_the_plan(monkeypatch):
+    """Sent ahead in windows, chosen by a counter on the device: across windows, warm-up and a resumed run."""
+    from hermite_pinn.methods import training
+    from hermite_pinn.methods.updates import AdamUpdate
+
+    monkeypatch.setattr(training, "WINDOW", 6)
+    seen = []
+    original = AdamUpdate.apply
+
+    def spy(self, gradients, scalars, spans):
+        seen.append(scalars.tolist())
+        original(self, gradients, scalars, spans)
+
+    monkeypatch.setattr(AdamUpdate, "apply", spy)
+    method = hp.Adam(**(OPTIONS | {"steps": 20, "warmup": 3, "schedule": "step", "lr_every": 4}))
+    hp.solve(problems.helmholtz2d(a=1), method=method, **SMALL)
+    rates = [r * (1 - 0.9 ** (t + 1)) for t, (r, _) in enumerate(seen)]
+    assert rates == pytest.approx([method.rate(s) for s in range(-3, 20)], rel=1e-12)
+    assert [root for _, root in seen] == pytest.approx([(1 - 0.999 ** (t + 1)) ** 0.5 for t in range(23)], rel=1e-12)
+
+
+def test_levels_that_wait_for_their_turn_cost_nothing(monkeypatch):
+    """Until a level has had a gradient its part of the table is not touched; after that it moves by its momentum."""
+    from hermite_pinn.methods.updates import AdamUpdate
+
+    spans = []
+    original = AdamUpdate.apply
+
+    def spy(self, gradients, scalars, given):
+        spans.append(given["table"])
+        original(self, gradients, scalars, given)
+
+    monkeypatch.setattr(AdamUpdate, "apply", spy)
+    for warmup in (0, 1):
+        spans.clear()
+        method = hp.Adam(**(OPTIONS | {"steps": 12, "warmup": warmup, "curriculum": ((5, 2), (10, 3))}))
+        solution = hp.solve(problems.helmholtz2d(a=1), method=method, **SMALL)
+        layout = solution.field.layout
+        two, three = layout.level_slices[2].start, layout.level_slices[3].start
+        live = [two] * 5 + [three] * 5 + [layout.size] * 2
+        expected = [(n, layout.size if warmup else n) for n in live]
+        assert spans[warmup:] == expected
