@@ -140,8 +140,8 @@ def _pairs(key: str) -> tuple[int, tuple[tuple[int, int, int, float], ...]]:
     return channels, tuple((c, p, q, w) for c, p, q, w in pairs)
 
 
-@lru_cache(maxsize=256)
-def _source(operation: str, name: str, key: str, dtype: torch.dtype, language: str) -> str:
+def definitions(name: str, key: str, dtype: torch.dtype) -> tuple[dict[str, str | int], str]:
+    """Constants that ``activation.cuh`` needs, and its table of pairs."""
     channels, pairs = _pairs(key)
     entries = ", ".join(f"{{{c}, {p}, {q}, {w!r}}}" for c, p, q, w in pairs) or "{0, 0, 0, 0.0}"
     tables = (
@@ -149,13 +149,18 @@ def _source(operation: str, name: str, key: str, dtype: torch.dtype, language: s
         f"constexpr int PAIRS = {len(pairs)};\n"
         f"struct quadratic {{ static constexpr pair list[] = {{{entries}}}; }};\n}}\n"
     )
-    defines = {
+    defines: dict[str, str | int] = {
         "HP_REAL": "float" if dtype == torch.float32 else "double",
         "HP_CHANNELS": channels,
         "HP_ACTIVATION": ACTIVATIONS[name][1],
-        "HP_OPERATION": operation,
-        "HP_BLOCK": BLOCK,
     }
+    return defines, tables
+
+
+@lru_cache(maxsize=256)
+def _source(operation: str, name: str, key: str, dtype: torch.dtype, language: str) -> str:
+    defines, tables = definitions(name, key, dtype)
+    defines |= {"HP_OPERATION": operation, "HP_BLOCK": BLOCK}
     return "".join(f"#define {k} {v}\n" for k, v in defines.items()) + flattened(
         f"activation.{language}", after_lanes=tables
     )

@@ -168,7 +168,7 @@ def test_what_cannot_be_recorded_runs_as_it_is_and_says_so_once(caplog):
     done = []
     step = CapturedStep(done.append, Refuses())
     with caplog.at_level(logging.WARNING):
-        for k in range(6):
+        for _ in range(6):
             step("a")
     assert done == ["a"] * 6
     assert [r.getMessage() for r in caplog.records] == [
