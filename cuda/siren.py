@@ -19,7 +19,7 @@ from . import device, host
 from .activation import JetPlan, definitions
 from .source import flattened
 
-__all__ = ["Shape", "fits", "flat_parameters", "fused_jets", "layered"]
+__all__ = ["MAX_WIDTH", "Shape", "fits", "flat_parameters", "fused_jets", "layered", "pays"]
 
 SHARED = 48 * 1024  # bytes of shared memory that every GPU gives a block without being asked
 PARTS = 256  # blocks of the adjoint at most: each has sums of its own
@@ -86,7 +86,7 @@ def _tiling(shape: Shape, channels: int, dtype: torch.dtype, language: str) -> T
     rows = next((r for r in (8, 4, 2) if r * channels * columns * size <= 128), 1)
     for points in (8 * columns, 4 * columns, 2 * columns):
         groups = points // columns
-        threads = max(32, min(256, _padded(shape.width) // rows * groups))
+        threads = min(256, -(-(_padded(shape.width) // rows * groups) // 32) * 32)
         found = Tiling(rows, columns, 8 if size == 4 else 4, points, threads)
         if _memory(shape, channels, found) * size <= SHARED:
             return found
@@ -108,6 +108,14 @@ def fits(shape: Shape | None, plan: JetPlan, dtype: torch.dtype, on: torch.devic
     if on.type == "cpu":
         return host.available()
     return _tiling(shape, len(plan.carried), dtype, "cu") is not None
+
+
+def pays(shape: Shape, plan: JetPlan, on: torch.device) -> bool:
+    """Whether to use the fused kernels where they fit: on a GPU, and on a CPU with derivatives from 32 units on.
+
+    For values alone the matrix products of a CPU are as fast, and smaller networks do not repay a compilation.
+    """
+    return on.type == "cuda" or (len(plan.carried) > 1 and shape.width >= 32)
 
 
 def flat_parameters(weights: Sequence[torch.Tensor], biases: Sequence[torch.Tensor]) -> torch.Tensor:
