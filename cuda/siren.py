@@ -149,7 +149,7 @@ def layered(
     name: str,
     plan_key: str,
 ) -> torch.Tensor:
-    """What :func:`fused_jets` computes, by a matrix product and an activation per layer, as differentiable operations."""
+    """What :func:`fused_jets` computes, by a matrix product and an activation per layer; differentiable any often."""
     a = features
     for k, (weight, bias) in enumerate(layers):
         z = (weight @ a.reshape(a.shape[0], -1)).view(weight.shape[0], *a.shape[1:])

@@ -1,4 +1,4 @@
-"""The fused network kernels against the same network layer by layer, on the CPU, on a GPU, and as CUDA text run by CPU threads."""
+"""The fused network kernels against the network layer by layer: on CPUs, on GPUs, and as CUDA text run by CPU threads."""
 
 import itertools
 import subprocess
@@ -108,7 +108,7 @@ def test_registration():
     torch.library.opcheck(torch.ops.hermite_pinn.siren, (x, flat, [2, 4, 1, 1], 0.8, "tanh", plan.key))
 
 
-def test_threads_change_the_last_bits_at_most_and_runs_nothing():
+def test_threads_change_the_last_bits_at_most_and_repetition_none():
     shape, plan = Shape(4, 16, 2, 1), JetPlan.of(LAPLACIAN)
     x = torch.randn(4, len(plan.carried), 1000, dtype=torch.float64)
     flat, seed = flat_parameters(*network(shape)), torch.randn(1, len(plan.carried), 1000, dtype=torch.float64)
@@ -116,9 +116,7 @@ def test_threads_change_the_last_bits_at_most_and_runs_nothing():
     try:
         for count in (1, 3, 3):
             torch.set_num_threads(count)
-            found.append(
-                torch.ops.hermite_pinn.siren_adjoint(x, flat, seed, [4, 16, 2, 1], 0.9, "sine", plan.key)[1]
-            )
+            found.append(torch.ops.hermite_pinn.siren_adjoint(x, flat, seed, [4, 16, 2, 1], 0.9, "sine", plan.key)[1])
     finally:
         torch.set_num_threads(threads)
     assert close(found[1], found[0], 1e-13)
@@ -204,6 +202,40 @@ def test_cuda_compiles_without_spilling(architecture):
     ):
         source = siren._source(operation, shape, "sine", JetPlan.of(channels).key, dtype, "cu")
         assert nvrtc.compile_for(source, architecture).spilled == 0
+
+
+class OnDevice(torch.Tensor):
+    """A CPU tensor that claims to live on a GPU, for the launch arithmetic."""
+
+    is_cuda = True
+    device = torch.device("cuda", 2)
+
+
+def test_launch_geometry_and_arguments(monkeypatch):
+    """A block per tile, for the adjoint at most PARTS with sums of their own; arguments in the order of siren.cu."""
+    calls = []
+    monkeypatch.setattr(siren.device, "start", lambda *given: calls.append(given))
+    shape, plan = Shape(16, 128, 2, 1), JetPlan.of(LAPLACIAN)
+    flat = flat_parameters(*network(shape, torch.float32))
+    x = torch.zeros(16, len(plan.carried), 10_001).as_subclass(OnDevice)
+    out, seed = torch.zeros(1, len(plan.carried), 10_001), torch.zeros(1, len(plan.carried), 10_001)
+    siren._run("forward", x, flat, None, out, 0.5, (shape, "sine", plan.key))
+    siren._run("adjoint", x, flat, seed, out, 0.5, (shape, "sine", plan.key))
+    tiling = siren._tiling(shape, len(plan.carried), torch.float32, "cu")
+    assert [c[3] for c in calls] == [(-(-10_001 // tiling.points), 1), (siren.PARTS, 1)]
+    for (source, name, index, _, arguments, threads), weights in zip(calls, (None, seed), strict=True):
+        assert (name, index, threads) == ("hp_siren", 2, tiling.threads)
+        n, features, parameters, turned, given, result, sums, omega = arguments
+        assert (n, omega) == (10_001, 0.5)
+        assert features is x
+        assert parameters is flat
+        assert given is weights
+        assert result is out
+        assert turned.numel() == 128 * (16 + 128)
+        assert torch.equal(turned[:4], flat[: 4 * 16 : 16])  # W_1 by columns
+        assert (sums is None) == (weights is None)
+        assert f"#define HP_POINTS {tiling.points}\n" in source
+    assert calls[1][4][6].shape == (siren.PARTS, flat.numel())
 
 
 MAIN = """
