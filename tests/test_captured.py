@@ -2,6 +2,7 @@
 
 import logging
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,9 +10,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import hermite_pinn as hp
 from hermite_pinn import problems
-from hermite_pinn.methods import first_order
+from hermite_pinn.methods import first_order, updates
+from hermite_pinn.methods.base import Task
 from hermite_pinn.methods.captured import CapturedStep
-from hermite_pinn.methods.training import TrainingStep
+from hermite_pinn.methods.objective import Objective
+from hermite_pinn.methods.training import TrainingStep, Variant
+from hermite_pinn.monitor import Monitor
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -97,6 +101,40 @@ def test_a_step_never_waits_for_the_device(name, monkeypatch):
     monkeypatch.setattr(TrainingStep, "__call__", watched)
     assert same(plain, solved(name))
     assert "hermite_pinn.jets.default" in seen  # the mode does see what runs inside
+
+
+@pytest.mark.filterwarnings("ignore::hermite_pinn.problem.HermitePinnWarning")
+@pytest.mark.parametrize("name", RUNS)
+def test_a_step_runs_on_tensors_without_values(name, monkeypatch):
+    """PyTorch's meta device: reading a value is an error there, and so is a tensor left behind on the host."""
+    problem, options, head = RUNS[name]
+    there, moved = torch.device("meta"), []
+    rand = torch.rand
+    monkeypatch.setattr(torch, "rand", lambda *size, generator=None, **given: rand(*size, **given))
+    monkeypatch.setattr(TrainingStep, "_check_restrictions", lambda self: None)  # before the first step, on the host
+
+    def adam_step(parameter, gradient, moments, average, scalars, *rest):
+        assert {t.device for t in (parameter, gradient, *moments, average, scalars)} == {there}
+        assert parameter.shape == gradient.shape
+        moved.append(parameter)
+
+    monkeypatch.setattr(updates, "adam_step", adam_step)
+    method = hp.Adam(**(OPTIONS | options))
+    field = hp.Field(head=head, features=2, table_size=2**6, width=8, omega=1.0)
+    task = Task(problem(), field, 4, None, 0, there, torch.float32, Monitor())
+    objective = Objective(task, method, torch.float32, 4)
+    tensors = {k: v.requires_grad_() for k, v in objective.tensors().items()}
+    average = {k: v.detach().clone() for k, v in tensors.items()}
+    step = TrainingStep(objective, method, SimpleNamespace(device=there), tensors, method.updates(tensors, average, {}))
+    assert step.obstacles == []
+    if method.adaptive is not None:
+        step.renew_pool()
+    for balance in (False, True):
+        step.prepare(0, 0)
+        step(Variant(objective.field.layout.size, objective.field.layout.size, balance))
+    assert len(moved) == 2 * len(tensors)
+    with pytest.raises(RuntimeError):
+        float(step.total)
 
 
 @pytest.mark.parametrize(

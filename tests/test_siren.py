@@ -1,4 +1,4 @@
-"""The fused network kernels against the network layer by layer: on CPUs and GPUs, and as CUDA text run by CPU threads."""
+"""The fused network kernels against the network layer by layer: on CPUs and GPUs, and as CUDA run by CPU threads."""
 
 import itertools
 import subprocess
