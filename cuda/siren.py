@@ -110,12 +110,12 @@ def fits(shape: Shape | None, plan: JetPlan, dtype: torch.dtype, on: torch.devic
     return _tiling(shape, len(plan.carried), dtype, "cu") is not None
 
 
-def pays(shape: Shape, plan: JetPlan, on: torch.device) -> bool:
-    """Whether to use the fused kernels where they fit: on a GPU, and on a CPU with derivatives from 32 units on.
+def pays(shape: Shape, on: torch.device) -> bool:
+    """Whether to use the fused kernels where they fit: on a GPU, and on a CPU from 32 units on.
 
-    For values alone the matrix products of a CPU are as fast, and smaller networks do not repay a compilation.
+    Smaller networks do not repay the compilation.
     """
-    return on.type == "cuda" or (len(plan.carried) > 1 and shape.width >= 32)
+    return on.type == "cuda" or shape.width >= 32
 
 
 def flat_parameters(weights: Sequence[torch.Tensor], biases: Sequence[torch.Tensor]) -> torch.Tensor:

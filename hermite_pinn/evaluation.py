@@ -57,6 +57,7 @@ class TermEvaluator:
         x: torch.Tensor,
         parameters: Mapping[str, Value],
         columns: Mapping[str, torch.Tensor] | None = None,
+        jets: torch.Tensor | None = None,
     ) -> list[torch.Tensor]:
         """One tensor (n,) per term, in the user's units.
 
@@ -68,8 +69,11 @@ class TermEvaluator:
             Values of the problem's parameters, numbers or tensors.
         columns
             Measured values at the points, by name.
+        jets
+            The field's jets at the points in :attr:`channels`, (fields, channels, n), if they are there already.
         """
-        jets = field.jets(x, self.channels)
+        if jets is None:
+            jets = field.jets(x, self.channels)
         env: dict[Leaf, Value] = {("coordinate", name): x[i] for i, name in enumerate(self.problem.domain.names)}
         env |= {("parameter", name): value for name, value in parameters.items()}
         env |= {("data", name): value for name, value in (columns or {}).items()}

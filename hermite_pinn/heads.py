@@ -105,7 +105,7 @@ class Siren:
             return None
         shape = Shape.of(self.weights)
         if shape is not None and fits(shape, plan, features.dtype, features.device):
-            return shape if self.fused or pays(shape, plan, features.device) else None
+            return shape if self.fused or pays(shape, features.device) else None
         if self.fused:
             raise InvalidArgumentError(
                 f"fused=True needs hidden layers of one width up to {MAX_WIDTH}, tiles of {len(plan.carried)} channels that fit "
