@@ -10,10 +10,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import hermite_pinn as hp
 from hermite_pinn import problems
+from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.methods import first_order, updates
 from hermite_pinn.methods.base import Task
 from hermite_pinn.methods.captured import CapturedStep
 from hermite_pinn.methods.objective import Objective
+from hermite_pinn.methods.points import term_groups
 from hermite_pinn.methods.training import TrainingStep, Variant
 from hermite_pinn.monitor import Monitor
 
@@ -268,3 +270,38 @@ def test_levels_that_wait_for_their_turn_cost_nothing(monkeypatch):
         live = [two] * 5 + [three] * 5 + [layout.size] * 2
         expected = [(n, layout.size if warmup else n) for n in live]
         assert spans[warmup:] == expected
+
+
+def test_optimisers_of_libraries_run_as_they_are():
+    p, average = torch.ones(2, requires_grad=True), torch.zeros(2)
+    update = updates.LibraryUpdate(torch.optim.SGD([p], lr=0.2), 0.1, "SOAP", {"p": p}, {"p": average}, 0.75)
+    assert update.obstacle == "SOAP decides on the host"
+    update.announce(0.05)  # half of the rate it was made for: half of its own
+    update.apply({"p": torch.tensor([1.0, -1.0])}, torch.zeros(0), {})
+    assert torch.allclose(p.detach(), torch.tensor([0.9, 1.1]))
+    assert torch.allclose(average, 0.25 * p.detach())
+
+
+@pytest.mark.filterwarnings("ignore::hermite_pinn.problem.HermitePinnWarning")
+def test_a_restriction_that_keeps_no_point_is_found_before_the_first_step():
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)),
+        "u",
+        lambda u: u.xx + u.yy,
+        [hp.Dirichlet(u=0.0, on="x-"), hp.Neumann(u=1.0, on="y+", where=lambda x: x > 2)],
+    )
+    with pytest.raises(InvalidProblemError, match="applies to none of 20 points"):
+        hp.solve(problem, method=hp.Adam(**OPTIONS), **SMALL)
+
+
+def test_draws_on_a_restricted_face_estimate_the_mean_over_its_part():
+    """The points outside count for nothing, and their values are never asked for."""
+    problem = oblique()
+    group = next(g for g in term_groups(problem, torch.device("cpu"), torch.float64) if g.terms[0].where is not None)
+    batch = group.random(4000, torch.Generator().manual_seed(0))
+    assert batch.x.shape == (2, 4000)
+    assert float(batch.x[0].min()) > 0
+    used = batch.x[0][batch.weights > 0]
+    assert len(used) == len(used.unique())
+    assert float(batch.mean_square(batch.x[0])) == pytest.approx(float(used.square().mean()))
+    assert float(batch.mean_square(batch.x[0])) == pytest.approx(1 / 3, abs=0.03)
