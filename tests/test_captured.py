@@ -2,6 +2,7 @@
 
 import logging
 import re
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +14,7 @@ from hermite_pinn import problems
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.methods import first_order, updates
 from hermite_pinn.methods.base import Task
-from hermite_pinn.methods.captured import CapturedStep
+from hermite_pinn.methods.captured import CapturedStep, TorchRecorder
 from hermite_pinn.methods.objective import Objective
 from hermite_pinn.methods.points import term_groups
 from hermite_pinn.methods.training import TrainingStep, Variant
@@ -305,3 +306,68 @@ def test_draws_on_a_restricted_face_estimate_the_mean_over_its_part():
     assert len(used) == len(used.unique())
     assert float(batch.mean_square(batch.x[0])) == pytest.approx(float(used.square().mean()))
     assert float(batch.mean_square(batch.x[0])) == pytest.approx(1 / 3, abs=0.03)
+
+
+def test_the_recorder_calls_pytorch_in_the_right_order(monkeypatch):
+    """Side stream and current stream wait for each other; the generator is registered before recording begins."""
+    events, generator = [], torch.Generator()
+
+    class Stream:
+        def __init__(self, name):
+            self.name = name
+
+        def wait_stream(self, other):
+            events.append(f"{self.name} waits for {other.name}")
+
+    class Graph:
+        def register_generator_state(self, given):
+            assert given is generator
+            events.append("register")
+
+        def replay(self):
+            events.append("replay")
+
+    @contextmanager
+    def entered(name):
+        events.append(f"enter {name}")
+        yield
+        events.append(f"leave {name}")
+
+    def graph(made, pool, stream):
+        assert isinstance(made, Graph)
+        return entered(f"graph in pool {pool} on {stream.name}")
+
+    fakes = {
+        "Stream": lambda device: Stream("side"),
+        "current_stream": lambda device: Stream("current"),
+        "stream": lambda s: entered(s.name),
+        "graph_pool_handle": lambda: 7,
+        "CUDAGraph": Graph,
+        "graph": graph,
+        "device": lambda d: entered(f"device {d.index}"),
+    }
+    for name, fake in fakes.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    recorder = TorchRecorder(torch.device("cuda", 1), generator)
+    recorder.warm(lambda: events.append("work"))
+    assert events == ["side waits for current", "enter side", "work", "leave side", "current waits for side"]
+    events.clear()
+    start = recorder.record(lambda: events.append("work"))
+    inner = "graph in pool 7 on side"
+    assert events == ["register", "enter device 1", f"enter {inner}", "work", f"leave {inner}", "leave device 1"]
+    start()
+    assert events[-1] == "replay"
+
+
+def test_runs_with_and_without_recording_agree(device):
+    """On a GPU this is the real thing: sums by atomic additions differ in the last bits, random numbers do not."""
+    options = OPTIONS | {"steps": 20, "balance_every": 2}
+    recorded, plain = (
+        hp.solve(
+            problems.helmholtz2d(a=1), method=hp.Adam(**options, cuda_graph=choice), seed=1, device=device, **SMALL
+        )
+        for choice in (True, False)
+    )
+    for name, tensor in plain.field.tensors().items():
+        assert torch.allclose(recorded.field.tensors()[name], tensor, rtol=1e-3, atol=1e-5), name
+    assert recorded.stats.get("cuda_graph", device.type == "cuda") == (device.type == "cuda")
