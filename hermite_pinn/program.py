@@ -125,7 +125,8 @@ class Program:
             elif not args:
                 values[i] = env[(op, data)]
             elif op == "where":
-                values[i] = _where(*(values[a] for a in args), _precision([*env.values(), *known.values()]))
+                condition, a, b = (values[k] for k in args)
+                values[i] = _where(condition, a, b, _precision([*env.values(), *known.values()]))
             elif op == "opaque":
                 values[i] = data(*(values[a] for a in args))
             else:
