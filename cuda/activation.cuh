@@ -64,6 +64,13 @@ struct unit_jet {
   // The jet of one unit at `p`, channels `plane` apart, and the derivatives of s(omega z) with respect to z.
   HP_INLINE unit_jet(const real *p, int64 plane, real bias, real omega, int active) {
     HP_UNROLL for (int c = 0; c < CHANNELS; ++c) z[c] = load(p + c * plane, active);
+    differentiate(bias, omega);
+  }
+  HP_INLINE unit_jet(const vec (&jet)[CHANNELS], real bias, real omega) {
+    HP_UNROLL for (int c = 0; c < CHANNELS; ++c) z[c] = jet[c];
+    differentiate(bias, omega);
+  }
+  HP_INLINE void differentiate(real bias, real omega) {
     z[0] = z[0] + splat(bias);
     HP_ACTIVATION::derivatives(z[0] * splat(omega), d);
     d[1] = d[1] * splat(omega);
@@ -73,22 +80,23 @@ struct unit_jet {
 };
 
 struct forward {
-  static HP_INLINE void run(const unit_jet &u, const real *, real *out, int64 plane, int active) {
-    vec a[CHANNELS];
+  static HP_INLINE void apply(const unit_jet &u, vec (&a)[CHANNELS]) {
     a[0] = u.d[0];
     HP_UNROLL for (int c = 1; c < CHANNELS; ++c) a[c] = u.d[1] * u.z[c];
     unroll<PAIRS>([&](auto i) {
       constexpr pair t = quadratic::list[decltype(i)::value];
       a[t.channel] += splat(real(t.weight)) * u.d[2] * u.z[t.p] * u.z[t.q];
     });
+  }
+  static HP_INLINE void run(const unit_jet &u, const real *, real *out, int64 plane, int active) {
+    vec a[CHANNELS];
+    apply(u, a);
     HP_UNROLL for (int c = 0; c < CHANNELS; ++c) store(out + c * plane, a[c], active);
   }
 };
 
 struct adjoint {
-  static HP_INLINE void run(const unit_jet &u, const real *weights, real *out, int64 plane, int active) {
-    vec g[CHANNELS], r[CHANNELS];
-    HP_UNROLL for (int c = 0; c < CHANNELS; ++c) g[c] = load(weights + c * plane, active);
+  static HP_INLINE void apply(const unit_jet &u, const vec (&g)[CHANNELS], vec (&r)[CHANNELS]) {
     r[0] = u.d[1] * g[0];
     HP_UNROLL for (int c = 1; c < CHANNELS; ++c) {
       r[0] += u.d[2] * u.z[c] * g[c];
@@ -101,6 +109,11 @@ struct adjoint {
       r[t.p] += w * u.d[2] * u.z[t.q];
       r[t.q] += w * u.d[2] * u.z[t.p];
     });
+  }
+  static HP_INLINE void run(const unit_jet &u, const real *weights, real *out, int64 plane, int active) {
+    vec g[CHANNELS], r[CHANNELS];
+    HP_UNROLL for (int c = 0; c < CHANNELS; ++c) g[c] = load(weights + c * plane, active);
+    apply(u, g, r);
     HP_UNROLL for (int c = 0; c < CHANNELS; ++c) store(out + c * plane, r[c], active);
   }
 };

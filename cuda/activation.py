@@ -121,6 +121,13 @@ class JetPlan:
             outputs.append(carried.index(channel))
         return cls(Channels(dim, tuple(carried)), tuple(pairs), tuple(outputs))
 
+    def requested(self, jets: torch.Tensor) -> torch.Tensor:
+        """Of carried jets (fields, carried, n) those asked for, (fields, requested, n)."""
+        first, count = self.outputs[0], len(self.outputs)
+        if self.outputs == tuple(range(first, first + count)):
+            return jets[:, first : first + count]
+        return torch.stack([jets[:, c] for c in self.outputs], 1)
+
     @cached_property
     def key(self) -> str:
         """What the kernels depend on, as a string."""
@@ -133,8 +140,8 @@ def _pairs(key: str) -> tuple[int, tuple[tuple[int, int, int, float], ...]]:
     return channels, tuple((c, p, q, w) for c, p, q, w in pairs)
 
 
-@lru_cache(maxsize=256)
-def _source(operation: str, name: str, key: str, dtype: torch.dtype, language: str) -> str:
+def definitions(name: str, key: str, dtype: torch.dtype) -> tuple[dict[str, str | int], str]:
+    """Constants that ``activation.cuh`` needs, and its table of pairs."""
     channels, pairs = _pairs(key)
     entries = ", ".join(f"{{{c}, {p}, {q}, {w!r}}}" for c, p, q, w in pairs) or "{0, 0, 0, 0.0}"
     tables = (
@@ -142,13 +149,18 @@ def _source(operation: str, name: str, key: str, dtype: torch.dtype, language: s
         f"constexpr int PAIRS = {len(pairs)};\n"
         f"struct quadratic {{ static constexpr pair list[] = {{{entries}}}; }};\n}}\n"
     )
-    defines = {
+    defines: dict[str, str | int] = {
         "HP_REAL": "float" if dtype == torch.float32 else "double",
         "HP_CHANNELS": channels,
         "HP_ACTIVATION": ACTIVATIONS[name][1],
-        "HP_OPERATION": operation,
-        "HP_BLOCK": BLOCK,
     }
+    return defines, tables
+
+
+@lru_cache(maxsize=256)
+def _source(operation: str, name: str, key: str, dtype: torch.dtype, language: str) -> str:
+    defines, tables = definitions(name, key, dtype)
+    defines |= {"HP_OPERATION": operation, "HP_BLOCK": BLOCK}
     return "".join(f"#define {k} {v}\n" for k, v in defines.items()) + flattened(
         f"activation.{language}", after_lanes=tables
     )

@@ -67,7 +67,9 @@ def stream(device: int) -> Any:
     return cupy().cuda.ExternalStream(torch.cuda.current_stream(device).cuda_stream, device)
 
 
-def start(source: str, name: str, device: int, grid: tuple[int, int], arguments: Sequence[Any]) -> None:
+def start(
+    source: str, name: str, device: int, grid: tuple[int, int], arguments: Sequence[Any], threads: int = BLOCK
+) -> None:
     """Launch a kernel on PyTorch's current stream; plain ints are passed with 64 bits."""
     cp = cupy()
     kernel = module(source, device).get_function(name)
@@ -80,7 +82,7 @@ def start(source: str, name: str, device: int, grid: tuple[int, int], arguments:
         return np.int64(a) if isinstance(a, int) else np.float64(a) if isinstance(a, float) else a
 
     with cp.cuda.Device(device), stream(device):
-        kernel(grid, (BLOCK,), tuple(packed(a) for a in arguments))
+        kernel(grid, (threads,), tuple(packed(a) for a in arguments))
 
 
 def launch(

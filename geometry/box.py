@@ -166,10 +166,10 @@ class Box:
         self, count: int, generator: torch.Generator, dtype: torch.dtype, face: Face | None = None
     ) -> torch.Tensor:
         """Uniform random points in the box or on a face, (dim, count), on the generator's device."""
-        unit = torch.rand(self.dim, count, generator=generator, dtype=dtype, device=generator.device)
-        lower = torch.tensor(self.lower, dtype=dtype, device=generator.device)[:, None]
-        lengths = torch.tensor(self.lengths, dtype=dtype, device=generator.device)[:, None]
-        points = lower + lengths * unit
-        if face is not None:
-            points[face.axis] = face.position
+        points = torch.rand(self.dim, count, generator=generator, dtype=dtype, device=generator.device)
+        for axis, (row, lower, length) in enumerate(zip(points, self.lower, self.lengths, strict=True)):
+            if face is not None and face.axis == axis:
+                row.fill_(face.position)
+            else:  # numbers, not tensors: a copy to a GPU would wait for it
+                row.mul_(length).add_(lower)
         return points

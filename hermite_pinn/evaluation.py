@@ -18,7 +18,7 @@ from .problem import Problem
 from .program import Leaf, Program, Value
 from .residuals import CompiledTerm, merged_channels
 
-__all__ = ["TermEvaluator", "held_out_points", "residual_rms"]
+__all__ = ["TermEvaluator", "held_out_points", "on_face", "residual_rms", "restriction"]
 
 
 class TermEvaluator:
@@ -45,12 +45,19 @@ class TermEvaluator:
     def _program(self) -> Program:
         return Program([t.residual for t in self.terms])
 
+    @cached_property
+    def tabulated(self) -> list[str]:
+        """Names of the functions in residuals and restrictions that are evaluated by NumPy, on the host."""
+        programs = [self._program, *(Program([t.where]) for t in self.terms if t.where is not None)]
+        return [data.name for program in programs for op, _, data in program.instructions if op == "opaque"]
+
     def residuals(
         self,
         field: GridField,
         x: torch.Tensor,
         parameters: Mapping[str, Value],
         columns: Mapping[str, torch.Tensor] | None = None,
+        jets: torch.Tensor | None = None,
     ) -> list[torch.Tensor]:
         """One tensor (n,) per term, in the user's units.
 
@@ -62,8 +69,11 @@ class TermEvaluator:
             Values of the problem's parameters, numbers or tensors.
         columns
             Measured values at the points, by name.
+        jets
+            The field's jets at the points in :attr:`channels`, (fields, channels, n), if they are there already.
         """
-        jets = field.jets(x, self.channels)
+        if jets is None:
+            jets = field.jets(x, self.channels)
         env: dict[Leaf, Value] = {("coordinate", name): x[i] for i, name in enumerate(self.problem.domain.names)}
         env |= {("parameter", name): value for name, value in parameters.items()}
         env |= {("data", name): value for name, value in (columns or {}).items()}
@@ -78,15 +88,26 @@ class TermEvaluator:
         return [v.expand(x.shape[1]) if isinstance(v, torch.Tensor) else x.new_full((x.shape[1],), v) for v in values]
 
 
-def on_face(term: Term, problem: Problem, x: torch.Tensor) -> torch.Tensor:
-    """Which of the points (dim, n) the term's restriction keeps."""
+def restriction(term: Term, problem: Problem, x: torch.Tensor) -> torch.Tensor:
+    """Which of the points (dim, n) the term's restriction keeps, none perhaps; nothing waits for the device."""
     if term.where is None:
         return torch.ones(x.shape[1], dtype=torch.bool, device=x.device)
     env: dict[Leaf, Value] = {("coordinate", name): x[i] for i, name in enumerate(problem.domain.names)}
     value = Program([term.where]).run(env)[0]
-    kept = (
-        value.expand(x.shape[1]).bool() if isinstance(value, torch.Tensor) else torch.full((x.shape[1],), bool(value))
-    )
+    if isinstance(value, torch.Tensor):
+        return value.expand(x.shape[1]).bool()
+    return torch.full((x.shape[1],), bool(value), device=x.device)
+
+
+def on_face(term: Term, problem: Problem, x: torch.Tensor) -> torch.Tensor:
+    """Which of the points (dim, n) the term's restriction keeps.
+
+    Raises
+    ------
+    InvalidProblemError
+        If it keeps none.
+    """
+    kept = restriction(term, problem, x)
     if not kept.any():
         raise InvalidProblemError(
             f"the condition {term.name!r} applies to none of {x.shape[1]} points of its face: its `where` is false there"

@@ -54,6 +54,9 @@ class Field:
         ``"silu"`` or ``"softplus"``.
     table_std
         Standard deviation of the initial values in the tables of a network head (derivatives start at zero).
+    fused
+        Whether one kernel takes the derivatives through all layers of the network (up to 128 units wide) or each
+        layer has kernels of its own; ``None``: where that is faster.  The numbers are the same to rounding.
 
     Raises
     ------
@@ -77,6 +80,7 @@ class Field:
     omega: float = 0.5
     activation: str = "sine"
     table_std: float = 0.01
+    fused: bool | None = None
 
     def __post_init__(self) -> None:
         if self.head not in HEADS:
@@ -140,6 +144,7 @@ class Field:
                 generator,
                 dtype,
             )
+            siren = replace(siren, fused=self.fused)
         gate = torch.zeros(1, dtype=dtype) if self.head == "siren+linear" else None
         return GridField(domain.names, tuple(fields), layout, self.head, table, siren, gate).to(device, dtype)
 
@@ -300,7 +305,7 @@ class GridField:
         assert self.siren is not None
         out = self.siren.jets(flat, plan)
         if self.gate is not None:
-            linear = features.sum(0)[:count][:, list(plan.outputs)]
+            linear = plan.requested(features.sum(0)[:count])
             out = linear + self.gate * out
         return out
 

@@ -61,7 +61,7 @@ def _binary(name: str) -> Callable[[Any, Any], Any]:
 def _tensors(*values: Any) -> list[torch.Tensor]:
     like = next(v for v in values if isinstance(v, torch.Tensor) and v.is_floating_point())
     return [
-        v if isinstance(v, torch.Tensor) else torch.as_tensor(v, dtype=like.dtype, device=like.device) for v in values
+        v if isinstance(v, torch.Tensor) else torch.full((), v, dtype=like.dtype, device=like.device) for v in values
     ]
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from hermite_pinn.cuda.activation import ACTIVATIONS, JetPlan, activate
+from hermite_pinn.cuda.activation import ACTIVATIONS, JetPlan
+from hermite_pinn.cuda.siren import MAX_WIDTH, Shape, fits, flat_parameters, fused_jets, layered, pays
 
 from .errors import InvalidArgumentError
 
@@ -31,12 +32,16 @@ class Siren:
         Frequency inside the activation.
     activation
         Key of :data:`hermite_pinn.cuda.activation.ACTIVATIONS`.
+    fused
+        Whether one kernel takes the jets through all layers, or each layer has a matrix product and a kernel for its
+        activation; None: where that is faster.  The numbers are the same to rounding.
     """
 
     weights: tuple[torch.Tensor, ...]
     biases: tuple[torch.Tensor, ...]
     omega: float
     activation: str
+    fused: bool | None = None
 
     @classmethod
     def initialised(
@@ -87,15 +92,27 @@ class Siren:
         torch.Tensor
             (outputs, requested channels, n).
         """
-        a = features
-        last = len(self.weights) - 1
-        for k, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            z = (weight @ a.reshape(a.shape[0], -1)).view(weight.shape[0], *a.shape[1:])
-            if k < last:
-                a = activate(z, bias, self.omega, self.activation, plan)
-            else:
-                a = torch.cat([z[:, :1] + bias[:, None, None], z[:, 1:]], 1)
-        return a[:, list(plan.outputs)]
+        layers = list(zip(self.weights, self.biases, strict=True))
+        shape = self._fused_shape(features, plan)
+        if shape is None:
+            return plan.requested(layered(features, layers, self.omega, self.activation, plan.key))
+        parameters = flat_parameters(self.weights, self.biases)
+        return plan.requested(fused_jets(features, parameters, shape, self.omega, self.activation, plan))
+
+    def _fused_shape(self, features: torch.Tensor, plan: JetPlan) -> Shape | None:
+        """The shape if the fused kernels are to be used."""
+        if self.fused is False:
+            return None
+        shape = Shape.of(self.weights)
+        if shape is not None and fits(shape, plan, features.dtype, features.device):
+            return shape if self.fused or pays(shape, features.device) else None
+        if self.fused:
+            raise InvalidArgumentError(
+                f"fused=True needs hidden layers of one width up to {MAX_WIDTH}, tiles of {len(plan.carried)} channels that fit "
+                f"the shared memory of a GPU, and a C++ compiler on a CPU; the layers are "
+                f"{[tuple(w.shape) for w in self.weights]} on {features.device}; use fused=None"
+            )
+        return None
 
 
 def _uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator, dtype: torch.dtype) -> torch.Tensor:

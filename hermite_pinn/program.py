@@ -26,13 +26,18 @@ _EVALUATE: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-def _where(condition: Value, a: Value, b: Value) -> Value:
+def _where(condition: Value, a: Value, b: Value, dtype: torch.dtype) -> Value:
     if not isinstance(condition, torch.Tensor):
         return a if condition else b
-    like = next((v for v in (a, b) if isinstance(v, torch.Tensor)), None)
-    if like is None:
-        return torch.where(condition, torch.tensor(a, dtype=torch.get_default_dtype()), b)
-    return torch.where(condition, torch.as_tensor(a, dtype=like.dtype, device=like.device), b)
+    if not isinstance(a, torch.Tensor) and not isinstance(b, torch.Tensor):
+        a = torch.full((), a, dtype=dtype, device=condition.device)  # two numbers would be taken in single precision
+    return torch.where(condition, a, b)
+
+
+def _precision(values: Iterable[Value]) -> torch.dtype:
+    """Of the tensors among some values."""
+    found = (v.dtype for v in values if isinstance(v, torch.Tensor) and v.is_floating_point())
+    return next(found, torch.get_default_dtype())
 
 
 class Program:
@@ -120,7 +125,8 @@ class Program:
             elif not args:
                 values[i] = env[(op, data)]
             elif op == "where":
-                values[i] = _where(*(values[a] for a in args))
+                condition, a, b = (values[k] for k in args)
+                values[i] = _where(condition, a, b, _precision([*env.values(), *known.values()]))
             elif op == "opaque":
                 values[i] = data(*(values[a] for a in args))
             else:

@@ -26,6 +26,7 @@ from .memory import peak_memory
 from .methods import METHODS, Method
 from .methods.base import Outcome, Task
 from .monitor import Monitor
+from .precision import full_precision
 from .problem import Problem
 from .progress import ProgressMeter, choose_progress
 from .solution import Solution
@@ -172,7 +173,8 @@ def solve(
     monitor.progress.start(problem.name or chosen.name)
     diverged: DivergedError | None = None
     try:
-        outcome = chosen.run(task)
+        with full_precision():
+            outcome = chosen.run(task)
     except DivergedError as error:
         diverged = error
         last = getattr(error, "outcome", None)

@@ -103,6 +103,15 @@ def test_constants_fold_and_neutral_elements_vanish():
     assert not depends_on(0 * u, ["jet"])
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_choice_between_numbers_has_the_precision_of_the_points(dtype):
+    x = torch.tensor([0.2, 0.7], dtype=dtype)
+    program = Program([hp.where(X > 0.5, 0.1, 0.3), hp.where(X > 0.5, X, 0.3)])
+    for found in program.run({("coordinate", "x"): x}):
+        assert found.dtype == dtype
+    assert program.run({("coordinate", "x"): x})[0].tolist() == torch.tensor([0.3, 0.1], dtype=dtype).tolist()
+
+
 def test_substitution_folds():
     u = field()
     found = substitute(parameter("c") * u.x + X, lambda leaf: 0.0 if leaf.op == "parameter" else None)

@@ -14,6 +14,7 @@ from hermite_pinn.errors import BackendUnavailableError, InvalidArgumentError
 from hermite_pinn.methods.interrupt import uninterrupted
 from hermite_pinn.methods.packing import packed, unpacked
 from hermite_pinn.methods.points import Pool, term_groups
+from hermite_pinn.methods.updates import AdamUpdate
 
 SMALL = {"levels": 3, "field": hp.Field(head="siren", table_size=2**6, width=16, omega=1.0)}
 OPTIONS = {"steps": 60, "points": 300, "face_points": 40, "check_every": 20, "ema": 0.9}
@@ -62,9 +63,10 @@ def test_adam_keeps_the_tables_under_soap():
     start = SMALL["field"].build(problem.domain, problem.fields, problem.periodic, 3, 0, torch.float32)
     assert torch.equal(still.field.tensors()["weight0"], start.tensors()["weight0"])
     tables = {"table": start.table.clone().requires_grad_(), "gate": torch.zeros(1, requires_grad=True)}
-    kinds = hp.SOAP().optimizers(tables | {"weight0": torch.zeros(2, 2, requires_grad=True)})
-    assert isinstance(kinds[0], torch.optim.Adam)
-    assert [p.shape for p in kinds[0].param_groups[0]["params"]] == [v.shape for v in tables.values()]
+    kinds = hp.SOAP().updates(tables | {"weight0": torch.zeros(2, 2, requires_grad=True)}, {}, {})
+    assert isinstance(kinds[0], AdamUpdate)
+    assert list(kinds[0].tensors) == list(tables)
+    assert list(kinds[1].tensors) == ["weight0"]
     assert not torch.equal(still.field.table, start.table)
 
 
@@ -129,11 +131,11 @@ def test_points_gather_where_the_residual_is_large(method):
 
     problem = hp.Problem(hp.Box(x=(0, 1)), "u", residual, [hp.Dirichlet(u=0.0)])
     options = {"steps": 1, "points": 1000, "adaptive": hp.RAD(k=1, c=1)}
-    from hermite_pinn.methods import first_order, lbfgs
+    from hermite_pinn.methods import lbfgs, training
 
     batches = []
-    module, name = (first_order, "_batches") if method is hp.Adam else (lbfgs, "_adapt")
-    original = getattr(module._Run, name)
+    owner, name = (training.TrainingStep, "batches") if method is hp.Adam else (lbfgs._Run, "_adapt")
+    original = getattr(owner, name)
 
     def spy(self, *given):
         found = original(self, *given)
@@ -141,7 +143,7 @@ def test_points_gather_where_the_residual_is_large(method):
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module._Run, name, spy)
+        patch.setattr(owner, name, spy)
         hp.solve(problem, method=method(**options), levels=2, field=hp.Field())
     share = (batches[0] > 0.9).double().mean()
     assert 0.5 < share < 0.6  # density 10 + 1 on a tenth, 1 elsewhere: 1.1 / 2

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +18,13 @@ from hermite_pinn.problem import Problem
 from hermite_pinn.status import Status
 
 from .base import Method, Outcome, Task
+from .captured import CapturedStep, TorchRecorder
 from .interrupt import uninterrupted
 from .objective import PREFIX, Objective, StepClock
-from .packing import packed, unpacked
 from .pilot import saved_choice
-from .points import RAD, Batch, Pool
+from .points import RAD, Pool
+from .training import TrainingStep, Variant
+from .updates import Update
 
 __all__ = ["FirstOrder"]
 
@@ -49,6 +52,7 @@ class FirstOrder(Method):
     normalize: bool = True
     check_every: int = 100
     adaptive: RAD | None = None
+    cuda_graph: bool = True
 
     def __post_init__(self) -> None:
         for option in ("steps", "points", "face_points", "check_every", "lr_every"):
@@ -67,8 +71,13 @@ class FirstOrder(Method):
             raise InvalidArgumentError(f"adaptive takes a hermite_pinn.RAD or None, got {self.adaptive!r}")
 
     @abstractmethod
-    def optimizers(self, tensors: Mapping[str, torch.Tensor]) -> list[torch.optim.Optimizer]:
-        """Optimisers of the tensors, each tensor in one; their learning rates are those of the first step."""
+    def updates(
+        self,
+        tensors: Mapping[str, torch.Tensor],
+        averages: Mapping[str, torch.Tensor],
+        bounds: Mapping[str, tuple[float, float]],
+    ) -> list[Update]:
+        """Rules that move the tensors, each tensor in one; averages (empty for none) and bounds by name."""
 
     def default_field(self, problem: Problem) -> Field:
         """The paper's field: two features, tables of 2**14 slots, SIREN with two layers of 128 units and omega 0.5."""
@@ -98,78 +107,85 @@ class FirstOrder(Method):
 
 
 class _Run:
-    """One run of a first-order method."""
+    """One run of a first-order method: what the host does between steps."""
 
     def __init__(self, options: FirstOrder, task: Task) -> None:
         self.options, self.task, self.problem, self.monitor = options, task, task.problem, task.monitor
         self.objective = Objective(task, options, task.dtype or torch.float32, levels=8)
         self.device = task.device
-        self.generator = torch.Generator(self.device).manual_seed(task.seed)
+        generator = torch.Generator(self.device).manual_seed(task.seed)
         if options.normalize:
             other = torch.Generator(self.device).manual_seed(task.seed + 1)
             self.objective.normalize(self.objective.groups[0].random(options.points, other))
-        self.weights = dict.fromkeys(self.objective.conditions, options.weight)
         self.step = -options.warmup
         self.tensors = {k: v.requires_grad_() for k, v in self.objective.tensors().items()}
-        self.average = {k: v.detach().clone() for k, v in self.tensors.items()}
-        self.optimizers = options.optimizers(self.tensors)
-        self.factors = [[group["lr"] / options.lr for group in o.param_groups] for o in self.optimizers]
-        self.pool: Pool | None = None
+        self.average = {k: v.detach().clone() for k, v in self.tensors.items()} if options.ema else {}
+        bounds = {PREFIX + p.name: p.bounds for p in self.problem.parameters}
+        updates = options.updates(self.tensors, self.average, bounds)
+        self.training = TrainingStep(self.objective, options, generator, self.tensors, updates)
+        self.reach, self.recorded = 0, 0
         if task.saved is not None:
             self._restore(task.saved)
         self.good = self._snapshot()
+        self.candidate, self.candidate_step = self.good, self.step
+        recorder = None
+        if options.cuda_graph and self.device.type == "cuda":
+            recorder = TorchRecorder(self.device, generator)
+        self.captured = CapturedStep(self.training, recorder, self.training.obstacles)
         self.clock = StepClock()
 
     # -- state ---
     def _snapshot(self) -> dict[str, torch.Tensor]:
-        source = self.average if self.options.ema else self.tensors
-        return {k: v.detach().clone() for k, v in source.items()}
+        return {k: v.detach().clone() for k, v in (self.average or self.tensors).items()}
 
     def _state(self) -> dict[str, Any]:
+        self._check()
         moments: dict[str, torch.Tensor] = {}
-        states = [o.state_dict() for o in self.optimizers]
-        inner = [{"state": s["state"], "step": [group.get("step", 0) for group in s["param_groups"]]} for s in states]
+        training = self.training
         found: dict[str, Any] = {
             "step": self.step,
-            "weights": self.weights,
+            "reach": self.reach,
+            "weights": training.weights,
             "scales": self.objective.scales,
             "choice": saved_choice(self.objective.choice),
-            "generator": self.generator.get_state(),
+            "generator": training.generator.get_state(),
             "tensors": self.tensors,
             "average": self.average,
-            "optimizers": packed(inner, "optimizer", moments),
+            "updates": [u.state(moments, f"update{i}") for i, u in enumerate(training.updates)],
             "moments": moments,
         }
-        if self.pool is not None:
-            found |= {"pool": self.pool.x, "cumulative": self.pool.cumulative}
+        if training.pool is not None:
+            found |= {"pool": training.pool.x, "cumulative": training.pool.cumulative}
         return found
 
     def _restore(self, saved: dict[str, Any]) -> None:
-        self.step = int(saved["step"])
-        self.weights = dict(saved["weights"])
+        self.step, self.reach = int(saved["step"]), int(saved["reach"])
+        self.training.weights = saved["weights"]
         self.objective.scales = dict(saved["scales"])
-        self.generator.set_state(saved["generator"])
+        self.training.generator.set_state(saved["generator"])
         for group, target in (("tensors", self.tensors), ("average", self.average)):
             for k, v in target.items():
                 v.data.copy_(saved[group][k])
-        for o, inner in zip(self.optimizers, unpacked(saved["optimizers"], saved.get("moments", {})), strict=True):
-            state = o.state_dict() | {"state": inner["state"]}
-            for group, step in zip(state["param_groups"], inner["step"], strict=True):
-                group["step"] = step
-            o.load_state_dict(state)
+        for u, inner in zip(self.training.updates, saved["updates"], strict=True):
+            u.restore(inner, saved.get("moments", {}))
         if "pool" in saved:
-            self.pool = Pool(saved["pool"].to(self.device), saved["cumulative"].to(self.device))
+            self.training.pool = Pool(saved["pool"].to(self.device), saved["cumulative"].to(self.device))
 
     # -- training ---
     def outcome(self) -> Outcome:
         status, message = Status.COMPLETED, f"{self.options.steps} steps done"
         try:
-            while self.step < self.options.steps:
-                self._train_step()
-        except StopRun as stop:
-            status, message = stop.status, stop.message
-        except KeyboardInterrupt:
-            status, message = Status.INTERRUPTED, f"interrupted from the keyboard at step {self.step}"
+            try:
+                while self.step < self.options.steps:
+                    self._train_step()
+            except StopRun as stop:
+                status, message = stop.status, stop.message
+            except KeyboardInterrupt:
+                status, message = Status.INTERRUPTED, f"interrupted from the keyboard at step {self.step}"
+            self._check()
+            if self.step > max(0, self.recorded):
+                with contextlib.suppress(StopRun):
+                    self._record()
         except DivergedError as error:
             error.outcome = self._outcome(Status.DIVERGED, str(error))  # type: ignore[attr-defined]
             raise
@@ -179,110 +195,75 @@ class _Run:
 
     def _outcome(self, status: Status, message: str) -> Outcome:
         field = self.objective.field_of(self.good).detached()
-        stats = {"weights": self.weights} | self.clock.stats() | self.objective.stats()
+        stats = {"weights": self.training.weights} | self.clock.stats() | self.objective.stats()
+        if self.device.type == "cuda":
+            stats["cuda_graph"] = self.captured.recorded
         return Outcome(
             field, self.objective.parameter_values(self.good), status, self.objective.message(message), None, stats
         )
 
-    def _batches(self) -> list[Batch]:
-        o = self.options
-        found = []
-        for group in self.objective.groups:
-            if group.interior and self.pool is not None:
-                found.append(Batch(self.pool.draw(o.points, self.generator)))
-            else:
-                found.append(group.random(o.points if group.whole else o.face_points, self.generator))
-        return found
-
-    def _renew_pool(self) -> None:
-        rad = self.options.adaptive
-        if rad is not None and self.step >= 0 and self.step % rad.every == 0:
-            x = self.objective.groups[0].random(rad.pool_size(self.options.points), self.generator).x
-            sizes = self.objective.residual_sizes(self.tensors, x)
-            self.pool = Pool.weighted(x, rad.probabilities(sizes))
+    def _variant(self) -> Variant:
+        o, layout = self.options, self.objective.field.layout
+        active = o.active_levels(self.step, layout.levels)
+        live = layout.size if active >= layout.levels else layout.level_slices[active].start
+        balance = o.balance_every > 0 and self.step >= 0 and self.step % o.balance_every == 0
+        return Variant(live, max(self.reach, live), balance and bool(self.objective.conditions))
 
     def _train_step(self) -> None:
-        o = self.options
+        o, reported = self.options, self.step % self.options.check_every == 0
+        if reported and self.step > 0:
+            self.good, self.candidate, self.candidate_step = self.candidate, self._snapshot(), self.step
         with uninterrupted():
-            self._renew_pool()
-            losses = self.objective.losses(self.tensors, self._batches())
-            interior = [k for k in losses if k not in self.weights]
-            if o.balance_every and self.weights and self.step >= 0 and self.step % o.balance_every == 0:
-                self._balance(losses, interior)
-            total = torch.stack([v * self.weights.get(k, 1.0) for k, v in losses.items()]).sum()
-            self._check(losses, total)
-            self._update(total)
+            if o.adaptive is not None and self.step >= 0 and self.step % o.adaptive.every == 0:
+                if self.training.pool is None:
+                    self.captured.forget()  # from now on the points come from elsewhere
+                self.training.renew_pool()
+            variant = self._variant()
+            if variant.live > self.reach > 0:
+                self.captured.forget()  # a level came alive: the steps before will not come again
+            self.reach = variant.reach
+            self.training.prepare(self.step, self.step + o.warmup)
+            self.captured(variant)
             self.step += 1
             self.clock.tick()
+        if self.step == 1 - o.warmup:
+            self._check()  # kernels are there now, and mistakes show at once
         if self.step > 0 and (self.step % o.check_every == 0 or self.step == o.steps):
-            self._record(losses, total)
+            self._record()
         self.task.save(self._state, False)
         self.monitor.check_time()
 
-    def _update(self, total: torch.Tensor) -> None:
-        o = self.options
-        for v in self.tensors.values():
-            v.grad = None
-        total.backward()  # type: ignore[no-untyped-call]
-        self._mask()
-        rate = o.rate(self.step)
-        for optimizer, factors in zip(self.optimizers, self.factors, strict=True):
-            for group, factor in zip(optimizer.param_groups, factors, strict=True):
-                group["lr"] = rate * factor
-            optimizer.step()
-        with torch.no_grad():
-            for p in self.problem.parameters:
-                self.tensors[PREFIX + p.name].clamp_(*p.bounds)
-            if o.ema:
-                for k, v in self.average.items():
-                    v.lerp_(self.tensors[k], 1.0 - o.ema)
+    def _check(self) -> None:
+        """Wait for the device, and raise an error if a loss was not finite."""
+        done = int(self.training.first_bad)
+        if done < 0:
+            return
+        step = done - self.options.warmup
+        if step > self.candidate_step:
+            self.good = self.candidate
+        values = zip(self.training.names, self.training.bad_values.tolist(), strict=True)
+        term = next((repr(k) for k, v in values if not math.isfinite(v)), "the weighted sum")
+        raise DivergedError(
+            f"the loss of {term} is not finite at {f'step {step + 1}' if step >= 0 else f'step {done + 1} of the warm-up'}; "
+            "the state of the last check is kept. Look for divisions by zero, roots or logarithms of negative numbers in "
+            "the residual, or lower the learning rate"
+        )
 
-    def _mask(self) -> None:
-        layout = self.objective.field.layout
-        active = self.options.active_levels(self.step, layout.levels)
-        grad = self.tensors["table"].grad
-        if active < layout.levels and grad is not None:
-            grad[layout.level_slices[active].start :] = 0
-
-    def _balance(self, losses: Mapping[str, torch.Tensor], interior: Sequence[str]) -> None:
-        inside = self._gradient_norm(torch.stack([losses[k] for k in interior]).sum())
-        groups = [list(self.weights)] if self.options.shared_weight else [[k] for k in self.weights]
-        for names in groups:
-            outside = self._gradient_norm(torch.stack([losses[k] for k in names]).sum())
-            if inside > 0 and outside > 0 and math.isfinite(inside / outside):
-                for k in names:
-                    self.weights[k] = min(
-                        max(0.9 * self.weights[k] + 0.1 * inside / outside, 1.0), self.options.weight_cap
-                    )
-
-    def _gradient_norm(self, loss: torch.Tensor) -> float:
-        found = torch.autograd.grad(loss, list(self.tensors.values()), retain_graph=True, allow_unused=True)
-        return math.sqrt(sum(float(g.double().square().sum()) for g in found if g is not None))
-
-    def _check(self, losses: Mapping[str, torch.Tensor], total: torch.Tensor) -> None:
-        if self.device.type == "cpu" or self.step % self.options.check_every == 0:
-            if not torch.isfinite(total):
-                bad = next((k for k, v in losses.items() if not torch.isfinite(v)), "the weighted sum")
-                raise DivergedError(
-                    f"the loss of {bad!r} is not finite at step {self.step + 1}; the state of the last check is kept. "
-                    "Look for divisions by zero, roots or logarithms of negative numbers in the residual, or lower the "
-                    "learning rate"
-                )
-            if self.step > 0 and self.step % self.options.check_every == 0:
-                self.good = self._snapshot()
-
-    def _record(self, losses: Mapping[str, torch.Tensor], total: torch.Tensor) -> None:
+    def _record(self) -> None:
+        self._check()
+        self.recorded = self.step
         done = self.step / self.options.steps
-        objective = self.objective
+        objective, training = self.objective, self.training
+        losses = dict(zip(training.names, training.values.tolist(), strict=True))
         self.monitor.record(
             step=self.step,
-            loss=float(total.detach()),
-            terms=objective.rms({k: float(v.detach()) for k, v in losses.items()}),
+            loss=float(training.total),
+            terms=objective.rms(losses),
             level=self.options.active_levels(self.step, objective.field.layout.levels),
             unknowns=sum(v.numel() for v in self.tensors.values()),
             field=lambda: objective.field_of(self._snapshot()),
             done=done,
             left=self.monitor.elapsed * (1 - done) / done if done > 0 else None,
             lr=self.options.rate(self.step),
-            **{f"weight {k}": w for k, w in self.weights.items()},
+            **{f"weight {k}": w for k, w in training.weights.items()},
         )

@@ -12,6 +12,7 @@ import torch
 
 from hermite_pinn.conditions import PointSet, Roughness, Term
 from hermite_pinn.cuda.cache import compile_clock
+from hermite_pinn.cuda.channels import Channels
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field import GridField, Levels
 
@@ -149,10 +150,16 @@ class Objective:
             self.scales[t.name] = size if math.isfinite(size) and size > 0 else 1.0
 
     def residuals(
-        self, group: TermGroup, tensors: Mapping[str, torch.Tensor], batch: Batch
+        self,
+        group: TermGroup,
+        tensors: Mapping[str, torch.Tensor],
+        batch: Batch,
+        jets: torch.Tensor | None = None,
     ) -> list[tuple[str, torch.Tensor]]:
         """Names and residuals of the terms of a group, divided by their scales and times the root of their weights."""
-        rows = group.evaluator.residuals(self.field_of(tensors), batch.x, self.parameters_of(tensors), batch.columns)
+        rows = group.evaluator.residuals(
+            self.field_of(tensors), batch.x, self.parameters_of(tensors), batch.columns, jets
+        )
         return [
             (t.name, r * batch.columns.get(ROOT + t.name, self._root(t)))
             for t, r in zip(group.terms, rows, strict=True)
@@ -165,11 +172,25 @@ class Objective:
     def losses(self, tensors: Mapping[str, torch.Tensor], batches: Sequence[Batch]) -> dict[str, torch.Tensor]:
         """Mean square of every term, by name; faces of one condition are summed."""
         found: dict[str, torch.Tensor] = {}
-        for group, batch in zip(self.groups, batches, strict=True):
-            for name, r in self.residuals(group, tensors, batch):
+        jets = self._jets(tensors, batches)
+        for group, batch, known in zip(self.groups, batches, jets, strict=True):
+            for name, r in self.residuals(group, tensors, batch, known):
                 value = batch.mean_square(r)
                 found[name] = found[name] + value if name in found else value
         return found
+
+    def _jets(self, tensors: Mapping[str, torch.Tensor], batches: Sequence[Batch]) -> list[torch.Tensor]:
+        """Jets at every batch; groups that need the same channels share one pass over the field."""
+        shared: dict[Channels, list[int]] = {}
+        for k, group in enumerate(self.groups):
+            shared.setdefault(group.evaluator.channels, []).append(k)
+        found: dict[int, torch.Tensor] = {}
+        field = self.field_of(tensors)
+        for channels, members in shared.items():
+            together = field.jets(torch.cat([batches[k].x for k in members], 1), channels)
+            parts = together.split([batches[k].x.shape[1] for k in members], 2)
+            found |= dict(zip(members, parts, strict=True))
+        return [found[k] for k in range(len(batches))]
 
     def residual_sizes(self, tensors: Mapping[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
         """Root of the sum of squares of the interior residuals at points (dim, n), without gradients."""

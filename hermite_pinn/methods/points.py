@@ -11,7 +11,7 @@ import torch
 
 from hermite_pinn.conditions import PointSet, Roughness, Term
 from hermite_pinn.errors import InvalidArgumentError
-from hermite_pinn.evaluation import TermEvaluator, on_face
+from hermite_pinn.evaluation import TermEvaluator, on_face, restriction
 from hermite_pinn.geometry import Face
 from hermite_pinn.geometry.quadrature import gauss_axis
 from hermite_pinn.problem import Problem
@@ -84,11 +84,10 @@ class RAD:
         """
         size = residual.detach().double().abs()
         top = size.max()
-        if not (torch.isfinite(top) and top > 0):
-            return torch.full_like(size, 1.0 / size.numel())
         powers = (size / top) ** self.k
         density = powers / powers.mean() + self.c
-        return density / density.sum()
+        usable = torch.isfinite(top) & (top > 0)
+        return torch.where(usable, density / density.sum(), 1.0 / size.numel())
 
 
 @dataclass(frozen=True)
@@ -191,10 +190,23 @@ class TermGroup:
         return self.region if isinstance(self.region, Face) else None
 
     def random(self, count: int, generator: torch.Generator) -> Batch:
-        """Uniform random points; the measured points of a data term."""
+        """Uniform random points; the measured points of a data term.
+
+        Where a condition is restricted to a part of its face, the points outside are replaced by others inside and
+        have no weight, so that the shapes do not depend on the data and nothing waits for the device.  A draw without
+        any point inside has no weight at all.
+        """
         if self.measured is not None:
             return self.measured
-        return self._kept(Batch(self.problem.domain.sample(count, generator, self.dtype, self.face)))
+        x = self.problem.domain.sample(count, generator, self.dtype, self.face)
+        if self.terms[0].where is None:
+            return Batch(x)
+        kept = restriction(self.terms[0], self.problem, x)
+        inside = kept.sum().clamp(min=1)
+        place = torch.arange(count, device=x.device)
+        order = torch.argsort(kept.to(torch.uint8), descending=True, stable=True)[place % inside]
+        weights = ((place < inside) & kept.any()).to(self.dtype) / inside
+        return Batch(x.index_select(1, order), weights=weights)
 
     def quasi_random(self, count: int, seed: int) -> Batch:
         """Scrambled Sobol points; the measured points of a data term."""

@@ -10,6 +10,7 @@ import torch
 from hermite_pinn.errors import BackendUnavailableError, InvalidArgumentError
 
 from .first_order import FirstOrder
+from .updates import AdamUpdate, LibraryUpdate, Update
 
 __all__ = ["SOAP"]
 
@@ -67,23 +68,32 @@ class SOAP(FirstOrder):
         if len(self.betas) != 2 or not all(0 <= b < 1 for b in self.betas):
             raise InvalidArgumentError(f"betas must be two numbers in [0, 1), got {self.betas}")
 
-    def optimizers(self, tensors: Mapping[str, torch.Tensor]) -> list[torch.optim.Optimizer]:
+    def updates(
+        self,
+        tensors: Mapping[str, torch.Tensor],
+        averages: Mapping[str, torch.Tensor],
+        bounds: Mapping[str, tuple[float, float]],
+    ) -> list[Update]:
         """Adam for the tables and the rest, SOAP for the network."""
-        network = [v for k, v in tensors.items() if k.startswith(("weight", "bias"))]
+        network = {k: v for k, v in tensors.items() if k.startswith(("weight", "bias"))}
         if not network:
             raise InvalidArgumentError(
                 "soap preconditions the matrices of a network and the linear head has none; use method='adam', or a "
                 "field with head='siren' or 'siren+linear'"
             )
-        rest = [v for k, v in tensors.items() if not k.startswith(("weight", "bias"))]
+        rest = {k: v for k, v in tensors.items() if k not in network}
         soap = _library()(
-            network,
+            list(network.values()),
             lr=self.network_lr,
             betas=self.betas,
             weight_decay=0.0,
             precondition_frequency=self.precondition_every,
         )
-        return [torch.optim.Adam(rest, lr=self.lr, fused=True), soap]
+        other, mine = ({k: v for k, v in averages.items() if k in part} for part in (rest, network))
+        return [
+            AdamUpdate(rest, other, self.ema, bounds),
+            LibraryUpdate(soap, self.lr, "SOAP", network, mine, self.ema),
+        ]
 
 
 def _library() -> Callable[..., torch.optim.Optimizer]:
