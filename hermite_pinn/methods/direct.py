@@ -13,12 +13,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 import scipy.linalg
 import torch
 from scipy.linalg import lapack
-from threadpoolctl import ThreadpoolController
 
 from hermite_pinn.cuda.layout import BASES
 
@@ -66,7 +66,9 @@ def _positions(shape: tuple[int, ...], along: int, wraps: bool, orders: int) -> 
 
 
 @cache
-def _blas() -> ThreadpoolController:
+def _blas() -> Any:
+    from threadpoolctl import ThreadpoolController  # needed by a factorisation on a CPU only
+
     return ThreadpoolController()
 
 
