@@ -21,6 +21,7 @@ from .base import Method, Outcome, Task
 from .convergence import Convergence
 from .joint import JointGaussNewton, is_hashed
 from .levenberg_marquardt import LevenbergMarquardt
+from .precision import PRECISIONS, chosen_precision
 from .refinement import refined
 from .slabs import cells_per_slab, march, why_at_once
 from .stage import Discretization, Stage, solve_at_once
@@ -64,6 +65,10 @@ class GaussNewton(Method):
         ``"cg"``, ``"banded"`` (a banded Cholesky factor as preconditioner; one or two axes), or ``"auto"``: the
         banded factor from the level on where conjugate gradients are expected to cost more, as for transport and
         waves.
+    precision
+        Of the steps of conjugate gradients on dense levels: ``"float64"``; ``"mixed"``: float32, with residuals and the
+        solution in float64, which reaches the same accuracy; ``"auto"``: mixed on GPUs whose float64 is slow (1/32 of
+        the rate of float32 or less).
     slabs
         Number of time slabs for an evolution problem, each solved from the end of the last; 1 solves for all times
         at once.  ``"auto"``: eight cells of time a slab, or fewer where signals cross many cells,
@@ -93,6 +98,7 @@ class GaussNewton(Method):
     max_unknowns: int | None = None
     inner: str = "auto"
     slabs: int | str = "auto"
+    precision: str = "auto"
 
     name = "gauss_newton"
 
@@ -106,6 +112,8 @@ class GaussNewton(Method):
             raise InvalidArgumentError(f"inner must be 'auto', 'cg' or 'banded', got {self.inner!r}")
         if self.slabs != "auto" and not (isinstance(self.slabs, int) and self.slabs >= 1):
             raise InvalidArgumentError(f"slabs must be 'auto' or a number of at least 1, got {self.slabs!r}")
+        if self.precision not in PRECISIONS:
+            raise InvalidArgumentError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
         if self.inner_tol is not None and not 0 < self.inner_tol < 1:
             raise InvalidArgumentError(f"inner_tol must lie between 0 and 1, got {self.inner_tol}")
 
@@ -149,6 +157,7 @@ class _Run:
         self.path: list[Resolution] = []  # finest resolution of every stage so far
         self.best: Stage | None = None
         self.message = ""
+        self.precision = chosen_precision(options.precision, task.device)
         self.seconds: list[float] = []
         self.solver = LevenbergMarquardt(
             inner=options.inner,
@@ -159,6 +168,7 @@ class _Run:
             damping=options.damping,
             change=None if self.tol is None else 1e-2 * self.tol,
             monitor=task.monitor,
+            mixed=self.precision == "mixed",
         )
 
     def _check_field(self, field: Field) -> None:
@@ -203,6 +213,7 @@ class _Run:
             "resolution": best.resolutions[-1],
             "points": best.points,
             "slabs": best.slabs,
+            "precision": self.precision,
         }
         if self.problem.parameters and status in (Status.CONVERGED, Status.COMPLETED, Status.MAX_SIZE):
             system = self.grid.system(best.resolutions)

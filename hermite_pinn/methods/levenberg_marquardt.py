@@ -15,6 +15,7 @@ from hermite_pinn.monitor import Monitor
 
 from .direct import BandedNormal, banded_cost
 from .krylov import LeastSquaresResult, Rows, cgls
+from .precision import single_products
 from .precondition import BlockScaling
 from .system import GridSystem
 
@@ -110,6 +111,8 @@ class LevenbergMarquardt:
         Relative change of the fields at which a nonlinear iteration may stop, or None.
     monitor
         For the time limit and the number of the step in messages.
+    mixed
+        Whether conjugate gradients on a grid take their steps in float32, corrected in float64.
     """
 
     def __init__(
@@ -123,7 +126,9 @@ class LevenbergMarquardt:
         damping: float,
         change: float | None,
         monitor: Monitor,
+        mixed: bool = False,
     ) -> None:
+        self.mixed = mixed
         self.inner, self.inner_tol, self.near_tol, self.inner_steps = inner, inner_tol, near_tol, inner_steps
         self.outer_steps, self.damping, self.change = outer_steps, damping, change
         self.monitor = monitor
@@ -270,6 +275,7 @@ class LevenbergMarquardt:
             max_steps=self.inner_steps,
             damping=damping,
             on_step=late,
+            low=single_products(system, columns) if self.mixed and isinstance(system, GridSystem) else None,
         )
         self._steps_per_size[system.size] = max(result.steps, self._steps_per_size.get(system.size, 0))
         return result.y * columns, result

@@ -109,6 +109,7 @@ class GridSystem:
         carried: Carried | None = None,
     ) -> None:
         self.problem, self.basis = problem, basis
+        self._options = (gauss, scales, carried)
         self.dtype, self.device = dtype, torch.device(device)
         self.pyramid = Pyramid(basis, resolutions, problem.periodic, len(problem.fields), dtype, device)
         self.resolution = self.pyramid.resolutions[-1]
@@ -348,6 +349,20 @@ class GridSystem:
         return f"level {len(self.pyramid.resolutions)}, {self.resolution} cells"
 
     # -- linear algebra ---
+    @cached_property
+    def _single(self) -> GridSystem:
+        gauss, scales, carried = self._options
+        return GridSystem(
+            self.problem, self.basis, self.pyramid.resolutions, gauss, torch.float32, self.device,
+            scales=self._scales if scales is None else scales, carried=carried,
+        )  # fmt: skip
+
+    def in_single(self) -> GridSystem:
+        """The same system in float32, for products at the last linearisation."""
+        for own, block in zip(self._single.blocks, self.blocks, strict=True):
+            own.take_over(block)
+        return self._single
+
     def preconditioner(self, columns: torch.Tensor, damping: float) -> None:
         """None: with the levels, the column scaling is enough."""
         return
