@@ -192,6 +192,4 @@ def cgls(
     if products is low:
         x += y
     reduction = math.sqrt(current / start)
-    return LeastSquaresResult(
-        x, steps, reduction, reason in ("tolerance", "rounding"), reason, _fetched([decrease])[0]
-    )
+    return LeastSquaresResult(x, steps, reduction, reason in ("tolerance", "rounding"), reason, _fetched([decrease])[0])

@@ -1,0 +1,279 @@
+"""One run that says whether a machine computes the right numbers, and how fast.
+
+``python -m hermite_pinn.validation.gpu_check`` checks the kernels against the float64 reference, measures them against
+the memory, automatic differentiation and finite differences, times training steps and full solves, and writes a JSON
+and a Markdown file after every section, so that nothing is lost if a later one fails.  It needs PyTorch, NumPy, SciPy,
+h5py and, on a GPU, CuPy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hermite_pinn.device import choose_device
+
+from .baselines import derivative_rows
+from .correctness import kernel_rows, operator_rows
+from .roofline import Roof, axis_rows, jet_rows, measure_roof, resource_rows
+from .rows import Budget, Row, rows_markdown
+from .suite import machine
+from .training import solve_rows, step_rows
+
+__all__ = ["Report", "Section", "Sizes", "main", "run"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured.
+
+    Attributes
+    ----------
+    copied
+        Bytes of the copy that measures the bandwidth.
+    points, reference_points
+        Points of the jets; of comparisons with plain PyTorch.
+    batch
+        Points of the comparison with finite differences.
+    steps
+        Training steps.
+    cells
+        Grids of the products of Gauss-Newton.
+    solves
+        Key of :data:`hermite_pinn.validation.training.SOLVES`.
+    """
+
+    copied: int
+    points: int
+    reference_points: int
+    batch: int
+    steps: int
+    cells: tuple[tuple[int, ...], ...]
+    solves: str
+
+    @classmethod
+    def of(cls, device: torch.device) -> Sizes:
+        """Those of the targets on a GPU, small ones on a CPU."""
+        if device.type == "cuda":
+            return cls(2**30, 2**22, 2**16, 30_000, 400, ((512, 512), (64, 64, 64)), "full")
+        return cls(2**27, 2**17, 2**12, 10_000, 10, ((256, 256),), "small")
+
+
+@dataclass
+class Section:
+    """A part of the report: its rows, or the last line of the traceback of what went wrong."""
+
+    title: str
+    rows: list[Row] = field(default_factory=list)
+    seconds: float = 0.0
+    failure: str = ""
+
+
+@dataclass
+class Report:
+    """Everything that was measured, and what on."""
+
+    machine: dict[str, Any]
+    sections: list[Section] = field(default_factory=list)
+    date: str = field(default_factory=lambda: datetime.date.today().isoformat())
+
+    def to_json(self) -> str:
+        """Plain data with a verdict for every row."""
+        sections = [
+            asdict(s) | {"rows": [asdict(r) | {"verdict": r.verdict} for r in s.rows]} for s in self.sections
+        ]  # fmt: skip
+        return json.dumps({"date": self.date, "machine": self.machine, "sections": sections}, indent=1)
+
+    def to_markdown(self) -> str:
+        """Tables by section."""
+        rows = [r for s in self.sections for r in s.rows]
+        counts = {v: sum(r.verdict == v for r in rows) for v in ("met", "not met", "not measured")}
+        failed = sum(bool(s.failure) for s in self.sections)
+        lines = [
+            f"# Performance: {self.machine.get('gpu') or self.machine['cpu']}",
+            f"Measured {self.date} by `python -m hermite_pinn.validation.gpu_check`. "
+            f"Targets met: {counts['met']}; not met: {counts['not met']}; not measured: {counts['not measured']}; "
+            f"sections that failed: {failed}.",
+            "\n".join(f"- {k}: {v}" for k, v in self.machine.items()),
+        ]
+        for s in self.sections:
+            lines.append(f"## {s.title}")
+            if s.failure:
+                lines.append(f"**Failed:** `{s.failure}`")
+            if s.rows:
+                lines.append(rows_markdown(s.rows))
+            lines.append(f"({s.seconds:.1f} s)")
+        return "\n\n".join(lines) + "\n"
+
+    def write(self, folder: Path, name: str) -> None:
+        """Both files."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.json").write_text(self.to_json() + "\n", encoding="utf-8")
+        (folder / f"{name}.md").write_text(self.to_markdown(), encoding="utf-8")
+
+
+def _machine(device: torch.device) -> dict[str, Any]:
+    found = machine() | {"cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()}
+    found.pop("gpu", None)
+    if device.type == "cuda":
+        p = torch.cuda.get_device_properties(device)
+        found |= {
+            "gpu": p.name,
+            "compute capability": f"{p.major}.{p.minor}",
+            "multiprocessors": p.multi_processor_count,
+            "GPU memory": f"{p.total_memory / 2**30:.0f} GiB",
+            "CUDA": torch.version.cuda,
+        }
+        from hermite_pinn.cuda.device import cupy
+
+        found["CuPy"] = str(cupy().__version__)
+    return found
+
+
+def _test_rows(budget: Budget) -> list[Row]:
+    """The tests that run on a GPU, where this is a checkout and pytest is installed."""
+    folder = Path.cwd() / "tests"
+    if not folder.is_dir():
+        return [Row("tests on the GPU", None, note="there is no folder tests here")]
+    if budget.left < 30:
+        return [Row("tests on the GPU", None, note=budget.lacks(30))]
+    files = [str(folder / f"test_{n}.py") for n in ("kernels", "kernel_gradients", "tensor_grids", "heads")]
+    files = [f for f in files if Path(f).exists()]
+    command = [sys.executable, "-P", "-m", "pytest", "-q", "-x", "-k", "cuda", "-p", "no:cacheprovider", *files]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=budget.left - 5, check=False)
+    except subprocess.TimeoutExpired:
+        return [Row("tests on the GPU", None, note="they did not end in time")]
+    lines = [line for line in done.stdout.strip().splitlines() if line.strip()] or ["no output"]
+    failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
+    count = sum(int(n) for n in re.findall(r"(\d+) (?:failed|errors?)", lines[-1]))
+    if done.returncode and not count:
+        return [Row("tests on the GPU", None, note=(failed or lines)[-1])]
+    return [
+        Row("tests on the GPU that fail", float(count), "", 0.0, note=(failed[0] + "; " if failed else "") + lines[-1])
+    ]
+
+
+def run(
+    device: torch.device,
+    seconds: float,
+    sizes: Sizes | None = None,
+    *,
+    tests: bool = True,
+    tell: Callable[[Report], None] = lambda report: None,
+) -> Report:
+    """Measure everything that fits into the time.
+
+    Parameters
+    ----------
+    seconds
+        Sections that are expected to end later are skipped, and say so.
+    sizes
+        ``None``: those for the device.
+    tests
+        Whether the tests that need a GPU run at the end.
+    tell
+        Called after every section.
+    """
+    budget, sizes = Budget(seconds), sizes or Sizes.of(device)
+    report = Report(_machine(device))
+    gpu = device.type == "cuda"
+    roof = Roof(float("nan"), 1.0)
+
+    def bandwidth() -> list[Row]:
+        nonlocal roof
+        roof, rows = measure_roof(device, sizes.copied)
+        return rows
+
+    def products() -> list[Row]:
+        return [row for cells in sizes.cells for row in axis_rows(device, cells, roof)]
+
+    sections: list[tuple[str, float, Callable[[], Sequence[Row]]]] = [
+        ("Correctness", 10, lambda: [*kernel_rows(device), *operator_rows(device)]),
+        ("Memory", 2, bandwidth),
+        ("Encoder", 10, lambda: jet_rows(device, sizes.points, sizes.reference_points, roof)),
+        ("Derivatives", 20, lambda: derivative_rows(device, sizes.batch, sizes.reference_points)),
+        ("Training steps", 10, lambda: step_rows(device, sizes.steps, roof.stretch, budget)),
+        ("Gauss-Newton", 10, lambda: [*products(), *solve_rows(device, sizes.solves, roof.stretch, budget)]),
+        ("Registers", 10, lambda: resource_rows(device)),
+    ]
+    if tests and gpu:
+        sections.append(("Tests", 30, lambda: _test_rows(budget)))
+    for title, need, work in sections:
+        section = Section(title)
+        began = time.perf_counter()
+        missing = budget.lacks(need)
+        if missing:
+            section.rows.append(Row(title, None, note=missing))
+        else:
+            try:
+                section.rows.extend(work())
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # a section that fails must not lose the others
+                section.failure = traceback.format_exception_only(error)[-1].strip()
+                logger.debug("section %s", title, exc_info=True)
+        section.seconds = time.perf_counter() - began
+        report.sections.append(section)
+        tell(report)
+        if gpu:
+            torch.cuda.empty_cache()
+    return report
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns 0, or 1 where a section failed or a correctness limit was not met."""
+    parser = argparse.ArgumentParser(
+        prog="python -m hermite_pinn.validation.gpu_check", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("--device", default="auto", help="cuda, cpu or auto")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/performance"), help="folder of the JSON and Markdown files"
+    )
+    parser.add_argument("--name", help="name of the files; default: that of the GPU, or cpu")
+    parser.add_argument(
+        "--time", type=float, default=8.0, metavar="MINUTES", help="sections that would end later are skipped"
+    )
+    parser.add_argument("--no-tests", action="store_true", help="leave out the tests that need a GPU")
+    options = parser.parse_args(arguments)
+    device = choose_device(options.device)
+    place = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    name = options.name or re.sub(r"[^a-z0-9]+", "-", place.lower()).strip("-")
+
+    def tell(report: Report) -> None:
+        report.write(options.out, name)
+        section = report.sections[-1]
+        lines = [f"{section.title} ({section.seconds:.1f} s)"]
+        if section.failure:
+            lines.append(f"  FAILED: {section.failure}")
+        for r in section.rows:
+            value = "" if r.value is None else f"{r.value:.4g} {r.unit}".strip()
+            target = "" if r.target is None else f" (target {'>=' if r.at_least else '<='} {r.target:.4g})"
+            lines.append(f"  {r.label}: {value}{target} {r.verdict} {r.note if r.value is None else ''}".rstrip())
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
+
+    report = run(device, 60 * options.time, tests=not options.no_tests, tell=tell)
+    sys.stdout.write(f"wrote {options.out / name}.json and .md\n")
+    wrong = [r for s in report.sections if s.title == "Correctness" for r in s.rows if r.verdict == "not met"]
+    return int(bool(wrong) or any(s.failure for s in report.sections))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
