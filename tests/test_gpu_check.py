@@ -6,7 +6,6 @@ import sys
 
 import pytest
 import torch
-
 from hermite_pinn.validation import gpu_check
 from hermite_pinn.validation.rows import Budget, Row, rows_markdown
 from hermite_pinn.validation.training import SOLVES, Solve
@@ -36,7 +35,7 @@ sys.exit(gpu_check.main(["--device", "cpu", "--out", sys.argv[1]]))
 
 
 def test_needs_no_other_package(tmp_path):
-    """rich, typer, matplotlib, meshio and the rest are not there; every section but the long one runs, both files hold it."""
+    """rich, typer, matplotlib, meshio and the rest are not there; all sections but the long one run."""
     done = subprocess.run([sys.executable, "-c", BLOCKED, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "cpu.json").read_text())

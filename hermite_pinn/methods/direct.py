@@ -125,6 +125,7 @@ class BandedNormal:
                 lower = row >= column
                 at = column * width + (row - column)
                 flat.index_add_(0, at[lower], torch.bmm(rows.mT, rows)[lower])
+        flat = self.system.ranks.add(flat.to(self.system.device)).cpu()
         banded = flat.numpy().reshape(size, width).T
         banded[0] += self.scale == 0.0
         return banded
@@ -181,7 +182,7 @@ class BandedNormal:
 
         b = [-r for r in rows]
         if self.damping <= 1e-8:
-            result = cgls(forward, adjoint, b, tol=tol, max_steps=max_steps, on_step=stop)
+            result = cgls(forward, adjoint, b, tol=tol, max_steps=max_steps, on_step=stop, inner=system.inner)
             return self._expand(result.y), result
         # the factor holds the damped normal matrix of the coefficients: one application solves for them, and the
         # parameters follow from their Schur complement
@@ -189,8 +190,7 @@ class BandedNormal:
         if system.names:
             y = self._with_parameters(y, forward, adjoint)
         image = forward(y.clone())
-        square = sum(float((q * q).sum()) for q in image)
-        product = sum(float((q * r).sum()) for q, r in zip(image, b, strict=True))
+        square, product = float(system.inner(image, image)), float(system.inner(image, b))
         unit = self._solve(y[:count].cpu().numpy(), True)
         penalty = self.damping * (float(unit @ unit) + float(y[count:].square().sum()))
         return self._expand(y), LeastSquaresResult(y, 1, 0.0, True, "tolerance", 2.0 * product - square - penalty)

@@ -20,7 +20,7 @@ from .base import Method, Outcome, Task
 from .interrupt import uninterrupted
 from .objective import PREFIX, Objective, StepClock
 from .packing import packed, unpacked
-from .points import RAD, Batch, Pool
+from .points import RAD, Batch, Pool, summed
 
 __all__ = ["FirstOrder"]
 
@@ -75,6 +75,11 @@ class FirstOrder(Method):
             head="siren", features=max(2, len(problem.fields)), table_size=2**14, width=128, depth=2, omega=0.5
         )
 
+    @property
+    def shared(self) -> bool:
+        """True."""
+        return True
+
     def run(self, task: Task) -> Outcome:
         """Train; see :class:`Method`."""
         return _Run(self, task).outcome()
@@ -103,6 +108,7 @@ class _Run:
         self.options, self.task, self.problem, self.monitor = options, task, task.problem, task.monitor
         self.objective = Objective(task, options, task.dtype or torch.float32, levels=8)
         self.device = task.device
+        self.ranks = task.ranks
         self.generator = torch.Generator(self.device).manual_seed(task.seed)
         if options.normalize:
             other = torch.Generator(self.device).manual_seed(task.seed + 1)
@@ -116,6 +122,8 @@ class _Run:
         self.pool: Pool | None = None
         if task.saved is not None:
             self._restore(task.saved)
+        for v in self.tensors.values():
+            self.ranks.spread(v.data)
         self.good = self._snapshot()
         self.clock = StepClock()
 
@@ -188,7 +196,7 @@ class _Run:
                 found.append(Batch(self.pool.draw(o.points, self.generator)))
             else:
                 found.append(group.random(o.points if group.interior else o.face_points, self.generator))
-        return found
+        return [batch.share(self.ranks) for batch in found]
 
     def _renew_pool(self) -> None:
         rad = self.options.adaptive
@@ -201,13 +209,14 @@ class _Run:
         o = self.options
         with uninterrupted():
             self._renew_pool()
-            losses = self.objective.losses(self.tensors, self._batches())
+            own = self.objective.losses(self.tensors, self._batches())
+            losses = summed(own, self.ranks)
             interior = [k for k in losses if k not in self.weights]
             if o.balance_every and self.weights and self.step >= 0 and self.step % o.balance_every == 0:
-                self._balance(losses, interior)
-            total = torch.stack([v * self.weights.get(k, 1.0) for k, v in losses.items()]).sum()
+                self._balance(own, interior)
+            total = self._weighted(losses)
             self._check(losses, total)
-            self._update(total)
+            self._update(total if self.ranks.size == 1 else self._weighted(own))
             self.step += 1
             self.clock.tick()
         if self.step > 0 and (self.step % o.check_every == 0 or self.step == o.steps):
@@ -215,11 +224,17 @@ class _Run:
         self.task.save(self._state, False)
         self.monitor.check_time()
 
+    def _weighted(self, losses: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        return torch.stack([v * self.weights.get(k, 1.0) for k, v in losses.items()]).sum()
+
     def _update(self, total: torch.Tensor) -> None:
         o = self.options
         for v in self.tensors.values():
             v.grad = None
         total.backward()  # type: ignore[no-untyped-call]
+        for v in self.tensors.values():
+            if self.ranks.size > 1:
+                v.grad = self.ranks.add(torch.zeros_like(v) if v.grad is None else v.grad)
         self._mask()
         rate = o.rate(self.step)
         for optimizer, factors in zip(self.optimizers, self.factors, strict=True):
@@ -253,7 +268,7 @@ class _Run:
 
     def _gradient_norm(self, loss: torch.Tensor) -> float:
         found = torch.autograd.grad(loss, list(self.tensors.values()), retain_graph=True, allow_unused=True)
-        return math.sqrt(sum(float(g.double().square().sum()) for g in found if g is not None))
+        return math.sqrt(sum(float(self.ranks.add(g).double().square().sum()) for g in found if g is not None))
 
     def _check(self, losses: Mapping[str, torch.Tensor], total: torch.Tensor) -> None:
         if self.device.type == "cpu" or self.step % self.options.check_every == 0:

@@ -117,6 +117,11 @@ class GaussNewton(Method):
         if self.inner_tol is not None and not 0 < self.inner_tol < 1:
             raise InvalidArgumentError(f"inner_tol must lie between 0 and 1, got {self.inner_tol}")
 
+    @property
+    def shared(self) -> bool:
+        """True."""
+        return True
+
     def run(self, task: Task) -> Outcome:
         """Solve; see :class:`Method`.  Hashed levels and networks are solved for by :class:`JointGaussNewton`."""
         given = task.start or task.field
@@ -150,7 +155,7 @@ class _Run:
                 f"slabs={options.slabs} needs an evolution problem, but {self.at_once}; use slabs=1 or 'auto'"
             )
         self.grid = Discretization(
-            self.problem, self.basis, options.gauss, self.dtype, task.device, source_scales(self.problem)
+            self.problem, self.basis, options.gauss, self.dtype, task.device, source_scales(self.problem), task.ranks
         )
         self.convergence = Convergence(self.basis, self.tol)
         self.free = 0  # directions that the first level does not determine
@@ -476,8 +481,13 @@ class _Run:
         )
 
     # -- memory ---
+    def _free_memory(self) -> float | None:
+        """Free bytes where least are, so that all ranks decide alike."""
+        free = available_memory(self.task.device)
+        return None if free is None else self.task.ranks.least(free)
+
     def _check_memory(self, resolutions: list[Resolution]) -> None:
-        need, free = self.grid.memory(resolutions, self._slabs(resolutions[-1])), available_memory(self.task.device)
+        need, free = self.grid.memory(resolutions, self._slabs(resolutions[-1])), self._free_memory()
         if free is not None and need > free:
             size = self.grid.pyramid(resolutions).size
             raise OutOfMemoryError(
@@ -495,7 +505,7 @@ class _Run:
             return f"stopped after max_levels={self.options.max_levels} levels{tail}"
         if self.options.max_unknowns is not None and size > self.options.max_unknowns:
             return f"the next level {following} would have {size:,} coefficients > max_unknowns={self.options.max_unknowns:,}{tail}"
-        need, free = self.grid.memory([*earlier, following], self._slabs(following)), available_memory(self.task.device)
+        need, free = self.grid.memory([*earlier, following], self._slabs(following)), self._free_memory()
         if free is not None and need > 0.8 * free:
             return f"the next level {following} would need about {spelled_size(need)} of {spelled_size(free)} free memory{tail}"
         return ""

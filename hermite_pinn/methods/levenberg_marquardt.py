@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ from hermite_pinn.memory import available_memory
 from hermite_pinn.monitor import Monitor
 
 from .direct import BandedNormal, banded_cost
-from .krylov import LeastSquaresResult, Rows, cgls
+from .krylov import LeastSquaresResult, Rows, cgls, dot
 from .precision import single_products
 from .precondition import BlockScaling
 from .system import GridSystem
@@ -59,6 +59,9 @@ class LeastSquares(Protocol):
 
     def change(self, step: torch.Tensor, vector: torch.Tensor) -> float:
         """Relative size of a step."""
+
+    def inner(self, a: Rows, b: Rows) -> torch.Tensor:
+        """Inner product of rows, of all processes that share them."""
 
 
 @dataclass
@@ -186,7 +189,7 @@ class LevenbergMarquardt:
             image = [row.clone() for row in system.forward(step.clone())]
             trial = system.within_bounds(state.vector + step)
             rows = system.linearize(trial)
-            loss = _square(rows)
+            loss = float(system.inner(rows, rows))
             if not loss <= state.loss:  # also where the loss is not a number
                 if damping > 1e12:
                     break
@@ -194,7 +197,8 @@ class LevenbergMarquardt:
                 state.rows = system.linearize(state.vector)
                 continue
             gain, fall = (state.loss - loss) / result.decrease, 1.0 - loss / state.loss
-            bend = math.sqrt(_bend(state.rows, image, rows) / max(_square(image), 1e-300))
+            bent = [c - a - b for a, b, c in zip(state.rows, image, rows, strict=True)]  # what the linear model missed
+            bend = math.sqrt(float(system.inner(bent, bent)) / max(float(system.inner(image, image)), 1e-300))
             state = Fit(trial, rows, loss, result, damping)
             change = system.change(step, trial)
             first_change = max(first_change, change)
@@ -228,12 +232,12 @@ class LevenbergMarquardt:
         """The limits that an iteration may have met, for messages."""
         return f"outer_steps={self.outer_steps}, inner_steps={self.inner_steps}"
 
-    def _loss(self, system: LeastSquares, rows: Sequence[torch.Tensor]) -> float:
+    def _loss(self, system: LeastSquares, rows: Rows) -> float:
         """Sum of squares; an error that names the term where it is not finite."""
         total, at = 0.0, 0
         for block in system.blocks:
             for t in block.terms:
-                value = float((rows[at] * rows[at]).sum())
+                value = float(system.inner([rows[at]], [rows[at]]))
                 if not math.isfinite(value):
                     bad, of = int((~torch.isfinite(rows[at])).sum()), rows[at].numel()
                     step = len(self.monitor.history) + 1
@@ -262,7 +266,7 @@ class LevenbergMarquardt:
         step = system.direct(rows, columns)
         if step is not None:
             left = [r + d for r, d in zip(rows, system.forward(step.clone()), strict=True)]
-            decrease = sum(float((r * r).sum() - (e * e).sum()) for r, e in zip(rows, left, strict=True))
+            decrease = float(system.inner(rows, rows) - system.inner(left, left))
             return step, LeastSquaresResult(step, 1, 0.0, True, "direct", decrease)
         change = system.preconditioner(columns, damping)
         if change is not None:
@@ -275,6 +279,7 @@ class LevenbergMarquardt:
             max_steps=self.inner_steps,
             damping=damping,
             on_step=late,
+            inner=system.inner,
             low=single_products(system, columns) if self.mixed and isinstance(system, GridSystem) else None,
         )
         self._steps_per_size[system.size] = max(result.steps, self._steps_per_size.get(system.size, 0))
@@ -299,8 +304,11 @@ class LevenbergMarquardt:
         def adjoint(r: Rows) -> torch.Tensor:
             return change.transposed(system.adjoint(r[:-1]) + r[-1] * root)
 
+        def inner(a: Rows, b: Rows) -> torch.Tensor:
+            return system.inner(a[:-1], b[:-1]) + dot(a[-1:], b[-1:])  # every process has the rows of the damping
+
         b = [*(-r for r in rows), torch.zeros_like(root)]
-        result = cgls(forward, adjoint, b, tol=tol, max_steps=self.inner_steps, on_step=late)
+        result = cgls(forward, adjoint, b, tol=tol, max_steps=self.inner_steps, on_step=late, inner=inner)
         return change.apply(result.y), result
 
     def _banded(self, system: GridSystem) -> bool:
@@ -317,14 +325,5 @@ class LevenbergMarquardt:
             return False
         size = max(smaller)
         expected = self._steps_per_size[size] * math.sqrt(system.size / size)
-        free = available_memory(system.device) or math.inf
+        free = system.ranks.least(available_memory(system.device) or math.inf)
         return cost[0] < 6e-8 * system.size * expected and cost[1] < min(2**31, free / 4)
-
-
-def _square(rows: Sequence[torch.Tensor]) -> float:
-    return sum(float((r * r).sum()) for r in rows)
-
-
-def _bend(before: Sequence[torch.Tensor], image: Sequence[torch.Tensor], after: Sequence[torch.Tensor]) -> float:
-    """Squared distance of the residual from what the linear model predicted."""
-    return sum(float((c - a - b).square().sum()) for a, b, c in zip(before, image, after, strict=True))

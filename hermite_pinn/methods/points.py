@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
 from hermite_pinn.conditions import PointSet, Term
+from hermite_pinn.distributed import Ranks
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.evaluation import TermEvaluator, on_face
 from hermite_pinn.geometry import Face
 from hermite_pinn.geometry.quadrature import gauss_axis
 from hermite_pinn.problem import Problem
 
-__all__ = ["RAD", "Batch", "Pool", "TermGroup", "term_groups"]
+__all__ = ["RAD", "Batch", "Pool", "TermGroup", "summed", "term_groups"]
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,18 @@ class Batch:
         """Weighted mean of the squares of a residual (n,) at the points."""
         return residual.square().mean() if self.weights is None else self.weights @ residual.square()
 
+    def share(self, ranks: Ranks) -> Batch:
+        """The part of one process; the weights of all parts together have sum one."""
+        count = self.x.shape[1]
+        if ranks.size == 1:
+            return self
+        weights = self.x.new_full((count,), 1.0 / count) if self.weights is None else self.weights
+        if not ranks.divides(count):
+            return Batch(self.x, self.columns, weights / ranks.size)
+        part = ranks.part(count)
+        columns = {k: v[part] for k, v in self.columns.items()}
+        return Batch(self.x[:, part].contiguous(), columns, weights[part])
+
     def pieces(self, size: int) -> Iterator[Batch]:
         """The batch in parts of at most ``size`` points with weights whose total is one."""
         count = self.x.shape[1]
@@ -140,6 +153,14 @@ class Batch:
             part = slice(start, start + size)
             columns = {k: v[part] for k, v in self.columns.items()}
             yield Batch(self.x[:, part].contiguous(), columns, weights[part])
+
+
+def summed(losses: Mapping[str, torch.Tensor], ranks: Ranks) -> dict[str, torch.Tensor]:
+    """Losses by name as sums over all processes, without their graphs; what was given where there is one process."""
+    if ranks.size == 1:
+        return dict(losses)
+    total = ranks.add(torch.stack([v.detach() for v in losses.values()]))
+    return dict(zip(losses, total, strict=True))
 
 
 class TermGroup:

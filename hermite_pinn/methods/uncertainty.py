@@ -44,8 +44,8 @@ def standard_errors(system: GridSystem, vector: torch.Tensor, tol: float, max_st
     for block in system.blocks:
         for t in block.terms:
             if isinstance(t.term.region, PointSet):
-                squares += float((rows[at] * rows[at]).sum())
-                count += rows[at].numel()
+                squares += float(system.inner([rows[at]], [rows[at]]))
+                count += len(t.term.region.points)
             at += 1
     names = system.names
     if not names or not count:
@@ -65,11 +65,12 @@ def standard_errors(system: GridSystem, vector: torch.Tensor, tol: float, max_st
             b,
             tol=tol,
             max_steps=max_steps,
+            inner=system.inner,
         )
         image = system.forward(result.y * columns)
         left.append(torch.cat([(u - v).reshape(-1) for u, v in zip(b, image, strict=True)]))
     q = torch.stack(left)
-    complement = (q @ q.T).cpu()
+    complement = system.ranks.add(q @ q.T).cpu()
     size = complement.diagonal().clamp(min=0.0).sqrt()
     if not bool((size > 0).all()):
         return dict.fromkeys(names, math.inf)
