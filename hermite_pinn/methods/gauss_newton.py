@@ -64,7 +64,7 @@ class GaussNewton(Method):
     inner
         ``"cg"``, ``"banded"`` (a banded Cholesky factor as preconditioner; one or two axes), or ``"auto"``: the
         banded factor from the level on where conjugate gradients are expected to cost more, as for transport and
-        waves.
+        waves.  Banded factors are for CPUs: on a GPU ``"auto"`` always takes conjugate gradients.
     precision
         Of the steps of conjugate gradients on dense levels: ``"float64"``; ``"mixed"``: float32, with residuals and the
         solution in float64, which reaches the same accuracy; ``"auto"``: mixed on GPUs whose float64 is slow (1/32 of
@@ -148,6 +148,10 @@ class _Run:
         if options.inner == "banded" and self.problem.domain.dim > 2:
             raise InvalidArgumentError(
                 f"inner='banded' is for one or two axes, and the domain has {self.problem.domain.dim}; use 'cg' or 'auto'"
+            )
+        if options.inner == "banded" and task.device.type != "cpu":
+            raise InvalidArgumentError(
+                f"inner='banded' factors matrices on a CPU, and this run is on {task.device}; use 'cg' or 'auto', or device='cpu'"
             )
         self.at_once = why_at_once(self.problem, self.basis)
         if self.at_once and options.slabs not in ("auto", 1):

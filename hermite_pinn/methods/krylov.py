@@ -171,7 +171,7 @@ def cgls(
                 new = _vdot(gradient, gradient)
                 true, size, square = _fetched([new, x.norm(), square_a])
                 floor = 4.0 * epsilon * math.sqrt(square) * (norm_b + math.sqrt(square) * size)
-                stuck = true > 4.0 * current and true > 0.5 * lowest
+                stuck = true > 0.5 * lowest and (products is low or true > 4.0 * current)
                 current = replaced = true
                 if true <= floor * floor or (stuck and products is not low):
                     reason = "rounding"
@@ -191,5 +191,8 @@ def cgls(
             break
     if products is low:
         x += y
-    reduction = math.sqrt(current / start)
-    return LeastSquaresResult(x, steps, reduction, reason in ("tolerance", "rounding"), reason, _fetched([decrease])[0])
+    (fallen,) = _fetched([decrease])
+    if reason == "not finite" and not (math.isfinite(fallen) and bool(torch.isfinite(x).all())):
+        x, fallen = torch.zeros_like(x), 0.0  # steps after the breakdown, before the host looked
+    converged = reason in ("tolerance", "rounding")
+    return LeastSquaresResult(x, steps, math.sqrt(current / start), converged, reason, fallen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from .precondition import BlockScaling
 from .system import GridSystem
 
 __all__ = ["Fit", "LeastSquares", "LevenbergMarquardt"]
+
+logger = logging.getLogger(__name__)
 
 
 class LeastSquares(Protocol):
@@ -321,9 +324,17 @@ class LevenbergMarquardt:
             return self.inner == "banded"
         cost = banded_cost(system.pyramid.shapes[-1], system.problem.periodic, system.basis)
         smaller = [size for size in self._steps_per_size if size <= system.size]
-        if cost is None or not smaller or system.device.type != "cpu":
+        if cost is None or not smaller:
             return False
         size = max(smaller)
         expected = self._steps_per_size[size] * math.sqrt(system.size / size)
+        if system.device.type != "cpu":
+            if cost[0] < 6e-8 * system.size * expected:
+                logger.info(
+                    "banded factors are for CPUs; conjugate gradients take about %.0f steps on %s",
+                    expected,
+                    system.device,
+                )
+            return False
         free = system.ranks.least(available_memory(system.device) or math.inf)
         return cost[0] < 6e-8 * system.size * expected and cost[1] < min(2**31, free / 4)
