@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -108,7 +109,7 @@ class AxisMatrix:
             add = False
         elif tuple(out.shape) != target or not out.is_contiguous():
             raise InvalidArgumentError(f"out must be contiguous of shape {target}, got {tuple(out.shape)}")
-        before, after = int(np.prod(shape[:axis])), int(np.prod(shape[axis + 1 :]))
+        before, after = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
         most = MAX_TERMS_DEVICE if out.is_cuda else MAX_TERMS
         for first in range(0, len(terms), most):
             part = terms[first : first + most]
