@@ -26,6 +26,7 @@ from typing import Any
 import torch
 
 from hermite_pinn.device import choose_device
+from hermite_pinn.errors import HermitePinnError
 
 from .baselines import derivative_rows
 from .correctness import kernel_rows, operator_rows
@@ -276,4 +277,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except HermitePinnError as error:
+        sys.exit(f"gpu_check: {error}")
