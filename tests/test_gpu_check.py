@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,6 +17,8 @@ CPU = torch.device("cpu")
 
 BLOCKED = """
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 from pathlib import Path
 
 class Blocked:
@@ -106,3 +110,53 @@ def test_the_targets_are_those_of_the_task():
         assert isinstance(case, Solve)
         assert (case.error, case.seconds) == asked[case.problem, case.a]
     assert Budget(10.0).lacks(5.0) == ""
+
+
+def quiet(monkeypatch, **replaced):
+    """Every measurement gives one row, but for those replaced."""
+    names = ("kernel_rows", "operator_rows", "jet_rows", "derivative_rows", "step_rows", "solve_rows", "axis_rows", "resource_rows")  # fmt: skip
+    for name in names:
+        monkeypatch.setattr(gpu_check, name, replaced.get(name, lambda *a: [Row("something", 1.0)]))
+
+
+def test_rows_before_a_failure_are_kept(monkeypatch):
+    def half(*args):
+        yield Row("first", 1.0)
+        raise RuntimeError("out of luck")
+
+    quiet(monkeypatch, jet_rows=half)
+    section = gpu_check.run(CPU, 100.0, SMALL, only=["Encoder"]).sections[0]
+    assert [r.label for r in section.rows] == ["first"]
+    assert section.failure == "RuntimeError: out of luck"
+
+
+def test_a_fresh_process_goes_on_where_the_device_is_lost(monkeypatch, tmp_path):
+    """An illegal access ends a GPU for its process; a child measures the sections that are left."""
+
+    def broken(*args):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    def child(command, **options):
+        only = command[command.index("--only") + 1 :]
+        folder = command[command.index("--out") + 1]
+        part = gpu_check.Report({"cpu": "x"}, [gpu_check.Section(t, [Row(f"from {t}", 2.0, "s", 1.0)]) for t in only])
+        part.write(Path(folder), command[command.index("--name") + 1])
+        return subprocess.CompletedProcess(command, 0)
+
+    quiet(monkeypatch, derivative_rows=broken)
+    monkeypatch.setattr(gpu_check, "usable", lambda device: False)
+    monkeypatch.setattr(gpu_check.subprocess, "run", child)
+    monkeypatch.setattr(gpu_check.Sizes, "of", classmethod(lambda cls, device: SMALL))
+    assert gpu_check.main(["--device", "cpu", "--out", str(tmp_path), "--no-tests"]) == 1
+    found = json.loads((tmp_path / "cpu.json").read_text())["sections"]
+    assert [s["title"] for s in found][3:] == ["Derivatives", "Training steps", "Gauss-Newton", "Registers"]
+    assert "illegal memory access" in found[3]["failure"]
+    assert [(r["label"], r["verdict"]) for r in found[5]["rows"]] == [("from Gauss-Newton", "not met")]
+
+
+def test_a_fresh_process_that_fails_too_is_recorded(monkeypatch):
+    monkeypatch.setattr(gpu_check.subprocess, "run", lambda command, **o: subprocess.CompletedProcess(command, 7))
+    report = gpu_check.Report({"cpu": "x"}, pending=["Encoder", "Registers"])
+    options = SimpleNamespace(device="cpu", no_tests=True)
+    (section,) = gpu_check.elsewhere(report, options, 10.0)
+    assert (section.title, section.failure) == ("Encoder", "a fresh process ended with code 7")

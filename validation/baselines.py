@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -77,7 +78,7 @@ def _analytic(field: GridField, x: torch.Tensor) -> tuple[torch.Tensor, torch.Te
     return found[0], found[1]
 
 
-def derivative_rows(device: torch.device, points: int, reference_points: int) -> list[Row]:
+def derivative_rows(device: torch.device, points: int, reference_points: int) -> Iterator[Row]:
     """Value and Laplacian alone, and with the gradient of a loss of them by all parameters.
 
     Autodiff and analytic jets see the same model and the same points; finite differences are those of a trilinear
@@ -89,12 +90,11 @@ def derivative_rows(device: torch.device, points: int, reference_points: int) ->
     generator = torch.Generator().manual_seed(2)
     x = torch.rand(2, points, generator=generator).to(device)
     few = x[:, :reference_points].contiguous()
-    rows = []
     # The Laplacian of a float32 network in float64 is the truth for both.
     exact = _analytic(field.to(device, torch.float64), few.double())[1]
     for name, found in (("analytic", _analytic(field, few)[1]), ("autodiff", autodiff(field, few)[1])):
         error = float((found.double() - exact).norm() / exact.norm())
-        rows.append(Row(f"Laplacian, {name}, float32: error", error, "relative L2", 1e-3))
+        yield Row(f"Laplacian, {name}, float32: error", error, "relative L2", 1e-3)
 
     def trained(source: GridField) -> tuple[GridField, list[torch.Tensor]]:
         tensors = {k: v.detach().clone().requires_grad_() for k, v in source.tensors().items()}
@@ -113,13 +113,13 @@ def derivative_rows(device: torch.device, points: int, reference_points: int) ->
     note = f"paper's 2D model, {reference_points:,} points, float32"
     limit = 20.0 if gpu else 5.0
     details = {"analytic_seconds": analytic, "other_seconds": by_autodiff}
-    rows.append(
+    yield (
         Row("value and Laplacian: autodiff over analytic", by_autodiff / analytic, "times", limit, True, note, details)
     )
     analytic = median_seconds(lambda: step(_analytic(model, few), tensors), device, inner=5 if gpu else 1)
     by_autodiff = median_seconds(lambda: step(autodiff(model, few, graph=True), tensors), device, repeats=3)
     details = {"analytic_seconds": analytic, "other_seconds": by_autodiff}
-    rows.append(
+    yield (
         Row(
             "with gradients by all parameters: autodiff over analytic",
             by_autodiff / analytic,
@@ -136,7 +136,7 @@ def derivative_rows(device: torch.device, points: int, reference_points: int) ->
         analytic = median_seconds(lambda: _analytic(field, x), device, inner=5 if gpu else 1)
         differences = median_seconds(lambda: finite_differences(linear, x, h), device, inner=5 if gpu else 1)
     details = {"analytic_seconds": analytic, "other_seconds": differences}
-    rows.append(
+    yield (
         Row(
             "value and Laplacian: finite differences over analytic",
             differences / analytic,
@@ -150,7 +150,7 @@ def derivative_rows(device: torch.device, points: int, reference_points: int) ->
     analytic = median_seconds(lambda: step(_analytic(model, x), tensors), device, inner=5 if gpu else 1)
     differences = median_seconds(lambda: step(finite_differences(other, x, h), others), device, inner=5 if gpu else 1)
     details = {"analytic_seconds": analytic, "other_seconds": differences}
-    rows.append(
+    yield (
         Row(
             "with gradients by all parameters: finite differences over analytic",
             differences / analytic,
@@ -161,4 +161,3 @@ def derivative_rows(device: torch.device, points: int, reference_points: int) ->
             details,
         )
     )
-    return rows

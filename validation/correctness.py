@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from hermite_pinn.cuda import ops, reference
 from hermite_pinn.cuda.channels import Channels
@@ -78,13 +80,12 @@ def _order(channel: tuple[tuple[float, tuple[int, ...]], ...]) -> int:
     return max(sum(o) for _, o in channel)
 
 
-def operator_rows(device: torch.device) -> list[Row]:
+def operator_rows(device: torch.device) -> Iterator[Row]:
     """Products of Gauss-Newton: ``<J p, r> = <p, J^T r>`` on the device, and J p against the same on a CPU."""
     from hermite_pinn import problems
     from hermite_pinn.methods.krylov import dot
     from hermite_pinn.methods.system import GridSystem
 
-    rows = []
     for name, levels in (("helmholtz2d", ((4, 4), (8, 8), (16, 16))), ("burgers", ((4, 4), (8, 8)))):
         problem = problems.make(name)
         here, there = (GridSystem(problem, "cubic", levels, device=d) for d in (torch.device("cpu"), device))
@@ -97,7 +98,6 @@ def operator_rows(device: torch.device) -> list[Row]:
         ]
         image = [row.clone() for row in there.forward(p.to(device, copy=True))]
         left, right = float(dot(image, r)), float(torch.vdot(p.to(device), there.adjoint(r)))
-        rows.append(Row(f"{name}: J and its transpose agree", abs(left - right) / abs(left), "relative", 1e-11))
+        yield Row(f"{name}: J and its transpose agree", abs(left - right) / abs(left), "relative", 1e-11)
         both = zip(image, here.forward(p.clone()), strict=True)
-        rows.append(Row(f"{name}: J as on a CPU", max(_difference(a, b) for a, b in both), "relative", 1e-11))
-    return rows
+        yield Row(f"{name}: J as on a CPU", max(_difference(a, b) for a, b in both), "relative", 1e-11)

@@ -16,9 +16,11 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,7 @@ from .correctness import kernel_rows, operator_rows
 from .roofline import Roof, axis_rows, jet_rows, measure_roof, resource_rows
 from .rows import Budget, Row, rows_markdown
 from .suite import machine
+from .timing import synchronize
 from .training import solve_rows, step_rows
 
 __all__ = ["Report", "Section", "Sizes", "main", "run"]
@@ -92,6 +95,7 @@ class Report:
 
     machine: dict[str, Any]
     sections: list[Section] = field(default_factory=list)
+    pending: list[str] = field(default_factory=list)  # sections that a broken device left out
     date: str = field(default_factory=lambda: datetime.date.today().isoformat())
 
     def to_json(self) -> str:
@@ -132,6 +136,8 @@ class Report:
 def _machine(device: torch.device) -> dict[str, Any]:
     found = machine() | {"cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()}
     found.pop("gpu", None)
+    if hasattr(os, "getloadavg"):
+        found["load average at the start"] = f"{os.getloadavg()[0]:.1f}"  # of other programs
     if device.type == "cuda":
         p = torch.cuda.get_device_properties(device)
         found |= {
@@ -177,6 +183,7 @@ def run(
     sizes: Sizes | None = None,
     *,
     tests: bool = True,
+    only: Sequence[str] | None = None,
     tell: Callable[[Report], None] = lambda report: None,
 ) -> Report:
     """Measure everything that fits into the time.
@@ -189,6 +196,8 @@ def run(
         ``None``: those for the device.
     tests
         Whether the tests that need a GPU run at the end.
+    only
+        Titles of sections; ``None``: all.
     tell
         Called after every section.
     """
@@ -205,37 +214,70 @@ def run(
     def products() -> list[Row]:
         return [row for cells in sizes.cells for row in axis_rows(device, cells, roof)]
 
-    sections: list[tuple[str, float, Callable[[], Sequence[Row]]]] = [
-        ("Correctness", 10, lambda: [*kernel_rows(device), *operator_rows(device)]),
-        ("Memory", 2, bandwidth),
-        ("Encoder", 10, lambda: jet_rows(device, sizes.points, sizes.reference_points, roof)),
-        ("Derivatives", 20, lambda: derivative_rows(device, sizes.batch, sizes.reference_points)),
-        ("Training steps", 10, lambda: step_rows(device, sizes.steps, roof.stretch, budget)),
-        ("Gauss-Newton", 10, lambda: [*products(), *solve_rows(device, sizes.solves, roof.stretch, budget)]),
-        ("Registers", 10, lambda: resource_rows(device)),
-    ]
+    works: dict[str, tuple[float, list[Callable[[], Iterable[Row]]]]] = {
+        "Correctness": (10, [lambda: kernel_rows(device), lambda: operator_rows(device)]),
+        "Memory": (2, [bandwidth]),
+        "Encoder": (10, [lambda: jet_rows(device, sizes.points, sizes.reference_points, roof)]),
+        "Derivatives": (20, [lambda: derivative_rows(device, sizes.batch, sizes.reference_points)]),
+        "Training steps": (10, [lambda: step_rows(device, sizes.steps, roof.stretch, budget)]),
+        "Gauss-Newton": (10, [products, lambda: solve_rows(device, sizes.solves, roof.stretch, budget)]),
+        "Registers": (10, [lambda: resource_rows(device)]),
+    }
     if tests and gpu:
-        sections.append(("Tests", 30, lambda: _test_rows(budget)))
-    for title, need, work in sections:
+        works["Tests"] = (30, [lambda: _test_rows(budget)])
+    chosen = [title for title in works if only is None or title in only]
+    if "Memory" not in chosen and set(chosen) - {"Correctness", "Registers", "Tests"}:
+        bandwidth()
+    for k, title in enumerate(chosen):
+        need, parts = works[title]
         section = Section(title)
         began = time.perf_counter()
         missing = budget.lacks(need)
         if missing:
             section.rows.append(Row(title, None, note=missing))
-        else:
+        for part in [] if missing else parts:
             try:
-                section.rows.extend(work())
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # a section that fails must not lose the others
+                for row in part():
+                    section.rows.append(row)
+            except Exception as error:  # a section that fails must not lose the others
                 section.failure = traceback.format_exception_only(error)[-1].strip()
                 logger.debug("section %s", title, exc_info=True)
         section.seconds = time.perf_counter() - began
         report.sections.append(section)
+        if section.failure and not usable(device):
+            report.pending = chosen[k + 1 :]
         tell(report)
+        if report.pending:
+            break
         if gpu:
             torch.cuda.empty_cache()
     return report
+
+
+def usable(device: torch.device) -> bool:
+    """Whether a device still computes: after an illegal access no GPU does, until the process ends."""
+    try:
+        synchronize(device)
+        return float(torch.ones(2, device=device).sum()) == 2.0
+    except RuntimeError:
+        return False
+
+
+def elsewhere(report: Report, options: argparse.Namespace, left: float) -> list[Section]:
+    """The pending sections, measured by a fresh process; a section that says why where that fails too."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-P", "-m", "hermite_pinn.validation.gpu_check", "--device", options.device]
+        command += ["--out", folder, "--name", "part", "--time", f"{left / 60:.2f}"]
+        command += [*(["--no-tests"] if options.no_tests else []), "--only", *report.pending]
+        done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+        try:
+            found = json.loads((Path(folder) / "part.json").read_text(encoding="utf-8"))["sections"]
+        except (OSError, ValueError):
+            return [Section(report.pending[0], failure=f"a fresh process ended with code {done.returncode}")]
+    return [
+        Section(s["title"], [Row(**{k: v for k, v in r.items() if k != "verdict"}) for r in s["rows"]], s["seconds"], s["failure"])
+        for s in found
+    ]  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -251,8 +293,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--time", type=float, default=8.0, metavar="MINUTES", help="sections that would end later are skipped"
     )
+    parser.add_argument("--threads", type=int, help="of PyTorch on the CPU")
+    parser.add_argument(
+        "--only", nargs="+", metavar="SECTION", help="such as Encoder or 'Training steps'; default: all"
+    )
     parser.add_argument("--no-tests", action="store_true", help="leave out the tests that need a GPU")
     options = parser.parse_args(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
     device = choose_device(options.device)
     place = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     name = options.name or re.sub(r"[^a-z0-9]+", "-", place.lower()).strip("-")
@@ -270,10 +318,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
 
-    report = run(device, 60 * options.time, tests=not options.no_tests, tell=tell)
+    budget = Budget(60 * options.time)
+    # what hangs on the device cannot be interrupted, only ended; what was measured before is written
+    watchdog = threading.Timer(budget.seconds + 30, _give_up)
+    watchdog.daemon = True
+    watchdog.start()
+    report = run(device, budget.left, tests=not options.no_tests, only=options.only, tell=tell)
+    if report.pending:
+        sys.stdout.write("the device no longer answers; a fresh process measures the rest\n")
+        for section in elsewhere(report, options, max(budget.left, 0.0)):
+            report.sections.append(section)
+            tell(report)
+    watchdog.cancel()
     sys.stdout.write(f"wrote {options.out / name}.json and .md\n")
     wrong = [r for s in report.sections if s.title == "Correctness" for r in s.rows if r.verdict == "not met"]
     return int(bool(wrong) or any(s.failure for s in report.sections))
+
+
+def _give_up() -> None:
+    sys.stderr.write("gpu_check: still not done long after its time; what was measured is written\n")
+    sys.stderr.flush()
+    os._exit(3)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,7 +81,7 @@ def compulsory_bytes(layout: GridLayout, channels: Channels, points: int, width:
     return width * (layout.dim * points + layout.size + result)
 
 
-def jet_rows(device: torch.device, points: int, reference_points: int, roof: Roof) -> list[Row]:
+def jet_rows(device: torch.device, points: int, reference_points: int, roof: Roof) -> Iterator[Row]:
     """Value, gradient and Laplacian of the paper's levels: bandwidth, order of the points, and plain PyTorch."""
     gpu = device.type == "cuda"
     layout, channels = paper_layout(2), Channels.jet(2, 1) + Channels.laplacian(2)
@@ -90,21 +91,20 @@ def jet_rows(device: torch.device, points: int, reference_points: int, roof: Roo
     ordered = x[:, morton_order(x)].contiguous()
     size = compulsory_bytes(layout, channels, points)
     what = f"2D cubic, 8 levels, F=2, 2^14 slots, {points:,} points"
-    rows: list[Row] = []
     seconds: dict[str, float] = {}
     for name, at in (("ordered", ordered), ("random", x)):
         seconds[name] = median_seconds(lambda at=at: ops.jets(at, table, layout, channels), device)  # type: ignore[misc]
         share = 100 * size / seconds[name] / roof.bandwidth
         target = 60.0 if gpu and name == "ordered" else None
         details = {"seconds": seconds[name], "bytes": size}
-        rows.append(Row(f"jets, {name} points: share of the copy bandwidth", share, "%", target, True, what, details))
-    rows.append(
+        yield Row(f"jets, {name} points: share of the copy bandwidth", share, "%", target, True, what, details)
+    yield (
         Row("jets: random over ordered points", seconds["random"] / seconds["ordered"], "times", note="Morton order")
     )
     weights = torch.randn(layout.levels, 2, len(channels), points, generator=generator).to(device)
     for name, at in (("ordered", ordered), ("random", x)):
         taken = median_seconds(lambda at=at: ops.adjoint(at, weights, layout, channels), device)  # type: ignore[misc]
-        rows.append(
+        yield (
             Row(
                 f"adjoint over jets, {name} points",
                 taken / seconds[name],
@@ -117,8 +117,7 @@ def jet_rows(device: torch.device, points: int, reference_points: int, roof: Roo
     native = median_seconds(lambda: ops.jets(few, table, layout, channels), device)
     plain = median_seconds(lambda: reference.jets(few, table, layout, channels), device, repeats=3)
     note = f"same {reference_points:,} random points, float32"
-    rows.append(Row("jets: plain PyTorch over native", plain / native, "times", 15.0, True, note))
-    return rows
+    yield Row("jets: plain PyTorch over native", plain / native, "times", 15.0, True, note)
 
 
 def axis_rows(device: torch.device, cells: tuple[int, ...], roof: Roof) -> list[Row]:
@@ -141,9 +140,8 @@ def axis_rows(device: torch.device, cells: tuple[int, ...], roof: Roof) -> list[
     return [Row(f"Gauss-Newton, {dim}D: J and its transpose", 1e3 * taken, "ms", note=note, details=details)]
 
 
-def resource_rows(device: torch.device, architecture: str = "90") -> list[Row]:
+def resource_rows(device: torch.device, architecture: str = "90") -> Iterator[Row]:
     """Registers and spilled bytes per thread of the encoder's kernels: on a GPU as loaded, else as NVRTC compiles."""
-    rows = []
     for dim in (2, 3):
         for operation in OPERATIONS:
             channels = Channels.value(dim) + Channels.laplacian(dim)
@@ -152,11 +150,10 @@ def resource_rows(device: torch.device, architecture: str = "90") -> list[Row]:
             try:
                 found = _resources(spec, device, architecture)
             except HermitePinnError as error:
-                rows.append(Row(label, None, note=str(error).splitlines()[0]))
+                yield Row(label, None, note=str(error).splitlines()[0])
                 continue
             note = f"{found.pop('where')}, {found['spilled']} bytes of local memory"
-            rows.append(Row(label, float(found["registers"]), "per thread", note=note, details=found))
-    return rows
+            yield Row(label, float(found["registers"]), "per thread", note=note, details=found)
 
 
 def _resources(spec: Specialization, device: torch.device, architecture: str) -> dict[str, Any]:

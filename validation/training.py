@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,21 +28,20 @@ def _steps(dim: int, table: int, face_points: int, points: int, steps: int, devi
     return hp.solve(problem, field=field, method=method, levels=8, device=device, progress=False)
 
 
-def step_rows(device: torch.device, steps: int, stretch: float, budget: Budget) -> list[Row]:
+def step_rows(device: torch.device, steps: int, stretch: float, budget: Budget) -> Iterator[Row]:
     """Time and memory of a full training step: points, jets, gradients, Adam, moving average, balancing."""
     gpu = device.type == "cuda"
     cases = (
         ("2D a=10, 8 levels, 2^14, SIREN 2x128, 10k + 4x5k points", 2, 2**14, 10_000, 0.60, 139.0, "1.8-3.6 ms"),
         ("3D, 8 levels, 2^17, SIREN 2x128, 40k + 6x5k points", 3, 2**17, 40_000, 1.5, 389.0, "3.5 ms with 17M parameters"),
     )  # fmt: skip
-    rows = []
     slowest = 0.0
     for label, dim, table, points, milliseconds, memory, paper in cases:
         count = steps if gpu or dim == 2 else max(2, steps // 5)
         # one step more than doubles in cost from two to three dimensions
         missing = budget.lacks(20 * slowest * count if slowest else 10.0)
         if missing:
-            rows.append(Row(f"training step, {label}", None, "ms", note=missing))
+            yield Row(f"training step, {label}", None, "ms", note=missing)
             continue
         _steps(dim, table, 5_000, points, 2, device)  # kernels are compiled here
         solution = _steps(dim, table, 5_000, points, count, device)
@@ -55,13 +55,10 @@ def step_rows(device: torch.device, steps: int, stretch: float, budget: Budget) 
             "best_seconds": float(min(taken, default=seconds)),
             "compile_seconds": solution.stats["compile_seconds"],
         }
-        rows.append(Row(f"training step, {label}", 1e3 * seconds, "ms", target, note=note, details=details))
+        yield Row(f"training step, {label}", 1e3 * seconds, "ms", target, note=note, details=details)
         peak = solution.stats["peak_memory"] / 1e6
         where = "PyTorch's allocator" if gpu else "of the whole process, with everything that ran before"
-        rows.append(
-            Row(f"peak memory, {label.split(',')[0]} training", peak, "MB", memory if gpu else None, note=where)
-        )
-    return rows
+        yield Row(f"peak memory, {label.split(',')[0]} training", peak, "MB", memory if gpu else None, note=where)
 
 
 @dataclass(frozen=True)
@@ -107,15 +104,14 @@ def _solve(case: Solve, device: torch.device, budget: Budget) -> hp.Solution:
     )  # fmt: skip
 
 
-def solve_rows(device: torch.device, size: str, stretch: float, budget: Budget) -> list[Row]:
+def solve_rows(device: torch.device, size: str, stretch: float, budget: Budget) -> Iterator[Row]:
     """Error and time of full solves; the second of two runs where there is time, so that nothing is compiled."""
     gpu = device.type == "cuda"
-    rows = []
     for case in SOLVES[size]:
         label = case.label + (f", {case.precision}" if case.precision != "auto" else "")
         missing = budget.lacks(case.cost)
         if missing:
-            rows.append(Row(f"{label}: seconds", None, "s", note=missing))
+            yield Row(f"{label}: seconds", None, "s", note=missing)
             continue
         began = time.perf_counter()
         solution = _solve(case, device, budget)
@@ -135,8 +131,7 @@ def solve_rows(device: torch.device, size: str, stretch: float, budget: Budget) 
             "status": solution.status.label,
         }
         target = case.seconds * stretch if gpu else None
-        rows.append(Row(f"{label}: error", error, "relative L2", case.error, note=solution.message))
-        rows.append(Row(f"{label}: seconds", solution.stats["seconds"], "s", target, note=note, details=details))
+        yield Row(f"{label}: error", error, "relative L2", case.error, note=solution.message)
+        yield Row(f"{label}: seconds", solution.stats["seconds"], "s", target, note=note, details=details)
         if gpu:
-            rows.append(Row(f"{label}: peak memory", solution.stats["peak_memory"] / 1e6, "MB"))
-    return rows
+            yield Row(f"{label}: peak memory", solution.stats["peak_memory"] / 1e6, "MB")
