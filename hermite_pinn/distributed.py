@@ -185,8 +185,6 @@ def join(device: torch.device) -> Ranks:
     if not dist.is_initialized():
         if not launched():
             return ALONE
-        if device.type == "cuda":
-            torch.cuda.set_device(device)
         timeout = datetime.timedelta(seconds=float(os.environ.get("HERMITE_PINN_TIMEOUT", TIMEOUT)))
         try:
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timeout)
@@ -200,6 +198,8 @@ def join(device: torch.device) -> Ranks:
         raise InvalidArgumentError(
             "the process group uses NCCL, which sends GPU tensors only; use device='cuda' or a gloo group"
         )
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # where NCCL sends objects from
     return Ranks(dist.get_rank(), size, device)
 
 

@@ -15,7 +15,7 @@ from run_ranks import CASES
 import hermite_pinn as hp
 from hermite_pinn import problems
 from hermite_pinn.distributed import ALONE, Ranks, launched
-from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.errors import BackendUnavailableError, InvalidArgumentError
 from hermite_pinn.methods.points import Batch
 
 pytestmark = pytest.mark.skipif(not dist.is_gloo_available(), reason="this PyTorch has no gloo")
@@ -206,3 +206,30 @@ def test_ranks_of_a_group_for_gpus_cannot_run_on_a_cpu(monkeypatch):
     monkeypatch.setattr(dist, "get_backend", lambda: "nccl")
     with pytest.raises(InvalidArgumentError, match="NCCL"):
         distributed.join(torch.device("cpu"))
+
+
+def test_every_process_takes_its_own_gpu(monkeypatch):
+    """Under torchrun "cuda" means the GPU with the number of the process on its machine, and NCCL is started."""
+    from hermite_pinn import distributed
+    from hermite_pinn.device import choose_device
+
+    variables = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert choose_device("cuda") == torch.device("cuda", 1)
+    assert choose_device("cuda:0") == torch.device("cuda", 0)
+    started, current = [], []
+    monkeypatch.setattr(dist, "init_process_group", lambda backend, timeout: started.append(backend))
+    monkeypatch.setattr(dist, "get_rank", lambda: 3)
+    monkeypatch.setattr(dist, "get_world_size", lambda: 4)
+    monkeypatch.setattr(dist, "get_backend", lambda: "nccl")
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    monkeypatch.setattr(distributed.atexit, "register", lambda function: None)
+    ranks = distributed.join(torch.device("cuda", 1))
+    assert (started, current) == (["nccl"], [torch.device("cuda", 1)])
+    assert (ranks.rank, ranks.size) == (3, 4)
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(BackendUnavailableError, match="nproc-per-node=2"):
+        choose_device("cuda")

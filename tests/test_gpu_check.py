@@ -114,7 +114,7 @@ def test_the_targets_are_those_of_the_task():
 
 def quiet(monkeypatch, **replaced):
     """Every measurement gives one row, but for those replaced."""
-    names = ("kernel_rows", "operator_rows", "jet_rows", "derivative_rows", "step_rows", "solve_rows", "axis_rows", "resource_rows")  # fmt: skip
+    names = ("kernel_rows", "operator_rows", "network_rows", "jet_rows", "derivative_rows", "step_rows", "solve_rows", "axis_rows", "resource_rows")  # fmt: skip
     for name in names:
         monkeypatch.setattr(gpu_check, name, replaced.get(name, lambda *a: [Row("something", 1.0)]))
 

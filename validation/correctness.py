@@ -9,9 +9,11 @@ from hermite_pinn.cuda import ops, reference
 from hermite_pinn.cuda.channels import Channels
 from hermite_pinn.cuda.layout import GridLayout
 
+import hermite_pinn as hp
+
 from .rows import Row
 
-__all__ = ["kernel_rows", "operator_rows"]
+__all__ = ["kernel_rows", "network_rows", "operator_rows"]
 
 LIMITS = {torch.float64: 1e-11, torch.float32: 2e-4}
 CASES = (
@@ -78,6 +80,46 @@ def kernel_rows(device: torch.device, points: int = 400) -> list[Row]:
 
 def _order(channel: tuple[tuple[float, tuple[int, ...]], ...]) -> int:
     return max(sum(o) for _, o in channel)
+
+
+def network_rows(device: torch.device, points: int = 300) -> Iterator[Row]:
+    """Jets of both kinds of networks and their gradients by all tensors, against float64 on a CPU."""
+    worst = dict.fromkeys(LIMITS, 0.0)
+    where = dict.fromkeys(LIMITS, "")
+    heads = [("siren", a, 2) for a in ("sine", "tanh")] + [("siren+linear", "sine", 1)]
+    for dim in (2, 3):
+        box = hp.Box(**dict.fromkeys(("x", "y", "z")[:dim], (0.0, 1.0)))
+        channels = Channels.jet(dim, 1) + Channels.laplacian(dim)
+        x = torch.rand(dim, points, generator=torch.Generator().manual_seed(dim), dtype=torch.float64)
+        for head, activation, depth in heads if dim == 2 else heads[:1]:
+            spec = hp.Field(head=head, features=2, table_size=64, width=128, depth=depth, activation=activation)
+            built = spec.build(box, ("u",), (False,) * dim, 3)
+            # coefficients of the size of values in all orders, and an open gate
+            moved = {
+                k: v + 0.02 * torch.randn(v.shape, generator=torch.Generator().manual_seed(3))
+                for k, v in built.tensors().items()
+            }
+            built = built.with_tensors({k: v.double() for k, v in moved.items()})
+            size = built.evaluate(x, channels).abs().amax((0, 2))[None, :, None].clamp(min=1e-300)
+
+            def found(device: torch.device, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+                field = built.to(device, dtype)  # noqa: B023 - used at once
+                tensors = {k: v.detach().clone().requires_grad_() for k, v in field.tensors().items()}
+                jets = field.with_tensors(tensors).jets(x.to(device, dtype), channels)  # noqa: B023
+                jets = jets / size.to(device, dtype)  # noqa: B023
+                gradients = torch.autograd.grad(jets.square().mean(), list(tensors.values()))
+                return {"jets": jets.detach()} | dict(zip(tensors, gradients, strict=True))
+
+            truth = found(torch.device("cpu"), torch.float64)
+            for dtype in LIMITS:
+                for name, value in found(device, dtype).items():
+                    error = _difference(value, truth[name])
+                    if error > worst[dtype]:
+                        worst[dtype], where[dtype] = error, f"{name}, {head}, {activation}, {dim}D"
+    for dtype, limit in LIMITS.items():
+        name = str(dtype).removeprefix("torch.")
+        note = f"{len(heads) + 1} heads and dimensions; largest in {where[dtype]}"
+        yield Row(f"networks against float64 on a CPU, {name}", worst[dtype], "relative", max(limit, 1e-10), note=note)
 
 
 def operator_rows(device: torch.device) -> Iterator[Row]:

@@ -31,7 +31,7 @@ from hermite_pinn.device import choose_device
 from hermite_pinn.errors import HermitePinnError
 
 from .baselines import derivative_rows
-from .correctness import kernel_rows, operator_rows
+from .correctness import kernel_rows, network_rows, operator_rows
 from .roofline import Roof, axis_rows, jet_rows, measure_roof, resource_rows
 from .rows import Budget, Row, rows_markdown
 from .suite import machine
@@ -215,7 +215,7 @@ def run(
         return [row for cells in sizes.cells for row in axis_rows(device, cells, roof)]
 
     works: dict[str, tuple[float, list[Callable[[], Iterable[Row]]]]] = {
-        "Correctness": (10, [lambda: kernel_rows(device), lambda: operator_rows(device)]),
+        "Correctness": (10, [lambda: kernel_rows(device), lambda: network_rows(device), lambda: operator_rows(device)]),
         "Memory": (2, [bandwidth]),
         "Encoder": (10, [lambda: jet_rows(device, sizes.points, sizes.reference_points, roof)]),
         "Derivatives": (20, [lambda: derivative_rows(device, sizes.batch, sizes.reference_points)]),
