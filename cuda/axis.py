@@ -16,7 +16,7 @@ from hermite_pinn.errors import InvalidArgumentError
 
 from . import device, host
 from .basis import basis_values
-from .layout import BASES
+from .layout import BASES, REFINABLE
 from .source import BLOCK, flattened
 
 __all__ = ["AxisMatrix", "evaluation_matrix", "prolongation_matrix"]
@@ -217,9 +217,9 @@ def prolongation_matrix(basis: str, coarse: int, fine: int, periodic: bool) -> A
     InvalidArgumentError
         If ``fine`` is neither ``coarse`` nor twice as many, or the basis is not refinable (smoothstep, cosine).
     """
-    if fine not in (coarse, 2 * coarse) or basis not in ("linear", "cubic", "quintic"):
+    if fine not in (coarse, 2 * coarse) or basis not in REFINABLE:
         raise InvalidArgumentError(
-            f"levels of a linear, cubic or quintic basis are nested if the resolution stays or doubles; got {coarse} -> {fine} cells "
+            f"levels of a {', '.join(REFINABLE)} basis are nested if the resolution stays or doubles; got {coarse} -> {fine} cells "
             f"of a {basis} basis"
         )
     m = BASES[basis]

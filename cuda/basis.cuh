@@ -1,6 +1,6 @@
 // One-dimensional bases on a cell, t in [0, 1].
 //
-// A vertex carries `orders` coefficients: the value, then the first and second derivative in cell units.  Basis function
+// A vertex carries `orders` coefficients: the value, then the first, second and third derivative in cell units.  Basis function
 // [end * orders + order] belongs to the left (end 0) or the right (end 1) vertex of the cell.
 #pragma once
 #include "lanes.cuh"
@@ -50,10 +50,22 @@ struct quintic_table {
                                      {0, 0, 0.5, -1.5, 1.5, -0.5}, {0, 0, 0, 10, -15, 6},
                                      {0, 0, 0, -4, 7, -3},         {0, 0, 0, 0.5, -1, 0.5}};
 };
+struct septic_table {
+  static constexpr int orders = 4, degree = 7;
+  static constexpr double c[8][8] = {{1, 0, 0, 0, -35, 84, -70, 20},
+                                     {0, 1, 0, 0, -20, 45, -36, 10},
+                                     {0, 0, 1.0 / 2, 0, -5, 10, -15.0 / 2, 2},
+                                     {0, 0, 0, 1.0 / 6, -2.0 / 3, 1, -2.0 / 3, 1.0 / 6},
+                                     {0, 0, 0, 0, 35, -84, 70, -20},
+                                     {0, 0, 0, 0, -15, 39, -34, 10},
+                                     {0, 0, 0, 0, 5.0 / 2, -7, 13.0 / 2, -2},
+                                     {0, 0, 0, 0, -1.0 / 6, 1.0 / 2, -1.0 / 2, 1.0 / 6}};
+};
 typedef polynomial_basis<linear_table> linear;
 typedef polynomial_basis<smoothstep_table> smoothstep;
 typedef polynomial_basis<cubic_table> cubic;
 typedef polynomial_basis<quintic_table> quintic;
+typedef polynomial_basis<septic_table> septic;
 
 // The smooth weight of Heo et al. (2023), per axis: (1 + cos(pi t))/2 for the left vertex and its complement for the right.
 struct cosine {

@@ -13,10 +13,13 @@ import numpy as np
 
 from hermite_pinn.errors import InvalidArgumentError
 
-__all__ = ["BASES", "GridLayout", "Group"]
+__all__ = ["BASES", "REFINABLE", "GridLayout", "Group"]
 
-#: Coefficients per vertex and axis: 1 (value), 2 (and slope), 3 (and curvature).
-BASES: dict[str, int] = {"linear": 1, "smoothstep": 1, "cosine": 1, "cubic": 2, "quintic": 3}
+#: Coefficients per vertex and axis: 1 (value), 2 (and slope), 3 (and curvature), 4 (and third derivative).
+BASES: dict[str, int] = {"linear": 1, "smoothstep": 1, "cosine": 1, "cubic": 2, "quintic": 3, "septic": 4}
+
+#: Bases whose functions on a grid are contained in those on a grid of twice the resolution.
+REFINABLE = ("linear", "cubic", "quintic", "septic")
 
 PRIMES = (1, 2654435761, 805459861, 3674653429)
 
@@ -50,7 +53,7 @@ class GridLayout:
     resolutions
         Cells per axis for every level.
     basis
-        ``"linear"``, ``"smoothstep"``, ``"cosine"``, ``"cubic"`` or ``"quintic"``.
+        ``"linear"``, ``"smoothstep"``, ``"cosine"``, ``"cubic"``, ``"quintic"`` or ``"septic"``.
     features
         Features per level.
     table_sizes
@@ -202,7 +205,7 @@ class GridLayout:
         pairs = itertools.pairwise(self.resolutions)
         return (
             self.dense
-            and self.basis in ("linear", "cubic", "quintic")
+            and self.basis in REFINABLE
             and all(b in (a, 2 * a) for coarse, fine in pairs for a, b in zip(coarse, fine, strict=True))
         )
 

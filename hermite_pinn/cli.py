@@ -136,7 +136,10 @@ def solve(
     ] = None,
     tol: Annotated[float | None, typer.Option(help="Relative error at which gauss_newton stops; default 1e-6.")] = None,
     basis: Annotated[
-        str | None, typer.Option(help="linear, smoothstep, cosine, cubic or quintic; default: the method's, cubic.")
+        str | None,
+        typer.Option(
+            help="linear, smoothstep, cosine, cubic, quintic or septic; default: as smooth as the problem asks, cubic for most."
+        ),
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of adam, lbfgs or soap.")] = None,
     time: Annotated[float | None, typer.Option(help="Seconds after which the best state so far is returned.")] = None,

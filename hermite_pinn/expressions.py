@@ -222,11 +222,7 @@ class FieldJet(Expr):
                 f"{name} is a derivative of order {sum(raised)}; this problem takes derivatives up to order {self._max_order}. Introduce an "
                 f"auxiliary field for a lower derivative, for example fields=[..., 'w'] with the second residual `w - {first}`, and "
                 f"write {name} as a derivative of w"
-                + (
-                    "; or give the problem max_order=3 and solve it on the quintic basis"
-                    if self._max_order == 2
-                    else ""
-                )
+                + (f"; or give the problem max_order={sum(raised)}, for gauss_newton" if sum(raised) <= 4 else "")
             )
         return FieldJet(field, raised, self._axes, self._max_order)
 

@@ -37,8 +37,8 @@ class Field:
         ``"linear"`` (the sum of the levels), ``"siren"`` (the paper's network, no skip) or ``"siren+linear"`` (the
         sum of the levels plus a gated network).
     basis
-        ``"cubic"`` (value and slopes per vertex, C1), ``"quintic"`` (and curvatures, C2), or for comparison
-        ``"linear"``, ``"smoothstep"``, ``"cosine"``.
+        ``"cubic"`` (value and slopes per vertex, C1), ``"quintic"`` (and curvatures, C2), ``"septic"`` (and third
+        derivatives, C3), or for comparison ``"linear"``, ``"smoothstep"``, ``"cosine"``.
     base
         Cells of the coarsest level, one number or one per axis.
     ratio

@@ -77,7 +77,8 @@ class Problem:
     name
         Shown in reports.
     max_order
-        Highest order of derivatives: 2, or 3 for problems that are solved on the quintic basis.
+        Highest order of derivatives: 2, or up to 4 for problems whose derivatives are taken directly, by
+        ``gauss_newton`` on smoother bases: third derivatives on quintics, fourth on septics.
 
     Raises
     ------
@@ -118,8 +119,8 @@ class Problem:
             raise InvalidProblemError(
                 f"the residual must be a function such as lambda u, x: u.xx - 1, got {residual!r}"
             )
-        if max_order not in (1, 2, 3):
-            raise InvalidProblemError(f"max_order must be 1, 2 or 3, got {max_order!r}")
+        if max_order not in (1, 2, 3, 4):
+            raise InvalidProblemError(f"max_order must be 1, 2, 3 or 4, got {max_order!r}")
         self.domain = domain
         self.fields = (fields,) if isinstance(fields, str) else tuple(fields)
         self.residual = residual

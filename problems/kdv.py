@@ -1,6 +1,8 @@
-"""Korteweg-de Vries equation through the auxiliary field w = u_xx.
+"""Korteweg-de Vries equation.
 
-    u_t + eta u u_x + mu^2 w_x = 0,        w - u_xx = 0,        t in [0, T].
+    u_t + eta u u_x + mu^2 u_xxx = 0,        t in [0, T];
+
+``form="auxiliary"`` writes w for u_xx and adds the equation w - u_xx = 0.
 
 ``initial="cosine"``: x in [-1, 1] periodic, u(x, 0) = cos pi x, which breaks into solitons; the reference is a Fourier
 series with exponential Runge-Kutta steps (:mod:`hermite_pinn.problems.references`).
@@ -38,8 +40,9 @@ def kdv(
     time: float = 1.0,
     speed: float = 0.5,
     start: float = -0.4,
+    form: str = "direct",
 ) -> hp.Problem:
-    """One space axis and time; fields u and its second derivative w.
+    """One space axis and time; field u, and its second derivative w in the auxiliary form.
 
     Parameters
     ----------
@@ -51,32 +54,47 @@ def kdv(
         Extent of time.
     speed, start
         Speed c and first position x_0 of the soliton.
+    form
+        ``"direct"``, third derivatives of u, for ``gauss_newton``; or ``"auxiliary"``, for every method.
 
     Examples
     --------
-    >>> kdv("soliton", mu=0.1).fields
-    ('u', 'w')
+    >>> kdv("soliton").fields, kdv("soliton", form="auxiliary").fields
+    (('u',), ('u', 'w'))
     """
     choice("initial", initial, ["cosine", "soliton"])
+    choice("form", form, ["direct", "auxiliary"])
     positive(eta=eta, mu=mu, time=time, speed=speed)
     domain = hp.Box(x=(-1, 1), t=(0, time))
-    name = f"kdv {initial}, eta={eta:g}, mu={mu:g}"
+    auxiliary = form == "auxiliary"
+    name = f"kdv {initial}, eta={eta:g}, mu={mu:g}" + (", auxiliary" if auxiliary else "")
 
-    def residual(u: Any, w: Any) -> dict[str, Any]:
+    def direct(u: Any) -> Any:
+        return u.t + eta * u * u.x + mu**2 * u.xxx
+
+    def split(u: Any, w: Any) -> dict[str, Any]:
         return {"transport": u.t + eta * u * u.x + mu**2 * w.x, "curvature": w - u.xx}
+
+    def problem(conditions: list[Any], u: Any, w: Any) -> hp.Problem:
+        return hp.Problem(
+            domain=domain,
+            fields=["u", "w"] if auxiliary else ["u"],
+            residual=split if auxiliary else direct,
+            conditions=conditions,
+            exact={"u": u, "w": w} if auxiliary else {"u": u},
+            name=name,
+            max_order=2 if auxiliary else 3,
+        )
 
     if initial == "cosine":
 
         def reference(order: int) -> Any:
             return hp.tabulated(lambda x, t: history(eta, mu, time)(x, t, order), "kdv")
 
-        return hp.Problem(
-            domain=domain,
-            fields=["u", "w"],
-            residual=residual,
-            conditions=[hp.Periodic("x"), hp.Initial(u=lambda x: hp.cos(math.pi * x))],
-            exact={"u": lambda x, t: reference(0)(x, t), "w": lambda x, t: reference(2)(x, t)},
-            name=name,
+        return problem(
+            [hp.Periodic("x"), hp.Initial(u=lambda x: hp.cos(math.pi * x))],
+            lambda x, t: reference(0)(x, t),
+            lambda x, t: reference(2)(x, t),
         )
     height, rate = 3 * speed / eta, math.sqrt(speed) / (2 * mu)
 
@@ -91,18 +109,8 @@ def kdv(
         s = hp.sech(rate * (x - start - speed * t)) ** 2
         return height * rate**2 * s * (4 - 6 * s)
 
-    return hp.Problem(
-        domain=domain,
-        fields=["u", "w"],
-        residual=residual,
-        conditions=[
-            hp.Initial(u=lambda x: u_exact(x, 0.0)),
-            hp.Dirichlet(u=u_exact),
-            hp.Neumann(u=slope, on="x+"),
-        ],
-        exact={"u": u_exact, "w": w_exact},
-        name=name,
-    )
+    ends = [hp.Initial(u=lambda x: u_exact(x, 0.0)), hp.Dirichlet(u=u_exact), hp.Neumann(u=slope, on="x+")]
+    return problem(ends, u_exact, w_exact)
 
 
 @functools.cache

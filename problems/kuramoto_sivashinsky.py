@@ -1,8 +1,8 @@
-"""Kuramoto-Sivashinsky equation through the auxiliary field w = u_xx, before chaos sets in.
+"""Kuramoto-Sivashinsky equation, before chaos sets in.
 
-    u_t + alpha u u_x + beta w + gamma w_xx = 0,        w - u_xx = 0,        x in [0, 2 pi] periodic,  t in [0, T],
+    u_t + alpha u u_x + beta u_xx + gamma u_xxxx = 0,        x in [0, 2 pi] periodic,  t in [0, T],
 
-with u(x, 0) = cos x (1 + sin x).  The reference is a Fourier series with exponential Runge-Kutta steps
+with u(x, 0) = cos x (1 + sin x); ``form="auxiliary"`` writes w for u_xx and adds the equation w - u_xx = 0.  The reference is a Fourier series with exponential Runge-Kutta steps
 (:mod:`hermite_pinn.problems.references`).
 
 Source: jaxpi and PirateNet (arXiv 2402.00326) with alpha = 100 / 16, beta = 100 / 16^2, gamma = 100 / 16^4; the whole
@@ -21,16 +21,20 @@ import numpy as np
 
 import hermite_pinn as hp
 
-from .base import positive
+from .base import choice, positive
 from .references import FourierHistory, spectral_history
 
 __all__ = ["kuramoto_sivashinsky"]
 
 
 def kuramoto_sivashinsky(
-    alpha: float = 100 / 16, beta: float = 100 / 16**2, gamma: float = 100 / 16**4, time: float = 0.1
+    alpha: float = 100 / 16,
+    beta: float = 100 / 16**2,
+    gamma: float = 100 / 16**4,
+    time: float = 0.1,
+    form: str = "direct",
 ) -> hp.Problem:
-    """One space axis and time; fields u and its second derivative w.
+    """One space axis and time; field u, and its second derivative w in the auxiliary form.
 
     Parameters
     ----------
@@ -38,24 +42,40 @@ def kuramoto_sivashinsky(
         Coefficients of transport, growth and damping.
     time
         Extent of time.
+    form
+        ``"direct"``, fourth derivatives of u, for ``gauss_newton``; or ``"auxiliary"``, for every method.
 
     Examples
     --------
-    >>> kuramoto_sivashinsky().order
-    2
+    >>> kuramoto_sivashinsky().order, kuramoto_sivashinsky(form="auxiliary").order
+    (4, 2)
     """
     positive(gamma=gamma, time=time)
+    choice("form", form, ["direct", "auxiliary"])
 
     def reference(order: int) -> Any:
         return hp.tabulated(lambda x, t: history(alpha, beta, gamma, time)(x, t, order), "kuramoto_sivashinsky")
 
+    domain = hp.Box(x=(0, 2 * np.pi), t=(0, time))
+    conditions = [hp.Periodic("x"), hp.Initial(u=lambda x: hp.cos(x) * (1 + hp.sin(x)))]
+    name = f"kuramoto_sivashinsky T={time:g}"
+    if form == "auxiliary":
+        return hp.Problem(
+            domain=domain,
+            fields=["u", "w"],
+            residual=lambda u, w: {"balance": u.t + alpha * u * u.x + beta * w + gamma * w.xx, "curvature": w - u.xx},
+            conditions=conditions,
+            exact={"u": lambda x, t: reference(0)(x, t), "w": lambda x, t: reference(2)(x, t)},
+            name=f"{name}, auxiliary",
+        )
     return hp.Problem(
-        domain=hp.Box(x=(0, 2 * np.pi), t=(0, time)),
-        fields=["u", "w"],
-        residual=lambda u, w: {"balance": u.t + alpha * u * u.x + beta * w + gamma * w.xx, "curvature": w - u.xx},
-        conditions=[hp.Periodic("x"), hp.Initial(u=lambda x: hp.cos(x) * (1 + hp.sin(x)))],
-        exact={"u": lambda x, t: reference(0)(x, t), "w": lambda x, t: reference(2)(x, t)},
-        name=f"kuramoto_sivashinsky T={time:g}",
+        domain=domain,
+        fields=["u"],
+        residual=lambda u: u.t + alpha * u * u.x + beta * u.xx + gamma * u.xxxx,
+        conditions=conditions,
+        exact={"u": lambda x, t: reference(0)(x, t)},
+        name=name,
+        max_order=4,
     )
 
 

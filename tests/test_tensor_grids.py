@@ -8,13 +8,12 @@ import torch
 from hermite_pinn.cuda import ops
 from hermite_pinn.cuda.axis import AxisMatrix, evaluation_matrix, prolongation_matrix
 from hermite_pinn.cuda.channels import Channels
-from hermite_pinn.cuda.layout import BASES, GridLayout
+from hermite_pinn.cuda.layout import BASES, REFINABLE, GridLayout
 from hermite_pinn.cuda.pyramid import Pyramid, from_records, to_records
 from hermite_pinn.cuda.sum_factorization import SumFactorization
 
 from hermite_pinn.errors import InvalidArgumentError
 
-NESTED = ("linear", "cubic", "quintic")
 PERIODIC = [(False, False), (True, False), (True, True)]
 
 
@@ -42,7 +41,7 @@ def matrices(grid, axes, channels, device="cpu"):
 
 
 @pytest.mark.parametrize("periodic", PERIODIC)
-@pytest.mark.parametrize("basis", NESTED)
+@pytest.mark.parametrize("basis", REFINABLE)
 def test_sum_factorisation_gives_the_numbers_of_the_general_kernel(basis, periodic, device):
     grid, coefficients, table, axes = setting(basis, periodic)
     channels = Channels.jet(2, 2) + Channels(2, (((2.0, (2, 0)), (3.0, (0, 2)), (-1.0, (0, 0))),))
@@ -53,7 +52,7 @@ def test_sum_factorisation_gives_the_numbers_of_the_general_kernel(basis, period
     assert float((found - expected).abs().max() / expected.abs().max()) < 1e-13
 
 
-@pytest.mark.parametrize("basis", NESTED)
+@pytest.mark.parametrize("basis", REFINABLE)
 def test_the_adjoint_of_sum_factorisation_is_its_transpose(basis, device):
     grid, coefficients, _, axes = setting(basis, (True, False, False), (3, 2, 2))
     coefficients = coefficients.to(device)
@@ -68,7 +67,7 @@ def test_the_adjoint_of_sum_factorisation_is_its_transpose(basis, device):
 
 @pytest.mark.parametrize("ratio", [(2, 2), (2, 1), (1, 2)])
 @pytest.mark.parametrize("periodic", PERIODIC)
-@pytest.mark.parametrize("basis", NESTED)
+@pytest.mark.parametrize("basis", REFINABLE)
 def test_prolongation_changes_no_value(basis, periodic, ratio, device):
     grid, coefficients, table, _ = setting(basis, periodic)
     fine = tuple(n * r for n, r in zip(grid.resolutions[0], ratio, strict=True))
@@ -94,7 +93,7 @@ def test_two_scale_relations_of_the_cubic_basis():
     assert matrix[3].tolist() == [-0.75, -0.125, 0.75, -0.125]
 
 
-@pytest.mark.parametrize("basis", NESTED)
+@pytest.mark.parametrize("basis", REFINABLE)
 def test_accumulate_and_its_transpose(basis):
     pyramid = Pyramid(basis, [(2, 3), (4, 3), (8, 6)], (False, True), 2)
     vector = torch.randn(pyramid.size, dtype=torch.float64)

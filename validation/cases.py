@@ -102,7 +102,13 @@ _STANDARD = (
     Case("wave", {}, tol=1e-6, error=1e-6, paper=1.63e-2),
     Case("klein_gordon", {}, tol=1e-5, error=1e-5, seconds=60, paper=2.76e-3),
     Case("plate", {}, tol=1e-6, error=1e-6),
-    Case("kuramoto_sivashinsky", {}, tol=1e-7, basis="quintic", error=1e-6, seconds=120, paper=1.42e-4),
+    Case("plate", {"support": "clamped"}, tol=1e-6, error=1e-6),
+    Case("plate", {"form": "auxiliary"}, tol=1e-6, error=1e-6),
+    Case("kuramoto_sivashinsky", {}, tol=1e-7, error=1e-6, seconds=120, paper=5.1e-7),
+    Case(
+        "kuramoto_sivashinsky", {"form": "auxiliary"}, tol=1e-7, basis="quintic", error=1e-6, seconds=120, paper=5.1e-7
+    ),
+    Case("kdv", {}, tol=1e-6, error=1e-6, seconds=300, paper=2.17e-6),
     Case("kovasznay", {}, tol=5e-7, error=1e-6, seconds=60),
 )
 

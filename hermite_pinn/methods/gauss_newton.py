@@ -10,11 +10,12 @@ from typing import Any
 
 import torch
 
-from hermite_pinn.cuda.layout import BASES
+from hermite_pinn.cuda.layout import BASES, REFINABLE
 from hermite_pinn.errors import DivergedError, InvalidArgumentError, InvalidProblemError, OutOfMemoryError
 from hermite_pinn.field import Field, GridField, linear_field, resolutions_of
 from hermite_pinn.memory import available_memory, spelled_size
 from hermite_pinn.monitor import StopRun
+from hermite_pinn.problem import Problem
 from hermite_pinn.status import Status
 
 from .base import Method, Outcome, Task
@@ -49,7 +50,7 @@ class GaussNewton(Method):
         Gauss points per cell and axis; ``None`` takes as many as the basis has coefficients per vertex where that
         determines the solution (orthogonal spline collocation) and one more elsewhere.
     inner_tol
-        Reduction of the gradient at which an inner solve stops; ``None``: 1e-8 for cubics, 1e-10 for quintics, and
+        Reduction of the gradient at which an inner solve stops; ``None``: 1e-8 for cubics, 1e-10 for smoother bases, and
         100 times that in nonlinear iterations and time slabs, which start close to their solution.
     inner_steps
         Most steps of one inner solve.
@@ -122,12 +123,27 @@ class GaussNewton(Method):
         """True."""
         return True
 
+    def default_field(self, problem: Problem) -> Field:
+        """Dense levels of the first basis smooth enough: cubic up to second derivatives, quintic, septic up to fourth."""
+        return Field(basis=basis_for(problem.order))
+
     def run(self, task: Task) -> Outcome:
         """Solve; see :class:`Method`.  Hashed levels and networks are solved for by :class:`JointGaussNewton`."""
         given = task.start or task.field
         if given is not None and (given.head != "linear" or is_hashed(given)):
             return JointGaussNewton(damping=self.damping, gauss=self.gauss or 3).run(task)
         return _Run(self, task).outcome()
+
+
+def basis_for(order: int) -> str:
+    """The basis of least degree, from cubics on, with square integrable derivatives of an order up to 4.
+
+    Examples
+    --------
+    >>> [basis_for(order) for order in (1, 2, 3, 4)]
+    ['cubic', 'cubic', 'quintic', 'septic']
+    """
+    return next(name for name in ("cubic", "quintic", "septic") if BASES[name] >= order)
 
 
 class _Run:
@@ -168,10 +184,11 @@ class _Run:
         self.message = ""
         self.precision = chosen_precision(options.precision, task.device)
         self.seconds: list[float] = []
+        smooth = BASES[self.basis] > 2
         self.solver = LevenbergMarquardt(
             inner=options.inner,
-            inner_tol=options.inner_tol or (1e-10 if self.basis == "quintic" else 1e-8),
-            near_tol=options.inner_tol or (1e-8 if self.basis == "quintic" else 1e-6),
+            inner_tol=options.inner_tol or (1e-10 if smooth else 1e-8),
+            near_tol=options.inner_tol or (1e-8 if smooth else 1e-6),
             inner_steps=options.inner_steps,
             outer_steps=options.outer_steps,
             damping=options.damping,
@@ -181,20 +198,16 @@ class _Run:
         )
 
     def _check_field(self, field: Field) -> None:
-        if field.basis not in ("linear", "cubic", "quintic"):
+        if field.basis not in REFINABLE:
             raise InvalidArgumentError(
-                f"gauss_newton needs nested levels: basis 'linear', 'cubic' or 'quintic', not {field.basis!r}"
+                f"gauss_newton needs nested levels: a basis of {', '.join(map(repr, REFINABLE))}, not {field.basis!r}"
             )
         limit = BASES[field.basis]
         if self.problem.order > limit:
             raise InvalidProblemError(
                 f"the problem has derivatives of order {self.problem.order}, but those of the {field.basis} basis are square "
                 f"integrable up to order {limit}; introduce an auxiliary field for a lower derivative"
-                + (
-                    ", or use field=Field(basis='quintic')"
-                    if field.basis == "cubic" and self.problem.order == 3
-                    else ""
-                )
+                + f", or use field=hp.Field(basis={basis_for(self.problem.order)!r})"
             )
 
     # -- the run ---

@@ -183,11 +183,11 @@ def coordinate_start(field: GridField, frequency: float, seed: int) -> GridField
         or any(g.mask for row in coarse for g in row)
         or any(layout.periodic)
         or layout.split
-        or layout.basis not in ("cubic", "quintic")
+        or layout.orders < 2
     ):
         raise InvalidArgumentError(
             f"start='coordinates' stores one coordinate in the last feature of each of the first {layout.dim} levels; they must be "
-            "dense, not periodic, cubic or quintic, and with head='siren+linear' have more features than fields. Use "
+            "dense, not periodic, of a Hermite basis, and with head='siren+linear' have more features than fields. Use "
             "start='random'"
         )
     generator = torch.Generator().manual_seed(seed)

@@ -73,7 +73,8 @@ class Objective:
             )
         if self.problem.order > 2:
             raise InvalidArgumentError(
-                f"{method.name} takes derivatives up to order 2, the problem has order {self.problem.order}"
+                f"{method.name} takes derivatives up to order 2, the problem has order {self.problem.order}; write it with auxiliary "
+                "fields for lower derivatives, or use method='gauss_newton'"
             )
         if task.start is not None:
             self.field = task.start.to(self.device, dtype)

@@ -87,7 +87,7 @@ class GridSystem:
     problem
         What to solve.
     basis
-        ``"linear"``, ``"cubic"`` or ``"quintic"``.
+        One of :data:`hermite_pinn.cuda.layout.REFINABLE`.
     resolutions
         Cells per axis of every level, nested.
     gauss
