@@ -6,6 +6,8 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
+import torch
+
 from .callbacks import Callback, RunState
 from .distributed import ALONE, Ranks
 from .field import GridField
@@ -73,7 +75,8 @@ class Monitor:
         """Whether the time limit has passed."""
         if self.max_time is None:
             return False
-        return self.ranks.from_leader(time.perf_counter() - self._began > self.max_time)
+        late = time.perf_counter() - self._began > self.max_time
+        return late if self.ranks.size == 1 else bool(self.ranks.spread(torch.tensor(late, device=self.ranks.device)))
 
     def check_time(self) -> None:
         """End the run if the time limit has passed."""

@@ -133,6 +133,25 @@ sys.exit(0 if s.status is hp.Status.STOPPED and "seen enough" in s.message and b
 """
 
 
+RESUMED = """
+import sys, torch, hermite_pinn as hp
+from hermite_pinn import problems
+problem, file = problems.helmholtz2d(a=1), sys.argv[1]
+method = lambda steps: hp.Adam(steps=steps, points=40, face_points=8, schedule="constant")
+options = {"field": hp.Field(head="siren", features=2, width=8), "levels": 3, "progress": False}
+hp.solve(problem, method=method(6), checkpoint=file, max_time=100, **options)
+resumed = hp.solve(problem, method=method(12), resume=file, **options)
+whole = hp.solve(problem, method=method(12), **options)
+late = hp.solve(problem, levels=3, progress=False, max_time=1e-3)
+sys.exit(0 if torch.equal(resumed.field.table, whole.field.table) and late.status is hp.Status.MAX_TIME else 1)
+"""
+
+
+def test_runs_of_several_ranks_resume_and_end_in_time(tmp_path):
+    """Rank 0's checkpoint continues all ranks bit for bit; rank 0's clock ends all."""
+    assert [code for code, _ in ended(start(2, "-c", RESUMED, str(tmp_path / "run.h5")), 120)] == [0, 0]
+
+
 @pytest.mark.parametrize(
     ("script", "messages"),
     [

@@ -12,6 +12,7 @@ import argparse
 import datetime
 import json
 import logging
+import math
 import os
 import re
 import subprocess
@@ -103,7 +104,7 @@ class Report:
         sections = [
             asdict(s) | {"rows": [asdict(r) | {"verdict": r.verdict} for r in s.rows]} for s in self.sections
         ]  # fmt: skip
-        return json.dumps({"date": self.date, "machine": self.machine, "sections": sections}, indent=1)
+        return json.dumps(_finite({"date": self.date, "machine": self.machine, "sections": sections}), indent=1)
 
     def to_markdown(self) -> str:
         """Tables by section."""
@@ -131,6 +132,15 @@ class Report:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.json").write_text(self.to_json() + "\n", encoding="utf-8")
         (folder / f"{name}.md").write_text(self.to_markdown(), encoding="utf-8")
+
+
+def _finite(value: Any) -> Any:
+    """Plain data without infinities and NaN, which JSON does not know."""
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _machine(device: torch.device) -> dict[str, Any]:

@@ -54,6 +54,7 @@ def step_rows(device: torch.device, steps: int, stretch: float, budget: Budget) 
         details = {
             "best_seconds": float(min(taken, default=seconds)),
             "compile_seconds": solution.stats["compile_seconds"],
+            "cuda_graph": solution.stats.get("cuda_graph"),
         }
         yield Row(f"training step, {label}", 1e3 * seconds, "ms", target, note=note, details=details)
         peak = solution.stats["peak_memory"] / 1e6
