@@ -2,11 +2,13 @@
 # make test    create the environment, run all tests
 # make check   style and types
 # make bench   speed of kernels and solver on this machine
+# make gpu-check PYTHON=python3   right numbers, and how fast, with what is installed there (see docs/performance/README.md)
 VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= out/demo
+PYTHON ?= python3
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench gpu-check clean
 
 demo: $(VENV)/.ready
 	$(BIN)/hermite-pinn solve helmholtz2d --set a=10 --out $(OUT)
@@ -23,6 +25,11 @@ check: $(VENV)/.ready
 
 bench: $(VENV)/.ready
 	$(BIN)/hermite-pinn bench
+
+gpu-check:
+	rm -rf build/tree && mkdir -p build/tree
+	cp -r hermite_pinn build/tree/ && cp -r cuda geometry problems validation build/tree/hermite_pinn/
+	PYTHONPATH=build/tree $(PYTHON) -P -m hermite_pinn.validation.gpu_check --out docs/performance $(OPTIONS)
 
 $(VENV)/.ready: pyproject.toml constraints.txt .ci/environment
 	.ci/environment $(VENV)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -20,7 +21,8 @@ from .source import BLOCK, flattened
 
 __all__ = ["AxisMatrix", "evaluation_matrix", "prolongation_matrix"]
 
-MAX_TERMS = 8
+MAX_TERMS = 8  # of one launch on a CPU
+MAX_TERMS_DEVICE = 4  # and on a GPU, where they are arguments of the kernel
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,9 +109,10 @@ class AxisMatrix:
             add = False
         elif tuple(out.shape) != target or not out.is_contiguous():
             raise InvalidArgumentError(f"out must be contiguous of shape {target}, got {tuple(out.shape)}")
-        before, after = int(np.prod(shape[:axis])), int(np.prod(shape[axis + 1 :]))
-        for first in range(0, len(terms), MAX_TERMS):
-            part = terms[first : first + MAX_TERMS]
+        before, after = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
+        most = MAX_TERMS_DEVICE if out.is_cuda else MAX_TERMS
+        for first in range(0, len(terms), most):
+            part = terms[first : first + most]
             self._launch(part, before, after, out, add or first > 0)
         return out
 
@@ -123,10 +126,10 @@ class AxisMatrix:
         if out.is_cuda:
             place = out.device.index
             total = before * rows * after
-            pointers = [_pointers(tuple(t.data_ptr() for t in group), place) for group in (values, tensors)]
-            count, flag = np.int32(len(terms)), np.int32(add)
-            arguments = (before, rows, columns, after, start, column, count, *pointers, out, flag)
-            device.start(_source(self.dtype, "cu"), "hp_axis", place, (-(-total // BLOCK), 1), arguments)
+            pairs = [t for pair in zip(values, tensors, strict=True) for t in pair]
+            arguments = (before, rows, columns, after, start, column, out, np.int32(add), *pairs)
+            source = _source(self.dtype, "cu", len(terms))
+            device.start(source, "hp_axis", place, (-(-total // BLOCK), 1), arguments)
         elif not host.available():
             moved = torch.zeros(before, rows, after, dtype=self.dtype)
             for v, t in zip(values, tensors, strict=True):
@@ -154,15 +157,11 @@ class AxisMatrix:
             )
 
 
-@lru_cache(maxsize=8)
-def _source(dtype: torch.dtype, language: str) -> str:
+@lru_cache(maxsize=32)
+def _source(dtype: torch.dtype, language: str, terms: int = 1) -> str:
     real = "float" if dtype == torch.float32 else "double"
-    return f"#define HP_REAL {real}\n#define HP_BLOCK {BLOCK}\n" + flattened(f"axis.{language}")
-
-
-@lru_cache(maxsize=4096)
-def _pointers(addresses: tuple[int, ...], place: int) -> torch.Tensor:
-    return torch.tensor(addresses, dtype=torch.int64, device=torch.device("cuda", place))
+    defines = {"HP_REAL": real, "HP_BLOCK": BLOCK} | ({"HP_TERMS": terms} if language == "cu" else {})
+    return "".join(f"#define {k} {v}\n" for k, v in defines.items()) + flattened(f"axis.{language}")
 
 
 def evaluation_matrix(

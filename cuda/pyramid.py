@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import torch
 
@@ -48,12 +48,8 @@ class Pyramid:
         found = []
         for coarse, fine in zip(self.resolutions, self.resolutions[1:], strict=False):
             axes = zip(coarse, fine, self.periodic, strict=True)
-            found.append([None if a == b else self._matrix(a, b, p) for a, b, p in axes])
+            found.append([None if a == b else _step(self.basis, a, b, p, self.dtype, self.device) for a, b, p in axes])
         return found
-
-    def _matrix(self, coarse: int, fine: int, periodic: bool) -> AxisMatrix:
-        found = prolongation_matrix(self.basis, coarse, fine, periodic)
-        return AxisMatrix(found.matrices, self.dtype, self.device)
 
     def views(self, vector: torch.Tensor) -> list[torch.Tensor]:
         """The levels of a flat vector, sharing its memory."""
@@ -96,6 +92,12 @@ class Pyramid:
         for level in reversed(range(len(views) - 1)):
             self.restrict(level, views[level + 1], views[level])
         return vector
+
+
+@lru_cache(maxsize=256)
+def _step(basis: str, coarse: int, fine: int, periodic: bool, dtype: torch.dtype, device: torch.device) -> AxisMatrix:
+    """One prolongation along an axis; pyramids that grow level by level share theirs."""
+    return AxisMatrix(prolongation_matrix(basis, coarse, fine, periodic).matrices, dtype, device)
 
 
 def to_records(coefficients: torch.Tensor, orders: int) -> torch.Tensor:

@@ -26,6 +26,7 @@ from .conditions import Condition, Data, Dirichlet, Gauge, Initial, Neumann, Per
 from .errors import (
     BackendUnavailableError,
     CorruptFileError,
+    DistributedError,
     DivergedError,
     HermitePinnError,
     InvalidArgumentError,
@@ -70,7 +71,7 @@ from .status import Status
 
 __all__ = [
     "Adam", "BackendUnavailableError", "Box", "CSVLog", "Callback", "Checkpoint", "Condition", "CorruptFileError", "Data", "Dirichlet",
-    "DivergedError", "Field", "Gauge", "GaussNewton", "GridField", "HermitePinnError", "HermitePinnWarning", "History", "Initial",
+    "DistributedError", "DivergedError", "Field", "Gauge", "GaussNewton", "GridField", "HermitePinnError", "HermitePinnWarning", "History", "Initial",
     "InvalidArgumentError", "InvalidProblemError", "JointGaussNewton", "JointStage", "LBFGS", "Method", "Neumann", "OutOfMemoryError", "OutputError", "Parameter",
     "Periodic", "Problem",
     "RAD", "Robin", "RunState", "SOAP", "Smoothness", "Solution", "Status", "abs", "arccos", "arcsin", "arctan", "arctan2", "cos", "cosh", "erf", "exp", "floor", "log",

@@ -377,6 +377,23 @@ def bench(
         console.print(table)
 
 
+@app.command("gpu-check")
+def gpu_check(
+    device: Annotated[str, typer.Option(help="cuda, cpu or auto.")] = "auto",
+    out: Annotated[Path, typer.Option(help="Folder of the JSON and Markdown files.")] = Path("out/performance"),
+    minutes: Annotated[float, typer.Option("--time", help="What would end later is skipped.")] = 8.0,
+    tests: Annotated[bool, typer.Option(help="Run the tests that need a GPU.")] = True,
+) -> None:
+    """Check the kernels on this machine and measure them, training steps and solves against targets."""
+    from hermite_pinn.validation import gpu_check as script
+
+    options = ["--device", device, "--out", str(out), "--time", str(minutes), *([] if tests else ["--no-tests"])]
+    with _reported():
+        failed = script.main(options)
+    if failed:
+        raise typer.Exit(failed)
+
+
 @app.command()
 def doctor(as_json: JsonOption = False) -> None:
     """Tell what is installed, which kernels compile, and how to mend what is missing."""

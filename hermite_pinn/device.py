@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 
 import torch
 
+from .distributed import launched
 from .errors import BackendUnavailableError, InvalidArgumentError
 
 __all__ = ["choose_device"]
@@ -34,7 +36,7 @@ def choose_device(device: str | torch.device) -> torch.device:
                 major,
             )
             return torch.device("cpu")
-        return torch.device("cuda", torch.cuda.current_device())
+        return torch.device("cuda", _own_gpu())
     try:
         chosen = torch.device(device)
     except RuntimeError as error:
@@ -48,9 +50,23 @@ def choose_device(device: str | torch.device) -> torch.device:
             f"device {device!r} was asked for but PyTorch sees no GPU; check the driver with nvidia-smi and that PyTorch was built with "
             "CUDA, or use device='cpu' (hermite-pinn doctor tells more)"
         )
-    index = torch.cuda.current_device() if chosen.index is None else chosen.index
+    index = _own_gpu() if chosen.index is None else chosen.index
     if index >= torch.cuda.device_count():
         raise BackendUnavailableError(
             f"device {device!r} does not exist; PyTorch sees {torch.cuda.device_count()} GPU(s)"
         )
     return torch.device("cuda", index)
+
+
+def _own_gpu() -> int:
+    """The current GPU, or under torchrun the one with the number of the process on its machine."""
+    local = os.environ.get("LOCAL_RANK")
+    if not launched() or local is None:
+        return torch.cuda.current_device()
+    count = torch.cuda.device_count()
+    if int(local) >= count:
+        raise BackendUnavailableError(
+            f"process {local} of this machine finds {count} GPU(s); start at most as many processes as there are GPUs "
+            f"(torchrun --nproc-per-node={count}), or use device='cpu'"
+        )
+    return int(local)

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "BackendUnavailableError",
     "CorruptFileError",
+    "DistributedError",
     "DivergedError",
     "HermitePinnError",
     "InvalidProblemError",
@@ -32,6 +33,10 @@ class DivergedError(HermitePinnError, ArithmeticError):
 
 class BackendUnavailableError(HermitePinnError, RuntimeError):
     """A device, a compiler or an optional package is missing; the message says how to get it."""
+
+
+class DistributedError(HermitePinnError, RuntimeError):
+    """Processes of one run disagree, or one of them failed or stopped answering."""
 
 
 class CorruptFileError(HermitePinnError, ValueError):

@@ -6,7 +6,10 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
+import torch
+
 from .callbacks import Callback, RunState
+from .distributed import ALONE, Ranks
 from .field import GridField
 from .history import History
 from .progress import NoProgress, ProgressMeter
@@ -35,11 +38,18 @@ class Monitor:
         Where progress is shown.
     max_time
         Seconds after which the run ends, or None.
+    ranks
+        The processes of the run: rank 0 alone calls the callbacks, and its clock and their verdicts hold for all.
     """
 
     def __init__(
-        self, callbacks: Sequence[Callback] = (), progress: ProgressMeter | None = None, max_time: float | None = None
+        self,
+        callbacks: Sequence[Callback] = (),
+        progress: ProgressMeter | None = None,
+        max_time: float | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
+        self.ranks = ranks
         self.callbacks = tuple(callbacks)
         self.progress = progress or NoProgress()
         self.max_time = max_time
@@ -63,7 +73,10 @@ class Monitor:
     @property
     def out_of_time(self) -> bool:
         """Whether the time limit has passed."""
-        return self.max_time is not None and time.perf_counter() - self._began > self.max_time
+        if self.max_time is None:
+            return False
+        late = time.perf_counter() - self._began > self.max_time
+        return late if self.ranks.size == 1 else bool(self.ranks.spread(torch.tensor(late, device=self.ranks.device)))
 
     def check_time(self) -> None:
         """End the run if the time limit has passed."""
@@ -105,6 +118,14 @@ class Monitor:
         state = RunState(self.method, step, self.elapsed, loss, terms, level, unknowns, error, field)
         estimate = f", error ~ {error:.1e}" if error is not None and math.isfinite(error) else ""
         self.progress.update(done, f"step {step}, loss {loss:.1e}{estimate}", left)
+        verdict = self.ranks.from_leader(self._asked(state)) if self.callbacks else None
+        if verdict is not None:
+            raise StopRun(Status.STOPPED, f"stopped by a callback at step {step}: {verdict}")
+
+    def _asked(self, state: RunState) -> str | None:
+        """Why a callback ends the run, or None."""
+        if not self.ranks.leader:
+            return None
         if not self._announced:
             self._announced = True
             for c in self.callbacks:
@@ -112,5 +133,5 @@ class Monitor:
         for c in self.callbacks:
             reason = c.on_step(state)
             if reason:
-                what = reason if isinstance(reason, str) else type(c).__name__
-                raise StopRun(Status.STOPPED, f"stopped by a callback at step {step}: {what}")
+                return reason if isinstance(reason, str) else type(c).__name__
+        return None

@@ -307,17 +307,24 @@ class Solution:
         return solution_report(self)
 
     # -- files ---
+    @property
+    def _writes(self) -> bool:
+        """Whether this process writes files: rank 0 of a run on several."""
+        return not self.stats.get("rank", 0)
+
     def save(self, path: str | Path, samples: int | None = None) -> None:
         """Write everything to one HDF5 file: settings, tables, history, and ``samples`` on a grid.
 
         With ``samples=n`` the values on a grid of n intervals per axis are added.
-        The file is written whole or not at all.
+        The file is written whole or not at all; in a run on several processes by rank 0 alone, as all files are.
 
         Raises
         ------
         OutputError
             If the file cannot be written.
         """
+        if not self._writes:
+            return
         meta = {
             "domain": {name: list(b) for name, b in self.domain.bounds.items()},
             "periodic": list(self.periodic),
@@ -387,16 +394,18 @@ class Solution:
         """Write ``.vti``, ``.vtu`` or ``.pvd`` for ParaView; see :func:`hermite_pinn.export.fields.to_vtk`."""
         from .export.fields import to_vtk
 
+        if not self._writes:
+            return []
         return to_vtk(self, path, **options)
 
     def plot(self, path: str | Path | None = None, **options: Any) -> Any:
         """Draw the fields with error and residual; see :func:`hermite_pinn.export.plots.plot_solution`."""
         from .export.plots import plot_solution
 
-        return plot_solution(self, path, **options)
+        return plot_solution(self, path if self._writes else None, **options)
 
     def plot_history(self, path: str | Path | None = None) -> Any:
         """Draw loss, residuals and error estimate over time; see :func:`hermite_pinn.export.plots.plot_history`."""
         from .export.plots import plot_history
 
-        return plot_history(self, path)
+        return plot_history(self, path if self._writes else None)

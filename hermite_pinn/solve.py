@@ -19,7 +19,8 @@ from hermite_pinn.cuda.cache import compile_clock
 from .callbacks import Callback
 from .checkpoint import Checkpoint, read_checkpoint
 from .device import choose_device
-from .errors import DivergedError, InvalidArgumentError
+from .distributed import join
+from .errors import DistributedError, DivergedError, HermitePinnError, InvalidArgumentError
 from .evaluation import residual_rms
 from .field import Field, Levels
 from .memory import peak_memory
@@ -28,7 +29,7 @@ from .methods.base import Outcome, Task
 from .monitor import Monitor
 from .precision import full_precision
 from .problem import Problem
-from .progress import ProgressMeter, choose_progress
+from .progress import NoProgress, ProgressMeter, choose_progress
 from .solution import Solution
 from .status import Status
 from .version import installed_version
@@ -102,6 +103,12 @@ def solve(
         Whether a diverged run raises :class:`DivergedError`; with False the last good state is returned with
         ``Status.DIVERGED``.
 
+    Notes
+    -----
+    In a process group of ``torch.distributed`` (its default group, or the one of torchrun's variables, which is then
+    started) the processes share the work; every one of them returns the solution, and rank 0 alone calls the
+    callbacks, shows progress and writes files.  See docs/performance/distributed.md.
+
     Returns
     -------
     Solution
@@ -113,6 +120,8 @@ def solve(
         Before the first step, for anything that cannot work.
     OutOfMemoryError
         If the levels asked for do not fit.
+    DistributedError
+        If the processes of a run disagree, or another one failed.
     DivergedError
         If a residual becomes infinite or NaN (unless ``throw=False``); ``error.solution`` holds the last good state.
 
@@ -150,8 +159,16 @@ def solve(
     if place.type == "cuda":
         torch.cuda.reset_peak_memory_stats(place)
 
-    monitor = Monitor(listeners, choose_progress(progress), max_time)
+    ranks = join(place)
+    if ranks.size > 1 and not chosen.shared:
+        raise InvalidArgumentError(
+            f"{chosen.name} runs on one process, and this run has {ranks.size}; gauss_newton, adam and soap divide their points "
+            "over the processes"
+        )
+    monitor = Monitor(listeners, choose_progress(progress) if ranks.leader else NoProgress(), max_time, ranks)
     identity = _identity(problem, chosen, spec, levels, seed)
+    same = identity | {"tol": tol, "max_time": max_time, "dtype": dtype, "device": place.type, "resume": resume}
+    ranks.check_same({key: str(value) for key, value in same.items()})
     saved = read_checkpoint(resume, identity, monitor) if resume is not None else None
     task = Task(
         problem=problem,
@@ -163,8 +180,9 @@ def solve(
         dtype=None if dtype is None else DTYPES[dtype],
         monitor=monitor,
         saved=saved,
+        ranks=ranks,
     )
-    if keeper is not None:
+    if keeper is not None and ranks.leader:
         task.save = keeper.saver(identity, monitor)
     compiling: list[float] = []
     token = compile_clock.set(compiling)
@@ -181,12 +199,17 @@ def solve(
         if last is None:
             raise
         outcome = last
+    except BaseException as error:
+        # what the arguments cause happens on every rank; after anything else the others would wait for this one
+        if isinstance(error, DistributedError) or not isinstance(error, HermitePinnError):
+            ranks.abandon()
+        raise
     finally:
         monitor.progress.close()
         compile_clock.reset(token)
     seconds = time.perf_counter() - began - sum(compiling)
     solution = _solution(problem, chosen, outcome, task, identity, seconds, sum(compiling), peak_memory(place))
-    for c in listeners:
+    for c in listeners if ranks.leader else ():
         c.on_end(solution)
     if diverged is not None and throw:
         diverged.solution = solution  # type: ignore[attr-defined]
@@ -264,6 +287,8 @@ def _solution(
         "dtype": str(field.dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(),
         "seed": task.seed,
+        "rank": task.ranks.rank,
+        "ranks": task.ranks.size,
         "versions": _versions(),
     }
     stats |= _plain(outcome.stats)

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sparse
 import torch
 from grids import combinations, layout
 from hermite_pinn.cuda import device as cuda_device
 from hermite_pinn.cuda import nvrtc
 from hermite_pinn.cuda.activation import ACTIVATIONS, JetPlan, _source
+from hermite_pinn.cuda.axis import MAX_TERMS_DEVICE, AxisMatrix
 from hermite_pinn.cuda.axis import _source as axis_source
 from hermite_pinn.cuda.channels import Channels
 from hermite_pinn.cuda.source import OPERATIONS, Specialization
@@ -65,7 +67,8 @@ def test_activation_and_axis_kernels_compile(architecture):
             source = _source(operation, name, plan.key, torch.float32, "cu")
             assert nvrtc.compile_for(source, architecture).spilled == 0
     for dtype in (torch.float32, torch.float64):
-        assert nvrtc.compile_for(axis_source(dtype, "cu"), architecture).size > 0
+        for terms in (1, MAX_TERMS_DEVICE):
+            assert nvrtc.compile_for(axis_source(dtype, "cu", terms), architecture).spilled == 0
 
 
 def test_a_compile_error_shows_the_log():
@@ -82,11 +85,11 @@ class RecordingKernel:
 
 
 class RecordingModule:
-    def __init__(self, kernel):
-        self.kernel = kernel
+    def __init__(self, kernel, name="hp_run"):
+        self.kernel, self.name = kernel, name
 
     def get_function(self, name):
-        assert name == "hp_run"
+        assert name == self.name
         return self.kernel
 
 
@@ -146,3 +149,34 @@ def test_launch_geometry_and_arguments(monkeypatch):
     ]
     assert [int(a) for a in arguments] == [*expected, grid.periodic_bits]
     assert [np.dtype(type(a)).itemsize for a in arguments] == [8, 8, 8, 8, 8, 8, 4, 8, 8, 4]
+
+
+@pytest.mark.parametrize("count", [1, 3, 6])
+def test_axis_launch_passes_every_pointer_by_value(monkeypatch, count):
+    """No list of addresses is copied to the device: a copy would wait for it, and could not be captured in a graph."""
+    kernel, sources = RecordingKernel(), []
+    monkeypatch.setattr(cuda_device, "cupy", lambda: FakeCuPy)
+    monkeypatch.setattr(cuda_device, "stream", lambda index: FakeContext())
+
+    def module(source, index):
+        sources.append(source)
+        return RecordingModule(kernel, "hp_axis")
+
+    monkeypatch.setattr(cuda_device, "module", module)
+    monkeypatch.setattr(OnDevice, "is_cuda", True, raising=False)
+    matrix = AxisMatrix({k: sparse.random(30, 20, 0.2, "csr", random_state=0) for k in range(count)})
+    tensors = [torch.zeros(5, 20, 7, dtype=torch.float64) for _ in range(count)]
+    out = torch.zeros(5, 30, 7, dtype=torch.float64).as_subclass(OnDevice)
+    matrix.apply(list(enumerate(tensors)), 1, out)
+    assert len(kernel.calls) == -(-count // MAX_TERMS_DEVICE)
+    seen, flags = [], []
+    for source, (blocks, _, arguments) in zip(sources, kernel.calls, strict=True):
+        pairs = [int(a) for a in arguments[8:]]
+        assert f"#define HP_TERMS {len(pairs) // 2}\n" in source
+        assert blocks == (-(-5 * 30 * 7 // 128), 1)
+        assert [int(a) for a in arguments[:4]] == [5, 30, 20, 7]
+        assert int(arguments[6]) == out.data_ptr()
+        seen += pairs[1::2]
+        flags.append(int(arguments[7]))
+    assert seen == [t.data_ptr() for t in tensors]
+    assert flags == [0] + [1] * (len(flags) - 1)

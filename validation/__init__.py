@@ -4,7 +4,7 @@ from .bench import KernelTiming, time_kernels
 from .cases import SUITES, Case
 from .picture import draw_results
 from .suite import Result, cost_markdown, machine, run_case, run_suite, to_json, to_markdown
-from .training import Training, train_case, train_suite, training_json, training_markdown
+from .trained import Training, train_case, train_suite, training_json, training_markdown
 
 __all__ = [
     "SUITES",

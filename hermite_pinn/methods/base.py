@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from hermite_pinn.distributed import ALONE, Ranks
 from hermite_pinn.field import Field, GridField, Levels
 from hermite_pinn.monitor import Monitor
 from hermite_pinn.problem import Problem
@@ -42,6 +43,8 @@ class Task:
         Values of the parameters to start from.
     saved
         State of an earlier run of the same method to continue, or None.
+    ranks
+        The processes that share the run.
     save
         Called with the method's state when it may be saved: ``save(state, force)``.
     """
@@ -54,6 +57,7 @@ class Task:
     device: torch.device
     dtype: torch.dtype | None
     monitor: Monitor
+    ranks: Ranks = ALONE
     start: GridField | None = None
     start_parameters: dict[str, float] | None = None
     saved: dict[str, Any] | None = None
@@ -90,6 +94,11 @@ class Method(ABC):
     """A way to solve; frozen options with a :meth:`run`.  ``a >> b`` runs ``b`` from the result of ``a``."""
 
     name: str
+
+    @property
+    def shared(self) -> bool:
+        """Whether several processes can run it together."""
+        return False
 
     @abstractmethod
     def run(self, task: Task) -> Outcome:

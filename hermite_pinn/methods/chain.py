@@ -30,6 +30,11 @@ class Chain(Method):
 
     name = "chain"
 
+    @property
+    def shared(self) -> bool:
+        """Whether all methods are."""
+        return all(m.shared for m in self.methods)
+
     def __rshift__(self, other: Method) -> Method:
         return Chain((*self.methods, other))
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from hermite_pinn.program import Value
-from hermite_pinn.residuals import CompiledTerm
+from hermite_pinn.residuals import CompiledTerm, Jet
 
 __all__ = ["Axis", "Block"]
 
@@ -55,7 +56,18 @@ class Block(ABC):
     scales: list[float]
     shape: tuple[int, ...]
     root: torch.Tensor
+    _sensitivity: list[dict[Jet, Any]]
     _by_parameter: list[dict[str, Value]]
+
+    def take_over(self, other: Block) -> None:
+        """Products at the linearisation of ``other``, which has the same rows in another precision."""
+        dtype = self.root.dtype
+
+        def cast(value: Value) -> Value:
+            return value.to(dtype) if isinstance(value, torch.Tensor) else value
+
+        self._sensitivity = [{k: cast(v) for k, v in row.items()} for row in other._sensitivity]
+        self._by_parameter = [{k: cast(v) for k, v in row.items()} for row in other._by_parameter]
 
     @abstractmethod
     def linearize(self, coefficients: torch.Tensor, parameters: Mapping[str, float]) -> list[torch.Tensor]:

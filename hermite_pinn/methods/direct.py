@@ -13,12 +13,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 import scipy.linalg
 import torch
 from scipy.linalg import lapack
-from threadpoolctl import ThreadpoolController
 
 from hermite_pinn.cuda.layout import BASES
 
@@ -66,7 +66,9 @@ def _positions(shape: tuple[int, ...], along: int, wraps: bool, orders: int) -> 
 
 
 @cache
-def _blas() -> ThreadpoolController:
+def _blas() -> Any:
+    from threadpoolctl import ThreadpoolController  # needed by a factorisation on a CPU only
+
     return ThreadpoolController()
 
 
@@ -123,6 +125,7 @@ class BandedNormal:
                 lower = row >= column
                 at = column * width + (row - column)
                 flat.index_add_(0, at[lower], torch.bmm(rows.mT, rows)[lower])
+        flat = self.system.ranks.add(flat.to(self.system.device)).cpu()
         banded = flat.numpy().reshape(size, width).T
         banded[0] += self.scale == 0.0
         return banded
@@ -179,7 +182,7 @@ class BandedNormal:
 
         b = [-r for r in rows]
         if self.damping <= 1e-8:
-            result = cgls(forward, adjoint, b, tol=tol, max_steps=max_steps, on_step=stop)
+            result = cgls(forward, adjoint, b, tol=tol, max_steps=max_steps, on_step=stop, inner=system.inner)
             return self._expand(result.y), result
         # the factor holds the damped normal matrix of the coefficients: one application solves for them, and the
         # parameters follow from their Schur complement
@@ -187,8 +190,7 @@ class BandedNormal:
         if system.names:
             y = self._with_parameters(y, forward, adjoint)
         image = forward(y.clone())
-        square = sum(float((q * q).sum()) for q in image)
-        product = sum(float((q * r).sum()) for q, r in zip(image, b, strict=True))
+        square, product = float(system.inner(image, image)), float(system.inner(image, b))
         unit = self._solve(y[:count].cpu().numpy(), True)
         penalty = self.damping * (float(unit @ unit) + float(y[count:].square().sum()))
         return self._expand(y), LeastSquaresResult(y, 1, 0.0, True, "tolerance", 2.0 * product - square - penalty)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from hermite_pinn.conditions import PointSet, Roughness, Term
+from hermite_pinn.distributed import ALONE, Ranks
 from hermite_pinn.envelope import Envelope, vanishing_faces
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.evaluation import on_face
@@ -19,6 +20,7 @@ from hermite_pinn.problem import Problem
 from hermite_pinn.residuals import CompiledTerm
 
 from .field_block import FieldBlock, Tensors
+from .krylov import Rows, dot
 from .misfit import Misfit
 from .precondition import BlockScaling, least_squares
 from .scales import sensitivity_sizes, sobol_points, source_norms, source_scales
@@ -67,13 +69,15 @@ def collocate(
     device: torch.device | str = "cpu",
     envelope: Envelope | None = None,
     smoothness: dict[str, float] | None = None,
+    ranks: Ranks = ALONE,
 ) -> list[FieldBlock]:
     """Blocks with all terms of a problem at Gauss points, but for those that the envelope satisfies.
 
     Interior rows are divided by the RMS of their source, so that the loss is a relative residual.  Rows of conditions
     get the weight ``face_weight * |S| h**-m / |S_b| h**-m_b`` relative to it, with the cell size ``h`` of the points,
     which is the ratio of both residuals for a function that varies over a cell.  Data and penalties are weighted by
-    :class:`Misfit`; ``smoothness`` has the weights chosen for penalties, by field.
+    :class:`Misfit`; ``smoothness`` has the weights chosen for penalties, by field.  Each of several ``ranks`` gets a
+    part of the points.
     """
     misfit = Misfit(problem)
     axes, weights = points.axes(problem)
@@ -81,7 +85,7 @@ def collocate(
     interior = [t for t in problem.terms if t.region is None]
     x, w = _tensor(axes, weights)
     norms = source_norms(problem)
-    blocks = _chunked(interior, problem, x, w, source_scales(problem), {}, dtype, device)
+    blocks = _chunked(interior, problem, x, w, source_scales(problem), {}, dtype, device, ranks)
     h = [length / (len(a) / points.gauss) for length, a in zip(problem.domain.lengths, axes, strict=True)]
     satisfied = [] if envelope is None else [problem.terms[k] for k in vanishing_faces(problem).values()]
     for t in problem.terms:
@@ -92,11 +96,11 @@ def collocate(
             weights_there = misfit.point_weights(t)
             if not misfit.is_noisy(t):
                 weights_there = weights_there * points.face_weight
-            blocks += _chunked([t], problem, place, weights_there, [1.0], t.region.columns, dtype, device)
+            blocks += _chunked([t], problem, place, weights_there, [1.0], t.region.columns, dtype, device, ranks)
             continue
         if isinstance(t.region, Roughness):
             scale = math.sqrt(volume / misfit.penalty(t.region.field, smoothness or {}))
-            blocks += _chunked([t], problem, x, w, [scale], {}, dtype, device)
+            blocks += _chunked([t], problem, x, w, [scale], {}, dtype, device, ranks)
             continue
         factor = math.sqrt((t.weight or 1.0) * points.face_weight)
         face = t.region
@@ -108,11 +112,13 @@ def collocate(
         ratio = _relative_size(problem, CompiledTerm(t), interior, norms, h[face.axis])
         area = volume / problem.domain.lengths[face.axis]
         scale = ratio * math.sqrt(area) / factor
-        blocks += _chunked([t], problem, at[:, kept], by_point[kept], [scale], {}, dtype, device)
+        blocks += _chunked([t], problem, at[:, kept], by_point[kept], [scale], {}, dtype, device, ranks)
     return blocks
 
 
-def held_out_blocks(blocks: Sequence[FieldBlock], problem: Problem, count: int, seed: int) -> list[FieldBlock]:
+def held_out_blocks(
+    blocks: Sequence[FieldBlock], problem: Problem, count: int, seed: int, ranks: Ranks = ALONE
+) -> list[FieldBlock]:
     """The same rows at scrambled Sobol points that no method trained on, with the scales of ``blocks``.
 
     Measured data are not divided: their rows are those trained on.
@@ -137,6 +143,11 @@ def held_out_blocks(blocks: Sequence[FieldBlock], problem: Problem, count: int, 
         kept = on_face(members[0], problem, x)
         place = x[:, kept].to(like.device, like.dtype).contiguous()
         weights = torch.full((place.shape[1],), measure / n, dtype=like.dtype, device=like.device)
+        if ranks.divides(place.shape[1]):
+            part = ranks.part(place.shape[1])
+            place, weights = place[:, part].contiguous(), weights[part]
+        else:
+            weights /= ranks.size
         found.append(FieldBlock(members, problem, place, weights, [scales[id(t)] for t in members]))
     return found
 
@@ -158,7 +169,14 @@ def _chunked(
     columns: dict[str, np.ndarray],
     dtype: torch.dtype,
     device: torch.device | str,
+    ranks: Ranks = ALONE,
 ) -> list[FieldBlock]:
+    if ranks.divides(x.shape[1]):
+        part = ranks.part(x.shape[1])
+        x, w, columns = x[:, part], w[part], {k: c[part] for k, c in columns.items()}
+    else:
+        w = w / ranks.size
+
     def placed(a: np.ndarray, i: int) -> torch.Tensor:
         return torch.as_tensor(np.ascontiguousarray(a[..., i : i + CHUNK])).to(device, dtype)
 
@@ -222,6 +240,8 @@ class FieldSystem:
         Elements of the table that may change; ``None``: all.
     dense_limit
         Most unknowns of the network for which its block of J^T J is formed and factored, as a preconditioner.
+    ranks
+        Processes that share the rows; products with the transpose, norms and inner products are sums over all.
     """
 
     def __init__(
@@ -232,7 +252,9 @@ class FieldSystem:
         train: Sequence[str] | None = None,
         table_mask: torch.Tensor | None = None,
         dense_limit: int = 6000,
+        ranks: Ranks = ALONE,
     ) -> None:
+        self.ranks = ranks
         self.problem, self.field, self.blocks = problem, closed_gate(field), list(blocks)
         known = [k for k in self.field.tensors() if k != "gate"]
         unknown = set(train or ()) - set(known)
@@ -253,7 +275,7 @@ class FieldSystem:
 
     @property
     def rows(self) -> int:
-        """Number of residual rows."""
+        """Number of this rank's residual rows."""
         return sum(b.x.shape[1] * len(b.terms) for b in self.blocks)
 
     @property
@@ -312,7 +334,7 @@ class FieldSystem:
         return [row for block in self.blocks for row in block.forward(tensors, parameters)]
 
     def adjoint(self, rows: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Product with the transposed Jacobian."""
+        """Product with the transposed Jacobian: the sum of all ranks' parts."""
         found = torch.zeros(self.size, dtype=self.dtype, device=self.device)
         tensors, parameters = self.split(found)
         at = 0
@@ -321,7 +343,11 @@ class FieldSystem:
             at += len(block.terms)
         if self.table_mask is not None and "table" in tensors:
             tensors["table"].mul_(self.table_mask)
-        return found
+        return self.ranks.add(found)
+
+    def inner(self, a: Rows, b: Rows) -> torch.Tensor:
+        """Inner product of rows over all ranks."""
+        return self.ranks.add(dot(a, b))
 
     def column_scale(self) -> torch.Tensor:
         """``1 / sqrt(diag(J^T J))`` at the last linearisation; 0 for unknowns that are fixed or have no effect."""
@@ -331,6 +357,7 @@ class FieldSystem:
             block.squares(tensors, parameters)
         if self.table_mask is not None and "table" in tensors:
             tensors["table"].mul_(self.table_mask)
+        self.ranks.add(squares)
         free = squares > 1e-20 * squares.max()
         return torch.where(free, torch.where(free, squares, 1.0).rsqrt(), 0.0)
 
@@ -343,6 +370,7 @@ class FieldSystem:
         normal = torch.zeros(count, count, dtype=self.dtype, device=self.device)
         for m, _ in self._dense():
             normal.addmm_(m.T, m)
+        self.ranks.add(normal)
         return BlockScaling.from_normal(columns, place, normal, damping)
 
     def direct(self, rows: Sequence[torch.Tensor], columns: torch.Tensor) -> torch.Tensor | None:
@@ -350,7 +378,7 @@ class FieldSystem:
         place = self._network()
         if not self.affine or place is None or place.stop - place.start < self.size:
             return None
-        return least_squares(((m, -b) for m, b in self._dense(rows)), columns)
+        return least_squares(((m, -b) for m, b in self._dense(rows)), columns, self.ranks)
 
     def _network(self) -> slice | None:
         """Place of the network's unknowns, if there are any and not too many."""

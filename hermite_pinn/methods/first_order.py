@@ -85,6 +85,11 @@ class FirstOrder(Method):
             head="siren", features=max(2, len(problem.fields)), table_size=2**14, width=128, depth=2, omega=0.5
         )
 
+    @property
+    def shared(self) -> bool:
+        """True."""
+        return True
+
     def run(self, task: Task) -> Outcome:
         """Train; see :class:`Method`."""
         return _Run(self, task).outcome()
@@ -126,6 +131,8 @@ class _Run:
         self.reach, self.recorded = 0, 0
         if task.saved is not None:
             self._restore(task.saved)
+        for v in self.tensors.values():
+            task.ranks.spread(v.data)
         self.good = self._snapshot()
         self.candidate, self.candidate_step = self.good, self.step
         recorder = None

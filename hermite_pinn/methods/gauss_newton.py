@@ -23,6 +23,7 @@ from .convergence import Convergence
 from .joint import JointGaussNewton, is_hashed
 from .levenberg_marquardt import LevenbergMarquardt
 from .misfit import Misfit
+from .precision import PRECISIONS, chosen_precision
 from .refinement import refined
 from .scales import source_scales
 from .slabs import cells_per_slab, march, why_at_once
@@ -67,7 +68,11 @@ class GaussNewton(Method):
     inner
         ``"cg"``, ``"banded"`` (a banded Cholesky factor as preconditioner; one or two axes), or ``"auto"``: the
         banded factor from the level on where conjugate gradients are expected to cost more, as for transport and
-        waves.
+        waves.  Banded factors are for CPUs: on a GPU ``"auto"`` always takes conjugate gradients.
+    precision
+        Of the steps of conjugate gradients on dense levels: ``"float64"``; ``"mixed"``: float32, with residuals and the
+        solution in float64, which reaches the same accuracy; ``"auto"``: mixed on GPUs whose float64 is slow (1/32 of
+        the rate of float32 or less).
     slabs
         Number of time slabs for an evolution problem, each solved from the end of the last; 1 solves for all times
         at once.  ``"auto"``: eight cells of time a slab, or fewer where signals cross many cells,
@@ -95,6 +100,7 @@ class GaussNewton(Method):
     max_unknowns: int | None = None
     inner: str = "auto"
     slabs: int | str = "auto"
+    precision: str = "auto"
 
     name = "gauss_newton"
 
@@ -108,8 +114,15 @@ class GaussNewton(Method):
             raise InvalidArgumentError(f"inner must be 'auto', 'cg' or 'banded', got {self.inner!r}")
         if self.slabs != "auto" and not (isinstance(self.slabs, int) and self.slabs >= 1):
             raise InvalidArgumentError(f"slabs must be 'auto' or a number of at least 1, got {self.slabs!r}")
+        if self.precision not in PRECISIONS:
+            raise InvalidArgumentError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
         if self.inner_tol is not None and not 0 < self.inner_tol < 1:
             raise InvalidArgumentError(f"inner_tol must lie between 0 and 1, got {self.inner_tol}")
+
+    @property
+    def shared(self) -> bool:
+        """True."""
+        return True
 
     def default_field(self, problem: Problem) -> Field:
         """Dense levels of the first basis smooth enough: cubic to second derivatives, septic to fourth."""
@@ -153,21 +166,32 @@ class _Run:
             raise InvalidArgumentError(
                 f"inner='banded' is for one or two axes, and the domain has {self.problem.domain.dim}; use 'cg' or 'auto'"
             )
+        if options.inner == "banded" and task.device.type != "cpu":
+            raise InvalidArgumentError(
+                f"inner='banded' factors matrices on a CPU, and this run is on {task.device}; use 'cg' or 'auto', or device='cpu'"
+            )
         self.at_once = why_at_once(self.problem, self.basis)
         if self.at_once and options.slabs not in ("auto", 1):
             raise InvalidArgumentError(
                 f"slabs={options.slabs} needs an evolution problem, but {self.at_once}; use slabs=1 or 'auto'"
             )
         self.grid = Discretization(
-            self.problem, self.basis, options.gauss, self.dtype, task.device, source_scales(self.problem)
+            self.problem, self.basis, options.gauss, self.dtype, task.device, source_scales(self.problem), task.ranks
         )
         self.convergence = Convergence(self.basis, self.tol)
         self.free = 0  # directions that the first level does not determine
         self.path: list[Resolution] = []  # finest resolution of every stage so far
         self.best: Stage | None = None
         self.message = ""
+        self.precision = chosen_precision(options.precision, task.device)
         self.seconds: list[float] = []
         smooth = BASES[self.basis] > 2
+        misfit = Misfit(self.problem)
+        if misfit.automatic and task.ranks.size > 1:
+            raise InvalidArgumentError(
+                f"the smoothness of {', '.join(misfit.automatic)} has no weight, and on {task.ranks.size} processes none is chosen; give "
+                "one, for example that of a run on one process: hp.Smoothness(u=1e-3)"
+            )
         self.solver = LevenbergMarquardt(
             inner=options.inner,
             inner_tol=options.inner_tol or (1e-10 if smooth else 1e-8),
@@ -177,7 +201,8 @@ class _Run:
             damping=options.damping,
             change=None if self.tol is None else 1e-2 * self.tol,
             monitor=task.monitor,
-            corrected=bool(Misfit(self.problem).noisy),
+            corrected=bool(misfit.noisy),
+            mixed=self.precision == "mixed" and not misfit.noisy,
         )
 
     def _check_field(self, field: Field) -> None:
@@ -216,6 +241,7 @@ class _Run:
             "resolution": best.resolutions[-1],
             "points": best.points,
             "slabs": best.slabs,
+            "precision": self.precision,
         }
         if best.choice is not None:
             stats |= best.choice.stats(self.problem)
@@ -483,8 +509,13 @@ class _Run:
         return linear_field(p.domain, p.fields, p.periodic, self.basis, stage.resolutions, levels)
 
     # -- memory ---
+    def _free_memory(self) -> float | None:
+        """Free bytes where least are, so that all ranks decide alike."""
+        free = available_memory(self.task.device)
+        return None if free is None else self.task.ranks.least(free)
+
     def _check_memory(self, resolutions: list[Resolution]) -> None:
-        need, free = self.grid.memory(resolutions, self._slabs(resolutions[-1])), available_memory(self.task.device)
+        need, free = self.grid.memory(resolutions, self._slabs(resolutions[-1])), self._free_memory()
         if free is not None and need > free:
             size = self.grid.pyramid(resolutions).size
             raise OutOfMemoryError(
@@ -502,7 +533,7 @@ class _Run:
             return f"stopped after max_levels={self.options.max_levels} levels{tail}"
         if self.options.max_unknowns is not None and size > self.options.max_unknowns:
             return f"the next level {following} would have {size:,} coefficients > max_unknowns={self.options.max_unknowns:,}{tail}"
-        need, free = self.grid.memory([*earlier, following], self._slabs(following)), available_memory(self.task.device)
+        need, free = self.grid.memory([*earlier, following], self._slabs(following)), self._free_memory()
         if free is not None and need > 0.8 * free:
             return f"the next level {following} would need about {spelled_size(need)} of {spelled_size(free)} free memory{tail}"
         return ""

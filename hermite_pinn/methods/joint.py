@@ -148,6 +148,11 @@ class JointGaussNewton(Method):
         """Tables of 2**12 slots read by a wide network of one hidden layer beside the sum of the levels."""
         return Field(head="siren+linear", features=len(problem.fields) + 1, table_size=2**12, width=512, depth=1)
 
+    @property
+    def shared(self) -> bool:
+        """True."""
+        return True
+
     def run(self, task: Task) -> Outcome:
         """Solve; see :class:`Method`."""
         return _Run(self, task).outcome()
@@ -334,21 +339,22 @@ class _Run:
 
     def _blocks(self, cells: int) -> list[FieldBlock]:
         points = Points(cells, self.options.gauss, self.options.face_weight)
-        weights = None if self.choice is None else self.choice.weights
-        blocks = collocate(self.problem, points, torch.float64, self.task.device, self.field.envelope, weights)
-        self.held = held_out_blocks(blocks, self.problem, self.options.held_out, self.task.seed + 7919)
-        self.points = sum(b.x.shape[1] for b in blocks)
+        weights, ranks = None if self.choice is None else self.choice.weights, self.task.ranks
+        blocks = collocate(self.problem, points, torch.float64, self.task.device, self.field.envelope, weights, ranks)
+        self.held = held_out_blocks(blocks, self.problem, self.options.held_out, self.task.seed + 7919, ranks)
+        self.points = int(sum(ranks.add_all(*(b.x.shape[1] for b in blocks))))
         return blocks
 
     def _most_points(self) -> float:
         """Points whose signals and layer inputs fill a quarter of the free memory."""
         layout, siren = self.field.layout, self.field.siren
         units = layout.levels * layout.features + (0 if siren is None else 3 * sum(len(b) for b in siren.biases))
-        free = available_memory(self.task.device) or math.inf
+        free = self.task.ranks.least(available_memory(self.task.device) or math.inf)
         return 0.25 * free / (8 * (self.problem.domain.dim + 2) * units * len(self.problem.residuals))
 
     def _system(self, stage: JointStage, blocks: Sequence[FieldBlock], field: GridField) -> FieldSystem:
-        return FieldSystem(self.problem, field, blocks, stage.names(field), dense_limit=self.options.dense_limit)
+        limit, ranks = self.options.dense_limit, self.task.ranks
+        return FieldSystem(self.problem, field, blocks, stage.names(field), dense_limit=limit, ranks=ranks)
 
     def _solver(self, stage: JointStage) -> LevenbergMarquardt:
         options = self.options
@@ -360,7 +366,8 @@ class _Run:
 
     def _held_out(self, system: FieldSystem, vector: torch.Tensor) -> float:
         """Relative residual at the held-out points."""
-        return math.sqrt(sum(float(r @ r) for r in system.residuals(vector, self.held)))
+        rows = system.residuals(vector, self.held)
+        return math.sqrt(float(system.inner(rows, rows)))
 
     def _choose_frequency(self) -> None:
         """Solve for the last layer with every candidate; keep the one with the lowest held-out residual."""

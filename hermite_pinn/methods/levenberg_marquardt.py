@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,11 +15,14 @@ from hermite_pinn.memory import available_memory
 from hermite_pinn.monitor import Monitor
 
 from .direct import BandedNormal, banded_cost
-from .krylov import LeastSquaresResult, Rows, cgls
+from .krylov import LeastSquaresResult, Rows, cgls, dot
+from .precision import single_products
 from .precondition import Scaling
 from .system import GridSystem
 
 __all__ = ["Fit", "LeastSquares", "LevenbergMarquardt"]
+
+logger = logging.getLogger(__name__)
 
 
 class LeastSquares(Protocol):
@@ -58,6 +62,9 @@ class LeastSquares(Protocol):
 
     def change(self, step: torch.Tensor, vector: torch.Tensor) -> float:
         """Relative size of a step."""
+
+    def inner(self, a: Rows, b: Rows) -> torch.Tensor:
+        """Inner product of rows, of all processes that share them."""
 
 
 @dataclass
@@ -114,6 +121,8 @@ class LevenbergMarquardt:
         Whether a step that fails is tried once more with the second-order correction: the step by which the linear
         model takes back what the residuals at its end are off.  It lets steps follow a curved valley, as of equations
         that weigh far more than noisy data.
+    mixed
+        Whether conjugate gradients on a grid take their steps in float32, corrected in float64.
     """
 
     def __init__(
@@ -128,8 +137,9 @@ class LevenbergMarquardt:
         change: float | None,
         monitor: Monitor,
         corrected: bool = False,
+        mixed: bool = False,
     ) -> None:
-        self.corrected = corrected
+        self.corrected, self.mixed = corrected, mixed
         self.inner, self.inner_tol, self.near_tol, self.inner_steps = inner, inner_tol, near_tol, inner_steps
         self.outer_steps, self.damping, self.change = outer_steps, damping, change
         self.monitor = monitor
@@ -187,7 +197,7 @@ class LevenbergMarquardt:
             image = [row.clone() for row in system.forward(step.clone())]
             trial = system.within_bounds(state.vector + step)
             rows = system.linearize(trial)
-            loss = _square(rows)
+            loss = float(system.inner(rows, rows))
             if self.corrected and not loss <= (1.0 - 1e-4) * state.loss and math.isfinite(loss):
                 off = [c - a - b for a, b, c in zip(state.rows, image, rows, strict=True)]
                 system.linearize(state.vector)
@@ -196,7 +206,7 @@ class LevenbergMarquardt:
                 step = step + back
                 trial = system.within_bounds(state.vector + step)
                 rows = system.linearize(trial)
-                loss = _square(rows)
+                loss = float(system.inner(rows, rows))
             if not loss <= state.loss:  # also where the loss is not a number
                 if damping > 1e12:
                     break
@@ -204,7 +214,8 @@ class LevenbergMarquardt:
                 state.rows = system.linearize(state.vector)
                 continue
             gain, fall = (state.loss - loss) / result.decrease, 1.0 - loss / state.loss
-            bend = math.sqrt(_bend(state.rows, image, rows) / max(_square(image), 1e-300))
+            bent = [c - a - b for a, b, c in zip(state.rows, image, rows, strict=True)]  # what the linear model missed
+            bend = math.sqrt(float(system.inner(bent, bent)) / max(float(system.inner(image, image)), 1e-300))
             state = Fit(trial, rows, loss, result, damping)
             change = system.change(step, trial)
             first_change = max(first_change, change)
@@ -238,12 +249,12 @@ class LevenbergMarquardt:
         """The limits that an iteration may have met, for messages."""
         return f"outer_steps={self.outer_steps}, inner_steps={self.inner_steps}"
 
-    def _loss(self, system: LeastSquares, rows: Sequence[torch.Tensor]) -> float:
+    def _loss(self, system: LeastSquares, rows: Rows) -> float:
         """Sum of squares; an error that names the term where it is not finite."""
         total, at = 0.0, 0
         for block in system.blocks:
             for t in block.terms:
-                value = float((rows[at] * rows[at]).sum())
+                value = float(system.inner([rows[at]], [rows[at]]))
                 if not math.isfinite(value):
                     bad, of = int((~torch.isfinite(rows[at])).sum()), rows[at].numel()
                     step = len(self.monitor.history) + 1
@@ -272,7 +283,7 @@ class LevenbergMarquardt:
         step = system.direct(rows, columns)
         if step is not None:
             left = [r + d for r, d in zip(rows, system.forward(step.clone()), strict=True)]
-            decrease = sum(float((r * r).sum() - (e * e).sum()) for r, e in zip(rows, left, strict=True))
+            decrease = float(system.inner(rows, rows) - system.inner(left, left))
             return step, LeastSquaresResult(step, 1, 0.0, True, "direct", decrease)
         change = system.preconditioner(columns, damping)
         if change is not None:
@@ -285,6 +296,8 @@ class LevenbergMarquardt:
             max_steps=self.inner_steps,
             damping=damping,
             on_step=late,
+            inner=system.inner,
+            low=single_products(system, columns) if self.mixed and isinstance(system, GridSystem) else None,
         )
         self._steps_per_size[system.size] = max(result.steps, self._steps_per_size.get(system.size, 0))
         return result.y * columns, result
@@ -308,8 +321,11 @@ class LevenbergMarquardt:
         def adjoint(r: Rows) -> torch.Tensor:
             return change.transposed(system.adjoint(r[:-1]) + r[-1] * root)
 
+        def inner(a: Rows, b: Rows) -> torch.Tensor:
+            return system.inner(a[:-1], b[:-1]) + dot(a[-1:], b[-1:])  # every process has the rows of the damping
+
         b = [*(-r for r in rows), torch.zeros_like(root)]
-        result = cgls(forward, adjoint, b, tol=tol, max_steps=self.inner_steps, on_step=late)
+        result = cgls(forward, adjoint, b, tol=tol, max_steps=self.inner_steps, on_step=late, inner=inner)
         self._steps_per_size[system.size] = max(result.steps, self._steps_per_size.get(system.size, 0))
         return change.apply(result.y), result
 
@@ -323,18 +339,17 @@ class LevenbergMarquardt:
             return self.inner == "banded"
         cost = banded_cost(system.pyramid.shapes[-1], system.problem.periodic, system.basis)
         smaller = [size for size in self._steps_per_size if size <= system.size]
-        if cost is None or not smaller or system.device.type != "cpu":
+        if cost is None or not smaller:
             return False
         size = max(smaller)
         expected = self._steps_per_size[size] * math.sqrt(system.size / size)
-        free = available_memory(system.device) or math.inf
+        if system.device.type != "cpu":
+            if cost[0] < 6e-8 * system.size * expected:
+                logger.info(
+                    "banded factors are for CPUs; conjugate gradients take about %.0f steps on %s",
+                    expected,
+                    system.device,
+                )
+            return False
+        free = system.ranks.least(available_memory(system.device) or math.inf)
         return cost[0] < 6e-8 * system.size * expected and cost[1] < min(2**31, free / 4)
-
-
-def _square(rows: Sequence[torch.Tensor]) -> float:
-    return sum(float((r * r).sum()) for r in rows)
-
-
-def _bend(before: Sequence[torch.Tensor], image: Sequence[torch.Tensor], after: Sequence[torch.Tensor]) -> float:
-    """Squared distance of the residual from what the linear model predicted."""
-    return sum(float((c - a - b).square().sum()) for a, b, c in zip(before, image, after, strict=True))

@@ -76,6 +76,7 @@ class Objective:
 
     def __init__(self, task: Task, method: Method, dtype: torch.dtype, levels: Levels) -> None:
         self.problem, self.device, self.dtype, self.seed = task.problem, task.device, dtype, task.seed
+        self.ranks = task.ranks
         if task.tol is not None:
             raise InvalidArgumentError(
                 f"{method.name} has no estimate of the error, so tol means nothing to it; use steps, max_time or a callback"

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from hermite_pinn.conditions import PointSet, Roughness, Term
+from hermite_pinn.distributed import Ranks
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.evaluation import TermEvaluator, on_face, restriction
 from hermite_pinn.geometry import Face
@@ -130,6 +131,18 @@ class Batch:
     def mean_square(self, residual: torch.Tensor) -> torch.Tensor:
         """Weighted mean of the squares of a residual (n,) at the points."""
         return residual.square().mean() if self.weights is None else self.weights @ residual.square()
+
+    def share(self, ranks: Ranks) -> Batch:
+        """The part of one process; the weights of all parts together have sum one."""
+        count = self.x.shape[1]
+        if ranks.size == 1:
+            return self
+        weights = self.x.new_full((count,), 1.0 / count) if self.weights is None else self.weights
+        if not ranks.divides(count):
+            return Batch(self.x, self.columns, weights / ranks.size)
+        part = ranks.part(count)
+        columns = {k: v[part] for k, v in self.columns.items()}
+        return Batch(self.x[:, part].contiguous(), columns, weights[part])
 
     def pieces(self, size: int) -> Iterator[Batch]:
         """The batch in parts of at most ``size`` points with weights whose total is one."""

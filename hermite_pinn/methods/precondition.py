@@ -7,10 +7,14 @@ from typing import Protocol
 
 import torch
 
+from hermite_pinn.distributed import ALONE, Ranks
+
 __all__ = ["BlockScaling", "Scaling", "least_squares"]
 
 
-def least_squares(pieces: Iterable[tuple[torch.Tensor, torch.Tensor]], columns: torch.Tensor) -> torch.Tensor:
+def least_squares(
+    pieces: Iterable[tuple[torch.Tensor, torch.Tensor]], columns: torch.Tensor, ranks: Ranks = ALONE
+) -> torch.Tensor:
     """Minimise ``||A x - b||^2`` by QR, a piece of the rows at a time, which never squares the condition number.
 
     Parameters
@@ -19,6 +23,8 @@ def least_squares(pieces: Iterable[tuple[torch.Tensor, torch.Tensor]], columns: 
         Rows of A (rows, unknowns) with their part of b (rows,).
     columns
         Inverse norms of the columns of A; unknowns where this is 0 stay 0.
+    ranks
+        Each has some of the rows; their triangular factors are gathered and factored together.
 
     Returns
     -------
@@ -26,7 +32,7 @@ def least_squares(pieces: Iterable[tuple[torch.Tensor, torch.Tensor]], columns: 
         x.  The scaled unknowns are damped by 1e-12, so that dependent columns do no harm.
     """
     count = len(columns)
-    known = torch.diag(torch.where(columns == 0, 1.0, 1e-12))
+    known = torch.diag(torch.where(columns == 0, 1.0, 1e-12)) / ranks.size**0.5
     known = torch.cat([known, known.new_zeros(count, 1)], 1)
     pending = [known]
     for matrix, b in pieces:
@@ -34,6 +40,10 @@ def least_squares(pieces: Iterable[tuple[torch.Tensor, torch.Tensor]], columns: 
         if sum(len(m) for m in pending) >= 4 * count:
             pending = [torch.linalg.qr(torch.cat(pending), mode="r").R]
     factor = torch.linalg.qr(torch.cat(pending), mode="r").R
+    if ranks.size > 1:
+        same = factor.new_zeros(count + 1, count + 1)
+        same[: len(factor)] = factor
+        factor = torch.linalg.qr(torch.cat(ranks.gathered(same)), mode="r").R
     y = torch.linalg.solve_triangular(factor[:count, :count], factor[:count, count:], upper=True)
     return columns * y[:, 0]
 

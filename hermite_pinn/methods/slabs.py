@@ -133,7 +133,7 @@ def _start(system: GridSystem, before: torch.Tensor, carried: Carried | None, ax
         candidates.append(vector)
     if len(candidates) == 1:
         return candidates[0]
-    losses = [sum(float((r * r).sum()) for r in system.linearize(v)) for v in candidates]
+    losses = [float(system.inner(rows, rows)) for rows in map(system.linearize, candidates)]
     return candidates[0] if losses[0] < losses[1] else candidates[1]
 
 
@@ -212,7 +212,7 @@ def march(
         for name, rms in (system.residual_rms(rows) | held_out).items():
             squares[name] = squares.get(name, 0.0) + share * rms**2
         total.speeds = tuple(map(max, total.speeds or system.speeds(), system.speeds()))
-        total.loss += sum(float((r * r).sum()) for r in rows)
+        total.loss += float(system.inner(rows, rows))
         between.update(held_out)
 
     for k, (first, end) in enumerate(_slabs(resolution[axis], count)):

@@ -10,6 +10,7 @@ import torch
 
 from hermite_pinn.cuda.layout import BASES
 from hermite_pinn.cuda.pyramid import Pyramid
+from hermite_pinn.distributed import ALONE, Ranks
 from hermite_pinn.problem import Problem
 
 from .constraints import Carried
@@ -37,6 +38,8 @@ class Discretization:
         Of all vectors.
     scales
         Divisors of the interior residuals.
+    ranks
+        The processes that share the points.
     """
 
     problem: Problem
@@ -45,6 +48,7 @@ class Discretization:
     dtype: torch.dtype
     device: torch.device
     scales: Sequence[float]
+    ranks: Ranks = ALONE
 
     def pyramid(self, resolutions: Sequence[Resolution]) -> Pyramid:
         """Nested levels for all fields."""
@@ -67,7 +71,7 @@ class Discretization:
         """The least-squares system on nested levels, of the whole problem or of its part on a time slab."""
         return GridSystem(
             problem or self.problem, self.basis, resolutions, self.gauss, self.dtype, self.device,
-            scales=self.scales, carried=carried,
+            scales=self.scales, carried=carried, ranks=self.ranks,
         )  # fmt: skip
 
 

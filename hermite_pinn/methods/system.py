@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +15,7 @@ from hermite_pinn.cuda.channels import Channels
 from hermite_pinn.cuda.layout import BASES
 from hermite_pinn.cuda.pyramid import Pyramid
 from hermite_pinn.cuda.sum_factorization import SumFactorization
+from hermite_pinn.distributed import ALONE, Ranks
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.geometry import Face, gauss_axis
 from hermite_pinn.problem import Problem
@@ -23,6 +24,7 @@ from hermite_pinn.residuals import CompiledTerm
 
 from .collocation import Axis, Block
 from .constraints import Carried, Constraints, is_hard
+from .krylov import Rows, dot
 from .misfit import Misfit
 from .point_block import PointBlock
 from .scales import rms, source_scales
@@ -67,6 +69,9 @@ class GridSystem:
         State at the start of time that replaces the initial conditions, or None.
     smoothness
         Weights of penalties that are chosen automatically, by field; see :meth:`smooth`.
+    ranks
+        Processes that share the rows: each has the cells of a part of the axis with the most cells.  Products with the
+        transpose, norms and inner products of rows are sums over all ranks.
     """
 
     def __init__(
@@ -81,8 +86,11 @@ class GridSystem:
         scales: Sequence[float] | None = None,
         carried: Carried | None = None,
         smoothness: dict[str, float] | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
+        self.ranks = ranks
         self.problem, self.basis = problem, basis
+        self._options = (gauss, scales, carried)
         self.dtype, self.device = dtype, torch.device(device)
         self.pyramid = Pyramid(basis, resolutions, problem.periodic, len(problem.fields), dtype, device)
         self.resolution = self.pyramid.resolutions[-1]
@@ -98,6 +106,7 @@ class GridSystem:
         self.misfit = Misfit(problem)
         self.soft = [t for t in terms if not (t.region is None or isinstance(t.region, Roughness) or is_hard(t, basis))]
         interior = [CompiledTerm(t) for t in terms if t.region is None]
+        self._elsewhere = 0  # rows of other ranks
         self._scales = source_scales(problem) if scales is None else list(scales)
         self.gauss = (
             (gauss,) * domain.dim
@@ -129,28 +138,59 @@ class GridSystem:
 
     @property
     def rows(self) -> int:
-        """Number of residual rows."""
-        return sum(math.prod(b.shape) * len(b.terms) for b in self.blocks)
+        """Number of residual rows, of all ranks."""
+        return sum(math.prod(b.shape) * len(b.terms) for b in self.blocks) + self._elsewhere
 
     # -- blocks ---
     def _interior_block(self, terms: list[CompiledTerm]) -> TensorBlock:
-        points, weights = [], []
-        for a, n, k in zip(self.axes, self.resolution, self.gauss, strict=True):
-            p, w = gauss_axis(*a.bounds, n, k)
-            points.append(p)
-            weights.append(w)
+        found = [gauss_axis(*a.bounds, n, k) for a, n, k in zip(self.axes, self.resolution, self.gauss, strict=True)]
+        points, weights = self._own([p for p, _ in found], [w for _, w in found], self.gauss, len(terms))
         return TensorBlock(
             terms, self.problem.fields, self.names, self.basis, self.resolution, self.axes, points, weights, self._scales,
             self.dtype, self.device,
         )  # fmt: skip
 
+    def _own(
+        self, points: list[np.ndarray], weights: list[np.ndarray], per: Sequence[int], terms: int
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """The rank's points of a tensor product with ``per`` points in a cell along each axis.
+
+        Where there are too few cells every rank has all points, with the weights divided by the number of ranks.
+        """
+        if self.ranks.size == 1:
+            return points, weights
+        cells = [len(p) // k for p, k in zip(points, per, strict=True)]
+        axis = int(np.argmax(cells))
+        points, weights = list(points), list(weights)
+        if self.ranks.divides(cells[axis]):
+            whole = math.prod(map(len, points))
+            part = self.ranks.part(cells[axis])
+            own = slice(part.start * per[axis], part.stop * per[axis])
+            points[axis], weights[axis] = points[axis][own], weights[axis][own]
+            self._elsewhere += terms * (whole - math.prod(map(len, points)))
+        else:
+            weights[axis] = weights[axis] / self.ranks.size
+        return points, weights
+
+    def _own_points(
+        self, points: np.ndarray, weights: np.ndarray, columns: Mapping[str, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray, Mapping[str, np.ndarray]]:
+        """The rank's part of scattered points; all of them with smaller weights where they are too few."""
+        if not self.ranks.divides(len(points)):
+            return points, weights / self.ranks.size, columns
+        part = self.ranks.part(len(points))
+        self._elsewhere += len(points) - (part.stop - part.start)
+        return points[part], weights[part], {k: v[part] for k, v in columns.items()}
+
     def _penalty_block(self, field: str, terms: Sequence[Term]) -> TensorBlock:
         """The derivatives of a field that are to be small, at as many Gauss points per cell as it has coefficients."""
         members = [CompiledTerm(t) for t in terms if t.region == Roughness(field)]
-        grids = [gauss_axis(*a.bounds, n, BASES[self.basis]) for a, n in zip(self.axes, self.resolution, strict=True)]
+        per = (BASES[self.basis],) * len(self.axes)
+        grids = [gauss_axis(*a.bounds, n, k) for a, n, k in zip(self.axes, self.resolution, per, strict=True)]
+        points, weights = self._own([p for p, _ in grids], [w for _, w in grids], per, len(members))
         return TensorBlock(
-            members, self.problem.fields, self.names, self.basis, self.resolution, self.axes,
-            [p for p, _ in grids], [w for _, w in grids], [1.0] * len(members), self.dtype, self.device,
+            members, self.problem.fields, self.names, self.basis, self.resolution, self.axes, points, weights,
+            [1.0] * len(members), self.dtype, self.device,
         )  # fmt: skip
 
     def smooth(self, weights: dict[str, float], emphasis: float = 1.0) -> None:
@@ -190,7 +230,8 @@ class GridSystem:
         shared = ([compiled], self.problem.fields, self.names, self.basis, self.resolution, self.axes)
         if isinstance(term.region, PointSet):
             there = self.misfit.point_weights(term)
-            return PointBlock(*shared, term.region.points, there, term.region.columns, [1.0], self.dtype, self.device)
+            own = self._own_points(term.region.points, there, term.region.columns)
+            return PointBlock(*shared, *own, [1.0], self.dtype, self.device)
         face = term.region
         assert isinstance(face, Face)
         scale = self._face_scale(compiled, face) / math.sqrt(term.weight or 1.0)
@@ -200,6 +241,8 @@ class GridSystem:
             points.append(p)
             weights.append(w)
         if term.where is None:
+            per = [1 if i == face.axis else k for i, k in enumerate(self.gauss)]
+            points, weights = self._own(points, weights, per, 1)
             return TensorBlock(*shared, points, weights, [scale], self.dtype, self.device)
         grid = np.stack([g.ravel() for g in np.meshgrid(*points, indexing="ij")], 1)
         product = np.array([1.0])
@@ -211,7 +254,8 @@ class GridSystem:
             raise InvalidProblemError(
                 f"the condition {term.name!r} applies to no point of the face {face.name}: its `where` is false everywhere there"
             )
-        return PointBlock(*shared, grid[chosen], product[chosen], {}, [scale], self.dtype, self.device)
+        own = self._own_points(grid[chosen], product[chosen], {})
+        return PointBlock(*shared, *own, [scale], self.dtype, self.device)
 
     def _face_scale(self, term: CompiledTerm, face: Face) -> float:
         """Divisor that makes a boundary row as large as the interior rows at the size of a cell.
@@ -281,11 +325,15 @@ class GridSystem:
                 square, area = found.get(t.name, (0.0, 0.0))
                 found[t.name] = (square + float((rows[at] ** 2).sum()) * block.scales[k] ** 2, area + volume)
                 at += 1
-        return {name: math.sqrt(square / area) for name, (square, area) in found.items()}
+        totals = self.ranks.add_all(*(v for pair in found.values() for v in pair))
+        pairs = zip(totals[::2], totals[1::2], strict=True)
+        return {name: math.sqrt(square / area) for name, (square, area) in zip(found, pairs, strict=True)}
 
     def norms(self, finest: torch.Tensor) -> list[float]:
         """L2 norm over the box of every field, from finest-level coefficients."""
-        return [float(self._value.forward(c)[0].norm()) for c in finest]
+        return [
+            math.sqrt(s) for s in self.ranks.add_all(*(float(self._value.forward(c)[0].norm()) ** 2 for c in finest))
+        ]
 
     def change(self, step: torch.Tensor, vector: torch.Tensor) -> float:
         """Size of a step: the largest of the L2 norms of the fields and the parameters, relative to ``vector``."""
@@ -316,13 +364,15 @@ class GridSystem:
             length = a.bounds[1] - a.bounds[0]
             points.append(a.bounds[0] + length * (cell + inside) / n)
             weights.append(np.full(n, length / n))
+        points, weights = self._own(points, weights, [1] * len(points), 0)
         block = TensorBlock(
             self.interior.terms, self.problem.fields, self.names, self.basis, self.resolution, self.axes, points, weights, None,
             self.dtype, self.device,
         )  # fmt: skip
         volume = math.prod(self.problem.domain.lengths)
         rows = block.linearize(finest, parameters)
-        return {t.name: float(r.norm()) / math.sqrt(volume) for t, r in zip(block.terms, rows, strict=True)}
+        squares = self.ranks.add_all(*(float(r.norm()) ** 2 for r in rows))
+        return {t.name: math.sqrt(s / volume) for t, s in zip(block.terms, squares, strict=True)}
 
     def speeds(self) -> tuple[float, ...]:
         """Per axis the largest speed of transport or waves at the last linearisation, from the coefficients.
@@ -345,7 +395,7 @@ class GridSystem:
                     if along is not None:
                         ratio = float(torch.as_tensor(along).abs().max()) / rms(s)
                         found[axis] = max(found[axis], ratio ** (1.0 / power))
-        return tuple(found)
+        return tuple(self.ranks.largest(v) for v in found)
 
     @property
     def location(self) -> str:
@@ -353,6 +403,20 @@ class GridSystem:
         return f"level {len(self.pyramid.resolutions)}, {self.resolution} cells"
 
     # -- linear algebra ---
+    @cached_property
+    def _single(self) -> GridSystem:
+        gauss, scales, carried = self._options
+        return GridSystem(
+            self.problem, self.basis, self.pyramid.resolutions, gauss, torch.float32, self.device,
+            scales=self._scales if scales is None else scales, carried=carried, ranks=self.ranks,
+        )  # fmt: skip
+
+    def in_single(self) -> GridSystem:
+        """The same system in float32, for products at the last linearisation."""
+        for own, block in zip(self._single.blocks, self.blocks, strict=True):
+            own.take_over(block)
+        return self._single
+
     def preconditioner(self, columns: torch.Tensor, damping: float) -> VertexScaling | None:
         """Vertex bases for quintics and beyond; None for cubics, where with the levels the column scaling is enough."""
         if BASES[self.basis] < 3:
@@ -393,6 +457,7 @@ class GridSystem:
         parameters.zero_()
         for block in self.blocks:
             parameters += block.parameter_diagonal()
+        self.ranks.add(squares)
         free = squares > 1e-20 * squares.max()
         for view, mask in zip(self.pyramid.views(self.split(free)[0]), self._masks, strict=True):
             view &= ~mask
@@ -405,7 +470,7 @@ class GridSystem:
         return [row for block in self.blocks for row in block.forward(finest, parameters)]
 
     def adjoint(self, rows: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Product with the transposed Jacobian."""
+        """Product with the transposed Jacobian: the sum of all ranks' parts."""
         found = torch.empty(self.size, dtype=self.dtype, device=self.device)
         grid, parameters = self.split(found)
         finest = self.pyramid.views(grid)[-1].zero_()
@@ -414,5 +479,13 @@ class GridSystem:
         for block in self.blocks:
             parameters += block.adjoint(rows[at : at + len(block.terms)], finest)
             at += len(block.terms)
+        if self.ranks.size > 1:
+            self.ranks.add(
+                found[self.pyramid.slices[-1].start :]
+            )  # the finest level and the parameters, which follow it
         self.pyramid.accumulate_transposed(finest, grid)
         return found
+
+    def inner(self, a: Rows, b: Rows) -> torch.Tensor:
+        """Inner product of rows over all ranks."""
+        return self.ranks.add(dot(a, b))

@@ -255,9 +255,10 @@ class TensorBlock(Block):
         dim, cells, factors, columns = self.dim, [], [], []
         for i, points in enumerate(self.points):
             matrices = self._matrix(i, self.resolution[i]).matrices
-            groups = 1 if len(points) == 1 else self.resolution[i]
-            per = len(points) // groups
             first = matrices[self._orders[i][0]]
+            entries = first.indices.reshape(len(points), -1)
+            groups = 1 + int((entries[1:] != entries[:-1]).any(1).sum())  # cells that hold points
+            per = len(points) // groups
             cells.append((groups, per))
             columns.append(torch.as_tensor(first.indices.reshape(groups, per, -1)[:, 0].astype(np.int64)))
             factors.append({o: torch.as_tensor(m.data.reshape(groups, per, -1)) for o, m in matrices.items()})

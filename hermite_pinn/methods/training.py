@@ -112,6 +112,8 @@ class TrainingStep:
     def obstacles(self) -> list[str]:
         """Why a step cannot be recorded in a CUDA graph; empty if it can."""
         found = [u.obstacle for u in self.updates if u.obstacle is not None]
+        if self.objective.ranks.size > 1:
+            found.append("several processes share the run")
         tabulated = [name for group in self.objective.groups for name in group.evaluator.tabulated]
         if tabulated:
             found.append(f"the problem calls functions on the host ({', '.join(dict.fromkeys(tabulated))})")
@@ -171,7 +173,7 @@ class TrainingStep:
                 found.append(Batch(self.pool.draw(o.points, self.generator)))
             else:
                 found.append(group.random(o.points if group.whole else o.face_points, self.generator))
-        return found
+        return [batch.share(self.objective.ranks) for batch in found]
 
     def __call__(self, variant: Variant) -> None:
         """Do a step."""
@@ -182,8 +184,11 @@ class TrainingStep:
                 self._balance(losses)
             factors = self.factors.to(values.dtype)
         total = (values * factors).sum()
-        found = torch.autograd.grad(total, list(self.tensors.values()), allow_unused=True)
+        found = self._gradients([total])
         with torch.no_grad():
+            if self.objective.ranks.size > 1:
+                values = self.objective.ranks.add(values.detach().clone())
+                total = (values * factors).sum()
             self._note(values, total)
             gradients = {k: g for k, g in zip(self.tensors, found, strict=True) if g is not None}
             self._move(gradients, {"table": (variant.live, variant.reach)})
@@ -215,6 +220,11 @@ class TrainingStep:
                 moved = (0.9 * weight + 0.1 * ratio).clamp(min=1.0).clamp(max=self.options.weight_cap)
                 weight.copy_(torch.where(usable, moved, weight))
 
+    def _gradients(self, losses: Sequence[torch.Tensor], retain_graph: bool = False) -> list[torch.Tensor | None]:
+        """Gradients of the sum of losses by all tensors, over all processes."""
+        found = torch.autograd.grad(losses, list(self.tensors.values()), retain_graph=retain_graph, allow_unused=True)
+        return [None if g is None else self.objective.ranks.add(g.contiguous()) for g in found]
+
     def _gradient_norm(self, losses: Sequence[torch.Tensor]) -> torch.Tensor:
-        found = torch.autograd.grad(losses, list(self.tensors.values()), retain_graph=True, allow_unused=True)
+        found = self._gradients(losses, retain_graph=True)
         return torch.stack([g.double().square().sum() for g in found if g is not None]).sum().sqrt()

@@ -51,8 +51,8 @@ def standard_errors(
     for block in system.blocks:
         for t in block.terms:
             if isinstance(t.term.region, PointSet) and (not system.noisy or system.misfit.is_noisy(t.term)):
-                squares += float((rows[at] * rows[at]).sum())
-                count += rows[at].numel()
+                squares += float(system.inner([rows[at]], [rows[at]]))
+                count += len(t.term.region.points)
             at += 1
     names = system.names
     if not names or not count:
@@ -73,11 +73,12 @@ def standard_errors(
             b,
             tol=tol,
             max_steps=max_steps,
+            inner=system.inner,
         )
         image = system.forward(result.y * columns)
         left.append(torch.cat([(u - v).reshape(-1) for u, v in zip(b, image, strict=True)]))
     q = torch.stack(left)
-    complement = (q @ q.T).cpu()
+    complement = system.ranks.add(q @ q.T).cpu()
     size = complement.diagonal().clamp(min=0.0).sqrt()
     if not bool((size > 0).all()):
         return dict.fromkeys(names, math.inf)

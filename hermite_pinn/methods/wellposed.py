@@ -29,6 +29,7 @@ def free_combinations(system: GridSystem) -> int | None:
             products = torch.bmm(rows.mT, rows)
             at = columns[:, :, None] * size + columns[:, None, :]
             normal.view(-1).index_add_(0, at.reshape(-1), products.reshape(-1))
+    normal = system.ranks.add(normal.to(system.device)).cpu()
     fixed = system.constraints.mask(shape).reshape(-1)
     normal = normal[~fixed][:, ~fixed]
     scale = normal.diagonal().clamp(min=0.0).sqrt()

@@ -1,0 +1,62 @@
+"""The progress bar: loss, error estimate and time left."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
+
+__all__ = ["ProgressBar"]
+
+
+class _Left(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        left = task.fields.get("left")
+        return Text("" if left is None else f"{_clock(left)} left", style="cyan")
+
+
+def _clock(seconds: float) -> str:
+    seconds = round(seconds)
+    return (
+        f"{seconds // 60}:{seconds % 60:02d}"
+        if seconds < 3600
+        else f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+    )
+
+
+class ProgressBar:
+    """A bar on standard error, by rich."""
+
+    def __init__(self) -> None:
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(24),
+            TextColumn("{task.fields[text]}"),
+            TimeElapsedColumn(),
+        )
+        self._bar = Progress(*columns, _Left(), console=Console(stderr=True), transient=True, refresh_per_second=8)
+        self._task: TaskID | None = None
+
+    def start(self, title: str) -> None:
+        """Show the bar."""
+        self._bar.start()
+        self._task = self._bar.add_task(title, total=1.0, text="", left=None)
+
+    def update(self, done: float, text: str, left: float | None) -> None:
+        """Move it."""
+        if self._task is not None:
+            self._bar.update(self._task, completed=done, text=text, left=left)
+
+    def close(self) -> None:
+        """Remove it."""
+        self._bar.stop()
