@@ -16,7 +16,7 @@ import torch
 from hermite_pinn.errors import BackendUnavailableError
 
 from .layout import GridLayout
-from .source import BLOCK, Specialization
+from .source import BLOCK, PER_LEVEL, Specialization
 
 __all__ = ["cupy", "launch", "module", "start", "stream"]
 
@@ -91,12 +91,14 @@ def launch(
     weights: torch.Tensor | None,
     out: torch.Tensor,
     weights_stride: int = 0,
+    rows: torch.Tensor | None = None,
+    scales: torch.Tensor | None = None,
 ) -> None:
     """Run one kernel on CUDA tensors, all contiguous, of ``spec.dtype``: grid = (samples, levels)."""
     device = x.device.index
     words, frame = _constants(layout, device)
     n = x.shape[1]
-    rows = layout.levels if spec.operation in ("jets", "adjoint", "diagonal") else 1
+    blocks = (-(-n // BLOCK), layout.levels if spec.operation in PER_LEVEL else 1)
     levels, periodic = np.int32(layout.levels), np.int32(layout.periodic_bits)
-    arguments = (n, x, table, weights, out, words, levels, weights_stride, frame, periodic)
-    start(spec.source("cu"), "hp_run", device, (-(-n // BLOCK), rows), arguments)
+    arguments = (n, x, table, weights, rows, out, words, levels, weights_stride, frame, scales, periodic)
+    start(spec.source("cu"), "hp_run", device, blocks, arguments)

@@ -102,7 +102,7 @@ def function(source: str, name: str, arguments: str) -> ctypes._NamedFuncPointer
 
 @lru_cache(maxsize=1024)
 def _encoder(spec: Specialization) -> ctypes._NamedFuncPointer:
-    return function(spec.source("cpp"), "hp_run", "lpppppilpii")
+    return function(spec.source("cpp"), "hp_run", "lppppppilppii")
 
 
 def prepare(specs: list[Specialization]) -> None:
@@ -124,6 +124,8 @@ def launch(
     weights: torch.Tensor | None,
     out: torch.Tensor,
     weights_stride: int = 0,
+    rows: torch.Tensor | None = None,
+    scales: torch.Tensor | None = None,
 ) -> None:
     """Run one kernel on CPU tensors, all contiguous, of ``spec.dtype``; shapes as in ``operations.cuh``."""
     words, frame = layout.words, layout.frame
@@ -132,11 +134,13 @@ def launch(
         address(x),
         address(table),
         address(weights),
+        address(rows),
         address(out),
         words.ctypes.data,
         layout.levels,
         weights_stride,
         frame.ctypes.data,
+        address(scales),
         layout.periodic_bits,
         torch.get_num_threads(),
     )

@@ -138,11 +138,13 @@ def test_launch_geometry_and_arguments(monkeypatch):
         x.data_ptr(),
         table.data_ptr(),
         0,
+        0,
         out.data_ptr(),
         words.data_ptr(),
         grid.levels,
         0,
         frame.data_ptr(),
+        0,
     ]
     assert [int(a) for a in arguments] == [*expected, grid.periodic_bits]
-    assert [np.dtype(type(a)).itemsize for a in arguments] == [8, 8, 8, 8, 8, 8, 4, 8, 8, 4]
+    assert [np.dtype(type(a)).itemsize for a in arguments] == [8, 8, 8, 8, 8, 8, 8, 4, 8, 8, 8, 4]
