@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hermite_pinn.errors import BackendUnavailableError
-
+from .failures import compile_failure, cupy_missing, device_failure
 from .layout import GridLayout
 from .source import BLOCK, PER_LEVEL, Specialization
 
@@ -35,24 +34,30 @@ def cupy() -> Any:
     try:
         import cupy as cp
     except Exception as error:  # an import error, or a missing CUDA library found while importing
-        major = (torch.version.cuda or "12").split(".")[0]
-        raise BackendUnavailableError(
-            f"CUDA tensors need CuPy, which cannot be imported ({error}); install it with "
-            f"`pip install 'hermite_pinn[cuda{major}]'`, or use device='cpu'"
-        ) from error
+        raise cupy_missing(error) from error
     return cp
 
 
 @lru_cache(maxsize=256)
 def module(source: str, device: int) -> Any:
-    """The compiled module of a source text on one device; CuPy keeps the binary on disk."""
+    """The compiled module of a source text on one device; CuPy keeps the binary on disk.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If it does not compile, with the line of the source and the log, or if the driver refuses it.
+    OutOfMemoryError
+        If the binary finds no memory.
+    """
     cp = cupy()
-    with cp.cuda.Device(device):
-        try:
+    try:
+        with cp.cuda.Device(device):
             compiled = cp.RawModule(code=source, options=OPTIONS, backend="nvrtc")
             compiled.compile()
-        except cp.cuda.compiler.CompileException as error:
-            raise BackendUnavailableError(f"NVRTC could not compile a kernel:\n{str(error)[:4000]}") from error
+    except cp.cuda.compiler.CompileException as error:
+        raise compile_failure(f"NVRTC could not compile a kernel for cuda:{device}", str(error), source) from error
+    except (RuntimeError, MemoryError) as error:
+        raise device_failure(error, f"loading a kernel on cuda:{device}") from error
     return compiled
 
 
@@ -68,7 +73,15 @@ def stream(device: int) -> Any:
 
 
 def start(source: str, name: str, device: int, grid: tuple[int, int], arguments: Sequence[Any]) -> None:
-    """Launch a kernel on PyTorch's current stream; plain ints are passed with 64 bits."""
+    """Launch a kernel on PyTorch's current stream; plain ints are passed with 64 bits.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If the device or the driver fails; the message says what to do.
+    OutOfMemoryError
+        If the device has no memory left.
+    """
     cp = cupy()
     kernel = module(source, device).get_function(name)
 
@@ -79,8 +92,11 @@ def start(source: str, name: str, device: int, grid: tuple[int, int], arguments:
             return cp.uint64(0)
         return np.int64(a) if isinstance(a, int) else np.float64(a) if isinstance(a, float) else a
 
-    with cp.cuda.Device(device), stream(device):
-        kernel(grid, (BLOCK,), tuple(packed(a) for a in arguments))
+    try:
+        with cp.cuda.Device(device), stream(device):
+            kernel(grid, (BLOCK,), tuple(packed(a) for a in arguments))
+    except (RuntimeError, MemoryError) as error:
+        raise device_failure(error, f"launching {name} with {grid[0]} x {grid[1]} blocks on cuda:{device}") from error
 
 
 def launch(

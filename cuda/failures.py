@@ -9,12 +9,15 @@ import torch
 from hermite_pinn.errors import BackendUnavailableError, HermitePinnError, OutOfMemoryError
 from hermite_pinn.memory import spelled_size
 
-__all__ = ["allocate", "compile_failure", "cupy_missing", "device_failure"]
+__all__ = ["allocate", "compile_failure", "cupy_missing", "device_failure", "recognized"]
+
+LESS = "use fewer points at a time, fewer levels, fewer derivatives or a smaller table_size"
 
 #: What the driver reports, and what to do about it; searched in this order.
 DEVICE_FAILURES = (
     (
-        ("INSUFFICIENT_DRIVER", "insufficientdriver", "driver version is insufficient", "UNSUPPORTED_PTX_VERSION"),
+        ("INSUFFICIENT_DRIVER", "insufficientdriver", "driver version is insufficient", "UNSUPPORTED_PTX_VERSION",
+         "driver on your system is too old"),
         "the NVIDIA driver is older than this CUDA version needs; update the driver (nvidia-smi shows its version), or "
         "install PyTorch and CuPy for an older CUDA",
     ),
@@ -27,7 +30,8 @@ DEVICE_FAILURES = (
         "this CUDA version does not know the GPU's architecture; install PyTorch and CuPy for a newer CUDA",
     ),
     (
-        ("ILLEGAL_ADDRESS", "illegal memory access", "MISALIGNED_ADDRESS", "misaligned address", "ASSERT"),
+        ("ILLEGAL_ADDRESS", "illegal memory access", "MISALIGNED_ADDRESS", "misaligned address",
+         "device-side assert", "CUDA_ERROR_ASSERT"),
         "a kernel read or wrote memory that is not its own, and this process can no longer use the GPU; restart it, run "
         "`compute-sanitizer python ...` to find the kernel, and report what it prints",
     ),
@@ -43,8 +47,7 @@ DEVICE_FAILURES = (
     ),
     (
         ("OUT_OF_MEMORY", "out of memory"),
-        "the GPU has no memory left for a kernel or its binary; use fewer points per step, fewer levels or a smaller "
-        "table_size, or close other programs on this GPU",
+        f"the GPU has no memory left; {LESS}, or close other programs on this GPU",
     ),
 )  # fmt: skip
 
@@ -90,15 +93,27 @@ def cupy_missing(error: BaseException) -> BackendUnavailableError:
     )
 
 
-def device_failure(error: BaseException, what: str) -> HermitePinnError:
-    """An error of CuPy or the driver in our words; the original text stays at the end."""
+def recognized(error: BaseException, what: str) -> HermitePinnError | None:
+    """A known error of PyTorch, CuPy or the driver in our words, the original text at the end; None for others."""
+    if isinstance(error, HermitePinnError):
+        return None
     text = f"{type(error).__name__}: {error}"
     folded = text.lower()
+    if isinstance(error, MemoryError) or "defaultcpuallocator" in folded:
+        return OutOfMemoryError(f"{what} ran out of memory: {LESS} ({text[:300]})")
+    if not any(name in folded for name in ("cuda", "nvidia", "cupy", "cu_", "nvrtc")):
+        return None
     for marks, advice in DEVICE_FAILURES:
         if any(m.lower() in folded for m in marks):
             kind = OutOfMemoryError if "out of memory" in marks else BackendUnavailableError
             return kind(f"{what} failed: {advice} ({text[:300]})")
-    return BackendUnavailableError(f"{what} failed; `hermite-pinn doctor` examines the installation ({text[:300]})")
+    return None
+
+
+def device_failure(error: BaseException, what: str) -> HermitePinnError:
+    """An error of CuPy or the driver in our words, known or not."""
+    text = f"{type(error).__name__}: {error}"
+    return recognized(error, what) or BackendUnavailableError(f"{what} failed; `hermite-pinn doctor` examines the installation ({text[:300]})")
 
 
 def allocate(
@@ -121,8 +136,7 @@ def allocate(
             count *= n
         need = count * torch.empty(0, dtype=dtype or like.dtype).element_size()
         raise OutOfMemoryError(
-            f"{what} asked for {spelled_size(need)} on {like.device}{_free(like.device)}; use fewer points at a time, fewer levels, fewer "
-            "derivative channels or a smaller table_size"
+            f"{what} asked for {spelled_size(need)} on {like.device}{_free(like.device)}; {LESS}"
         ) from error
 
 

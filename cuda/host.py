@@ -17,6 +17,7 @@ import torch
 from hermite_pinn.errors import BackendUnavailableError, OutOfMemoryError
 
 from .cache import cached_file
+from .failures import compile_failure
 from .layout import GridLayout
 from .source import Specialization
 
@@ -75,7 +76,7 @@ def compile_source(source: str, flags: tuple[str, ...] = FLAGS) -> Path:
     Raises
     ------
     BackendUnavailableError
-        If there is no compiler or it fails; the message holds its log.
+        If there is no compiler or it fails; the message shows the line of the source and the log.
     """
     path = compiler()
 
@@ -85,7 +86,7 @@ def compile_source(source: str, flags: tuple[str, ...] = FLAGS) -> Path:
         logger.info("compiling a kernel with %s", path)
         done = subprocess.run([path, *flags, "-o", str(target), str(text)], capture_output=True, text=True, check=False)
         if done.returncode:
-            raise BackendUnavailableError(f"{path} could not compile a kernel:\n{done.stderr[:4000]}")
+            raise compile_failure(f"{path} could not compile a kernel", done.stderr, source)
 
     return cached_file([source, *flags, _machine(path)], ".so", make)
 

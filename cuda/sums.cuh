@@ -51,7 +51,7 @@ template <int W, class T> HP_INLINE void add_words(T *p, const T *a) {
   HP_UNROLL for (int i = 0; i < W; ++i) add_word(p + i, a[i]);
 }
 
-// Runs of neighbouring threads of a warp whose points lie in the same cell.  Where runs are long on average, as at coarse levels or
+// Runs of neighbouring threads of a warp whose points lie in the same cell.  Where runs have four threads or more on average, as at coarse levels or
 // with points along a space-filling curve, their records are summed by shuffles and the first thread of a run adds the sum.
 struct runs {
   int lane, end;
@@ -67,7 +67,7 @@ template <int DIM_> HP_INLINE runs find_runs(const uvec (&key)[DIM_]) {
   }
   const unsigned heads = __ballot_sync(0xffffffffu, first);
   const unsigned later = lane == 31 ? 0u : heads >> (lane + 1);
-  return {lane, later ? lane + __ffs(later) : 32, first, __popc(heads) <= 16};
+  return {lane, later ? lane + __ffs(later) : 32, first, __popc(heads) <= 8};
 }
 
 // All threads of a warp call this together; those without a point of their own (active = 0) add nothing.

@@ -65,6 +65,11 @@ class FirstOrder(Method):
         if self.adaptive is not None and not isinstance(self.adaptive, RAD):
             raise InvalidArgumentError(f"adaptive takes a hermite_pinn.RAD or None, got {self.adaptive!r}")
 
+    @property
+    def reads_half(self) -> bool:
+        """Gradients are those of float32 tables, so first-order methods can."""
+        return True
+
     @abstractmethod
     def optimizers(self, tensors: Mapping[str, torch.Tensor]) -> list[torch.optim.Optimizer]:
         """Optimisers of the tensors, each tensor in one; their learning rates are those of the first step."""
@@ -176,7 +181,7 @@ class _Run:
         return self._outcome(status, message)
 
     def _outcome(self, status: Status, message: str) -> Outcome:
-        field = self.objective.field_of(self.good).detached()
+        field = self.objective.field_of(self.good).detached().rounded()
         stats = {"weights": self.weights} | self.clock.stats()
         return Outcome(field, self.objective.parameter_values(self.good), status, message, None, stats)
 
@@ -276,7 +281,7 @@ class _Run:
             terms=objective.rms({k: float(v.detach()) for k, v in losses.items()}),
             level=self.options.active_levels(self.step, objective.field.layout.levels),
             unknowns=sum(v.numel() for v in self.tensors.values()),
-            field=lambda: objective.field_of(self._snapshot()),
+            field=lambda: objective.field_of(self._snapshot()).rounded(),
             done=done,
             left=self.monitor.elapsed * (1 - done) / done if done > 0 else None,
             lr=self.options.rate(self.step),
