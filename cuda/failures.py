@@ -113,7 +113,9 @@ def recognized(error: BaseException, what: str) -> HermitePinnError | None:
 def device_failure(error: BaseException, what: str) -> HermitePinnError:
     """An error of CuPy or the driver in our words, known or not."""
     text = f"{type(error).__name__}: {error}"
-    return recognized(error, what) or BackendUnavailableError(f"{what} failed; `hermite-pinn doctor` examines the installation ({text[:300]})")
+    return recognized(error, what) or BackendUnavailableError(
+        f"{what} failed; `hermite-pinn doctor` examines the installation ({text[:300]})"
+    )
 
 
 def allocate(
@@ -142,7 +144,9 @@ def allocate(
 
 def _is_out_of_memory(error: BaseException) -> bool:
     text = str(error)
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in text or "out of memory" in text
+    return (
+        isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in text or "out of memory" in text
+    )
 
 
 def _free(device: torch.device) -> str:

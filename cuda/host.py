@@ -91,11 +91,28 @@ def compile_source(source: str, flags: tuple[str, ...] = FLAGS) -> Path:
     return cached_file([source, *flags, _machine(path)], ".so", make)
 
 
+def _loaded(source: str) -> ctypes.CDLL:
+    """The library of a source; one that is damaged is compiled again."""
+    path = compile_source(source)
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError:
+        logger.warning("the compiled kernel %s cannot be loaded and is made again", path)
+        path.unlink(missing_ok=True)
+    try:
+        return ctypes.CDLL(str(compile_source(source)))
+    except OSError as error:
+        raise BackendUnavailableError(
+            f"a compiled kernel cannot be loaded ({error}); if {path.parent} is on a file system that forbids executables, set "
+            "HERMITE_PINN_CACHE to a folder that allows them"
+        ) from error
+
+
 @lru_cache(maxsize=1024)
 def function(source: str, name: str, arguments: str) -> ctypes._NamedFuncPointer:
     """An entry point of a compiled source; ``arguments`` spells its parameters: p pointer, i int, l int64, d double."""
     kinds = {"p": ctypes.c_void_p, "i": ctypes.c_int, "l": ctypes.c_int64, "d": ctypes.c_double}
-    found = getattr(ctypes.CDLL(str(compile_source(source))), name)
+    found = getattr(_loaded(source), name)
     found.argtypes = [kinds[a] for a in arguments]
     found.restype = ctypes.c_int
     return found

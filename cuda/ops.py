@@ -5,8 +5,9 @@ All tensors have the points last.  ``x`` is ``(dim, n)`` in the user's coordinat
 by the CuPy kernels on PyTorch's current stream, on a CPU by the compiled host kernels, or, when no compiler is there,
 by the plain PyTorch reference.
 
-Sums into tables (`adjoint`, `diagonal`, `vector_jacobian`) take ``deterministic``: ``True`` makes them independent of the
-order of points, threads and atomic additions, bit for bit; ``None`` follows ``torch.use_deterministic_algorithms``.
+Sums into tables (`adjoint`, `diagonal`, `vector_jacobian`) take ``deterministic``: ``True`` makes them independent of
+the order of points, threads and atomic additions, bit for bit; ``None`` follows
+``torch.use_deterministic_algorithms``.
 
 The operations are registered with ``torch.library`` under ``hermite_pinn::`` with shapes for tracing and with
 gradients: `jets` with respect to table and points, `adjoint` with respect to weights and points.
@@ -95,7 +96,7 @@ def launch(
     rows: torch.Tensor | None = None,
     scales: torch.Tensor | None = None,
 ) -> None:
-    """Run an operation on checked tensors; weights are (levels or 1, ...), with ``rows`` or for products (terms, levels or 1, ...)."""
+    """Run an operation on checked tensors; weights are (levels or 1, ...), for products (terms, levels or 1, ...)."""
     if x.shape[1] == 0:
         return
     terms, level_axis = 1, 0
@@ -131,7 +132,7 @@ def sum_to_table(
     deterministic: bool,
     rows: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Run an operation that adds to a table; ``largest()`` bounds the weights of every channel, (levels or 1, channels)."""
+    """Run an operation that adds to a table; ``largest()`` bounds every channel's weights, (levels or 1, channels)."""
     assert operation in TO_TABLE
     if not deterministic or x.shape[1] == 0:
         out = allocate(f"the {operation} of an encoder", (layout.size,), x, zero=True)

@@ -7,50 +7,55 @@ lines on a CPU, and the threads of a warp share records and add to them together
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from hermite_pinn.errors import InvalidArgumentError
 
-from .layout import GridLayout
+__all__ = ["PAYS", "morton_codes", "morton_order"]
 
-__all__ = ["morton_codes", "morton_order"]
+#: Bytes of tables from which sorting points that are used once is worth its cost (measured on a CPU, docs/kernels.md).
+PAYS = 8 * 2**20
 
 
-def morton_codes(x: torch.Tensor, layout: GridLayout) -> torch.Tensor:
-    """Position of the cell of every point along the Z-order curve of the layout's box.
+def morton_codes(x: torch.Tensor, lower: Sequence[float], upper: Sequence[float]) -> torch.Tensor:
+    """Position of every point along the Z-order curve of a box.
 
     Parameters
     ----------
     x
         Points, (dim, n); those outside the box count as on its boundary.
-    layout
-        For the box.
+    lower, upper
+        Corners of the box.
 
     Returns
     -------
     torch.Tensor
-        (n,), int64, from 62 // dim binary digits per axis (at most 16).
+        (n,), int64, of 16 binary digits per axis (15 in four dimensions).
 
     Raises
     ------
     InvalidArgumentError
-        If the points have another dimension.
+        If the points and the box have different dimensions.
 
     Examples
     --------
-    >>> box = GridLayout((0.0, 0.0), (1.0, 1.0), ((4, 4),))
     >>> corners = torch.tensor([[0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 1.0, 1.0]])
-    >>> morton_codes(corners, box).argsort()            # the first axis varies slowest
+    >>> morton_codes(corners, (0, 0), (1, 1)).argsort()            # the first axis varies slowest
     tensor([0, 2, 1, 3])
     """
-    if x.ndim != 2 or x.shape[0] != layout.dim:
-        raise InvalidArgumentError(f"points have shape (dim, n) with dim={layout.dim}, got {tuple(x.shape)}")
-    digits = min(16, 62 // layout.dim)
+    dim = len(lower)
+    if x.ndim != 2 or x.shape[0] != dim or len(upper) != dim:
+        raise InvalidArgumentError(
+            f"points have shape (dim, n) and the box dim bounds, got {tuple(x.shape)}, lower={lower}, upper={upper}"
+        )
+    digits = min(16, 62 // dim)
     code = torch.zeros(x.shape[1], dtype=torch.int64, device=x.device)
-    for axis in range(layout.dim):
-        unit = (x[axis] - layout.lower[axis]) * (2**digits / layout.lengths[axis])
+    for axis, (a, b) in enumerate(zip(lower, upper, strict=True)):
+        unit = (x[axis] - a) * (2**digits / (b - a))
         cell = unit.nan_to_num(0.0).clamp(0, 2**digits - 1).to(torch.int64)
-        code |= _spread(cell, layout.dim) << (layout.dim - 1 - axis)
+        code |= _spread(cell, dim) << (dim - 1 - axis)
     return code
 
 
@@ -64,6 +69,6 @@ def _spread(value: torch.Tensor, step: int) -> torch.Tensor:
     return value
 
 
-def morton_order(x: torch.Tensor, layout: GridLayout) -> torch.Tensor:
-    """The permutation (n,) that puts points (dim, n) into Morton order; equal codes keep their order."""
-    return torch.argsort(morton_codes(x, layout), stable=True)
+def morton_order(x: torch.Tensor, lower: Sequence[float], upper: Sequence[float]) -> torch.Tensor:
+    """The permutation (n,) that puts points (dim, n) of a box into Morton order; equal codes keep their order."""
+    return torch.argsort(morton_codes(x, lower, upper), stable=True)

@@ -62,7 +62,9 @@ def jacobian_vector(
     check(layout, channels, x, ("table", table, (layout.size,)))
     table, weights = table.detach(), weights.detach().contiguous()
     if uses_reference(x):
-        return torch.einsum("tlfcn,lfcn->tn", weights.expand(-1, layout.levels, -1, -1, -1), reference.jets(x, table, layout, channels))
+        return torch.einsum(
+            "tlfcn,lfcn->tn", weights.expand(-1, layout.levels, -1, -1, -1), reference.jets(x, table, layout, channels)
+        )
     out = allocate(f"products with {terms} rows at {x.shape[1]:,} points", (terms, x.shape[1]), x)
     launch("jacobian_vector", layout, channels, x, table, weights, out)
     return out

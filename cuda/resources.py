@@ -1,4 +1,4 @@
-"""What kernels take of a GPU: registers, spilled registers, local and shared memory, and how many warps that leaves room for."""
+"""What kernels take of a GPU: registers, spilled ones, local and shared memory, and the warps that leaves room for."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import logging
 import shutil
 
 import torch
+
 from hermite_pinn.cuda.failures import recognized
 
 from .errors import BackendUnavailableError, InvalidArgumentError

@@ -140,7 +140,7 @@ def solve(
     if dtype is not None and dtype not in DTYPES:
         raise InvalidArgumentError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
     if spec is not None and spec.half:
-        _check_half(problem, chosen, dtype)
+        _check_half(problem, chosen, None if dtype is None else DTYPES[dtype])
     for name, value in (("tol", tol), ("max_time", max_time)):
         if value is not None and not value > 0:
             raise InvalidArgumentError(f"{name} must be positive, got {value!r}")
@@ -210,7 +210,7 @@ def _method(method: str | Method) -> Method:
     return METHODS[method]()
 
 
-def _check_half(problem: Problem, method: Method, dtype: str | None) -> None:
+def _check_half(problem: Problem, method: Method, dtype: torch.dtype | None) -> None:
     if not method.reads_half:
         raise InvalidArgumentError(
             f"{method.name} works in float64 and cannot read tables in half precision; use a first-order method such as "
@@ -221,7 +221,7 @@ def _check_half(problem: Problem, method: Method, dtype: str | None) -> None:
             f"tables in half precision give values only, and this problem takes derivatives of order {problem.order}; use "
             "Field(half=False)"
         )
-    if dtype == "float64":
+    if dtype == torch.float64:
         raise InvalidArgumentError("tables in half precision are read with float32 arithmetic; leave dtype out")
 
 

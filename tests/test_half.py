@@ -26,7 +26,7 @@ def test_values_are_those_of_the_rounded_table(basis, dim, tables, features, dev
 
 
 def test_every_half_number_is_widened_exactly(device):
-    """All 65536 bit patterns, subnormal numbers, infinities and NaN among them, read at the vertices they are stored at."""
+    """All 65536 bit patterns, subnormal numbers, infinities and NaN among them, read at their vertices."""
     bits = torch.arange(-(2**15), 2**15).to(torch.int16)
     grid = GridLayout((0.0,), (float(2**16),), ((2**16,),), "linear")
     table = torch.zeros(grid.size, dtype=torch.float16)
@@ -36,7 +36,7 @@ def test_every_half_number_is_widened_exactly(device):
     values = ops.jets(x.to(device), torch.where(finite, table, 0).to(device), grid, Channels.value(1)).cpu().ravel()
     kept = torch.where(finite, table, 0)[: values.numel()].float()
     assert torch.equal(values, kept)
-    for index in (~finite[: 2**16]).nonzero().ravel().tolist()[:: 97]:
+    for index in (~finite[: 2**16]).nonzero().ravel().tolist()[::97]:
         found = ops.jets(torch.full((1, 1), index + 0.0, device=device), table.to(device), grid, Channels.value(1))
         assert not torch.isfinite(found).any()
 
@@ -111,7 +111,11 @@ def test_an_image_is_fitted_with_half_tables():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"method": "gauss_newton"}, "first-order"), ({"method": "lbfgs"}, "first-order"), ({"dtype": "float64"}, "float32")],
+    [
+        ({"method": "gauss_newton"}, "first-order"),
+        ({"method": "lbfgs"}, "first-order"),
+        ({"dtype": "float64"}, "float32"),
+    ],
 )
 def test_methods_that_need_more_refuse_half_tables(options, message):
     with pytest.raises(InvalidArgumentError, match=message):

@@ -67,7 +67,7 @@ CASES = [("cubic", 2, "dense", 2), ("cubic", 2, "split", 1), ("cubic", 3, "hashe
 
 
 def many_points(grid, order):
-    """More than a block, the last one partial; ``"line"`` puts neighbours into the same cells, so that warps sum in runs."""
+    """More than a block, the last one partial; ``"line"`` puts neighbours into the same cells: warps sum in runs."""
     x = points(grid, 140 + BLOCK)
     return x[:, x[0].argsort()].contiguous() if order == "line" else x
 

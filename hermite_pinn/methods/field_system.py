@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from hermite_pinn.conditions import PointSet, Term
+from hermite_pinn.cuda.ordering import morton_order
 from hermite_pinn.envelope import Envelope, vanishing_faces
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.evaluation import on_face
@@ -155,6 +156,9 @@ def _chunked(
     dtype: torch.dtype,
     device: torch.device | str,
 ) -> list[FieldBlock]:
+    order = morton_order(torch.as_tensor(x), problem.domain.lower, problem.domain.upper).numpy()
+    x, w, columns = x[:, order], w[order], {k: c[order] for k, c in columns.items()}
+
     def placed(a: np.ndarray, i: int) -> torch.Tensor:
         return torch.as_tensor(np.ascontiguousarray(a[..., i : i + CHUNK])).to(device, dtype)
 

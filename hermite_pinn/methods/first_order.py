@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from hermite_pinn.cuda.ordering import PAYS
 from hermite_pinn.errors import DivergedError, InvalidArgumentError
 from hermite_pinn.field import Field
 from hermite_pinn.monitor import StopRun
@@ -119,6 +120,8 @@ class _Run:
         self.optimizers = options.optimizers(self.tensors)
         self.factors = [[group["lr"] / options.lr for group in o.param_groups] for o in self.optimizers]
         self.pool: Pool | None = None
+        table = self.tensors["table"]
+        self.sorts = table.numel() * table.element_size() >= PAYS
         if task.saved is not None:
             self._restore(task.saved)
         self.good = self._snapshot()
@@ -193,7 +196,10 @@ class _Run:
                 found.append(Batch(self.pool.draw(o.points, self.generator)))
             else:
                 found.append(group.random(o.points if group.interior else o.face_points, self.generator))
-        return found
+        if not self.sorts:
+            return found
+        pairs = zip(self.objective.groups, found, strict=True)
+        return [b if group.measured is not None else b.sorted(self.problem.domain) for group, b in pairs]
 
     def _renew_pool(self) -> None:
         rad = self.options.adaptive

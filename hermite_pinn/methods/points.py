@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from hermite_pinn.conditions import PointSet, Term
+from hermite_pinn.cuda.ordering import morton_order
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.evaluation import TermEvaluator, on_face
-from hermite_pinn.geometry import Face
+from hermite_pinn.geometry import Box, Face
 from hermite_pinn.geometry.quadrature import gauss_axis
 from hermite_pinn.problem import Problem
 
@@ -132,6 +133,12 @@ class Batch:
         """Weighted mean of the squares of a residual (n,) at the points."""
         return residual.square().mean() if self.weights is None else self.weights @ residual.square()
 
+    def sorted(self, domain: Box) -> Batch:
+        """The same points along a space-filling curve, so that the encoder's reads and sums are near each other."""
+        order = morton_order(self.x, domain.lower, domain.upper)
+        columns = {k: v[order] for k, v in self.columns.items()}
+        return Batch(self.x[:, order].contiguous(), columns, None if self.weights is None else self.weights[order])
+
     def pieces(self, size: int) -> Iterator[Batch]:
         """The batch in parts of at most ``size`` points with weights whose total is one."""
         count = self.x.shape[1]
@@ -163,7 +170,8 @@ class TermGroup:
         self.measured: Batch | None = None
         if isinstance(self.region, PointSet):
             columns = {k: torch.as_tensor(v).to(device, dtype) for k, v in self.region.columns.items()}
-            self.measured = Batch(torch.as_tensor(self.region.points.T.copy()).to(device, dtype), columns)
+            place = torch.as_tensor(self.region.points.T.copy()).to(device, dtype)
+            self.measured = Batch(place, columns).sorted(problem.domain)
 
     @property
     def interior(self) -> bool:
