@@ -16,7 +16,7 @@ from hermite_pinn.errors import InvalidArgumentError
 __all__ = ["PAYS", "morton_codes", "morton_order"]
 
 #: Bytes of tables from which sorting points that are used once is worth its cost (measured on a CPU, docs/kernels.md).
-PAYS = 8 * 2**20
+PAYS = 2 * 2**20
 
 
 def morton_codes(x: torch.Tensor, lower: Sequence[float], upper: Sequence[float]) -> torch.Tensor:

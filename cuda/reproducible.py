@@ -1,6 +1,6 @@
 """Sums into tables that do not depend on the order of their terms: integers with a scale per level.
 
-A term ``a`` is rounded to ``round(a * scale)``, a 64-bit integer, and for float64 what is left over to a second one.
+A term ``a`` is cut off to the integer part of ``a * scale``, 64 bits, and for float64 the rest to a second integer.
 Integer addition is associative, so the sum is the same bit for bit whatever the order of points, threads or atomic
 additions.  The scale of a level is the largest power of two for which no sum can overflow: with ``T`` terms of size at
 most ``b`` it leaves ``62 - log2(T) - log2(b)`` bits after the point.
@@ -21,6 +21,7 @@ from .layout import GridLayout
 
 __all__ = ["Scales", "limbs", "scales", "wanted"]
 
+PIECE = 1 << 15  # elements converted at a time on a CPU: they stay in the cache
 BITS = 62  # of a sum, without the sign and one bit for the rounding of the bounds
 
 
@@ -41,7 +42,7 @@ class Scales:
     Attributes
     ----------
     forward
-        (levels, 2), float64: factor of the terms, factor of the rest of their rounding.
+        (levels, 2), float64: factor of the terms, factor of what they leave over.
     backward
         (levels, 2), float64: value of a unit of either integer; NaN where a term may be infinite or NaN.
     """
@@ -53,10 +54,13 @@ class Scales:
         """The flat table of sums from their integers (layout.size, limbs)."""
         out = torch.empty(layout.size, dtype=dtype, device=words.device)
         for level, part in enumerate(layout.level_slices):
-            value = words[part, 0].double() * self.backward[level, 0]
-            if words.shape[1] == 2:
-                value += words[part, 1].double() * self.backward[level, 1]
-            out[part] = value
+            step = PIECE if words.device.type == "cpu" else max(1, part.stop - part.start)
+            for start in range(part.start, part.stop, step):
+                piece = slice(start, min(start + step, part.stop))
+                value = words[piece, 0].double().mul_(self.backward[level, 0])
+                if words.shape[1] == 2:
+                    value += words[piece, 1].double().mul_(self.backward[level, 1])
+                out[piece] = value
         return out
 
 

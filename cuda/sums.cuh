@@ -1,8 +1,8 @@
 // Adding vertex records to a table that many points share.
 //
 // HP_LIMBS = 0: sums in the precision of the arithmetic; on a GPU by atomic additions, in no fixed order.
-// HP_LIMBS = 1 or 2: every number is rounded to a multiple of 1/scale and summed as 64-bit integers, the rest of the rounding with
-// a second integer.  Integer sums do not depend on the order, so neither do the results on the order of points, threads or atomics.
+// HP_LIMBS = 1 or 2: every number is cut off to a multiple of 1/scale and summed as 64-bit integers, the rest with a second
+// integer.  Integer sums do not depend on the order, so neither do the results on the order of points, threads or atomics.
 #pragma once
 #include "records.cuh"
 
@@ -15,7 +15,7 @@ template <> struct total_type<false> { typedef real type; };
 typedef total_type<(LIMBS > 0)>::type total;
 constexpr int WORDS = LIMBS > 0 ? LIMBS : 1; // numbers per table element
 
-// The sums of one level, and what multiplies numbers (first word) and rests (second word) before they are rounded.
+// The sums of one level, and what multiplies numbers (first word) and rests (second word) before they are cut off.
 struct sums {
   total *table;
   double scale, rest_scale;
@@ -27,8 +27,8 @@ HP_INLINE void to_words(real value, const sums &target, total (&words)[WORDS]) {
     words[0] = value;
   } else {
     const double scaled = (double)value * target.scale;
-    words[0] = llrint(scaled);
-    if constexpr (LIMBS == 2) words[WORDS - 1] = llrint((scaled - (double)words[0]) * target.rest_scale);
+    words[0] = (int64)scaled;
+    if constexpr (LIMBS == 2) words[WORDS - 1] = (int64)((scaled - (double)words[0]) * target.rest_scale);
   }
 }
 
@@ -118,13 +118,15 @@ HP_INLINE void scatter(const sums &target, const address &at, const vec (&in)[N]
     for (int i = 0; i < LANES; ++i)
       for (int j = 0; j < N; ++j) records[i * N + j] = in[j][i];
   }
+  total words[N * LANES * WORDS];
+  for (int i = 0; i < N * LANES; ++i) {
+    total one[WORDS];
+    to_words(records[i], target, one);
+    for (int k = 0; k < WORDS; ++k) words[i * WORDS + k] = one[k];
+  }
   for (int i = 0; i < active; ++i) {
     total *p = target.table + at.lane[i] * WORDS;
-    for (int j = 0; j < N; ++j) {
-      total words[WORDS];
-      to_words(records[i * N + j], target, words);
-      for (int k = 0; k < WORDS; ++k) p[j * WORDS + k] += words[k];
-    }
+    for (int j = 0; j < N * WORDS; ++j) p[j] += words[i * N * WORDS + j];
   }
 }
 
