@@ -11,6 +11,7 @@
 #pragma once
 #include "basis.cuh"
 #include "grid.cuh"
+#include "sums.cuh"
 
 namespace hp {
 
@@ -18,6 +19,9 @@ typedef HP_BASIS basis;
 constexpr int FEATURES = HP_FEATURES;
 constexpr int ORDERS = basis::orders;
 constexpr int RECORD = power(ORDERS, DIM); // coefficients per vertex and feature
+
+// Records begin at multiples of so many elements: levels are padded to 16, groups of one level follow each other.
+constexpr int ALIGNED = GROUPS == 1 ? RECORD * FEATURES : FEATURES;
 
 // Functionals of the axes >= AXIS at fixed coefficient orders of the axes < AXIS.
 template <int AXIS> struct partial {
@@ -64,14 +68,14 @@ struct level_tables {
     return offset_by(g[0], slot_of(here, ends, (unsigned)g[1]), group_size(group) * FEATURES);
   }
 
-  HP_INLINE void read(const real *table, int ends, partial<DIM> &record) const {
+  HP_INLINE void read(const stored *table, int ends, partial<DIM> &record) const {
     if constexpr (GROUPS == 1) {
-      gather<RECORD * FEATURES>(table, where(ends, 0), record.v);
+      gather<RECORD * FEATURES, ALIGNED>(table, where(ends, 0), record.v);
     } else {
       unroll<GROUPS>([&](auto g) {
         constexpr int group = decltype(g)::value;
         vec part[group_size(group) * FEATURES];
-        gather<group_size(group) * FEATURES>(table, where(ends, group), part);
+        gather<group_size(group) * FEATURES, ALIGNED>(table, where(ends, group), part);
         unroll<RECORD>([&](auto a) {
           constexpr int alpha = decltype(a)::value;
           if constexpr (group_of(alpha) == group) {
@@ -82,9 +86,9 @@ struct level_tables {
     }
   }
 
-  HP_INLINE void add(real *table, int ends, const partial<DIM> &record, int active) const {
+  HP_INLINE void add(const sums &target, int ends, const partial<DIM> &record, int active, const runs &r) const {
     if constexpr (GROUPS == 1) {
-      scatter<RECORD * FEATURES>(table, where(ends, 0), record.v, active);
+      scatter<RECORD * FEATURES, ALIGNED>(target, where(ends, 0), record.v, active, r);
     } else {
       unroll<GROUPS>([&](auto g) {
         constexpr int group = decltype(g)::value;
@@ -95,7 +99,7 @@ struct level_tables {
             HP_UNROLL for (int f = 0; f < FEATURES; ++f) part[position_of(alpha) * FEATURES + f] = record(0, alpha, f);
           }
         });
-        scatter<group_size(group) * FEATURES>(table, where(ends, group), part, active);
+        scatter<group_size(group) * FEATURES, ALIGNED>(target, where(ends, group), part, active, r);
       });
     }
   }
@@ -103,7 +107,7 @@ struct level_tables {
 
 // out = functionals of the axes >= AXIS, summed over the two ends of each of those axes.
 template <int AXIS>
-HP_INLINE void evaluate(const real *table, const level_tables &tables, const basis_values &b, int ends, partial<AXIS> &out) {
+HP_INLINE void evaluate(const stored *table, const level_tables &tables, const basis_values &b, int ends, partial<AXIS> &out) {
   if constexpr (AXIS == DIM) {
     tables.read(table, ends, out);
   } else {

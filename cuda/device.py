@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from hermite_pinn.errors import BackendUnavailableError
-
+from .failures import compile_failure, cupy_missing, device_failure
 from .layout import GridLayout
-from .source import BLOCK, Specialization
+from .source import BLOCK, PER_LEVEL, Specialization
 
 __all__ = ["cupy", "launch", "module", "start", "stream"]
 
@@ -35,24 +34,30 @@ def cupy() -> Any:
     try:
         import cupy as cp
     except Exception as error:  # an import error, or a missing CUDA library found while importing
-        major = (torch.version.cuda or "12").split(".")[0]
-        raise BackendUnavailableError(
-            f"CUDA tensors need CuPy, which cannot be imported ({error}); install it with "
-            f"`pip install 'hermite_pinn[cuda{major}]'`, or use device='cpu'"
-        ) from error
+        raise cupy_missing(error) from error
     return cp
 
 
 @lru_cache(maxsize=256)
 def module(source: str, device: int) -> Any:
-    """The compiled module of a source text on one device; CuPy keeps the binary on disk."""
+    """The compiled module of a source text on one device; CuPy keeps the binary on disk.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If it does not compile, with the line of the source and the log, or if the driver refuses it.
+    OutOfMemoryError
+        If the binary finds no memory.
+    """
     cp = cupy()
-    with cp.cuda.Device(device):
-        try:
+    try:
+        with cp.cuda.Device(device):
             compiled = cp.RawModule(code=source, options=OPTIONS, backend="nvrtc")
             compiled.compile()
-        except cp.cuda.compiler.CompileException as error:
-            raise BackendUnavailableError(f"NVRTC could not compile a kernel:\n{str(error)[:4000]}") from error
+    except cp.cuda.compiler.CompileException as error:
+        raise compile_failure(f"NVRTC could not compile a kernel for cuda:{device}", str(error), source) from error
+    except (RuntimeError, MemoryError) as error:
+        raise device_failure(error, f"loading a kernel on cuda:{device}") from error
     return compiled
 
 
@@ -70,7 +75,15 @@ def stream(device: int) -> Any:
 def start(
     source: str, name: str, device: int, grid: tuple[int, int], arguments: Sequence[Any], threads: int = BLOCK
 ) -> None:
-    """Launch a kernel on PyTorch's current stream; plain ints are passed with 64 bits."""
+    """Launch a kernel on PyTorch's current stream; plain ints are passed with 64 bits.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If the device or the driver fails; the message says what to do.
+    OutOfMemoryError
+        If the device has no memory left.
+    """
     cp = cupy()
     kernel = module(source, device).get_function(name)
 
@@ -81,8 +94,11 @@ def start(
             return cp.uint64(0)
         return np.int64(a) if isinstance(a, int) else np.float64(a) if isinstance(a, float) else a
 
-    with cp.cuda.Device(device), stream(device):
-        kernel(grid, (threads,), tuple(packed(a) for a in arguments))
+    try:
+        with cp.cuda.Device(device), stream(device):
+            kernel(grid, (threads,), tuple(packed(a) for a in arguments))
+    except (RuntimeError, MemoryError) as error:
+        raise device_failure(error, f"launching {name} with {grid[0]} x {grid[1]} blocks on cuda:{device}") from error
 
 
 def launch(
@@ -93,12 +109,14 @@ def launch(
     weights: torch.Tensor | None,
     out: torch.Tensor,
     weights_stride: int = 0,
+    rows: torch.Tensor | None = None,
+    scales: torch.Tensor | None = None,
 ) -> None:
     """Run one kernel on CUDA tensors, all contiguous, of ``spec.dtype``: grid = (samples, levels)."""
     device = x.device.index
     words, frame = _constants(layout, device)
     n = x.shape[1]
-    rows = layout.levels if spec.operation in ("jets", "adjoint", "diagonal") else 1
+    blocks = (-(-n // BLOCK), layout.levels if spec.operation in PER_LEVEL else 1)
     levels, periodic = np.int32(layout.levels), np.int32(layout.periodic_bits)
-    arguments = (n, x, table, weights, out, words, levels, weights_stride, frame, periodic)
-    start(spec.source("cu"), "hp_run", device, (-(-n // BLOCK), rows), arguments)
+    arguments = (n, x, table, weights, rows, out, words, levels, weights_stride, frame, scales, periodic)
+    start(spec.source("cu"), "hp_run", device, blocks, arguments)

@@ -17,6 +17,7 @@ import torch
 from hermite_pinn.errors import BackendUnavailableError, OutOfMemoryError
 
 from .cache import cached_file
+from .failures import compile_failure
 from .layout import GridLayout
 from .source import Specialization
 
@@ -75,7 +76,7 @@ def compile_source(source: str, flags: tuple[str, ...] = FLAGS) -> Path:
     Raises
     ------
     BackendUnavailableError
-        If there is no compiler or it fails; the message holds its log.
+        If there is no compiler or it fails; the message shows the line of the source and the log.
     """
     path = compiler()
 
@@ -85,16 +86,33 @@ def compile_source(source: str, flags: tuple[str, ...] = FLAGS) -> Path:
         logger.info("compiling a kernel with %s", path)
         done = subprocess.run([path, *flags, "-o", str(target), str(text)], capture_output=True, text=True, check=False)
         if done.returncode:
-            raise BackendUnavailableError(f"{path} could not compile a kernel:\n{done.stderr[:4000]}")
+            raise compile_failure(f"{path} could not compile a kernel", done.stderr, source)
 
     return cached_file([source, *flags, _machine(path)], ".so", make)
+
+
+def _loaded(source: str) -> ctypes.CDLL:
+    """The library of a source; one that is damaged is compiled again."""
+    path = compile_source(source)
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError:
+        logger.warning("the compiled kernel %s cannot be loaded and is made again", path)
+        path.unlink(missing_ok=True)
+    try:
+        return ctypes.CDLL(str(compile_source(source)))
+    except OSError as error:
+        raise BackendUnavailableError(
+            f"a compiled kernel cannot be loaded ({error}); if {path.parent} is on a file system that forbids executables, set "
+            "HERMITE_PINN_CACHE to a folder that allows them"
+        ) from error
 
 
 @lru_cache(maxsize=1024)
 def function(source: str, name: str, arguments: str) -> ctypes._NamedFuncPointer:
     """An entry point of a compiled source; ``arguments`` spells its parameters: p pointer, i int, l int64, d double."""
     kinds = {"p": ctypes.c_void_p, "i": ctypes.c_int, "l": ctypes.c_int64, "d": ctypes.c_double}
-    found = getattr(ctypes.CDLL(str(compile_source(source))), name)
+    found = getattr(_loaded(source), name)
     found.argtypes = [kinds[a] for a in arguments]
     found.restype = ctypes.c_int
     return found
@@ -102,7 +120,7 @@ def function(source: str, name: str, arguments: str) -> ctypes._NamedFuncPointer
 
 @lru_cache(maxsize=1024)
 def _encoder(spec: Specialization) -> ctypes._NamedFuncPointer:
-    return function(spec.source("cpp"), "hp_run", "lpppppilpii")
+    return function(spec.source("cpp"), "hp_run", "lppppppilppii")
 
 
 def prepare(specs: list[Specialization]) -> None:
@@ -124,6 +142,8 @@ def launch(
     weights: torch.Tensor | None,
     out: torch.Tensor,
     weights_stride: int = 0,
+    rows: torch.Tensor | None = None,
+    scales: torch.Tensor | None = None,
 ) -> None:
     """Run one kernel on CPU tensors, all contiguous, of ``spec.dtype``; shapes as in ``operations.cuh``."""
     words, frame = layout.words, layout.frame
@@ -132,11 +152,13 @@ def launch(
         address(x),
         address(table),
         address(weights),
+        address(rows),
         address(out),
         words.ctypes.data,
         layout.levels,
         weights_stride,
         frame.ctypes.data,
+        address(scales),
         layout.periodic_bits,
         torch.get_num_threads(),
     )

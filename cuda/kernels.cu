@@ -2,11 +2,18 @@
 #include "operations.cuh"
 
 extern "C" __global__ void __launch_bounds__(HP_BLOCK)
-    hp_run(int64 n, const real *x, const real *table, const real *weights, real *out, const int64 *levels, int level_count,
-           int64 weights_stride, const double *frame, int periodic) {
+    hp_run(int64 n, const real *x, const hp::stored *table, const real *weights, const real *rows, void *out, const int64 *levels,
+           int level_count, int64 weights_stride, const double *frame, const double *scales, int periodic) {
   typedef hp::HP_OPERATION operation;
   const int64 point = (int64)blockIdx.x * blockDim.x + threadIdx.x;
-  if (point >= n) return;
-  const hp::arguments a{n, x, table, weights, out, levels, level_count, weights_stride, {frame, frame + hp::DIM, periodic}};
-  operation::run(a, blockIdx.y, point, 1, out);
+  const int level = blockIdx.y;
+  const hp::arguments a{n, x, table, weights, rows, out, levels, level_count, weights_stride, {frame, frame + hp::DIM, periodic}, scales};
+  if constexpr (operation::to_table) {
+    // a warp sums together, so all of its threads go on; those past the end repeat the last point and add nothing
+    if (point - (threadIdx.x & 31) >= n) return;
+    operation::run(a, level, point < n ? point : n - 1, point < n, a.target(level, static_cast<hp::total *>(out)));
+  } else {
+    if (point >= n) return;
+    operation::run(a, level, point, 1, hp::sums{});
+  }
 }

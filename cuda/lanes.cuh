@@ -62,19 +62,7 @@ HP_INLINE vec hyperbolic_tangent(vec x) { return tanh(x); }
 HP_INLINE vec log_one_plus(vec x) { return log1p(x); }
 HP_INLINE ivec wrapped(ivec v, int count) { return v == count ? 0 : v; }
 HP_INLINE real component(vec a, int) { return a; }
-HP_INLINE void add_one(real *p, real a) { atomicAdd(p, a); }
 HP_INLINE address offset_by(int64 base, uvec slot, int64 stride) { return {{base + (int64)slot * stride}}; }
-
-template <int N> HP_INLINE void gather(const real *table, const address &at, vec (&out)[N]) {
-  const real *p = table + at.lane[0];
-#pragma unroll
-  for (int i = 0; i < N; ++i) out[i] = p[i];
-}
-template <int N> HP_INLINE void scatter(real *table, const address &at, const vec (&in)[N], int) {
-  real *p = table + at.lane[0];
-#pragma unroll
-  for (int i = 0; i < N; ++i) atomicAdd(p + i, in[i]);
-}
 
 #else
 
@@ -176,89 +164,10 @@ HP_INLINE vec log_one_plus(vec x) {
 }
 HP_INLINE ivec wrapped(ivec v, int count) { return v == count ? v - v : v; }
 HP_INLINE real component(vec a, int lane) { return a[lane]; }
-HP_INLINE void add_one(real *p, real a) { *p += a; }
 HP_INLINE address offset_by(int64 base, uvec slot, int64 stride) {
   address at;
   for (int i = 0; i < LANES; ++i) at.lane[i] = base + (int64)slot[i] * stride;
   return at;
-}
-
-// A table holds one record of N numbers after another, a register one number of many points.  Between the two lies a
-// transposition of the N x LANES block.  For N a power of two it is log2(N) perfect shuffles of registers: interleaving the
-// first half of the block with the second rotates the bits of every element's position by one.
-#if defined(__has_builtin)
-#if __has_builtin(__builtin_shufflevector)
-#define HP_SHUFFLES 1
-#endif
-#endif
-
-constexpr bool is_power_of_two(int n) { return n > 1 && (n & (n - 1)) == 0; }
-
-#ifdef HP_SHUFFLES
-template <class Sequence> struct shuffles;
-template <int... I> struct shuffles<std::integer_sequence<int, I...>> {
-  static HP_INLINE vec low(vec a, vec b) { return __builtin_shufflevector(a, b, (I / 2 + I % 2 * LANES)...); }
-  static HP_INLINE vec high(vec a, vec b) { return __builtin_shufflevector(a, b, (LANES / 2 + I / 2 + I % 2 * LANES)...); }
-  static HP_INLINE vec even(vec a, vec b) { return __builtin_shufflevector(a, b, (2 * I)...); }
-  static HP_INLINE vec odd(vec a, vec b) { return __builtin_shufflevector(a, b, (2 * I + 1)...); }
-};
-typedef shuffles<std::make_integer_sequence<int, LANES>> shuffle;
-
-template <int N> HP_INLINE void registers_to_records(vec (&v)[N]) {
-  HP_UNROLL for (int stage = 1; stage < N; stage *= 2) {
-    vec t[N];
-    HP_UNROLL for (int k = 0; k < N / 2; ++k) {
-      t[2 * k] = shuffle::low(v[k], v[k + N / 2]);
-      t[2 * k + 1] = shuffle::high(v[k], v[k + N / 2]);
-    }
-    HP_UNROLL for (int k = 0; k < N; ++k) v[k] = t[k];
-  }
-}
-template <int N> HP_INLINE void records_to_registers(vec (&v)[N]) {
-  HP_UNROLL for (int stage = 1; stage < N; stage *= 2) {
-    vec t[N];
-    HP_UNROLL for (int k = 0; k < N / 2; ++k) {
-      t[k] = shuffle::even(v[2 * k], v[2 * k + 1]);
-      t[k + N / 2] = shuffle::odd(v[2 * k], v[2 * k + 1]);
-    }
-    HP_UNROLL for (int k = 0; k < N; ++k) v[k] = t[k];
-  }
-}
-#endif
-
-template <int N> HP_INLINE void gather(const real *table, const address &at, vec (&out)[N]) {
-#ifdef HP_SHUFFLES
-  if constexpr (is_power_of_two(N)) {
-    real *records = reinterpret_cast<real *>(out);
-    for (int i = 0; i < LANES; ++i) std::memcpy(records + i * N, table + at.lane[i], N * sizeof(real));
-    records_to_registers(out);
-    return;
-  }
-#endif
-  for (int i = 0; i < LANES; ++i) {
-    const real *p = table + at.lane[i];
-    for (int j = 0; j < N; ++j) out[j][i] = p[j];
-  }
-}
-template <int N> HP_INLINE void scatter(real *table, const address &at, const vec (&in)[N], int active) {
-#ifdef HP_SHUFFLES
-  if constexpr (is_power_of_two(N)) {
-    vec block[N];
-    HP_UNROLL for (int k = 0; k < N; ++k) block[k] = in[k];
-    registers_to_records(block);
-    real records[N * LANES];
-    std::memcpy(records, block, sizeof block);
-    for (int i = 0; i < active; ++i) {
-      real *p = table + at.lane[i];
-      for (int j = 0; j < N; ++j) p[j] += records[i * N + j];
-    }
-    return;
-  }
-#endif
-  for (int i = 0; i < active; ++i) {
-    real *p = table + at.lane[i];
-    for (int j = 0; j < N; ++j) p[j] += in[j][i];
-  }
 }
 
 #endif

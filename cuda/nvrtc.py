@@ -6,6 +6,8 @@ import ctypes
 import ctypes.util
 import importlib.util
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,8 +15,9 @@ from pathlib import Path
 from hermite_pinn.errors import BackendUnavailableError
 
 from .device import OPTIONS
+from .failures import compile_failure
 
-__all__ = ["ARCHITECTURES", "Compiled", "compile_for", "version"]
+__all__ = ["ARCHITECTURES", "Compiled", "compile_for", "ptx", "version"]
 
 #: Compute capabilities the kernels are checked for: Turing to Blackwell.
 ARCHITECTURES = ("75", "80", "86", "89", "90", "100", "120")
@@ -22,11 +25,27 @@ ARCHITECTURES = ("75", "80", "86", "89", "90", "100", "120")
 
 @dataclass(frozen=True)
 class Compiled:
-    """Outcome of a compilation: registers and bytes of spilled registers per thread, and the size of the binary."""
+    """Outcome of a compilation.
+
+    Attributes
+    ----------
+    registers
+        Per thread.
+    spilled
+        Bytes of registers that are kept in memory, per thread.
+    size
+        Bytes of the binary.
+    stack
+        Bytes of local memory per thread: arrays with indices known at run time only, and spilled registers.
+    shared
+        Bytes of shared memory per block.
+    """
 
     registers: int
     spilled: int
     size: int
+    stack: int = 0
+    shared: int = 0
 
 
 def _candidates() -> list[Path]:
@@ -65,12 +84,41 @@ def compile_for(source: str, architecture: str) -> Compiled:
     Raises
     ------
     BackendUnavailableError
-        If NVRTC is missing or the source does not compile; the message holds the log.
+        If NVRTC is missing or the source does not compile; the message shows the line and the log.
     """
+    with _program(source, f"sm_{architecture}", "--ptxas-options=-v") as (library, program, log):
+        size = ctypes.c_size_t()
+        library.nvrtcGetCUBINSize(program, ctypes.byref(size))
+
+        def most(pattern: str) -> int:
+            return max((int(n) for n in re.findall(pattern, log)), default=0)
+
+        return Compiled(
+            most(r"Used (\d+) registers"),
+            most(r"(\d+) bytes spill stores"),
+            size.value,
+            most(r"(\d+) bytes stack frame"),
+            most(r"(\d+) bytes smem"),
+        )
+
+
+def ptx(source: str, architecture: str) -> str:
+    """The assembly text of a source for a virtual architecture such as ``"90"``; raises as :func:`compile_for`."""
+    with _program(source, f"compute_{architecture}") as (library, program, _):
+        size = ctypes.c_size_t()
+        library.nvrtcGetPTXSize(program, ctypes.byref(size))
+        buffer = ctypes.create_string_buffer(size.value)
+        library.nvrtcGetPTX(program, buffer)
+        return buffer.value.decode()
+
+
+@contextmanager
+def _program(source: str, architecture: str, *more: str) -> Iterator[tuple[ctypes.CDLL, ctypes.c_void_p, str]]:
+    """The library, a compiled program and its log."""
     library, program = _library(), ctypes.c_void_p()
     library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None)
     try:
-        options = [f"--gpu-architecture=sm_{architecture}", *OPTIONS, "--ptxas-options=-v"]
+        options = [f"--gpu-architecture={architecture}", *OPTIONS, *more]
         array = (ctypes.c_char_p * len(options))(*(o.encode() for o in options))
         failed = library.nvrtcCompileProgram(program, len(options), array)
         size = ctypes.c_size_t()
@@ -79,10 +127,7 @@ def compile_for(source: str, architecture: str) -> Compiled:
         library.nvrtcGetProgramLog(program, buffer)
         log = buffer.value.decode(errors="replace")
         if failed:
-            raise BackendUnavailableError(f"NVRTC could not compile for sm_{architecture}:\n{log[:4000]}")
-        library.nvrtcGetCUBINSize(program, ctypes.byref(size))
-        registers = [int(n) for n in re.findall(r"Used (\d+) registers", log)]
-        spilled = [int(n) for n in re.findall(r"(\d+) bytes spill stores", log)]
-        return Compiled(max(registers, default=0), max(spilled, default=0), size.value)
+            raise compile_failure(f"NVRTC could not compile for {architecture}", log, source)
+        yield library, program, log
     finally:
         library.nvrtcDestroyProgram(ctypes.byref(program))

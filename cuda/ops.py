@@ -5,6 +5,10 @@ All tensors have the points last.  ``x`` is ``(dim, n)`` in the user's coordinat
 by the CuPy kernels on PyTorch's current stream, on a CPU by the compiled host kernels, or, when no compiler is there,
 by the plain PyTorch reference.
 
+Sums into tables (`adjoint`, `diagonal`, `vector_jacobian`) take ``deterministic``: ``True`` makes them independent of
+the order of points, threads and atomic additions, bit for bit; ``None`` follows
+``torch.use_deterministic_algorithms``.
+
 The operations are registered with ``torch.library`` under ``hermite_pinn::`` with shapes for tracing and with
 gradients: `jets` with respect to table and points, `adjoint` with respect to weights and points.
 """
@@ -12,6 +16,7 @@ gradients: `jets` with respect to table and points, `adjoint` with respect to we
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -19,10 +24,12 @@ import torch
 
 from hermite_pinn.errors import InvalidArgumentError
 
-from . import device, host, reference
+from . import device, host, reference, reproducible
 from .channels import Channels
+from .failures import allocate
+from .half import check_half
 from .layout import GridLayout
-from .source import Specialization
+from .source import TO_TABLE, Specialization
 
 __all__ = ["adjoint", "diagonal", "input_gradient", "jets", "summed_jets"]
 
@@ -38,16 +45,18 @@ def _say_once_no_compiler() -> None:
     )
 
 
-def _uses_reference(x: torch.Tensor) -> bool:
+def uses_reference(x: torch.Tensor) -> bool:
+    """Whether there is no compiled kernel for the device of ``x``; says so once."""
     if x.is_cuda or host.available():
         return False
     _say_once_no_compiler()
     return True
 
 
-def _check(
+def check(
     layout: GridLayout, channels: Channels, x: torch.Tensor, *others: tuple[str, torch.Tensor, tuple[int, ...]]
 ) -> None:
+    """Refuse points and other tensors, given as (name, tensor, shape), that do not fit together."""
     if x.dtype not in NAMES:
         raise InvalidArgumentError(f"points must be float32 or float64, got {x.dtype}")
     if x.ndim != 2 or x.shape[0] != layout.dim or channels.dim != layout.dim:
@@ -62,7 +71,21 @@ def _check(
             )
 
 
-def _launch(
+def _check_table(layout: GridLayout, channels: Channels, x: torch.Tensor, table: torch.Tensor) -> None:
+    if table.dtype == torch.float16:
+        check(layout, channels, x)
+        check_half("table", table, layout, channels, x)
+    else:
+        check(layout, channels, x, ("table", table, (layout.size,)))
+
+
+def _readable(table: torch.Tensor) -> torch.Tensor:
+    """A table whose elements lie as the kernels read them: contiguous, on a GPU from a multiple of 16 bytes."""
+    table = table.contiguous()
+    return table.clone() if table.is_cuda and table.data_ptr() % 16 else table
+
+
+def launch(
     operation: str,
     layout: GridLayout,
     channels: Channels,
@@ -70,15 +93,60 @@ def _launch(
     table: torch.Tensor | None,
     weights: torch.Tensor | None,
     out: torch.Tensor,
+    rows: torch.Tensor | None = None,
+    scales: torch.Tensor | None = None,
 ) -> None:
+    """Run an operation on checked tensors; weights are (levels or 1, ...), for products (terms, levels or 1, ...)."""
     if x.shape[1] == 0:
         return
-    spec = Specialization.of(operation, layout, channels, NAMES[x.dtype])
+    terms, level_axis = 1, 0
+    if weights is not None and weights.ndim == 5:
+        terms, level_axis = weights.shape[0], 1
     stride = 0
-    if weights is not None and weights.shape[0] > 1:
-        stride = weights.stride(0)
+    if weights is not None and weights.shape[level_axis] > 1:
+        stride = weights.stride(level_axis)
+    stored = "float16" if table is not None and table.dtype == torch.float16 else ""
+    limbs = 0 if scales is None else reproducible.limbs(x.dtype)
+    spec = Specialization.of(operation, layout, channels, NAMES[x.dtype], terms, stored, limbs)
     backend = device if x.is_cuda else host
-    backend.launch(spec, layout, x, table, weights, out, stride)
+    backend.launch(
+        spec,
+        layout,
+        x.contiguous(),
+        None if table is None else _readable(table),
+        weights,
+        out,
+        stride,
+        rows,
+        scales,
+    )
+
+
+def sum_to_table(
+    operation: str,
+    layout: GridLayout,
+    channels: Channels,
+    x: torch.Tensor,
+    weights: torch.Tensor,
+    largest: Callable[[], torch.Tensor],
+    deterministic: bool,
+    rows: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Run an operation that adds to a table; ``largest()`` bounds every channel's weights, (levels or 1, channels)."""
+    assert operation in TO_TABLE
+    if not deterministic or x.shape[1] == 0:
+        out = allocate(f"the {operation} of an encoder", (layout.size,), x, zero=True)
+        launch(operation, layout, channels, x, None, weights, out, rows)
+        return out
+    scales = reproducible.scales(layout, channels, x, largest(), squared=operation == "diagonal")
+    shape = (layout.size, reproducible.limbs(x.dtype))
+    words = allocate(f"the deterministic {operation} of an encoder", shape, x, torch.int64, zero=True)
+    launch(operation, layout, channels, x, None, weights, words, rows, scales.forward)
+    return scales.numbers(words, layout, x.dtype)
+
+
+def _largest(weights: torch.Tensor) -> torch.Tensor:
+    return weights.detach().abs().amax((1, 3))
 
 
 def _levelwise(weights: torch.Tensor) -> torch.Tensor:
@@ -89,34 +157,53 @@ def _levelwise(weights: torch.Tensor) -> torch.Tensor:
 
 
 @torch.library.custom_op("hermite_pinn::jets", mutates_args=())
-def _jets(x: torch.Tensor, table: torch.Tensor, layout_key: str, channels_key: str, summed: bool) -> torch.Tensor:
+def _jets(
+    x: torch.Tensor,
+    table: torch.Tensor,
+    layout_key: str,
+    channels_key: str,
+    summed: bool,
+    copy: torch.Tensor | None = None,
+) -> torch.Tensor:
     layout, channels = GridLayout.from_key(layout_key), Channels.from_key(channels_key)
-    if _uses_reference(x):
-        out = reference.jets(x, table, layout, channels)
+    read = table if copy is None else copy
+    if uses_reference(x):
+        out = reference.jets(x, read.to(x.dtype), layout, channels)
         return out.sum(0, keepdim=True) if summed else out
-    out = x.new_empty(1 if summed else layout.levels, layout.features, len(channels), x.shape[1])
-    _launch("summed_jets" if summed else "jets", layout, channels, x.contiguous(), table.contiguous(), None, out)
+    shape = (1 if summed else layout.levels, layout.features, len(channels), x.shape[1])
+    out = allocate(f"an encoder with {len(channels)} channels at {x.shape[1]:,} points", shape, x)
+    launch("summed_jets" if summed else "jets", layout, channels, x, read, None, out)
     return out
 
 
 @_jets.register_fake
-def _(x: torch.Tensor, table: torch.Tensor, layout_key: str, channels_key: str, summed: bool) -> torch.Tensor:
+def _(
+    x: torch.Tensor,
+    table: torch.Tensor,
+    layout_key: str,
+    channels_key: str,
+    summed: bool,
+    copy: torch.Tensor | None = None,
+) -> torch.Tensor:
     layout, channels = GridLayout.from_key(layout_key), Channels.from_key(channels_key)
     return x.new_empty(1 if summed else layout.levels, layout.features, len(channels), x.shape[1])
 
 
 @torch.library.custom_op("hermite_pinn::adjoint", mutates_args=())
-def _adjoint(x: torch.Tensor, weights: torch.Tensor, layout_key: str, channels_key: str) -> torch.Tensor:
+def _adjoint(
+    x: torch.Tensor, weights: torch.Tensor, layout_key: str, channels_key: str, deterministic: bool = False
+) -> torch.Tensor:
     layout, channels = GridLayout.from_key(layout_key), Channels.from_key(channels_key)
-    if _uses_reference(x):
+    if uses_reference(x):
         return reference.adjoint(x, weights.expand(layout.levels, -1, -1, -1), layout, channels)
-    out = x.new_zeros(layout.size)
-    _launch("adjoint", layout, channels, x.contiguous(), None, _levelwise(weights), out)
-    return out
+    lean = _levelwise(weights)
+    return sum_to_table("adjoint", layout, channels, x, lean, lambda: _largest(lean), deterministic)
 
 
 @_adjoint.register_fake
-def _(x: torch.Tensor, weights: torch.Tensor, layout_key: str, channels_key: str) -> torch.Tensor:
+def _(
+    x: torch.Tensor, weights: torch.Tensor, layout_key: str, channels_key: str, deterministic: bool = False
+) -> torch.Tensor:
     return x.new_empty(GridLayout.from_key(layout_key).size)
 
 
@@ -125,10 +212,10 @@ def _input_gradient(
     x: torch.Tensor, table: torch.Tensor, weights: torch.Tensor, layout_key: str, channels_key: str
 ) -> torch.Tensor:
     layout, channels = GridLayout.from_key(layout_key), Channels.from_key(channels_key)
-    if _uses_reference(x):
+    if uses_reference(x):
         return _input_gradient_by_jets(x, table, weights, layout, channels)
     out = torch.zeros_like(x)
-    _launch("input_gradient", layout, channels, x.contiguous(), table.contiguous(), _levelwise(weights), out)
+    launch("input_gradient", layout, channels, x, table, _levelwise(weights), out)
     return out
 
 
@@ -150,7 +237,8 @@ def _input_gradient_by_jets(
 
 
 def _save_jets(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
-    x, table, ctx.layout_key, ctx.channels_key, ctx.summed = inputs
+    x, table, ctx.layout_key, ctx.channels_key, ctx.summed, copy = inputs
+    ctx.values_only = copy is not None or table.dtype == torch.float16
     ctx.save_for_backward(x, table)
 
 
@@ -158,16 +246,23 @@ def _jets_backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, .
     x, table = ctx.saved_tensors
     levels = GridLayout.from_key(ctx.layout_key).levels
     weights = grad.expand(levels, -1, -1, -1) if ctx.summed else grad
-    by_x = _input_gradient(x, table, weights, ctx.layout_key, ctx.channels_key) if ctx.needs_input_grad[0] else None
-    by_table = _adjoint(x, weights, ctx.layout_key, ctx.channels_key) if ctx.needs_input_grad[1] else None
-    return by_x, by_table, None, None, None
+    by_x = by_table = None
+    if ctx.needs_input_grad[0]:
+        if ctx.values_only:
+            raise InvalidArgumentError(
+                "float16 tables give values only, so there is no gradient by the points; use the float32 table"
+            )
+        by_x = _input_gradient(x, table, weights, ctx.layout_key, ctx.channels_key)
+    if ctx.needs_input_grad[1]:
+        by_table = _adjoint(x, weights, ctx.layout_key, ctx.channels_key, reproducible.wanted(None))
+    return by_x, by_table, None, None, None, None
 
 
 _jets.register_autograd(_jets_backward, setup_context=_save_jets)
 
 
 def _save_adjoint(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
-    x, weights, ctx.layout_key, ctx.channels_key = inputs
+    x, weights, ctx.layout_key, ctx.channels_key, _ = inputs
     ctx.save_for_backward(x, weights)
 
 
@@ -180,7 +275,7 @@ def _adjoint_backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None
         by_weights = _jets(x, grad, ctx.layout_key, ctx.channels_key, False)
         if weights.shape[0] == 1:
             by_weights = by_weights.sum(0, keepdim=True)
-    return by_x, by_weights, None, None
+    return by_x, by_weights, None, None, None
 
 
 _adjoint.register_autograd(_adjoint_backward, setup_context=_save_adjoint)
@@ -204,7 +299,7 @@ def _input_gradient_backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor
     if ctx.needs_input_grad[0]:
         by_x = _input_gradient(x, table, pushed, ctx.layout_key, raised.key)
     if ctx.needs_input_grad[1]:
-        by_table = _adjoint(x, pushed, ctx.layout_key, raised.key)
+        by_table = _adjoint(x, pushed, ctx.layout_key, raised.key, reproducible.wanted(None))
     if ctx.needs_input_grad[2]:
         found = _jets(x, table, ctx.layout_key, raised.key, False)
         by_weights = torch.stack([sum(found[:, :, node] * grad[i] for i, node in enumerate(row)) for row in nodes], 2)
@@ -216,7 +311,14 @@ def _input_gradient_backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor
 _input_gradient.register_autograd(_input_gradient_backward, setup_context=_save_input_gradient)
 
 
-def jets(x: torch.Tensor, table: torch.Tensor, layout: GridLayout, channels: Channels) -> torch.Tensor:
+def jets(
+    x: torch.Tensor,
+    table: torch.Tensor,
+    layout: GridLayout,
+    channels: Channels,
+    *,
+    copy: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Channels of every level and feature, in one pass.
 
     Parameters
@@ -225,7 +327,11 @@ def jets(x: torch.Tensor, table: torch.Tensor, layout: GridLayout, channels: Cha
         Points, (dim, n), float32 or float64, in the coordinates of the layout's box.  Points outside are extrapolated
         from the nearest cell; periodic axes wrap.
     table
-        Coefficients, flat, of ``layout.size`` elements, same dtype and device.
+        Coefficients, flat, of ``layout.size`` elements, same dtype and device; float16 with float32 points for values
+        that are not differentiated.
+    copy
+        The same coefficients rounded by :func:`hermite_pinn.cuda.half.half_copy`: this is read, and gradients go to
+        ``table`` as if it had been.  Values only.
 
     Returns
     -------
@@ -241,17 +347,30 @@ def jets(x: torch.Tensor, table: torch.Tensor, layout: GridLayout, channels: Cha
     >>> jets(torch.zeros(1, 1, dtype=torch.float64), table, grid, Channels.of(1, [(0,), (1,)])).ravel()
     tensor([0., 1.], dtype=torch.float64)
     """
-    _check(layout, channels, x, ("table", table, (layout.size,)))
-    return _jets(x, table, layout.key, channels.key, False)
+    _check_table(layout, channels, x, table)
+    if copy is not None:
+        check_half("copy", copy, layout, channels, x)
+    return _jets(x, table, layout.key, channels.key, False, copy)
 
 
-def summed_jets(x: torch.Tensor, table: torch.Tensor, layout: GridLayout, channels: Channels) -> torch.Tensor:
+def summed_jets(
+    x: torch.Tensor,
+    table: torch.Tensor,
+    layout: GridLayout,
+    channels: Channels,
+    *,
+    copy: torch.Tensor | None = None,
+) -> torch.Tensor:
     """:func:`jets` summed over the levels, (features, channels, n), without forming the levels separately."""
-    _check(layout, channels, x, ("table", table, (layout.size,)))
-    return _jets(x, table, layout.key, channels.key, True)[0]
+    _check_table(layout, channels, x, table)
+    if copy is not None:
+        check_half("copy", copy, layout, channels, x)
+    return _jets(x, table, layout.key, channels.key, True, copy)[0]
 
 
-def adjoint(x: torch.Tensor, weights: torch.Tensor, layout: GridLayout, channels: Channels) -> torch.Tensor:
+def adjoint(
+    x: torch.Tensor, weights: torch.Tensor, layout: GridLayout, channels: Channels, *, deterministic: bool | None = None
+) -> torch.Tensor:
     """Transpose of :func:`jets` in the table.
 
     Parameters
@@ -262,12 +381,13 @@ def adjoint(x: torch.Tensor, weights: torch.Tensor, layout: GridLayout, channels
     Returns
     -------
     torch.Tensor
-        Flat table ``t`` with ``<t, table> = <weights, jets(x, table)>`` for every table.  On a CPU the sum has a
-        fixed order; on a GPU it is accumulated by atomic additions and differs between runs in the last bits.
+        Flat table ``t`` with ``<t, table> = <weights, jets(x, table)>`` for every table.  Unless ``deterministic``, on
+        a CPU the sum has an order that depends on the number of threads; on a GPU it is accumulated by atomic
+        additions and differs between runs in the last bits.
     """
     levels = weights.shape[0] if weights.shape[0] == 1 else layout.levels
-    _check(layout, channels, x, ("weights", weights, (levels, layout.features, len(channels), x.shape[1])))
-    return _adjoint(x, weights, layout.key, channels.key)
+    check(layout, channels, x, ("weights", weights, (levels, layout.features, len(channels), x.shape[1])))
+    return _adjoint(x, weights, layout.key, channels.key, reproducible.wanted(deterministic))
 
 
 def input_gradient(
@@ -275,11 +395,13 @@ def input_gradient(
 ) -> torch.Tensor:
     """Gradient of ``sum(weights * jets(x, table))`` with respect to every point, (dim, n)."""
     shape = (layout.levels, layout.features, len(channels), x.shape[1])
-    _check(layout, channels, x, ("table", table, (layout.size,)), ("weights", weights, shape))
+    check(layout, channels, x, ("table", table, (layout.size,)), ("weights", weights, shape))
     return _input_gradient(x, table, weights, layout.key, channels.key)
 
 
-def diagonal(x: torch.Tensor, weights: torch.Tensor, layout: GridLayout, channels: Channels) -> torch.Tensor:
+def diagonal(
+    x: torch.Tensor, weights: torch.Tensor, layout: GridLayout, channels: Channels, *, deterministic: bool | None = None
+) -> torch.Tensor:
     """Squared column norms of the matrix whose row ``q`` is ``sum_c weights[l, f, c, q] * channel_c(x_q)``.
 
     Contributions of one point to one table element are summed before they are squared, also where hashing sends two
@@ -291,9 +413,10 @@ def diagonal(x: torch.Tensor, weights: torch.Tensor, layout: GridLayout, channel
         Flat table of non-negative numbers.
     """
     levels = weights.shape[0] if weights.shape[0] == 1 else layout.levels
-    _check(layout, channels, x, ("weights", weights, (levels, layout.features, len(channels), x.shape[1])))
-    if _uses_reference(x):
+    check(layout, channels, x, ("weights", weights, (levels, layout.features, len(channels), x.shape[1])))
+    if uses_reference(x):
         return reference.diagonal(x, weights.expand(layout.levels, -1, -1, -1), layout, channels)
-    out = x.new_zeros(layout.size)
-    _launch("diagonal", layout, channels, x.contiguous(), None, _levelwise(weights.detach()), out)
-    return out
+    lean = _levelwise(weights.detach())
+    return sum_to_table(
+        "diagonal", layout, channels, x, lean, lambda: _largest(lean), reproducible.wanted(deterministic)
+    )

@@ -10,9 +10,13 @@ from pathlib import Path
 from .channels import Channels
 from .layout import GridLayout
 
-__all__ = ["OPERATIONS", "Specialization", "flattened"]
+__all__ = ["OPERATIONS", "PER_LEVEL", "TO_TABLE", "Specialization", "flattened"]
 
-OPERATIONS = ("jets", "summed_jets", "adjoint", "diagonal", "input_gradient")
+OPERATIONS = ("jets", "summed_jets", "adjoint", "diagonal", "input_gradient", "jacobian_vector", "vector_jacobian")
+
+#: Operations with one row of blocks per level on a GPU, and those that add to a table.
+PER_LEVEL = ("jets", "adjoint", "diagonal", "vector_jacobian")
+TO_TABLE = ("adjoint", "diagonal", "vector_jacobian")
 
 BLOCK = 128  # threads per CUDA block
 
@@ -23,6 +27,21 @@ class Specialization:
 
     Resolutions, table sizes, the box and periodicity are run-time data; basis, dimension, features, channels and
     precision are not.
+
+    Attributes
+    ----------
+    operation
+        One of :data:`OPERATIONS`.
+    split
+        Whether the derivative orders have tables of their own.
+    dtype
+        Of points and arithmetic, ``"float32"`` or ``"float64"``.
+    terms
+        Rows of the Jacobian per point, for its products with vectors.
+    stored
+        Of the table that is read: ``"float16"``, or ``""`` for the same as ``dtype``.
+    limbs
+        64-bit integers per sum: 0 sums in ``dtype``, 1 or 2 independently of the order (see sums.cuh).
 
     Examples
     --------
@@ -38,11 +57,25 @@ class Specialization:
     split: bool
     channels: Channels
     dtype: str
+    terms: int = 1
+    stored: str = ""
+    limbs: int = 0
 
     @classmethod
-    def of(cls, operation: str, layout: GridLayout, channels: Channels, dtype: str) -> Specialization:
+    def of(
+        cls,
+        operation: str,
+        layout: GridLayout,
+        channels: Channels,
+        dtype: str,
+        terms: int = 1,
+        stored: str = "",
+        limbs: int = 0,
+    ) -> Specialization:
         """The specialisation that serves ``layout``."""
-        return cls(operation, layout.dim, layout.basis, layout.features, layout.split, channels, dtype)
+        return cls(
+            operation, layout.dim, layout.basis, layout.features, layout.split, channels, dtype, terms, stored, limbs
+        )
 
     def source(self, language: str) -> str:
         """Complete source for ``language`` ``"cu"`` (NVRTC) or ``"cpp"`` (host compiler)."""
@@ -57,6 +90,9 @@ class Specialization:
             "HP_FEATURES": self.features,
             "HP_OPERATION": self.operation,
             "HP_BLOCK": BLOCK,
+            "HP_TERMS": self.terms,
+            "HP_STORED": "half" if self.stored == "float16" else "real",
+            "HP_LIMBS": self.limbs,
         }
         return "".join(f"#define {name} {value}\n" for name, value in defines.items())
 

@@ -5,15 +5,30 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import shutil
 
 import torch
+
+from hermite_pinn.cuda.failures import recognized
 
 from .distributed import launched
 from .errors import BackendUnavailableError, InvalidArgumentError
 
-__all__ = ["choose_device"]
+__all__ = ["choose_device", "why_no_gpu"]
 
 logger = logging.getLogger(__name__)
+
+
+def why_no_gpu() -> str:
+    """Why PyTorch cannot use a GPU, and what to do about it."""
+    if torch.version.cuda is None:
+        return "this PyTorch was built without CUDA; install one with it (see pytorch.org)"
+    try:
+        torch.cuda.init()
+    except (RuntimeError, AssertionError) as error:
+        found = recognized(error, "starting CUDA")
+        return str(found) if found else f"{str(error).splitlines()[0]} (check the driver with nvidia-smi)"
+    return "no GPU is visible; check CUDA_VISIBLE_DEVICES and nvidia-smi"
 
 
 def choose_device(device: str | torch.device) -> torch.device:
@@ -28,6 +43,8 @@ def choose_device(device: str | torch.device) -> torch.device:
     """
     if device == "auto":
         if not torch.cuda.is_available():
+            if torch.version.cuda is not None and shutil.which("nvidia-smi"):
+                logger.warning("a GPU driver is there but this runs on the CPU: %s", why_no_gpu())
             return torch.device("cpu")
         if importlib.util.find_spec("cupy") is None:
             major = (torch.version.cuda or "12").split(".")[0]
@@ -47,8 +64,8 @@ def choose_device(device: str | torch.device) -> torch.device:
         raise InvalidArgumentError(f"device {device!r} is not supported; use 'cpu', 'cuda', 'cuda:1' or 'auto'")
     if not torch.cuda.is_available():
         raise BackendUnavailableError(
-            f"device {device!r} was asked for but PyTorch sees no GPU; check the driver with nvidia-smi and that PyTorch was built with "
-            "CUDA, or use device='cpu' (hermite-pinn doctor tells more)"
+            f"device {device!r} was asked for but PyTorch sees no GPU: {why_no_gpu()}; or use device='cpu' "
+            "(hermite-pinn doctor tells more)"
         )
     index = _own_gpu() if chosen.index is None else chosen.index
     if index >= torch.cuda.device_count():

@@ -11,6 +11,7 @@ import torch
 from hermite_pinn.cuda import ops
 from hermite_pinn.cuda.activation import JetPlan
 from hermite_pinn.cuda.channels import Channels
+from hermite_pinn.cuda.half import half_copy
 from hermite_pinn.cuda.layout import BASES, GridLayout
 from hermite_pinn.cuda.pyramid import Pyramid, from_records, to_records
 from hermite_pinn.geometry import Box
@@ -57,6 +58,10 @@ class Field:
     fused
         Whether one kernel takes the derivatives through all layers of the network (up to 128 units wide) or each
         layer has kernels of its own; ``None``: where that is faster.  The numbers are the same to rounding.
+    half
+        Whether the kernels read the tables rounded to float16, with arithmetic in float32: half the memory traffic, for
+        problems without derivatives (data and images) and first-order methods.  Training keeps float32 tables, and the
+        solution has the rounded numbers.
 
     Raises
     ------
@@ -81,6 +86,7 @@ class Field:
     activation: str = "sine"
     table_std: float = 0.01
     fused: bool | None = None
+    half: bool = False
 
     def __post_init__(self) -> None:
         if self.head not in HEADS:
@@ -146,7 +152,8 @@ class Field:
             )
             siren = replace(siren, fused=self.fused)
         gate = torch.zeros(1, dtype=dtype) if self.head == "siren+linear" else None
-        return GridField(domain.names, tuple(fields), layout, self.head, table, siren, gate).to(device, dtype)
+        field = GridField(domain.names, tuple(fields), layout, self.head, table, siren, gate, half=self.half)
+        return field.to(device, dtype)
 
 
 def _check_memory(layout: GridLayout, dtype: torch.dtype, device: torch.device) -> None:
@@ -216,6 +223,8 @@ class GridField:
         The network and its factor, where the head has them.
     envelope
         A factor that makes the fields vanish on faces, or None.
+    half
+        Whether the table is read in half precision; then the field has values only, see :meth:`rounded`.
     """
 
     axes: tuple[str, ...]
@@ -226,6 +235,7 @@ class GridField:
     siren: Siren | None = None
     gate: torch.Tensor | None = None
     envelope: Envelope | None = None
+    half: bool = False
 
     @property
     def dtype(self) -> torch.dtype:
@@ -268,6 +278,10 @@ class GridField:
         """A copy that shares nothing with the graph or the memory of this one."""
         return self.with_tensors({k: v.detach().clone() for k, v in self.tensors().items()})
 
+    def rounded(self) -> GridField:
+        """The same function where the table is read in half precision, with that table in full: it has derivatives."""
+        return replace(self, table=self.table.half().to(self.dtype), half=False) if self.half else self
+
     @property
     def parameter_count(self) -> int:
         """Numbers stored, padding of the table excluded."""
@@ -297,10 +311,11 @@ class GridField:
             plan = JetPlan.of(channels)
             return self.envelope.apply(replace(self, envelope=None).jets(x, plan.carried), x, plan)
         count = len(self.names)
+        copy = half_copy(self.table) if self.half else None
         if self.head == "linear":
-            return ops.summed_jets(x, self.table, self.layout, channels)[:count]
+            return ops.summed_jets(x, self.table, self.layout, channels, copy=copy)[:count]
         plan = JetPlan.of(channels)
-        features = ops.jets(x, self.table, self.layout, plan.carried)
+        features = ops.jets(x, self.table, self.layout, plan.carried, copy=copy)
         flat = features.reshape(-1, len(plan.carried), x.shape[1])
         assert self.siren is not None
         out = self.siren.jets(flat, plan)

@@ -15,6 +15,7 @@ import scipy
 import torch
 
 from hermite_pinn.cuda.cache import compile_clock
+from hermite_pinn.cuda.failures import recognized
 
 from .callbacks import Callback
 from .checkpoint import Checkpoint, read_checkpoint
@@ -148,6 +149,8 @@ def solve(
         raise InvalidArgumentError(f"field takes a hermite_pinn.Field or the name of a head, got {field!r}")
     if dtype is not None and dtype not in DTYPES:
         raise InvalidArgumentError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+    if spec is not None and spec.half:
+        _check_half(problem, chosen, None if dtype is None else DTYPES[dtype])
     for name, value in (("tol", tol), ("max_time", max_time)):
         if value is not None and not value > 0:
             raise InvalidArgumentError(f"{name} must be positive, got {value!r}")
@@ -199,6 +202,13 @@ def solve(
         if last is None:
             raise
         outcome = last
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(error, DistributedError) or not isinstance(error, HermitePinnError):
+            ranks.abandon()
+        mended = recognized(error, f"the method {chosen.name}")
+        if mended is None:
+            raise
+        raise mended from error
     except BaseException as error:
         # what the arguments cause happens on every rank; after anything else the others would wait for this one
         if isinstance(error, DistributedError) or not isinstance(error, HermitePinnError):
@@ -225,6 +235,21 @@ def _method(method: str | Method) -> Method:
             f"unknown method {method!r}; known: {', '.join(METHODS)}, or a method object such as hp.Adam(steps=2000)"
         )
     return METHODS[method]()
+
+
+def _check_half(problem: Problem, method: Method, dtype: torch.dtype | None) -> None:
+    if not method.reads_half:
+        raise InvalidArgumentError(
+            f"{method.name} works in float64 and cannot read tables in half precision; use a first-order method such as "
+            "hp.Adam(), or Field(half=False)"
+        )
+    if problem.order > 0:
+        raise InvalidArgumentError(
+            f"tables in half precision give values only, and this problem takes derivatives of order {problem.order}; use "
+            "Field(half=False)"
+        )
+    if dtype == torch.float64:
+        raise InvalidArgumentError("tables in half precision are read with float32 arithmetic; leave dtype out")
 
 
 def _identity(

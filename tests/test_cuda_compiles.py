@@ -6,12 +6,12 @@ import scipy.sparse as sparse
 import torch
 from grids import combinations, layout
 from hermite_pinn.cuda import device as cuda_device
-from hermite_pinn.cuda import nvrtc
+from hermite_pinn.cuda import nvrtc, resources
 from hermite_pinn.cuda.activation import ACTIVATIONS, JetPlan, _source
 from hermite_pinn.cuda.axis import MAX_TERMS_DEVICE, AxisMatrix
 from hermite_pinn.cuda.axis import _source as axis_source
 from hermite_pinn.cuda.channels import Channels
-from hermite_pinn.cuda.source import OPERATIONS, Specialization
+from hermite_pinn.cuda.source import OPERATIONS, TO_TABLE, Specialization
 
 from hermite_pinn.errors import BackendUnavailableError
 
@@ -57,6 +57,59 @@ def test_every_architecture_compiles_without_spilling(architecture, operation):
         found = nvrtc.compile_for(spec.source("cu"), architecture)
         assert found.spilled == 0
         assert found.registers <= 168
+
+
+def test_standard_kernels_stay_in_registers():
+    """On Hopper, what most runs use spills nothing and has no array in local memory; the table names every kernel."""
+    rows = resources.compiled(architecture="90")
+    for row in rows:
+        assert (row.spilled, row.local) == (0, 0), row.kernel
+        assert row.warps >= 8, row.kernel
+    text = resources.table(rows)
+    assert all(row.kernel in text for row in rows)
+    assert len(text.splitlines()) == len(rows) + 1
+
+
+@pytest.mark.parametrize(
+    ("features", "split", "dtype", "stored", "load"),
+    [
+        (2, False, "float32", "", "ld.global.v4.f32"),
+        (2, True, "float32", "", "ld.global.v2.f32"),
+        (2, False, "float64", "", "ld.global.v2.f64"),
+        (2, False, "float32", "float16", "ld.global.v4.u32"),
+    ],
+)
+def test_records_are_read_by_vector_loads(features, split, dtype, stored, load):
+    spec = Specialization("jets", 3, "cubic", features, split, Channels.value(3), dtype, 1, stored)
+    text = nvrtc.ptx(spec.source("cu"), "90")
+    assert load in text
+    single = {"float32": "ld.global.f32", "float64": "ld.global.f64"}[dtype]
+    assert text.count(single) <= 9  # coordinates and the box, no coefficient
+
+
+@pytest.mark.parametrize(("architecture", "split", "expected"), [("80", False, "add.f32"), ("90", False, "red.global.add.v4.f32"), ("120", True, "red.global.add.v2.f32")])  # fmt: skip
+def test_records_are_added_by_vectors_where_the_hardware_can(architecture, split, expected):
+    spec = Specialization("adjoint", 3, "cubic", 2, split, Channels.value(3), "float32")
+    text = nvrtc.ptx(spec.source("cu"), architecture)
+    assert expected in text
+    assert (".global.add.f32" in text) == (expected == "add.f32")
+
+
+@pytest.mark.parametrize("limbs", [1, 2])
+@pytest.mark.parametrize("operation", TO_TABLE)
+def test_integer_sums_compile(operation, limbs):
+    dtype = "float32" if limbs == 1 else "float64"
+    spec = Specialization(operation, 2, "cubic", 2, False, Channels.value(2), dtype, 2, "", limbs)
+    assert ".global.add.u64" in nvrtc.ptx(spec.source("cu"), "75")
+
+
+def test_resources_of_a_loaded_kernel(monkeypatch):
+    class Kernel:
+        binary_version, num_regs, local_size_bytes, shared_size_bytes = 90, 40, 16, 0
+
+    monkeypatch.setattr(cuda_device, "module", lambda source, index: RecordingModule(Kernel()))
+    (row,) = resources.loaded(resources.standard()[:1], 0)
+    assert (row.architecture, row.registers, row.local, row.spilled, row.warps) == ("90", 40, 16, None, 48)
 
 
 @pytest.mark.parametrize("architecture", nvrtc.ARCHITECTURES)
@@ -141,14 +194,16 @@ def test_launch_geometry_and_arguments(monkeypatch):
         x.data_ptr(),
         table.data_ptr(),
         0,
+        0,
         out.data_ptr(),
         words.data_ptr(),
         grid.levels,
         0,
         frame.data_ptr(),
+        0,
     ]
     assert [int(a) for a in arguments] == [*expected, grid.periodic_bits]
-    assert [np.dtype(type(a)).itemsize for a in arguments] == [8, 8, 8, 8, 8, 8, 4, 8, 8, 4]
+    assert [np.dtype(type(a)).itemsize for a in arguments] == [8, 8, 8, 8, 8, 8, 8, 4, 8, 8, 8, 4]
 
 
 @pytest.mark.parametrize("count", [1, 3, 6])

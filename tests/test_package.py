@@ -62,12 +62,12 @@ def test_public_names_exist(name):
 
 #: From low to high: a module imports only from its own layer and those below.
 LAYERS = [
-    ["errors", "precision", "version"],
+    ["errors", "memory", "precision", "version"],
     ["cuda", "geometry"],
     ["expressions"],
     ["functions"],
     ["program"],
-    ["trace", "parameters", "memory", "distributed"],
+    ["trace", "parameters", "distributed"],
     ["conditions"],
     ["smoothness"],
     ["problem"],

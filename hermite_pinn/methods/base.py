@@ -100,6 +100,11 @@ class Method(ABC):
         """Whether several processes can run it together."""
         return False
 
+    @property
+    def reads_half(self) -> bool:
+        """Whether it can train a field whose tables are read in half precision."""
+        return False
+
     @abstractmethod
     def run(self, task: Task) -> Outcome:
         """Solve; ends with the best state also when stopped, never by raising :class:`hermite_pinn.monitor.StopRun`."""

@@ -35,6 +35,11 @@ class Chain(Method):
         """Whether all methods are."""
         return all(m.shared for m in self.methods)
 
+    @property
+    def reads_half(self) -> bool:
+        """Whether the first method can; the others start from a field in full precision."""
+        return self.methods[0].reads_half
+
     def __rshift__(self, other: Method) -> Method:
         return Chain((*self.methods, other))
 

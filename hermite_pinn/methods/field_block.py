@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from hermite_pinn.conditions import Term
-from hermite_pinn.cuda import ops
+from hermite_pinn.cuda import ops, products
 from hermite_pinn.cuda.activation import JetPlan, activate, activate_adjoint
 from hermite_pinn.cuda.channels import Channels
 from hermite_pinn.errors import InvalidProblemError
@@ -77,7 +77,7 @@ class FieldBlock:
         self._products: torch.Tensor | None = None
         self._inputs: list[torch.Tensor] = []
         self._signals: list[list[torch.Tensor]] = []
-        self._to_grid: list[torch.Tensor] = []
+        self._to_grid = x.new_zeros(0)
         self._by_parameter: list[list[torch.Tensor | None]] = []
 
     # -- linearisation ---
@@ -118,7 +118,7 @@ class FieldBlock:
             return self._linearize(field, parameters)
 
     def _linearize(self, field: GridField, parameters: Mapping[str, float]) -> list[torch.Tensor]:
-        self.layout, self._head, self._count = field.layout, field.head, len(field.names)
+        self.layout, self._count = field.layout, len(field.names)
         self._by_parameter, sensitivities = [], list[torch.Tensor]()
         if field.siren is None:
             self._carried = self.channels
@@ -133,7 +133,7 @@ class FieldBlock:
             rows = self._rows(jets, parameters, sensitivities)
             if product is not None:
                 sensitivities = [torch.einsum("frcn,frn->fcn", product, s) for s in sensitivities]
-            self._to_grid = [self._skipped(s) for s in sensitivities]
+            self._to_grid = torch.stack([self._skipped(s) for s in sensitivities])
             return rows
         siren, plan = field.siren, JetPlan.of(self.channels)
         self._carried, n = plan.carried, self.x.shape[1]
@@ -155,7 +155,7 @@ class FieldBlock:
         if skip:
             jets = jets + features.sum(0)[: self._count]
         rows = self._rows(torch.einsum("frcn,fcn->frn", product, jets), parameters, sensitivities)
-        self._signals, self._to_grid = [], []
+        self._signals, to_grid = [], []
         for s in sensitivities:
             delta = torch.einsum("frcn,frn->fcn", product, s)
             back, signal = [delta * gate], delta * gate
@@ -169,7 +169,8 @@ class FieldBlock:
             if skip:
                 grid[:, : self._count] += delta
             self._signals.append(back)
-            self._to_grid.append(grid)
+            to_grid.append(grid)
+        self._to_grid = torch.stack(to_grid)
         return rows
 
     def _product(self, field: GridField, plan: JetPlan) -> torch.Tensor:
@@ -195,13 +196,8 @@ class FieldBlock:
         """Derivative of the rows along a direction given by the tensors that move, and the parameters'."""
         rows = [torch.zeros_like(self.root) for _ in self.terms]
         if "table" in direction:
-            table = direction["table"]
-            if self._head == "linear":
-                moved = ops.summed_jets(self.x, table, self.layout, self._carried)[None]
-            else:
-                moved = ops.jets(self.x, table, self.layout, self._carried)
-            for row, grid in zip(rows, self._to_grid, strict=True):
-                row += torch.einsum("lfcn,lfcn->n", grid, moved)
+            found = products.jacobian_vector(self.x, direction["table"], self._to_grid, self.layout, self._carried)
+            rows = list(found.unbind())
         for k, a in enumerate(self._inputs):
             if f"weight{k}" in direction:
                 moved = (direction[f"weight{k}"] @ a.reshape(a.shape[0], -1)).view(-1, *a.shape[1:])
@@ -210,8 +206,8 @@ class FieldBlock:
             if f"bias{k}" in direction:
                 for row, signals in zip(rows, self._signals, strict=True):
                     row += direction[f"bias{k}"] @ signals[k][:, 0]
-        for row, found in zip(rows, self._by_parameter, strict=True):
-            for i, column in enumerate(found):
+        for row, columns in zip(rows, self._by_parameter, strict=True):
+            for i, column in enumerate(columns):
                 if column is not None:
                     row += column * parameters[i]
         return rows
@@ -219,9 +215,8 @@ class FieldBlock:
     def adjoint(self, rows: Sequence[torch.Tensor], out: Mapping[str, torch.Tensor], parameters: torch.Tensor) -> None:
         """Add the transpose of :meth:`forward` to ``out`` and ``parameters``."""
         if "table" in out:
-            total = sum(grid * row for grid, row in zip(self._to_grid, rows, strict=True))
-            assert isinstance(total, torch.Tensor)
-            out["table"].add_(ops.adjoint(self.x, total, self.layout, self._carried))
+            stacked = torch.stack(list(rows))
+            out["table"].add_(products.vector_jacobian(self.x, stacked, self._to_grid, self.layout, self._carried))
         for k, a in enumerate(self._inputs):
             if f"weight{k}" not in out and f"bias{k}" not in out:
                 continue

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from hermite_pinn.conditions import PointSet, Roughness, Term
+from hermite_pinn.cuda.ordering import morton_order
 from hermite_pinn.distributed import ALONE, Ranks
 from hermite_pinn.envelope import Envelope, vanishing_faces
 from hermite_pinn.errors import InvalidArgumentError
@@ -171,6 +172,8 @@ def _chunked(
     device: torch.device | str,
     ranks: Ranks = ALONE,
 ) -> list[FieldBlock]:
+    order = morton_order(torch.as_tensor(x), problem.domain.lower, problem.domain.upper).numpy()
+    x, w, columns = x[:, order], w[order], {k: c[order] for k, c in columns.items()}
     if ranks.divides(x.shape[1]):
         part = ranks.part(x.shape[1])
         x, w, columns = x[:, part], w[part], {k: c[part] for k, c in columns.items()}

@@ -70,6 +70,11 @@ class FirstOrder(Method):
         if self.adaptive is not None and not isinstance(self.adaptive, RAD):
             raise InvalidArgumentError(f"adaptive takes a hermite_pinn.RAD or None, got {self.adaptive!r}")
 
+    @property
+    def reads_half(self) -> bool:
+        """Gradients are those of float32 tables, so first-order methods can."""
+        return True
+
     @abstractmethod
     def updates(
         self,
@@ -201,7 +206,7 @@ class _Run:
         return self._outcome(status, message)
 
     def _outcome(self, status: Status, message: str) -> Outcome:
-        field = self.objective.field_of(self.good).detached()
+        field = self.objective.field_of(self.good).detached().rounded()
         stats = {"weights": self.training.weights} | self.clock.stats() | self.objective.stats()
         if self.device.type == "cuda":
             stats["cuda_graph"] = self.captured.recorded
@@ -268,7 +273,7 @@ class _Run:
             terms=objective.rms(losses),
             level=self.options.active_levels(self.step, objective.field.layout.levels),
             unknowns=sum(v.numel() for v in self.tensors.values()),
-            field=lambda: objective.field_of(self._snapshot()),
+            field=lambda: objective.field_of(self._snapshot()).rounded(),
             done=done,
             left=self.monitor.elapsed * (1 - done) / done if done > 0 else None,
             lr=self.options.rate(self.step),

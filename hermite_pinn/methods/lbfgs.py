@@ -284,7 +284,7 @@ class _Run:
             )
 
     def _batches(self) -> list[Batch]:
-        o, field = self.options, self.objective.field
+        o, field, domain = self.options, self.objective.field, self.objective.problem.domain
         cells = [max(n[i] for n in field.layout.resolutions) for i in range(field.layout.dim)]
         order = BASES[field.layout.basis] + 1
         unknowns = sum(s.numel() for s in self.shapes.values())
@@ -295,17 +295,17 @@ class _Run:
             inside = [n for i, n in enumerate(cells) if group.face is None or group.face.axis != i]
             count = o.points if group.whole else o.face_points
             if count is None and order ** len(inside) * math.prod(inside) <= most:
-                found.append(group.gauss(cells, order))
+                found.append(group.gauss(cells, order).sorted(domain))
             else:
                 count = count or (many if group.whole else max(1 << 10, many >> 4))
-                found.append(group.quasi_random(count, self.task.seed + 1009 * self.round + 31 * k))
+                found.append(group.quasi_random(count, self.task.seed + 1009 * self.round + 31 * k).sorted(domain))
         return found
 
     def _adapt(self, tensors: dict[str, torch.Tensor], rad: RAD) -> None:
         count = self.batches[0].x.shape[1]
         x = self.objective.groups[0].random(rad.pool_size(count), self.generator).x
         pool = Pool.weighted(x, rad.probabilities(self.objective.residual_sizes(tensors, x)))
-        self.batches[0] = Batch(pool.draw(count, self.generator))
+        self.batches[0] = Batch(pool.draw(count, self.generator)).sorted(self.objective.problem.domain)
 
     def _held_out(self) -> Batch:
         generator = torch.Generator(self.task.device).manual_seed(self.task.seed + 3)

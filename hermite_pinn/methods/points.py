@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from hermite_pinn.conditions import PointSet, Roughness, Term
+from hermite_pinn.cuda.ordering import morton_order
 from hermite_pinn.distributed import Ranks
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.evaluation import TermEvaluator, on_face, restriction
-from hermite_pinn.geometry import Face
+from hermite_pinn.geometry import Box, Face
 from hermite_pinn.geometry.quadrature import gauss_axis
 from hermite_pinn.problem import Problem
 
@@ -144,6 +145,12 @@ class Batch:
         columns = {k: v[part] for k, v in self.columns.items()}
         return Batch(self.x[:, part].contiguous(), columns, weights[part])
 
+    def sorted(self, domain: Box) -> Batch:
+        """The same points along a space-filling curve, so that the encoder's reads and sums are near each other."""
+        order = morton_order(self.x, domain.lower, domain.upper)
+        columns = {k: v[order] for k, v in self.columns.items()}
+        return Batch(self.x[:, order].contiguous(), columns, None if self.weights is None else self.weights[order])
+
     def pieces(self, size: int) -> Iterator[Batch]:
         """The batch in parts of at most ``size`` points with weights whose total is one."""
         count = self.x.shape[1]
@@ -185,7 +192,8 @@ class TermGroup:
         if isinstance(self.region, PointSet):
             columns = {k: torch.as_tensor(v).to(device, dtype) for k, v in self.region.columns.items()}
             columns |= {k: torch.as_tensor(v).to(device, dtype) for k, v in (extra or {}).items()}
-            self.measured = Batch(torch.as_tensor(self.region.points.T.copy()).to(device, dtype), columns)
+            place = torch.as_tensor(self.region.points.T.copy()).to(device, dtype)
+            self.measured = Batch(place, columns).sorted(problem.domain)
 
     @property
     def interior(self) -> bool:

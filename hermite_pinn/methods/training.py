@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from hermite_pinn.cuda.ordering import PAYS
 from hermite_pinn.evaluation import on_face
 
 from .objective import Objective
@@ -98,6 +99,8 @@ class TrainingStep:
         self._rows = torch.zeros(WINDOW, sum(u.columns for u in self.updates), dtype=wide, device=device)
         self._left = 0
         self.pool: Pool | None = None
+        table = self.tensors["table"]
+        self._sorts = table.numel() * table.element_size() >= PAYS
         self._check_restrictions()
 
     def _check_restrictions(self) -> None:
@@ -173,6 +176,8 @@ class TrainingStep:
                 found.append(Batch(self.pool.draw(o.points, self.generator)))
             else:
                 found.append(group.random(o.points if group.whole else o.face_points, self.generator))
+            if self._sorts and group.measured is None:
+                found[-1] = found[-1].sorted(self.objective.problem.domain)
         return [batch.share(self.objective.ranks) for batch in found]
 
     def __call__(self, variant: Variant) -> None:
