@@ -58,7 +58,7 @@ def kuramoto_sivashinsky(
         return hp.tabulated(lambda x, t: history(alpha, beta, gamma, time)(x, t, order), "kuramoto_sivashinsky")
 
     domain = hp.Box(x=(0, 2 * np.pi), t=(0, time))
-    conditions = [hp.Periodic("x"), hp.Initial(u=lambda x: hp.cos(x) * (1 + hp.sin(x)))]
+    conditions: list[Any] = [hp.Periodic("x"), hp.Initial(u=lambda x: hp.cos(x) * (1 + hp.sin(x)))]
     name = f"kuramoto_sivashinsky T={time:g}"
     if form == "auxiliary":
         return hp.Problem(

@@ -81,7 +81,7 @@ def plate(
         return mixed - 8 * p**4 * hp.cos(2 * s) * hp.sin(t) ** 2 - 8 * q**4 * hp.sin(s) ** 2 * hp.cos(2 * t)
 
     name = f"plate {support}, a={waves[0]:g}x{waves[1]:g}"
-    clamped = [hp.Dirichlet(u=0.0), hp.Neumann(u=0.0)]
+    clamped: list[Any] = [hp.Dirichlet(u=0.0), hp.Neumann(u=0.0)]
     if form == "auxiliary":
         return hp.Problem(
             domain=domain,
