@@ -91,7 +91,7 @@ def plate(
             exact={"u": deflection, "w": laplacian},
             name=f"{name}, auxiliary",
         )
-    hinged = [
+    hinged: list[Any] = [
         hp.Dirichlet(u=0.0),
         *(hp.Condition(lambda u, i=i: getattr(u, i + i), on=[f"{i}-", f"{i}+"]) for i in "xy"),
     ]
