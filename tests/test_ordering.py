@@ -11,7 +11,7 @@ from hermite_pinn.cuda.ordering import morton_codes, morton_order
 
 import hermite_pinn as hp
 from hermite_pinn.errors import InvalidArgumentError
-from hermite_pinn.methods import first_order
+from hermite_pinn.methods import training
 from hermite_pinn.methods.points import Batch
 
 
@@ -76,7 +76,7 @@ def test_first_order_methods_train_the_same_on_sorted_batches(monkeypatch):
     )
 
     def losses(pays):
-        monkeypatch.setattr(first_order, "PAYS", pays)
+        monkeypatch.setattr(training, "PAYS", pays)
         method = hp.Adam(steps=6, points=200, face_points=2, check_every=1)
         return hp.solve(problem, method=method, levels=2, dtype="float64", progress=False).history["loss"]
 
