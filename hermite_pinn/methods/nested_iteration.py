@@ -123,6 +123,7 @@ class NestedIteration:
 
     # -- the run ---
     def outcome(self) -> Outcome:
+        """Solve, and say how it ended."""
         try:
             status = self._judged(self._stages())
         except StopRun as stop:
