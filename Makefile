@@ -14,7 +14,7 @@ demo: $(VENV)/.ready
 	$(BIN)/hermite-pinn solve helmholtz2d --set a=10 --out $(OUT)
 
 test: $(VENV)/.ready
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 
 check: $(VENV)/.ready
 	$(BIN)/ruff check .
