@@ -264,6 +264,7 @@ class Problem:
         measured = {
             d[0] for t in self.terms if isinstance(t.region, PointSet) for k, d in leaves(t.residual) if k == "jet"
         }
+        measured |= {t.region.field for t in self.terms if isinstance(t.region, Roughness)}
         found = []
         for axis, name in enumerate(self.domain.names):
             if self.periodic[axis]:

@@ -31,7 +31,9 @@ def solution_report(solution: Solution) -> str:
         spread = "" if deviation is None else f" +- {deviation:.1e} (standard error)"
         lines.append(f"  parameter   {name} = {value:.8g}{spread}")
     for name, value in solution.residuals.items():
-        lines.append(f"  residual    {name}: {value:.1e} (RMS at random points)")
+        scale = s.get("residual_scales", {}).get(name)
+        relative = "" if scale is None else f", {value / scale:.1e} of its scale"
+        lines.append(f"  residual    {name}: {value:.1e} (RMS at random points{relative})")
     resolution = "x".join(map(str, solution.field.layout.resolutions[-1]))
     lines.append(
         f"  field       {solution.field.head}, {solution.field.layout.basis}, {solution.field.layout.levels} levels up to {resolution} cells, "

@@ -27,6 +27,7 @@ from .field import Field, Levels
 from .memory import peak_memory
 from .methods import METHODS, Method
 from .methods.base import Outcome, Task
+from .methods.scales import source_norms
 from .monitor import Monitor
 from .precision import full_precision
 from .problem import Problem
@@ -298,6 +299,7 @@ def _solution(
     memory: int,
 ) -> Solution:
     field = outcome.field
+    interior = [t.name for t in problem.terms if t.region is None]
     steps = int(task.monitor.history[-1]["step"]) if len(task.monitor.history) else 0
     stats: dict[str, Any] = {
         "method": method.name,
@@ -315,6 +317,7 @@ def _solution(
         "rank": task.ranks.rank,
         "ranks": task.ranks.size,
         "versions": _versions(),
+        "residual_scales": dict(zip(interior, source_norms(problem), strict=True)),
     }
     stats |= _plain(outcome.stats)
     residuals: dict[str, float] = {}

@@ -21,6 +21,7 @@ def load(name):
         ("helmholtz", {"tol": 1e-3}, 1e-3, {"helmholtz.h5", "helmholtz.vti", "helmholtz.png"}),
         ("reaction", {"tol": 1e-4}, 1e-4, {"reaction.vti", "reaction.png"}),
         ("rotating_heat", {"levels": 2}, 1.0, {"rotating_heat.pvd", "rotating_heat", "rotating_heat.png"}),
+        ("coefficient_field", {"count": 200, "levels": 2}, 0.1, {"coefficient_field.png"}),
         ("paper_recipe", {"steps": 3}, 1e9, set()),
     ],
 )
@@ -30,4 +31,6 @@ def test_examples_run(name, options, bound, files, tmp_path):
 
 
 def test_every_example_is_tested():
-    assert {f.stem for f in FOLDER.glob("*.py")} == {"helmholtz", "reaction", "rotating_heat", "paper_recipe"}
+    assert {f.stem for f in FOLDER.glob("*.py")} == {
+        "helmholtz", "reaction", "rotating_heat", "coefficient_field", "paper_recipe",
+    }  # fmt: skip

@@ -230,3 +230,10 @@ def data(**changes):
 def test_what_cannot_work_says_why(make, message):
     with pytest.raises(InvalidProblemError, match=message):
         hp.Problem(hp.Box(x=(0, 1)), "u", lambda u: u.x - 1, make())
+
+
+def test_a_field_with_a_penalty_is_determined_by_data_and_needs_no_initial_value():
+    """The coefficient does not change in time; what it was at the start is not asked for."""
+    conditions = [hp.Initial(u=0.0), hp.Data([[0.5, 0.5]], u=1.0), hp.Smoothness("b")]
+    problem = hp.Problem(hp.Box(x=(0, 1), t=(0, 1)), ["u", "b"], lambda u, b: (u.t - hp.exp(b) * u.xx, b.t), conditions)
+    assert not problem.missing

@@ -265,3 +265,13 @@ def test_history_columns(solution):
     assert solution.history[0]["level"] == 1
     with pytest.raises(KeyError, match="no column 'nothing'"):
         solution.history["nothing"]
+
+
+def test_the_scales_of_residuals_are_reported():
+    """The RMS of the source, or for equations without source the size of the operator."""
+    source = hp.Problem(hp.Box(x=(0, 1), y=(0, 1)), "u", lambda u, x, y: u.laplacian + 3.0 * x, [hp.Dirichlet(u=0.0)])
+    solution = hp.solve(source, levels=1)
+    assert solution.stats["residual_scales"]["pde"] == pytest.approx(3 / 3**0.5, rel=1e-2)
+    assert "of its scale" in str(solution)
+    none = hp.Problem(hp.Box(x=(0, 1), y=(0, 1)), "u", lambda u: u.laplacian, [hp.Dirichlet(u=1.0)])
+    assert hp.solve(none, levels=1).stats["residual_scales"]["pde"] == pytest.approx(2.0)
