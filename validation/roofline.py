@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
 
 import torch
-from hermite_pinn.cuda import device as cuda_device
-from hermite_pinn.cuda import nvrtc, ops, reference
+from hermite_pinn.cuda import ops, reference, resources
 from hermite_pinn.cuda.channels import Channels
 from hermite_pinn.cuda.layout import GridLayout
-from hermite_pinn.cuda.source import OPERATIONS, Specialization
+from hermite_pinn.cuda.ordering import morton_order
 
 from hermite_pinn.errors import HermitePinnError
 
@@ -24,7 +22,6 @@ __all__ = [
     "compulsory_bytes",
     "jet_rows",
     "measure_roof",
-    "morton_order",
     "paper_layout",
     "resource_rows",
 ]
@@ -59,22 +56,6 @@ def paper_layout(dim: int, features: int = 2, basis: str = "cubic", table: int =
     return GridLayout((0.0,) * dim, (1.0,) * dim, cells, basis, features, (table,))
 
 
-def morton_order(x: torch.Tensor, bits: int = 10) -> torch.Tensor:
-    """Order of points (dim, n) of the unit box along the Z-curve of ``2**bits`` cells per axis.
-
-    Examples
-    --------
-    >>> morton_order(torch.tensor([[0.9, 0.1, 0.1], [0.9, 0.1, 0.9]]), bits=1)
-    tensor([1, 2, 0])
-    """
-    cell = (x * 2**bits).long().clamp_(0, 2**bits - 1)
-    code = torch.zeros_like(cell[0])
-    for bit in range(bits):
-        for axis in range(len(cell)):
-            code |= ((cell[axis] >> bit) & 1) << (bit * len(cell) + len(cell) - 1 - axis)
-    return torch.argsort(code, stable=True)
-
-
 def compulsory_bytes(layout: GridLayout, channels: Channels, points: int, width: int = 4) -> int:
     """Bytes that jets cannot avoid to move: points once, the table once, the result once."""
     result = layout.levels * layout.features * len(channels) * points
@@ -88,7 +69,7 @@ def jet_rows(device: torch.device, points: int, reference_points: int, roof: Roo
     generator = torch.Generator().manual_seed(0)
     table = torch.randn(layout.size, generator=generator).to(device)
     x = torch.rand(2, points, generator=generator).to(device)
-    ordered = x[:, morton_order(x)].contiguous()
+    ordered = x[:, morton_order(x, layout.lower, layout.upper)].contiguous()
     size = compulsory_bytes(layout, channels, points)
     what = f"2D cubic, 8 levels, F=2, 2^14 slots, {points:,} points"
     seconds: dict[str, float] = {}
@@ -140,32 +121,16 @@ def axis_rows(device: torch.device, cells: tuple[int, ...], roof: Roof) -> list[
     return [Row(f"Gauss-Newton, {dim}D: J and its transpose", 1e3 * taken, "ms", note=note, details=details)]
 
 
-def resource_rows(device: torch.device, architecture: str = "90") -> Iterator[Row]:
-    """Registers and spilled bytes per thread of the encoder's kernels: on a GPU as loaded, else as NVRTC compiles."""
-    for dim in (2, 3):
-        for operation in OPERATIONS:
-            channels = Channels.value(dim) + Channels.laplacian(dim)
-            spec = Specialization.of(operation, paper_layout(dim), channels, "float32")
-            label = f"registers, {operation}, {dim}D cubic, F=2, value and Laplacian"
-            try:
-                found = _resources(spec, device, architecture)
-            except HermitePinnError as error:
-                yield Row(label, None, note=str(error).splitlines()[0])
-                continue
-            note = f"{found.pop('where')}, {found['spilled']} bytes of local memory"
-            yield Row(label, float(found["registers"]), "per thread", note=note, details=found)
-
-
-def _resources(spec: Specialization, device: torch.device, architecture: str) -> dict[str, Any]:
-    if device.type != "cuda":
-        compiled = nvrtc.compile_for(spec.source("cu"), architecture)
-        return {"registers": compiled.registers, "spilled": compiled.spilled, "where": f"NVRTC for sm_{architecture}"}
-    index = torch.cuda.current_device() if device.index is None else device.index
-    kernel = cuda_device.module(spec.source("cu"), index).get_function("hp_run")
-    attributes = {k: int(v) for k, v in kernel.attributes.items()}
-    return {
-        "registers": attributes["num_regs"],
-        "spilled": attributes["local_size_bytes"],
-        "where": "as loaded",
-        "attributes": attributes,
-    }
+def resource_rows(device: torch.device) -> Iterator[Row]:
+    """Registers and local memory per thread of the usual kernels: on a GPU as loaded, else as NVRTC compiles them."""
+    index = torch.cuda.current_device() if device.type == "cuda" and device.index is None else device.index or 0
+    for spec in resources.standard():
+        name = f"registers, {resources.label(spec)}"
+        try:
+            (found,) = resources.loaded([spec], index) if device.type == "cuda" else resources.compiled([spec])
+        except HermitePinnError as error:
+            yield Row(name, None, note=str(error).splitlines()[0])
+            continue
+        how = "as loaded" if found.spilled is None else f"NVRTC, {found.spilled} bytes spilled"
+        note = f"sm_{found.architecture} {how}, {found.local} bytes of local memory, room for {found.warps} warps"
+        yield Row(name, float(found.registers), "per thread", note=note, details=asdict(found))
