@@ -24,6 +24,9 @@ __all__ = ["Choice", "RiskCurve", "choose_weights", "fit_smoothly"]
 
 PROBES = 24
 STEP = math.sqrt(10.0)
+#: Scatter of the data in units of their noise beyond which the choice of a coarser level is forgotten.
+POOR = 1.5
+
 ROUNDS = 3
 LARGEST = 40_000
 MOST = 100.0
@@ -303,6 +306,8 @@ def fit_smoothly(
     """
     look = bool(system.misfit.automatic) and system.fixed.numel() <= LARGEST
     weights, emphasis = ({}, 1.0) if before is None else (before.weights, before.emphasis)
+    if before is not None and system.misfit.known and before.scatter > POOR:
+        weights = {}  # functions too coarse for the data say little about the smoothness of the fields
     choice = before
     for last in range(ROUNDS + 1):
         system.smooth(weights, max(emphasis, 10.0) if first else emphasis)
