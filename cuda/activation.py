@@ -22,7 +22,7 @@ from hermite_pinn.errors import InvalidArgumentError
 
 from . import device, host
 from .channels import Channel, Channels
-from .source import BLOCK, flattened
+from .source import BLOCK, REALS, assembled
 
 __all__ = ["ACTIVATIONS", "JetPlan", "activate", "activate_adjoint", "activate_tangent", "reference_forward"]
 
@@ -150,7 +150,7 @@ def definitions(name: str, key: str, dtype: torch.dtype) -> tuple[dict[str, str 
         f"struct quadratic {{ static constexpr pair list[] = {{{entries}}}; }};\n}}\n"
     )
     defines: dict[str, str | int] = {
-        "HP_REAL": "float" if dtype == torch.float32 else "double",
+        "HP_REAL": REALS[dtype],
         "HP_CHANNELS": channels,
         "HP_ACTIVATION": ACTIVATIONS[name][1],
     }
@@ -161,9 +161,7 @@ def definitions(name: str, key: str, dtype: torch.dtype) -> tuple[dict[str, str 
 def _source(operation: str, name: str, key: str, dtype: torch.dtype, language: str) -> str:
     defines, tables = definitions(name, key, dtype)
     defines |= {"HP_OPERATION": operation, "HP_BLOCK": BLOCK}
-    return "".join(f"#define {k} {v}\n" for k, v in defines.items()) + flattened(
-        f"activation.{language}", after_lanes=tables
-    )
+    return assembled(f"activation.{language}", defines, tables)
 
 
 def reference_forward(z: torch.Tensor, bias: torch.Tensor, omega: float, name: str, plan_key: str) -> torch.Tensor:

@@ -9,7 +9,7 @@ from functools import lru_cache
 import torch
 
 from . import device, host
-from .source import BLOCK, flattened
+from .source import BLOCK, REALS, assembled
 
 __all__ = ["AdamRule", "adam_step"]
 
@@ -51,8 +51,7 @@ class AdamRule:
 
 @lru_cache(maxsize=8)
 def _source(dtype: torch.dtype, language: str) -> str:
-    real = "float" if dtype == torch.float32 else "double"
-    return f"#define HP_REAL {real}\n#define HP_BLOCK {BLOCK}\n" + flattened(f"adam.{language}")
+    return assembled(f"adam.{language}", {"HP_REAL": REALS[dtype], "HP_BLOCK": BLOCK})
 
 
 def adam_step(
@@ -96,9 +95,16 @@ def adam_step(
         return
     first, second, changed = *moments, [parameter, *moments] + ([] if average is None else [average])
     if not (parameter.is_cuda or host.available()):
-        _plain(parameter, gradient, moments, average, scalars, rule, live, n)
+        p, m, v = (t.detach().view(-1)[:n] for t in (parameter, *moments))
+        g = torch.cat([gradient.detach().reshape(-1)[:live], p.new_zeros(n - live)])
+        rate, root = scalars.to(p.dtype)
+        m.add_(g - m, alpha=1 - rule.beta1)
+        v.add_(g * g - v, alpha=1 - rule.beta2)
+        p.sub_(rate * m / (v.sqrt() / root + rule.epsilon)).clamp_(rule.lower, rule.upper)
+        if average is not None:
+            average.view(-1)[:n].lerp_(p, rule.share)
         return
-    numbers = (1 - rule.beta1, 1 - rule.beta2, rule.epsilon, rule.lower, rule.upper, rule.share)
+    numbers = [float(v) for v in (1 - rule.beta1, 1 - rule.beta2, rule.epsilon, rule.lower, rule.upper, rule.share)]
     gradient = gradient.contiguous()
     tensors = (parameter, gradient, first, second, average, scalars)
     if parameter.is_cuda:
@@ -111,24 +117,3 @@ def adam_step(
         call(n, live, *(host.address(t) for t in tensors), *numbers, torch.get_num_threads())
     for t in changed:
         torch.autograd.graph.increment_version(t)
-
-
-def _plain(
-    parameter: torch.Tensor,
-    gradient: torch.Tensor,
-    moments: tuple[torch.Tensor, torch.Tensor],
-    average: torch.Tensor | None,
-    scalars: torch.Tensor,
-    rule: AdamRule,
-    live: int,
-    n: int,
-) -> None:
-    p, m, v = (t.detach().view(-1)[:n] for t in (parameter, *moments))
-    g = torch.zeros_like(p)
-    g[:live] = gradient.detach().reshape(-1)[:live]
-    rate, root = scalars.to(p.dtype)
-    m.add_(g - m, alpha=1 - rule.beta1)
-    v.add_(g * g - v, alpha=1 - rule.beta2)
-    p.sub_(rate * m / (v.sqrt() / root + rule.epsilon)).clamp_(rule.lower, rule.upper)
-    if average is not None:
-        average.view(-1)[:n].lerp_(p, rule.share)

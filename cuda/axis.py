@@ -17,7 +17,7 @@ from hermite_pinn.errors import InvalidArgumentError
 from . import device, host
 from .basis import basis_values
 from .layout import BASES, REFINABLE
-from .source import BLOCK, flattened
+from .source import BLOCK, REALS, assembled
 
 __all__ = ["AxisMatrix", "evaluation_matrix", "prolongation_matrix"]
 
@@ -159,9 +159,9 @@ class AxisMatrix:
 
 @lru_cache(maxsize=32)
 def _source(dtype: torch.dtype, language: str, terms: int = 1) -> str:
-    real = "float" if dtype == torch.float32 else "double"
-    defines = {"HP_REAL": real, "HP_BLOCK": BLOCK} | ({"HP_TERMS": terms} if language == "cu" else {})
-    return "".join(f"#define {k} {v}\n" for k, v in defines.items()) + flattened(f"axis.{language}")
+    constants: dict[str, str | int] = {"HP_REAL": REALS[dtype], "HP_BLOCK": BLOCK}
+    constants["HP_TERMS"] = terms if language == "cu" else 0
+    return assembled(f"axis.{language}", constants)
 
 
 def evaluation_matrix(

@@ -1,7 +1,8 @@
 // One-dimensional bases on a cell, t in [0, 1].
 //
 // A vertex carries `orders` coefficients: the value, then the first, second and third derivative in cell units.  Basis function
-// [end * orders + order] belongs to the left (end 0) or the right (end 1) vertex of the cell.
+// [end * orders + order] belongs to the left (end 0) or the right (end 1) vertex of the cell.  The two functions of the values add up
+// to 1, so the left one, number 0, is not formed.
 #pragma once
 #include "lanes.cuh"
 
@@ -13,11 +14,11 @@ constexpr int falling(int k, int m) { return m == 0 ? 1 : k * falling(k - 1, m -
 template <class Table> struct polynomial_basis {
   static constexpr int orders = Table::orders;
 
-  // The derivative of order M of every function, by Horner's rule.
-  template <int M> static HP_INLINE void evaluate(vec t, vec (&out)[2 * orders]) {
+  // The derivative of order M of every function but the first, times `factor` unless M is 0, by Horner's rule.
+  template <int M> static HP_INLINE void evaluate(vec t, vec factor, vec (&out)[2 * orders]) {
     constexpr int degree = Table::degree;
-    unroll<2 * orders>([&](auto f) {
-      constexpr int row = decltype(f)::value;
+    unroll<2 * orders - 1>([&](auto f) {
+      constexpr int row = decltype(f)::value + 1;
       if constexpr (M > degree) {
         out[row] = splat(0);
       } else {
@@ -26,7 +27,7 @@ template <class Table> struct polynomial_basis {
           constexpr int k = degree - 1 - decltype(i)::value;
           p = p * t + splat(real(Table::c[row][k] * falling(k, M)));
         });
-        out[row] = p;
+        out[row] = M > 0 ? p * factor : p;
       }
     });
   }
@@ -63,27 +64,46 @@ struct septic_table {
 };
 typedef polynomial_basis<linear_table> linear;
 typedef polynomial_basis<smoothstep_table> smoothstep;
-typedef polynomial_basis<cubic_table> cubic;
 typedef polynomial_basis<quintic_table> quintic;
 typedef polynomial_basis<septic_table> septic;
+
+// Cubics and their derivatives up to the second share p = t (1 - t), t^2 and v = 2t - 1: see docs/kernels.md, section 1.
+struct cubic {
+  static constexpr int orders = 2;
+
+  template <int M> static HP_INLINE void evaluate(vec t, vec factor, vec (&out)[4]) {
+    const vec square = t * t, p = t - square, v = splat(2) * t - splat(1);
+    if constexpr (M == 0) {
+      const vec q = p * t;
+      out[1] = p - q;
+      out[2] = splat(2) * q + square;
+      out[3] = -q;
+    } else if constexpr (M == 1) {
+      out[2] = splat(6) * factor * p;
+      out[3] = -factor * (splat(2) * p - square);
+      out[1] = out[3] - factor * v;
+    } else if constexpr (M == 2) {
+      const vec w = splat(3) * factor * v;
+      out[1] = w - factor;
+      out[2] = -(w + w);
+      out[3] = w + factor;
+    } else {
+      polynomial_basis<cubic_table>::evaluate<M>(t, factor, out);
+    }
+  }
+};
 
 // The smooth weight of Heo et al. (2023), per axis: (1 + cos(pi t))/2 for the left vertex and its complement for the right.
 struct cosine {
   static constexpr int orders = 1;
 
-  template <int M> static HP_INLINE void evaluate(vec t, vec (&out)[2]) {
+  template <int M> static HP_INLINE void evaluate(vec t, vec factor, vec (&out)[2]) {
     constexpr double pi = 3.14159265358979323846;
     constexpr double scale = M == 0 ? 0.5 : M == 1 ? -pi / 2 : M == 2 ? -pi * pi / 2 : M == 3 ? pi * pi * pi / 2 : M == 4 ? pi * pi * pi * pi / 2 : -pi * pi * pi * pi * pi / 2;
     vec s, c;
     sine_cosine(splat(real(pi)) * t, s, c);
-    vec left = splat(real(scale)) * (M % 2 == 0 ? c : s);
-    if constexpr (M == 0) {
-      out[0] = left + splat(real(0.5));
-      out[1] = splat(real(0.5)) - left;
-    } else {
-      out[0] = left;
-      out[1] = -left;
-    }
+    const vec left = splat(real(scale)) * (M % 2 == 0 ? c : s);
+    out[1] = M == 0 ? splat(real(0.5)) - left : -left * factor;
   }
 };
 

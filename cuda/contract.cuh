@@ -47,10 +47,7 @@ struct basis_values {
       unroll<MAX_ORDER + 1>([&](auto m) {
         constexpr int order = decltype(m)::value;
         if constexpr (axis_orders(axis) >> order & 1) {
-          basis::template evaluate<order>(here.t[axis], b[axis][order]);
-          if constexpr (order > 0) {
-            HP_UNROLL for (int k = 0; k < 2 * ORDERS; ++k) b[axis][order][k] = b[axis][order][k] * factor;
-          }
+          basis::template evaluate<order>(here.t[axis], factor, b[axis][order]);
         }
         factor = factor * here.scale[axis];
       });
@@ -60,22 +57,32 @@ struct basis_values {
 
 // The tables of one level as seen from one cell.
 struct level_tables {
-  const int64 *level;
+  const level_words &level;
   const cell &here;
+  const group_words first; // read, and the slots of its vertices found, before anything is added to tables
+  uvec slots[1 << DIM]; // of one group
 
+  HP_INLINE level_tables(const level_words &level, const cell &here) : level(level), here(here), first(level.groups[0]) {
+    if constexpr (GROUPS == 1) slots_of(here, (unsigned)first.mask, slots);
+  }
+
+  HP_INLINE uvec slot(int ends, int group) const {
+    return GROUPS == 1 ? slots[ends] : slot_of(here, ends, (unsigned)level.groups[group].mask);
+  }
+  // From the beginning of the level.
+  HP_INLINE int64 offset(int group) const { return GROUPS == 1 ? 0 : level.groups[group].offset - first.offset; }
   HP_INLINE address where(int ends, int group) const {
-    const int64 *g = level + 2 * DIM + 2 + 2 * group;
-    return offset_by(g[0], slot_of(here, ends, (unsigned)g[1]), group_size(group) * FEATURES);
+    return offset_by(offset(group), slot_of(here, ends, (unsigned)level.groups[group].mask), group_size(group) * FEATURES);
   }
 
   HP_INLINE void read(const stored *table, int ends, partial<DIM> &record) const {
     if constexpr (GROUPS == 1) {
-      gather<RECORD * FEATURES, ALIGNED>(table, where(ends, 0), record.v);
+      gather<RECORD * FEATURES, ALIGNED>(beginning(table, first.offset), slot(ends, 0), record.v);
     } else {
       unroll<GROUPS>([&](auto g) {
         constexpr int group = decltype(g)::value;
         vec part[group_size(group) * FEATURES];
-        gather<group_size(group) * FEATURES, ALIGNED>(table, where(ends, group), part);
+        gather<group_size(group) * FEATURES, ALIGNED>(beginning(table, level.groups[group].offset), slot(ends, group), part);
         unroll<RECORD>([&](auto a) {
           constexpr int alpha = decltype(a)::value;
           if constexpr (group_of(alpha) == group) {
@@ -88,7 +95,7 @@ struct level_tables {
 
   HP_INLINE void add(const sums &target, int ends, const partial<DIM> &record, int active, const runs &r) const {
     if constexpr (GROUPS == 1) {
-      scatter<RECORD * FEATURES, ALIGNED>(target, where(ends, 0), record.v, active, r);
+      scatter<RECORD * FEATURES, ALIGNED>(target, 0, slot(ends, 0), record.v, active, r);
     } else {
       unroll<GROUPS>([&](auto g) {
         constexpr int group = decltype(g)::value;
@@ -99,32 +106,82 @@ struct level_tables {
             HP_UNROLL for (int f = 0; f < FEATURES; ++f) part[position_of(alpha) * FEATURES + f] = record(0, alpha, f);
           }
         });
-        scatter<group_size(group) * FEATURES, ALIGNED>(target, where(ends, group), part, active, r);
+        scatter<group_size(group) * FEATURES, ALIGNED>(target, offset(group), slot(ends, group), part, active, r);
       });
     }
   }
 };
 
-// out = functionals of the axes >= AXIS, summed over the two ends of each of those axes.
+// Whether term i of a stage is the first that forms its node, the first that reads its source, and the first of order 0 to do so.
+template <int AXIS> constexpr bool begins_node(int i) {
+  for (int j = 0; j < i; ++j)
+    if (stage<AXIS>::list[j].node == stage<AXIS>::list[i].node) return false;
+  return true;
+}
+template <int AXIS> constexpr bool begins_source(int i) {
+  for (int j = 0; j < i; ++j)
+    if (stage<AXIS>::list[j].source == stage<AXIS>::list[i].source) return false;
+  return true;
+}
+template <int AXIS> constexpr bool begins_value(int i) {
+  for (int j = 0; j < i; ++j)
+    if (stage<AXIS>::list[j].source == stage<AXIS>::list[i].source && stage<AXIS>::list[j].order == 0) return false;
+  return stage<AXIS>::list[i].order == 0;
+}
+template <int AXIS> constexpr bool has_value(int i) {
+  for (int j = 0; j < stage<AXIS>::terms; ++j)
+    if (stage<AXIS>::list[j].source == stage<AXIS>::list[i].source && stage<AXIS>::list[j].order == 0) return true;
+  return false;
+}
+
+// The basis functions of one term times its weight, but for the left value.
+template <int AXIS, int TERM> struct factors {
+  static constexpr term t = stage<AXIS>::list[TERM];
+  vec w[2 * ORDERS];
+
+  HP_INLINE explicit factors(const basis_values &b) {
+    HP_UNROLL for (int k = 1; k < 2 * ORDERS; ++k) w[k] = weighted(b.b[AXIS][t.order][k]);
+  }
+  static HP_INLINE vec weighted(vec a) {
+    if constexpr (t.weight != 1.0) return a * splat(real(t.weight));
+    else return a;
+  }
+};
+
+// out = functionals of the axes >= AXIS, summed over the two ends of each of those axes.  The basis functions of the two values add
+// up to 1, so the derivatives need the difference of the values only, and the value is the left one and a part of the difference.
 template <int AXIS>
 HP_INLINE void evaluate(const stored *table, const level_tables &tables, const basis_values &b, int ends, partial<AXIS> &out) {
   if constexpr (AXIS == DIM) {
     tables.read(table, ends, out);
   } else {
-    out.clear();
-    HP_UNROLL_ENDS for (int e = 0; e < 2; ++e) {
-      partial<AXIS + 1> inner;
-      evaluate<AXIS + 1>(table, tables, b, ends | e << AXIS, inner);
-      unroll<stage<AXIS>::terms>([&](auto i) {
-        constexpr term t = stage<AXIS>::list[decltype(i)::value];
-        HP_UNROLL for (int a = 0; a < ORDERS; ++a) {
-          vec w = b.b[AXIS][t.order][e * ORDERS + a];
-          if constexpr (t.weight != 1.0) w = w * splat(real(t.weight));
-          HP_UNROLL for (int r = 0; r < partial<AXIS>::rest; ++r)
-            HP_UNROLL for (int f = 0; f < FEATURES; ++f) out(t.node, r, f) += inner(t.source, r * ORDERS + a, f) * w;
+    constexpr int rest = partial<AXIS>::rest;
+    partial<AXIS + 1> inner[2];
+    HP_UNROLL_ENDS for (int e = 0; e < 2; ++e) evaluate<AXIS + 1>(table, tables, b, ends | e << AXIS, inner[e]);
+    HP_UNROLL for (int s = 0; s < stage<AXIS + 1>::nodes; ++s)
+      HP_UNROLL for (int r = 0; r < rest; ++r)
+        HP_UNROLL for (int f = 0; f < FEATURES; ++f)
+          inner[1](s, r * ORDERS, f) = inner[1](s, r * ORDERS, f) - inner[0](s, r * ORDERS, f);
+    unroll<stage<AXIS>::terms>([&](auto i) {
+      constexpr int index = decltype(i)::value;
+      constexpr term t = stage<AXIS>::list[index];
+      const factors<AXIS, index> factor(b);
+      HP_UNROLL for (int r = 0; r < rest; ++r)
+        HP_UNROLL for (int f = 0; f < FEATURES; ++f) {
+          vec &sum = out(t.node, r, f);
+          const vec difference = inner[1](t.source, r * ORDERS, f);
+          if constexpr (t.order == 0) {
+            const vec left = factor.weighted(inner[0](t.source, r * ORDERS, f));
+            sum = (begins_node<AXIS>(index) ? left : sum + left) + difference * factor.w[ORDERS];
+          } else if constexpr (begins_node<AXIS>(index)) {
+            sum = difference * factor.w[ORDERS];
+          } else {
+            sum += difference * factor.w[ORDERS];
+          }
+          HP_UNROLL for (int e = 0; e < 2; ++e)
+            HP_UNROLL for (int a = 1; a < ORDERS; ++a) sum += inner[e](t.source, r * ORDERS + a, f) * factor.w[e * ORDERS + a];
         }
-      });
-    }
+    });
   }
 }
 
@@ -134,20 +191,50 @@ HP_INLINE void spread(const partial<AXIS> &in, const basis_values &b, int ends, 
   if constexpr (AXIS == DIM) {
     take(ends, in);
   } else {
-    HP_UNROLL_ENDS for (int e = 0; e < 2; ++e) {
-      partial<AXIS + 1> inner;
-      inner.clear();
-      unroll<stage<AXIS>::terms>([&](auto i) {
-        constexpr term t = stage<AXIS>::list[decltype(i)::value];
-        HP_UNROLL for (int a = 0; a < ORDERS; ++a) {
-          vec w = b.b[AXIS][t.order][e * ORDERS + a];
-          if constexpr (t.weight != 1.0) w = w * splat(real(t.weight));
-          HP_UNROLL for (int r = 0; r < partial<AXIS>::rest; ++r)
-            HP_UNROLL for (int f = 0; f < FEATURES; ++f) inner(t.source, r * ORDERS + a, f) += in(t.node, r, f) * w;
+    constexpr int rest = partial<AXIS>::rest;
+    partial<AXIS + 1> inner[2];
+    unroll<stage<AXIS>::terms>([&](auto i) {
+      constexpr int index = decltype(i)::value;
+      constexpr term t = stage<AXIS>::list[index];
+      const factors<AXIS, index> factor(b);
+      HP_UNROLL for (int r = 0; r < rest; ++r)
+        HP_UNROLL for (int f = 0; f < FEATURES; ++f) {
+          const vec g = in(t.node, r, f);
+          const auto add = [&](vec &to, vec w) {
+            if constexpr (begins_source<AXIS>(index)) {
+              to = g * w;
+            } else {
+              to += g * w;
+            }
+          };
+          add(inner[1](t.source, r * ORDERS, f), factor.w[ORDERS]);
+          HP_UNROLL for (int e = 0; e < 2; ++e)
+            HP_UNROLL for (int a = 1; a < ORDERS; ++a) add(inner[e](t.source, r * ORDERS + a, f), factor.w[e * ORDERS + a]);
+          vec &left = inner[0](t.source, r * ORDERS, f);
+          if constexpr (begins_value<AXIS>(index)) {
+            left = factor.weighted(g);
+          } else if constexpr (t.order == 0) {
+            left += factor.weighted(g);
+          }
         }
-      });
-      spread<AXIS + 1>(inner, b, ends | e << AXIS, take);
-    }
+    });
+    unroll<stage<AXIS>::terms>([&](auto i) {
+      constexpr int index = decltype(i)::value;
+      if constexpr (begins_source<AXIS>(index)) {
+        constexpr int source = stage<AXIS>::list[index].source;
+        HP_UNROLL for (int r = 0; r < rest; ++r)
+          HP_UNROLL for (int f = 0; f < FEATURES; ++f) {
+            vec &left = inner[0](source, r * ORDERS, f);
+            const vec right = inner[1](source, r * ORDERS, f);
+            if constexpr (has_value<AXIS>(index)) {
+              left = left - right;
+            } else {
+              left = -right;
+            }
+          }
+      }
+    });
+    HP_UNROLL_ENDS for (int e = 0; e < 2; ++e) spread<AXIS + 1>(inner[e], b, ends | e << AXIS, take);
   }
 }
 

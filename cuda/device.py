@@ -6,8 +6,9 @@ synchronises.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,9 @@ from .failures import compile_failure, cupy_missing, device_failure
 from .layout import GridLayout
 from .source import BLOCK, PER_LEVEL, Specialization
 
-__all__ = ["cupy", "launch", "module", "start", "stream"]
+__all__ = ["cupy", "launch", "module", "readable", "start", "stream"]
 
-OPTIONS = ("-std=c++17", "--device-as-default-execution-space")
+OPTIONS = ("-std=c++17",)
 
 
 @lru_cache(maxsize=1)
@@ -58,18 +59,45 @@ def module(source: str, device: int) -> Any:
         raise compile_failure(f"NVRTC could not compile a kernel for cuda:{device}", str(error), source) from error
     except (RuntimeError, MemoryError) as error:
         raise device_failure(error, f"loading a kernel on cuda:{device}") from error
-    return compiled
+    return _Functions(compiled)
 
 
-@lru_cache(maxsize=256)
-def _constants(layout: GridLayout, device: int) -> tuple[torch.Tensor, torch.Tensor]:
+class _Functions:
+    """A module that remembers its functions: CuPy asks the driver for them every time."""
+
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
+        self._found: dict[str, Any] = {}
+
+    def get_function(self, name: str) -> Any:
+        """A kernel by its name."""
+        if name not in self._found:
+            self._found[name] = self._compiled.get_function(name)
+        return self._found[name]
+
+
+@cache  # recorded graphs hold the addresses
+def _constants(layout: GridLayout, dtype: str, device: int) -> tuple[torch.Tensor, torch.Tensor]:
     place = torch.device("cuda", device)
-    return torch.as_tensor(layout.words).to(place), torch.as_tensor(layout.frame).to(place)
+    return torch.as_tensor(layout.words).to(place), torch.as_tensor(layout.frames[dtype]).to(place)
 
 
 def stream(device: int) -> Any:
     """PyTorch's current stream as a CuPy stream; CuPy would otherwise launch on its own."""
-    return cupy().cuda.ExternalStream(torch.cuda.current_stream(device).cuda_stream, device)
+    return _external(torch.cuda.current_stream(device).cuda_stream, device)
+
+
+@lru_cache(maxsize=64)
+def _external(address: int, device: int) -> Any:
+    with warnings.catch_warnings():  # CuPy 14 prefers streams that carry their own address, which PyTorch's do not yet
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return cupy().cuda.ExternalStream(address, device)
+
+
+def readable(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor whose elements lie as vector loads need them: contiguous, on a GPU from a multiple of 16 bytes."""
+    tensor = tensor.contiguous()
+    return tensor.clone() if tensor.is_cuda and tensor.data_ptr() % 16 else tensor
 
 
 def start(
@@ -101,6 +129,11 @@ def start(
         raise device_failure(error, f"launching {name} with {grid[0]} x {grid[1]} blocks on cuda:{device}") from error
 
 
+@lru_cache(maxsize=1024)
+def _encoder(spec: Specialization) -> str:
+    return spec.source("cu")
+
+
 def launch(
     spec: Specialization,
     layout: GridLayout,
@@ -114,9 +147,9 @@ def launch(
 ) -> None:
     """Run one kernel on CUDA tensors, all contiguous, of ``spec.dtype``: grid = (samples, levels)."""
     device = x.device.index
-    words, frame = _constants(layout, device)
+    words, frame = _constants(layout, spec.dtype, device)
     n = x.shape[1]
     blocks = (-(-n // BLOCK), layout.levels if spec.operation in PER_LEVEL else 1)
     levels, periodic = np.int32(layout.levels), np.int32(layout.periodic_bits)
     arguments = (n, x, table, weights, rows, out, words, levels, weights_stride, frame, scales, periodic)
-    start(spec.source("cu"), "hp_run", device, blocks, arguments)
+    start(_encoder(spec), "hp_run", device, blocks, arguments)

@@ -146,7 +146,7 @@ def launch(
     scales: torch.Tensor | None = None,
 ) -> None:
     """Run one kernel on CPU tensors, all contiguous, of ``spec.dtype``; shapes as in ``operations.cuh``."""
-    words, frame = layout.words, layout.frame
+    words, frame = layout.words, layout.frames[spec.dtype]
     failed = _encoder(spec)(
         x.shape[1],
         address(x),

@@ -32,7 +32,7 @@ int run_to_table(const hp::arguments &a, int threads) {
   std::vector<task> tasks;
   std::vector<std::unique_ptr<hp::total, release>> tables;
   for (int level = 0; level < a.level_count; ++level) {
-    const int64 size = a.levels[level * hp::LEVEL_WORDS + 2 * hp::DIM + 1];
+    const int64 size = a.levels[level].size;
     int64 parts = (a.plane << hp::DIM) * hp::RECORD * hp::FEATURES / size;
     if (parts < 1) parts = 1;
     if (parts > threads) parts = threads;
@@ -48,14 +48,13 @@ int run_to_table(const hp::arguments &a, int threads) {
   }
   hp::parallel(threads, (int64)tasks.size(), [&](int64 i) {
     const task &t = tasks[i];
-    const int64 *words = a.levels + t.level * hp::LEVEL_WORDS + 2 * hp::DIM;
-    run_points(a, t.level, t.begin, t.end, t.own ? t.own - words[0] * hp::WORDS : out);
+    run_points(a, t.level, t.begin, t.end, t.own ? t.own : out + a.levels[t.level].begin() * hp::WORDS);
   });
   for (const task &t : tasks) {
     if (!t.own) continue;
-    const int64 *words = a.levels + t.level * hp::LEVEL_WORDS + 2 * hp::DIM;
-    const int64 count = words[1] * hp::WORDS, pieces = 1 + count / 65536;
-    hp::total *const sum = out + words[0] * hp::WORDS;
+    const hp::level_words &level = a.levels[t.level];
+    const int64 count = level.size * hp::WORDS, pieces = 1 + count / 65536;
+    hp::total *const sum = out + level.begin() * hp::WORDS;
     hp::parallel(threads, pieces, [&](int64 i) {
       for (int64 j = count * i / pieces; j < count * (i + 1) / pieces; ++j) sum[j] += t.own[j];
     });
@@ -66,10 +65,10 @@ int run_to_table(const hp::arguments &a, int threads) {
 } // namespace
 
 extern "C" int hp_run(int64 n, const real *x, const hp::stored *table, const real *weights, const real *rows, void *out,
-                      const int64 *levels, int level_count, int64 weights_stride, const double *frame, const double *scales,
+                      const hp::level_words *levels, int level_count, int64 weights_stride, const hp::axis_frame *frame, const double *scales,
                       int periodic, int threads) {
   typedef hp::HP_OPERATION operation;
-  const hp::arguments a{n, x, table, weights, rows, out, levels, level_count, weights_stride, {frame, frame + hp::DIM, periodic}, scales};
+  const hp::arguments a{n, x, table, weights, rows, out, levels, level_count, weights_stride, frame, periodic, scales};
   if (n == 0) return 0;
   if (n * level_count < 4 * CHUNK) threads = 1;
   if constexpr (operation::to_table) {

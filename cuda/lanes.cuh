@@ -51,16 +51,26 @@ struct address { int64 lane[1]; };
 HP_INLINE vec splat(real a) { return a; }
 HP_INLINE vec load(const real *p, int) { return *p; }
 HP_INLINE void store(real *p, vec a, int) { *p = a; }
-HP_INLINE ivec truncated(vec a) { return (int)a; }
+HP_INLINE unsigned to_unsigned(float a) { return __float2uint_rz(a); }
+HP_INLINE unsigned to_unsigned(double a) { return __double2uint_rz(a); }
 HP_INLINE vec to_real(ivec a) { return (real)a; }
-HP_INLINE vec lowest(vec a, vec b) { return a < b ? a : b; }
 HP_INLINE vec highest(vec a, vec b) { return a > b ? a : b; }
 HP_INLINE vec floored(vec a) { return floor(a); }
 HP_INLINE void sine_cosine(vec x, vec &s, vec &c) { sincos(x, &s, &c); }
 HP_INLINE vec exponential(vec x) { return exp(x); }
 HP_INLINE vec hyperbolic_tangent(vec x) { return tanh(x); }
 HP_INLINE vec log_one_plus(vec x) { return log1p(x); }
-HP_INLINE ivec wrapped(ivec v, int count) { return v == count ? 0 : v; }
+// floor(a), but at least 0 and at most `last`: the conversion gives 0 for negative numbers, and the largest integer beyond it.
+HP_INLINE ivec integer_within(vec a, int last) {
+  const unsigned found = to_unsigned(a);
+  return (int)(found < (unsigned)last ? found : (unsigned)last);
+}
+// v for v < count, 0 for v = count: else the difference is negative, and large without a sign.
+HP_INLINE ivec wrapped(ivec v, int count) {
+  const unsigned kept = v, reduced = v - count;
+  return (int)(kept < reduced ? kept : reduced);
+}
+HP_INLINE vec if_active(vec a, int active) { return active ? a : vec(0); }
 HP_INLINE real component(vec a, int) { return a; }
 HP_INLINE address offset_by(int64 base, uvec slot, int64 stride) { return {{base + (int64)slot * stride}}; }
 
@@ -162,7 +172,9 @@ HP_INLINE vec log_one_plus(vec x) {
   for (int i = 0; i < LANES; ++i) x[i] = std::log1p(x[i]);
   return x;
 }
+HP_INLINE ivec integer_within(vec a, int last) { return truncated(lowest(highest(a, splat(0)), splat(real(last)))); }
 HP_INLINE ivec wrapped(ivec v, int count) { return v == count ? v - v : v; }
+HP_INLINE vec if_active(vec a, int) { return a; } // lanes past the last point are not stored
 HP_INLINE real component(vec a, int lane) { return a[lane]; }
 HP_INLINE address offset_by(int64 base, uvec slot, int64 stride) {
   address at;

@@ -223,13 +223,24 @@ class GridLayout:
 
     @cached_property
     def words(self) -> np.ndarray:
-        """The level descriptions read by the kernels, int64 of shape (levels, 2 dim + 2 + 2 groups); see grid.cuh."""
+        """The integers that describe the levels to the kernels, one row of int64 each: ``level_words`` of grid.cuh."""
         rows = []
         for level, row in enumerate(self.groups):
             part = self.level_slices[level]
-            head = [*self.resolutions[level], *self.vertices(level), part.start, part.stop - part.start]
-            rows.append(head + [word for g in row for word in (g.offset, g.mask)])
+            counts = zip(self.resolutions[level], self.vertices(level), strict=True)
+            axes = [cells | vertices << 32 for cells, vertices in counts] + [0] * (self.dim % 2)
+            rows.append([*axes, *(word for g in row for word in (g.offset, g.mask)), part.stop - part.start, 0])
         return np.array(rows, dtype=np.int64)
+
+    @cached_property
+    def frames(self) -> dict[str, np.ndarray]:
+        """Lower corner, inverse length, cells and cells per length of every level and axis, as each type of number.
+
+        Shape (levels, dim, 4): ``axis_frame`` of grid.cuh.
+        """
+        low, inverse = self.frame[: self.dim], self.frame[self.dim :]
+        rows = [np.stack([low, inverse, n, n * inverse], 1) for n in np.array(self.resolutions, dtype=float)]
+        return {dtype: np.stack(rows).astype(dtype) for dtype in ("float32", "float64")}
 
     @cached_property
     def frame(self) -> np.ndarray:

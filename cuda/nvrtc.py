@@ -14,10 +14,13 @@ from pathlib import Path
 
 from hermite_pinn.errors import BackendUnavailableError
 
-from .device import OPTIONS
+from .device import OPTIONS as OURS
 from .failures import compile_failure
 
 __all__ = ["ARCHITECTURES", "Compiled", "compile_for", "ptx", "version"]
+
+#: What CuPy passes to NVRTC: our options, and its own.
+OPTIONS = (*OURS, "-ftz=true", "--device-as-default-execution-space")
 
 #: Compute capabilities the kernels are checked for: Turing to Blackwell.
 ARCHITECTURES = ("75", "80", "86", "89", "90", "100", "120")

@@ -17,31 +17,39 @@ struct arguments {
   const real *weights;    // (levels, FEATURES, channels, n), or the same with TERMS before
   const real *rows;       // (TERMS, n)
   void *out;              // jets, (DIM, n) or (TERMS, n) of type real; sums of a table
-  const int64 *levels;    // (levels, LEVEL_WORDS)
+  const level_words *levels;
   int level_count;
   int64 weights_stride;   // elements between the weights of two levels; 0: the same for all
-  box domain;
+  const axis_frame *frame; // (levels, DIM)
+  int periodic;           // bit i: axis i wraps
   const double *scales;   // (levels, 2): of sums in integers
 
   HP_INLINE real *result() const { return static_cast<real *>(out); }
   HP_INLINE int64 term_stride() const { return (weights_stride ? level_count * weights_stride : FEATURES * CHANNELS * plane); }
-  HP_INLINE sums target(int level, total *table) const {
-    if constexpr (LIMBS == 0) return {table, 1, 1};
-    return {table, scales[2 * level], scales[2 * level + 1]};
+  HP_INLINE sums target(int level, total *beginning) const {
+    if constexpr (LIMBS == 0) return {beginning, 1, 1};
+    return {beginning, scales[2 * level], scales[2 * level + 1]};
   }
 };
 
-HP_INLINE cell cell_at(const arguments &a, const int64 *level, int64 point, int active) {
+HP_INLINE cell cell_at(const arguments &a, int index, int64 point, int active) {
   vec p[DIM];
   HP_UNROLL for (int i = 0; i < DIM; ++i) p[i] = load(a.x + i * a.plane + point, active);
-  return locate(p, level, a.domain);
+  return locate(p, a.levels[index], a.frame + index * DIM, a.periodic);
 }
 
-HP_INLINE void evaluate_at(const arguments &a, int index, int64 point, int active, partial<0> &result) {
-  const int64 *level = a.levels + index * LEVEL_WORDS;
-  const cell here = cell_at(a, level, point, active);
-  const basis_values b(here);
-  evaluate<0>(a.table, level_tables{level, here}, b, 0, result);
+// Which comes first, basis or slots, changes no number: NVRTC needs fewer registers for slots first, but in loops over levels, and
+// host compilers are faster with the basis first.
+template <bool LOOP> HP_INLINE void evaluate_at(const arguments &a, int index, int64 point, int active, partial<0> &result) {
+  const cell here = cell_at(a, index, point, active);
+  if constexpr (LOOP || LANES > 1) {
+    const basis_values b(here);
+    evaluate<0>(a.table, level_tables(a.levels[index], here), b, 0, result);
+  } else {
+    const level_tables tables(a.levels[index], here);
+    const basis_values b(here);
+    evaluate<0>(a.table, tables, b, 0, result);
+  }
 }
 
 // Points in one cell have the same left ends; the primes are odd, so the hashes of two ends differ if the ends do.
@@ -52,14 +60,15 @@ HP_INLINE runs runs_of(const cell &here) {
 }
 
 template <class Take> HP_INLINE void spread_at(const arguments &a, int index, int64 point, int active, const Take &take) {
-  const int64 *level = a.levels + index * LEVEL_WORDS;
-  const cell here = cell_at(a, level, point, active);
+  const cell here = cell_at(a, index, point, active);
+  const level_tables tables(a.levels[index], here);
   const basis_values b(here);
   const real *weights = a.weights + index * a.weights_stride + point;
   partial<0> w;
   HP_UNROLL for (int f = 0; f < FEATURES; ++f)
-    HP_UNROLL for (int c = 0; c < CHANNELS; ++c) w(c, 0, f) = load(weights + (f * CHANNELS + c) * a.plane, active);
-  take(level_tables{level, here}, w, b);
+    HP_UNROLL for (int c = 0; c < CHANNELS; ++c)
+      w(c, 0, f) = if_active(load(weights + (f * CHANNELS + c) * a.plane, active), active);
+  take(tables, w, b);
 }
 
 HP_INLINE void store_jets(const partial<0> &result, real *out, int64 plane, int active) {
@@ -72,8 +81,8 @@ struct jets {
   static constexpr bool per_level = true, to_table = false;
   static HP_INLINE void run(const arguments &a, int index, int64 point, int active, const sums &) {
     partial<0> result;
-    evaluate_at(a, index, point, active, result);
-    store_jets(result, a.result() + index * FEATURES * CHANNELS * a.plane + point, a.plane, active);
+    evaluate_at<false>(a, index, point, active, result);
+    store_jets(result, a.result() + (unsigned)(index * FEATURES * CHANNELS) * a.plane + point, a.plane, active);
   }
 };
 
@@ -85,7 +94,7 @@ struct summed_jets {
     sum.clear();
     for (int index = 0; index < a.level_count; ++index) {
       partial<0> result;
-      evaluate_at(a, index, point, active, result);
+      evaluate_at<true>(a, index, point, active, result);
       HP_UNROLL for (int c = 0; c < CHANNELS; ++c)
         HP_UNROLL for (int f = 0; f < FEATURES; ++f) sum(c, 0, f) += result(c, 0, f);
     }
@@ -115,9 +124,13 @@ struct jacobian_vector {
     jet.clear();
     for (int index = 0; index < a.level_count; ++index) {
       partial<0> result;
-      evaluate_at(a, index, point, active, result);
-      HP_UNROLL for (int c = 0; c < CHANNELS; ++c)
-        HP_UNROLL for (int f = 0; f < FEATURES; ++f) jet(c, 0, f) += result(c, 0, f);
+      evaluate_at<true>(a, index, point, active, result);
+      if (LANES > 1 && a.weights_stride != 0) { // for NVRTC the branch costs more registers than it saves
+        jet = result;
+      } else {
+        HP_UNROLL for (int c = 0; c < CHANNELS; ++c)
+          HP_UNROLL for (int f = 0; f < FEATURES; ++f) jet(c, 0, f) += result(c, 0, f);
+      }
       if (a.weights_stride == 0 && index + 1 < a.level_count) continue;
       const real *weights = a.weights + index * a.weights_stride + point;
       HP_UNROLL for (int t = 0; t < TERMS; ++t)
@@ -134,19 +147,18 @@ struct jacobian_vector {
 struct vector_jacobian {
   static constexpr bool per_level = true, to_table = true;
   static HP_INLINE void run(const arguments &a, int index, int64 point, int active, const sums &target) {
-    const int64 *level = a.levels + index * LEVEL_WORDS;
-    const cell here = cell_at(a, level, point, active);
+    const cell here = cell_at(a, index, point, active);
+    const level_tables tables(a.levels[index], here);
     const basis_values b(here);
     const real *weights = a.weights + index * a.weights_stride + point;
     partial<0> w;
     w.clear();
     HP_UNROLL for (int t = 0; t < TERMS; ++t) {
-      const vec row = load(a.rows + t * a.plane + point, active);
+      const vec row = if_active(load(a.rows + t * a.plane + point, active), active);
       HP_UNROLL for (int f = 0; f < FEATURES; ++f)
         HP_UNROLL for (int c = 0; c < CHANNELS; ++c)
           w(c, 0, f) += row * load(weights + t * a.term_stride() + (f * CHANNELS + c) * a.plane, active);
     }
-    const level_tables tables{level, here};
     const runs r = runs_of(here);
     spread<0>(w, b, 0, [&](int ends, const partial<DIM> &record) { tables.add(target, ends, record, active, r); });
   }
@@ -194,7 +206,7 @@ struct input_gradient {
     HP_UNROLL for (int i = 0; i < DIM; ++i) sum[i] = splat(0);
     for (int index = 0; index < a.level_count; ++index) {
       partial<0> result;
-      evaluate_at(a, index, point, active, result);
+      evaluate_at<true>(a, index, point, active, result);
       const real *weights = a.weights + index * a.weights_stride + point;
       HP_UNROLL for (int f = 0; f < FEATURES; ++f)
         unroll<DIFFERENTIATED>([&](auto k) {

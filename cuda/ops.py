@@ -79,12 +79,6 @@ def _check_table(layout: GridLayout, channels: Channels, x: torch.Tensor, table:
         check(layout, channels, x, ("table", table, (layout.size,)))
 
 
-def _readable(table: torch.Tensor) -> torch.Tensor:
-    """A table whose elements lie as the kernels read them: contiguous, on a GPU from a multiple of 16 bytes."""
-    table = table.contiguous()
-    return table.clone() if table.is_cuda and table.data_ptr() % 16 else table
-
-
 def launch(
     operation: str,
     layout: GridLayout,
@@ -113,7 +107,7 @@ def launch(
         spec,
         layout,
         x.contiguous(),
-        None if table is None else _readable(table),
+        None if table is None else device.readable(table),
         weights,
         out,
         stride,

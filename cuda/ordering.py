@@ -13,10 +13,13 @@ import torch
 
 from hermite_pinn.errors import InvalidArgumentError
 
-__all__ = ["PAYS", "morton_codes", "morton_order"]
+__all__ = ["FEW", "PAYS", "morton_codes", "morton_order"]
 
 #: Bytes of tables from which sorting points that are used once is worth its cost (measured on a CPU, docs/kernels.md).
 PAYS = 2 * 2**20
+
+#: Points used once that are too few to be worth sorting on a GPU, where it takes dozens of launches (not measured).
+FEW = 2**14
 
 
 def morton_codes(x: torch.Tensor, lower: Sequence[float], upper: Sequence[float]) -> torch.Tensor:

@@ -49,11 +49,24 @@ template <int N, int ALIGNED, class T> HP_INLINE void read_record(const T *p, T 
   }
 }
 
+// table + offset.  NVRTC would add the offset to every slot before it multiplies and adds 64-bit addresses, four instructions a
+// record; behind the asm, the address of a record is this one plus slot times size, one instruction.
+template <class T> HP_INLINE T *beginning(T *table, int64 offset) {
+#if defined(__CUDA_ARCH__)
+  int64 bytes = offset * (int64)sizeof(T);
+  asm("" : "+l"(bytes));
+  return (T *)((char *)table + bytes);
+#else
+  return table + offset;
+#endif
+}
+
 #ifdef __CUDACC__
 
-template <int N, int ALIGNED> HP_INLINE void gather(const stored *table, const address &at, vec (&out)[N]) {
+// Record number `slot`.
+template <int N, int ALIGNED> HP_INLINE void gather(const stored *table, uvec slot, vec (&out)[N]) {
   stored record[N];
-  read_record<N, ALIGNED>(table + at.lane[0], record);
+  read_record<N, ALIGNED>(table + (int64)slot * N, record);
   HP_UNROLL for (int i = 0; i < N; ++i) out[i] = widened(record[i]);
 }
 
@@ -101,15 +114,15 @@ template <int N> HP_INLINE void records_to_registers(vec (&v)[N]) {
 }
 #endif
 
-template <int N, int ALIGNED> HP_INLINE void gather(const stored *table, const address &at, vec (&out)[N]) {
+template <int N, int ALIGNED> HP_INLINE void gather(const stored *table, uvec slot, vec (&out)[N]) {
 #ifdef HP_SHUFFLES
   if constexpr (is_power_of_two(N)) {
     real *records = reinterpret_cast<real *>(out);
     for (int i = 0; i < LANES; ++i) {
       if constexpr (std::is_same<stored, real>::value) {
-        std::memcpy(records + i * N, table + at.lane[i], N * sizeof(real));
+        std::memcpy(records + i * N, table + (int64)slot[i] * N, N * sizeof(real));
       } else {
-        for (int j = 0; j < N; ++j) records[i * N + j] = widened(table[at.lane[i] + j]);
+        for (int j = 0; j < N; ++j) records[i * N + j] = widened(table[(int64)slot[i] * N + j]);
       }
     }
     records_to_registers(out);
@@ -117,7 +130,7 @@ template <int N, int ALIGNED> HP_INLINE void gather(const stored *table, const a
   }
 #endif
   for (int i = 0; i < LANES; ++i) {
-    const stored *p = table + at.lane[i];
+    const stored *p = table + (int64)slot[i] * N;
     for (int j = 0; j < N; ++j) out[j][i] = widened(p[j]);
   }
 }

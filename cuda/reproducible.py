@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 import torch
@@ -71,29 +71,36 @@ def _largest(basis: str, order: int) -> float:
     return 1.01 * max(float(np.max(np.abs(v))) for v in basis_values(basis, t, order))
 
 
+@cache  # recorded graphs hold the addresses
+def _axes(layout: GridLayout, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Lower corner and one over the size of the box (dim,), cells (levels, dim), and which axes are periodic (dim,)."""
+    frame, d = torch.as_tensor(layout.frame).to(device), layout.dim
+    cells = torch.tensor(layout.resolutions, dtype=torch.float64, device=device)
+    return frame[:d], frame[d:], cells, torch.tensor(layout.periodic, device=device)
+
+
 def _axis_bounds(layout: GridLayout, x: torch.Tensor, order: int) -> torch.Tensor:
     """Bound of the 1-D basis derivatives in cell units, (levels, dim): larger where points lie outside the box."""
     inside = _largest(layout.basis, order)
     if layout.basis not in POLYNOMIALS:
         return torch.full((layout.levels, layout.dim), inside, dtype=torch.float64, device=x.device)
-    frame = torch.as_tensor(layout.frame).to(x.device)
-    cells = torch.tensor(layout.resolutions, dtype=torch.float64, device=x.device)
-    low, high = ((f(1).double() - frame[: layout.dim]) * frame[layout.dim :] for f in (x.amin, x.amax))
+    lower, inverse, cells, periodic = _axes(layout, x.device)
+    low, high = ((f(1).double() - lower) * inverse for f in (x.amin, x.amax))
     reach = torch.maximum(cells * (high - 1.0) + 1.0, -cells * low)  # largest |t|
-    reach[:, list(layout.periodic)] = 1.0
+    reach = torch.where(periodic, 1.0, reach)
     outside = torch.zeros_like(reach)
     for row in POLYNOMIALS[layout.basis]:
-        size = sum(
-            abs(c) * math.perm(k, order) * reach.clamp(min=1.0) ** (k - order) for k, c in enumerate(row) if k >= order
-        )
-        outside = torch.maximum(outside, torch.as_tensor(size, dtype=torch.float64, device=x.device))
+        size = torch.zeros_like(reach)
+        for k, c in enumerate(row[order:], order):
+            size += abs(c) * math.perm(k, order) * reach.clamp(min=1.0) ** (k - order)
+        outside = torch.maximum(outside, size)
     return torch.where(reach > 1.0 + 1e-6, outside, torch.full_like(outside, inside))
 
 
 def _channel_bounds(layout: GridLayout, channels: Channels, x: torch.Tensor) -> torch.Tensor:
     """Bound of the coefficients of every channel, (levels, channels)."""
-    frame = torch.as_tensor(layout.frame).to(x.device)
-    scale = torch.tensor(layout.resolutions, dtype=torch.float64, device=x.device) * frame[layout.dim :]
+    _, inverse, cells, _ = _axes(layout, x.device)
+    scale = cells * inverse
     known: dict[int, torch.Tensor] = {}
     found = []
     for channel in channels.channels:

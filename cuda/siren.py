@@ -17,12 +17,12 @@ import torch
 
 from . import device, host
 from .activation import JetPlan, definitions
-from .source import flattened
+from .source import assembled
 
 __all__ = ["MAX_WIDTH", "Shape", "fits", "flat_parameters", "fused_jets", "layered", "pays"]
 
 SHARED = 48 * 1024  # bytes of shared memory that every GPU gives a block without being asked
-PARTS = 256  # blocks of the adjoint at most: each has sums of its own
+PARTS = 512  # blocks of the adjoint at most, about four for every multiprocessor: each has sums of its own
 MAX_WIDTH = 128
 
 
@@ -168,8 +168,7 @@ def _source(operation: str, shape: Shape, name: str, key: str, dtype: torch.dtyp
     sizes = dict(zip(("INPUTS", "WIDTH", "DEPTH", "OUTPUTS"), astuple(shape), strict=True))
     cut = dict(zip(("ROWS", "COLUMNS", "SIDE", "POINTS", "THREADS"), astuple(tiling), strict=True))
     defines |= {f"HP_{k}": v for k, v in (sizes | cut).items()} | {"HP_OPERATION": f"network_{operation}"}
-    text = "".join(f"#define {k} {v}\n" for k, v in defines.items())
-    return text + flattened(f"siren.{language}", after_lanes=tables)
+    return assembled(f"siren.{language}", defines, tables)
 
 
 def _run(
@@ -223,7 +222,7 @@ def _siren(
 ) -> torch.Tensor:
     shape = Shape(*sizes)
     out = features.new_empty(shape.outputs, *features.shape[1:])
-    _run("forward", features.contiguous(), parameters.contiguous(), None, out, omega, (shape, name, plan_key))
+    _run("forward", features.contiguous(), device.readable(parameters), None, out, omega, (shape, name, plan_key))
     return out
 
 
@@ -244,7 +243,7 @@ def _siren_adjoint(
     name: str,
     plan_key: str,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    tensors = features.contiguous(), parameters.contiguous(), weights.contiguous()
+    tensors = features.contiguous(), device.readable(parameters), weights.contiguous()
     out = torch.empty_like(tensors[0])
     sums = _run("adjoint", *tensors, out, omega, (Shape(*sizes), name, plan_key))
     assert sums is not None

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import torch
+
 from .channels import Channels
 from .layout import GridLayout
 
-__all__ = ["OPERATIONS", "PER_LEVEL", "TO_TABLE", "Specialization", "flattened"]
+__all__ = ["OPERATIONS", "PER_LEVEL", "REALS", "TO_TABLE", "Specialization", "assembled"]
 
 OPERATIONS = ("jets", "summed_jets", "adjoint", "diagonal", "input_gradient", "jacobian_vector", "vector_jacobian")
 
@@ -19,6 +22,9 @@ PER_LEVEL = ("jets", "adjoint", "diagonal", "vector_jacobian")
 TO_TABLE = ("adjoint", "diagonal", "vector_jacobian")
 
 BLOCK = 128  # threads per CUDA block
+
+#: How the kernels call a number.
+REALS = {torch.float32: "float", torch.float64: "double"}
 
 
 @dataclass(frozen=True)
@@ -79,11 +85,11 @@ class Specialization:
 
     def source(self, language: str) -> str:
         """Complete source for ``language`` ``"cu"`` (NVRTC) or ``"cpp"`` (host compiler)."""
-        return self._constants() + flattened(f"kernels.{language}", after_lanes=self._tables())
+        return assembled(f"kernels.{language}", self._constants(), self._tables())
 
-    def _constants(self) -> str:
-        defines = {
-            "HP_REAL": {"float32": "float", "float64": "double"}[self.dtype],
+    def _constants(self) -> dict[str, str | int]:
+        return {
+            "HP_REAL": REALS[getattr(torch, self.dtype)],
             "HP_DIM": self.dim,
             "HP_GROUPS": len(self._groups()),
             "HP_BASIS": self.basis,
@@ -94,7 +100,6 @@ class Specialization:
             "HP_STORED": "half" if self.stored == "float16" else "real",
             "HP_LIMBS": self.limbs,
         }
-        return "".join(f"#define {name} {value}\n" for name, value in defines.items())
 
     def _layout(self) -> GridLayout:
         sizes = None
@@ -154,10 +159,11 @@ def _read(name: str) -> str:
     return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
-def flattened(name: str, after_lanes: str = "") -> str:
-    """The text of ``name`` with our own includes pasted in, each once, and ``after_lanes`` behind ``lanes.cuh``.
+def assembled(name: str, constants: Mapping[str, str | int], after_lanes: str = "") -> str:
+    """What is compiled: definitions of constants, then the text of a file.
 
-    System includes stay.  One text makes the cache key of a kernel depend on every header it uses.
+    Our own includes are pasted in, each once, and ``after_lanes`` behind ``lanes.cuh``; system includes stay.  One text
+    makes the cache key of a kernel depend on every header it uses.
     """
     seen: set[str] = set()
 
@@ -171,4 +177,4 @@ def flattened(name: str, after_lanes: str = "") -> str:
         text = re.sub(r'^#include "([^"]+)"\n', include, _read(file).replace("#pragma once\n", ""), flags=re.MULTILINE)
         return text + (after_lanes if file == "lanes.cuh" else "")
 
-    return paste(name)
+    return "".join(f"#define {k} {v}\n" for k, v in constants.items()) + paste(name)

@@ -15,7 +15,7 @@ template <> struct total_type<false> { typedef real type; };
 typedef total_type<(LIMBS > 0)>::type total;
 constexpr int WORDS = LIMBS > 0 ? LIMBS : 1; // numbers per table element
 
-// The sums of one level, and what multiplies numbers (first word) and rests (second word) before they are cut off.
+// Where the sums of one level begin, and what multiplies numbers (first word) and rests (second word) before they are cut off.
 struct sums {
   total *table;
   double scale, rest_scale;
@@ -70,13 +70,14 @@ template <int DIM_> HP_INLINE runs find_runs(const uvec (&key)[DIM_]) {
   return {lane, later ? lane + __ffs(later) : 32, first, __popc(heads) <= 8};
 }
 
-// All threads of a warp call this together; those without a point of their own (active = 0) add nothing.
+// Adds to record number `slot` of those that begin at `offset`.  All threads of a warp call this together; those without a point of
+// their own (active = 0) add nothing, and bring zeros (if_active).
 template <int N, int ALIGNED>
-HP_INLINE void scatter(const sums &target, const address &at, const vec (&in)[N], int active, const runs &r) {
+HP_INLINE void scatter(const sums &target, int64 offset, uvec slot, const vec (&in)[N], int active, const runs &r) {
   total words[N * WORDS];
   HP_UNROLL for (int i = 0; i < N; ++i) {
     total one[WORDS];
-    to_words(active ? in[i] : vec(0), target, one);
+    to_words(in[i], target, one);
     HP_UNROLL for (int k = 0; k < WORDS; ++k) words[i * WORDS + k] = one[k];
   }
   if (r.joined) {
@@ -92,7 +93,7 @@ HP_INLINE void scatter(const sums &target, const address &at, const vec (&in)[N]
     return;
   }
   constexpr int width = dividing_power(dividing_power(N, 16), dividing_power(ALIGNED, 4));
-  total *p = target.table + at.lane[0] * WORDS;
+  total *p = target.table + offset * WORDS + (int64)slot * (N * WORDS);
   HP_UNROLL for (int i = 0; i < N * WORDS; i += width) add_words<width>(p + i, words + i);
 }
 
@@ -104,7 +105,7 @@ struct runs {};
 template <int DIM_> HP_INLINE runs find_runs(const uvec (&)[DIM_]) { return {}; }
 
 template <int N, int ALIGNED>
-HP_INLINE void scatter(const sums &target, const address &at, const vec (&in)[N], int active, const runs &) {
+HP_INLINE void scatter(const sums &target, int64 offset, uvec slot, const vec (&in)[N], int active, const runs &) {
   real records[N * LANES];
 #ifdef HP_SHUFFLES
   if constexpr (is_power_of_two(N)) {
@@ -124,8 +125,9 @@ HP_INLINE void scatter(const sums &target, const address &at, const vec (&in)[N]
     to_words(records[i], target, one);
     for (int k = 0; k < WORDS; ++k) words[i * WORDS + k] = one[k];
   }
+  total *const first = target.table + offset * WORDS;
   for (int i = 0; i < active; ++i) {
-    total *p = target.table + at.lane[i] * WORDS;
+    total *p = first + (int64)slot[i] * (N * WORDS);
     for (int j = 0; j < N * WORDS; ++j) p[j] += words[i * N * WORDS + j];
   }
 }
