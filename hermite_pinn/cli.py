@@ -248,7 +248,7 @@ def plot(
 
 @app.command()
 def validate(
-    suite: Annotated[str, typer.Option(help="quick, basic, paper, standard, full, or compact.")] = "quick",
+    suite: Annotated[str, typer.Option(help="quick, basic, paper, standard, noisy, full, or compact.")] = "quick",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     method: Annotated[str, typer.Option(help="As in `solve`; all but gauss_newton run for --time.")] = "gauss_newton",
     time: Annotated[float, typer.Option(help="Seconds of every run of another method.")] = 60.0,
@@ -342,28 +342,41 @@ def _compact(only: str, seed: int, out: Path | None, as_json: bool) -> None:
 def bench(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     suite: Annotated[
-        str, typer.Option(help="Suite of solves to time: quick, basic, paper, standard, full or none.")
+        str, typer.Option(help="Suite of solves to time: quick, basic, paper, standard, noisy, full or none.")
     ] = "basic",
     as_json: JsonOption = False,
 ) -> None:
-    """Time the kernels against the PyTorch reference and the solver on its benchmark cases."""
+    """Time the kernels, in three tables, and the solver on its benchmark cases."""
     from hermite_pinn import validation
 
     with _reported():
         if suite not in (*validation.SUITES, "none"):
             raise InvalidArgumentError(f"unknown suite {suite!r}; known: {', '.join(validation.SUITES)}, none")
-        timings = validation.time_kernels(device)
+        kernels = validation.time_kernels(device)
+        products, orders = validation.time_products(device), validation.time_orders(device)
         results = [] if suite == "none" else validation.run_suite(validation.SUITES[suite], device=device)
     if as_json:
-        kernels = [vars(t) | {"speedup": t.speedup, "adjoint_ratio": t.adjoint_ratio} for t in timings]
-        _print_json({"machine": validation.machine(), "kernels": kernels, "solves": validation.to_json(results)})
+        found: dict[str, Any] = {"machine": validation.machine()}
+        found["kernels"] = [vars(t) | {"speedup": t.speedup, "adjoint_ratio": t.adjoint_ratio} for t in kernels]
+        found |= {"products": [vars(t) for t in products], "orders": [vars(t) for t in orders]}
+        _print_json(found | {"solves": validation.to_json(results)})
         return
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     console.print(", ".join(f"{k} {v}" for k, v in validation.machine().items()))
     table = Table("value, gradient and Laplacian", "jets, ns", "adjoint, ns", "ratio", "reference, ns", "ratio")
-    for t in timings:
+    for t in kernels:
         numbers = (t.jets, t.adjoint, t.adjoint_ratio, t.reference, t.speedup)
         table.add_row(t.label, *(f"{v:.{digits}f}" for v, digits in zip(numbers, (0, 0, 1, 0, 0), strict=True)))
+    console.print(table)
+    table = Table("products with Jacobians, float64", "J v, ns", "jets in memory", "J^T r, ns", "jets in memory")
+    for p in products:
+        times = (p.forward, p.forward_stored, p.transposed, p.transposed_stored)
+        table.add_row(p.label, *(f"{v:.0f}" for v in times))
+    console.print(table)
+    table = Table("order of points, float32", "jets, ns", "ordered", "adjoint, ns", "ordered", "sorting, ns a point")
+    for o in orders:
+        row = (o.jets, o.jets_ordered, o.adjoint, o.adjoint_ordered, o.sorting)
+        table.add_row(o.label, *(f"{v:.0f}" for v in row))
     console.print(table)
     console.print("nanoseconds per point and level; ratios to the jets of the same row")
     if results:

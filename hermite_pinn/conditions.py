@@ -169,9 +169,10 @@ class Dirichlet(_Values):
         found, restriction = [], self._restriction(symbols)
         for name, value in self.values.items():
             u, g = symbols.field(name), symbols.value(value, f"the value of {name} in {self}")
+            residual = u - g
             for face in self.faces(domain, periodic):
                 trace = FaceTrace(name, 0, g) if restriction is None else None
-                found.append(Term(f"{name} on {self._label()}", u - g, face, self.weight, trace, restriction))
+                found.append(Term(f"{name} on {self._label()}", residual, face, self.weight, trace, restriction))
         return found
 
 

@@ -74,16 +74,18 @@ class TermEvaluator:
         """
         if jets is None:
             jets = field.jets(x, self.channels)
-        env: dict[Leaf, Value] = {("coordinate", name): x[i] for i, name in enumerate(self.problem.domain.names)}
+        # unbound, not indexed: the backward pass of an index fills a tensor of all channels
+        channels = dict(zip(self.problem.fields, (row.unbind() for row in jets.unbind()), strict=True))
+        env: dict[Leaf, Value] = dict(
+            zip((("coordinate", n) for n in self.problem.domain.names), x.unbind(), strict=True)
+        )
         env |= {("parameter", name): value for name, value in parameters.items()}
         env |= {("data", name): value for name, value in (columns or {}).items()}
         for kind, data in self._program.leaves:
             if kind == "jet":
                 name, orders = data
-                f = self.problem.fields.index(name)
-                env[(kind, data)] = (
-                    jets[f, self._place[orders]] if orders in self._place and data in self._jets else 0.0
-                )
+                known = orders in self._place and data in self._jets
+                env[(kind, data)] = channels[name][self._place[orders]] if known else 0.0
         values = self._program.run(env)
         return [v.expand(x.shape[1]) if isinstance(v, torch.Tensor) else x.new_full((x.shape[1],), v) for v in values]
 

@@ -21,11 +21,22 @@ from .errors import InvalidArgumentError, OutOfMemoryError
 from .heads import HEADS, Siren
 from .memory import available_memory, spelled_size
 
-__all__ = ["Field", "GridField", "linear_field", "resolutions_of"]
+__all__ = ["Field", "GridField", "basis_for", "linear_field", "resolutions_of"]
 
 CHUNK = 1 << 17  # points evaluated at a time
 
 Levels = int | Sequence[int] | Sequence[Sequence[int]]
+
+
+def basis_for(order: int) -> str:
+    """The basis of least degree, from cubics on, with square integrable derivatives of an order up to 4.
+
+    Examples
+    --------
+    >>> [basis_for(order) for order in (1, 2, 3, 4)]
+    ['cubic', 'cubic', 'quintic', 'septic']
+    """
+    return next(name for name in ("cubic", "quintic", "septic") if BASES[name] >= order)
 
 
 @dataclass(frozen=True)

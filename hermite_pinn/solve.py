@@ -24,12 +24,12 @@ from .distributed import join
 from .errors import DistributedError, DivergedError, HermitePinnError, InvalidArgumentError
 from .evaluation import residual_rms
 from .field import Field, Levels
+from .full_precision import full_precision
 from .memory import peak_memory
 from .methods import METHODS, Method
 from .methods.base import Outcome, Task
 from .methods.scales import source_norms
 from .monitor import Monitor
-from .precision import full_precision
 from .problem import Problem
 from .progress import NoProgress, ProgressMeter, choose_progress
 from .solution import Solution

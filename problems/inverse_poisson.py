@@ -24,7 +24,9 @@ from hermite_pinn.errors import InvalidArgumentError
 __all__ = ["inverse_poisson"]
 
 
-def inverse_poisson(points: int = 50, noise: float = 0.1, scattered: bool = True, seed: int = 0) -> hp.Problem:
+def inverse_poisson(
+    points: int = 50, noise: float = 0.1, scattered: bool = True, seed: int = 0, known: bool = True
+) -> hp.Problem:
     """Two space axes; fields u and the coefficient a.
 
     Parameters
@@ -37,6 +39,8 @@ def inverse_poisson(points: int = 50, noise: float = 0.1, scattered: bool = True
         Random points; otherwise a regular lattice, ends included.
     seed
         Of noise and points.
+    known
+        Whether the noise is told to the method; PINNacle does not.
 
     Examples
     --------
@@ -70,7 +74,7 @@ def inverse_poisson(points: int = 50, noise: float = 0.1, scattered: bool = True
         fields=["u", "a"],
         residual=lambda u, a, x, y: a * u.laplacian + a.x * u.x + a.y * u.y + source(x, y),
         conditions=[
-            hp.Data(where, u=values, noise=noise or None),
+            hp.Data(where, u=values, noise=noise if known and noise > 0 else None),
             hp.Dirichlet(a=coefficient),
             hp.Smoothness("u", "a"),
         ],

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import torch
 from hermite_pinn.cuda import reference
@@ -13,9 +14,13 @@ import hermite_pinn as hp
 from hermite_pinn.field import GridField
 
 from .rows import Row
+from .stencil import laplacian, neighbours
 from .timing import median_seconds
 
 __all__ = ["autodiff", "derivative_rows", "finite_differences", "paper_model"]
+
+
+Work = Callable[[], object]
 
 
 def paper_model(dim: int, device: torch.device, table: int = 2**14, basis: str = "cubic") -> GridField:
@@ -59,17 +64,8 @@ def autodiff(field: GridField, x: torch.Tensor, graph: bool = False) -> tuple[to
 def finite_differences(field: GridField, x: torch.Tensor, h: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Value and Laplacian by central differences: 2 d + 1 passes of the field."""
     channels = Channels.value(len(x))
-
-    def value(at: torch.Tensor) -> torch.Tensor:
-        return field.jets(at, channels)[0, 0]
-
-    middle = value(x)
-    total = -2.0 * len(x) * middle
-    for i in range(len(x)):
-        shift = torch.zeros(len(x), 1, dtype=x.dtype, device=x.device)
-        shift[i] = h
-        total = total + value(x + shift) + value(x - shift)
-    return middle, total / h**2
+    middle, pairs = neighbours(lambda at: field.jets(at, channels)[0, 0], x, h)
+    return middle, laplacian(middle, pairs, h)
 
 
 def _analytic(field: GridField, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -103,61 +99,52 @@ def derivative_rows(device: torch.device, points: int, reference_points: int) ->
     model, tensors = trained(field)
     other, others = trained(linear)
 
+    def evaluate(jets: Callable[..., object], source: GridField, at: torch.Tensor) -> Work:
+        return torch.no_grad()(lambda: jets(source, at))
+
     def step(values: tuple[torch.Tensor, torch.Tensor], of: list[torch.Tensor]) -> object:
         return torch.autograd.grad(sum(v.square().mean() for v in values), of, allow_unused=True)  # type: ignore[arg-type]
 
-    h = 1.0 / 512
-    with torch.no_grad():
-        analytic = median_seconds(lambda: _analytic(field, few), device, inner=5 if gpu else 1)
-    by_autodiff = median_seconds(lambda: autodiff(field, few), device, repeats=3)
-    note = f"paper's 2D model, {reference_points:,} points, float32"
-    limit = 20.0 if gpu else 5.0
-    details = {"analytic_seconds": analytic, "other_seconds": by_autodiff}
-    yield (
-        Row("value and Laplacian: autodiff over analytic", by_autodiff / analytic, "times", limit, True, note, details)
+    def compared(what: str, ours: Work, theirs: Work, limit: float | None, note: str, repeats: int) -> Row:
+        analytic = median_seconds(ours, device, inner=5 if gpu else 1)
+        other = median_seconds(theirs, device, repeats=repeats, inner=5 if gpu and repeats > 3 else 1)
+        details = {"analytic_seconds": analytic, "other_seconds": other}
+        return Row(what, other / analytic, "times", limit, True, note, details)
+
+    note, limit = f"paper's 2D model, {reference_points:,} points, float32", 20.0 if gpu else 5.0
+    alone, both = "value and Laplacian", "with gradients by all parameters"
+    yield compared(
+        f"{alone}: autodiff over analytic",
+        evaluate(_analytic, field, few),
+        lambda: autodiff(field, few),
+        limit,
+        note,
+        3,
     )
-    analytic = median_seconds(lambda: step(_analytic(model, few), tensors), device, inner=5 if gpu else 1)
-    by_autodiff = median_seconds(lambda: step(autodiff(model, few, graph=True), tensors), device, repeats=3)
-    details = {"analytic_seconds": analytic, "other_seconds": by_autodiff}
-    yield (
-        Row(
-            "with gradients by all parameters: autodiff over analytic",
-            by_autodiff / analytic,
-            "times",
-            limit,
-            True,
-            note,
-            details,
-        )
+    theirs = lambda: step(autodiff(model, few, graph=True), tensors)  # noqa: E731
+    yield compared(
+        f"{both}: autodiff over analytic", lambda: step(_analytic(model, few), tensors), theirs, limit, note, 3
     )
+
+    h, least = 1.0 / 512, 3.0 if gpu else None
     note = f"paper's 2D model, {points:,} points, float32; trilinear encoder of the same levels and tables, 5 passes"
-    limit = 3.0 if gpu else None  # type: ignore[assignment]
-    with torch.no_grad():
-        analytic = median_seconds(lambda: _analytic(field, x), device, inner=5 if gpu else 1)
-        differences = median_seconds(lambda: finite_differences(linear, x, h), device, inner=5 if gpu else 1)
-    details = {"analytic_seconds": analytic, "other_seconds": differences}
-    yield (
-        Row(
-            "value and Laplacian: finite differences over analytic",
-            differences / analytic,
-            "times",
-            limit,
-            True,
-            note,
-            details,
-        )
+    differences = partial(finite_differences, h=h)
+    yield compared(
+        f"{alone}: finite differences over analytic",
+        evaluate(_analytic, field, x),
+        evaluate(differences, linear, x),
+        least,
+        note,
+        7,
     )
-    analytic = median_seconds(lambda: step(_analytic(model, x), tensors), device, inner=5 if gpu else 1)
-    differences = median_seconds(lambda: step(finite_differences(other, x, h), others), device, inner=5 if gpu else 1)
-    details = {"analytic_seconds": analytic, "other_seconds": differences}
-    yield (
-        Row(
-            "with gradients by all parameters: finite differences over analytic",
-            differences / analytic,
-            "times",
-            limit,
-            True,
-            note,
-            details,
-        )
+    theirs = lambda: step(differences(other, x), others)  # noqa: E731
+    yield compared(
+        f"{both}: finite differences over analytic", lambda: step(_analytic(model, x), tensors), theirs, least, note, 7
+    )
+    assert model.siren is not None
+    unfused = replace(model, siren=replace(model.siren, fused=False))
+    theirs = lambda: step(_analytic(unfused, x), tensors)  # noqa: E731
+    note = f"paper's 2D model, {points:,} points, float32"
+    yield compared(
+        f"{both}: layer by layer over one kernel", lambda: step(_analytic(model, x), tensors), theirs, None, note, 7
     )

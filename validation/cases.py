@@ -50,6 +50,10 @@ class Case:
         """How the case is called in tables: its name, and the basis if it is not the method's own."""
         return self.name if self.basis == "cubic" else f"{self.name} {self.basis}"
 
+    def worst(self, errors: Mapping[str, float]) -> float:
+        """The largest of some errors by field, of those fields that count."""
+        return max(e for f, e in errors.items() if self.fields is None or f in self.fields)
+
     @property
     def command(self) -> str:
         """The call of the command line that solves the case."""
@@ -101,6 +105,7 @@ _PAPER = (
 _STANDARD = (
     Case("helmholtz2d", {"a": (1, 4), "x": (-1, 1), "y": (-1, 1)}, tol=1e-6, error=1e-6, paper=4.13e-5),
     Case("helmholtz2d", {"a": (7.3, 3.1), "k": 5.0}, tol=1e-6, error=1e-6),
+    Case("helmholtz2d", {"a": (7.3, 3.1), "k": 60.0}, tol=1e-6, error=1e-6, seconds=60),
     Case("poisson3d", {}, tol=1e-4, error=1e-4, seconds=60),
     Case("convection", {"c": 100}, tol=1e-5, error=1e-5, seconds=60),
     Case("heat", {}, tol=1e-6, error=1e-6),
@@ -115,6 +120,16 @@ _STANDARD = (
     ),
     Case("kdv", {}, tol=1e-6, error=1e-6, seconds=300, paper=2.17e-6),
     Case("kovasznay", {}, tol=5e-7, error=1e-6, seconds=60),
+    Case("cavity", {"lid": "regularised"}, levels=7, error=1e-6, seconds=60),
+)
+_NOISY = (
+    *(
+        Case("inverse_poisson", {"noise": 0.1, "seed": s} | told, levels=3, error=1.53e-2, paper=1.53e-2, fields=("a",))
+        for told in ({}, {"known": False})
+        for s in range(5)
+    ),
+    *(Case("inverse_poisson", {"noise": 0.01, "seed": s}, levels=4, error=1e-2, fields=("a",)) for s in range(5)),
+    Case("inverse_poisson", {"noise": 0.0}, levels=4, error=1e-4, fields=("a",)),
 )
 
 #: Cases by the name of the suite.
@@ -123,5 +138,6 @@ SUITES: dict[str, tuple[Case, ...]] = {
     "basic": _BASIC,
     "paper": _PAPER,
     "standard": _STANDARD,
+    "noisy": _NOISY,
     "full": (*_BASIC, *_PAPER, *_STANDARD),
 }

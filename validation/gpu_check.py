@@ -9,6 +9,7 @@ h5py and, on a GPU, CuPy.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import json
 import logging
@@ -33,6 +34,7 @@ from hermite_pinn.errors import HermitePinnError
 
 from .baselines import derivative_rows
 from .correctness import kernel_rows, network_rows, operator_rows
+from .gpu_tests import rows_of_tests
 from .roofline import Roof, axis_rows, jet_rows, measure_roof, resource_rows
 from .rows import Budget, Row, rows_markdown
 from .suite import machine
@@ -163,30 +165,6 @@ def _machine(device: torch.device) -> dict[str, Any]:
     return found
 
 
-def _test_rows(budget: Budget) -> list[Row]:
-    """The tests that run on a GPU, where this is a checkout and pytest is installed."""
-    folder = Path.cwd() / "tests"
-    if not folder.is_dir():
-        return [Row("tests on the GPU", None, note="there is no folder tests here")]
-    if budget.left < 30:
-        return [Row("tests on the GPU", None, note=budget.lacks(30))]
-    files = [str(folder / f"test_{n}.py") for n in ("kernels", "kernel_gradients", "tensor_grids", "heads")]
-    files = [f for f in files if Path(f).exists()]
-    command = [sys.executable, "-P", "-m", "pytest", "-q", "-x", "-k", "cuda", "-p", "no:cacheprovider", *files]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=budget.left - 5, check=False)
-    except subprocess.TimeoutExpired:
-        return [Row("tests on the GPU", None, note="they did not end in time")]
-    lines = [line for line in done.stdout.strip().splitlines() if line.strip()] or ["no output"]
-    failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
-    count = sum(int(n) for n in re.findall(r"(\d+) (?:failed|errors?)", lines[-1]))
-    if done.returncode and not count:
-        return [Row("tests on the GPU", None, note=(failed or lines)[-1])]
-    return [
-        Row("tests on the GPU that fail", float(count), "", 0.0, note=(failed[0] + "; " if failed else "") + lines[-1])
-    ]
-
-
 def run(
     device: torch.device,
     seconds: float,
@@ -234,7 +212,7 @@ def run(
         "Registers": (10, [lambda: resource_rows(device)]),
     }
     if tests and gpu:
-        works["Tests"] = (30, [lambda: _test_rows(budget)])
+        works["Tests"] = (30, [lambda: rows_of_tests(budget)])
     chosen = [title for title in works if only is None or title in only]
     if "Memory" not in chosen and set(chosen) - {"Correctness", "Registers", "Tests"}:
         bandwidth()
@@ -260,7 +238,8 @@ def run(
         if report.pending:
             break
         if gpu:
-            torch.cuda.empty_cache()
+            with contextlib.suppress(RuntimeError):
+                torch.cuda.empty_cache()
     return report
 
 

@@ -14,6 +14,7 @@ from hermite_pinn.cuda.ordering import morton_order
 from hermite_pinn.errors import HermitePinnError
 
 from .rows import Row
+from .stencil import laplacian, neighbours
 from .timing import copy_bandwidth, median_seconds
 
 __all__ = [
@@ -50,10 +51,12 @@ def measure_roof(device: torch.device, size: int) -> tuple[Roof, list[Row]]:
     return Roof(bandwidth, stretch), [Row("copy bandwidth", bandwidth / 1e9, "GB/s", note=note)]
 
 
-def paper_layout(dim: int, features: int = 2, basis: str = "cubic", table: int = 2**14, levels: int = 8) -> GridLayout:
-    """Levels from 4 to 512 cells on the unit box with tables of ``table`` slots."""
+def paper_layout(
+    dim: int, features: int = 2, basis: str = "cubic", table: int | None = 2**14, levels: int = 8
+) -> GridLayout:
+    """Levels of 4, 8, 16, ... cells on the unit box with tables of ``table`` slots; None: dense."""
     cells = tuple((4 * 2**k,) * dim for k in range(levels))
-    return GridLayout((0.0,) * dim, (1.0,) * dim, cells, basis, features, (table,))
+    return GridLayout((0.0,) * dim, (1.0,) * dim, cells, basis, features, None if table is None else (table,))
 
 
 def compulsory_bytes(layout: GridLayout, channels: Channels, points: int, width: int = 4) -> int:
@@ -94,11 +97,27 @@ def jet_rows(device: torch.device, points: int, reference_points: int, roof: Roo
                 details={"seconds": taken},
             )
         )
+    trilinear = paper_layout(2, basis="linear")
+    values = torch.randn(trilinear.size, generator=generator).to(device)
+    differences = median_seconds(lambda: _differences(ordered, values, trilinear), device)
+    note = f"{what}; trilinear encoder of the same levels and slots, 5 passes, value, gradient and Laplacian"
+    ratio = differences / seconds["ordered"]
+    yield Row(
+        "encoder alone: finite differences over jets", ratio, "times", note=note, details={"seconds": differences}
+    )
     few = x[:, :reference_points].contiguous()
     native = median_seconds(lambda: ops.jets(few, table, layout, channels), device)
     plain = median_seconds(lambda: reference.jets(few, table, layout, channels), device, repeats=3)
     note = f"same {reference_points:,} random points, float32"
     yield Row("jets: plain PyTorch over native", plain / native, "times", 15.0, True, note)
+
+
+def _differences(x: torch.Tensor, table: torch.Tensor, layout: GridLayout, h: float = 1.0 / 512) -> torch.Tensor:
+    """Value, gradient and Laplacian (levels, features, dim + 2, n) by central differences."""
+    channels = Channels.value(layout.dim)
+    middle, pairs = neighbours(lambda at: ops.jets(at, table, layout, channels)[:, :, 0], x, h)
+    slopes = [(right - left) / (2 * h) for right, left in pairs]
+    return torch.stack([middle, *slopes, laplacian(middle, pairs, h)], 2)
 
 
 def axis_rows(device: torch.device, cells: tuple[int, ...], roof: Roof) -> list[Row]:

@@ -44,7 +44,7 @@ class Result:
     @property
     def error(self) -> float:
         """Largest error of the fields that count."""
-        return max(e for f, e in self.errors.items() if self.case.fields is None or f in self.case.fields)
+        return self.case.worst(self.errors)
 
     @property
     def reached(self) -> bool:

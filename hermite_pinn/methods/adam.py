@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from .first_order import FirstOrder
-from .updates import AdamUpdate, Update
+from .updates import AdamUpdate, Trained, Update
 
 __all__ = ["Adam"]
 
@@ -95,11 +92,6 @@ class Adam(FirstOrder):
         }
         return cls(**(recipe | changes))
 
-    def updates(
-        self,
-        tensors: Mapping[str, torch.Tensor],
-        averages: Mapping[str, torch.Tensor],
-        bounds: Mapping[str, tuple[float, float]],
-    ) -> list[Update]:
+    def updates(self, trained: Trained) -> list[Update]:
         """Adam for everything."""
-        return [AdamUpdate(tensors, averages, self.ema, bounds)]
+        return [AdamUpdate(trained, self.ema)]

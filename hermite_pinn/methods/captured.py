@@ -26,6 +26,9 @@ class Recorder(Protocol):
     def record(self, work: Callable[[], None]) -> Callable[[], None]:
         """Record the work without doing it; the function returned does it."""
 
+    def forget(self) -> None:
+        """Called when all that was recorded has been dropped."""
+
 
 class TorchRecorder:
     """CUDA graphs of PyTorch.
@@ -57,14 +60,26 @@ class TorchRecorder:
     def record(self, work: Callable[[], None]) -> Callable[[], None]:
         """Record the work."""
         graph = torch.cuda.CUDAGraph()
+        outside, before = torch.cuda.current_stream(self.device), self.generator.clone_state()
         register = getattr(graph, "register_generator_state", None)
         if register is not None:  # newer versions of PyTorch find the generator themselves, and warn
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 register(self.generator)
-        with torch.cuda.device(self.device), torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
-            work()
+        try:
+            with torch.cuda.device(self.device), torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
+                work()
+        except BaseException:
+            # PyTorch leaves a recording that fails with its stream current and the generator taken
+            torch.cuda.set_stream(outside)
+            self.generator.graphsafe_set_state(before)
+            self.forget()
+            raise
         return graph.replay
+
+    def forget(self) -> None:
+        """Take another pool of memory: PyTorch forgets one whose graphs are all gone."""
+        self.pool = torch.cuda.graph_pool_handle()
 
 
 class CapturedStep(Generic[Variant]):
@@ -114,7 +129,9 @@ class CapturedStep(Generic[Variant]):
 
     def forget(self) -> None:
         """Drop all graphs: their variants will not come again, or their memory has moved."""
-        self._graphs.clear()
+        if self._graphs and self._recorder is not None:
+            self._graphs.clear()
+            self._recorder.forget()
         self._seen.clear()
 
     def __call__(self, variant: Variant) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +23,7 @@ from .objective import PREFIX, Objective, StepClock
 from .pilot import saved_choice
 from .points import RAD, Pool
 from .training import TrainingStep, Variant
-from .updates import Update
+from .updates import Trained, Update
 
 __all__ = ["FirstOrder"]
 
@@ -76,13 +75,8 @@ class FirstOrder(Method):
         return True
 
     @abstractmethod
-    def updates(
-        self,
-        tensors: Mapping[str, torch.Tensor],
-        averages: Mapping[str, torch.Tensor],
-        bounds: Mapping[str, tuple[float, float]],
-    ) -> list[Update]:
-        """Rules that move the tensors, each tensor in one; averages (empty for none) and bounds by name."""
+    def updates(self, trained: Trained) -> list[Update]:
+        """Rules that move what is trained, each tensor in one."""
 
     def default_field(self, problem: Problem) -> Field:
         """The paper's field: two features, tables of 2**14 slots, SIREN with two layers of 128 units and omega 0.5."""
@@ -92,7 +86,7 @@ class FirstOrder(Method):
 
     @property
     def shared(self) -> bool:
-        """True."""
+        """Every process takes a part of the points, and gradients are summed."""
         return True
 
     def run(self, task: Task) -> Outcome:
@@ -121,7 +115,7 @@ class _Run:
 
     def __init__(self, options: FirstOrder, task: Task) -> None:
         self.options, self.task, self.problem, self.monitor = options, task, task.problem, task.monitor
-        self.objective = Objective(task, options, task.dtype or torch.float32, levels=8)
+        self.objective = Objective(task, options, task.dtype or torch.float32, levels=8, together=True)
         self.device = task.device
         generator = torch.Generator(self.device).manual_seed(task.seed)
         if options.normalize:
@@ -131,7 +125,7 @@ class _Run:
         self.tensors = {k: v.requires_grad_() for k, v in self.objective.tensors().items()}
         self.average = {k: v.detach().clone() for k, v in self.tensors.items()} if options.ema else {}
         bounds = {PREFIX + p.name: p.bounds for p in self.problem.parameters}
-        updates = options.updates(self.tensors, self.average, bounds)
+        updates = options.updates(Trained(self.tensors, self.average, bounds))
         self.training = TrainingStep(self.objective, options, generator, self.tensors, updates)
         self.reach, self.recorded = 0, 0
         if task.saved is not None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hermite_pinn.errors import InvalidArgumentError
-from hermite_pinn.field import Field
+from hermite_pinn.field import Field, basis_for
 from hermite_pinn.problem import Problem
 
 from .base import Method, Outcome, Task
 from .joint import JointGaussNewton, is_hashed
-from .nested_iteration import NestedIteration, basis_for
+from .nested_iteration import NestedIteration
 from .precision import PRECISIONS
 
 __all__ = ["GaussNewton"]
@@ -46,7 +46,7 @@ class GaussNewton(Method):
     inner
         ``"cg"``, ``"banded"`` (a banded Cholesky factor as preconditioner; one or two axes), or ``"auto"``: the
         banded factor from the level on where conjugate gradients are expected to cost more, as for transport and
-        waves.  Banded factors are for CPUs: on a GPU ``"auto"`` always takes conjugate gradients.
+        waves.  It is made on the CPU, also in runs on a GPU.
     precision
         Of the steps of conjugate gradients on dense levels: ``"float64"``; ``"mixed"``: float32, with residuals and the
         solution in float64, which reaches the same accuracy; ``"auto"``: mixed on GPUs whose float64 is slow (1/32 of
@@ -99,7 +99,7 @@ class GaussNewton(Method):
 
     @property
     def shared(self) -> bool:
-        """True."""
+        """Every process takes a part of the points, and products with the transposed Jacobian are summed."""
         return True
 
     def default_field(self, problem: Problem) -> Field:

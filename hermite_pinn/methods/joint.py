@@ -150,7 +150,7 @@ class JointGaussNewton(Method):
 
     @property
     def shared(self) -> bool:
-        """True."""
+        """Every process takes a part of the points, and products with the transposed Jacobian are summed."""
         return True
 
     def run(self, task: Task) -> Outcome:

@@ -161,7 +161,8 @@ def cgls(
                 break
             stop = failed != 0.0 or current <= tol * tol * start
             if steps % restart == 0 or stop or (products is low and current <= 1e-2 * replaced):
-                # replace the recurrence by the truth; the search direction stays, so conjugacy is kept
+                # replace the recurrence by the truth; the search direction stays, so conjugacy is kept, unless the two
+                # have parted: then steps along it no longer lower the residual
                 if products is low:
                     x += y
                     y.zero_()
@@ -171,7 +172,8 @@ def cgls(
                 new = _vdot(gradient, gradient)
                 true, size, square = _fetched([new, x.norm(), square_a])
                 floor = 4.0 * epsilon * math.sqrt(square) * (norm_b + math.sqrt(square) * size)
-                stuck = true > 0.5 * lowest and (products is low or true > 4.0 * current)
+                parted = true > 4.0 * current
+                stuck = true > 0.5 * lowest and (products is low or parted)
                 current = replaced = true
                 if true <= floor * floor or (stuck and products is not low):
                     reason = "rounding"
@@ -179,6 +181,9 @@ def cgls(
                 if stuck:  # the low precision has given what it can
                     logger.debug("the low precision ends after %d steps at %.1e", steps, math.sqrt(true / start))
                     products, y, p = exact, x, p.to(x.dtype)
+                if parted or stuck:
+                    p.zero_()
+                    gamma = new
                 s, lowest = gradient.to(p.dtype), min(lowest, true)
                 stop = true <= tol * tol * start
         p.mul_(torch.where(gamma > 0, new / gamma, 0.0).to(p.dtype)).add_(s)

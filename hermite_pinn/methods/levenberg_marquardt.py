@@ -312,19 +312,26 @@ class LevenbergMarquardt:
         late: Callable[[int, float], bool],
     ) -> tuple[torch.Tensor, LeastSquaresResult]:
         """A linearised problem in other variables; the damping, which is that of the columns, becomes rows."""
-        root = torch.where(columns > 0, math.sqrt(change.damping) / torch.where(columns > 0, columns, 1.0), 0.0)
+        own, roots = len(rows), []
+        if change.damping > 0:
+            scale = torch.where(columns > 0, columns, torch.inf)
+            roots = [math.sqrt(change.damping) / scale]
 
         def forward(y: torch.Tensor) -> Rows:
             x = change.apply(y)
-            return [*system.forward(x), x * root]
+            return [*system.forward(x), *(x * root for root in roots)]
 
         def adjoint(r: Rows) -> torch.Tensor:
-            return change.transposed(system.adjoint(r[:-1]) + r[-1] * root)
+            gradient = system.adjoint(r[:own])
+            for root, row in zip(roots, r[own:], strict=True):
+                gradient.addcmul_(row, root)
+            return change.transposed(gradient)
 
         def inner(a: Rows, b: Rows) -> torch.Tensor:
-            return system.inner(a[:-1], b[:-1]) + dot(a[-1:], b[-1:])  # every process has the rows of the damping
+            total = system.inner(a[:own], b[:own])
+            return total + dot(a[own:], b[own:]) if roots else total  # every process has the rows of the damping
 
-        b = [*(-r for r in rows), torch.zeros_like(root)]
+        b = [*(-r for r in rows), *(torch.zeros_like(root) for root in roots)]
         result = cgls(forward, adjoint, b, tol=tol, max_steps=self.inner_steps, on_step=late, inner=inner)
         self._steps_per_size[system.size] = max(result.steps, self._steps_per_size.get(system.size, 0))
         return change.apply(result.y), result
@@ -333,7 +340,8 @@ class LevenbergMarquardt:
         """Whether a banded factor of the finest level is expected to be cheaper than conjugate gradients.
 
         By a count of operations, not by the clock, so that runs are reproducible: conjugate gradients need about 60 ns
-        per coefficient and step on two cores, and as many steps as on the last level times its growth.
+        per coefficient and step on two cores, and as many steps as on the last level times its growth.  On a GPU a step
+        is taken for 1 ms of launches and 2 ns per coefficient (not measured); factors are those of the CPU there too.
         """
         if self.inner != "auto":
             return self.inner == "banded"
@@ -343,13 +351,14 @@ class LevenbergMarquardt:
             return False
         size = max(smaller)
         expected = self._steps_per_size[size] * math.sqrt(system.size / size)
-        if system.device.type != "cpu":
-            if cost[0] < 6e-8 * system.size * expected:
-                logger.info(
-                    "banded factors are for CPUs; conjugate gradients take about %.0f steps on %s",
-                    expected,
-                    system.device,
-                )
-            return False
-        free = system.ranks.least(available_memory(system.device) or math.inf)
-        return cost[0] < 6e-8 * system.size * expected and cost[1] < min(2**31, free / 4)
+        gpu = system.device.type != "cpu"
+        iterating = expected * (1e-3 + 2e-9 * system.size if gpu else 6e-8 * system.size)
+        free = system.ranks.least(available_memory(torch.device("cpu")) or math.inf)
+        cheaper = cost[0] < iterating and cost[1] < min(2**31, free / 4)
+        if cheaper and gpu:
+            logger.info(
+                "a banded factor on the CPU takes the place of about %.0f steps of conjugate gradients on %s",
+                expected,
+                system.device,
+            )
+        return cheaper

@@ -12,7 +12,7 @@ import torch
 
 from hermite_pinn.cuda.layout import BASES, REFINABLE
 from hermite_pinn.errors import DivergedError, InvalidArgumentError, InvalidProblemError, OutOfMemoryError
-from hermite_pinn.field import Field, GridField, linear_field, resolutions_of
+from hermite_pinn.field import Field, GridField, basis_for, linear_field, resolutions_of
 from hermite_pinn.memory import available_memory, spelled_size
 from hermite_pinn.monitor import StopRun
 from hermite_pinn.status import Status
@@ -34,20 +34,9 @@ from .wellposed import free_combinations
 if TYPE_CHECKING:
     from .gauss_newton import GaussNewton
 
-__all__ = ["NestedIteration", "basis_for"]
+__all__ = ["NestedIteration"]
 
 Resolution = tuple[int, ...]
-
-
-def basis_for(order: int) -> str:
-    """The basis of least degree, from cubics on, with square integrable derivatives of an order up to 4.
-
-    Examples
-    --------
-    >>> [basis_for(order) for order in (1, 2, 3, 4)]
-    ['cubic', 'cubic', 'quintic', 'septic']
-    """
-    return next(name for name in ("cubic", "quintic", "septic") if BASES[name] >= order)
 
 
 class NestedIteration:
@@ -68,10 +57,6 @@ class NestedIteration:
         if options.inner == "banded" and self.problem.domain.dim > 2:
             raise InvalidArgumentError(
                 f"inner='banded' is for one or two axes, and the domain has {self.problem.domain.dim}; use 'cg' or 'auto'"
-            )
-        if options.inner == "banded" and task.device.type != "cpu":
-            raise InvalidArgumentError(
-                f"inner='banded' factors matrices on a CPU, and this run is on {task.device}; use 'cg' or 'auto', or device='cpu'"
             )
         self.at_once = why_at_once(self.problem, self.basis)
         if self.at_once and options.slabs not in ("auto", 1):

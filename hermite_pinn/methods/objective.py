@@ -67,6 +67,8 @@ class Objective:
         Of points and tensors.
     levels
         Levels when the task names none.
+    together
+        Whether faces with the same terms share a group; see :func:`term_groups`.
 
     Raises
     ------
@@ -74,7 +76,7 @@ class Objective:
         If a tolerance is asked for, which these methods cannot estimate, or derivatives of an order above 2.
     """
 
-    def __init__(self, task: Task, method: Method, dtype: torch.dtype, levels: Levels) -> None:
+    def __init__(self, task: Task, method: Method, dtype: torch.dtype, levels: Levels, together: bool = False) -> None:
         self.problem, self.device, self.dtype, self.seed = task.problem, task.device, dtype, task.seed
         self.ranks = task.ranks
         if task.tol is not None:
@@ -109,7 +111,7 @@ class Objective:
             weights = EMPHASIS * len(t.region.points) * misfit.point_weights(t)
             self.roots[t.name] = math.sqrt(float(weights.mean()))
             extra.setdefault(id(t.region), {})[ROOT + t.name] = np.sqrt(weights)
-        self.groups = term_groups(self.problem, self.device, dtype, extra)
+        self.groups = term_groups(self.problem, self.device, dtype, extra, together)
         self.scales = dict.fromkeys((t.name for t in self.problem.terms), 1.0)
         free = {t.name for t in self.problem.terms if t.region is not None} - set(self.roots)
         self.conditions = [name for name in dict.fromkeys(t.name for t in self.problem.terms) if name in free]
@@ -177,6 +179,8 @@ class Objective:
         for group, batch, known in zip(self.groups, batches, jets, strict=True):
             for name, r in self.residuals(group, tensors, batch, known):
                 value = batch.mean_square(r)
+                if group.regions > 1:
+                    value = value * group.regions
                 found[name] = found[name] + value if name in found else value
         return found
 
@@ -188,8 +192,9 @@ class Objective:
         found: dict[int, torch.Tensor] = {}
         field = self.field_of(tensors)
         for channels, members in shared.items():
-            together = field.jets(torch.cat([batches[k].x for k in members], 1), channels)
-            parts = together.split([batches[k].x.shape[1] for k in members], 2)
+            points = [batches[k].x for k in members]
+            jets = field.jets(torch.cat(points, 1) if len(points) > 1 else points[0], channels)
+            parts = jets.split([x.shape[1] for x in points], 2)
             found |= dict(zip(members, parts, strict=True))
         return [found[k] for k in range(len(batches))]
 

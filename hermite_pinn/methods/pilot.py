@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from hermite_pinn.cuda.layout import BASES
+from hermite_pinn.field import basis_for
 from hermite_pinn.monitor import Monitor
 from hermite_pinn.problem import Problem
 
@@ -37,8 +37,9 @@ def pilot_choice(problem: Problem, monitor: Monitor) -> Choice | None:
     """
     if not Misfit(problem).automatic:
         return None
-    basis = "cubic" if problem.order <= BASES["cubic"] else "quintic"
-    grid = Discretization(problem, basis, None, torch.float64, torch.device("cpu"), source_scales(problem))
+    grid = Discretization(
+        problem, basis_for(problem.order), None, torch.float64, torch.device("cpu"), source_scales(problem)
+    )
     solver = LevenbergMarquardt(
         inner="auto", inner_tol=1e-8, near_tol=1e-6, inner_steps=3000, outer_steps=40, damping=1e-3, change=1e-4, monitor=monitor,
         corrected=True,

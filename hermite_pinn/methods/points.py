@@ -167,13 +167,15 @@ class TermGroup:
     Parameters
     ----------
     terms
-        The terms, at least one.
+        The terms, at least one; of several faces those of the first.
     problem
         What they belong to.
     device, dtype
         Of the points.
     extra
         Further columns (n,) of measured points.
+    faces
+        Several faces on which the same terms hold, for random points only; empty for the region of the terms.
     """
 
     def __init__(
@@ -183,8 +185,9 @@ class TermGroup:
         device: torch.device,
         dtype: torch.dtype,
         extra: Mapping[str, np.ndarray] | None = None,
+        faces: Sequence[Face] = (),
     ) -> None:
-        self.terms, self.problem = list(terms), problem
+        self.terms, self.problem, self.faces = list(terms), problem, tuple(faces)
         self.evaluator = TermEvaluator(terms, problem)
         self.region = terms[0].region
         self.device, self.dtype = device, dtype
@@ -210,8 +213,13 @@ class TermGroup:
         """The face on which the terms hold, if they do."""
         return self.region if isinstance(self.region, Face) else None
 
+    @property
+    def regions(self) -> int:
+        """How many regions there are: of several faces their number, otherwise one."""
+        return max(1, len(self.faces))
+
     def random(self, count: int, generator: torch.Generator) -> Batch:
-        """Uniform random points; the measured points of a data term.
+        """Uniform random points, as many on each of several faces; the measured points of a data term.
 
         Where a condition is restricted to a part of its face, the points outside are replaced by others inside and
         have no weight, so that the shapes do not depend on the data and nothing waits for the device.  A draw without
@@ -219,6 +227,11 @@ class TermGroup:
         """
         if self.measured is not None:
             return self.measured
+        if self.faces:
+            x = self.problem.domain.sample(len(self.faces) * count, generator, self.dtype)
+            for k, face in enumerate(self.faces):
+                x[face.axis, k * count : (k + 1) * count].fill_(face.position)
+            return Batch(x)
         x = self.problem.domain.sample(count, generator, self.dtype, self.face)
         if self.terms[0].where is None:
             return Batch(x)
@@ -277,10 +290,12 @@ def term_groups(
     device: torch.device,
     dtype: torch.dtype,
     extra: Mapping[int, Mapping[str, np.ndarray]] | None = None,
+    together: bool = False,
 ) -> list[TermGroup]:
     """The terms of a problem by region, in the problem's order; all penalties together.
 
-    ``extra`` has further columns of measured points by the ``id`` of their region.
+    ``extra`` has further columns of measured points by the ``id`` of their region.  ``together`` makes one group of
+    whole faces with the same terms: a step then has one loss for them, not one per face.
     """
     groups: dict[tuple[object, int], list[Term]] = {}
     for t in problem.terms:
@@ -288,6 +303,18 @@ def term_groups(
         if isinstance(t.region, Roughness):
             region = Roughness
         groups.setdefault((region, id(t.where)), []).append(t)
-    return [
-        TermGroup(terms, problem, device, dtype, (extra or {}).get(id(terms[0].region))) for terms in groups.values()
-    ]
+    found: dict[object, list[Term]] = {}
+    faces: dict[object, list[Face]] = {}
+    for key, terms in groups.items():
+        if together and isinstance(terms[0].region, Face) and terms[0].where is None:
+            same: object = tuple((t.name, id(t.residual), t.weight) for t in terms)
+            faces.setdefault(same, []).append(terms[0].region)
+        else:
+            same = key
+        found.setdefault(same, terms)
+    made = []
+    for same, terms in found.items():
+        several = faces.get(same, [])
+        columns = (extra or {}).get(id(terms[0].region))
+        made.append(TermGroup(terms, problem, device, dtype, columns, several if len(several) > 1 else ()))
+    return made

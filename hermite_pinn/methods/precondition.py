@@ -51,7 +51,9 @@ def least_squares(
 class Scaling(Protocol):
     """A change of variables ``x = apply(y)``, its transpose, and the damping of the variables it was made for."""
 
-    damping: float
+    @property
+    def damping(self) -> float:
+        """Of the linearised problem."""
 
     def apply(self, y: torch.Tensor) -> torch.Tensor:
         """Unknowns from the new variables."""

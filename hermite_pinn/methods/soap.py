@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +10,7 @@ import torch
 from hermite_pinn.errors import BackendUnavailableError, InvalidArgumentError
 
 from .first_order import FirstOrder
-from .updates import AdamUpdate, LibraryUpdate, Update
+from .updates import AdamUpdate, LibraryUpdate, Trained, Update
 
 __all__ = ["SOAP"]
 
@@ -68,32 +68,23 @@ class SOAP(FirstOrder):
         if len(self.betas) != 2 or not all(0 <= b < 1 for b in self.betas):
             raise InvalidArgumentError(f"betas must be two numbers in [0, 1), got {self.betas}")
 
-    def updates(
-        self,
-        tensors: Mapping[str, torch.Tensor],
-        averages: Mapping[str, torch.Tensor],
-        bounds: Mapping[str, tuple[float, float]],
-    ) -> list[Update]:
+    def updates(self, trained: Trained) -> list[Update]:
         """Adam for the tables and the rest, SOAP for the network."""
-        network = {k: v for k, v in tensors.items() if k.startswith(("weight", "bias"))}
+        network = [k for k in trained.tensors if k.startswith(("weight", "bias"))]
         if not network:
             raise InvalidArgumentError(
                 "soap preconditions the matrices of a network and the linear head has none; use method='adam', or a "
                 "field with head='siren' or 'siren+linear'"
             )
-        rest = {k: v for k, v in tensors.items() if k not in network}
+        mine, rest = trained.only(network), trained.only(trained.tensors.keys() - network)
         soap = _library()(
-            list(network.values()),
+            list(mine.tensors.values()),
             lr=self.network_lr,
             betas=self.betas,
             weight_decay=0.0,
             precondition_frequency=self.precondition_every,
         )
-        other, mine = ({k: v for k, v in averages.items() if k in part} for part in (rest, network))
-        return [
-            AdamUpdate(rest, other, self.ema, bounds),
-            LibraryUpdate(soap, self.lr, "SOAP", network, mine, self.ema),
-        ]
+        return [AdamUpdate(rest, self.ema), LibraryUpdate(soap, self.lr, "SOAP", mine, self.ema)]
 
 
 def _library() -> Callable[..., torch.optim.Optimizer]:

@@ -29,7 +29,7 @@ from .misfit import Misfit
 from .point_block import PointBlock
 from .scales import rms, source_scales
 from .tensor_block import TensorBlock
-from .vertex_basis import VertexScaling
+from .vertex_basis import VertexBases, VertexScaling
 
 __all__ = ["GridSystem", "gauss_points_per_axis"]
 
@@ -421,13 +421,13 @@ class GridSystem:
         """Vertex bases for quintics and beyond; None for cubics, where with the levels the column scaling is enough."""
         if BASES[self.basis] < 3:
             return None
-        return self._vertex_scaling.scaled(self.column_scale(self._vertex_scaling.changes), damping)
+        return VertexScaling(self._vertex_bases, self.column_scale(self._vertex_bases.changes), damping)
 
     @cached_property
-    def _vertex_scaling(self) -> VertexScaling:
+    def _vertex_bases(self) -> VertexBases:
         jets = {o for block in self.blocks for t in block.terms for _, o in t.jets}
         orders = [range(max(o[axis] for o in jets) + 1) for axis in range(len(self.axes))]
-        return VertexScaling(self.pyramid, orders, self._masks)
+        return VertexBases(self.pyramid, orders, self._masks)
 
     def direct(self, rows: Sequence[torch.Tensor], columns: torch.Tensor) -> None:
         """None: nothing is solved by dense factors."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from hermite_pinn.cuda.ordering import PAYS
+from hermite_pinn.cuda.ordering import FEW, PAYS
 from hermite_pinn.evaluation import on_face
 
 from .objective import Objective
@@ -100,7 +101,8 @@ class TrainingStep:
         self._left = 0
         self.pool: Pool | None = None
         table = self.tensors["table"]
-        self._sorts = table.numel() * table.element_size() >= PAYS
+        pays = table.numel() * table.element_size() >= PAYS
+        self._sorted_from = math.inf if not pays else FEW if self.device.type == "cuda" else 1
         self._check_restrictions()
 
     def _check_restrictions(self) -> None:
@@ -176,7 +178,7 @@ class TrainingStep:
                 found.append(Batch(self.pool.draw(o.points, self.generator)))
             else:
                 found.append(group.random(o.points if group.whole else o.face_points, self.generator))
-            if self._sorts and group.measured is None:
+            if group.measured is None and found[-1].x.shape[1] >= self._sorted_from:
                 found[-1] = found[-1].sorted(self.objective.problem.domain)
         return [batch.share(self.objective.ranks) for batch in found]
 
@@ -232,4 +234,5 @@ class TrainingStep:
 
     def _gradient_norm(self, losses: Sequence[torch.Tensor]) -> torch.Tensor:
         found = self._gradients(losses, retain_graph=True)
-        return torch.stack([g.double().square().sum() for g in found if g is not None]).sum().sqrt()
+        norms = [torch.linalg.vector_norm(g, dtype=torch.float64) for g in found if g is not None]
+        return torch.linalg.vector_norm(torch.stack(norms))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import torch
 
@@ -13,21 +13,53 @@ from hermite_pinn.cuda.adam import AdamRule, adam_step
 
 from .packing import packed, unpacked
 
-__all__ = ["AdamUpdate", "LibraryUpdate", "Span", "Update"]
+__all__ = ["AdamUpdate", "LibraryUpdate", "Span", "Trained", "Update"]
+
+T = TypeVar("T")
 
 #: (live, reach) of a tensor: from ``live`` on its gradient counts as zero, from ``reach`` on it is left alone.
 Span = tuple[int | None, int | None]
 
 
-class Update(ABC):
-    """A rule for some tensors, by name.
+@dataclass(frozen=True)
+class Trained:
+    """What is trained, by name.
 
     Attributes
     ----------
     tensors
-        What it moves, in place.
+        Moved in place.
     averages
-        Moving averages of these tensors, moved along; empty for none.
+        Moving averages of tensors, moved along; empty for none.
+    bounds
+        Of tensors that have some.
+    """
+
+    tensors: Mapping[str, torch.Tensor]
+    averages: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def only(self, names: Collection[str]) -> Trained:
+        """The part of some names."""
+        return Trained(_only(self.tensors, names), _only(self.averages, names), _only(self.bounds, names))
+
+
+def _only(items: Mapping[str, T], names: Collection[str]) -> dict[str, T]:
+    return {k: v for k, v in items.items() if k in names}
+
+
+class Update(ABC):
+    """A rule for some tensors.
+
+    Parameters
+    ----------
+    trained
+        What it moves.
+    ema
+        Part of itself that an average keeps in every step.
+
+    Attributes
+    ----------
     columns
         Numbers per step that :meth:`numbers` gives and :meth:`apply` reads on the device.
     obstacle
@@ -37,8 +69,8 @@ class Update(ABC):
     columns = 0
     obstacle: str | None = None
 
-    def __init__(self, tensors: Mapping[str, torch.Tensor], averages: Mapping[str, torch.Tensor], ema: float) -> None:
-        self.tensors, self.averages, self.ema = dict(tensors), dict(averages), ema
+    def __init__(self, trained: Trained, ema: float) -> None:
+        self.tensors, self.averages, self.ema = dict(trained.tensors), dict(trained.averages), ema
 
     def numbers(self, t: int, rate: float) -> list[float]:
         """Numbers of step ``t = 1, 2, ...`` with learning rate ``rate``."""
@@ -72,32 +104,16 @@ class Update(ABC):
 
 
 class AdamUpdate(Update):
-    """Adam with bounds and moving average, everything in one pass over each tensor.
-
-    Parameters
-    ----------
-    tensors, averages, ema
-        As for :class:`Update`; the average keeps the part ``ema`` of itself in every step.
-    bounds
-        Bounds of tensors, by name.
-    """
+    """Adam with bounds and moving average, everything in one pass over each tensor; see :class:`Update`."""
 
     columns = 2
 
-    def __init__(
-        self,
-        tensors: Mapping[str, torch.Tensor],
-        averages: Mapping[str, torch.Tensor],
-        ema: float,
-        bounds: Mapping[str, tuple[float, float]],
-    ) -> None:
-        super().__init__(tensors, averages, ema)
+    def __init__(self, trained: Trained, ema: float) -> None:
+        super().__init__(trained, ema)
         self.moments = {k: (torch.zeros_like(v), torch.zeros_like(v)) for k, v in self.tensors.items()}
-        rule = AdamRule(share=1.0 - ema)
-        self._rules = {
-            k: replace(rule, lower=bounds[k][0], upper=bounds[k][1]) if k in bounds else rule for k in tensors
-        }
-        self._rule = rule
+        self._rule = rule = AdamRule(share=1.0 - ema)
+        bounded = {k: replace(rule, lower=lower, upper=upper) for k, (lower, upper) in trained.bounds.items()}
+        self._rules = dict.fromkeys(self.tensors, rule) | bounded
 
     def numbers(self, t: int, rate: float) -> list[float]:
         """Step length and root of the second moment's correction."""
@@ -123,12 +139,12 @@ class AdamUpdate(Update):
 
 
 class LibraryUpdate(Update):
-    """An optimiser with PyTorch's interface.
+    """An optimiser with PyTorch's interface; it knows no bounds.
 
     Parameters
     ----------
     optimizer
-        Of all ``tensors``; its learning rates are those of a step with ``rate``, and stay in proportion to it.
+        Of all tensors; its learning rates are those of a step with ``rate``, and stay in proportion to it.
     name
         How it is called in messages.
     """
@@ -138,11 +154,10 @@ class LibraryUpdate(Update):
         optimizer: torch.optim.Optimizer,
         rate: float,
         name: str,
-        tensors: Mapping[str, torch.Tensor],
-        averages: Mapping[str, torch.Tensor],
+        trained: Trained,
         ema: float,
     ) -> None:
-        super().__init__(tensors, averages, ema)
+        super().__init__(trained, ema)
         self.optimizer = optimizer
         self._factors = [group["lr"] / rate for group in optimizer.param_groups]
         self.obstacle = f"{name} decides on the host"

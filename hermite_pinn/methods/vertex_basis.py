@@ -14,6 +14,7 @@ the ends of an axis keep apart.  Odd and even functions are orthogonal, so that 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -25,7 +26,7 @@ from hermite_pinn.cuda.layout import BASES
 from hermite_pinn.cuda.pyramid import Pyramid
 from hermite_pinn.geometry import gauss_axis
 
-__all__ = ["VertexScaling", "changed_columns", "vertex_basis"]
+__all__ = ["VertexBases", "VertexScaling", "changed_columns", "vertex_basis"]
 
 
 @lru_cache(maxsize=64)
@@ -89,8 +90,8 @@ def changed_columns(matrix: sparse.csr_matrix, change: np.ndarray) -> sparse.csr
     return sparse.csr_matrix((data, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
-class VertexScaling:
-    """Unknowns of all levels from variables in the vertex bases, scaled to unit columns.
+class VertexBases:
+    """Coefficients of all levels from those in the vertex bases, and the transpose; fixed ones stay zero.
 
     Parameters
     ----------
@@ -112,8 +113,6 @@ class VertexScaling:
             for resolution, mask in zip(pyramid.resolutions, self.masks, strict=True)
         ]
         self._matrices = [[self._matrix(c) for c in level] for level in self.changes]
-        self.columns = torch.zeros(0)
-        self.damping = 0.0
 
     def _matrix(self, change: np.ndarray) -> AxisMatrix:
         vertices, m, _ = change.shape
@@ -124,30 +123,52 @@ class VertexScaling:
         matrices: dict[Hashable, sparse.csr_matrix] = {0: pattern}
         return AxisMatrix(matrices, self.pyramid.dtype, self.pyramid.device)
 
-    def scaled(self, columns: torch.Tensor, damping: float) -> VertexScaling:
-        """The same with other scales: 1 over the norms of the new columns, 0 for fixed unknowns."""
-        self.columns, self.damping = columns, damping
-        return self
-
-    def apply(self, y: torch.Tensor) -> torch.Tensor:
-        """Unknowns from the new variables."""
-        found = y * self.columns
-        for view, matrices, mask in zip(self.pyramid.views(found), self._matrices, self.masks, strict=True):
+    def forward(self, unknowns: torch.Tensor) -> torch.Tensor:
+        """The usual unknowns (coefficients, then parameters) from those in the vertex bases, in place."""
+        views = self.pyramid.views(unknowns[: self.pyramid.size])
+        for view, matrices, mask in zip(views, self._matrices, self.masks, strict=True):
             part = view
             for axis, matrix in enumerate(matrices):
                 part = matrix.apply([(0, part)], axis + 1)
             view.copy_(part.masked_fill_(mask, 0.0))
-        return found
+        return unknowns
 
-    def transposed(self, gradient: torch.Tensor) -> torch.Tensor:
-        """Gradient with respect to the new variables."""
-        found = gradient.clone()
-        for view, matrices, mask in zip(self.pyramid.views(found), self._matrices, self.masks, strict=True):
+    def adjoint(self, gradient: torch.Tensor) -> torch.Tensor:
+        """Transpose of :meth:`forward`, in place."""
+        views = self.pyramid.views(gradient[: self.pyramid.size])
+        for view, matrices, mask in zip(views, self._matrices, self.masks, strict=True):
             part = view.masked_fill_(mask, 0.0)
             for axis, matrix in enumerate(matrices):
                 part = matrix.transposed.apply([(0, part)], axis + 1)
             view.copy_(part)
-        return found.mul_(self.columns)
+        return gradient
+
+
+@dataclass(frozen=True)
+class VertexScaling:
+    """Variables in the vertex bases, scaled to unit columns; a :class:`Scaling`.
+
+    Attributes
+    ----------
+    bases
+        The change of basis.
+    columns
+        One over the norms of the columns in the vertex bases; 0 for fixed unknowns.
+    damping
+        Of the linearised problem.
+    """
+
+    bases: VertexBases
+    columns: torch.Tensor
+    damping: float
+
+    def apply(self, y: torch.Tensor) -> torch.Tensor:
+        """Unknowns from the new variables."""
+        return self.bases.forward(y * self.columns)
+
+    def transposed(self, gradient: torch.Tensor) -> torch.Tensor:
+        """Gradient with respect to the new variables."""
+        return self.bases.adjoint(gradient.clone()).mul_(self.columns)
 
 
 def _fixed(mask: torch.Tensor, axis: int, m: int) -> tuple[list[int], list[int]]:
