@@ -2,6 +2,7 @@
 
 import importlib.util
 import signal
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,6 +18,15 @@ def why_unavailable(backend: str) -> str | None:
     return None if importlib.util.find_spec("cupy") else "CuPy is not installed"
 
 
+def pytest_collection_finish(session):
+    """PyTorch counts the devices when it first differentiates, in whatever test that is."""
+    if any(item.path.name == "test_emulated_gpu.py" for item in session.items):
+        import emulated_gpu
+
+        if emulated_gpu.why_not() is None:
+            emulated_gpu.prepare()
+
+
 @pytest.fixture(params=["cpu", "cuda"])
 def device(request):
     """Every device kernels run on; skipped with the reason where there is none."""
@@ -24,6 +34,12 @@ def device(request):
     if reason:
         pytest.skip(reason)
     return torch.device(request.param)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "cuda" in getattr(item, "callspec", SimpleNamespace(params={})).params.values():
+            item.add_marker(pytest.mark.gpu)
 
 
 @pytest.fixture(autouse=True)

@@ -159,8 +159,11 @@ def test_validate_quick_reaches_its_limits(tmp_path):
 
 def test_bench_prints_kernels():
     result = run("bench", "--suite", "none", "--json")
-    kernels = json.loads(result.stdout)["kernels"]
-    assert {"jets", "adjoint", "reference", "speedup", "adjoint_ratio"} <= set(kernels[0])
+    found = json.loads(result.stdout)
+    assert {"jets", "adjoint", "reference", "speedup", "adjoint_ratio"} <= set(found["kernels"][0])
+    times = [v for row in found["products"] + found["orders"] for v in row.values() if not isinstance(v, str)]
+    assert times
+    assert all(v > 0 for v in times)
 
 
 def test_validate_trains_by_other_methods(tmp_path, monkeypatch):

@@ -1,9 +1,12 @@
 """NVRTC compiles every kernel for every architecture, with no GPU present; launch logic with a recording backend."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import scipy.sparse as sparse
 import torch
+from emulated_kernels import Entered
 from grids import combinations, layout
 from hermite_pinn.cuda import device as cuda_device
 from hermite_pinn.cuda import nvrtc, resources
@@ -13,6 +16,7 @@ from hermite_pinn.cuda.axis import _source as axis_source
 from hermite_pinn.cuda.channels import Channels
 from hermite_pinn.cuda.layout import BASES
 from hermite_pinn.cuda.source import OPERATIONS, TO_TABLE, Specialization
+from on_device import OnDevice
 
 from hermite_pinn.errors import BackendUnavailableError
 
@@ -121,7 +125,8 @@ def test_activation_and_axis_kernels_compile(architecture):
             assert nvrtc.compile_for(source, architecture).spilled == 0
     for dtype in (torch.float32, torch.float64):
         for terms in (1, MAX_TERMS_DEVICE):
-            assert nvrtc.compile_for(axis_source(dtype, "cu", terms), architecture).spilled == 0
+            found = nvrtc.compile_for(axis_source(dtype, "cu", terms), architecture)
+            assert (found.spilled, found.stack) == (0, 0)
 
 
 def test_a_compile_error_shows_the_log():
@@ -146,30 +151,11 @@ class RecordingModule:
         return self.kernel
 
 
-class FakeContext:
-    def __init__(self, *args):
-        self.args = args
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *args):
-        return None
-
-
 class FakeCuPy:
     uint64, int32, int64 = np.uint64, np.int32, np.int64
 
     class cuda:  # noqa: N801
-        Device = FakeContext
-
-
-class OnDevice(torch.Tensor):
-    """A CPU tensor that claims to live on a GPU, for the launch arithmetic."""
-
-    @property
-    def device(self):
-        return torch.device("cuda", 3)
+        Device = Entered
 
 
 def test_launch_geometry_and_arguments(monkeypatch):
@@ -177,10 +163,10 @@ def test_launch_geometry_and_arguments(monkeypatch):
     kernel, seen = RecordingKernel(), []
     monkeypatch.setattr(cuda_device, "cupy", lambda: FakeCuPy)
     monkeypatch.setattr(cuda_device, "module", lambda source, index: seen.append(index) or RecordingModule(kernel))
-    monkeypatch.setattr(cuda_device, "stream", lambda index: seen.append(("stream", index)) or FakeContext())
+    monkeypatch.setattr(cuda_device, "stream", lambda index: seen.append(("stream", index)) or Entered())
     grid = layout("cubic", 2)
-    words, frame = torch.as_tensor(grid.words), torch.as_tensor(grid.frame)
-    monkeypatch.setattr(cuda_device, "_constants", lambda g, index: (words, frame))
+    words, frame = torch.as_tensor(grid.words), torch.as_tensor(grid.frames["float32"])
+    monkeypatch.setattr(cuda_device, "_constants", lambda g, dtype, index: (words, frame))
     x = torch.zeros(2, 1000).as_subclass(OnDevice)
     table, out = torch.zeros(grid.size), torch.zeros(grid.levels, 2, 1, 1000)
     spec = Specialization.of("jets", grid, Channels.value(2), "float32")
@@ -206,19 +192,66 @@ def test_launch_geometry_and_arguments(monkeypatch):
     assert [np.dtype(type(a)).itemsize for a in arguments] == [8, 8, 8, 8, 8, 8, 8, 4, 8, 8, 8, 4]
 
 
+def test_text_and_function_of_a_kernel_are_looked_up_once(monkeypatch):
+    """A launch costs microseconds; building the text of a kernel would cost hundreds."""
+    kernel, found, texts = RecordingKernel(), [], []
+
+    class Raw:
+        def __init__(self, code, **options):
+            texts.append((code, options["options"]))
+
+        def compile(self):
+            pass
+
+        def get_function(self, name):
+            found.append(name)
+            return kernel
+
+    class CuPy(FakeCuPy):
+        RawModule = Raw
+
+    class cuda:  # noqa: N801
+        Device = Entered
+        compiler = SimpleNamespace(CompileException=OSError)
+
+    CuPy.cuda = cuda
+    monkeypatch.setattr(cuda_device, "cupy", lambda: CuPy)
+    monkeypatch.setattr(cuda_device, "stream", lambda index: Entered())
+    grid = layout("cubic", 2)
+    monkeypatch.setattr(cuda_device, "_constants", lambda g, dtype, index: (torch.zeros(1), torch.zeros(1)))
+    x, table, out = torch.zeros(2, 10).as_subclass(OnDevice), torch.zeros(grid.size), torch.zeros(8, 2, 1, 10)
+    spec = Specialization.of("jets", grid, Channels.value(2), "float32")
+    cuda_device.module.cache_clear()
+    built = []
+    original = Specialization.source
+    monkeypatch.setattr(Specialization, "source", lambda self, language: built.append(1) or original(self, language))
+    cuda_device._encoder.cache_clear()
+    for _ in range(3):
+        cuda_device.launch(spec, grid, x, table, None, out, 0)
+    cuda_device.module.cache_clear()
+    assert len(kernel.calls) == 3
+    assert found == ["hp_run"]
+    assert len(texts) == len(built) == 1
+
+
+def test_options_are_not_given_twice():
+    """CuPy adds options of its own, and NVRTC up to CUDA 12.8 refuses one that comes twice."""
+    assert not any("device" in option or "ftz" in option for option in cuda_device.OPTIONS)
+    assert set(cuda_device.OPTIONS) < set(nvrtc.OPTIONS)
+
+
 @pytest.mark.parametrize("count", [1, 3, 6])
 def test_axis_launch_passes_every_pointer_by_value(monkeypatch, count):
     """No list of addresses is copied to the device: a copy would wait for it, and could not be captured in a graph."""
     kernel, sources = RecordingKernel(), []
     monkeypatch.setattr(cuda_device, "cupy", lambda: FakeCuPy)
-    monkeypatch.setattr(cuda_device, "stream", lambda index: FakeContext())
+    monkeypatch.setattr(cuda_device, "stream", lambda index: Entered())
 
     def module(source, index):
         sources.append(source)
         return RecordingModule(kernel, "hp_axis")
 
     monkeypatch.setattr(cuda_device, "module", module)
-    monkeypatch.setattr(OnDevice, "is_cuda", True, raising=False)
     matrix = AxisMatrix({k: sparse.random(30, 20, 0.2, "csr", random_state=0) for k in range(count)})
     tensors = [torch.zeros(5, 20, 7, dtype=torch.float64) for _ in range(count)]
     out = torch.zeros(5, 30, 7, dtype=torch.float64).as_subclass(OnDevice)

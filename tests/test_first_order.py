@@ -11,10 +11,13 @@ import torch
 import hermite_pinn as hp
 from hermite_pinn import problems
 from hermite_pinn.errors import BackendUnavailableError, InvalidArgumentError
+from hermite_pinn.methods.base import Task
 from hermite_pinn.methods.interrupt import uninterrupted
+from hermite_pinn.methods.objective import Objective
 from hermite_pinn.methods.packing import packed, unpacked
 from hermite_pinn.methods.points import Pool, term_groups
-from hermite_pinn.methods.updates import AdamUpdate
+from hermite_pinn.methods.updates import AdamUpdate, Trained
+from hermite_pinn.monitor import Monitor
 
 SMALL = {"levels": 3, "field": hp.Field(head="siren", table_size=2**6, width=16, omega=1.0)}
 OPTIONS = {"steps": 60, "points": 300, "face_points": 40, "check_every": 20, "ema": 0.9}
@@ -63,7 +66,7 @@ def test_adam_keeps_the_tables_under_soap():
     start = SMALL["field"].build(problem.domain, problem.fields, problem.periodic, 3, 0, torch.float32)
     assert torch.equal(still.field.tensors()["weight0"], start.tensors()["weight0"])
     tables = {"table": start.table.clone().requires_grad_(), "gate": torch.zeros(1, requires_grad=True)}
-    kinds = hp.SOAP().updates(tables | {"weight0": torch.zeros(2, 2, requires_grad=True)}, {}, {})
+    kinds = hp.SOAP().updates(Trained(tables | {"weight0": torch.zeros(2, 2, requires_grad=True)}))
     assert isinstance(kinds[0], AdamUpdate)
     assert list(kinds[0].tensors) == list(tables)
     assert list(kinds[1].tensors) == ["weight0"]
@@ -254,3 +257,29 @@ def test_time_per_step_is_reported():
     stats = hp.solve(problems.helmholtz2d(a=1), method=hp.Adam(**OPTIONS), **SMALL).stats
     assert 0 < 60 * stats["seconds_per_step"] <= stats["seconds"]
     assert stats["steps_per_second"] == pytest.approx(1 / stats["seconds_per_step"])
+
+
+def test_faces_with_the_same_condition_share_a_group_and_add_up():
+    """Values on all faces are one group, slopes along the normal are not; the loss is that of the faces one by one."""
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)),
+        "u",
+        lambda u: u.laplacian,
+        [hp.Dirichlet(u=lambda x, y: x + y, on=["x-", "x+", "y-"]), hp.Neumann(u=0.0, on="y+")],
+    )
+    place = torch.device("cpu"), torch.float64
+    apart, together = (term_groups(problem, *place, together=t) for t in (False, True))
+    assert [g.regions for g in apart] == [1] * 5
+    assert [g.regions for g in together] == [1, 3, 1]
+    x = together[1].random(40, torch.Generator().manual_seed(0)).x
+    one_by_one = 0.0
+    for k, group in enumerate(apart[1:4]):
+        part = x[:, 40 * k : 40 * (k + 1)]
+        assert (part[group.face.axis] == group.face.position).all()
+        one_by_one += float((part.sum(0) ** 2).mean())  # of the field that is zero
+    task = Task(problem, hp.Field(head="linear"), 2, None, 0, *place, Monitor())
+    objective = Objective(task, hp.Adam(), place[1], 2, together=True)
+    tensors = {k: torch.zeros_like(v) for k, v in objective.tensors().items()}
+    points = [g.random(40, torch.Generator().manual_seed(0)) for g in objective.groups]
+    name = objective.groups[1].terms[0].name
+    assert float(objective.losses(tensors, points)[name]) == pytest.approx(one_by_one, rel=1e-12)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hermite_pinn.cuda import adam, host, nvrtc
 from hermite_pinn.cuda.adam import AdamRule, adam_step
+from on_device import OnDevice
 
 from hermite_pinn.errors import BackendUnavailableError
 
@@ -85,13 +86,6 @@ def test_cuda_compiles_without_spilling(architecture):
         assert nvrtc.compile_for(adam._source(dtype, "cu"), architecture).spilled == 0
 
 
-class OnDevice(torch.Tensor):
-    """A CPU tensor that claims to live on a GPU, for the launch arithmetic."""
-
-    is_cuda = True
-    device = torch.device("cuda", 2)
-
-
 def test_launch_geometry_and_arguments(monkeypatch):
     calls = []
     monkeypatch.setattr(adam.device, "start", lambda *given: calls.append(given))
@@ -100,7 +94,7 @@ def test_launch_geometry_and_arguments(monkeypatch):
     scalars = torch.zeros(2, dtype=torch.float64)
     adam_step(p, g, (m, v), average, scalars, AdamRule(share=0.25, lower=-1.0, upper=2.0), 300, 500)
     _, name, index, grid, arguments = calls[0]
-    assert (name, index, grid) == ("hp_adam", 2, (4, 1))
+    assert (name, index, grid) == ("hp_adam", 3, (4, 1))
     assert arguments[:2] == (500, 300)
     assert all(a is b for a, b in zip(arguments[2:8], (p, g, m, v, average, scalars), strict=True))
     assert arguments[8:] == pytest.approx((0.1, 0.001, 1e-8, -1.0, 2.0, 0.25))

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from hermite_pinn.validation import gpu_check
+from hermite_pinn.validation import gpu_check, gpu_tests
 from hermite_pinn.validation.rows import Budget, Row, rows_markdown
 from hermite_pinn.validation.training import SOLVES, Solve
 
@@ -28,7 +28,7 @@ class Blocked:
             raise ModuleNotFoundError(f"{name} is blocked")
 
 sys.meta_path.insert(0, Blocked())
-from hermite_pinn.validation import gpu_check
+from hermite_pinn.validation import gpu_check, gpu_tests
 from hermite_pinn.validation.training import SOLVES, Solve
 SOLVES["small"] = (Solve("helmholtz2d", 2, 4, 3, 1e-2, 1.0, 1.0),)
 sizes = gpu_check.Sizes(1 << 16, 200, 50, 60, 2, ((8, 8),), "small")
@@ -160,3 +160,52 @@ def test_a_fresh_process_that_fails_too_is_recorded(monkeypatch):
     options = SimpleNamespace(device="cpu", no_tests=True)
     (section,) = gpu_check.elsewhere(report, options, 10.0)
     assert (section.title, section.failure) == ("Encoder", "a fresh process ended with code 7")
+
+
+TESTS = """
+import time
+import pytest
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("device", ["cuda one", "cuda two"])
+def test_right(device):
+    pass
+
+@pytest.mark.gpu
+def test_wrong():
+    assert {wrong}
+
+def test_without_a_gpu():
+    assert False
+
+@pytest.mark.gpu
+def test_waits_for_ever():
+    while {hangs}:
+        time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hangs", "failed", "note"),
+    [
+        (True, False, 0.0, "4 passed; pytest: 4 passed"),
+        (False, False, 1.0, "test_some.py::test_wrong; 3 passed; pytest: 1 failed, 3 passed"),
+        (False, True, 1.0, "2 passed; the others did not end in time"),
+    ],
+)
+def test_tests_are_counted_also_if_one_hangs(tmp_path, monkeypatch, wrong, hangs, failed, note):
+    (tmp_path / "test_some.py").write_text(TESTS.format(wrong=wrong, hangs=hangs))
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = gpu: needs a GPU\n")
+    monkeypatch.setattr(gpu_tests, "REPORTING", 35 if hangs else 5)  # four seconds for the one that hangs
+    (row,) = gpu_tests.rows_of_tests(Budget(39), tmp_path)
+    assert (row.value, row.verdict) == (failed, "met" if failed == 0 else "not met")
+    assert note in row.note
+
+
+def test_tests_that_cannot_start_are_not_measured(tmp_path):
+    (tmp_path / "test_some.py").write_text("import no_such_module\n")
+    (row,) = gpu_tests.rows_of_tests(Budget(60), tmp_path)
+    assert (row.value, row.verdict) == (None, "not measured")
+    assert "error" in row.note
+    (row,) = gpu_tests.rows_of_tests(Budget(60), tmp_path / "absent")
+    assert row.note == "there is no folder tests here"

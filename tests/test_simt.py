@@ -18,17 +18,16 @@ pytestmark = pytest.mark.skipif(
 )
 
 DRIVER = """
-static struct { int64 n; const real *x; const hp::stored *table; const real *weights, *rows; void *out; const int64 *levels;
-                int level_count; int64 stride; const double *frame, *scales; int periodic; } now;
+static struct { int64 n; const real *x; const hp::stored *table; const real *weights, *rows; void *out; const hp::level_words *levels;
+                int level_count; int64 stride; const hp::axis_frame *frame; const double *scales; int periodic; } now;
 static void one() {
   hp_run(now.n, now.x, now.table, now.weights, now.rows, now.out, now.levels, now.level_count, now.stride, now.frame, now.scales, now.periodic);
 }
-extern "C" int hp_grid(int64 n, const real *x, const hp::stored *table, const real *weights, const real *rows, void *out,
-                       const int64 *levels, int level_count, int64 stride, const double *frame, const double *scales, int periodic,
+extern "C" const char *hp_grid(int64 n, const real *x, const hp::stored *table, const real *weights, const real *rows, void *out,
+                       const hp::level_words *levels, int level_count, int64 stride, const hp::axis_frame *frame, const double *scales, int periodic,
                        int blocks_y) {
   now = {n, x, table, weights, rows, out, levels, level_count, stride, frame, scales, periodic};
-  simt::launch((unsigned)((n + HP_BLOCK - 1) / HP_BLOCK), blocks_y, HP_BLOCK, one);
-  return 0;
+  return simt::launch((unsigned)((n + HP_BLOCK - 1) / HP_BLOCK), blocks_y, HP_BLOCK, one);
 }
 """
 
@@ -40,6 +39,7 @@ def kernel(spec):
     found = ctypes.CDLL(str(host.compile_source(prelude + spec.source("cu") + DRIVER, flags))).hp_grid
     kinds = {"p": ctypes.c_void_p, "i": ctypes.c_int, "l": ctypes.c_int64}
     found.argtypes = [kinds[a] for a in "lppppppilppii"]
+    found.restype = ctypes.c_char_p
     return found
 
 
@@ -49,17 +49,18 @@ def run(operation, grid, channels, x, out, table=None, weights=None, rows=None, 
     stored = "float16" if table is not None and table.dtype == torch.float16 else ""
     spec = Specialization.of(operation, grid, channels, name, terms, stored, limbs)
     stride = weights.stride(axis) if weights is not None and weights.shape[axis] > 1 else 0
-    kernel(spec)(
+    wrong = kernel(spec)(
         x.shape[1],
         *(host.address(t) for t in (x, table, weights, rows, out)),
         grid.words.ctypes.data,
         grid.levels,
         stride,
-        grid.frame.ctypes.data,
+        grid.frames[name].ctypes.data,
         host.address(scales),
         grid.periodic_bits,
         grid.levels if operation in PER_LEVEL else 1,
     )
+    assert wrong is None
     return out
 
 

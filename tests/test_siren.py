@@ -11,6 +11,7 @@ from hermite_pinn.cuda import host, nvrtc, siren
 from hermite_pinn.cuda.activation import ACTIVATIONS, JetPlan
 from hermite_pinn.cuda.channels import Channels
 from hermite_pinn.cuda.siren import Shape, fits, flat_parameters, fused_jets, layered
+from on_device import OnDevice
 
 import hermite_pinn as hp
 from hermite_pinn import problems
@@ -204,13 +205,6 @@ def test_cuda_compiles_without_spilling(architecture):
         assert nvrtc.compile_for(source, architecture).spilled == 0
 
 
-class OnDevice(torch.Tensor):
-    """A CPU tensor that claims to live on a GPU, for the launch arithmetic."""
-
-    is_cuda = True
-    device = torch.device("cuda", 2)
-
-
 def test_launch_geometry_and_arguments(monkeypatch):
     """A block per tile, for the adjoint at most PARTS with sums of their own; arguments in the order of siren.cu."""
     calls = []
@@ -224,7 +218,7 @@ def test_launch_geometry_and_arguments(monkeypatch):
     tiling = siren._tiling(shape, len(plan.carried), torch.float32, "cu")
     assert [c[3] for c in calls] == [(-(-10_001 // tiling.points), 1), (siren.PARTS, 1)]
     for (source, name, index, _, arguments, threads), weights in zip(calls, (None, seed), strict=True):
-        assert (name, index, threads) == ("hp_siren", 2, tiling.threads)
+        assert (name, index, threads) == ("hp_siren", 3, tiling.threads)
         n, features, parameters, turned, given, result, sums, omega = arguments
         assert (n, omega) == (10_001, 0.5)
         assert features is x
