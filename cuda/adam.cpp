@@ -1,6 +1,4 @@
 // Host entry point of adam.cuh: `live` numbers have a gradient, the others up to n a gradient of zero.
-#include <cmath>
-using std::sqrt;
 #include "adam.cuh"
 #include "parallel.hpp"
 

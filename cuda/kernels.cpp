@@ -1,8 +1,6 @@
 // Host entry point: loops over registers of points, levels and threads around the operations of operations.cuh.
 #include "operations.cuh"
 #include "parallel.hpp"
-#include <cstdlib>
-#include <memory>
 
 namespace {
 
@@ -17,46 +15,49 @@ void run_points(const hp::arguments &a, int level, int64 begin, int64 end, hp::t
   }
 }
 
-int64 part(int64 n, int64 parts, int64 i) { return n * i / parts / hp::LANES * hp::LANES; }
-
-struct release {
-  void operator()(hp::total *p) const { std::free(p); }
-};
+int64 share(int64 n, int64 parts, int64 i) { return n * i / parts / hp::LANES * hp::LANES; }
 
 // Every level's points are cut into fixed parts.  Part 0 adds to the table itself, the others to tables of their own that are
 // summed in a fixed order, so that the result depends on the number of threads (unless sums are integers) but not on their timing.  A further part pays
 // where it has more updates to do than its table has elements.
 int run_to_table(const hp::arguments &a, int threads) {
-  struct task { int level; int64 begin, end; hp::total *own; };
+  struct part { int level; int64 begin, end; hp::total *own; };
+  struct list { // of all parts, with their tables
+    part *const parts;
+    int count = 0;
+    explicit list(int most) : parts(new part[most]) {}
+    ~list() {
+      for (int i = 0; i < count; ++i) __builtin_free(parts[i].own);
+      delete[] parts;
+    }
+  } all(a.level_count * threads);
   hp::total *const out = static_cast<hp::total *>(a.out);
-  std::vector<task> tasks;
-  std::vector<std::unique_ptr<hp::total, release>> tables;
   for (int level = 0; level < a.level_count; ++level) {
     const int64 size = a.levels[level].size;
-    int64 parts = (a.plane << hp::DIM) * hp::RECORD * hp::FEATURES / size;
-    if (parts < 1) parts = 1;
-    if (parts > threads) parts = threads;
-    for (int64 i = 0; i < parts; ++i) {
+    int64 count = (a.plane << hp::DIM) * hp::RECORD * hp::FEATURES / size;
+    if (count < 1) count = 1;
+    if (count > threads) count = threads;
+    for (int64 i = 0; i < count; ++i) {
       hp::total *own = nullptr;
       if (i > 0) {
-        tables.emplace_back(static_cast<hp::total *>(std::calloc(size * hp::WORDS, sizeof(hp::total))));
-        own = tables.back().get();
+        own = static_cast<hp::total *>(__builtin_calloc(size * hp::WORDS, sizeof(hp::total)));
         if (!own) return 1;
       }
-      tasks.push_back({level, part(a.plane, parts, i), i + 1 == parts ? a.plane : part(a.plane, parts, i + 1), own});
+      all.parts[all.count++] = {level, share(a.plane, count, i), i + 1 == count ? a.plane : share(a.plane, count, i + 1), own};
     }
   }
-  hp::parallel(threads, (int64)tasks.size(), [&](int64 i) {
-    const task &t = tasks[i];
-    run_points(a, t.level, t.begin, t.end, t.own ? t.own : out + a.levels[t.level].begin() * hp::WORDS);
+  hp::parallel(threads, all.count, [&](int64 i) {
+    const part &p = all.parts[i];
+    run_points(a, p.level, p.begin, p.end, p.own ? p.own : out + a.levels[p.level].begin() * hp::WORDS);
   });
-  for (const task &t : tasks) {
-    if (!t.own) continue;
-    const hp::level_words &level = a.levels[t.level];
+  for (int k = 0; k < all.count; ++k) {
+    const part &p = all.parts[k];
+    if (!p.own) continue;
+    const hp::level_words &level = a.levels[p.level];
     const int64 count = level.size * hp::WORDS, pieces = 1 + count / 65536;
     hp::total *const sum = out + level.begin() * hp::WORDS;
     hp::parallel(threads, pieces, [&](int64 i) {
-      for (int64 j = count * i / pieces; j < count * (i + 1) / pieces; ++j) sum[j] += t.own[j];
+      for (int64 j = count * i / pieces; j < count * (i + 1) / pieces; ++j) sum[j] += p.own[j];
     });
   }
   return 0;

@@ -1,34 +1,28 @@
 // Threads for the host kernels: tasks 0 .. count-1 are handed out in order to at most `threads` threads.
 #pragma once
-#include <atomic>
-#include <cstdint>
-#include <system_error>
-#include <thread>
-#include <vector>
+#include <pthread.h>
+#include <stdint.h>
 
 namespace hp {
 
-template <class Task> void parallel(int threads, std::int64_t count, const Task &task) {
-  if (threads > count) threads = (int)count;
-  if (threads <= 1) {
-    for (std::int64_t i = 0; i < count; ++i) task(i);
-    return;
-  }
-  std::atomic<std::int64_t> next{0};
-  auto work = [&] {
-    for (std::int64_t i; (i = next.fetch_add(1)) < count;) task(i);
-  };
-  std::vector<std::thread> others;
-  others.reserve(threads - 1);
-  for (int i = 1; i < threads; ++i) {
-    try {
-      others.emplace_back(work);
-    } catch (const std::system_error &) {
-      break; // no further thread to be had: the ones that run do all tasks
+template <class Task> void parallel(int threads, int64_t count, const Task &task) {
+  struct queue {
+    const Task &task;
+    int64_t count, next;
+
+    static void *work(void *shared) {
+      queue &q = *static_cast<queue *>(shared);
+      for (int64_t i; (i = __atomic_fetch_add(&q.next, 1, __ATOMIC_RELAXED)) < q.count;) q.task(i);
+      return nullptr;
     }
-  }
-  work();
-  for (auto &t : others) t.join();
+  } tasks{task, count, 0};
+  if (threads > count) threads = (int)count;
+  pthread_t *const others = threads > 1 ? new pthread_t[threads - 1] : nullptr;
+  int started = 0; // where no further thread is to be had, the ones that run do all tasks
+  while (started < threads - 1 && pthread_create(others + started, nullptr, queue::work, &tasks) == 0) ++started;
+  queue::work(&tasks);
+  for (int i = 0; i < started; ++i) pthread_join(others[i], nullptr);
+  delete[] others;
 }
 
 } // namespace hp

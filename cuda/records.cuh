@@ -83,14 +83,15 @@ template <int N, int ALIGNED> HP_INLINE void gather(const stored *table, uvec sl
 constexpr bool is_power_of_two(int n) { return n > 1 && (n & (n - 1)) == 0; }
 
 #ifdef HP_SHUFFLES
-template <class Sequence> struct shuffles;
-template <int... I> struct shuffles<std::integer_sequence<int, I...>> {
+template <int... I> struct shuffles { // I = 0, 1, ..., LANES - 1
   static HP_INLINE vec low(vec a, vec b) { return __builtin_shufflevector(a, b, (I / 2 + I % 2 * LANES)...); }
   static HP_INLINE vec high(vec a, vec b) { return __builtin_shufflevector(a, b, (LANES / 2 + I / 2 + I % 2 * LANES)...); }
   static HP_INLINE vec even(vec a, vec b) { return __builtin_shufflevector(a, b, (2 * I)...); }
   static HP_INLINE vec odd(vec a, vec b) { return __builtin_shufflevector(a, b, (2 * I + 1)...); }
 };
-typedef shuffles<std::make_integer_sequence<int, LANES>> shuffle;
+template <int N, int... I> struct numbered : numbered<N - 1, N - 1, I...> {};
+template <int... I> struct numbered<0, I...> { typedef shuffles<I...> type; };
+typedef numbered<LANES>::type shuffle;
 
 template <int N> HP_INLINE void registers_to_records(vec (&v)[N]) {
   HP_UNROLL for (int stage = 1; stage < N; stage *= 2) {
@@ -119,8 +120,8 @@ template <int N, int ALIGNED> HP_INLINE void gather(const stored *table, uvec sl
   if constexpr (is_power_of_two(N)) {
     real *records = reinterpret_cast<real *>(out);
     for (int i = 0; i < LANES; ++i) {
-      if constexpr (std::is_same<stored, real>::value) {
-        std::memcpy(records + i * N, table + (int64)slot[i] * N, N * sizeof(real));
+      if constexpr (sizeof(stored) == sizeof(real)) {
+        __builtin_memcpy(records + i * N, table + (int64)slot[i] * N, N * sizeof(real));
       } else {
         for (int j = 0; j < N; ++j) records[i * N + j] = widened(table[(int64)slot[i] * N + j]);
       }

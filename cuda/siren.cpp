@@ -7,12 +7,12 @@ extern "C" int hp_siren(int64 n, const real *features, const real *parameters, c
   const hp::network net{parameters, transposed, (real)omega};
   const int64 tiles = (n + hp::POINTS - 1) / hp::POINTS;
   hp::parallel(threads, parts, [&](int64 part) {
-    std::vector<real> space(hp::MEMORY + 64 / sizeof(real));
-    real *memory = space.data();
-    while (reinterpret_cast<std::uintptr_t>(memory) % 64) ++memory;
+    struct alignas(64) workspace { real memory[hp::MEMORY]; };
+    workspace *const space = new workspace();
     const int64 begin = tiles * part / parts, end = tiles * (part + 1) / parts;
     for (int64 tile = begin; tile < end; ++tile)
-      hp::HP_OPERATION::run(net, n, tile * hp::POINTS, features, weights, out, sums + part * hp::PARAMETERS, tile == begin, memory);
+      hp::HP_OPERATION::run(net, n, tile * hp::POINTS, features, weights, out, sums + part * hp::PARAMETERS, tile == begin, space->memory);
+    delete space;
   });
   return 0;
 }

@@ -112,7 +112,7 @@ HP_INLINE void scatter(const sums &target, int64 offset, uvec slot, const vec (&
     vec block[N];
     HP_UNROLL for (int k = 0; k < N; ++k) block[k] = in[k];
     registers_to_records(block);
-    std::memcpy(records, block, sizeof block);
+    __builtin_memcpy(records, block, sizeof block);
   } else
 #endif
   {

@@ -55,7 +55,7 @@ template <int N> HP_INLINE void totals(vec (&v)[N], real (&out)[N]) {
       HP_UNROLL for (int k = 0; k < half; ++k) v[k] = shuffle::low(v[k], v[k + half]) + shuffle::high(v[k], v[k + half]);
     constexpr int R = N / LANES;
     real flat[N];
-    std::memcpy(flat, v, sizeof flat);
+    __builtin_memcpy(flat, v, sizeof flat);
     HP_UNROLL for (int k = 0; k < N; ++k) out[k] = flat[k % R * LANES + k / R];
     return;
   }
