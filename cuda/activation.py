@@ -22,6 +22,7 @@ from hermite_pinn.errors import InvalidArgumentError
 
 from . import device, host
 from .channels import Channel, Channels
+from .registration import operation
 from .source import BLOCK, REALS, assembled
 
 __all__ = ["ACTIVATIONS", "JetPlan", "activate", "activate_adjoint", "activate_tangent", "reference_forward"]
@@ -203,7 +204,7 @@ def _plain(z: torch.Tensor) -> bool:
     return not z.is_cuda and not host.available()
 
 
-@torch.library.custom_op("hermite_pinn::activate", mutates_args=())
+@operation("activate")
 def _activate(z: torch.Tensor, bias: torch.Tensor, omega: float, name: str, plan_key: str) -> torch.Tensor:
     if _plain(z):
         return reference_forward(z, bias, omega, name, plan_key)
@@ -215,7 +216,7 @@ def _(z: torch.Tensor, bias: torch.Tensor, omega: float, name: str, plan_key: st
     return torch.empty_like(z)
 
 
-@torch.library.custom_op("hermite_pinn::activate_adjoint", mutates_args=())
+@operation("activate_adjoint")
 def _activate_adjoint(
     z: torch.Tensor, bias: torch.Tensor, weights: torch.Tensor, omega: float, name: str, plan_key: str
 ) -> torch.Tensor:

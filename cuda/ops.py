@@ -29,6 +29,7 @@ from .channels import Channels
 from .failures import allocate
 from .half import check_half
 from .layout import GridLayout
+from .registration import operation
 from .source import TO_TABLE, Specialization
 
 __all__ = ["adjoint", "diagonal", "input_gradient", "jets", "summed_jets"]
@@ -150,7 +151,7 @@ def _levelwise(weights: torch.Tensor) -> torch.Tensor:
     return weights.contiguous()
 
 
-@torch.library.custom_op("hermite_pinn::jets", mutates_args=())
+@operation("jets")
 def _jets(
     x: torch.Tensor,
     table: torch.Tensor,
@@ -183,7 +184,7 @@ def _(
     return x.new_empty(1 if summed else layout.levels, layout.features, len(channels), x.shape[1])
 
 
-@torch.library.custom_op("hermite_pinn::adjoint", mutates_args=())
+@operation("adjoint")
 def _adjoint(
     x: torch.Tensor, weights: torch.Tensor, layout_key: str, channels_key: str, deterministic: bool = False
 ) -> torch.Tensor:
@@ -201,7 +202,7 @@ def _(
     return x.new_empty(GridLayout.from_key(layout_key).size)
 
 
-@torch.library.custom_op("hermite_pinn::input_gradient", mutates_args=())
+@operation("input_gradient")
 def _input_gradient(
     x: torch.Tensor, table: torch.Tensor, weights: torch.Tensor, layout_key: str, channels_key: str
 ) -> torch.Tensor:
@@ -296,7 +297,7 @@ def _input_gradient_backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor
         by_table = _adjoint(x, pushed, ctx.layout_key, raised.key, reproducible.wanted(None))
     if ctx.needs_input_grad[2]:
         found = _jets(x, table, ctx.layout_key, raised.key, False)
-        by_weights = torch.stack([sum(found[:, :, node] * grad[i] for i, node in enumerate(row)) for row in nodes], 2)
+        by_weights = torch.stack([(found[:, :, list(row)] * grad).sum(2) for row in nodes], 2)
         if weights.shape[0] == 1:
             by_weights = by_weights.sum(0, keepdim=True)
     return by_x, by_table, by_weights, None, None

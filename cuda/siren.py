@@ -17,6 +17,7 @@ import torch
 
 from . import device, host
 from .activation import JetPlan, definitions
+from .registration import operation
 from .source import assembled
 
 __all__ = ["MAX_WIDTH", "Shape", "fits", "flat_parameters", "fused_jets", "layered", "pays"]
@@ -216,7 +217,7 @@ def _stored(parameters: torch.Tensor, shape: Shape) -> list[torch.Tensor]:
     return found
 
 
-@torch.library.custom_op("hermite_pinn::siren", mutates_args=())
+@operation("siren")
 def _siren(
     features: torch.Tensor, parameters: torch.Tensor, sizes: list[int], omega: float, name: str, plan_key: str
 ) -> torch.Tensor:
@@ -233,7 +234,7 @@ def _(
     return features.new_empty(sizes[3], *features.shape[1:])
 
 
-@torch.library.custom_op("hermite_pinn::siren_adjoint", mutates_args=())
+@operation("siren_adjoint")
 def _siren_adjoint(
     features: torch.Tensor,
     parameters: torch.Tensor,
@@ -272,7 +273,9 @@ def _backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
     features, parameters = ctx.saved_tensors
     sizes, omega, name = ctx.rest
     if not torch.is_grad_enabled():
-        found: Sequence[torch.Tensor | None] = _siren_adjoint(features, parameters, grad, *ctx.rest, ctx.plan_key)
+        found: Sequence[torch.Tensor | None] = _siren_adjoint(
+            features, parameters, grad, sizes, omega, name, ctx.plan_key
+        )
     else:  # a loss on gradients: rare, so layer by layer, by operations that are differentiable again
         with torch.enable_grad():
             inputs = [t if t.requires_grad else t.detach().requires_grad_() for t in (features, parameters)]

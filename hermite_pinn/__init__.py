@@ -16,6 +16,7 @@ True
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from hermite_pinn.geometry import Box
@@ -80,7 +81,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The installed version, read from the package's metadata when it is asked for."""
+    """What is loaded when it is asked for: the problem library and, from the package's metadata, the version."""
+    if name == "problems":
+        return import_module(f"{__name__}.problems")
     if name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from .version import installed_version

@@ -33,6 +33,18 @@ def test_import_touches_neither_cupy_nor_cuda():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_a_solve_does_not_import_the_compiler_of_pytorch():
+    """It takes longer than the solve; ``torch.library.custom_op`` imports it at the first call."""
+    code = (
+        "import sys, hermite_pinn as hp\n"
+        "problem = hp.problems.helmholtz2d(a=1)\n"
+        "for method in ('gauss_newton', hp.Adam(steps=2, points=16)):\n"
+        "    hp.solve(problem, method=method, levels=2, progress=False)\n"
+        "assert 'torch._dynamo' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_the_version_is_that_of_the_installed_package():
     assert hp.__version__ == metadata.version("hermite_pinn")
     with pytest.raises(AttributeError, match="no attribute 'verzion'"):

@@ -58,7 +58,10 @@ def _image(
     limits: dict[str, Any] = (
         {"cmap": "RdBu_r", "vmin": -size, "vmax": size} if signed else {"cmap": "viridis", "vmin": low, "vmax": high}
     )
-    shown = ax.pcolormesh(x, y, values.T, shading="gouraud", rasterized=True, **limits)
+    half_x, half_y = 0.5 * (x[1] - x[0]), 0.5 * (y[1] - y[0])  # values belong to the middles of pixels
+    extent = (x[0] - half_x, x[-1] + half_x, y[0] - half_y, y[-1] + half_y)
+    shown = ax.imshow(values.T, origin="lower", extent=extent, aspect="auto", interpolation="bilinear", **limits)
+    ax.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
     bar = figure.colorbar(shown, ax=ax)
     if size < 1e-2 or size >= 1e4:
         bar.ax.ticklabel_format(style="sci", scilimits=(-2, 2))
