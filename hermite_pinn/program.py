@@ -11,7 +11,7 @@ import torch
 from . import functions as f
 from .expressions import Expr, binary, constant, unary, where, wrap
 
-__all__ = ["Program", "depends_on", "leaves", "partials", "same", "substitute"]
+__all__ = ["Program", "depends_on", "is_smooth", "leaves", "partials", "same", "substitute", "total_derivative"]
 
 Value = torch.Tensor | float
 Leaf = tuple[str, Any]
@@ -284,3 +284,36 @@ def partials(expression: Expr, wanted: Callable[[Expr], bool]) -> dict[Leaf, Exp
                 share = wrap(adjoint[id(e)] * derivative)
                 adjoint[id(a)] = adjoint[id(a)] + share if id(a) in adjoint else share
     return found
+
+
+def is_smooth(expression: Expr) -> bool:
+    """Whether an expression is built of functions with classical derivatives that are known."""
+    kinks = {"where", "abs", "sign", "floor", "maximum", "minimum", "opaque"}
+    return not any(op in kinks for op, _, _ in Program([expression]).instructions)
+
+
+def total_derivative(expression: Expr, name: str, axis: int) -> Expr:
+    """The expression differentiated along a coordinate, through the fields too.
+
+    Parameters
+    ----------
+    name, axis
+        The coordinate and its number among the axes.
+
+    Examples
+    --------
+    >>> from hermite_pinn.expressions import FieldJet
+    >>> u = FieldJet("u", (0, 0), ("x", "y"), 2)
+    >>> sorted(data[1] for _, data in leaves(total_derivative(u.x * u, "y", 1)))
+    [(0, 0), (0, 1), (1, 0), (1, 1)]
+    """
+    found = partials(expression, lambda leaf: leaf.op == "jet" or (leaf.op, leaf.data) == ("coordinate", name))
+    total = constant(0.0)
+    for (kind, data), slope in found.items():
+        if kind == "coordinate":
+            total = wrap(total + slope)
+        else:
+            field, orders = data
+            raised = tuple(m + (i == axis) for i, m in enumerate(orders))
+            total = wrap(total + slope * Expr("jet", (), (field, raised)))
+    return total

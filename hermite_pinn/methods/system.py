@@ -26,6 +26,7 @@ from .collocation import Axis, Block
 from .constraints import Carried, Constraints, is_hard
 from .krylov import Rows, dot
 from .misfit import Misfit
+from .orders import derived_rows
 from .point_block import PointBlock
 from .scales import rms, source_scales
 from .tensor_block import TensorBlock
@@ -114,10 +115,12 @@ class GridSystem:
             else gauss_points_per_axis(problem, basis, self.constraints, not self.soft and self._elliptic(interior))
         )
         self.interior = self._interior_block(interior)
+        self.derived = self._derived_block()
         rough = [t for t in terms if isinstance(t.region, Roughness)]
         self.penalties = {f: self._penalty_block(f, rough) for f in self.misfit.penalties}
         self.blocks: list[Block] = [
             self.interior,
+            *([self.derived] if self.derived else []),
             *(self._soft_block(t) for t in self.soft),
             *self.penalties.values(),
         ]
@@ -147,6 +150,20 @@ class GridSystem:
         points, weights = self._own([p for p, _ in found], [w for _, w in found], self.gauss, len(terms))
         return TensorBlock(
             terms, self.problem.fields, self.names, self.basis, self.resolution, self.axes, points, weights, self._scales,
+            self.dtype, self.device,
+        )  # fmt: skip
+
+    def _derived_block(self) -> TensorBlock | None:
+        """Derivatives of equations whose order is too low for the L2 norm (see :mod:`.orders`), at the same points."""
+        own = self.interior
+        sizes = [length / n for length, n in zip(self.problem.domain.lengths, self.resolution, strict=True)]
+        terms, scales = derived_rows(self.problem, own.terms, own.scales, sizes)
+        if not terms:
+            return None
+        whole = math.prod(n * k for n, k in zip(self.resolution, self.gauss, strict=True))
+        self._elsewhere += len(terms) * (whole - math.prod(own.shape))
+        return TensorBlock(
+            terms, self.problem.fields, self.names, self.basis, self.resolution, self.axes, own.points, own.weights, scales,
             self.dtype, self.device,
         )  # fmt: skip
 
@@ -320,6 +337,9 @@ class GridSystem:
         found: dict[str, tuple[float, float]] = {}
         at = 0
         for block in self.blocks:
+            if block is self.derived:
+                at += len(block.terms)
+                continue
             volume = float(block.root.square().expand(block.shape).sum())
             for k, t in enumerate(block.terms):
                 square, area = found.get(t.name, (0.0, 0.0))
