@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def system(basis, problem):
-    found = GridSystem(problem, basis, [(4, 4), (8, 8)])
+    found = GridSystem(problem, basis, [(n,) * problem.domain.dim for n in (4, 8)])
     found.linearize(torch.zeros(found.size, dtype=torch.float64))
     return found
 
@@ -24,6 +24,7 @@ def system(basis, problem):
 PROBLEMS = {
     "helmholtz": lambda: problems.helmholtz2d(a=1),
     "periodic": lambda: problems.convection(c=2),
+    "one axis": lambda: hp.Problem(hp.Box(t=(0, 1)), "u", lambda u, t: u.t + u, [hp.Initial(u=1.0)]),
     "two fields, clamped": lambda: problems.plate(support="clamped", form="auxiliary"),
 }
 

@@ -173,5 +173,6 @@ class VertexScaling:
 
 def _fixed(mask: torch.Tensor, axis: int, m: int) -> tuple[list[int], list[int]]:
     """Coefficients that are fixed all over the faces at both ends of an axis, in some field."""
-    whole = mask.movedim(axis, 1).flatten(2).all(2).any(0).tolist()
+    moved = mask.movedim(axis, 1)
+    whole = moved.reshape(*moved.shape[:2], -1).all(2).any(0).tolist()
     return [a for a in range(m) if whole[a]], [a for a in range(m) if whole[len(whole) - m + a]]
