@@ -26,6 +26,7 @@ from .kovasznay import kovasznay
 from .kuramoto_sivashinsky import kuramoto_sivashinsky
 from .plate import plate
 from .poisson import poisson2d, poisson3d
+from .stokes import stokes
 from .taylor_green import taylor_green
 from .wave import wave
 
@@ -48,6 +49,7 @@ __all__ = [
     "plate",
     "poisson2d",
     "poisson3d",
+    "stokes",
     "taylor_green",
     "wave",
 ]
@@ -67,6 +69,7 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "allen_cahn": allen_cahn,
     "klein_gordon": klein_gordon,
     "kovasznay": kovasznay,
+    "stokes": stokes,
     "kdv": kdv,
     "cavity": cavity,
     "plate": plate,

@@ -10,7 +10,7 @@ from hermite_pinn import problems
 from hermite_pinn.conditions import Roughness
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.evaluation import held_out_points
-from hermite_pinn.program import Program, leaves, partials
+from hermite_pinn.program import Program, leaves, total_derivative
 
 #: Several settings of every problem, standard and not.
 SETTINGS = {
@@ -31,6 +31,7 @@ SETTINGS = {
     "allen_cahn": [{}, {"diffusivity": 0.01, "reaction": 2.0, "time": 0.5}],
     "klein_gordon": [{}, {"k": 0.7, "time": 2.0, "x": (0, 3)}],
     "kovasznay": [{}, {"reynolds": 10.0, "x": (0, 2), "y": (-1, 0.3)}],
+    "stokes": [{}, {"nu": 0.03}],
     "kdv": [
         {},
         {"eta": 2.0, "mu": 0.1},
@@ -58,8 +59,7 @@ def derivative(expression, orders, names):
     """An expression of coordinates, differentiated symbolically."""
     for name, order in zip(names, orders, strict=True):
         for _ in range(order):
-            found = partials(expression, lambda leaf, name=name: leaf.op == "coordinate" and leaf.data == name)
-            expression = found.get(("coordinate", name), hp.expressions.constant(0.0))
+            expression = total_derivative(expression, name, names.index(name))
     return expression
 
 

@@ -120,6 +120,7 @@ _STANDARD = (
     ),
     Case("kdv", {}, tol=1e-6, error=1e-6, seconds=300, paper=2.17e-6),
     Case("kovasznay", {}, tol=5e-7, error=1e-6, seconds=60),
+    Case("stokes", {}, tol=1e-6, error=1e-6, seconds=60),
     Case("cavity", {"lid": "regularised"}, levels=7, error=1e-6, seconds=60),
 )
 _NOISY = (

@@ -11,14 +11,14 @@ and the condition of the normal equations grows like ``1 / h**2``.  Its gradient
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from hermite_pinn.conditions import Term
 from hermite_pinn.problem import Problem
-from hermite_pinn.program import is_smooth, total_derivative
+from hermite_pinn.program import Leaf, Value, is_smooth, total_derivative
 from hermite_pinn.residuals import CompiledTerm
 
 from .scales import sensitivity_sizes, sobol_points
@@ -67,10 +67,10 @@ def derived_rows(
 ) -> tuple[list[CompiledTerm], list[float]]:
     """Derivatives of the equations with ``s = -1`` along the space axes, and the divisors of their rows.
 
-    A row is scaled so that its coefficients of the highest derivatives are those of the equations with ``s = 0``.  It is left
-    out where, at the size of a cell, it would be small beside the row that it is the derivative of: then transport or
-    time, not the order, rules the system.  Residuals that have no classical derivatives (``where``, ``abs``, tabulated functions)
-    are left as they are.
+    A row is scaled so that its coefficients of the highest derivatives are those of the equations with ``s = 0``.  It
+    is left out where, at the size of a cell, it would be small beside the row that it is the derivative of: then
+    transport or time, not the order, rules the system.  Residuals that have no classical derivatives (``where``,
+    ``abs``, tabulated functions) are left as they are.
 
     Parameters
     ----------
@@ -79,37 +79,31 @@ def derived_rows(
     sizes
         Cell sizes along the axes.
     """
-    fields, env = problem.fields, sobol_points(problem)
-    orders = np.full((len(terms), len(fields)), -math.inf)
-    found: list[dict[str, float]] = []  # by equation: size of the coefficients of the highest derivatives of a field
-    for k, term in enumerate(terms):
-        for field, o in term.jets:
-            j = fields.index(field)
-            orders[k, j] = max(orders[k, j], sum(o))
-        largest: dict[str, float] = {}
-        for (field, o), size in sensitivity_sizes(term, env).items():
-            if sum(o) == orders[k, fields.index(field)]:
-                largest[field] = max(largest.get(field, 0.0), size)
-        found.append(largest)
-    weights = equation_weights(orders)
+    env = sobol_points(problem)
+    highest = [_highest(term, env) for term in terms]
+    orders = np.array([[h.get(f, (-math.inf, 0.0))[0] for f in problem.fields] for h in highest])
     derived: list[CompiledTerm] = []
     divisors: list[float] = []
+    weights = equation_weights(orders)
     if weights is None:
         return derived, divisors
     s, t = weights
+    leading = [  # coefficients by field, of the derivatives with o_kj = s_k + t_j
+        {f: h[f][1] for j, f in enumerate(problem.fields) if f in h and orders[k, j] == s[k] + t[j]}
+        for k, h in enumerate(highest)
+    ]
     for k, term in enumerate(terms):
         if s[k] != -1 or not is_smooth(term.term.residual):
             continue
-        leading = {f: v for f, v in found[k].items() if orders[k, fields.index(f)] == s[k] + t[fields.index(f)]}
-        others = [
-            found[l][f] / scales[l] / own
-            for l in range(len(terms))
-            for f, own in leading.items()
-            if s[l] == 0 and own > 0 and f in found[l] and orders[l, fields.index(f)] == t[fields.index(f)]
-        ]
-        if not others or max(others) == 0.0:
-            continue
-        factor = max(others)
+        factor = max(
+            (
+                other[f] / scale / own
+                for other, scale, weight in zip(leading, scales, s, strict=True)
+                for f, own in leading[k].items()
+                if weight == 0 and own > 0 and f in other
+            ),
+            default=0.0,
+        )
         for axis in problem.domain.space_axes:
             if factor / sizes[axis] > NEEDED / scales[k]:
                 name = problem.domain.names[axis]
@@ -117,3 +111,11 @@ def derived_rows(
                 derived.append(CompiledTerm(Term(f"{term.name}, derivative along {name}", residual, None)))
                 divisors.append(1.0 / factor)
     return derived, divisors
+
+
+def _highest(term: CompiledTerm, env: Mapping[Leaf, Value]) -> dict[str, tuple[int, float]]:
+    """By field the highest order of its derivatives in an equation, and the largest coefficient of these."""
+    found: dict[str, tuple[int, float]] = {}
+    for (field, o), size in sensitivity_sizes(term, env).items():
+        found[field] = max(found.get(field, (0, 0.0)), (sum(o), size))
+    return found

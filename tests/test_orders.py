@@ -1,0 +1,139 @@
+"""Systems of equations of different order: weights, derivatives of residuals, and what they do for the solver."""
+
+import itertools
+import logging
+from math import inf
+
+import numpy as np
+import pytest
+import torch
+
+import hermite_pinn as hp
+from hermite_pinn import pi, problems, sin
+from hermite_pinn.expressions import FieldJet, coordinate
+from hermite_pinn.methods import orders
+from hermite_pinn.methods.orders import equation_weights
+from hermite_pinn.methods.system import GridSystem
+from hermite_pinn.program import Program, is_smooth, total_derivative
+
+logger = logging.getLogger(__name__)
+
+NONE = -inf
+ORDERS = {
+    "one equation": ([[2]], [0]),
+    "Stokes": ([[2, NONE, 1], [NONE, 2, 1], [1, 1, NONE]], [0, 0, -1]),
+    "Stokes, continuity first": ([[1, 1, NONE], [2, NONE, 1], [NONE, 2, 1]], [-1, 0, 0]),
+    "Boussinesq": ([[2, NONE, 1, NONE], [NONE, 2, 1, 0], [1, 1, NONE, NONE], [1, 1, NONE, 2]], [0, 0, -1, 0]),
+    "fluxes of Poisson": ([[0, NONE, 1], [NONE, 0, 1], [1, 1, NONE]], [-1, -1, 0]),
+    "a wave as two equations": ([[1, 0], [2, 1]], [-1, 0]),
+    "two second-order equations for a plate": ([[2, 0], [NONE, 2]], [0, 0]),
+    "Maxwell": ([[1, 1, 1], [1, 1, NONE], [1, NONE, 1]], [0, 0, 0]),
+    "an algebraic equation": ([[2, 0], [0, 0]], [0, 0]),
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_weights_of_known_systems(name):
+    given, expected = np.array(ORDERS[name][0], dtype=float), ORDERS[name][1]
+    s, t = equation_weights(given)
+    assert s.tolist() == expected
+    slack = s[:, None] + t[None, :] - given
+    assert slack.min() == 0
+    assert any(all(slack[k, j] == 0 for k, j in enumerate(p)) for p in itertools.permutations(range(len(given))))
+
+
+@pytest.mark.parametrize("given", [[[NONE, NONE], [1, 1]], [[2, 1]], [[1], [2]]])
+def test_equations_that_cannot_be_paired_with_fields_have_no_weights(given):
+    assert equation_weights(np.array(given, dtype=float)) is None
+
+
+def test_the_total_derivative_is_that_of_the_composed_function():
+    names = ("x", "y")
+    u, x, y = FieldJet("u", (0, 0), names, 3), coordinate("x"), coordinate("y")
+    residual = sin(u * x) * u.x + y * u.yy / (1 + u**2)
+    place = torch.tensor([[0.3, -0.2], [0.7, 0.4]], dtype=torch.float64, requires_grad=True)
+
+    def jet(orders):
+        """Derivatives of exp(2 x) sin(3 y)."""
+        turned = sin(3 * place[1] + orders[1] * pi / 2)
+        return 2.0 ** orders[0] * 3.0 ** orders[1] * torch.exp(2 * place[0]) * turned
+
+    def value(expression):
+        program = Program([expression])
+        env = {(kind, d): jet(d[1]) if kind == "jet" else place[names.index(d)] for kind, d in program.leaves}
+        return program.run(env)[0]
+
+    gradient = torch.autograd.grad(value(residual).sum(), place)[0]
+    for axis, name in enumerate(names):
+        assert torch.allclose(value(total_derivative(residual, name, axis)), gradient[axis], rtol=1e-12)
+
+
+def fluxes(source):
+    """Poisson's equation as three equations of first order."""
+    return hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)),
+        ["p", "q", "u"],
+        lambda p, q, u, x, y: {"p": p + u.x, "q": q + u.y, "balance": p.x + q.y - source(x, y)},
+        [hp.Dirichlet(u=0.0)],
+        exact={"u": lambda x, y: sin(pi * x) * sin(pi * y)},
+    )
+
+
+def smooth_source(x, y):
+    return 2 * pi**2 * sin(pi * x) * sin(pi * y)
+
+
+STEPS = {"stokes": lambda: problems.make("stokes"), "fluxes": lambda: fluxes(smooth_source)}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_steps_of_the_linear_solver_do_not_grow(name):
+    steps = hp.solve(STEPS[name](), levels=6, progress=False).history["inner"]
+    logger.info("%s: %s steps by level", name, steps.tolist())
+    assert steps[-1] <= 1.2 * steps[-3]
+
+
+@pytest.mark.parametrize(("name", "levels"), [("stokes", 4), ("fluxes", 3)])
+def test_derivatives_of_residuals_save_steps(name, levels, monkeypatch):
+    def most():
+        return hp.solve(STEPS[name](), levels=levels, progress=False).history["inner"].max()
+
+    fewer = most()
+    monkeypatch.setattr(orders, "NEEDED", inf)
+    more = most()
+    logger.info("%s, %d levels: %d steps, %d without derivatives", name, levels, fewer, more)
+    assert fewer < 0.4 * more
+
+
+def system(problem, resolutions=((8, 8), (16, 16))):
+    return GridSystem(problem, "cubic", resolutions)
+
+
+def test_derivatives_of_residuals_are_rows_but_no_results():
+    s = system(problems.make("stokes"))
+    assert [t.name for t in s.derived.terms] == ["continuity, derivative along x", "continuity, derivative along y"]
+    assert list(s.residual_rms(s.linearize(torch.zeros(s.size, dtype=torch.float64)))) == [
+        "momentum x", "momentum y", "continuity",
+    ]  # fmt: skip
+
+
+def test_single_equations_and_rough_residuals_are_left_as_they_are():
+    assert system(problems.helmholtz2d(a=1)).derived is None
+    rough = hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)),
+        ["p", "q", "u"],
+        lambda p, q, u, x, y: (
+            p + hp.where(x < 0.5, 1.0, 3.0) * u.x,
+            q + hp.where(x < 0.5, 1.0, 3.0) * u.y,
+            p.x + q.y - 1.0,
+        ),
+        [hp.Dirichlet(u=0.0)],
+    )
+    assert system(rough).derived is None
+    assert not is_smooth(rough.terms[0].residual)
+
+
+def test_flows_ruled_by_transport_are_left_as_they_are():
+    """Where viscosity is small at the size of a cell, the divergence in L2 is enough."""
+    assert system(problems.kovasznay()).derived is not None
+    assert system(problems.kovasznay(reynolds=1e5)).derived is None
