@@ -21,6 +21,7 @@ def load(name):
         ("helmholtz", {"tol": 1e-3}, 1e-3, {"helmholtz.h5", "helmholtz.vti", "helmholtz.png"}),
         ("reaction", {"tol": 1e-4}, 1e-4, {"reaction.vti", "reaction.png"}),
         ("rotating_heat", {"levels": 2}, 1.0, {"rotating_heat.pvd", "rotating_heat", "rotating_heat.png"}),
+        ("natural_convection", {"tol": 1e-2}, 5e-3, {"natural_convection.png"}),
         ("coefficient_field", {"count": 200, "levels": 2}, 0.1, {"coefficient_field.png"}),
         ("paper_recipe", {"steps": 3}, 1e9, set()),
     ],
@@ -32,5 +33,5 @@ def test_examples_run(name, options, bound, files, tmp_path):
 
 def test_every_example_is_tested():
     assert {f.stem for f in FOLDER.glob("*.py")} == {
-        "helmholtz", "reaction", "rotating_heat", "coefficient_field", "paper_recipe",
+        "helmholtz", "reaction", "rotating_heat", "natural_convection", "coefficient_field", "paper_recipe",
     }  # fmt: skip

@@ -1,7 +1,8 @@
-"""Systems of equations of different order: weights, derivatives of residuals, and what they do for the solver."""
+"""Systems of equations of different order and size: weights, derivatives of residuals, scales, and what they do."""
 
 import itertools
 import logging
+import math
 from math import inf
 
 import numpy as np
@@ -9,10 +10,11 @@ import pytest
 import torch
 
 import hermite_pinn as hp
-from hermite_pinn import pi, problems, sin
+from hermite_pinn import cosh, pi, problems, sin, sinh
 from hermite_pinn.expressions import FieldJet, coordinate
 from hermite_pinn.methods import orders
 from hermite_pinn.methods.orders import equation_weights
+from hermite_pinn.methods.scales import source_norms, term_norms
 from hermite_pinn.methods.system import GridSystem
 from hermite_pinn.program import Program, is_smooth, total_derivative
 
@@ -137,3 +139,79 @@ def test_flows_ruled_by_transport_are_left_as_they_are():
     """Where viscosity is small at the size of a cell, the divergence in L2 is enough."""
     assert system(problems.kovasznay()).derived is not None
     assert system(problems.kovasznay(reynolds=1e5)).derived is None
+
+
+# -- equations of different size ---
+
+
+def chained(factor):
+    """A field that is harmonic and drives another one, ``factor`` times as large."""
+    spread = 1 / (2 * pi * math.sinh(pi))
+    return hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)),
+        ["c", "w"],
+        lambda c, w: {"harmonic": c.laplacian, "driven": w.laplacian + factor * c},
+        [
+            hp.Dirichlet(c=lambda x, y: sin(pi * x) * sinh(pi * y) / math.sinh(pi)),
+            hp.Dirichlet(w=lambda x, y: -factor * spread * y * cosh(pi * y) * sin(pi * x)),
+        ],
+        exact={
+            "c": lambda x, y: sin(pi * x) * sinh(pi * y) / math.sinh(pi),
+            "w": lambda x, y: -factor * spread * y * cosh(pi * y) * sin(pi * x),
+        },
+    )
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e3, 1e6])
+def test_units_do_not_matter(factor):
+    """The relative errors are those of fields of the same size."""
+    expected = hp.solve(chained(1.0), levels=3, progress=False).error()
+    found = hp.solve(chained(factor), levels=3, progress=False).error()
+    for name, e in found.items():
+        assert e["relative_l2"] < 2 * expected[name]["relative_l2"]
+
+
+def test_rows_are_scaled_anew_by_the_sizes_of_terms():
+    """The guess of `driven` leaves out the large coefficient; its terms do not."""
+    stats = hp.solve(chained(1e6), levels=2, progress=False).stats
+    assert stats["residual_scales"]["driven"] > 1e5
+    assert source_norms(chained(1e6))[1] < 10
+
+
+def test_term_norms_are_root_mean_squares_of_terms():
+    problem = chained(5.0)
+    solution = hp.solve(problem, levels=4, progress=False)
+    x, y = np.random.default_rng(0).random((2, 200_000))
+    s = solution
+    expected = [
+        math.sqrt(np.mean(s.c.xx(x, y) ** 2) + np.mean(s.c.yy(x, y) ** 2)),
+        math.sqrt(np.mean(s.w.xx(x, y) ** 2) + np.mean(s.w.yy(x, y) ** 2) + 25 * np.mean(s.c(x, y) ** 2)),
+    ]
+    assert term_norms(problem, s.field, {}) == pytest.approx(expected, rel=2e-2)
+
+
+def test_a_resumed_run_keeps_its_scales(tmp_path):
+    problem, path = chained(1e6), tmp_path / "run.h5"
+
+    class Stop(hp.Callback):
+        def on_step(self, state):
+            return "enough" if state.level == 2 else None
+
+    whole = hp.solve(problem, tol=1e-4, progress=False)
+    hp.solve(problem, tol=1e-4, checkpoint=path, callbacks=Stop(), progress=False)
+    resumed = hp.solve(problem, tol=1e-4, resume=path, progress=False)
+    assert torch.equal(resumed.field.table, whole.field.table)
+    assert resumed.stats["residual_scales"] == whole.stats["residual_scales"]
+
+
+def test_an_equation_that_only_says_that_nothing_changes_keeps_its_size():
+    """Its terms vanish at the solution, which is no reason to enforce it beyond all others."""
+    with pytest.warns(hp.HermitePinnWarning, match="no initial condition"):
+        problem = hp.Problem(
+            hp.Box(x=(0, 1), t=(0, 1)),
+            ["u", "b"],
+            lambda u, b, x: {"heat": u.t - b * u.xx, "steady": b.t, "data": b.x - 0.1 * pi * sin(2 * pi * x)},
+            [hp.Dirichlet(u=0.0), hp.Initial(u=lambda x: sin(pi * x))],
+        )
+    solution = hp.solve(problem, levels=1, progress=False)
+    assert term_norms(problem, solution.field, {})[1] > 1e-3

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import logging
+import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,7 +25,7 @@ from .levenberg_marquardt import LevenbergMarquardt
 from .misfit import Misfit
 from .precision import chosen_precision
 from .refinement import refined
-from .scales import source_scales
+from .scales import IMBALANCE, row_scales, source_norms, term_norms
 from .slabs import cells_per_slab, march, why_at_once
 from .smoothing import Choice
 from .stage import Discretization, Stage, solve_at_once
@@ -36,7 +38,11 @@ if TYPE_CHECKING:
 
 __all__ = ["NestedIteration"]
 
+logger = logging.getLogger(__name__)
+
 Resolution = tuple[int, ...]
+
+REPEATS = 3  # of the first stage, with rows scaled anew
 
 
 class NestedIteration:
@@ -63,8 +69,15 @@ class NestedIteration:
             raise InvalidArgumentError(
                 f"slabs={options.slabs} needs an evolution problem, but {self.at_once}; use slabs=1 or 'auto'"
             )
+        self.norms = source_norms(self.problem)
         self.grid = Discretization(
-            self.problem, self.basis, options.gauss, self.dtype, task.device, source_scales(self.problem), task.ranks
+            self.problem,
+            self.basis,
+            options.gauss,
+            self.dtype,
+            task.device,
+            row_scales(self.problem, self.norms),
+            task.ranks,
         )
         self.convergence = Convergence(self.basis, self.tol)
         self.free = 0  # directions that the first level does not determine
@@ -131,6 +144,7 @@ class NestedIteration:
             "points": best.points,
             "slabs": best.slabs,
             "precision": self.precision,
+            "residual_scales": dict(zip(self.problem.residuals, self.norms, strict=True)),
         }
         if best.choice is not None:
             stats |= best.choice.stats(self.problem)
@@ -183,6 +197,8 @@ class NestedIteration:
             self._choose_resolution(planned, foreign)
             began = time.perf_counter()
             stage = self._solve()
+            if len(self.path) == 1 and not foreign:
+                stage = self._balanced(stage)
             change = None if foreign or len(self.path) == 1 else stage.change
             self.convergence.add(change, stage.held_out)
             self.best, foreign = stage, False
@@ -267,6 +283,7 @@ class NestedIteration:
         self.convergence.restore(saved)
         self.solver.restore(saved["solver"])
         self.free = int(saved["free"])
+        self._scale(saved["norms"])
         self.best = Stage(
             resolutions,
             vector,
@@ -310,6 +327,7 @@ class NestedIteration:
             "choice": None if self.best.choice is None else asdict(self.best.choice),
             "solver": self.solver.state(),
             "free": self.free,
+            "norms": self.norms,
             "parameters": self.best.parameters,
         }
 
@@ -354,6 +372,29 @@ class NestedIteration:
 
         choice = None if best is None else best.choice
         return solve_at_once(self.grid, resolutions, start, parameters, self.solver, began, accepted, choice)
+
+    def _balanced(self, stage: Stage) -> Stage:
+        """The first stage, solved again while the terms of one equation outweigh those of another by far.
+
+        The sources, or where there is none the coefficients, say beforehand how large an equation is; its terms at the
+        solution say it better (with buoyancy in one equation, say, and a Rayleigh number of a million).
+        """
+        for _ in range(REPEATS):
+            if stage.slabs > 1 or len(self.norms) == 1:
+                break
+            norms = term_norms(self.problem, self._field(stage), stage.parameters)
+            ratios = [new / old for new, old in zip(norms, self.norms, strict=True)]
+            if not 0 < IMBALANCE * min(ratios) < max(ratios) < math.inf:
+                break
+            logger.info("the terms of the equations have sizes %s, not %s: rows are scaled anew", norms, self.norms)
+            self._scale(norms)
+            self.best = stage
+            stage = self._solve()
+        return stage
+
+    def _scale(self, norms: Sequence[float]) -> None:
+        self.norms = list(norms)
+        self.grid = replace(self.grid, scales=row_scales(self.problem, norms))
 
     def _progress(self, count: int) -> Callable[[int], None]:
         began = time.perf_counter()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 
+from hermite_pinn.cuda.channels import Channels
+from hermite_pinn.field import GridField
 from hermite_pinn.problem import Problem
 from hermite_pinn.program import Leaf, Value
 from hermite_pinn.residuals import CompiledTerm, Jet
 
-__all__ = ["rms", "sensitivity_sizes", "sobol_points", "source_norms", "source_scales"]
+__all__ = ["rms", "row_scales", "sensitivity_sizes", "sobol_points", "source_norms", "source_scales", "term_norms"]
+
+IMBALANCE = 30.0  # of the sizes of terms, or of equations against what was assumed, that counts as far
 
 
 def rms(value: Value) -> float:
@@ -41,7 +45,9 @@ def sensitivity_sizes(term: CompiledTerm, env: Mapping[Leaf, Value]) -> dict[Jet
 def source_norms(problem: Problem) -> list[float]:
     """Root mean squares of the interior residuals of the zero field.
 
-    Where that is zero, the size of the operator on functions of unit size that vary over the box.
+    Where that is zero, the size of the operator on functions of unit size that vary over the box, without values of
+    fields whose coefficients outweigh those of the derivatives by far: fields with such coefficients are not of unit
+    size, or balance each other.
     """
     env, found = sobol_points(problem), []
     for term in problem.terms:
@@ -50,16 +56,51 @@ def source_norms(problem: Problem) -> list[float]:
         compiled = CompiledTerm(term)
         size = rms(compiled.evaluate(env, {})[0])
         if not (size > 0 and math.isfinite(size)):
-            size = sum(
-                s / math.prod(length**m for length, m in zip(problem.domain.lengths, o, strict=True))
-                for (_, o), s in sensitivity_sizes(compiled, env).items()
-            )
+            values, derivatives = 0.0, 0.0
+            for (_, o), s in sensitivity_sizes(compiled, env).items():
+                if any(o):
+                    derivatives += s / math.prod(a**m for a, m in zip(problem.domain.lengths, o, strict=True))
+                else:
+                    values += s
+            size = derivatives if 0 < IMBALANCE * derivatives < values else derivatives + values
         found.append(size if size > 0 and math.isfinite(size) else 1.0)
     return found
 
 
-def source_scales(problem: Problem) -> list[float]:
-    """Divisors of the interior rows: their sources' L2 norms, over the roots of their weights."""
+def term_norms(problem: Problem, field: GridField, parameters: Mapping[str, float]) -> list[float]:
+    """How large the equations' terms are: root mean squares of the source and of the terms that a field adds to it.
+
+    A term counts by the derivative of the residual by a jet, times the jet; a derivative that vanishes (that by time in
+    a steady state, say) as that of a field of the same size that varies over the box.
+    """
+    equations = [CompiledTerm(t) for t in problem.terms if t.region is None]
+    orders = sorted({(0,) * problem.domain.dim} | {o for t in equations for _, o in t.jets})
+    env = sobol_points(problem) | {("parameter", name): value for name, value in parameters.items()}
+    x = torch.stack([torch.as_tensor(env[("coordinate", name)]) for name in problem.domain.names])
+    channels = Channels(problem.domain.dim, tuple(((1.0, o),) for o in orders))
+    values = field.jets(x.to(field.table), channels).to(x)
+    jets: dict[Jet, Value] = {
+        (name, o): values[i, k] for i, name in enumerate(problem.fields) for k, o in enumerate(orders)
+    }
+    found = []
+    for term in equations:
+        source, _, _ = term.evaluate(env, {})
+        _, variable, _ = term.evaluate(env, jets)
+        sizes = [rms(source)]
+        for (name, o), s in (term.constant | variable).items():
+            least = rms(jets[name, orders[0]]) / math.prod(a**m for a, m in zip(problem.domain.lengths, o, strict=True))
+            sizes.append(max(rms(s * jets[name, o]), rms(s) * least))
+        found.append(math.hypot(*sizes))
+    return found
+
+
+def row_scales(problem: Problem, norms: Sequence[float]) -> list[float]:
+    """Divisors of the interior rows from norms of the equations: L2 norms over the roots of the weights."""
     volume = math.prod(problem.domain.lengths)
     weights = [t.weight or 1.0 for t in problem.terms if t.region is None]
-    return [size * math.sqrt(volume / weight) for size, weight in zip(source_norms(problem), weights, strict=True)]
+    return [size * math.sqrt(volume / weight) for size, weight in zip(norms, weights, strict=True)]
+
+
+def source_scales(problem: Problem) -> list[float]:
+    """Divisors of the interior rows: their sources' L2 norms, over the roots of their weights."""
+    return row_scales(problem, source_norms(problem))

@@ -12,10 +12,12 @@ from hermite_pinn.cuda.layout import BASES
 from hermite_pinn.cuda.pyramid import Pyramid
 from hermite_pinn.distributed import ALONE, Ranks
 from hermite_pinn.problem import Problem
+from hermite_pinn.residuals import CompiledTerm
 
 from .constraints import Carried
 from .gauge import remove_means
 from .levenberg_marquardt import Fit, LevenbergMarquardt
+from .orders import derived_rows
 from .smoothing import Choice, fit_smoothly
 from .system import GridSystem
 
@@ -59,7 +61,10 @@ class Discretization:
     def memory(self, resolutions: Sequence[Resolution], slabs: int) -> float:
         """Estimate of the bytes of a stage: vectors of unknowns, and arrays of points."""
         m = BASES[self.basis]
-        points = math.prod((m + 1) * n for n in resolutions[-1]) * len(self.problem.residuals)
+        cells = zip(self.problem.domain.lengths, resolutions[-1], strict=True)
+        equations = [CompiledTerm(t) for t in self.problem.terms if t.region is None]
+        derived, _ = derived_rows(self.problem, equations, self.scales, [length / n for length, n in cells])
+        points = math.prod((m + 1) * n for n in resolutions[-1]) * (len(equations) + len(derived))
         if slabs == 1:
             return 8.0 * (9 * self.pyramid(resolutions).size + 14 * points)
         size = self.pyramid(resolutions[-1:]).size
