@@ -377,14 +377,16 @@ class NestedIteration:
         """The first stage, solved again while the terms of one equation outweigh those of another by far.
 
         The sources, or where there is none the coefficients, say beforehand how large an equation is; its terms at the
-        solution say it better (with buoyancy in one equation, say, and a Rayleigh number of a million).
+        solution may say more (with buoyancy in one equation, say, and a Rayleigh number of a million).  They never say
+        less: terms vanish where nothing moves or changes, which is no reason to enforce an equation beyond all others.
         """
         for _ in range(REPEATS):
             if stage.slabs > 1 or len(self.norms) == 1:
                 break
-            norms = term_norms(self.problem, self._field(stage), stage.parameters)
+            terms = term_norms(self.problem, self._field(stage), stage.parameters)
+            norms = [max(pair) for pair in zip(terms, self.norms, strict=True)]
             ratios = [new / old for new, old in zip(norms, self.norms, strict=True)]
-            if not 0 < IMBALANCE * min(ratios) < max(ratios) < math.inf:
+            if not IMBALANCE * min(ratios) < max(ratios) < math.inf:
                 break
             logger.info("the terms of the equations have sizes %s, not %s: rows are scaled anew", norms, self.norms)
             self._scale(norms)

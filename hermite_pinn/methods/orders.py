@@ -11,14 +11,14 @@ and the condition of the normal equations grows like ``1 / h**2``.  Its gradient
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from hermite_pinn.conditions import Term
 from hermite_pinn.problem import Problem
-from hermite_pinn.program import Leaf, Value, is_smooth, total_derivative
+from hermite_pinn.program import is_smooth, total_derivative
 from hermite_pinn.residuals import CompiledTerm
 
 from .scales import sensitivity_sizes, sobol_points
@@ -79,19 +79,25 @@ def derived_rows(
     sizes
         Cell sizes along the axes.
     """
-    env = sobol_points(problem)
-    highest = [_highest(term, env) for term in terms]
-    orders = np.array([[h.get(f, (-math.inf, 0.0))[0] for f in problem.fields] for h in highest])
+    orders = np.full((len(terms), len(problem.fields)), -math.inf)
+    for k, term in enumerate(terms):
+        for field, o in term.jets:
+            j = problem.fields.index(field)
+            orders[k, j] = max(orders[k, j], sum(o))
     derived: list[CompiledTerm] = []
     divisors: list[float] = []
     weights = equation_weights(orders)
-    if weights is None:
+    if weights is None or -1 not in weights[0]:
         return derived, divisors
     s, t = weights
-    leading = [  # coefficients by field, of the derivatives with o_kj = s_k + t_j
-        {f: h[f][1] for j, f in enumerate(problem.fields) if f in h and orders[k, j] == s[k] + t[j]}
-        for k, h in enumerate(highest)
-    ]
+    env = sobol_points(problem)
+    leading: list[dict[str, float]] = []  # by field, the size of the coefficients of derivatives with o_kj = s_k + t_j
+    for k, term in enumerate(terms):
+        order = {f: s[k] + t[j] for j, f in enumerate(problem.fields)}
+        leading.append({})
+        for (field, o), size in sensitivity_sizes(term, env).items():
+            if sum(o) == order[field]:
+                leading[k][field] = max(leading[k].get(field, 0.0), size)
     for k, term in enumerate(terms):
         if s[k] != -1 or not is_smooth(term.term.residual):
             continue
@@ -111,11 +117,3 @@ def derived_rows(
                 derived.append(CompiledTerm(Term(f"{term.name}, derivative along {name}", residual, None)))
                 divisors.append(1.0 / factor)
     return derived, divisors
-
-
-def _highest(term: CompiledTerm, env: Mapping[Leaf, Value]) -> dict[str, tuple[int, float]]:
-    """By field the highest order of its derivatives in an equation, and the largest coefficient of these."""
-    found: dict[str, tuple[int, float]] = {}
-    for (field, o), size in sensitivity_sizes(term, env).items():
-        found[field] = max(found.get(field, (0, 0.0)), (sum(o), size))
-    return found

@@ -70,11 +70,10 @@ def source_norms(problem: Problem) -> list[float]:
 def term_norms(problem: Problem, field: GridField, parameters: Mapping[str, float]) -> list[float]:
     """How large the equations' terms are: root mean squares of the source and of the terms that a field adds to it.
 
-    A term counts by the derivative of the residual by a jet, times the jet; a derivative that vanishes (that by time in
-    a steady state, say) as that of a field of the same size that varies over the box.
+    A term counts by the derivative of the residual by a jet, times the jet.
     """
     equations = [CompiledTerm(t) for t in problem.terms if t.region is None]
-    orders = sorted({(0,) * problem.domain.dim} | {o for t in equations for _, o in t.jets})
+    orders = sorted({o for t in equations for _, o in t.jets})
     env = sobol_points(problem) | {("parameter", name): value for name, value in parameters.items()}
     x = torch.stack([torch.as_tensor(env[("coordinate", name)]) for name in problem.domain.names])
     channels = Channels(problem.domain.dim, tuple(((1.0, o),) for o in orders))
@@ -86,11 +85,7 @@ def term_norms(problem: Problem, field: GridField, parameters: Mapping[str, floa
     for term in equations:
         source, _, _ = term.evaluate(env, {})
         _, variable, _ = term.evaluate(env, jets)
-        sizes = [rms(source)]
-        for (name, o), s in (term.constant | variable).items():
-            least = rms(jets[name, orders[0]]) / math.prod(a**m for a, m in zip(problem.domain.lengths, o, strict=True))
-            sizes.append(max(rms(s * jets[name, o]), rms(s) * least))
-        found.append(math.hypot(*sizes))
+        found.append(math.hypot(rms(source), *(rms(s * jets[j]) for j, s in (term.constant | variable).items())))
     return found
 
 
