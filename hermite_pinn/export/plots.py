@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -72,6 +74,15 @@ def _image(
         ax.set_aspect("equal")
 
 
+class _Panel(NamedTuple):
+    """A quantity on a slice: what it is, where the slice lies, values, and the axes that vary."""
+
+    title: str
+    label: str
+    values: np.ndarray
+    free: list[int]
+
+
 def _panels(name: str, data: dict[str, np.ndarray], residuals: list[str]) -> list[tuple[str, np.ndarray]]:
     found = [(name, data[name])]
     if f"{name}_error" in data:
@@ -113,7 +124,7 @@ def plot_solution(
         raise InvalidArgumentError(f"resolution must be at least 1, got {resolution}")
     axes = [np.linspace(a, b, count + 1) for a, b in domain.bounds.values()]
     slices = _slices(solution, time)
-    rows: list[tuple[str, list[tuple[str, np.ndarray]], list[int]]] = []
+    rows: list[list[_Panel]] = []
     for label, fixed in slices:
         cut = [np.array([fixed[i]]) if i in fixed else a for i, a in enumerate(axes)]
         data = sample(solution, cut, exact=True, residual=residual)
@@ -122,33 +133,35 @@ def plot_solution(
         names = [k for k in data if k.startswith("residual ")]
         for k, f in enumerate(solution.fields):
             own = names if len(solution.fields) == 1 else names[k : k + 1]
-            rows.append((label, _panels(f, data, own), free))
+            rows.append([_Panel(title, label, values, free) for title, values in _panels(f, data, own)])
+    panels = [p for row in rows for p in row]
     spans: dict[str, tuple[float, float]] = {}  # one scale for all slices of a quantity
-    for _, panels, _ in rows:
-        for title, values in panels:
-            low, high = spans.get(title, (np.inf, -np.inf))
-            spans[title] = (min(low, float(np.nanmin(values))), max(high, float(np.nanmax(values))))
-    columns = max(len(panels) for _, panels, _ in rows)
+    for p in panels:
+        low, high = spans.get(p.title, (np.inf, -np.inf))
+        spans[p.title] = (min(low, float(np.nanmin(p.values))), max(high, float(np.nanmax(p.values))))
+    columns = max(map(len, rows))
+    if columns == 1:  # a block instead of a column
+        columns = len(panels) if len(panels) <= 3 else math.ceil(math.sqrt(len(panels)))
+        rows = [panels[i : i + columns] for i in range(0, len(panels), columns)]
     figure, grid = _figure(columns, len(rows))
-    for line, (label, panels, free) in zip(grid, rows, strict=True):
-        for ax in line[len(panels) :]:
+    for line, row in zip(grid, rows, strict=True):
+        for ax in line[len(row) :]:
             ax.axis("off")
-        for ax, (title, values) in zip(line, panels, strict=False):
-            full = f"{title}{', ' + label if label else ''}"
-            if len(free) == 1:
-                ax.plot(axes[free[0]], values, lw=1.2)
+        for ax, p in zip(line, row, strict=False):
+            full, values = f"{p.title}{', ' + p.label if p.label else ''}", p.values
+            if len(p.free) == 1:
+                ax.plot(axes[p.free[0]], values, lw=1.2)
                 ax.set_title(full, fontsize=10)
-                ax.set_xlabel(domain.names[free[0]])
+                ax.set_xlabel(domain.names[p.free[0]])
                 ax.grid(alpha=0.3)
             else:
-                first, second = free
+                first, second = p.free
                 if domain.names[first] == "t":  # space to the right, time upwards
                     first, second, values = second, first, values.T
                 labels = (domain.names[first], domain.names[second])
-                _image(figure, ax, axes[first], axes[second], values, full, labels, spans[title])
-    figure.suptitle(
-        f"{solution.title or ', '.join(solution.fields)}: {solution.status.label}, {solution.message}", fontsize=9
-    )
+                _image(figure, ax, axes[first], axes[second], values, full, labels, spans[p.title])
+    heading = f"{solution.title or ', '.join(solution.fields)}: {solution.status.label}, {solution.message}"
+    figure.suptitle(textwrap.fill(heading, 60 * columns), fontsize=9)
     return _finish(figure, path)
 
 
