@@ -148,8 +148,17 @@ class GridSystem:
     def _interior_block(self, terms: list[CompiledTerm]) -> TensorBlock:
         found = [gauss_axis(*a.bounds, n, k) for a, n, k in zip(self.axes, self.resolution, self.gauss, strict=True)]
         points, weights = self._own([p for p, _ in found], [w for _, w in found], self.gauss, len(terms))
+        return self._tensor_block(terms, points, weights, self._scales)
+
+    def _tensor_block(
+        self,
+        terms: Sequence[CompiledTerm],
+        points: Sequence[np.ndarray],
+        weights: Sequence[np.ndarray],
+        scales: Sequence[float] | None,
+    ) -> TensorBlock:
         return TensorBlock(
-            terms, self.problem.fields, self.names, self.basis, self.resolution, self.axes, points, weights, self._scales,
+            terms, self.problem.fields, self.names, self.basis, self.resolution, self.axes, points, weights, scales,
             self.dtype, self.device,
         )  # fmt: skip
 
@@ -162,10 +171,7 @@ class GridSystem:
             return None
         whole = math.prod(n * k for n, k in zip(self.resolution, self.gauss, strict=True))
         self._elsewhere += len(terms) * (whole - math.prod(own.shape))
-        return TensorBlock(
-            terms, self.problem.fields, self.names, self.basis, self.resolution, self.axes, own.points, own.weights, scales,
-            self.dtype, self.device,
-        )  # fmt: skip
+        return self._tensor_block(terms, own.points, own.weights, scales)
 
     def _own(
         self, points: list[np.ndarray], weights: list[np.ndarray], per: Sequence[int], terms: int
@@ -205,10 +211,7 @@ class GridSystem:
         per = (BASES[self.basis],) * len(self.axes)
         grids = [gauss_axis(*a.bounds, n, k) for a, n, k in zip(self.axes, self.resolution, per, strict=True)]
         points, weights = self._own([p for p, _ in grids], [w for _, w in grids], per, len(members))
-        return TensorBlock(
-            members, self.problem.fields, self.names, self.basis, self.resolution, self.axes, points, weights,
-            [1.0] * len(members), self.dtype, self.device,
-        )  # fmt: skip
+        return self._tensor_block(members, points, weights, [1.0] * len(members))
 
     def smooth(self, weights: dict[str, float], emphasis: float = 1.0) -> None:
         """Set the weights of the penalties that are chosen automatically; takes effect at the next linearisation.
@@ -260,7 +263,7 @@ class GridSystem:
         if term.where is None:
             per = [1 if i == face.axis else k for i, k in enumerate(self.gauss)]
             points, weights = self._own(points, weights, per, 1)
-            return TensorBlock(*shared, points, weights, [scale], self.dtype, self.device)
+            return self._tensor_block([compiled], points, weights, [scale])
         grid = np.stack([g.ravel() for g in np.meshgrid(*points, indexing="ij")], 1)
         product = np.array([1.0])
         for w in weights:
@@ -385,10 +388,7 @@ class GridSystem:
             points.append(a.bounds[0] + length * (cell + inside) / n)
             weights.append(np.full(n, length / n))
         points, weights = self._own(points, weights, [1] * len(points), 0)
-        block = TensorBlock(
-            self.interior.terms, self.problem.fields, self.names, self.basis, self.resolution, self.axes, points, weights, None,
-            self.dtype, self.device,
-        )  # fmt: skip
+        block = self._tensor_block(self.interior.terms, points, weights, None)
         volume = math.prod(self.problem.domain.lengths)
         rows = block.linearize(finest, parameters)
         squares = self.ranks.add_all(*(float(r.norm()) ** 2 for r in rows))
