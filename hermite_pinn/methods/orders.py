@@ -63,7 +63,7 @@ def equation_weights(orders: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None
 
 
 def derived_rows(
-    problem: Problem, terms: Sequence[CompiledTerm], scales: Sequence[float], sizes: Sequence[float]
+    problem: Problem, terms: Sequence[CompiledTerm], scales: Sequence[float], resolution: Sequence[int]
 ) -> tuple[list[CompiledTerm], list[float]]:
     """Derivatives of the equations with ``s = -1`` along the space axes, and the divisors of their rows.
 
@@ -76,8 +76,8 @@ def derived_rows(
     ----------
     terms, scales
         The equations and the divisors of their rows.
-    sizes
-        Cell sizes along the axes.
+    resolution
+        Cells along the axes.
     """
     orders = np.full((len(terms), len(problem.fields)), -math.inf)
     for k, term in enumerate(terms):
@@ -111,7 +111,8 @@ def derived_rows(
             default=0.0,
         )
         for axis in problem.domain.space_axes:
-            if factor / sizes[axis] > NEEDED / scales[k]:
+            size = problem.domain.lengths[axis] / resolution[axis]
+            if factor / size > NEEDED / scales[k]:
                 name = problem.domain.names[axis]
                 residual = total_derivative(term.term.residual, name, axis)
                 derived.append(CompiledTerm(Term(f"{term.name}, derivative along {name}", residual, None)))

@@ -61,9 +61,8 @@ class Discretization:
     def memory(self, resolutions: Sequence[Resolution], slabs: int) -> float:
         """Estimate of the bytes of a stage: vectors of unknowns, and arrays of points."""
         m = BASES[self.basis]
-        cells = zip(self.problem.domain.lengths, resolutions[-1], strict=True)
         equations = [CompiledTerm(t) for t in self.problem.terms if t.region is None]
-        derived, _ = derived_rows(self.problem, equations, self.scales, [length / n for length, n in cells])
+        derived, _ = derived_rows(self.problem, equations, self.scales, resolutions[-1])
         points = math.prod((m + 1) * n for n in resolutions[-1]) * (len(equations) + len(derived))
         if slabs == 1:
             return 8.0 * (9 * self.pyramid(resolutions).size + 14 * points)

@@ -165,8 +165,7 @@ class GridSystem:
     def _derived_block(self) -> TensorBlock | None:
         """Derivatives of equations whose order is too low for the L2 norm (see :mod:`.orders`), at the same points."""
         own = self.interior
-        sizes = [length / n for length, n in zip(self.problem.domain.lengths, self.resolution, strict=True)]
-        terms, scales = derived_rows(self.problem, own.terms, own.scales, sizes)
+        terms, scales = derived_rows(self.problem, own.terms, own.scales, self.resolution)
         if not terms:
             return None
         whole = math.prod(n * k for n, k in zip(self.resolution, self.gauss, strict=True))
