@@ -29,7 +29,7 @@ bench: $(VENV)/.ready
 gpu-check:
 	rm -rf build/tree && mkdir -p build/tree
 	cp -r hermite_pinn build/tree/ && cp -r cuda geometry problems validation build/tree/hermite_pinn/
-	PYTHONPATH=build/tree $(PYTHON) -P -m hermite_pinn.validation.gpu_check --out docs/performance $(OPTIONS)
+	PYTHONPATH=build/tree $(PYTHON) -P -m hermite_pinn.validation.performance.gpu_check --out docs/performance $(OPTIONS)
 
 $(VENV)/.ready: pyproject.toml constraints.txt .ci/environment
 	.ci/environment $(VENV)

@@ -19,11 +19,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from hermite_pinn.geometry import Box
-
-from .callbacks import Callback, CSVLog, RunState
-from .checkpoint import Checkpoint
-from .conditions import Condition, Data, Dirichlet, Gauge, Initial, Neumann, Periodic, Robin
 from .errors import (
     BackendUnavailableError,
     CorruptFileError,
@@ -35,8 +30,7 @@ from .errors import (
     OutOfMemoryError,
     OutputError,
 )
-from .field import Field, GridField
-from .functions import (
+from .expressions.functions import (
     abs,
     arccos,
     arcsin,
@@ -61,14 +55,19 @@ from .functions import (
     tanh,
     where,
 )
-from .history import History
+from .field.field import Field, GridField
+from .geometry import Box
 from .methods import LBFGS, RAD, SOAP, Adam, GaussNewton, JointGaussNewton, JointStage, Method
-from .parameters import Parameter
-from .problem import HermitePinnWarning, Problem
-from .smoothness import Smoothness
-from .solution import Solution
+from .problem.conditions import Condition, Data, Dirichlet, Gauge, Initial, Neumann, Periodic, Robin
+from .problem.parameters import Parameter
+from .problem.problem import HermitePinnWarning, Problem
+from .problem.smoothness import Smoothness
+from .result.solution import Solution
+from .run.callbacks import Callback, CSVLog, RunState
+from .run.checkpoint import Checkpoint
+from .run.history import History
+from .run.status import Status
 from .solve import solve
-from .status import Status
 
 __all__ = [
     "Adam", "BackendUnavailableError", "Box", "CSVLog", "Callback", "Checkpoint", "Condition", "CorruptFileError", "Data", "Dirichlet",

@@ -80,7 +80,7 @@ def _folder(path: Path | None) -> Path | None:
             raise OutputError(
                 f"the folder {path} cannot be created: {error.strerror}; choose another with --out"
             ) from error
-        from .export.store import check_writable
+        from hermite_pinn.run.store import check_writable
 
         check_writable(path / "file")
     return path
@@ -89,7 +89,7 @@ def _folder(path: Path | None) -> Path | None:
 @app.command("list")
 def list_problems(as_json: JsonOption = False) -> None:
     """List the problems and their settings."""
-    from hermite_pinn.problems import PROBLEMS
+    from .problems import PROBLEMS
 
     if as_json:
         rows = {n: {k: p.default for k, p in inspect.signature(f).parameters.items()} for n, f in PROBLEMS.items()}
@@ -152,7 +152,7 @@ def solve(
     as_json: JsonOption = False,
 ) -> None:
     """Solve a problem of the library; report error, residuals and time; with --out write HDF5, VTK and pictures."""
-    from hermite_pinn import problems
+    from . import problems
 
     with _reported():
         chosen = _settings(settings)
@@ -263,7 +263,7 @@ def validate(
     With --method, train them by another method for a given time and tell error and steps a second.
     The suite compact compares networks and tables of 4096 slots and has nothing to reach.
     """
-    from hermite_pinn import validation
+    from . import validation
 
     if suite == "compact":
         _compact(only, seed, out, as_json)
@@ -299,7 +299,7 @@ def validate(
 def _train(
     suite: str, method: str, time: float, seeds: Sequence[int], device: str, folder: Path | None, as_json: bool
 ) -> None:
-    from hermite_pinn import validation
+    from . import validation
 
     def tell(r: validation.Training) -> None:
         if not as_json:
@@ -316,7 +316,9 @@ def _train(
 
 def _compact(only: str, seed: int, out: Path | None, as_json: bool) -> None:
     """Run the ways of the compact comparison, and write their table."""
-    from hermite_pinn.validation import compact, machine
+    from hermite_pinn.validation.ablations import compact
+
+    from .validation import machine
 
     with _reported():
         chosen = [v for v in compact.VARIANTS if only in v.name]
@@ -347,7 +349,7 @@ def bench(
     as_json: JsonOption = False,
 ) -> None:
     """Time the kernels, in three tables, and the solver on its benchmark cases."""
-    from hermite_pinn import validation
+    from . import validation
 
     with _reported():
         if suite not in (*validation.SUITES, "none"):
@@ -398,7 +400,7 @@ def gpu_check(
     tests: Annotated[bool, typer.Option(help="Run the tests that need a GPU.")] = True,
 ) -> None:
     """Check the kernels on this machine and measure them, training steps and solves against targets."""
-    from hermite_pinn.validation import gpu_check as script
+    from hermite_pinn.validation.performance import gpu_check as script
 
     options = ["--device", device, "--out", str(out), "--time", str(minutes), *([] if tests else ["--no-tests"])]
     with _reported():

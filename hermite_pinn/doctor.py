@@ -14,10 +14,12 @@ from importlib import metadata
 
 import torch
 
-from hermite_pinn.cuda import cache, host, nvrtc, ops
-from hermite_pinn.cuda.channels import Channels
-from hermite_pinn.cuda.layout import GridLayout
-from hermite_pinn.cuda.source import OPERATIONS, Specialization
+from hermite_pinn.cuda.encoder import ops
+from hermite_pinn.cuda.encoder.channels import Channels
+from hermite_pinn.cuda.encoder.launch import prepare
+from hermite_pinn.cuda.encoder.layout import GridLayout
+from hermite_pinn.cuda.encoder.specialization import OPERATIONS, Specialization
+from hermite_pinn.cuda.runtime import cache, host, nvrtc
 
 from .errors import HermitePinnError
 
@@ -88,11 +90,11 @@ def _host_kernels() -> Finding:
     channels = Channels.value(2) + Channels.laplacian(2)
     try:
         began = time.perf_counter()
-        host.prepare([Specialization.of(o, layout, channels, "float64") for o in OPERATIONS])
+        prepare([Specialization.of(o, layout, channels, "float64") for o in OPERATIONS])
         seconds = time.perf_counter() - began
         x = torch.rand(2, 64, dtype=torch.float64)
         table = torch.randn(layout.size, dtype=torch.float64)
-        from hermite_pinn.cuda import reference
+        from hermite_pinn.cuda.encoder import reference
 
         error = float((ops.jets(x, table, layout, channels) - reference.jets(x, table, layout, channels)).abs().max())
     except HermitePinnError as problem:

@@ -14,26 +14,26 @@ import numpy
 import scipy
 import torch
 
-from hermite_pinn.cuda.cache import compile_clock
-from hermite_pinn.cuda.failures import recognized
+from hermite_pinn.cuda.runtime.cache import compile_clock
+from hermite_pinn.cuda.runtime.failures import recognized
+from hermite_pinn.field.field import Field, Levels
+from hermite_pinn.methods.base import Outcome, Task
+from hermite_pinn.problem.problem import Problem
+from hermite_pinn.residuals.evaluation import residual_rms
+from hermite_pinn.residuals.scales import source_norms
+from hermite_pinn.result.solution import Solution
+from hermite_pinn.run.callbacks import Callback
+from hermite_pinn.run.checkpoint import Checkpoint, read_checkpoint
+from hermite_pinn.run.device import choose_device
+from hermite_pinn.run.distributed import join
+from hermite_pinn.run.full_precision import full_precision
+from hermite_pinn.run.monitor import Monitor
+from hermite_pinn.run.progress import NoProgress, ProgressMeter, choose_progress
+from hermite_pinn.run.status import Status
 
-from .callbacks import Callback
-from .checkpoint import Checkpoint, read_checkpoint
-from .device import choose_device
-from .distributed import join
 from .errors import DistributedError, DivergedError, HermitePinnError, InvalidArgumentError
-from .evaluation import residual_rms
-from .field import Field, Levels
-from .full_precision import full_precision
 from .memory import peak_memory
 from .methods import METHODS, Method
-from .methods.base import Outcome, Task
-from .methods.scales import source_norms
-from .monitor import Monitor
-from .problem import Problem
-from .progress import NoProgress, ProgressMeter, choose_progress
-from .solution import Solution
-from .status import Status
 from .version import installed_version
 
 __all__ = ["solve"]
@@ -95,7 +95,8 @@ def solve(
     callbacks
         Objects with ``on_start``, ``on_step``, ``on_end`` (see :class:`Callback`).
     progress
-        ``"auto"`` (a bar on a terminal), True, False, or an object like :class:`hermite_pinn.progress.ProgressMeter`.
+        ``"auto"`` (a bar on a terminal), True, False, or a
+        :class:`hermite_pinn.run.progress.ProgressMeter`.
     checkpoint
         File to which the run's state is saved as it goes, to be continued with ``resume``.
     resume

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from hermite_pinn.cuda import host
+
+from hermite_pinn.cuda.runtime import host
 
 
 def why_unavailable(backend: str) -> str | None:

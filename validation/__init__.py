@@ -1,10 +1,10 @@
 """Benchmarks against analytic solutions and between implementations."""
 
-from .bench import KernelTiming, OrderTiming, ProductTiming, time_kernels, time_orders, time_products
-from .cases import SUITES, Case
-from .other_methods import Training, train_case, train_suite, training_json, training_markdown
-from .picture import draw_results
-from .suite import Result, cost_markdown, machine, run_case, run_suite, to_json, to_markdown
+from .accuracy.cases import SUITES, Case
+from .accuracy.other_methods import Training, train_case, train_suite, training_json, training_markdown
+from .accuracy.picture import draw_results
+from .accuracy.suite import Result, cost_markdown, machine, run_case, run_suite, to_json, to_markdown
+from .performance.bench import KernelTiming, OrderTiming, ProductTiming, time_kernels, time_orders, time_products
 
 __all__ = [
     "SUITES",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .adam import Adam
 from .base import Method
 from .chain import Chain
-from .gauss_newton import GaussNewton
-from .joint import JointGaussNewton, JointStage
-from .lbfgs import LBFGS
-from .points import RAD
-from .soap import SOAP
+from .gauss_newton.joint import JointGaussNewton, JointStage
+from .gauss_newton.method import GaussNewton
+from .training.adam import Adam
+from .training.batches import RAD
+from .training.lbfgs import LBFGS
+from .training.soap import SOAP
 
 __all__ = [
     "LBFGS",

@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-from hermite_pinn.distributed import ALONE, Ranks
-from hermite_pinn.field import Field, GridField, Levels
-from hermite_pinn.monitor import Monitor
-from hermite_pinn.problem import Problem
-from hermite_pinn.status import Status
+from hermite_pinn.field.field import Field, GridField, Levels
+from hermite_pinn.problem.problem import Problem
+from hermite_pinn.run.distributed import ALONE, Ranks
+from hermite_pinn.run.monitor import Monitor
+from hermite_pinn.run.status import Status
 
 __all__ = ["Method", "Outcome", "Task"]
 
@@ -107,7 +107,7 @@ class Method(ABC):
 
     @abstractmethod
     def run(self, task: Task) -> Outcome:
-        """Solve; ends with the best state also when stopped, never by raising :class:`hermite_pinn.monitor.StopRun`."""
+        """Solve; ends with the best state also when stopped, never by raising :class:`.StopRun`."""
 
     def default_field(self, problem: Problem) -> Field:
         """The kind of field used when none is given."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hermite_pinn.errors import CorruptFileError
-from hermite_pinn.field import Field, GridField
-from hermite_pinn.problem import Problem
-from hermite_pinn.status import Status
+from hermite_pinn.field.field import Field, GridField
+from hermite_pinn.problem.problem import Problem
+from hermite_pinn.run.status import Status
 
 from .base import Method, Outcome, Task
 

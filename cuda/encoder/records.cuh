@@ -1,0 +1,141 @@
+// Reading vertex records: a table holds one record of N numbers after another, the lanes one number of many points.
+//
+// Tables are stored in the precision of the arithmetic or, for values only, in half precision (16 bits, widened when read).
+#pragma once
+#include "../runtime/lanes.cuh"
+
+namespace hp {
+
+struct half {
+  unsigned short bits;
+};
+typedef HP_STORED stored;
+
+HP_INLINE float widened(float a) { return a; }
+HP_INLINE double widened(double a) { return a; }
+HP_INLINE float widened(half a) {
+#if defined(__CUDA_ARCH__)
+  float value;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(a.bits));
+  return value;
+#else
+  // Exponent and mantissa in place, rebiased by a multiplication that is exact for subnormal numbers too; infinities and NaN by hand.
+  const unsigned magnitude = (a.bits & 0x7fffu) << 13, sign = (a.bits & 0x8000u) << 16;
+  float value;
+  __builtin_memcpy(&value, &magnitude, 4);
+  value *= 5.192296858534828e+33f; // 2**112
+  unsigned bits;
+  __builtin_memcpy(&bits, &value, 4);
+  bits = (magnitude >= 0x0f800000u ? (magnitude | 0x7f800000u) : bits) | sign;
+  __builtin_memcpy(&value, &bits, 4);
+  return value;
+#endif
+}
+
+// The largest power of two that divides n, at most `limit`.
+constexpr int dividing_power(int n, int limit) { return limit > 1 && n % limit != 0 ? dividing_power(n, limit / 2) : limit; }
+
+// W elements moved at once: one instruction of up to 16 bytes on a GPU.
+template <class T, int W> struct alignas(W * sizeof(T)) pack {
+  T v[W];
+};
+
+// `out = p[0 .. N-1]`, where p is a multiple of ALIGNED elements from an aligned start.
+template <int N, int ALIGNED, class T> HP_INLINE void read_record(const T *p, T (&out)[N]) {
+  constexpr int width = dividing_power(dividing_power(N, 16), dividing_power(ALIGNED, 16 / (int)sizeof(T)));
+  HP_UNROLL for (int i = 0; i < N; i += width) {
+    const pack<T, width> words = *reinterpret_cast<const pack<T, width> *>(p + i);
+    HP_UNROLL for (int k = 0; k < width; ++k) out[i + k] = words.v[k];
+  }
+}
+
+// table + offset.  NVRTC would add the offset to every slot before it multiplies and adds 64-bit addresses, four instructions a
+// record; behind the asm, the address of a record is this one plus slot times size, one instruction.
+template <class T> HP_INLINE T *beginning(T *table, int64 offset) {
+#if defined(__CUDA_ARCH__)
+  int64 bytes = offset * (int64)sizeof(T);
+  asm("" : "+l"(bytes));
+  return (T *)((char *)table + bytes);
+#else
+  return table + offset;
+#endif
+}
+
+#ifdef __CUDACC__
+
+// Record number `slot`.
+template <int N, int ALIGNED> HP_INLINE void gather(const stored *table, uvec slot, vec (&out)[N]) {
+  stored record[N];
+  read_record<N, ALIGNED>(table + (int64)slot * N, record);
+  HP_UNROLL for (int i = 0; i < N; ++i) out[i] = widened(record[i]);
+}
+
+#else
+
+// Between records and registers lies a transposition of the N x LANES block.  For N a power of two it is log2(N) perfect shuffles of registers: interleaving the
+// first half of the block with the second rotates the bits of every element's position by one.
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define HP_SHUFFLES 1
+#endif
+#endif
+
+constexpr bool is_power_of_two(int n) { return n > 1 && (n & (n - 1)) == 0; }
+
+#ifdef HP_SHUFFLES
+template <int... I> struct shuffles { // I = 0, 1, ..., LANES - 1
+  static HP_INLINE vec low(vec a, vec b) { return __builtin_shufflevector(a, b, (I / 2 + I % 2 * LANES)...); }
+  static HP_INLINE vec high(vec a, vec b) { return __builtin_shufflevector(a, b, (LANES / 2 + I / 2 + I % 2 * LANES)...); }
+  static HP_INLINE vec even(vec a, vec b) { return __builtin_shufflevector(a, b, (2 * I)...); }
+  static HP_INLINE vec odd(vec a, vec b) { return __builtin_shufflevector(a, b, (2 * I + 1)...); }
+};
+template <int N, int... I> struct numbered : numbered<N - 1, N - 1, I...> {};
+template <int... I> struct numbered<0, I...> { typedef shuffles<I...> type; };
+typedef numbered<LANES>::type shuffle;
+
+template <int N> HP_INLINE void registers_to_records(vec (&v)[N]) {
+  HP_UNROLL for (int stage = 1; stage < N; stage *= 2) {
+    vec t[N];
+    HP_UNROLL for (int k = 0; k < N / 2; ++k) {
+      t[2 * k] = shuffle::low(v[k], v[k + N / 2]);
+      t[2 * k + 1] = shuffle::high(v[k], v[k + N / 2]);
+    }
+    HP_UNROLL for (int k = 0; k < N; ++k) v[k] = t[k];
+  }
+}
+template <int N> HP_INLINE void records_to_registers(vec (&v)[N]) {
+  HP_UNROLL for (int stage = 1; stage < N; stage *= 2) {
+    vec t[N];
+    HP_UNROLL for (int k = 0; k < N / 2; ++k) {
+      t[k] = shuffle::even(v[2 * k], v[2 * k + 1]);
+      t[k + N / 2] = shuffle::odd(v[2 * k], v[2 * k + 1]);
+    }
+    HP_UNROLL for (int k = 0; k < N; ++k) v[k] = t[k];
+  }
+}
+#endif
+
+template <int N, int ALIGNED> HP_INLINE void gather(const stored *table, uvec slot, vec (&out)[N]) {
+#ifdef HP_SHUFFLES
+  if constexpr (is_power_of_two(N)) {
+    real *records = reinterpret_cast<real *>(out);
+    for (int i = 0; i < LANES; ++i) {
+      if constexpr (sizeof(stored) == sizeof(real)) {
+        __builtin_memcpy(records + i * N, table + (int64)slot[i] * N, N * sizeof(real));
+      } else {
+        for (int j = 0; j < N; ++j) records[i * N + j] = widened(table[(int64)slot[i] * N + j]);
+      }
+    }
+    records_to_registers(out);
+    return;
+  }
+#endif
+  for (int i = 0; i < LANES; ++i) {
+    const stored *p = table + (int64)slot[i] * N;
+    for (int j = 0; j < N; ++j) out[j][i] = widened(p[j]);
+  }
+}
+
+#endif
+
+} // namespace hp

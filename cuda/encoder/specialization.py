@@ -1,0 +1,147 @@
+"""What is fixed when an encoder kernel is compiled, and its source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from hermite_pinn.cuda.runtime.source import BLOCK, REALS, assembled
+
+from .channels import Channels
+from .layout import GridLayout
+
+__all__ = ["OPERATIONS", "PER_LEVEL", "TO_TABLE", "Specialization"]
+
+OPERATIONS = ("jets", "summed_jets", "adjoint", "diagonal", "input_gradient", "jacobian_vector", "vector_jacobian")
+
+#: Operations with one row of blocks per level on a GPU, and those that add to a table.
+PER_LEVEL = ("jets", "adjoint", "diagonal", "vector_jacobian")
+TO_TABLE = ("adjoint", "diagonal", "vector_jacobian")
+
+
+@dataclass(frozen=True)
+class Specialization:
+    """What is fixed when an encoder kernel is compiled.
+
+    Resolutions, table sizes, the box and periodicity are run-time data; basis, dimension, features, channels and
+    precision are not.
+
+    Attributes
+    ----------
+    operation
+        One of :data:`OPERATIONS`.
+    split
+        Whether the derivative orders have tables of their own.
+    dtype
+        Of points and arithmetic, ``"float32"`` or ``"float64"``.
+    terms
+        Rows of the Jacobian per point, for its products with vectors.
+    stored
+        Of the table that is read: ``"float16"``, or ``""`` for the same as ``dtype``.
+    limbs
+        64-bit integers per sum: 0 sums in ``dtype``, 1 or 2 independently of the order (see sums.cuh).
+
+    Examples
+    --------
+    >>> s = Specialization("jets", 2, "cubic", 1, False, Channels.value(2), "float64")
+    >>> "#define HP_DIM 2" in s.source("cpp")
+    True
+    """
+
+    operation: str
+    dim: int
+    basis: str
+    features: int
+    split: bool
+    channels: Channels
+    dtype: str
+    terms: int = 1
+    stored: str = ""
+    limbs: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        operation: str,
+        layout: GridLayout,
+        channels: Channels,
+        dtype: str,
+        terms: int = 1,
+        stored: str = "",
+        limbs: int = 0,
+    ) -> Specialization:
+        """The specialisation that serves ``layout``."""
+        return cls(
+            operation, layout.dim, layout.basis, layout.features, layout.split, channels, dtype, terms, stored, limbs
+        )
+
+    def source(self, language: str) -> str:
+        """Complete source for ``language`` ``"cu"`` (NVRTC) or ``"cpp"`` (host compiler)."""
+        return assembled(f"encoder/encoder.{language}", self._constants(), self._tables())
+
+    def _constants(self) -> dict[str, str | int]:
+        return {
+            "HP_REAL": REALS[getattr(torch, self.dtype)],
+            "HP_DIM": self.dim,
+            "HP_GROUPS": len(self._groups()),
+            "HP_BASIS": self.basis,
+            "HP_FEATURES": self.features,
+            "HP_OPERATION": self.operation,
+            "HP_BLOCK": BLOCK,
+            "HP_TERMS": self.terms,
+            "HP_STORED": "half" if self.stored == "float16" else "real",
+            "HP_LIMBS": self.limbs,
+        }
+
+    def _layout(self) -> GridLayout:
+        sizes = None
+        if self.split:
+            groups = self.dim * (GridLayout((0.0,), (1.0,), ((1,),), self.basis).orders - 1) + 1
+            sizes = (2,) * (groups - 1) + (4,)
+        return GridLayout((0.0,) * self.dim, (1.0,) * self.dim, ((1,) * self.dim,), self.basis, self.features, sizes)
+
+    def _groups(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(g.alphas for g in self._layout().groups[0])
+
+    def _tables(self) -> str:
+        channels = self.channels
+        differentiated, derivative_nodes = 0, [[0] * self.dim]
+        if self.operation == "input_gradient":
+            differentiated = len(channels)
+            channels, nodes = channels.raised
+            derivative_nodes = [list(row) for row in nodes]
+        plan = channels.contraction
+        orders = [channels.axis_orders(i) for i in range(self.dim)]
+        masks = [sum(1 << m for m in row) for row in orders]
+        groups = self._groups()
+        group_of = {a: g for g, alphas in enumerate(groups) for a in alphas}
+        position_of = {a: alphas.index(a) for alphas in groups for a in alphas}
+        record = range(len(group_of))
+
+        def lookup(name: str, values: list[int]) -> str:
+            text = ", ".join(map(str, values))
+            return f"HP_INLINE constexpr int {name}(int i) {{ constexpr int list[] = {{{text}}}; return list[i]; }}\n"
+
+        lines = [
+            "namespace hp {\n",
+            "struct term { int node, order, source; double weight; };\n",
+            "template <int AXIS> struct stage;\n",
+        ]
+        for axis in range(self.dim):
+            terms = ", ".join(f"{{{t.node}, {t.order}, {t.source}, {t.weight!r}}}" for t in plan.terms[axis])
+            lines.append(
+                f"template <> struct stage<{axis}> {{ static constexpr int nodes = {plan.nodes[axis]}, "
+                f"terms = {len(plan.terms[axis])}; static constexpr term list[] = {{{terms}}}; }};\n"
+            )
+        lines.append(f"template <> struct stage<{self.dim}> {{ static constexpr int nodes = 1; }};\n")
+        lines.append(f"constexpr int MAX_ORDER = {max(max(row) for row in orders)};\n")
+        lines.append(f"constexpr int DIFFERENTIATED = {differentiated};\n")
+        lines.append(lookup("axis_orders", masks))
+        lines.append(lookup("group_size", [len(g) for g in groups]))
+        lines.append(lookup("group_of", [group_of[a] for a in record]))
+        lines.append(lookup("position_of", [position_of[a] for a in record]))
+        flat = ", ".join(str(n) for row in derivative_nodes for n in row)
+        lines.append(f"constexpr int derivative_nodes[] = {{{flat}}};\n")
+        lines.append("}\n")
+        return "".join(lines)

@@ -1,0 +1,1 @@
+"""Networks that carry jets: activations, fused layers, and their adjoints."""

@@ -1,0 +1,18 @@
+// Host entry point of siren.cuh: every part is a run of tiles with sums of its own, added by the caller in a fixed order.
+#include "siren.cuh"
+#include "../runtime/parallel.hpp"
+
+extern "C" int hp_siren(int64 n, const real *features, const real *parameters, const real *transposed, const real *weights, real *out, real *sums,
+                        double omega, int64 parts, int threads) {
+  const hp::network net{parameters, transposed, (real)omega};
+  const int64 tiles = (n + hp::POINTS - 1) / hp::POINTS;
+  hp::parallel(threads, parts, [&](int64 part) {
+    struct alignas(64) workspace { real memory[hp::MEMORY]; };
+    workspace *const space = new workspace();
+    const int64 begin = tiles * part / parts, end = tiles * (part + 1) / parts;
+    for (int64 tile = begin; tile < end; ++tile)
+      hp::HP_OPERATION::run(net, n, tile * hp::POINTS, features, weights, out, sums + part * hp::PARAMETERS, tile == begin, space->memory);
+    delete space;
+  });
+  return 0;
+}

@@ -1,0 +1,1 @@
+"""Optimiser steps as one kernel per tensor."""

@@ -1,0 +1,1 @@
+"""From source text to a running kernel: assembly, compilers, caches, devices, errors."""

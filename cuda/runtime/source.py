@@ -1,0 +1,44 @@
+"""Self-contained source texts: constants from Python, then the shared headers."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+__all__ = ["BLOCK", "REALS", "assembled"]
+
+BLOCK = 128  # threads per CUDA block
+
+#: How the kernels call a number.
+REALS = {torch.float32: "float", torch.float64: "double"}
+
+
+@lru_cache(maxsize=32)
+def _read(name: str) -> str:
+    return (Path(__file__).parents[1] / name).read_text(encoding="utf-8")
+
+
+def assembled(name: str, constants: Mapping[str, str | int], after_lanes: str = "") -> str:
+    """What is compiled: definitions of constants, then the text of a file.
+
+    Our own includes are pasted in, each once, and ``after_lanes`` behind ``lanes.cuh``; system includes stay.  One text
+    makes the cache key of a kernel depend on every header it uses.
+    """
+    seen: set[str] = set()
+
+    def paste(file: str) -> str:
+        seen.add(file)
+
+        def include(match: re.Match[str]) -> str:
+            inner = posixpath.normpath(posixpath.join(posixpath.dirname(file), match.group(1)))
+            return "" if inner in seen else paste(inner)
+
+        text = re.sub(r'^#include "([^"]+)"\n', include, _read(file).replace("#pragma once\n", ""), flags=re.MULTILINE)
+        return text + (after_lanes if file == "runtime/lanes.cuh" else "")
+
+    return "".join(f"#define {k} {v}\n" for k, v in constants.items()) + paste(name)

@@ -1,0 +1,233 @@
+"""Sparse 1-D matrices along one axis of a tensor: sum factorisation on boxes and prolongation between levels."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+
+import numpy as np
+import scipy.sparse as sparse
+import torch
+
+from hermite_pinn.cuda.encoder.basis import basis_values
+from hermite_pinn.cuda.encoder.layout import BASES, REFINABLE
+from hermite_pinn.cuda.runtime import device, host
+from hermite_pinn.cuda.runtime.source import BLOCK, REALS, assembled
+from hermite_pinn.errors import InvalidArgumentError
+
+__all__ = ["AxisMatrix", "evaluation_matrix", "prolongation_matrix"]
+
+MAX_TERMS = 8  # of one launch on a CPU
+MAX_TERMS_DEVICE = 4  # and on a GPU, where they are arguments of the kernel
+
+
+@dataclass(frozen=True, eq=False)
+class AxisMatrix:
+    """Several sparse matrices with one pattern: rows are points, columns coefficients of one axis.
+
+    Parameters
+    ----------
+    matrices
+        SciPy CSR matrices of equal shape and pattern, by name (the derivative order).
+    dtype, device
+        Of the tensors it is applied to.
+
+    Examples
+    --------
+    >>> A = evaluation_matrix("cubic", 2, (0.0, 1.0), False, np.array([0.25]), orders=(0,))
+    >>> float(A.apply([(0, torch.tensor([1.0, 0, 1, 0, 1, 0], dtype=torch.float64))], axis=0)[0])
+    1.0
+    """
+
+    matrices: dict[Hashable, sparse.csr_matrix]
+    dtype: torch.dtype = torch.float64
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return next(iter(self.matrices.values())).shape
+
+    @cached_property
+    def _pattern(self) -> tuple[torch.Tensor, torch.Tensor]:
+        first = next(iter(self.matrices.values()))
+        return tuple(torch.as_tensor(a.astype(np.int32)).to(self.device) for a in (first.indptr, first.indices))  # type: ignore[return-value]
+
+    @cached_property
+    def _values(self) -> dict[Hashable, torch.Tensor]:
+        return {k: torch.as_tensor(m.data).to(self.device, self.dtype) for k, m in self.matrices.items()}
+
+    @cached_property
+    def transposed(self) -> AxisMatrix:
+        """The transposes."""
+        turned = {}
+        for key, m in self.matrices.items():
+            # transposing numbers instead of values keeps explicit zeros, so that all matrices keep one pattern
+            order = sparse.csr_matrix(
+                (np.arange(1, m.nnz + 1, dtype=float), m.indices, m.indptr), shape=m.shape
+            ).T.tocsr()
+            data = m.data[order.data.astype(np.int64) - 1]
+            turned[key] = sparse.csr_matrix((data, order.indices, order.indptr), shape=order.shape)
+        return AxisMatrix(turned, self.dtype, self.device)
+
+    def with_matrices(self, more: dict[Hashable, np.ndarray]) -> AxisMatrix:
+        """The same pattern with further matrices, given by their values."""
+        first = next(iter(self.matrices.values()))
+        added = {k: sparse.csr_matrix((v, first.indices, first.indptr), shape=first.shape) for k, v in more.items()}
+        return AxisMatrix(self.matrices | added, self.dtype, self.device)
+
+    def apply(
+        self,
+        terms: Sequence[tuple[Hashable, torch.Tensor]],
+        axis: int,
+        out: torch.Tensor | None = None,
+        add: bool = False,
+    ) -> torch.Tensor:
+        """Sum over the terms of matrix ``key`` applied to a tensor along ``axis``.
+
+        Parameters
+        ----------
+        terms
+            Pairs (key, tensor); all tensors have one shape, with ``shape[1]`` entries along ``axis``.
+        out
+            Where to write (or, with ``add``, accumulate); allocated if not given.
+        """
+        shape = terms[0][1].shape
+        rows, columns = self.shape
+        if shape[axis] != columns or any(t.shape != shape or t.dtype != self.dtype for _, t in terms):
+            raise InvalidArgumentError(
+                f"a matrix with {columns} columns and dtype {self.dtype} was applied along axis {axis} of tensors of shapes "
+                f"{[tuple(t.shape) for _, t in terms]} and dtype {terms[0][1].dtype}"
+            )
+        target = (*shape[:axis], rows, *shape[axis + 1 :])
+        if out is None:
+            out = torch.empty(target, dtype=self.dtype, device=self.device)
+            add = False
+        elif tuple(out.shape) != target or not out.is_contiguous():
+            raise InvalidArgumentError(f"out must be contiguous of shape {target}, got {tuple(out.shape)}")
+        before, after = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
+        most = MAX_TERMS_DEVICE if out.is_cuda else MAX_TERMS
+        for first in range(0, len(terms), most):
+            part = terms[first : first + most]
+            self._launch(part, before, after, out, add or first > 0)
+        return out
+
+    def _launch(
+        self, terms: Sequence[tuple[Hashable, torch.Tensor]], before: int, after: int, out: torch.Tensor, add: bool
+    ) -> None:
+        rows, columns = self.shape
+        tensors = [t.contiguous() for _, t in terms]
+        values = [self._values[key] for key, _ in terms]
+        start, column = self._pattern
+        if out.is_cuda:
+            place = out.device.index
+            total = before * rows * after
+            pairs = [t for pair in zip(values, tensors, strict=True) for t in pair]
+            arguments = (before, rows, columns, after, start, column, out, np.int32(add), *pairs)
+            source = _source(self.dtype, "cu", len(terms))
+            device.start(source, "hp_axis", place, (-(-total // BLOCK), 1), arguments)
+        elif not host.available():
+            moved = torch.zeros(before, rows, after, dtype=self.dtype)
+            for v, t in zip(values, tensors, strict=True):
+                matrix = torch.sparse_csr_tensor(start, column, v, (rows, columns), dtype=self.dtype)
+                flat = t.reshape(before, columns, after).transpose(0, 1).reshape(columns, -1)
+                moved += (matrix @ flat).reshape(rows, before, after).transpose(0, 1)
+            out.copy_(out + moved.view(out.shape) if add else moved.view(out.shape))
+        else:
+            many = ctypes.c_void_p * len(terms)
+            lists = [many(*(t.data_ptr() for t in group)) for group in (values, tensors)]
+            call = host.function(_source(self.dtype, "cpp"), "hp_axis", "llllppipppii")
+            threads = torch.get_num_threads()
+            call(
+                before,
+                rows,
+                columns,
+                after,
+                start.data_ptr(),
+                column.data_ptr(),
+                len(terms),
+                *lists,
+                out.data_ptr(),
+                add,
+                threads,
+            )
+
+
+@lru_cache(maxsize=32)
+def _source(dtype: torch.dtype, language: str, terms: int = 1) -> str:
+    constants: dict[str, str | int] = {"HP_REAL": REALS[dtype], "HP_BLOCK": BLOCK}
+    constants["HP_TERMS"] = terms if language == "cu" else 0
+    return assembled(f"tensor_grid/axis.{language}", constants)
+
+
+def evaluation_matrix(
+    basis: str,
+    cells: int,
+    bounds: tuple[float, float],
+    periodic: bool,
+    points: np.ndarray,
+    orders: Sequence[int],
+    row_weights: np.ndarray | None = None,
+) -> AxisMatrix:
+    """Derivatives of the 1-D basis at points: matrix ``m`` maps coefficients to the ``m``-th derivative.
+
+    Parameters
+    ----------
+    cells, bounds, periodic
+        The axis of the grid.
+    points
+        Positions within ``bounds``.
+    row_weights
+        Factor of every row (square roots of quadrature weights).
+    """
+    m = BASES[basis]
+    lower, upper = bounds
+    p = (np.asarray(points, dtype=float) - lower) / (upper - lower)
+    if periodic:
+        p = p - np.floor(p)
+    p = p * cells
+    left = np.clip(np.floor(p), 0, cells - 1).astype(np.int64)
+    vertices = cells if periodic else cells + 1
+    right = (left + 1) % vertices
+    columns = np.stack([v * m + a for v in (left, right) for a in range(m)], 1)
+    rows = np.repeat(np.arange(len(p)), 2 * m)
+    scale = cells / (upper - lower)
+    weights = np.ones(len(p)) if row_weights is None else row_weights
+    matrices: dict[Hashable, sparse.csr_matrix] = {}
+    for order in orders:
+        values = np.stack(basis_values(basis, p - left, order), 1) * (scale**order * weights)[:, None]
+        matrix = sparse.coo_matrix((values.ravel(), (rows, columns.ravel())), shape=(len(p), m * vertices)).tocsr()
+        matrix.sort_indices()
+        matrices[order] = matrix
+    return AxisMatrix(matrices)
+
+
+def prolongation_matrix(basis: str, coarse: int, fine: int, periodic: bool) -> AxisMatrix:
+    """Coefficients on ``fine`` cells of a function given on ``coarse`` cells of the same axis; exact for nested levels.
+
+    Fine coefficients are derivatives at fine vertices in fine cell units: ``2**-a`` times the coarse basis'
+    derivative of order a.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If ``fine`` is neither ``coarse`` nor twice as many, or the basis is not refinable (smoothstep, cosine).
+    """
+    if fine not in (coarse, 2 * coarse) or basis not in REFINABLE:
+        raise InvalidArgumentError(
+            f"levels of a {', '.join(REFINABLE)} basis are nested if the resolution stays or doubles; got {coarse} -> {fine} cells "
+            f"of a {basis} basis"
+        )
+    m = BASES[basis]
+    ratio = fine // coarse
+    count = fine if periodic else fine + 1
+    vertex = np.arange(count)
+    base = evaluation_matrix(basis, coarse, (0.0, float(coarse)), periodic, vertex / ratio, range(m))
+    rows = [base.matrices[a] * float(ratio) ** -a for a in range(m)]
+    stacked = sparse.vstack(rows).tocsr()[np.arange(m * count).reshape(m, count).T.ravel()]
+    stacked.eliminate_zeros()
+    stacked.sort_indices()
+    return AxisMatrix({0: stacked})

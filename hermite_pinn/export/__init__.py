@@ -1,1 +1,0 @@
-"""Files: HDF5 for everything, VTK for ParaView, pictures."""

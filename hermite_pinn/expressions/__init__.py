@@ -1,0 +1,1 @@
+"""What a user's function says: symbols, expression graphs, their derivatives and their evaluation."""

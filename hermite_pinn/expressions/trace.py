@@ -1,0 +1,132 @@
+"""Call a user's function once with symbols for its arguments, bound by name."""
+
+from __future__ import annotations
+
+import inspect
+import numbers
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hermite_pinn.errors import HermitePinnError, InvalidProblemError
+
+from .functions import tabulated
+from .graph import Expr, FieldJet, constant, coordinate, parameter, wrap
+
+__all__ = ["Symbols", "bind"]
+
+
+def bind(function: Callable[..., Any], known: Mapping[str, Any], what: str) -> Any:
+    """Call ``function`` with the entries of ``known`` that its parameters name.
+
+    Raises
+    ------
+    InvalidProblemError
+        If a parameter without default is not known, or the signature cannot be read.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError) as error:
+        raise InvalidProblemError(
+            f"{what}: the arguments of {function!r} cannot be read; wrap it, for example lambda {', '.join(list(known)[:2])}: ..."
+        ) from error
+    args, kwargs = [], {}
+    for p in signature.parameters.values():
+        if p.kind is p.VAR_POSITIONAL:
+            raise InvalidProblemError(f"{what}: arguments are bound by name, so *{p.name} has no meaning; name them")
+        if p.kind is p.VAR_KEYWORD:
+            continue
+        if p.name not in known:
+            if p.default is p.empty:
+                raise InvalidProblemError(f"{what}: unknown argument {p.name!r}; known here are {', '.join(known)}")
+            continue
+        if p.kind is p.POSITIONAL_ONLY:
+            args.append(known[p.name])
+        else:
+            kwargs[p.name] = known[p.name]
+    return function(*args, **kwargs)
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """The names a problem's functions may use."""
+
+    fields: tuple[str, ...]
+    coordinates: tuple[str, ...]
+    parameters: tuple[str, ...]
+    max_order: int
+
+    def field(self, name: str) -> FieldJet:
+        """The value of a field; an error that lists the fields if there is no such."""
+        if name not in self.fields:
+            raise InvalidProblemError(f"there is no field {name!r}; the fields are {', '.join(self.fields)}")
+        return FieldJet(name, (0,) * len(self.coordinates), self.coordinates, self.max_order)
+
+    @property
+    def plain(self) -> dict[str, Expr]:
+        """Coordinates and parameters."""
+        return {c: coordinate(c) for c in self.coordinates} | {p: parameter(p) for p in self.parameters}
+
+    def residuals(self, function: Callable[..., Any], what: str, default: str) -> dict[str, Expr]:
+        """Trace a function that returns one residual, a sequence, or a dict of them."""
+        known = {name: self.field(name) for name in self.fields} | self.plain
+        try:
+            result = bind(function, known, what)
+        except HermitePinnError:
+            raise
+        except Exception as error:
+            raise InvalidProblemError(
+                f"{what} failed when it was traced with symbols ({type(error).__name__}: {error}); write it with operators and the "
+                "functions of hermite_pinn (hp.sin, hp.where, ...)"
+            ) from error
+        if isinstance(result, Mapping):
+            named = {str(k): v for k, v in result.items()}
+        elif isinstance(result, Sequence) and not isinstance(result, str):
+            named = (
+                {f"{default}{i + 1}": v for i, v in enumerate(result)}
+                if len(result) > 1
+                else dict.fromkeys([default], result[0] if result else None)
+            )
+        else:
+            named = {default: result}
+        found = {}
+        for name, value in named.items():
+            if value is None:
+                raise InvalidProblemError(
+                    f"{what} returned nothing; it must return the residual, which is zero for a solution"
+                )
+            found[name] = wrap(value)
+        return found
+
+    def value(self, value: Any, what: str) -> Expr:
+        """A prescribed value as an expression: a number, or a function of coordinates (and parameters) by name.
+
+        A function that cannot be traced, such as an interpolant, is evaluated on arrays of points instead.
+        """
+        if isinstance(value, (Expr, numbers.Number)) or (isinstance(value, np.ndarray) and value.ndim == 0):
+            return wrap(value)
+        if not callable(value):
+            raise InvalidProblemError(
+                f"{what} must be a number or a function of {', '.join(self.coordinates)}, got {type(value).__name__}"
+                + ("; values at scattered points belong into hp.Data" if hasattr(value, "__len__") else "")
+            )
+        known = self.plain
+        try:
+            return wrap(bind(value, known, what))
+        except Exception as error:
+            if isinstance(error, InvalidProblemError) and (
+                "unknown argument" in str(error) or "complex value" in str(error) or "bound by name" in str(error)
+            ):
+                raise
+        names = [p for p in inspect.signature(value).parameters if p in self.coordinates]
+        fixed = [p for p in inspect.signature(value).parameters if p in self.parameters]
+        if fixed:
+            raise InvalidProblemError(
+                f"{what} depends on the parameter {fixed[0]} but cannot be traced; write it with the functions of hermite_pinn"
+            )
+        if not names:
+            return constant(float(value()))
+        by_name = tabulated(lambda *arrays: value(**dict(zip(names, arrays, strict=True))), name=what)
+        return wrap(by_name(*(coordinate(n) for n in names)))

@@ -1,0 +1,138 @@
+"""Fields that vanish on faces of the box exactly: a factor that is zero there, with its derivatives.
+
+Coefficients that a condition would fix can share a hash slot with coefficients in the interior, and a network does
+not vanish where its inputs do.  Multiplied by a polynomial that vanishes on the faces, any field satisfies
+homogeneous Dirichlet conditions, and all its coefficients stay free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from hermite_pinn.cuda.network.activation import JetPlan
+from hermite_pinn.geometry import Face
+from hermite_pinn.problem.problem import Problem
+
+__all__ = ["Envelope", "vanishing_faces"]
+
+Sides = tuple[tuple[bool, bool], ...]
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """A factor ``prod_i p_i`` per field: 1, ``s``, ``1 - s`` or ``4 s (1 - s)``, with s in [0, 1] along axis i.
+
+    Parameters
+    ----------
+    lower, upper
+        Corners of the box.
+    sides
+        Per field and axis whether the field vanishes on the lower and on the upper face.
+
+    Examples
+    --------
+    >>> e = Envelope((0.0,), (2.0,), (((True, True),),))
+    >>> from hermite_pinn.cuda.encoder.channels import Channels
+    >>> x = torch.tensor([[0.0, 1.0]], dtype=torch.float64)
+    >>> e.matrix(x, JetPlan.of(Channels.value(1)))[0, 0, 0].tolist()
+    [0.0, 1.0]
+    """
+
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    sides: tuple[Sides, ...]
+
+    def _factors(self, x: torch.Tensor, axis: int, low: bool, high: bool) -> tuple[torch.Tensor, ...]:
+        """``p_i`` and its first two derivatives at the points."""
+        length = self.upper[axis] - self.lower[axis]
+        s, one = (x[axis] - self.lower[axis]) / length, torch.ones_like(x[axis])
+        if low and high:
+            return 4 * s * (1 - s), 4 * (1 - 2 * s) / length, -8 * one / length**2
+        if low or high:
+            return (s if low else 1 - s), (one if low else -one) / length, 0 * one
+        return one, 0 * one, 0 * one
+
+    def matrix(self, x: torch.Tensor, plan: JetPlan) -> torch.Tensor:
+        """The product rule: derivatives of the product as combinations of those of the other factor.
+
+        Parameters
+        ----------
+        x
+            Points (dim, n).
+        plan
+            What is asked for, and the channels of the other factor that are there.
+
+        Returns
+        -------
+        torch.Tensor
+            (fields, requested, carried, n).
+        """
+        carried, dim = plan.carried.channels, x.shape[0]
+        place = {c[0][1]: i for i, c in enumerate(carried) if sum(c[0][1]) < 2}
+        found = x.new_zeros(len(self.sides), len(plan.outputs), len(carried), x.shape[1])
+        for f, sides in enumerate(self.sides):
+            factors = [self._factors(x, i, *pair) for i, pair in enumerate(sides)]
+
+            def derivative(orders: Sequence[int], factors: list[tuple[torch.Tensor, ...]] = factors) -> torch.Tensor:
+                value = torch.ones_like(x[0])
+                for i, m in enumerate(orders):
+                    value = value * factors[i][m]
+                return value
+
+            for r, c in enumerate(plan.outputs):
+                found[f, r, c] = derivative((0,) * dim)
+                for weight, orders in carried[c]:
+                    if sum(orders) == 0:
+                        continue
+                    found[f, r, 0] += weight * derivative(orders)
+                    if sum(orders) == 2:
+                        for axis in [i for i in range(dim) for _ in range(orders[i])]:
+                            unit = tuple(int(axis == j) for j in range(dim))
+                            rest = tuple(m - u for m, u in zip(orders, unit, strict=True))
+                            found[f, r, place[unit]] += weight * derivative(rest)
+        return found
+
+    def apply(self, jets: torch.Tensor, x: torch.Tensor, plan: JetPlan) -> torch.Tensor:
+        """Requested jets of the product (fields, requested, n) from carried ones (fields, carried, n)."""
+        return torch.einsum("frcn,fcn->frn", self.matrix(x, plan), jets)
+
+    def describe(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "lower": list(self.lower),
+            "upper": list(self.upper),
+            "sides": [[list(p) for p in f] for f in self.sides],
+        }
+
+    @classmethod
+    def from_description(cls, described: dict[str, Any]) -> Envelope:
+        """Inverse of :meth:`describe`."""
+        sides = tuple(tuple((bool(a), bool(b)) for a, b in f) for f in described["sides"])
+        return cls(tuple(described["lower"]), tuple(described["upper"]), sides)
+
+    @classmethod
+    def of(cls, problem: Problem) -> Envelope | None:
+        """The envelope that satisfies a problem's homogeneous Dirichlet conditions on whole faces; None without any."""
+        faces = vanishing_faces(problem)
+        if not faces:
+            return None
+        sides = tuple(
+            tuple(((f, i, 0) in faces, (f, i, 1) in faces) for i in range(problem.domain.dim)) for f in problem.fields
+        )
+        return cls(problem.domain.lower, problem.domain.upper, sides)
+
+
+def vanishing_faces(problem: Problem) -> dict[tuple[str, int, int], int]:
+    """``(field, axis, side)`` where a condition prescribes the value zero, with the number of its term."""
+    found = {}
+    for k, t in enumerate(problem.terms):
+        trace = t.trace
+        if trace is None or not isinstance(t.region, Face) or trace.order != 0:
+            continue
+        if trace.value.is_constant and trace.value.data == 0:
+            found[(trace.field, t.region.axis, int(t.region.side))] = k
+    return found

@@ -1,0 +1,72 @@
+"""Evaluate a field on grids and at random points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from hermite_pinn.cuda.encoder.channels import Channels
+from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix, evaluation_matrix
+from hermite_pinn.cuda.tensor_grid.sum_factorization import SumFactorization
+
+from .field import GridField
+
+__all__ = ["grid_jets", "off_lattice_axes", "vertex_axes"]
+
+MAX_POINTS = 4_000_000
+
+
+def off_lattice_axes(field: GridField, minimum: int = 64, limit: int = MAX_POINTS) -> list[np.ndarray]:
+    """Axes of a fine test grid that meets no vertex of the field, 3.3 points per cell of the finest level.
+
+    With four cells per half wave, which a useful cubic field has, that is 13 points per half wave.  The number of
+    points is bounded by ``limit``; the positions are equidistant with an irrational offset.
+    """
+    layout = field.layout
+    finest = [max(n[i] for n in layout.resolutions) for i in range(layout.dim)]
+    counts = [max(minimum, math.ceil(3.3 * n)) for n in finest]
+    excess = (math.prod(counts) / limit) ** (1.0 / layout.dim)
+    if excess > 1:
+        counts = [max(8, int(c / excess)) for c in counts]
+    offset = 1.0 / math.sqrt(5.0)
+    return [
+        a + (b - a) * (np.arange(c) + offset) / c for a, b, c in zip(layout.lower, layout.upper, counts, strict=True)
+    ]
+
+
+def vertex_axes(field: GridField, limit: int) -> list[np.ndarray]:
+    """Axes through the vertices of the finest level, thinned to at most ``limit`` intervals, ends included."""
+    layout = field.layout
+    found = []
+    for i, (a, b) in enumerate(zip(layout.lower, layout.upper, strict=True)):
+        cells = max(n[i] for n in layout.resolutions)
+        found.append(np.linspace(a, b, min(max(cells, 32), limit) + 1))
+    return found
+
+
+def grid_jets(field: GridField, axes: Sequence[np.ndarray], channels: Channels) -> torch.Tensor:
+    """Derivative channels of all fields on the tensor product of ``axes``: (fields, channels, n_1, ..., n_d).
+
+    Dense linear fields are evaluated by sum factorisation, others point by point.
+    """
+    field = field.collapsed()
+    layout = field.layout
+    shape = tuple(len(a) for a in axes)
+    if field.head == "linear" and layout.levels == 1 and layout.dense:
+        matrices = []
+        for i, points in enumerate(axes):
+            orders = channels.axis_orders(i)
+            bounds = (layout.lower[i], layout.upper[i])
+            found = evaluation_matrix(
+                layout.basis, layout.resolutions[0][i], bounds, layout.periodic[i], points, orders
+            )
+            matrices.append(AxisMatrix(found.matrices, field.dtype, field.device))
+        factorized = SumFactorization(matrices, channels)
+        coefficients = field.level_coefficients(0)[: len(field.names)].contiguous()
+        return torch.stack([torch.stack([c.clone() for c in factorized.forward(f)]) for f in coefficients])
+    mesh = torch.stack([torch.as_tensor(g.ravel()) for g in np.meshgrid(*axes, indexing="ij")])
+    values = field.evaluate(mesh.to(field.device, field.dtype), channels)
+    return values.view(len(field.names), len(channels), *shape)

@@ -1,0 +1,1 @@
+"""Gauss-Newton from coarse to fine on the multilevel Hermite frame."""

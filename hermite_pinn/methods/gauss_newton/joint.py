@@ -1,0 +1,422 @@
+"""Gauss-Newton for hashed tables and networks: tables, layers and parameters in one least-squares problem."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from hermite_pinn.cuda.encoder.layout import BASES
+from hermite_pinn.errors import DivergedError, InvalidArgumentError, InvalidProblemError
+from hermite_pinn.field.boundary_factor import Envelope, vanishing_faces
+from hermite_pinn.field.field import Field, GridField
+from hermite_pinn.memory import available_memory
+from hermite_pinn.methods.base import Method, Outcome, Task
+from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
+from hermite_pinn.methods.systems.field_block import FieldBlock
+from hermite_pinn.methods.systems.field_system import FieldSystem, Points, collocate, held_out_blocks
+from hermite_pinn.problem.problem import Problem
+from hermite_pinn.residuals.compiled import CompiledTerm
+from hermite_pinn.residuals.data_weights import Misfit
+from hermite_pinn.run.monitor import StopRun
+from hermite_pinn.run.status import Status
+
+from .penalty_weights import Choice
+from .pilot import chosen_before, saved_choice
+
+__all__ = ["JointGaussNewton", "JointStage", "coordinate_start", "is_hashed"]
+
+TRAINED = ("readout", "network", "table", "linear", "all")
+
+
+@dataclass(frozen=True)
+class JointStage:
+    """One part of a joint solve.
+
+    Parameters
+    ----------
+    train
+        ``"readout"`` (the last layer: variable projection), ``"network"`` (all layers), ``"table"``, ``"linear"``
+        (table and last layer) or ``"all"``.
+    steps
+        Most Levenberg-Marquardt steps; an affine problem takes one.
+    cells
+        Cells of Gauss points per axis; ``None`` takes ``oversampling`` rows per unknown.
+    """
+
+    train: str
+    steps: int = 20
+    cells: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.train not in TRAINED:
+            raise InvalidArgumentError(f"a stage trains one of {', '.join(TRAINED)}, got {self.train!r}")
+        if self.steps < 1 or (self.cells is not None and self.cells < 1):
+            raise InvalidArgumentError(f"steps and cells must be at least 1, got {self.steps} and {self.cells}")
+
+    def names(self, field: GridField) -> list[str]:
+        """Tensors of the field that are trained."""
+        known = [k for k in field.tensors() if k != "gate"]
+        last = -1 if field.siren is None else len(field.siren.weights) - 1
+        readout = {f"weight{last}", f"bias{last}"}
+        chosen = {
+            "readout": readout,
+            "network": set(known) - {"table"},
+            "table": {"table"},
+            "linear": {"table"} | readout,
+            "all": set(known),
+        }[self.train]
+        return [k for k in known if k in chosen]
+
+
+@dataclass(frozen=True)
+class JointGaussNewton(Method):
+    """Levenberg-Marquardt on any field: hashed or dense levels, linear or network head, matrix-free.
+
+    ``gauss_newton`` runs this where the levels are hashed or a network reads them.  A network starts with the
+    coordinates as inputs, which the coarsest levels represent exactly, and random frequencies whose largest one is
+    chosen, like the state that is returned, by the residual at points that were not trained on.  ``tol`` is compared
+    with that residual, relative to the source.
+
+    Parameters
+    ----------
+    stages
+        What is solved for, in order; ``None``: the table for the linear head, else the last layer alone, then table
+        and last layer if the problem is affine, or all layers and then everything if not.
+    gauss
+        Gauss points per cell and axis.
+    oversampling
+        Rows per unknown, where a stage does not give its cells.
+    frequencies
+        Candidates for the largest angular frequency of the first layer along half an edge of the box.
+    start
+        ``"coordinates"``, or ``"random"``: as the field is built.
+    hard
+        Whether zero Dirichlet conditions on whole faces are satisfied exactly, by :class:`Envelope`.
+    face_weight
+        Factor of the weight of the other conditions.
+    inner_tol, inner_steps
+        When a linear problem is solved; a nonlinear one to no less than 1e-6.
+    damping
+        First Levenberg-Marquardt parameter of a nonlinear stage.
+    patience
+        Accepted steps without a lower held-out residual that end a stage.
+    dense_limit
+        Most unknowns of the network for which its block of the normal matrix is factored as a preconditioner.
+    held_out
+        Number of points that are only looked at.
+
+    Examples
+    --------
+    >>> JointGaussNewton(stages=(JointStage("readout"),)).stages[0].train
+    'readout'
+    """
+
+    stages: tuple[JointStage, ...] | None = None
+    gauss: int = 3
+    oversampling: float = 4.0
+    frequencies: tuple[float, ...] = (2.0, 4.0, 8.0, 12.0, 16.0, 20.0, 25.0, 30.0, 40.0)
+    start: str = "coordinates"
+    hard: bool = True
+    face_weight: float = 1.0
+    inner_tol: float = 1e-8
+    inner_steps: int = 300
+    damping: float = 1e-3
+    patience: int = 4
+    dense_limit: int = 6000
+    held_out: int = 4000
+
+    name = "gauss_newton"
+
+    def __post_init__(self) -> None:
+        if self.start not in ("coordinates", "random"):
+            raise InvalidArgumentError(f"start must be 'coordinates' or 'random', got {self.start!r}")
+        for option in ("gauss", "inner_steps", "patience", "held_out"):
+            if getattr(self, option) < 1:
+                raise InvalidArgumentError(f"{option} must be at least 1, got {getattr(self, option)}")
+        if not self.frequencies or min(self.frequencies) <= 0:
+            raise InvalidArgumentError(f"frequencies must be positive numbers, got {self.frequencies}")
+        if not self.oversampling > 1:
+            raise InvalidArgumentError(
+                f"a least-squares fit needs more rows than unknowns: oversampling > 1, got {self.oversampling}"
+            )
+
+    def default_field(self, problem: Problem) -> Field:
+        """Tables of 2**12 slots read by a wide network of one hidden layer beside the sum of the levels."""
+        return Field(head="siren+linear", features=len(problem.fields) + 1, table_size=2**12, width=512, depth=1)
+
+    @property
+    def shared(self) -> bool:
+        """Every process takes a part of the points, and products with the transposed Jacobian are summed."""
+        return True
+
+    def run(self, task: Task) -> Outcome:
+        """Solve; see :class:`Method`."""
+        return _Run(self, task).outcome()
+
+
+def is_hashed(field: Field | GridField) -> bool:
+    """Whether a field's levels may be hashed."""
+    return field.table_size is not None if isinstance(field, Field) else not field.layout.dense
+
+
+def coordinate_start(field: GridField, frequency: float, seed: int) -> GridField:
+    """A field whose network reads the coordinates and nothing else, with random frequencies up to a bound.
+
+    Coordinate i, scaled to [-1, 1], is stored in the last feature of level i; the rest of the table and the other
+    weights of the first layer are zero, those of the coordinates uniform within ``frequency / omega``, its biases
+    within ``pi / omega``.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Where a level cannot hold a coordinate: hashed, periodic, without slopes, or no feature left for it.
+    """
+    layout, siren = field.layout, field.siren
+    if siren is None:
+        raise InvalidArgumentError("only a network head can start from coordinates")
+    spare = layout.features - (len(field.names) if field.gate is not None else 0)
+    coarse = layout.groups[: layout.dim]
+    if (
+        spare < 1
+        or len(coarse) < layout.dim
+        or any(g.mask for row in coarse for g in row)
+        or any(layout.periodic)
+        or layout.split
+        or layout.orders < 2
+    ):
+        raise InvalidArgumentError(
+            f"start='coordinates' stores one coordinate in the last feature of each of the first {layout.dim} levels; they must be "
+            "dense, not periodic, of a Hermite basis, and with head='siren+linear' have more features than fields. Use "
+            "start='random'"
+        )
+    generator = torch.Generator().manual_seed(seed)
+
+    def uniform(*shape: int) -> torch.Tensor:
+        unit = 2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1
+        return unit.to(field.device, field.dtype)
+
+    table = torch.zeros_like(field.table)
+    first = torch.zeros_like(siren.weights[0])
+    for axis, (group,) in enumerate(coarse):
+        counts, cells = layout.vertices(axis), layout.resolutions[axis][axis]
+        part = table[group.offset : group.offset + group.slots * layout.record * layout.features]
+        records = part.view(*counts, layout.record, layout.features)[..., -1]
+        shape = [-1 if i == axis else 1 for i in range(layout.dim)]
+        records[..., 0] = torch.linspace(-1, 1, cells + 1, dtype=field.dtype, device=field.device).view(shape)
+        unit = tuple(int(i == axis) for i in range(layout.dim))
+        records[..., layout.alphas.index(unit)] = 2.0 / cells
+        first[:, axis * layout.features + layout.features - 1] = frequency / siren.omega * uniform(len(first))
+    biases = math.pi / siren.omega * uniform(len(first))
+    return field.with_tensors(field.tensors() | {"table": table, "weight0": first, "bias0": biases})
+
+
+class _Run:
+    """One run of :class:`JointGaussNewton`."""
+
+    def __init__(self, options: JointGaussNewton, task: Task) -> None:
+        self.options, self.task, self.problem, self.monitor = options, task, task.problem, task.monitor
+        if task.dtype not in (None, torch.float64):
+            raise InvalidArgumentError("gauss_newton works in float64")
+        spec = task.field or options.default_field(self.problem)
+        networked = spec.head != "linear" or (options.hard and bool(vanishing_faces(self.problem)))
+        limit = min(2, BASES[spec.basis]) if networked else BASES[spec.basis]
+        if self.problem.order > limit:
+            raise InvalidProblemError(
+                f"the problem has derivatives of order {self.problem.order}; the head {spec.head!r} on the {spec.basis} basis "
+                f"carries them up to order {limit}"
+            )
+        self.fresh = task.start is None
+        if task.start is not None:
+            self.field = task.start.to(task.device, torch.float64).detached()
+        else:
+            levels = 8 if task.levels is None else task.levels
+            problem = self.problem
+            field = spec.build(
+                problem.domain, problem.fields, problem.periodic, levels, task.seed, torch.float64, task.device
+            )
+            self.field = replace(field, envelope=Envelope.of(problem) if options.hard else None)
+        self.parameters = {p.name: p.init for p in self.problem.parameters} | (task.start_parameters or {})
+        self.held: list[FieldBlock] = []
+        self.residual = math.inf
+        self.inner_total = self.points = 0
+        self.chosen: float | None = None
+        self.choice: Choice | None = None
+        self.done = 0  # stages
+        self.cells: list[int] = []  # of every stage; they depend on the memory that was free at the start
+
+    # -- state ---
+    def _state(self) -> dict[str, Any]:
+        """The state between two stages; a stage that was interrupted is repeated."""
+        return {
+            "done": self.done,
+            "cells": list(self.cells),
+            "inner_total": self.inner_total,
+            "points": self.points,
+            "residual": self.residual,
+            "frequency": self.chosen,
+            "choice": saved_choice(self.choice),
+            "parameters": self.parameters,
+            "field": self.field.describe(),
+            "tensors": self.field.tensors(),
+        }
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        self.done, self.cells = int(saved["done"]), [int(n) for n in saved["cells"]]
+        self.inner_total, self.points = int(saved["inner_total"]), int(saved["points"])
+        self.residual, self.chosen = float(saved["residual"]), saved["frequency"]
+        self.parameters = dict(saved["parameters"])
+        field = GridField.from_description(saved["field"], saved["tensors"])
+        self.field = field.to(self.task.device, torch.float64).detached()
+
+    def outcome(self) -> Outcome:
+        status, message = Status.COMPLETED, "all stages done"
+        try:
+            stages = self._stages()
+            if self.task.saved is not None:
+                self._restore(self.task.saved)
+            self.choice = chosen_before(self.task)
+            if self.task.saved is None:
+                if self.fresh and self.field.siren is not None and self.options.start == "coordinates":
+                    self._choose_frequency()
+                self.cells = [self._cells(stage) for stage in stages]
+                self.task.save(self._state, True)
+            for stage, cells in list(zip(stages, self.cells, strict=True))[self.done :]:
+                if self._met():
+                    break
+                self._stage(stage, cells)
+                self.done += 1
+                self.task.save(self._state, True)
+        except StopRun as stop:
+            status, message = stop.status, stop.message
+        except KeyboardInterrupt:
+            status, message = Status.INTERRUPTED, "interrupted from the keyboard; this is the best state so far"
+        except DivergedError as error:
+            error.outcome = self._outcome(Status.DIVERGED, str(error))  # type: ignore[attr-defined]
+            raise
+        if status is Status.COMPLETED:
+            message = f"relative residual {self.residual:.1e} at points not trained on"
+            if self.task.tol is not None:
+                status = Status.CONVERGED if self._met() else Status.STALLED
+                message += f" {'<=' if self._met() else '>'} tol={self.task.tol:g}"
+        return self._outcome(status, message)
+
+    def _outcome(self, status: Status, message: str) -> Outcome:
+        stats: dict[str, Any] = {"inner_steps": self.inner_total, "points": self.points, "held_out": self.residual}
+        if self.chosen is not None:
+            stats["frequency"] = self.chosen
+        if self.choice is not None:
+            stats |= self.choice.stats(self.problem)
+            message += f"; {self.choice.sentence(self.problem)}"
+        return Outcome(self.field, self.parameters, status, message, None, stats)
+
+    def _met(self) -> bool:
+        return self.task.tol is not None and self.residual <= self.task.tol
+
+    def _stages(self) -> Sequence[JointStage]:
+        if self.options.stages is not None:
+            return self.options.stages
+        if self.field.siren is None:
+            return (JointStage("table"),)
+        if not self.fresh:
+            return (JointStage("all"),)
+        if all(CompiledTerm(t).affine for t in self.problem.terms):
+            return (JointStage("readout"), JointStage("linear", 2))
+        return (JointStage("readout"), JointStage("network"), JointStage("all", 5))
+
+    def _cells(self, stage: JointStage) -> int:
+        """Cells of Gauss points per axis."""
+        if stage.cells is not None:
+            return stage.cells
+        tensors = self.field.tensors()
+        unknowns = sum(tensors[k].numel() for k in stage.names(self.field))
+        rows = self.options.oversampling * unknowns / len(self.problem.residuals)
+        most = min(rows, self._most_points())
+        return max(8, math.ceil(most ** (1 / self.problem.domain.dim) / self.options.gauss))
+
+    def _blocks(self, cells: int) -> list[FieldBlock]:
+        points = Points(cells, self.options.gauss, self.options.face_weight)
+        weights, ranks = None if self.choice is None else self.choice.weights, self.task.ranks
+        blocks = collocate(self.problem, points, torch.float64, self.task.device, self.field.envelope, weights, ranks)
+        self.held = held_out_blocks(blocks, self.problem, self.options.held_out, self.task.seed + 7919, ranks)
+        self.points = int(sum(ranks.add_all(*(b.x.shape[1] for b in blocks))))
+        return blocks
+
+    def _most_points(self) -> float:
+        """Points whose signals and layer inputs fill a quarter of the free memory."""
+        layout, siren = self.field.layout, self.field.siren
+        units = layout.levels * layout.features + (0 if siren is None else 3 * sum(len(b) for b in siren.biases))
+        free = self.task.ranks.least(available_memory(self.task.device) or math.inf)
+        return 0.25 * free / (8 * (self.problem.domain.dim + 2) * units * len(self.problem.residuals))
+
+    def _system(self, stage: JointStage, blocks: Sequence[FieldBlock], field: GridField) -> FieldSystem:
+        limit, ranks = self.options.dense_limit, self.task.ranks
+        return FieldSystem(self.problem, field, blocks, stage.names(field), dense_limit=limit, ranks=ranks)
+
+    def _solver(self, stage: JointStage) -> LevenbergMarquardt:
+        options = self.options
+        return LevenbergMarquardt(
+            inner="cg", inner_tol=options.inner_tol, near_tol=max(options.inner_tol, 1e-6), inner_steps=options.inner_steps, outer_steps=stage.steps,
+            damping=options.damping, change=1e-10, monitor=self.monitor,
+            corrected=bool(Misfit(self.problem).noisy),
+        )  # fmt: skip
+
+    def _held_out(self, system: FieldSystem, vector: torch.Tensor) -> float:
+        """Relative residual at the held-out points."""
+        rows = system.residuals(vector, self.held)
+        return math.sqrt(float(system.inner(rows, rows)))
+
+    def _choose_frequency(self) -> None:
+        """Solve for the last layer with every candidate; keep the one with the lowest held-out residual."""
+        if len(self.options.frequencies) == 1:
+            self.chosen = self.options.frequencies[0]
+            self.field = coordinate_start(self.field, self.chosen, self.task.seed)
+            return
+        stage = JointStage("readout", 1)
+        blocks, best = self._blocks(self._cells(stage)), (math.inf, self.field)
+        for frequency in self.options.frequencies:
+            candidate = coordinate_start(self.field, frequency, self.task.seed)
+            system = self._system(stage, blocks, candidate)
+            solver = self._solver(stage)
+            vector = solver.fit(system, system.vector(parameters=self.parameters), lambda fit: None).vector
+            self.inner_total += solver.inner_total
+            residual = self._held_out(system, vector)
+            if residual < best[0]:
+                best, self.chosen = (residual, candidate), frequency
+            self.monitor.check_time()
+        self.field = best[1]
+
+    def _stage(self, stage: JointStage, cells: int) -> None:
+        system = self._system(stage, self._blocks(cells), self.field)
+        vector = system.vector(parameters=self.parameters)
+        self.residual = self._held_out(system, vector)
+        waited = 0
+
+        def accepted(state: Fit) -> bool:
+            nonlocal waited
+            residual = self._held_out(system, state.vector)
+            waited = 0 if residual < self.residual else waited + 1
+            if residual < self.residual:
+                self.residual = residual
+                self.field, self.parameters = system.field_of(state.vector), system.parameters(state.vector)
+            self.monitor.record(
+                loss=state.loss,
+                terms={"held out": residual},
+                level=system.field.layout.levels,
+                unknowns=system.size,
+                field=lambda: self.field,
+                inner=state.inner.steps if state.inner else 0,
+                reduction=state.inner.reduction if state.inner else 0.0,
+                damping=state.damping,
+            )
+            self.monitor.check_time()
+            return waited >= self.options.patience or self._met()
+
+        solver = self._solver(stage)
+        try:
+            solver.fit(system, vector, accepted)
+        finally:
+            self.inner_total += solver.inner_total

@@ -1,0 +1,114 @@
+"""Gauss-Newton on the multilevel frame, by nested iteration from the coarsest level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.field.field import Field, basis_for
+from hermite_pinn.methods.base import Method, Outcome, Task
+from hermite_pinn.problem.problem import Problem
+
+from .joint import JointGaussNewton, is_hashed
+from .mixed_precision import PRECISIONS
+from .nested_iteration import NestedIteration
+
+__all__ = ["GaussNewton"]
+
+
+@dataclass(frozen=True)
+class GaussNewton(Method):
+    """Coarse-to-fine Gauss-Newton (Levenberg-Marquardt where the problem is nonlinear).
+
+    A stage solves for all levels up to its finest at the Gauss points of that level's cells, starting from the last
+    stage, which the additive levels reproduce exactly.  The columns are scaled to unit norm; together with the levels
+    that is an additive multilevel (BPX) preconditioner, so the steps of the inner conjugate gradients hardly depend
+    on the resolution for elliptic problems.
+
+    Parameters
+    ----------
+    gauss
+        Gauss points per cell and axis; ``None`` takes as many as the basis has coefficients per vertex where that
+        determines the solution (orthogonal spline collocation) and one more elsewhere.
+    inner_tol
+        Reduction of the gradient at which an inner solve stops; ``None``: 1e-8 for cubics, 1e-10 beyond, and
+        100 times that in nonlinear iterations and time slabs, which start close to their solution.
+    inner_steps
+        Most steps of one inner solve.
+    outer_steps
+        Most Levenberg-Marquardt steps of one stage.
+    damping
+        First Levenberg-Marquardt parameter of a nonlinear problem.
+    max_levels
+        Most stages when levels are chosen automatically.
+    max_unknowns
+        Most coefficients per stage when levels are chosen automatically; ``None``: what fits into memory.
+    inner
+        ``"cg"``, ``"banded"`` (a banded Cholesky factor as preconditioner; one or two axes), or ``"auto"``: the
+        banded factor from the level on where conjugate gradients are expected to cost more, as for transport and
+        waves.  It is made on the CPU, also in runs on a GPU.
+    precision
+        Of the steps of conjugate gradients on dense levels: ``"float64"``; ``"mixed"``: float32, with residuals and the
+        solution in float64, which reaches the same accuracy; ``"auto"``: mixed on GPUs whose float64 is slow (1/32 of
+        the rate of float32 or less).
+    slabs
+        Number of time slabs for an evolution problem, each solved from the end of the last; 1 solves for all times
+        at once.  ``"auto"``: eight cells of time a slab, or fewer where signals cross many cells,
+        if the initial conditions allow it.
+
+    Notes
+    -----
+    Without ``levels`` the resolution is doubled, axis by axis where the field needs it, until the estimated error
+    meets ``tol``.  The estimate is the change from stage to stage, extrapolated with the observed rate.
+    Where data determine parameters, ``solution.stats["standard_errors"]`` holds their standard errors, with the
+    equations taken as exact; tell the noise of data, ``Data(..., noise=...)``, so that no field bends to fit it.
+
+    Examples
+    --------
+    >>> GaussNewton(gauss=3).gauss
+    3
+    """
+
+    gauss: int | None = None
+    inner_tol: float | None = None
+    inner_steps: int = 3000
+    outer_steps: int = 40
+    damping: float = 1e-3
+    max_levels: int = 16
+    max_unknowns: int | None = None
+    inner: str = "auto"
+    slabs: int | str = "auto"
+    precision: str = "auto"
+
+    name = "gauss_newton"
+
+    def __post_init__(self) -> None:
+        for option in ("inner_steps", "outer_steps", "max_levels"):
+            if getattr(self, option) < 1:
+                raise InvalidArgumentError(f"{option} must be at least 1, got {getattr(self, option)}")
+        if self.gauss is not None and not 1 <= self.gauss <= 16:
+            raise InvalidArgumentError(f"gauss must be between 1 and 16 points per cell and axis, got {self.gauss}")
+        if self.inner not in ("auto", "cg", "banded"):
+            raise InvalidArgumentError(f"inner must be 'auto', 'cg' or 'banded', got {self.inner!r}")
+        if self.slabs != "auto" and not (isinstance(self.slabs, int) and self.slabs >= 1):
+            raise InvalidArgumentError(f"slabs must be 'auto' or a number of at least 1, got {self.slabs!r}")
+        if self.precision not in PRECISIONS:
+            raise InvalidArgumentError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
+        if self.inner_tol is not None and not 0 < self.inner_tol < 1:
+            raise InvalidArgumentError(f"inner_tol must lie between 0 and 1, got {self.inner_tol}")
+
+    @property
+    def shared(self) -> bool:
+        """Every process takes a part of the points, and products with the transposed Jacobian are summed."""
+        return True
+
+    def default_field(self, problem: Problem) -> Field:
+        """Dense levels of the first basis smooth enough: cubic to second derivatives, septic to fourth."""
+        return Field(basis=basis_for(problem.order))
+
+    def run(self, task: Task) -> Outcome:
+        """Solve; see :class:`Method`.  Hashed levels and networks are solved for by :class:`JointGaussNewton`."""
+        given = task.start or task.field
+        if given is not None and (given.head != "linear" or is_hashed(given)):
+            return JointGaussNewton(damping=self.damping, gauss=self.gauss or 3).run(task)
+        return NestedIteration(self, task).outcome()

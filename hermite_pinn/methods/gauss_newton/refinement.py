@@ -1,0 +1,54 @@
+"""Which axes to refine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from hermite_pinn.cuda.encoder.basis import basis_values
+from hermite_pinn.cuda.encoder.layout import BASES
+
+__all__ = ["refined", "roughness"]
+
+Resolution = tuple[int, ...]
+
+
+def refined(
+    basis: str, periodic: Sequence[bool], resolutions: Sequence[Resolution], finest: torch.Tensor
+) -> Resolution:
+    """The resolution of the next level: twice as many cells along the axes that are not resolved.
+
+    The first refinement doubles all axes.  Later those are doubled whose :func:`roughness` is within ``4**-m`` of the
+    largest, since one doubling lowers the error of a field with m coefficients per vertex and axis by ``4**m``.
+    """
+    n = resolutions[-1]
+    if len(resolutions) < 2:
+        return tuple(2 * k for k in n)
+    indicators = roughness(finest, basis, periodic)
+    worst = max(indicators)
+    return tuple(2 * k if i >= worst / 4 ** BASES[basis] else k for k, i in zip(n, indicators, strict=True))
+
+
+def roughness(finest: torch.Tensor, basis: str, periodic: Sequence[bool]) -> list[float]:
+    """Per axis the RMS of ``h**(2m) d^(2m) u`` relative to the field, the largest of all fields."""
+    m = BASES[basis]
+    weights = [float(w) for w in basis_values(basis, torch.tensor(0.5, dtype=torch.float64), 2 * m - 1)]
+    found = []
+    for axis, wraps in enumerate(periodic):
+        lines = finest.movedim(axis + 1, -1)
+        for other in range(1, lines.ndim - 1):
+            lines = lines.index_select(other, torch.arange(0, lines.shape[other], m, device=finest.device))
+        c = lines.unflatten(-1, (-1, m))
+        right = torch.roll(c, -1, -2) if wraps else c[..., 1:, :]
+        left = c if wraps else c[..., :-1, :]
+        both = torch.cat([left, right], -1)
+        highest = (both * torch.tensor(weights, dtype=finest.dtype, device=finest.device)).sum(-1)
+        jump = highest.roll(-1, -1) - highest if wraps else highest.diff(dim=-1)
+        values = c[..., 0].flatten(1)
+        size = values.norm(dim=1) / math.sqrt(max(1, values.shape[1]))
+        rms = jump.flatten(1).norm(dim=1) / math.sqrt(max(1, jump[0].numel()))
+        ratio = torch.where(size > 0, rms / size, 0.0)
+        found.append(float(ratio.max()))
+    return found

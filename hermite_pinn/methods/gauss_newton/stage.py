@@ -1,0 +1,207 @@
+"""One stage of a nested iteration: the solution on one resolution."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from hermite_pinn.cuda.encoder.layout import BASES
+from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
+from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
+from hermite_pinn.methods.systems.constraints import Carried
+from hermite_pinn.methods.systems.gauge import remove_means
+from hermite_pinn.methods.systems.grid_system import GridSystem
+from hermite_pinn.problem.problem import Problem
+from hermite_pinn.residuals.adn_weights import derived_rows
+from hermite_pinn.residuals.compiled import CompiledTerm
+from hermite_pinn.run.distributed import ALONE, Ranks
+
+from .penalty_weights import Choice, fit_smoothly
+
+__all__ = ["Discretization", "Stage", "relative", "solve_at_once"]
+
+Resolution = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Discretization:
+    """What the stages of a run share.
+
+    Attributes
+    ----------
+    problem, basis
+        The problem and the basis of the grid.
+    gauss
+        Gauss points per cell and axis, or None.
+    dtype, device
+        Of all vectors.
+    scales
+        Divisors of the interior residuals.
+    ranks
+        The processes that share the points.
+    """
+
+    problem: Problem
+    basis: str
+    gauss: int | None
+    dtype: torch.dtype
+    device: torch.device
+    scales: Sequence[float]
+    ranks: Ranks = ALONE
+
+    def pyramid(self, resolutions: Sequence[Resolution]) -> Pyramid:
+        """Nested levels for all fields."""
+        return Pyramid(
+            self.basis, resolutions, self.problem.periodic, len(self.problem.fields), self.dtype, self.device
+        )
+
+    def memory(self, resolutions: Sequence[Resolution], slabs: int) -> float:
+        """Estimate of the bytes of a stage: vectors of unknowns, and arrays of points."""
+        m = BASES[self.basis]
+        equations = [CompiledTerm(t) for t in self.problem.terms if t.region is None]
+        derived, _ = derived_rows(self.problem, equations, self.scales, resolutions[-1])
+        points = math.prod((m + 1) * n for n in resolutions[-1]) * (len(equations) + len(derived))
+        if slabs == 1:
+            return 8.0 * (9 * self.pyramid(resolutions).size + 14 * points)
+        size = self.pyramid(resolutions[-1:]).size
+        return 8.0 * (5 * size + (12 * size + 28 * points) / slabs)
+
+    def system(
+        self, resolutions: Sequence[Resolution], problem: Problem | None = None, carried: Carried | None = None
+    ) -> GridSystem:
+        """The least-squares system on nested levels, of the whole problem or of its part on a time slab."""
+        return GridSystem(
+            problem or self.problem, self.basis, resolutions, self.gauss, self.dtype, self.device,
+            scales=self.scales, carried=carried, ranks=self.ranks,
+        )  # fmt: skip
+
+
+@dataclass
+class Stage:
+    """The result of a stage.
+
+    Attributes
+    ----------
+    resolutions, vector
+        Levels, and their coefficients and the parameters as one vector.
+    finest
+        Coefficients on the finest level, (fields, ...).
+    parameters
+        Values of the unknown parameters.
+    settled
+        Whether linear and nonlinear iterations met their tolerances.
+    change
+        Largest relative L2 change of a field from the start of the stage.
+    loss, terms
+        Sum of squares of the weighted residuals; RMS of the residuals by name, at and between collocation points.
+    held_out
+        Largest RMS between the collocation points.
+    inner, reduction, damping
+        Largest number of steps of a linear solve, its largest remaining gradient, last damping.
+    points
+        Number of residual rows.
+    slabs
+        Number of time slabs.
+    speeds
+        Per axis the largest speed of transport (see :meth:`GridSystem.speeds`).
+    choice
+        Weights of the penalties that were chosen automatically, or None.
+    """
+
+    resolutions: list[Resolution]
+    vector: torch.Tensor
+    finest: torch.Tensor
+    parameters: dict[str, float]
+    settled: bool = True
+    change: float = 0.0
+    loss: float = 0.0
+    terms: dict[str, float] = field(default_factory=dict)
+    held_out: float = 0.0
+    inner: int = 0
+    reduction: float = 0.0
+    damping: float = 0.0
+    points: int = 0
+    slabs: int = 1
+    speeds: tuple[float, ...] = ()
+    choice: Choice | None = None
+
+
+def relative(moved: Sequence[float], norms: Sequence[float]) -> float:
+    """The largest ratio of two lists; zero counts as unchanged."""
+    return max((m / n if n > 0 else 0.0 for m, n in zip(moved, norms, strict=True)), default=0.0)
+
+
+def describe(system: GridSystem, fit: Fit) -> Stage:
+    """A state of the iteration on the whole domain as a stage."""
+    if system.problem.gauges:
+        level = system.pyramid.views(system.split(fit.vector)[0])[-1]
+        whole = system.finest(fit.vector)
+        level += remove_means(system.problem, system.basis, system.resolution, whole.clone()) - whole
+    finest, parameters = system.finest(fit.vector), system.parameters(fit.vector)
+    held_out = system.held_out(finest, parameters)
+    return Stage(
+        list(system.pyramid.resolutions),
+        fit.vector,
+        finest,
+        parameters,
+        settled=fit.settled,
+        loss=fit.loss,
+        terms=system.residual_rms(fit.rows) | held_out,
+        held_out=max(held_out.values(), default=0.0),
+        inner=fit.inner.steps if fit.inner else 0,
+        reduction=fit.inner.reduction if fit.inner else 0.0,
+        damping=fit.damping,
+        points=system.rows,
+        speeds=system.speeds(),
+    )
+
+
+def solve_at_once(
+    grid: Discretization,
+    resolutions: list[Resolution],
+    start: torch.Tensor | None,
+    parameters: dict[str, float],
+    solver: LevenbergMarquardt,
+    began: Callable[[Stage], None],
+    accepted: Callable[[Stage], None],
+    choice: Choice | None = None,
+) -> Stage:
+    """Solve for all levels on the whole domain.
+
+    Parameters
+    ----------
+    start
+        Coefficients of the coarser levels, or None for zero.
+    parameters
+        Where the unknown parameters start.
+    began, accepted
+        Told the state with the exact conditions imposed, and every step of a nonlinear iteration.
+    choice
+        Weights of penalties and data that were chosen on a coarser level.
+    """
+    system = grid.system(resolutions)
+    vector = torch.zeros(system.size, dtype=grid.dtype, device=grid.device)
+    coefficients, values = system.split(vector)
+    if start is not None:
+        coefficients[: start.numel()] = start
+    for i, name in enumerate(system.names):
+        values[i] = parameters[name]
+    before = system.finest(vector)
+    system.impose(vector)
+    began(Stage(list(resolutions), vector, system.finest(vector), system.parameters(vector), points=system.rows))
+    step = None if system.affine else lambda fit: accepted(replace(describe(system, fit), choice=choice))
+    guessed = start is not None
+
+    def fit(vector: torch.Tensor) -> Fit:
+        return solver.fit(system, vector, step, guessed=guessed)
+
+    if system.noisy:
+        found, choice = fit_smoothly(system, vector, choice, fit, first=not guessed)
+    else:
+        found = fit(vector)
+    stage = replace(describe(system, found), choice=choice)
+    stage.change = relative(system.norms(stage.finest - before), system.norms(stage.finest))
+    return stage

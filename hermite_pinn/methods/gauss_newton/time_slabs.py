@@ -1,0 +1,255 @@
+"""Evolution problems slab after slab in time."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from hermite_pinn.cuda.encoder.layout import BASES
+from hermite_pinn.expressions.program import leaves
+from hermite_pinn.geometry import Box, Face
+from hermite_pinn.methods.least_squares.levenberg_marquardt import LevenbergMarquardt
+from hermite_pinn.methods.systems.constraints import Carried, is_hard
+from hermite_pinn.methods.systems.gauge import remove_means
+from hermite_pinn.methods.systems.grid_system import GridSystem
+from hermite_pinn.problem.conditions import PointSet, Roughness
+from hermite_pinn.problem.problem import Problem
+
+from .stage import Discretization, Stage, relative
+
+__all__ = ["cells_per_slab", "ladder", "march", "time_orders", "why_at_once"]
+
+Resolution = tuple[int, ...]
+
+
+def time_orders(problem: Problem) -> dict[str, int]:
+    """By field, the highest time derivative in any residual."""
+    axis = problem.domain.time_axis
+    found = dict.fromkeys(problem.fields, 0)
+    for residual in problem.residuals.values():
+        for kind, data in leaves(residual):
+            if kind == "jet" and axis is not None:
+                found[data[0]] = max(found[data[0]], data[1][axis])
+    return found
+
+
+def why_at_once(problem: Problem, basis: str) -> str | None:
+    """Why a problem cannot be solved slab after slab in time; None if it can."""
+    axis = problem.domain.time_axis
+    if axis is None:
+        return "the domain has no axis called t"
+    if problem.periodic[axis]:
+        return "it is periodic in time"
+    if problem.parameters:
+        return "its unknown parameters belong to all times"
+    given: set[tuple[str, int]] = set()
+    for t in problem.terms:
+        if isinstance(t.region, PointSet):
+            return f"the points of {t.name!r} are spread over time"
+        if isinstance(t.region, Roughness):
+            return f"the weight of {t.name!r} is that of all times"
+        if isinstance(t.region, Face) and t.region.axis == axis:
+            if t.region.side:
+                return f"the condition {t.name!r} is set at the end of time"
+            if is_hard(t, basis) and t.trace is not None:
+                given.add((t.trace.field, t.trace.order))
+    for name, order in time_orders(problem).items():
+        for k in range(order):
+            if (name, k) not in given:
+                return f"{name}{'_t' * k} is not given at the start of time on the whole face"
+    return None
+
+
+def cells_per_slab(problem: Problem, basis: str, resolution: Resolution, speeds: Sequence[float]) -> int:
+    """Cells of time in a slab: eight, or fewer where something travels far in eight.
+
+    The condition of a slab grows with the square of the number of cells that a signal crosses in it.  On one axis of
+    space the linear systems are solved directly and this does not matter.  With fewer than ``m - r`` cells a field
+    with r time derivatives would have more coefficients than there are points.  Where a state fixes all m coefficients
+    at the start of a slab (waves on cubics), steps of a single cell are unstable; such slabs stay long.
+    """
+    axis = problem.domain.time_axis
+    assert axis is not None
+    if problem.domain.dim <= 2 or not speeds:
+        return 8
+    step = problem.domain.lengths[axis] / resolution[axis]
+    crossed = max(
+        step * v * n / length for v, n, length in zip(speeds, resolution, problem.domain.lengths, strict=True)
+    )
+    orders = time_orders(problem).values()
+    least = 8 if max(orders) >= BASES[basis] else max(2 * max(orders), BASES[basis] - min(orders))
+    cells = 8
+    while cells > least and cells * crossed > 4.0:
+        cells //= 2
+    return max(cells, least)
+
+
+def ladder(resolution: Resolution) -> list[Resolution]:
+    """Nested levels that end with ``resolution``: even numbers of cells above four are halved, again and again.
+
+    Examples
+    --------
+    >>> ladder((32, 12))
+    [(4, 3), (8, 3), (16, 6), (32, 12)]
+    """
+    found = [resolution]
+    while any(n > 4 and n % 2 == 0 for n in found[0]):
+        found.insert(0, tuple(n // 2 if n > 4 and n % 2 == 0 else n for n in found[0]))
+    return found
+
+
+def _slabs(cells: int, count: int) -> list[tuple[int, int]]:
+    """First and last vertex of every slab."""
+    edges = [cells * k // count for k in range(count + 1)]
+    return list(itertools.pairwise(edges))
+
+
+def _part(problem: Problem, axis: int, first: int, end: int, cells: int) -> Problem:
+    """The problem between two vertices of the time axis."""
+    bounds = dict(problem.domain.bounds)
+    name = problem.domain.names[axis]
+    vertices = np.linspace(*bounds[name], cells + 1)
+    bounds[name] = (float(vertices[first]), float(vertices[end]))
+    return problem.replace(domain=Box(**bounds), exact={})
+
+
+def _start(system: GridSystem, before: torch.Tensor, carried: Carried | None, axis: int, guessed: bool) -> torch.Tensor:
+    """Where the iteration of a slab starts: the guess, or the state at its start for all times if that fits better."""
+    candidates = []
+    for constant in (True, False) if guessed and not system.affine else (not guessed,):
+        vector = torch.zeros(system.size, dtype=system.dtype, device=system.device)
+        level = system.pyramid.views(vector)[-1]
+        level.copy_(before)
+        system.impose(vector)
+        if constant:
+            _continue(level, axis, BASES[system.basis])
+        elif carried is not None:
+            _shift(level, before, carried)
+        system.impose(vector)
+        candidates.append(vector)
+    if len(candidates) == 1:
+        return candidates[0]
+    losses = [float(system.inner(rows, rows)) for rows in map(system.linearize, candidates)]
+    return candidates[0] if losses[0] < losses[1] else candidates[1]
+
+
+def _continue(level: torch.Tensor, axis: int, m: int) -> None:
+    """Spread the state at the start over the slab."""
+    count = level.shape[axis + 1]
+    level.index_copy_(
+        axis + 1,
+        torch.arange(m, count, m, device=level.device),
+        level.narrow(axis + 1, 0, 1).repeat_interleave(count // m - 1, axis + 1),
+    )
+
+
+def _shift(level: torch.Tensor, before: torch.Tensor, carried: Carried) -> None:
+    """Add to a guess, at all times, what it lacks at the start."""
+    axis, m = carried.axis, carried.coefficients.shape[carried.axis + 1]
+    for f, order in enumerate(carried.orders.values()):
+        if order:
+            lack = carried.coefficients[f].narrow(axis, 0, 1) - before[f].narrow(axis, 0, 1)
+            at = torch.arange(0, level.shape[axis + 1], m, device=level.device)
+            level[f] = before[f].index_add(axis, at, lack.repeat_interleave(len(at), axis))
+
+
+def _average(finest: torch.Tensor, carried: Carried) -> None:
+    """Between two slabs, the mean of the coefficients that both were free to choose."""
+    axis, m = carried.axis, carried.coefficients.shape[carried.axis + 1]
+    for f, order in enumerate(carried.orders.values()):
+        for k in range(order, m):
+            own = finest[f].select(axis, k)
+            own.add_(carried.coefficients[f].select(axis, k)).mul_(0.5)
+
+
+def march(
+    grid: Discretization,
+    resolution: Resolution,
+    count: int,
+    guess: torch.Tensor | None,
+    solver: LevenbergMarquardt,
+    progress: Callable[[int], None],
+) -> Stage:
+    """Solve slab after slab in time, each from the end of the last.
+
+    The initial conditions of a slab, exact on the grid, are the values at the end of the slab before.  The other
+    coefficients at that time are free on both sides and averaged afterwards: their difference, like the average's
+    error, is of the order of the discretisation.
+
+    Parameters
+    ----------
+    resolution
+        Cells per axis on the whole domain.
+    count
+        Number of slabs.
+    guess
+        Coefficients on that resolution to start the iterations from, or None to continue every slab constantly.
+    progress
+        Told the number of slabs that are done.
+    """
+    axis = grid.problem.domain.time_axis
+    assert axis is not None
+    m = BASES[grid.basis]
+    orders = time_orders(grid.problem)
+    total = Stage([resolution], torch.empty(0), torch.empty(0), {}, slabs=count)
+    found: torch.Tensor | None = None if guess is None else guess.clone()
+    moved, norms = [0.0] * len(orders), [0.0] * len(orders)
+    squares: dict[str, float] = {}
+    between: set[str] = set()
+    last: tuple[GridSystem, slice] | None = None
+
+    def finish(system: GridSystem, part: slice) -> None:
+        """Residuals of a slab, once the coefficients at its end are final."""
+        assert found is not None
+        coefficients = found.narrow(axis + 1, part.start, part.stop - part.start).contiguous()
+        rows = [row for block in system.blocks for row in block.linearize(coefficients, {})]
+        held_out = system.held_out(coefficients, {})
+        share = (part.stop - part.start - m) / (m * resolution[axis])
+        for name, rms in (system.residual_rms(rows) | held_out).items():
+            squares[name] = squares.get(name, 0.0) + share * rms**2
+        total.speeds = tuple(map(max, total.speeds or system.speeds(), system.speeds()))
+        total.loss += float(system.inner(rows, rows))
+        between.update(held_out)
+
+    for k, (first, end) in enumerate(_slabs(resolution[axis], count)):
+        part = slice(m * first, m * (end + 1))
+        state = None if k == 0 or found is None else found.narrow(axis + 1, part.start, m).clone()
+        carried = None if state is None else Carried(axis, orders, state)
+        local = tuple(end - first if i == axis else n for i, n in enumerate(resolution))
+        system = grid.system(ladder(local), _part(grid.problem, axis, first, end, resolution[axis]), carried)
+        if found is None:
+            shape = list(system.pyramid.shapes[-1])
+            shape[axis + 1] = m * (resolution[axis] + 1)
+            found = torch.zeros(shape, dtype=grid.dtype, device=grid.device)
+        before = found.narrow(axis + 1, part.start, part.stop - part.start).clone()
+        vector = _start(system, before, carried, axis, guess is not None)
+        fit = solver.fit(system, vector, guessed=guess is not None)
+        finest = remove_means(grid.problem, grid.basis, local, system.finest(fit.vector))
+        if carried is not None:
+            _average(finest, carried)
+        found.narrow(axis + 1, part.start, part.stop - part.start).copy_(finest)
+        for i, (a, b) in enumerate(zip(system.norms(finest - before), system.norms(finest), strict=True)):
+            moved[i] += a * a
+            norms[i] += b * b
+        total.settled &= fit.settled
+        total.points += system.rows
+        if fit.inner is not None:
+            total.inner = max(total.inner, fit.inner.steps)
+            total.reduction = max(total.reduction, fit.inner.reduction)
+        total.damping = fit.damping
+        if last is not None:
+            finish(*last)
+        last = (system, part)
+        progress(k + 1)
+    assert last is not None
+    assert found is not None
+    finish(*last)
+    total.finest, total.vector = found, found.reshape(-1)
+    total.terms = {name: math.sqrt(value) for name, value in squares.items()}
+    total.held_out = max(total.terms[name] for name in between)
+    total.change = math.sqrt(relative(moved, norms))
+    return total

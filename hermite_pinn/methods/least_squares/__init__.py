@@ -1,0 +1,1 @@
+"""Nonlinear and linear least squares that know nothing of PDEs."""

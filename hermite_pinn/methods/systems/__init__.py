@@ -1,0 +1,1 @@
+"""The linearised equations as systems over blocks of rows."""

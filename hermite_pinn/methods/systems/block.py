@@ -1,0 +1,130 @@
+"""Blocks of weighted collocation rows, with their exact linearisation.
+
+A block is a set of points with the terms imposed there.  All blocks see the same unknown: the coefficients
+``(fields, m N_1, ...)`` of the finest level of a nested tensor grid.  Rows are multiplied by
+``sqrt(quadrature weight) / scale``, so that the sum of squares approximates an integral.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from hermite_pinn.expressions.program import Value
+from hermite_pinn.residuals.compiled import CompiledTerm, Jet
+
+__all__ = ["Axis", "Block"]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of the grid."""
+
+    name: str
+    bounds: tuple[float, float]
+    periodic: bool
+
+
+class Block(ABC):
+    """Rows of some terms at some points.
+
+    After :meth:`linearize` the products :meth:`forward` and :meth:`adjoint` are available; rows are lists with one
+    tensor of the block's shape per term.
+
+    Attributes
+    ----------
+    terms
+        What is imposed.
+    fields, parameters
+        Names of the unknowns, in their order.
+    scales
+        Divisor of every term's rows.
+    shape
+        Shape of the points.
+    root
+        Square roots of the quadrature weights; broadcasts to ``shape``.
+    """
+
+    terms: list[CompiledTerm]
+    fields: tuple[str, ...]
+    parameters: tuple[str, ...]
+    scales: list[float]
+    shape: tuple[int, ...]
+    root: torch.Tensor
+    _sensitivity: list[dict[Jet, Any]]
+    _by_parameter: list[dict[str, Value]]
+
+    def take_over(self, other: Block) -> None:
+        """Products at the linearisation of ``other``, which has the same rows in another precision."""
+        dtype = self.root.dtype
+
+        def cast(value: Value) -> Value:
+            return value.to(dtype) if isinstance(value, torch.Tensor) else value
+
+        self._sensitivity = [{k: cast(v) for k, v in row.items()} for row in other._sensitivity]
+        self._by_parameter = [{k: cast(v) for k, v in row.items()} for row in other._by_parameter]
+
+    @abstractmethod
+    def linearize(self, coefficients: torch.Tensor, parameters: Mapping[str, float]) -> list[torch.Tensor]:
+        """Weighted residuals at ``coefficients`` (fields, ...); remembers the sensitivities."""
+
+    @abstractmethod
+    def forward(self, direction: torch.Tensor, parameters: torch.Tensor) -> list[torch.Tensor]:
+        """Derivative of the rows along a direction of coefficients and parameters."""
+
+    @abstractmethod
+    def adjoint(self, rows: Sequence[torch.Tensor], out: torch.Tensor) -> torch.Tensor:
+        """Add the transpose to ``out``; returns the part that belongs to the parameters."""
+
+    @abstractmethod
+    def diagonal(
+        self, resolution: tuple[int, ...], shape: tuple[int, ...], change: Sequence[np.ndarray] | None = None
+    ) -> torch.Tensor:
+        """Squared column norms for the coefficients of a level, of shape ``shape``.
+
+        With ``change``, one array per axis, for coefficients in another basis (see :func:`vertex_basis`).
+        """
+
+    @abstractmethod
+    def elements(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The Jacobian with respect to the finest coefficients as dense pieces.
+
+        Yields pairs ``(columns, rows)``: for E cells (or points) the indices (E, L) of their coefficients in the
+        flattened (fields, ...) array, and their rows (E, P, L), on the CPU.
+        """
+
+    # -- parameters: dense columns ``root * d residual / d parameter / scale`` ---
+    def _column(self, k: int, name: str) -> torch.Tensor | None:
+        s = self._by_parameter[k].get(name)
+        return None if s is None else (self.root * s / self.scales[k]).expand(self.shape)
+
+    def _add_parameters(self, k: int, row: torch.Tensor, parameters: torch.Tensor) -> torch.Tensor:
+        for i, name in enumerate(self.parameters):
+            column = self._column(k, name)
+            if column is not None:
+                row = row + column * parameters[i]
+        return row
+
+    def _parameter_adjoint(self, rows: Sequence[torch.Tensor]) -> torch.Tensor:
+        found = self.root.new_zeros(len(self.parameters))
+        for i, name in enumerate(self.parameters):
+            for k, row in enumerate(rows):
+                column = self._column(k, name)
+                if column is not None:
+                    found[i] += (column * row).sum()
+        return found
+
+    def parameter_diagonal(self) -> torch.Tensor:
+        """Squared norms of the columns of the parameters."""
+        found = self.root.new_zeros(len(self.parameters))
+        for i, name in enumerate(self.parameters):
+            for k in range(len(self.terms)):
+                column = self._column(k, name)
+                if column is not None:
+                    found[i] += column.square().sum()
+        return found

@@ -1,0 +1,170 @@
+"""Conditions that a tensor grid satisfies exactly: prescribed values and normal derivatives on whole faces.
+
+The trace on a face normal to axis i involves only the coefficients of order 0 along i at the vertices of the face,
+and the normal derivative only those of order 1.  Those coefficients are fixed: on the finest level to the projection
+of the prescribed function (less what the coarser levels hold), and they are no unknowns of the solve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import scipy.sparse as sparse
+import torch
+from scipy.sparse.linalg import splu
+
+from hermite_pinn.cuda.encoder.layout import BASES
+from hermite_pinn.cuda.tensor_grid.axis import evaluation_matrix
+from hermite_pinn.errors import InvalidProblemError
+from hermite_pinn.expressions.program import Leaf, Program, Value, leaves
+from hermite_pinn.geometry import Face, gauss_axis
+from hermite_pinn.problem.conditions import FaceTrace, Term
+
+from .block import Axis
+
+__all__ = ["Carried", "Constraints", "is_hard"]
+
+
+def is_hard(term: Term, basis: str) -> bool:
+    """Whether a dense grid of this basis satisfies the term exactly: a known value or derivative on a whole face."""
+    return (
+        term.trace is not None
+        and isinstance(term.region, Face)
+        and term.trace.order < BASES[basis]
+        and not any(kind == "parameter" for kind, _ in leaves(term.trace.value))
+    )
+
+
+@dataclass(frozen=True)
+class Carried:
+    """The state at the start of a time slab: the end of the one before.
+
+    Attributes
+    ----------
+    axis
+        Number of the time axis.
+    orders
+        By field, how many derivatives in time are given: 1 for an equation of first order.
+    coefficients
+        Coefficients at the vertices of that time, (fields, ...) with m along the time axis.
+    """
+
+    axis: int
+    orders: Mapping[str, int]
+    coefficients: torch.Tensor
+
+    def keeps(self, term: Term) -> bool:
+        """Whether a term of the problem holds in the slab: all do but the initial conditions that are not carried."""
+        if not (isinstance(term.region, Face) and term.region.axis == self.axis and term.region.side == 0):
+            return True
+        return term.trace is not None and term.trace.order < self.orders[term.trace.field]
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """The fixed coefficients of a problem on a basis."""
+
+    terms: tuple[Term, ...]
+    fields: tuple[str, ...]
+    basis: str
+    axes: tuple[Axis, ...]
+    carried: Carried | None = None
+    _kept: dict[tuple[int, ...], tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict, repr=False)
+
+    def count(self, field: str, axis: int) -> int:
+        """Coefficients fixed along one line in direction ``axis``."""
+        found = set()
+        for t in self.terms:
+            assert t.trace is not None
+            assert isinstance(t.region, Face)
+            if t.trace.field == field and t.region.axis == axis:
+                found.add((t.region.side, t.trace.order))
+        return len(found)
+
+    def mask(self, shape: Sequence[int], device: torch.device | str = "cpu") -> torch.Tensor:
+        """Which coefficients of a level of shape (fields, m N_1, ...) are fixed."""
+        m = BASES[self.basis]
+        found = torch.zeros(tuple(shape), dtype=torch.bool, device=device)
+        for t in self.terms:
+            assert t.trace is not None
+            assert isinstance(t.region, Face)
+            where: list[int | slice] = [slice(None)] * len(shape)
+            where[0] = self.fields.index(t.trace.field)
+            last = shape[t.region.axis + 1] - m
+            where[t.region.axis + 1] = (last if t.region.side else 0) + t.trace.order
+            found[tuple(where)] = True
+        return found
+
+    def lift(self, resolution: tuple[int, ...], coefficients: torch.Tensor) -> torch.Tensor:
+        """Finest-level coefficients with the fixed entries set to represent the prescribed functions.
+
+        On every face that is the L2 projection of the function (the error is that of interpolation, O(h^4) for
+        cubics); where faces with different data meet, it is the mean.
+
+        Raises
+        ------
+        InvalidProblemError
+            If a prescribed function is not finite somewhere.
+        """
+        if not self.terms:
+            return coefficients
+        mask, values = self._prescribed(resolution, coefficients)
+        return torch.where(mask, values, coefficients)
+
+    def _prescribed(self, resolution: tuple[int, ...], like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Which coefficients are fixed, and their values; kept for the next call."""
+        if resolution not in self._kept:
+            total, count = torch.zeros_like(like), torch.zeros_like(like)
+            for t in self.terms:
+                face, trace = t.region, t.trace
+                assert isinstance(face, Face)
+                assert trace is not None
+                if self.carried is not None and (face.axis, face.side) == (self.carried.axis, 0):
+                    continue
+                f = self.fields.index(trace.field)
+                m = BASES[self.basis]
+                index = (like.shape[face.axis + 1] - m if face.side else 0) + trace.order
+                total[f].select(face.axis, index).add_(self._projection(t, face, trace, resolution, like))
+                count[f].select(face.axis, index).add_(1.0)
+            values = total / count.clamp(min=1.0)
+            if self.carried is not None:
+                axis = self.carried.axis
+                for f, name in enumerate(self.fields):
+                    for order in range(self.carried.orders[name]):
+                        values[f].select(axis, order).copy_(self.carried.coefficients[f].select(axis, order))
+            self._kept.clear()
+            self._kept[resolution] = (self.mask(like.shape, like.device), values)
+        return self._kept[resolution]
+
+    def _projection(
+        self, term: Term, face: Face, trace: FaceTrace, resolution: tuple[int, ...], like: torch.Tensor
+    ) -> torch.Tensor | float:
+        """Coefficients of a prescribed function on its face: one axis after another, by the 1-D mass matrices."""
+        side = self.axes[face.axis]
+        cell = (side.bounds[1] - side.bounds[0]) / resolution[face.axis]
+        if trace.value.is_constant and trace.value.data == 0:
+            return 0.0
+        others = [i for i in range(len(self.axes)) if i != face.axis]
+        grids = {i: gauss_axis(*self.axes[i].bounds, resolution[i], BASES[self.basis] + 2) for i in others}
+        env: dict[Leaf, Value] = {("coordinate", side.name): face.position}
+        for k, i in enumerate(others):
+            shape = [-1 if j == k else 1 for j in range(len(others))]
+            env[("coordinate", self.axes[i].name)] = torch.as_tensor(grids[i][0]).reshape(shape)
+        sizes = [len(grids[i][0]) for i in others]
+        value = np.broadcast_to(np.asarray(Program([trace.value]).run(env)[0], dtype=float), sizes)
+        if not np.isfinite(value).all():
+            raise InvalidProblemError(
+                f"the value of {term.name!r} is not finite at {int((~np.isfinite(value)).sum())} of {value.size} points of "
+                f"the face {face.name}; look for divisions by zero, roots or logarithms of negative numbers in it"
+            )
+        found = value * cell**trace.order  # derivatives count in cell units
+        for k, i in enumerate(others):
+            a, (points, weights) = self.axes[i], grids[i]
+            one = evaluation_matrix(self.basis, resolution[i], a.bounds, a.periodic, points, (0,)).matrices[0]
+            weighted = one.T @ sparse.diags(weights)
+            flat = np.moveaxis(found, k, 0)
+            solved = splu((weighted @ one).tocsc()).solve(weighted @ flat.reshape(len(points), -1))
+            found = np.moveaxis(solved.reshape(-1, *flat.shape[1:]), 0, k)
+        return torch.as_tensor(np.array(found)).to(like)

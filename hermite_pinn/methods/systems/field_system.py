@@ -1,0 +1,400 @@
+"""The weighted least-squares system of a problem on any field: hashed or dense levels, linear or network head."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from hermite_pinn.cuda.encoder.morton import morton_order
+from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.field.boundary_factor import Envelope, vanishing_faces
+from hermite_pinn.field.field import GridField
+from hermite_pinn.geometry import Face, gauss_axis
+from hermite_pinn.methods.least_squares.cgls import Rows, dot
+from hermite_pinn.methods.least_squares.scaling import BlockScaling, least_squares
+from hermite_pinn.problem.conditions import PointSet, Roughness, Term
+from hermite_pinn.problem.problem import Problem
+from hermite_pinn.residuals.compiled import CompiledTerm
+from hermite_pinn.residuals.data_weights import Misfit
+from hermite_pinn.residuals.evaluation import on_face
+from hermite_pinn.residuals.scales import sensitivity_sizes, sobol_points, source_norms, source_scales
+from hermite_pinn.run.distributed import ALONE, Ranks
+
+from .field_block import FieldBlock, Tensors
+
+__all__ = ["FieldSystem", "Points", "closed_gate", "collocate", "held_out_blocks"]
+
+CHUNK = 1 << 14
+DENSE_CHUNK = 1 << 10
+
+
+@dataclass(frozen=True)
+class Points:
+    """Where the residuals are taken: Gauss points of ``cells`` equal cells per axis.
+
+    Parameters
+    ----------
+    cells
+        Cells per axis, one number or one per axis.
+    gauss
+        Gauss points per cell and axis.
+    face_weight
+        Factor of the weight of conditions.  At 1 a condition weighs as much as the interior residual of a function of
+        the size of its violation that varies over a cell.
+    """
+
+    cells: int | tuple[int, ...] = 48
+    gauss: int = 3
+    face_weight: float = 1.0
+
+    def axes(self, problem: Problem) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Gauss points of every axis and their weights."""
+        domain = problem.domain
+        cells = (self.cells,) * domain.dim if isinstance(self.cells, int) else self.cells
+        if len(cells) != domain.dim or min(cells) < 1:
+            raise InvalidArgumentError(
+                f"cells takes one positive number, or one per axis ({domain.dim}), got {self.cells!r}"
+            )
+        found = [gauss_axis(a, b, n, self.gauss) for a, b, n in zip(domain.lower, domain.upper, cells, strict=True)]
+        return [p for p, _ in found], [w for _, w in found]
+
+
+def collocate(
+    problem: Problem,
+    points: Points,
+    dtype: torch.dtype = torch.float64,
+    device: torch.device | str = "cpu",
+    envelope: Envelope | None = None,
+    smoothness: dict[str, float] | None = None,
+    ranks: Ranks = ALONE,
+) -> list[FieldBlock]:
+    """Blocks with all terms of a problem at Gauss points, but for those that the envelope satisfies.
+
+    Interior rows are divided by the RMS of their source, so that the loss is a relative residual.  Rows of conditions
+    get the weight ``face_weight * |S| h**-m / |S_b| h**-m_b`` relative to it, with the cell size ``h`` of the points,
+    which is the ratio of both residuals for a function that varies over a cell.  Data and penalties are weighted by
+    :class:`Misfit`; ``smoothness`` has the weights chosen for penalties, by field.  Each of several ``ranks`` gets a
+    part of the points.
+    """
+    misfit = Misfit(problem)
+    axes, weights = points.axes(problem)
+    volume = math.prod(problem.domain.lengths)
+    interior = [t for t in problem.terms if t.region is None]
+    x, w = _tensor(axes, weights)
+    norms = source_norms(problem)
+    blocks = _chunked(interior, problem, x, w, source_scales(problem), {}, dtype, device, ranks)
+    h = [length / (len(a) / points.gauss) for length, a in zip(problem.domain.lengths, axes, strict=True)]
+    satisfied = [] if envelope is None else [problem.terms[k] for k in vanishing_faces(problem).values()]
+    for t in problem.terms:
+        if t.region is None or any(t is s for s in satisfied):
+            continue
+        if isinstance(t.region, PointSet):
+            place = np.ascontiguousarray(t.region.points.T)
+            weights_there = misfit.point_weights(t)
+            if not misfit.is_noisy(t):
+                weights_there = weights_there * points.face_weight
+            blocks += _chunked([t], problem, place, weights_there, [1.0], t.region.columns, dtype, device, ranks)
+            continue
+        if isinstance(t.region, Roughness):
+            scale = math.sqrt(volume / misfit.penalty(t.region.field, smoothness or {}))
+            blocks += _chunked([t], problem, x, w, [scale], {}, dtype, device, ranks)
+            continue
+        factor = math.sqrt((t.weight or 1.0) * points.face_weight)
+        face = t.region
+        assert isinstance(face, Face)
+        on = [np.array([face.position]) if i == face.axis else a for i, a in enumerate(axes)]
+        by = [np.ones(1) if i == face.axis else a for i, a in enumerate(weights)]
+        at, by_point = _tensor(on, by)
+        kept = on_face(t, problem, torch.as_tensor(at)).numpy()
+        ratio = _relative_size(problem, CompiledTerm(t), interior, norms, h[face.axis])
+        area = volume / problem.domain.lengths[face.axis]
+        scale = ratio * math.sqrt(area) / factor
+        blocks += _chunked([t], problem, at[:, kept], by_point[kept], [scale], {}, dtype, device, ranks)
+    return blocks
+
+
+def held_out_blocks(
+    blocks: Sequence[FieldBlock], problem: Problem, count: int, seed: int, ranks: Ranks = ALONE
+) -> list[FieldBlock]:
+    """The same rows at scrambled Sobol points that no method trained on, with the scales of ``blocks``.
+
+    Measured data are not divided: their rows are those trained on.
+    """
+    scales = {id(t.term): s for b in blocks for t, s in zip(b.terms, b.scales, strict=True)}
+    like, dim = blocks[0].x, problem.domain.dim
+    found = [b for b in blocks if any(isinstance(t.term.region, PointSet) for t in b.terms)]
+    terms: dict[object, list[Term]] = {}
+    for t in problem.terms:
+        if not isinstance(t.region, PointSet) and id(t) in scales:
+            terms.setdefault(None if t.region is None else id(t), []).append(t)
+    for members in terms.values():
+        face = members[0].region if isinstance(members[0].region, Face) else None
+        n = count if face is None else max(64, count // 16)
+        unit = torch.quasirandom.SobolEngine(dim, scramble=True, seed=seed).draw(n, dtype=torch.float64).T
+        lower = torch.tensor(problem.domain.lower, dtype=torch.float64)[:, None]
+        x = lower + torch.tensor(problem.domain.lengths, dtype=torch.float64)[:, None] * unit
+        measure = math.prod(problem.domain.lengths)
+        if face is not None:
+            x[face.axis] = face.position
+            measure /= problem.domain.lengths[face.axis]
+        kept = on_face(members[0], problem, x)
+        place = x[:, kept].to(like.device, like.dtype).contiguous()
+        weights = torch.full((place.shape[1],), measure / n, dtype=like.dtype, device=like.device)
+        if ranks.divides(place.shape[1]):
+            part = ranks.part(place.shape[1])
+            place, weights = place[:, part].contiguous(), weights[part]
+        else:
+            weights /= ranks.size
+        found.append(FieldBlock(members, problem, place, weights, [scales[id(t)] for t in members]))
+    return found
+
+
+def _tensor(axes: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    x = np.stack([g.ravel() for g in np.meshgrid(*axes, indexing="ij")])
+    product = np.array([1.0])
+    for w in weights:
+        product = (product[:, None] * w).ravel()
+    return x, product
+
+
+def _chunked(
+    terms: Sequence[Term],
+    problem: Problem,
+    x: np.ndarray,
+    w: np.ndarray,
+    scales: Sequence[float],
+    columns: dict[str, np.ndarray],
+    dtype: torch.dtype,
+    device: torch.device | str,
+    ranks: Ranks = ALONE,
+) -> list[FieldBlock]:
+    order = morton_order(torch.as_tensor(x), problem.domain.lower, problem.domain.upper).numpy()
+    x, w, columns = x[:, order], w[order], {k: c[order] for k, c in columns.items()}
+    if ranks.divides(x.shape[1]):
+        part = ranks.part(x.shape[1])
+        x, w, columns = x[:, part], w[part], {k: c[part] for k, c in columns.items()}
+    else:
+        w = w / ranks.size
+
+    def placed(a: np.ndarray, i: int) -> torch.Tensor:
+        return torch.as_tensor(np.ascontiguousarray(a[..., i : i + CHUNK])).to(device, dtype)
+
+    return [
+        FieldBlock(terms, problem, placed(x, i), placed(w, i), scales, {k: placed(c, i) for k, c in columns.items()})
+        for i in range(0, max(1, x.shape[1]), CHUNK)
+    ]
+
+
+def _relative_size(
+    problem: Problem,
+    term: CompiledTerm,
+    interior: Sequence[Term],
+    scales: Sequence[float],
+    h: float,
+) -> float:
+    """Residual of a condition over the relative interior residual, both for a function that varies over ``h``."""
+    names = {f for f, _ in term.jets}
+    env = sobol_points(problem)
+    own = max((s * h ** -sum(o) for (_, o), s in sensitivity_sizes(term, env).items()), default=0.0)
+    inside = max(
+        (
+            v * h ** -sum(o) / s
+            for t, s in zip(interior, scales, strict=True)
+            for (f, o), v in sensitivity_sizes(CompiledTerm(t), env).items()
+            if f in names
+        ),
+        default=0.0,
+    )
+    return own / inside if own > 0 and inside > 0 else 1.0
+
+
+def closed_gate(field: GridField) -> GridField:
+    """The same function with gate one: the gate is taken into the last layer, so that only one of them is unknown."""
+    if field.gate is None or field.siren is None:
+        return field
+    last = len(field.siren.weights) - 1
+    tensors = dict(field.tensors())
+    for name in (f"weight{last}", f"bias{last}"):
+        tensors[name] = tensors[name] * tensors["gate"]
+    tensors["gate"] = torch.ones_like(tensors["gate"])
+    return field.with_tensors(tensors)
+
+
+class FieldSystem:
+    """Residuals, products and column norms of a problem on a field, matrix-free.
+
+    Unknowns are the chosen tensors of the field, in their order, then the problem's parameters.
+
+    Parameters
+    ----------
+    problem
+        What to solve.
+    field
+        The start; tensors that are not trained keep its values.  Its gate is taken into the last layer.
+    blocks
+        Rows; see :func:`collocate`.
+    train
+        Names of the tensors to solve for (see :meth:`GridField.tensors`); ``None``: all but the gate.
+    table_mask
+        Elements of the table that may change; ``None``: all.
+    dense_limit
+        Most unknowns of the network for which its block of J^T J is formed and factored, as a preconditioner.
+    ranks
+        Processes that share the rows; products with the transpose, norms and inner products are sums over all.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        field: GridField,
+        blocks: Sequence[FieldBlock],
+        train: Sequence[str] | None = None,
+        table_mask: torch.Tensor | None = None,
+        dense_limit: int = 6000,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        self.ranks = ranks
+        self.problem, self.field, self.blocks = problem, closed_gate(field), list(blocks)
+        known = [k for k in self.field.tensors() if k != "gate"]
+        unknown = set(train or ()) - set(known)
+        if unknown:
+            raise InvalidArgumentError(f"cannot train {sorted(unknown)}; the field has {', '.join(known)}")
+        self.names = [k for k in known if train is None or k in train]
+        self.sizes = [self.field.tensors()[k].numel() for k in self.names]
+        self.parameter_names = tuple(p.name for p in problem.parameters)
+        self.size = sum(self.sizes) + len(self.parameter_names)
+        self.table_mask, self.dense_limit = table_mask, dense_limit
+        self.dtype, self.device = self.field.dtype, self.field.device
+        last = 0 if self.field.siren is None else len(self.field.siren.weights) - 1
+        outer = {f"weight{last}", f"bias{last}"}
+        self._linear = self.field.siren is None or set(self.names) <= outer
+        if self.field.siren is not None and self.names == ["table"]:
+            self._linear = not bool(self.field.siren.weights[-1].any())
+        self.affine = self._linear and all(t.affine for b in self.blocks for t in b.terms)
+
+    @property
+    def rows(self) -> int:
+        """Number of this rank's residual rows."""
+        return sum(b.x.shape[1] * len(b.terms) for b in self.blocks)
+
+    @property
+    def location(self) -> str:
+        """For messages."""
+        return f"{self.field.layout.levels} levels, {self.size:,} unknowns"
+
+    # -- vectors ---
+    def split(self, vector: torch.Tensor) -> tuple[Tensors, torch.Tensor]:
+        """Views of the tensors in a vector, by name, and of the parameters."""
+        parts = vector.split([*self.sizes, len(self.parameter_names)])
+        shapes = self.field.tensors()
+        return {k: p.view(shapes[k].shape) for k, p in zip(self.names, parts, strict=False)}, parts[-1]
+
+    def vector(self, field: GridField | None = None, parameters: dict[str, float] | None = None) -> torch.Tensor:
+        """Unknowns of a field (default: the start) and of parameters (default: their first values)."""
+        tensors = (self.field if field is None else closed_gate(field)).tensors()
+        values = {p.name: p.init for p in self.problem.parameters} | (parameters or {})
+        tail = torch.tensor([values[n] for n in self.parameter_names], dtype=self.dtype, device=self.device)
+        return torch.cat([*(tensors[k].reshape(-1) for k in self.names), tail])
+
+    def field_of(self, vector: torch.Tensor) -> GridField:
+        """The field at a vector."""
+        return self.field.with_tensors(self.field.tensors() | self.split(vector)[0])
+
+    def parameters(self, vector: torch.Tensor) -> dict[str, float]:
+        """Values of the parameters in a vector."""
+        return dict(zip(self.parameter_names, self.split(vector)[1].tolist(), strict=True))
+
+    def within_bounds(self, vector: torch.Tensor) -> torch.Tensor:
+        """Move the parameters in ``vector`` to their bounds where they left them, in place."""
+        values = self.split(vector)[1]
+        for i, p in enumerate(self.problem.parameters):
+            values[i] = values[i].clamp(*p.bounds)
+        return vector
+
+    def residuals(self, vector: torch.Tensor, blocks: Sequence[FieldBlock] | None = None) -> list[torch.Tensor]:
+        """Rows of the blocks, or of others, without derivatives."""
+        field, parameters = self.field_of(vector), self.parameters(vector)
+        return [row for b in (self.blocks if blocks is None else blocks) for row in b.residuals(field, parameters)]
+
+    def linearize(self, vector: torch.Tensor) -> list[torch.Tensor]:
+        """Rows of all blocks; the products below are those at ``vector``."""
+        field, parameters = self.field_of(vector), self.parameters(vector)
+        return [row for block in self.blocks for row in block.linearize(field, parameters)]
+
+    def change(self, step: torch.Tensor, vector: torch.Tensor) -> float:
+        """Size of a step relative to the vector."""
+        size = float(vector.norm())
+        return float(step.norm()) / size if size > 0 else 1.0
+
+    # -- linear algebra ---
+    def forward(self, direction: torch.Tensor) -> list[torch.Tensor]:
+        """Product with the Jacobian."""
+        tensors, parameters = self.split(direction)
+        return [row for block in self.blocks for row in block.forward(tensors, parameters)]
+
+    def adjoint(self, rows: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Product with the transposed Jacobian: the sum of all ranks' parts."""
+        found = torch.zeros(self.size, dtype=self.dtype, device=self.device)
+        tensors, parameters = self.split(found)
+        at = 0
+        for block in self.blocks:
+            block.adjoint(rows[at : at + len(block.terms)], tensors, parameters)
+            at += len(block.terms)
+        if self.table_mask is not None and "table" in tensors:
+            tensors["table"].mul_(self.table_mask)
+        return self.ranks.add(found)
+
+    def inner(self, a: Rows, b: Rows) -> torch.Tensor:
+        """Inner product of rows over all ranks."""
+        return self.ranks.add(dot(a, b))
+
+    def column_scale(self) -> torch.Tensor:
+        """``1 / sqrt(diag(J^T J))`` at the last linearisation; 0 for unknowns that are fixed or have no effect."""
+        squares = torch.zeros(self.size, dtype=self.dtype, device=self.device)
+        tensors, parameters = self.split(squares)
+        for block in self.blocks:
+            block.squares(tensors, parameters)
+        if self.table_mask is not None and "table" in tensors:
+            tensors["table"].mul_(self.table_mask)
+        self.ranks.add(squares)
+        free = squares > 1e-20 * squares.max()
+        return torch.where(free, torch.where(free, squares, 1.0).rsqrt(), 0.0)
+
+    def preconditioner(self, columns: torch.Tensor, damping: float) -> BlockScaling | None:
+        """A factor of the network's block of J^T J; None without a network, or with too many unknowns in it."""
+        place = self._network()
+        if place is None:
+            return None
+        count = place.stop - place.start
+        normal = torch.zeros(count, count, dtype=self.dtype, device=self.device)
+        for m, _ in self._dense():
+            normal.addmm_(m.T, m)
+        self.ranks.add(normal)
+        return BlockScaling.from_normal(columns, place, normal, damping)
+
+    def direct(self, rows: Sequence[torch.Tensor], columns: torch.Tensor) -> torch.Tensor | None:
+        """The solution of an affine problem in the network's last layer alone by QR, else None."""
+        place = self._network()
+        if not self.affine or place is None or place.stop - place.start < self.size:
+            return None
+        return least_squares(((m, -b) for m, b in self._dense(rows)), columns, self.ranks)
+
+    def _network(self) -> slice | None:
+        """Place of the network's unknowns, if there are any and not too many."""
+        start = self.sizes[0] if "table" in self.names else 0
+        count = self.size - len(self.parameter_names) - start
+        return slice(start, start + count) if 0 < count <= self.dense_limit else None
+
+    def _dense(self, rows: Sequence[torch.Tensor] = ()) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The network's part of the Jacobian, some rows at a time, with the same part of ``rows``."""
+        names, at = [k for k in self.names if k != "table"], 0
+        for block in self.blocks:
+            for i in range(0, block.x.shape[1], DENSE_CHUNK):
+                chunk = slice(i, i + DENSE_CHUNK)
+                for t, matrix in enumerate(block.dense(names, chunk)):
+                    yield matrix, rows[at + t][chunk] if rows else matrix
+            at += len(block.terms)

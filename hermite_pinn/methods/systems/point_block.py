@@ -1,0 +1,154 @@
+"""Terms at scattered points, by sparse rows."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+
+import numpy as np
+import scipy.sparse as sparse
+import torch
+
+from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix, evaluation_matrix
+from hermite_pinn.expressions.program import Leaf, Value
+from hermite_pinn.residuals.compiled import CompiledTerm, Jet
+
+from .block import Axis, Block
+from .vertex_basis import changed_columns
+
+__all__ = ["PointBlock"]
+
+
+class PointBlock(Block):
+    """Terms at scattered points, by sparse rows on the finest level.
+
+    Parameters
+    ----------
+    points
+        (n, dim).
+    weights
+        Quadrature weight of every point, (n,).
+    columns
+        Data of the points by name.
+    """
+
+    def __init__(
+        self,
+        terms: Sequence[CompiledTerm],
+        fields: tuple[str, ...],
+        parameters: tuple[str, ...],
+        basis: str,
+        resolution: tuple[int, ...],
+        axes: Sequence[Axis],
+        points: np.ndarray,
+        weights: np.ndarray,
+        columns: Mapping[str, np.ndarray],
+        scales: Sequence[float] | None = None,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.terms, self.fields, self.parameters = list(terms), fields, parameters
+        self.basis, self.axes = basis, list(axes)
+        self.points = points
+        self.shape = (len(points),)
+        self.scales = [1.0] * len(self.terms) if scales is None else list(scales)
+        self.dtype, self.device = dtype, torch.device(device)
+        self.root = torch.as_tensor(np.sqrt(weights)).to(self.device, dtype)
+        self._env: dict[Leaf, Value] = {
+            ("coordinate", a.name): torch.as_tensor(points[:, i].copy()).to(self.device, dtype)
+            for i, a in enumerate(self.axes)
+        }
+        self._env |= {("data", name): torch.as_tensor(v).to(self.device, dtype) for name, v in columns.items()}
+        self._jets = sorted({j for t in self.terms for j in t.jets})
+        self._matrices = {o: self._csr(resolution, o) for o in {o for _, o in self._jets}}
+        matrices: dict[Hashable, sparse.csr_matrix] = dict(self._matrices.items())
+        self._rows = AxisMatrix(matrices, self.dtype, self.device)
+        self._sensitivity: list[dict[Jet, torch.Tensor]] = [{} for _ in self.terms]
+        self._by_parameter = [{} for _ in self.terms]
+
+    def _csr(
+        self, resolution: tuple[int, ...], orders: tuple[int, ...], change: Sequence[np.ndarray] | None = None
+    ) -> sparse.csr_matrix:
+        """Rows of one derivative: the row-wise Kronecker product of the 1-D rows."""
+        n = len(self.points)
+        columns, values = np.zeros((n, 1), dtype=np.int64), np.ones((n, 1))
+        total = 1
+        for i, a in enumerate(self.axes):
+            one = evaluation_matrix(self.basis, resolution[i], a.bounds, a.periodic, self.points[:, i], (orders[i],))
+            m = one.matrices[orders[i]] if change is None else changed_columns(one.matrices[orders[i]], change[i])
+            width = np.diff(m.indptr)
+            if np.ptp(width):
+                raise AssertionError("rows of one axis have equal length")
+            c, v = m.indices.reshape(n, -1), m.data.reshape(n, -1)
+            columns = (columns[:, :, None] * m.shape[1] + c[:, None, :]).reshape(n, -1)
+            values = (values[:, :, None] * v[:, None, :]).reshape(n, -1)
+            total *= m.shape[1]
+        rows = np.repeat(np.arange(n), columns.shape[1])
+        return sparse.csr_matrix((values.ravel(), (rows, columns.ravel())), shape=(n, total))
+
+    def linearize(self, coefficients: torch.Tensor, parameters: Mapping[str, float]) -> list[torch.Tensor]:
+        """Weighted residuals at ``coefficients``; see :class:`Block`."""
+        jets: dict[Jet, Value] = {
+            (name, o): self._rows.apply([(o, coefficients[self.fields.index(name)].reshape(-1))], 0)
+            for name, o in self._jets
+        }
+        env = self._env | {("parameter", name): value for name, value in parameters.items()}
+        rows = []
+        for k, t in enumerate(self.terms):
+            value, sensitivity, by_parameter = t.evaluate(env, jets)
+            factor = self.root / self.scales[k]
+            rows.append((value * factor).expand_as(self.root).clone())
+            self._sensitivity[k] = {j: s * factor for j, s in (t.constant | sensitivity).items()}
+            self._by_parameter[k] = by_parameter
+        return rows
+
+    def forward(self, direction: torch.Tensor, parameters: torch.Tensor) -> list[torch.Tensor]:
+        """Derivative of the rows along a direction; see :class:`Block`."""
+        found = {
+            (name, o): self._rows.apply([(o, direction[self.fields.index(name)].reshape(-1))], 0)
+            for name, o in self._jets
+        }
+        rows = []
+        for k in range(len(self.terms)):
+            row = torch.zeros_like(self.root)
+            for j, s in self._sensitivity[k].items():
+                row += s * found[j]
+            rows.append(self._add_parameters(k, row, parameters))
+        return rows
+
+    def adjoint(self, rows: Sequence[torch.Tensor], out: torch.Tensor) -> torch.Tensor:
+        """Transpose of :meth:`forward`; see :class:`Block`."""
+        for k, r in enumerate(rows):
+            for (name, o), s in self._sensitivity[k].items():
+                self._rows.transposed.apply([(o, s * r)], 0, out[self.fields.index(name)].view(-1), add=True)
+        return self._parameter_adjoint(rows)
+
+    def diagonal(
+        self, resolution: tuple[int, ...], shape: tuple[int, ...], change: Sequence[np.ndarray] | None = None
+    ) -> torch.Tensor:
+        """Squared column norms of a level; see :class:`Block`."""
+        matrices = {o: self._csr(resolution, o, change) for o in self._matrices}
+        found = torch.zeros(shape, dtype=self.dtype, device=self.device)
+        for sensitivity in self._sensitivity:
+            for f, name in enumerate(self.fields):
+                total = None
+                for (n, o), s in sensitivity.items():
+                    if n == name:
+                        part = sparse.diags(s.expand_as(self.root).cpu().numpy().astype(float)) @ matrices[o]
+                        total = part if total is None else total + part
+                if total is not None:
+                    squares = np.asarray(total.multiply(total).sum(0)).ravel()
+                    found[f] += torch.as_tensor(squares).to(self.device, self.dtype).view(shape[1:])
+        return found
+
+    def elements(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The Jacobian as dense pieces, point by point; see :class:`Block`."""
+        first = next(iter(self._matrices.values()))
+        n, size = len(self.points), first.shape[1]
+        index = torch.as_tensor(first.indices.reshape(n, -1).astype(np.int64))
+        values = {o: torch.as_tensor(m.data.reshape(n, -1)) for o, m in self._matrices.items()}
+        rows = torch.zeros(n, len(self.terms), len(self.fields), index.shape[1], dtype=self.dtype)
+        for k, sensitivity in enumerate(self._sensitivity):
+            for (name, o), s in sensitivity.items():
+                rows[:, k, self.fields.index(name)] += s.expand_as(self.root).cpu()[:, None] * values[o]
+        columns = index[:, None, :] + torch.arange(len(self.fields))[None, :, None] * size
+        yield columns.reshape(n, -1), rows.reshape(n, len(self.terms), -1)

@@ -1,0 +1,1 @@
+"""First-order and quasi-Newton training of any field."""

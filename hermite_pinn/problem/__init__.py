@@ -1,0 +1,1 @@
+"""The statement of a problem: domain, fields, equations, conditions, parameters."""

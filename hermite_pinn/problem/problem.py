@@ -1,0 +1,332 @@
+"""A boundary value problem: domain, fields, residuals and conditions, checked and traced when it is made."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from hermite_pinn.errors import InvalidProblemError
+from hermite_pinn.expressions.graph import Expr, spelled
+from hermite_pinn.expressions.program import leaves, substitute
+from hermite_pinn.expressions.trace import Symbols
+from hermite_pinn.geometry import Box, Face
+
+from .conditions import Condition, Data, Dirichlet, Gauge, Initial, Neumann, Periodic, PointSet, Robin, Roughness, Term
+from .parameters import Parameter
+from .smoothness import Smoothness
+
+__all__ = ["HermitePinnWarning", "Problem"]
+
+AnyCondition = Dirichlet | Neumann | Robin | Initial | Periodic | Gauge | Data | Smoothness | Condition
+
+#: Attributes of a solution, which fields must leave free.
+RESERVED = frozenset(
+    [
+        "domain",
+        "periodic",
+        "field",
+        "fields",
+        "status",
+        "message",
+        "history",
+        "parameters",
+        "stats",
+        "residuals",
+        "estimated_error",
+        "title",
+        "settings",
+        "problem",
+        "on_grid",
+        "error",
+        "residual",
+        "save",
+        "to_hdf5",
+        "load",
+        "to_vtk",
+        "plot",
+        "plot_history",
+    ]
+)
+
+
+class HermitePinnWarning(UserWarning):
+    """Something that is allowed but probably not what was meant."""
+
+
+class Problem:
+    """A system of partial differential equations with its conditions.
+
+    The residual is an ordinary function whose arguments are bound by name to fields, coordinates and parameters.  A
+    field is a jet: ``u``, ``u.x``, ``u.xx``, ``u.xy``, ``u.laplacian``, ``u.grad``.  It is called once, with symbols,
+    when the problem is made; every mistake that can be found then is reported then.
+
+    Parameters
+    ----------
+    domain
+        Where it is posed, for example ``Box(x=(0, 1), y=(0, 1))``.
+    fields
+        Names of the unknown functions.
+    residual
+        Returns one residual, a tuple, or a dict of named residuals, each zero for a solution.
+    conditions
+        Boundary, initial and data conditions.
+    parameters
+        Unknown numbers, for inverse problems.
+    exact
+        Known solution by field, functions of the coordinates.  Only ever used to report errors.
+    name
+        Shown in reports.
+    max_order
+        Highest order of derivatives: 2, or up to 4 for problems whose derivatives are taken directly, by
+        ``gauss_newton`` on smoother bases: third derivatives on quintics, fourth on septics.
+
+    Raises
+    ------
+    InvalidProblemError
+        For unknown names, derivatives beyond ``max_order``, complex values, conditions on faces that do not exist,
+        fields that occur in no residual, and whatever else can be seen without computing.
+
+    Examples
+    --------
+    >>> import hermite_pinn as hp
+    >>> problem = hp.Problem(
+    ...     domain=hp.Box(x=(0, 1), y=(0, 1)),
+    ...     fields=["u"],
+    ...     residual=lambda u, x, y: u.xx + u.yy + hp.sin(hp.pi * x) * hp.sin(hp.pi * y),
+    ...     conditions=[hp.Dirichlet(u=0.0)],
+    ... )
+    >>> print(problem)
+    Problem on Box(x=(0, 1), y=(0, 1))
+      pde: 0 = u.xx + u.yy + sin(3.14159*x)*sin(3.14159*y)
+      u on boundary (exact on a dense Hermite grid)
+    """
+
+    def __init__(
+        self,
+        domain: Box,
+        fields: str | Iterable[str],
+        residual: Callable[..., Any],
+        conditions: Iterable[AnyCondition] = (),
+        *,
+        parameters: Iterable[Parameter] = (),
+        exact: Mapping[str, Callable[..., Any]] | None = None,
+        name: str | None = None,
+        max_order: int = 2,
+    ) -> None:
+        if not isinstance(domain, Box):
+            raise InvalidProblemError(f"the domain must be a Box such as Box(x=(0, 1), y=(0, 1)), got {domain!r}")
+        if not callable(residual):
+            raise InvalidProblemError(
+                f"the residual must be a function such as lambda u, x: u.xx - 1, got {residual!r}"
+            )
+        if max_order not in (1, 2, 3, 4):
+            raise InvalidProblemError(f"max_order must be 1, 2, 3 or 4, got {max_order!r}")
+        self.domain = domain
+        self.fields = (fields,) if isinstance(fields, str) else tuple(fields)
+        self.residual = residual
+        self.conditions = tuple(conditions)
+        self.parameters = tuple(parameters)
+        self.exact = dict(exact or {})
+        self.name = name
+        self.max_order = max_order
+        self._check_names()
+        self.symbols = Symbols(self.fields, domain.names, tuple(p.name for p in self.parameters), max_order)
+        self.periodic = self._periodic_axes()
+        self.residuals = self._traced_residuals()
+        self.terms = self._traced_terms()
+        self.gauges = self._gauged_fields()
+        self.missing = self._missing_conditions()
+        for sentence in self.missing:
+            warnings.warn(sentence, HermitePinnWarning, stacklevel=2)
+
+    # -- checks ---
+    def _check_names(self) -> None:
+        if not self.fields:
+            raise InvalidProblemError("a problem needs at least one field, for example fields=['u']")
+        taken: dict[str, str] = {}
+        groups = {
+            "coordinate": self.domain.names,
+            "field": self.fields,
+            "parameter": tuple(p.name for p in self.parameters),
+        }
+        for kind, names in groups.items():
+            for name in names:
+                if not isinstance(name, str) or not name.isidentifier():
+                    raise InvalidProblemError(f"the name of a {kind} must be usable as an argument, got {name!r}")
+                if name in taken:
+                    raise InvalidProblemError(f"the name {name!r} is used for a {taken[name]} and a {kind}")
+                taken[name] = kind
+        for name in self.fields:
+            if name in RESERVED:
+                raise InvalidProblemError(
+                    f"a field cannot be called {name!r}: a Solution has an attribute of that name"
+                )
+        for name in self.exact:
+            if name not in self.fields:
+                raise InvalidProblemError(
+                    f"exact gives {name!r}, which is no field; the fields are {', '.join(self.fields)}"
+                )
+        for condition in self.conditions:
+            if not isinstance(condition, AnyCondition):
+                raise InvalidProblemError(
+                    f"{condition!r} is no condition; use Dirichlet, Neumann, Robin, Periodic, Initial, Gauge, Data, Smoothness or "
+                    "Condition"
+                )
+
+    def _periodic_axes(self) -> tuple[bool, ...]:
+        names = [name for c in self.conditions if isinstance(c, Periodic) for name in c.axes]
+        chosen = {self.domain.axis(name) for name in names}
+        return tuple(i in chosen for i in range(self.domain.dim))
+
+    def _traced_residuals(self) -> dict[str, Expr]:
+        found = self.symbols.residuals(self.residual, "the residual", "pde")
+        if not found:
+            raise InvalidProblemError(
+                "the residual returned no component; it must return at least one expression that is zero"
+            )
+        used: set[str] = set()
+        for name, expression in found.items():
+            jets = {data[0] for kind, data in leaves(expression) if kind == "jet"}
+            if not jets:
+                raise InvalidProblemError(
+                    f"the residual {name!r} = {spelled(expression)} contains no field, so nothing can make it zero"
+                )
+            if any(kind == "normal" for kind, _ in leaves(expression)):
+                raise InvalidProblemError(
+                    f"the residual {name!r} uses .n, the normal derivative, which exists on boundaries only"
+                )
+            used |= jets
+        unused = [f for f in self.fields if f not in used]
+        if unused:
+            raise InvalidProblemError(f"the field {unused[0]!r} occurs in no residual; remove it or use it")
+        return found
+
+    def _traced_terms(self) -> tuple[Term, ...]:
+        found = [Term(name, residual, None) for name, residual in self.residuals.items()]
+        for condition in self.conditions:
+            for term in condition.terms(self.domain, self.symbols, self.periodic):
+                if isinstance(term.region, Face):
+                    term = self._on_face(term, term.region)
+                found.append(term)
+        named = [name for c in self.conditions if isinstance(c, Smoothness) for name in c.weights]
+        if len(named) > len(set(named)):
+            raise InvalidProblemError(f"only one Smoothness per field; got {', '.join(named)}")
+        smooth = {t.region.field: t.weight for t in found if isinstance(t.region, Roughness)}
+        if None in smooth.values() and not any(isinstance(t.region, PointSet) for t in found):
+            raise InvalidProblemError(
+                f"the weight of Smoothness({next(iter(smooth))}='auto') is chosen by the data, but the problem has no Data; give a number"
+            )
+        return tuple(found)
+
+    def _gauged_fields(self) -> tuple[str, ...]:
+        """The fields of all gauges, after a check that they are free."""
+        found = dict.fromkeys(f for c in self.conditions if isinstance(c, Gauge) for f in c.fields)
+        for name in found:
+            if name not in self.fields:
+                raise InvalidProblemError(
+                    f"Gauge names {name!r}, which is no field; the fields are {', '.join(self.fields)}"
+                )
+            for t in self.terms:
+                for kind, data in leaves(t.residual):
+                    if kind == "jet" and data[0] == name and not any(data[1][i] for i in self.domain.space_axes):
+                        raise InvalidProblemError(
+                            f"{name} needs no gauge: {t.name!r} contains it without a derivative in space, which "
+                            "determines it; remove the Gauge or that term"
+                        )
+        return tuple(found)
+
+    def _on_face(self, term: Term, face: Face) -> Term:
+        """Put the normal's components in and forget what they multiply by zero."""
+        normal = [face.normal if i == face.axis else 0.0 for i in range(self.domain.dim)]
+        residual = substitute(term.residual, lambda leaf: normal[leaf.data] if leaf.op == "normal" else None)
+        if not any(kind == "jet" for kind, _ in leaves(residual)):
+            raise InvalidProblemError(
+                f"the condition {term.name!r} contains no field on the face {face.name}: it reads 0 = {spelled(residual)}"
+            )
+        return Term(term.name, residual, term.region, term.weight, term.trace, term.where)
+
+    def _missing_conditions(self) -> tuple[str, ...]:
+        """What the solution seems to lack to be unique, by counting derivatives and conditions along every axis."""
+        measured = {
+            d[0] for t in self.terms if isinstance(t.region, PointSet) for k, d in leaves(t.residual) if k == "jet"
+        }
+        measured |= {t.region.field for t in self.terms if isinstance(t.region, Roughness)}
+        found = []
+        for axis, name in enumerate(self.domain.names):
+            if self.periodic[axis]:
+                continue
+            orders = dict.fromkeys(self.fields, 0)
+            for r in self.residuals.values():
+                for kind, data in leaves(r):
+                    if kind == "jet":
+                        orders[data[0]] = max(orders[data[0]], data[1][axis])
+            terms = [t for t in self.terms if isinstance(t.region, Face) and t.region.axis == axis]
+            if axis == self.domain.time_axis:
+                for f, order in orders.items():
+                    given = sum(any(k == "jet" and d[0] == f for k, d in leaves(t.residual)) for t in terms)
+                    if order > given and f not in measured:
+                        lacking = f"{f}" if given == 0 else f"{f}_t"
+                        found.append(
+                            f"the field {f} has {order} time derivative{'s' * (order > 1)} but {given or 'no'} initial condition; "
+                            f"the solution is not unique without Initial({lacking}=...)"
+                        )
+            elif not measured:
+                # first-order equations need conditions only where something flows in, which a count cannot see
+                needed = sum(order for order in orders.values() if order > 1)
+                if needed > len(terms):
+                    found.append(
+                        f"{needed} derivatives along {name} stand against {len(terms)} conditions on {name}- and {name}+; the "
+                        "solution is not unique unless the equation degenerates there"
+                    )
+        return tuple(found)
+
+    # -- variants and views ---
+    def replace(self, **changes: Any) -> Problem:
+        """The same problem with some arguments changed; a problem itself never changes."""
+        given: dict[str, Any] = {
+            "domain": self.domain,
+            "fields": self.fields,
+            "residual": self.residual,
+            "conditions": self.conditions,
+            "parameters": self.parameters,
+            "exact": self.exact,
+            "name": self.name,
+            "max_order": self.max_order,
+        }
+        unknown = set(changes) - set(given)
+        if unknown:
+            raise InvalidProblemError(f"a problem has no {sorted(unknown)[0]!r}; it has {', '.join(given)}")
+        return Problem(**(given | changes))
+
+    @cached_property
+    def exact_expressions(self) -> dict[str, Expr]:
+        """The known solution as expressions of the coordinates."""
+        return {f: self.symbols.value(g, f"the exact solution {f}") for f, g in self.exact.items()}
+
+    @property
+    def order(self) -> int:
+        """Highest order of differentiation in residuals and conditions."""
+        return max(sum(d[1]) for t in self.terms for k, d in leaves(t.residual) if k == "jet")
+
+    @property
+    def faces(self) -> Sequence[Face]:
+        """Faces that are boundaries: all but those of periodic axes."""
+        return tuple(f for f in self.domain.faces if not self.periodic[f.axis])
+
+    def __repr__(self) -> str:
+        return f"Problem({self.name or ', '.join(self.fields)} on {self.domain})"
+
+    def __str__(self) -> str:
+        lines = [f"Problem{' ' + self.name if self.name else ''} on {self.domain}"]
+        lines += [f"  {name}: 0 = {spelled(r)}" for name, r in self.residuals.items()]
+        wrapped = [n for n, p in zip(self.domain.names, self.periodic, strict=True) if p]
+        if wrapped:
+            lines.append(f"  periodic along {', '.join(wrapped)} (exact)")
+        named = {t.name: t for t in self.terms if t.region is not None}
+        for name, t in named.items():
+            lines.append(f"  {name}" + (" (exact on a dense Hermite grid)" if t.trace else ""))
+        for p in self.parameters:
+            lines.append(f"  parameter {p.name} in [{p.bounds[0]:g}, {p.bounds[1]:g}], start {p.init:g}")
+        return "\n".join(lines)

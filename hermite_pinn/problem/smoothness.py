@@ -1,0 +1,87 @@
+"""Regularisation of unknown fields: a penalty on their derivatives."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+from hermite_pinn.errors import InvalidProblemError
+from hermite_pinn.expressions.trace import Symbols
+from hermite_pinn.geometry import Box
+
+from .conditions import Roughness, Term
+
+__all__ = ["Smoothness"]
+
+
+class Smoothness:
+    """Fields that the data do not determine alone are to be smooth: ``Smoothness("a")``, ``Smoothness(a=1e-3)``.
+
+    Tikhonov regularisation.  To the mean square misfit of the data it adds, for each field, a weight times the mean
+    over the box of the squares of all its derivatives of one order, taken with coordinates scaled to [0, 1].  The
+    misfit counts in units of the noise where that is known, else of the size of the data.
+
+    Parameters
+    ----------
+    fields
+        Names of fields whose weights are chosen automatically: by the unbiased estimate of the predictive risk where
+        the noise of all data is known, else by generalised cross-validation (see the chapter on inverse problems of
+        the documentation).  The weights chosen are in ``solution.stats["smoothness"]``.
+    order
+        Of the derivatives, 1 or 2.  With 2, linear functions cost nothing; with 1, constants.
+    weights
+        Weights by field, positive numbers or ``"auto"``.
+
+    Raises
+    ------
+    InvalidProblemError
+        For weights that are not positive, other orders, and fields named twice.
+
+    References
+    ----------
+    A. N. Tikhonov, Soviet Math. Dokl. 4 (1963); G. Wahba, *Spline Models for Observational Data*, SIAM (1990).
+
+    Examples
+    --------
+    >>> Smoothness("a", u=1e-3)
+    Smoothness(a='auto', u=0.001)
+    """
+
+    def __init__(self, *fields: str, order: int = 2, **weights: float | str) -> None:
+        if order not in (1, 2):
+            raise InvalidProblemError(f"the order of Smoothness must be 1 or 2, got {order!r}")
+        if not all(isinstance(f, str) for f in fields) or set(fields) & set(weights):
+            raise InvalidProblemError(
+                f"Smoothness takes names of fields, each once, or weights by field, got {fields} and {weights}"
+            )
+        self.order = order
+        self.weights: dict[str, float | str] = {**dict.fromkeys(fields, "auto"), **weights}
+        if not self.weights:
+            raise InvalidProblemError("Smoothness needs a field, for example Smoothness('a') or Smoothness(a=1e-3)")
+        for name, weight in self.weights.items():
+            number = isinstance(weight, (int, float)) and math.isfinite(weight) and weight > 0
+            if not number and weight != "auto":
+                raise InvalidProblemError(
+                    f"the weight of {name} in Smoothness must be a positive number or 'auto', got {weight!r}"
+                )
+
+    def __repr__(self) -> str:
+        return f"Smoothness({', '.join(f'{k}={v!r}' for k, v in self.weights.items())})"
+
+    def terms(self, domain: Box, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
+        """One term per derivative; the root of how often it occurs among all of that order is its factor."""
+        found = []
+        for name, weight in self.weights.items():
+            u = symbols.field(name)
+            for axes in itertools.combinations_with_replacement(range(domain.dim), self.order):
+                often = len(set(itertools.permutations(axes)))
+                factor = math.sqrt(often) * math.prod(domain.lengths[i] for i in axes)
+                found.append(
+                    Term(
+                        f"smoothness {name}",
+                        factor * u._raised(list(axes)),
+                        Roughness(name),
+                        None if isinstance(weight, str) else float(weight),
+                    )
+                )
+        return found

@@ -1,0 +1,1 @@
+"""Residual terms: compiled, evaluated, and scaled against each other."""

@@ -1,0 +1,120 @@
+"""Equations of different order in one system: which norm makes every residual count alike.
+
+Let equation k have derivatives of order ``o_kj`` of field j.  Numbers ``s_k <= 0`` and ``t_j`` with
+``o_kj <= s_k + t_j``, with equality along one pairing of equations and fields, are the weights of Agmon, Douglis and
+Nirenberg (Comm. Pure Appl. Math. 17, 1964): least squares control the fields in ``H^{t_j}`` if residual k is measured
+in ``H^{-s_k}``.  Where all ``s_k`` are zero, as for every single equation, L2 norms will do.  In the Stokes system the
+divergence has ``s = -1``: in L2 alone it hardly sees the velocity ``grad phi`` with the pressure ``nu laplacian phi``,
+and the condition of the normal equations grows like ``1 / h**2``.  Its gradient as a further residual mends that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from hermite_pinn.expressions.program import is_smooth, total_derivative
+from hermite_pinn.problem.conditions import Term
+from hermite_pinn.problem.problem import Problem
+
+from .compiled import CompiledTerm
+from .scales import sensitivity_sizes, sobol_points
+
+__all__ = ["derived_rows", "equation_weights"]
+
+NEEDED = 0.2  # share of its own row, at the size of a cell, from which on a derivative is taken along
+
+
+def equation_weights(orders: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """The largest weights ``s <= 0`` of the equations, and those ``t`` of the fields.
+
+    Parameters
+    ----------
+    orders
+        (equations, fields): the highest order of derivatives of a field in an equation, ``-inf`` where there is none.
+
+    Returns
+    -------
+    s, t
+        Integers (equations,) and (fields,); ``None`` if equations and fields cannot be paired.
+
+    Examples
+    --------
+    >>> from math import inf
+    >>> equation_weights(np.array([[2, -inf, 1], [-inf, 2, 1], [1, 1, -inf]]))   # Stokes: u, v, p
+    (array([ 0,  0, -1]), array([2, 2, 1]))
+    """
+    if orders.shape[0] != orders.shape[1]:
+        return None
+    try:
+        _, field_of = linear_sum_assignment(orders, maximize=True)
+    except ValueError:
+        return None
+    own = orders[np.arange(len(orders)), field_of]
+    s = np.zeros(len(orders))
+    for _ in orders:  # chains of conditions s_l <= s_k + o_lj - o_kj, with j the field of equation l
+        s = np.minimum(s, (s[:, None] + own[None, :] - orders[:, field_of]).min(0))
+    t = np.empty(len(orders))
+    t[field_of] = own - s
+    return s.astype(int), t.astype(int)
+
+
+def derived_rows(
+    problem: Problem, terms: Sequence[CompiledTerm], scales: Sequence[float], resolution: Sequence[int]
+) -> tuple[list[CompiledTerm], list[float]]:
+    """Derivatives of the equations with ``s = -1`` along the space axes, and the divisors of their rows.
+
+    A row is scaled so that its coefficients of the highest derivatives are those of the equations with ``s = 0``.  It
+    is left out where, at the size of a cell, it would be small beside the row that it is the derivative of: then
+    transport or time, not the order, rules the system.  Residuals that have no classical derivatives (``where``,
+    ``abs``, tabulated functions) are left as they are.
+
+    Parameters
+    ----------
+    terms, scales
+        The equations and the divisors of their rows.
+    resolution
+        Cells along the axes.
+    """
+    orders = np.full((len(terms), len(problem.fields)), -math.inf)
+    for k, term in enumerate(terms):
+        for field, o in term.jets:
+            j = problem.fields.index(field)
+            orders[k, j] = max(orders[k, j], sum(o))
+    derived: list[CompiledTerm] = []
+    divisors: list[float] = []
+    weights = equation_weights(orders)
+    if weights is None or -1 not in weights[0]:
+        return derived, divisors
+    s, t = weights
+    env = sobol_points(problem)
+    leading: list[dict[str, float]] = []  # by field, the size of the coefficients of derivatives with o_kj = s_k + t_j
+    for k, term in enumerate(terms):
+        order = {f: s[k] + t[j] for j, f in enumerate(problem.fields)}
+        leading.append({})
+        for (field, o), size in sensitivity_sizes(term, env).items():
+            if sum(o) == order[field]:
+                leading[k][field] = max(leading[k].get(field, 0.0), size)
+    for k, term in enumerate(terms):
+        if s[k] != -1 or not is_smooth(term.term.residual):
+            continue
+        factor = max(
+            (
+                other[f] / scale / own
+                for other, scale, weight in zip(leading, scales, s, strict=True)
+                for f, own in leading[k].items()
+                if weight == 0 and own > 0 and f in other
+            ),
+            default=0.0,
+        )
+        for axis in problem.domain.space_axes:
+            size = problem.domain.lengths[axis] / resolution[axis]
+            if factor / size > NEEDED / scales[k]:
+                name = problem.domain.names[axis]
+                residual = total_derivative(term.term.residual, name, axis)
+                derived.append(CompiledTerm(Term(f"{term.name}, derivative along {name}", residual, None)))
+                divisors.append(1.0 / factor)
+    return derived, divisors

@@ -1,0 +1,139 @@
+"""Residual terms with their exact sensitivities to the jets they use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from hermite_pinn.cuda.encoder.channels import Channel
+from hermite_pinn.expressions.graph import Expr
+from hermite_pinn.expressions.program import Leaf, Program, Value, depends_on, partials, same
+from hermite_pinn.problem.conditions import Term
+
+__all__ = ["CompiledTerm", "Jet", "merged_channels"]
+
+Jet = tuple[str, tuple[int, ...]]
+
+
+class CompiledTerm:
+    """A term of a problem, ready for evaluation.
+
+    Attributes
+    ----------
+    term
+        The traced term.
+    constant
+        Sensitivities that are numbers: ``residual = sum constant[jet] * jet + (residual with those jets set to zero)``.
+    variable
+        Sensitivities that depend on coordinates, parameters or jets, by jet.
+    parameters
+        Sensitivities to parameters, by name.
+    affine
+        Whether no sensitivity to a jet depends on a jet (or on a parameter), so that one linear solve suffices.
+    """
+
+    def __init__(self, term: Term) -> None:
+        self.term = term
+        found = partials(term.residual, lambda leaf: leaf.op in ("jet", "parameter"))
+        by_jet = {data: e for (kind, data), e in found.items() if kind == "jet"}
+        self.parameters: dict[str, Expr] = {data: e for (kind, data), e in found.items() if kind == "parameter"}
+        self.constant: dict[Jet, float] = {j: e.data for j, e in by_jet.items() if e.is_constant and e.data != 0}
+        self.variable: dict[Jet, Expr] = {j: e for j, e in by_jet.items() if not e.is_constant}
+        self.affine = not any(depends_on(e, ["jet", "parameter"]) for e in self.variable.values()) and not any(
+            depends_on(e, ["jet", "parameter"]) for e in self.parameters.values()
+        )
+
+    @property
+    def name(self) -> str:
+        """Name of the term."""
+        return self.term.name
+
+    @property
+    def jets(self) -> list[Jet]:
+        """All jets with a sensitivity that is not zero."""
+        return [*self.constant, *self.variable]
+
+    @cached_property
+    def _program(self) -> Program:
+        return Program([self.term.residual, *self.variable.values(), *self.parameters.values()])
+
+    def evaluate(
+        self, points: Mapping[Leaf, Value], jets: Mapping[Jet, Value]
+    ) -> tuple[Value, dict[Jet, Value], dict[str, Value]]:
+        """Residual and variable sensitivities.
+
+        Parameters
+        ----------
+        points
+            Values of coordinates, parameters and data.
+        jets
+            Values of the jets; those missing count as zero.
+
+        Returns
+        -------
+        residual, sensitivities, parameter_sensitivities
+            Tensors that broadcast to the shape of the points, or numbers.
+        """
+        env: dict[Leaf, Value] = dict(points)
+        for kind, data in self._program.leaves:
+            if kind == "jet":
+                env[("jet", data)] = jets.get(data, 0.0)
+        values = self._program.run(env)
+        count = len(self.variable)
+        return (
+            values[0],
+            dict(zip(self.variable, values[1 : 1 + count], strict=True)),
+            dict(zip(self.parameters, values[1 + count :], strict=True)),
+        )
+
+
+def merged_channels(
+    terms: Sequence[CompiledTerm],
+) -> tuple[list[Channel], dict[tuple[int, ...], int]]:
+    """Derivative channels that serve all fields of some terms.
+
+    Second derivatives whose sensitivities are in every term and field the same, up to one constant ratio, enter only
+    through their weighted sum and become one channel (the Laplacian).
+
+    Returns
+    -------
+    channels, place
+        The channels, and for each order tuple that stands for a channel its number; the others of a merged channel
+        count as zero.
+    """
+    used: dict[tuple[int, ...], dict[tuple[int, str], Expr | float]] = {}
+    for k, t in enumerate(terms):
+        sensitivities: dict[Jet, Expr | float] = {**t.constant, **t.variable}
+        for (f, orders), s in sensitivities.items():
+            used.setdefault(orders, {})[(k, f)] = s
+    first_order = sorted((o for o in used if sum(o) < 2), key=lambda o: (sum(o), tuple(-m for m in o)))
+    rest = sorted((o for o in used if sum(o) >= 2), key=lambda o: (sum(o), tuple(-m for m in o)))
+    channels: list[Channel] = [((1.0, o),) for o in first_order]
+    place = {o: i for i, o in enumerate(first_order)}
+    while rest:
+        head, *others = rest
+        members = [(1.0, head)]
+        for o in others:
+            ratio = _ratio(used[head], used[o]) if sum(o) == sum(head) else None
+            if ratio is not None:
+                members.append((ratio, o))
+        place[head] = len(channels)
+        channels.append(tuple(members))
+        rest = [o for o in others if o not in {m for _, m in members}]
+    return channels, place
+
+
+def _ratio(a: Mapping[tuple[int, str], Expr | float], b: Mapping[tuple[int, str], Expr | float]) -> float | None:
+    """``c`` with ``b == c * a`` for every term and field, or None."""
+    if a.keys() != b.keys():
+        return None
+    ratios = set()
+    for key, s in a.items():
+        t = b[key]
+        if isinstance(s, float) and isinstance(t, float):
+            ratios.add(t / s)
+        elif isinstance(s, Expr) and isinstance(t, Expr) and same(s, t):
+            ratios.add(1.0)
+        else:
+            return None
+    return ratios.pop() if len(ratios) == 1 else None

@@ -1,0 +1,102 @@
+"""Sizes of residuals, by which they are made comparable."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from hermite_pinn.cuda.encoder.channels import Channels
+from hermite_pinn.expressions.program import Leaf, Value
+from hermite_pinn.field.field import GridField
+from hermite_pinn.problem.problem import Problem
+
+from .compiled import CompiledTerm, Jet
+
+__all__ = ["rms", "row_scales", "sensitivity_sizes", "sobol_points", "source_norms", "source_scales", "term_norms"]
+
+IMBALANCE = 30.0  # of the sizes of terms, or of equations against what was assumed, that counts as far
+
+
+def rms(value: Value) -> float:
+    """Root mean square of a tensor in float64, or the size of a number."""
+    if isinstance(value, torch.Tensor):
+        return float(value.to(torch.float64).square().mean().sqrt())
+    return abs(float(value))
+
+
+def sobol_points(problem: Problem) -> dict[Leaf, Value]:
+    """Coordinates of 4096 scrambled Sobol points, which no periodic source can fool, and the first parameters."""
+    domain = problem.domain
+    unit = torch.quasirandom.SobolEngine(domain.dim, scramble=True, seed=0).draw(4096, dtype=torch.float64)
+    env: dict[Leaf, Value] = {
+        ("coordinate", name): a + (b - a) * unit[:, i]
+        for i, (name, a, b) in enumerate(zip(domain.names, domain.lower, domain.upper, strict=True))
+    }
+    return env | {("parameter", p.name): p.init for p in problem.parameters}
+
+
+def sensitivity_sizes(term: CompiledTerm, env: Mapping[Leaf, Value]) -> dict[Jet, float]:
+    """Root mean squares of the derivatives of a residual by jets, where all fields are zero."""
+    _, variable, _ = term.evaluate(env, {})
+    return {jet: rms(s) for jet, s in (term.constant | variable).items()}
+
+
+def source_norms(problem: Problem) -> list[float]:
+    """Root mean squares of the interior residuals of the zero field.
+
+    Where that is zero, the size of the operator on functions of unit size that vary over the box, without values of
+    fields whose coefficients outweigh those of the derivatives by far: fields with such coefficients are not of unit
+    size, or balance each other.
+    """
+    env, found = sobol_points(problem), []
+    for term in problem.terms:
+        if term.region is not None:
+            continue
+        compiled = CompiledTerm(term)
+        size = rms(compiled.evaluate(env, {})[0])
+        if not (size > 0 and math.isfinite(size)):
+            values, derivatives = 0.0, 0.0
+            for (_, o), s in sensitivity_sizes(compiled, env).items():
+                if any(o):
+                    derivatives += s / math.prod(a**m for a, m in zip(problem.domain.lengths, o, strict=True))
+                else:
+                    values += s
+            size = derivatives if 0 < IMBALANCE * derivatives < values else derivatives + values
+        found.append(size if size > 0 and math.isfinite(size) else 1.0)
+    return found
+
+
+def term_norms(problem: Problem, field: GridField, parameters: Mapping[str, float]) -> list[float]:
+    """How large the equations' terms are: root mean squares of the source and of the terms that a field adds to it.
+
+    A term counts by the derivative of the residual by a jet, times the jet.
+    """
+    equations = [CompiledTerm(t) for t in problem.terms if t.region is None]
+    orders = sorted({o for t in equations for _, o in t.jets})
+    env = sobol_points(problem) | {("parameter", name): value for name, value in parameters.items()}
+    x = torch.stack([torch.as_tensor(env[("coordinate", name)]) for name in problem.domain.names])
+    channels = Channels(problem.domain.dim, tuple(((1.0, o),) for o in orders))
+    values = field.jets(x.to(field.table), channels).to(x)
+    jets: dict[Jet, Value] = {
+        (name, o): values[i, k] for i, name in enumerate(problem.fields) for k, o in enumerate(orders)
+    }
+    found = []
+    for term in equations:
+        source, _, _ = term.evaluate(env, {})
+        _, variable, _ = term.evaluate(env, jets)
+        found.append(math.hypot(rms(source), *(rms(s * jets[j]) for j, s in (term.constant | variable).items())))
+    return found
+
+
+def row_scales(problem: Problem, norms: Sequence[float]) -> list[float]:
+    """Divisors of the interior rows from norms of the equations: L2 norms over the roots of the weights."""
+    volume = math.prod(problem.domain.lengths)
+    weights = [t.weight or 1.0 for t in problem.terms if t.region is None]
+    return [size * math.sqrt(volume / weight) for size, weight in zip(norms, weights, strict=True)]
+
+
+def source_scales(problem: Problem) -> list[float]:
+    """Divisors of the interior rows: their sources' L2 norms, over the roots of their weights."""
+    return row_scales(problem, source_norms(problem))

@@ -1,0 +1,217 @@
+"""Samples of a solution for other programs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from hermite_pinn.cuda.encoder.channels import Channels
+from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.expressions.program import Program
+from hermite_pinn.field.sampling import vertex_axes
+
+from .vtk import write_image, write_mesh, write_series
+
+if TYPE_CHECKING:
+    from .solution import Solution
+
+__all__ = ["sample", "to_vtk"]
+
+LIMITS = {1: 4096, 2: 512, 3: 128, 4: 32}
+
+
+def sample(
+    solution: Solution,
+    axes: Sequence[np.ndarray],
+    *,
+    gradient: bool = False,
+    exact: bool = False,
+    residual: bool = False,
+) -> dict[str, np.ndarray]:
+    """Fields on the tensor product of ``axes``, by name: (n_1, ..., n_d), gradients with the space axes last.
+
+    Parameters
+    ----------
+    gradient
+        Add ``u_grad``, the first derivatives along the space axes.
+    exact
+        Add ``u_exact`` and ``u_error`` where the problem knows the solution.
+    residual
+        Add ``residual NAME`` for every equation where the problem is known.
+    """
+    dim, shape = solution.domain.dim, tuple(len(a) for a in axes)
+    space = solution.domain.space_axes
+    channels = Channels.value(dim)
+    if gradient:
+        channels = channels + Channels.of(dim, [tuple(int(i == j) for j in range(dim)) for i in space])
+    values = solution.on_grid(axes, channels)
+    found: dict[str, np.ndarray] = {}
+    for name, v in zip(solution.fields, values, strict=True):
+        found[name] = v[0]
+        if gradient:
+            found[f"{name}_grad"] = np.moveaxis(v[1:], 0, -1)
+    problem = solution.problem
+    if exact and problem is not None:
+        env = {
+            ("coordinate", n): torch.as_tensor(a).reshape([-1 if i == j else 1 for j in range(dim)])
+            for i, (n, a) in enumerate(zip(solution.domain.names, axes, strict=True))
+        }
+        for name, expression in problem.exact_expressions.items():
+            truth = np.broadcast_to(np.asarray(Program([expression]).run(env)[0], dtype=float), shape)
+            found[f"{name}_exact"] = truth.copy()
+            found[f"{name}_error"] = found[name] - truth
+    if residual and problem is not None:
+        mesh = np.stack([g.ravel() for g in np.meshgrid(*axes, indexing="ij")], 1)
+        found |= {f"residual {k}": v.reshape(shape) for k, v in solution.residual(mesh).items()}
+    return found
+
+
+def _three(values: np.ndarray) -> np.ndarray:
+    """Vectors padded to the three components VTK expects."""
+    padded = np.zeros((*values.shape[:-1], 3))
+    padded[..., : values.shape[-1]] = values
+    return padded
+
+
+def to_vtk(
+    solution: Solution,
+    path: str | Path,
+    *,
+    resolution: int | None = None,
+    points: Any = None,
+    times: int | Sequence[float] | None = None,
+    gradient: bool = True,
+    exact: bool = True,
+    residual: bool = True,
+) -> list[Path]:
+    """Write the fields for ParaView and every program that reads VTK.
+
+    Parameters
+    ----------
+    path
+        ``.vti``: an image of the box (up to three axes, time counts as one); ``.vtu``: a mesh of the box, or
+        scattered ``points``; ``.pvd``: a series of images over the axis ``t``, written into a folder beside the file.
+    resolution
+        Intervals per axis; default: those of the field's finest level, at most 512 in two dimensions and 128 in three.
+    points
+        (n, dim) for a ``.vtu`` of scattered points.
+    times
+        Number of frames, or the times, of a ``.pvd`` (default 21).
+    gradient, exact, residual
+        What to add to the values (see :func:`sample`).
+
+    Returns
+    -------
+    list of Path
+        All files written.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written.
+    InvalidArgumentError
+        If the format does not fit the domain.
+    """
+    target = Path(path)
+    domain, suffix = solution.domain, target.suffix.lower()
+    options = {"gradient": gradient, "exact": exact, "residual": residual}
+    if points is not None:
+        if suffix != ".vtu":
+            raise InvalidArgumentError(f"scattered points are written as .vtu, got {target.name}")
+        return [_write_points(solution, target, points, options)]
+    axes = _axes(solution, resolution)
+    if suffix == ".pvd":
+        return _write_frames(solution, target, axes, times, options)
+    if suffix not in (".vti", ".vtu"):
+        raise InvalidArgumentError(
+            f"unknown format {suffix or target.name!r}; use .vti (a box), .vtu (a mesh or points) or .pvd (a series over t)"
+        )
+    if domain.dim > 3:
+        raise InvalidArgumentError(
+            f"{target.name}: {domain} has {domain.dim} axes, {suffix} takes up to three; write a .pvd series over t"
+        )
+    data = sample(solution, axes, **options)
+    data = {k: _three(v) if v.ndim > domain.dim else v for k, v in data.items()}
+    if suffix == ".vti":
+        return [write_image(target, axes, data)]
+    mesh = np.stack([g.ravel() for g in np.meshgrid(*axes, indexing="ij")], 1)
+    flat = {k: v.reshape(len(mesh), *v.shape[domain.dim :]) for k, v in data.items()}
+    return [write_mesh(target, mesh, flat, axes)]
+
+
+def _axes(solution: Solution, resolution: int | None) -> list[np.ndarray]:
+    if resolution is None:
+        return vertex_axes(solution.field, LIMITS[solution.domain.dim])
+    if resolution < 1:
+        raise InvalidArgumentError(f"resolution must be at least 1, got {resolution}")
+    return [np.linspace(a, b, resolution + 1) for a, b in solution.domain.bounds.values()]
+
+
+def _write_points(solution: Solution, target: Path, points: Any, options: dict[str, bool]) -> Path:
+    array = solution._points(points)
+    columns = [array[:, i] for i in range(solution.domain.dim)]
+    data: dict[str, np.ndarray] = {}
+    for name in solution.fields:
+        u = getattr(solution, name)
+        data[name] = u(*columns)
+        if options["gradient"]:
+            slope = u.grad(*columns)
+            data[f"{name}_grad"] = _three(slope if slope.ndim == 2 else slope[:, None])
+        if options["exact"] and solution.problem is not None and name in solution.problem.exact_expressions:
+            env = {
+                ("coordinate", n): torch.as_tensor(c.copy())
+                for n, c in zip(solution.domain.names, columns, strict=True)
+            }
+            truth = np.broadcast_to(
+                np.asarray(Program([solution.problem.exact_expressions[name]]).run(env)[0], dtype=float), len(array)
+            )
+            data[f"{name}_error"] = data[name] - truth
+    if options["residual"] and solution.problem is not None:
+        data |= {f"residual {k}": v for k, v in solution.residual(array).items()}
+    shown = array[:, list(solution.domain.space_axes)] if solution.domain.dim > 3 else array
+    return write_mesh(target, shown, data)
+
+
+def _write_frames(
+    solution: Solution,
+    target: Path,
+    axes: list[np.ndarray],
+    times: int | Sequence[float] | None,
+    options: dict[str, bool],
+) -> list[Path]:
+    domain = solution.domain
+    t = domain.time_axis
+    if t is None:
+        raise InvalidArgumentError(
+            f"{target.name}: a .pvd series needs a time axis called t; the axes are {', '.join(domain.names)}; write .vti"
+        )
+    if domain.dim == 1:
+        raise InvalidArgumentError(f"{target.name}: a series needs a space axis; write .vti for a function of t alone")
+    count = 21 if times is None else times
+    instants = (
+        np.linspace(domain.lower[t], domain.upper[t], count)
+        if isinstance(count, int)
+        else np.asarray(count, dtype=float)
+    )
+    folder = target.with_suffix("")
+    made = not folder.exists()
+    frames: list[Path] = []
+    try:
+        if target.parent.is_dir():
+            folder.mkdir(exist_ok=True)
+        space = [a for i, a in enumerate(axes) if i != t]
+        for k, instant in enumerate(instants):
+            data = sample(solution, [np.array([instant]) if i == t else a for i, a in enumerate(axes)], **options)
+            squeezed = {name: np.take(v, 0, axis=t) for name, v in data.items()}
+            vectors = {name: _three(v) if v.ndim > len(space) else v for name, v in squeezed.items()}
+            frames.append(write_image(folder / f"{target.stem}_{k:04d}.vti", space, vectors))
+        return [write_series(target, instants.tolist(), frames), *frames]
+    except BaseException:
+        if made and folder.exists():
+            shutil.rmtree(folder)
+        raise

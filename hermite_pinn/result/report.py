@@ -1,0 +1,50 @@
+"""Ten lines about a solution."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hermite_pinn.memory import spelled_size
+
+if TYPE_CHECKING:
+    from .solution import Solution
+
+__all__ = ["solution_report"]
+
+
+def solution_report(solution: Solution) -> str:
+    """Status with advice, error, residuals, size, time and memory, as text."""
+    s = solution.stats
+    lines = [f"Solution {solution.title + ' ' if solution.title else ''}on {solution.domain}"]
+    lines.append(f"  status      {solution.status.label}: {solution.message}")
+    if not solution.status.success:
+        lines.append(f"  advice      {solution.status.advice}")
+    if solution.estimated_error is not None:
+        lines.append(f"  estimate    {solution.estimated_error:.1e} (relative L2, from the change between levels)")
+    if solution.problem is not None and solution.problem.exact:
+        for name, e in solution.error().items():
+            lines.append(
+                f"  error {name:<5} {e['relative_l2']:.2e} (relative L2), {e['max']:.2e} (max), on an off-lattice grid"
+            )
+    for name, value in solution.parameters.items():
+        deviation = s.get("standard_errors", {}).get(name)
+        spread = "" if deviation is None else f" +- {deviation:.1e} (standard error)"
+        lines.append(f"  parameter   {name} = {value:.8g}{spread}")
+    for name, value in solution.residuals.items():
+        scale = s.get("residual_scales", {}).get(name)
+        relative = "" if scale is None else f", {value / scale:.1e} of its scale"
+        lines.append(f"  residual    {name}: {value:.1e} (RMS at random points{relative})")
+    resolution = "x".join(map(str, solution.field.layout.resolutions[-1]))
+    lines.append(
+        f"  field       {solution.field.head}, {solution.field.layout.basis}, {solution.field.layout.levels} levels up to {resolution} cells, "
+        f"{s.get('parameters', 0):,} parameters"
+    )
+    each = f" of {1e3 * s['seconds_per_step']:.3g} ms" if s.get("seconds_per_step") else ""
+    compiled = f" (+ {s['compile_seconds']:.1f} s compiling kernels)" if s.get("compile_seconds", 0) > 0.05 else ""
+    lines.append(
+        f"  time        {s.get('seconds', 0):.2f} s{compiled}, {s.get('method', '')}, {s.get('steps', 0)} steps{each}"
+    )
+    lines.append(
+        f"  memory      {spelled_size(s.get('peak_memory', 0))} peak, {s.get('device', '')}, {s.get('dtype', '')}, seed {s.get('seed', '')}"
+    )
+    return "\n".join(lines)

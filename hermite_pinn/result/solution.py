@@ -1,0 +1,412 @@
+"""The outcome of a solve: callable fields, errors, residuals, history, and files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hermite_pinn.cuda.encoder.channels import Channels
+from hermite_pinn.errors import CorruptFileError, InvalidArgumentError
+from hermite_pinn.expressions.graph import FieldJet, leaves_of_linear
+from hermite_pinn.expressions.program import Program
+from hermite_pinn.expressions.trace import Symbols
+from hermite_pinn.field.field import GridField
+from hermite_pinn.field.sampling import grid_jets, off_lattice_axes
+from hermite_pinn.geometry import Box
+from hermite_pinn.problem.problem import Problem
+from hermite_pinn.residuals.evaluation import TermEvaluator
+from hermite_pinn.run.history import History
+from hermite_pinn.run.status import Status
+from hermite_pinn.run.store import read_store, write_store
+
+from .report import solution_report
+
+__all__ = ["FieldFunction", "Solution"]
+
+
+class FieldFunction:
+    """A field, or a derivative of one, as a function of the coordinates.
+
+    Call it with one number, NumPy array or tensor per coordinate, in the order of the domain's axes or by name; they
+    are broadcast. Attributes give derivatives: ``u.x``, ``u.xy``, ``u.laplacian``; ``u.grad`` has one component per
+    space axis in its last dimension.  float64 in, float64 out; tensors in, tensors out, and differentiable in the
+    coordinates.
+
+    Raises
+    ------
+    InvalidArgumentError
+        For points outside the box, complex or non-numeric coordinates, or a wrong number of them.
+    """
+
+    def __init__(
+        self, solution: Solution, name: str, terms: list[list[tuple[float, tuple[int, ...]]]], label: str
+    ) -> None:
+        self._solution = solution
+        self._name = name
+        self._terms = terms
+        self._label = label
+
+    def __repr__(self) -> str:
+        return f"<{self._label}({', '.join(self._solution.domain.names)}) of {self._solution!r}>"
+
+    def __getattr__(self, attribute: str) -> FieldFunction:
+        if attribute.startswith("__"):
+            raise AttributeError(attribute)
+        if len(self._terms) != 1 or len(self._terms[0]) != 1:
+            raise AttributeError(f"{self._label} has no attribute {attribute!r}; take derivatives of the field itself")
+        axes = self._solution.domain.names
+        jet = getattr(FieldJet(self._name, self._terms[0][0][1], axes, 2), attribute)
+        components = list(jet) if isinstance(jet, tuple) else [jet]
+        terms = [leaves_of_linear(c) for c in components]
+        return FieldFunction(self._solution, self._name, terms, f"{self._label}.{attribute}")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Evaluate at coordinates, positional in the order of the axes or by name."""
+        axes = self._solution.domain.names
+        unknown = [k for k in kwargs if k not in axes]
+        if unknown or len(args) + len(kwargs) != len(axes):
+            got = f"{len(args)} positional" + (f" and {', '.join(kwargs)}" if kwargs else "")
+            raise InvalidArgumentError(f"{self._label} takes the coordinates {', '.join(axes)}, got {got}")
+        named = dict(zip(axes, args, strict=False)) | kwargs
+        values = [named[a] for a in axes if a in named]
+        if len(values) != len(axes):
+            raise InvalidArgumentError(f"{self._label} takes the coordinates {', '.join(axes)}, each once")
+        return self._solution._evaluate(self._name, self._terms, values, vector=len(self._terms) > 1)
+
+
+class Solution:
+    """What :func:`hermite_pinn.solve` returns.
+
+    Attributes
+    ----------
+    status, message
+        Why the run ended (:class:`Status`, with advice) and in which numbers.
+    history
+        One row per recorded step (:class:`History`).
+    parameters
+        Values of the problem's parameters.
+    stats
+        ``seconds`` (compilation apart: ``compile_seconds``), ``steps``, ``seconds_per_step``, ``peak_memory``
+        (bytes), ``parameters`` (total) and ``reachable``, ``unknowns``, ``device``, ``dtype``, ``seed``,
+        ``versions``, ``residual_scales`` (RMS of the source of every equation or of its terms, the unit of its relative
+        residual), and what the method adds.
+    residuals
+        RMS of every term at random points that were not trained on, in the user's units.
+    estimated_error
+        Estimate of the relative L2 error, or None.
+    field
+        The trained :class:`hermite_pinn.field.field.GridField`.
+
+    The fields of the problem are attributes: ``solution.u(x, y)``, ``solution.u.x(x, y)``, ``solution.u.laplacian(x,
+    y)``.
+    """
+
+    def __init__(
+        self,
+        *,
+        domain: Box,
+        periodic: Sequence[bool],
+        field: GridField,
+        status: Status,
+        message: str,
+        history: History,
+        parameters: Mapping[str, float],
+        stats: Mapping[str, Any],
+        residuals: Mapping[str, float],
+        estimated_error: float | None,
+        title: str,
+        settings: Mapping[str, Any],
+        problem: Problem | None = None,
+    ) -> None:
+        self.domain = domain
+        self.periodic = tuple(periodic)
+        self.field = field
+        self.status = status
+        self.message = message
+        self.history = history
+        self.parameters = dict(parameters)
+        self.stats = dict(stats)
+        self.residuals = dict(residuals)
+        self.estimated_error = estimated_error
+        self.title = title
+        self.settings = dict(settings)
+        self.problem = problem
+
+    # -- evaluation ---
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the fields."""
+        return self.field.names
+
+    def __getattr__(self, name: str) -> FieldFunction:
+        field = self.__dict__.get("field")
+        if field is None or name.startswith("__"):
+            raise AttributeError(name)
+        if name not in field.names:
+            raise AttributeError(f"a Solution has no attribute {name!r}; its fields are {', '.join(field.names)}")
+        return FieldFunction(self, name, [[(1.0, (0,) * self.domain.dim)]], name)
+
+    @cached_property
+    def _fast(self) -> GridField:
+        return self.field.collapsed()
+
+    def _evaluate(
+        self, name: str, terms: list[list[tuple[float, tuple[int, ...]]]], values: Sequence[Any], vector: bool
+    ) -> Any:
+        as_tensor = any(isinstance(v, torch.Tensor) for v in values)
+        tensors = torch.broadcast_tensors(
+            *[self._coordinate(n, v) for n, v in zip(self.domain.names, values, strict=True)]
+        )
+        self._check_inside(tensors)
+        shape = tensors[0].shape
+        x = torch.stack([t.reshape(-1) for t in tensors])
+        channels = Channels(self.domain.dim, tuple(tuple(t) for t in terms))
+        graph = torch.is_grad_enabled() and x.requires_grad
+        inside = x.to(self.field.device, self.field.dtype)
+        jets = self._fast.jets(inside, channels) if graph else self._fast.evaluate(inside.detach(), channels)
+        found = jets[self.fields.index(name)]
+        found = found.to(x.device, torch.float64)
+        out = found.T.reshape(*shape, len(terms)) if vector else found[0].reshape(shape)
+        if as_tensor:
+            return out
+        array = out.detach().numpy()
+        return float(array) if array.ndim == 0 else array
+
+    def _coordinate(self, name: str, value: Any) -> torch.Tensor:
+        if isinstance(value, torch.Tensor):
+            if value.is_complex():
+                raise InvalidArgumentError(f"the coordinate {name} is complex; coordinates are real")
+            return value.to(torch.float64)
+        try:
+            array = np.asarray(value)
+            if np.iscomplexobj(array):
+                raise InvalidArgumentError(f"the coordinate {name} is complex; coordinates are real")
+            return torch.tensor(array.astype(np.float64))
+        except (TypeError, ValueError) as error:
+            if isinstance(error, InvalidArgumentError):
+                raise
+            raise InvalidArgumentError(
+                f"the coordinate {name} must be a number, an array or a tensor, got {value!r}"
+            ) from error
+
+    def _check_inside(self, tensors: Sequence[torch.Tensor]) -> None:
+        for name, a, b, wraps, t in zip(
+            self.domain.names, self.domain.lower, self.domain.upper, self.periodic, tensors, strict=True
+        ):
+            if wraps or t.numel() == 0:
+                continue
+            slack = 1e-9 * (b - a)
+            low, high = float(t.detach().min()), float(t.detach().max())
+            if not (low >= a - slack and high <= b + slack):
+                outside = low if not low >= a - slack else high
+                raise InvalidArgumentError(
+                    f"{name} = {outside:g} lies outside the domain {self.domain}; evaluate inside it"
+                )
+
+    def on_grid(self, axes: Sequence[np.ndarray], channels: Channels | None = None) -> np.ndarray:
+        """Channels of all fields on the tensor product of axes: (fields, channels, n_1, ..., n_d), float64."""
+        chosen = channels or Channels.value(self.domain.dim)
+        return grid_jets(self._fast, axes, chosen).double().cpu().numpy()
+
+    # -- errors ---
+    def error(
+        self, points: Any = None, exact: Mapping[str, Callable[..., Any]] | None = None
+    ) -> dict[str, dict[str, float]]:
+        """Errors against the known solution.
+
+        Parameters
+        ----------
+        points
+            (n, dim); default: a fine grid that meets no vertex of the field (see :func:`off_lattice_axes`).
+        exact
+            Known solution by field; default: the problem's.
+
+        Returns
+        -------
+        dict
+            ``{field: {"relative_l2": ..., "max": ...}}``, sums in float64 over all points.  On the default grid a
+            field with a :class:`hermite_pinn.Gauge` is compared without its mean over space at each time.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If no exact solution is known, or points have the wrong shape.
+        """
+        if exact is None:
+            if self.problem is None or not self.problem.exact:
+                raise InvalidArgumentError(
+                    "no exact solution is known: give it to the problem (exact={'u': lambda x, y: ...}) or to error(exact=...)"
+                )
+            expressions = self.problem.exact_expressions
+        else:
+            symbols = Symbols(self.fields, self.domain.names, (), 2)
+            expressions = {f: symbols.value(g, f"the exact solution {f}") for f, g in exact.items()}
+        if points is None:
+            axes = off_lattice_axes(self.field)
+            values = self.on_grid(axes)[:, 0]
+            shaped = [
+                torch.as_tensor(a).reshape([-1 if i == j else 1 for j in range(len(axes))]) for i, a in enumerate(axes)
+            ]
+        else:
+            array = self._points(points)
+            shaped = [torch.as_tensor(array[:, i].copy()) for i in range(self.domain.dim)]
+            x = torch.stack(shaped).to(self.field.device, self.field.dtype)
+            values = self._fast.evaluate(x, Channels.value(self.domain.dim))[:, 0].double().cpu().numpy()
+        env = {("coordinate", name): t for name, t in zip(self.domain.names, shaped, strict=True)}
+        found = {}
+        for f, expression in expressions.items():
+            truth = Program([expression]).run(env)[0]
+            u = values[self.fields.index(f)]
+            exact_values = np.broadcast_to(np.asarray(truth, dtype=np.float64), u.shape)
+            if points is None and self.problem is not None and f in self.problem.gauges:
+                space = self.domain.space_axes
+                u, exact_values = (v - v.mean(axis=space, keepdims=True) for v in (u, exact_values))
+            difference = u - exact_values
+            norm = math.sqrt(float(np.sum(exact_values**2)))
+            l2 = math.sqrt(float(np.sum(difference**2)))
+            found[f] = {"relative_l2": l2 / norm if norm > 0 else l2, "max": float(np.max(np.abs(difference)))}
+        return found
+
+    def residual(self, points: Any) -> dict[str, np.ndarray]:
+        """Residuals of the equations at points (n, dim), by name, in the user's units.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the solution was loaded from a file (files hold no equations), or points have the wrong shape.
+        """
+        if self.problem is None:
+            raise InvalidArgumentError(
+                "a loaded solution has no equations (files never hold code); set solution.problem to the problem it solves"
+            )
+        x = torch.as_tensor(np.ascontiguousarray(self._points(points).T)).to(self.field.device, self.field.dtype)
+        terms = [t for t in self.problem.terms if t.region is None]
+        with torch.no_grad():
+            rows = TermEvaluator(terms, self.problem).residuals(self._fast, x, self.parameters)
+        return {t.name: r.double().cpu().numpy() for t, r in zip(terms, rows, strict=True)}
+
+    def _points(self, points: Any) -> np.ndarray:
+        array = np.asarray(points.detach().cpu() if isinstance(points, torch.Tensor) else points, dtype=float)
+        if array.ndim != 2 or array.shape[1] != self.domain.dim:
+            raise InvalidArgumentError(
+                f"points must have shape (n, {self.domain.dim}), the coordinates {', '.join(self.domain.names)} in this order; got {array.shape}"
+            )
+        self._check_inside([torch.as_tensor(array[:, i].copy()) for i in range(self.domain.dim)])
+        return array
+
+    # -- report ---
+    def __repr__(self) -> str:
+        return f"Solution({self.title or ', '.join(self.fields)}, {self.status.label})"
+
+    def __str__(self) -> str:
+        return solution_report(self)
+
+    # -- files ---
+    @property
+    def _writes(self) -> bool:
+        """Whether this process writes files: rank 0 of a run on several."""
+        return not self.stats.get("rank", 0)
+
+    def save(self, path: str | Path, samples: int | None = None) -> None:
+        """Write everything to one HDF5 file: settings, tables, history, and ``samples`` on a grid.
+
+        With ``samples=n`` the values on a grid of n intervals per axis are added.
+        The file is written whole or not at all; in a run on several processes by rank 0 alone, as all files are.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+        """
+        if not self._writes:
+            return
+        meta = {
+            "domain": {name: list(b) for name, b in self.domain.bounds.items()},
+            "periodic": list(self.periodic),
+            "field": self.field.describe(),
+            "status": self.status.name,
+            "message": self.message,
+            "parameters": self.parameters,
+            "stats": self.stats,
+            "residuals": self.residuals,
+            "estimated_error": self.estimated_error,
+            "title": self.title,
+            "settings": self.settings,
+            "history": list(self.history),
+        }
+        arrays = {f"field/{k}": v.detach().cpu().numpy() for k, v in self.field.tensors().items()}
+        for column in self.history.columns:
+            if column != "method":
+                arrays[f"history/{column.replace('/', '_')}"] = self.history[column]
+        if samples is not None:
+            axes = [np.linspace(a, b, samples + 1) for a, b in self.domain.bounds.values()]
+            values = self.on_grid(axes)[:, 0]
+            arrays |= {f"samples/axes/{n}": a for n, a in zip(self.domain.names, axes, strict=True)}
+            arrays |= {f"samples/{f}": v for f, v in zip(self.fields, values, strict=True)}
+        write_store(path, "solution", meta, arrays)
+
+    to_hdf5 = save
+
+    @classmethod
+    def load(cls, path: str | Path) -> Solution:
+        """Read a file written by :meth:`save`; nothing in it is executed.
+
+        Raises
+        ------
+        FileNotFoundError, CorruptFileError
+            If there is no such file, or it is damaged, foreign or too new.
+        """
+        meta, arrays = read_store(path, "solution")
+        try:
+            tensors = {
+                k.removeprefix("field/"): torch.as_tensor(v) for k, v in arrays.items() if k.startswith("field/")
+            }
+            field = GridField.from_description(meta["field"], tensors)
+            if field.table.numel() != field.layout.size:
+                raise CorruptFileError(
+                    f"{path} is damaged: the table has {field.table.numel()} elements, its layout {field.layout.size}"
+                )
+            return cls(
+                domain=Box(**{name: tuple(b) for name, b in meta["domain"].items()}),
+                periodic=meta["periodic"],
+                field=field,
+                status=Status[meta["status"]],
+                message=meta["message"],
+                history=History(meta["history"]),
+                parameters=meta["parameters"],
+                stats=meta["stats"],
+                residuals=meta["residuals"],
+                estimated_error=meta["estimated_error"],
+                title=meta["title"],
+                settings=meta["settings"],
+            )
+        except CorruptFileError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise CorruptFileError(f"{path} is damaged: {type(error).__name__} {error}") from error
+
+    def to_vtk(self, path: str | Path, **options: Any) -> list[Path]:
+        """Write ``.vti``, ``.vtu`` or ``.pvd`` for ParaView; see :func:`hermite_pinn.result.export.to_vtk`."""
+        from .export import to_vtk
+
+        if not self._writes:
+            return []
+        return to_vtk(self, path, **options)
+
+    def plot(self, path: str | Path | None = None, **options: Any) -> Any:
+        """Draw the fields with error and residual; see :func:`hermite_pinn.result.plots.plot_solution`."""
+        from .plots import plot_solution
+
+        return plot_solution(self, path if self._writes else None, **options)
+
+    def plot_history(self, path: str | Path | None = None) -> Any:
+        """Draw loss, residuals and error estimate over time; see :func:`hermite_pinn.result.plots.plot_history`."""
+        from .plots import plot_history
+
+        return plot_history(self, path if self._writes else None)

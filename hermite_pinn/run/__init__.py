@@ -1,0 +1,1 @@
+"""What all runs share: monitor, status, progress, checkpoints, processes, devices."""

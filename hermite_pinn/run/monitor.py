@@ -1,0 +1,138 @@
+"""Time limit, history, callbacks and progress of a run, in one place for all methods."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+
+from hermite_pinn.field.field import GridField
+
+from .callbacks import Callback, RunState
+from .distributed import ALONE, Ranks
+from .history import History
+from .progress import NoProgress, ProgressMeter
+from .status import Status
+
+__all__ = ["Monitor", "StopRun"]
+
+
+class StopRun(Exception):  # noqa: N818 - a signal between method and solve, not an error
+    """Ends a run from within; the method returns its best state with this status."""
+
+    def __init__(self, status: Status, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+class Monitor:
+    """Keeps the history and decides when to stop.
+
+    Parameters
+    ----------
+    callbacks
+        Listeners.
+    progress
+        Where progress is shown.
+    max_time
+        Seconds after which the run ends, or None.
+    ranks
+        The processes of the run: rank 0 alone calls the callbacks, and its clock and their verdicts hold for all.
+    """
+
+    def __init__(
+        self,
+        callbacks: Sequence[Callback] = (),
+        progress: ProgressMeter | None = None,
+        max_time: float | None = None,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        self.ranks = ranks
+        self.callbacks = tuple(callbacks)
+        self.progress = progress or NoProgress()
+        self.max_time = max_time
+        self.history = History()
+        self.method = ""
+        self.stage: int | None = None
+        self._began = time.perf_counter()
+        self._announced = False
+        self._earlier = 0.0
+
+    def resume(self, history: History, elapsed: float) -> None:
+        """Continue an earlier run's history and clock."""
+        self.history = history
+        self._earlier = elapsed
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start, those before a resume included."""
+        return self._earlier + time.perf_counter() - self._began
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the time limit has passed."""
+        if self.max_time is None:
+            return False
+        late = time.perf_counter() - self._began > self.max_time
+        return late if self.ranks.size == 1 else bool(self.ranks.spread(torch.tensor(late, device=self.ranks.device)))
+
+    def check_time(self) -> None:
+        """End the run if the time limit has passed."""
+        if self.out_of_time:
+            raise StopRun(Status.MAX_TIME, f"stopped after {self.elapsed:.1f} s (max_time={self.max_time:g})")
+
+    def record(
+        self,
+        *,
+        loss: float,
+        terms: dict[str, float],
+        level: int,
+        unknowns: int,
+        field: Callable[[], GridField],
+        error: float | None = None,
+        done: float = 0.0,
+        left: float | None = None,
+        **extra: float | int | None,
+    ) -> None:
+        """Add a row to the history, show it, and let the callbacks look at it.
+
+        Raises
+        ------
+        StopRun
+            If a callback asks for it.
+        """
+        step = int(extra.pop("step", len(self.history) + 1) or 0)
+        row: dict[str, float | int | None] = {
+            "step": step,
+            "time": self.elapsed,
+            "loss": loss,
+            "level": level,
+            "unknowns": unknowns,
+            "error": error,
+        }
+        if self.stage is not None:
+            row["stage"] = self.stage
+        self.history.append(row | extra | {f"rms {name}": value for name, value in terms.items()})
+        state = RunState(self.method, step, self.elapsed, loss, terms, level, unknowns, error, field)
+        estimate = f", error ~ {error:.1e}" if error is not None and math.isfinite(error) else ""
+        self.progress.update(done, f"step {step}, loss {loss:.1e}{estimate}", left)
+        verdict = self.ranks.from_leader(self._asked(state)) if self.callbacks else None
+        if verdict is not None:
+            raise StopRun(Status.STOPPED, f"stopped by a callback at step {step}: {verdict}")
+
+    def _asked(self, state: RunState) -> str | None:
+        """Why a callback ends the run, or None."""
+        if not self.ranks.leader:
+            return None
+        if not self._announced:
+            self._announced = True
+            for c in self.callbacks:
+                c.on_start(state)
+        for c in self.callbacks:
+            reason = c.on_step(state)
+            if reason:
+                return reason if isinstance(reason, str) else type(c).__name__
+        return None

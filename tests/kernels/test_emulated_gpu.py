@@ -1,0 +1,478 @@
+"""Whole runs on a GPU that is not there (``emulated_gpu.py``): nothing stays on the host or waits, numbers agree."""
+
+import importlib.util
+import logging
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+import torch
+from emulated_gpu import Gpu, emulated, why_not
+from emulated_kernels import Kernel, LaunchError
+from test_captured import OPTIONS, RUNS
+
+import hermite_pinn as hp
+from hermite_pinn import problems
+from hermite_pinn.cuda.encoder import half, launch, ops, resources
+from hermite_pinn.cuda.encoder.channels import Channels
+from hermite_pinn.cuda.encoder.layout import GridLayout
+from hermite_pinn.cuda.optimizer.adam import AdamRule, adam_step
+from hermite_pinn.cuda.runtime import source
+from hermite_pinn.cuda.tensor_grid.axis import evaluation_matrix
+from hermite_pinn.doctor import examine
+from hermite_pinn.errors import BackendUnavailableError, OutOfMemoryError
+from hermite_pinn.methods.least_squares import cgls as krylov
+from hermite_pinn.methods.least_squares import levenberg_marquardt
+from hermite_pinn.methods.training import step as training
+from hermite_pinn.methods.training.step import TrainingStep
+from hermite_pinn.validation.accuracy.correctness import operator_rows
+from hermite_pinn.validation.performance import gpu_check
+from hermite_pinn.validation.performance.roofline import Roof, axis_rows
+
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
+    pytest.mark.filterwarnings("ignore::hermite_pinn.problem.problem.HermitePinnWarning"),
+]
+
+NETWORK = hp.Field(head="siren", features=2, table_size=2**6, width=8, omega=1.0)
+
+
+@pytest.fixture
+def gpu():
+    """An emulated GPU."""
+    with emulated() as found:
+        yield found
+
+
+def both(run):
+    """What ``run(device)`` gives on the emulated GPU, brought to the host, and on the CPU."""
+    with emulated() as gpu:
+        there = run("cuda")
+        assert there.stats["device"] == "cuda:0"
+        assert gpu.launches
+        there.field = there.field.to("cpu")
+    return there, run("cpu")
+
+
+def distance(a, b):
+    """Largest difference of the fields' values at random points, relative to the largest value."""
+    random, domain = np.random.default_rng(0), a.domain
+    at = {n: random.uniform(*ends, 40) for n, *ends in zip(domain.names, domain.lower, domain.upper, strict=True)}
+    pairs = [(np.asarray(getattr(s, f)(**at)) for s in (a, b)) for f in a.fields]
+    return max(float(np.abs(u - v).max() / np.abs(v).max()) for u, v in pairs)
+
+
+# -- the rules ---
+REFUSED = {
+    "both devices": lambda g, c: g + c,
+    "both devices in a product": lambda g, c: g @ c,
+    "a host tensor changed by the GPU's": lambda g, c: c.add_(g),
+    "both devices in a list": lambda g, c: torch.cat([g, c]),
+    "a scalar of the host in a list": lambda g, c: torch.stack([g[0], c[0]]),
+    "a host tensor indexed by the GPU's": lambda g, c: c[g.long()],
+    "values of the host": lambda g, c: g.index_put_((torch.tensor([0, 1], device="cuda"),), c[:2]),
+    "NumPy": lambda g, c: g.numpy(),
+    "a NumPy array": lambda g, c: np.asarray(g),
+    "random numbers of the host": lambda g, c: torch.rand(3, generator=torch.Generator(), device="cuda"),
+    "random numbers of the GPU": lambda g, c: torch.rand(3, generator=torch.Generator("cuda")),
+    "products of integers": lambda g, c: g.long() @ g.long(),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_a_gpu_refuses_is_refused(gpu, what):
+    with pytest.raises((RuntimeError, TypeError)):
+        REFUSED[what](torch.arange(3.0, device="cuda"), torch.arange(3.0))
+
+
+ALLOWED = {
+    "a scalar of the host": lambda g, c: g + c[1],
+    "a copy": lambda g, c: g.copy_(c),
+    "a number": lambda g, c: torch.where(g > 1, 0.5, g),
+    "gradients": lambda g, c: torch.autograd.grad((g.requires_grad_() ** 2).sum(), g)[0],
+    "a mask": lambda g, c: g[g > 1],
+    "indices of the host": lambda g, c: g[[0, 2]],
+    "views": lambda g, c: g.view(3, 1).T.clone(),
+    "random numbers": lambda g, c: torch.rand(3, generator=torch.Generator("cuda").manual_seed(0), device="cuda"),
+}
+
+
+@pytest.mark.parametrize("what", ALLOWED)
+def test_what_a_gpu_does_is_done(gpu, what):
+    found = ALLOWED[what](torch.arange(3.0, device="cuda"), torch.arange(3.0))
+    assert found.is_cuda
+    assert found.cpu().device.type == "cpu"
+
+
+WAITS = {
+    "a number": lambda g: float(g[0]),
+    "a branch": lambda g: bool((g > 0).all()),
+    "a list": lambda g: g.tolist(),
+    "a copy to the host": lambda g: g.cpu(),
+    "a list of the host": lambda g: torch.tensor([1.0, 2.0], device="cuda"),
+    "a mask": lambda g: g[g > 1],
+    "indices of the host": lambda g: g[[0, 1]],
+    "places": lambda g: (g > 1).nonzero(),
+}
+
+
+@pytest.mark.parametrize("what", WAITS)
+def test_waits_are_counted_and_stop_a_recording(gpu, what):
+    g = torch.arange(3.0, device="cuda")
+    before = len(gpu.waits)
+    WAITS[what](g)
+    assert len(gpu.waits) > before
+    with pytest.raises(AssertionError), gpu.hurry():
+        WAITS[what](g)
+    with pytest.raises(RuntimeError, match="capturing"), torch.cuda.graph(torch.cuda.CUDAGraph()):
+        WAITS[what](g)
+
+
+def test_pinned_memory_is_sent_without_waiting(gpu):
+    g, sent = torch.zeros(2, device="cuda"), torch.ones(2).pin_memory()
+    with gpu.hurry():
+        g.copy_(sent, non_blocking=True)
+    assert g.tolist() == [1.0, 1.0]
+
+
+def test_a_graph_repeats_what_was_recorded_on_the_same_memory(gpu):
+    """Recording does nothing; a start draws new random numbers, and knows of no Python."""
+    generator = torch.Generator("cuda").manual_seed(0)
+    x, seen, graph = torch.zeros(3, device="cuda"), [], torch.cuda.CUDAGraph()
+    with pytest.raises(RuntimeError, match="generator"), torch.cuda.graph(torch.cuda.CUDAGraph()):
+        torch.rand(3, generator=generator, device="cuda")
+    graph.register_generator_state(generator)
+    with torch.cuda.graph(graph):
+        seen.append(1)
+        x += torch.rand(3, generator=generator, device="cuda")
+    assert x.tolist() == [0.0] * 3
+    graph.replay()
+    graph.replay()
+    expected = torch.rand(2, 3, generator=torch.Generator().manual_seed(0))
+    assert x.tolist() == pytest.approx((expected[0] + expected[1]).tolist())
+    assert seen == [1]
+
+
+# -- launches ---
+def encoder(order=0):
+    layout = GridLayout((0.0, 0.0), (1.0, 1.0), ((4, 4), (8, 8)), "cubic", 2)
+    return layout, Channels.jet(2, order), torch.randn(layout.size), torch.rand(2, 50)
+
+
+MISTAKES = {
+    "no argument missing": (lambda a: a[:-1], "14 parameters and was given 13"),
+    "sizes of 64 bits": (lambda a: [np.int32(a[0]), *a[1:]], "int32 for a integer of 8 bytes"),
+    "order": (lambda a: [*a[:6], a[7], a[6], *a[8:]], "float64 for a pointer to a floating-point number of 4 bytes"),
+    "kind": (lambda a: [*a[:8], np.int64(1), *a[9:]], "int64 for a floating-point number"),
+    "numbers of Python": (lambda a: [40, *a[1:]], "CuPy takes numbers of NumPy"),
+}
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+def test_arguments_that_do_not_fit_a_kernel_are_refused(gpu, what):
+    change, message = MISTAKES[what]
+    kernel = Kernel(gpu, source.assembled("optimizer/adam.cu", {"HP_REAL": "float", "HP_BLOCK": 128}), "hp_adam")
+    held = [torch.zeros(40, device="cuda") for _ in range(5)] + [torch.zeros(2, dtype=torch.float64, device="cuda")]
+    places = [np.uint64(t.data_ptr()) for t in held]
+    given = [np.int64(40), np.int64(40), *places, *[np.float64(0.1)] * 6]
+    kernel((1, 1), (128,), given)
+    with pytest.raises(LaunchError, match=message):
+        kernel((1, 1), (128,), change(given))
+    with pytest.raises(LaunchError, match="illegal"):
+        kernel((1, 1), (128,), [*given[:2], np.uint64(torch.zeros(40).data_ptr()), *given[3:]])
+    for grid, threads in (((0, 1), 128), ((1, 70000), 128), ((1, 1), 256)):
+        with pytest.raises(LaunchError, match="invalid value"):
+            kernel(grid, (threads,), given)
+
+
+def test_kernels_refuse_tensors_of_the_other_side(gpu):
+    layout, channels, table, x = encoder()
+    there = x.cuda()
+    with pytest.raises(BackendUnavailableError, match="illegal"):
+        launch.on_device(
+            source.Specialization.of("jets", layout, channels, "float32"),
+            layout, there, table, None, torch.empty(2, 2, 1, 50, device="cuda"),
+        )  # fmt: skip
+    matrix = evaluation_matrix("cubic", 2, (0.0, 1.0), False, np.array([0.25]), orders=(0,))
+    with pytest.raises(AssertionError, match="address of the GPU"):
+        matrix.apply([(0, torch.ones(6, dtype=torch.float64, device="cuda"))], 0, torch.ones(1, dtype=torch.float64))
+    p = torch.zeros(3, device="cuda")
+    with pytest.raises(BackendUnavailableError, match="illegal"):
+        adam_step(p, torch.ones_like(p), (p.clone(), p.clone()), None, torch.zeros(2, dtype=torch.float64), AdamRule())
+
+
+def test_records_begin_where_vector_loads_can_read_them(gpu):
+    """A part of a larger tensor begins anywhere: it is copied first."""
+    layout, channels, table, x = encoder()
+    whole = torch.cat([torch.zeros(1), table]).cuda()
+    spec = source.Specialization.of("jets", layout, channels, "float32")
+    with pytest.raises(BackendUnavailableError, match="misaligned"):
+        launch.on_device(spec, layout, x.cuda(), whole[1:], None, torch.empty(2, 2, 1, 50, device="cuda"))
+    found = ops.jets(x.cuda(), whole[1:], layout, channels)
+    assert torch.equal(found.cpu(), ops.jets(x.cuda(), table.cuda(), layout, channels).cpu())
+    assert torch.allclose(found.cpu(), ops.jets(x, table, layout, channels), atol=1e-5)
+    copied = ops.jets(x.cuda(), table.cuda(), layout, channels, copy=half.half_copy(table.cuda()))
+    assert torch.allclose(found.cpu(), copied.cpu(), atol=1e-2)
+
+
+def test_what_finds_no_memory_is_explained(gpu, monkeypatch):
+    gpu.total_memory = 2**20
+    with pytest.raises(OutOfMemoryError, match="MiB"):
+        hp.solve(problems.helmholtz2d(), levels=[64, 128, 256], device="cuda")
+
+
+# -- whole runs ---
+def gauss_newton(problem, levels, field=None, **options):
+    return lambda device: hp.solve(
+        problem(), method=hp.GaussNewton(**options), levels=levels, field=field, device=device, progress=False
+    )
+
+
+def line(**conditions):
+    """Two coupled equations on an interval."""
+    return hp.Problem(
+        hp.Box(x=(0, 1)),
+        ["u", "v"],
+        lambda u, v, x: (u.x - v, v.x + u * u - hp.sin(3 * x)),
+        [hp.Dirichlet(u=0.0, on="x-"), hp.Dirichlet(v=1.0, on="x+")],
+    )
+
+
+def measured():
+    """An unknown coefficient field from noisy data, with penalties whose weights are chosen."""
+    random = np.random.default_rng(0)
+    x = random.random((15, 1))
+    u = x[:, 0] * (1 - x[:, 0]) + 1e-3 * random.standard_normal(15)
+    return hp.Problem(
+        hp.Box(x=(0, 1)),
+        ["u", "a"],
+        lambda u, a: a * u.xx + a.x * u.x + 2.0,
+        [hp.Data(x, u=u), hp.Dirichlet(a=1.0), hp.Smoothness("u", "a")],
+    )
+
+
+def decay():
+    """An unknown rate from data."""
+    t = np.linspace(0, 1, 20)[:, None]
+    return hp.Problem(
+        hp.Box(t=(0, 1)),
+        "u",
+        lambda u, k: u.t + k * u,
+        [hp.Initial(u=1.0), hp.Data(t, u=np.exp(-2 * t[:, 0]))],
+        parameters=[hp.Parameter("k", init=1.0, bounds=(0.0, 5.0))],
+    )
+
+
+NARROW = {"features": 3, "table_size": 2**6, "width": 4, "depth": 1}
+SMALL = {"outer_steps": 1, "inner_steps": 10, "gauss": 2}
+GAUSS_NEWTON = {
+    "cubic": gauss_newton(lambda: problems.helmholtz2d(a=2), 3),
+    "quintic": gauss_newton(lambda: problems.helmholtz2d(a=2), 2, hp.Field(basis="quintic")),
+    "mixed precision": gauss_newton(lambda: problems.helmholtz2d(a=2), 3, precision="mixed"),
+    "three axes": gauss_newton(lambda: problems.helmholtz3d(a=1), 1),
+    "slabs of a periodic problem": gauss_newton(lambda: problems.convection(c=2), 2, slabs=4),
+    "banded factors": gauss_newton(lambda: problems.convection(c=2), 2, inner="banded"),
+    "banded factors and a parameter": gauss_newton(decay, 3, inner="banded"),
+    "nonlinear": gauss_newton(lambda: problems.burgers(nu=0.1), 2),
+    "several fields": gauss_newton(line, 3),
+    "parameters": gauss_newton(decay, 2),
+    "data and penalties": gauss_newton(measured, 1),
+    "a network": gauss_newton(line, 2, hp.Field(head="siren", **NARROW), **SMALL),
+    "a network and a sum": gauss_newton(line, 2, hp.Field(head="siren+linear", **NARROW), **SMALL),
+    "until the tolerance": lambda device: hp.solve(problems.helmholtz2d(a=1), tol=1e-4, device=device, progress=False),
+}
+
+
+@pytest.mark.parametrize("name", GAUSS_NEWTON)
+def test_gauss_newton_gives_the_field_of_a_cpu(name):
+    there, here = both(GAUSS_NEWTON[name])
+    assert there.status is here.status
+    assert distance(there, here) < (1e-4 if "network" in name or "data" in name else 1e-7)
+    assert there.parameters == pytest.approx(here.parameters, rel=1e-6)
+
+
+def test_banded_factors_take_the_place_of_many_steps(gpu, caplog):
+    with caplog.at_level(logging.INFO):
+        GAUSS_NEWTON["data and penalties"]("cuda")
+    assert "a banded factor on the CPU takes the place of about" in caplog.text
+
+
+def first_order(name, method=hp.Adam, **changes):
+    problem, options, head = RUNS[name]
+    field = hp.Field(head=head, features=2, table_size=2**6, width=8, omega=1.0)
+    dtype = changes.pop("dtype", "float64")
+    given = OPTIONS | {"steps": 24, "balance_every": 7, "warmup": 3, "check_every": 8} | options | changes
+
+    def run(device):
+        torch.manual_seed(0)
+        return hp.solve(
+            problem(), method=method(**given), levels=4, field=field, seed=2, device=device, dtype=dtype, progress=False
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("graph", [True, False], ids=["recorded", "as they are"])
+@pytest.mark.parametrize("name", RUNS)
+def test_first_order_steps_never_wait_and_give_the_field_of_a_cpu(name, graph, monkeypatch):
+    """Drawn with the numbers of a CPU; recorded steps are repeated as a GPU does it.  The first one sends constants."""
+    original, begun = TrainingStep.__call__, set()
+
+    def hurried(self, variant):
+        hurry = Gpu.current.hurry if id(self) in begun and Gpu.current else nullcontext
+        begun.add(id(self))
+        with hurry():
+            original(self, variant)
+
+    prepare = TrainingStep.prepare
+
+    def prepared(self, step, done):
+        with Gpu.current.hurry() if Gpu.current else nullcontext():
+            prepare(self, step, done)
+
+    monkeypatch.setattr(TrainingStep, "__call__", hurried)
+    monkeypatch.setattr(TrainingStep, "prepare", prepared)
+    monkeypatch.setattr(training, "WINDOW", 6)
+    there, here = both(first_order(name, cuda_graph=graph))
+    assert there.stats["cuda_graph"] is graph
+    for k, v in here.field.tensors().items():
+        assert torch.allclose(there.field.tensors()[k], v, rtol=1e-9, atol=1e-12), k
+    assert there.history[-1]["loss"] == pytest.approx(here.history[-1]["loss"], rel=1e-9)
+
+
+def test_deterministic_steps_are_recorded_too():
+    torch.use_deterministic_algorithms(True)
+    try:
+        there, here = both(first_order("the paper's"))
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert there.stats["cuda_graph"]
+    assert distance(there, here) < 1e-9
+
+
+def test_half_tables_are_trained():
+    problem = hp.Problem(hp.Box(x=(0, 1)), "u", lambda u, x: u - hp.sin(3 * x))
+    field = hp.Field(head="linear", table_size=2**6, half=True)
+    method = hp.Adam(steps=20, points=100, lr=3e-2)
+    run = lambda device: hp.solve(problem, method=method, levels=3, field=field, device=device, progress=False)
+    there, here = both(run)
+    assert distance(there, here) < 2e-3
+
+
+@pytest.mark.parametrize("problem", ["the paper's", "all that looks at values"])
+def test_quasi_newton_steps_give_the_field_of_a_cpu(problem):
+    method = hp.LBFGS(steps=4, points=60, face_points=20)
+
+    def run(device):
+        torch.manual_seed(0)
+        return hp.solve(RUNS[problem][0](), method=method, levels=3, field=NETWORK, device=device, progress=False)
+
+    assert distance(*both(run)) < 1e-8
+
+
+def test_soap_takes_the_steps_of_a_cpu():
+    """A few: rounding decides how it turns gradients that vanish."""
+    pytest.importorskip("pytorch_optimizer")
+    there, here = both(first_order("the paper's", hp.SOAP, steps=4, warmup=0))
+    assert there.history[-1]["loss"] == pytest.approx(here.history[-1]["loss"], rel=1e-2)
+
+
+@pytest.mark.parametrize("precision", ["float64", "mixed"])
+def test_conjugate_gradients_wait_only_where_the_host_looks(gpu, precision, monkeypatch):
+    """Matrices are sent when they are first used: before the fifth look."""
+    looks, most, solve, fetch = 0, 0, krylov.cgls, krylov._fetched
+
+    def fetched(values):
+        nonlocal looks, most
+        looks, gpu.patient = looks + 1, True
+        found = fetch(values)
+        gpu.patient, most = looks < 4, max(looks, most)
+        return found
+
+    def hurried(*given, **options):
+        nonlocal looks
+        looks = 0
+        try:
+            return solve(*given, **options)
+        finally:
+            gpu.patient = True
+
+    monkeypatch.setattr(krylov, "_fetched", fetched)
+    monkeypatch.setattr(levenberg_marquardt, "cgls", hurried)
+    method = hp.GaussNewton(precision=precision, inner="cg")
+    assert hp.solve(problems.helmholtz2d(a=2), method=method, levels=3, device="cuda", progress=False).status.success
+    assert most > 5
+
+
+# -- around a run ---
+class Stop(hp.Callback):
+    """Ends a run early, after looking at its field."""
+
+    def on_step(self, info):
+        assert info.field.table.is_cuda
+        return info.step >= 8
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        hp.Adam(**(OPTIONS | {"steps": 16, "check_every": 8, "adaptive": hp.RAD(every=6)})),
+        hp.LBFGS(steps=10, points=60, face_points=20),
+        hp.Adam(**(OPTIONS | {"steps": 4})) >> hp.LBFGS(steps=10, points=60, face_points=20),
+    ],
+    ids=["adam", "lbfgs", "chain"],
+)
+def test_runs_are_continued_from_a_checkpoint(gpu, method, tmp_path):
+    given = {"method": method, "levels": 3, "field": NETWORK, "progress": False}
+    whole = hp.solve(problems.helmholtz2d(a=1), device="cuda", **given)
+    path = tmp_path / "run.h5"
+    keeper = hp.Checkpoint(path, seconds=0)
+    stopped = hp.solve(problems.helmholtz2d(a=1), device="cuda", checkpoint=keeper, callbacks=Stop(), **given)
+    assert stopped.status is hp.Status.STOPPED
+    resumed = hp.solve(problems.helmholtz2d(a=1), device="cuda", resume=path, **given)
+    for k, v in whole.field.tensors().items():
+        assert torch.equal(v.cpu(), resumed.field.tensors()[k].cpu()), k
+    assert hp.solve(problems.helmholtz2d(a=1), device="cpu", resume=path, **given).status is whole.status
+
+
+@pytest.mark.parametrize("head", ["linear", "siren"])
+def test_solutions_are_evaluated_and_written_from_the_gpu(gpu, head, tmp_path):
+    method = hp.GaussNewton() if head == "linear" else hp.Adam(**(OPTIONS | {"steps": 8}))
+    field = None if head == "linear" else NETWORK
+    solution = hp.solve(problems.helmholtz2d(a=1), method=method, field=field, levels=3, device="cuda", progress=False)
+    assert solution.field.table.is_cuda
+    at = np.linspace(0.1, 0.9, 5)
+    solution.save(tmp_path / "solution.h5")
+    loaded = hp.Solution.load(tmp_path / "solution.h5")
+    assert not loaded.field.table.is_cuda
+    for read in (lambda s: s.u(at, 0.3), lambda s: s.u.xy(at, at), lambda s: s.on_grid([at, at])):
+        assert np.asarray(read(solution)) == pytest.approx(np.asarray(read(loaded)), rel=1e-4, abs=1e-4)
+    x = torch.rand(3, dtype=torch.float64, device="cuda", requires_grad=True)
+    (slope,) = torch.autograd.grad(solution.u(x, x).sum(), x)
+    assert slope.is_cuda
+    assert set(solution.error()) == {"u"}
+    assert solution.residual(np.random.default_rng(0).random((4, 2)))["pde"].shape == (4,)
+    assert solution.to_vtk(tmp_path / "solution.vtu")
+
+
+# -- what is run on a real one ---
+def test_the_checks_for_real_gpus_pass(gpu):
+    place = torch.device("cuda", 0)
+    assert [r.label for r in operator_rows(place) if r.verdict != "met"] == []
+
+
+def test_the_measurements_for_real_gpus_run(gpu):
+    sizes = gpu_check.Sizes(2**16, 2**8, 2**6, 50, 2, ((8, 8),), "small")
+    report = gpu_check.run(torch.device("cuda", 0), 100.0, sizes, tests=False, only=["Memory", "Encoder"])
+    assert [s.failure for s in report.sections] == [""] * 2
+    assert report.machine["gpu"] == "Emulated GPU"
+    assert all(r.value for r in axis_rows(torch.device("cuda", 0), (8, 8), Roof(1.0, 1.0)) if r.target is not None)
+    assert resources.loaded(resources.standard()[:1])[0].registers == 64
+
+
+def test_the_doctor_finds_the_gpu(gpu, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *given: name == "cupy" or find(name, *given))
+    found = {f.subject: f.state for f in examine()}
+    assert (found["GPU"], found["CuPy"]) == ("ok", "ok")

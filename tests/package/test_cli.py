@@ -1,0 +1,179 @@
+"""The command line as a user meets it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+import hermite_pinn as hp
+from hermite_pinn.cli import app
+from hermite_pinn.validation import SUITES
+from hermite_pinn.validation.ablations import compact
+
+KEYS = {
+    "problem", "settings", "method", "status", "seconds", "steps", "parameters", "device", "dtype", "errors", "residuals", "files",
+}  # fmt: skip
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_solve_prints_one_json_object():
+    done = subprocess.run(
+        [sys.executable, "-m", "hermite_pinn.cli", "solve", "helmholtz2d", "--set", "a=2,3", "--levels", "4", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+    assert set(found) == KEYS
+    assert found["problem"] == "helmholtz2d"
+    assert found["settings"] == {"a": [2, 3]}
+    assert found["method"] == "gauss_newton"
+    assert found["status"] == "completed"
+    assert isinstance(found["parameters"], int)
+    assert found["errors"]["u"]["relative_l2"] < 1e-2
+    assert set(found["errors"]["u"]) == {"relative_l2", "max"}
+    assert set(found["residuals"]) == {"pde", "u on boundary"}
+    assert found["files"] == []
+
+
+def test_solve_writes_its_files(tmp_path):
+    folder = tmp_path / "new" / "out"
+    result = run("solve", "convection", "--set", "c=2", "--tol", "1e-2", "--out", str(folder))
+    assert result.exit_code == 0
+    names = {"convection.h5", "convection.vti", "convection.png", "convection_history.png"}
+    assert {f.name for f in folder.iterdir()} == names
+    assert all(str(folder / n) in result.stdout for n in names)
+    assert "converged" in result.stdout
+    picture = run("plot", str(folder / "convection.h5"), str(tmp_path / "again.png"))
+    assert picture.exit_code == 0
+    assert (tmp_path / "again.png").exists()
+    assert run("plot", "--history", str(folder / "convection.h5"), str(tmp_path / "h.png")).exit_code == 0
+    exported = run("export", str(folder / "convection.h5"), str(tmp_path / "u.vtu"), "--resolution", "5")
+    assert exported.exit_code == 0
+    assert (tmp_path / "u.vtu").exists()
+
+
+def test_methods_and_checkpoints(tmp_path):
+    state = tmp_path / "state.h5"
+    first = run(
+        "solve",
+        "helmholtz2d",
+        "--method",
+        "adam",
+        "--steps",
+        "2",
+        "--levels",
+        "2",
+        "--checkpoint",
+        str(state),
+        "--json",
+    )
+    assert json.loads(first.stdout)["steps"] == 2
+    second = run(
+        "solve", "helmholtz2d", "--method", "adam", "--steps", "4", "--levels", "2", "--resume", str(state), "--json"
+    )
+    assert json.loads(second.stdout)["steps"] == 4
+    limited = run("solve", "poisson2d", "--time", "0.2", "--tol", "1e-14", "--json")
+    assert json.loads(limited.stdout)["status"] == "max_time"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["solve", "burger"], "there is no problem 'burger'; there are helmholtz2d"),
+        (["solve", "helmholtz2d", "--set", "b=1"], "no setting 'b'; it has a, k"),
+        (["solve", "helmholtz2d", "--set", "a"], "name=value"),
+        (["solve", "helmholtz2d", "--method", "sgd"], "unknown method 'sgd'"),
+        (["solve", "helmholtz2d", "--steps", "3"], "--steps belongs to adam"),
+        (["solve", "helmholtz2d", "--device", "cuda:7"], "no GPU|does not exist"),
+        (["solve", "helmholtz2d", "--out", "/proc/nothing/here"], "cannot be"),
+        (["plot", "missing.h5", "u.png"], "there is no file missing.h5"),
+        (["export", "missing.h5", "u.vti"], "there is no file"),
+        (["validate", "--suite", "huge"], "unknown suite 'huge'"),
+        (["validate", "--suite", "compact", "--only", "9 x 9"], "no way of the suite compact contains '9 x 9'"),
+        (["bench", "--suite", "huge"], "unknown suite"),
+    ],
+)
+def test_mistakes_are_one_message_and_exit_code_2(arguments, message):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    import re
+
+    assert re.search(message, result.stderr)
+    assert "Traceback" not in result.stderr
+
+
+def test_list_shows_every_problem():
+    from hermite_pinn.problems import PROBLEMS
+
+    result = run("list")
+    assert all(name in result.stdout for name in PROBLEMS)
+    assert json.loads(run("list", "--json").stdout)["helmholtz2d"]["a"] == 10
+
+
+def test_doctor_tells_what_is_there():
+    result = run("doctor")
+    assert "C++ compiler" in result.stdout
+    assert "kernel cache" in result.stdout
+    findings = json.loads(run("doctor", "--json").stdout)
+    assert {"subject", "state", "detail", "advice"} == set(findings[0])
+
+
+def test_doctor_says_how_to_mend(monkeypatch, tmp_path):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "BROKEN  C++ compiler" in result.stdout
+    assert "apt-get install g++" in result.stdout
+
+
+def test_the_compact_comparison_writes_its_table(tmp_path, monkeypatch):
+    method = hp.JointGaussNewton(stages=(hp.JointStage("readout", 1, 16),), frequencies=(8.0,), held_out=100)
+    field = hp.Field(head="siren+linear", width=16, depth=1, features=2, table_size=2**12)
+    variants = tuple(compact.Variant(name, method, field, (4, 8, 16)) for name in ("one way", "another"))
+    monkeypatch.setattr(compact, "VARIANTS", variants)
+    result = run("validate", "--suite", "compact", "--only", "one", "--out", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert "one way" in result.output
+    assert "another" not in result.output
+    found = json.loads((tmp_path / "compact.json").read_text())["results"]
+    assert [r["name"] for r in found] == ["one way"]
+    assert found[0]["error"] > 0
+    assert "| one way |" in (tmp_path / "compact.md").read_text()
+
+
+def test_validate_quick_reaches_its_limits(tmp_path):
+    result = run("validate", "--suite", "quick", "--out", str(tmp_path))
+    assert result.exit_code == 0, result.stdout
+    assert result.stdout.count("reached") == len(SUITES["quick"])
+    report = json.loads((tmp_path / "quick.json").read_text())
+    assert all(r["reached"] for r in report["results"])
+    assert (tmp_path / "quick.md").read_text().startswith("| case |")
+    assert (tmp_path / "quick.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_bench_prints_kernels():
+    result = run("bench", "--suite", "none", "--json")
+    found = json.loads(result.stdout)
+    assert {"jets", "adjoint", "reference", "speedup", "adjoint_ratio"} <= set(found["kernels"][0])
+    times = [v for row in found["products"] + found["orders"] for v in row.values() if not isinstance(v, str)]
+    assert times
+    assert all(v > 0 for v in times)
+
+
+def test_validate_trains_by_other_methods(tmp_path, monkeypatch):
+    monkeypatch.setitem(SUITES, "quick", SUITES["quick"][:2])
+    result = run(
+        "validate", "--suite", "quick", "--method", "adam", "--time", "0.5", "--seeds", "2", "--out", str(tmp_path)
+    )
+    assert result.exit_code == 0, result.output
+    report = json.loads((tmp_path / "quick-adam.json").read_text())["results"]
+    assert len(report) == 2
+    assert all(len(r["errors"]) == 2 and r["rate"] > 0 for r in report)
+    assert (tmp_path / "quick-adam.md").read_text().count("\n") == 4

@@ -1,0 +1,189 @@
+"""Tracing, evaluation and exact differentiation of residuals."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.interpolate import CubicSpline
+
+import hermite_pinn as hp
+from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
+from hermite_pinn.expressions.graph import FieldJet, constant, coordinate, parameter
+from hermite_pinn.expressions.program import Program, depends_on, leaves, partials, same, substitute
+
+X, T = coordinate("x"), coordinate("t")
+
+
+def field(name="u", max_order=2):
+    return FieldJet(name, (0, 0), ("x", "t"), max_order)
+
+
+FUNCTIONS = [
+    lambda x, y: x * y - x / y + 2 * x - y,
+    lambda x, y: x**3 - y**2.5 + x**y,
+    lambda x, y: hp.sin(x) * hp.cos(y) + hp.tan(0.3 * x),
+    lambda x, y: hp.exp(-x) * hp.log(y) + hp.sqrt(x * y),
+    lambda x, y: hp.tanh(x) - hp.sinh(0.5 * y) * hp.cosh(0.2 * x) + hp.sech(x),
+    lambda x, y: hp.arcsin(0.3 * x) + hp.arccos(0.2 * y) + hp.arctan(x) + hp.arctan2(x, y),
+    lambda x, y: hp.where(x > y, x * x, y) + hp.maximum(x, y) * hp.minimum(x, 0.5),
+    lambda x, y: abs(x - 1) + hp.sign(x - y) + hp.erf(x) + hp.floor(y),
+    lambda x, y: -x + (+y) - (1 - x) / (2 - y * x),
+]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_traced_functions_equal_numbers_arrays_and_tensors(function):
+    x, y = np.random.default_rng(0).uniform(0.1, 1.0, (2, 50))
+    expected = function(x, y)
+    traced = function(X, T)
+    tensors = {("coordinate", "x"): torch.as_tensor(x), ("coordinate", "t"): torch.as_tensor(y)}
+    found = Program([traced]).run(tensors)[0]
+    assert np.allclose(found.numpy(), expected, rtol=1e-13, atol=1e-13)
+    assert np.allclose(function(torch.as_tensor(x), torch.as_tensor(y)).numpy(), expected, rtol=1e-13, atol=1e-13)
+    assert function(float(x[0]), float(y[0])) == pytest.approx(expected[0], rel=1e-12)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_partials_are_exact(function):
+    x, y = torch.rand(2, 50, dtype=torch.float64).mul(0.9).add(0.1).unbind()
+    x, y = x.requires_grad_(), y.requires_grad_()
+    env = {("coordinate", "x"): x, ("coordinate", "t"): y}
+    value = Program([function(X, T)]).run(env)[0]
+    expected = torch.autograd.grad(value.sum(), (x, y))
+    found = partials(function(X, T), lambda leaf: True)
+    for name, truth in zip(("x", "t"), expected, strict=True):
+        got = Program([found.get(("coordinate", name), constant(0.0))]).run(env)[0]
+        assert torch.allclose(torch.as_tensor(got).double().expand_as(truth), truth, rtol=1e-11, atol=1e-11)
+
+
+def test_numpy_and_torch_functions_trace_too():
+    u = field()
+    for traced in (np.sin(u) + np.square(u) - np.float64(2) * u, torch.sin(u) + u * u - 2 * u):
+        value = Program([traced]).run({("jet", ("u", (0, 0))): torch.tensor([0.3])})[0]
+        assert float(value) == pytest.approx(math.sin(0.3) + 0.09 - 0.6)
+
+
+def test_derivatives_are_found_by_name():
+    u = field()
+    residual = u.t + u * u.x - 0.1 * u.xx + u.laplacian + u.xt
+    found = {data[1] for kind, data in leaves(residual) if kind == "jet"}
+    assert found == {(0, 1), (0, 0), (1, 0), (2, 0), (1, 1)}
+    assert same(u.xt, u.tx)
+    assert same(u.x.x, u.xx)
+    assert [g.data[1] for g in u.grad] == [(1, 0)]  # time is no space axis
+
+
+def test_axes_with_long_names():
+    w = FieldJet("w", (0, 0), ("r", "theta"), 2)
+    assert w.rtheta.data == ("w", (1, 1))
+    assert w.thetatheta.data == ("w", (0, 2))
+
+
+def test_common_subexpressions_are_computed_once():
+    u = field()
+    shared = hp.sin(u * X)
+    program = Program([shared + 1, shared * shared, hp.sin(u * X)])
+    assert [op for op, _, _ in program.instructions].count("sin") == 1
+
+
+def test_long_sums_do_not_exhaust_the_stack():
+    total = X
+    for i in range(5000):
+        total = total + hp.sin(i * X)
+    assert partials(total, lambda leaf: True)
+    assert torch.isfinite(Program([total]).run({("coordinate", "x"): torch.tensor([0.5])})[0]).all()
+
+
+def test_constants_fold_and_neutral_elements_vanish():
+    u = field()
+    assert same(0 * u + 1 * u.x - 0, u.x)
+    assert (hp.sin(2.0 * X - 2.0 * X) + 1).op == "add"
+    assert (u**1) is u
+    assert not depends_on(0 * u, ["jet"])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_choice_between_numbers_has_the_precision_of_the_points(dtype):
+    x = torch.tensor([0.2, 0.7], dtype=dtype)
+    program = Program([hp.where(X > 0.5, 0.1, 0.3), hp.where(X > 0.5, X, 0.3)])
+    for found in program.run({("coordinate", "x"): x}):
+        assert found.dtype == dtype
+    assert program.run({("coordinate", "x"): x})[0].tolist() == torch.tensor([0.3, 0.1], dtype=dtype).tolist()
+
+
+def test_substitution_folds():
+    u = field()
+    found = substitute(parameter("c") * u.x + X, lambda leaf: 0.0 if leaf.op == "parameter" else None)
+    assert same(found, X)
+
+
+def test_the_part_that_depends_on_points_only_is_separated():
+    u = field()
+    program = Program([hp.exp(X) * u + hp.sin(X * X)])
+    compute, _ = program.split(lambda leaf: leaf[0] == "coordinate")
+    x = torch.tensor([0.2, 0.4])
+    early = compute({("coordinate", "x"): x})
+    found = program.run({("jet", ("u", (0, 0))): torch.tensor([1.0, 2.0])}, early)[0]
+    assert torch.allclose(found, torch.exp(x) * torch.tensor([1.0, 2.0]) + torch.sin(x * x))
+
+
+def test_tabulated_functions_enter_residuals():
+    inside = hp.tabulated(lambda x: np.interp(x, [0, 1], [0, 2]), name="ramp")
+    traced = inside(X) * field()
+    assert "ramp(x)" in repr(traced)
+    env = {("coordinate", "x"): torch.tensor([0.25]), ("jet", ("u", (0, 0))): torch.tensor([3.0])}
+    assert float(Program([traced]).run(env)[0]) == 1.5
+
+
+def test_tabulated_functions_of_unknowns_have_their_true_derivative():
+    knots = np.linspace(-1, 1, 9)
+    law = hp.tabulated(CubicSpline(knots, knots**3), name="law")  # a cubic spline reproduces a cubic
+    found = partials(law(2 * field()), lambda leaf: leaf.op == "jet")[("jet", ("u", (0, 0)))]
+    env = {("jet", ("u", (0, 0))): torch.tensor([0.1, -0.3], dtype=torch.float64)}
+    torch.testing.assert_close(Program([found]).run(env)[0], 24 * env[("jet", ("u", (0, 0)))] ** 2)
+    x = torch.tensor([0.1, -0.3], dtype=torch.float64, requires_grad=True)
+    law(x).sum().backward()
+    torch.testing.assert_close(x.grad, 3 * x.detach() ** 2)
+
+
+def test_tabulated_functions_of_unknowns_need_a_derivative():
+    ramp = hp.tabulated(lambda x: np.interp(x, [0, 1], [0, 2]), name="ramp")
+    with pytest.raises(InvalidProblemError, match=r"ramp is a tabulated function .* contains the unknown u"):
+        ramp(field())
+    with pytest.raises(InvalidArgumentError, match="ramp is tabulated without its derivative"):
+        ramp(torch.ones(2, requires_grad=True))
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda u: u.xxx, r"u\.xxx is a derivative of order 3.*auxiliary field.*w - u\.xx"),
+        (lambda u: u.y, "coordinates are x, t"),
+        (lambda u: u.foo, "no derivative of that name"),
+        (lambda u: math.sin(u), "float"),
+        (lambda u: 1j * u, "complex value"),
+        (lambda u: u if u > 0 else -u, "where"),
+        (lambda u: np.cumsum(u), "symbol while the problem is traced"),
+        (lambda u: np.linalg.norm(u), "symbol while the problem is traced"),
+        (lambda u: torch.nn.functional.gelu(u), "torch.gelu"),
+        (lambda u: u + np.ones(3), r"array of shape \(3,\)"),
+        (lambda u: u[0], "cannot be indexed"),
+        (lambda u: [v for v in u], "cannot be iterated"),  # noqa: C416
+        (lambda u: u + "a", "type str"),
+        (lambda u: u.grad.dot([1, 2, 3]), "components"),
+    ],
+)
+def test_what_cannot_be_traced_says_what_to_do(function, message):
+    with pytest.raises(InvalidProblemError, match=message):
+        function(field())
+
+
+def test_third_derivatives_where_the_problem_allows_them():
+    assert field(max_order=3).xxx.data == ("u", (3, 0))
+
+
+def test_expressions_read_like_mathematics():
+    u = field()
+    assert repr(u.t + u * u.x - (1 - X) ** 2 / (2 * X)) == "u.t + u*u.x - (1 - x)**2/(2*x)"
+    assert repr(-(u - 1) * 3) == "-(u - 1)*3"

@@ -1,0 +1,239 @@
+"""Unknown coefficient fields from noisy data: they are found, and the weights of penalties follow the noise."""
+
+import numpy as np
+import pytest
+import torch
+
+import hermite_pinn as hp
+from hermite_pinn import problems
+from hermite_pinn.errors import InvalidProblemError
+from hermite_pinn.methods.gauss_newton.penalty_weights import RiskCurve
+from hermite_pinn.methods.systems.grid_system import GridSystem
+from hermite_pinn.residuals.data_weights import Misfit
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def conductivity(noise, told=True, count=80, seed=0):
+    """(a u')' = f with a = 1 + sin(pi x) / 2, u = x + sin(2 pi x) / 8; u is measured, a is given at the ends."""
+    u = lambda x: x + hp.sin(2 * hp.pi * x) / 8
+    a = lambda x: 1 + hp.sin(hp.pi * x) / 2
+    f = lambda x: (
+        hp.pi * hp.cos(hp.pi * x) / 2 * (1 + hp.pi * hp.cos(2 * hp.pi * x) / 4)
+        - a(x) * hp.pi**2 * hp.sin(2 * hp.pi * x) / 2
+    )
+    random = np.random.default_rng(seed)
+    x = random.random((count, 1))
+    values = u(x[:, 0]) + noise * random.standard_normal(count)
+    return hp.Problem(
+        hp.Box(x=(0, 1)),
+        ["u", "a"],
+        lambda u, a, x: a * u.xx + a.x * u.x - f(x),
+        [
+            hp.Data(x, u=values, noise=noise if told and noise else None),
+            hp.Dirichlet(a=1.0),
+            hp.Smoothness("u", "a"),
+        ],
+        exact={"u": u, "a": a},
+    )
+
+
+def error(solution):
+    return solution.error()["a"]["relative_l2"]
+
+
+def test_the_coefficient_field_of_the_zoo_is_found():
+    problem = problems.inverse_poisson(points=20, noise=0.02)
+    solution = hp.solve(problem, levels=2)
+    assert solution.status is hp.Status.COMPLETED
+    assert error(solution) < 2e-2
+
+
+def test_exact_data_give_the_coefficient_to_the_accuracy_of_the_grid():
+    solutions = [hp.solve(conductivity(0.0), levels=n) for n in (2, 4)]
+    assert error(solutions[1]) < 1e-3
+    assert error(solutions[1]) < 0.2 * error(solutions[0])
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["known noise", "unknown noise"])
+def test_weights_and_errors_follow_the_noise(told):
+    found = [hp.solve(conductivity(noise, told, count=200), levels=3) for noise in (1e-4, 1e-3, 1e-2)]
+    relative = []
+    for solution, noise in zip(found, (1e-4, 1e-3, 1e-2), strict=True):
+        unit = noise**2 if told else 1.0
+        relative.append(solution.stats["smoothness"]["a"] * unit)
+        if told:
+            assert solution.stats["scatter"] == pytest.approx(1.0, abs=5 * np.sqrt(0.5 / 200))
+        else:
+            assert solution.stats["noise"]["u"] == pytest.approx(noise, rel=0.25)
+        assert solution.stats["degrees_of_freedom"] < 60
+    assert relative[0] < relative[1] < relative[2]
+    assert error(found[0]) < error(found[1]) < error(found[2]) < 0.1
+
+
+def test_the_weight_chosen_is_nearly_the_best():
+    """Far smaller and far larger weights of the coefficient give larger errors."""
+    problem = conductivity(1e-2, count=200)
+    chosen = hp.solve(problem, levels=3)
+    weights = chosen.stats["smoothness"]
+    for factor in (1e-5, 1e3):
+        smoothness = hp.Smoothness(u=weights["u"], a=weights["a"] * factor)
+        other = hp.solve(problem.replace(conditions=[*problem.conditions[:2], smoothness]), levels=3)
+        assert error(chosen) < 0.7 * error(other)
+
+
+def test_refinement_ends_where_the_noise_is_larger():
+    solution = hp.solve(conductivity(3e-2, count=200))
+    assert solution.status is hp.Status.COMPLETED
+    assert "below that of the noise" in solution.message
+    assert max(solution.field.layout.resolutions[-1]) <= 128
+
+
+def test_a_false_noise_is_told():
+    problem = conductivity(1e-2, count=200)
+    data = problem.conditions[0]
+    wrong = hp.Data(data.points, u=data.values["u"], noise=5e-3)
+    solution = hp.solve(problem.replace(conditions=[wrong, *problem.conditions[1:]]), levels=2)
+    assert solution.stats["scatter"] == pytest.approx(2.0, rel=0.2)
+    assert "more than chance explains" in solution.message
+
+
+METHODS = {
+    "adam": (
+        hp.Adam(steps=1500, lr=3e-3, lr_end=1e-4, points=100, face_points=1, ema=0.9, weight=100.0, balance_every=0),
+        hp.Field(head="siren", features=2, width=32, omega=2.0),
+        0.5,
+    ),
+    "lbfgs": (hp.LBFGS(steps=400), hp.Field(), 0.2),
+    "hashed gauss_newton": (
+        hp.JointGaussNewton(stages=(hp.JointStage("table", 30, 16),), held_out=200),
+        hp.Field(table_size=32),
+        0.1,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_takes_the_same_problem(name):
+    method, field, most = METHODS[name]
+    problem = conductivity(1e-2, count=200)
+    solution = hp.solve(problem, method=method, field=field, levels=3)
+    direct = hp.solve(problem, levels=3)
+    assert solution.stats["smoothness"] == pytest.approx(direct.stats["smoothness"])
+    assert error(solution) < most
+
+
+def dense(system):
+    """The Jacobian by the free coefficients, on a pyramid of one level."""
+    eye = torch.eye(system.size, dtype=torch.float64)[~system.fixed.reshape(-1)]
+    return torch.stack([torch.cat([r.reshape(-1) for r in system.forward(e.clone())]) for e in eye], 1)
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["known noise", "unknown noise"])
+def test_the_risk_is_that_of_dense_matrices(told):
+    problem = conductivity(1e-2, told)
+    system = GridSystem(problem, "cubic", [(8,)])
+    vector = torch.zeros(system.size, dtype=torch.float64)
+    vector[::2] = 1.0
+    system.impose(vector)
+    weights = {"u": 1e-3, "a": 2e-2}
+    found = RiskCurve(system, vector).at(weights)
+    system.smooth(weights)
+    rows = system.linearize(vector)
+    jacobian, r = dense(system), torch.cat([row.reshape(-1) for row in rows])
+    start = sum(row.numel() for row in rows[: len(system.interior.terms)])
+    data = slice(start, start + 80)
+    inverse = torch.linalg.inv(jacobian.T @ jacobian)
+    left = (r - jacobian @ (inverse @ (jacobian.T @ r)))[data]
+    hat = jacobian[data] @ inverse @ jacobian[data].T
+    freedom = float(hat.trace())
+    assert found.misfit == pytest.approx(float(left @ left), rel=1e-6)
+    # the variance of the stochastic trace is at most twice the squared Frobenius norm over the number of probes
+    assert abs(found.freedom - freedom) < 4 * float((2 * hat.square().sum() / 24).sqrt())
+    if told:
+        variance = Misfit(problem).variance
+        assert found.risk == pytest.approx(found.misfit + 2 * variance * found.freedom)
+    else:
+        assert found.risk == pytest.approx(80 * found.misfit / (80 - found.freedom) ** 2)
+
+
+def test_roughness_is_measured_in_units_of_the_box():
+    """The mean square of all second derivatives of x^2 y on [0, 2] x [0, 3], by scaled coordinates."""
+    problem = hp.Problem(
+        hp.Box(x=(0, 2), y=(0, 3)),
+        "u",
+        lambda u, x, y: u.x - 2 * x * y,
+        [hp.Dirichlet(u=lambda y: 0 * y, on="x-"), hp.Smoothness(u=1e-20)],
+    )
+    row = hp.solve(problem, levels=1).history[-1]
+    # xx: 2 y * 4, twice xy: 2 x * 6, yy: 0
+    y, x = np.linspace(0, 3, 100001), np.linspace(0, 2, 100001)
+    total = np.mean((8 * y) ** 2) + 2 * np.mean((12 * x) ** 2)
+    assert row["rms smoothness u"] == pytest.approx(np.sqrt(total / 3), rel=1e-3)
+
+
+def test_points_with_less_noise_count_more():
+    random = np.random.default_rng(0)
+    t = np.linspace(0, 1, 60)[:, None]
+    noise = np.where(np.arange(60) % 2 == 0, 0.01, 0.5)
+    values = 3.0 + noise * random.standard_normal(60)
+    sets = [hp.Data(t[k::2], u=values[k::2], noise=noise[k::2]) for k in (0, 1)]
+    whole = [hp.Data(t, u=values, noise=noise)]
+    mean = np.sum(values / noise**2) / np.sum(noise**-2.0)
+    for conditions in (sets, whole):
+        problem = hp.Problem(
+            hp.Box(t=(0, 1)), "u", lambda u, k: u.t - k, conditions, parameters=[hp.Parameter("k", 0.0, (-1e-9, 1e-9))]
+        )
+        solution = hp.solve(problem, levels=1)
+        assert float(solution.u(0.5)) == pytest.approx(mean, abs=3e-3)
+
+
+def test_a_resumed_run_ends_like_an_uninterrupted_one(tmp_path):
+    problem, path = conductivity(1e-2), tmp_path / "run.h5"
+    whole = hp.solve(problem, levels=3)
+    first = hp.solve(problem, levels=3, checkpoint=path, callbacks=StopAtLevel(2))
+    assert first.status is hp.Status.STOPPED
+    resumed = hp.solve(problem, levels=3, resume=path)
+    x = np.linspace(0, 1, 40)
+    assert resumed.a(x).tobytes() == whole.a(x).tobytes()
+    assert resumed.stats["smoothness"] == whole.stats["smoothness"]
+
+
+class StopAtLevel(hp.Callback):
+    def __init__(self, level):
+        self.level = level
+
+    def on_step(self, state):
+        return "that is enough" if state.level == self.level else None
+
+
+def data(**changes):
+    return hp.Data([[0.5]], u=1.0, **changes)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: [hp.Smoothness("u")], "chosen by the data, but the problem has no Data"),
+        (lambda: [data(), hp.Smoothness("u"), hp.Smoothness(u=1.0)], "only one Smoothness per field; got u, u"),
+        (lambda: [data(), hp.Smoothness("w")], "w"),
+        (lambda: [hp.Smoothness(u=-1.0)], "positive number or 'auto', got -1.0"),
+        (lambda: [hp.Smoothness("u", order=3)], "order of Smoothness must be 1 or 2, got 3"),
+        (lambda: [hp.Smoothness()], "needs a field"),
+        (lambda: [hp.Smoothness("u", u=1.0)], "each once"),
+        (lambda: [data(noise=0.0)], "positive standard deviations, one or 1, or 'auto', got 0.0"),
+        (lambda: [data(noise=[0.1, 0.2])], "positive standard deviations"),
+        (lambda: [data(noise="large")], "got 'large'"),
+        (lambda: [data(noise={"v": 0.1})], "noise of Data names 'v'"),
+    ],
+)
+def test_what_cannot_work_says_why(make, message):
+    with pytest.raises(InvalidProblemError, match=message):
+        hp.Problem(hp.Box(x=(0, 1)), "u", lambda u: u.x - 1, make())
+
+
+def test_a_field_with_a_penalty_is_determined_by_data_and_needs_no_initial_value():
+    """The coefficient does not change in time; what it was at the start is not asked for."""
+    conditions = [hp.Initial(u=0.0), hp.Data([[0.5, 0.5]], u=1.0), hp.Smoothness("b")]
+    problem = hp.Problem(hp.Box(x=(0, 1), t=(0, 1)), ["u", "b"], lambda u, b: (u.t - hp.exp(b) * u.xx, b.t), conditions)
+    assert not problem.missing

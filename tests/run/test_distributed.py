@@ -1,0 +1,254 @@
+"""One script on one and on several processes: the same result to rounding; failures end all of them."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+from run_ranks import CASES
+
+import hermite_pinn as hp
+from hermite_pinn import problems
+from hermite_pinn.errors import BackendUnavailableError, InvalidArgumentError
+from hermite_pinn.methods.training.batches import Batch
+from hermite_pinn.run.distributed import ALONE, Ranks, launched
+
+pytestmark = pytest.mark.skipif(not dist.is_gloo_available(), reason="this PyTorch has no gloo")
+SCRIPT = str(Path(__file__).parents[1] / "support" / "run_ranks.py")
+
+
+def start(size, *arguments, **more):
+    """The same script on every rank, with the variables that torchrun sets."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    shared = os.environ | {"OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    shared |= {"WORLD_SIZE": str(size), "HERMITE_PINN_TIMEOUT": "60"} | more
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return [
+        subprocess.Popen([sys.executable, *arguments], env=shared | {"RANK": str(r), "LOCAL_RANK": str(r)}, **pipes)
+        for r in range(size)
+    ]
+
+
+def ended(processes, seconds=240):
+    """Exit code and standard error of all of them; a process that hangs fails the test."""
+    try:
+        return [(p.wait(seconds), p.communicate()[1]) for p in processes]
+    finally:
+        for p in processes:
+            p.kill()
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """What one, two and three ranks found, and the folders they wrote."""
+    folders = {size: tmp_path_factory.mktemp(f"ranks{size}") for size in (1, 2, 3)}
+    few = ["conditions", "adam at residuals"]
+    runs = [
+        p for size, folder in folders.items() for p in start(size, SCRIPT, str(folder), *(few if size == 3 else []))
+    ]
+    for code, err in ended(runs):
+        assert code == 0, err
+    read = {
+        size: [json.loads((folder / f"rank{r}.json").read_text()) for r in range(size)]
+        for size, folder in folders.items()
+    }
+    return read, folders
+
+
+def close(a, b, tol):
+    a, b = torch.tensor(a), torch.tensor(b)
+    return float((a - b).norm()) <= tol * float(b.norm())
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("name", CASES)
+def test_several_ranks_find_what_one_finds(results, name, size):
+    """Tables, parameters, losses, standard errors and the number of points; the sums differ in their order only."""
+    read, _ = results
+    if name not in read[size][0]["found"]:
+        pytest.skip("run on two ranks only")
+    alone, several = read[1][0]["found"][name], [r["found"][name] for r in read[size]]
+    assert all(s == several[0] for s in several)  # to the bit
+    found = several[0]
+    # hidden units and inner solves that stop by a tolerance magnify rounding
+    tol = {"network": 1e-4, "nonlinear": 1e-6, "slabs": 1e-6, "mixed precision": 1e-6}.get(name, 1e-7)
+    assert close(found["tensors"], alone["tensors"], tol)
+    # square systems end with residuals of the size of rounding
+    assert found["loss"] == pytest.approx(alone["loss"], rel=1e-2 if name == "network" else 1e-4, abs=1e-12)
+    assert found["parameters"] == pytest.approx(alone["parameters"], rel=1e-8)
+    assert (found["status"], found["points"]) == (alone["status"], alone["points"])
+    assert found["estimate"] == (None if alone["estimate"] is None else pytest.approx(alone["estimate"], rel=1e-3))
+    if alone["errors"]:
+        assert found["errors"] == pytest.approx(alone["errors"], rel=1e-4)
+
+
+def test_rank_0_alone_writes(results):
+    """The script saves on every rank; the file is whole and rank 0's."""
+    read, folders = results
+    assert [r["ranks"] for r in read[2]] == [2, 2]
+    solution = hp.Solution.load(folders[2] / "elliptic.h5")
+    assert solution.stats["rank"] == 0
+    assert solution.stats["ranks"] == 2
+
+
+DIFFERENT = """
+import os, hermite_pinn as hp
+from hermite_pinn import problems
+hp.solve(problems.helmholtz2d(a=2), levels=2 + int(os.environ["RANK"]), progress=False)
+"""
+FAILING = """
+import os, sys, hermite_pinn as hp
+from hermite_pinn import problems
+
+class Failing(hp.Callback):
+    def on_step(self, state):
+        raise MemoryError("the first rank broke")
+
+hp.solve(problems.helmholtz2d(a=2), levels=4, progress=False, callbacks=Failing())
+"""
+UNSHARED = """
+import hermite_pinn as hp
+from hermite_pinn import problems
+hp.solve(problems.helmholtz2d(a=2), method="lbfgs", progress=False)
+"""
+STOPPED = """
+import sys, hermite_pinn as hp
+from hermite_pinn import problems
+calls = []
+
+class Stop(hp.Callback):
+    def on_step(self, state):
+        calls.append(state.step)
+        return "seen enough" if state.level == 2 else None
+
+s = hp.solve(problems.helmholtz2d(a=2), levels=4, progress=False, callbacks=Stop(), max_time=100)
+sys.exit(0 if s.status is hp.Status.STOPPED and "seen enough" in s.message and bool(calls) == (s.stats["rank"] == 0) else 1)
+"""
+
+
+RESUMED = """
+import sys, torch, hermite_pinn as hp
+from hermite_pinn import problems
+problem, file = problems.helmholtz2d(a=1), sys.argv[1]
+method = lambda steps: hp.Adam(steps=steps, points=40, face_points=8, schedule="constant")
+options = {"field": hp.Field(head="siren", features=2, width=8), "levels": 3, "progress": False}
+hp.solve(problem, method=method(6), checkpoint=file, max_time=100, **options)
+resumed = hp.solve(problem, method=method(12), resume=file, **options)
+whole = hp.solve(problem, method=method(12), **options)
+late = hp.solve(problem, levels=3, progress=False, max_time=1e-3)
+sys.exit(0 if torch.equal(resumed.field.table, whole.field.table) and late.status is hp.Status.MAX_TIME else 1)
+"""
+
+
+def test_runs_of_several_ranks_resume_and_end_in_time(tmp_path):
+    """Rank 0's checkpoint continues all ranks bit for bit; rank 0's clock ends all."""
+    assert [code for code, _ in ended(start(2, "-c", RESUMED, str(tmp_path / "run.h5")), 120)] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("script", "messages"),
+    [
+        (DIFFERENT, ["but levels differs", "but levels differs"]),
+        (FAILING, ["MemoryError: the first rank broke", "another rank failed or did not answer"]),
+        (UNSHARED, ["lbfgs runs on one process", "lbfgs runs on one process"]),
+    ],
+    ids=["different settings", "a rank that fails", "a method for one process"],
+)
+def test_every_rank_ends_with_a_message(script, messages):
+    for (code, err), message in zip(ended(start(2, "-c", script), 90), messages, strict=True):
+        assert code != 0
+        assert message in err
+
+
+def test_the_verdict_of_rank_0_holds_for_all():
+    assert [code for code, _ in ended(start(2, "-c", STOPPED), 90)] == [0, 0]
+
+
+def test_a_rank_that_never_answers_is_given_up():
+    """Rank 1 joins the group and does nothing."""
+    script = (
+        "import os, sys, torch.distributed as dist, datetime, hermite_pinn as hp\nfrom hermite_pinn import problems\n"
+        "dist.init_process_group('gloo', timeout=datetime.timedelta(seconds=4))\n"
+        "if os.environ['RANK'] == '0': hp.solve(problems.helmholtz2d(a=2), levels=2, progress=False)\n"
+        "else: sys.stdin.read()\n"
+    )
+    processes = start(2, "-c", script)
+    try:
+        assert processes[0].wait(60) != 0
+        assert "did not answer in time" in processes[0].communicate()[1]
+    finally:
+        for p in processes:
+            p.kill()
+
+
+@pytest.mark.parametrize(("count", "size"), [(10, 3), (7, 7), (5, 2)])
+def test_parts_cover_everything_once(count, size):
+    parts = [Ranks(r, size).part(count) for r in range(size)]
+    assert [i for p in parts for i in range(count)[p]] == list(range(count))
+    assert Ranks(0, size).divides(count)
+    assert not Ranks(0, size).divides(size - 1)
+
+
+@pytest.mark.parametrize("count", [2, 11])
+def test_shares_of_a_batch_sum_to_its_mean(count):
+    """Also where there are fewer points than ranks."""
+    batch = Batch(torch.rand(2, count, dtype=torch.float64), {"u": torch.rand(count)})
+    residual = lambda b: b.x[0] ** 2 - b.x[1]
+    whole = batch.mean_square(residual(batch))
+    parts = [batch.share(Ranks(r, 3)) for r in range(3)]
+    assert float(sum(p.mean_square(residual(p)) for p in parts)) == pytest.approx(float(whole), rel=1e-14)
+    assert batch.share(ALONE) is batch
+
+
+def test_nothing_is_started_without_a_launcher(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    assert not launched()
+    assert hp.solve(problems.helmholtz2d(a=1), levels=1, progress=False).stats["ranks"] == 1
+    assert not dist.is_initialized()
+    monkeypatch.setenv("WORLD_SIZE", "4")  # a batch system's variable alone starts nothing
+    assert not launched()
+
+
+def test_ranks_of_a_group_for_gpus_cannot_run_on_a_cpu(monkeypatch):
+    from hermite_pinn.run import distributed
+
+    monkeypatch.setattr(dist, "is_initialized", lambda: True)
+    monkeypatch.setattr(dist, "get_world_size", lambda: 2)
+    monkeypatch.setattr(dist, "get_backend", lambda: "nccl")
+    with pytest.raises(InvalidArgumentError, match="NCCL"):
+        distributed.join(torch.device("cpu"))
+
+
+def test_every_process_takes_its_own_gpu(monkeypatch):
+    """Under torchrun "cuda" means the GPU with the number of the process on its machine, and NCCL is started."""
+    from hermite_pinn.run import distributed
+    from hermite_pinn.run.device import choose_device
+
+    variables = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert choose_device("cuda") == torch.device("cuda", 1)
+    assert choose_device("cuda:0") == torch.device("cuda", 0)
+    started, current = [], []
+    monkeypatch.setattr(dist, "init_process_group", lambda backend, timeout: started.append(backend))
+    monkeypatch.setattr(dist, "get_rank", lambda: 3)
+    monkeypatch.setattr(dist, "get_world_size", lambda: 4)
+    monkeypatch.setattr(dist, "get_backend", lambda: "nccl")
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    monkeypatch.setattr(distributed.atexit, "register", lambda function: None)
+    ranks = distributed.join(torch.device("cuda", 1))
+    assert (started, current) == (["nccl"], [torch.device("cuda", 1)])
+    assert (ranks.rank, ranks.size) == (3, 4)
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(BackendUnavailableError, match="nproc-per-node=2"):
+        choose_device("cuda")
