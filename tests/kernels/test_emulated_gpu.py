@@ -25,8 +25,8 @@ from hermite_pinn.methods.least_squares import cgls as krylov
 from hermite_pinn.methods.least_squares import levenberg_marquardt
 from hermite_pinn.methods.training import step as training
 from hermite_pinn.methods.training.step import TrainingStep
-from hermite_pinn.validation.accuracy.correctness import operator_rows
 from hermite_pinn.validation.performance import gpu_check
+from hermite_pinn.validation.performance.correctness import operator_rows
 from hermite_pinn.validation.performance.roofline import Roof, axis_rows
 
 pytestmark = [

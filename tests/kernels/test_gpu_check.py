@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from hermite_pinn.validation.accuracy.rows import Budget, Row, rows_markdown
 from hermite_pinn.validation.performance import gpu_check, gpu_tests
+from hermite_pinn.validation.performance.rows import Budget, Row, rows_markdown
 from hermite_pinn.validation.performance.training import SOLVES, Solve
 
 SMALL = gpu_check.Sizes(1 << 16, 200, 50, 60, 2, ((8, 8),), "small")

@@ -1,1 +1,1 @@
-"""Errors against known solutions and references."""
+"""Errors of the solver against known solutions and references."""

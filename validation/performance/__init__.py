@@ -1,1 +1,1 @@
-"""Speed of kernels and solves."""
+"""Speed of kernels and solves, and whether a device computes the right numbers."""

@@ -32,13 +32,13 @@ import torch
 
 from hermite_pinn.errors import HermitePinnError
 from hermite_pinn.run.device import choose_device
-from hermite_pinn.validation.accuracy.baselines import derivative_rows
-from hermite_pinn.validation.accuracy.correctness import kernel_rows, network_rows, operator_rows
-from hermite_pinn.validation.accuracy.rows import Budget, Row, rows_markdown
 from hermite_pinn.validation.accuracy.suite import machine
 
+from .baselines import derivative_rows
+from .correctness import kernel_rows, network_rows, operator_rows
 from .gpu_tests import rows_of_tests
 from .roofline import Roof, axis_rows, jet_rows, measure_roof, resource_rows
+from .rows import Budget, Row, rows_markdown
 from .timing import synchronize
 from .training import solve_rows, step_rows
 

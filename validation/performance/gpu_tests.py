@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from hermite_pinn.validation.accuracy.rows import Budget, Row
+from .rows import Budget, Row
 
 __all__ = ["rows_of_tests", "verdicts"]
 

@@ -12,8 +12,8 @@ from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.cuda.encoder.layout import GridLayout
 from hermite_pinn.cuda.encoder.morton import morton_order
 from hermite_pinn.errors import HermitePinnError
-from hermite_pinn.validation.accuracy.rows import Row
 
+from .rows import Row
 from .stencil import laplacian, neighbours
 from .timing import copy_bandwidth, median_seconds
 

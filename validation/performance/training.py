@@ -12,7 +12,8 @@ import torch
 
 import hermite_pinn as hp
 from hermite_pinn import problems
-from hermite_pinn.validation.accuracy.rows import Budget, Row
+
+from .rows import Budget, Row
 
 __all__ = ["SOLVES", "Solve", "solve_rows", "step_rows"]
 

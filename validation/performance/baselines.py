@@ -12,10 +12,10 @@ import hermite_pinn as hp
 from hermite_pinn.cuda.encoder import reference
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.field.field import GridField
-from hermite_pinn.validation.performance.stencil import laplacian, neighbours
-from hermite_pinn.validation.performance.timing import median_seconds
 
 from .rows import Row
+from .stencil import laplacian, neighbours
+from .timing import median_seconds
 
 __all__ = ["autodiff", "derivative_rows", "finite_differences", "paper_model"]
 
