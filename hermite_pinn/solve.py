@@ -6,7 +6,7 @@ import logging
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from hermite_pinn.result.solution import Solution
 from hermite_pinn.run.callbacks import Callback
 from hermite_pinn.run.checkpoint import Checkpoint, read_checkpoint
 from hermite_pinn.run.device import choose_device
-from hermite_pinn.run.distributed import join
+from hermite_pinn.run.distributed import Ranks, join
 from hermite_pinn.run.full_precision import full_precision
 from hermite_pinn.run.monitor import Monitor
 from hermite_pinn.run.progress import NoProgress, ProgressMeter, choose_progress
@@ -145,14 +145,10 @@ def solve(
     """
     if not isinstance(problem, Problem):
         raise InvalidArgumentError(f"solve takes a hermite_pinn.Problem, got {type(problem).__name__}")
-    chosen = _method(method)
-    spec = Field(head=field) if isinstance(field, str) else field
-    if spec is not None and not isinstance(spec, Field):
-        raise InvalidArgumentError(f"field takes a hermite_pinn.Field or the name of a head, got {field!r}")
-    if dtype is not None and dtype not in DTYPES:
-        raise InvalidArgumentError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+    chosen, spec = _method(method), _field(field)
+    kind = _dtype(dtype)
     if spec is not None and spec.half:
-        _check_half(problem, chosen, None if dtype is None else DTYPES[dtype])
+        _check_half(problem, chosen, kind)
     for name, value in (("tol", tol), ("max_time", max_time)):
         if value is not None and not value > 0:
             raise InvalidArgumentError(f"{name} must be positive, got {value!r}")
@@ -161,15 +157,7 @@ def solve(
     if keeper is not None:
         keeper.check()
     listeners = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
-    if place.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(place)
-
-    ranks = join(place)
-    if ranks.size > 1 and not chosen.shared:
-        raise InvalidArgumentError(
-            f"{chosen.name} runs on one process, and this run has {ranks.size}; gauss_newton, adam and soap divide their points "
-            "over the processes"
-        )
+    ranks = _joined(place, chosen)
     monitor = Monitor(listeners, choose_progress(progress) if ranks.leader else NoProgress(), max_time, ranks)
     identity = _identity(problem, chosen, spec, levels, seed)
     same = identity | {"tol": tol, "max_time": max_time, "dtype": dtype, "device": place.type, "resume": resume}
@@ -182,51 +170,92 @@ def solve(
         tol=tol,
         seed=seed,
         device=place,
-        dtype=None if dtype is None else DTYPES[dtype],
+        dtype=kind,
         monitor=monitor,
         saved=saved,
         ranks=ranks,
     )
     if keeper is not None and ranks.leader:
         task.save = keeper.saver(identity, monitor)
+    run = _run(chosen, task)
+    solution = _solution(chosen, run, task, identity)
+    for c in listeners if ranks.leader else ():
+        c.on_end(solution)
+    if run.diverged is not None and throw:
+        run.diverged.solution = solution  # type: ignore[attr-defined]
+        raise run.diverged
+    return solution
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What a method returned, and what it cost: seconds without and of compilation, and bytes."""
+
+    outcome: Outcome
+    diverged: DivergedError | None
+    seconds: float
+    compile_seconds: float
+    memory: int
+
+
+def _run(method: Method, task: Task) -> _Run:
+    """Run the method; a divergence that left a good state is returned, other errors end the other processes too."""
     compiling: list[float] = []
     token = compile_clock.set(compiling)
+    monitor, diverged = task.monitor, None
+    if task.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(task.device)
     began = time.perf_counter()
-    monitor.method = chosen.name
-    monitor.progress.start(problem.name or chosen.name)
-    diverged: DivergedError | None = None
+    monitor.method = method.name
+    monitor.progress.start(task.problem.name or method.name)
     try:
         with full_precision():
-            outcome = chosen.run(task)
+            outcome = method.run(task)
     except DivergedError as error:
         diverged = error
         last = getattr(error, "outcome", None)
         if last is None:
             raise
         outcome = last
-    except (RuntimeError, MemoryError) as error:
-        if isinstance(error, DistributedError) or not isinstance(error, HermitePinnError):
-            ranks.abandon()
-        mended = recognized(error, f"the method {chosen.name}")
-        if mended is None:
-            raise
-        raise mended from error
     except BaseException as error:
         # what the arguments cause happens on every rank; after anything else the others would wait for this one
         if isinstance(error, DistributedError) or not isinstance(error, HermitePinnError):
-            ranks.abandon()
-        raise
+            task.ranks.abandon()
+        mended = (
+            recognized(error, f"the method {method.name}") if isinstance(error, RuntimeError | MemoryError) else None
+        )
+        if mended is None:
+            raise
+        raise mended from error
     finally:
         monitor.progress.close()
         compile_clock.reset(token)
     seconds = time.perf_counter() - began - sum(compiling)
-    solution = _solution(problem, chosen, outcome, task, identity, seconds, sum(compiling), peak_memory(place))
-    for c in listeners if ranks.leader else ():
-        c.on_end(solution)
-    if diverged is not None and throw:
-        diverged.solution = solution  # type: ignore[attr-defined]
-        raise diverged
-    return solution
+    return _Run(outcome, diverged, seconds, sum(compiling), peak_memory(task.device))
+
+
+def _field(field: Field | str | None) -> Field | None:
+    spec = Field(head=field) if isinstance(field, str) else field
+    if spec is not None and not isinstance(spec, Field):
+        raise InvalidArgumentError(f"field takes a hermite_pinn.Field or the name of a head, got {field!r}")
+    return spec
+
+
+def _dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
+    if dtype is not None and dtype not in DTYPES:
+        raise InvalidArgumentError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+    return None if dtype is None else DTYPES[dtype]
+
+
+def _joined(place: torch.device, method: Method) -> Ranks:
+    """The processes of the run."""
+    ranks = join(place)
+    if ranks.size > 1 and not method.shared:
+        raise InvalidArgumentError(
+            f"{method.name} runs on one process, and this run has {ranks.size}; gauss_newton, adam and soap divide their points "
+            "over the processes"
+        )
+    return ranks
 
 
 def _method(method: str | Method) -> Method:
@@ -289,26 +318,18 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _solution(
-    problem: Problem,
-    method: Method,
-    outcome: Outcome,
-    task: Task,
-    identity: dict[str, Any],
-    seconds: float,
-    compile_seconds: float,
-    memory: int,
-) -> Solution:
+def _solution(method: Method, run: _Run, task: Task, identity: dict[str, Any]) -> Solution:
+    problem, outcome = task.problem, run.outcome
     field = outcome.field
     interior = [t.name for t in problem.terms if t.region is None]
     steps = int(task.monitor.history[-1]["step"]) if len(task.monitor.history) else 0
     stats: dict[str, Any] = {
         "method": method.name,
-        "seconds": seconds,
-        "compile_seconds": compile_seconds,
+        "seconds": run.seconds,
+        "compile_seconds": run.compile_seconds,
         "steps": steps,
-        "seconds_per_step": seconds / steps if steps else 0.0,
-        "peak_memory": memory,
+        "seconds_per_step": run.seconds / steps if steps else 0.0,
+        "peak_memory": run.memory,
         "parameters": field.parameter_count,
         "reachable": field.reachable_count,
         "device": str(field.device),
