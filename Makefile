@@ -1,38 +1,62 @@
-# make demo    create the environment, solve a Helmholtz problem, write HDF5, VTK and pictures
-# make test    create the environment, run all tests
-# make check   style and types
-# make bench   speed of kernels and solver on this machine
-# make gpu-check PYTHON=python3   right numbers, and how fast, with what is installed there (see docs/performance/README.md)
 VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= out/demo
 PYTHON ?= python3
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
+# What is measured of the fast tests is a little more; raise it when it grows.
+COVERAGE ?= 85
 
-.PHONY: demo test check bench gpu-check clean
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all check style types imports coverage bench gpu-check clean
 
-demo: $(VENV)/.ready
+help:  ## this text
+	@echo "make TARGET; each makes its own environment in $(VENV)"
+	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
+
+demo: $(VENV)/.ready  ## solve a Helmholtz problem; write HDF5, VTK and pictures to OUT=out/demo
 	$(BIN)/hermite-pinn solve helmholtz2d --set a=10 --out $(OUT)
 
-test: $(VENV)/.ready
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
+test: $(VENV)/.ready  ## the tests but those marked slow
+	$(PYTEST) -m "not slow"
 
-check: $(VENV)/.ready
+test-all: $(VENV)/.ready  ## all tests
+	$(PYTEST)
+
+check: style types imports coverage  ## all of style, types, imports and coverage
+
+style: $(VENV)/.ready  ## ruff and typos
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	rm -rf build/types && mkdir -p build/types
-	cp -r hermite_pinn build/types/ && cp -r cuda geometry problems validation build/types/hermite_pinn/
-	cd build/types && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml -p hermite_pinn
+	$(BIN)/typos
 
-bench: $(VENV)/.ready
+types: build/tree  ## mypy --strict
+	cd build/tree && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml -p hermite_pinn
+
+imports: build/tree  ## the contract of .importlinter: who may import whom
+	cd build/tree && PYTHONPATH=. $(abspath $(BIN))/lint-imports --no-cache $(CURDIR)/.importlinter
+
+coverage: $(VENV)/.ready  ## lines the fast tests reach; fails below COVERAGE percent
+	$(PYTEST) -m "not slow" --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE)
+
+bench: $(VENV)/.ready  ## speed of kernels and solver on this machine
 	$(BIN)/hermite-pinn bench
 
-gpu-check:
-	rm -rf build/tree && mkdir -p build/tree
-	cp -r hermite_pinn build/tree/ && cp -r cuda geometry problems validation build/tree/hermite_pinn/
+gpu-check:  ## right numbers, and how fast, with what PYTHON=python3 has installed (docs/performance/README.md)
+	$(assemble)
 	PYTHONPATH=build/tree $(PYTHON) -P -m hermite_pinn.validation.performance.gpu_check --out docs/performance $(OPTIONS)
+
+# The package in one folder, as it is installed.
+define assemble
+rm -rf build/tree && mkdir -p build/tree
+cp -r hermite_pinn build/tree/ && cp -r cuda geometry problems validation build/tree/hermite_pinn/
+endef
+
+.PHONY: build/tree
+build/tree: $(VENV)/.ready
+	$(assemble)
 
 $(VENV)/.ready: pyproject.toml constraints.txt .ci/environment
 	.ci/environment $(VENV)
 
-clean:
-	rm -rf build out *.egg-info .pytest_cache .mypy_cache .ruff_cache
+clean:  ## what was built, not the environment
+	rm -rf build out *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

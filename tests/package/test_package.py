@@ -1,4 +1,4 @@
-"""The package as a whole: imports, layers, documentation that runs, caches shared by processes."""
+"""The package as a whole: imports, documentation that runs, caches shared by processes."""
 
 import doctest
 import importlib
