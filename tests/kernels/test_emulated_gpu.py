@@ -16,6 +16,7 @@ from hermite_pinn import problems
 from hermite_pinn.cuda.encoder import half, launch, ops, resources
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.cuda.encoder.layout import GridLayout
+from hermite_pinn.cuda.encoder.specialization import Specialization
 from hermite_pinn.cuda.optimizer.adam import AdamRule, adam_step
 from hermite_pinn.cuda.runtime import source
 from hermite_pinn.cuda.tensor_grid.axis import evaluation_matrix
@@ -191,7 +192,7 @@ def test_kernels_refuse_tensors_of_the_other_side(gpu):
     there = x.cuda()
     with pytest.raises(BackendUnavailableError, match="illegal"):
         launch.on_device(
-            source.Specialization.of("jets", layout, channels, "float32"),
+            Specialization.of("jets", layout, channels, "float32"),
             layout, there, table, None, torch.empty(2, 2, 1, 50, device="cuda"),
         )  # fmt: skip
     matrix = evaluation_matrix("cubic", 2, (0.0, 1.0), False, np.array([0.25]), orders=(0,))
@@ -206,7 +207,7 @@ def test_records_begin_where_vector_loads_can_read_them(gpu):
     """A part of a larger tensor begins anywhere: it is copied first."""
     layout, channels, table, x = encoder()
     whole = torch.cat([torch.zeros(1), table]).cuda()
-    spec = source.Specialization.of("jets", layout, channels, "float32")
+    spec = Specialization.of("jets", layout, channels, "float32")
     with pytest.raises(BackendUnavailableError, match="misaligned"):
         launch.on_device(spec, layout, x.cuda(), whole[1:], None, torch.empty(2, 2, 1, 50, device="cuda"))
     found = ops.jets(x.cuda(), whole[1:], layout, channels)
