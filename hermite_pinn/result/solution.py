@@ -316,7 +316,8 @@ class Solution:
     def save(self, path: str | Path, samples: int | None = None) -> None:
         """Write everything to one HDF5 file: settings, tables, history, and ``samples`` on a grid.
 
-        With ``samples=n`` the values on a grid of n intervals per axis are added.
+        With ``samples=n`` the values on a grid of n intervals per axis are added; the dimensions of every array are
+        labelled with the names of the axes.
         The file is written whole or not at all; in a run on several processes by rank 0 alone, as all files are.
 
         Raises
@@ -344,12 +345,14 @@ class Solution:
         for column in self.history.columns:
             if column != "method":
                 arrays[f"history/{column.replace('/', '_')}"] = self.history[column]
+        labels: dict[str, Sequence[str]] = {}
         if samples is not None:
             axes = [np.linspace(a, b, samples + 1) for a, b in self.domain.bounds.values()]
             values = self.on_grid(axes)[:, 0]
             arrays |= {f"samples/axes/{n}": a for n, a in zip(self.domain.names, axes, strict=True)}
             arrays |= {f"samples/{f}": v for f, v in zip(self.fields, values, strict=True)}
-        write_store(path, "solution", meta, arrays)
+            labels = {f"samples/{f}": self.domain.names for f in self.fields}
+        write_store(path, "solution", meta, arrays, labels)
 
     to_hdf5 = save
 
@@ -373,7 +376,7 @@ class Solution:
                     f"{path} is damaged: the table has {field.table.numel()} elements, its layout {field.layout.size}"
                 )
             return cls(
-                domain=Box(**{name: tuple(b) for name, b in meta["domain"].items()}),
+                domain=_box(meta["domain"], field.axes),
                 periodic=meta["periodic"],
                 field=field,
                 status=Status[meta["status"]],
@@ -410,3 +413,10 @@ class Solution:
         from .plots import plot_history
 
         return plot_history(self, path if self._writes else None)
+
+
+def _box(bounds: Mapping[str, Sequence[float]], axes: Sequence[str]) -> Box:
+    """The box of a file, whose ``bounds`` come in any order, in the order of its field's ``axes``."""
+    if set(bounds) != set(axes):
+        raise ValueError(f"the domain has the axes {', '.join(bounds)}, the field {', '.join(axes)}")
+    return Box(**{name: tuple(bounds[name]) for name in axes})

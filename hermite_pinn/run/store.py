@@ -1,6 +1,7 @@
 """One self-describing HDF5 file: plain arrays and JSON text, written atomically, checked when read.
 
-Nothing in a file is executed when it is loaded: no pickles, no code, no links to other files.
+Nothing in a file is executed when it is loaded: no pickles, no code, no links to other files.  Mappings and arrays come
+back in the order in which they were written: the order of axes, columns and residuals has a meaning.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from hermite_pinn.errors import CorruptFileError, OutputError
 __all__ = ["check_writable", "read_store", "write_store"]
 
 VERSION = 1
+_ORDER = "array_order"  # entry of the text that lists the arrays, which HDF5 itself sorts by name
 
 
 def check_writable(path: str | Path) -> Path:
@@ -56,7 +58,13 @@ def _digest(meta: str, arrays: Mapping[str, np.ndarray]) -> str:
     return h.hexdigest()
 
 
-def write_store(path: str | Path, kind: str, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+def write_store(
+    path: str | Path,
+    kind: str,
+    meta: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray],
+    labels: Mapping[str, Sequence[str]] | None = None,
+) -> None:
     """Write a file, all of it or nothing.
 
     Parameters
@@ -69,9 +77,11 @@ def write_store(path: str | Path, kind: str, meta: Mapping[str, Any], arrays: Ma
         Anything JSON can express; NaN and infinity included.
     arrays
         Numeric arrays by name; names may contain slashes, which make groups.
+    labels
+        Names of the dimensions of some arrays, for those who open the file with another program.
     """
     target = check_writable(path)
-    text = json.dumps(meta, sort_keys=True)
+    text = json.dumps({**meta, _ORDER: list(arrays)})
     handle, draft = tempfile.mkstemp(dir=target.parent, suffix=".partial")
     os.close(handle)
     try:
@@ -84,7 +94,9 @@ def write_store(path: str | Path, kind: str, meta: Mapping[str, Any], arrays: Ma
                 options: dict[str, Any] = (
                     {"compression": "gzip", "compression_opts": 1, "shuffle": True} if a.size > 4096 else {}
                 )
-                file.create_dataset(name, data=a, **options)
+                dataset = file.create_dataset(name, data=a, **options)
+                for dimension, label in zip(dataset.dims, (labels or {}).get(name, ()), strict=False):
+                    dimension.label = label
         os.chmod(draft, 0o644)
         os.replace(draft, target)
     except OSError as error:
@@ -95,7 +107,9 @@ def write_store(path: str | Path, kind: str, meta: Mapping[str, Any], arrays: Ma
 
 
 def read_store(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Metadata and arrays of a file written by :func:`write_store`.
+    """Metadata and arrays of a file written by :func:`write_store`, in the order in which they were given.
+
+    The text of files by earlier versions has its keys sorted: nothing may be concluded from their order.
 
     Raises
     ------
@@ -133,7 +147,9 @@ def read_store(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, n
             file.visititems(visit)
             if file.attrs["digest"] != _digest(text, arrays):
                 raise CorruptFileError(f"{source} is damaged: its contents do not match their checksum")
-        return json.loads(text), arrays
+        meta = json.loads(text)
+        order = meta.pop(_ORDER, arrays)  # older files do not list them
+        return meta, {name: arrays[name] for name in order}
     except CorruptFileError:
         raise
     except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
