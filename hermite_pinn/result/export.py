@@ -5,20 +5,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import torch
 
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.errors import InvalidArgumentError
-from hermite_pinn.expressions.program import Program
-from hermite_pinn.field.sampling import vertex_axes
 
+from .exportable import Exportable
 from .vtk import write_image, write_mesh, write_series
-
-if TYPE_CHECKING:
-    from .solution import Solution
 
 __all__ = ["sample", "to_vtk"]
 
@@ -26,7 +21,7 @@ LIMITS = {1: 4096, 2: 512, 3: 128, 4: 32}
 
 
 def sample(
-    solution: Solution,
+    solution: Exportable,
     axes: Sequence[np.ndarray],
     *,
     gradient: bool = False,
@@ -44,31 +39,34 @@ def sample(
     residual
         Add ``residual NAME`` for every equation where the problem is known.
     """
-    dim, shape = solution.domain.dim, tuple(len(a) for a in axes)
-    space = solution.domain.space_axes
-    channels = Channels.value(dim)
-    if gradient:
-        channels = channels + Channels.of(dim, [tuple(int(i == j) for j in range(dim)) for i in space])
-    values = solution.on_grid(axes, channels)
-    found: dict[str, np.ndarray] = {}
-    for name, v in zip(solution.fields, values, strict=True):
-        found[name] = v[0]
-        if gradient:
-            found[f"{name}_grad"] = np.moveaxis(v[1:], 0, -1)
-    problem = solution.problem
-    if exact and problem is not None:
-        env = {
-            ("coordinate", n): torch.as_tensor(a).reshape([-1 if i == j else 1 for j in range(dim)])
-            for i, (n, a) in enumerate(zip(solution.domain.names, axes, strict=True))
-        }
-        for name, expression in problem.exact_expressions.items():
-            truth = np.broadcast_to(np.asarray(Program([expression]).run(env)[0], dtype=float), shape)
-            found[f"{name}_exact"] = truth.copy()
-            found[f"{name}_error"] = found[name] - truth
-    if residual and problem is not None:
+    domain, shape = solution.domain, tuple(len(a) for a in axes)
+    samples = _named(solution.fields, solution.on_grid(axes, _channels(solution, gradient)), gradient)
+    if exact:
+        spread = [a.reshape([-1 if i == j else 1 for j in range(domain.dim)]) for i, a in enumerate(axes)]
+        for name, truth in solution.exact_values(spread).items():
+            samples[f"{name}_exact"] = truth.copy()
+            samples[f"{name}_error"] = samples[name] - truth
+    if residual and solution.has_equations:
         mesh = np.stack([g.ravel() for g in np.meshgrid(*axes, indexing="ij")], 1)
-        found |= {f"residual {k}": v.reshape(shape) for k, v in solution.residual(mesh).items()}
-    return found
+        samples |= {f"residual {k}": v.reshape(shape) for k, v in solution.residual(mesh).items()}
+    return samples
+
+
+def _channels(solution: Exportable, gradient: bool) -> Channels:
+    """The value, and the first derivatives along the space axes."""
+    dim, value = solution.domain.dim, Channels.value(solution.domain.dim)
+    slopes = [tuple(int(i == j) for j in range(dim)) for i in solution.domain.space_axes]
+    return value + Channels.of(dim, slopes) if gradient else value
+
+
+def _named(fields: Sequence[str], values: np.ndarray, gradient: bool) -> dict[str, np.ndarray]:
+    """Arrays by name from channels (fields, channels, ...), components last."""
+    samples: dict[str, np.ndarray] = {}
+    for name, v in zip(fields, values, strict=True):
+        samples[name] = v[0]
+        if gradient:
+            samples[f"{name}_grad"] = np.moveaxis(v[1:], 0, -1)
+    return samples
 
 
 def _three(values: np.ndarray) -> np.ndarray:
@@ -79,7 +77,7 @@ def _three(values: np.ndarray) -> np.ndarray:
 
 
 def to_vtk(
-    solution: Solution,
+    solution: Exportable,
     path: str | Path,
     *,
     resolution: int | None = None,
@@ -144,41 +142,30 @@ def to_vtk(
     return [write_mesh(target, mesh, flat, axes)]
 
 
-def _axes(solution: Solution, resolution: int | None) -> list[np.ndarray]:
+def _axes(solution: Exportable, resolution: int | None) -> list[np.ndarray]:
     if resolution is None:
-        return vertex_axes(solution.field, LIMITS[solution.domain.dim])
+        return solution.vertex_axes(LIMITS[solution.domain.dim])
     if resolution < 1:
         raise InvalidArgumentError(f"resolution must be at least 1, got {resolution}")
     return [np.linspace(a, b, resolution + 1) for a, b in solution.domain.bounds.values()]
 
 
-def _write_points(solution: Solution, target: Path, points: Any, options: dict[str, bool]) -> Path:
-    array = solution._points(points)
-    columns = [array[:, i] for i in range(solution.domain.dim)]
-    data: dict[str, np.ndarray] = {}
-    for name in solution.fields:
-        u = getattr(solution, name)
-        data[name] = u(*columns)
-        if options["gradient"]:
-            slope = u.grad(*columns)
-            data[f"{name}_grad"] = _three(slope if slope.ndim == 2 else slope[:, None])
-        if options["exact"] and solution.problem is not None and name in solution.problem.exact_expressions:
-            env = {
-                ("coordinate", n): torch.as_tensor(c.copy())
-                for n, c in zip(solution.domain.names, columns, strict=True)
-            }
-            truth = np.broadcast_to(
-                np.asarray(Program([solution.problem.exact_expressions[name]]).run(env)[0], dtype=float), len(array)
-            )
+def _write_points(solution: Exportable, target: Path, points: Any, options: dict[str, bool]) -> Path:
+    values = solution.at_points(points, _channels(solution, options["gradient"]))
+    array = np.asarray(points.detach().cpu() if hasattr(points, "detach") else points, dtype=float)
+    data = _named(solution.fields, values, options["gradient"])
+    data = {name: _three(v) if v.ndim == 2 else v for name, v in data.items()}
+    if options["exact"]:
+        for name, truth in solution.exact_values(list(array.T)).items():
             data[f"{name}_error"] = data[name] - truth
-    if options["residual"] and solution.problem is not None:
+    if options["residual"] and solution.has_equations:
         data |= {f"residual {k}": v for k, v in solution.residual(array).items()}
     shown = array[:, list(solution.domain.space_axes)] if solution.domain.dim > 3 else array
     return write_mesh(target, shown, data)
 
 
 def _write_frames(
-    solution: Solution,
+    solution: Exportable,
     target: Path,
     axes: list[np.ndarray],
     times: int | Sequence[float] | None,

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from hermite_pinn.errors import InvalidArgumentError, OutputError
+from hermite_pinn.run.history import History
 from hermite_pinn.run.store import check_writable
 
 from .export import sample
+from .exportable import Exportable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from .solution import Solution
 
 __all__ = ["plot_history", "plot_solution"]
 
@@ -84,16 +84,17 @@ class _Panel(NamedTuple):
 
 
 def _panels(name: str, data: dict[str, np.ndarray], residuals: list[str]) -> list[tuple[str, np.ndarray]]:
-    found = [(name, data[name])]
+    panels = [(name, data[name])]
     if f"{name}_error" in data:
-        found.append((f"error of {name}", data[f"{name}_error"]))
-    return found + [(r, data[r]) for r in residuals]
+        panels.append((f"error of {name}", data[f"{name}_error"]))
+    return panels + [(r, data[r]) for r in residuals]
 
 
 def plot_solution(
-    solution: Solution,
+    solution: Exportable,
     path: str | Path | None = None,
     *,
+    heading: str = "",
     resolution: int | None = None,
     time: float | None = None,
     residual: bool = True,
@@ -107,6 +108,8 @@ def plot_solution(
     ----------
     path
         File to write, in any format of matplotlib; ``None`` only returns the figure.
+    heading
+        Text above the pictures.
     resolution
         Intervals per axis of the picture.
     time
@@ -160,12 +163,11 @@ def plot_solution(
                     first, second, values = second, first, values.T
                 labels = (domain.names[first], domain.names[second])
                 _image(figure, ax, axes[first], axes[second], values, full, labels, spans[p.title])
-    heading = f"{solution.title or ', '.join(solution.fields)}: {solution.status.label}, {solution.message}"
     figure.suptitle(textwrap.fill(heading, 60 * columns), fontsize=9)
     return _finish(figure, path)
 
 
-def _slices(solution: Solution, time: float | None) -> list[tuple[str, dict[int, float]]]:
+def _slices(solution: Exportable, time: float | None) -> list[tuple[str, dict[int, float]]]:
     """What is held fixed in each row of pictures: label and position by axis, so that at most two axes vary."""
     domain = solution.domain
     t = domain.time_axis
@@ -185,7 +187,7 @@ def _slices(solution: Solution, time: float | None) -> list[tuple[str, dict[int,
     return [(f"{domain.names[i]} = {middle[i]:g}", {i: middle[i]}) for i in reversed(space)]
 
 
-def plot_history(solution: Solution, path: str | Path | None = None) -> Figure:
+def plot_history(history: History, path: str | Path | None = None) -> Figure:
     """Draw loss, residuals and error estimate over time.
 
     Raises
@@ -193,7 +195,6 @@ def plot_history(solution: Solution, path: str | Path | None = None) -> Figure:
     InvalidArgumentError
         If the run recorded nothing.
     """
-    history = solution.history
     if not len(history):
         raise InvalidArgumentError("the run recorded no step, so there is no history to draw")
     figure, grid = _figure(2, 1)

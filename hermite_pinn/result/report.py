@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from hermite_pinn.memory import spelled_size
 
-if TYPE_CHECKING:
-    from .solution import Solution
+from .exportable import Reportable
 
 __all__ = ["solution_report"]
 
 
-def solution_report(solution: Solution) -> str:
-    """Status with advice, error, residuals, size, time and memory, as text."""
+def solution_report(solution: Reportable, errors: Mapping[str, Mapping[str, float]]) -> str:
+    """Status with advice, error, residuals, size, time and memory, as text.
+
+    Parameters
+    ----------
+    solution
+        The finished run.
+    errors
+        ``"relative_l2"`` and ``"max"`` of the fields whose solution is known, on an off-lattice grid.
+    """
     s = solution.stats
     lines = [f"Solution {solution.title + ' ' if solution.title else ''}on {solution.domain}"]
     lines.append(f"  status      {solution.status.label}: {solution.message}")
@@ -21,11 +28,10 @@ def solution_report(solution: Solution) -> str:
         lines.append(f"  advice      {solution.status.advice}")
     if solution.estimated_error is not None:
         lines.append(f"  estimate    {solution.estimated_error:.1e} (relative L2, from the change between levels)")
-    if solution.problem is not None and solution.problem.exact:
-        for name, e in solution.error().items():
-            lines.append(
-                f"  error {name:<5} {e['relative_l2']:.2e} (relative L2), {e['max']:.2e} (max), on an off-lattice grid"
-            )
+    for name, e in errors.items():
+        lines.append(
+            f"  error {name:<5} {e['relative_l2']:.2e} (relative L2), {e['max']:.2e} (max), on an off-lattice grid"
+        )
     for name, value in solution.parameters.items():
         deviation = s.get("standard_errors", {}).get(name)
         spread = "" if deviation is None else f" +- {deviation:.1e} (standard error)"

@@ -13,11 +13,11 @@ import torch
 
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.errors import CorruptFileError, InvalidArgumentError
-from hermite_pinn.expressions.graph import FieldJet, leaves_of_linear
+from hermite_pinn.expressions.graph import Expr, FieldJet, leaves_of_linear
 from hermite_pinn.expressions.program import Program
 from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.field.field import GridField
-from hermite_pinn.field.sampling import grid_jets, off_lattice_axes
+from hermite_pinn.field.sampling import grid_jets, off_lattice_axes, vertex_axes
 from hermite_pinn.geometry import Box
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.evaluation import TermEvaluator
@@ -170,9 +170,8 @@ class Solution:
         graph = torch.is_grad_enabled() and x.requires_grad
         inside = x.to(self.field.device, self.field.dtype)
         jets = self._fast.jets(inside, channels) if graph else self._fast.evaluate(inside.detach(), channels)
-        found = jets[self.fields.index(name)]
-        found = found.to(x.device, torch.float64)
-        out = found.T.reshape(*shape, len(terms)) if vector else found[0].reshape(shape)
+        components = jets[self.fields.index(name)].to(x.device, torch.float64)
+        out = components.T.reshape(*shape, len(terms)) if vector else components[0].reshape(shape)
         if as_tensor:
             return out
         array = out.detach().numpy()
@@ -214,6 +213,41 @@ class Solution:
         chosen = channels or Channels.value(self.domain.dim)
         return grid_jets(self._fast, axes, chosen).double().cpu().numpy()
 
+    def at_points(self, points: Any, channels: Channels | None = None) -> np.ndarray:
+        """Channels of all fields at points (n, dim): (fields, channels, n), float64.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If points have the wrong shape or lie outside the box.
+        """
+        x = torch.as_tensor(np.ascontiguousarray(self._points(points).T)).to(self.field.device, self.field.dtype)
+        chosen = channels or Channels.value(self.domain.dim)
+        return self._fast.evaluate(x, chosen).double().cpu().numpy()
+
+    def vertex_axes(self, limit: int) -> list[np.ndarray]:
+        """Positions along each axis through the vertices of the finest level, at most ``limit`` intervals."""
+        return vertex_axes(self.field, limit)
+
+    @property
+    def has_equations(self) -> bool:
+        """Whether the problem is known; a file does not hold it."""
+        return self.problem is not None
+
+    def exact_values(self, coordinates: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """The problem's known solution by field, at coordinates that broadcast, one array per axis; float64."""
+        return {} if self.problem is None else self._values(self.problem.exact_expressions, coordinates)
+
+    def _values(self, expressions: Mapping[str, Expr], coordinates: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """Functions of the coordinates, evaluated in float64."""
+        tensors = [torch.as_tensor(np.array(c, dtype=np.float64)) for c in coordinates]
+        env = {("coordinate", name): t for name, t in zip(self.domain.names, tensors, strict=True)}
+        shape = torch.broadcast_shapes(*(t.shape for t in tensors))
+        return {
+            name: np.broadcast_to(np.asarray(Program([e]).run(env)[0], dtype=np.float64), shape)
+            for name, e in expressions.items()
+        }
+
     # -- errors ---
     def error(
         self, points: Any = None, exact: Mapping[str, Callable[..., Any]] | None = None
@@ -250,28 +284,21 @@ class Solution:
         if points is None:
             axes = off_lattice_axes(self.field)
             values = self.on_grid(axes)[:, 0]
-            shaped = [
-                torch.as_tensor(a).reshape([-1 if i == j else 1 for j in range(len(axes))]) for i, a in enumerate(axes)
-            ]
+            coordinates = [a.reshape([-1 if i == j else 1 for j in range(len(axes))]) for i, a in enumerate(axes)]
         else:
-            array = self._points(points)
-            shaped = [torch.as_tensor(array[:, i].copy()) for i in range(self.domain.dim)]
-            x = torch.stack(shaped).to(self.field.device, self.field.dtype)
-            values = self._fast.evaluate(x, Channels.value(self.domain.dim))[:, 0].double().cpu().numpy()
-        env = {("coordinate", name): t for name, t in zip(self.domain.names, shaped, strict=True)}
-        found = {}
-        for f, expression in expressions.items():
-            truth = Program([expression]).run(env)[0]
+            values = self.at_points(points)[:, 0]
+            coordinates = list(self._points(points).T)
+        errors = {}
+        for f, exact_values in self._values(expressions, coordinates).items():
             u = values[self.fields.index(f)]
-            exact_values = np.broadcast_to(np.asarray(truth, dtype=np.float64), u.shape)
             if points is None and self.problem is not None and f in self.problem.gauges:
                 space = self.domain.space_axes
                 u, exact_values = (v - v.mean(axis=space, keepdims=True) for v in (u, exact_values))
             difference = u - exact_values
             norm = math.sqrt(float(np.sum(exact_values**2)))
             l2 = math.sqrt(float(np.sum(difference**2)))
-            found[f] = {"relative_l2": l2 / norm if norm > 0 else l2, "max": float(np.max(np.abs(difference)))}
-        return found
+            errors[f] = {"relative_l2": l2 / norm if norm > 0 else l2, "max": float(np.max(np.abs(difference)))}
+        return errors
 
     def residual(self, points: Any) -> dict[str, np.ndarray]:
         """Residuals of the equations at points (n, dim), by name, in the user's units.
@@ -305,7 +332,8 @@ class Solution:
         return f"Solution({self.title or ', '.join(self.fields)}, {self.status.label})"
 
     def __str__(self) -> str:
-        return solution_report(self)
+        known = self.problem is not None and bool(self.problem.exact)
+        return solution_report(self, self.error() if known else {})
 
     # -- files ---
     @property
@@ -406,13 +434,14 @@ class Solution:
         """Draw the fields with error and residual; see :func:`hermite_pinn.result.plots.plot_solution`."""
         from .plots import plot_solution
 
-        return plot_solution(self, path if self._writes else None, **options)
+        heading = f"{self.title or ', '.join(self.fields)}: {self.status.label}, {self.message}"
+        return plot_solution(self, path if self._writes else None, heading=heading, **options)
 
     def plot_history(self, path: str | Path | None = None) -> Any:
         """Draw loss, residuals and error estimate over time; see :func:`hermite_pinn.result.plots.plot_history`."""
         from .plots import plot_history
 
-        return plot_history(self, path if self._writes else None)
+        return plot_history(self.history, path if self._writes else None)
 
 
 def _box(bounds: Mapping[str, Sequence[float]], axes: Sequence[str]) -> Box:

@@ -6,13 +6,10 @@ import csv
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, Any
 
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.field import GridField
-
-if TYPE_CHECKING:
-    from hermite_pinn.result.solution import Solution
 
 __all__ = ["Callback", "CSVLog", "RunState"]
 
@@ -69,8 +66,8 @@ class Callback:
         """Called after every recorded step."""
         return None
 
-    def on_end(self, solution: Solution) -> None:
-        """Called once with the result."""
+    def on_end(self, solution: Any) -> None:
+        """Called once with the result, a :class:`hermite_pinn.Solution`."""
 
 
 class CSVLog(Callback):
@@ -96,7 +93,7 @@ class CSVLog(Callback):
         csv.writer(self._file).writerow([*numbers, *state.terms.values()])
         self._file.flush()
 
-    def on_end(self, solution: Solution) -> None:
+    def on_end(self, solution: Any) -> None:
         """Close the file."""
         if self._file is not None:
             self._file.close()

@@ -12,6 +12,8 @@ import pytest
 import hermite_pinn as hp
 from hermite_pinn import exp, pi, problems, sin
 from hermite_pinn.errors import InvalidArgumentError, OutputError
+from hermite_pinn.result import export
+from hermite_pinn.result.plots import plot_solution
 
 
 @pytest.fixture(scope="module")
@@ -153,9 +155,7 @@ def test_bad_requests_write_nothing(plane, tmp_path, name, options, error, messa
 
 
 def test_a_series_that_fails_leaves_nothing(moving, tmp_path, monkeypatch):
-    from hermite_pinn.result import export as fields
-
-    monkeypatch.setattr(fields, "write_series", lambda *a: (_ for _ in ()).throw(OutputError("disk full")))
+    monkeypatch.setattr(export, "write_series", lambda *a: (_ for _ in ()).throw(OutputError("disk full")))
     with pytest.raises(OutputError, match="disk full"):
         moving.to_vtk(tmp_path / "u.pvd", times=2, resolution=2)
     assert list(tmp_path.iterdir()) == []
@@ -185,3 +185,49 @@ def test_pictures_that_cannot_be_drawn(plane, tmp_path):
         plane.plot(tmp_path / "no" / "u.png")
     with pytest.raises(OutputError, match="cannot be written"):
         plane.plot(tmp_path / "u.unknown")
+
+
+class Rotation:
+    """A rotating flow, known in closed form: no solution of a run, but all that exports ask for."""
+
+    domain = hp.Box(y=(0, 1), x=(-1, 1))
+    fields = ("v", "u")
+    has_equations = True
+
+    def vertex_axes(self, limit):
+        return [np.linspace(a, b, 5) for a, b in self.domain.bounds.values()]
+
+    def on_grid(self, axes, channels=None):
+        mesh = np.meshgrid(*axes, indexing="ij")
+        points = np.stack([m.ravel() for m in mesh], 1)
+        return self.at_points(points, channels).reshape(2, -1, *mesh[0].shape)
+
+    def at_points(self, points, channels=None):
+        y, x = np.asarray(points).T
+        of_orders = {(0, 0): (x, -y), (1, 0): (0 * x, 0 * x - 1), (0, 1): (0 * x + 1, 0 * x)}
+        wanted = [((0, 0),)] if channels is None else [tuple(o for _, o in c) for c in channels.channels]
+        return np.stack([np.stack([of_orders[o][f] for (o,) in wanted]) for f in range(2)])
+
+    def exact_values(self, coordinates):
+        return {"v": np.broadcast_arrays(*coordinates)[1] + 0.5}
+
+    def residual(self, points):
+        return {"divergence": np.zeros(len(points))}
+
+
+def test_whatever_offers_samples_is_exported(tmp_path):
+    flow = Rotation()
+    export.to_vtk(flow, tmp_path / "flow.vti")
+    counts, origin, spacing, arrays = read_image(tmp_path / "flow.vti")
+    assert (counts, origin[:2], spacing[:2]) == ([5, 5, 1], [0.0, -1.0], [0.25, 0.5])
+    assert np.allclose(arrays["v"][0, :, 0], np.linspace(-1, 1, 5))
+    assert np.allclose(arrays["v_error"], -0.5)
+    assert np.allclose(arrays["u_grad"][0, ..., 0], -1)
+    points = np.random.default_rng(0).random((7, 2))
+    export.to_vtk(flow, tmp_path / "points.vtu", points=points)
+    mesh = meshio.read(tmp_path / "points.vtu")
+    assert np.allclose(mesh.point_data["u"], -points[:, 0])
+    assert np.allclose(mesh.point_data["v_grad"], [0, 1, 0])
+    assert set(mesh.point_data) == {"v", "u", "v_grad", "u_grad", "v_error", "residual divergence"}
+    titles = [ax.get_title() for ax in plot_solution(flow, resolution=8).axes if ax.get_title()]
+    assert titles == ["v", "error of v", "residual divergence", "u"]

@@ -10,6 +10,7 @@ import torch
 import hermite_pinn as hp
 from hermite_pinn import pi, problems, sin
 from hermite_pinn.errors import CorruptFileError, InvalidArgumentError, OutputError
+from hermite_pinn.problem.problem import RESERVED
 
 
 @pytest.fixture(scope="module")
@@ -275,3 +276,8 @@ def test_the_scales_of_residuals_are_reported():
     assert "of its scale" in str(solution)
     none = hp.Problem(hp.Box(x=(0, 1), y=(0, 1)), "u", lambda u: u.laplacian, [hp.Dirichlet(u=1.0)])
     assert hp.solve(none, levels=1).stats["residual_scales"]["pde"] == pytest.approx(2.0)
+
+
+def test_no_field_can_take_the_name_of_an_attribute(solution):
+    public = {name for name in {*dir(hp.Solution), *vars(solution)} if not name.startswith("_")}
+    assert public == RESERVED
