@@ -9,90 +9,75 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import special
 
 from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
 
-from . import graph as expressions
-from .graph import Expr
+from .elementary import Elementary, registered
+from .graph import Expr, unknowns, wrap
 
 __all__ = [
-    "abs", "arccos", "arcsin", "arctan", "arctan2", "cos", "cosh", "erf", "exp", "floor", "log", "maximum", "minimum", "pi", "sech",
-    "sign", "sin", "sinh", "sqrt", "tabulated", "tan", "tanh", "where",
+    "abs", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt", "ceil", "cos", "cosh", "erf", "erfc",
+    "exp", "expm1", "floor", "hypot", "log", "log1p", "maximum", "minimum", "pi", "sech", "sign", "sin", "sinh", "sqrt", "tabulated",
+    "tan", "tanh", "where",
 ]  # fmt: skip
 
 pi = math.pi
 
 
+def _described(function: Callable[..., Any], entry: Elementary) -> Any:
+    """The function under the name of its entry, with documentation and example."""
+    call, result = entry.example
+    imports = [">>> import hermite_pinn as hp"] + [">>> import numpy as np"] * ("np." in call)
+    example = "\n    ".join([*imports, f">>> {call}", result])
+    function.__name__ = function.__qualname__ = entry.name
+    function.__doc__ = f"""{entry.summary}, elementwise.
+
+    Takes floats, NumPy arrays, PyTorch tensors and the symbols of a traced problem; numbers give a float, the others
+    their own kind in their precision.
+
+    Examples
+    --------
+    {example}
+    """
+    return function
+
+
 def _unary(name: str) -> Callable[[Any], Any]:
-    in_torch = getattr(torch, name)
-    in_numpy = getattr(special, name) if name == "erf" else getattr(np, name)
+    entry = registered()[name]
 
     def function(x: Any) -> Any:
-        if isinstance(x, Expr):
-            return expressions.unary(name, x)
-        if isinstance(x, torch.Tensor):
-            return in_torch(x)
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            value = in_numpy(x)
-        return float(value) if np.ndim(value) == 0 else value
+        return entry(x)
 
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"``{name}(x)``, elementwise, for floats, NumPy arrays, tensors and symbols."
-    return function
+    return _described(function, entry)
 
 
 def _binary(name: str) -> Callable[[Any, Any], Any]:
-    in_torch = getattr(torch, name)
-    in_numpy = getattr(np, name)
+    entry = registered()[name]
 
     def function(a: Any, b: Any) -> Any:
-        if isinstance(a, Expr) or isinstance(b, Expr):
-            return expressions.binary(name, a, b)
-        if isinstance(a, torch.Tensor) or isinstance(b, torch.Tensor):
-            return in_torch(*_tensors(a, b))
-        value = in_numpy(a, b)
-        return float(value) if np.ndim(value) == 0 else value
+        return entry(a, b)
 
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"``{name}(a, b)``, elementwise, for floats, NumPy arrays, tensors and symbols."
-    return function
+    return _described(function, entry)
 
 
-def _tensors(*values: Any) -> list[torch.Tensor]:
-    like = next(v for v in values if isinstance(v, torch.Tensor) and v.is_floating_point())
-    return [
-        v if isinstance(v, torch.Tensor) else torch.full((), v, dtype=like.dtype, device=like.device) for v in values
-    ]
+def _ternary(name: str) -> Callable[[Any, Any, Any], Any]:
+    entry = registered()[name]
+
+    def function(condition: Any, a: Any, b: Any) -> Any:
+        return entry(condition, a, b)
+
+    return _described(function, entry)
 
 
 sin, cos, tan = _unary("sin"), _unary("cos"), _unary("tan")
 arcsin, arccos, arctan = _unary("arcsin"), _unary("arccos"), _unary("arctan")
-sinh, cosh, tanh = _unary("sinh"), _unary("cosh"), _unary("tanh")
-exp, log, sqrt, erf = _unary("exp"), _unary("log"), _unary("sqrt"), _unary("erf")
-abs, sign, floor = _unary("abs"), _unary("sign"), _unary("floor")
-arctan2, maximum, minimum = _binary("arctan2"), _binary("maximum"), _binary("minimum")
-
-
-def sech(x: Any) -> Any:
-    """Hyperbolic secant ``1 / cosh(x)``."""
-    return 1 / cosh(x)
-
-
-def where(condition: Any, a: Any, b: Any) -> Any:
-    """``a`` where ``condition`` holds, else ``b``, elementwise.
-
-    Examples
-    --------
-    >>> where(np.array([1.0, -1.0]) > 0, 1.0, 0.0)
-    array([1., 0.])
-    """
-    if any(isinstance(v, Expr) for v in (condition, a, b)):
-        return expressions.where(condition, a, b)
-    if isinstance(condition, torch.Tensor):
-        return torch.where(condition, a, b)
-    value = np.where(condition, a, b)
-    return float(value) if np.ndim(value) == 0 else value
+sinh, cosh, tanh, sech = _unary("sinh"), _unary("cosh"), _unary("tanh"), _unary("sech")
+arcsinh, arccosh, arctanh = _unary("arcsinh"), _unary("arccosh"), _unary("arctanh")
+exp, expm1, log, log1p = _unary("exp"), _unary("expm1"), _unary("log"), _unary("log1p")
+sqrt, cbrt, erf, erfc = _unary("sqrt"), _unary("cbrt"), _unary("erf"), _unary("erfc")
+abs, sign, floor, ceil = _unary("abs"), _unary("sign"), _unary("floor"), _unary("ceil")
+arctan2, hypot = _binary("arctan2"), _binary("hypot")
+maximum, minimum, where = _binary("maximum"), _binary("minimum"), _ternary("where")
 
 
 class Tabulated:
@@ -111,11 +96,11 @@ class Tabulated:
     def __call__(self, *coordinates: Any) -> Any:
         """Values at points, or a symbol while a problem is traced."""
         if any(isinstance(c, Expr) for c in coordinates):
-            args = tuple(expressions.wrap(c) for c in coordinates)
-            unknown = expressions.unknowns(args)
-            if unknown and (len(args) != 1 or self.derivative is None):
+            args = tuple(wrap(c) for c in coordinates)
+            fields = unknowns(args)
+            if fields and (len(args) != 1 or self.derivative is None):
                 raise InvalidProblemError(
-                    f"{self.name} is a tabulated function of {', '.join(map(str, args))}, which contains the unknown {unknown[0]}, and "
+                    f"{self.name} is a tabulated function of {', '.join(map(str, args))}, which contains the unknown {fields[0]}, and "
                     "its derivative is not known; give it coordinates only, or tabulate a spline of one variable with a method "
                     "derivative(), such as scipy.interpolate.CubicSpline"
                 )

@@ -10,33 +10,23 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
 from hermite_pinn.errors import InvalidProblemError
 
-__all__ = ["BINARY", "UNARY", "Expr", "FieldJet", "Vector", "constant", "coordinate", "normal", "parameter"]
+from .elementary import named, registered
+from .spelling import axes_of, jet_name, spelled
+from .table import composite
 
-UNARY = (
-    "neg", "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "exp", "log", "sqrt", "abs", "sign", "erf",
-    "floor",
-)  # fmt: skip
-BINARY = (
-    "add", "sub", "mul", "div", "pow", "arctan2", "maximum", "minimum", "less", "less_equal", "greater", "greater_equal", "equal",
-    "not_equal", "logical_and", "logical_or",
-)  # fmt: skip
+__all__ = [
+    "Expr", "FieldJet", "Vector", "apply", "constant", "coordinate", "leaves_of_linear", "normal", "parameter", "postorder", "spelled",
+    "unknowns", "wrap",
+]  # fmt: skip
 
-_NUMPY = {
-    "negative": "neg", "positive": "pos", "absolute": "abs", "fabs": "abs", "subtract": "sub", "multiply": "mul",
-    "divide": "div", "true_divide": "div", "power": "pow", "float_power": "pow", "square": "square", "reciprocal": "reciprocal",
-    "fmax": "maximum", "fmin": "minimum",
-}  # fmt: skip
-_TORCH = _NUMPY | {
-    "asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2", "lt": "less", "le": "less_equal", "gt": "greater",
-    "ge": "greater_equal", "eq": "equal", "ne": "not_equal", "rsub": "rsub",
-}  # fmt: skip
+_FUNCTIONS = registered()
 
 
 class Expr:
@@ -45,13 +35,13 @@ class Expr:
     Attributes
     ----------
     op
-        ``"constant"``, ``"coordinate"``, ``"parameter"``, ``"normal"``, ``"jet"``, ``"where"``, or an entry of
-        :data:`UNARY` or :data:`BINARY`.
+        ``"constant"``, ``"coordinate"``, ``"parameter"``, ``"normal"``, ``"data"``, ``"jet"``, ``"opaque"`` (a
+        tabulated function), or the name of an elementary function.
     args
         Operands.
     data
-        Value of a constant, name of a coordinate or parameter, axis of a normal component, or ``(field, orders)`` of
-        a jet.
+        Value of a constant, name of a coordinate, parameter or column of data, axis of a normal component, ``(field,
+        orders)`` of a jet, or the tabulated function.
     """
 
     __slots__ = ("args", "data", "op")
@@ -65,73 +55,86 @@ class Expr:
 
     # -- arithmetic ---
     def __add__(self, other: Any) -> Expr:
-        return binary("add", self, other)
+        return apply("add", self, other)
 
     def __radd__(self, other: Any) -> Expr:
-        return binary("add", other, self)
+        return apply("add", other, self)
 
     def __sub__(self, other: Any) -> Expr:
-        return binary("sub", self, other)
+        return apply("sub", self, other)
 
     def __rsub__(self, other: Any) -> Expr:
-        return binary("sub", other, self)
+        return apply("sub", other, self)
 
     def __mul__(self, other: Any) -> Expr:
-        return binary("mul", self, other)
+        return apply("mul", self, other)
 
     def __rmul__(self, other: Any) -> Expr:
-        return binary("mul", other, self)
+        return apply("mul", other, self)
 
     def __truediv__(self, other: Any) -> Expr:
-        return binary("div", self, other)
+        return apply("div", self, other)
 
     def __rtruediv__(self, other: Any) -> Expr:
-        return binary("div", other, self)
+        return apply("div", other, self)
 
     def __pow__(self, other: Any) -> Expr:
-        return binary("pow", self, other)
+        return apply("pow", self, other)
 
     def __rpow__(self, other: Any) -> Expr:
-        return binary("pow", other, self)
+        return apply("pow", other, self)
 
     def __neg__(self) -> Expr:
-        return unary("neg", self)
+        return apply("neg", self)
 
     def __pos__(self) -> Expr:
         return self
 
     def __abs__(self) -> Expr:
-        return unary("abs", self)
+        return apply("abs", self)
 
     def __lt__(self, other: Any) -> Expr:
-        return binary("less", self, other)
+        return apply("less", self, other)
 
     def __le__(self, other: Any) -> Expr:
-        return binary("less_equal", self, other)
+        return apply("less_equal", self, other)
 
     def __gt__(self, other: Any) -> Expr:
-        return binary("greater", self, other)
+        return apply("greater", self, other)
 
     def __ge__(self, other: Any) -> Expr:
-        return binary("greater_equal", self, other)
+        return apply("greater_equal", self, other)
 
     def __eq__(self, other: Any) -> Expr:  # type: ignore[override]
-        return binary("equal", self, other)
+        return apply("equal", self, other)
 
     def __ne__(self, other: Any) -> Expr:  # type: ignore[override]
-        return binary("not_equal", self, other)
+        return apply("not_equal", self, other)
 
     def __and__(self, other: Any) -> Expr:
-        return binary("logical_and", self, other)
+        return apply("logical_and", self, other)
+
+    def __rand__(self, other: Any) -> Expr:
+        return apply("logical_and", other, self)
 
     def __or__(self, other: Any) -> Expr:
-        return binary("logical_or", self, other)
+        return apply("logical_or", self, other)
 
-    # -- foreign functions ---
+    def __ror__(self, other: Any) -> Expr:
+        return apply("logical_or", other, self)
+
+    def __invert__(self) -> Expr:
+        return apply("logical_not", self)
+
+    # -- functions ---
+    @classmethod
+    def __elementary__(cls, name: str, *operands: Any) -> Expr:
+        return apply(name, *operands)
+
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Expr:
         if method != "__call__" or kwargs:
             self._foreign(f"numpy.{ufunc.__name__}.{method}")
-        return self._named(_NUMPY.get(ufunc.__name__, ufunc.__name__), inputs, f"numpy.{ufunc.__name__}")
+        return self._named(ufunc.__name__, inputs, f"numpy.{ufunc.__name__}")
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Expr:
@@ -139,29 +142,21 @@ class Expr:
         symbol = next(a for a in args if isinstance(a, Expr))
         if kwargs:
             symbol._foreign(f"torch.{name} with keyword arguments")
-        return symbol._named(_TORCH.get(name, name), args, f"torch.{name}")
+        return symbol._named(name, args, f"torch.{name}")
 
-    def _named(self, op: str, args: Sequence[Any], spelled: str) -> Expr:
-        if op == "pos":
-            return wrap(args[0])
-        if op == "square":
-            return wrap(args[0]) ** 2
-        if op == "reciprocal":
-            return 1 / wrap(args[0])
-        if op == "rsub":
-            return binary("sub", args[1], args[0])
-        if op == "where" and len(args) == 3:
-            return where(*args)
-        if op in UNARY and len(args) == 1:
-            return unary(op, args[0])
-        if op in BINARY and len(args) == 2:
-            return binary(op, args[0], args[1])
+    def _named(self, name: str, operands: Sequence[Any], spelled: str) -> Expr:
+        function = named(name)
+        if function is not None and function.arity == len(operands):
+            return apply(function.name, *operands)
+        arity, rule = composite(name) or (-1, None)
+        if rule is not None and arity == len(operands):
+            return wrap(rule(*map(wrap, operands)))
         return self._foreign(spelled)
 
     def _foreign(self, name: str) -> NoReturn:
         raise InvalidProblemError(
             f"the function {name} cannot be applied to {self}, which is a symbol while the problem is traced; use the functions of "
-            f"hermite_pinn instead ({', '.join(u for u in UNARY if u != 'neg')}, maximum, minimum, where)"
+            f"hermite_pinn instead ({', '.join(name for name, f in _FUNCTIONS.items() if f.summary)})"
         )
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
@@ -193,9 +188,27 @@ class Expr:
         return spelled(self)
 
     @property
+    def symbol(self) -> str:
+        """Name of a leaf or of a function."""
+        if self.op == "normal":
+            return f"n[{self.data}]"
+        if self.op == "jet":
+            field, orders = self.data
+            return f"{field}[{', '.join(map(str, orders))}]"
+        if self.op == "opaque":
+            return str(self.data.name)
+        return self.op if self.args else str(self.data)
+
+    @property
     def is_constant(self) -> bool:
         """Whether the node is a number."""
         return self.op == "constant"
+
+    @property
+    def is_condition(self) -> bool:
+        """Whether the node is true or false instead of a number."""
+        function = _FUNCTIONS.get(self.op)
+        return function is not None and function.logical
 
 
 class FieldJet(Expr):
@@ -207,6 +220,11 @@ class FieldJet(Expr):
         super().__init__("jet", (), (field, orders))
         self._axes = axes
         self._max_order = max_order
+
+    @property
+    def symbol(self) -> str:
+        """The derivative as a user writes it."""
+        return jet_name(*self.data, self._axes)
 
     def _space(self) -> list[int]:
         return [i for i, name in enumerate(self._axes) if name != "t"]
@@ -250,7 +268,7 @@ class FieldJet(Expr):
     def __getattr__(self, name: str) -> FieldJet:
         if name.startswith("__") or name in ("_axes", "_max_order"):
             raise AttributeError(name)
-        axes = _split(name, self._axes)
+        axes = axes_of(name, self._axes)
         if axes is None:
             raise UnknownDerivativeError(
                 f"{jet_name(self.data[0], self.data[1], self._axes)}.{name}: no derivative of that name; the coordinates are "
@@ -324,157 +342,55 @@ def normal(axis: int) -> Expr:
     return Expr("normal", (), axis)
 
 
-_FOLD = {
-    "neg": lambda a: -a, "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b,
-    "pow": lambda a, b: a**b, "sin": math.sin, "cos": math.cos, "exp": math.exp, "sqrt": math.sqrt, "abs": abs,
-    "tanh": math.tanh, "cosh": math.cosh, "sinh": math.sinh, "log": math.log,
-}  # fmt: skip
+def apply(name: str, *operands: Any) -> Expr:
+    """Apply an elementary function, folding constants and what :attr:`Elementary.simplify` knows.
+
+    A number where a condition belongs is a comparison with zero, a condition among numbers is 1 or 0.
+
+    Examples
+    --------
+    >>> x = coordinate("x")
+    >>> apply("sin", x), apply("mul", 1.0, x), apply("add", 2.0, 3.0)
+    (sin(x), x, 5)
+    """
+    function = _FUNCTIONS[name]
+    wrapped = map(wrap, operands)
+    args = tuple(_condition(a) if i < function.conditions else _number(a) for i, a in enumerate(wrapped))
+    if all(a.is_constant for a in args):
+        return constant(float(function.evaluate(*(a.data for a in args))))
+    simple = function.simplify and function.simplify(*args)
+    return Expr(name, args) if simple is None else wrap(simple)
 
 
-def _folded(op: str, *values: float) -> Expr | None:
-    if op == "div":
-        return constant(values[0] / values[1]) if values[1] != 0 else None
-    if op not in _FOLD:
-        return None
-    try:
-        result = _FOLD[op](*values)  # type: ignore[operator]
-    except (ValueError, OverflowError, ZeroDivisionError):
-        return None
-    return wrap(result)
+def _condition(a: Expr) -> Expr:
+    return a if a.is_condition or a.is_constant else apply("not_equal", a, 0.0)
 
 
-def unary(op: str, a: Any) -> Expr:
-    """Apply a function of one argument, folding constants."""
-    a = wrap(a)
-    if a.is_constant:
-        folded = _folded(op, a.data)
-        if folded is not None:
-            return folded
-    if op == "neg" and a.op == "neg":
-        return a.args[0]
-    return Expr(op, (a,))
+def _number(a: Expr) -> Expr:
+    return apply("where", a, 1.0, 0.0) if a.is_condition else a
 
 
-def binary(op: str, a: Any, b: Any) -> Expr:
-    """Apply a function of two arguments, folding constants and neutral elements."""
-    a, b = wrap(a), wrap(b)
-    if a.is_constant and b.is_constant:
-        folded = _folded(op, a.data, b.data)
-        if folded is not None:
-            return folded
-    zero_a, zero_b = a.is_constant and a.data == 0, b.is_constant and b.data == 0
-    one_a, one_b = a.is_constant and a.data == 1, b.is_constant and b.data == 1
-    if op == "add":
-        if zero_a:
-            return b
-        if zero_b:
-            return a
-    elif op == "sub":
-        if zero_b:
-            return a
-        if zero_a:
-            return unary("neg", b)
-    elif op == "mul":
-        if zero_a or zero_b:
-            return constant(0.0)
-        if one_a:
-            return b
-        if one_b:
-            return a
-    elif op == "div":
-        if zero_a:
-            return constant(0.0)
-        if one_b:
-            return a
-    elif op == "pow":
-        if one_b:
-            return a
-        if zero_b:
-            return constant(1.0)
-    return Expr(op, (a, b))
+def postorder(*roots: Expr, until: Container[int] = ()) -> Iterator[Expr]:
+    """Every node of some expressions once, operands before what uses them.
 
-
-def where(condition: Any, a: Any, b: Any) -> Expr:
-    """``a`` where ``condition`` holds, else ``b``."""
-    a, b = wrap(a), wrap(b)
-    if a.is_constant and b.is_constant and a.data == b.data:
-        return a
-    return Expr("where", (wrap(condition), a, b))
-
-
-def jet_name(field: str, orders: Sequence[int], axes: Sequence[str]) -> str:
-    """How a user writes a derivative: ``u.xx``."""
-    name = "".join(axis * m for axis, m in zip(axes, orders, strict=True))
-    return f"{field}.{name}" if name else field
-
-
-def _split(name: str, axes: tuple[str, ...]) -> list[int] | None:
-    """Indices of the axes whose names make up ``name``, or None."""
-    if not name:
-        return []
-    for i, axis in sorted(enumerate(axes), key=lambda pair: -len(pair[1])):
-        if name.startswith(axis):
-            rest = _split(name[len(axis) :], axes)
-            if rest is not None:
-                return [i, *rest]
-    return None
-
-
-_INFIX = {
-    "add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "less": "<", "less_equal": "<=", "greater": ">",
-    "greater_equal": ">=", "equal": "==", "not_equal": "!=", "logical_and": "&", "logical_or": "|",
-}  # fmt: skip
-_BINDING = {"add": 1, "sub": 1, "mul": 2, "div": 2, "neg": 3, "pow": 4}
-
-
-def spelled(expression: Expr, limit: int = 200) -> str:
-    """The expression as text, shortened beyond ``limit`` characters."""
-
-    def text(e: Expr, depth: int) -> str:
-        if e.op == "constant":
-            return f"{e.data:g}"
-        if isinstance(e, FieldJet):
-            return jet_name(e.data[0], e.data[1], e._axes)
-        if e.op in ("coordinate", "parameter"):
-            return str(e.data)
-        if e.op == "normal":
-            return f"n[{e.data}]"
-        if e.op == "opaque":
-            return f"{e.data.name}({', '.join(map(str, e.args))})"
-        if depth > 12:
-            return "..."
-        inner = [text(a, depth + 1) for a in e.args]
-        strength = _BINDING.get(e.op, 0)
-        if e.op in _INFIX or e.op == "neg":
-            for i, a in enumerate(e.args):
-                weaker = _BINDING.get(a.op, 9) if a.op in _INFIX or a.op == "neg" else 9
-                right = e.op in ("sub", "div", "pow") and i == 1
-                if weaker < strength or (right and weaker <= strength) or (strength == 0 and weaker < 9):
-                    inner[i] = f"({inner[i]})"
-            if e.op == "neg":
-                return f"-{inner[0]}"
-            space = "" if e.op in ("pow", "mul", "div") else " "
-            return f"{inner[0]}{space}{_INFIX[e.op]}{space}{inner[1]}"
-        return f"{e.op}({', '.join(inner)})"
-
-    found = text(expression, 0)
-    return found if len(found) <= limit else found[: limit - 3] + "..."
+    Below nodes whose id is in ``until`` nothing is visited.
+    """
+    seen: set[int] = set()
+    pending: list[tuple[Expr, bool]] = [(e, False) for e in reversed(roots)]
+    while pending:
+        e, done = pending.pop()
+        if done:
+            yield e
+        elif id(e) not in seen:
+            seen.add(id(e))
+            pending.append((e, True))
+            if id(e) not in until:
+                pending.extend((a, False) for a in e.args)
 
 
 def unknowns(expressions: Sequence[Expr]) -> list[str]:
     """The fields (as jets) and parameters that occur in some expressions, spelled."""
-    found: dict[str, None] = {}
-    seen: set[int] = set()
-    pending = list(expressions)
-    while pending:
-        e = pending.pop()
-        if id(e) in seen:
-            continue
-        seen.add(id(e))
-        if e.op in ("jet", "parameter"):
-            found[spelled(e)] = None
-        pending.extend(e.args)
-    return list(found)
+    return list(dict.fromkeys(spelled(e) for e in postorder(*expressions) if e.op in ("jet", "parameter")))
 
 
 def leaves_of_linear(expression: Expr) -> list[tuple[float, tuple[int, ...]]]:

@@ -118,16 +118,6 @@ def test_substitution_folds():
     assert same(found, X)
 
 
-def test_the_part_that_depends_on_points_only_is_separated():
-    u = field()
-    program = Program([hp.exp(X) * u + hp.sin(X * X)])
-    compute, _ = program.split(lambda leaf: leaf[0] == "coordinate")
-    x = torch.tensor([0.2, 0.4])
-    early = compute({("coordinate", "x"): x})
-    found = program.run({("jet", ("u", (0, 0))): torch.tensor([1.0, 2.0])}, early)[0]
-    assert torch.allclose(found, torch.exp(x) * torch.tensor([1.0, 2.0]) + torch.sin(x * x))
-
-
 def test_tabulated_functions_enter_residuals():
     inside = hp.tabulated(lambda x: np.interp(x, [0, 1], [0, 2]), name="ramp")
     traced = inside(X) * field()
