@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.graph import Expr
+from hermite_pinn.expressions.program import Program
 from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.geometry import Box, Face
 
@@ -27,6 +29,11 @@ class FaceTrace:
     field: str
     order: int
     value: Expr
+
+    @cached_property
+    def program(self) -> Program:
+        """Computes the value."""
+        return Program([self.value])
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from hermite_pinn.geometry import Box, Face
 
 from .conditions import Condition, Data, Dirichlet, Gauge, Initial, Neumann, Periodic, PointSet, Robin, Roughness, Term
 from .parameters import Parameter
+from .plan import Plan
 from .smoothness import Smoothness
 
 __all__ = ["HermitePinnWarning", "Problem"]
@@ -136,7 +137,8 @@ class Problem:
         self.name = name
         self.max_order = max_order
         self._check_names()
-        self.symbols = Symbols(self.fields, domain.names, tuple(p.name for p in self.parameters), max_order)
+        self.plan = Plan(Symbols(self.fields, domain.names, tuple(p.name for p in self.parameters), max_order))
+        self.symbols = self.plan.symbols
         self.periodic = self._periodic_axes()
         self.residuals = self._traced_residuals()
         self.terms = self._traced_terms()
@@ -208,12 +210,12 @@ class Problem:
         return found
 
     def _traced_terms(self) -> tuple[Term, ...]:
-        found = [Term(name, residual, None) for name, residual in self.residuals.items()]
+        found = [self.plan.known_term(Term(name, residual, None)) for name, residual in self.residuals.items()]
         for condition in self.conditions:
             for term in condition.terms(self.domain, self.symbols, self.periodic):
                 if isinstance(term.region, Face):
                     term = self._on_face(term, term.region)
-                found.append(term)
+                found.append(self.plan.known_term(term))
         named = [name for c in self.conditions if isinstance(c, Smoothness) for name in c.weights]
         if len(named) > len(set(named)):
             raise InvalidProblemError(f"only one Smoothness per field; got {', '.join(named)}")
@@ -303,6 +305,39 @@ class Problem:
         if unknown:
             raise InvalidProblemError(f"a problem has no {sorted(unknown)[0]!r}; it has {', '.join(given)}")
         return Problem(**(given | changes))
+
+    def restricted(self, **bounds: tuple[float, float]) -> Problem:
+        """The same problem on a part of its domain, with the conditions of a face on the face of the part.
+
+        It shares the plan: no function is traced and no expression compiled again.
+
+        Parameters
+        ----------
+        bounds
+            ``(lower, upper)`` by name of the axis, within the domain; other axes keep theirs.
+
+        Raises
+        ------
+        InvalidProblemError
+            If there is no such axis, the part is not within the domain, or it leaves out points of :class:`Data`.
+
+        Examples
+        --------
+        >>> problem = Problem(Box(x=(0, 1), t=(0, 4)), ["u"], lambda u: u.t - u.xx, [Dirichlet(u=0.0), Initial(u=1.0)])
+        >>> problem.restricted(t=(1, 2)).domain
+        Box(x=(0, 1), t=(1, 2))
+        """
+        for name, (a, b) in bounds.items():
+            lower, upper = self.domain.bounds[self.domain.names[self.domain.axis(name)]]
+            if not lower <= a < b <= upper:
+                raise InvalidProblemError(
+                    f"the part {name}=({a:g}, {b:g}) does not lie within the domain, where {name} is in ({lower:g}, {upper:g})"
+                )
+        part = object.__new__(Problem)
+        domain = Box(**(dict(self.domain.bounds) | bounds))
+        vars(part).update(vars(self) | {"domain": domain, "plan": self.plan.restricted()})
+        vars(part)["terms"] = part._traced_terms()
+        return part
 
     @cached_property
     def exact_expressions(self) -> dict[str, Expr]:

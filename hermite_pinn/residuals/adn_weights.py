@@ -20,8 +20,8 @@ from hermite_pinn.expressions.program import is_smooth, total_derivative
 from hermite_pinn.problem.conditions import Term
 from hermite_pinn.problem.problem import Problem
 
-from .compiled import CompiledTerm
-from .scales import sensitivity_sizes, sobol_points
+from .compiled import CompiledTerm, compile_term
+from .scales import first_sizes
 
 __all__ = ["derived_rows", "equation_weights"]
 
@@ -90,16 +90,15 @@ def derived_rows(
     if weights is None or -1 not in weights[0]:
         return derived, divisors
     s, t = weights
-    env = sobol_points(problem)
     leading: list[dict[str, float]] = []  # by field, the size of the coefficients of derivatives with o_kj = s_k + t_j
     for k, term in enumerate(terms):
         order = {f: s[k] + t[j] for j, f in enumerate(problem.fields)}
         leading.append({})
-        for (field, o), size in sensitivity_sizes(term, env).items():
+        for (field, o), size in first_sizes(problem, term).items():
             if sum(o) == order[field]:
                 leading[k][field] = max(leading[k].get(field, 0.0), size)
     for k, term in enumerate(terms):
-        if s[k] != -1 or not is_smooth(term.term.residual):
+        if s[k] != -1 or not _is_smooth(problem, term):
             continue
         factor = max(
             (
@@ -113,8 +112,19 @@ def derived_rows(
         for axis in problem.domain.space_axes:
             size = problem.domain.lengths[axis] / resolution[axis]
             if factor / size > NEEDED / scales[k]:
-                name = problem.domain.names[axis]
-                residual = total_derivative(term.term.residual, name, axis)
-                derived.append(CompiledTerm(Term(f"{term.name}, derivative along {name}", residual, None)))
+                derived.append(_derivative(problem, term, axis))
                 divisors.append(1.0 / factor)
     return derived, divisors
+
+
+def _is_smooth(problem: Problem, term: CompiledTerm) -> bool:
+    residual = problem.plan.known(term.term.residual)
+    return problem.plan.shared.once(("smooth", id(residual)), lambda: is_smooth(residual))
+
+
+def _derivative(problem: Problem, term: CompiledTerm, axis: int) -> CompiledTerm:
+    """A residual differentiated along an axis, through the fields too."""
+    name, residual = problem.domain.names[axis], problem.plan.known(term.term.residual)
+    key = ("derivative", id(residual), axis)
+    derivative = problem.plan.shared.once(key, lambda: total_derivative(residual, name, axis))
+    return compile_term(problem, Term(f"{term.name}, derivative along {name}", derivative, None))

@@ -5,18 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from hermite_pinn.cuda.encoder.channels import Channel
+from hermite_pinn.cuda.encoder.channels import Channel, Channels
 from hermite_pinn.expressions.graph import Expr
 from hermite_pinn.expressions.program import Leaf, Program, Value, depends_on, partials, same
 from hermite_pinn.problem.conditions import Term
+from hermite_pinn.problem.problem import Problem
 
-__all__ = ["CompiledTerm", "Jet", "merged_channels"]
+__all__ = ["CompiledTerm", "Jet", "channels_of", "compile_term", "merged_channels"]
 
 Jet = tuple[str, tuple[int, ...]]
 
 
+class Sensitivities:
+    """A residual with its exact derivatives by jets and parameters; see :class:`CompiledTerm`."""
+
+    def __init__(self, residual: Expr) -> None:
+        by_leaf = partials(residual, lambda leaf: leaf.op in ("jet", "parameter"))
+        by_jet = {data: e for (kind, data), e in by_leaf.items() if kind == "jet"}
+        self.residual = residual
+        self.parameters: dict[str, Expr] = {data: e for (kind, data), e in by_leaf.items() if kind == "parameter"}
+        self.constant: dict[Jet, float] = {j: e.data for j, e in by_jet.items() if e.is_constant and e.data != 0}
+        self.variable: dict[Jet, Expr] = {j: e for j, e in by_jet.items() if not e.is_constant}
+        self.affine = not any(depends_on(e, ["jet", "parameter"]) for e in self.variable.values()) and not any(
+            depends_on(e, ["jet", "parameter"]) for e in self.parameters.values()
+        )
+
+    @cached_property
+    def program(self) -> Program:
+        """Computes the residual and its variable sensitivities."""
+        return Program([self.residual, *self.variable.values(), *self.parameters.values()])
+
+
 class CompiledTerm:
-    """A term of a problem, ready for evaluation.
+    """A term of a problem, ready for evaluation; made by :func:`compile_term`.
 
     Attributes
     ----------
@@ -32,16 +53,11 @@ class CompiledTerm:
         Whether no sensitivity to a jet depends on a jet (or on a parameter), so that one linear solve suffices.
     """
 
-    def __init__(self, term: Term) -> None:
+    def __init__(self, term: Term, sensitivities: Sensitivities) -> None:
         self.term = term
-        found = partials(term.residual, lambda leaf: leaf.op in ("jet", "parameter"))
-        by_jet = {data: e for (kind, data), e in found.items() if kind == "jet"}
-        self.parameters: dict[str, Expr] = {data: e for (kind, data), e in found.items() if kind == "parameter"}
-        self.constant: dict[Jet, float] = {j: e.data for j, e in by_jet.items() if e.is_constant and e.data != 0}
-        self.variable: dict[Jet, Expr] = {j: e for j, e in by_jet.items() if not e.is_constant}
-        self.affine = not any(depends_on(e, ["jet", "parameter"]) for e in self.variable.values()) and not any(
-            depends_on(e, ["jet", "parameter"]) for e in self.parameters.values()
-        )
+        self.constant, self.variable = sensitivities.constant, sensitivities.variable
+        self.parameters, self.affine = sensitivities.parameters, sensitivities.affine
+        self._sensitivities = sensitivities
 
     @property
     def name(self) -> str:
@@ -52,10 +68,6 @@ class CompiledTerm:
     def jets(self) -> list[Jet]:
         """All jets with a sensitivity that is not zero."""
         return [*self.constant, *self.variable]
-
-    @cached_property
-    def _program(self) -> Program:
-        return Program([self.term.residual, *self.variable.values(), *self.parameters.values()])
 
     def evaluate(
         self, points: Mapping[Leaf, Value], jets: Mapping[Jet, Value]
@@ -75,16 +87,38 @@ class CompiledTerm:
             Tensors that broadcast to the shape of the points, or numbers.
         """
         env: dict[Leaf, Value] = dict(points)
-        for kind, data in self._program.leaves:
+        program = self._sensitivities.program
+        for kind, data in program.leaves:
             if kind == "jet":
                 env[("jet", data)] = jets.get(data, 0.0)
-        values = self._program.run(env)
+        values = program.run(env)
         count = len(self.variable)
         return (
             values[0],
             dict(zip(self.variable, values[1 : 1 + count], strict=True)),
             dict(zip(self.parameters, values[1 + count :], strict=True)),
         )
+
+
+def compile_term(problem: Problem, term: Term) -> CompiledTerm:
+    """A term with its sensitivities, which the problem's plan keeps: each residual is differentiated once."""
+    residual = problem.plan.known(term.residual)
+    return CompiledTerm(
+        term, problem.plan.shared.once(("sensitivities", id(residual)), lambda: Sensitivities(residual))
+    )
+
+
+def channels_of(problem: Problem, terms: Sequence[CompiledTerm]) -> tuple[Channels, dict[tuple[int, ...], int]]:
+    """Derivative channels that serve all fields of some terms, and their places (see :func:`merged_channels`).
+
+    The problem's plan keeps them.
+    """
+
+    def merged() -> tuple[Channels, dict[tuple[int, ...], int]]:
+        channels, place = merged_channels(terms)
+        return Channels(problem.domain.dim, tuple(channels)), place
+
+    return problem.plan.shared.once(("channels", *(id(t._sensitivities) for t in terms)), merged)
 
 
 def merged_channels(

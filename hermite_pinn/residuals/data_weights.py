@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from hermite_pinn.expressions.program import Program
+from hermite_pinn.expressions.program import leaves
 from hermite_pinn.problem.conditions import PointSet, Roughness, Term
 from hermite_pinn.problem.problem import Problem
 
@@ -105,6 +105,6 @@ class Misfit:
 def size_of(term: Term) -> float:
     """Root mean square of the values of a data term; 1 if they are zero."""
     assert isinstance(term.region, PointSet)
-    columns = [term.region.columns[d] for k, d in Program([term.residual]).leaves if k == "data"]
+    columns = [term.region.columns[d] for k, d in leaves(term.residual) if k == "data"]
     size = max((float(np.sqrt(np.mean(c**2))) for c in columns), default=0.0)
     return size if math.isfinite(size) and size > 0 else 1.0

@@ -8,7 +8,6 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.program import Leaf, Program, Value
 from hermite_pinn.field.field import GridField
@@ -16,7 +15,7 @@ from hermite_pinn.geometry import Face
 from hermite_pinn.problem.conditions import PointSet, Roughness, Term
 from hermite_pinn.problem.problem import Problem
 
-from .compiled import CompiledTerm, merged_channels
+from .compiled import channels_of, compile_term
 
 __all__ = ["TermEvaluator", "held_out_points", "on_face", "residual_rms", "restriction"]
 
@@ -35,20 +34,18 @@ class TermEvaluator:
     def __init__(self, terms: Sequence[Term], problem: Problem) -> None:
         self.terms = list(terms)
         self.problem = problem
-        compiled = [CompiledTerm(t) for t in terms]
-        channels, place = merged_channels(compiled)
-        self.channels = Channels(problem.domain.dim, tuple(channels))
-        self._place = place
+        compiled = [compile_term(problem, t) for t in terms]
+        self.channels, self._place = channels_of(problem, compiled)
         self._jets = {j for t in compiled for j in t.jets}
 
     @cached_property
     def _program(self) -> Program:
-        return Program([t.residual for t in self.terms])
+        return self.problem.plan.program(*(t.residual for t in self.terms))
 
     @cached_property
     def tabulated(self) -> list[str]:
         """Names of the functions in residuals and restrictions that are evaluated by NumPy, on the host."""
-        programs = [self._program, *(Program([t.where]) for t in self.terms if t.where is not None)]
+        programs = [self._program, *(self.problem.plan.program(t.where) for t in self.terms if t.where is not None)]
         return [data.name for program in programs for op, _, data in program.instructions if op == "opaque"]
 
     def residuals(
@@ -95,7 +92,7 @@ def restriction(term: Term, problem: Problem, x: torch.Tensor) -> torch.Tensor:
     if term.where is None:
         return torch.ones(x.shape[1], dtype=torch.bool, device=x.device)
     env: dict[Leaf, Value] = {("coordinate", name): x[i] for i, name in enumerate(problem.domain.names)}
-    value = Program([term.where]).run(env)[0]
+    value = problem.plan.program(term.where).run(env)[0]
     if isinstance(value, torch.Tensor):
         return value.expand(x.shape[1]).bool()
     return torch.full((x.shape[1],), bool(value), device=x.device)

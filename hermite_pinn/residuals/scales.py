@@ -12,9 +12,9 @@ from hermite_pinn.expressions.program import Leaf, Value
 from hermite_pinn.field.field import GridField
 from hermite_pinn.problem.problem import Problem
 
-from .compiled import CompiledTerm, Jet
+from .compiled import CompiledTerm, Jet, compile_term
 
-__all__ = ["rms", "row_scales", "sensitivity_sizes", "sobol_points", "source_norms", "source_scales", "term_norms"]
+__all__ = ["first_sizes", "rms", "row_scales", "sobol_points", "source_norms", "source_scales", "term_norms"]
 
 IMBALANCE = 30.0  # of the sizes of terms, or of equations against what was assumed, that counts as far
 
@@ -28,6 +28,10 @@ def rms(value: Value) -> float:
 
 def sobol_points(problem: Problem) -> dict[Leaf, Value]:
     """Coordinates of 4096 scrambled Sobol points, which no periodic source can fool, and the first parameters."""
+    return dict(problem.plan.own.once("sobol points", lambda: _sobol_points(problem)))
+
+
+def _sobol_points(problem: Problem) -> dict[Leaf, Value]:
     domain = problem.domain
     unit = torch.quasirandom.SobolEngine(domain.dim, scramble=True, seed=0).draw(4096, dtype=torch.float64)
     env: dict[Leaf, Value] = {
@@ -43,6 +47,12 @@ def sensitivity_sizes(term: CompiledTerm, env: Mapping[Leaf, Value]) -> dict[Jet
     return {jet: rms(s) for jet, s in (term.constant | variable).items()}
 
 
+def first_sizes(problem: Problem, term: CompiledTerm) -> dict[Jet, float]:
+    """:func:`sensitivity_sizes` at :func:`sobol_points`; kept in the problem's plan."""
+    residual = problem.plan.known(term.term.residual)
+    return problem.plan.own.once(("first sizes", id(residual)), lambda: sensitivity_sizes(term, sobol_points(problem)))
+
+
 def source_norms(problem: Problem) -> list[float]:
     """Root mean squares of the interior residuals of the zero field.
 
@@ -50,15 +60,19 @@ def source_norms(problem: Problem) -> list[float]:
     fields whose coefficients outweigh those of the derivatives by far: fields with such coefficients are not of unit
     size, or balance each other.
     """
+    return list(problem.plan.own.once("source norms", lambda: _source_norms(problem)))
+
+
+def _source_norms(problem: Problem) -> list[float]:
     env, found = sobol_points(problem), []
     for term in problem.terms:
         if term.region is not None:
             continue
-        compiled = CompiledTerm(term)
+        compiled = compile_term(problem, term)
         size = rms(compiled.evaluate(env, {})[0])
         if not (size > 0 and math.isfinite(size)):
             values, derivatives = 0.0, 0.0
-            for (_, o), s in sensitivity_sizes(compiled, env).items():
+            for (_, o), s in first_sizes(problem, compiled).items():
                 if any(o):
                     derivatives += s / math.prod(a**m for a, m in zip(problem.domain.lengths, o, strict=True))
                 else:
@@ -73,7 +87,7 @@ def term_norms(problem: Problem, field: GridField, parameters: Mapping[str, floa
 
     A term counts by the derivative of the residual by a jet, times the jet.
     """
-    equations = [CompiledTerm(t) for t in problem.terms if t.region is None]
+    equations = [compile_term(problem, t) for t in problem.terms if t.region is None]
     orders = sorted({o for t in equations for _, o in t.jets})
     env = sobol_points(problem) | {("parameter", name): value for name, value in parameters.items()}
     x = torch.stack([torch.as_tensor(env[("coordinate", name)]) for name in problem.domain.names])

@@ -19,7 +19,7 @@ from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, Levenber
 from hermite_pinn.methods.systems.field_block import FieldBlock
 from hermite_pinn.methods.systems.field_system import FieldSystem, Points, collocate, held_out_blocks
 from hermite_pinn.problem.problem import Problem
-from hermite_pinn.residuals.compiled import CompiledTerm
+from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
@@ -323,7 +323,7 @@ class _Run:
             return (JointStage("table"),)
         if not self.fresh:
             return (JointStage("all"),)
-        if all(CompiledTerm(t).affine for t in self.problem.terms):
+        if all(compile_term(self.problem, t).affine for t in self.problem.terms):
             return (JointStage("readout"), JointStage("linear", 2))
         return (JointStage("readout"), JointStage("network"), JointStage("all", 5))
 

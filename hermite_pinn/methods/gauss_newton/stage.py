@@ -16,7 +16,7 @@ from hermite_pinn.methods.systems.gauge import remove_means
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.adn_weights import derived_rows
-from hermite_pinn.residuals.compiled import CompiledTerm
+from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.run.distributed import ALONE, Ranks
 
 from .penalty_weights import Choice, fit_smoothly
@@ -61,7 +61,7 @@ class Discretization:
     def memory(self, resolutions: Sequence[Resolution], slabs: int) -> float:
         """Estimate of the bytes of a stage: vectors of unknowns, and arrays of points."""
         m = BASES[self.basis]
-        equations = [CompiledTerm(t) for t in self.problem.terms if t.region is None]
+        equations = [compile_term(self.problem, t) for t in self.problem.terms if t.region is None]
         derived, _ = derived_rows(self.problem, equations, self.scales, resolutions[-1])
         points = math.prod((m + 1) * n for n in resolutions[-1]) * (len(equations) + len(derived))
         if slabs == 1:

@@ -11,7 +11,7 @@ import torch
 
 from hermite_pinn.cuda.encoder.layout import BASES
 from hermite_pinn.expressions.program import leaves
-from hermite_pinn.geometry import Box, Face
+from hermite_pinn.geometry import Face
 from hermite_pinn.methods.least_squares.levenberg_marquardt import LevenbergMarquardt
 from hermite_pinn.methods.systems.constraints import Carried, is_hard
 from hermite_pinn.methods.systems.gauge import remove_means
@@ -110,11 +110,9 @@ def _slabs(cells: int, count: int) -> list[tuple[int, int]]:
 
 def _part(problem: Problem, axis: int, first: int, end: int, cells: int) -> Problem:
     """The problem between two vertices of the time axis."""
-    bounds = dict(problem.domain.bounds)
     name = problem.domain.names[axis]
-    vertices = np.linspace(*bounds[name], cells + 1)
-    bounds[name] = (float(vertices[first]), float(vertices[end]))
-    return problem.replace(domain=Box(**bounds), exact={})
+    vertices = np.linspace(*problem.domain.bounds[name], cells + 1)
+    return problem.restricted(**{name: (float(vertices[first]), float(vertices[end]))})
 
 
 def _start(system: GridSystem, before: torch.Tensor, carried: Carried | None, axis: int, guessed: bool) -> torch.Tensor:

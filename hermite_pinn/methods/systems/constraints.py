@@ -18,7 +18,7 @@ from scipy.sparse.linalg import splu
 from hermite_pinn.cuda.encoder.layout import BASES
 from hermite_pinn.cuda.tensor_grid.axis import evaluation_matrix
 from hermite_pinn.errors import InvalidProblemError
-from hermite_pinn.expressions.program import Leaf, Program, Value, leaves
+from hermite_pinn.expressions.program import Leaf, Value, leaves
 from hermite_pinn.geometry import Face, gauss_axis
 from hermite_pinn.problem.conditions import FaceTrace, Term
 
@@ -153,7 +153,7 @@ class Constraints:
             shape = [-1 if j == k else 1 for j in range(len(others))]
             env[("coordinate", self.axes[i].name)] = torch.as_tensor(grids[i][0]).reshape(shape)
         sizes = [len(grids[i][0]) for i in others]
-        value = np.broadcast_to(np.asarray(Program([trace.value]).run(env)[0], dtype=float), sizes)
+        value = np.broadcast_to(np.asarray(trace.program.run(env)[0], dtype=float), sizes)
         if not np.isfinite(value).all():
             raise InvalidProblemError(
                 f"the value of {term.name!r} is not finite at {int((~np.isfinite(value)).sum())} of {value.size} points of "

@@ -13,14 +13,13 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from hermite_pinn.cuda.encoder import ops, products
-from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.cuda.network.activation import JetPlan, activate, activate_adjoint
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.program import Leaf, Value
 from hermite_pinn.field.field import GridField
 from hermite_pinn.problem.conditions import Term
 from hermite_pinn.problem.problem import Problem
-from hermite_pinn.residuals.compiled import CompiledTerm, Jet, merged_channels
+from hermite_pinn.residuals.compiled import Jet, channels_of, compile_term
 
 __all__ = ["FieldBlock"]
 
@@ -65,10 +64,9 @@ class FieldBlock:
     ) -> None:
         if x.shape[1] == 0:
             raise InvalidProblemError(f"the term {terms[0].name!r} has no points")
-        self.terms = [CompiledTerm(t) for t in terms]
+        self.terms = [compile_term(problem, t) for t in terms]
         self.fields, self.parameters = problem.fields, tuple(p.name for p in problem.parameters)
-        channels, self._place = merged_channels(self.terms)
-        self.channels = Channels(problem.domain.dim, tuple(channels))
+        self.channels, self._place = channels_of(problem, self.terms)
         self.x, self.root, self.scales = x, weights.sqrt(), list(scales)
         self._env: dict[Leaf, Value] = {("coordinate", name): x[i] for i, name in enumerate(problem.domain.names)}
         self._env |= {("data", name): value for name, value in (columns or {}).items()}

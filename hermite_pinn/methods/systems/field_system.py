@@ -18,10 +18,10 @@ from hermite_pinn.methods.least_squares.cgls import Rows, dot
 from hermite_pinn.methods.least_squares.scaling import BlockScaling, least_squares
 from hermite_pinn.problem.conditions import PointSet, Roughness, Term
 from hermite_pinn.problem.problem import Problem
-from hermite_pinn.residuals.compiled import CompiledTerm
+from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.evaluation import on_face
-from hermite_pinn.residuals.scales import sensitivity_sizes, sobol_points, source_norms, source_scales
+from hermite_pinn.residuals.scales import first_sizes, source_norms, source_scales
 from hermite_pinn.run.distributed import ALONE, Ranks
 
 from .field_block import FieldBlock, Tensors
@@ -110,7 +110,7 @@ def collocate(
         by = [np.ones(1) if i == face.axis else a for i, a in enumerate(weights)]
         at, by_point = _tensor(on, by)
         kept = on_face(t, problem, torch.as_tensor(at)).numpy()
-        ratio = _relative_size(problem, CompiledTerm(t), interior, norms, h[face.axis])
+        ratio = _relative_size(problem, compile_term(problem, t), interior, norms, h[face.axis])
         area = volume / problem.domain.lengths[face.axis]
         scale = ratio * math.sqrt(area) / factor
         blocks += _chunked([t], problem, at[:, kept], by_point[kept], [scale], {}, dtype, device, ranks)
@@ -198,13 +198,12 @@ def _relative_size(
 ) -> float:
     """Residual of a condition over the relative interior residual, both for a function that varies over ``h``."""
     names = {f for f, _ in term.jets}
-    env = sobol_points(problem)
-    own = max((s * h ** -sum(o) for (_, o), s in sensitivity_sizes(term, env).items()), default=0.0)
+    own = max((s * h ** -sum(o) for (_, o), s in first_sizes(problem, term).items()), default=0.0)
     inside = max(
         (
             v * h ** -sum(o) / s
             for t, s in zip(interior, scales, strict=True)
-            for (f, o), v in sensitivity_sizes(CompiledTerm(t), env).items()
+            for (f, o), v in first_sizes(problem, compile_term(problem, t)).items()
             if f in names
         ),
         default=0.0,

@@ -15,13 +15,12 @@ from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix, evaluation_matrix
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
 from hermite_pinn.cuda.tensor_grid.sum_factorization import SumFactorization
 from hermite_pinn.errors import InvalidProblemError
-from hermite_pinn.expressions.program import Program
 from hermite_pinn.geometry import Face, gauss_axis
 from hermite_pinn.methods.least_squares.cgls import Rows, dot
 from hermite_pinn.problem.conditions import PointSet, Roughness, Term
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.adn_weights import derived_rows
-from hermite_pinn.residuals.compiled import CompiledTerm
+from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.scales import rms, source_scales
 from hermite_pinn.run.distributed import ALONE, Ranks
@@ -106,7 +105,7 @@ class GridSystem:
         self.constraints = Constraints(hard, problem.fields, basis, self.axes, carried)
         self.misfit = Misfit(problem)
         self.soft = [t for t in terms if not (t.region is None or isinstance(t.region, Roughness) or is_hard(t, basis))]
-        interior = [CompiledTerm(t) for t in terms if t.region is None]
+        interior = [compile_term(problem, t) for t in terms if t.region is None]
         self._elsewhere = 0  # rows of other ranks
         self._scales = source_scales(problem) if scales is None else list(scales)
         self.gauss = (
@@ -206,7 +205,7 @@ class GridSystem:
 
     def _penalty_block(self, field: str, terms: Sequence[Term]) -> TensorBlock:
         """The derivatives of a field that are to be small, at as many Gauss points per cell as it has coefficients."""
-        members = [CompiledTerm(t) for t in terms if t.region == Roughness(field)]
+        members = [compile_term(self.problem, t) for t in terms if t.region == Roughness(field)]
         per = (BASES[self.basis],) * len(self.axes)
         grids = [gauss_axis(*a.bounds, n, k) for a, n, k in zip(self.axes, self.resolution, per, strict=True)]
         points, weights = self._own([p for p, _ in grids], [w for _, w in grids], per, len(members))
@@ -245,7 +244,7 @@ class GridSystem:
         return sorted(taken) == sorted(self.problem.fields) and len(taken) == len(terms)
 
     def _soft_block(self, term: Term) -> Block:
-        compiled = CompiledTerm(term)
+        compiled = compile_term(self.problem, term)
         shared = ([compiled], self.problem.fields, self.names, self.basis, self.resolution, self.axes)
         if isinstance(term.region, PointSet):
             there = self.misfit.point_weights(term)
@@ -268,7 +267,7 @@ class GridSystem:
         for w in weights:
             product = (product[:, None] * w).ravel()
         env = {("coordinate", a.name): torch.as_tensor(grid[:, i].copy()) for i, a in enumerate(self.axes)}
-        chosen = np.broadcast_to(np.asarray(Program([term.where]).run(env)[0]), len(grid)).astype(bool)
+        chosen = np.broadcast_to(np.asarray(self.problem.plan.program(term.where).run(env)[0]), len(grid)).astype(bool)
         if not chosen.any():
             raise InvalidProblemError(
                 f"the condition {term.name!r} applies to no point of the face {face.name}: its `where` is false everywhere there"
