@@ -159,9 +159,10 @@ def solve(
     listeners = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
     ranks = _joined(place, chosen)
     monitor = Monitor(listeners, choose_progress(progress) if ranks.leader else NoProgress(), max_time, ranks)
-    identity = _identity(problem, chosen, spec, levels, seed)
-    same = identity | {"tol": tol, "max_time": max_time, "dtype": dtype, "device": place.type, "resume": resume}
-    ranks.check_same({key: str(value) for key, value in same.items()})
+    kind = None if dtype is None else DTYPES[dtype]
+    identity = _identity(problem, chosen, spec, levels, seed, kind)
+    same = identity | identity["parts"] | {"tol": tol, "max_time": max_time, "device": place.type, "resume": resume}
+    ranks.check_same({key: str(value) for key, value in same.items() if key != "parts"})
     saved = read_checkpoint(resume, identity, monitor) if resume is not None else None
     task = Task(
         problem=problem,
@@ -284,17 +285,36 @@ def _check_half(problem: Problem, method: Method, dtype: torch.dtype | None) -> 
 
 
 def _identity(
-    problem: Problem, method: Method, field: Field | None, levels: Levels | None, seed: int
+    problem: Problem,
+    method: Method,
+    field: Field | None,
+    levels: Levels | None,
+    seed: int,
+    dtype: torch.dtype | None,
 ) -> dict[str, Any]:
     """What must agree for a checkpoint to be continued, and what a file tells about its making."""
     return {
         "problem": str(problem),
+        "parts": {name: asdict(part) for name, part in problem.identity.items()},
         "method": method.name,
-        "options": _plain(asdict(method)) if is_dataclass(method) else {},
+        "options": _plain(_options(method)),
         "field": None if field is None else _plain(asdict(field)),
         "levels": _plain(levels),
         "seed": seed,
+        "dtype": None if dtype is None else str(dtype).removeprefix("torch."),
     }
+
+
+def _options(method: Method) -> dict[str, Any]:
+    """Options of a method by name; those of a chain's members in order, with the members' names."""
+    if not is_dataclass(method):
+        return {}
+    options = asdict(method)
+    for k, member in enumerate(getattr(method, "methods", ()), 1):
+        options.pop("methods", None)
+        options[f"method {k}"] = member.name
+        options |= {f"{name} of method {k}": value for name, value in _options(member).items()}
+    return options
 
 
 def _plain(value: Any) -> Any:

@@ -14,6 +14,7 @@ from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.geometry import Box, Face
 
 from .conditions import Condition, Data, Dirichlet, Gauge, Initial, Neumann, Periodic, PointSet, Robin, Roughness, Term
+from .identity import Digest, Part, identify
 from .parameters import Parameter
 from .plan import Plan
 from .smoothness import Smoothness
@@ -288,6 +289,23 @@ class Problem:
                     )
         return tuple(found)
 
+    # -- identity ---
+    @cached_property
+    def identity(self) -> dict[str, Part]:
+        """Hashes of all that changes the solution, by part: the domain, every equation, every condition with its data.
+
+        They are the same in every process.  Names of the problem and the exact solution are no part of it.
+        """
+        domain = self.domain
+        statement = {
+            "the domain": domain,
+            "the fields": self.fields,
+            "the periodic axes": tuple(n for n, p in zip(domain.names, self.periodic, strict=True) if p),
+            "the gauges": self.gauges,
+            "max_order": self.max_order,
+        } | {f"the parameter {p.name!r}": p for p in self.parameters}
+        return identify(statement, self.terms, Digest(domain.names, domain.lower, domain.upper))
+
     # -- variants and views ---
     def replace(self, **changes: Any) -> Problem:
         """The same problem with some arguments changed; a problem itself never changes."""
@@ -336,6 +354,7 @@ class Problem:
         part = object.__new__(Problem)
         domain = Box(**(dict(self.domain.bounds) | bounds))
         vars(part).update(vars(self) | {"domain": domain, "plan": self.plan.restricted()})
+        vars(part).pop("identity", None)
         vars(part)["terms"] = part._traced_terms()
         return part
 

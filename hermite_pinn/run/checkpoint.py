@@ -19,6 +19,9 @@ from .store import check_writable, read_store, write_store
 
 __all__ = ["Checkpoint", "read_checkpoint"]
 
+#: Options that say how far a run goes and what it reports, which may change when it is resumed.
+MAY_DIFFER = frozenset({"steps", "max_levels", "max_unknowns", "check_every"})
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -70,33 +73,55 @@ def _separated(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndar
     return plain, arrays
 
 
+def _difference(saved: dict[str, Any], asked: dict[str, Any]) -> str | None:
+    """What keeps a run from being continued as another one; None if nothing does."""
+    for name in dict.fromkeys([*asked["parts"], *saved["parts"]]):
+        before, now = saved["parts"].get(name), asked["parts"].get(name)
+        if before is None or now is None:
+            return f"its problem differs: {name} is only in " + ("the file" if now is None else "the problem asked for")
+        if before["digest"] != now["digest"]:
+            if before["text"] == now["text"]:
+                return (
+                    f"its problem differs in {name}. It reads the same, {now['text']}, but not the numbers behind it: digits, values of "
+                    "functions or data, their order, their noise"
+                )
+            return f"its problem differs in {name}." + _sides(before["text"], now["text"])
+    for key in ("method", "field", "levels", "seed", "dtype"):
+        if saved[key] != asked[key]:
+            return f"its {key} differs.{_sides(saved[key], asked[key])}"
+    before, now = saved["options"], asked["options"]
+    for name in dict.fromkeys([*now, *before]):
+        if name not in MAY_DIFFER and before.get(name) != now.get(name):
+            return f"the option {name} of {asked['method']} differs.{_sides(before.get(name), now.get(name))}"
+    return None
+
+
+def _sides(saved: object, asked: object) -> str:
+    return f"\n  in the file: {saved}\n  asked for:   {asked}"
+
+
 def read_checkpoint(path: str | Path, identity: dict[str, Any], monitor: Monitor) -> dict[str, Any]:
     """State saved by an earlier run of the same problem and method; the monitor continues its history.
 
     Raises
     ------
     InvalidArgumentError
-        If the file belongs to another problem, method, field, levels or seed; the message names the difference.
+        If the file belongs to another problem, method, field, levels, seed or dtype, or is of a version that did not
+        record these in full; the message names what differs.
     CorruptFileError, FileNotFoundError
         If the file is damaged or missing.
     """
     meta, arrays = read_store(path, "checkpoint")
     try:
-        found, state = meta["identity"], dict(meta["state"])
-        for key, value in identity.items():
-            if key == "options":
-                continue
-            if found.get(key) != value:
-                raise InvalidArgumentError(
-                    f"{path} cannot be resumed: its {key} differs.\n  in the file: {found.get(key)}\n  asked for:   {value}"
-                )
-        changed = {k for k, v in identity["options"].items() if found["options"].get(k) != v}
-        if changed - {"steps", "max_levels", "max_unknowns", "check_every"}:
-            key = sorted(changed - {"steps", "max_levels", "max_unknowns"})[0]
+        saved, state = meta["identity"], dict(meta["state"])
+        if "parts" not in saved:
             raise InvalidArgumentError(
-                f"{path} cannot be resumed: the option {key} of {identity['method']} differs.\n  in the file: {found['options'].get(key)}\n"
-                f"  asked for:   {identity['options'][key]}"
+                f"{path} cannot be resumed: it was written by an earlier version of hermite_pinn, whose files do not say which boundary "
+                "values and data they belong to; start the run anew, or continue it with the version that wrote the file"
             )
+        difference = _difference(saved, identity)
+        if difference is not None:
+            raise InvalidArgumentError(f"{path} cannot be resumed: {difference}")
         monitor.resume(History(meta["history"]), float(meta["elapsed"]))
     except (KeyError, TypeError, AttributeError) as error:
         raise CorruptFileError(f"{path} is damaged: {type(error).__name__} {error}") from error
