@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from hermite_pinn.errors import InvalidProblemError
+from hermite_pinn.immutable import Immutable
 
 __all__ = ["Box", "Face"]
 
@@ -35,7 +36,7 @@ class Face:
         return 1.0 if self.side else -1.0
 
 
-class Box:
+class Box(Immutable):
     """An axis-parallel box ``Box(x=(0, 1), y=(0, 2), t=(0, 5))``; the order of the axes is the order of the arguments.
 
     An axis called ``t`` is time: its faces belong to no boundary condition unless named, ``"t-"`` is the start.

@@ -14,6 +14,7 @@ from hermite_pinn.expressions.graph import Expr
 from hermite_pinn.expressions.program import Program
 from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.geometry import Box, Face
+from hermite_pinn.immutable import Immutable, ReadOnly, read_only
 
 __all__ = [
     "Condition", "Data", "Dirichlet", "FaceTrace", "Initial", "Neumann", "Periodic", "PointSet", "Robin", "Roughness", "Term",
@@ -88,7 +89,7 @@ def _weight(weight: float | None) -> float | None:
     return None if weight is None else float(weight)
 
 
-class _OnFaces:
+class _OnFaces(Immutable):
     """What conditions on faces share: the choice of faces and the weight."""
 
     def __init__(self, on: On, weight: float | None, where: Callable[..., Any] | None) -> None:
@@ -97,7 +98,7 @@ class _OnFaces:
                 f"`on` takes a face name such as 'x-', a list of them, or 'boundary'; got {on!r}. To restrict a face use "
                 "where=lambda x, y: ..."
             )
-        self.on = on
+        self.on: On = on if isinstance(on, str) else tuple(on)
         self.weight = _weight(weight)
         self.where = where
 
@@ -136,7 +137,7 @@ class _Values(_OnFaces):
         if not values:
             name = type(self).__name__
             raise InvalidProblemError(f"{name} needs at least one field, for example {name}(u=0.0)")
-        self.values = values
+        self.values = ReadOnly(values)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(self.values)}, on={self._label()!r})"
@@ -218,7 +219,7 @@ class Robin(_Values):
         where: Callable[..., Any] | None = None,
         **values: Any,
     ) -> None:
-        super().__init__(on, weight, where, values)
+        super().__init__(on, weight, where, {k: tuple(v) if isinstance(v, Sequence) else v for k, v in values.items()})
         for name, triple in values.items():
             if not (isinstance(triple, Sequence) and len(triple) == 3):
                 raise InvalidProblemError(
@@ -243,7 +244,7 @@ class Robin(_Values):
         return found
 
 
-class Initial:
+class Initial(Immutable):
     """Values at the start of time: ``Initial(u=lambda x: sin(x))``, and with ``u_t=`` the first time derivative.
 
     Parameters
@@ -259,7 +260,7 @@ class Initial:
         if not values:
             raise InvalidProblemError("Initial needs at least one field, for example Initial(u=0.0)")
         self.weight = _weight(weight)
-        self.values = values
+        self.values = ReadOnly(values)
 
     def __repr__(self) -> str:
         return f"Initial({', '.join(self.values)})"
@@ -280,7 +281,7 @@ class Initial:
         return found
 
 
-class Periodic:
+class Periodic(Immutable):
     """Periodicity along one or more axes, exact in all derivatives the basis has: the grid index wraps.
 
     ``Periodic("x")``, ``Periodic("x", "y")``.
@@ -299,7 +300,7 @@ class Periodic:
         return []
 
 
-class Gauge:
+class Gauge(Immutable):
     """Fields that only enter by their derivatives in space, such as a pressure: ``Gauge("p")``.
 
     The equations leave a constant (or a function of time) free; it is chosen so that the mean over space is zero at
@@ -320,7 +321,7 @@ class Gauge:
         return []
 
 
-class Data:
+class Data(Immutable):
     """Measured values at points: ``Data(points, u=values)``, with noise ``Data(points, u=values, noise=0.1)``.
 
     Parameters
@@ -350,7 +351,7 @@ class Data:
     """
 
     def __init__(self, points: Any, *, noise: Any = None, weight: float | None = None, **values: Any) -> None:
-        self.points = np.array(points, dtype=float, ndmin=2)
+        self.points = read_only(np.array(points, dtype=float, ndmin=2))
         if self.points.ndim != 2 or self.points.shape[0] == 0:
             raise InvalidProblemError(f"Data takes points of shape (n, dim) with n > 0, got {np.shape(points)}")
         if not np.isfinite(self.points).all():
@@ -358,7 +359,7 @@ class Data:
         if not values:
             raise InvalidProblemError("Data needs values of at least one field, for example Data(points, u=values)")
         self.weight = _weight(weight)
-        self.values: dict[str, np.ndarray] = {}
+        arrays: dict[str, np.ndarray] = {}
         for name, value in values.items():
             array = np.asarray(value)
             if np.iscomplexobj(array):
@@ -371,20 +372,21 @@ class Data:
                 )
             if not np.isfinite(array.astype(float)).all():
                 raise InvalidProblemError(f"the values of {name} in Data must be finite numbers")
-            self.values[name] = array.astype(float)
+            arrays[name] = read_only(array.astype(float))
+        self.values = ReadOnly(arrays)
         given = noise if isinstance(noise, Mapping) else dict.fromkeys(self.values, noise)
         for name in given:
             if name not in self.values:
                 raise InvalidProblemError(
                     f"noise of Data names {name!r}, which has no values; it has {', '.join(self.values)}"
                 )
-        self.noise = {name: self._noise(name, given.get(name)) for name in self.values}
+        self.noise = ReadOnly({name: self._noise(name, given.get(name)) for name in self.values})
 
     def _noise(self, name: str, noise: Any) -> np.ndarray | str | None:
         if noise is None or (isinstance(noise, str) and noise == "auto"):
             return noise
         try:
-            array = np.broadcast_to(np.asarray(noise, dtype=float), (len(self.points),)).copy()
+            array = read_only(np.broadcast_to(np.asarray(noise, dtype=float), (len(self.points),)))
         except (TypeError, ValueError):
             array = np.array([np.nan])
         if not (np.isfinite(array).all() and (array > 0).all()):
@@ -412,7 +414,7 @@ class Data:
                 f"{self}: {int(outside.sum())} of {len(self.points)} points lie outside {domain}, the first at {self.points[outside][0].tolist()}"
             )
         points = np.clip(self.points, domain.lower, domain.upper)
-        region = PointSet(points, self.values)
+        region = PointSet(points, {name: values.copy() for name, values in self.values.items()})
         return [
             Term(
                 f"data {name}",

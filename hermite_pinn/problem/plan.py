@@ -80,7 +80,7 @@ class Plan:
     """
 
     def __init__(self, symbols: Symbols, whole: Plan | None = None) -> None:
-        self.shared = Memo() if whole is None else whole.shared
+        self.shared: Memo = Memo() if whole is None else whole.shared
         self.own = Memo()
         self.symbols: Symbols = (
             TracedOnce(symbols.fields, symbols.coordinates, symbols.parameters, symbols.max_order, self.shared)

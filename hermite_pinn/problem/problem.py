@@ -12,6 +12,7 @@ from hermite_pinn.expressions.graph import Expr, spelled
 from hermite_pinn.expressions.program import leaves, substitute
 from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.geometry import Box, Face
+from hermite_pinn.immutable import Immutable, ReadOnly
 
 from .conditions import Condition, Data, Dirichlet, Gauge, Initial, Neumann, Periodic, PointSet, Robin, Roughness, Term
 from .identity import Digest, Part, identify
@@ -61,7 +62,7 @@ class HermitePinnWarning(UserWarning):
     """Something that is allowed but probably not what was meant."""
 
 
-class Problem:
+class Problem(Immutable):
     """A system of partial differential equations with its conditions.
 
     The residual is an ordinary function whose arguments are bound by name to fields, coordinates and parameters.  A
@@ -109,6 +110,8 @@ class Problem:
       u on boundary (exact on a dense Hermite grid)
     """
 
+    instead = "make another one with problem.replace(...)"
+
     def __init__(
         self,
         domain: Box,
@@ -134,19 +137,19 @@ class Problem:
         self.residual = residual
         self.conditions = tuple(conditions)
         self.parameters = tuple(parameters)
-        self.exact = dict(exact or {})
+        self.exact = ReadOnly(exact or {})
         self.name = name
         self.max_order = max_order
         self._check_names()
         self.plan = Plan(Symbols(self.fields, domain.names, tuple(p.name for p in self.parameters), max_order))
         self.symbols = self.plan.symbols
         self.periodic = self._periodic_axes()
-        self.residuals = self._traced_residuals()
+        self.residuals = ReadOnly(self._traced_residuals())
         self.terms = self._traced_terms()
         self.gauges = self._gauged_fields()
         self.missing = self._missing_conditions()
         for sentence in self.missing:
-            warnings.warn(sentence, HermitePinnWarning, stacklevel=2)
+            warnings.warn(sentence, HermitePinnWarning, stacklevel=3)
 
     # -- checks ---
     def _check_names(self) -> None:

@@ -8,13 +8,14 @@ import math
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.geometry import Box
+from hermite_pinn.immutable import Immutable, ReadOnly
 
 from .conditions import Roughness, Term
 
 __all__ = ["Smoothness"]
 
 
-class Smoothness:
+class Smoothness(Immutable):
     """Fields that the data do not determine alone are to be smooth: ``Smoothness("a")``, ``Smoothness(a=1e-3)``.
 
     Tikhonov regularisation.  To the mean square misfit of the data it adds, for each field, a weight times the mean
@@ -55,7 +56,7 @@ class Smoothness:
                 f"Smoothness takes names of fields, each once, or weights by field, got {fields} and {weights}"
             )
         self.order = order
-        self.weights: dict[str, float | str] = {**dict.fromkeys(fields, "auto"), **weights}
+        self.weights: ReadOnly[float | str] = ReadOnly({**dict.fromkeys(fields, "auto"), **weights})
         if not self.weights:
             raise InvalidProblemError("Smoothness needs a field, for example Smoothness('a') or Smoothness(a=1e-3)")
         for name, weight in self.weights.items():
