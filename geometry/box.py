@@ -1,42 +1,172 @@
-"""Boxes of one to four named axes, their faces, and random points on them."""
+"""Boxes of one to four named axes, their interior and their faces."""
 
 from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.immutable import Immutable
 
-__all__ = ["Box", "Face"]
+from .domain import Domain, Plane, Region
+from .quadrature import gauss_axis, golden_axis, per_axis
+from .regions import Union
+from .samples import Rule, Samples
+
+__all__ = ["Box", "Face", "Interior"]
 
 _RESERVED = {"n", "grad", "laplacian", "args", "data", "op"}
 
 
 @dataclass(frozen=True)
-class Face:
-    """One side of a box: ``"x-"`` is the side of smallest x.
+class BoxRegion(Region):
+    """A box or one of its sides: what both have in common is a tensor product of intervals and points."""
 
-    ``axis`` is its number, ``side`` 0 or 1, ``position`` the coordinate on it; its outward normal is ``normal`` along
-    the axis.
-    """
-
-    name: str
-    axis: int
-    side: int
-    position: float
+    box: Box
 
     @property
-    def normal(self) -> float:
-        """Component of the outward normal along :attr:`axis`, -1 or 1."""
-        return 1.0 if self.side else -1.0
+    def measure(self) -> float:
+        """Product of the edge lengths."""
+        across = None if self.plane is None else self.plane.axis
+        return math.prod(length for i, length in enumerate(self.box.lengths) if i != across)
+
+    def random(self, count: int, generator: torch.Generator, dtype: torch.dtype) -> Samples:
+        """Uniform random points, on the generator's device; nothing waits for it."""
+        x = torch.rand(self.box.dim, count, generator=generator, dtype=dtype, device=generator.device)
+        self._stretch(x)
+        return Samples(x, self.measure / count, self.normal)
+
+    def quasi_random(self, count: int, seed: int) -> Samples:
+        """Scrambled Sobol points, float64."""
+        engine = torch.quasirandom.SobolEngine(self.box.dim, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
+        x = engine.draw(count, dtype=torch.float64).T.contiguous()
+        self._stretch(x)
+        return Samples(x, self.measure / count, self.normal)
+
+    def _stretch(self, unit: torch.Tensor) -> None:
+        """Map points of the unit cube to the region, in place."""
+        for axis, (row, lower, length) in enumerate(zip(unit, self.box.lower, self.box.lengths, strict=True)):
+            if self.plane is not None and self.plane.axis == axis:
+                row.fill_(self.plane.position)
+            else:  # numbers, not tensors: a copy to a GPU would wait for it
+                row.mul_(length).add_(lower)
+
+    def gauss(self, cells: Sequence[int], order: int | Sequence[int]) -> Samples:
+        """A tensor product of Gauss rules on every cell."""
+        points = per_axis(order, self.box.dim)
+        return self._product(lambda i: gauss_axis(self.box.lower[i], self.box.upper[i], cells[i], points[i]))
+
+    def gauss_count(self, cells: Sequence[int], order: int | Sequence[int]) -> int:
+        """Number of points of :meth:`gauss`."""
+        across = None if self.plane is None else self.plane.axis
+        points = per_axis(order, self.box.dim)
+        return math.prod(n * k for i, (n, k) in enumerate(zip(cells, points, strict=True)) if i != across)
+
+    def between(self, cells: Sequence[int]) -> Samples:
+        """One point per cell, at positions in the cells that follow the golden ratio."""
+
+        def rule(i: int) -> tuple[np.ndarray, np.ndarray]:
+            return golden_axis(self.box.lower[i], self.box.upper[i], cells[i], 0.31 + 0.17 * i)
+
+        return self._product(rule)
+
+    def spacing(self, cells: Sequence[int]) -> float:
+        """Size of a cell across a side; of a box the smallest."""
+        sizes = [length / n for length, n in zip(self.box.lengths, cells, strict=True)]
+        return min(sizes) if self.plane is None else sizes[self.plane.axis]
+
+    def _product(self, rule: Callable[[int], tuple[np.ndarray, np.ndarray]]) -> Samples:
+        point = None if self.plane is None else Rule(np.array([self.plane.position]), np.ones(1))
+        across = None if self.plane is None else self.plane.axis
+        axes = [point if point is not None and i == across else Rule(*rule(i)) for i in range(self.box.dim)]
+        return Samples(axes=axes, normals=self.normal)
 
 
-class Box(Immutable):
+@dataclass(frozen=True)
+class Interior(BoxRegion):
+    """A whole box, where the equations hold."""
+
+    is_interior = everywhere = True
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return "interior"
+
+
+@dataclass(frozen=True)
+class Face(BoxRegion):
+    """One side of a box: ``"x-"`` is the side of smallest x.
+
+    ``axis`` is its number, ``side`` 0 or 1, ``position`` the coordinate on it.
+
+    Examples
+    --------
+    >>> face = Box(x=(0, 1), y=(0, 2)).face("x-")
+    >>> face.normal, face.measure
+    ((-1.0, 0.0), 2.0)
+    """
+
+    axis: int
+    side: int
+
+    on_boundary = True
+
+    @property
+    def name(self) -> str:
+        """Name of the axis with ``-`` or ``+``."""
+        return self.box.names[self.axis] + "-+"[self.side]
+
+    @property
+    def position(self) -> float:
+        """The coordinate along :attr:`axis` on it."""
+        return (self.box.lower, self.box.upper)[self.side][self.axis]
+
+    @property
+    def plane(self) -> Plane:
+        """The side of the box that it is."""
+        return Plane(self.axis, self.side, self.position)
+
+    @property
+    def normal(self) -> tuple[float, ...]:
+        """The outward normal."""
+        return tuple((-1.0, 1.0)[self.side] if i == self.axis else 0.0 for i in range(self.box.dim))
+
+
+@dataclass(frozen=True)
+class Faces(Union):
+    """Several sides of one box, whose random points are drawn at once."""
+
+    box: Box
+
+    def random(self, count: int, generator: torch.Generator, dtype: torch.dtype) -> Samples:
+        """``count`` points on each side."""
+        samples = self.box.interior.random(len(self.regions) * count, generator, dtype)
+        x, planes = samples.x, [r.plane for r in self.regions if r.plane is not None]
+        for k, plane in enumerate(planes):
+            x[plane.axis, k * count : (k + 1) * count].fill_(plane.position)
+
+        def weights(x: torch.Tensor) -> torch.Tensor:
+            found = x.new_empty(x.shape[1])
+            for k, region in enumerate(self.regions):
+                found[k * count : (k + 1) * count].fill_(region.measure / count)
+            return found
+
+        def normals(x: torch.Tensor) -> torch.Tensor:
+            found = torch.zeros_like(x)
+            for k, plane in enumerate(planes):
+                found[plane.axis, k * count : (k + 1) * count].fill_(1.0 if plane.side else -1.0)
+            return found
+
+        return Samples(x, weights, normals)
+
+
+class Box(Immutable, Domain):
     """An axis-parallel box ``Box(x=(0, 1), y=(0, 2), t=(0, 5))``; the order of the axes is the order of the arguments.
 
     An axis called ``t`` is time: its faces belong to no boundary condition unless named, ``"t-"`` is the start.
@@ -103,74 +233,33 @@ class Box(Immutable):
         return hash((self.names, self.lower, self.upper))
 
     @property
-    def dim(self) -> int:
-        """Number of axes, time included."""
-        return len(self.names)
-
-    @property
-    def lengths(self) -> tuple[float, ...]:
-        """Edge lengths."""
-        return tuple(b - a for a, b in zip(self.lower, self.upper, strict=True))
-
-    @property
-    def bounds(self) -> Mapping[str, tuple[float, float]]:
-        """Bounds by name of the axis."""
-        return dict(zip(self.names, zip(self.lower, self.upper, strict=True), strict=True))
-
-    @property
-    def time_axis(self) -> int | None:
-        """Number of the axis called ``t``, if there is one."""
-        return self.names.index("t") if "t" in self.names else None
-
-    @property
-    def space_axes(self) -> tuple[int, ...]:
-        """Numbers of all axes but time."""
-        return tuple(i for i, name in enumerate(self.names) if name != "t")
-
-    def axis(self, name: str) -> int:
-        """Number of the axis called ``name``."""
-        if name not in self.names:
-            raise InvalidProblemError(f"there is no axis {name!r}; the axes are {', '.join(self.names)}")
-        return self.names.index(name)
+    def interior(self) -> Interior:
+        """The whole box."""
+        return Interior(self)
 
     @property
     def faces(self) -> tuple[Face, ...]:
-        """All faces, two per axis."""
-        return tuple(
-            Face(name + "-+"[side], i, side, (self.lower, self.upper)[side][i])
-            for i, name in enumerate(self.names)
-            for side in (0, 1)
-        )
+        """All sides, two per axis."""
+        return tuple(Face(self, i, side) for i in range(self.dim) for side in (0, 1))
 
-    @property
-    def space_faces(self) -> tuple[Face, ...]:
-        """The faces of the space axes: what a condition on ``"boundary"`` means."""
-        return tuple(f for f in self.faces if self.names[f.axis] != "t")
+    def restricted(self, bounds: Mapping[str, tuple[float, float]]) -> Box:
+        """The part of the box between bounds, by name of the axis; other axes keep theirs."""
+        return Box(**(dict(self.bounds) | dict(bounds)))
 
-    def face(self, name: str) -> Face:
-        """The face called ``name``.
+    def together(self, faces: Sequence[Region]) -> Region:
+        """Several sides as one region, whose random points are drawn at once."""
+        return Faces(tuple(faces), self)
 
-        Raises
-        ------
-        InvalidProblemError
-            If there is none; the message lists the names.
-        """
-        for f in self.faces:
-            if f.name == name:
-                return f
-        raise InvalidProblemError(
-            f"there is no face {name!r}; the faces of {self} are {', '.join(f.name for f in self.faces)}, "
-            "and 'boundary' means all of the space axes"
-        )
+    def contains(self, x: torch.Tensor, slack: float = 0.0) -> torch.Tensor:
+        """Which of the points (dim, n) lie in the closed box, (n,), with a slack relative to the edge lengths."""
+        bounds = torch.tensor([self.lower, self.upper, self.lengths], dtype=torch.float64, device=x.device)[..., None]
+        lower, upper, lengths = bounds.unbind()
+        return ((x >= lower - slack * lengths) & (x <= upper + slack * lengths)).all(0)
 
-    def sample(
-        self, count: int, generator: torch.Generator, dtype: torch.dtype, face: Face | None = None
-    ) -> torch.Tensor:
-        """Uniform random points in the box or on a face, (dim, count), on the generator's device."""
-        points = torch.rand(self.dim, count, generator=generator, dtype=dtype, device=generator.device)
-        for axis, (row, lower, length) in enumerate(zip(points, self.lower, self.lengths, strict=True)):
-            if face is not None and face.axis == axis:
-                row.fill_(face.position)
-            else:  # numbers, not tensors: a copy to a GPU would wait for it
-                row.mul_(length).add_(lower)
-        return points
+    def signed_distance(self, x: torch.Tensor) -> torch.Tensor:
+        """Distances (n,) of points (dim, n) to the sides across the space axes, negative inside."""
+        beyond = torch.stack(
+            [torch.maximum(self.lower[i] - x[i], x[i] - self.upper[i]) for i in self.space_axes]
+        )  # along each axis, positive outside
+        outside = beyond.clamp(min=0.0).square().sum(0).sqrt()
+        return outside + beyond.amax(0).clamp(max=0.0)

@@ -341,7 +341,7 @@ def _versions() -> dict[str, str]:
 def _solution(method: Method, run: _Run, task: Task, identity: dict[str, Any]) -> Solution:
     problem, outcome = task.problem, run.outcome
     field = outcome.field
-    interior = [t.name for t in problem.terms if t.region is None]
+    interior = [t.name for t in problem.terms if t.region.is_interior]
     steps = int(task.monitor.history[-1]["step"]) if len(task.monitor.history) else 0
     stats: dict[str, Any] = {
         "method": method.name,

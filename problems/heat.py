@@ -12,7 +12,7 @@ other data, so that no number can be compared.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import hermite_pinn as hp
@@ -92,10 +92,12 @@ def heat(
         conditions.append(hp.Dirichlet(u=0.0 if zero else exact))
     else:
 
-        def flux(axis: int, normal: float) -> Callable[..., Any]:
-            return named(lambda *c: alpha * solution(*c) + beta * normal * solution(*c, slope=axis), [*names, "t"])
+        def flux(*arguments: Any) -> Any:
+            *c, n = arguments
+            return alpha * solution(*c) + sum(beta * n[i] * solution(*c, slope=i) for i in range(dim))
 
-        conditions += [hp.Robin(u=(alpha, beta, flux(f.axis, f.normal)), on=f.name) for f in domain.space_faces]
+        along = named(flux, [*names, "t", "n"])
+        conditions += [hp.Robin(u=(alpha, beta, along), on=f.name) for f in domain.space_faces]
     return hp.Problem(
         domain=domain,
         fields=["u"],

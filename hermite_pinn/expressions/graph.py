@@ -294,6 +294,27 @@ class Vector(tuple[Expr, ...]):
         return total
 
 
+class NormalVector(Vector):
+    """The outward normal; its components along the space axes are attributes, too: ``n.x``, ``n.y``."""
+
+    _names: tuple[str, ...]
+
+    def __new__(cls, axes: Sequence[str]) -> NormalVector:
+        space = [i for i, name in enumerate(axes) if name != "t"]
+        found = super().__new__(cls, map(normal, space))
+        found._names = tuple(axes[i] for i in space)
+        return found
+
+    def __getattr__(self, name: str) -> Expr:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name not in self._names:
+            raise UnknownDerivativeError(
+                f"n.{name}: the normal has no such component; it has {', '.join(f'n.{a}' for a in self._names)}"
+            )
+        return self[self._names.index(name)]
+
+
 def wrap(value: Any) -> Expr:
     """``value`` as an expression; numbers become constants.
 

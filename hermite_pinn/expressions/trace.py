@@ -13,7 +13,7 @@ import numpy as np
 from hermite_pinn.errors import HermitePinnError, InvalidProblemError
 
 from .functions import tabulated
-from .graph import Expr, FieldJet, constant, coordinate, parameter, wrap
+from .graph import Expr, FieldJet, NormalVector, constant, coordinate, parameter, wrap
 
 __all__ = ["Symbols", "bind"]
 
@@ -69,9 +69,15 @@ class Symbols:
         """Coordinates and parameters."""
         return {c: coordinate(c) for c in self.coordinates} | {p: parameter(p) for p in self.parameters}
 
-    def residuals(self, function: Callable[..., Any], what: str, default: str) -> dict[str, Expr]:
-        """Trace a function that returns one residual, a sequence, or a dict of them."""
-        known = {name: self.field(name) for name in self.fields} | self.plain
+    @property
+    def outward(self) -> dict[str, Any]:
+        """The outward normal ``n``, for functions on boundaries."""
+        return {"n": NormalVector(self.coordinates)}
+
+    def residuals(self, function: Callable[..., Any], what: str, default: str, normal: bool = False) -> dict[str, Expr]:
+        """Trace a function that returns one residual, a sequence, or a dict of them; on boundaries with the normal."""
+        known: dict[str, Any] = {name: self.field(name) for name in self.fields} | self.plain
+        known = self.outward | known if normal else known
         try:
             result = bind(function, known, what)
         except HermitePinnError:
@@ -100,8 +106,10 @@ class Symbols:
             found[name] = wrap(value)
         return found
 
-    def value(self, value: Any, what: str) -> Expr:
+    def value(self, value: Any, what: str, normal: bool = False) -> Expr:
         """A prescribed value as an expression: a number, or a function of coordinates (and parameters) by name.
+
+        On boundaries the function may take the normal ``n``, too.
 
         A function that cannot be traced, such as an interpolant, is evaluated on arrays of points instead.
         """
@@ -112,7 +120,7 @@ class Symbols:
                 f"{what} must be a number or a function of {', '.join(self.coordinates)}, got {type(value).__name__}"
                 + ("; values at scattered points belong into hp.Data" if hasattr(value, "__len__") else "")
             )
-        known = self.plain
+        known: dict[str, Any] = self.outward | self.plain if normal else self.plain
         try:
             return wrap(bind(value, known, what))
         except Exception as error:
@@ -121,10 +129,11 @@ class Symbols:
             ):
                 raise
         names = [p for p in inspect.signature(value).parameters if p in self.coordinates]
-        fixed = [p for p in inspect.signature(value).parameters if p in self.parameters]
+        fixed = [p for p in inspect.signature(value).parameters if p in known and p not in names]
         if fixed:
+            kind = "parameter" if fixed[0] in self.parameters else "normal"
             raise InvalidProblemError(
-                f"{what} depends on the parameter {fixed[0]} but cannot be traced; write it with the functions of hermite_pinn"
+                f"{what} depends on the {kind} {fixed[0]} but cannot be traced; write it with the functions of hermite_pinn"
             )
         if not names:
             return constant(float(value()))

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 
 from hermite_pinn.cuda.network.activation import JetPlan
-from hermite_pinn.geometry import Face
 from hermite_pinn.problem.problem import Problem
 
 __all__ = ["Envelope", "vanishing_faces"]
@@ -131,8 +130,8 @@ def vanishing_faces(problem: Problem) -> dict[tuple[str, int, int], int]:
     found = {}
     for k, t in enumerate(problem.terms):
         trace = t.trace
-        if trace is None or not isinstance(t.region, Face) or trace.order != 0:
+        if trace is None or t.region.plane is None or trace.order != 0:
             continue
         if trace.value.is_constant and trace.value.data == 0:
-            found[(trace.field, t.region.axis, int(t.region.side))] = k
+            found[(trace.field, t.region.plane.axis, t.region.plane.side)] = k
     return found

@@ -15,7 +15,7 @@ from hermite_pinn.cuda.encoder.layout import BASES, GridLayout
 from hermite_pinn.cuda.network.activation import JetPlan
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid, from_records, to_records
 from hermite_pinn.errors import InvalidArgumentError, OutOfMemoryError
-from hermite_pinn.geometry import Box
+from hermite_pinn.geometry import Domain
 from hermite_pinn.memory import available_memory, spelled_size
 
 from .boundary_factor import Envelope
@@ -124,7 +124,7 @@ class Field:
 
     def build(
         self,
-        domain: Box,
+        domain: Domain,
         fields: Sequence[str],
         periodic: Sequence[bool],
         levels: Levels,
@@ -398,7 +398,7 @@ class GridField:
 
 
 def linear_field(
-    domain: Box,
+    domain: Domain,
     fields: Sequence[str],
     periodic: Sequence[bool],
     basis: str,

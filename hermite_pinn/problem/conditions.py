@@ -8,24 +8,23 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 
 from hermite_pinn.errors import InvalidProblemError
-from hermite_pinn.expressions.graph import Expr
-from hermite_pinn.expressions.program import Program
+from hermite_pinn.expressions.graph import Expr, FieldJet, constant, normal
+from hermite_pinn.expressions.program import Program, substitute
 from hermite_pinn.expressions.trace import Symbols
-from hermite_pinn.geometry import Box, Face
+from hermite_pinn.geometry import Domain, Points, Region
 from hermite_pinn.immutable import Immutable, ReadOnly, read_only
 
-__all__ = [
-    "Condition", "Data", "Dirichlet", "FaceTrace", "Initial", "Neumann", "Periodic", "PointSet", "Robin", "Roughness", "Term",
-]  # fmt: skip
+__all__ = ["Condition", "Data", "Dirichlet", "FaceTrace", "Gauge", "Initial", "Neumann", "Periodic", "Robin", "Term"]
 
 On = str | Sequence[str]
 
 
 @dataclass(frozen=True)
 class FaceTrace:
-    """A prescribed value (order 0) or derivative along the axis of the face (order 1)."""
+    """A prescribed value (order 0) or derivative along the axis of a whole side of the box (order 1)."""
 
     field: str
     order: int
@@ -38,21 +37,6 @@ class FaceTrace:
 
 
 @dataclass(frozen=True, eq=False)
-class PointSet:
-    """Scattered points (n, dim) with measured columns, each (n,)."""
-
-    points: np.ndarray
-    columns: dict[str, np.ndarray] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Roughness:
-    """The whole domain, for a term that is to be small, not zero: derivatives of a field (see ``Smoothness``)."""
-
-    field: str
-
-
-@dataclass(frozen=True, eq=False)
 class Term:
     """One residual on one region.
 
@@ -60,27 +44,52 @@ class Term:
     ----------
     name
         How it is called in reports; the faces of one condition share it.
-    residual
-        Zero where the term is satisfied.
+    expression
+        Zero where the term is satisfied.  Components of the normal are leaves, so that all regions of a condition share
+        it.
     region
-        ``None`` for the interior, a face, scattered points, or the whole domain for a penalty.
+        Where it holds.
     weight
         The user's weight, or None.
     trace
-        Set if the term prescribes a value or normal derivative on a whole face.
+        Set if the term prescribes a value or normal derivative on a whole side of the box.
     where
         Restriction of a face to the points where this expression is true.
     noise
         Standard deviations (n,) of measured values; ``"auto"`` where they are equal but unknown; None for exact ones.
+    residual
+        The expression with the numbers of the region's normal, where that is the same at all of its points.  What they
+        multiply by zero is gone, so that no more derivatives are computed than the region needs.
     """
 
     name: str
-    residual: Expr
-    region: Face | PointSet | Roughness | None
+    expression: Expr
+    region: Region
     weight: float | None = None
     trace: FaceTrace | None = None
     where: Expr | None = None
     noise: np.ndarray | str | None = None
+    residual: Expr = field(default=None)  # type: ignore[assignment]  # made from the expression
+
+    def __post_init__(self) -> None:
+        if self.residual is None:
+            object.__setattr__(self, "residual", with_normal(self.expression, self.region))
+
+
+def with_normal(expression: Expr, region: Region) -> Expr:
+    """An expression with the components of a region's normal put in where they are numbers."""
+    components = region.normal
+    if components is None:
+        return expression
+    return substitute(expression, lambda leaf: components[leaf.data] if leaf.op == "normal" else None)
+
+
+def _slope(u: FieldJet) -> Expr:
+    """Derivative along the outward normal, which may be that of time."""
+    total: Expr = constant(0.0)
+    for axis in range(len(u.data[1])):
+        total = total + normal(axis) * u._raised([axis])
+    return total
 
 
 def _weight(weight: float | None) -> float | None:
@@ -102,18 +111,20 @@ class _OnFaces(Immutable):
         self.weight = _weight(weight)
         self.where = where
 
-    def faces(self, domain: Box, periodic: tuple[bool, ...]) -> tuple[Face, ...]:
+    def faces(self, domain: Domain, periodic: tuple[bool, ...]) -> tuple[Region, ...]:
+        """The regions where the condition holds."""
         names = [self.on] if isinstance(self.on, str) else list(self.on)
-        found: list[Face] = []
+        found: list[Region] = []
         for name in names:
             if name == "boundary":
-                found.extend(f for f in domain.space_faces if not periodic[f.axis])
+                found.extend(f for f in domain.space_faces if f.plane is None or not periodic[f.plane.axis])
             else:
                 face = domain.face(name)
-                if periodic[face.axis]:
+                if face.plane is not None and periodic[face.plane.axis]:
+                    axis = domain.names[face.plane.axis]
                     raise InvalidProblemError(
-                        f"{self}: the axis {domain.names[face.axis]} is periodic, so it has no face {name!r}; "
-                        f"remove this condition or Periodic({domain.names[face.axis]!r})"
+                        f"{self}: the axis {axis} is periodic, so it has no face {name!r}; "
+                        f"remove this condition or Periodic({axis!r})"
                     )
                 found.append(face)
         if not found:
@@ -171,14 +182,16 @@ class Dirichlet(_Values):
     ) -> None:
         super().__init__(on, weight, where, values)
 
-    def terms(self, domain: Box, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
+    def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
         """Residuals of the condition, one per field and face."""
         found, restriction = [], self._restriction(symbols)
         for name, value in self.values.items():
-            u, g = symbols.field(name), symbols.value(value, f"the value of {name} in {self}")
+            u, g = symbols.field(name), symbols.value(value, f"the value of {name} in {self}", normal=True)
             residual = u - g
             for face in self.faces(domain, periodic):
-                trace = FaceTrace(name, 0, g) if restriction is None else None
+                trace = None
+                if restriction is None and face.plane is not None:
+                    trace = FaceTrace(name, 0, with_normal(g, face))
                 found.append(Term(f"{name} on {self._label()}", residual, face, self.weight, trace, restriction))
         return found
 
@@ -196,15 +209,18 @@ class Neumann(_Values):
     ) -> None:
         super().__init__(on, weight, where, values)
 
-    def terms(self, domain: Box, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
+    def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
         """Residuals of the condition, one per field and face."""
         found, restriction = [], self._restriction(symbols)
         for name, value in self.values.items():
-            u, g = symbols.field(name), symbols.value(value, f"the value of {name} in {self}")
+            u, g = symbols.field(name), symbols.value(value, f"the value of {name} in {self}", normal=True)
+            residual = _slope(u) - g
             for face in self.faces(domain, periodic):
-                trace = FaceTrace(name, 1, face.normal * g) if restriction is None else None
-                slope = face.normal * u._raised([face.axis])
-                found.append(Term(f"{name}.n on {self._label()}", slope - g, face, self.weight, trace, restriction))
+                trace = None
+                if restriction is None and face.plane is not None:
+                    along = with_normal(normal(face.plane.axis) * g, face)
+                    trace = FaceTrace(name, 1, along)
+                found.append(Term(f"{name}.n on {self._label()}", residual, face, self.weight, trace, restriction))
         return found
 
 
@@ -226,21 +242,22 @@ class Robin(_Values):
                     f"Robin({name}=...) takes three entries (alpha, beta, g) for alpha*u + beta*u.n = g, got {triple!r}"
                 )
 
-    def terms(self, domain: Box, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
+    def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
         """Residuals of the condition, one per field and face."""
-        found, restriction = [], self._restriction(symbols)
+        restriction = self._restriction(symbols)
+        found: list[Term] = []
         for name, triple in self.values.items():
             u = symbols.field(name)
             labels = ("alpha", "beta", "g")
             alpha, beta, g = (
-                symbols.value(v, f"{label} of {name} in {self}") for label, v in zip(labels, triple, strict=True)
+                symbols.value(v, f"{label} of {name} in {self}", normal=True)
+                for label, v in zip(labels, triple, strict=True)
             )
-            for face in self.faces(domain, periodic):
-                slope = face.normal * u._raised([face.axis])
-                residual = alpha * u + beta * slope - g
-                found.append(
-                    Term(f"{name} + {name}.n on {self._label()}", residual, face, self.weight, None, restriction)
-                )
+            residual = alpha * u + beta * _slope(u) - g
+            found.extend(
+                Term(f"{name} + {name}.n on {self._label()}", residual, face, self.weight, None, restriction)
+                for face in self.faces(domain, periodic)
+            )
         return found
 
 
@@ -265,7 +282,7 @@ class Initial(Immutable):
     def __repr__(self) -> str:
         return f"Initial({', '.join(self.values)})"
 
-    def terms(self, domain: Box, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
+    def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
         """Residuals of the condition on the face ``"t-"``."""
         axis = domain.time_axis
         if axis is None:
@@ -277,7 +294,7 @@ class Initial(Immutable):
             order, of = (1, name[:-2]) if name not in symbols.fields and name.endswith("_t") else (0, name)
             u, g = symbols.field(of), symbols.value(value, f"the value of {name} in {self}")
             residual = (u._raised([axis]) if order else u) - g
-            found.append(Term(f"{name} at t-", residual, face, self.weight, FaceTrace(of, order, g)))
+            found.append(Term(f"{name} at t-", residual, face, self.weight, FaceTrace(of, order, with_normal(g, face))))
         return found
 
 
@@ -295,7 +312,7 @@ class Periodic(Immutable):
     def __repr__(self) -> str:
         return f"Periodic({', '.join(map(repr, self.axes))})"
 
-    def terms(self, domain: Box, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
+    def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
         """No residual: the grid satisfies it."""
         return []
 
@@ -316,7 +333,7 @@ class Gauge(Immutable):
     def __repr__(self) -> str:
         return f"Gauge({', '.join(map(repr, self.fields))})"
 
-    def terms(self, domain: Box, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
+    def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
         """No residual: the method chooses among equal solutions."""
         return []
 
@@ -399,22 +416,19 @@ class Data(Immutable):
     def __repr__(self) -> str:
         return f"Data({len(self.points)} points, {', '.join(self.values)})"
 
-    def terms(self, domain: Box, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
+    def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
         """One residual per field at the points."""
         if self.points.shape[1] != domain.dim:
             raise InvalidProblemError(
                 f"{self}: points have {self.points.shape[1]} coordinates, the domain has {domain.dim} ({', '.join(domain.names)})"
             )
-        slack = 1e-9 * np.array(domain.lengths)
-        outside = ((self.points < np.array(domain.lower) - slack) | (self.points > np.array(domain.upper) + slack)).any(
-            1
-        )
+        outside = ~domain.contains(torch.as_tensor(self.points.T), slack=1e-9).numpy()
         if outside.any():
             raise InvalidProblemError(
                 f"{self}: {int(outside.sum())} of {len(self.points)} points lie outside {domain}, the first at {self.points[outside][0].tolist()}"
             )
         points = np.clip(self.points, domain.lower, domain.upper)
-        region = PointSet(points, {name: values.copy() for name, values in self.values.items()})
+        region = Points(points, {name: values.copy() for name, values in self.values.items()})
         return [
             Term(
                 f"data {name}",
@@ -430,7 +444,23 @@ class Data(Immutable):
 class Condition(_OnFaces):
     """Any condition on faces: a function of fields, coordinates and parameters by name that is zero where it holds.
 
-    ``Condition(lambda u, x, y: u.x + u.y - 1, on="x+", name="oblique")``; ``u.n`` is the outward normal derivative.
+    ``u.n`` is the outward normal derivative and ``n`` the outward normal with the components ``n.x``, ``n.y``, also in
+    the values of :class:`Dirichlet`, :class:`Neumann` and :class:`Robin`.
+
+    Parameters
+    ----------
+    function
+        Returns one residual, a tuple, or a dict of named residuals.
+    on, weight, where
+        As for :class:`Dirichlet`.
+    name
+        Of the residual in reports.
+
+    Examples
+    --------
+    >>> Condition(lambda u, x, y: u.x + u.y - 1, on="x+", name="oblique")
+    Condition(oblique, on='x+')
+    >>> flux = Condition(lambda u, n, x: n.x * (1 + x) * u.x + n.y * u.y, name="flux")
     """
 
     def __init__(
@@ -451,9 +481,9 @@ class Condition(_OnFaces):
     def __repr__(self) -> str:
         return f"Condition({self.name}, on={self._label()!r})"
 
-    def terms(self, domain: Box, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
+    def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
         """Residuals of the condition, one per component and face."""
-        residuals = symbols.residuals(self.function, f"the function of {self}", self.name)
+        residuals = symbols.residuals(self.function, f"the function of {self}", self.name, normal=True)
         restriction = self._restriction(symbols)
         return [
             Term(f"{name} on {self._label()}", residual, face, self.weight, None, restriction)

@@ -185,14 +185,28 @@ def identify(statement: Mapping[str, Any], terms: Sequence[Term], digest: Digest
     parts = {name: Part(digest.of(value), str(value)) for name, value in statement.items()}
     by_name: dict[str, list[Term]] = {}
     for term in terms:
-        kind = "equation" if term.region is None else "condition"
+        kind = "equation" if term.region.is_interior else "condition"
         by_name.setdefault(f"the {kind} {term.name!r}", []).append(term)
     for name, members in by_name.items():
         texts = dict.fromkeys(_text(t) for t in members)
-        parts[name] = Part(digest.of(members), "; ".join(texts))
+        parts[name] = Part(digest.of([_content(t) for t in members]), "; ".join(texts))
     order = [t.name for t in terms]
     parts["the order of equations and conditions"] = Part(digest.of(order), ", ".join(dict.fromkeys(order)))
     return parts
+
+
+def _content(term: Term) -> dict[str, Any]:
+    """What a term says; its region counts by name and measured points, since the domain is a part of its own."""
+    measured = term.region.measured
+    points = {} if measured is None else {"points": measured.x} | measured.columns
+    return {
+        "residual": term.residual,
+        "region": term.region.name,
+        "points": {name: column.numpy() for name, column in points.items()},
+        "weight": term.weight,
+        "where": term.where,
+        "noise": term.noise,
+    }
 
 
 def _text(term: Term) -> str:

@@ -43,16 +43,18 @@ class TracedOnce(Symbols):
 
     memo: Memo
 
-    def residuals(self, function: Callable[..., Any], what: str, default: str) -> dict[str, Expr]:
+    def residuals(self, function: Callable[..., Any], what: str, default: str, normal: bool = False) -> dict[str, Expr]:
         """As :meth:`Symbols.residuals`; what the function returned when it was first asked."""
-        key = ("residuals", id(function), what, default)
+        key = ("residuals", id(function), what, default, normal)
         # the function is kept with the result, so that its id stays its own
-        return self.memo.once(key, lambda: (function, Symbols.residuals(self, function, what, default)))[1]
+        return self.memo.once(key, lambda: (function, Symbols.residuals(self, function, what, default, normal=normal)))[
+            1
+        ]
 
-    def value(self, value: Any, what: str) -> Expr:
+    def value(self, value: Any, what: str, normal: bool = False) -> Expr:
         """As :meth:`Symbols.value`; what the function returned when it was first asked."""
-        key = ("value", id(value), what)
-        return self.memo.once(key, lambda: (value, Symbols.value(self, value, what)))[1]
+        key = ("value", id(value), what, normal)
+        return self.memo.once(key, lambda: (value, Symbols.value(self, value, what, normal=normal)))[1]
 
 
 class Plan:

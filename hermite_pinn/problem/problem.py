@@ -9,12 +9,12 @@ from typing import Any
 
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.graph import Expr, spelled
-from hermite_pinn.expressions.program import leaves, substitute
+from hermite_pinn.expressions.program import leaves
 from hermite_pinn.expressions.trace import Symbols
-from hermite_pinn.geometry import Box, Face
+from hermite_pinn.geometry import Domain, Region
 from hermite_pinn.immutable import Immutable, ReadOnly
 
-from .conditions import Condition, Data, Dirichlet, Gauge, Initial, Neumann, Periodic, PointSet, Robin, Roughness, Term
+from .conditions import Condition, Data, Dirichlet, Gauge, Initial, Neumann, Periodic, Robin, Term
 from .identity import Digest, Part, identify
 from .parameters import Parameter
 from .plan import Plan
@@ -114,7 +114,7 @@ class Problem(Immutable):
 
     def __init__(
         self,
-        domain: Box,
+        domain: Domain,
         fields: str | Iterable[str],
         residual: Callable[..., Any],
         conditions: Iterable[AnyCondition] = (),
@@ -124,7 +124,7 @@ class Problem(Immutable):
         name: str | None = None,
         max_order: int = 2,
     ) -> None:
-        if not isinstance(domain, Box):
+        if not isinstance(domain, Domain):
             raise InvalidProblemError(f"the domain must be a Box such as Box(x=(0, 1), y=(0, 1)), got {domain!r}")
         if not callable(residual):
             raise InvalidProblemError(
@@ -214,17 +214,17 @@ class Problem(Immutable):
         return found
 
     def _traced_terms(self) -> tuple[Term, ...]:
-        found = [self.plan.known_term(Term(name, residual, None)) for name, residual in self.residuals.items()]
+        interior = self.domain.interior
+        found = [self.plan.known_term(Term(name, residual, interior)) for name, residual in self.residuals.items()]
         for condition in self.conditions:
             for term in condition.terms(self.domain, self.symbols, self.periodic):
-                if isinstance(term.region, Face):
-                    term = self._on_face(term, term.region)
+                self._check_fields(term)
                 found.append(self.plan.known_term(term))
         named = [name for c in self.conditions if isinstance(c, Smoothness) for name in c.weights]
         if len(named) > len(set(named)):
             raise InvalidProblemError(f"only one Smoothness per field; got {', '.join(named)}")
-        smooth = {t.region.field: t.weight for t in found if isinstance(t.region, Roughness)}
-        if None in smooth.values() and not any(isinstance(t.region, PointSet) for t in found):
+        smooth = {t.region.penalty: t.weight for t in found if t.region.penalty is not None}
+        if None in smooth.values() and all(t.region.measured is None for t in found):
             raise InvalidProblemError(
                 f"the weight of Smoothness({next(iter(smooth))}='auto') is chosen by the data, but the problem has no Data; give a number"
             )
@@ -247,22 +247,19 @@ class Problem(Immutable):
                         )
         return tuple(found)
 
-    def _on_face(self, term: Term, face: Face) -> Term:
-        """Put the normal's components in and forget what they multiply by zero."""
-        normal = [face.normal if i == face.axis else 0.0 for i in range(self.domain.dim)]
-        residual = substitute(term.residual, lambda leaf: normal[leaf.data] if leaf.op == "normal" else None)
-        if not any(kind == "jet" for kind, _ in leaves(residual)):
+    def _check_fields(self, term: Term) -> None:
+        """A field must remain where components of the normal are zero."""
+        if not any(kind == "jet" for kind, _ in leaves(term.residual)):
             raise InvalidProblemError(
-                f"the condition {term.name!r} contains no field on the face {face.name}: it reads 0 = {spelled(residual)}"
+                f"the condition {term.name!r} contains no field on the face {term.region.name}: it reads 0 = {spelled(term.residual)}"
             )
-        return Term(term.name, residual, term.region, term.weight, term.trace, term.where)
 
     def _missing_conditions(self) -> tuple[str, ...]:
         """What the solution seems to lack to be unique, by counting derivatives and conditions along every axis."""
         measured = {
-            d[0] for t in self.terms if isinstance(t.region, PointSet) for k, d in leaves(t.residual) if k == "jet"
+            d[0] for t in self.terms if t.region.measured is not None for k, d in leaves(t.residual) if k == "jet"
         }
-        measured |= {t.region.field for t in self.terms if isinstance(t.region, Roughness)}
+        measured |= {t.region.penalty for t in self.terms if t.region.penalty is not None}
         found = []
         for axis, name in enumerate(self.domain.names):
             if self.periodic[axis]:
@@ -272,7 +269,7 @@ class Problem(Immutable):
                 for kind, data in leaves(r):
                     if kind == "jet":
                         orders[data[0]] = max(orders[data[0]], data[1][axis])
-            terms = [t for t in self.terms if isinstance(t.region, Face) and t.region.axis == axis]
+            terms = [t for t in self.terms if t.region.plane is not None and t.region.plane.axis == axis]
             if axis == self.domain.time_axis:
                 for f, order in orders.items():
                     given = sum(any(k == "jet" and d[0] == f for k, d in leaves(t.residual)) for t in terms)
@@ -344,6 +341,7 @@ class Problem(Immutable):
 
         Examples
         --------
+        >>> from hermite_pinn.geometry import Box
         >>> problem = Problem(Box(x=(0, 1), t=(0, 4)), ["u"], lambda u: u.t - u.xx, [Dirichlet(u=0.0), Initial(u=1.0)])
         >>> problem.restricted(t=(1, 2)).domain
         Box(x=(0, 1), t=(1, 2))
@@ -355,8 +353,7 @@ class Problem(Immutable):
                     f"the part {name}=({a:g}, {b:g}) does not lie within the domain, where {name} is in ({lower:g}, {upper:g})"
                 )
         part = object.__new__(Problem)
-        domain = Box(**(dict(self.domain.bounds) | bounds))
-        vars(part).update(vars(self) | {"domain": domain, "plan": self.plan.restricted()})
+        vars(part).update(vars(self) | {"domain": self.domain.restricted(bounds), "plan": self.plan.restricted()})
         vars(part).pop("identity", None)
         vars(part)["terms"] = part._traced_terms()
         return part
@@ -372,9 +369,9 @@ class Problem(Immutable):
         return max(sum(d[1]) for t in self.terms for k, d in leaves(t.residual) if k == "jet")
 
     @property
-    def faces(self) -> Sequence[Face]:
+    def faces(self) -> Sequence[Region]:
         """Faces that are boundaries: all but those of periodic axes."""
-        return tuple(f for f in self.domain.faces if not self.periodic[f.axis])
+        return tuple(f for f in self.domain.faces if f.plane is None or not self.periodic[f.plane.axis])
 
     def __repr__(self) -> str:
         return f"Problem({self.name or ', '.join(self.fields)} on {self.domain})"
@@ -385,7 +382,7 @@ class Problem(Immutable):
         wrapped = [n for n, p in zip(self.domain.names, self.periodic, strict=True) if p]
         if wrapped:
             lines.append(f"  periodic along {', '.join(wrapped)} (exact)")
-        named = {t.name: t for t in self.terms if t.region is not None}
+        named = {t.name: t for t in self.terms if not t.region.is_interior}
         for name, t in named.items():
             lines.append(f"  {name}" + (" (exact on a dense Hermite grid)" if t.trace else ""))
         for p in self.parameters:

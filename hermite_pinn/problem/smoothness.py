@@ -7,10 +7,10 @@ import math
 
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.trace import Symbols
-from hermite_pinn.geometry import Box
+from hermite_pinn.geometry import Domain, Penalty
 from hermite_pinn.immutable import Immutable, ReadOnly
 
-from .conditions import Roughness, Term
+from .conditions import Term
 
 __all__ = ["Smoothness"]
 
@@ -69,7 +69,7 @@ class Smoothness(Immutable):
     def __repr__(self) -> str:
         return f"Smoothness({', '.join(f'{k}={v!r}' for k, v in self.weights.items())})"
 
-    def terms(self, domain: Box, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
+    def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
         """One term per derivative; the root of how often it occurs among all of that order is its factor."""
         found = []
         for name, weight in self.weights.items():
@@ -81,7 +81,7 @@ class Smoothness(Immutable):
                     Term(
                         f"smoothness {name}",
                         factor * u._raised(list(axes)),
-                        Roughness(name),
+                        Penalty(domain.interior, name),
                         None if isinstance(weight, str) else float(weight),
                     )
                 )

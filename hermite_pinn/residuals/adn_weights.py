@@ -127,4 +127,4 @@ def _derivative(problem: Problem, term: CompiledTerm, axis: int) -> CompiledTerm
     name, residual = problem.domain.names[axis], problem.plan.known(term.term.residual)
     key = ("derivative", id(residual), axis)
     derivative = problem.plan.shared.once(key, lambda: total_derivative(residual, name, axis))
-    return compile_term(problem, Term(f"{term.name}, derivative along {name}", derivative, None))
+    return compile_term(problem, Term(f"{term.name}, derivative along {name}", derivative, term.term.region))

@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from hermite_pinn.expressions.program import leaves
-from hermite_pinn.problem.conditions import PointSet, Roughness, Term
+from hermite_pinn.geometry import Samples
+from hermite_pinn.problem.conditions import Term
 from hermite_pinn.problem.problem import Problem
 
 __all__ = ["STRONG", "Misfit", "size_of"]
@@ -52,13 +53,13 @@ class Misfit:
 
     def __init__(self, problem: Problem, strong: float = STRONG) -> None:
         self.penalties: dict[str, float | None] = {
-            t.region.field: t.weight for t in problem.terms if isinstance(t.region, Roughness)
+            t.region.penalty: t.weight for t in problem.terms if t.region.penalty is not None
         }
         self.automatic = tuple(f for f, weight in self.penalties.items() if weight is None)
-        data = [t for t in problem.terms if isinstance(t.region, PointSet)]
+        data = [t for t in problem.terms if t.region.measured is not None]
         self.noisy = [t for t in data if t.noise is not None or self.penalties]
         self.known = bool(self.noisy) and all(isinstance(t.noise, np.ndarray) for t in self.noisy)
-        self.count = sum(len(t.region.points) for t in self.noisy if isinstance(t.region, PointSet))
+        self.count = sum(_measured(t).count for t in self.noisy)
         relative = [float(np.mean(self._unit(t) ** -2.0)) ** -0.5 / size_of(t) for t in self.noisy]
         self.unit = min(relative, default=1.0)
         factors = [(t.weight or strong) * r**2 for t, r in zip(self.noisy, relative, strict=True)]
@@ -69,8 +70,7 @@ class Misfit:
         if self.known:
             assert isinstance(term.noise, np.ndarray)
             return term.noise
-        assert isinstance(term.region, PointSet)
-        return np.full(len(term.region.points), size_of(term))
+        return np.full(_measured(term).count, size_of(term))
 
     def is_noisy(self, term: Term) -> bool:
         """Whether a term compares with noisy data."""
@@ -78,10 +78,9 @@ class Misfit:
 
     def point_weights(self, term: Term) -> np.ndarray:
         """Weights (n,) of the squares of the misfits of a data term, in the user's units."""
-        assert isinstance(term.region, PointSet)
         if self.is_noisy(term):
             return self.strength / (self.count * self._unit(term) ** 2)
-        n = len(term.region.points)
+        n = _measured(term).count
         return np.full(n, (term.weight or 1.0) / (n * size_of(term) ** 2))
 
     def penalty(self, field: str, chosen: dict[str, float]) -> float:
@@ -102,9 +101,13 @@ class Misfit:
         return self.strength / self.count if self.known else None
 
 
+def _measured(term: Term) -> Samples:
+    assert term.region.measured is not None
+    return term.region.measured
+
+
 def size_of(term: Term) -> float:
     """Root mean square of the values of a data term; 1 if they are zero."""
-    assert isinstance(term.region, PointSet)
-    columns = [term.region.columns[d] for k, d in leaves(term.residual) if k == "data"]
+    columns = [_measured(term).columns[d].numpy() for k, d in leaves(term.residual) if k == "data"]
     size = max((float(np.sqrt(np.mean(c**2))) for c in columns), default=0.0)
     return size if math.isfinite(size) and size > 0 else 1.0

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-import numpy as np
 import torch
 
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.program import Leaf, Program, Value
 from hermite_pinn.field.field import GridField
-from hermite_pinn.geometry import Face
-from hermite_pinn.problem.conditions import PointSet, Roughness, Term
+from hermite_pinn.geometry import Samples
+from hermite_pinn.geometry.samples import Normals
+from hermite_pinn.problem.conditions import Term
 from hermite_pinn.problem.problem import Problem
 
 from .compiled import channels_of, compile_term
 
-__all__ = ["TermEvaluator", "held_out_points", "on_face", "residual_rms", "restriction"]
+__all__ = ["TermEvaluator", "held_out_points", "residual_rms", "restricted", "restriction"]
 
 
 class TermEvaluator:
@@ -43,6 +43,11 @@ class TermEvaluator:
         return self.problem.plan.program(*(t.residual for t in self.terms))
 
     @cached_property
+    def turning(self) -> bool:
+        """Whether a residual depends on a normal that is not the same at all points."""
+        return any(kind == "normal" for kind, _ in self._program.leaves)
+
+    @cached_property
     def tabulated(self) -> list[str]:
         """Names of the functions in residuals and restrictions that are evaluated by NumPy, on the host."""
         programs = [self._program, *(self.problem.plan.program(t.where) for t in self.terms if t.where is not None)]
@@ -55,6 +60,7 @@ class TermEvaluator:
         parameters: Mapping[str, Value],
         columns: Mapping[str, torch.Tensor] | None = None,
         jets: torch.Tensor | None = None,
+        normals: Normals = None,
     ) -> list[torch.Tensor]:
         """One tensor (n,) per term, in the user's units.
 
@@ -68,6 +74,8 @@ class TermEvaluator:
             Measured values at the points, by name.
         jets
             The field's jets at the points in :attr:`channels`, (fields, channels, n), if they are there already.
+        normals
+            Outward normals (dim, n), needed where a term's region has another one at every point.
         """
         if jets is None:
             jets = field.jets(x, self.channels)
@@ -78,6 +86,8 @@ class TermEvaluator:
         )
         env |= {("parameter", name): value for name, value in parameters.items()}
         env |= {("data", name): value for name, value in (columns or {}).items()}
+        if normals is not None:
+            env |= {("normal", i): component for i, component in enumerate(normals)}
         for kind, data in self._program.leaves:
             if kind == "jet":
                 name, orders = data
@@ -87,43 +97,39 @@ class TermEvaluator:
         return [v.expand(x.shape[1]) if isinstance(v, torch.Tensor) else x.new_full((x.shape[1],), v) for v in values]
 
 
-def restriction(term: Term, problem: Problem, x: torch.Tensor) -> torch.Tensor:
-    """Which of the points (dim, n) the term's restriction keeps, none perhaps; nothing waits for the device."""
+def restriction(term: Term, problem: Problem, samples: Samples) -> torch.Tensor:
+    """Which of the points the term's restriction keeps (n,), none perhaps; nothing waits for the device."""
+    x = samples.x
     if term.where is None:
         return torch.ones(x.shape[1], dtype=torch.bool, device=x.device)
-    env: dict[Leaf, Value] = {("coordinate", name): x[i] for i, name in enumerate(problem.domain.names)}
-    value = problem.plan.program(term.where).run(env)[0]
+    value = problem.plan.program(term.where).run(samples.leaves(problem.domain.names))[0]
     if isinstance(value, torch.Tensor):
         return value.expand(x.shape[1]).bool()
     return torch.full((x.shape[1],), bool(value), device=x.device)
 
 
-def on_face(term: Term, problem: Problem, x: torch.Tensor) -> torch.Tensor:
-    """Which of the points (dim, n) the term's restriction keeps.
+def restricted(term: Term, problem: Problem, samples: Samples) -> Samples:
+    """The points that the term's restriction keeps; the same samples where there is none.
 
     Raises
     ------
     InvalidProblemError
         If it keeps none.
     """
-    kept = restriction(term, problem, x)
+    if term.where is None:
+        return samples
+    kept = restriction(term, problem, samples)
     if not kept.any():
         raise InvalidProblemError(
-            f"the condition {term.name!r} applies to none of {x.shape[1]} points of its face: its `where` is false there"
+            f"the condition {term.name!r} applies to none of {samples.count} points of the face {term.region.name}: its `where` "
+            "is false there"
         )
-    return kept
+    return samples.take(kept)
 
 
-def held_out_points(
-    problem: Problem, term: Term, count: int, generator: torch.Generator
-) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """Random points of a term's region (dim, n), or its measured points, with their columns."""
-    if isinstance(term.region, PointSet):
-        columns = {k: torch.as_tensor(v) for k, v in term.region.columns.items()}
-        return torch.as_tensor(np.ascontiguousarray(term.region.points.T)), columns
-    face = term.region if isinstance(term.region, Face) else None
-    x = problem.domain.sample(count, generator, torch.float64, face)
-    return x[:, on_face(term, problem, x)], {}
+def held_out_points(problem: Problem, term: Term, count: int, generator: torch.Generator) -> Samples:
+    """Random points of a term's region, float64, or its measured points with their columns."""
+    return restricted(term, problem, term.region.held_out(count, generator))
 
 
 def residual_rms(
@@ -133,13 +139,13 @@ def residual_rms(
     generator = torch.Generator().manual_seed(seed + 7919)
     squares: dict[str, list[torch.Tensor]] = {}
     for term in problem.terms:
-        if isinstance(term.region, Roughness):
+        if term.region.penalty is not None:
             continue
-        x, columns = held_out_points(problem, term, count if term.region is None else count // 4, generator)
-        place = (field.device, field.dtype)
+        n = count if term.region.is_interior else count // 4
+        samples = held_out_points(problem, term, n, generator).to(field.device, field.dtype)
         with torch.no_grad():
             rows = TermEvaluator([term], problem).residuals(
-                field, x.to(*place), parameters, {k: v.to(*place) for k, v in columns.items()}
+                field, samples.x, parameters, samples.columns, normals=samples.normals
             )
         squares.setdefault(term.name, []).append(rows[0].double() ** 2)
     return {name: float(torch.cat(parts).mean().sqrt()) for name, parts in squares.items()}

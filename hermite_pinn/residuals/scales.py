@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.expressions.program import Leaf, Value
+from hermite_pinn.expressions.program import Leaf, Value, depends_on
 from hermite_pinn.field.field import GridField
+from hermite_pinn.geometry import Region
 from hermite_pinn.problem.problem import Problem
 
 from .compiled import CompiledTerm, Jet, compile_term
@@ -26,19 +27,23 @@ def rms(value: Value) -> float:
     return abs(float(value))
 
 
-def sobol_points(problem: Problem) -> dict[Leaf, Value]:
-    """Coordinates of 4096 scrambled Sobol points, which no periodic source can fool, and the first parameters."""
-    return dict(problem.plan.own.once("sobol points", lambda: _sobol_points(problem)))
+def sobol_points(problem: Problem, term: CompiledTerm | None = None) -> dict[Leaf, Value]:
+    """Coordinates of 4096 scrambled Sobol points, which no periodic source can fool, and the first parameters.
+
+    The points are those of the whole domain, or of the region of a term that depends on its normal.
+    """
+    region = _sampled(problem, term)
+    return dict(problem.plan.own.once(("sobol points", region), lambda: _sobol_points(problem, region)))
 
 
-def _sobol_points(problem: Problem) -> dict[Leaf, Value]:
-    domain = problem.domain
-    unit = torch.quasirandom.SobolEngine(domain.dim, scramble=True, seed=0).draw(4096, dtype=torch.float64)
-    env: dict[Leaf, Value] = {
-        ("coordinate", name): a + (b - a) * unit[:, i]
-        for i, (name, a, b) in enumerate(zip(domain.names, domain.lower, domain.upper, strict=True))
-    }
-    return env | {("parameter", p.name): p.init for p in problem.parameters}
+def _sampled(problem: Problem, term: CompiledTerm | None) -> Region:
+    turning = term is not None and depends_on(term.term.residual, ["normal"])
+    return term.term.region if term is not None and turning else problem.domain.interior
+
+
+def _sobol_points(problem: Problem, region: Region) -> dict[Leaf, Value]:
+    leaves = region.quasi_random(4096, 0).leaves(problem.domain.names)
+    return leaves | {("parameter", p.name): p.init for p in problem.parameters}
 
 
 def sensitivity_sizes(term: CompiledTerm, env: Mapping[Leaf, Value]) -> dict[Jet, float]:
@@ -49,8 +54,9 @@ def sensitivity_sizes(term: CompiledTerm, env: Mapping[Leaf, Value]) -> dict[Jet
 
 def first_sizes(problem: Problem, term: CompiledTerm) -> dict[Jet, float]:
     """:func:`sensitivity_sizes` at :func:`sobol_points`; kept in the problem's plan."""
-    residual = problem.plan.known(term.term.residual)
-    return problem.plan.own.once(("first sizes", id(residual)), lambda: sensitivity_sizes(term, sobol_points(problem)))
+    residual, region = problem.plan.known(term.term.residual), _sampled(problem, term)
+    key = ("first sizes", id(residual), region)
+    return problem.plan.own.once(key, lambda: sensitivity_sizes(term, sobol_points(problem, term)))
 
 
 def source_norms(problem: Problem) -> list[float]:
@@ -66,7 +72,7 @@ def source_norms(problem: Problem) -> list[float]:
 def _source_norms(problem: Problem) -> list[float]:
     env, found = sobol_points(problem), []
     for term in problem.terms:
-        if term.region is not None:
+        if not term.region.is_interior:
             continue
         compiled = compile_term(problem, term)
         size = rms(compiled.evaluate(env, {})[0])
@@ -87,7 +93,7 @@ def term_norms(problem: Problem, field: GridField, parameters: Mapping[str, floa
 
     A term counts by the derivative of the residual by a jet, times the jet.
     """
-    equations = [compile_term(problem, t) for t in problem.terms if t.region is None]
+    equations = [compile_term(problem, t) for t in problem.terms if t.region.is_interior]
     orders = sorted({o for t in equations for _, o in t.jets})
     env = sobol_points(problem) | {("parameter", name): value for name, value in parameters.items()}
     x = torch.stack([torch.as_tensor(env[("coordinate", name)]) for name in problem.domain.names])
@@ -106,8 +112,8 @@ def term_norms(problem: Problem, field: GridField, parameters: Mapping[str, floa
 
 def row_scales(problem: Problem, norms: Sequence[float]) -> list[float]:
     """Divisors of the interior rows from norms of the equations: L2 norms over the roots of the weights."""
-    volume = math.prod(problem.domain.lengths)
-    weights = [t.weight or 1.0 for t in problem.terms if t.region is None]
+    volume = problem.domain.interior.measure
+    weights = [t.weight or 1.0 for t in problem.terms if t.region.is_interior]
     return [size * math.sqrt(volume / weight) for size, weight in zip(norms, weights, strict=True)]
 
 

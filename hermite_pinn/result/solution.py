@@ -18,7 +18,7 @@ from hermite_pinn.expressions.program import Program
 from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.field.field import GridField
 from hermite_pinn.field.sampling import grid_jets, off_lattice_axes, vertex_axes
-from hermite_pinn.geometry import Box
+from hermite_pinn.geometry import Box, Domain
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.evaluation import TermEvaluator
 from hermite_pinn.run.history import History
@@ -110,7 +110,7 @@ class Solution:
     def __init__(
         self,
         *,
-        domain: Box,
+        domain: Domain,
         periodic: Sequence[bool],
         field: GridField,
         status: Status,
@@ -313,7 +313,7 @@ class Solution:
                 "a loaded solution has no equations (files never hold code); set solution.problem to the problem it solves"
             )
         x = torch.as_tensor(np.ascontiguousarray(self._points(points).T)).to(self.field.device, self.field.dtype)
-        terms = [t for t in self.problem.terms if t.region is None]
+        terms = [t for t in self.problem.terms if t.region.is_interior]
         with torch.no_grad():
             rows = TermEvaluator(terms, self.problem).residuals(self._fast, x, self.parameters)
         return {t.name: r.double().cpu().numpy() for t, r in zip(terms, rows, strict=True)}

@@ -276,7 +276,7 @@ def test_faces_with_the_same_condition_share_a_group_and_add_up():
     one_by_one = 0.0
     for k, group in enumerate(apart[1:4]):
         part = x[:, 40 * k : 40 * (k + 1)]
-        assert (part[group.face.axis] == group.face.position).all()
+        assert (part[group.region.axis] == group.region.position).all()
         one_by_one += float((part.sum(0) ** 2).mean())  # of the field that is zero
     task = Task(problem, hp.Field(head="linear"), 2, None, 0, *place, Monitor())
     objective = Objective(task, hp.Adam(), place[1], 2, together=True)

@@ -303,7 +303,7 @@ def test_levels_that_do_not_fit_into_memory_are_refused_before_the_run():
 
 def test_a_condition_that_samples_no_points_is_an_error():
     problem = manufactured(lambda u: [hp.Dirichlet(u=u, where=lambda x, y: x > 5)])
-    with pytest.raises(InvalidProblemError, match="applies to no point"):
+    with pytest.raises(InvalidProblemError, match="applies to none of"):
         hp.solve(problem, levels=2)
 
 

@@ -104,16 +104,16 @@ def test_residuals_are_named():
 
 
 def test_faces_of_a_condition_share_its_name():
-    terms = [t for t in problem(conditions=[hp.Dirichlet(u=0.0)]).terms if t.region is not None]
+    terms = [t for t in problem(conditions=[hp.Dirichlet(u=0.0)]).terms if not t.region.is_interior]
     assert [t.region.name for t in terms] == ["x-", "x+", "y-", "y+"]
     assert {t.name for t in terms} == {"u on boundary"}
     wrapped = problem(conditions=[hp.Periodic("x"), hp.Dirichlet(u=0.0)])
-    assert [t.region.name for t in wrapped.terms if t.region is not None] == ["y-", "y+"]
+    assert [t.region.name for t in wrapped.terms if not t.region.is_interior] == ["y-", "y+"]
 
 
 def test_normals_point_outwards():
     made = problem(conditions=[hp.Condition(lambda u, y: u.n - y, on=["x-", "y+"])])
-    texts = {t.region.name: repr(t.residual) for t in made.terms if t.region is not None}
+    texts = {t.region.name: repr(t.residual) for t in made.terms if not t.region.is_interior}
     assert texts == {"x-": "-1*u.x - y", "y+": "u.y - y"}
 
 

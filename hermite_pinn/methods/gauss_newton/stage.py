@@ -61,7 +61,7 @@ class Discretization:
     def memory(self, resolutions: Sequence[Resolution], slabs: int) -> float:
         """Estimate of the bytes of a stage: vectors of unknowns, and arrays of points."""
         m = BASES[self.basis]
-        equations = [compile_term(self.problem, t) for t in self.problem.terms if t.region is None]
+        equations = [compile_term(self.problem, t) for t in self.problem.terms if t.region.is_interior]
         derived, _ = derived_rows(self.problem, equations, self.scales, resolutions[-1])
         points = math.prod((m + 1) * n for n in resolutions[-1]) * (len(equations) + len(derived))
         if slabs == 1:

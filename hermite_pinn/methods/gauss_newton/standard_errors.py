@@ -8,7 +8,6 @@ import torch
 
 from hermite_pinn.methods.least_squares.cgls import cgls
 from hermite_pinn.methods.systems.grid_system import GridSystem
-from hermite_pinn.problem.conditions import PointSet
 
 from .penalty_weights import Choice
 
@@ -50,9 +49,10 @@ def standard_errors(
     squares, count, at = 0.0, 0, 0
     for block in system.blocks:
         for t in block.terms:
-            if isinstance(t.term.region, PointSet) and (not system.noisy or system.misfit.is_noisy(t.term)):
+            measured = t.term.region.measured
+            if measured is not None and (not system.noisy or system.misfit.is_noisy(t.term)):
                 squares += float(system.inner([rows[at]], [rows[at]]))
-                count += len(t.term.region.points)
+                count += measured.count
             at += 1
     names = system.names
     if not names or not count:

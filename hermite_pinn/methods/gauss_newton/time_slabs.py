@@ -11,12 +11,10 @@ import torch
 
 from hermite_pinn.cuda.encoder.layout import BASES
 from hermite_pinn.expressions.program import leaves
-from hermite_pinn.geometry import Face
 from hermite_pinn.methods.least_squares.levenberg_marquardt import LevenbergMarquardt
 from hermite_pinn.methods.systems.constraints import Carried, is_hard
 from hermite_pinn.methods.systems.gauge import remove_means
 from hermite_pinn.methods.systems.grid_system import GridSystem
-from hermite_pinn.problem.conditions import PointSet, Roughness
 from hermite_pinn.problem.problem import Problem
 
 from .stage import Discretization, Stage, relative
@@ -48,12 +46,12 @@ def why_at_once(problem: Problem, basis: str) -> str | None:
         return "its unknown parameters belong to all times"
     given: set[tuple[str, int]] = set()
     for t in problem.terms:
-        if isinstance(t.region, PointSet):
+        if t.region.measured is not None:
             return f"the points of {t.name!r} are spread over time"
-        if isinstance(t.region, Roughness):
+        if t.region.penalty is not None:
             return f"the weight of {t.name!r} is that of all times"
-        if isinstance(t.region, Face) and t.region.axis == axis:
-            if t.region.side:
+        if t.region.plane is not None and t.region.plane.axis == axis:
+            if t.region.plane.side:
                 return f"the condition {t.name!r} is set at the end of time"
             if is_hard(t, basis) and t.trace is not None:
                 given.add((t.trace.field, t.trace.order))

@@ -19,7 +19,7 @@ from hermite_pinn.cuda.encoder.layout import BASES
 from hermite_pinn.cuda.tensor_grid.axis import evaluation_matrix
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.program import Leaf, Value, leaves
-from hermite_pinn.geometry import Face, gauss_axis
+from hermite_pinn.geometry import Plane
 from hermite_pinn.problem.conditions import FaceTrace, Term
 
 from .block import Axis
@@ -31,10 +31,16 @@ def is_hard(term: Term, basis: str) -> bool:
     """Whether a dense grid of this basis satisfies the term exactly: a known value or derivative on a whole face."""
     return (
         term.trace is not None
-        and isinstance(term.region, Face)
+        and term.region.plane is not None
         and term.trace.order < BASES[basis]
         and not any(kind == "parameter" for kind, _ in leaves(term.trace.value))
     )
+
+
+def _side(term: Term) -> Plane:
+    """The side of the box on which a term with a trace holds."""
+    assert term.region.plane is not None
+    return term.region.plane
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,8 @@ class Carried:
 
     def keeps(self, term: Term) -> bool:
         """Whether a term of the problem holds in the slab: all do but the initial conditions that are not carried."""
-        if not (isinstance(term.region, Face) and term.region.axis == self.axis and term.region.side == 0):
+        plane = term.region.plane
+        if plane is None or (plane.axis, plane.side) != (self.axis, 0):
             return True
         return term.trace is not None and term.trace.order < self.orders[term.trace.field]
 
@@ -78,9 +85,8 @@ class Constraints:
         found = set()
         for t in self.terms:
             assert t.trace is not None
-            assert isinstance(t.region, Face)
-            if t.trace.field == field and t.region.axis == axis:
-                found.add((t.region.side, t.trace.order))
+            if t.trace.field == field and _side(t).axis == axis:
+                found.add((_side(t).side, t.trace.order))
         return len(found)
 
     def mask(self, shape: Sequence[int], device: torch.device | str = "cpu") -> torch.Tensor:
@@ -89,11 +95,11 @@ class Constraints:
         found = torch.zeros(tuple(shape), dtype=torch.bool, device=device)
         for t in self.terms:
             assert t.trace is not None
-            assert isinstance(t.region, Face)
+            plane = _side(t)
             where: list[int | slice] = [slice(None)] * len(shape)
             where[0] = self.fields.index(t.trace.field)
-            last = shape[t.region.axis + 1] - m
-            where[t.region.axis + 1] = (last if t.region.side else 0) + t.trace.order
+            last = shape[plane.axis + 1] - m
+            where[plane.axis + 1] = (last if plane.side else 0) + t.trace.order
             found[tuple(where)] = True
         return found
 
@@ -118,15 +124,14 @@ class Constraints:
         if resolution not in self._kept:
             total, count = torch.zeros_like(like), torch.zeros_like(like)
             for t in self.terms:
-                face, trace = t.region, t.trace
-                assert isinstance(face, Face)
+                face, trace = _side(t), t.trace
                 assert trace is not None
                 if self.carried is not None and (face.axis, face.side) == (self.carried.axis, 0):
                     continue
                 f = self.fields.index(trace.field)
                 m = BASES[self.basis]
                 index = (like.shape[face.axis + 1] - m if face.side else 0) + trace.order
-                total[f].select(face.axis, index).add_(self._projection(t, face, trace, resolution, like))
+                total[f].select(face.axis, index).add_(self._projection(t, trace, resolution, like))
                 count[f].select(face.axis, index).add_(1.0)
             values = total / count.clamp(min=1.0)
             if self.carried is not None:
@@ -139,15 +144,17 @@ class Constraints:
         return self._kept[resolution]
 
     def _projection(
-        self, term: Term, face: Face, trace: FaceTrace, resolution: tuple[int, ...], like: torch.Tensor
+        self, term: Term, trace: FaceTrace, resolution: tuple[int, ...], like: torch.Tensor
     ) -> torch.Tensor | float:
         """Coefficients of a prescribed function on its face: one axis after another, by the 1-D mass matrices."""
+        face = _side(term)
         side = self.axes[face.axis]
         cell = (side.bounds[1] - side.bounds[0]) / resolution[face.axis]
         if trace.value.is_constant and trace.value.data == 0:
             return 0.0
         others = [i for i in range(len(self.axes)) if i != face.axis]
-        grids = {i: gauss_axis(*self.axes[i].bounds, resolution[i], BASES[self.basis] + 2) for i in others}
+        grids = term.region.gauss(resolution, BASES[self.basis] + 2).axes
+        assert grids is not None
         env: dict[Leaf, Value] = {("coordinate", side.name): face.position}
         for k, i in enumerate(others):
             shape = [-1 if j == k else 1 for j in range(len(others))]
@@ -157,7 +164,7 @@ class Constraints:
         if not np.isfinite(value).all():
             raise InvalidProblemError(
                 f"the value of {term.name!r} is not finite at {int((~np.isfinite(value)).sum())} of {value.size} points of "
-                f"the face {face.name}; look for divisions by zero, roots or logarithms of negative numbers in it"
+                f"the face {term.region.name}; look for divisions by zero, roots or logarithms of negative numbers in it"
             )
         found = value * cell**trace.order  # derivatives count in cell units
         for k, i in enumerate(others):

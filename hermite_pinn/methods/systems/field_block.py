@@ -17,6 +17,7 @@ from hermite_pinn.cuda.network.activation import JetPlan, activate, activate_adj
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.program import Leaf, Value
 from hermite_pinn.field.field import GridField
+from hermite_pinn.geometry.samples import Normals
 from hermite_pinn.problem.conditions import Term
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.compiled import Jet, channels_of, compile_term
@@ -46,6 +47,8 @@ class FieldBlock:
         Divisor of every term's rows.
     columns
         Data of the points by name, (n,) each.
+    normals
+        Outward normals (dim, n) or (dim,), needed where they are not the same at all points of a region.
 
     Raises
     ------
@@ -61,6 +64,7 @@ class FieldBlock:
         weights: torch.Tensor,
         scales: Sequence[float],
         columns: Mapping[str, torch.Tensor] | None = None,
+        normals: Normals = None,
     ) -> None:
         if x.shape[1] == 0:
             raise InvalidProblemError(f"the term {terms[0].name!r} has no points")
@@ -70,6 +74,7 @@ class FieldBlock:
         self.x, self.root, self.scales = x, weights.sqrt(), list(scales)
         self._env: dict[Leaf, Value] = {("coordinate", name): x[i] for i, name in enumerate(problem.domain.names)}
         self._env |= {("data", name): value for name, value in (columns or {}).items()}
+        self._env |= {("normal", i): component for i, component in enumerate(() if normals is None else normals)}
         self._jets = {j for t in self.terms for j in t.jets if j[1] in self._place}
         self._carried = self.channels
         self._products: torch.Tensor | None = None

@@ -6,21 +6,20 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from hermite_pinn.cuda.encoder.morton import morton_order
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.boundary_factor import Envelope, vanishing_faces
 from hermite_pinn.field.field import GridField
-from hermite_pinn.geometry import Face, gauss_axis
+from hermite_pinn.geometry import Samples
 from hermite_pinn.methods.least_squares.cgls import Rows, dot
 from hermite_pinn.methods.least_squares.scaling import BlockScaling, least_squares
-from hermite_pinn.problem.conditions import PointSet, Roughness, Term
+from hermite_pinn.problem.conditions import Term
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
 from hermite_pinn.residuals.data_weights import Misfit
-from hermite_pinn.residuals.evaluation import on_face
+from hermite_pinn.residuals.evaluation import restricted
 from hermite_pinn.residuals.scales import first_sizes, source_norms, source_scales
 from hermite_pinn.run.distributed import ALONE, Ranks
 
@@ -51,16 +50,12 @@ class Points:
     gauss: int = 3
     face_weight: float = 1.0
 
-    def axes(self, problem: Problem) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Gauss points of every axis and their weights."""
-        domain = problem.domain
-        cells = (self.cells,) * domain.dim if isinstance(self.cells, int) else self.cells
-        if len(cells) != domain.dim or min(cells) < 1:
-            raise InvalidArgumentError(
-                f"cells takes one positive number, or one per axis ({domain.dim}), got {self.cells!r}"
-            )
-        found = [gauss_axis(a, b, n, self.gauss) for a, b, n in zip(domain.lower, domain.upper, cells, strict=True)]
-        return [p for p, _ in found], [w for _, w in found]
+    def per_axis(self, dim: int) -> tuple[int, ...]:
+        """Cells along every axis."""
+        cells = (self.cells,) * dim if isinstance(self.cells, int) else self.cells
+        if len(cells) != dim or min(cells) < 1:
+            raise InvalidArgumentError(f"cells takes one positive number, or one per axis ({dim}), got {self.cells!r}")
+        return cells
 
 
 def collocate(
@@ -81,39 +76,32 @@ def collocate(
     part of the points.
     """
     misfit = Misfit(problem)
-    axes, weights = points.axes(problem)
-    volume = math.prod(problem.domain.lengths)
-    interior = [t for t in problem.terms if t.region is None]
-    x, w = _tensor(axes, weights)
+    cells = points.per_axis(problem.domain.dim)
+    interior = [t for t in problem.terms if t.region.is_interior]
+    inside = problem.domain.interior.gauss(cells, points.gauss)
     norms = source_norms(problem)
-    blocks = _chunked(interior, problem, x, w, source_scales(problem), {}, dtype, device, ranks)
-    h = [length / (len(a) / points.gauss) for length, a in zip(problem.domain.lengths, axes, strict=True)]
+    blocks = _chunked(interior, problem, inside, source_scales(problem), dtype, device, ranks)
     satisfied = [] if envelope is None else [problem.terms[k] for k in vanishing_faces(problem).values()]
     for t in problem.terms:
-        if t.region is None or any(t is s for s in satisfied):
+        region = t.region
+        if region.is_interior or any(t is s for s in satisfied):
             continue
-        if isinstance(t.region, PointSet):
-            place = np.ascontiguousarray(t.region.points.T)
-            weights_there = misfit.point_weights(t)
+        if region.measured is not None:
+            weights = torch.as_tensor(misfit.point_weights(t))
             if not misfit.is_noisy(t):
-                weights_there = weights_there * points.face_weight
-            blocks += _chunked([t], problem, place, weights_there, [1.0], t.region.columns, dtype, device, ranks)
+                weights = weights * points.face_weight
+            samples = Samples(region.measured.x, weights, columns=region.measured.columns)
+            blocks += _chunked([t], problem, samples, [1.0], dtype, device, ranks)
             continue
-        if isinstance(t.region, Roughness):
-            scale = math.sqrt(volume / misfit.penalty(t.region.field, smoothness or {}))
-            blocks += _chunked([t], problem, x, w, [scale], {}, dtype, device, ranks)
+        if region.penalty is not None:
+            scale = math.sqrt(region.measure / misfit.penalty(region.penalty, smoothness or {}))
+            blocks += _chunked([t], problem, inside, [scale], dtype, device, ranks)
             continue
         factor = math.sqrt((t.weight or 1.0) * points.face_weight)
-        face = t.region
-        assert isinstance(face, Face)
-        on = [np.array([face.position]) if i == face.axis else a for i, a in enumerate(axes)]
-        by = [np.ones(1) if i == face.axis else a for i, a in enumerate(weights)]
-        at, by_point = _tensor(on, by)
-        kept = on_face(t, problem, torch.as_tensor(at)).numpy()
-        ratio = _relative_size(problem, compile_term(problem, t), interior, norms, h[face.axis])
-        area = volume / problem.domain.lengths[face.axis]
-        scale = ratio * math.sqrt(area) / factor
-        blocks += _chunked([t], problem, at[:, kept], by_point[kept], [scale], {}, dtype, device, ranks)
+        samples = restricted(t, problem, region.gauss(cells, points.gauss))
+        ratio = _relative_size(problem, compile_term(problem, t), interior, norms, region.spacing(cells))
+        scale = ratio * math.sqrt(region.measure) / factor
+        blocks += _chunked([t], problem, samples, [scale], dtype, device, ranks)
     return blocks
 
 
@@ -125,68 +113,48 @@ def held_out_blocks(
     Measured data are not divided: their rows are those trained on.
     """
     scales = {id(t.term): s for b in blocks for t, s in zip(b.terms, b.scales, strict=True)}
-    like, dim = blocks[0].x, problem.domain.dim
-    found = [b for b in blocks if any(isinstance(t.term.region, PointSet) for t in b.terms)]
+    like = blocks[0].x
+    found = [b for b in blocks if any(t.term.region.measured is not None for t in b.terms)]
     terms: dict[object, list[Term]] = {}
     for t in problem.terms:
-        if not isinstance(t.region, PointSet) and id(t) in scales:
-            terms.setdefault(None if t.region is None else id(t), []).append(t)
+        if t.region.measured is None and id(t) in scales:
+            terms.setdefault(None if t.region.is_interior else id(t), []).append(t)
     for members in terms.values():
-        face = members[0].region if isinstance(members[0].region, Face) else None
-        n = count if face is None else max(64, count // 16)
-        unit = torch.quasirandom.SobolEngine(dim, scramble=True, seed=seed).draw(n, dtype=torch.float64).T
-        lower = torch.tensor(problem.domain.lower, dtype=torch.float64)[:, None]
-        x = lower + torch.tensor(problem.domain.lengths, dtype=torch.float64)[:, None] * unit
-        measure = math.prod(problem.domain.lengths)
-        if face is not None:
-            x[face.axis] = face.position
-            measure /= problem.domain.lengths[face.axis]
-        kept = on_face(members[0], problem, x)
-        place = x[:, kept].to(like.device, like.dtype).contiguous()
-        weights = torch.full((place.shape[1],), measure / n, dtype=like.dtype, device=like.device)
-        if ranks.divides(place.shape[1]):
-            part = ranks.part(place.shape[1])
-            place, weights = place[:, part].contiguous(), weights[part]
+        region = members[0].region
+        n = count if region.everywhere else max(64, count // 16)
+        samples = restricted(members[0], problem, region.quasi_random(n, seed)).to(like.device, like.dtype)
+        if ranks.divides(samples.count):
+            samples, share = samples.take(ranks.part(samples.count)), 1
         else:
-            weights /= ranks.size
-        found.append(FieldBlock(members, problem, place, weights, [scales[id(t)] for t in members]))
+            share = ranks.size
+        found.append(
+            FieldBlock(
+                members,
+                problem,
+                samples.x,
+                samples.weights / share,
+                [scales[id(t)] for t in members],
+                {},
+                samples.normals,
+            )
+        )
     return found
-
-
-def _tensor(axes: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    x = np.stack([g.ravel() for g in np.meshgrid(*axes, indexing="ij")])
-    product = np.array([1.0])
-    for w in weights:
-        product = (product[:, None] * w).ravel()
-    return x, product
 
 
 def _chunked(
     terms: Sequence[Term],
     problem: Problem,
-    x: np.ndarray,
-    w: np.ndarray,
+    samples: Samples,
     scales: Sequence[float],
-    columns: dict[str, np.ndarray],
     dtype: torch.dtype,
     device: torch.device | str,
     ranks: Ranks = ALONE,
 ) -> list[FieldBlock]:
-    order = morton_order(torch.as_tensor(x), problem.domain.lower, problem.domain.upper).numpy()
-    x, w, columns = x[:, order], w[order], {k: c[order] for k, c in columns.items()}
-    if ranks.divides(x.shape[1]):
-        part = ranks.part(x.shape[1])
-        x, w, columns = x[:, part], w[part], {k: c[part] for k, c in columns.items()}
-    else:
-        w = w / ranks.size
-
-    def placed(a: np.ndarray, i: int) -> torch.Tensor:
-        return torch.as_tensor(np.ascontiguousarray(a[..., i : i + CHUNK])).to(device, dtype)
-
-    return [
-        FieldBlock(terms, problem, placed(x, i), placed(w, i), scales, {k: placed(c, i) for k, c in columns.items()})
-        for i in range(0, max(1, x.shape[1]), CHUNK)
-    ]
+    samples = samples.take(morton_order(samples.x, problem.domain.lower, problem.domain.upper))
+    own, share = (ranks.part(samples.count), 1) if ranks.divides(samples.count) else (slice(None), ranks.size)
+    samples = samples.take(own)
+    parts = [samples.take(slice(i, i + CHUNK)).to(device, dtype) for i in range(0, max(1, samples.count), CHUNK)]
+    return [FieldBlock(terms, problem, p.x, p.weights / share, scales, p.columns, p.normals) for p in parts]
 
 
 def _relative_size(

@@ -6,7 +6,6 @@ import torch
 
 from hermite_pinn.cuda.encoder.layout import BASES
 from hermite_pinn.cuda.tensor_grid.axis import evaluation_matrix
-from hermite_pinn.geometry import gauss_axis
 from hermite_pinn.problem.problem import Problem
 
 __all__ = ["remove_means"]
@@ -21,12 +20,14 @@ def remove_means(problem: Problem, basis: str, resolution: tuple[int, ...], fine
         Coefficients (fields, m N_1, ..., m N_d) on the finest level.
     """
     m, domain = BASES[basis], problem.domain
+    rules = domain.interior.gauss(resolution, m).axes
+    assert rules is not None
     for name in problem.gauges:
         field = finest[problem.fields.index(name)]
         mean, values = field, field
         for axis in domain.space_axes:
             bounds = (domain.lower[axis], domain.upper[axis])
-            points, weights = gauss_axis(*bounds, resolution[axis], m)
+            points, weights = rules[axis]
             matrix = evaluation_matrix(basis, resolution[axis], bounds, problem.periodic[axis], points, (0,))
             functional = torch.as_tensor(matrix.matrices[0].T @ weights / domain.lengths[axis]).to(finest)
             mean = torch.tensordot(mean, functional[:, None], ([axis], [0])).movedim(-1, axis)

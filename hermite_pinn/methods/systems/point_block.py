@@ -10,6 +10,7 @@ import torch
 
 from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix, evaluation_matrix
 from hermite_pinn.expressions.program import Leaf, Value
+from hermite_pinn.geometry import Samples
 from hermite_pinn.residuals.compiled import CompiledTerm, Jet
 
 from .block import Axis, Block
@@ -23,12 +24,8 @@ class PointBlock(Block):
 
     Parameters
     ----------
-    points
-        (n, dim).
-    weights
-        Quadrature weight of every point, (n,).
-    columns
-        Data of the points by name.
+    samples
+        Points with quadrature weights, data by name, and normals.
     """
 
     def __init__(
@@ -39,25 +36,20 @@ class PointBlock(Block):
         basis: str,
         resolution: tuple[int, ...],
         axes: Sequence[Axis],
-        points: np.ndarray,
-        weights: np.ndarray,
-        columns: Mapping[str, np.ndarray],
+        samples: Samples,
         scales: Sequence[float] | None = None,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
     ) -> None:
         self.terms, self.fields, self.parameters = list(terms), fields, parameters
         self.basis, self.axes = basis, list(axes)
-        self.points = points
-        self.shape = (len(points),)
+        self.points = samples.x.T.cpu().numpy()
+        self.shape = (samples.count,)
         self.scales = [1.0] * len(self.terms) if scales is None else list(scales)
         self.dtype, self.device = dtype, torch.device(device)
-        self.root = torch.as_tensor(np.sqrt(weights)).to(self.device, dtype)
-        self._env: dict[Leaf, Value] = {
-            ("coordinate", a.name): torch.as_tensor(points[:, i].copy()).to(self.device, dtype)
-            for i, a in enumerate(self.axes)
-        }
-        self._env |= {("data", name): torch.as_tensor(v).to(self.device, dtype) for name, v in columns.items()}
+        self.root = torch.as_tensor(np.sqrt(samples.weights.cpu().numpy())).to(self.device, dtype)
+        self._env: dict[Leaf, Value] = {}
+        self._env |= samples.to(self.device, dtype).leaves([a.name for a in self.axes])
         self._jets = sorted({j for t in self.terms for j in t.jets})
         self._matrices = {o: self._csr(resolution, o) for o in {o for _, o in self._jets}}
         matrices: dict[Hashable, sparse.csr_matrix] = dict(self._matrices.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,11 +11,10 @@ import torch
 
 from hermite_pinn.cuda.encoder.morton import morton_order
 from hermite_pinn.errors import InvalidArgumentError
-from hermite_pinn.geometry import Box, Face
-from hermite_pinn.geometry.quadrature import gauss_axis
-from hermite_pinn.problem.conditions import PointSet, Roughness, Term
+from hermite_pinn.geometry import Domain, Region, Samples
+from hermite_pinn.problem.conditions import Term
 from hermite_pinn.problem.problem import Problem
-from hermite_pinn.residuals.evaluation import TermEvaluator, on_face, restriction
+from hermite_pinn.residuals.evaluation import TermEvaluator, restricted, restriction
 from hermite_pinn.run.distributed import Ranks
 
 __all__ = ["RAD", "Batch", "Pool", "TermGroup", "term_groups"]
@@ -123,11 +122,20 @@ class Batch:
         Measured values at the points by name, each (n,).
     weights
         (n,) with sum one, or None for equal weights.
+    normals
+        Outward normals (dim, n) where terms depend on them and they are not the same at all points.
     """
 
     x: torch.Tensor
     columns: dict[str, torch.Tensor] = field(default_factory=dict)
     weights: torch.Tensor | None = None
+    normals: torch.Tensor | None = None
+
+    def _chosen(self, points: torch.Tensor | slice, weights: torch.Tensor | None) -> Batch:
+        """Some of the points, with other weights."""
+        columns = {k: v[points] for k, v in self.columns.items()}
+        normals = None if self.normals is None else self.normals[:, points].contiguous()
+        return Batch(self.x[:, points].contiguous(), columns, weights, normals)
 
     def mean_square(self, residual: torch.Tensor) -> torch.Tensor:
         """Weighted mean of the squares of a residual (n,) at the points."""
@@ -140,16 +148,14 @@ class Batch:
             return self
         weights = self.x.new_full((count,), 1.0 / count) if self.weights is None else self.weights
         if not ranks.divides(count):
-            return Batch(self.x, self.columns, weights / ranks.size)
+            return replace(self, weights=weights / ranks.size)
         part = ranks.part(count)
-        columns = {k: v[part] for k, v in self.columns.items()}
-        return Batch(self.x[:, part].contiguous(), columns, weights[part])
+        return self._chosen(part, weights[part])
 
-    def sorted(self, domain: Box) -> Batch:
+    def sorted(self, domain: Domain) -> Batch:
         """The same points along a space-filling curve, so that the encoder's reads and sums are near each other."""
         order = morton_order(self.x, domain.lower, domain.upper)
-        columns = {k: v[order] for k, v in self.columns.items()}
-        return Batch(self.x[:, order].contiguous(), columns, None if self.weights is None else self.weights[order])
+        return self._chosen(order, None if self.weights is None else self.weights[order])
 
     def pieces(self, size: int) -> Iterator[Batch]:
         """The batch in parts of at most ``size`` points with weights whose total is one."""
@@ -157,8 +163,7 @@ class Batch:
         weights = self.x.new_full((count,), 1.0 / count) if self.weights is None else self.weights
         for start in range(0, count, size):
             part = slice(start, start + size)
-            columns = {k: v[part] for k, v in self.columns.items()}
-            yield Batch(self.x[:, part].contiguous(), columns, weights[part])
+            yield self._chosen(part, weights[part])
 
 
 class TermGroup:
@@ -167,7 +172,7 @@ class TermGroup:
     Parameters
     ----------
     terms
-        The terms, at least one; of several faces those of the first.
+        The terms, at least one; of several regions those of the first.
     problem
         What they belong to.
     device, dtype
@@ -185,38 +190,28 @@ class TermGroup:
         device: torch.device,
         dtype: torch.dtype,
         extra: Mapping[str, np.ndarray] | None = None,
-        faces: Sequence[Face] = (),
+        faces: Sequence[Region] = (),
     ) -> None:
-        self.terms, self.problem, self.faces = list(terms), problem, tuple(faces)
+        self.terms, self.problem = list(terms), problem
         self.evaluator = TermEvaluator(terms, problem)
-        self.region = terms[0].region
+        self.region = problem.domain.together(faces) if faces else terms[0].region
+        self.regions = max(1, len(faces))  # how many regions there are
         self.device, self.dtype = device, dtype
         self.measured: Batch | None = None
-        if isinstance(self.region, PointSet):
-            columns = {k: torch.as_tensor(v).to(device, dtype) for k, v in self.region.columns.items()}
-            columns |= {k: torch.as_tensor(v).to(device, dtype) for k, v in (extra or {}).items()}
-            place = torch.as_tensor(self.region.points.T.copy()).to(device, dtype)
-            self.measured = Batch(place, columns).sorted(problem.domain)
+        if self.region.measured is not None:
+            measured = self.region.measured.to(device, dtype)
+            columns = measured.columns | {k: torch.as_tensor(v).to(device, dtype) for k, v in (extra or {}).items()}
+            self.measured = Batch(measured.x, columns).sorted(problem.domain)
 
     @property
     def interior(self) -> bool:
-        """Whether the terms hold in the whole domain."""
-        return self.region is None
+        """Whether the terms are the equations."""
+        return self.region.is_interior
 
     @property
     def whole(self) -> bool:
         """Whether the terms are taken in the whole domain: equations and penalties."""
-        return self.region is None or isinstance(self.region, Roughness)
-
-    @property
-    def face(self) -> Face | None:
-        """The face on which the terms hold, if they do."""
-        return self.region if isinstance(self.region, Face) else None
-
-    @property
-    def regions(self) -> int:
-        """How many regions there are: of several faces their number, otherwise one."""
-        return max(1, len(self.faces))
+        return self.region.everywhere
 
     def random(self, count: int, generator: torch.Generator) -> Batch:
         """Uniform random points, as many on each of several faces; the measured points of a data term.
@@ -227,62 +222,49 @@ class TermGroup:
         """
         if self.measured is not None:
             return self.measured
-        if self.faces:
-            x = self.problem.domain.sample(len(self.faces) * count, generator, self.dtype)
-            for k, face in enumerate(self.faces):
-                x[face.axis, k * count : (k + 1) * count].fill_(face.position)
-            return Batch(x)
-        x = self.problem.domain.sample(count, generator, self.dtype, self.face)
+        samples = self.region.random(count, generator, self.dtype)
         if self.terms[0].where is None:
-            return Batch(x)
-        kept = restriction(self.terms[0], self.problem, x)
+            return self._batch(samples)
+        kept = restriction(self.terms[0], self.problem, samples)
         inside = kept.sum().clamp(min=1)
-        place = torch.arange(count, device=x.device)
+        place = torch.arange(count, device=kept.device)
         order = torch.argsort(kept.to(torch.uint8), descending=True, stable=True)[place % inside]
         weights = ((place < inside) & kept.any()).to(self.dtype) / inside
-        return Batch(x.index_select(1, order), weights=weights)
+        return self._batch(samples)._chosen(order, weights)
+
+    def check_restriction(self, count: int, generator: torch.Generator) -> None:
+        """Draw points once to see that the terms' restriction keeps some.
+
+        Raises
+        ------
+        InvalidProblemError
+            If it keeps none.
+        """
+        if self.terms[0].where is not None:
+            restricted(self.terms[0], self.problem, self.region.random(count, generator, self.dtype))
 
     def quasi_random(self, count: int, seed: int) -> Batch:
-        """Scrambled Sobol points; the measured points of a data term."""
+        """Points of a low-discrepancy sequence; the measured points of a data term."""
         if self.measured is not None:
             return self.measured
-        domain = self.problem.domain
-        engine = torch.quasirandom.SobolEngine(domain.dim, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
-        unit = engine.draw(count, dtype=torch.float64).T
-        lower, lengths = torch.tensor(domain.lower)[:, None], torch.tensor(domain.lengths)[:, None]
-        x = (lower.double() + lengths.double() * unit).contiguous()
-        if self.face is not None:
-            x[self.face.axis] = self.face.position
-        return self._kept(Batch(x.to(self.device, self.dtype)))
+        samples = self.region.quasi_random(count, seed).to(self.device, self.dtype)
+        return self._batch(restricted(self.terms[0], self.problem, samples))
 
     def gauss(self, cells: Sequence[int], order: int) -> Batch:
         """Gauss points with their weights, ``order`` per axis in each of ``cells``; measured points of a data term."""
         if self.measured is not None:
             return self.measured
-        domain = self.problem.domain
-        axes, weights = [], []
-        for i, n in enumerate(cells):
-            if self.face is not None and self.face.axis == i:
-                axes.append(np.array([self.face.position]))
-                weights.append(np.ones(1))
-            else:
-                found = gauss_axis(domain.lower[i], domain.upper[i], n, order)
-                axes.append(found[0])
-                weights.append(found[1])
-        x = torch.stack([torch.as_tensor(g.ravel()) for g in np.meshgrid(*axes, indexing="ij")])
-        total = weights[0]
-        for w in weights[1:]:
-            total = np.multiply.outer(total, w)
-        flat = torch.as_tensor(total.ravel())
-        place = (self.device, self.dtype)
-        return self._kept(Batch(x.to(*place), {}, (flat / flat.sum()).to(*place)))
+        samples = self.region.gauss(cells, order)
+        share = samples.weights / samples.weights.sum()
+        kept = restricted(
+            self.terms[0], self.problem, Samples(samples.x, share, samples.normals).to(self.device, self.dtype)
+        )
+        weights = kept.weights if self.terms[0].where is None else kept.weights / kept.weights.sum()
+        return self._batch(kept, weights)
 
-    def _kept(self, batch: Batch) -> Batch:
-        if self.terms[0].where is None:
-            return batch
-        kept = on_face(self.terms[0], self.problem, batch.x)
-        weights = None if batch.weights is None else batch.weights[kept] / batch.weights[kept].sum()
-        return replace(batch, x=batch.x[:, kept].contiguous(), weights=weights)
+    def _batch(self, samples: Samples, weights: torch.Tensor | None = None) -> Batch:
+        normals = samples.normals if self.evaluator.turning else None
+        return Batch(samples.x, {}, weights, normals if isinstance(normals, torch.Tensor) else None)
 
 
 def term_groups(
@@ -295,25 +277,21 @@ def term_groups(
     """The terms of a problem by region, in the problem's order; all penalties together.
 
     ``extra`` has further columns of measured points by the ``id`` of their region.  ``together`` makes one group of
-    whole faces with the same terms: a step then has one loss for them, not one per face.
+    whole faces with the same residuals: a step then has one loss for them, not one per face.
     """
-    groups: dict[tuple[object, int], list[Term]] = {}
+    groups: dict[tuple[Hashable, int], list[Term]] = {}
     for t in problem.terms:
-        region: object = t.region if t.region is None or isinstance(t.region, Face) else id(t.region)
-        if isinstance(t.region, Roughness):
-            region = Roughness
-        groups.setdefault((region, id(t.where)), []).append(t)
-    found: dict[object, list[Term]] = {}
-    faces: dict[object, list[Face]] = {}
+        groups.setdefault((t.region.support, id(t.where)), []).append(t)
+    members: dict[object, list[Term]] = {}
+    faces: dict[object, list[Region]] = {}
     for key, terms in groups.items():
-        if together and isinstance(terms[0].region, Face) and terms[0].where is None:
-            same: object = tuple((t.name, id(t.residual), t.weight) for t in terms)
+        same: object = key
+        if together and terms[0].region.on_boundary and terms[0].where is None:
+            same = tuple((t.name, id(t.residual), t.weight) for t in terms)
             faces.setdefault(same, []).append(terms[0].region)
-        else:
-            same = key
-        found.setdefault(same, terms)
+        members.setdefault(same, terms)
     made = []
-    for same, terms in found.items():
+    for same, terms in members.items():
         several = faces.get(same, [])
         columns = (extra or {}).get(id(terms[0].region))
         made.append(TermGroup(terms, problem, device, dtype, columns, several if len(several) > 1 else ()))

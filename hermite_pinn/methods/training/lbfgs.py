@@ -292,9 +292,8 @@ class _Run:
         many = min(most, 1 << max(12, math.ceil(math.log2(2 * unknowns))))
         found = []
         for k, group in enumerate(self.objective.groups):
-            inside = [n for i, n in enumerate(cells) if group.face is None or group.face.axis != i]
             count = o.points if group.whole else o.face_points
-            if count is None and order ** len(inside) * math.prod(inside) <= most:
+            if count is None and group.region.gauss_count(cells, order) <= most:
                 found.append(group.gauss(cells, order).sorted(domain))
             else:
                 count = count or (many if group.whole else max(1 << 10, many >> 4))

@@ -16,7 +16,7 @@ from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.field import GridField, Levels
 from hermite_pinn.methods.base import Method, Task
 from hermite_pinn.methods.gauss_newton.pilot import chosen_before
-from hermite_pinn.problem.conditions import PointSet, Roughness, Term
+from hermite_pinn.problem.conditions import Term
 from hermite_pinn.residuals.data_weights import Misfit
 
 from .batches import Batch, TermGroup, term_groups
@@ -100,20 +100,20 @@ class Objective:
         self.choice = chosen_before(task)
         self.roots = {
             t.name: math.sqrt(
-                EMPHASIS * misfit.penalty(t.region.field, {} if self.choice is None else self.choice.weights)
+                EMPHASIS * misfit.penalty(t.region.penalty, {} if self.choice is None else self.choice.weights)
             )
             for t in self.problem.terms
-            if isinstance(t.region, Roughness)
+            if t.region.penalty is not None
         }
         extra: dict[int, dict[str, np.ndarray]] = {}
         for t in misfit.noisy:
-            assert isinstance(t.region, PointSet)
-            weights = EMPHASIS * len(t.region.points) * misfit.point_weights(t)
+            weights = misfit.point_weights(t)
+            weights = EMPHASIS * len(weights) * weights
             self.roots[t.name] = math.sqrt(float(weights.mean()))
             extra.setdefault(id(t.region), {})[ROOT + t.name] = np.sqrt(weights)
         self.groups = term_groups(self.problem, self.device, dtype, extra, together)
         self.scales = dict.fromkeys((t.name for t in self.problem.terms), 1.0)
-        free = {t.name for t in self.problem.terms if t.region is not None} - set(self.roots)
+        free = {t.name for t in self.problem.terms if not t.region.is_interior} - set(self.roots)
         self.conditions = [name for name in dict.fromkeys(t.name for t in self.problem.terms) if name in free]
 
     def stats(self) -> dict[str, Any]:
@@ -161,7 +161,7 @@ class Objective:
     ) -> list[tuple[str, torch.Tensor]]:
         """Names and residuals of the terms of a group, divided by their scales and times the root of their weights."""
         rows = group.evaluator.residuals(
-            self.field_of(tensors), batch.x, self.parameters_of(tensors), batch.columns, jets
+            self.field_of(tensors), batch.x, self.parameters_of(tensors), batch.columns, jets, batch.normals
         )
         return [
             (t.name, r * batch.columns.get(ROOT + t.name, self._root(t)))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from hermite_pinn.cuda.encoder.morton import FEW, PAYS
-from hermite_pinn.residuals.evaluation import on_face
 
 from .batches import Batch, Pool
 from .objective import Objective
@@ -107,11 +106,8 @@ class TrainingStep:
 
     def _check_restrictions(self) -> None:
         other = torch.Generator(self.device).manual_seed(self.objective.seed)
-        domain = self.objective.problem.domain
         for group in self.objective.groups:
-            if group.terms[0].where is not None:
-                x = domain.sample(self.options.face_points, other, self.objective.dtype, group.face)
-                on_face(group.terms[0], self.objective.problem, x)
+            group.check_restriction(self.options.face_points, other)
 
     @property
     def obstacles(self) -> list[str]:

@@ -1,0 +1,222 @@
+"""What a domain and its regions must do; every method, condition and report works through these two interfaces."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
+from typing import ClassVar, NamedTuple
+
+import torch
+
+from hermite_pinn.errors import InvalidProblemError
+
+from .samples import Samples
+
+__all__ = ["Domain", "Plane", "Region"]
+
+
+class Plane(NamedTuple):
+    """A whole side of the bounding box: ``axis`` is across it, ``side`` 0 or 1, ``position`` the coordinate on it."""
+
+    axis: int
+    side: int
+    position: float
+
+
+class Region(ABC):
+    """A part of a domain on which terms hold, and the only maker of points there.
+
+    The attributes below answer what others ask of a region; a new kind of region sets them, and nobody asks what class
+    it has.
+
+    Attributes
+    ----------
+    name
+        For messages and reports.
+    is_interior
+        Whether it is the whole domain as far as equations hold there.
+    on_boundary
+        Whether it is a part of the boundary.
+    everywhere
+        Whether its points are those of the whole domain: for equations and penalties.
+    measured
+        The points with measured values that it consists of, or None; they are then its samples whatever is asked for.
+    penalty
+        The field whose derivatives are to be small on it, not zero, or None.
+    plane
+        The side of the bounding box that it is, if it is a whole one, or None.
+    normal
+        Components of the outward normal where it is the same at all points, or None.
+    measure
+        Volume, area or length; of measured points their number.
+    """
+
+    is_interior: ClassVar[bool] = False
+    everywhere: ClassVar[bool] = False
+    on_boundary: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """For messages and reports."""
+
+    @property
+    @abstractmethod
+    def measure(self) -> float:
+        """Volume, area or length; of measured points their number."""
+
+    @property
+    def measured(self) -> Samples | None:
+        """The points with measured values that it consists of, or None."""
+        return None
+
+    @property
+    def penalty(self) -> str | None:
+        """The field whose derivatives are to be small on it, not zero, or None."""
+        return None
+
+    @property
+    def plane(self) -> Plane | None:
+        """The side of the bounding box that it is, if it is a whole one, or None."""
+        return None
+
+    @property
+    def normal(self) -> tuple[float, ...] | None:
+        """Components of the outward normal where it is the same at all points, or None."""
+        return None
+
+    @property
+    def support(self) -> Hashable:
+        """Regions with equal supports have their points in common."""
+        return self
+
+    @abstractmethod
+    def random(self, count: int, generator: torch.Generator, dtype: torch.dtype) -> Samples:
+        """Uniform random points on the generator's device; nothing waits for it."""
+
+    @abstractmethod
+    def quasi_random(self, count: int, seed: int) -> Samples:
+        """Points of a scrambled low-discrepancy sequence, float64, on the CPU; the seed decides which."""
+
+    @abstractmethod
+    def gauss(self, cells: Sequence[int], order: int | Sequence[int]) -> Samples:
+        """A Gauss rule on every cell, float64, on the CPU.
+
+        Parameters
+        ----------
+        cells
+            Equal cells along every axis of the bounding box.
+        order
+            Points per cell and axis, one number or one per axis.
+        """
+
+    @abstractmethod
+    def gauss_count(self, cells: Sequence[int], order: int | Sequence[int]) -> int:
+        """Number of points of :meth:`gauss`, without making them."""
+
+    @abstractmethod
+    def spacing(self, cells: Sequence[int]) -> float:
+        """Size of a cell across the region."""
+
+    def held_out(self, count: int, generator: torch.Generator) -> Samples:
+        """Points that no method trained on, in float64; measured points themselves."""
+        return self.random(count, generator, torch.float64)
+
+    def between(self, cells: Sequence[int]) -> Samples:
+        """About one point per cell that lies away from Gauss points, where a square system leaves something to see."""
+        return self.quasi_random(math.prod(cells), 0)
+
+
+class Domain(ABC):
+    """Where a problem is posed: named axes, a bounding box, and named regions.
+
+    Attributes
+    ----------
+    names
+        Of the axes; an axis called ``t`` is time.
+    lower, upper
+        Corners of the bounding box.
+    """
+
+    names: tuple[str, ...]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+
+    @property
+    def dim(self) -> int:
+        """Number of axes, time included."""
+        return len(self.names)
+
+    @property
+    def lengths(self) -> tuple[float, ...]:
+        """Edge lengths of the bounding box."""
+        return tuple(b - a for a, b in zip(self.lower, self.upper, strict=True))
+
+    @property
+    def bounds(self) -> Mapping[str, tuple[float, float]]:
+        """Bounds by name of the axis."""
+        return dict(zip(self.names, zip(self.lower, self.upper, strict=True), strict=True))
+
+    @property
+    def time_axis(self) -> int | None:
+        """Number of the axis called ``t``, if there is one."""
+        return self.names.index("t") if "t" in self.names else None
+
+    @property
+    def space_axes(self) -> tuple[int, ...]:
+        """Numbers of all axes but time."""
+        return tuple(i for i, name in enumerate(self.names) if name != "t")
+
+    def axis(self, name: str) -> int:
+        """Number of the axis called ``name``."""
+        if name not in self.names:
+            raise InvalidProblemError(f"there is no axis {name!r}; the axes are {', '.join(self.names)}")
+        return self.names.index(name)
+
+    @property
+    @abstractmethod
+    def interior(self) -> Region:
+        """The region where the equations hold."""
+
+    @property
+    @abstractmethod
+    def faces(self) -> tuple[Region, ...]:
+        """All parts of the boundary that have a name, those of the time axis included."""
+
+    @property
+    def space_faces(self) -> tuple[Region, ...]:
+        """The faces that do not lie across the time axis: what a condition on ``"boundary"`` means."""
+        return tuple(f for f in self.faces if f.plane is None or f.plane.axis != self.time_axis)
+
+    def face(self, name: str) -> Region:
+        """The face called ``name``.
+
+        Raises
+        ------
+        InvalidProblemError
+            If there is none; the message lists the names.
+        """
+        for f in self.faces:
+            if f.name == name:
+                return f
+        raise InvalidProblemError(
+            f"there is no face {name!r}; the faces of {self} are {', '.join(f.name for f in self.faces)}, "
+            "and 'boundary' means all of the space axes"
+        )
+
+    @abstractmethod
+    def restricted(self, bounds: Mapping[str, tuple[float, float]]) -> Domain:
+        """The part of the domain between bounds, by name of the axis; other axes keep theirs."""
+
+    @abstractmethod
+    def together(self, faces: Sequence[Region]) -> Region:
+        """Several faces as one region, as many points on each; see :class:`hermite_pinn.geometry.Union`."""
+
+    @abstractmethod
+    def contains(self, x: torch.Tensor, slack: float = 0.0) -> torch.Tensor:
+        """Which of the points (dim, n) lie in the closed domain, (n,), with a slack relative to the edge lengths."""
+
+    def signed_distance(self, x: torch.Tensor) -> torch.Tensor | None:
+        """Distances (n,) of points (dim, n) to the boundary in space, negative inside; None if they are not known."""
+        return None

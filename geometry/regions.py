@@ -1,0 +1,174 @@
+"""Regions that any domain can have: scattered measured points, penalties, and several faces as one."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from .domain import Region
+from .samples import Samples
+
+__all__ = ["Penalty", "Points", "Union"]
+
+
+@dataclass(frozen=True, eq=False)
+class Points(Region):
+    """Scattered points (n, dim) with measured columns, each (n,): always the same points, whatever is asked for."""
+
+    points: np.ndarray
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return "data"
+
+    @property
+    def measure(self) -> float:
+        """Number of points."""
+        return float(len(self.points))
+
+    @cached_property
+    def measured(self) -> Samples:
+        """The points with their columns and weight 1 each."""
+        columns = {k: torch.as_tensor(v) for k, v in self.columns.items()}
+        return Samples(torch.as_tensor(np.ascontiguousarray(self.points.T)), 1.0, columns=columns)
+
+    def random(self, count: int, generator: torch.Generator, dtype: torch.dtype) -> Samples:
+        """The points, on the generator's device."""
+        return self.measured.to(generator.device, dtype)
+
+    def quasi_random(self, count: int, seed: int) -> Samples:
+        """The points."""
+        return self.measured
+
+    def gauss(self, cells: Sequence[int], order: int | Sequence[int]) -> Samples:
+        """The points."""
+        return self.measured
+
+    def gauss_count(self, cells: Sequence[int], order: int | Sequence[int]) -> int:
+        """Number of points."""
+        return len(self.points)
+
+    def spacing(self, cells: Sequence[int]) -> float:
+        """One: values have no scale of length."""
+        return 1.0
+
+
+class _Same(Region):
+    """Makes the points of another region."""
+
+    region: Region
+
+    @property
+    def measure(self) -> float:
+        """That of the region."""
+        return self.region.measure
+
+    def random(self, count: int, generator: torch.Generator, dtype: torch.dtype) -> Samples:
+        """Points of the region."""
+        return self.region.random(count, generator, dtype)
+
+    def quasi_random(self, count: int, seed: int) -> Samples:
+        """Points of the region."""
+        return self.region.quasi_random(count, seed)
+
+    def gauss(self, cells: Sequence[int], order: int | Sequence[int]) -> Samples:
+        """Points of the region."""
+        return self.region.gauss(cells, order)
+
+    def gauss_count(self, cells: Sequence[int], order: int | Sequence[int]) -> int:
+        """Number of points of :meth:`gauss`."""
+        return self.region.gauss_count(cells, order)
+
+    def spacing(self, cells: Sequence[int]) -> float:
+        """That of the region."""
+        return self.region.spacing(cells)
+
+
+@dataclass(frozen=True)
+class Penalty(_Same):
+    """A region, mostly the whole domain, for terms that are to be small, not zero: derivatives of a field."""
+
+    region: Region
+    field: str
+
+    everywhere = True
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"{self.region.name}, {self.field} smooth"
+
+    @property
+    def penalty(self) -> str:
+        """The field."""
+        return self.field
+
+    @property
+    def support(self) -> Hashable:
+        """Penalties of all fields share their points, apart from those of the equations."""
+        return Penalty, self.region
+
+
+@dataclass(frozen=True)
+class Union(Region):
+    """Several parts of a boundary as one, with as many points on each, in their order."""
+
+    regions: tuple[Region, ...]
+
+    on_boundary = True
+
+    @property
+    def name(self) -> str:
+        """Names of the regions."""
+        return ", ".join(r.name for r in self.regions)
+
+    @property
+    def measure(self) -> float:
+        """Sum of the measures."""
+        return sum((r.measure for r in self.regions), 0.0)
+
+    @property
+    def normal(self) -> tuple[float, ...] | None:
+        """The normal, if all regions have the same."""
+        first, *others = (r.normal for r in self.regions)
+        return first if all(other == first for other in others) else None
+
+    def random(self, count: int, generator: torch.Generator, dtype: torch.dtype) -> Samples:
+        """``count`` points on each region."""
+        return self._joined([r.random(count, generator, dtype) for r in self.regions])
+
+    def quasi_random(self, count: int, seed: int) -> Samples:
+        """``count`` points on each region."""
+        return self._joined([r.quasi_random(count, seed + k) for k, r in enumerate(self.regions)])
+
+    def gauss(self, cells: Sequence[int], order: int | Sequence[int]) -> Samples:
+        """The rules of all regions."""
+        return self._joined([r.gauss(cells, order) for r in self.regions])
+
+    def gauss_count(self, cells: Sequence[int], order: int | Sequence[int]) -> int:
+        """Number of points of :meth:`gauss`."""
+        return sum(r.gauss_count(cells, order) for r in self.regions)
+
+    def spacing(self, cells: Sequence[int]) -> float:
+        """The smallest of all regions."""
+        return min(r.spacing(cells) for r in self.regions)
+
+    def _joined(self, parts: Sequence[Samples]) -> Samples:
+        x, weights = torch.cat([p.x for p in parts], 1), torch.cat([p.weights for p in parts])
+        if self.normal is not None or all(p.normals is None for p in parts):
+            return Samples(x, weights, self.normal)
+        return Samples(x, weights, torch.cat([_spread(p) for p in parts], 1))
+
+
+def _spread(samples: Samples) -> torch.Tensor:
+    """Normals (dim, n) of samples, zero where they have none."""
+    if isinstance(samples.normals, torch.Tensor):
+        return samples.normals
+    constant = samples.x.new_tensor(samples.normals or [0.0] * samples.dim)
+    return constant[:, None].expand(-1, samples.count)
