@@ -11,7 +11,7 @@ from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.cuda.encoder.layout import GridLayout
 from hermite_pinn.cuda.encoder.morton import morton_codes, morton_order
 from hermite_pinn.errors import InvalidArgumentError
-from hermite_pinn.methods.training import step as training
+from hermite_pinn.methods.training import random_objective
 from hermite_pinn.methods.training.batches import Batch
 
 
@@ -76,7 +76,7 @@ def test_first_order_methods_train_the_same_on_sorted_batches(monkeypatch):
     )
 
     def losses(pays):
-        monkeypatch.setattr(training, "PAYS", pays)
+        monkeypatch.setattr(random_objective, "PAYS", pays)
         method = hp.Adam(steps=6, points=200, face_points=2, check_every=1)
         return hp.solve(problem, method=method, levels=2, dtype="float64", progress=False).history["loss"]
 

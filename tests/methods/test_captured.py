@@ -17,7 +17,7 @@ from hermite_pinn.methods.base import Task
 from hermite_pinn.methods.training import first_order, updates
 from hermite_pinn.methods.training.batches import term_groups
 from hermite_pinn.methods.training.cuda_graph import CapturedStep, TorchRecorder
-from hermite_pinn.methods.training.objective import Objective
+from hermite_pinn.methods.training.random_objective import RandomObjective
 from hermite_pinn.methods.training.step import TrainingStep, Variant
 from hermite_pinn.run.monitor import Monitor
 
@@ -115,7 +115,6 @@ def test_a_step_runs_on_tensors_without_values(name, monkeypatch):
     there, moved = torch.device("meta"), []
     rand = torch.rand
     monkeypatch.setattr(torch, "rand", lambda *size, generator=None, **given: rand(*size, **given))
-    monkeypatch.setattr(TrainingStep, "_check_restrictions", lambda self: None)  # before the first step, on the host
 
     def adam_step(parameter, gradient, moments, average, scalars, *rest):
         assert {t.device for t in (parameter, gradient, *moments, average, scalars)} == {there}
@@ -126,7 +125,7 @@ def test_a_step_runs_on_tensors_without_values(name, monkeypatch):
     method = hp.Adam(**(OPTIONS | options))
     field = hp.Field(head=head, features=2, table_size=2**6, width=8, omega=1.0)
     task = Task(problem(), field, 4, None, 0, there, torch.float32, Monitor())
-    objective = Objective(task, method, torch.float32, 4, together=True)
+    objective = RandomObjective(task, method, torch.float32, 4, method.points, method.face_points, method.adaptive)
     tensors = {k: v.requires_grad_() for k, v in objective.tensors().items()}
     average = {k: v.detach().clone() for k, v in tensors.items()}
     step = TrainingStep(
@@ -134,10 +133,10 @@ def test_a_step_runs_on_tensors_without_values(name, monkeypatch):
     )
     assert step.obstacles == []
     if method.adaptive is not None:
-        step.renew_pool()
+        objective.renew(tensors, step.generator)
     for balance in (False, True):
         step.prepare(0, 0)
-        step(Variant(objective.field.layout.size, objective.field.layout.size, balance))
+        step(Variant(4, 4, balance))
     assert len(moved) == 2 * len(tensors)
     with pytest.raises(RuntimeError):
         float(step.total)

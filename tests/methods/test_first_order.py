@@ -13,8 +13,9 @@ from hermite_pinn import problems
 from hermite_pinn.errors import BackendUnavailableError, InvalidArgumentError
 from hermite_pinn.methods.base import Task
 from hermite_pinn.methods.training.batches import Pool, term_groups
-from hermite_pinn.methods.training.objective import Objective
+from hermite_pinn.methods.training.fixed_objective import FixedObjective
 from hermite_pinn.methods.training.optimizer_state import packed, unpacked
+from hermite_pinn.methods.training.random_objective import RandomObjective
 from hermite_pinn.methods.training.updates import AdamUpdate, Trained
 from hermite_pinn.run.interrupt import uninterrupted
 from hermite_pinn.run.monitor import Monitor
@@ -66,7 +67,9 @@ def test_adam_keeps_the_tables_under_soap():
     start = SMALL["field"].build(problem.domain, problem.fields, problem.periodic, 3, 0, torch.float32)
     assert torch.equal(still.field.tensors()["weight0"], start.tensors()["weight0"])
     tables = {"table": start.table.clone().requires_grad_(), "gate": torch.zeros(1, requires_grad=True)}
-    kinds = hp.SOAP().updates(Trained(tables | {"weight0": torch.zeros(2, 2, requires_grad=True)}))
+    kinds = hp.SOAP().updates(
+        Trained(tables | {"weight0": torch.zeros(2, 2, requires_grad=True)}, networks=["weight0"])
+    )
     assert isinstance(kinds[0], AdamUpdate)
     assert list(kinds[0].tensors) == list(tables)
     assert list(kinds[1].tensors) == ["weight0"]
@@ -134,17 +137,14 @@ def test_points_gather_where_the_residual_is_large(method):
 
     problem = hp.Problem(hp.Box(x=(0, 1)), "u", residual, [hp.Dirichlet(u=0.0)])
     options = {"steps": 1, "points": 1000, "adaptive": hp.RAD(k=1, c=1)}
-    from hermite_pinn.methods.training import lbfgs
-    from hermite_pinn.methods.training import step as training
-
     batches = []
-    owner, name = (training.TrainingStep, "batches") if method is hp.Adam else (lbfgs._Run, "_adapt")
+    owner, name = (RandomObjective, "draw") if method is hp.Adam else (FixedObjective, "parts")
     original = getattr(owner, name)
 
     def spy(self, *given):
-        found = original(self, *given)
-        batches.append((found or self.batches)[0].x[0])
-        return found
+        placed = original(self, *given)
+        batches.append((placed if method is hp.Adam else placed[0])[0][1].x[0])
+        return placed
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(owner, name, spy)
@@ -279,8 +279,8 @@ def test_faces_with_the_same_condition_share_a_group_and_add_up():
         assert (part[group.region.axis] == group.region.position).all()
         one_by_one += float((part.sum(0) ** 2).mean())  # of the field that is zero
     task = Task(problem, hp.Field(head="linear"), 2, None, 0, *place, Monitor())
-    objective = Objective(task, hp.Adam(), place[1], 2, together=True)
+    objective = RandomObjective(task, hp.Adam(), place[1], 2, 40, 40)
     tensors = {k: torch.zeros_like(v) for k, v in objective.tensors().items()}
-    points = [g.random(40, torch.Generator().manual_seed(0)) for g in objective.groups]
+    points = [(g, g.random(40, torch.Generator().manual_seed(0))) for g in objective.groups]
     name = objective.groups[1].terms[0].name
     assert float(objective.losses(tensors, points)[name]) == pytest.approx(one_by_one, rel=1e-12)

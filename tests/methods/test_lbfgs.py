@@ -12,6 +12,7 @@ import torch
 import hermite_pinn as hp
 from hermite_pinn import problems
 from hermite_pinn.errors import DivergedError, InvalidArgumentError
+from hermite_pinn.methods.training import full_batch
 from hermite_pinn.methods.training.bounded_parameters import BoundedMap
 from hermite_pinn.methods.training.quasi_newton import Evaluation, QuasiNewton
 
@@ -153,21 +154,17 @@ def test_a_finished_run_stays_finished(tmp_path, options):
 
 
 def test_ctrl_c_before_the_first_step_returns_the_start(monkeypatch):
-    from hermite_pinn.methods.training import lbfgs
-
     def interrupted(self, flat):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(lbfgs._Run, "_units", interrupted)
+    monkeypatch.setattr(full_batch._Run, "_units", interrupted)
     solution = hp.solve(problems.poisson2d(), method="lbfgs", **NETWORK)
     assert (solution.status, solution.stats["reason"]) == (hp.Status.INTERRUPTED, "interrupted")
     assert torch.isfinite(solution.field.table).all()
 
 
 def test_memory_is_estimated_before_the_run(monkeypatch):
-    from hermite_pinn.methods.training import lbfgs
-
-    monkeypatch.setattr(lbfgs, "available_memory", lambda device: 1e6)
+    monkeypatch.setattr(full_batch, "available_memory", lambda device: 1e6)
     with pytest.raises(hp.OutOfMemoryError, match="use a smaller memory"):
         hp.solve(problems.poisson2d(), method="lbfgs", **LINEAR)
     assert hp.solve(problems.poisson2d(), method=hp.LBFGS(memory=2, steps=2), **LINEAR).stats["steps"] == 2
@@ -253,9 +250,7 @@ def test_nan_at_the_start_names_the_term():
 
 
 def test_nan_in_a_later_round_keeps_the_state_before_it(monkeypatch):
-    from hermite_pinn.methods.training import lbfgs
-
-    original = lbfgs._Run._evaluate
+    original = full_batch._Run._evaluate
 
     def poisoned(self, units, z):
         found = original(self, units, z)
@@ -263,7 +258,7 @@ def test_nan_in_a_later_round_keeps_the_state_before_it(monkeypatch):
 
     options = {"points": 300, "face_points": 30}
     good = hp.solve(problems.poisson2d(), method=hp.LBFGS(steps=10, **options), **NETWORK)
-    monkeypatch.setattr(lbfgs._Run, "_evaluate", poisoned)
+    monkeypatch.setattr(full_batch._Run, "_evaluate", poisoned)
     kept = hp.solve(problems.poisson2d(), method=hp.LBFGS(steps=20, rounds=2, **options), throw=False, **NETWORK)
     assert kept.status is hp.Status.DIVERGED
     assert same(kept, good)

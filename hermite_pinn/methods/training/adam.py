@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .first_order import FirstOrder
+from .method import FirstOrder
 from .updates import AdamUpdate, Trained, Update
 
 __all__ = ["Adam"]

@@ -1,9 +1,8 @@
-"""The loss of methods that train a field at points: mean squares of a problem's terms as functions of named tensors."""
+"""The residuals of a problem as a loss: mean squares of its terms at points, as functions of named tensors."""
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,17 +10,19 @@ import numpy as np
 import torch
 
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.cuda.runtime.cache import compile_clock
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.field import GridField, Levels
-from hermite_pinn.methods.base import Method, Task
-from hermite_pinn.methods.gauss_newton.pilot import chosen_before
+from hermite_pinn.methods.base import Method, Outcome, Task
+from hermite_pinn.methods.gauss_newton.pilot import chosen_before, saved_choice
 from hermite_pinn.problem.conditions import Term
 from hermite_pinn.residuals.data_weights import Misfit
 
 from .batches import Batch, TermGroup, term_groups
+from .bounded_parameters import BoundedMap
+from .loss import Loss
+from .session import TrainingResult
 
-__all__ = ["Objective", "StepClock"]
+__all__ = ["Objective", "PlacedTerms"]
 
 PREFIX = "parameter "
 ROOT = "root weight "
@@ -29,33 +30,14 @@ ROOT = "root weight "
 #: Factor of the weight of noisy data and penalties: methods that follow gradients creep where equations weigh too much.
 EMPHASIS = 1000.0
 
-
-class StepClock:
-    """Time per step of this session, compilation of kernels apart; steps before a resume do not count."""
-
-    def __init__(self) -> None:
-        self._began = time.perf_counter()
-        self._compiled = self._compiling()
-        self.steps = 0
-
-    @staticmethod
-    def _compiling() -> float:
-        return sum(compile_clock.get() or ())
-
-    def tick(self) -> None:
-        """Count a step."""
-        self.steps += 1
-
-    def stats(self) -> dict[str, float]:
-        """``seconds_per_step`` and ``steps_per_second``, zero without steps."""
-        seconds = time.perf_counter() - self._began - (self._compiling() - self._compiled)
-        if not self.steps or seconds <= 0:
-            return {"seconds_per_step": 0.0, "steps_per_second": 0.0}
-        return {"seconds_per_step": seconds / self.steps, "steps_per_second": self.steps / seconds}
+#: Groups of terms with the points at which they are taken.
+PlacedTerms = Sequence[tuple[TermGroup, Batch]]
 
 
-class Objective:
+class Objective(Loss[PlacedTerms]):
     """Terms of a problem at points, for a field and parameters that are given as tensors by name.
+
+    Which points, subclasses know.
 
     Parameters
     ----------
@@ -79,21 +61,8 @@ class Objective:
     def __init__(self, task: Task, method: Method, dtype: torch.dtype, levels: Levels, together: bool = False) -> None:
         self.problem, self.device, self.dtype, self.seed = task.problem, task.device, dtype, task.seed
         self.ranks = task.ranks
-        if task.tol is not None:
-            raise InvalidArgumentError(
-                f"{method.name} has no estimate of the error, so tol means nothing to it; use steps, max_time or a callback"
-            )
-        if self.problem.order > 2:
-            raise InvalidArgumentError(
-                f"{method.name} takes derivatives up to order 2, the problem has order {self.problem.order}; write it with auxiliary "
-                "fields for lower derivatives, or use method='gauss_newton'"
-            )
-        if task.start is not None:
-            self.field = task.start.to(self.device, dtype)
-        else:
-            spec, p = task.field or method.default_field(self.problem), self.problem
-            chosen = levels if task.levels is None else task.levels
-            self.field = spec.build(p.domain, p.fields, p.periodic, chosen, task.seed, dtype, self.device)
+        self._check(task, method)
+        self.field = self._start(task, method, levels)
         start = task.start_parameters or {p.name: p.init for p in self.problem.parameters}
         self.start_parameters = {k: torch.tensor(v, dtype=dtype, device=self.device) for k, v in start.items()}
         misfit = Misfit(self.problem)
@@ -114,20 +83,44 @@ class Objective:
         self.groups = term_groups(self.problem, self.device, dtype, extra, together)
         self.scales = dict.fromkeys((t.name for t in self.problem.terms), 1.0)
         free = {t.name for t in self.problem.terms if not t.region.is_interior} - set(self.roots)
-        self.conditions = [name for name in dict.fromkeys(t.name for t in self.problem.terms) if name in free]
+        self.names = list(dict.fromkeys(t.name for group in self.groups for t in group.terms))
+        self.weighted = [name for name in dict.fromkeys(t.name for t in self.problem.terms) if name in free]
+        self.tables = {"table": self.field.layout.level_slices}
+        self.networks = [k for k in self.field.tensors() if k.startswith(("weight", "bias"))]
+        self.bounds = {
+            PREFIX + p.name: BoundedMap(*p.bounds, unit=max((abs(p.init - b) for b in p.bounds if math.isfinite(b)), default=1.0) or 1.0)
+            for p in self.problem.parameters
+        }  # fmt: skip
+        tabulated = dict.fromkeys(name for group in self.groups for name in group.evaluator.tabulated)
+        if tabulated:
+            self.obstacles = [f"the problem calls functions on the host ({', '.join(tabulated)})"]
 
-    def stats(self) -> dict[str, Any]:
-        """The weights of penalties that were chosen, for ``solution.stats``."""
-        return {} if self.choice is None else self.choice.stats(self.problem)
+    def _check(self, task: Task, method: Method) -> None:
+        if task.tol is not None:
+            raise InvalidArgumentError(
+                f"{method.name} has no estimate of the error, so tol means nothing to it; use steps, max_time or a callback"
+            )
+        if self.problem.order > 2:
+            raise InvalidArgumentError(
+                f"{method.name} takes derivatives up to order 2, the problem has order {self.problem.order}; write it with auxiliary "
+                "fields for lower derivatives, or use method='gauss_newton'"
+            )
 
-    def message(self, message: str) -> str:
-        """A message, and which weights of penalties were chosen."""
-        return message if self.choice is None else f"{message}; {self.choice.sentence(self.problem)}"
+    def _start(self, task: Task, method: Method, levels: Levels) -> GridField:
+        if task.start is not None:
+            return task.start.to(self.device, self.dtype)
+        spec, p = task.field or method.default_field(self.problem), self.problem
+        chosen = levels if task.levels is None else task.levels
+        return spec.build(p.domain, p.fields, p.periodic, chosen, task.seed, self.dtype, self.device)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Copies of all start values, parameters included."""
-        found = self.field.tensors() | {PREFIX + k: v for k, v in self.start_parameters.items()}
-        return {k: v.detach().clone() for k, v in found.items()}
+        start = self.field.tensors() | {PREFIX + k: v for k, v in self.start_parameters.items()}
+        return {k: v.detach().clone() for k, v in start.items()}
+
+    def model(self, tensors: Mapping[str, torch.Tensor]) -> GridField:
+        """The field with these tensors, with all its derivatives."""
+        return self.field_of(tensors).rounded()
 
     def field_of(self, tensors: Mapping[str, torch.Tensor]) -> GridField:
         """The field with these tensors."""
@@ -172,31 +165,30 @@ class Objective:
         """Factor of the residual of a term; at measured points with noise only its root mean square."""
         return self.roots.get(term.name, math.sqrt(term.weight or 1.0) / self.scales[term.name])
 
-    def losses(self, tensors: Mapping[str, torch.Tensor], batches: Sequence[Batch]) -> dict[str, torch.Tensor]:
+    def losses(self, tensors: Mapping[str, torch.Tensor], batch: PlacedTerms) -> dict[str, torch.Tensor]:
         """Mean square of every term, by name; faces of one condition are summed."""
-        found: dict[str, torch.Tensor] = {}
-        jets = self._jets(tensors, batches)
-        for group, batch, known in zip(self.groups, batches, jets, strict=True):
-            for name, r in self.residuals(group, tensors, batch, known):
-                value = batch.mean_square(r)
+        sums: dict[str, torch.Tensor] = {}
+        for (group, points), jets in zip(batch, self._jets(tensors, batch), strict=True):
+            for name, r in self.residuals(group, tensors, points, jets):
+                value = points.mean_square(r)
                 if group.regions > 1:
                     value = value * group.regions
-                found[name] = found[name] + value if name in found else value
-        return found
+                sums[name] = sums[name] + value if name in sums else value
+        return sums
 
-    def _jets(self, tensors: Mapping[str, torch.Tensor], batches: Sequence[Batch]) -> list[torch.Tensor]:
-        """Jets at every batch; groups that need the same channels share one pass over the field."""
+    def _jets(self, tensors: Mapping[str, torch.Tensor], batch: PlacedTerms) -> list[torch.Tensor]:
+        """Jets at the points of every group; groups that need the same channels share one pass over the field."""
         shared: dict[Channels, list[int]] = {}
-        for k, group in enumerate(self.groups):
+        for k, (group, _) in enumerate(batch):
             shared.setdefault(group.evaluator.channels, []).append(k)
-        found: dict[int, torch.Tensor] = {}
+        by_group: dict[int, torch.Tensor] = {}
         field = self.field_of(tensors)
         for channels, members in shared.items():
-            points = [batches[k].x for k in members]
+            points = [batch[k][1].x for k in members]
             jets = field.jets(torch.cat(points, 1) if len(points) > 1 else points[0], channels)
             parts = jets.split([x.shape[1] for x in points], 2)
-            found |= dict(zip(members, parts, strict=True))
-        return [found[k] for k in range(len(batches))]
+            by_group |= dict(zip(members, parts, strict=True))
+        return [by_group[k] for k in range(len(batch))]
 
     def residual_sizes(self, tensors: Mapping[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
         """Root of the sum of squares of the interior residuals at points (dim, n), without gradients."""
@@ -207,10 +199,29 @@ class Objective:
             ]
         return torch.cat(parts)
 
-    def rms(self, losses: Mapping[str, float]) -> dict[str, float]:
+    def report(self, values: Mapping[str, float]) -> dict[str, float]:
         """RMS of every term in the user's units, without weights, from its mean squares; all faces together."""
-        found: dict[str, float] = {}
-        for name, value in losses.items():
+        reported: dict[str, float] = {}
+        for name, value in values.items():
             members = [t for t in self.problem.terms if t.name == name]
-            found[name] = math.sqrt(value / len(members)) / self._root(members[0])
-        return found
+            reported[name] = math.sqrt(value / len(members)) / self._root(members[0])
+        return reported
+
+    # -- checkpoints and results ---
+    def state(self) -> dict[str, Any]:
+        """Scales and chosen weights of penalties; subclasses add to it."""
+        return {"scales": self.scales, "choice": saved_choice(self.choice)}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Take over the scales; the choice has been read before the terms were weighted."""
+        self.scales = dict(saved["scales"])
+
+    def outcome(self, result: TrainingResult) -> Outcome:
+        """What a training found, as what a method returns; tells which weights of penalties were chosen."""
+        message, stats = result.message, dict(result.stats)
+        if self.choice is not None:
+            message = f"{message}; {self.choice.sentence(self.problem)}"
+            stats |= self.choice.stats(self.problem)
+        return Outcome(
+            self.model(result.tensors), self.parameter_values(result.tensors), result.status, message, None, stats
+        )

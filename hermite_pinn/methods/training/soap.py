@@ -9,7 +9,7 @@ import torch
 
 from hermite_pinn.errors import BackendUnavailableError, InvalidArgumentError
 
-from .first_order import FirstOrder
+from .method import FirstOrder
 from .updates import AdamUpdate, LibraryUpdate, Trained, Update
 
 __all__ = ["SOAP"]
@@ -70,7 +70,7 @@ class SOAP(FirstOrder):
 
     def updates(self, trained: Trained) -> list[Update]:
         """Adam for the tables and the rest, SOAP for the network."""
-        network = [k for k in trained.tensors if k.startswith(("weight", "bias"))]
+        network = [k for k in trained.tensors if k in trained.networks]
         if not network:
             raise InvalidArgumentError(
                 "soap preconditions the matrices of a network and the linear head has none; use method='adam', or a "

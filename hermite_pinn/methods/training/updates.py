@@ -33,15 +33,19 @@ class Trained:
         Moving averages of tensors, moved along; empty for none.
     bounds
         Of tensors that have some.
+    networks
+        Names of the weights and biases of networks.
     """
 
     tensors: Mapping[str, torch.Tensor]
     averages: Mapping[str, torch.Tensor] = field(default_factory=dict)
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    networks: Collection[str] = ()
 
     def only(self, names: Collection[str]) -> Trained:
         """The part of some names."""
-        return Trained(_only(self.tensors, names), _only(self.averages, names), _only(self.bounds, names))
+        networks = [name for name in self.networks if name in names]
+        return Trained(_only(self.tensors, names), _only(self.averages, names), _only(self.bounds, names), networks)
 
 
 def _only(items: Mapping[str, T], names: Collection[str]) -> dict[str, T]:
@@ -178,9 +182,9 @@ class LibraryUpdate(Update):
 
     def state(self, tensors: dict[str, torch.Tensor], name: str) -> Any:
         """The optimiser's state and its counts of steps."""
-        found = self.optimizer.state_dict()
-        steps = [group.get("step", 0) for group in found["param_groups"]]
-        return packed({"state": found["state"], "step": steps}, name, tensors)
+        saved = self.optimizer.state_dict()
+        steps = [group.get("step", 0) for group in saved["param_groups"]]
+        return packed({"state": saved["state"], "step": steps}, name, tensors)
 
     def restore(self, saved: Any, tensors: Mapping[str, torch.Tensor]) -> None:
         """Load it."""

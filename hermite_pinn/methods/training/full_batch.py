@@ -1,0 +1,303 @@
+"""Training by quasi-Newton steps on batches that stay fixed for a round."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import torch
+
+from hermite_pinn.errors import DivergedError, InvalidArgumentError, OutOfMemoryError
+from hermite_pinn.memory import available_memory, spelled_size
+from hermite_pinn.run.interrupt import uninterrupted
+from hermite_pinn.run.monitor import StopRun
+from hermite_pinn.run.status import Status
+
+from .loss import Loss
+from .optimizer_state import packed, unpacked
+from .options import QuasiNewtonOptions
+from .quasi_newton import REMEMBERED, Evaluation, QuasiNewton
+from .session import Session, StepClock, TrainingResult
+from .unknowns import Unknowns, column_norms
+
+__all__ = ["train_full_batch"]
+
+SPAN = 10  # steps over which the change of the loss is judged
+
+
+def train_full_batch(loss: Loss[Any], options: QuasiNewtonOptions, session: Session) -> TrainingResult:
+    """Minimise a loss by quasi-Newton steps on its parts, in units of the columns of the Jacobian.
+
+    Parameters
+    ----------
+    loss
+        What is minimised; its tensors are float64.
+    options
+        Steps, rounds, memory and tolerances.
+    session
+        The run around it.
+
+    Returns
+    -------
+    TrainingResult
+        The tensors of the last complete step, also when a limit, a callback or Ctrl-C ended the run; why is in
+        ``stats["reason"]``.
+
+    Raises
+    ------
+    InvalidArgumentError
+        For tensors in another precision.
+    OutOfMemoryError
+        If the remembered steps do not fit.
+    DivergedError
+        If the loss at the start of a round is infinite or NaN; ``error.outcome`` is the result before that.
+    """
+    return _Run(loss, options, session).outcome()
+
+
+class _Finished(Exception):  # noqa: N818 - the end of a round, not an error
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason, self.message = reason, message
+
+
+class _Run:
+    """One training, from the start or from a saved state."""
+
+    def __init__(self, loss: Loss[Any], options: QuasiNewtonOptions, session: Session) -> None:
+        self.loss, self.options, self.session, self.monitor = loss, options, session, session.monitor
+        tensors = loss.tensors()
+        for name, v in tensors.items():
+            if v.dtype != torch.float64:
+                raise InvalidArgumentError(
+                    f"lbfgs works in float64, and the tensor {name!r} is {v.dtype}; train it with adam, or make it float64"
+                )
+        self.unknowns = Unknowns(tensors, loss.bounds)
+        self._check_memory()
+        self.weights = dict.fromkeys(loss.weighted, options.weight)
+        self.generator = torch.Generator(session.device).manual_seed(session.seed + 2)
+        self.round_generator = self.generator.get_state()
+        self.step = self.round = self.recorded = 0
+        self.recent: list[float] = []
+        self.failed = False
+        self.clock = StepClock()
+        self.start = self.unknowns.flat(tensors)
+        self.parts: Sequence[Any] = []
+        self._solver: QuasiNewton | None = None
+
+    def _check_memory(self) -> None:
+        count, device = self.unknowns.count, self.session.device
+        need = 8.0 * count * (2 * self.options.memory + 2 * REMEMBERED + 8)
+        free = available_memory(device)
+        if free is not None and need > free:
+            raise OutOfMemoryError(
+                f"lbfgs with memory={self.options.memory} needs about {spelled_size(need)} for {count:,} unknowns, but "
+                f"{spelled_size(free)} are free on {device}; use a smaller memory or fewer levels"
+            )
+
+    @property
+    def solver(self) -> QuasiNewton:
+        """The optimiser of this round."""
+        assert self._solver is not None
+        return self._solver
+
+    @property
+    def flat(self) -> torch.Tensor:
+        """Free numbers of the last complete step."""
+        return self.start if self._solver is None else self.solver.z.detach() / self.units
+
+    @property
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Tensors of the last complete step."""
+        return self.unknowns.tensors(self.flat)
+
+    def _units(self, flat: torch.Tensor) -> torch.Tensor:
+        o = self.options
+        return column_norms(self.loss, self.parts, self.unknowns, flat, self.weights, o.probes, self.generator)
+
+    def _evaluate(self, units: torch.Tensor, z: torch.Tensor) -> Evaluation:
+        x = (z / units).requires_grad_()
+        losses = dict.fromkeys(self.loss.names, 0.0)
+        total = 0.0
+        for part in self.parts:
+            values = self.loss.losses(self.unknowns.tensors(x), part)
+            stacked = torch.stack(list(values.values()))
+            factors = torch.tensor([self.weights.get(name, 1.0) for name in values], device=stacked.device)
+            value = stacked @ factors.double()
+            if value.requires_grad:
+                value.backward()  # type: ignore[no-untyped-call]
+            total += float(value.detach())
+            for name, v in zip(values, stacked.tolist(), strict=True):
+                losses[name] += v
+        gradient = torch.zeros_like(x) if x.grad is None else x.grad
+        return Evaluation(total, gradient / units, losses)
+
+    # -- rounds ---
+    def _begin_round(self, flat: torch.Tensor) -> None:
+        self.round_generator = self.generator.get_state()
+        self.parts = self.loss.parts(self.round, self.unknowns.tensors(flat), self.generator)
+        units = self._units(flat)
+        solver = self._new_solver(flat * units, units)
+        self._check_finite(solver.current)
+        value = solver.current.value
+        with uninterrupted():
+            if value > 0:
+                solver.factor = 2.0 ** (33 - math.frexp(value)[1])
+            self.first_gradient = float(solver.current.gradient.abs().max())
+            self.recent, self.failed, self.units, self._solver = [value], False, units, solver
+
+    def _new_solver(self, z: torch.Tensor, units: torch.Tensor, factor: float = 1.0) -> QuasiNewton:
+        return QuasiNewton(partial(self._evaluate, units), z, self.options.memory, self.options.search_steps, factor)
+
+    def _check_finite(self, current: Evaluation) -> None:
+        if not math.isfinite(current.value) or not torch.isfinite(current.gradient).all():
+            bad = next((k for k, v in current.report.items() if not math.isfinite(v)), "the weighted sum")
+            raise DivergedError(
+                f"the loss of {bad!r} or its gradient is not finite at step {self.step}. Look for divisions by zero, "
+                "roots or logarithms of negative numbers in the residual, or start from another field"
+            )
+
+    # -- state ---
+    def _state(self) -> dict[str, Any]:
+        arrays: dict[str, torch.Tensor] = {}
+        solver = packed(self.solver.state(), "solver", arrays)
+        return {
+            "step": self.step,
+            "round": self.round,
+            "recorded": self.recorded,
+            "failed": self.failed,
+            "recent": self.recent,
+            "first_gradient": self.first_gradient,
+            "generator": self.generator.get_state(),
+            "round_generator": self.round_generator,
+            "units": self.units,
+            "solver": solver,
+            "arrays": arrays,
+            **self.loss.state(),
+        }
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        self.step, self.round, self.recorded = int(saved["step"]), int(saved["round"]), int(saved["recorded"])
+        self.units = saved["units"].to(self.session.device)
+        solver = unpacked(saved["solver"], saved["arrays"])
+        point = solver["point"].to(self.units)
+        self.loss.restore(saved)
+        self.round_generator = saved["round_generator"]
+        self.generator.set_state(self.round_generator)
+        self.parts = self.loss.parts(self.round, self.unknowns.tensors(point / self.units), self.generator)
+        self._solver = self._new_solver(point, self.units, float(solver["factor"]))
+        self._solver.restore(solver)
+        self.failed = bool(saved["failed"])
+        self.recent, self.first_gradient = list(saved["recent"]), float(saved["first_gradient"])
+        self.generator.set_state(saved["generator"])
+
+    # -- steps ---
+    def outcome(self) -> TrainingResult:
+        o = self.options
+        try:
+            if self.session.saved is not None:
+                self._restore(self.session.saved)
+            else:
+                self._begin_round(self.start)
+            self.clock = StepClock()
+            while True:
+                try:
+                    self._steps(until=math.ceil(o.steps * (self.round + 1) / o.rounds))
+                except _Finished as end:
+                    if self.round + 1 >= o.rounds or self.step >= o.steps:
+                        status, reason, message = STATUS[end.reason], end.reason, end.message
+                        break
+                with uninterrupted():
+                    self.round += 1
+                    self._begin_round(self.flat)
+        except StopRun as stop:
+            status, message = stop.status, stop.message
+            reason = "time" if stop.status is Status.MAX_TIME else "callback"
+        except KeyboardInterrupt:
+            status, reason = Status.INTERRUPTED, "interrupted"
+            message = f"interrupted from the keyboard at step {self.step}"
+        except DivergedError as error:
+            error.outcome = self._outcome(Status.DIVERGED, str(error), "diverged")  # type: ignore[attr-defined]
+            raise
+        if self._solver is not None:
+            self.session.save(self._state, True)
+        return self._outcome(status, message, reason)
+
+    def _outcome(self, status: Status, message: str, reason: str) -> TrainingResult:
+        stats: dict[str, Any] = {"reason": reason, "rounds": self.round + 1} | self.clock.stats()
+        if self._solver is not None:
+            stats["evaluations"] = self.solver.evaluations
+        return TrainingResult({k: v.detach().clone() for k, v in self.tensors.items()}, status, message, stats)
+
+    def _steps(self, until: int) -> None:
+        """Steps of a round; ends by an exception that says why."""
+        o = self.options
+        while True:
+            try:
+                self._check_finished(until)
+            except _Finished:
+                if self.recorded != self.step:
+                    self._record()
+                raise
+            with uninterrupted():
+                self.failed = not self.solver.step()
+                self.step += 1
+                self.clock.tick()
+                self.recent = [*self.recent[-SPAN:], self.solver.current.value]
+            if self.step % o.check_every == 0:
+                self._record()
+            self.session.save(self._state, False)
+            self.monitor.check_time()
+
+    def _check_finished(self, until: int) -> None:
+        o, current = self.options, self.solver.current
+        gradient = float(current.gradient.abs().max())
+        if self.failed:
+            raise _Finished(
+                "line_search",
+                f"line search failed at step {self.step}: {o.search_steps} evaluations along the negative gradient did "
+                f"not lower the loss {current.value:.3e}",
+            )
+        if gradient <= o.gtol * self.first_gradient:
+            raise _Finished(
+                "gradient",
+                f"gradient tolerance met after {self.step} steps: largest component {gradient:.1e} <= gtol={o.gtol:g} "
+                f"times the first, {self.first_gradient:.1e}",
+            )
+        if len(self.recent) > SPAN and self.recent[-1 - SPAN] - self.recent[-1] <= o.ftol * self.recent[-1]:
+            raise _Finished(
+                "change",
+                f"change tolerance met after {self.step} steps: {SPAN} steps lowered the loss {current.value:.3e} by "
+                f"less than ftol={o.ftol:g} of it",
+            )
+        if self.step >= until:
+            raise _Finished("steps", f"steps exhausted: {self.step} done, loss {current.value:.3e} still falling")
+
+    def _record(self) -> None:
+        loss, current, tensors = self.loss, self.solver.current, self.tensors
+        done, self.recorded = self.step / self.options.steps, self.step
+        self.monitor.record(
+            step=self.step,
+            loss=current.value,
+            terms=loss.report(current.report),
+            level=max((len(levels) for levels in loss.tables.values()), default=0),
+            unknowns=self.unknowns.count,
+            field=lambda: loss.model({k: v.detach().clone() for k, v in tensors.items()}),
+            done=done,
+            left=self.monitor.elapsed * (1 - done) / done if done > 0 else None,
+            gradient=float(current.gradient.abs().max()),
+            step_length=self.solver.step_length,
+            evaluations=self.solver.evaluations,
+            **{f"held-out {k}": v for k, v in loss.held_out(tensors).items()},
+        )
+
+
+#: What the reasons for which the last round may end mean.
+STATUS = {
+    "gradient": Status.CONVERGED,
+    "change": Status.CONVERGED,
+    "line_search": Status.STALLED,
+    "steps": Status.COMPLETED,
+}

@@ -1,0 +1,97 @@
+"""Training as a way to solve problems: options, the objective they make of a problem, and its result."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+
+from hermite_pinn.errors import DivergedError
+from hermite_pinn.field.field import Field
+from hermite_pinn.methods.base import Method, Outcome, Task
+from hermite_pinn.problem.problem import Problem
+
+from .first_order import train_first_order
+from .loss import Loss
+from .objective import Objective
+from .options import FirstOrderOptions
+from .random_objective import RandomObjective
+from .session import Session, TrainingResult
+
+__all__ = ["FirstOrder", "TrainingMethod"]
+
+
+class TrainingMethod(Method):
+    """A method that trains any loss; that of a problem is one."""
+
+    @abstractmethod
+    def train(self, loss: Loss[Any], session: Session | None = None) -> TrainingResult:
+        """Train the tensors of a loss.
+
+        Parameters
+        ----------
+        loss
+            What is minimised; any workload's.
+        session
+            The run around it; None for one without limits on the CPU.
+
+        Returns
+        -------
+        TrainingResult
+            Final tensors, why it ended, numbers of the method.
+
+        Raises
+        ------
+        DivergedError
+            If the loss is infinite or NaN; ``error.outcome`` is the last good result.
+        """
+
+    @abstractmethod
+    def objective(self, task: Task) -> Objective:
+        """The loss of a task's problem."""
+
+    def run(self, task: Task) -> Outcome:
+        """Train; see :class:`Method`."""
+        objective = self.objective(task)
+        session = Session(task.monitor, task.seed, task.device, task.ranks, task.saved, task.save)
+        try:
+            return objective.outcome(self.train(objective, session))
+        except DivergedError as error:
+            error.outcome = objective.outcome(error.outcome)  # type: ignore[attr-defined]
+            raise
+
+
+class FirstOrder(FirstOrderOptions, TrainingMethod):
+    """What the first-order methods share."""
+
+    @property
+    def reads_half(self) -> bool:
+        """Gradients are those of float32 tables, so first-order methods can."""
+        return True
+
+    @property
+    def shared(self) -> bool:
+        """Every process takes a part of the points, and gradients are summed."""
+        return True
+
+    def default_field(self, problem: Problem) -> Field:
+        """The paper's field: two features, tables of 2**14 slots, SIREN with two layers of 128 units and omega 0.5."""
+        return Field(
+            head="siren", features=max(2, len(problem.fields)), table_size=2**14, width=128, depth=2, omega=0.5
+        )
+
+    def objective(self, task: Task) -> Objective:
+        """Means over random points, in float32 and on 8 levels if not told otherwise."""
+        objective = RandomObjective(
+            task, self, task.dtype or torch.float32, 8, self.points, self.face_points, self.adaptive
+        )
+        objective.check_restrictions()
+        if self.normalize and task.saved is None:
+            generator = torch.Generator(task.device).manual_seed(task.seed + 1)
+            objective.normalize(objective.groups[0].random(self.points, generator))
+        return objective
+
+    def train(self, loss: Loss[Any], session: Session | None = None) -> TrainingResult:
+        """Train the tensors of a loss at random batches; see :class:`.Loss`."""
+        return train_first_order(loss, self, session or Session())

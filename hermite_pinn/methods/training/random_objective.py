@@ -1,0 +1,90 @@
+"""A problem's loss at random points, drawn anew in every step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from hermite_pinn.cuda.encoder.morton import FEW, PAYS
+from hermite_pinn.field.field import Levels
+from hermite_pinn.methods.base import Method, Task
+
+from .batches import RAD, Batch, Pool
+from .objective import Objective, PlacedTerms
+
+__all__ = ["RandomObjective"]
+
+
+class RandomObjective(Objective):
+    """See above; further parameters are those of :class:`.Objective`.
+
+    Parameters
+    ----------
+    points, face_points
+        Inside, and on each face with a condition.
+    adaptive
+        How the interior points follow the residual, or None.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        method: Method,
+        dtype: torch.dtype,
+        levels: Levels,
+        points: int,
+        face_points: int,
+        adaptive: RAD | None = None,
+    ) -> None:
+        super().__init__(task, method, dtype, levels, together=True)
+        self.points, self.face_points, self.adaptive = points, face_points, adaptive
+        self.renewal = 0 if adaptive is None else adaptive.every
+        self.pool: Pool | None = None
+        table = self.field.table
+        pays = table.numel() * table.element_size() >= PAYS
+        self._sorted_from = math.inf if not pays else FEW if self.device.type == "cuda" else 1
+
+    def check_restrictions(self) -> None:
+        """Raise an error if a condition's restriction keeps no point of its face."""
+        generator = torch.Generator(self.device).manual_seed(self.seed)
+        for group in self.groups:
+            group.check_restriction(self.face_points, generator)
+
+    def draw(self, generator: torch.Generator) -> PlacedTerms:
+        """Points of a step, for every group of terms."""
+        placed = []
+        for group in self.groups:
+            if group.interior and self.pool is not None:
+                batch = Batch(self.pool.draw(self.points, generator))
+            else:
+                batch = group.random(self.points if group.whole else self.face_points, generator)
+            if group.measured is None and batch.x.shape[1] >= self._sorted_from:
+                batch = batch.sorted(self.problem.domain)
+            placed.append((group, batch.share(self.ranks)))
+        return placed
+
+    def renew(self, tensors: Mapping[str, torch.Tensor], generator: torch.Generator) -> bool:
+        """Draw the pool of interior points anew, by the residuals of now."""
+        assert self.adaptive is not None
+        x = self.groups[0].random(self.adaptive.pool_size(self.points), generator).x
+        fresh = Pool.weighted(x, self.adaptive.probabilities(self.residual_sizes(tensors, x)))
+        if self.pool is None:
+            self.pool = fresh
+            return True
+        self.pool.x.copy_(fresh.x)
+        self.pool.cumulative.copy_(fresh.cumulative)
+        return False
+
+    def state(self) -> dict[str, Any]:
+        """With the pool."""
+        pool = {} if self.pool is None else {"pool": self.pool.x, "cumulative": self.pool.cumulative}
+        return super().state() | pool
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """With the pool."""
+        super().restore(saved)
+        if "pool" in saved:
+            self.pool = Pool(saved["pool"].to(self.device), saved["cumulative"].to(self.device))
