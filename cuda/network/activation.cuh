@@ -1,4 +1,4 @@
-// Second-order jets through an elementwise activation a = s(z): forward, adjoint and tangent, one pass each.
+// Second-order jets through an elementwise activation a = s(z): forward and adjoint, one pass each.
 //
 // Channel 0 is the value, every other channel c a derivative of first order (no pairs) or of second order, with the pairs (p, q, w) of
 // first-order channels whose products it needs: for the Laplacian w = 1, p = q = each axis.
@@ -114,21 +114,6 @@ struct adjoint {
     vec g[CHANNELS], r[CHANNELS];
     HP_UNROLL for (int c = 0; c < CHANNELS; ++c) g[c] = load(weights + c * plane, active);
     apply(u, g, r);
-    HP_UNROLL for (int c = 0; c < CHANNELS; ++c) store(out + c * plane, r[c], active);
-  }
-};
-
-struct tangent {
-  static HP_INLINE void run(const unit_jet &u, const real *direction, real *out, int64 plane, int active) {
-    vec v[CHANNELS], r[CHANNELS];
-    HP_UNROLL for (int c = 0; c < CHANNELS; ++c) v[c] = load(direction + c * plane, active);
-    r[0] = u.d[1] * v[0];
-    HP_UNROLL for (int c = 1; c < CHANNELS; ++c) r[c] = u.d[2] * v[0] * u.z[c] + u.d[1] * v[c];
-    unroll<PAIRS>([&](auto i) {
-      constexpr pair t = quadratic::list[decltype(i)::value];
-      const vec w = splat(real(t.weight));
-      r[t.channel] += w * (u.d[3] * v[0] * u.z[t.p] * u.z[t.q] + u.d[2] * (v[t.p] * u.z[t.q] + u.z[t.p] * v[t.q]));
-    });
     HP_UNROLL for (int c = 0; c < CHANNELS; ++c) store(out + c * plane, r[c], active);
   }
 };

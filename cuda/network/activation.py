@@ -4,8 +4,8 @@ With ``z_0`` the value and ``z_c`` a derivative channel of a hidden unit, ``a = 
 
     a_0 = s,    a_c = s' z_c + s'' sum_{(p, q, w) in pairs(c)} w z_p z_q
 
-(first-order channels have no pairs; the Laplacian has one per axis: the forward Laplacian).  Forward, adjoint and
-tangent are one fused kernel each; :func:`reference_forward` is the same in plain PyTorch and the truth for the tests.
+(first-order channels have no pairs; the Laplacian has one per axis: the forward Laplacian).  Forward and
+adjoint are one fused kernel each; :func:`reference_forward` is the same in plain PyTorch and the truth for the tests.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from hermite_pinn.cuda.runtime.registration import operation
 from hermite_pinn.cuda.runtime.source import BLOCK, REALS, assembled
 from hermite_pinn.errors import InvalidArgumentError
 
-__all__ = ["ACTIVATIONS", "JetPlan", "activate", "activate_adjoint", "activate_tangent", "reference_forward"]
+__all__ = ["ACTIVATIONS", "JetPlan", "activate", "activate_adjoint", "reference_forward"]
 
 
 def _logistic(z: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -127,6 +127,15 @@ class JetPlan:
         if self.outputs == tuple(range(first, first + count)):
             return jets[:, first : first + count]
         return torch.stack([jets[:, c] for c in self.outputs], 1)
+
+    def spread(self, weights: torch.Tensor) -> torch.Tensor:
+        """The transpose of :meth:`requested`: weights of carried jets from those of requested ones."""
+        if self.outputs == tuple(range(len(self.carried))):
+            return weights
+        carried = weights.new_zeros(len(weights), len(self.carried), *weights.shape[2:])
+        for place, c in enumerate(self.outputs):
+            carried[:, c] += weights[:, place]
+        return carried
 
     @cached_property
     def key(self) -> str:
@@ -293,13 +302,3 @@ def activate_adjoint(
 ) -> torch.Tensor:
     """Gradient of ``sum(weights * activate(z, bias, ...))`` with respect to ``z``."""
     return _activate_adjoint(z, bias, weights, omega, name, plan.key)
-
-
-def activate_tangent(
-    z: torch.Tensor, bias: torch.Tensor, direction: torch.Tensor, omega: float, name: str, plan: JetPlan
-) -> torch.Tensor:
-    """Derivative of ``activate(z + s * direction, bias, ...)`` with respect to ``s`` at 0."""
-    if _plain(z):
-        function = lambda v: reference_forward(v, bias, omega, name, plan.key)  # noqa: E731
-        return torch.func.jvp(function, (z,), (direction,))[1]
-    return _run("tangent", z, bias, direction, omega, name, plan.key)

@@ -21,7 +21,7 @@ from hermite_pinn.cuda.runtime.source import assembled
 
 from .activation import JetPlan, definitions
 
-__all__ = ["MAX_WIDTH", "Shape", "fits", "flat_parameters", "fused_jets", "layered", "pays"]
+__all__ = ["MAX_WIDTH", "Shape", "fits", "flat_parameters", "fused_jets", "layered", "layered_adjoint", "pays"]
 
 SHARED = 48 * 1024  # bytes of shared memory that every GPU gives a block without being asked
 PARTS = 512  # blocks of the adjoint at most, about four for every multiprocessor: each has sums of its own
@@ -150,16 +150,61 @@ def layered(
     omega: float,
     name: str,
     plan_key: str,
+    kept: list[tuple[torch.Tensor, torch.Tensor]] | None = None,
 ) -> torch.Tensor:
-    """What :func:`fused_jets` computes, by a matrix product and an activation per layer; differentiable any often."""
+    """What :func:`fused_jets` computes, by a matrix product and an activation per layer; differentiable any often.
+
+    Parameters
+    ----------
+    layers
+        Weights (out, in) and biases (out,) of every layer.
+    kept
+        Receives the input of every layer and its product with the weights, for :func:`layered_adjoint`.
+    """
     a = features
     for k, (weight, bias) in enumerate(layers):
         z = (weight @ a.reshape(a.shape[0], -1)).view(weight.shape[0], *a.shape[1:])
+        if kept is not None:
+            kept.append((a, z))
         if k < len(layers) - 1:
             a = torch.ops.hermite_pinn.activate(z, bias, omega, name, plan_key)
         else:
             a = torch.cat([z[:, :1] + bias[:, None, None], z[:, 1:]], 1)
     return a
+
+
+def layered_adjoint(
+    weights: torch.Tensor,
+    kept: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    layers: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    omega: float,
+    name: str,
+    plan_key: str,
+) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """Derivatives of a weighted sum of the outputs of :func:`layered`; not differentiable.
+
+    Parameters
+    ----------
+    weights
+        Of the outputs, (outputs, channels, n).
+    kept
+        From :func:`layered`.
+
+    Returns
+    -------
+    list of torch.Tensor, torch.Tensor
+        Per layer those by its matrix product, (out, channels, n), and those by the features, (inputs, channels, n).
+        The derivative by the weights of a layer is the product of the former with the input of the layer, transposed;
+        that by its bias the sum of the value channel.
+    """
+    signal = weights
+    signals = [signal]
+    for (weight, _), (_, z), (_, bias) in zip(layers[:0:-1], kept[-2::-1], layers[-2::-1], strict=True):
+        by_input = (weight.T @ signal.reshape(signal.shape[0], -1)).view(-1, *signal.shape[1:])
+        signal = torch.ops.hermite_pinn.activate_adjoint(z, bias, by_input, omega, name, plan_key)
+        signals.append(signal)
+    by_features = (layers[0][0].T @ signal.reshape(signal.shape[0], -1)).view(-1, *signal.shape[1:])
+    return signals[::-1], by_features
 
 
 @lru_cache(maxsize=256)

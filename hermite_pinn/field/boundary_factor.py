@@ -7,22 +7,21 @@ homogeneous Dirichlet conditions, and all its coefficients stay free.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from hermite_pinn.cuda.network.activation import JetPlan
-from hermite_pinn.problem.problem import Problem
 
-__all__ = ["Envelope", "vanishing_faces"]
+__all__ = ["BoundaryFactor"]
 
 Sides = tuple[tuple[bool, bool], ...]
 
 
 @dataclass(frozen=True)
-class Envelope:
+class BoundaryFactor:
     """A factor ``prod_i p_i`` per field: 1, ``s``, ``1 - s`` or ``4 s (1 - s)``, with s in [0, 1] along axis i.
 
     Parameters
@@ -34,10 +33,10 @@ class Envelope:
 
     Examples
     --------
-    >>> e = Envelope((0.0,), (2.0,), (((True, True),),))
+    >>> factor = BoundaryFactor((0.0,), (2.0,), (((True, True),),))
     >>> from hermite_pinn.cuda.encoder.channels import Channels
     >>> x = torch.tensor([[0.0, 1.0]], dtype=torch.float64)
-    >>> e.matrix(x, JetPlan.of(Channels.value(1)))[0, 0, 0].tolist()
+    >>> factor.matrix(x, JetPlan.of(Channels.value(1)))[0, 0, 0].tolist()
     [0.0, 1.0]
     """
 
@@ -72,7 +71,7 @@ class Envelope:
         """
         carried, dim = plan.carried.channels, x.shape[0]
         place = {c[0][1]: i for i, c in enumerate(carried) if sum(c[0][1]) < 2}
-        found = x.new_zeros(len(self.sides), len(plan.outputs), len(carried), x.shape[1])
+        matrix = x.new_zeros(len(self.sides), len(plan.outputs), len(carried), x.shape[1])
         for f, sides in enumerate(self.sides):
             factors = [self._factors(x, i, *pair) for i, pair in enumerate(sides)]
 
@@ -83,17 +82,17 @@ class Envelope:
                 return value
 
             for r, c in enumerate(plan.outputs):
-                found[f, r, c] = derivative((0,) * dim)
+                matrix[f, r, c] = derivative((0,) * dim)
                 for weight, orders in carried[c]:
                     if sum(orders) == 0:
                         continue
-                    found[f, r, 0] += weight * derivative(orders)
+                    matrix[f, r, 0] += weight * derivative(orders)
                     if sum(orders) == 2:
                         for axis in [i for i in range(dim) for _ in range(orders[i])]:
                             unit = tuple(int(axis == j) for j in range(dim))
                             rest = tuple(m - u for m, u in zip(orders, unit, strict=True))
-                            found[f, r, place[unit]] += weight * derivative(rest)
-        return found
+                            matrix[f, r, place[unit]] += weight * derivative(rest)
+        return matrix
 
     def apply(self, jets: torch.Tensor, x: torch.Tensor, plan: JetPlan) -> torch.Tensor:
         """Requested jets of the product (fields, requested, n) from carried ones (fields, carried, n)."""
@@ -108,30 +107,27 @@ class Envelope:
         }
 
     @classmethod
-    def from_description(cls, described: dict[str, Any]) -> Envelope:
+    def of_faces(
+        cls,
+        lower: Sequence[float],
+        upper: Sequence[float],
+        fields: Sequence[str],
+        faces: Collection[tuple[str, int, int]],
+    ) -> BoundaryFactor | None:
+        """The factor that vanishes on faces, given as ``(field, axis, side)`` with side 0 or 1; None without any.
+
+        Examples
+        --------
+        >>> BoundaryFactor.of_faces((0.0,), (1.0,), ["u", "v"], {("v", 0, 1)}).sides
+        (((False, False),), ((False, True),))
+        """
+        if not faces:
+            return None
+        sides = tuple(tuple(((f, i, 0) in faces, (f, i, 1) in faces) for i in range(len(lower))) for f in fields)
+        return cls(tuple(lower), tuple(upper), sides)
+
+    @classmethod
+    def from_description(cls, described: dict[str, Any]) -> BoundaryFactor:
         """Inverse of :meth:`describe`."""
         sides = tuple(tuple((bool(a), bool(b)) for a, b in f) for f in described["sides"])
         return cls(tuple(described["lower"]), tuple(described["upper"]), sides)
-
-    @classmethod
-    def of(cls, problem: Problem) -> Envelope | None:
-        """The envelope that satisfies a problem's homogeneous Dirichlet conditions on whole faces; None without any."""
-        faces = vanishing_faces(problem)
-        if not faces:
-            return None
-        sides = tuple(
-            tuple(((f, i, 0) in faces, (f, i, 1) in faces) for i in range(problem.domain.dim)) for f in problem.fields
-        )
-        return cls(problem.domain.lower, problem.domain.upper, sides)
-
-
-def vanishing_faces(problem: Problem) -> dict[tuple[str, int, int], int]:
-    """``(field, axis, side)`` where a condition prescribes the value zero, with the number of its term."""
-    found = {}
-    for k, t in enumerate(problem.terms):
-        trace = t.trace
-        if trace is None or t.region.plane is None or trace.order != 0:
-            continue
-        if trace.value.is_constant and trace.value.data == 0:
-            found[(trace.field, t.region.plane.axis, t.region.plane.side)] = k
-    return found

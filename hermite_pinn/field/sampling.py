@@ -9,10 +9,8 @@ import numpy as np
 import torch
 
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix, evaluation_matrix
-from hermite_pinn.cuda.tensor_grid.sum_factorization import SumFactorization
 
-from .field import GridField
+from .grid_field import GridField
 
 __all__ = ["grid_jets", "off_lattice_axes", "vertex_axes"]
 
@@ -25,26 +23,22 @@ def off_lattice_axes(field: GridField, minimum: int = 64, limit: int = MAX_POINT
     With four cells per half wave, which a useful cubic field has, that is 13 points per half wave.  The number of
     points is bounded by ``limit``; the positions are equidistant with an irrational offset.
     """
-    layout = field.layout
-    finest = [max(n[i] for n in layout.resolutions) for i in range(layout.dim)]
-    counts = [max(minimum, math.ceil(3.3 * n)) for n in finest]
-    excess = (math.prod(counts) / limit) ** (1.0 / layout.dim)
+    encoder = field.encoder
+    counts = [max(minimum, math.ceil(3.3 * n)) for n in encoder.cells]
+    excess = (math.prod(counts) / limit) ** (1.0 / encoder.dim)
     if excess > 1:
         counts = [max(8, int(c / excess)) for c in counts]
     offset = 1.0 / math.sqrt(5.0)
     return [
-        a + (b - a) * (np.arange(c) + offset) / c for a, b, c in zip(layout.lower, layout.upper, counts, strict=True)
+        a + (b - a) * (np.arange(c) + offset) / c for a, b, c in zip(encoder.lower, encoder.upper, counts, strict=True)
     ]
 
 
 def vertex_axes(field: GridField, limit: int) -> list[np.ndarray]:
     """Axes through the vertices of the finest level, thinned to at most ``limit`` intervals, ends included."""
-    layout = field.layout
-    found = []
-    for i, (a, b) in enumerate(zip(layout.lower, layout.upper, strict=True)):
-        cells = max(n[i] for n in layout.resolutions)
-        found.append(np.linspace(a, b, min(max(cells, 32), limit) + 1))
-    return found
+    encoder = field.encoder
+    ends = zip(encoder.lower, encoder.upper, encoder.cells, strict=True)
+    return [np.linspace(a, b, min(max(cells, 32), limit) + 1) for a, b, cells in ends]
 
 
 def grid_jets(field: GridField, axes: Sequence[np.ndarray], channels: Channels) -> torch.Tensor:
@@ -53,20 +47,10 @@ def grid_jets(field: GridField, axes: Sequence[np.ndarray], channels: Channels) 
     Dense linear fields are evaluated by sum factorisation, others point by point.
     """
     field = field.collapsed()
-    layout = field.layout
-    shape = tuple(len(a) for a in axes)
-    if field.head == "linear" and layout.levels == 1 and layout.dense:
-        matrices = []
-        for i, points in enumerate(axes):
-            orders = channels.axis_orders(i)
-            bounds = (layout.lower[i], layout.upper[i])
-            found = evaluation_matrix(
-                layout.basis, layout.resolutions[0][i], bounds, layout.periodic[i], points, orders
-            )
-            matrices.append(AxisMatrix(found.matrices, field.dtype, field.device))
-        factorized = SumFactorization(matrices, channels)
-        coefficients = field.level_coefficients(0)[: len(field.names)].contiguous()
-        return torch.stack([torch.stack([c.clone() for c in factorized.forward(f)]) for f in coefficients])
+    if field.linear and field.boundary_factor is None:
+        values = field.encoder.tensor_jets(axes, channels)
+        if values is not None:
+            return values[: len(field.names)]
     mesh = torch.stack([torch.as_tensor(g.ravel()) for g in np.meshgrid(*axes, indexing="ij")])
     values = field.evaluate(mesh.to(field.device, field.dtype), channels)
-    return values.view(len(field.names), len(channels), *shape)
+    return values.view(len(field.names), len(channels), *(len(a) for a in axes))

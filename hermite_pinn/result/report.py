@@ -42,7 +42,7 @@ def solution_report(solution: Reportable, errors: Mapping[str, Mapping[str, floa
         lines.append(f"  residual    {name}: {value:.1e} (RMS at random points{relative})")
     resolution = "x".join(map(str, solution.field.layout.resolutions[-1]))
     lines.append(
-        f"  field       {solution.field.head}, {solution.field.layout.basis}, {solution.field.layout.levels} levels up to {resolution} cells, "
+        f"  field       {solution.field.head.name}, {solution.field.layout.basis}, {solution.field.layout.levels} levels up to {resolution} cells, "
         f"{s.get('parameters', 0):,} parameters"
     )
     each = f" of {1e3 * s['seconds_per_step']:.3g} ms" if s.get("seconds_per_step") else ""

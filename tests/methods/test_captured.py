@@ -330,7 +330,7 @@ def test_levels_that_wait_for_their_turn_cost_nothing(monkeypatch):
     original = AdamUpdate.apply
 
     def spy(self, gradients, scalars, given):
-        spans.append(given["table"])
+        spans.append(given["encoder/table"])
         original(self, gradients, scalars, given)
 
     monkeypatch.setattr(AdamUpdate, "apply", spy)

@@ -54,7 +54,7 @@ def test_soap_trains_the_network_differently_from_adam():
     soap = hp.solve(problem, method=hp.SOAP(network_lr=1e-2, **given), **SMALL)
     adam = hp.solve(problem, method=hp.Adam(**given), **SMALL)
     assert soap.history["loss"][-1] < 0.1 * soap.history["loss"][0]
-    assert not torch.equal(soap.field.tensors()["weight1"], adam.field.tensors()["weight1"])
+    assert not torch.equal(soap.field.tensors()["head/layers/1/weight"], adam.field.tensors()["head/layers/1/weight"])
     assert soap.stats["method"] == "soap"
 
 
@@ -65,14 +65,13 @@ def test_adam_keeps_the_tables_under_soap():
     given = OPTIONS | {"steps": 5, "ema": 0.0}
     still = hp.solve(problem, method=hp.SOAP(network_lr=1e-30, **given), **SMALL)
     start = SMALL["field"].build(problem.domain, problem.fields, problem.periodic, 3, 0, torch.float32)
-    assert torch.equal(still.field.tensors()["weight0"], start.tensors()["weight0"])
-    tables = {"table": start.table.clone().requires_grad_(), "gate": torch.zeros(1, requires_grad=True)}
-    kinds = hp.SOAP().updates(
-        Trained(tables | {"weight0": torch.zeros(2, 2, requires_grad=True)}, networks=["weight0"])
-    )
+    assert torch.equal(still.field.tensors()["head/layers/0/weight"], start.tensors()["head/layers/0/weight"])
+    tables = {"encoder/table": start.table.clone().requires_grad_(), "head/gate": torch.zeros(1, requires_grad=True)}
+    matrix = {"head/layers/0/weight": torch.zeros(2, 2, requires_grad=True)}
+    kinds = hp.SOAP().updates(Trained(tables | matrix, networks=list(matrix)))
     assert isinstance(kinds[0], AdamUpdate)
     assert list(kinds[0].tensors) == list(tables)
-    assert list(kinds[1].tensors) == ["weight0"]
+    assert list(kinds[1].tensors) == ["head/layers/0/weight"]
     assert not torch.equal(still.field.table, start.table)
 
 

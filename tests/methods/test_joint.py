@@ -11,9 +11,9 @@ from hermite_pinn import problems
 from hermite_pinn.cuda.encoder import ops
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
-from hermite_pinn.field.boundary_factor import Envelope
 from hermite_pinn.methods.gauss_newton.joint import coordinate_start
 from hermite_pinn.methods.least_squares.cgls import cgls
+from hermite_pinn.methods.systems.exact_faces import boundary_factor
 from hermite_pinn.methods.systems.field_system import FieldSystem, Points, collocate, held_out_blocks
 
 READOUT = hp.JointGaussNewton(stages=(hp.JointStage("readout"),), frequencies=(8.0,), held_out=500)
@@ -30,14 +30,14 @@ def coupled():
     )
 
 
-def system_of(problem, table_size=32, train=None, envelope=True, **options):
+def system_of(problem, table_size=32, train=None, exact=True, **options):
     spec = hp.Field(table_size=table_size, width=5, omega=1.0, table_std=0.3, **options)
     field = spec.build(problem.domain, problem.fields, problem.periodic, 4, seed=1)
     generator = torch.Generator().manual_seed(0)
     noise = lambda v: 0.3 * torch.randn(v.shape, generator=generator, dtype=v.dtype)
     field = field.with_tensors({k: v + noise(v) for k, v in field.tensors().items()})
-    field = replace(field, envelope=Envelope.of(problem) if envelope else None)
-    return FieldSystem(problem, field, collocate(problem, Points(6, 2), envelope=field.envelope), train)
+    field = replace(field, boundary_factor=boundary_factor(problem) if exact else None)
+    return FieldSystem(problem, field, collocate(problem, Points(6, 2), boundary=field.boundary_factor), train)
 
 
 def jacobian(system):
@@ -55,10 +55,10 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("envelope", [True, False], ids=["exact", "soft"])
+@pytest.mark.parametrize("exact", [True, False], ids=["exact", "soft"])
 @pytest.mark.parametrize("name", CASES)
-def test_products_are_those_of_the_derivative(name, envelope):
-    system = system_of(coupled(), envelope=envelope, **CASES[name])
+def test_products_are_those_of_the_derivative(name, exact):
+    system = system_of(coupled(), exact=exact, **CASES[name])
     vector, generator = system.vector(), torch.Generator().manual_seed(3)
     rows = system.linearize(vector)
     for a, b in zip(rows, system.residuals(vector), strict=True):
@@ -116,10 +116,11 @@ def test_a_linear_problem_on_hashed_levels_is_solved_like_the_dense_matrix():
     assert found <= best + 1e-10 * float(torch.cat(rows).norm())
 
 
-def test_envelope_is_exact_on_faces_and_in_derivatives():
+def test_the_boundary_factor_is_exact_on_faces_and_in_derivatives():
     problem = problems.helmholtz2d(a=2, x=(-1, 1))
     field = hp.Field(head="siren+linear", table_size=64).build(problem.domain, ["u"], (False, False), 4)
-    field = replace(field, envelope=Envelope.of(problem), gate=torch.ones(1, dtype=torch.float64))
+    gate = torch.ones(1, dtype=torch.float64)
+    field = replace(field.with_tensors(field.tensors() | {"head/gate": gate}), boundary_factor=boundary_factor(problem))
     for axis in (0, 1):
         for side in (0, 1):
             x = problem.domain.sample(50, torch.Generator().manual_seed(0), torch.float64)
@@ -174,7 +175,7 @@ def test_the_tolerance_is_that_of_the_held_out_residual():
     assert found[0].stats["held_out"] <= 0.1
 
 
-def test_a_field_with_an_envelope_survives_saving(tmp_path):
+def test_a_field_with_a_boundary_factor_survives_saving(tmp_path):
     solution = hp.solve(
         problems.helmholtz2d(a=2),
         field=hp.Field(head="siren+linear", width=16, depth=1, table_size=128),

@@ -145,7 +145,7 @@ def test_resumed_slabs_end_like_an_uninterrupted_run(tmp_path):
 
     hp.solve(heat(), levels=4, checkpoint=path, callbacks=Stop())
     resumed, whole = hp.solve(heat(), levels=4, resume=path, checkpoint=path), hp.solve(heat(), levels=4)
-    assert torch.equal(resumed.field.tensors()["table"], whole.field.tensors()["table"])
+    assert torch.equal(resumed.field.tensors()["encoder/table"], whole.field.tensors()["encoder/table"])
     finished = hp.solve(heat(), levels=4, resume=path)
     assert finished.estimated_error == whole.estimated_error
     assert finished.status is whole.status

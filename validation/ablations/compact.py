@@ -69,7 +69,7 @@ class _Lbfgs(Method):
         """Minimise; see :class:`Method`."""
         assert task.start is not None
         field, problem = task.start, task.problem
-        blocks = collocate(problem, Points(self.cells), envelope=field.envelope)
+        blocks = collocate(problem, Points(self.cells), boundary=field.boundary_factor)
         held = held_out_blocks(blocks, problem, 4000, task.seed + 7919)
         system = FieldSystem(problem, field, blocks, JointStage(self.train).names(field))
         start = system.vector()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -11,7 +10,8 @@ import torch
 import hermite_pinn as hp
 from hermite_pinn.cuda.encoder import reference
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.field.field import GridField
+from hermite_pinn.field.grid_field import GridField
+from hermite_pinn.field.tree import TABLE
 
 from .rows import Row
 from .stencil import laplacian, neighbours
@@ -23,17 +23,19 @@ __all__ = ["autodiff", "derivative_rows", "finite_differences", "paper_model"]
 Work = Callable[[], object]
 
 
-def paper_model(dim: int, device: torch.device, table: int = 2**14, basis: str = "cubic") -> GridField:
+def paper_model(
+    dim: int, device: torch.device, table: int = 2**14, basis: str = "cubic", fused: bool | None = None
+) -> GridField:
     """Eight levels from 4 to 512 cells, two features, SIREN of two layers with 128 units; float32.
 
     The tables are random in every coefficient and larger than at the start of a training, so that levels and layers
     all matter for the derivatives that are compared.
     """
-    spec = hp.Field(head="siren", basis=basis, features=2, table_size=table, width=128, depth=2, omega=0.5)
+    spec = hp.Field(head="siren", basis=basis, features=2, table_size=table, width=128, depth=2, omega=0.5, fused=fused)
     box = hp.Box(**dict.fromkeys(("x", "y", "z")[:dim], (0.0, 1.0)))
     field = spec.build(box, ("u",), (False,) * dim, 8, 0, torch.float32, device)
     values = 0.01 * torch.randn(field.table.shape, generator=torch.Generator().manual_seed(1)).to(device)
-    return replace(field, table=values)
+    return field.with_tensors(field.tensors() | {TABLE: values})
 
 
 def _network(field: GridField, features: torch.Tensor) -> torch.Tensor:
@@ -141,8 +143,7 @@ def derivative_rows(device: torch.device, points: int, reference_points: int) ->
     yield compared(
         f"{both}: finite differences over analytic", lambda: step(_analytic(model, x), tensors), theirs, least, note, 7
     )
-    assert model.siren is not None
-    unfused = replace(model, siren=replace(model.siren, fused=False))
+    unfused = paper_model(2, device, fused=False).with_tensors(model.tensors())
     theirs = lambda: step(_analytic(unfused, x), tensors)  # noqa: E731
     note = f"paper's 2D model, {points:,} points, float32"
     yield compared(

@@ -11,11 +11,12 @@ import torch
 
 from hermite_pinn.cuda.encoder.layout import BASES
 from hermite_pinn.errors import DivergedError, InvalidArgumentError, InvalidProblemError
-from hermite_pinn.field.boundary_factor import Envelope, vanishing_faces
 from hermite_pinn.field.field import Field, GridField
+from hermite_pinn.field.tree import ENCODER, HEAD, TABLE, bias_path, weight_path, within
 from hermite_pinn.memory import available_memory
 from hermite_pinn.methods.base import Method, Outcome, Task
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
+from hermite_pinn.methods.systems.exact_faces import boundary_factor, vanishing_faces
 from hermite_pinn.methods.systems.field_block import FieldBlock
 from hermite_pinn.methods.systems.field_system import FieldSystem, Points, collocate, held_out_blocks
 from hermite_pinn.problem.problem import Problem
@@ -59,14 +60,13 @@ class JointStage:
 
     def names(self, field: GridField) -> list[str]:
         """Tensors of the field that are trained."""
-        known = [k for k in field.tensors() if k != "gate"]
-        last = -1 if field.siren is None else len(field.siren.weights) - 1
-        readout = {f"weight{last}", f"bias{last}"}
+        known, readout = field.unknowns, set(field.readout)
+        encoder = {k for k in known if within(k, ENCODER)}
         chosen = {
             "readout": readout,
-            "network": set(known) - {"table"},
-            "table": {"table"},
-            "linear": {"table"} | readout,
+            "network": {k for k in known if within(k, HEAD)},
+            "table": encoder,
+            "linear": encoder | readout,
             "all": set(known),
         }[self.train]
         return [k for k in known if k in chosen]
@@ -95,7 +95,7 @@ class JointGaussNewton(Method):
     start
         ``"coordinates"``, or ``"random"``: as the field is built.
     hard
-        Whether zero Dirichlet conditions on whole faces are satisfied exactly, by :class:`Envelope`.
+        Whether zero Dirichlet conditions on whole faces are satisfied exactly, by a boundary factor.
     face_weight
         Factor of the weight of the other conditions.
     inner_tol, inner_steps
@@ -211,7 +211,7 @@ def coordinate_start(field: GridField, frequency: float, seed: int) -> GridField
         records[..., layout.alphas.index(unit)] = 2.0 / cells
         first[:, axis * layout.features + layout.features - 1] = frequency / siren.omega * uniform(len(first))
     biases = math.pi / siren.omega * uniform(len(first))
-    return field.with_tensors(field.tensors() | {"table": table, "weight0": first, "bias0": biases})
+    return field.with_tensors(field.tensors() | {TABLE: table, weight_path(0): first, bias_path(0): biases})
 
 
 class _Run:
@@ -222,7 +222,7 @@ class _Run:
         if task.dtype not in (None, torch.float64):
             raise InvalidArgumentError("gauss_newton works in float64")
         spec = task.field or options.default_field(self.problem)
-        networked = spec.head != "linear" or (options.hard and bool(vanishing_faces(self.problem)))
+        networked = not spec.linear or (options.hard and bool(vanishing_faces(self.problem)))
         limit = min(2, BASES[spec.basis]) if networked else BASES[spec.basis]
         if self.problem.order > limit:
             raise InvalidProblemError(
@@ -238,7 +238,7 @@ class _Run:
             field = spec.build(
                 problem.domain, problem.fields, problem.periodic, levels, task.seed, torch.float64, task.device
             )
-            self.field = replace(field, envelope=Envelope.of(problem) if options.hard else None)
+            self.field = replace(field, boundary_factor=boundary_factor(problem) if options.hard else None)
         self.parameters = {p.name: p.init for p in self.problem.parameters} | (task.start_parameters or {})
         self.held: list[FieldBlock] = []
         self.residual = math.inf
@@ -340,15 +340,17 @@ class _Run:
     def _blocks(self, cells: int) -> list[FieldBlock]:
         points = Points(cells, self.options.gauss, self.options.face_weight)
         weights, ranks = None if self.choice is None else self.choice.weights, self.task.ranks
-        blocks = collocate(self.problem, points, torch.float64, self.task.device, self.field.envelope, weights, ranks)
+        blocks = collocate(
+            self.problem, points, torch.float64, self.task.device, self.field.boundary_factor, weights, ranks
+        )
         self.held = held_out_blocks(blocks, self.problem, self.options.held_out, self.task.seed + 7919, ranks)
         self.points = int(sum(ranks.add_all(*(b.x.shape[1] for b in blocks))))
         return blocks
 
     def _most_points(self) -> float:
         """Points whose signals and layer inputs fill a quarter of the free memory."""
-        layout, siren = self.field.layout, self.field.siren
-        units = layout.levels * layout.features + (0 if siren is None else 3 * sum(len(b) for b in siren.biases))
+        encoder = self.field.encoder
+        units = encoder.levels * encoder.features + 3 * self.field.head.units
         free = self.task.ranks.least(available_memory(self.task.device) or math.inf)
         return 0.25 * free / (8 * (self.problem.domain.dim + 2) * units * len(self.problem.residuals))
 

@@ -109,6 +109,6 @@ class GaussNewton(Method):
     def run(self, task: Task) -> Outcome:
         """Solve; see :class:`Method`.  Hashed levels and networks are solved for by :class:`JointGaussNewton`."""
         given = task.start or task.field
-        if given is not None and (given.head != "linear" or is_hashed(given)):
+        if given is not None and (not given.linear or is_hashed(given)):
             return JointGaussNewton(damping=self.damping, gauss=self.gauss or 3).run(task)
         return NestedIteration(self, task).outcome()

@@ -300,7 +300,7 @@ class NestedIteration:
     def _take_over(self, field: GridField) -> None:
         """Start from the field of another method."""
         layout = field.layout
-        if field.head != "linear" or not layout.nested or layout.basis != self.basis:
+        if not field.linear or not layout.nested or layout.basis != self.basis:
             raise InvalidArgumentError(
                 "gauss_newton can start from a field with the linear head, nested dense levels and its own basis only"
             )

@@ -10,8 +10,9 @@ import torch
 
 from hermite_pinn.cuda.encoder.morton import morton_order
 from hermite_pinn.errors import InvalidArgumentError
-from hermite_pinn.field.boundary_factor import Envelope, vanishing_faces
-from hermite_pinn.field.field import GridField
+from hermite_pinn.field.boundary_factor import BoundaryFactor
+from hermite_pinn.field.grid_field import GridField
+from hermite_pinn.field.tree import HEAD, TABLE, within
 from hermite_pinn.geometry import Samples
 from hermite_pinn.methods.least_squares.cgls import Rows, dot
 from hermite_pinn.methods.least_squares.scaling import BlockScaling, least_squares
@@ -23,9 +24,10 @@ from hermite_pinn.residuals.evaluation import restricted
 from hermite_pinn.residuals.scales import first_sizes, source_norms, source_scales
 from hermite_pinn.run.distributed import ALONE, Ranks
 
+from .exact_faces import vanishing_faces
 from .field_block import FieldBlock, Tensors
 
-__all__ = ["FieldSystem", "Points", "closed_gate", "collocate", "held_out_blocks"]
+__all__ = ["FieldSystem", "Points", "collocate", "held_out_blocks"]
 
 CHUNK = 1 << 14
 DENSE_CHUNK = 1 << 10
@@ -63,11 +65,11 @@ def collocate(
     points: Points,
     dtype: torch.dtype = torch.float64,
     device: torch.device | str = "cpu",
-    envelope: Envelope | None = None,
+    boundary: BoundaryFactor | None = None,
     smoothness: dict[str, float] | None = None,
     ranks: Ranks = ALONE,
 ) -> list[FieldBlock]:
-    """Blocks with all terms of a problem at Gauss points, but for those that the envelope satisfies.
+    """Blocks with all terms of a problem at Gauss points, but for those that the boundary factor satisfies.
 
     Interior rows are divided by the RMS of their source, so that the loss is a relative residual.  Rows of conditions
     get the weight ``face_weight * |S| h**-m / |S_b| h**-m_b`` relative to it, with the cell size ``h`` of the points,
@@ -81,7 +83,7 @@ def collocate(
     inside = problem.domain.interior.gauss(cells, points.gauss)
     norms = source_norms(problem)
     blocks = _chunked(interior, problem, inside, source_scales(problem), dtype, device, ranks)
-    satisfied = [] if envelope is None else [problem.terms[k] for k in vanishing_faces(problem).values()]
+    satisfied = [] if boundary is None else [problem.terms[k] for k in vanishing_faces(problem).values()]
     for t in problem.terms:
         region = t.region
         if region.is_interior or any(t is s for s in satisfied):
@@ -179,18 +181,6 @@ def _relative_size(
     return own / inside if own > 0 and inside > 0 else 1.0
 
 
-def closed_gate(field: GridField) -> GridField:
-    """The same function with gate one: the gate is taken into the last layer, so that only one of them is unknown."""
-    if field.gate is None or field.siren is None:
-        return field
-    last = len(field.siren.weights) - 1
-    tensors = dict(field.tensors())
-    for name in (f"weight{last}", f"bias{last}"):
-        tensors[name] = tensors[name] * tensors["gate"]
-    tensors["gate"] = torch.ones_like(tensors["gate"])
-    return field.with_tensors(tensors)
-
-
 class FieldSystem:
     """Residuals, products and column norms of a problem on a field, matrix-free.
 
@@ -225,8 +215,8 @@ class FieldSystem:
         ranks: Ranks = ALONE,
     ) -> None:
         self.ranks = ranks
-        self.problem, self.field, self.blocks = problem, closed_gate(field), list(blocks)
-        known = [k for k in self.field.tensors() if k != "gate"]
+        self.problem, self.field, self.blocks = problem, field.folded(), list(blocks)
+        known = self.field.unknowns
         unknown = set(train or ()) - set(known)
         if unknown:
             raise InvalidArgumentError(f"cannot train {sorted(unknown)}; the field has {', '.join(known)}")
@@ -236,12 +226,7 @@ class FieldSystem:
         self.size = sum(self.sizes) + len(self.parameter_names)
         self.table_mask, self.dense_limit = table_mask, dense_limit
         self.dtype, self.device = self.field.dtype, self.field.device
-        last = 0 if self.field.siren is None else len(self.field.siren.weights) - 1
-        outer = {f"weight{last}", f"bias{last}"}
-        self._linear = self.field.siren is None or set(self.names) <= outer
-        if self.field.siren is not None and self.names == ["table"]:
-            self._linear = not bool(self.field.siren.weights[-1].any())
-        self.affine = self._linear and all(t.affine for b in self.blocks for t in b.terms)
+        self.affine = self.field.affine_in(self.names) and all(t.affine for b in self.blocks for t in b.terms)
 
     @property
     def rows(self) -> int:
@@ -262,7 +247,7 @@ class FieldSystem:
 
     def vector(self, field: GridField | None = None, parameters: dict[str, float] | None = None) -> torch.Tensor:
         """Unknowns of a field (default: the start) and of parameters (default: their first values)."""
-        tensors = (self.field if field is None else closed_gate(field)).tensors()
+        tensors = (self.field if field is None else field.folded()).tensors()
         values = {p.name: p.init for p in self.problem.parameters} | (parameters or {})
         tail = torch.tensor([values[n] for n in self.parameter_names], dtype=self.dtype, device=self.device)
         return torch.cat([*(tensors[k].reshape(-1) for k in self.names), tail])
@@ -311,8 +296,8 @@ class FieldSystem:
         for block in self.blocks:
             block.adjoint(rows[at : at + len(block.terms)], tensors, parameters)
             at += len(block.terms)
-        if self.table_mask is not None and "table" in tensors:
-            tensors["table"].mul_(self.table_mask)
+        if self.table_mask is not None and TABLE in tensors:
+            tensors[TABLE].mul_(self.table_mask)
         return self.ranks.add(found)
 
     def inner(self, a: Rows, b: Rows) -> torch.Tensor:
@@ -325,8 +310,8 @@ class FieldSystem:
         tensors, parameters = self.split(squares)
         for block in self.blocks:
             block.squares(tensors, parameters)
-        if self.table_mask is not None and "table" in tensors:
-            tensors["table"].mul_(self.table_mask)
+        if self.table_mask is not None and TABLE in tensors:
+            tensors[TABLE].mul_(self.table_mask)
         self.ranks.add(squares)
         free = squares > 1e-20 * squares.max()
         return torch.where(free, torch.where(free, squares, 1.0).rsqrt(), 0.0)
@@ -352,13 +337,13 @@ class FieldSystem:
 
     def _network(self) -> slice | None:
         """Place of the network's unknowns, if there are any and not too many."""
-        start = self.sizes[0] if "table" in self.names else 0
+        start = sum(n for k, n in zip(self.names, self.sizes, strict=True) if not within(k, HEAD))
         count = self.size - len(self.parameter_names) - start
         return slice(start, start + count) if 0 < count <= self.dense_limit else None
 
     def _dense(self, rows: Sequence[torch.Tensor] = ()) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """The network's part of the Jacobian, some rows at a time, with the same part of ``rows``."""
-        names, at = [k for k in self.names if k != "table"], 0
+        names, at = [k for k in self.names if within(k, HEAD)], 0
         for block in self.blocks:
             for i in range(0, block.x.shape[1], DENSE_CHUNK):
                 chunk = slice(i, i + DENSE_CHUNK)

@@ -1,0 +1,61 @@
+"""Names and descriptions in files of version 1, as those of now."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from .tree import GATE, PARAMETERS, TABLE, bias_path, joined, weight_path
+
+__all__ = ["modern_description", "modern_path", "modern_tree"]
+
+V = TypeVar("V")
+
+_NAME = re.compile(r"(table|gate)|(weight|bias)(\d+)|parameter (.+)")
+
+
+def modern_path(name: str) -> str:
+    """The path of what version 1 called ``table``, ``weight0``, ``bias0``, ``gate`` or ``parameter nu``.
+
+    Examples
+    --------
+    >>> [modern_path(name) for name in ("table", "bias1", "parameter nu", "head/gate")]
+    ['encoder/table', 'head/layers/1/bias', 'parameters/nu', 'head/gate']
+    """
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return name
+    single, kind, layer, parameter = match.groups()
+    if single:
+        return TABLE if single == "table" else GATE
+    if kind:
+        return weight_path(int(layer)) if kind == "weight" else bias_path(int(layer))
+    return joined(PARAMETERS, parameter)
+
+
+def modern_tree(tree: Mapping[str, V]) -> dict[str, V]:
+    """A tree by paths from one whose leaves may have the names of version 1."""
+    return {modern_path(name): value for name, value in tree.items()}
+
+
+def modern_description(described: Mapping[str, Any]) -> dict[str, Any]:
+    """A description of a field with its parts apart, from one that may be flat.
+
+    Examples
+    --------
+    >>> modern_description({"axes": ["x"], "names": ["u"], "layout": "...", "head": "linear"})["encoder"]
+    {'name': 'hermite', 'layout': '...'}
+    """
+    if "encoder" in described:
+        return dict(described)
+    of_head = {k: described[k] for k in ("omega", "activation", "layers") if k in described}
+    modern: dict[str, Any] = {
+        "axes": described["axes"],
+        "names": described["names"],
+        "encoder": {"name": "hermite", "layout": described["layout"]},
+        "head": {"name": described["head"]} | of_head,
+    }
+    if "envelope" in described:
+        modern["boundary_factor"] = described["envelope"]
+    return modern

@@ -1,0 +1,224 @@
+"""Encoders: from points to features with their derivatives, linear or not in the parameters."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import torch
+
+from hermite_pinn.cuda.encoder.channels import Channels
+from hermite_pinn.cuda.encoder.layout import GridLayout
+from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.geometry import Box
+
+from .linearization import RowProducts
+from .tree import Tree
+
+__all__ = ["Encoder", "EncoderOptions", "Levels"]
+
+#: A number of levels, or the resolution of each, one number or one per axis.
+Levels = int | Sequence[int] | Sequence[Sequence[int]]
+
+
+class EncoderOptions(Protocol):
+    """What :class:`hermite_pinn.Field` says about encoders; see there."""
+
+    @property
+    def basis(self) -> str:
+        """Name of the basis."""
+
+    @property
+    def base(self) -> int | tuple[int, ...]:
+        """Cells of the coarsest level."""
+
+    @property
+    def ratio(self) -> float:
+        """Factor of the resolution from level to level."""
+
+    @property
+    def table_size(self) -> int | tuple[int, ...] | None:
+        """Largest number of slots per level."""
+
+    @property
+    def table_std(self) -> float:
+        """Standard deviation of the first values."""
+
+    @property
+    def half(self) -> bool:
+        """Whether tables are read in half precision."""
+
+
+class Encoder(ABC):
+    """Features of points in a box, on one or more levels, as functions with derivatives.
+
+    An encoder is immutable; :meth:`with_parameters` makes another one.  A new kind is a class of its own in
+    :data:`hermite_pinn.field.encoders.ENCODERS`.
+
+    Attributes
+    ----------
+    name
+        How users call it, and files.
+    affine
+        Whether the features are affine in the parameters.
+    """
+
+    name: ClassVar[str]
+    affine: ClassVar[bool]
+
+    @property
+    @abstractmethod
+    def lower(self) -> tuple[float, ...]:
+        """Lower corner of the box."""
+
+    @property
+    @abstractmethod
+    def upper(self) -> tuple[float, ...]:
+        """Upper corner of the box."""
+
+    @property
+    def dim(self) -> int:
+        """Number of axes."""
+        return len(self.lower)
+
+    @property
+    @abstractmethod
+    def levels(self) -> int:
+        """Number of levels."""
+
+    @property
+    @abstractmethod
+    def features(self) -> int:
+        """Features per level."""
+
+    @property
+    @abstractmethod
+    def cells(self) -> tuple[int, ...]:
+        """Cells per axis that resolve the finest detail the encoder can hold."""
+
+    @classmethod
+    @abstractmethod
+    def build(
+        cls,
+        options: EncoderOptions,
+        domain: Box,
+        periodic: Sequence[bool],
+        levels: Levels,
+        features: int,
+        generator: torch.Generator | None,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> Encoder:
+        """A fresh encoder, on the CPU.
+
+        Parameters
+        ----------
+        features
+            Per level.
+        generator
+            Random numbers of the first values; None: features that are zero everywhere.
+        device
+            Where it will live, for the memory it needs there.
+
+        Raises
+        ------
+        InvalidArgumentError, OutOfMemoryError
+            For options that make no encoder, and for one that does not fit.
+        """
+
+    @abstractmethod
+    def parameters(self) -> dict[str, torch.Tensor]:
+        """Trainable tensors by their path in the encoder; empty for none."""
+
+    @abstractmethod
+    def with_parameters(self, tree: Tree) -> Encoder:
+        """The same encoder with other values in :meth:`parameters`."""
+
+    @abstractmethod
+    def jets(self, x: torch.Tensor, channels: Channels) -> torch.Tensor:
+        """Derivative channels of the features.
+
+        Parameters
+        ----------
+        x
+            Points (dim, n).
+
+        Returns
+        -------
+        torch.Tensor
+            (levels, features, channels, n), differentiable in the parameters and, for values and first derivatives,
+            in ``x``.
+        """
+
+    def summed_jets(self, x: torch.Tensor, channels: Channels) -> torch.Tensor:
+        """:meth:`jets` summed over the levels, (features, channels, n)."""
+        return self.jets(x, channels).sum(0)
+
+    def tensor_jets(self, axes: Sequence[np.ndarray], channels: Channels) -> torch.Tensor | None:
+        """:meth:`summed_jets` on the tensor product of axes, (features, channels, n_1, ..., n_d).
+
+        None where an encoder knows no faster way than point by point.
+        """
+        return None
+
+    @abstractmethod
+    def linearized(self, x: torch.Tensor, channels: Channels, weights: torch.Tensor) -> RowProducts:
+        """Rows ``sum_lfc weights[t, l, f, c] * jets[l, f, c]`` linearised in the parameters.
+
+        Parameters
+        ----------
+        x
+            Points (dim, n).
+        weights
+            (terms, levels, features, channels, n); a second axis of length 1 means the same weights for every level.
+        """
+
+    @property
+    def parameter_count(self) -> int:
+        """Numbers stored."""
+        return sum(leaf.numel() for leaf in self.parameters().values())
+
+    @property
+    def reachable_count(self) -> int:
+        """Numbers that can influence the features somewhere in the box."""
+        return self.parameter_count
+
+    def collapsed(self) -> Encoder:
+        """An encoder with the same sum over the levels and fewer of them, where there is one; else this."""
+        return self
+
+    def rounded(self) -> Encoder:
+        """The same features where parameters are read in half precision, with these parameters in full."""
+        return self
+
+    @property
+    def grid(self) -> GridLayout:
+        """Levels and places of the coefficients of a grid.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the encoder has none.
+        """
+        raise InvalidArgumentError(f"the encoder {self.name!r} has no grid; this needs encoder='hermite'")
+
+    def level_coefficients(self, level: int) -> torch.Tensor:
+        """Coefficients of one dense level of a grid as (features, m N_1, ..., m N_d).
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the encoder is no grid.
+        """
+        raise InvalidArgumentError(f"the encoder {self.name!r} has no grid; this needs encoder='hermite'")
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """Everything but the parameters as plain data, ``name`` included."""
+
+    @classmethod
+    @abstractmethod
+    def from_description(cls, described: dict[str, Any], tree: Tree) -> Encoder:
+        """Inverse of :meth:`describe` with :meth:`parameters`."""

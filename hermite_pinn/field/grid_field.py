@@ -1,0 +1,336 @@
+"""Fields on a box as functions: an encoder read by a head."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from hermite_pinn.cuda.encoder.channels import Channels
+from hermite_pinn.cuda.encoder.layout import GridLayout
+from hermite_pinn.cuda.network.activation import JetPlan
+from hermite_pinn.geometry import Box
+
+from .boundary_factor import BoundaryFactor
+from .earlier import modern_description, modern_tree
+from .encoder import Encoder
+from .encoders import ENCODERS
+from .head import Head, HeadRows, LinearizedHead
+from .heads import HEADS, LinearHead
+from .hermite_grid import HermiteGrid
+from .linearization import RowProducts
+from .siren import Siren
+from .tree import ENCODER, HEAD, TABLE, Tree, branch, joined, rooted, within
+
+__all__ = ["FieldRows", "GridField", "LinearizedField", "linear_field"]
+
+CHUNK = 1 << 17  # points evaluated at a time
+
+
+@dataclass(frozen=True, eq=False)
+class GridField:
+    """Fields on a box as functions: encoder and head, with exact derivatives.
+
+    Its parameters are a tree of tensors with paths such as ``encoder/table``, ``head/layers/0/weight`` and
+    ``head/gate``; see :mod:`hermite_pinn.field.tree`.
+
+    Attributes
+    ----------
+    axes, names
+        Names of coordinates and fields.
+    encoder
+        From points to features.
+    head
+        From features to fields.
+    boundary_factor
+        A factor that makes the fields vanish on faces, or None.
+    """
+
+    axes: tuple[str, ...]
+    names: tuple[str, ...]
+    encoder: Encoder
+    head: Head
+    boundary_factor: BoundaryFactor | None = None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the parameters."""
+        return next(iter(self.tensors().values())).dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(iter(self.tensors().values())).device
+
+    @property
+    def layout(self) -> GridLayout:
+        """Levels and places of the coefficients, where the encoder is a grid; see :attr:`Encoder.grid`."""
+        return self.encoder.grid
+
+    @property
+    def table(self) -> torch.Tensor:
+        """Flat coefficients, where the encoder is a grid."""
+        return self.tensors()[TABLE]
+
+    @property
+    def siren(self) -> Siren | None:
+        """The network, where the head has one."""
+        return self.head.network
+
+    @property
+    def gate(self) -> torch.Tensor | None:
+        """The network's factor, where the head has one."""
+        return self.head.gate
+
+    @property
+    def linear(self) -> bool:
+        """Whether the fields are the sum of the levels, linear in all parameters."""
+        return self.head.sums_levels
+
+    # -- parameters ---
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """All trainable tensors by their path."""
+        return rooted(self.encoder.parameters(), ENCODER) | rooted(self.head.parameters(), HEAD)
+
+    def with_tensors(self, tensors: Tree) -> GridField:
+        """The same field with other values in :meth:`tensors`."""
+        return replace(
+            self,
+            encoder=self.encoder.with_parameters(branch(tensors, ENCODER)),
+            head=self.head.with_parameters(branch(tensors, HEAD)),
+        )
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> GridField:
+        """The field on another device or in another precision."""
+        return self.with_tensors({k: v.to(device, dtype or v.dtype) for k, v in self.tensors().items()})
+
+    def detached(self) -> GridField:
+        """A copy that shares nothing with the graph or the memory of this one."""
+        return self.with_tensors({k: v.detach().clone() for k, v in self.tensors().items()})
+
+    def rounded(self) -> GridField:
+        """The same function where the table is read in half precision, with that table in full: it has derivatives."""
+        return replace(self, encoder=self.encoder.rounded())
+
+    def folded(self) -> GridField:
+        """The same function with redundant factors of the head taken into its other parameters."""
+        return replace(self, head=self.head.folded())
+
+    @property
+    def unknowns(self) -> tuple[str, ...]:
+        """Paths that a least-squares problem solves for, once the field is :meth:`folded`."""
+        return (*rooted(self.encoder.parameters(), ENCODER), *(joined(HEAD, path) for path in self.head.unknowns))
+
+    @property
+    def readout(self) -> tuple[str, ...]:
+        """Paths of the network's last layer."""
+        return tuple(joined(HEAD, path) for path in self.head.readout)
+
+    def affine_in(self, paths: Collection[str]) -> bool:
+        """Whether the fields are affine in some of the parameters together."""
+        moving = any(within(path, ENCODER) for path in paths)
+        own = branch(dict.fromkeys(paths), HEAD)
+        return (self.encoder.affine or not moving) and self.head.affine_in(own, moving)
+
+    @property
+    def parameter_count(self) -> int:
+        """Numbers stored, padding of the table excluded."""
+        return self.encoder.parameter_count + sum(v.numel() for v in self.head.parameters().values())
+
+    @property
+    def reachable_count(self) -> int:
+        """Numbers that can influence the field somewhere in the box."""
+        return self.encoder.reachable_count + sum(v.numel() for v in self.head.parameters().values())
+
+    # -- values ---
+    def _read(self, x: torch.Tensor, plan: JetPlan) -> torch.Tensor:
+        """What the head reads, (levels, features, carried, n)."""
+        if self.head.sums_levels:
+            return self.encoder.summed_jets(x, plan.carried)[None]
+        return self.encoder.jets(x, plan.carried)
+
+    def jets(self, x: torch.Tensor, channels: Channels) -> torch.Tensor:
+        """Derivative channels of all fields.
+
+        Parameters
+        ----------
+        x
+            Points (dim, n) of the field's dtype and device.
+
+        Returns
+        -------
+        torch.Tensor
+            (fields, channels, n), differentiable in the parameters and (for values and first derivatives) in ``x``.
+        """
+        if self.boundary_factor is not None:
+            plan = JetPlan.of(channels)
+            inner = replace(self, boundary_factor=None).jets(x, plan.carried)
+            return self.boundary_factor.apply(inner, x, plan)
+        plan = self.head.plan(channels)
+        return self.head.jets(self._read(x, plan), plan)
+
+    def evaluate(self, x: torch.Tensor, channels: Channels) -> torch.Tensor:
+        """:meth:`jets` without gradients, in pieces that bound the memory."""
+        with torch.no_grad():
+            parts = [self.jets(x[:, i : i + CHUNK].contiguous(), channels) for i in range(0, max(1, x.shape[1]), CHUNK)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
+
+    def product_rule(self, x: torch.Tensor, channels: Channels) -> torch.Tensor | None:
+        """The boundary factor's part in jets at points, for :meth:`linearized`; None without such a factor."""
+        if self.boundary_factor is None:
+            return None
+        return self.boundary_factor.matrix(x, JetPlan.of(channels))
+
+    def linearized(
+        self, x: torch.Tensor, channels: Channels, product_rule: torch.Tensor | None = None
+    ) -> LinearizedField:
+        """:meth:`jets` without gradients, and what products with its derivatives by the parameters need.
+
+        Parameters
+        ----------
+        x, channels
+            As for :meth:`jets`.
+        product_rule
+            From the method of this name, for callers that keep it; it depends on the points only.
+
+        Examples
+        --------
+        >>> from hermite_pinn import Box, Field
+        >>> field = Field().build(Box(x=(0, 1)), ["u"], [False], 1)
+        >>> x = torch.tensor([[0.25]], dtype=torch.float64)
+        >>> rows = field.linearized(x, Channels.value(1)).rows([torch.ones(1, 1, 1, dtype=torch.float64)])
+        >>> direction = {"encoder/table": torch.ones_like(field.table)}
+        >>> rows.forward(direction).tolist()  # the value at a vertex
+        [[1.0]]
+        """
+        if product_rule is None:
+            product_rule = self.product_rule(x, channels)
+        inner = channels if self.boundary_factor is None else JetPlan.of(channels).carried
+        plan = self.head.plan(inner)
+        with torch.no_grad():
+            head = self.head.linearized(self._read(x, plan), plan)
+            jets = head.jets
+            if product_rule is not None:
+                jets = torch.einsum("frcn,fcn->frn", product_rule, jets)
+        return LinearizedField(x, plan.carried, self.encoder, head, product_rule, jets)
+
+    # -- grids ---
+    def collapsed(self) -> GridField:
+        """The same function on its finest level alone, where that is exact (linear head, nested levels)."""
+        if not self.linear or self.boundary_factor is not None:
+            return self
+        return replace(self, encoder=self.encoder.collapsed())
+
+    def level_coefficients(self, level: int) -> torch.Tensor:
+        """Coefficients of one dense level as (features, m N_1, ..., m N_d)."""
+        return self.encoder.level_coefficients(level)
+
+    # -- files ---
+    def describe(self) -> dict[str, Any]:
+        """Everything but the tensors, as plain data."""
+        described: dict[str, Any] = {
+            "axes": list(self.axes),
+            "names": list(self.names),
+            "encoder": self.encoder.describe(),
+            "head": self.head.describe(),
+        }
+        if self.boundary_factor is not None:
+            described["boundary_factor"] = self.boundary_factor.describe()
+        return described
+
+    @classmethod
+    def from_description(cls, described: Mapping[str, Any], tensors: Tree) -> GridField:
+        """Inverse of :meth:`describe` with :meth:`tensors`; understands those of version 1."""
+        described, tensors = modern_description(described), modern_tree(tensors)
+        axes, names = tuple(described["axes"]), tuple(described["names"])
+        kinds = ENCODERS[described["encoder"]["name"]], HEADS[described["head"]["name"]]
+        encoder = kinds[0].from_description(described["encoder"], branch(tensors, ENCODER))
+        head = kinds[1].from_description(described["head"], len(names), branch(tensors, HEAD))
+        factor = described.get("boundary_factor")
+        return cls(axes, names, encoder, head, None if factor is None else BoundaryFactor.from_description(factor))
+
+
+@dataclass(frozen=True, eq=False)
+class LinearizedField:
+    """A field at fixed points and parameters.
+
+    Attributes
+    ----------
+    x, carried
+        Points (dim, n) and the channels of the features there.
+    encoder, head
+        The parts.
+    product_rule
+        See :meth:`GridField.product_rule`.
+    jets
+        (fields, channels, n).
+    """
+
+    x: torch.Tensor
+    carried: Channels
+    encoder: Encoder
+    head: LinearizedHead
+    product_rule: torch.Tensor | None
+    jets: torch.Tensor
+
+    def rows(self, weights: Sequence[torch.Tensor]) -> FieldRows:
+        """Rows ``sum_fc weights[t][f, c] * jets[f, c]`` linearised in the field's parameters.
+
+        Parameters
+        ----------
+        weights
+            Per term (fields, channels, n).
+        """
+        with torch.no_grad():
+            if self.product_rule is not None:
+                weights = [torch.einsum("frcn,frn->fcn", self.product_rule, w) for w in weights]
+            head = self.head.rows(weights)
+            return FieldRows(self.encoder.linearized(self.x, self.carried, head.weights), head)
+
+
+@dataclass(frozen=True, eq=False)
+class FieldRows(RowProducts):
+    """Products with rows by the parameters of a field: those of its encoder and of its head."""
+
+    encoder: RowProducts
+    head: HeadRows
+
+    def forward(self, direction: Tree) -> torch.Tensor | None:
+        """See :meth:`RowProducts.forward`."""
+        by_encoder = self.encoder.forward(branch(direction, ENCODER))
+        by_head = self.head.forward(branch(direction, HEAD))
+        if by_encoder is None or by_head is None:
+            return by_head if by_encoder is None else by_encoder
+        return by_encoder.add_(by_head)
+
+    def adjoint(self, rows: torch.Tensor, out: Tree) -> None:
+        """See :meth:`RowProducts.adjoint`."""
+        self.encoder.adjoint(rows, branch(out, ENCODER))
+        self.head.adjoint(rows, branch(out, HEAD))
+
+    def squares(self, out: Tree) -> None:
+        """See :meth:`RowProducts.squares`."""
+        self.encoder.squares(branch(out, ENCODER))
+        self.head.squares(branch(out, HEAD))
+
+    def dense(self, path: str, points: slice) -> list[torch.Tensor]:
+        """See :meth:`RowProducts.dense`."""
+        group, part = (ENCODER, self.encoder) if within(path, ENCODER) else (HEAD, self.head)
+        (own,) = branch({path: None}, group)
+        return part.dense(own, points)
+
+
+def linear_field(
+    domain: Box,
+    fields: Sequence[str],
+    periodic: Sequence[bool],
+    basis: str,
+    resolutions: Sequence[tuple[int, ...]],
+    coefficients: Sequence[torch.Tensor],
+) -> GridField:
+    """A linear-head field with dense levels given as tensors (fields, m N_1, ..., m N_d)."""
+    layout = GridLayout(domain.lower, domain.upper, tuple(resolutions), basis, len(fields), None, tuple(periodic))
+    encoder = HermiteGrid.from_coefficients(layout, coefficients)
+    return GridField(domain.names, tuple(fields), encoder, LinearHead(len(fields)))
