@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .base import Method
-from .chain import Chain
+from .base import Chain, Method
 from .gauss_newton.joint import JointGaussNewton, JointStage
 from .gauss_newton.method import GaussNewton
 from .training.adam import Adam

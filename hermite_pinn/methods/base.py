@@ -1,22 +1,25 @@
-"""What every method is given, and what it returns."""
+"""What every method is given, what it returns, and one method after another."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from typing import Any
 
 import torch
 
+from hermite_pinn.errors import CorruptFileError
 from hermite_pinn.field.field import Field, GridField, Levels
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.run.distributed import ALONE, Ranks
 from hermite_pinn.run.monitor import Monitor
 from hermite_pinn.run.status import Status
 
-__all__ = ["Method", "Outcome", "Task"]
+__all__ = ["Chain", "Method", "Outcome", "Task"]
+
+ENDING = (Status.INTERRUPTED, Status.STOPPED, Status.MAX_TIME, Status.DIVERGED)
 
 
 @dataclass
@@ -114,6 +117,93 @@ class Method(ABC):
         return Field()
 
     def __rshift__(self, other: Method) -> Method:
-        from .chain import Chain
-
         return Chain((self, other))
+
+
+@dataclass(frozen=True)
+class Chain(Method):
+    """Methods in order, each from the field the one before returned; made by ``a >> b``.
+
+    The history numbers the methods from 1 in its column ``stage``, and ``solution.stats["stages"]`` has a row for each
+    with its steps, time per step, status and message.  A checkpoint remembers the stage and is resumed there.
+    """
+
+    methods: tuple[Method, ...]
+
+    name = "chain"
+
+    @property
+    def shared(self) -> bool:
+        """Whether all methods are."""
+        return all(m.shared for m in self.methods)
+
+    @property
+    def reads_half(self) -> bool:
+        """Whether the first method can; the others start from a field in full precision."""
+        return self.methods[0].reads_half
+
+    def __rshift__(self, other: Method) -> Method:
+        return Chain((*self.methods, other))
+
+    def default_field(self, problem: Problem) -> Field:
+        """That of the first method."""
+        return self.methods[0].default_field(problem)
+
+    def run(self, task: Task) -> Outcome:
+        """Run them all; a method that does not end by itself (time, callback, Ctrl-C) ends the chain."""
+        first, saved = 0, task.saved
+        rows: list[dict[str, Any]] = []
+        part = replace(task, field=task.field or self.default_field(task.problem), saved=saved)
+        if saved is not None:
+            part, first, rows = self._resumed(part, saved)
+        for k, method in enumerate(self.methods[first:], first):
+            task.monitor.method, task.monitor.stage = method.name, k + 1
+            part = replace(
+                part,
+                tol=task.tol if k == len(self.methods) - 1 else None,
+                save=self._saver(task, part, k, list(rows)),
+            )
+            outcome = method.run(part)
+            rows.append(self._row(method, outcome, task))
+            if outcome.status in ENDING:
+                break
+            part = replace(part, start=outcome.field, start_parameters=outcome.parameters, saved=None)
+        return replace(outcome, stats=outcome.stats | {"stages": rows})
+
+    @staticmethod
+    def _row(method: Method, outcome: Outcome, task: Task) -> dict[str, Any]:
+        history = task.monitor.history
+        own = [row["step"] for row in history if row.get("stage") == task.monitor.stage]
+        row: dict[str, Any] = {"method": method.name, "steps": own[-1] if own else 0}
+        row |= {k: v for k, v in outcome.stats.items() if k in ("seconds_per_step", "steps_per_second")}
+        return row | {"status": outcome.status.label, "message": outcome.message}
+
+    @staticmethod
+    def _saver(
+        task: Task, part: Task, stage: int, rows: list[dict[str, Any]]
+    ) -> Callable[[Callable[[], dict[str, Any]], bool], None]:
+        """Adds to the state of a method what it started from."""
+
+        def save(state: Callable[[], dict[str, Any]], force: bool) -> None:
+            def whole() -> dict[str, Any]:
+                whole_state = state() | {"chain": {"stage": stage, "rows": rows, "parameters": part.start_parameters}}
+                if part.start is not None:
+                    whole_state["chain"]["field"] = part.start.describe()
+                    whole_state["chain_tensors"] = part.start.tensors()
+                return whole_state
+
+            task.save(whole, force)
+
+        return save
+
+    @staticmethod
+    def _resumed(part: Task, saved: dict[str, Any]) -> tuple[Task, int, list[dict[str, Any]]]:
+        try:
+            chain = saved["chain"]
+            start = part.start
+            if "field" in chain:
+                start = GridField.from_description(chain["field"], saved["chain_tensors"])
+            resumed = replace(part, start=start, start_parameters=chain["parameters"])
+            return resumed, int(chain["stage"]), list(chain["rows"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CorruptFileError(f"the checkpoint's chain is damaged: {type(error).__name__} {error}") from error

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 
 from hermite_pinn.cuda.encoder.layout import BASES
-from hermite_pinn.errors import DivergedError, InvalidArgumentError, InvalidProblemError
+from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
 from hermite_pinn.field.field import Field, GridField
 from hermite_pinn.field.tree import ENCODER, HEAD, TABLE, bias_path, weight_path, within
 from hermite_pinn.memory import available_memory
 from hermite_pinn.methods.base import Method, Outcome, Task
+from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
 from hermite_pinn.methods.systems.exact_faces import boundary_factor, vanishing_faces
 from hermite_pinn.methods.systems.field_block import FieldBlock
@@ -22,7 +23,6 @@ from hermite_pinn.methods.systems.field_system import FieldSystem, Points, collo
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.residuals.data_weights import Misfit
-from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
 
 from .penalty_weights import Choice
@@ -273,36 +273,34 @@ class _Run:
         self.field = field.to(self.task.device, torch.float64).detached()
 
     def outcome(self) -> Outcome:
-        status, message = Status.COMPLETED, "all stages done"
-        try:
-            stages = self._stages()
-            if self.task.saved is not None:
-                self._restore(self.task.saved)
-            self.choice = chosen_before(self.task)
-            if self.task.saved is None:
-                if self.fresh and self.field.siren is not None and self.options.start == "coordinates":
-                    self._choose_frequency()
-                self.cells = [self._cells(stage) for stage in stages]
-                self.task.save(self._state, True)
-            for stage, cells in list(zip(stages, self.cells, strict=True))[self.done :]:
-                if self._met():
-                    break
-                self._stage(stage, cells)
-                self.done += 1
-                self.task.save(self._state, True)
-        except StopRun as stop:
-            status, message = stop.status, stop.message
-        except KeyboardInterrupt:
-            status, message = Status.INTERRUPTED, "interrupted from the keyboard; this is the best state so far"
-        except DivergedError as error:
-            error.outcome = self._outcome(Status.DIVERGED, str(error))  # type: ignore[attr-defined]
-            raise
-        if status is Status.COMPLETED:
-            message = f"relative residual {self.residual:.1e} at points not trained on"
-            if self.task.tol is not None:
-                status = Status.CONVERGED if self._met() else Status.STALLED
-                message += f" {'<=' if self._met() else '>'} tol={self.task.tol:g}"
-        return self._outcome(status, message)
+        return run_to_end(
+            self._course,
+            lambda ending: self._outcome(ending.status, ending.message),
+            interrupted=lambda: "interrupted from the keyboard; this is the best state so far",
+        )
+
+    def _course(self) -> Ending:
+        """All stages, or as many as the tolerance takes."""
+        stages = self._stages()
+        if self.task.saved is not None:
+            self._restore(self.task.saved)
+        self.choice = chosen_before(self.task)
+        if self.task.saved is None:
+            if self.fresh and self.field.siren is not None and self.options.start == "coordinates":
+                self._choose_frequency()
+            self.cells = [self._cells(stage) for stage in stages]
+            self.task.save(self._state, True)
+        for stage, cells in list(zip(stages, self.cells, strict=True))[self.done :]:
+            if self._met():
+                break
+            self._stage(stage, cells)
+            self.done += 1
+            self.task.save(self._state, True)
+        message = f"relative residual {self.residual:.1e} at points not trained on"
+        if self.task.tol is None:
+            return Ending(Status.COMPLETED, message)
+        status = Status.CONVERGED if self._met() else Status.STALLED
+        return Ending(status, message + f" {'<=' if self._met() else '>'} tol={self.task.tol:g}")
 
     def _outcome(self, status: Status, message: str) -> Outcome:
         stats: dict[str, Any] = {"inner_steps": self.inner_total, "points": self.points, "held_out": self.residual}

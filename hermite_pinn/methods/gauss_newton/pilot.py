@@ -17,7 +17,7 @@ from hermite_pinn.residuals.scales import source_scales
 from hermite_pinn.run.monitor import Monitor
 
 from .penalty_weights import LARGEST, Choice
-from .stage import Discretization, solve_at_once
+from .stage import Discretization, Stage, solve_at_once
 
 __all__ = ["chosen_before", "pilot_choice", "saved_choice"]
 
@@ -45,17 +45,16 @@ def pilot_choice(problem: Problem, monitor: Monitor) -> Choice | None:
         corrected=True,
     )  # fmt: skip
     resolutions: list[tuple[int, ...]] = []
-    start, choice = None, None
+    stage: Stage | None = None
     parameters = {p.name: p.init for p in problem.parameters}
     for level in range(LEVELS):
         resolutions.append((4 << level,) * problem.domain.dim)
         if level and math.prod(grid.pyramid(resolutions[-1:]).shapes[-1]) > LARGEST:
             break
         stage = solve_at_once(
-            grid, list(resolutions), start, parameters, solver, lambda _: None, lambda _: monitor.check_time(), choice
+            grid, list(resolutions), stage, parameters, solver, lambda _: None, lambda _: monitor.check_time()
         )
-        start, parameters, choice = stage.vector[: grid.pyramid(resolutions).size], stage.parameters, stage.choice
-    return choice
+    return None if stage is None else stage.choice
 
 
 def saved_choice(choice: Choice | None) -> dict[str, Any] | None:

@@ -95,8 +95,8 @@ class Stage:
         Whether linear and nonlinear iterations met their tolerances.
     change
         Largest relative L2 change of a field from the start of the stage.
-    loss, terms
-        Sum of squares of the weighted residuals; RMS of the residuals by name, at and between collocation points.
+    loss, residuals
+        Sum of squares of the weighted residuals; their RMS by name, at and between collocation points.
     held_out
         Largest RMS between the collocation points.
     inner, reduction, damping
@@ -109,6 +109,8 @@ class Stage:
         Per axis the largest speed of transport (see :meth:`GridSystem.speeds`).
     choice
         Weights of the penalties that were chosen automatically, or None.
+    error
+        Estimate of the relative L2 error of this very state (largest of all fields), or None.
     """
 
     resolutions: list[Resolution]
@@ -118,7 +120,7 @@ class Stage:
     settled: bool = True
     change: float = 0.0
     loss: float = 0.0
-    terms: dict[str, float] = field(default_factory=dict)
+    residuals: dict[str, float] = field(default_factory=dict)
     held_out: float = 0.0
     inner: int = 0
     reduction: float = 0.0
@@ -127,6 +129,7 @@ class Stage:
     slabs: int = 1
     speeds: tuple[float, ...] = ()
     choice: Choice | None = None
+    error: float | None = None
 
 
 def relative(moved: Sequence[float], norms: Sequence[float]) -> float:
@@ -149,7 +152,7 @@ def describe(system: GridSystem, fit: Fit) -> Stage:
         parameters,
         settled=fit.settled,
         loss=fit.loss,
-        terms=system.residual_rms(fit.rows) | held_out,
+        residuals=system.residual_rms(fit.rows) | held_out,
         held_out=max(held_out.values(), default=0.0),
         inner=fit.inner.steps if fit.inner else 0,
         reduction=fit.inner.reduction if fit.inner else 0.0,
@@ -159,49 +162,77 @@ def describe(system: GridSystem, fit: Fit) -> Stage:
     )
 
 
+def error_on_the_way(system: GridSystem, before: torch.Tensor, now: torch.Tensor, error: float | None) -> float | None:
+    """Bound of the error of a state inside a stage: that of its start, and how far the state has moved since.
+
+    By the triangle inequality it is never below the true error as long as the estimate at the start is not.
+
+    Parameters
+    ----------
+    before, now
+        Coefficients on the finest level at the start of the stage, and of the state.
+    error
+        Estimated relative error at the start, or None where it is not known.
+    """
+    if error is None:
+        return None
+    moved = zip(system.norms(before), system.norms(now - before), strict=True)
+    bound = [error * size + distance for size, distance in moved]
+    sizes = system.norms(now)
+    if any(b > 0 and not n > 0 for b, n in zip(bound, sizes, strict=True)):
+        return None  # nothing to be relative to
+    return relative(bound, sizes)
+
+
 def solve_at_once(
     grid: Discretization,
     resolutions: list[Resolution],
-    start: torch.Tensor | None,
+    start: Stage | None,
     parameters: dict[str, float],
     solver: LevenbergMarquardt,
     began: Callable[[Stage], None],
     accepted: Callable[[Stage], None],
-    choice: Choice | None = None,
 ) -> Stage:
     """Solve for all levels on the whole domain.
 
     Parameters
     ----------
     start
-        Coefficients of the coarser levels, or None for zero.
+        The stage on coarser levels whose coefficients, parameters and weights are the start, or None for zero.
     parameters
-        Where the unknown parameters start.
+        Where the unknown parameters start if there is no such stage.
     began, accepted
         Told the state with the exact conditions imposed, and every step of a nonlinear iteration.
-    choice
-        Weights of penalties and data that were chosen on a coarser level.
     """
     system = grid.system(resolutions)
     vector = torch.zeros(system.size, dtype=grid.dtype, device=grid.device)
     coefficients, values = system.split(vector)
     if start is not None:
-        coefficients[: start.numel()] = start
+        coarser = start.vector[: grid.pyramid(start.resolutions).size]
+        coefficients[: coarser.numel()] = coarser
+        parameters = start.parameters
     for i, name in enumerate(system.names):
         values[i] = parameters[name]
     before = system.finest(vector)
     system.impose(vector)
     began(Stage(list(resolutions), vector, system.finest(vector), system.parameters(vector), points=system.rows))
-    step = None if system.affine else lambda fit: accepted(replace(describe(system, fit), choice=choice))
+    choice, error = (None, None) if start is None else (start.choice, start.error)
+
+    def tell(fit: Fit) -> None:
+        state = describe(system, fit)
+        accepted(replace(state, choice=choice, error=error_on_the_way(system, before, state.finest, error)))
+
+    step = None if system.affine else tell
     guessed = start is not None
 
     def fit(vector: torch.Tensor) -> Fit:
         return solver.fit(system, vector, step, guessed=guessed)
 
+    final = choice
     if system.noisy:
-        found, choice = fit_smoothly(system, vector, choice, fit, first=not guessed)
+        end, final = fit_smoothly(system, vector, choice, fit, first=not guessed)
     else:
-        found = fit(vector)
-    stage = replace(describe(system, found), choice=choice)
+        end = fit(vector)
+    stage = replace(describe(system, end), choice=final)
     stage.change = relative(system.norms(stage.finest - before), system.norms(stage.finest))
     return stage

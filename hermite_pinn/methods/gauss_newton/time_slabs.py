@@ -245,7 +245,7 @@ def march(
     assert found is not None
     finish(*last)
     total.finest, total.vector = found, found.reshape(-1)
-    total.terms = {name: math.sqrt(value) for name, value in squares.items()}
-    total.held_out = max(total.terms[name] for name in between)
+    total.residuals = {name: math.sqrt(value) for name, value in squares.items()}
+    total.held_out = max(total.residuals[name] for name in between)
     total.change = math.sqrt(relative(moved, norms))
     return total

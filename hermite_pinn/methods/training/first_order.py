@@ -10,6 +10,7 @@ import torch
 
 from hermite_pinn.errors import DivergedError
 from hermite_pinn.field.earlier import modern_tree
+from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.run.interrupt import uninterrupted
 from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
@@ -110,25 +111,26 @@ class _Run:
 
     # -- training ---
     def outcome(self) -> TrainingResult:
-        status, message = Status.COMPLETED, f"{self.options.steps} steps done"
-        try:
-            try:
-                while self.step < self.options.steps:
-                    self._train_step()
-            except StopRun as stop:
-                status, message = stop.status, stop.message
-            except KeyboardInterrupt:
-                status, message = Status.INTERRUPTED, f"interrupted from the keyboard at step {self.step}"
+        def work() -> Ending:
+            while self.step < self.options.steps:
+                self._train_step()
+            return Ending(Status.COMPLETED, f"{self.options.steps} steps done")
+
+        def settle(ending: Ending) -> Ending:
             self._check()
             if self.step > max(0, self.recorded):
                 with contextlib.suppress(StopRun):
                     self._record()
-        except DivergedError as error:
-            error.outcome = self._outcome(Status.DIVERGED, str(error))  # type: ignore[attr-defined]
-            raise
-        self.good = self._snapshot()
-        self.session.save(self._state, True)
-        return self._outcome(status, message)
+            self.good = self._snapshot()
+            self.session.save(self._state, True)
+            return ending
+
+        return run_to_end(
+            work,
+            lambda ending: self._outcome(ending.status, ending.message),
+            interrupted=lambda: f"interrupted from the keyboard at step {self.step}",
+            settle=settle,
+        )
 
     def _outcome(self, status: Status, message: str) -> TrainingResult:
         stats: dict[str, Any] = {"weights": self.training.weights} | self.clock.stats()

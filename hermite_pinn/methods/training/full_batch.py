@@ -11,8 +11,8 @@ import torch
 
 from hermite_pinn.errors import DivergedError, InvalidArgumentError, OutOfMemoryError
 from hermite_pinn.memory import available_memory, spelled_size
+from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.run.interrupt import uninterrupted
-from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
 
 from .loss import Loss
@@ -195,35 +195,43 @@ class _Run:
 
     # -- steps ---
     def outcome(self) -> TrainingResult:
+        reason = "callback"
+
+        def work() -> Ending:
+            nonlocal reason
+            end = self._rounds()
+            reason = end.reason
+            return Ending(STATUS[end.reason], end.message)
+
+        def settle(ending: Ending) -> Ending:
+            if self._solver is not None:
+                self.session.save(self._state, True)
+            return ending
+
+        return run_to_end(
+            work,
+            lambda ending: self._outcome(ending.status, ending.message, REASONS.get(ending.status, reason)),
+            interrupted=lambda: f"interrupted from the keyboard at step {self.step}",
+            settle=settle,
+        )
+
+    def _rounds(self) -> _Finished:
+        """All rounds; returns how the last one ended."""
         o = self.options
-        try:
-            if self.session.saved is not None:
-                self._restore(self.session.saved)
-            else:
-                self._begin_round(self.start)
-            self.clock = StepClock()
-            while True:
-                try:
-                    self._steps(until=math.ceil(o.steps * (self.round + 1) / o.rounds))
-                except _Finished as end:
-                    if self.round + 1 >= o.rounds or self.step >= o.steps:
-                        status, reason, message = STATUS[end.reason], end.reason, end.message
-                        break
-                with uninterrupted():
-                    self.round += 1
-                    self._begin_round(self.flat)
-        except StopRun as stop:
-            status, message = stop.status, stop.message
-            reason = "time" if stop.status is Status.MAX_TIME else "callback"
-        except KeyboardInterrupt:
-            status, reason = Status.INTERRUPTED, "interrupted"
-            message = f"interrupted from the keyboard at step {self.step}"
-        except DivergedError as error:
-            error.outcome = self._outcome(Status.DIVERGED, str(error), "diverged")  # type: ignore[attr-defined]
-            raise
-        if self._solver is not None:
-            self.session.save(self._state, True)
-        return self._outcome(status, message, reason)
+        if self.session.saved is not None:
+            self._restore(self.session.saved)
+        else:
+            self._begin_round(self.start)
+        self.clock = StepClock()
+        while True:
+            try:
+                self._steps(until=math.ceil(o.steps * (self.round + 1) / o.rounds))
+            except _Finished as end:
+                if self.round + 1 >= o.rounds or self.step >= o.steps:
+                    return end
+            with uninterrupted():
+                self.round += 1
+                self._begin_round(self.flat)
 
     def _outcome(self, status: Status, message: str, reason: str) -> TrainingResult:
         stats: dict[str, Any] = {"reason": reason, "rounds": self.round + 1} | self.clock.stats()
@@ -301,3 +309,6 @@ STATUS = {
     "line_search": Status.STALLED,
     "steps": Status.COMPLETED,
 }
+
+#: And what the statuses of a run that something else ended are called.
+REASONS = {Status.MAX_TIME: "time", Status.INTERRUPTED: "interrupted", Status.DIVERGED: "diverged"}

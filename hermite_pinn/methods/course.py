@@ -1,0 +1,79 @@
+"""How a run ends: by itself, by a limit, a callback or Ctrl-C, or because it diverged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from hermite_pinn.errors import DivergedError
+from hermite_pinn.run.monitor import StopRun
+from hermite_pinn.run.status import Status
+
+__all__ = ["Ending", "run_to_end"]
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Why a run ended.
+
+    Attributes
+    ----------
+    status
+        Of the solution.
+    message
+        A sentence for the user.
+    """
+
+    status: Status
+    message: str
+
+
+def _unchanged(ending: Ending) -> Ending:
+    return ending
+
+
+def run_to_end(
+    work: Callable[[], Ending],
+    outcome: Callable[[Ending], Result],
+    *,
+    interrupted: Callable[[], str],
+    settle: Callable[[Ending], Ending] = _unchanged,
+) -> Result:
+    """Work until something ends it, and say how it ended: the one place where a run's signals become its outcome.
+
+    Parameters
+    ----------
+    work
+        The whole run; returns how it ended by itself.
+    outcome
+        Makes the outcome of an ending from the state that is best then.
+    interrupted
+        The message if the user pressed Ctrl-C.
+    settle
+        What is left to do after any end but a divergence, such as saving the state; may give another ending.
+
+    Returns
+    -------
+    Result
+        Also when :class:`.StopRun` or ``KeyboardInterrupt`` ended the work.
+
+    Raises
+    ------
+    DivergedError
+        From ``work`` or ``settle``; its attribute ``outcome`` holds the outcome with the last good state.
+    """
+    try:
+        try:
+            ending = work()
+        except StopRun as stop:
+            ending = Ending(stop.status, stop.message)
+        except KeyboardInterrupt:
+            ending = Ending(Status.INTERRUPTED, interrupted())
+        ending = settle(ending)
+    except DivergedError as error:
+        error.outcome = outcome(Ending(Status.DIVERGED, str(error)))  # type: ignore[attr-defined]
+        raise
+    return outcome(ending)

@@ -1,0 +1,106 @@
+"""Where a nested iteration stands between two stages: what a checkpoint keeps of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+
+from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.field.field import GridField
+
+from .convergence import Convergence
+from .penalty_weights import Choice
+from .stage import Discretization, Stage
+
+__all__ = ["NestedState"]
+
+Resolution = tuple[int, ...]
+
+
+@dataclass
+class NestedState:
+    """The state of a nested iteration.
+
+    Attributes
+    ----------
+    convergence
+        What the stages changed, and the errors estimated from that.
+    norms
+        Sizes of the equations, by which their rows are divided.
+    path
+        Finest resolution of every stage so far, that under way included.
+    best
+        The best state; None before there is one.
+    free
+        Directions that the first level does not determine.
+    """
+
+    convergence: Convergence
+    norms: list[float]
+    path: list[Resolution] = field(default_factory=list)
+    best: Stage | None = None
+    free: int = 0
+
+    def saved(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        best = self.best
+        assert best is not None
+        return self.convergence.state() | {
+            "path": [list(r) for r in self.path],
+            "resolutions": [list(r) for r in best.resolutions],
+            "vector": best.vector,
+            "settled": best.settled,
+            "points": best.points,
+            "slabs": best.slabs,
+            "speeds": list(best.speeds),
+            "choice": None if best.choice is None else asdict(best.choice),
+            "free": self.free,
+            "norms": self.norms,
+            "parameters": best.parameters,
+        }
+
+    def restore(self, saved: Mapping[str, Any], grid: Discretization) -> None:
+        """Take over what a checkpoint kept."""
+        resolutions = [tuple(r) for r in saved["resolutions"]]
+        vector = torch.as_tensor(saved["vector"]).to(grid.device, grid.dtype)
+        self.path = [tuple(r) for r in saved["path"]]
+        self.convergence.restore(dict(saved))
+        self.free, self.norms = int(saved["free"]), list(saved["norms"])
+        self.best = Stage(
+            resolutions,
+            vector,
+            _finest(grid, resolutions, vector),
+            dict(saved["parameters"]),
+            settled=bool(saved["settled"]),
+            points=int(saved["points"]),
+            slabs=int(saved["slabs"]),
+            speeds=tuple(saved["speeds"]),
+            choice=Choice(**saved["choice"]) if saved.get("choice") else None,
+            error=self.convergence.estimates[-1] if self.convergence.estimates else None,
+        )
+
+    def take_over(self, field: GridField, parameters: dict[str, float], grid: Discretization) -> None:
+        """Start from the field of another method, whose error is not known.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If its levels are not those of a nested iteration.
+        """
+        layout = field.layout
+        if not field.linear or not layout.nested or layout.basis != grid.basis:
+            raise InvalidArgumentError(
+                "gauss_newton can start from a field with the linear head, nested dense levels and its own basis only"
+            )
+        parts = [field.level_coefficients(level).reshape(-1) for level in range(layout.levels)]
+        vector = torch.cat([p.to(grid.device, grid.dtype) for p in parts])
+        self.path = list(layout.resolutions)
+        self.best = Stage(list(self.path), vector, _finest(grid, self.path, vector), parameters)
+
+
+def _finest(grid: Discretization, resolutions: Sequence[Resolution], vector: torch.Tensor) -> torch.Tensor:
+    pyramid = grid.pyramid(resolutions)
+    return pyramid.accumulate(vector[: pyramid.size].clone())

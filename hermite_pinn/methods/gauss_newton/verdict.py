@@ -1,0 +1,73 @@
+"""Whether a nested iteration is over after a stage, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hermite_pinn.methods.course import Ending
+from hermite_pinn.problem.problem import Problem
+from hermite_pinn.run.status import Status
+
+from .convergence import Convergence
+from .stage import Stage
+
+__all__ = ["determined", "verdict"]
+
+
+def verdict(
+    problem: Problem, convergence: Convergence, stage: Stage, done: int, planned: int | None, limits: str
+) -> Ending | None:
+    """The ending of a run after a finished stage, or None if another stage follows.
+
+    Parameters
+    ----------
+    convergence
+        What all stages changed.
+    stage
+        The last one.
+    done, planned
+        Number of stages so far, and of all, or None where they are not planned.
+    limits
+        The limits that an iteration may have met, for messages.
+    """
+    tol, error = convergence.tol, stage.error
+    estimate = "unknown" if error is None else f"{error:.1e}"
+    if convergence.met and stage.settled:
+        return Ending(Status.CONVERGED, f"estimated relative error {estimate} <= {tol:g}")
+    if planned is None:
+        if stage.choice is not None and error is not None and error <= stage.choice.error(problem):
+            return Ending(
+                Status.COMPLETED,
+                f"estimated relative error {estimate} of the discretisation is below that of the noise",
+            )
+        if convergence.stagnant:
+            return Ending(
+                Status.STALLED,
+                f"two refinements did not lower the estimated relative error {estimate} (tol={tol:g})",
+            )
+        return None
+    if done < planned:
+        return None
+    if not stage.settled:
+        return Ending(Status.STALLED, f"the iteration did not settle ({limits}); estimated relative error {estimate}")
+    message = f"all {done} levels done, estimated relative error {estimate}"
+    if tol is not None:
+        return Ending(Status.MAX_SIZE, message + f" > tol={tol:g}: more levels would be needed")
+    return Ending(Status.COMPLETED, message)
+
+
+def determined(ending: Ending, free: int, missing: Sequence[str]) -> Ending:
+    """The ending itself, but :attr:`Status.UNDETERMINED` for a problem whose solution is not unique.
+
+    Parameters
+    ----------
+    free
+        Independent changes that the equations and conditions do not see on the first level.
+    missing
+        Conditions that the problem lacks.
+    """
+    reasons = [f"{free} independent changes satisfy all equations and conditions"] if free else []
+    reasons += missing
+    if not reasons or ending.status not in (Status.CONVERGED, Status.COMPLETED, Status.MAX_SIZE, Status.STALLED):
+        return ending
+    return Ending(Status.UNDETERMINED, f"{ending.message}; but {'; '.join(reasons)}")
