@@ -23,7 +23,7 @@ from hermite_pinn.cuda.tensor_grid.axis import evaluation_matrix
 from hermite_pinn.doctor import examine
 from hermite_pinn.errors import BackendUnavailableError, OutOfMemoryError
 from hermite_pinn.methods.least_squares import cgls as krylov
-from hermite_pinn.methods.least_squares import levenberg_marquardt
+from hermite_pinn.methods.least_squares import linear_solver
 from hermite_pinn.methods.training import step as training
 from hermite_pinn.methods.training.step import TrainingStep
 from hermite_pinn.validation.performance import gpu_check
@@ -400,7 +400,7 @@ def test_conjugate_gradients_wait_only_where_the_host_looks(gpu, precision, monk
             gpu.patient = True
 
     monkeypatch.setattr(krylov, "_fetched", fetched)
-    monkeypatch.setattr(levenberg_marquardt, "cgls", hurried)
+    monkeypatch.setattr(linear_solver, "cgls", hurried)
     method = hp.GaussNewton(precision=precision, inner="cg")
     assert hp.solve(problems.helmholtz2d(a=2), method=method, levels=3, device="cuda", progress=False).status.success
     assert most > 5

@@ -371,7 +371,7 @@ def test_jacobian_adjoint_and_diagonal_of_a_system(name):
     problem = SYSTEMS[name]()
     system = GridSystem(problem, "cubic", [(2, 2), (4, 2)])
     vector = 0.3 * torch.randn(system.size, dtype=torch.float64)
-    if system.names:
+    if system.parameter_names:
         vector[-1] = 0.7
     residual = lambda v: torch.cat([r.reshape(-1) for r in system.linearize(v)])
     direction = torch.randn(system.size, dtype=torch.float64)

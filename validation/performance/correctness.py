@@ -132,7 +132,7 @@ def network_rows(device: torch.device, points: int = 300) -> Iterator[Row]:
 def operator_rows(device: torch.device) -> Iterator[Row]:
     """Products of Gauss-Newton: ``<J p, r> = <p, J^T r>`` on the device, and on a GPU J p against the same on a CPU."""
     from hermite_pinn import problems
-    from hermite_pinn.methods.least_squares.cgls import dot
+    from hermite_pinn.methods.least_squares.rows import dot
     from hermite_pinn.methods.systems.grid_system import GridSystem
 
     for name, levels in (("helmholtz2d", ((4, 4), (8, 8), (16, 16))), ("burgers", ((4, 4), (8, 8)))):

@@ -21,10 +21,13 @@ import torch
 from scipy.linalg import lapack
 
 from hermite_pinn.cuda.encoder.layout import BASES
+from hermite_pinn.memory import available_memory
 from hermite_pinn.methods.least_squares.cgls import LeastSquaresResult, cgls
+from hermite_pinn.methods.least_squares.linear_solver import Limits, LinearSolver
+from hermite_pinn.methods.least_squares.rows import Rows
 from hermite_pinn.methods.systems.grid_system import GridSystem
 
-__all__ = ["BandedNormal", "banded_cost"]
+__all__ = ["BandedCholesky", "BandedNormal", "banded_cost"]
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,7 @@ class BandedNormal:
             found = system.adjoint(r)
             grid, parameters = system.split(found)
             finest = grid[system.pyramid.slices[-1]].cpu().numpy()
-            y = np.empty(count + len(system.names))
+            y = np.empty(count + len(system.parameter_names))
             y[:count] = self._solve(finest[self.order] * self.scale, False)
             y[count:] = (parameters * self.parameter_scale).cpu().numpy()
             return torch.as_tensor(y).to(system.device, system.dtype)
@@ -186,7 +189,7 @@ class BandedNormal:
         # the factor holds the damped normal matrix of the coefficients: one application solves for them, and the
         # parameters follow from their Schur complement
         y = adjoint(b)
-        if system.names:
+        if system.parameter_names:
             y = self._with_parameters(y, forward, adjoint)
         image = forward(y.clone())
         square, product = float(system.inner(image, image)), float(system.inner(image, b))
@@ -201,7 +204,7 @@ class BandedNormal:
         adjoint: Callable[[Sequence[torch.Tensor]], torch.Tensor],
     ) -> torch.Tensor:
         """Solve ``[I B; B^T M + damping] y = right``, with the coefficients eliminated by the factor."""
-        count, names = len(self.order), self.system.names
+        count, names = len(self.order), self.system.parameter_names
         unit = torch.eye(len(names), dtype=right.dtype)
         coupled = []
         for column in unit:
@@ -211,3 +214,27 @@ class BandedNormal:
         b, m = both[:count], both[count:] + self.damping * unit.to(right.device)
         parameters = torch.linalg.lstsq(m - b.T @ b, (right[count:] - b.T @ right[:count])[:, None]).solution[:, 0]
         return torch.cat([right[:count] - b @ parameters, parameters])
+
+
+class BandedCholesky(LinearSolver[GridSystem]):
+    """Conjugate gradients preconditioned by the factor of :class:`BandedNormal`, for one or two axes."""
+
+    name = "a banded factor on the CPU"
+
+    def seconds(self, system: GridSystem, steps: float | None) -> float:
+        """See :func:`banded_cost`; infinity where the factor is too large, and while iterations are not known.
+
+        Factors are made on the CPU in runs on a GPU, too.
+        """
+        cost = banded_cost(system.pyramid.shapes[-1], system.problem.periodic, system.basis)
+        if cost is None or steps is None:
+            return math.inf
+        free = system.ranks.least(available_memory(torch.device("cpu")) or math.inf)
+        return cost[0] if cost[1] < min(2**31, free / 4) else math.inf
+
+    def solve(
+        self, system: GridSystem, rows: Rows, damping: float, limits: Limits
+    ) -> tuple[torch.Tensor, LeastSquaresResult]:
+        """See :meth:`LinearSolver.solve`."""
+        factor = BandedNormal(system, system.column_scale(), damping)
+        return factor.solve(rows, limits.tol, limits.max_steps, limits.stop)

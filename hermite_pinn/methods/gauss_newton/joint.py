@@ -17,6 +17,12 @@ from hermite_pinn.memory import available_memory
 from hermite_pinn.methods.base import Method, Outcome, Task
 from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
+from hermite_pinn.methods.least_squares.linear_solver import (
+    BlockConjugateGradients,
+    CheapestSolver,
+    ConjugateGradients,
+    DenseQR,
+)
 from hermite_pinn.methods.systems.exact_faces import boundary_factor, vanishing_faces
 from hermite_pinn.methods.systems.field_block import FieldBlock
 from hermite_pinn.methods.systems.field_system import FieldSystem, Points, collocate, held_out_blocks
@@ -356,10 +362,13 @@ class _Run:
         limit, ranks = self.options.dense_limit, self.task.ranks
         return FieldSystem(self.problem, field, blocks, stage.names(field), dense_limit=limit, ranks=ranks)
 
-    def _solver(self, stage: JointStage) -> LevenbergMarquardt:
+    def _solver(self, stage: JointStage) -> LevenbergMarquardt[FieldSystem]:
         options = self.options
+        linear: CheapestSolver[FieldSystem] = CheapestSolver(
+            [DenseQR(), BlockConjugateGradients(), ConjugateGradients()]
+        )
         return LevenbergMarquardt(
-            inner="cg", inner_tol=options.inner_tol, near_tol=max(options.inner_tol, 1e-6), inner_steps=options.inner_steps, outer_steps=stage.steps,
+            linear, inner_tol=options.inner_tol, near_tol=max(options.inner_tol, 1e-6), inner_steps=options.inner_steps, outer_steps=stage.steps,
             damping=options.damping, change=1e-10, monitor=self.monitor,
             corrected=bool(Misfit(self.problem).noisy),
         )  # fmt: skip

@@ -25,6 +25,7 @@ from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
 
 from .convergence import Convergence
+from .grid_solver import grid_solver
 from .mixed_precision import chosen_precision
 from .nested_state import NestedState
 from .options import GaussNewtonOptions
@@ -104,7 +105,7 @@ class NestedIteration:
         self.seconds: list[float] = []
         self.solver = self._solver(Misfit(self.problem))
 
-    def _solver(self, misfit: Misfit) -> LevenbergMarquardt:
+    def _solver(self, misfit: Misfit) -> LevenbergMarquardt[GridSystem]:
         options, smooth = self.options, BASES[self.basis] > 2
         if misfit.automatic and self.task.ranks.size > 1:
             raise InvalidArgumentError(
@@ -112,7 +113,7 @@ class NestedIteration:
                 "one, for example that of a run on one process: hp.Smoothness(u=1e-3)"
             )
         return LevenbergMarquardt(
-            inner=options.inner,
+            grid_solver(options.inner, mixed=self.precision == "mixed" and not misfit.noisy),
             inner_tol=options.inner_tol or (1e-10 if smooth else 1e-8),
             near_tol=options.inner_tol or (1e-8 if smooth else 1e-6),
             inner_steps=options.inner_steps,
@@ -121,7 +122,6 @@ class NestedIteration:
             change=None if self.tol is None else 1e-2 * self.tol,
             monitor=self.monitor,
             corrected=bool(misfit.noisy),
-            mixed=self.precision == "mixed" and not misfit.noisy,
         )
 
     # -- the run ---

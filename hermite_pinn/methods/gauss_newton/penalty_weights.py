@@ -125,8 +125,8 @@ class RiskCurve:
         self.kept = np.flatnonzero(~masks.cpu().numpy())
         noisy: list[torch.Tensor] = []
         places: list[int] = []
-        self.equations = _Part.empty(len(self.kept) + len(system.names))
-        self.data = _Part.empty(len(self.kept) + len(system.names))
+        self.equations = _Part.empty(len(self.kept) + len(system.parameter_names))
+        self.data = _Part.empty(len(self.kept) + len(system.parameter_names))
         self.penalties: dict[str, _Part] = {}
         at = 0
         for block in system.blocks:
@@ -172,7 +172,7 @@ class RiskCurve:
             normal = normal + sparse.csr_matrix((products, (i, j)), shape=(size, size))
         normal = normal[self.kept][:, self.kept]
         borders = []
-        for k in range(len(self.system.names)):
+        for k in range(len(self.system.parameter_names)):
             unit = torch.zeros(self.system.size, dtype=self.system.dtype, device=self.system.device)
             self.system.split(unit)[1][k] = 1.0
             image = self.system.forward(unit)

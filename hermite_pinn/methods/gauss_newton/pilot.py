@@ -16,6 +16,7 @@ from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.scales import source_scales
 from hermite_pinn.run.monitor import Monitor
 
+from .grid_solver import grid_solver
 from .penalty_weights import LARGEST, Choice
 from .stage import Discretization, Stage, solve_at_once
 
@@ -41,7 +42,7 @@ def pilot_choice(problem: Problem, monitor: Monitor) -> Choice | None:
         problem, basis_for(problem.order), None, torch.float64, torch.device("cpu"), source_scales(problem)
     )
     solver = LevenbergMarquardt(
-        inner="auto", inner_tol=1e-8, near_tol=1e-6, inner_steps=3000, outer_steps=40, damping=1e-3, change=1e-4, monitor=monitor,
+        grid_solver(), inner_tol=1e-8, near_tol=1e-6, inner_steps=3000, outer_steps=40, damping=1e-3, change=1e-4, monitor=monitor,
         corrected=True,
     )  # fmt: skip
     resolutions: list[tuple[int, ...]] = []

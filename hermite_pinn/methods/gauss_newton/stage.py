@@ -189,7 +189,7 @@ def solve_at_once(
     resolutions: list[Resolution],
     start: Stage | None,
     parameters: dict[str, float],
-    solver: LevenbergMarquardt,
+    solver: LevenbergMarquardt[GridSystem],
     began: Callable[[Stage], None],
     accepted: Callable[[Stage], None],
 ) -> Stage:
@@ -211,7 +211,7 @@ def solve_at_once(
         coarser = start.vector[: grid.pyramid(start.resolutions).size]
         coefficients[: coarser.numel()] = coarser
         parameters = start.parameters
-    for i, name in enumerate(system.names):
+    for i, name in enumerate(system.parameter_names):
         values[i] = parameters[name]
     before = system.finest(vector)
     system.impose(vector)

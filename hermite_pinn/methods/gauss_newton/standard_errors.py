@@ -54,7 +54,7 @@ def standard_errors(
                 squares += float(system.inner([rows[at]], [rows[at]]))
                 count += measured.count
             at += 1
-    names = system.names
+    names = system.parameter_names
     if not names or not count:
         return {}
     known = system.misfit.variance

@@ -167,7 +167,7 @@ def march(
     resolution: Resolution,
     count: int,
     guess: torch.Tensor | None,
-    solver: LevenbergMarquardt,
+    solver: LevenbergMarquardt[GridSystem],
     progress: Callable[[int], None],
 ) -> Stage:
     """Solve slab after slab in time, each from the end of the last.

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import torch
 
-__all__ = ["LeastSquaresResult", "Products", "cgls", "dot"]
+from .rows import Rows, dot, vdot
+
+__all__ = ["LeastSquaresResult", "Products", "cgls"]
 
 logger = logging.getLogger(__name__)
-
-Rows = list[torch.Tensor]
 
 #: Steps between two looks at the scalars where they lie on a GPU; a divisor of the steps between restarts.
 CHECK_EVERY = 5
@@ -55,21 +55,122 @@ class LeastSquaresResult:
     decrease: float
 
 
-def _vdot(u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    if u.dtype != torch.float64:
-        return torch.sum(u * v, dtype=torch.float64)
-    return torch.vdot(u.reshape(-1), v.reshape(-1))
-
-
-def dot(a: Rows, b: Rows) -> torch.Tensor:
-    """Inner product of two lists of tensors, accumulated in float64: a tensor without axes on their device."""
-    parts = [_vdot(u, v) for u, v in zip(a, b, strict=True)]
-    return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
-
-
 def _fetched(values: Sequence[torch.Tensor]) -> list[float]:
     """Scalars as numbers, in one transfer."""
     return [float(v) for v in torch.stack([v.to(torch.float64) for v in values]).cpu().tolist()]
+
+
+class _Iteration:
+    """Vectors and scalars of conjugate gradients, which stay on their device between two looks of the host.
+
+    Parameters
+    ----------
+    exact, low
+        The products, and those in a lower precision that steps are taken with as long as they help, or None.
+    b, damping, inner
+        See :func:`cgls`.
+    """
+
+    def __init__(
+        self,
+        exact: Products,
+        low: Products | None,
+        b: Rows,
+        damping: float,
+        inner: Callable[[Rows, Rows], torch.Tensor],
+    ) -> None:
+        self.exact, self.low, self.b, self.damping, self.inner = exact, low, b, damping, inner
+        gradient = exact.adjoint(b).clone()
+        self.x = torch.zeros_like(gradient)
+        self.gamma = vdot(gradient, gradient)
+        self.start, square_b = _fetched([self.gamma, inner(b, b)])
+        self.epsilon, self.norm_b = torch.finfo(gradient.dtype).eps, math.sqrt(square_b)
+        self.products = exact if low is None else low
+        self.s = gradient if low is None else gradient.to(torch.float32)
+        self.y = self.x if low is None else torch.zeros_like(self.s)
+        self.p = self.s.clone()
+        zero = torch.zeros_like(self.gamma)
+        self.decrease, self.square_a, self.broken, self.new = zero, zero.clone(), zero.clone(), self.gamma
+        self.current = self.lowest = self.replaced = self.start
+
+    def step(self) -> None:
+        """One step along the search direction; a breakdown leaves everything as it is until the host looks."""
+        p, s, damping = self.p, self.s, self.damping
+        q = self.products.forward(p)
+        square_p = vdot(p, p)
+        curvature = self.inner(q, q) + damping * square_p if damping else self.inner(q, q)
+        good = (curvature > 0) & torch.isfinite(curvature)
+        self.broken = torch.where(good, self.broken, curvature.abs() + 1.0)
+        alpha = torch.where(good, self.gamma / curvature, 0.0)
+        self.square_a = torch.maximum(self.square_a, torch.where(good, curvature / square_p, 0.0))
+        self.decrease = self.decrease + alpha * self.gamma
+        factor = alpha.to(p.dtype)
+        self.y.addcmul_(p, factor)
+        s.addcmul_(self.products.adjoint(q), factor, value=-1.0)
+        if damping:
+            s.addcmul_(p, factor, value=-damping)
+        self.new = vdot(s, s)
+
+    def turn(self) -> None:
+        """The next search direction."""
+        self.p.mul_(torch.where(self.gamma > 0, self.new / self.gamma, 0.0).to(self.p.dtype)).add_(self.s)
+        self.gamma = self.new
+
+    def look(self, tol: float, *, restart: bool) -> str | None:
+        """Fetch the scalars; returns why to stop, or None.  The true residual is computed at a restart and the end."""
+        self.current, failed = _fetched([self.new, self.broken])
+        enough = tol * tol * self.start
+        if failed != 0.0 and not self.current <= enough:
+            self.current = self.current if math.isfinite(self.current) else math.nan
+            return "rounding" if math.isfinite(failed) else "not finite"
+        stop = failed != 0.0 or self.current <= enough
+        fallen = self.products is self.low and self.current <= 1e-2 * self.replaced
+        if not (restart or stop or fallen):
+            return None
+        if self._replace():
+            return "rounding"
+        return "tolerance" if self.current <= enough else None
+
+    def _replace(self) -> bool:
+        """Replace the recurrence by the truth; returns whether rounding lets the gradient fall no further.
+
+        The search direction stays, so conjugacy is kept, unless the two have parted: then steps along it no longer
+        lower the residual.
+        """
+        lowered = self.products is self.low
+        if lowered:
+            self.x += self.y
+            self.y.zero_()
+        gradient = self.exact.adjoint([u - v for u, v in zip(self.b, self.exact.forward(self.x), strict=True)]).clone()
+        if self.damping:
+            gradient.sub_(self.x, alpha=self.damping)
+        self.new = vdot(gradient, gradient)
+        true, size, square = _fetched([self.new, self.x.norm(), self.square_a])
+        floor = 4.0 * self.epsilon * math.sqrt(square) * (self.norm_b + math.sqrt(square) * size)
+        parted = true > 4.0 * self.current
+        stuck = true > 0.5 * self.lowest and (lowered or parted)
+        self.current = self.replaced = true
+        if true <= floor * floor or (stuck and not lowered):
+            return True
+        if stuck:  # the low precision has given what it can
+            logger.debug("the low precision ends at a reduction of %.1e", math.sqrt(true / self.start))
+            self.products, self.y, self.p = self.exact, self.x, self.p.to(self.x.dtype)
+        if parted or stuck:
+            self.p.zero_()
+            self.gamma = self.new
+        self.s, self.lowest = gradient.to(self.p.dtype), min(self.lowest, true)
+        return False
+
+    def result(self, steps: int, reason: str) -> LeastSquaresResult:
+        """The solution so far."""
+        if self.products is self.low:
+            self.x += self.y
+        x = self.x
+        (decrease,) = _fetched([self.decrease])
+        if reason == "not finite" and not (math.isfinite(decrease) and bool(torch.isfinite(x).all())):
+            x, decrease = torch.zeros_like(x), 0.0  # steps after the breakdown, before the host looked
+        converged = reason in ("tolerance", "rounding")
+        return LeastSquaresResult(x, steps, math.sqrt(self.current / self.start), converged, reason, decrease)
 
 
 def cgls(
@@ -119,85 +220,22 @@ def cgls(
     Bjoerck, Numerical Methods for Least Squares Problems, section 7.4.  Clark et al., Solving lattice QCD systems of
     equations using mixed precision solvers on GPUs, Computer Physics Communications 181 (2010).
     """
-    exact = Products(forward, adjoint)
-    gradient = adjoint(b).clone()
-    x = torch.zeros_like(gradient)
-    gamma = _vdot(gradient, gradient)
-    start, square_b = _fetched([gamma, inner(b, b)])
+    iteration = _Iteration(Products(forward, adjoint), low, b, damping, inner)
+    x, start = iteration.x, iteration.start
     if start == 0.0 or not math.isfinite(start):
         return LeastSquaresResult(x, 0, 0.0 if start == 0 else math.nan, start == 0.0, "zero", 0.0)
-    every = check_every or (1 if gradient.device.type == "cpu" else CHECK_EVERY)
-    products = exact if low is None else low
-    epsilon, norm_b = torch.finfo(gradient.dtype).eps, math.sqrt(square_b)
-    s = gradient if low is None else gradient.to(torch.float32)
-    y = x if low is None else torch.zeros_like(s)
-    p = s.clone()
-    decrease, square_a, broken = torch.zeros_like(gamma), torch.zeros_like(gamma), torch.zeros_like(gamma)
-    current, lowest, replaced, reason, steps = start, start, start, "steps", 0
+    every = check_every or (1 if x.device.type == "cpu" else CHECK_EVERY)
+    reason, steps = "steps", 0
     while steps < max_steps:
-        q = products.forward(p)
-        square_p = _vdot(p, p)
-        curvature = inner(q, q) + damping * square_p if damping else inner(q, q)
-        good = (curvature > 0) & torch.isfinite(curvature)
-        broken = torch.where(good, broken, curvature.abs() + 1.0)
-        # a breakdown leaves everything as it is until the host looks
-        alpha = torch.where(good, gamma / curvature, 0.0)
-        square_a = torch.maximum(square_a, torch.where(good, curvature / square_p, 0.0))
-        decrease = decrease + alpha * gamma
-        factor = alpha.to(p.dtype)
-        y.addcmul_(p, factor)
-        s.addcmul_(products.adjoint(q), factor, value=-1.0)
-        if damping:
-            s.addcmul_(p, factor, value=-damping)
+        iteration.step()
         steps += 1
-        new = _vdot(s, s)
         look = steps % every == 0 or steps % restart == 0 or steps == max_steps
-        stop = False
-        if look:
-            current, failed = _fetched([new, broken])
-            if failed != 0.0 and not current <= tol * tol * start:
-                reason = "rounding" if math.isfinite(failed) else "not finite"
-                current = current if math.isfinite(current) else math.nan
-                break
-            stop = failed != 0.0 or current <= tol * tol * start
-            if steps % restart == 0 or stop or (products is low and current <= 1e-2 * replaced):
-                # replace the recurrence by the truth; the search direction stays, so conjugacy is kept, unless the two
-                # have parted: then steps along it no longer lower the residual
-                if products is low:
-                    x += y
-                    y.zero_()
-                gradient = adjoint([u - v for u, v in zip(b, forward(x), strict=True)]).clone()
-                if damping:
-                    gradient.sub_(x, alpha=damping)
-                new = _vdot(gradient, gradient)
-                true, size, square = _fetched([new, x.norm(), square_a])
-                floor = 4.0 * epsilon * math.sqrt(square) * (norm_b + math.sqrt(square) * size)
-                parted = true > 4.0 * current
-                stuck = true > 0.5 * lowest and (products is low or parted)
-                current = replaced = true
-                if true <= floor * floor or (stuck and products is not low):
-                    reason = "rounding"
-                    break
-                if stuck:  # the low precision has given what it can
-                    logger.debug("the low precision ends after %d steps at %.1e", steps, math.sqrt(true / start))
-                    products, y, p = exact, x, p.to(x.dtype)
-                if parted or stuck:
-                    p.zero_()
-                    gamma = new
-                s, lowest = gradient.to(p.dtype), min(lowest, true)
-                stop = true <= tol * tol * start
-        p.mul_(torch.where(gamma > 0, new / gamma, 0.0).to(p.dtype)).add_(s)
-        gamma = new
-        if stop:
-            reason = "tolerance"
+        end = iteration.look(tol, restart=steps % restart == 0) if look else None
+        if end is not None:
+            reason = end
             break
-        if look and on_step is not None and on_step(steps, math.sqrt(current / start)):
+        iteration.turn()
+        if look and on_step is not None and on_step(steps, math.sqrt(iteration.current / start)):
             reason = "callback"
             break
-    if products is low:
-        x += y
-    (fallen,) = _fetched([decrease])
-    if reason == "not finite" and not (math.isfinite(fallen) and bool(torch.isfinite(x).all())):
-        x, fallen = torch.zeros_like(x), 0.0  # steps after the breakdown, before the host looked
-    converged = reason in ("tolerance", "rounding")
-    return LeastSquaresResult(x, steps, math.sqrt(current / start), converged, reason, fallen)
+    return iteration.result(steps, reason)

@@ -2,60 +2,42 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 
 from hermite_pinn.errors import DivergedError
-from hermite_pinn.memory import available_memory
-from hermite_pinn.methods.gauss_newton.banded_cholesky import BandedNormal, banded_cost
-from hermite_pinn.methods.gauss_newton.mixed_precision import single_products
-from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.run.monitor import Monitor
 
-from .cgls import LeastSquaresResult, Rows, cgls, dot
-from .scaling import Scaling
+from .cgls import LeastSquaresResult
+from .linear_solver import Limits, LinearSolver, LinearSystem
+from .rows import Rows
 
 __all__ = ["Fit", "LeastSquares", "LevenbergMarquardt"]
 
-logger = logging.getLogger(__name__)
 
-
-class LeastSquares(Protocol):
-    """What the iteration needs of a system: :class:`GridSystem` or :class:`FieldSystem`."""
+class LeastSquares(LinearSystem, Protocol):
+    """What the iteration needs of a system, beside its linearisation."""
 
     affine: bool
-    blocks: Any
 
     @property
-    def size(self) -> int:
-        """Number of unknowns."""
+    def warm(self) -> bool:
+        """Whether its iterations start close to their end, and a later one corrects what is left, as in time slabs."""
 
     @property
     def location(self) -> str:
         """Where in the run this is, for messages."""
 
+    @property
+    def row_names(self) -> list[str]:
+        """What every tensor of the rows belongs to, for messages."""
+
     def linearize(self, vector: torch.Tensor) -> Rows:
         """Rows at a vector; the products are those there."""
-
-    def forward(self, direction: torch.Tensor) -> Rows:
-        """Product with the Jacobian; may overwrite ``direction``."""
-
-    def adjoint(self, rows: Rows) -> torch.Tensor:
-        """Product with the transposed Jacobian."""
-
-    def column_scale(self) -> torch.Tensor:
-        """Inverse column norms; 0 for fixed unknowns."""
-
-    def preconditioner(self, columns: torch.Tensor, damping: float) -> Scaling | None:
-        """A change of variables beyond the column scaling, or None."""
-
-    def direct(self, rows: Rows, columns: torch.Tensor) -> torch.Tensor | None:
-        """The step of an affine problem, where the system has a better way than conjugate gradients."""
 
     def within_bounds(self, vector: torch.Tensor) -> torch.Tensor:
         """Move what left its bounds back, in place."""
@@ -63,8 +45,8 @@ class LeastSquares(Protocol):
     def change(self, step: torch.Tensor, vector: torch.Tensor) -> float:
         """Relative size of a step."""
 
-    def inner(self, a: Rows, b: Rows) -> torch.Tensor:
-        """Inner product of rows, of all processes that share them."""
+
+System = TypeVar("System", bound=LeastSquares)
 
 
 @dataclass
@@ -98,13 +80,68 @@ class Fit:
         return self.finished and (self.inner is None or self.inner.converged or self.inner.reduction < 1e-4)
 
 
-class LevenbergMarquardt:
+@dataclass
+class _Iterate:
+    """Where an iteration stands.
+
+    Attributes
+    ----------
+    fit
+        The best state.
+    damping
+        For the next step.
+    first_change
+        The largest relative change of the fields so far.
+    refused
+        The damping of the last step that did not lower the loss.
+    over
+        Whether no step can lower the loss.
+    """
+
+    fit: Fit
+    damping: float
+    first_change: float = 0.0
+    refused: float = 0.0
+    over: bool = False
+
+    def refuse(self) -> None:
+        """Damp the next step more strongly."""
+        if self.damping > 1e12:
+            self.over = True
+        else:
+            self.refused, self.damping = self.damping, max(8.0 * self.damping, 1e-9)
+
+    def adapt(self, gain: float) -> None:
+        """Damp the next step by how much of the predicted decrease came true; after an accepted step."""
+        if gain > 0.7:
+            # what was refused is approached again, but more slowly every time
+            self.damping = max(self.damping * (0.01 if gain > 0.95 else 0.2), 2.0 * self.refused, 1e-14)
+            self.refused *= 0.5
+        elif gain < 0.25:
+            self.damping *= 3.0
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A step that lowers the loss: where it leads, what the linear model says of it, and what that missed."""
+
+    vector: torch.Tensor
+    rows: Rows
+    loss: float
+    step: torch.Tensor
+    result: LeastSquaresResult
+    gain: float
+    fall: float
+    bend: float
+
+
+class LevenbergMarquardt(Generic[System]):
     """Minimise the sum of squares of a system's rows; an affine system takes one undamped step.
 
     Parameters
     ----------
-    inner
-        ``"cg"``, ``"banded"`` or ``"auto"`` (see :class:`GaussNewton`).
+    linear
+        Solves the linear problem of a step.
     inner_tol, inner_steps
         When a linear problem is solved.
     near_tol
@@ -121,14 +158,12 @@ class LevenbergMarquardt:
         Whether a step that fails is tried once more with the second-order correction: the step by which the linear
         model takes back what the residuals at its end are off.  It lets steps follow a curved valley, as of equations
         that weigh far more than noisy data.
-    mixed
-        Whether conjugate gradients on a grid take their steps in float32, corrected in float64.
     """
 
     def __init__(
         self,
+        linear: LinearSolver[System],
         *,
-        inner: str,
         inner_tol: float,
         near_tol: float,
         inner_steps: int,
@@ -137,29 +172,31 @@ class LevenbergMarquardt:
         change: float | None,
         monitor: Monitor,
         corrected: bool = False,
-        mixed: bool = False,
     ) -> None:
-        self.corrected, self.mixed = corrected, mixed
-        self.inner, self.inner_tol, self.near_tol, self.inner_steps = inner, inner_tol, near_tol, inner_steps
+        self.linear, self.corrected = linear, corrected
+        self.inner_tol, self.near_tol, self.inner_steps = inner_tol, near_tol, inner_steps
         self.outer_steps, self.damping, self.change = outer_steps, damping, change
         self.monitor = monitor
         self.inner_total = 0
         self._damping = damping
-        self._steps_per_size: dict[int, int] = {}
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps, so that a resumed run takes the same steps."""
-        sizes = [[size, steps] for size, steps in self._steps_per_size.items()]
-        return {"inner_total": self.inner_total, "damping": self._damping, "steps_per_size": sizes}
+        return {"inner_total": self.inner_total, "damping": self._damping} | self.linear.state()
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over the state of a checkpoint."""
         self.inner_total, self._damping = int(state["inner_total"]), float(state["damping"])
-        self._steps_per_size = {int(size): int(steps) for size, steps in state["steps_per_size"]}
+        self.linear.restore(state)
+
+    @property
+    def limits(self) -> str:
+        """The limits that an iteration may have met, for messages."""
+        return f"outer_steps={self.outer_steps}, inner_steps={self.inner_steps}"
 
     def fit(
         self,
-        system: LeastSquares,
+        system: System,
         vector: torch.Tensor,
         accepted: Callable[[Fit], bool | None] | None = None,
         *,
@@ -178,187 +215,105 @@ class LevenbergMarquardt:
         StopRun
             If the time is over in the middle of a linear solve, whose unfinished result is dropped.
         """
-        rows = system.linearize(vector)
-        state = Fit(vector, rows, self._loss(system, rows))
-        damping, first_change, refused = (0.0 if system.affine else self._damping), 0.0, 0.0
+        iterate = self.init(system, vector)
+        if system.affine:
+            state = self._affine(system, iterate.fit)
+            if accepted is not None:
+                accepted(state)
+            return state
         for _ in range(self.outer_steps):
-            step, result = self._linear(system, state.rows, damping)
-            self.inner_total += result.steps
-            if result.reason == "callback":
-                self.monitor.check_time()
-            if system.affine:
-                state = self._affine(system, state, step, result)
-                if accepted is not None:
-                    accepted(state)
-                return state
-            if result.decrease <= 1e-14 * state.loss:
-                state.finished = True
-                break
-            image = [row.clone() for row in system.forward(step.clone())]
-            trial = system.within_bounds(state.vector + step)
-            rows = system.linearize(trial)
-            loss = float(system.inner(rows, rows))
-            if self.corrected and not loss <= (1.0 - 1e-4) * state.loss and math.isfinite(loss):
-                off = [c - a - b for a, b, c in zip(state.rows, image, rows, strict=True)]
-                system.linearize(state.vector)
-                back, more = self._linear(system, off, damping)
-                self.inner_total += more.steps
-                step = step + back
-                trial = system.within_bounds(state.vector + step)
-                rows = system.linearize(trial)
-                loss = float(system.inner(rows, rows))
-            if not loss <= state.loss:  # also where the loss is not a number
-                if damping > 1e12:
+            trial = self.step(system, iterate)
+            if trial is not None:
+                finished = self.terminate(system, iterate, trial, guessed)
+                iterate.fit = Fit(trial.vector, trial.rows, trial.loss, trial.result, iterate.damping, finished)
+                if accepted is not None and accepted(iterate.fit):
                     break
-                refused, damping = damping, max(8.0 * damping, 1e-9)
-                state.rows = system.linearize(state.vector)
-                continue
-            gain, fall = (state.loss - loss) / result.decrease, 1.0 - loss / state.loss
-            bent = [c - a - b for a, b, c in zip(state.rows, image, rows, strict=True)]  # what the linear model missed
-            bend = math.sqrt(float(system.inner(bent, bent)) / max(float(system.inner(image, image)), 1e-300))
-            state = Fit(trial, rows, loss, result, damping)
-            change = system.change(step, trial)
-            first_change = max(first_change, change)
-            small = max(1e-13, 1e-3 * first_change if guessed else 0.0, self.change or 0.0)
-            state.finished = (
-                loss == 0.0
-                or change <= small
-                or (fall < 1e-5 and damping < 0.1)
-                or (damping <= 1e-8 and bend * change <= small)
-            )
-            if accepted is not None and accepted(state):
+                iterate.adapt(trial.gain)
+            if iterate.over or iterate.fit.finished:
                 break
-            if gain > 0.7:
-                # what was refused is approached again, but more slowly every time
-                damping = max(damping * (0.01 if gain > 0.95 else 0.2), 2.0 * refused, 1e-14)
-                refused *= 0.5
-            elif gain < 0.25:
-                damping *= 3.0
-            if state.finished:
-                break
-        self._damping = min(damping, self.damping)
-        return state
+        self._damping = min(iterate.damping, self.damping)
+        return iterate.fit
 
-    def _affine(self, system: LeastSquares, state: Fit, step: torch.Tensor, result: LeastSquaresResult) -> Fit:
+    def init(self, system: System, vector: torch.Tensor) -> _Iterate:
+        """The iteration before its first step, with the system linearised there."""
+        rows = system.linearize(vector)
+        return _Iterate(Fit(vector, rows, self._loss(system, rows)), self._damping)
+
+    def step(self, system: System, iterate: _Iterate) -> _Trial | None:
+        """One damped step; None where it does not lower the loss, and the iterate says what to try next."""
+        state, damping = iterate.fit, iterate.damping
+        step, result = self._linear(system, state.rows, damping)
+        if result.reason == "callback":
+            self.monitor.check_time()
+        if result.decrease <= 1e-14 * state.loss:
+            state.finished = True
+            return None
+        image = [row.clone() for row in system.forward(step.clone())]
+        trial, rows, loss = self._tried(system, state.vector, step)
+        if self.corrected and not loss <= (1.0 - 1e-4) * state.loss and math.isfinite(loss):
+            off = [c - a - b for a, b, c in zip(state.rows, image, rows, strict=True)]
+            system.linearize(state.vector)
+            step = step + self._linear(system, off, damping)[0]
+            trial, rows, loss = self._tried(system, state.vector, step)
+        if not loss <= state.loss:  # also where the loss is not a number
+            iterate.refuse()
+            if not iterate.over:
+                state.rows = system.linearize(state.vector)
+            return None
+        gain, fall = (state.loss - loss) / result.decrease, 1.0 - loss / state.loss
+        bent = [c - a - b for a, b, c in zip(state.rows, image, rows, strict=True)]  # what the linear model missed
+        bend = math.sqrt(float(system.inner(bent, bent)) / max(float(system.inner(image, image)), 1e-300))
+        return _Trial(trial, rows, loss, step, result, gain, fall, bend)
+
+    def terminate(self, system: System, iterate: _Iterate, trial: _Trial, guessed: bool) -> bool:
+        """Whether the iteration is finished with a step; see :meth:`fit`."""
+        change = system.change(trial.step, trial.vector)
+        iterate.first_change = max(iterate.first_change, change)
+        small = max(1e-13, 1e-3 * iterate.first_change if guessed else 0.0, self.change or 0.0)
+        return (
+            trial.loss == 0.0
+            or change <= small
+            or (trial.fall < 1e-5 and iterate.damping < 0.1)
+            or (iterate.damping <= 1e-8 and trial.bend * change <= small)
+        )
+
+    def _tried(self, system: System, vector: torch.Tensor, step: torch.Tensor) -> tuple[torch.Tensor, Rows, float]:
+        """Where a step leads, within the bounds, with the system linearised there."""
+        trial = system.within_bounds(vector + step)
+        rows = system.linearize(trial)
+        return trial, rows, float(system.inner(rows, rows))
+
+    def _affine(self, system: System, state: Fit) -> Fit:
+        step, result = self._linear(system, state.rows, 0.0)
+        if result.reason == "callback":
+            self.monitor.check_time()
         vector = system.within_bounds(state.vector + step)
         rows = system.linearize(vector)
         return Fit(vector, rows, self._loss(system, rows), result, 0.0, True)
 
-    @property
-    def limits(self) -> str:
-        """The limits that an iteration may have met, for messages."""
-        return f"outer_steps={self.outer_steps}, inner_steps={self.inner_steps}"
-
-    def _loss(self, system: LeastSquares, rows: Rows) -> float:
+    def _loss(self, system: System, rows: Rows) -> float:
         """Sum of squares; an error that names the term where it is not finite."""
-        total, at = 0.0, 0
-        for block in system.blocks:
-            for t in block.terms:
-                value = float(system.inner([rows[at]], [rows[at]]))
-                if not math.isfinite(value):
-                    bad, of = int((~torch.isfinite(rows[at])).sum()), rows[at].numel()
-                    step = len(self.monitor.history) + 1
-                    raise DivergedError(
-                        f"the residual {t.name!r} is not finite at {bad} of {of} points at step {step} ({system.location}); "
-                        "look for divisions by zero, roots or logarithms of negative numbers in it"
-                    )
-                total += value
-                at += 1
+        total = 0.0
+        for name, row in zip(system.row_names, rows, strict=True):
+            value = float(system.inner([row], [row]))
+            if not math.isfinite(value):
+                bad, of = int((~torch.isfinite(row)).sum()), row.numel()
+                step = len(self.monitor.history) + 1
+                raise DivergedError(
+                    f"the residual {name!r} is not finite at {bad} of {of} points at step {step} ({system.location}); "
+                    "look for divisions by zero, roots or logarithms of negative numbers in it"
+                )
+            total += value
         return total
 
-    def _linear(
-        self, system: LeastSquares, rows: list[torch.Tensor], damping: float
-    ) -> tuple[torch.Tensor, LeastSquaresResult]:
+    def _linear(self, system: System, rows: Rows, damping: float) -> tuple[torch.Tensor, LeastSquaresResult]:
         """One linearised problem: the step and how it was found."""
-        columns = system.column_scale()
-        # a slab starts close to its end, and a nonlinear iteration corrects what is left
-        near = not system.affine or (isinstance(system, GridSystem) and system.constraints.carried is not None)
-        tol = self.near_tol if near else self.inner_tol
-
-        def late(steps: int, reduction: float) -> bool:
-            return self.monitor.out_of_time
-
-        if isinstance(system, GridSystem) and self._banded(system):
-            return BandedNormal(system, columns, damping).solve(rows, tol, self.inner_steps, late)
-        step = system.direct(rows, columns)
-        if step is not None:
-            left = [r + d for r, d in zip(rows, system.forward(step.clone()), strict=True)]
-            decrease = float(system.inner(rows, rows) - system.inner(left, left))
-            return step, LeastSquaresResult(step, 1, 0.0, True, "direct", decrease)
-        change = system.preconditioner(columns, damping)
-        if change is not None:
-            return self._preconditioned(system, rows, columns, change, tol, late)
-        result = cgls(
-            lambda y: system.forward(y * columns),
-            lambda r: system.adjoint(r).mul_(columns),
-            [-r for r in rows],
-            tol=tol,
-            max_steps=self.inner_steps,
-            damping=damping,
-            on_step=late,
-            inner=system.inner,
-            low=single_products(system, columns) if self.mixed and isinstance(system, GridSystem) else None,
+        near = not system.affine or system.warm  # a nonlinear iteration corrects what is left
+        limits = Limits(
+            self.near_tol if near else self.inner_tol,
+            self.inner_steps,
+            lambda steps, reduction: self.monitor.out_of_time,
         )
-        self._steps_per_size[system.size] = max(result.steps, self._steps_per_size.get(system.size, 0))
-        return result.y * columns, result
-
-    def _preconditioned(
-        self,
-        system: LeastSquares,
-        rows: list[torch.Tensor],
-        columns: torch.Tensor,
-        change: Scaling,
-        tol: float,
-        late: Callable[[int, float], bool],
-    ) -> tuple[torch.Tensor, LeastSquaresResult]:
-        """A linearised problem in other variables; the damping, which is that of the columns, becomes rows."""
-        own, roots = len(rows), []
-        if change.damping > 0:
-            scale = torch.where(columns > 0, columns, torch.inf)
-            roots = [math.sqrt(change.damping) / scale]
-
-        def forward(y: torch.Tensor) -> Rows:
-            x = change.apply(y)
-            return [*system.forward(x), *(x * root for root in roots)]
-
-        def adjoint(r: Rows) -> torch.Tensor:
-            gradient = system.adjoint(r[:own])
-            for root, row in zip(roots, r[own:], strict=True):
-                gradient.addcmul_(row, root)
-            return change.transposed(gradient)
-
-        def inner(a: Rows, b: Rows) -> torch.Tensor:
-            total = system.inner(a[:own], b[:own])
-            return total + dot(a[own:], b[own:]) if roots else total  # every process has the rows of the damping
-
-        b = [*(-r for r in rows), *(torch.zeros_like(root) for root in roots)]
-        result = cgls(forward, adjoint, b, tol=tol, max_steps=self.inner_steps, on_step=late, inner=inner)
-        self._steps_per_size[system.size] = max(result.steps, self._steps_per_size.get(system.size, 0))
-        return change.apply(result.y), result
-
-    def _banded(self, system: GridSystem) -> bool:
-        """Whether a banded factor of the finest level is expected to be cheaper than conjugate gradients.
-
-        By a count of operations, not by the clock, so that runs are reproducible: conjugate gradients need about 60 ns
-        per coefficient and step on two cores, and as many steps as on the last level times its growth.  On a GPU a step
-        is taken for 1 ms of launches and 2 ns per coefficient (not measured); factors are those of the CPU there too.
-        """
-        if self.inner != "auto":
-            return self.inner == "banded"
-        cost = banded_cost(system.pyramid.shapes[-1], system.problem.periodic, system.basis)
-        smaller = [size for size in self._steps_per_size if size <= system.size]
-        if cost is None or not smaller:
-            return False
-        size = max(smaller)
-        expected = self._steps_per_size[size] * math.sqrt(system.size / size)
-        gpu = system.device.type != "cpu"
-        iterating = expected * (1e-3 + 2e-9 * system.size if gpu else 6e-8 * system.size)
-        free = system.ranks.least(available_memory(torch.device("cpu")) or math.inf)
-        cheaper = cost[0] < iterating and cost[1] < min(2**31, free / 4)
-        if cheaper and gpu:
-            logger.info(
-                "a banded factor on the CPU takes the place of about %.0f steps of conjugate gradients on %s",
-                expected,
-                system.device,
-            )
-        return cheaper
+        step, result = self.linear.solve(system, rows, damping, limits)
+        self.inner_total += result.steps
+        return step, result

@@ -14,7 +14,6 @@ from hermite_pinn.field.boundary_factor import BoundaryFactor
 from hermite_pinn.field.grid_field import GridField
 from hermite_pinn.field.tree import HEAD, TABLE, within
 from hermite_pinn.geometry import Samples
-from hermite_pinn.methods.least_squares.cgls import Rows, dot
 from hermite_pinn.methods.least_squares.scaling import BlockScaling, least_squares
 from hermite_pinn.problem.conditions import Term
 from hermite_pinn.problem.problem import Problem
@@ -24,6 +23,7 @@ from hermite_pinn.residuals.evaluation import restricted
 from hermite_pinn.residuals.scales import first_sizes, source_norms, source_scales
 from hermite_pinn.run.distributed import ALONE, Ranks
 
+from .block_system import BlockSystem
 from .exact_faces import vanishing_faces
 from .field_block import FieldBlock, Tensors
 
@@ -181,7 +181,7 @@ def _relative_size(
     return own / inside if own > 0 and inside > 0 else 1.0
 
 
-class FieldSystem:
+class FieldSystem(BlockSystem[FieldBlock]):
     """Residuals, products and column norms of a problem on a field, matrix-free.
 
     Unknowns are the chosen tensors of the field, in their order, then the problem's parameters.
@@ -223,15 +223,14 @@ class FieldSystem:
         self.names = [k for k in known if train is None or k in train]
         self.sizes = [self.field.tensors()[k].numel() for k in self.names]
         self.parameter_names = tuple(p.name for p in problem.parameters)
-        self.size = sum(self.sizes) + len(self.parameter_names)
         self.table_mask, self.dense_limit = table_mask, dense_limit
         self.dtype, self.device = self.field.dtype, self.field.device
         self.affine = self.field.affine_in(self.names) and all(t.affine for b in self.blocks for t in b.terms)
 
     @property
-    def rows(self) -> int:
-        """Number of this rank's residual rows."""
-        return sum(b.x.shape[1] * len(b.terms) for b in self.blocks)
+    def size(self) -> int:
+        """Number of unknowns: those of the trained tensors, then parameters."""
+        return sum(self.sizes) + len(self.parameter_names)
 
     @property
     def location(self) -> str:
@@ -255,17 +254,6 @@ class FieldSystem:
     def field_of(self, vector: torch.Tensor) -> GridField:
         """The field at a vector."""
         return self.field.with_tensors(self.field.tensors() | self.split(vector)[0])
-
-    def parameters(self, vector: torch.Tensor) -> dict[str, float]:
-        """Values of the parameters in a vector."""
-        return dict(zip(self.parameter_names, self.split(vector)[1].tolist(), strict=True))
-
-    def within_bounds(self, vector: torch.Tensor) -> torch.Tensor:
-        """Move the parameters in ``vector`` to their bounds where they left them, in place."""
-        values = self.split(vector)[1]
-        for i, p in enumerate(self.problem.parameters):
-            values[i] = values[i].clamp(*p.bounds)
-        return vector
 
     def residuals(self, vector: torch.Tensor, blocks: Sequence[FieldBlock] | None = None) -> list[torch.Tensor]:
         """Rows of the blocks, or of others, without derivatives."""
@@ -292,17 +280,11 @@ class FieldSystem:
         """Product with the transposed Jacobian: the sum of all ranks' parts."""
         found = torch.zeros(self.size, dtype=self.dtype, device=self.device)
         tensors, parameters = self.split(found)
-        at = 0
-        for block in self.blocks:
-            block.adjoint(rows[at : at + len(block.terms)], tensors, parameters)
-            at += len(block.terms)
+        for block, own in self.parts(rows):
+            block.adjoint(own, tensors, parameters)
         if self.table_mask is not None and TABLE in tensors:
             tensors[TABLE].mul_(self.table_mask)
         return self.ranks.add(found)
-
-    def inner(self, a: Rows, b: Rows) -> torch.Tensor:
-        """Inner product of rows over all ranks."""
-        return self.ranks.add(dot(a, b))
 
     def column_scale(self) -> torch.Tensor:
         """``1 / sqrt(diag(J^T J))`` at the last linearisation; 0 for unknowns that are fixed or have no effect."""
@@ -313,14 +295,17 @@ class FieldSystem:
         if self.table_mask is not None and TABLE in tensors:
             tensors[TABLE].mul_(self.table_mask)
         self.ranks.add(squares)
-        free = squares > 1e-20 * squares.max()
-        return torch.where(free, torch.where(free, squares, 1.0).rsqrt(), 0.0)
+        return self.inverse_norms(squares, self.effective(squares))
 
-    def preconditioner(self, columns: torch.Tensor, damping: float) -> BlockScaling | None:
-        """A factor of the network's block of J^T J; None without a network, or with too many unknowns in it."""
+    @property
+    def preconditioned(self) -> bool:
+        """Whether there is a network, with not too many unknowns for a factor of its block of J^T J."""
+        return self._network() is not None
+
+    def preconditioner(self, columns: torch.Tensor, damping: float) -> BlockScaling:
+        """A factor of the network's block of J^T J."""
         place = self._network()
-        if place is None:
-            return None
+        assert place is not None
         count = place.stop - place.start
         normal = torch.zeros(count, count, dtype=self.dtype, device=self.device)
         for m, _ in self._dense():
@@ -328,11 +313,14 @@ class FieldSystem:
         self.ranks.add(normal)
         return BlockScaling.from_normal(columns, place, normal, damping)
 
-    def direct(self, rows: Sequence[torch.Tensor], columns: torch.Tensor) -> torch.Tensor | None:
-        """The solution of an affine problem in the network's last layer alone by QR, else None."""
+    @property
+    def dense(self) -> bool:
+        """Whether the problem is affine and in the network alone: then its last layer is found by QR."""
         place = self._network()
-        if not self.affine or place is None or place.stop - place.start < self.size:
-            return None
+        return self.affine and place is not None and place.stop - place.start == self.size
+
+    def direct(self, rows: Sequence[torch.Tensor], columns: torch.Tensor) -> torch.Tensor:
+        """The solution by QR."""
         return least_squares(((m, -b) for m, b in self._dense(rows)), columns, self.ranks)
 
     def _network(self) -> slice | None:

@@ -1,0 +1,34 @@
+"""The linear solvers of dense nested levels, in order of preference."""
+
+from __future__ import annotations
+
+from hermite_pinn.methods.least_squares.linear_solver import (
+    BlockConjugateGradients,
+    CheapestSolver,
+    ConjugateGradients,
+    LinearSolver,
+)
+from hermite_pinn.methods.systems.grid_system import GridSystem
+
+from .banded_cholesky import BandedCholesky
+from .mixed_precision import single_products
+
+__all__ = ["grid_solver"]
+
+
+def grid_solver(inner: str = "auto", *, mixed: bool = False) -> CheapestSolver[GridSystem]:
+    """The solver of the linear problems of a run; see :class:`CheapestSolver` for the rule.
+
+    Parameters
+    ----------
+    inner
+        ``"cg"``, ``"banded"`` or ``"auto"`` (see :class:`GaussNewton`).
+    mixed
+        Whether conjugate gradients on scaled columns take their steps in float32, corrected in float64.
+    """
+    iterations: list[LinearSolver[GridSystem]] = [
+        BlockConjugateGradients(),
+        ConjugateGradients(single_products if mixed else None),
+    ]
+    factors: list[LinearSolver[GridSystem]] = [BandedCholesky()]
+    return CheapestSolver({"cg": iterations, "banded": factors, "auto": iterations + factors}[inner])

@@ -1,0 +1,306 @@
+"""Solvers of a linearised least-squares problem, and the rule by which one of them is chosen.
+
+What they need of a system is written down in protocols, so that a solver is for every system that has it.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import torch
+
+from .cgls import LeastSquaresResult, Products, cgls
+from .rows import Rows, dot
+from .scaling import Scaling
+
+__all__ = [
+    "BlockConjugateGradients",
+    "CheapestSolver",
+    "ConjugateGradients",
+    "DenseQR",
+    "DenseSystem",
+    "Limits",
+    "LinearSolver",
+    "LinearSystem",
+    "PreconditionedSystem",
+]
+
+logger = logging.getLogger(__name__)
+
+
+class LinearSystem(Protocol):
+    """A system at its last linearisation."""
+
+    device: torch.device
+
+    @property
+    def size(self) -> int:
+        """Number of unknowns."""
+
+    def forward(self, direction: torch.Tensor) -> Rows:
+        """Product with the Jacobian; may overwrite ``direction``."""
+
+    def adjoint(self, rows: Rows) -> torch.Tensor:
+        """Product with the transposed Jacobian."""
+
+    def column_scale(self) -> torch.Tensor:
+        """Inverse column norms; 0 for fixed unknowns."""
+
+    def inner(self, a: Rows, b: Rows) -> torch.Tensor:
+        """Inner product of rows, of all processes that share them."""
+
+
+class PreconditionedSystem(LinearSystem, Protocol):
+    """A system that may know a better change of variables than the column scaling."""
+
+    @property
+    def preconditioned(self) -> bool:
+        """Whether it does."""
+
+    def preconditioner(self, columns: torch.Tensor, damping: float) -> Scaling:
+        """That change of variables; ``columns`` is the column scale."""
+
+
+class DenseSystem(LinearSystem, Protocol):
+    """A system whose Jacobian may be small enough to be formed."""
+
+    @property
+    def dense(self) -> bool:
+        """Whether it is, and one undamped step solves the problem."""
+
+    def direct(self, rows: Rows, columns: torch.Tensor) -> torch.Tensor:
+        """The step; ``columns`` is the column scale."""
+
+
+System = TypeVar("System", bound=LinearSystem, contravariant=True)
+Preconditioned = TypeVar("Preconditioned", bound=PreconditionedSystem, contravariant=True)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a linear problem counts as solved, or is given up.
+
+    Attributes
+    ----------
+    tol
+        Reduction of the gradient.
+    max_steps
+        Most steps of an iteration.
+    stop
+        Asked with the number of steps and the reduction; a true answer ends the iteration.
+    """
+
+    tol: float
+    max_steps: int
+    stop: Callable[[int, float], bool]
+
+
+class LinearSolver(ABC, Generic[System]):
+    """A way to minimise ``|J s + r|^2 + damping |s / columns|^2`` for a step ``s``.
+
+    Attributes
+    ----------
+    name
+        For messages.
+    iterative
+        Whether its steps tell how many the next problem will take.
+    """
+
+    name: str
+    iterative: bool = False
+
+    @abstractmethod
+    def seconds(self, system: System, steps: float | None) -> float:
+        """Time a solution takes by a count of operations, on two CPU cores or a GPU; infinity where it cannot be had.
+
+        Never by the clock, so that runs are reproducible.  ``steps`` is how many conjugate gradients are expected to
+        take, or None where nothing is known yet.
+        """
+
+    @abstractmethod
+    def solve(
+        self, system: System, rows: Rows, damping: float, limits: Limits
+    ) -> tuple[torch.Tensor, LeastSquaresResult]:
+        """The step for the residuals ``rows`` at the last linearisation, and how it was found."""
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what a checkpoint kept."""
+
+
+def iteration_seconds(system: LinearSystem, steps: float | None) -> float:
+    """Conjugate gradients take about 60 ns per coefficient and step on two cores.
+
+    On a GPU a step is taken for 1 ms of launches and 2 ns per coefficient (not measured).  Where nothing is known they
+    are tried.
+    """
+    if steps is None:
+        return 0.0
+    return steps * (6e-8 * system.size if system.device.type == "cpu" else 1e-3 + 2e-9 * system.size)
+
+
+class ConjugateGradients(LinearSolver[System]):
+    """Conjugate gradients on columns of unit norm.
+
+    Parameters
+    ----------
+    low
+        Makes the same products in a lower precision from a system and its column scale: mixed precision (see
+        :func:`cgls`).
+    """
+
+    name = "conjugate gradients"
+    iterative = True
+
+    def __init__(self, low: Callable[[System, torch.Tensor], Products] | None = None) -> None:
+        self.low = low
+
+    def seconds(self, system: System, steps: float | None) -> float:
+        """See :func:`iteration_seconds`."""
+        return iteration_seconds(system, steps)
+
+    def solve(
+        self, system: System, rows: Rows, damping: float, limits: Limits
+    ) -> tuple[torch.Tensor, LeastSquaresResult]:
+        """See :meth:`LinearSolver.solve`."""
+        columns = system.column_scale()
+        result = cgls(
+            lambda y: system.forward(y * columns),
+            lambda r: system.adjoint(r).mul_(columns),
+            [-r for r in rows],
+            tol=limits.tol,
+            max_steps=limits.max_steps,
+            damping=damping,
+            on_step=limits.stop,
+            inner=system.inner,
+            low=None if self.low is None else self.low(system, columns),
+        )
+        return result.y * columns, result
+
+
+class BlockConjugateGradients(LinearSolver[Preconditioned]):
+    """Conjugate gradients in the variables of the system's preconditioner: blocks of vertices, or of a network."""
+
+    name = "conjugate gradients with blocks"
+    iterative = True
+
+    def seconds(self, system: Preconditioned, steps: float | None) -> float:
+        """See :func:`iteration_seconds`."""
+        return iteration_seconds(system, steps) if system.preconditioned else math.inf
+
+    def solve(
+        self, system: Preconditioned, rows: Rows, damping: float, limits: Limits
+    ) -> tuple[torch.Tensor, LeastSquaresResult]:
+        """See :meth:`LinearSolver.solve`; the damping, which is that of the columns, becomes rows."""
+        columns = system.column_scale()
+        change = system.preconditioner(columns, damping)
+        own, roots = len(rows), []
+        if change.damping > 0:
+            scale = torch.where(columns > 0, columns, torch.inf)
+            roots = [math.sqrt(change.damping) / scale]
+
+        def forward(y: torch.Tensor) -> Rows:
+            x = change.apply(y)
+            return [*system.forward(x), *(x * root for root in roots)]
+
+        def adjoint(r: Rows) -> torch.Tensor:
+            gradient = system.adjoint(r[:own])
+            for root, row in zip(roots, r[own:], strict=True):
+                gradient.addcmul_(row, root)
+            return change.transposed(gradient)
+
+        def inner(a: Rows, b: Rows) -> torch.Tensor:
+            total = system.inner(a[:own], b[:own])
+            return total + dot(a[own:], b[own:]) if roots else total  # every process has the rows of the damping
+
+        b = [*(-r for r in rows), *(torch.zeros_like(root) for root in roots)]
+        result = cgls(forward, adjoint, b, tol=limits.tol, max_steps=limits.max_steps, on_step=limits.stop, inner=inner)
+        return change.apply(result.y), result
+
+
+class DenseQR(LinearSolver[DenseSystem]):
+    """A QR factorisation of the whole Jacobian; for affine problems with few unknowns, which need no damping."""
+
+    name = "a dense factor"
+
+    def seconds(self, system: DenseSystem, steps: float | None) -> float:
+        """None to speak of where it is possible: one pass over the rows, as many as a single preconditioner takes."""
+        return 0.0 if system.dense else math.inf
+
+    def solve(
+        self, system: DenseSystem, rows: Rows, damping: float, limits: Limits
+    ) -> tuple[torch.Tensor, LeastSquaresResult]:
+        """See :meth:`LinearSolver.solve`."""
+        step = system.direct(rows, system.column_scale())
+        left = [r + d for r, d in zip(rows, system.forward(step.clone()), strict=True)]
+        decrease = float(system.inner(rows, rows) - system.inner(left, left))
+        return step, LeastSquaresResult(step, 1, 0.0, True, "direct", decrease)
+
+
+class CheapestSolver(LinearSolver[System]):
+    """The rule: of some solvers the one with the least :meth:`LinearSolver.seconds`, the first of those that are equal.
+
+    It remembers how many steps iterations took by the number of unknowns, and expects as many as on the largest problem
+    so far that was not larger, times the root of the growth since.
+
+    Parameters
+    ----------
+    solvers
+        In order of preference.
+    """
+
+    name = "the cheapest solver"
+
+    def __init__(self, solvers: Sequence[LinearSolver[System]]) -> None:
+        self.solvers = tuple(solvers)
+        self.steps_by_size: dict[int, int] = {}
+
+    def expected(self, size: int) -> float | None:
+        """Steps that conjugate gradients are expected to take; None where nothing is known."""
+        smaller = [known for known in self.steps_by_size if known <= size]
+        return self.steps_by_size[max(smaller)] * math.sqrt(size / max(smaller)) if smaller else None
+
+    def chosen(self, system: System) -> LinearSolver[System]:
+        """The solver for a system."""
+        if len(self.solvers) == 1:
+            return self.solvers[0]
+        steps = self.expected(system.size)
+        return min(self.solvers, key=lambda solver: solver.seconds(system, steps))
+
+    def seconds(self, system: System, steps: float | None) -> float:
+        """That of the cheapest."""
+        return min(solver.seconds(system, steps) for solver in self.solvers)
+
+    def solve(
+        self, system: System, rows: Rows, damping: float, limits: Limits
+    ) -> tuple[torch.Tensor, LeastSquaresResult]:
+        """See :meth:`LinearSolver.solve`."""
+        solver = self.chosen(system)
+        expected = self.expected(system.size)
+        if not solver.iterative and expected is not None and system.device.type != "cpu":
+            logger.info(
+                "%s takes the place of about %.0f steps of conjugate gradients on %s",
+                solver.name,
+                expected,
+                system.device,
+            )
+        step, result = solver.solve(system, rows, damping, limits)
+        if solver.iterative:
+            self.steps_by_size[system.size] = max(result.steps, self.steps_by_size.get(system.size, 0))
+        return step, result
+
+    def state(self) -> dict[str, Any]:
+        """The steps that iterations took."""
+        return {"steps_per_size": [[size, steps] for size, steps in self.steps_by_size.items()]}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what a checkpoint kept."""
+        self.steps_by_size = {int(size): int(steps) for size, steps in state["steps_per_size"]}

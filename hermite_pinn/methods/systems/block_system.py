@@ -1,0 +1,147 @@
+"""What the systems of a grid and of a field share: rows in blocks, and unknowns that end with the parameters."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+import torch
+
+from hermite_pinn.methods.least_squares.rows import Rows, dot
+from hermite_pinn.problem.problem import Problem
+from hermite_pinn.residuals.compiled import CompiledTerm
+from hermite_pinn.run.distributed import Ranks
+
+__all__ = ["BlockSystem", "RowBlock"]
+
+
+class RowBlock(Protocol):
+    """Rows of some terms at some points: one tensor per term, divided by its scale."""
+
+    terms: list[CompiledTerm]
+    scales: list[float]
+    root: torch.Tensor
+
+
+AnyBlock = TypeVar("AnyBlock", bound=RowBlock)
+
+
+class BlockSystem(ABC, Generic[AnyBlock]):
+    """A weighted least-squares system of a problem, in blocks of rows.
+
+    Attributes
+    ----------
+    problem
+        What is to be solved.
+    blocks
+        The rows, in their order.
+    ranks
+        Processes that share the rows: norms and inner products of rows are sums over all of them.
+    parameter_names
+        Names of the last unknowns.
+    dtype, device
+        Of rows and unknowns.
+    affine
+        Whether one linear solve suffices.
+    derived
+        The block of derivatives of equations, which says nothing of its own, or None.
+    """
+
+    problem: Problem
+    blocks: list[AnyBlock]
+    ranks: Ranks
+    parameter_names: tuple[str, ...]
+    dtype: torch.dtype
+    device: torch.device
+    affine: bool
+    derived: AnyBlock | None = None
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Number of unknowns."""
+
+    @property
+    @abstractmethod
+    def location(self) -> str:
+        """Where in the run this is, for messages."""
+
+    @property
+    def warm(self) -> bool:
+        """Whether a solve starts close to its end."""
+        return False
+
+    @property
+    def row_names(self) -> list[str]:
+        """The name of the term of every tensor of the rows."""
+        return [t.name for block in self.blocks for t in block.terms]
+
+    def parts(self, rows: Sequence[torch.Tensor]) -> Iterator[tuple[AnyBlock, Sequence[torch.Tensor]]]:
+        """Every block with its part of the rows."""
+        at = 0
+        for block in self.blocks:
+            yield block, rows[at : at + len(block.terms)]
+            at += len(block.terms)
+
+    # -- vectors ---
+    @abstractmethod
+    def split(self, vector: torch.Tensor) -> tuple[Any, torch.Tensor]:
+        """Views of the unknowns of the fields in a vector, and of the parameters."""
+
+    def parameters(self, vector: torch.Tensor) -> dict[str, float]:
+        """Values of the parameters in a vector."""
+        return dict(zip(self.parameter_names, self.split(vector)[1].tolist(), strict=True))
+
+    def within_bounds(self, vector: torch.Tensor) -> torch.Tensor:
+        """Move the parameters in ``vector`` to their bounds where they left them, in place."""
+        values = self.split(vector)[1]
+        for i, p in enumerate(self.problem.parameters):
+            values[i] = values[i].clamp(*p.bounds)
+        return vector
+
+    @abstractmethod
+    def linearize(self, vector: torch.Tensor) -> Rows:
+        """Rows of all blocks; the products below are those at ``vector``."""
+
+    @abstractmethod
+    def change(self, step: torch.Tensor, vector: torch.Tensor) -> float:
+        """Size of a step relative to the vector."""
+
+    # -- linear algebra ---
+    @abstractmethod
+    def forward(self, direction: torch.Tensor) -> Rows:
+        """Product with the Jacobian; may overwrite ``direction``."""
+
+    @abstractmethod
+    def adjoint(self, rows: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Product with the transposed Jacobian: the sum of all ranks' parts."""
+
+    def inner(self, a: Rows, b: Rows) -> torch.Tensor:
+        """Inner product of rows over all ranks."""
+        return self.ranks.add(dot(a, b))
+
+    @staticmethod
+    def effective(squares: torch.Tensor) -> torch.Tensor:
+        """Which unknowns have an effect on the rows, from the squared norms of their columns."""
+        return squares > 1e-20 * squares.max()
+
+    @staticmethod
+    def inverse_norms(squares: torch.Tensor, free: torch.Tensor) -> torch.Tensor:
+        """``1 / sqrt(squares)`` for the columns of unknowns that are free, and 0 for the others."""
+        return torch.where(free, torch.where(free, squares, 1.0).rsqrt(), 0.0)
+
+    def residual_rms(self, rows: Sequence[torch.Tensor]) -> dict[str, float]:
+        """Root mean square of the residuals in the user's units, by the name of the term."""
+        sums: dict[str, tuple[float, float]] = {}
+        for block, own in self.parts(rows):
+            if block is self.derived:
+                continue
+            volume = float(block.root.square().expand_as(own[0]).sum())
+            for k, t in enumerate(block.terms):
+                square, area = sums.get(t.name, (0.0, 0.0))
+                sums[t.name] = (square + float((own[k] ** 2).sum()) * block.scales[k] ** 2, area + volume)
+        totals = self.ranks.add_all(*(v for pair in sums.values() for v in pair))
+        pairs = zip(totals[::2], totals[1::2], strict=True)
+        return {name: math.sqrt(square / area) for name, (square, area) in zip(sums, pairs, strict=True)}
