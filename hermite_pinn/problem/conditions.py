@@ -422,7 +422,7 @@ class Data(Immutable):
             raise InvalidProblemError(
                 f"{self}: points have {self.points.shape[1]} coordinates, the domain has {domain.dim} ({', '.join(domain.names)})"
             )
-        outside = ~domain.contains(torch.as_tensor(self.points.T), slack=1e-9).numpy()
+        outside = ~domain.contains(torch.as_tensor(self.points.T.copy()), slack=1e-9).numpy()
         if outside.any():
             raise InvalidProblemError(
                 f"{self}: {int(outside.sum())} of {len(self.points)} points lie outside {domain}, the first at {self.points[outside][0].tolist()}"
