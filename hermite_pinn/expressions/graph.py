@@ -375,20 +375,21 @@ def apply(name: str, *operands: Any) -> Expr:
     (sin(x), x, 5)
     """
     function = _FUNCTIONS[name]
-    wrapped = map(wrap, operands)
-    args = tuple(_condition(a) if i < function.conditions else _number(a) for i, a in enumerate(wrapped))
-    if all(a.is_constant for a in args):
-        return constant(float(function.evaluate(*(a.data for a in args))))
-    simple = function.simplify and function.simplify(*args)
-    return Expr(name, args) if simple is None else wrap(simple)
+    args = [a if isinstance(a, Expr) else wrap(a) for a in operands]
+    constants = 0
+    for i, a in enumerate(args):
+        if a.op == "constant":
+            constants += 1
+        elif a.is_condition != (i < function.conditions):
+            args[i] = _number(a) if a.is_condition else apply("not_equal", a, 0.0)
+    if constants == len(args):
+        return constant(float(function.evaluate(*[a.data for a in args])))
+    simple = function.simplify(*args) if function.simplify is not None else None
+    return Expr(name, tuple(args)) if simple is None else wrap(simple)
 
 
-def _condition(a: Expr) -> Expr:
-    return a if a.is_condition or a.is_constant else apply("not_equal", a, 0.0)
-
-
-def _number(a: Expr) -> Expr:
-    return apply("where", a, 1.0, 0.0) if a.is_condition else a
+def _number(condition: Expr) -> Expr:
+    return Expr("where", (condition, constant(1.0), constant(0.0)))
 
 
 def postorder(*roots: Expr, until: Container[int] = ()) -> Iterator[Expr]:
@@ -397,16 +398,23 @@ def postorder(*roots: Expr, until: Container[int] = ()) -> Iterator[Expr]:
     Below nodes whose id is in ``until`` nothing is visited.
     """
     seen: set[int] = set()
-    pending: list[tuple[Expr, bool]] = [(e, False) for e in reversed(roots)]
+    pending: list[Expr | None] = [*reversed(roots)]
+    waiting: list[Expr] = []
     while pending:
-        e, done = pending.pop()
-        if done:
+        e = pending.pop()
+        if e is None:  # all operands of the last node that waits are done
+            yield waiting.pop()
+            continue
+        key = id(e)
+        if key in seen:
+            continue
+        seen.add(key)
+        if e.args and key not in until:
+            waiting.append(e)
+            pending.append(None)
+            pending.extend(e.args)
+        else:
             yield e
-        elif id(e) not in seen:
-            seen.add(id(e))
-            pending.append((e, True))
-            if id(e) not in until:
-                pending.extend((a, False) for a in e.args)
 
 
 def unknowns(expressions: Sequence[Expr]) -> list[str]:

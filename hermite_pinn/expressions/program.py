@@ -159,35 +159,41 @@ def partials(expression: Expr, wanted: Callable[[Expr], bool]) -> dict[Leaf, Exp
     """
     matters: dict[int, bool] = {}
     gradients: dict[int, dict[Leaf, Expr]] = {}
-    for e in postorder(expression):
+    order = list(postorder(expression))
+    for e in order:
         matters[id(e)] = any(matters[id(a)] for a in e.args) if e.args else wanted(e)
         pieces = _pieces(e) if matters[id(e)] else None
         if pieces is not None:
             condition, a, b = pieces
-            of_a, of_b = _sweep(a, matters, gradients), _sweep(b, matters, gradients)
+            of_a, of_b = (_sweep(list(postorder(v, until=gradients)), matters, gradients) for v in (a, b))
             gradients[id(e)] = {
                 leaf: apply("where", condition, of_a.get(leaf, 0.0), of_b.get(leaf, 0.0)) for leaf in of_a | of_b
             }
-    return _sweep(expression, matters, gradients)
+    return _sweep(list(postorder(expression, until=gradients)) if gradients else order, matters, gradients)
 
 
-def _sweep(root: Expr, matters: Mapping[int, bool], gradients: Mapping[int, Mapping[Leaf, Expr]]) -> dict[Leaf, Expr]:
-    """Derivatives of ``root`` by one reverse sweep that ends at nodes whose ``gradients`` are known.
+def _sweep(
+    order: Sequence[Expr], matters: Mapping[int, bool], gradients: Mapping[int, Mapping[Leaf, Expr]]
+) -> dict[Leaf, Expr]:
+    """Derivatives of the last expression of ``order`` by one reverse sweep.
 
     Parameters
     ----------
+    order
+        The nodes the expression is made of, operands first.
     matters
         Whether a node depends on a leaf that is wanted, by its id.
+    gradients
+        Derivatives of nodes at which the sweep ends, by their ids.
     """
-    order = [e for e in postorder(root, until=gradients) if matters[id(e)]]
-    adjoint: dict[int, Expr] = {id(root): constant(1.0)}
+    adjoint: dict[int, Expr] = {id(order[-1]): constant(1.0)}
     slopes: dict[Leaf, Expr] = {}
     for e in reversed(order):
-        if id(e) not in adjoint:
+        if not matters[id(e)] or id(e) not in adjoint:
             continue
         outer = adjoint[id(e)]
-        if id(e) in gradients or not e.args:
-            for leaf, slope in gradients.get(id(e), {(e.op, e.data): constant(1.0)}).items():
+        if not e.args or id(e) in gradients:
+            for leaf, slope in gradients[id(e)].items() if e.args else [((e.op, e.data), constant(1.0))]:
                 share = wrap(outer * slope)
                 slopes[leaf] = slopes[leaf] + share if leaf in slopes else share
             continue
