@@ -1,9 +1,9 @@
 """Domains, their regions, and the points on which residuals are collocated."""
 
 from .box import Box, Face
-from .domain import Domain, Plane, Region
+from .domain import Domain, Plane, Region, Union
 from .quadrature import gauss_axis
-from .regions import Penalty, Points, Union
+from .regions import Penalty, Points
 from .samples import Rule, Samples
 
 __all__ = ["Box", "Domain", "Face", "Penalty", "Plane", "Points", "Region", "Rule", "Samples", "Union", "gauss_axis"]

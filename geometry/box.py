@@ -13,9 +13,8 @@ import torch
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.immutable import Immutable
 
-from .domain import Domain, Plane, Region
+from .domain import Domain, Plane, Region, Union
 from .quadrature import gauss_axis, golden_axis, per_axis
-from .regions import Union
 from .samples import Rule, Samples
 
 __all__ = ["Box", "Face", "Interior"]
@@ -247,8 +246,9 @@ class Box(Immutable, Domain):
         return Box(**(dict(self.bounds) | dict(bounds)))
 
     def together(self, faces: Sequence[Region]) -> Region:
-        """Several sides as one region, whose random points are drawn at once."""
-        return Faces(tuple(faces), self)
+        """Several faces as one region; random points on sides of the box are drawn at once."""
+        sides = all(f.plane is not None for f in faces)
+        return Faces(tuple(faces), self) if sides else super().together(faces)
 
     def contains(self, x: torch.Tensor, slack: float = 0.0) -> torch.Tensor:
         """Which of the points (dim, n) lie in the closed box, (n,), with a slack relative to the edge lengths."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -13,7 +14,7 @@ from hermite_pinn.errors import InvalidProblemError
 
 from .samples import Samples
 
-__all__ = ["Domain", "Plane", "Region"]
+__all__ = ["Domain", "Plane", "Region", "Union"]
 
 
 class Plane(NamedTuple):
@@ -128,6 +129,65 @@ class Region(ABC):
         return self.quasi_random(math.prod(cells), 0)
 
 
+@dataclass(frozen=True)
+class Union(Region):
+    """Several parts of a boundary as one, with as many points on each, in their order."""
+
+    regions: tuple[Region, ...]
+
+    on_boundary = True
+
+    @property
+    def name(self) -> str:
+        """Names of the regions."""
+        return ", ".join(r.name for r in self.regions)
+
+    @property
+    def measure(self) -> float:
+        """Sum of the measures."""
+        return sum((r.measure for r in self.regions), 0.0)
+
+    @property
+    def normal(self) -> tuple[float, ...] | None:
+        """The normal, if all regions have the same."""
+        first, *others = (r.normal for r in self.regions)
+        return first if all(other == first for other in others) else None
+
+    def random(self, count: int, generator: torch.Generator, dtype: torch.dtype) -> Samples:
+        """``count`` points on each region."""
+        return self._joined([r.random(count, generator, dtype) for r in self.regions])
+
+    def quasi_random(self, count: int, seed: int) -> Samples:
+        """``count`` points on each region."""
+        return self._joined([r.quasi_random(count, seed + k) for k, r in enumerate(self.regions)])
+
+    def gauss(self, cells: Sequence[int], order: int | Sequence[int]) -> Samples:
+        """The rules of all regions."""
+        return self._joined([r.gauss(cells, order) for r in self.regions])
+
+    def gauss_count(self, cells: Sequence[int], order: int | Sequence[int]) -> int:
+        """Number of points of :meth:`gauss`."""
+        return sum(r.gauss_count(cells, order) for r in self.regions)
+
+    def spacing(self, cells: Sequence[int]) -> float:
+        """The smallest of all regions."""
+        return min(r.spacing(cells) for r in self.regions)
+
+    def _joined(self, parts: Sequence[Samples]) -> Samples:
+        x, weights = torch.cat([p.x for p in parts], 1), torch.cat([p.weights for p in parts])
+        if self.normal is not None or all(p.normals is None for p in parts):
+            return Samples(x, weights, self.normal)
+        return Samples(x, weights, torch.cat([_spread(p) for p in parts], 1))
+
+
+def _spread(samples: Samples) -> torch.Tensor:
+    """Normals (dim, n) of samples, zero where they have none."""
+    if isinstance(samples.normals, torch.Tensor):
+        return samples.normals
+    constant = samples.x.new_tensor(samples.normals or [0.0] * samples.dim)
+    return constant[:, None].expand(-1, samples.count)
+
+
 class Domain(ABC):
     """Where a problem is posed: named axes, a bounding box, and named regions.
 
@@ -205,13 +265,19 @@ class Domain(ABC):
             "and 'boundary' means all of the space axes"
         )
 
-    @abstractmethod
     def restricted(self, bounds: Mapping[str, tuple[float, float]]) -> Domain:
-        """The part of the domain between bounds, by name of the axis; other axes keep theirs."""
+        """The part of the domain between bounds, by name of the axis; other axes keep theirs.
 
-    @abstractmethod
+        Raises
+        ------
+        InvalidProblemError
+            If a domain of this kind has no parts.
+        """
+        raise InvalidProblemError(f"{self} has no parts between {', '.join(bounds)}; it can only be taken as a whole")
+
     def together(self, faces: Sequence[Region]) -> Region:
-        """Several faces as one region, as many points on each; see :class:`hermite_pinn.geometry.Union`."""
+        """Several faces as one region, with as many points on each."""
+        return Union(tuple(faces))
 
     @abstractmethod
     def contains(self, x: torch.Tensor, slack: float = 0.0) -> torch.Tensor:
