@@ -6,6 +6,7 @@ import math
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ class BoxRegion(Region):
 
     box: Box
 
-    @property
+    @cached_property
     def measure(self) -> float:
         """Product of the edge lengths."""
         across = None if self.plane is None else self.plane.axis
@@ -49,9 +50,10 @@ class BoxRegion(Region):
 
     def _stretch(self, unit: torch.Tensor) -> None:
         """Map points of the unit cube to the region, in place."""
+        plane = self.plane
         for axis, (row, lower, length) in enumerate(zip(unit, self.box.lower, self.box.lengths, strict=True)):
-            if self.plane is not None and self.plane.axis == axis:
-                row.fill_(self.plane.position)
+            if plane is not None and plane.axis == axis:
+                row.fill_(plane.position)
             else:  # numbers, not tensors: a copy to a GPU would wait for it
                 row.mul_(length).add_(lower)
 
@@ -126,12 +128,12 @@ class Face(BoxRegion):
         """The coordinate along :attr:`axis` on it."""
         return (self.box.lower, self.box.upper)[self.side][self.axis]
 
-    @property
+    @cached_property
     def plane(self) -> Plane:
         """The side of the box that it is."""
         return Plane(self.axis, self.side, self.position)
 
-    @property
+    @cached_property
     def normal(self) -> tuple[float, ...]:
         """The outward normal."""
         return tuple((-1.0, 1.0)[self.side] if i == self.axis else 0.0 for i in range(self.box.dim))

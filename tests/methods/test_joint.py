@@ -123,10 +123,10 @@ def test_the_boundary_factor_is_exact_on_faces_and_in_derivatives():
     field = replace(field.with_tensors(field.tensors() | {"head/gate": gate}), boundary_factor=boundary_factor(problem))
     for axis in (0, 1):
         for side in (0, 1):
-            x = problem.domain.sample(50, torch.Generator().manual_seed(0), torch.float64)
+            x = problem.domain.interior.random(50, torch.Generator().manual_seed(0), torch.float64).x
             x[axis] = (problem.domain.lower, problem.domain.upper)[side][axis]
             assert float(field.jets(x, Channels.value(2)).abs().max()) == 0.0
-    x = problem.domain.sample(20, torch.Generator().manual_seed(1), torch.float64)
+    x = problem.domain.interior.random(20, torch.Generator().manual_seed(1), torch.float64).x
     channels, h = Channels.jet(2, 2) + Channels.laplacian(2), 1e-5
     jets = field.jets(x, channels)[0]
     for i in range(2):
@@ -142,7 +142,7 @@ def test_the_coordinates_are_what_the_network_reads():
     problem = problems.helmholtz2d(a=2, x=(-1, 3))
     field = hp.Field(head="siren+linear", width=8, depth=1).build(problem.domain, ["u"], (False, False), 4)
     field = coordinate_start(field, 5.0, 0)
-    x = problem.domain.sample(30, torch.Generator().manual_seed(0), torch.float64)
+    x = problem.domain.interior.random(30, torch.Generator().manual_seed(0), torch.float64).x
     features = ops.jets(x, field.table, field.layout, Channels.jet(2, 1))
     torch.testing.assert_close(features[0, 1, 0], (x[0] - 1) / 2)
     torch.testing.assert_close(features[1, 1, 0], 2 * x[1] - 1)
