@@ -184,8 +184,8 @@ def test_points_lie_in_their_region_and_weights_sum_to_one():
     for group in term_groups(problem, torch.device("cpu"), torch.float64):
         for batch in (group.random(50, generator), group.quasi_random(50, 3), group.gauss((4, 2), 3)):
             assert ((batch.x >= lower) & (batch.x <= upper)).all()
-            if group.face is not None:
-                assert (batch.x[group.face.axis] == group.face.position).all()
+            if group.region.plane is not None:
+                assert (batch.x[group.region.plane.axis] == group.region.plane.position).all()
             if group.terms[0].where is not None:
                 assert (batch.x[0] > 0).all()
             parts = list(batch.pieces(7))
