@@ -215,6 +215,27 @@ def test_quasi_newton_steps_refuse_float32_and_too_much_memory(monkeypatch):
         hp.LBFGS().train(Image())
 
 
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"names": ()}, "at least one tensor and one name"),
+        ({"names": ("pixels", "frame", "frame")}, "each once"),
+        ({"weighted": ("edge",)}, "weighted names 'edge'; known: pixels, frame"),
+        ({"networks": ["layer", "layers"]}, "networks names 'layers'"),
+        ({"bounds": {"light": BoundedMap()}}, "bounds names 'light'; known: grid"),
+        ({"tables": {"grid": [slice(0, 4), slice(8, 12)]}}, "level after level"),
+        ({"tables": {"offset": [slice(0, 4)]}}, "must divide the 1 numbers"),
+    ],
+)
+def test_what_a_loss_says_of_itself_is_checked(said, message):
+    image = Image()
+    for name, value in said.items():
+        setattr(image, name, value)
+    for method in (METHODS["adam"], METHODS["lbfgs"]):
+        with pytest.raises(InvalidArgumentError, match=message):
+            method.train(image)
+
+
 def test_the_core_imports_nothing_about_equations():
     """Signed distances, rays and images are trained by the same lines."""
     core = ("loss", "session", "step", "first_order", "full_batch", "quasi_newton", "unknowns", "updates", "cuda_graph")

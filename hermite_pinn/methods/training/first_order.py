@@ -16,7 +16,7 @@ from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
 
 from .cuda_graph import CapturedStep, TorchRecorder
-from .loss import Loss
+from .loss import Loss, checked_tensors
 from .options import FirstOrderOptions
 from .session import Session, StepClock, TrainingResult
 from .step import TrainingStep, Variant
@@ -60,7 +60,7 @@ class _Run:
         generator = torch.Generator(self.device).manual_seed(session.seed)
         self.levels = max((len(levels) for levels in loss.tables.values()), default=0)
         self.step = -options.warmup
-        self.tensors = {k: v.requires_grad_() for k, v in loss.tensors().items()}
+        self.tensors = {k: v.requires_grad_() for k, v in checked_tensors(loss).items()}
         self.average = {k: v.detach().clone() for k, v in self.tensors.items()} if options.ema else {}
         bounds = {k: (b.lower, b.upper) for k, b in loss.bounds.items()}
         updates = options.updates(Trained(self.tensors, self.average, bounds, loss.networks))

@@ -15,7 +15,7 @@ from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.run.interrupt import uninterrupted
 from hermite_pinn.run.status import Status
 
-from .loss import Loss
+from .loss import Loss, checked_tensors
 from .optimizer_state import packed, unpacked
 from .options import QuasiNewtonOptions
 from .quasi_newton import REMEMBERED, Evaluation, QuasiNewton
@@ -68,7 +68,7 @@ class _Run:
 
     def __init__(self, loss: Loss[Any], options: QuasiNewtonOptions, session: Session) -> None:
         self.loss, self.options, self.session, self.monitor = loss, options, session, session.monitor
-        tensors = loss.tensors()
+        tensors = checked_tensors(loss)
         for name, v in tensors.items():
             if v.dtype != torch.float64:
                 raise InvalidArgumentError(

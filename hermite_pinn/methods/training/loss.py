@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 import torch
 
+from hermite_pinn.errors import InvalidArgumentError
+
 from .bounded_parameters import BoundedMap
 
-__all__ = ["Loss"]
+__all__ = ["Loss", "checked_tensors"]
 
 BatchT = TypeVar("BatchT")
 
@@ -64,9 +67,9 @@ class Loss(ABC, Generic[BatchT]):
 
     names: Sequence[str]
     weighted: Sequence[str] = ()
-    tables: Mapping[str, Sequence[slice]] = {}
+    tables: Mapping[str, Sequence[slice]] = MappingProxyType({})
     networks: Collection[str] = ()
-    bounds: Mapping[str, BoundedMap] = {}
+    bounds: Mapping[str, BoundedMap] = MappingProxyType({})
     renewal: int = 0
     obstacles: Sequence[str] = ()
 
@@ -155,3 +158,35 @@ class Loss(ABC, Generic[BatchT]):
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Take over :meth:`state`; ``saved`` has more names than those."""
         return
+
+
+def checked_tensors(loss: Loss[Any]) -> dict[str, torch.Tensor]:
+    """The tensors that a loss starts from, after a look at what it says about them.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it has no losses or no tensors, names some that do not exist, or levels that are not the table.
+    """
+    tensors, kind = loss.tensors(), type(loss).__name__
+    names = list(loss.names)
+    if not names or len(set(names)) < len(names) or not tensors:
+        raise InvalidArgumentError(
+            f"{kind} needs at least one tensor and one name of a loss, each once, got the tensors {list(tensors)} and the names {names}"
+        )
+    said = {"weighted": (loss.weighted, names)}
+    said |= {k: (getattr(loss, k), list(tensors)) for k in ("tables", "networks", "bounds")}
+    for attribute, (given, known) in said.items():
+        unknown = [name for name in given if name not in known]
+        if unknown:
+            raise InvalidArgumentError(
+                f"{kind}.{attribute} names {', '.join(map(repr, unknown))}; known: {', '.join(known)}"
+            )
+    for name, levels in loss.tables.items():
+        starts = [0, *(part.stop for part in levels)]
+        if [part.start for part in levels] != starts[:-1] or starts[-1] > tensors[name].numel():
+            raise InvalidArgumentError(
+                f"{kind}.tables[{name!r}] must divide the {tensors[name].numel()} numbers of the table from 0 on, level after "
+                f"level, got {list(levels)}"
+            )
+    return tensors

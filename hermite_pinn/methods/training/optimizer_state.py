@@ -34,9 +34,9 @@ def packed(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
 
     Examples
     --------
-    >>> found = {}
-    >>> plain = packed({0: [torch.ones(2), 3]}, "state", found)
-    >>> list(found), unpacked(plain, found)
+    >>> tensors = {}
+    >>> plain = packed({0: [torch.ones(2), 3]}, "state", tensors)
+    >>> list(tensors), unpacked(plain, tensors)
     (['state.0.0'], {0: [tensor([1., 1.]), 3]})
     """
     if isinstance(value, torch.Tensor):

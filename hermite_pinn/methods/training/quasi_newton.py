@@ -70,17 +70,17 @@ class QuasiNewton:
         self.current = self._evaluate()
 
     def _evaluate(self) -> Evaluation:
-        for z, found in self._seen:
+        for z, earlier in self._seen:
             if torch.equal(z, self.z):
-                return found
+                return earlier
         self.evaluations += 1
-        found = self.function(self.z.detach())
-        self._seen = [*self._seen[1 - REMEMBERED :], (self.z.detach().clone(), found)]
-        return found
+        evaluation = self.function(self.z.detach())
+        self._seen = [*self._seen[1 - REMEMBERED :], (self.z.detach().clone(), evaluation)]
+        return evaluation
 
     def _closure(self) -> torch.Tensor:
-        found = self._evaluate()
-        value, self.z.grad = found.value * self.factor, found.gradient * self.factor
+        here = self._evaluate()
+        value, self.z.grad = here.value * self.factor, here.gradient * self.factor
         if not math.isfinite(value) or not torch.isfinite(self.z.grad).all():
             # A wall instead of NaN or infinity, with which the interpolation of the line search cannot deal.
             value, self.z.grad = 1e3 * (abs(self.current.value) * self.factor + 1.0), torch.zeros_like(self.z)
@@ -91,13 +91,13 @@ class QuasiNewton:
         before, start = self.current, self.z.detach().clone()
         fresh = self.fresh
         self._optimizer.step(self._closure)
-        found = self._evaluate()
-        if not found.value < before.value:
+        after = self._evaluate()
+        if not after.value < before.value:
             with torch.no_grad():
                 self.z.copy_(start)
             self.forget()
             return False if fresh else self.step()
-        self.current = found
+        self.current = after
         return True
 
     @property
@@ -118,15 +118,15 @@ class QuasiNewton:
         """A copy of everything the next steps depend on, as plain data and tensors."""
         s = self._optimizer.state[self.z]
         count = len(s.get("old_dirs") or ())
-        found: dict[str, Any] = {
+        state: dict[str, Any] = {
             "point": self.z.detach().clone(),
             "evaluations": self.evaluations,
             "factor": self.factor,
         }
         if "n_iter" in s:
-            found["iterations"] = s["n_iter"]
+            state["iterations"] = s["n_iter"]
         if "prev_flat_grad" in s:
-            found |= {
+            state |= {
                 "direction": s["d"].clone(),
                 "gradient": s["prev_flat_grad"].clone(),
                 "length": float(s["t"]),
@@ -134,8 +134,8 @@ class QuasiNewton:
                 "inverses": [float(r) for r in s["ro"]],
             }
         if count:
-            found |= {"differences": torch.stack(s["old_dirs"]), "moves": torch.stack(s["old_stps"])}
-        return found
+            state |= {"differences": torch.stack(s["old_dirs"]), "moves": torch.stack(s["old_stps"])}
+        return state
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Continue from :meth:`state`."""
