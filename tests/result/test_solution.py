@@ -191,13 +191,13 @@ def damage(path, how):
             file.attrs["version"] = 99
     elif how == "missing table":
         with h5py.File(path, "a") as file:
-            del file["field/table"]
+            del file["field/encoder/table"]
     elif how == "changed number":
         with h5py.File(path, "a") as file:
-            table = file["field/table"][()]
+            table = file["field/encoder/table"][()]
             table[3] += 1.0
-            del file["field/table"]
-            file["field/table"] = table
+            del file["field/encoder/table"]
+            file["field/encoder/table"] = table
     elif how == "objects":
         with h5py.File(path, "a") as file:
             file["field/code"] = "import os"
