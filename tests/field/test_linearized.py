@@ -45,7 +45,9 @@ class Waves(Encoder):
     def _basis(self, x, channels):
         f = torch.arange(1, self.features + 1, dtype=x.dtype)[:, None]
         derivatives = [
-            sum(w * f**i * torch.sin(f * x[0] + i * torch.pi / 2) * f**-j * torch.exp(x[1] / f) for w, (i, j) in channel)
+            sum(
+                w * f**i * torch.sin(f * x[0] + i * torch.pi / 2) * f**-j * torch.exp(x[1] / f) for w, (i, j) in channel
+            )
             for channel in channels.channels
         ]
         return torch.stack(derivatives, 1)
