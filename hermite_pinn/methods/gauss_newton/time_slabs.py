@@ -11,7 +11,7 @@ import torch
 
 from hermite_pinn.cuda.encoder.layout import BASES
 from hermite_pinn.expressions.program import leaves
-from hermite_pinn.methods.least_squares.levenberg_marquardt import LevenbergMarquardt
+from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
 from hermite_pinn.methods.systems.constraints import Carried, is_hard
 from hermite_pinn.methods.systems.gauge import remove_means
 from hermite_pinn.methods.systems.grid_system import GridSystem
@@ -162,6 +162,85 @@ def _average(finest: torch.Tensor, carried: Carried) -> None:
             own.add_(carried.coefficients[f].select(axis, k)).mul_(0.5)
 
 
+class _March:
+    """The course over the slabs: coefficients of all times, and sums of what the slabs say."""
+
+    def __init__(self, grid: Discretization, resolution: Resolution, count: int, guess: torch.Tensor | None) -> None:
+        axis = grid.problem.domain.time_axis
+        assert axis is not None
+        self.grid, self.resolution, self.axis, self.m = grid, resolution, axis, BASES[grid.basis]
+        self.guessed = guess is not None
+        self.orders = time_orders(grid.problem)
+        self.total = Stage([resolution], torch.empty(0), torch.empty(0), {}, slabs=count)
+        self.whole: torch.Tensor | None = None if guess is None else guess.clone()
+        self.moved, self.norms = [0.0] * len(self.orders), [0.0] * len(self.orders)
+        self.squares: dict[str, float] = {}
+        self.between: set[str] = set()
+        self.last: tuple[GridSystem, slice] | None = None  # the slab whose end is not final
+
+    def slab(self, first: int, end: int, solver: LevenbergMarquardt[GridSystem]) -> None:
+        """Solve between two vertices of the time axis, from the end of the slab before."""
+        grid, resolution, axis, m = self.grid, self.resolution, self.axis, self.m
+        part = slice(m * first, m * (end + 1))
+        state = None if first == 0 or self.whole is None else self.whole.narrow(axis + 1, part.start, m).clone()
+        carried = None if state is None else Carried(axis, self.orders, state)
+        local = tuple(end - first if i == axis else n for i, n in enumerate(resolution))
+        system = grid.system(ladder(local), _part(grid.problem, axis, first, end, resolution[axis]), carried)
+        if self.whole is None:
+            shape = list(system.pyramid.shapes[-1])
+            shape[axis + 1] = m * (resolution[axis] + 1)
+            self.whole = torch.zeros(shape, dtype=grid.dtype, device=grid.device)
+        before = self.whole.narrow(axis + 1, part.start, part.stop - part.start).clone()
+        vector = _start(system, before, carried, axis, self.guessed)
+        fit = solver.fit(system, vector, guessed=self.guessed)
+        finest = remove_means(grid.problem, grid.basis, local, system.finest(fit.vector))
+        if carried is not None:
+            _average(finest, carried)
+        self.whole.narrow(axis + 1, part.start, part.stop - part.start).copy_(finest)
+        for i, (a, b) in enumerate(zip(system.norms(finest - before), system.norms(finest), strict=True)):
+            self.moved[i] += a * a
+            self.norms[i] += b * b
+        self._note(system, fit)
+        self._finish()
+        self.last = (system, part)
+
+    def _note(self, system: GridSystem, fit: Fit) -> None:
+        total = self.total
+        total.settled &= fit.settled
+        total.points += system.rows
+        if fit.inner is not None:
+            total.inner = max(total.inner, fit.inner.steps)
+            total.reduction = max(total.reduction, fit.inner.reduction)
+        total.damping = fit.damping
+
+    def _finish(self) -> None:
+        """Residuals of the slab before, once the coefficients at its end are final."""
+        if self.last is None:
+            return
+        assert self.whole is not None
+        (system, part), axis, m, total = self.last, self.axis, self.m, self.total
+        coefficients = self.whole.narrow(axis + 1, part.start, part.stop - part.start).contiguous()
+        rows = [row for block in system.blocks for row in block.linearize(coefficients, {})]
+        held_out = system.held_out(coefficients, {})
+        share = (part.stop - part.start - m) / (m * self.resolution[axis])
+        for name, rms in (system.residual_rms(rows) | held_out).items():
+            self.squares[name] = self.squares.get(name, 0.0) + share * rms**2
+        total.speeds = tuple(map(max, total.speeds or system.speeds(), system.speeds()))
+        total.loss += float(system.inner(rows, rows))
+        self.between.update(held_out)
+
+    def result(self) -> Stage:
+        """The stage of all slabs."""
+        self._finish()
+        assert self.whole is not None
+        total = self.total
+        total.finest, total.vector = self.whole, self.whole.reshape(-1)
+        total.residuals = {name: math.sqrt(value) for name, value in self.squares.items()}
+        total.held_out = max(total.residuals[name] for name in self.between)
+        total.change = math.sqrt(relative(self.moved, self.norms))
+        return total
+
+
 def march(
     grid: Discretization,
     resolution: Resolution,
@@ -187,65 +266,8 @@ def march(
     progress
         Told the number of slabs that are done.
     """
-    axis = grid.problem.domain.time_axis
-    assert axis is not None
-    m = BASES[grid.basis]
-    orders = time_orders(grid.problem)
-    total = Stage([resolution], torch.empty(0), torch.empty(0), {}, slabs=count)
-    found: torch.Tensor | None = None if guess is None else guess.clone()
-    moved, norms = [0.0] * len(orders), [0.0] * len(orders)
-    squares: dict[str, float] = {}
-    between: set[str] = set()
-    last: tuple[GridSystem, slice] | None = None
-
-    def finish(system: GridSystem, part: slice) -> None:
-        """Residuals of a slab, once the coefficients at its end are final."""
-        assert found is not None
-        coefficients = found.narrow(axis + 1, part.start, part.stop - part.start).contiguous()
-        rows = [row for block in system.blocks for row in block.linearize(coefficients, {})]
-        held_out = system.held_out(coefficients, {})
-        share = (part.stop - part.start - m) / (m * resolution[axis])
-        for name, rms in (system.residual_rms(rows) | held_out).items():
-            squares[name] = squares.get(name, 0.0) + share * rms**2
-        total.speeds = tuple(map(max, total.speeds or system.speeds(), system.speeds()))
-        total.loss += float(system.inner(rows, rows))
-        between.update(held_out)
-
-    for k, (first, end) in enumerate(_slabs(resolution[axis], count)):
-        part = slice(m * first, m * (end + 1))
-        state = None if k == 0 or found is None else found.narrow(axis + 1, part.start, m).clone()
-        carried = None if state is None else Carried(axis, orders, state)
-        local = tuple(end - first if i == axis else n for i, n in enumerate(resolution))
-        system = grid.system(ladder(local), _part(grid.problem, axis, first, end, resolution[axis]), carried)
-        if found is None:
-            shape = list(system.pyramid.shapes[-1])
-            shape[axis + 1] = m * (resolution[axis] + 1)
-            found = torch.zeros(shape, dtype=grid.dtype, device=grid.device)
-        before = found.narrow(axis + 1, part.start, part.stop - part.start).clone()
-        vector = _start(system, before, carried, axis, guess is not None)
-        fit = solver.fit(system, vector, guessed=guess is not None)
-        finest = remove_means(grid.problem, grid.basis, local, system.finest(fit.vector))
-        if carried is not None:
-            _average(finest, carried)
-        found.narrow(axis + 1, part.start, part.stop - part.start).copy_(finest)
-        for i, (a, b) in enumerate(zip(system.norms(finest - before), system.norms(finest), strict=True)):
-            moved[i] += a * a
-            norms[i] += b * b
-        total.settled &= fit.settled
-        total.points += system.rows
-        if fit.inner is not None:
-            total.inner = max(total.inner, fit.inner.steps)
-            total.reduction = max(total.reduction, fit.inner.reduction)
-        total.damping = fit.damping
-        if last is not None:
-            finish(*last)
-        last = (system, part)
+    course = _March(grid, resolution, count, guess)
+    for k, (first, end) in enumerate(_slabs(resolution[course.axis], count)):
+        course.slab(first, end, solver)
         progress(k + 1)
-    assert last is not None
-    assert found is not None
-    finish(*last)
-    total.finest, total.vector = found, found.reshape(-1)
-    total.residuals = {name: math.sqrt(value) for name, value in squares.items()}
-    total.held_out = max(total.residuals[name] for name in between)
-    total.change = math.sqrt(relative(moved, norms))
-    return total
+    return course.result()
