@@ -80,11 +80,11 @@ def _spread(values: np.ndarray, axis: int, ndim: int) -> np.ndarray:
 
 def banded_cost(shape: Sequence[int], periodic: Sequence[bool], basis: str) -> tuple[float, float] | None:
     """Estimated seconds and bytes of a factorisation on two CPU cores, or None where there is no banded form."""
-    found = _ordering(tuple(shape), tuple(periodic), BASES[basis])
-    if found is None:
+    ordering = _ordering(tuple(shape), tuple(periodic), BASES[basis])
+    if ordering is None:
         return None
     n = math.prod(shape)
-    return 1e-10 * n * found.band**2 + 4e-6 * n, 8.0 * n * (found.band + 1)
+    return 1e-10 * n * ordering.band**2 + 4e-6 * n, 8.0 * n * (ordering.band + 1)
 
 
 class BandedNormal:
@@ -144,10 +144,10 @@ class BandedNormal:
                 shift *= 100.0
 
     def _solve(self, right: np.ndarray, transposed: bool) -> np.ndarray:
-        found, info = lapack.dtbtrs(self.factor, right[:, None], uplo="L", trans="T" if transposed else "N")
+        solution, info = lapack.dtbtrs(self.factor, right[:, None], uplo="L", trans="T" if transposed else "N")
         if info != 0:
             raise AssertionError(f"dtbtrs returned {info}")
-        return found[:, 0]
+        return solution[:, 0]
 
     def _expand(self, y: torch.Tensor) -> torch.Tensor:
         """Coefficients of all levels and parameters for preconditioned unknowns."""
@@ -174,8 +174,8 @@ class BandedNormal:
             return system.forward(self._expand(y))
 
         def adjoint(r: Sequence[torch.Tensor]) -> torch.Tensor:
-            found = system.adjoint(r)
-            grid, parameters = system.split(found)
+            gradient = system.adjoint(r)
+            grid, parameters = system.split(gradient)
             finest = grid[system.pyramid.slices[-1]].cpu().numpy()
             y = np.empty(count + len(system.parameter_names))
             y[:count] = self._solve(finest[self.order] * self.scale, False)

@@ -77,10 +77,10 @@ class Choice:
     def stats(self, problem: Problem) -> dict[str, Any]:
         """For ``solution.stats``."""
         misfit = Misfit(problem)
-        found: dict[str, Any] = {"smoothness": dict(self.weights), "degrees_of_freedom": self.freedom}
+        stats: dict[str, Any] = {"smoothness": dict(self.weights), "degrees_of_freedom": self.freedom}
         if misfit.known:
-            return found | {"scatter": self.scatter}
-        return found | {"noise": {t.name.removeprefix("data "): self.scatter * size_of(t) for t in misfit.noisy}}
+            return stats | {"scatter": self.scatter}
+        return stats | {"noise": {t.name.removeprefix("data "): self.scatter * size_of(t) for t in misfit.noisy}}
 
     def error(self, problem: Problem) -> float:
         """A tenth of the relative error that the noise leaves in the fields that are measured."""
@@ -92,8 +92,8 @@ class Choice:
         misfit = Misfit(problem)
         weights = ", ".join(f"{f}={w:.1e}" for f, w in self.weights.items())
         if not misfit.known:
-            found = ", ".join(f"{f}={s:.1e}" for f, s in self.stats(problem)["noise"].items())
-            return f"smoothness {weights} by cross-validation, which finds the noise {found}"
+            noise = ", ".join(f"{f}={s:.1e}" for f, s in self.stats(problem)["noise"].items())
+            return f"smoothness {weights} by cross-validation, which finds the noise {noise}"
         text = f"smoothness {weights} by the predictive risk; the data scatter by {self.scatter:.2f} of their noise"
         if abs(self.scatter - 1.0) > 5.0 * math.sqrt(0.5 / misfit.count):
             text += ": more than chance explains, so that noise, equations or levels do not fit the data"
@@ -201,10 +201,10 @@ class RiskCurve:
             scaled.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
         )
         right = np.column_stack([-np.asarray(gradient), self.probes]) * scale[:, None]
-        found = factor.solve(right) * scale[:, None]
-        step = found[:, 0]
+        solved = factor.solve(right) * scale[:, None]
+        step = solved[:, 0]
         misfit = self.misfit + 2.0 * float(self.data.gradient @ step) + float(step @ (self.data.normal @ step))
-        freedom = float((self.probes * found[:, 1:]).sum()) / PROBES
+        freedom = float((self.probes * solved[:, 1:]).sum()) / PROBES
         left = max(self.count - freedom, 1e-3 * self.count)
         validated = self.count * misfit / left**2
         risk = validated if self.variance is None else misfit + 2.0 * self.variance * freedom
@@ -237,7 +237,7 @@ def choose_weights(system: GridSystem, vector: torch.Tensor, weights: dict[str, 
     curve = RiskCurve(system, vector)
     fields = system.misfit.automatic
     start = {f: weights.get(f, system.misfit.first) for f in fields}
-    best, found = dict(start), curve.at(start)
+    best, lowest = dict(start), curve.at(start)
     place = dict.fromkeys(fields, 0)
     moves = [fields] if len(fields) == 1 else [fields, *((f,) for f in fields)]
     moved = True
@@ -249,14 +249,14 @@ def choose_weights(system: GridSystem, vector: torch.Tensor, weights: dict[str, 
                 if min(trial[f] for f in together) < SMALLEST * system.misfit.first:
                     break
                 risk = curve.at(trial)
-                if not risk.risk < found.risk:
+                if not risk.risk < lowest.risk:
                     break
-                best, found, moved = trial, risk, True
+                best, lowest, moved = trial, risk, True
                 place |= {f: place[f] + direction for f in together}
-    left = max(curve.count - found.freedom, 1.0)
+    left = max(curve.count - lowest.freedom, 1.0)
     strength = system.misfit.strength * curve.emphasis
-    scatter = math.sqrt(max(found.misfit, 0.0) * curve.count / left / strength)
-    return Choice(best, scatter, found.freedom, curve.emphasis)
+    scatter = math.sqrt(max(lowest.misfit, 0.0) * curve.count / left / strength)
+    return Choice(best, scatter, lowest.freedom, curve.emphasis)
 
 
 def balanced(system: GridSystem, rows: Sequence[torch.Tensor], scatter: float) -> float:

@@ -35,7 +35,7 @@ def roughness(finest: torch.Tensor, basis: str, periodic: Sequence[bool]) -> lis
     """Per axis the RMS of ``h**(2m) d^(2m) u`` relative to the field, the largest of all fields."""
     m = BASES[basis]
     weights = [float(w) for w in basis_values(basis, torch.tensor(0.5, dtype=torch.float64), 2 * m - 1)]
-    found = []
+    ratios = []
     for axis, wraps in enumerate(periodic):
         lines = finest.movedim(axis + 1, -1)
         for other in range(1, lines.ndim - 1):
@@ -50,5 +50,5 @@ def roughness(finest: torch.Tensor, basis: str, periodic: Sequence[bool]) -> lis
         size = values.norm(dim=1) / math.sqrt(max(1, values.shape[1]))
         rms = jump.flatten(1).norm(dim=1) / math.sqrt(max(1, jump[0].numel()))
         ratio = torch.where(size > 0, rms / size, 0.0)
-        found.append(float(ratio.max()))
-    return found
+        ratios.append(float(ratio.max()))
+    return ratios

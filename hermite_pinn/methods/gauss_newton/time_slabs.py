@@ -27,12 +27,12 @@ Resolution = tuple[int, ...]
 def time_orders(problem: Problem) -> dict[str, int]:
     """By field, the highest time derivative in any residual."""
     axis = problem.domain.time_axis
-    found = dict.fromkeys(problem.fields, 0)
+    orders = dict.fromkeys(problem.fields, 0)
     for residual in problem.residuals.values():
         for kind, data in leaves(residual):
             if kind == "jet" and axis is not None:
-                found[data[0]] = max(found[data[0]], data[1][axis])
-    return found
+                orders[data[0]] = max(orders[data[0]], data[1][axis])
+    return orders
 
 
 def why_at_once(problem: Problem, basis: str) -> str | None:
@@ -94,10 +94,10 @@ def ladder(resolution: Resolution) -> list[Resolution]:
     >>> ladder((32, 12))
     [(4, 3), (8, 3), (16, 6), (32, 12)]
     """
-    found = [resolution]
-    while any(n > 4 and n % 2 == 0 for n in found[0]):
-        found.insert(0, tuple(n // 2 if n > 4 and n % 2 == 0 else n for n in found[0]))
-    return found
+    levels = [resolution]
+    while any(n > 4 and n % 2 == 0 for n in levels[0]):
+        levels.insert(0, tuple(n // 2 if n > 4 and n % 2 == 0 else n for n in levels[0]))
+    return levels
 
 
 def _slabs(cells: int, count: int) -> list[tuple[int, int]]:

@@ -95,14 +95,14 @@ class BlockScaling:
 
     def apply(self, y: torch.Tensor) -> torch.Tensor:
         """Unknowns from the new variables."""
-        found = y.clone()
-        part = found[self.place]
+        x = y.clone()
+        part = x[self.place]
         part.copy_(torch.linalg.solve_triangular(self._factor, part[:, None], upper=True)[:, 0])
-        return found.mul_(self.columns)
+        return x.mul_(self.columns)
 
     def transposed(self, gradient: torch.Tensor) -> torch.Tensor:
         """Gradient with respect to the new variables."""
-        found = gradient * self.columns
-        part = found[self.place]
+        scaled = gradient * self.columns
+        part = scaled[self.place]
         part.copy_(torch.linalg.solve_triangular(self._factor.T, part[:, None], upper=False)[:, 0])
-        return found
+        return scaled

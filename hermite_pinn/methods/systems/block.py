@@ -111,20 +111,20 @@ class Block(ABC):
         return row
 
     def _parameter_adjoint(self, rows: Sequence[torch.Tensor]) -> torch.Tensor:
-        found = self.root.new_zeros(len(self.parameters))
+        gradient = self.root.new_zeros(len(self.parameters))
         for i, name in enumerate(self.parameters):
             for k, row in enumerate(rows):
                 column = self._column(k, name)
                 if column is not None:
-                    found[i] += (column * row).sum()
-        return found
+                    gradient[i] += (column * row).sum()
+        return gradient
 
     def parameter_diagonal(self) -> torch.Tensor:
         """Squared norms of the columns of the parameters."""
-        found = self.root.new_zeros(len(self.parameters))
+        squares = self.root.new_zeros(len(self.parameters))
         for i, name in enumerate(self.parameters):
             for k in range(len(self.terms)):
                 column = self._column(k, name)
                 if column is not None:
-                    found[i] += column.square().sum()
-        return found
+                    squares[i] += column.square().sum()
+        return squares

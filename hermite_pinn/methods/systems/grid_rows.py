@@ -37,11 +37,11 @@ def gauss_points_per_axis(problem: Problem, basis: str, constraints: Constraints
     even where it is square.
     """
     m = BASES[basis]
-    found = []
+    counts = []
     for axis, periodic in enumerate(problem.periodic):
         beyond = max(0 if periodic else m - constraints.count(f, axis) for f in problem.fields)
-        found.append(m if elliptic and beyond <= 0 else m + 1)
-    return tuple(found)
+        counts.append(m if elliptic and beyond <= 0 else m + 1)
+    return tuple(counts)
 
 
 class GridRows:
@@ -143,7 +143,7 @@ class GridRows:
         )  # fmt: skip
 
     def _derived_block(self) -> TensorBlock | None:
-        """Derivatives of equations whose order is too low for the L2 norm (see :mod:`.orders`), at the same points."""
+        """Derivatives of equations whose order is too low for the L2 norm (see :mod:`hermite_pinn.residuals.adn_weights`), at the same points."""
         own = self.interior
         terms, scales = derived_rows(self.problem, own.terms, own.scales, self.resolution)
         if not terms:

@@ -36,15 +36,15 @@ def _three(basis: str, orders: tuple[int, ...], fixed: tuple[tuple[int, ...], tu
     points, weights = gauss_axis(0.0, 2.0, 2, m + 1)
     rows = evaluation_matrix(basis, 2, (0.0, 2.0), False, points, orders, np.sqrt(weights)).matrices
     products = [(rows[o].T @ rows[o]).toarray() for o in orders]
-    found = []
+    changes = []
     for vertex in range(3):
         own = slice(vertex * m, (vertex + 1) * m)
         total = sum(p[own, own] / np.trace(p[own, own]) for p in products)
         apart = list({0: fixed[0], 2: fixed[1]}.get(vertex, ()))
         total[apart] = total[:, apart] = 0.0
         total[apart, apart] = 1.0
-        found.append(np.linalg.inv(np.linalg.cholesky(total)).T)
-    return np.array(found)
+        changes.append(np.linalg.inv(np.linalg.cholesky(total)).T)
+    return np.array(changes)
 
 
 def vertex_basis(
