@@ -12,7 +12,7 @@ import torch
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.cuda.encoder.layout import GridLayout
 from hermite_pinn.errors import InvalidArgumentError
-from hermite_pinn.geometry import Box
+from hermite_pinn.geometry import Domain
 
 from .linearization import RowProducts
 from .tree import Tree
@@ -103,7 +103,7 @@ class Encoder(ABC):
     def build(
         cls,
         options: EncoderOptions,
-        domain: Box,
+        domain: Domain,
         periodic: Sequence[bool],
         levels: Levels,
         features: int,

@@ -11,7 +11,7 @@ import torch
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.cuda.encoder.layout import GridLayout
 from hermite_pinn.cuda.network.activation import JetPlan
-from hermite_pinn.geometry import Box
+from hermite_pinn.geometry import Domain
 
 from .boundary_factor import BoundaryFactor
 from .earlier import modern_description, modern_tree
@@ -323,7 +323,7 @@ class FieldRows(RowProducts):
 
 
 def linear_field(
-    domain: Box,
+    domain: Domain,
     fields: Sequence[str],
     periodic: Sequence[bool],
     basis: str,

@@ -17,7 +17,7 @@ from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix, evaluation_matrix
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid, from_records, to_records
 from hermite_pinn.cuda.tensor_grid.sum_factorization import SumFactorization
 from hermite_pinn.errors import InvalidArgumentError, OutOfMemoryError
-from hermite_pinn.geometry import Box
+from hermite_pinn.geometry import Domain
 from hermite_pinn.memory import available_memory, spelled_size
 
 from .encoder import Encoder, EncoderOptions, Levels
@@ -59,7 +59,7 @@ class HermiteGrid(Encoder):
     def build(
         cls,
         options: EncoderOptions,
-        domain: Box,
+        domain: Domain,
         periodic: Sequence[bool],
         levels: Levels,
         features: int,

@@ -9,7 +9,7 @@ import numpy as np
 
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.field.field import GridField
-from hermite_pinn.geometry import Box
+from hermite_pinn.geometry import Domain
 from hermite_pinn.run.status import Status
 
 __all__ = ["Exportable", "Reportable"]
@@ -19,7 +19,7 @@ class Exportable(Protocol):
     """Fields on a box that can be sampled, with their known solution and residuals where there are any."""
 
     @property
-    def domain(self) -> Box:
+    def domain(self) -> Domain:
         """Where the fields live."""
 
     @property
@@ -54,7 +54,7 @@ class Reportable(Protocol):
         """What was solved."""
 
     @property
-    def domain(self) -> Box:
+    def domain(self) -> Domain:
         """Where."""
 
     @property

@@ -448,4 +448,4 @@ def _box(bounds: Mapping[str, Sequence[float]], axes: Sequence[str]) -> Box:
     """The box of a file, whose ``bounds`` come in any order, in the order of its field's ``axes``."""
     if set(bounds) != set(axes):
         raise ValueError(f"the domain has the axes {', '.join(bounds)}, the field {', '.join(axes)}")
-    return Box(**{name: tuple(bounds[name]) for name in axes})
+    return Box(**{name: (a, b) for name in axes for a, b in [bounds[name]]})

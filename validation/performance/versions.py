@@ -103,8 +103,8 @@ def compared_cases(trees: tuple[Path, Path], suite: str, labels: Sequence[str], 
         note = (
             "" if before[0][2:] == after[0][2:] else f"{before[0][2]}, {before[0][3]} -> {after[0][2]}, {after[0][3]}"
         )
-        times = (statistics.median(row[1] for row in rows) for rows in (before, after))
-        yield Pair(label, *times, before[0][0], after[0][0], note)
+        first, second = (statistics.median(row[1] for row in rows) for rows in (before, after))
+        yield Pair(label, first, second, before[0][0], after[0][0], note)
 
 
 def compared_kernels(trees: tuple[Path, Path], repeats: int) -> list[Pair]:

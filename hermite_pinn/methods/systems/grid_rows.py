@@ -143,7 +143,7 @@ class GridRows:
         )  # fmt: skip
 
     def _derived_block(self) -> TensorBlock | None:
-        """Derivatives of equations whose order is too low for the L2 norm (see :mod:`hermite_pinn.residuals.adn_weights`), at the same points."""
+        """Derivatives of equations of too low an order for the L2 norm (:mod:`~hermite_pinn.residuals.adn_weights`)."""
         own = self.interior
         terms, scales = derived_rows(self.problem, own.terms, own.scales, self.resolution)
         if not terms:
