@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 from hermite_pinn.errors import InvalidProblemError
@@ -290,7 +290,7 @@ class Problem(Immutable):
         return tuple(found)
 
     # -- identity ---
-    @cached_property
+    @functools.cached_property
     def identity(self) -> dict[str, Part]:
         """Hashes of all that changes the solution, by part: the domain, every equation, every condition with its data.
 
@@ -309,7 +309,14 @@ class Problem(Immutable):
     # -- variants and views ---
     def replace(self, **changes: Any) -> Problem:
         """The same problem with some arguments changed; a problem itself never changes."""
-        given: dict[str, Any] = {
+        given = self._arguments()
+        unknown = set(changes) - set(given)
+        if unknown:
+            raise InvalidProblemError(f"a problem has no {sorted(unknown)[0]!r}; it has {', '.join(given)}")
+        return Problem(**(given | changes))
+
+    def _arguments(self) -> dict[str, Any]:
+        return {
             "domain": self.domain,
             "fields": self.fields,
             "residual": self.residual,
@@ -319,10 +326,10 @@ class Problem(Immutable):
             "name": self.name,
             "max_order": self.max_order,
         }
-        unknown = set(changes) - set(given)
-        if unknown:
-            raise InvalidProblemError(f"a problem has no {sorted(unknown)[0]!r}; it has {', '.join(given)}")
-        return Problem(**(given | changes))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # a plan knows objects by their ids, which a copy has not
+        return functools.partial(Problem, **self._arguments()), ()
 
     def restricted(self, **bounds: tuple[float, float]) -> Problem:
         """The same problem on a part of its domain, with the conditions of a face on the face of the part.
@@ -352,13 +359,13 @@ class Problem(Immutable):
                 raise InvalidProblemError(
                     f"the part {name}=({a:g}, {b:g}) does not lie within the domain, where {name} is in ({lower:g}, {upper:g})"
                 )
-        part = object.__new__(Problem)
+        part = object.__new__(type(self))
         vars(part).update(vars(self) | {"domain": self.domain.restricted(bounds), "plan": self.plan.restricted()})
         vars(part).pop("identity", None)
         vars(part)["terms"] = part._traced_terms()
         return part
 
-    @cached_property
+    @functools.cached_property
     def exact_expressions(self) -> dict[str, Expr]:
         """The known solution as expressions of the coordinates."""
         return {f: self.symbols.value(g, f"the exact solution {f}") for f, g in self.exact.items()}

@@ -89,6 +89,19 @@ def test_copies_are_equal_and_do_not_change_either(again):
         box.names = ()
 
 
+def residual(u):
+    return u.t - u.xx
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda thing: pickle.loads(pickle.dumps(thing))])
+def test_copies_of_problems_have_plans_of_their_own(again):
+    problem = hp.Problem(BOX, ["u"], residual, [hp.Dirichlet(u=0.0), hp.Initial(u=1.0)], name="heat")
+    made = again(problem)
+    assert made.identity == problem.identity
+    assert made.name == "heat"
+    assert made.plan is not problem.plan
+
+
 def test_warnings_point_at_the_statement_of_the_problem():
     with pytest.warns(hp.HermitePinnWarning) as caught:
         hp.Problem(hp.Box(x=(0, 1)), ["u"], lambda u: u.xx - 1)
