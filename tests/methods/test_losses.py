@@ -70,6 +70,9 @@ class Image(Loss):
         return self.error(tensors, part) * (1.0 + weights["frame"] * outside).sqrt()
 
 
+#: What a checkpoint compares.
+IDENTITY = {"parts": {}, "options": {}} | dict.fromkeys(("problem", "method", "field", "levels", "seed", "dtype"))
+
 METHODS = {
     "adam": hp.Adam(steps=60, lr=2e-2, check_every=10, ema=0.5, curriculum=((20, 1), (30, 2)), balance_every=9),
     "soap": hp.SOAP(steps=60, lr=2e-2, network_lr=1e-2, check_every=10, ema=0.5, precondition_every=4),
@@ -114,14 +117,14 @@ def test_a_training_is_a_function_of_its_seed(method):
 
 
 def test_a_training_is_resumed_bit_for_bit(method, tmp_path):
-    identity, path = {"options": {}}, tmp_path / "state.h5"
+    path = tmp_path / "state.h5"
     whole = method.train(Image(), Session(seed=4))
     stopped = Monitor([Stop()])
-    half = method.train(Image(), Session(stopped, 4, save=Checkpoint(path).saver(identity, stopped)))
+    half = method.train(Image(), Session(stopped, 4, save=Checkpoint(path).saver(IDENTITY, stopped)))
     assert half.status is Status.STOPPED
     assert not same(whole, half)
     resumed = Monitor()
-    saved = read_checkpoint(path, identity, resumed)
+    saved = read_checkpoint(path, IDENTITY, resumed)
     end = method.train(Image(), Session(resumed, 4, saved=saved))
     assert same(whole, end)
     assert end.message == whole.message
@@ -164,13 +167,13 @@ def test_what_batches_are_drawn_from_follows_the_tensors(tmp_path):
         def restore(self, saved):
             self.pool = saved["pool"]
 
-    method, identity, path = METHODS["adam"], {"options": {}}, tmp_path / "state.h5"
+    method, path = METHODS["adam"], tmp_path / "state.h5"
     loss, stopped = Following(), Monitor([Stop()])
     whole = method.train(loss)
     assert loss.asked == 4
     assert not same(whole, method.train(Image()))
-    method.train(Following(), Session(stopped, save=Checkpoint(path).saver(identity, stopped)))
-    saved = read_checkpoint(path, identity, Monitor())
+    method.train(Following(), Session(stopped, save=Checkpoint(path).saver(IDENTITY, stopped)))
+    saved = read_checkpoint(path, IDENTITY, Monitor())
     assert same(whole, method.train(Following(), Session(saved=saved)))
 
 
