@@ -316,7 +316,7 @@ class NormalVector(Vector):
 
 
 def wrap(value: Any) -> Expr:
-    """``value`` as an expression; numbers become constants.
+    """``value`` as an expression that is one number at each point; conditions become 1 or 0.
 
     Raises
     ------
@@ -324,7 +324,7 @@ def wrap(value: Any) -> Expr:
         For complex numbers, arrays with more than one element and anything else that is no real number.
     """
     if isinstance(value, Expr):
-        return value
+        return _number(value) if value.is_condition else value
     if isinstance(value, numbers.Real):
         return constant(float(value))
     if isinstance(value, numbers.Complex):
@@ -385,7 +385,9 @@ def apply(name: str, *operands: Any) -> Expr:
     if constants == len(args):
         return constant(float(function.evaluate(*[a.data for a in args])))
     simple = function.simplify(*args) if function.simplify is not None else None
-    return Expr(name, tuple(args)) if simple is None else wrap(simple)
+    if simple is None:
+        return Expr(name, tuple(args))
+    return simple if isinstance(simple, Expr) else wrap(simple)
 
 
 def _number(condition: Expr) -> Expr:

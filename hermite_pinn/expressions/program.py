@@ -161,7 +161,7 @@ def partials(expression: Expr, wanted: Callable[[Expr], bool]) -> dict[Leaf, Exp
     gradients: dict[int, dict[Leaf, Expr]] = {}
     order = list(postorder(expression))
     for e in order:
-        matters[id(e)] = any(matters[id(a)] for a in e.args) if e.args else wanted(e)
+        matters[id(e)] = any(matters[id(a)] for a in e.args) if e.args else not e.is_constant and wanted(e)
         pieces = _pieces(e) if matters[id(e)] else None
         if pieces is not None:
             condition, a, b = pieces
@@ -194,14 +194,26 @@ def _sweep(
         outer = adjoint[id(e)]
         if not e.args or id(e) in gradients:
             for leaf, slope in gradients[id(e)].items() if e.args else [((e.op, e.data), constant(1.0))]:
-                share = wrap(outer * slope)
+                share = _product(outer, slope)
                 slopes[leaf] = slopes[leaf] + share if leaf in slopes else share
             continue
         for a, slope in zip(e.args, _slopes(e), strict=True):
             if slope is not None and matters[id(a)]:
-                share = wrap(outer * slope)
+                share = _product(outer, slope)
                 adjoint[id(a)] = adjoint[id(a)] + share if id(a) in adjoint else share
     return slopes
+
+
+def _product(outer: Expr, slope: Any) -> Expr:
+    """The chain rule; where the slope is a choice of zero the product is zero, also if ``outer`` is not finite."""
+    slope = wrap(slope)
+    if slope.op == "where":
+        condition, a, b = slope.args
+        if a.is_constant and a.data == 0:
+            return apply("where", condition, a, _product(outer, b))
+        if b.is_constant and b.data == 0:
+            return apply("where", condition, _product(outer, a), b)
+    return wrap(outer * slope)
 
 
 def is_smooth(expression: Expr) -> bool:

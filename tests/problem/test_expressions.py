@@ -9,10 +9,13 @@ from scipy.interpolate import CubicSpline
 
 import hermite_pinn as hp
 from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
-from hermite_pinn.expressions.graph import FieldJet, constant, coordinate, parameter
-from hermite_pinn.expressions.program import Program, depends_on, leaves, partials, same, substitute
+from hermite_pinn.expressions import elementary
+from hermite_pinn.expressions.graph import FieldJet, constant, coordinate, parameter, wrap
+from hermite_pinn.expressions.program import Program, depends_on, is_smooth, leaves, partials, same, substitute
+from hermite_pinn.expressions.spelling import spelled
 
 X, T = coordinate("x"), coordinate("t")
+U = FieldJet("u", (0, 0), ("x", "t"), 2)
 
 
 def field(name="u", max_order=2):
@@ -57,8 +60,136 @@ def test_partials_are_exact(function):
         assert torch.allclose(torch.as_tensor(got).double().expand_as(truth), truth, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.parametrize(
+    ("function", "slope"),
+    [
+        (lambda x: hp.where(x > 0, hp.sqrt(x), 0.0), lambda x: np.where(x > 0, 0.5 / np.sqrt(np.maximum(x, 1e-9)), 0)),
+        (lambda x: hp.where(x == 0, 1.0, hp.sin(x) / x), lambda x: np.where(x == 0, 0, x * np.cos(x) - np.sin(x))),
+        (lambda x: hp.where(x > 0, x * hp.log(x), hp.where(x < -0.5, hp.log(-x), x)), lambda x: [-1.0, 1.0, 1.0]),
+        (lambda x: hp.maximum(hp.minimum(hp.log(x + 1.0), 0.0), -9.0), lambda x: [0.0, 1.0, 0.0]),
+        (lambda x: x ** hp.where(x > 5, x, 2.0), lambda x: 2 * x),
+        (lambda x: (0 * x + abs(x)) ** 2.0 * 2**x, lambda x: (2 * x + x**2 * np.log(2)) * 2**x),
+        (lambda x: (x * x) ** (x * x), lambda x: [-2.0, 0.0, 2.0]),
+    ],
+)
+def test_pieces_that_are_not_taken_may_be_undefined(function, slope):
+    x = np.array([-1.0, 0.0, 1.0])
+    (derivative,) = partials(function(X), lambda leaf: True).values()
+    value = Program([derivative]).run({("coordinate", "x"): torch.tensor(x)})[0]
+    assert np.allclose(value, slope(x))
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda x: x > 0, [0, 0, 1]),
+        (lambda x: 1 - (x > 0), [1, 1, 0]),
+        (lambda x: (x > 0) + (x > -2), [1, 1, 2]),
+        (lambda x: -(x >= 0), [0, -1, -1]),
+        (lambda x: (x > 0) * x, [0, 0, 2]),
+        (lambda x: ~((x > 0) | (x < -0.5)), [0, 1, 0]),
+        (lambda x: (x > 0) & True, [0, 0, 1]),
+        (lambda x: False | (x > 0), [0, 0, 1]),
+        (lambda x: hp.where((x > -2) & (x != 2), 1, x), [1, 1, 2]),
+        (lambda x: hp.where(x, 5, 7), [5, 7, 5]),
+    ],
+)
+def test_conditions_are_one_or_zero_among_numbers(function, expected):
+    x = torch.tensor([-1.0, 0.0, 2.0], dtype=torch.float64)
+    value = Program([wrap(function(X))]).run({("coordinate", "x"): x})[0]
+    assert value.dtype == torch.float64
+    assert value.tolist() == expected
+
+
+def test_a_condition_is_not_smooth():
+    assert not is_smooth(wrap((X > 0) * X))
+
+
+def test_numbers_fold_as_they_are_evaluated():
+    c = constant
+    assert [e.data for e in (hp.erf(c(0.0)), hp.sech(c(0.0)), hp.floor(c(1.5)), hp.maximum(c(1.0), c(2.0)))] == [
+        0,
+        1,
+        1,
+        2,
+    ]
+    assert hp.where(c(1.0) > c(2.0), X, U) is U
+    assert (c(1.0) / c(0.0)).data == math.inf
+    assert math.isnan((c(0.0) / c(0.0)).data)
+    assert math.isnan((c(-8.0) ** c(1 / 3)).data)
+    assert hp.exp(c(1000.0)).data == math.inf
+    below = Program([hp.arctan2(c(0.0), X), hp.arctan2(c(-0.0), X)]).run({("coordinate", "x"): torch.tensor([-1.0])})
+    assert [float(v) for v in below] == pytest.approx([math.pi, -math.pi])
+
+
+def test_a_function_is_one_entry_of_the_table(monkeypatch):
+    """Registered, it is traced, folded, evaluated in every precision, differentiated, spelled and listed in errors."""
+    monkeypatch.setitem(elementary._TABLE, "softplus", None)
+    monkeypatch.delitem(elementary._TABLE, "softplus")  # as it is again when the test ends
+    softplus = elementary.register(
+        elementary.Elementary(
+            "softplus",
+            lambda x: np.log1p(np.exp(x)),
+            torch.nn.functional.softplus,
+            (lambda v, x: 1.0 / (1.0 + hp.exp(-x)),),
+            "Smooth ramp",
+        )
+    )
+    points = torch.linspace(-2, 2, 9, dtype=torch.float64)
+    expression = softplus(2.0 * X)
+    (value,) = Program([expression]).run({("coordinate", "x"): points})
+    assert np.allclose(value, softplus(2 * points.numpy()))
+    assert softplus(points.float()).dtype == torch.float32
+    (slope,) = partials(expression, lambda leaf: True).values()
+    assert torch.allclose(Program([slope]).run({("coordinate", "x"): points})[0], 2 * torch.sigmoid(2 * points))
+    assert softplus(constant(0.0)).data == pytest.approx(math.log(2))
+    assert repr(expression) == "softplus(2*x)"
+    assert same(torch.nn.functional.softplus(2.0 * X), expression)
+    assert is_smooth(expression)
+    with pytest.raises(InvalidProblemError, match="softplus"):
+        math.sin(X)
+    with pytest.raises(ValueError, match="already"):
+        elementary.register(softplus)
+
+
+def test_every_function_of_the_package_accepts_everything():
+    """Floats, arrays and tensors keep their kind and precision; NumPy and PyTorch know each by its own name, too."""
+    for name, entry in elementary.registered().items():
+        if not entry.summary or entry.arity > 2:
+            continue
+        function = getattr(hp, name)
+        at = [1.25, 0.5][: entry.arity] if name == "arccosh" else [0.25, 0.5][: entry.arity]
+        value = function(*at)
+        assert type(value) is float
+        array = function(*(np.full(3, v) for v in at))
+        assert array.dtype == np.float64
+        assert np.allclose(array, value, rtol=1e-14)
+        for dtype in (torch.float32, torch.float64):
+            tensor = function(*(torch.full((3,), v, dtype=dtype) for v in at))
+            assert tensor.dtype == dtype
+            assert torch.allclose(tensor, torch.full((3,), value, dtype=dtype), rtol=1e-6)
+        symbols = [X, T][: entry.arity]
+        for module in (np, torch):
+            if hasattr(module, name):
+                assert same(getattr(module, name)(*symbols), function(*symbols)), name
+
+
+def test_the_text_of_powers_and_signs_has_its_parentheses():
+    assert repr((X**T) ** 2) == "(x**t)**2"
+    assert repr(X ** (T**2)) == "x**(t**2)"
+    assert repr(constant(-2.0) ** X - (X - (-1.5))) == "(-2)**x - (x - -1.5)"
+    assert repr(X / (T / X) * T) == "x/(t/x)*t"
+    assert repr((X > 0) & ~(T < X)) == "(x > 0) & logical_not(t < x)"
+    long = sum((i / 3) * X for i in range(1, 99))
+    assert len(repr(long)) <= 200
+    assert "..." in repr(long)
+    assert eval(spelled(long, limit=None), {"x": 2.0}) == pytest.approx(2 * sum(i / 3 for i in range(1, 99)))
+
+
 def test_numpy_and_torch_functions_trace_too():
     u = field()
+    for traced in (np.log2(u), torch.log2(u), np.exp2(np.log(u) / np.log(2) ** 2)):
+        assert float(Program([traced]).run({("jet", ("u", (0, 0))): torch.tensor([0.3])})[0]) > -2
     for traced in (np.sin(u) + np.square(u) - np.float64(2) * u, torch.sin(u) + u * u - 2 * u):
         value = Program([traced]).run({("jet", ("u", (0, 0))): torch.tensor([0.3])})[0]
         assert float(value) == pytest.approx(math.sin(0.3) + 0.09 - 0.6)
