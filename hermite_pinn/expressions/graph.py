@@ -212,7 +212,14 @@ class Expr:
 
 
 class FieldJet(Expr):
-    """A field or a derivative of one; attributes differentiate: ``u.x``, ``u.xy``, ``u.laplacian``, ``u.grad``."""
+    """A field or a derivative of one; attributes differentiate: ``u.x``, ``u.xy``, ``u.laplacian``, ``u.grad``.
+
+    Examples
+    --------
+    >>> u = FieldJet("u", (0, 0), ("x", "y"), 2)
+    >>> u.x * u.xy + u.laplacian
+    u.x*u.xy + u.xx + u.yy
+    """
 
     __slots__ = ("_axes", "_max_order")
 
@@ -224,7 +231,8 @@ class FieldJet(Expr):
     @property
     def symbol(self) -> str:
         """The derivative as a user writes it."""
-        return jet_name(*self.data, self._axes)
+        field, orders = self.data
+        return jet_name(field, orders, self._axes)
 
     def _space(self) -> list[int]:
         return [i for i, name in enumerate(self._axes) if name != "t"]
@@ -282,7 +290,13 @@ class UnknownDerivativeError(InvalidProblemError, AttributeError):
 
 
 class Vector(tuple[Expr, ...]):
-    """Components along the space axes, with the products a PDE needs."""
+    """Components along the space axes, with the products a PDE needs.
+
+    Examples
+    --------
+    >>> FieldJet("u", (0, 0), ("x", "y"), 2).grad.dot([3, coordinate("y")])
+    u.x*3 + u.y*y
+    """
 
     def dot(self, other: Sequence[Any]) -> Expr:
         """Sum of products of the components."""
@@ -398,6 +412,12 @@ def postorder(*roots: Expr, until: Container[int] = ()) -> Iterator[Expr]:
     """Every node of some expressions once, operands before what uses them.
 
     Below nodes whose id is in ``until`` nothing is visited.
+
+    Examples
+    --------
+    >>> x = coordinate("x")
+    >>> list(postorder(x * x + 1))
+    [1, x, x*x, x*x + 1]
     """
     seen: set[int] = set()
     pending: list[Expr | None] = [*reversed(roots)]
@@ -420,12 +440,24 @@ def postorder(*roots: Expr, until: Container[int] = ()) -> Iterator[Expr]:
 
 
 def unknowns(expressions: Sequence[Expr]) -> list[str]:
-    """The fields (as jets) and parameters that occur in some expressions, spelled."""
+    """The fields (as jets) and parameters that occur in some expressions, spelled.
+
+    Examples
+    --------
+    >>> unknowns([FieldJet("u", (1, 0), ("x", "y"), 2) * parameter("nu"), coordinate("x") + 1])
+    ['nu', 'u.x']
+    """
     return list(dict.fromkeys(spelled(e) for e in postorder(*expressions) if e.op in ("jet", "parameter")))
 
 
 def leaves_of_linear(expression: Expr) -> list[tuple[float, tuple[int, ...]]]:
-    """Weights and orders of a sum of derivatives of one field, as ``u.laplacian`` makes it."""
+    """Weights and orders of a sum of derivatives of one field, as ``u.laplacian`` makes it.
+
+    Examples
+    --------
+    >>> leaves_of_linear(FieldJet("u", (0, 0), ("x", "y"), 2).laplacian)
+    [(1.0, (2, 0)), (1.0, (0, 2))]
+    """
     if expression.op == "add":
         return [part for a in expression.args for part in leaves_of_linear(a)]
     if expression.op == "jet":

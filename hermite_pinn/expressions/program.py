@@ -82,7 +82,8 @@ class Program:
             elif not args:
                 value = env[(op, data)]
             elif op == "where":
-                value = _choose(*operands, _precision(env.values()))
+                condition, a, b = operands
+                value = _choose(condition, a, b, _precision(env.values()))
             elif op == "opaque":
                 value = data(*operands)
             else:
@@ -104,18 +105,40 @@ def leaves(*expressions: Expr) -> set[Leaf]:
 
 
 def depends_on(expression: Expr, kinds: Iterable[str]) -> bool:
-    """Whether a leaf of one of the ``kinds`` (``"jet"``, ``"parameter"``, ...) occurs."""
+    """Whether a leaf of one of the ``kinds`` (``"jet"``, ``"parameter"``, ...) occurs.
+
+    Examples
+    --------
+    >>> from hermite_pinn.expressions.graph import parameter
+    >>> depends_on(2 * parameter("nu"), ["parameter"]), depends_on(2 * parameter("nu"), ["jet"])
+    (True, False)
+    """
     return any(kind in set(kinds) for kind, _ in leaves(expression))
 
 
 def same(a: Expr, b: Expr) -> bool:
-    """Whether two expressions have the same structure."""
+    """Whether two expressions have the same structure.
+
+    Examples
+    --------
+    >>> from hermite_pinn.expressions.graph import coordinate
+    >>> x = coordinate("x")
+    >>> same(x + x * x, x + x * x), same(x + x * x, x * x + x)
+    (True, False)
+    """
     numbers = Program([a, b]).outputs
     return numbers[0] == numbers[1]
 
 
 def substitute(expression: Expr, values: Callable[[Expr], Expr | float | None]) -> Expr:
-    """The expression with leaves replaced where ``values`` returns something, and constants folded."""
+    """The expression with leaves replaced where ``values`` returns something, and constants folded.
+
+    Examples
+    --------
+    >>> from hermite_pinn.expressions.graph import coordinate, parameter
+    >>> substitute(parameter("nu") * coordinate("x") + 1, lambda leaf: 0.0 if leaf.op == "parameter" else None)
+    1
+    """
     done: dict[int, Expr] = {}
     for e in postorder(expression):
         args = tuple(done[id(a)] for a in e.args)
@@ -217,7 +240,15 @@ def _product(outer: Expr, slope: Any) -> Expr:
 
 
 def is_smooth(expression: Expr) -> bool:
-    """Whether an expression is built of functions with classical derivatives that are known."""
+    """Whether an expression is built of functions with classical derivatives that are known.
+
+    Examples
+    --------
+    >>> from hermite_pinn.expressions.graph import coordinate
+    >>> x = coordinate("x")
+    >>> is_smooth(x**3), is_smooth(abs(x))
+    (True, False)
+    """
     table = registered()
     return all(e.op != "opaque" and (e.op not in table or table[e.op].smooth) for e in postorder(expression))
 

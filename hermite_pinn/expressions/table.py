@@ -38,7 +38,7 @@ def _lifted(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor
 
 
 # -- arithmetic ---
-neg = register(
+neg: Elementary = register(
     Elementary(
         "neg",
         operator.neg,
@@ -49,7 +49,7 @@ neg = register(
         infix=Infix("-", 3, (3,)),
     )
 )
-add = register(
+add: Elementary = register(
     Elementary(
         "add",
         operator.add,
@@ -59,7 +59,7 @@ add = register(
         infix=Infix("+", 1, (1, 1)),
     )
 )
-sub = register(
+sub: Elementary = register(
     Elementary(
         "sub",
         operator.sub,
@@ -70,7 +70,7 @@ sub = register(
         infix=Infix("-", 1, (1, 2)),
     )
 )
-mul = register(
+mul: Elementary = register(
     Elementary(
         "mul",
         operator.mul,
@@ -81,7 +81,7 @@ mul = register(
         infix=Infix("*", 2, (2, 2)),
     )
 )
-div = register(
+div: Elementary = register(
     Elementary(
         "div",
         np.divide,
@@ -98,7 +98,7 @@ def _slope_of_base(v: Any, a: Any, b: Any) -> Any:
     return b * a ** (b.data - 1.0) if b.is_constant else where(equal(b, 0.0), 0.0, b * a ** (b - 1.0))
 
 
-pow = register(
+pow: Elementary = register(
     Elementary(
         "pow",
         np.power,
@@ -127,13 +127,13 @@ def _comparison(name: str, sign: str, compare: Callable[..., Any], *aliases: str
     )
 
 
-less = _comparison("less", "<", operator.lt, "lt")
-less_equal = _comparison("less_equal", "<=", operator.le, "le")
-greater = _comparison("greater", ">", operator.gt, "gt")
-greater_equal = _comparison("greater_equal", ">=", operator.ge, "ge")
-equal = _comparison("equal", "==", operator.eq, "eq")
-not_equal = _comparison("not_equal", "!=", operator.ne, "ne")
-logical_and = register(
+less: Elementary = _comparison("less", "<", operator.lt, "lt")
+less_equal: Elementary = _comparison("less_equal", "<=", operator.le, "le")
+greater: Elementary = _comparison("greater", ">", operator.gt, "gt")
+greater_equal: Elementary = _comparison("greater_equal", ">=", operator.ge, "ge")
+equal: Elementary = _comparison("equal", "==", operator.eq, "eq")
+not_equal: Elementary = _comparison("not_equal", "!=", operator.ne, "ne")
+logical_and: Elementary = register(
     Elementary(
         "logical_and",
         np.logical_and,
@@ -149,7 +149,7 @@ logical_and = register(
         conditions=2,
     )
 )
-logical_or = register(
+logical_or: Elementary = register(
     Elementary(
         "logical_or",
         np.logical_or,
@@ -165,7 +165,7 @@ logical_or = register(
         conditions=2,
     )
 )
-logical_not = register(
+logical_not: Elementary = register(
     Elementary(
         "logical_not",
         np.logical_not,
@@ -190,7 +190,7 @@ def _choice(condition: Any, a: Any, b: Any) -> Any:
     return a if a is b or (a.is_constant and b.is_constant and a.data == b.data) else None
 
 
-where = register(
+where: Elementary = register(
     Elementary(
         "where",
         np.where,
@@ -204,7 +204,7 @@ where = register(
         smooth=False,
     )
 )
-maximum = register(
+maximum: Elementary = register(
     Elementary(
         "maximum",
         np.maximum,
@@ -217,7 +217,7 @@ maximum = register(
         smooth=False,
     )
 )
-minimum = register(
+minimum: Elementary = register(
     Elementary(
         "minimum",
         np.minimum,
@@ -258,22 +258,24 @@ def _function(
     )
 
 
-sin = _function("sin", lambda v, x: cos(x), "Sine", ("hp.sin(hp.pi / 2)", "1.0"))
-cos = _function("cos", lambda v, x: -sin(x), "Cosine", ("hp.cos(hp.pi)", "-1.0"))
-tan = _function("tan", lambda v, x: 1.0 + v * v, "Tangent", ("round(hp.tan(hp.pi / 4), 12)", "1.0"))
-arcsin = _function(
+sin: Elementary = _function("sin", lambda v, x: cos(x), "Sine", ("hp.sin(hp.pi / 2)", "1.0"))
+cos: Elementary = _function("cos", lambda v, x: -sin(x), "Cosine", ("hp.cos(hp.pi)", "-1.0"))
+tan: Elementary = _function("tan", lambda v, x: 1.0 + v * v, "Tangent", ("round(hp.tan(hp.pi / 4), 12)", "1.0"))
+arcsin: Elementary = _function(
     "arcsin", lambda v, x: 1.0 / sqrt(1.0 - x * x), "Inverse sine", ("hp.arcsin(1.0) == hp.pi / 2", "True"), "asin"
 )
-arccos = _function(
+arccos: Elementary = _function(
     "arccos", lambda v, x: -1.0 / sqrt(1.0 - x * x), "Inverse cosine", ("hp.arccos(-1.0) == hp.pi", "True"), "acos"
 )
-arctan = _function(
+arctan: Elementary = _function(
     "arctan", lambda v, x: 1.0 / (1.0 + x * x), "Inverse tangent", ("hp.arctan(1.0) == hp.pi / 4", "True"), "atan"
 )
-sinh = _function("sinh", lambda v, x: cosh(x), "Hyperbolic sine", ("round(hp.sinh(1.0), 6)", "1.175201"))
-cosh = _function("cosh", lambda v, x: sinh(x), "Hyperbolic cosine", ("round(hp.cosh(1.0), 6)", "1.543081"))
-tanh = _function("tanh", lambda v, x: 1.0 - v * v, "Hyperbolic tangent", ("round(hp.tanh(1.0), 6)", "0.761594"))
-sech = _function(
+sinh: Elementary = _function("sinh", lambda v, x: cosh(x), "Hyperbolic sine", ("round(hp.sinh(1.0), 6)", "1.175201"))
+cosh: Elementary = _function("cosh", lambda v, x: sinh(x), "Hyperbolic cosine", ("round(hp.cosh(1.0), 6)", "1.543081"))
+tanh: Elementary = _function(
+    "tanh", lambda v, x: 1.0 - v * v, "Hyperbolic tangent", ("round(hp.tanh(1.0), 6)", "0.761594")
+)
+sech: Elementary = _function(
     "sech",
     lambda v, x: -(v * tanh(x)),
     "Hyperbolic secant ``1 / cosh(x)``",
@@ -281,57 +283,57 @@ sech = _function(
     numpy=lambda x: 1.0 / np.cosh(x),
     torch_function=lambda x: 1.0 / torch.cosh(x),
 )
-arcsinh = _function(
+arcsinh: Elementary = _function(
     "arcsinh",
     lambda v, x: 1.0 / sqrt(1.0 + x * x),
     "Inverse hyperbolic sine",
     ("round(hp.arcsinh(1.0), 6)", "0.881374"),
     "asinh",
 )
-arccosh = _function(
+arccosh: Elementary = _function(
     "arccosh",
     lambda v, x: 1.0 / sqrt(x * x - 1.0),
     "Inverse hyperbolic cosine",
     ("round(hp.arccosh(2.0), 6)", "1.316958"),
     "acosh",
 )
-arctanh = _function(
+arctanh: Elementary = _function(
     "arctanh",
     lambda v, x: 1.0 / (1.0 - x * x),
     "Inverse hyperbolic tangent",
     ("round(hp.arctanh(0.5), 6)", "0.549306"),
     "atanh",
 )
-exp = _function("exp", lambda v, x: v, "Exponential", ("round(hp.exp(1.0), 6)", "2.718282"))
-expm1 = _function(
+exp: Elementary = _function("exp", lambda v, x: v, "Exponential", ("round(hp.exp(1.0), 6)", "2.718282"))
+expm1: Elementary = _function(
     "expm1", lambda v, x: exp(x), "``exp(x) - 1``, accurate for small ``x``", ("hp.expm1(1e-20)", "1e-20")
 )
-log = _function("log", lambda v, x: 1.0 / x, "Natural logarithm", ("hp.log(1.0)", "0.0"))
-log1p = _function(
+log: Elementary = _function("log", lambda v, x: 1.0 / x, "Natural logarithm", ("hp.log(1.0)", "0.0"))
+log1p: Elementary = _function(
     "log1p", lambda v, x: 1.0 / (1.0 + x), "``log(1 + x)``, accurate for small ``x``", ("hp.log1p(1e-20)", "1e-20")
 )
-sqrt = _function("sqrt", lambda v, x: 0.5 / v, "Square root", ("hp.sqrt(9.0)", "3.0"))
-cbrt = _function(
+sqrt: Elementary = _function("sqrt", lambda v, x: 0.5 / v, "Square root", ("hp.sqrt(9.0)", "3.0"))
+cbrt: Elementary = _function(
     "cbrt",
     lambda v, x: 1.0 / (3.0 * (v * v)),
     "Cube root, real for negative ``x``",
     ("hp.cbrt(-8.0)", "-2.0"),
     torch_function=lambda x: torch.sign(x) * torch.abs(x) ** (1.0 / 3.0),
 )
-abs = _function(
+abs: Elementary = _function(
     "abs", lambda v, x: sign(x), "Absolute value", ("hp.abs(-2.0)", "2.0"), "absolute", "fabs", smooth=False
 )
-sign = _function("sign", None, "Sign: -1, 0 or 1", ("hp.sign(-2.0)", "-1.0"), "sgn", smooth=False)
-floor = _function("floor", None, "Largest integer not above ``x``", ("hp.floor(1.5)", "1.0"), smooth=False)
-ceil = _function("ceil", None, "Smallest integer not below ``x``", ("hp.ceil(1.5)", "2.0"), smooth=False)
-erf = _function(
+sign: Elementary = _function("sign", None, "Sign: -1, 0 or 1", ("hp.sign(-2.0)", "-1.0"), "sgn", smooth=False)
+floor: Elementary = _function("floor", None, "Largest integer not above ``x``", ("hp.floor(1.5)", "1.0"), smooth=False)
+ceil: Elementary = _function("ceil", None, "Smallest integer not below ``x``", ("hp.ceil(1.5)", "2.0"), smooth=False)
+erf: Elementary = _function(
     "erf",
     lambda v, x: (2.0 / math.pi**0.5) * exp(-(x * x)),
     "Error function",
     ("round(hp.erf(1.0), 6)", "0.842701"),
     numpy=special.erf,
 )
-erfc = _function(
+erfc: Elementary = _function(
     "erfc",
     lambda v, x: (-2.0 / math.pi**0.5) * exp(-(x * x)),
     "Complementary error function ``1 - erf(x)``, accurate for large ``x``",
@@ -341,7 +343,7 @@ erfc = _function(
 
 
 # -- functions of two operands ---
-arctan2 = register(
+arctan2: Elementary = register(
     Elementary(
         "arctan2",
         np.arctan2,
@@ -352,7 +354,7 @@ arctan2 = register(
         aliases=("atan2",),
     )
 )
-hypot = register(
+hypot: Elementary = register(
     Elementary(
         "hypot",
         np.hypot,

@@ -25,6 +25,11 @@ def bind(function: Callable[..., Any], known: Mapping[str, Any], what: str) -> A
     ------
     InvalidProblemError
         If a parameter without default is not known, or the signature cannot be read.
+
+    Examples
+    --------
+    >>> bind(lambda x, y: x - y, {"y": 1, "z": 2, "x": 3}, "the residual")
+    2
     """
     try:
         signature = inspect.signature(function)
@@ -51,7 +56,14 @@ def bind(function: Callable[..., Any], known: Mapping[str, Any], what: str) -> A
 
 @dataclass(frozen=True)
 class Symbols:
-    """The names a problem's functions may use."""
+    """The names a problem's functions may use.
+
+    Examples
+    --------
+    >>> symbols = Symbols(("u",), ("x", "t"), ("nu",), 2)
+    >>> symbols.residuals(lambda u, nu: u.t - nu * u.xx, "the residual", "pde")
+    {'pde': u.t - nu*u.xx}
+    """
 
     fields: tuple[str, ...]
     coordinates: tuple[str, ...]
@@ -97,14 +109,14 @@ class Symbols:
             )
         else:
             named = {default: result}
-        found = {}
+        residuals = {}
         for name, value in named.items():
             if value is None:
                 raise InvalidProblemError(
                     f"{what} returned nothing; it must return the residual, which is zero for a solution"
                 )
-            found[name] = wrap(value)
-        return found
+            residuals[name] = wrap(value)
+        return residuals
 
     def value(self, value: Any, what: str, normal: bool = False) -> Expr:
         """A prescribed value as an expression: a number, or a function of coordinates (and parameters) by name.

@@ -79,6 +79,13 @@ def write_store(
         Numeric arrays by name; names may contain slashes, which make groups.
     labels
         Names of the dimensions of some arrays, for those who open the file with another program.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_store(f"{folder}/u.h5", "solution", {"title": "heat"}, {"table": np.arange(3.0)})
+    ...     read_store(f"{folder}/u.h5", "solution")
+    ({'title': 'heat'}, {'table': array([0., 1., 2.])})
     """
     target = check_writable(path)
     text = json.dumps({**meta, _ORDER: list(arrays)})
