@@ -9,6 +9,7 @@ import torch
 from emulated_kernels import Entered
 from grids import combinations, layout
 from on_device import OnDevice
+from selection import architectures, marked
 
 from hermite_pinn.cuda.encoder import launch, resources
 from hermite_pinn.cuda.encoder.channels import Channels
@@ -38,7 +39,7 @@ def specialisations():
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.parametrize(("basis", "dim", "tables"), list(specialisations()))
+@pytest.mark.parametrize(("basis", "dim", "tables"), marked(specialisations()))
 def test_every_specialisation_compiles(basis, dim, tables, operation):
     grid = layout(basis, dim, tables)
     channels = Channels.jet(dim, 1)
@@ -50,7 +51,7 @@ def test_every_specialisation_compiles(basis, dim, tables, operation):
     assert nvrtc.compile_for(spec.source("cu"), nvrtc.ARCHITECTURES[turn % len(nvrtc.ARCHITECTURES)]).size > 0
 
 
-@pytest.mark.parametrize("architecture", nvrtc.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", architectures())
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_every_architecture_compiles_without_spilling(architecture, operation):
     """The common case, value and Laplacian of a cubic field in two and three dimensions, stays in registers."""
@@ -117,7 +118,7 @@ def test_resources_of_a_loaded_kernel(monkeypatch):
     assert (row.architecture, row.registers, row.local, row.spilled, row.warps) == ("90", 40, 16, None, 48)
 
 
-@pytest.mark.parametrize("architecture", nvrtc.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", architectures())
 def test_activation_and_axis_kernels_compile(architecture):
     plan = JetPlan.of(Channels.laplacian(3))
     for name in ACTIVATIONS:

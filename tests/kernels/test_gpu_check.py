@@ -54,6 +54,7 @@ def test_needs_no_other_package(tmp_path):
     assert all(f"## {title}" in text for title in titles)
 
 
+@pytest.mark.slow
 def test_a_section_that_fails_is_recorded_and_the_others_run(monkeypatch, tmp_path):
     def broken(*args):
         raise RuntimeError("the device fell off the bus")

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from grids import TABLES, all_channels, combinations, layout, points, relative
+from selection import marked, selected
 
 from hermite_pinn.cuda.encoder import launch, ops, reference
 from hermite_pinn.cuda.encoder.channels import Channels
@@ -11,15 +12,13 @@ from hermite_pinn.cuda.encoder.specialization import OPERATIONS, Specialization
 from hermite_pinn.cuda.runtime import host
 from hermite_pinn.errors import InvalidArgumentError
 
-CASES = list(combinations())
-
 
 @pytest.fixture(scope="module", autouse=True)
-def compiled():
-    """Compile everything this module needs, in parallel, before the first test."""
+def compiled(request):
+    """Compile what the selected tests of this module need, in parallel, before the first."""
     if host.available():
         specs = set()
-        for basis, dim, tables in CASES:
+        for basis, dim, tables in selected(request):
             grid = layout(basis, dim, tables)
             for operation in OPERATIONS:
                 channels = Channels.jet(dim, 1) if operation == "input_gradient" else all_channels(dim)
@@ -27,7 +26,7 @@ def compiled():
         launch.prepare(sorted(specs, key=repr))
 
 
-@pytest.mark.parametrize(("basis", "dim", "tables"), CASES)
+@pytest.mark.parametrize(("basis", "dim", "tables"), marked(combinations()))
 def test_jets_agree_with_the_reference(basis, dim, tables, device):
     grid, channels = layout(basis, dim, tables), all_channels(dim)
     x, table = points(grid), torch.randn(grid.size, dtype=torch.float64)
@@ -36,7 +35,7 @@ def test_jets_agree_with_the_reference(basis, dim, tables, device):
     assert relative(ops.summed_jets(x.to(device), table.to(device), grid, channels).cpu(), expected.sum(0)) < 1e-12
 
 
-@pytest.mark.parametrize(("basis", "dim", "tables"), CASES)
+@pytest.mark.parametrize(("basis", "dim", "tables"), marked(combinations()))
 def test_adjoint_and_diagonal_agree_with_the_reference(basis, dim, tables, device):
     grid, channels = layout(basis, dim, tables), all_channels(dim)
     x = points(grid)
@@ -47,7 +46,7 @@ def test_adjoint_and_diagonal_agree_with_the_reference(basis, dim, tables, devic
         assert relative(found, expected) < 1e-12, operation
 
 
-@pytest.mark.parametrize(("basis", "dim", "tables"), CASES)
+@pytest.mark.parametrize(("basis", "dim", "tables"), marked(combinations()))
 def test_adjoint_is_the_transpose_of_jets(basis, dim, tables, device):
     grid, channels = layout(basis, dim, tables), all_channels(dim)
     x = points(grid).to(device)
@@ -59,7 +58,7 @@ def test_adjoint_is_the_transpose_of_jets(basis, dim, tables, device):
     assert abs(float(left - right)) < 1e-13 * float(scale)
 
 
-@pytest.mark.parametrize(("basis", "dim", "tables"), CASES)
+@pytest.mark.parametrize(("basis", "dim", "tables"), marked(combinations()))
 def test_input_gradient_agrees_with_raised_channels(basis, dim, tables, device):
     grid, channels = layout(basis, dim, tables), Channels.jet(dim, 1)
     x, table = points(grid), torch.randn(grid.size, dtype=torch.float64)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from on_device import OnDevice
+from selection import architectures
 
 import hermite_pinn as hp
 from hermite_pinn import problems
@@ -188,7 +189,7 @@ def test_tiles_fit_the_shared_memory_that_every_gpu_has():
     assert siren._tiling(Shape(128, 128, 12, 1), 15, torch.float64, "cu") is None
 
 
-@pytest.mark.parametrize("architecture", nvrtc.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", architectures())
 def test_cuda_compiles_without_spilling(architecture):
     """The compiler itself refuses more shared memory than there is."""
     try:
