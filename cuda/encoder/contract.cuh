@@ -10,7 +10,7 @@
 // Vertices are visited depth first, so only one partial sum per axis is alive and every vertex record is read once.
 #pragma once
 #include "basis.cuh"
-#include "grid.cuh"
+#include "storage.cuh"
 #include "sums.cuh"
 
 namespace hp {
@@ -60,18 +60,32 @@ struct level_tables {
   const level_words &level;
   const cell &here;
   const group_words first; // read, and the slots of its vertices found, before anything is added to tables
-  uvec slots[1 << DIM]; // of one group
+  uvec slots[1 << DIM]; // of one group, or of all groups of an indexed level
 
   HP_INLINE level_tables(const level_words &level, const cell &here) : level(level), here(here), first(level.groups[0]) {
-    if constexpr (GROUPS == 1) slots_of(here, (unsigned)first.mask, slots);
+    if constexpr (GROUPS == 1) {
+      slots_of(here, level, (unsigned)first.mask, slots);
+    } else if constexpr (INDEXED) {
+      if (level.depth > 0) slots_of(here, level, 0, slots);
+    }
   }
 
   HP_INLINE uvec slot(int ends, int group) const {
+    if constexpr (GROUPS > 1 && INDEXED) {
+      if (level.depth > 0) return slots[ends];
+    }
     return GROUPS == 1 ? slots[ends] : slot_of(here, ends, (unsigned)level.groups[group].mask);
   }
   // From the beginning of the level.
   HP_INLINE int64 offset(int group) const { return GROUPS == 1 ? 0 : level.groups[group].offset - first.offset; }
+  // -1 of a vertex without a record.
   HP_INLINE address where(int ends, int group) const {
+    if constexpr (INDEXED) {
+      const uvec at = slot(ends, group);
+      address place = offset_by(offset(group), at, group_size(group) * FEATURES);
+      mark_absent(at, place);
+      return place;
+    }
     return offset_by(offset(group), slot_of(here, ends, (unsigned)level.groups[group].mask), group_size(group) * FEATURES);
   }
 

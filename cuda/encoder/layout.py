@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from hermite_pinn.errors import InvalidArgumentError
+
+from .storage import Dense, Hashed, Indexed, Storage
+from .vertices import VertexList
 
 __all__ = ["BASES", "REFINABLE", "GridLayout", "Group"]
 
@@ -21,20 +26,34 @@ BASES: dict[str, int] = {"linear": 1, "smoothstep": 1, "cosine": 1, "cubic": 2, 
 #: Bases whose functions on a grid are contained in those on a grid of twice the resolution.
 REFINABLE = ("linear", "cubic", "quintic", "septic")
 
-PRIMES = (1, 2654435761, 805459861, 3674653429)
-
 
 @dataclass(frozen=True)
 class Group:
     """The coefficients of one level that share an index: the whole vertex record, or those of one derivative order.
 
-    ``mask`` is 0 for a dense index and ``slots - 1`` for a hashed one; ``alphas`` are positions in the vertex record.
+    Attributes
+    ----------
+    offset
+        First element in the flat table.
+    storage
+        Which vertex has which of its records.
+    alphas
+        Positions of the coefficients in the vertex record.
     """
 
     offset: int
-    slots: int
-    mask: int
+    storage: Storage
     alphas: tuple[int, ...]
+
+    @property
+    def slots(self) -> int:
+        """Records that are stored."""
+        return self.storage.slots
+
+    @property
+    def row_major(self) -> bool:
+        """Whether the records lie as an array of all vertices would."""
+        return self.storage.row_major
 
 
 @dataclass(frozen=True)
@@ -43,8 +62,9 @@ class GridLayout:
 
     A vertex of level ``l`` stores ``orders**dim`` coefficients for each feature: the value and the mixed derivatives
     ``prod_i n_i**-a_i * d^a u`` in cell units, axis 0 most significant, features innermost.  A level whose vertices
-    fit the table size is indexed densely (row-major); beyond that its slots are ``xor_i(v_i * prime_i) & (size -
-    1)``.
+    fit the table size is stored densely (row-major); beyond that its slots are ``xor_i(v_i * prime_i) & (size - 1)``.
+    A level with a list of vertices stores theirs only, each in a slot of its own: the coefficients of the others are
+    zero.
 
     Parameters
     ----------
@@ -61,11 +81,14 @@ class GridLayout:
         derivative order ``|a| = 0, 1, ...`` (the paper's T1, T2, T3).
     periodic
         Per axis, whether the last vertex is the first.
+    listed
+        Per level, the vertices that have a record, or ``None`` for all; table sizes do not concern a listed level.
 
     Raises
     ------
     InvalidArgumentError
-        For a box without extent, a resolution below 1, an unknown basis, or a table size that is no power of two.
+        For a box without extent, a resolution below 1, an unknown basis, a table size that is no power of two, or
+        listed vertices that the level does not have.
 
     Examples
     --------
@@ -74,6 +97,9 @@ class GridLayout:
     448
     >>> GridLayout((0.0,), (1.0,), ((512,),), "cubic", table_sizes=(256,)).reachable
     512
+    >>> near = VertexList.of([[i] for i in range(100, 120)])
+    >>> GridLayout((0.0,), (1.0,), ((8,), (512,)), "cubic", listed=(None, near)).reachable    # 2 (9 + 20)
+    58
     """
 
     lower: tuple[float, ...]
@@ -83,6 +109,7 @@ class GridLayout:
     features: int = 1
     table_sizes: tuple[int, ...] | None = None
     periodic: tuple[bool, ...] = field(default=())
+    listed: tuple[VertexList | None, ...] = field(default=())
 
     def __post_init__(self) -> None:
         dim = len(self.lower)
@@ -103,22 +130,45 @@ class GridLayout:
         if not self.resolutions:
             raise InvalidArgumentError("a grid needs at least one level")
         for n in self.resolutions:
-            if len(n) != dim or min(n) < 1:
-                raise InvalidArgumentError(f"resolution {n} must give at least one cell for each of the {dim} axes")
-            if math.prod(k + 1 for k in n) >= 2**31 and self.table_sizes is None:
+            if len(n) != dim or min(n) < 1 or max(n) >= 2**31:
+                raise InvalidArgumentError(f"resolution {n} must give 1 to 2**31 - 1 cells for each of the {dim} axes")
+        self._check_table_sizes()
+        self._check_listed()
+
+    def _check_table_sizes(self) -> None:
+        if self.table_sizes is None:
+            return
+        groups = self.dim * (self.orders - 1) + 1
+        if len(self.table_sizes) not in (1, groups):
+            raise InvalidArgumentError(
+                f"table_sizes needs 1 entry, or {groups} for a {self.basis} basis in {self.dim} dimensions "
+                f"(one per derivative order), got {len(self.table_sizes)}"
+            )
+        for t in self.table_sizes:
+            if t < 2 or t & (t - 1) or t > 2**31:
+                raise InvalidArgumentError(f"a table size must be a power of two from 2 to 2**31, got {t}")
+
+    def _check_listed(self) -> None:
+        if all(v is None for v in self.listed):
+            object.__setattr__(self, "listed", ())
+        elif len(self.listed) != self.levels:
+            raise InvalidArgumentError(
+                f"listed needs one entry per level ({self.levels}), None where all vertices are stored; got {len(self.listed)}"
+            )
+        for level, n in enumerate(self.resolutions):
+            listed, counts = self._listed(level), self.vertices(level)
+            if listed is None:
+                if math.prod(k + 1 for k in n) >= 2**31 and self.table_sizes is None:
+                    raise InvalidArgumentError(
+                        f"resolution {n} has more than 2**31 vertices; give a table size to hash them, or list those to store"
+                    )
+            elif math.prod(counts) >= 2**62:
+                raise InvalidArgumentError(f"resolution {n} has more than 2**62 vertices")
+            elif listed.dim != self.dim or any(v >= c for v, c in zip(listed.largest, counts, strict=True)):
                 raise InvalidArgumentError(
-                    f"resolution {n} has more than 2**31 vertices; give a table size to hash them"
+                    f"level {level} has {' x '.join(map(str, counts))} vertices (those of a periodic axis without its end), "
+                    f"and the list has {listed.dim} axes and vertices up to {listed.largest}"
                 )
-        if self.table_sizes is not None:
-            groups = dim * (self.orders - 1) + 1
-            if len(self.table_sizes) not in (1, groups):
-                raise InvalidArgumentError(
-                    f"table_sizes needs 1 entry, or {groups} for a {self.basis} basis in {dim} dimensions "
-                    f"(one per derivative order), got {len(self.table_sizes)}"
-                )
-            for t in self.table_sizes:
-                if t < 2 or t & (t - 1) or t > 2**31:
-                    raise InvalidArgumentError(f"a table size must be a power of two from 2 to 2**31, got {t}")
 
     @property
     def dim(self) -> int:
@@ -169,18 +219,24 @@ class GridLayout:
         else:
             members = [tuple(range(self.record))]
             sizes = [2**31 if self.table_sizes is None else self.table_sizes[0]]
-        offset, found = 0, []
+        offset, levels = 0, []
         for level in range(self.levels):
-            count = math.prod(self.vertices(level))
             row = []
             for alphas, size in zip(members, sizes, strict=True):
-                dense = count <= size
-                slots = count if dense else size
-                row.append(Group(offset, slots, 0 if dense else size - 1, alphas))
-                offset += slots * len(alphas) * self.features
+                row.append(Group(offset, self._storage(level, size), alphas))
+                offset += row[-1].slots * len(alphas) * self.features
             offset = -(-offset // 16) * 16
-            found.append(tuple(row))
-        return tuple(found)
+            levels.append(tuple(row))
+        return tuple(levels)
+
+    def _listed(self, level: int) -> VertexList | None:
+        return self.listed[level] if self.listed else None
+
+    def _storage(self, level: int, size: int) -> Storage:
+        counts, listed = self.vertices(level), self._listed(level)
+        if listed is not None:
+            return Indexed(counts, listed)
+        return Dense(counts) if math.prod(counts) <= size else Hashed(counts, size)
 
     @cached_property
     def level_slices(self) -> tuple[slice, ...]:
@@ -196,8 +252,13 @@ class GridLayout:
 
     @property
     def dense(self) -> bool:
-        """Whether no level is hashed."""
-        return all(g.mask == 0 for row in self.groups for g in row)
+        """Whether every level stores the records of all of its vertices as an array."""
+        return all(g.row_major for row in self.groups for g in row)
+
+    @property
+    def indexed(self) -> bool:
+        """Whether some level stores listed vertices only."""
+        return bool(self.listed)
 
     @property
     def nested(self) -> bool:
@@ -213,24 +274,36 @@ class GridLayout:
     def reachable(self) -> int:
         """Table elements that some point of the box can reach."""
         total = 0
-        for level, row in enumerate(self.groups):
-            used: dict[int, int] = {}
-            for g in row:
-                if g.mask not in used:
-                    used[g.mask] = g.slots if g.mask == 0 else _reached(self.vertices(level), g.mask)
-                total += used[g.mask] * len(g.alphas) * self.features
+        for row in self.groups:
+            slots = {s: s.reachable for s in {g.storage for g in row}}
+            total += sum(slots[g.storage] * len(g.alphas) for g in row) * self.features
         return total
 
     @cached_property
     def words(self) -> np.ndarray:
-        """The integers that describe the levels to the kernels, one row of int64 each: ``level_words`` of grid.cuh."""
-        rows = []
+        """The integers that describe the levels to the kernels, int64.
+
+        One row per level, ``level_words`` of grid.cuh; behind them, in rows of the same length, the nodes of the maps.
+        """
+        rows, maps = [], []
+        nodes = 0
         for level, row in enumerate(self.groups):
-            part = self.level_slices[level]
-            counts = zip(self.resolutions[level], self.vertices(level), strict=True)
-            axes = [cells | vertices << 32 for cells, vertices in counts] + [0] * (self.dim % 2)
-            rows.append([*axes, *(word for g in row for word in (g.offset, g.mask)), part.stop - part.start, 0])
-        return np.array(rows, dtype=np.int64)
+            part, counts = self.level_slices[level], self.vertices(level)
+            pairs = zip(self.resolutions[level], counts, strict=True)
+            axes = [cells | vertices << 32 for cells, vertices in pairs] + [0] * (self.dim % 2)
+            rows.append([*axes, *(word for g in row for word in (g.offset, g.storage.mask)), part.stop - part.start, 0])
+            listed = self._listed(level)
+            if listed is not None:
+                maps.append(listed.map(counts))
+                beginning = (self.levels - level) * (len(rows[0]) // 2) + nodes
+                rows[-1][-1] = beginning | listed.depth(counts) << 32
+                nodes += len(maps[-1])
+        levels = np.array(rows, dtype=np.int64)
+        if not maps:
+            return levels
+        flat = np.concatenate([m.ravel() for m in maps])
+        padding = np.zeros(-flat.size % levels.shape[1], dtype=np.int64)
+        return np.concatenate([levels, np.concatenate([flat, padding]).reshape(-1, levels.shape[1])])
 
     @cached_property
     def frames(self) -> dict[str, np.ndarray]:
@@ -252,15 +325,17 @@ class GridLayout:
         """Bit ``i`` is set if axis ``i`` is periodic."""
         return sum(1 << i for i, p in enumerate(self.periodic) if p)
 
-    def with_levels(self, resolutions: Sequence[Sequence[int]]) -> GridLayout:
-        """The same grid with other levels."""
+    def with_levels(self, resolutions: Sequence[Sequence[int]], listed: Sequence[VertexList | None] = ()) -> GridLayout:
+        """The same grid with other levels, and lists of their vertices where not all are stored."""
         chosen = tuple(tuple(int(k) for k in n) for n in resolutions)
-        return GridLayout(self.lower, self.upper, chosen, self.basis, self.features, self.table_sizes, self.periodic)
+        return replace(self, resolutions=chosen, listed=tuple(listed))
 
     @cached_property
     def key(self) -> str:
-        """A string that :meth:`from_key` turns back into an equal layout."""
-        fields = (self.lower, self.upper, self.resolutions, self.basis, self.features, self.table_sizes, self.periodic)
+        """A string that :meth:`from_key` turns back into an equal layout, lists of vertices included."""
+        fields = [self.lower, self.upper, self.resolutions, self.basis, self.features, self.table_sizes, self.periodic]
+        if self.indexed:
+            fields.append([None if v is None else v.text for v in self.listed])
         return json.dumps(fields)
 
     @classmethod
@@ -268,10 +343,32 @@ class GridLayout:
         """Inverse of :attr:`key`."""
         return _from_key(key)
 
+    @property
+    def handle(self) -> str:
+        """A short string by which :meth:`from_handle` finds this layout while it lives: for operations of PyTorch."""
+        if not self.indexed:
+            return self.key
+        handle = self._digest
+        _alive[handle] = self
+        return handle
+
+    @cached_property
+    def _digest(self) -> str:
+        return hashlib.sha256(self.key.encode()).hexdigest()
+
+    @classmethod
+    def from_handle(cls, handle: str) -> GridLayout:
+        """Inverse of :attr:`handle`; takes a :attr:`key` as well."""
+        layout = _alive.get(handle)
+        return _from_key(handle) if layout is None else layout
+
+
+_alive: WeakValueDictionary[str, GridLayout] = WeakValueDictionary()
+
 
 @lru_cache(maxsize=256)
 def _from_key(key: str) -> GridLayout:
-    lower, upper, resolutions, basis, features, sizes, periodic = json.loads(key)
+    lower, upper, resolutions, basis, features, sizes, periodic, *lists = json.loads(key)
     return GridLayout(
         tuple(lower),
         tuple(upper),
@@ -280,15 +377,5 @@ def _from_key(key: str) -> GridLayout:
         features,
         None if sizes is None else tuple(sizes),
         tuple(periodic),
+        tuple(None if v is None else VertexList.from_text(v) for v in (lists[0] if lists else ())),
     )
-
-
-def _reached(vertices: tuple[int, ...], mask: int) -> int:
-    """Number of hash slots that some vertex maps to."""
-    slot = np.zeros(1, dtype=np.uint32)
-    for count, prime in zip(vertices, PRIMES, strict=False):
-        part = np.arange(count, dtype=np.uint32) * np.uint32(prime)
-        slot = (slot[:, None] ^ part).ravel()
-        if slot.size > 2**27:
-            return mask + 1
-    return int(np.unique(slot & np.uint32(mask)).size)

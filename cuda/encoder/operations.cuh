@@ -179,6 +179,9 @@ struct diagonal {
         for (int lane = 0; lane < active; ++lane)
           for (int v = 0; v < corners; ++v) {
             const int64 slot = at[v].lane[lane];
+            if constexpr (INDEXED) {
+              if (slot < 0) continue;
+            }
             bool first = true;
             for (int u = 0; u < v; ++u) first = first && at[u].lane[lane] != slot;
             if (!first) continue;

@@ -15,131 +15,21 @@ gradients: `jets` with respect to table and points, `adjoint` with respect to we
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import torch
 
-from hermite_pinn.cuda.runtime import device, host
 from hermite_pinn.cuda.runtime.failures import allocate
 from hermite_pinn.cuda.runtime.registration import operation
 from hermite_pinn.errors import InvalidArgumentError
 
 from . import reference, reproducible
 from .channels import Channels
+from .dispatch import check, check_table, launch, sum_to_table, uses_reference
 from .half import check_half
-from .launch import on_device, on_host
 from .layout import GridLayout
-from .specialization import TO_TABLE, Specialization
 
 __all__ = ["adjoint", "diagonal", "input_gradient", "jets", "summed_jets"]
-
-logger = logging.getLogger(__name__)
-
-NAMES = {torch.float32: "float32", torch.float64: "float64"}
-
-
-@lru_cache(maxsize=1)
-def _say_once_no_compiler() -> None:
-    logger.warning(
-        "no C++ compiler found: encoders run in plain PyTorch, about 30 times slower; run `hermite-pinn doctor`"
-    )
-
-
-def uses_reference(x: torch.Tensor) -> bool:
-    """Whether there is no compiled kernel for the device of ``x``; says so once."""
-    if x.is_cuda or host.available():
-        return False
-    _say_once_no_compiler()
-    return True
-
-
-def check(
-    layout: GridLayout, channels: Channels, x: torch.Tensor, *others: tuple[str, torch.Tensor, tuple[int, ...]]
-) -> None:
-    """Refuse points and other tensors, given as (name, tensor, shape), that do not fit together."""
-    if x.dtype not in NAMES:
-        raise InvalidArgumentError(f"points must be float32 or float64, got {x.dtype}")
-    if x.ndim != 2 or x.shape[0] != layout.dim or channels.dim != layout.dim:
-        raise InvalidArgumentError(
-            f"points have shape (dim, n) with dim={layout.dim}, got {tuple(x.shape)} and channels of dimension {channels.dim}"
-        )
-    for name, tensor, shape in others:
-        if tuple(tensor.shape) != shape or tensor.dtype != x.dtype or tensor.device != x.device:
-            raise InvalidArgumentError(
-                f"{name} must have shape {shape}, dtype {x.dtype} and device {x.device} like the points, "
-                f"got {tuple(tensor.shape)}, {tensor.dtype}, {tensor.device}"
-            )
-
-
-def _check_table(layout: GridLayout, channels: Channels, x: torch.Tensor, table: torch.Tensor) -> None:
-    if table.dtype == torch.float16:
-        check(layout, channels, x)
-        check_half("table", table, layout, channels, x)
-    else:
-        check(layout, channels, x, ("table", table, (layout.size,)))
-
-
-def launch(
-    operation: str,
-    layout: GridLayout,
-    channels: Channels,
-    x: torch.Tensor,
-    table: torch.Tensor | None,
-    weights: torch.Tensor | None,
-    out: torch.Tensor,
-    rows: torch.Tensor | None = None,
-    scales: torch.Tensor | None = None,
-) -> None:
-    """Run an operation on checked tensors; weights are (levels or 1, ...), for products (terms, levels or 1, ...)."""
-    if x.shape[1] == 0:
-        return
-    terms, level_axis = 1, 0
-    if weights is not None and weights.ndim == 5:
-        terms, level_axis = weights.shape[0], 1
-    stride = 0
-    if weights is not None and weights.shape[level_axis] > 1:
-        stride = weights.stride(level_axis)
-    stored = "float16" if table is not None and table.dtype == torch.float16 else ""
-    limbs = 0 if scales is None else reproducible.limbs(x.dtype)
-    spec = Specialization.of(operation, layout, channels, NAMES[x.dtype], terms, stored, limbs)
-    run = on_device if x.is_cuda else on_host
-    run(
-        spec,
-        layout,
-        x.contiguous(),
-        None if table is None else device.readable(table),
-        weights,
-        out,
-        stride,
-        rows,
-        scales,
-    )
-
-
-def sum_to_table(
-    operation: str,
-    layout: GridLayout,
-    channels: Channels,
-    x: torch.Tensor,
-    weights: torch.Tensor,
-    largest: Callable[[], torch.Tensor],
-    deterministic: bool,
-    rows: torch.Tensor | None = None,
-) -> torch.Tensor:
-    """Run an operation that adds to a table; ``largest()`` bounds every channel's weights, (levels or 1, channels)."""
-    assert operation in TO_TABLE
-    if not deterministic or x.shape[1] == 0:
-        out = allocate(f"the {operation} of an encoder", (layout.size,), x, zero=True)
-        launch(operation, layout, channels, x, None, weights, out, rows)
-        return out
-    scales = reproducible.scales(layout, channels, x, largest(), squared=operation == "diagonal")
-    shape = (layout.size, reproducible.limbs(x.dtype))
-    words = allocate(f"the deterministic {operation} of an encoder", shape, x, torch.int64, zero=True)
-    launch(operation, layout, channels, x, None, weights, words, rows, scales.forward)
-    return scales.numbers(words, layout, x.dtype)
 
 
 def _largest(weights: torch.Tensor) -> torch.Tensor:
@@ -157,12 +47,12 @@ def _levelwise(weights: torch.Tensor) -> torch.Tensor:
 def _jets(
     x: torch.Tensor,
     table: torch.Tensor,
-    layout_key: str,
+    handle: str,
     channels_key: str,
     summed: bool,
     copy: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    layout, channels = GridLayout.from_key(layout_key), Channels.from_key(channels_key)
+    layout, channels = GridLayout.from_handle(handle), Channels.from_key(channels_key)
     read = table if copy is None else copy
     if uses_reference(x):
         out = reference.jets(x, read.to(x.dtype), layout, channels)
@@ -177,20 +67,20 @@ def _jets(
 def _(
     x: torch.Tensor,
     table: torch.Tensor,
-    layout_key: str,
+    handle: str,
     channels_key: str,
     summed: bool,
     copy: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    layout, channels = GridLayout.from_key(layout_key), Channels.from_key(channels_key)
+    layout, channels = GridLayout.from_handle(handle), Channels.from_key(channels_key)
     return x.new_empty(1 if summed else layout.levels, layout.features, len(channels), x.shape[1])
 
 
 @operation("adjoint")
 def _adjoint(
-    x: torch.Tensor, weights: torch.Tensor, layout_key: str, channels_key: str, deterministic: bool = False
+    x: torch.Tensor, weights: torch.Tensor, handle: str, channels_key: str, deterministic: bool = False
 ) -> torch.Tensor:
-    layout, channels = GridLayout.from_key(layout_key), Channels.from_key(channels_key)
+    layout, channels = GridLayout.from_handle(handle), Channels.from_key(channels_key)
     if uses_reference(x):
         return reference.adjoint(x, weights.expand(layout.levels, -1, -1, -1), layout, channels)
     lean = _levelwise(weights)
@@ -199,16 +89,16 @@ def _adjoint(
 
 @_adjoint.register_fake
 def _(
-    x: torch.Tensor, weights: torch.Tensor, layout_key: str, channels_key: str, deterministic: bool = False
+    x: torch.Tensor, weights: torch.Tensor, handle: str, channels_key: str, deterministic: bool = False
 ) -> torch.Tensor:
-    return x.new_empty(GridLayout.from_key(layout_key).size)
+    return x.new_empty(GridLayout.from_handle(handle).size)
 
 
 @operation("input_gradient")
 def _input_gradient(
-    x: torch.Tensor, table: torch.Tensor, weights: torch.Tensor, layout_key: str, channels_key: str
+    x: torch.Tensor, table: torch.Tensor, weights: torch.Tensor, handle: str, channels_key: str
 ) -> torch.Tensor:
-    layout, channels = GridLayout.from_key(layout_key), Channels.from_key(channels_key)
+    layout, channels = GridLayout.from_handle(handle), Channels.from_key(channels_key)
     if uses_reference(x):
         return _input_gradient_by_jets(x, table, weights, layout, channels)
     out = torch.zeros_like(x)
@@ -217,7 +107,7 @@ def _input_gradient(
 
 
 @_input_gradient.register_fake
-def _(x: torch.Tensor, table: torch.Tensor, weights: torch.Tensor, layout_key: str, channels_key: str) -> torch.Tensor:
+def _(x: torch.Tensor, table: torch.Tensor, weights: torch.Tensor, handle: str, channels_key: str) -> torch.Tensor:
     return torch.empty_like(x)
 
 
@@ -225,7 +115,7 @@ def _input_gradient_by_jets(
     x: torch.Tensor, table: torch.Tensor, weights: torch.Tensor, layout: GridLayout, channels: Channels
 ) -> torch.Tensor:
     raised, nodes = channels.raised
-    found = _jets(x, table, layout.key, raised.key, False)
+    found = _jets(x, table, layout.handle, raised.key, False)
     rows = [
         sum((weights[:, :, c] * found[:, :, node[i]]).sum((0, 1)) for c, node in enumerate(nodes))
         for i in range(layout.dim)
@@ -234,24 +124,24 @@ def _input_gradient_by_jets(
 
 
 def _save_jets(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
-    x, table, ctx.layout_key, ctx.channels_key, ctx.summed, copy = inputs
+    x, table, handle, ctx.channels_key, ctx.summed, copy = inputs
+    ctx.layout = GridLayout.from_handle(handle)
     ctx.values_only = copy is not None or table.dtype == torch.float16
     ctx.save_for_backward(x, table)
 
 
 def _jets_backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
     x, table = ctx.saved_tensors
-    levels = GridLayout.from_key(ctx.layout_key).levels
-    weights = grad.expand(levels, -1, -1, -1) if ctx.summed else grad
+    weights = grad.expand(ctx.layout.levels, -1, -1, -1) if ctx.summed else grad
     by_x = by_table = None
     if ctx.needs_input_grad[0]:
         if ctx.values_only:
             raise InvalidArgumentError(
                 "float16 tables give values only, so there is no gradient by the points; use the float32 table"
             )
-        by_x = _input_gradient(x, table, weights, ctx.layout_key, ctx.channels_key)
+        by_x = _input_gradient(x, table, weights, ctx.layout.handle, ctx.channels_key)
     if ctx.needs_input_grad[1]:
-        by_table = _adjoint(x, weights, ctx.layout_key, ctx.channels_key, reproducible.wanted(None))
+        by_table = _adjoint(x, weights, ctx.layout.handle, ctx.channels_key, reproducible.wanted(None))
     return by_x, by_table, None, None, None, None
 
 
@@ -259,17 +149,18 @@ _jets.register_autograd(_jets_backward, setup_context=_save_jets)
 
 
 def _save_adjoint(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
-    x, weights, ctx.layout_key, ctx.channels_key, _ = inputs
+    x, weights, handle, ctx.channels_key, _ = inputs
+    ctx.layout = GridLayout.from_handle(handle)
     ctx.save_for_backward(x, weights)
 
 
 def _adjoint_backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
     # <grad, adjoint(x, w)> = <jets(x, grad), w>: linear in w, and in x a function like any other
     x, weights = ctx.saved_tensors
-    by_x = _input_gradient(x, grad, weights, ctx.layout_key, ctx.channels_key) if ctx.needs_input_grad[0] else None
+    by_x = _input_gradient(x, grad, weights, ctx.layout.handle, ctx.channels_key) if ctx.needs_input_grad[0] else None
     by_weights = None
     if ctx.needs_input_grad[1]:
-        by_weights = _jets(x, grad, ctx.layout_key, ctx.channels_key, False)
+        by_weights = _jets(x, grad, ctx.layout.handle, ctx.channels_key, False)
         if weights.shape[0] == 1:
             by_weights = by_weights.sum(0, keepdim=True)
     return by_x, by_weights, None, None, None
@@ -279,14 +170,15 @@ _adjoint.register_autograd(_adjoint_backward, setup_context=_save_adjoint)
 
 
 def _save_input_gradient(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
-    x, table, weights, ctx.layout_key, ctx.channels_key = inputs
+    x, table, weights, handle, ctx.channels_key = inputs
+    ctx.layout = GridLayout.from_handle(handle)
     ctx.save_for_backward(x, table, weights)
 
 
 def _input_gradient_backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
     # out_i = sum w_lfc D_i jet_lfc(table) is bilinear in table and weights; its derivatives follow from raised channels
     x, table, weights = ctx.saved_tensors
-    layout, channels = GridLayout.from_key(ctx.layout_key), Channels.from_key(ctx.channels_key)
+    layout, channels = ctx.layout, Channels.from_key(ctx.channels_key)
     raised, nodes = channels.raised
     pushed = weights.new_zeros(weights.shape[0], layout.features, len(raised), x.shape[1])
     for c, row in enumerate(nodes):
@@ -294,11 +186,11 @@ def _input_gradient_backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor
             pushed[:, :, node] += weights[:, :, c] * grad[i]
     by_x = by_table = by_weights = None
     if ctx.needs_input_grad[0]:
-        by_x = _input_gradient(x, table, pushed, ctx.layout_key, raised.key)
+        by_x = _input_gradient(x, table, pushed, ctx.layout.handle, raised.key)
     if ctx.needs_input_grad[1]:
-        by_table = _adjoint(x, pushed, ctx.layout_key, raised.key, reproducible.wanted(None))
+        by_table = _adjoint(x, pushed, ctx.layout.handle, raised.key, reproducible.wanted(None))
     if ctx.needs_input_grad[2]:
-        found = _jets(x, table, ctx.layout_key, raised.key, False)
+        found = _jets(x, table, ctx.layout.handle, raised.key, False)
         by_weights = torch.stack([(found[:, :, list(row)] * grad).sum(2) for row in nodes], 2)
         if weights.shape[0] == 1:
             by_weights = by_weights.sum(0, keepdim=True)
@@ -345,10 +237,10 @@ def jets(
     >>> jets(torch.zeros(1, 1, dtype=torch.float64), table, grid, Channels.of(1, [(0,), (1,)])).ravel()
     tensor([0., 1.], dtype=torch.float64)
     """
-    _check_table(layout, channels, x, table)
+    check_table(layout, channels, x, table)
     if copy is not None:
         check_half("copy", copy, layout, channels, x)
-    return _jets(x, table, layout.key, channels.key, False, copy)
+    return _jets(x, table, layout.handle, channels.key, False, copy)
 
 
 def summed_jets(
@@ -360,10 +252,10 @@ def summed_jets(
     copy: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """:func:`jets` summed over the levels, (features, channels, n), without forming the levels separately."""
-    _check_table(layout, channels, x, table)
+    check_table(layout, channels, x, table)
     if copy is not None:
         check_half("copy", copy, layout, channels, x)
-    return _jets(x, table, layout.key, channels.key, True, copy)[0]
+    return _jets(x, table, layout.handle, channels.key, True, copy)[0]
 
 
 def adjoint(
@@ -385,7 +277,7 @@ def adjoint(
     """
     levels = weights.shape[0] if weights.shape[0] == 1 else layout.levels
     check(layout, channels, x, ("weights", weights, (levels, layout.features, len(channels), x.shape[1])))
-    return _adjoint(x, weights, layout.key, channels.key, reproducible.wanted(deterministic))
+    return _adjoint(x, weights, layout.handle, channels.key, reproducible.wanted(deterministic))
 
 
 def input_gradient(
@@ -394,7 +286,7 @@ def input_gradient(
     """Gradient of ``sum(weights * jets(x, table))`` with respect to every point, (dim, n)."""
     shape = (layout.levels, layout.features, len(channels), x.shape[1])
     check(layout, channels, x, ("table", table, (layout.size,)), ("weights", weights, shape))
-    return _input_gradient(x, table, weights, layout.key, channels.key)
+    return _input_gradient(x, table, weights, layout.handle, channels.key)
 
 
 def diagonal(

@@ -14,8 +14,8 @@ from hermite_pinn.cuda.runtime.failures import allocate
 
 from . import reference, reproducible
 from .channels import Channels
+from .dispatch import check, launch, sum_to_table, uses_reference
 from .layout import GridLayout
-from .ops import check, launch, sum_to_table, uses_reference
 
 __all__ = ["jacobian_vector", "vector_jacobian"]
 

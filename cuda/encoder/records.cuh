@@ -1,10 +1,14 @@
 // Reading vertex records: a table holds one record of N numbers after another, the lanes one number of many points.
 //
+// Of indexed levels some vertices have no record: their slot is ABSENT, they read as zeros and receive nothing.
 // Tables are stored in the precision of the arithmetic or, for values only, in half precision (16 bits, widened when read).
 #pragma once
 #include "../runtime/lanes.cuh"
 
 namespace hp {
+
+enum : bool { INDEXED = HP_INDEXED }; // whether any level of the layout is
+enum : unsigned { ABSENT = 0xffffffffu };
 
 struct half {
   unsigned short bits;
@@ -66,6 +70,12 @@ template <class T> HP_INLINE T *beginning(T *table, int64 offset) {
 // Record number `slot`.
 template <int N, int ALIGNED> HP_INLINE void gather(const stored *table, uvec slot, vec (&out)[N]) {
   stored record[N];
+  if constexpr (INDEXED) {
+    if (slot == ABSENT) {
+      HP_UNROLL for (int i = 0; i < N; ++i) out[i] = 0;
+      return;
+    }
+  }
   read_record<N, ALIGNED>(table + (int64)slot * N, record);
   HP_UNROLL for (int i = 0; i < N; ++i) out[i] = widened(record[i]);
 }
@@ -115,15 +125,30 @@ template <int N> HP_INLINE void records_to_registers(vec (&v)[N]) {
 }
 #endif
 
+// Where record number `slot` begins, or a record of zeros.
+template <int N> HP_INLINE const stored *record_at(const stored *table, unsigned slot) {
+  if constexpr (INDEXED) {
+    static const stored zeros[N] = {};
+    return slot == ABSENT ? zeros : table + (int64)slot * N;
+  } else {
+    return table + (int64)slot * N;
+  }
+}
+
+template <int N> HP_INLINE stored element(const stored *table, unsigned slot, int j) {
+  if constexpr (INDEXED) return record_at<N>(table, slot)[j];
+  else return table[(int64)slot * N + j];
+}
+
 template <int N, int ALIGNED> HP_INLINE void gather(const stored *table, uvec slot, vec (&out)[N]) {
 #ifdef HP_SHUFFLES
   if constexpr (is_power_of_two(N)) {
     real *records = reinterpret_cast<real *>(out);
     for (int i = 0; i < LANES; ++i) {
       if constexpr (sizeof(stored) == sizeof(real)) {
-        __builtin_memcpy(records + i * N, table + (int64)slot[i] * N, N * sizeof(real));
+        __builtin_memcpy(records + i * N, record_at<N>(table, slot[i]), N * sizeof(real));
       } else {
-        for (int j = 0; j < N; ++j) records[i * N + j] = widened(table[(int64)slot[i] * N + j]);
+        for (int j = 0; j < N; ++j) records[i * N + j] = widened(element<N>(table, slot[i], j));
       }
     }
     records_to_registers(out);
@@ -131,7 +156,7 @@ template <int N, int ALIGNED> HP_INLINE void gather(const stored *table, uvec sl
   }
 #endif
   for (int i = 0; i < LANES; ++i) {
-    const stored *p = table + (int64)slot[i] * N;
+    const stored *p = record_at<N>(table, slot[i]);
     for (int j = 0; j < N; ++j) out[j][i] = widened(p[j]);
   }
 }

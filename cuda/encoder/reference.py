@@ -8,23 +8,9 @@ import torch
 
 from .basis import basis_values
 from .channels import Channels
-from .layout import PRIMES, GridLayout
+from .layout import GridLayout
 
 __all__ = ["adjoint", "diagonal", "jets"]
-
-
-def _slots(layout: GridLayout, level: int, group: int, vertex: list[torch.Tensor]) -> torch.Tensor:
-    g = layout.groups[level][group]
-    counts = layout.vertices(level)
-    if g.mask == 0:
-        index = torch.zeros_like(vertex[0])
-        for v, count in zip(vertex, counts, strict=True):
-            index = index * count + v
-        return index
-    index = torch.zeros_like(vertex[0])
-    for v, prime in zip(vertex, PRIMES, strict=False):
-        index = index ^ ((v * prime) & 0xFFFFFFFF)
-    return index & g.mask
 
 
 def _products(
@@ -47,11 +33,12 @@ def _products(
     found = []
     for ends in itertools.product((0, 1), repeat=layout.dim):
         vertex = [(v + e) % count for v, e, count in zip(left, ends, counts, strict=True)]
-        for g, group in enumerate(layout.groups[level]):
-            slot = _slots(layout, level, g, vertex)
+        for group in layout.groups[level]:
+            slot = group.storage.slot(vertex)
+            stored = slot >= 0
             for position, alpha_index in enumerate(group.alphas):
                 alpha = layout.alphas[alpha_index]
-                where = group.offset + (slot * len(group.alphas) + position) * layout.features
+                where = group.offset + (slot.clamp(min=0) * len(group.alphas) + position) * layout.features
                 factors = []
                 for channel in channels.channels:
                     total = torch.zeros_like(x[0])
@@ -60,7 +47,7 @@ def _products(
                         for i in range(layout.dim):
                             product = product * values[i][orders[i]][ends[i] * layout.orders + alpha[i]]
                         total = total + product
-                    factors.append(total)
+                    factors.append(torch.where(stored, total, 0))
                 found.append((where, factors))
     return found
 

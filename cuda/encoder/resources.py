@@ -79,6 +79,7 @@ def label(spec: Specialization) -> str:
     """
     extra = f", {spec.stored} tables" if spec.stored else ""
     extra += ", deterministic" if spec.limbs else ""
+    extra += ", indexed" if spec.indexed else ""
     extra += f", {spec.terms} rows" if spec.terms > 1 else ""
     return f"{spec.operation} {spec.dim}-D {spec.basis} F={spec.features} {spec.dtype}{extra}, {spec.channels}"
 

@@ -24,8 +24,8 @@ TO_TABLE = ("adjoint", "diagonal", "vector_jacobian")
 class Specialization:
     """What is fixed when an encoder kernel is compiled.
 
-    Resolutions, table sizes, the box and periodicity are run-time data; basis, dimension, features, channels and
-    precision are not.
+    Resolutions, table sizes, lists of vertices, the box and periodicity are run-time data; basis, dimension, features,
+    channels and precision are not.
 
     Attributes
     ----------
@@ -41,6 +41,8 @@ class Specialization:
         Of the table that is read: ``"float16"``, or ``""`` for the same as ``dtype``.
     limbs
         64-bit integers per sum: 0 sums in ``dtype``, 1 or 2 independently of the order (see sums.cuh).
+    indexed
+        Whether any level stores listed vertices only; others know nothing of maps (see storage.cuh).
 
     Examples
     --------
@@ -59,6 +61,7 @@ class Specialization:
     terms: int = 1
     stored: str = ""
     limbs: int = 0
+    indexed: bool = False
 
     @classmethod
     def of(
@@ -73,7 +76,17 @@ class Specialization:
     ) -> Specialization:
         """The specialisation that serves ``layout``."""
         return cls(
-            operation, layout.dim, layout.basis, layout.features, layout.split, channels, dtype, terms, stored, limbs
+            operation,
+            layout.dim,
+            layout.basis,
+            layout.features,
+            layout.split,
+            channels,
+            dtype,
+            terms,
+            stored,
+            limbs,
+            layout.indexed,
         )
 
     def source(self, language: str) -> str:
@@ -92,6 +105,7 @@ class Specialization:
             "HP_TERMS": self.terms,
             "HP_STORED": "half" if self.stored == "float16" else "real",
             "HP_LIMBS": self.limbs,
+            "HP_INDEXED": "true" if self.indexed else "false",
         }
 
     def _layout(self) -> GridLayout:

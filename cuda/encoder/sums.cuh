@@ -92,6 +92,9 @@ HP_INLINE void scatter(const sums &target, int64 offset, uvec slot, const vec (&
   } else if (!active) {
     return;
   }
+  if constexpr (INDEXED) {
+    if (slot == ABSENT) return;
+  }
   constexpr int width = dividing_power(dividing_power(N, 16), dividing_power(ALIGNED, 4));
   total *p = target.table + offset * WORDS + (int64)slot * (N * WORDS);
   HP_UNROLL for (int i = 0; i < N * WORDS; i += width) add_words<width>(p + i, words + i);
@@ -127,6 +130,9 @@ HP_INLINE void scatter(const sums &target, int64 offset, uvec slot, const vec (&
   }
   total *const first = target.table + offset * WORDS;
   for (int i = 0; i < active; ++i) {
+    if constexpr (INDEXED) {
+      if (slot[i] == ABSENT) continue;
+    }
     total *p = first + (int64)slot[i] * (N * WORDS);
     for (int j = 0; j < N * WORDS; ++j) p[j] += words[i * N * WORDS + j];
   }

@@ -51,15 +51,16 @@ def test_every_specialisation_compiles(basis, dim, tables, operation):
     assert nvrtc.compile_for(spec.source("cu"), nvrtc.ARCHITECTURES[turn % len(nvrtc.ARCHITECTURES)]).size > 0
 
 
+@pytest.mark.parametrize("tables", ["dense", "indexed"])
 @pytest.mark.parametrize("architecture", architectures())
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_every_architecture_compiles_without_spilling(architecture, operation):
+def test_every_architecture_compiles_without_spilling(architecture, operation, tables):
     """The common case, value and Laplacian of a cubic field in two and three dimensions, stays in registers."""
     for dim in (2, 3):
         channels = Channels.value(dim)
         if operation != "input_gradient":
             channels = channels + Channels.laplacian(dim)
-        spec = Specialization.of(operation, layout("cubic", dim), channels, "float32")
+        spec = Specialization.of(operation, layout("cubic", dim, tables), channels, "float32")
         found = nvrtc.compile_for(spec.source("cu"), architecture)
         assert found.spilled == 0
         assert found.registers <= 168
@@ -85,12 +86,15 @@ def test_standard_kernels_stay_in_registers():
         (2, False, "float32", "float16", "ld.global.v4.u32"),
     ],
 )
-def test_records_are_read_by_vector_loads(features, split, dtype, stored, load):
-    spec = Specialization("jets", 3, "cubic", features, split, Channels.value(3), dtype, 1, stored)
+@pytest.mark.parametrize("indexed", [False, True])
+def test_records_are_read_by_vector_loads(features, split, dtype, stored, load, indexed):
+    spec = Specialization("jets", 3, "cubic", features, split, Channels.value(3), dtype, 1, stored, 0, indexed)
     text = nvrtc.ptx(spec.source("cu"), "90")
     assert load in text
     single = {"float32": "ld.global.f32", "float64": "ld.global.f64"}[dtype]
     assert text.count(single) <= 9  # coordinates and the box, no coefficient
+    assert ("popc" in text) == indexed
+    assert ("ld.global.v2.u64" in text) or not indexed  # nodes of a map
 
 
 @pytest.mark.parametrize(("architecture", "split", "expected"), [("80", False, "add.f32"), ("90", False, "red.global.add.v4.f32"), ("120", True, "red.global.add.v2.f32")])  # fmt: skip

@@ -13,6 +13,7 @@ GRIDS = [
     ("cubic", 2, "split"),
     ("quintic", 2, "dense"),
     ("cosine", 2, "dense"),
+    ("cubic", 2, "indexed"),
 ]
 
 
@@ -68,10 +69,11 @@ def test_the_gradient_of_summed_jets_reaches_every_level():
     assert torch.allclose(summed, apart, rtol=0, atol=1e-13)
 
 
-def test_operations_pass_the_checks_of_torch_library():
-    grid, channels = layout("cubic", 2, features=1), Channels.value(2)
+@pytest.mark.parametrize("tables", ["dense", "indexed"])
+def test_operations_pass_the_checks_of_torch_library(tables):
+    grid, channels = layout("cubic", 2, tables, features=1), Channels.value(2)
     x = points(grid).requires_grad_()
     table = torch.randn(grid.size, dtype=torch.float64, requires_grad=True)
-    torch.library.opcheck(torch.ops.hermite_pinn.jets.default, (x, table, grid.key, channels.key, False))
+    torch.library.opcheck(torch.ops.hermite_pinn.jets.default, (x, table, grid.handle, channels.key, False))
     weights = torch.randn(grid.levels, 1, 1, x.shape[1], dtype=torch.float64, requires_grad=True)
-    torch.library.opcheck(torch.ops.hermite_pinn.adjoint.default, (x, weights, grid.key, channels.key))
+    torch.library.opcheck(torch.ops.hermite_pinn.adjoint.default, (x, weights, grid.handle, channels.key))

@@ -11,7 +11,6 @@ from grids import all_channels, layout, points, relative
 
 from hermite_pinn.cuda.encoder import reference, reproducible
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.cuda.encoder.layout import GridLayout
 from hermite_pinn.cuda.encoder.specialization import PER_LEVEL, TO_TABLE, Specialization
 from hermite_pinn.cuda.runtime import host
 from hermite_pinn.cuda.runtime.source import BLOCK
@@ -67,7 +66,7 @@ def run(operation, grid, channels, x, out, table=None, weights=None, rows=None, 
     return out
 
 
-CASES = [("cubic", 2, "dense", 2), ("cubic", 2, "split", 1), ("cubic", 3, "hashed", 2), ("quintic", 1, "dense", 3), ("linear", 3, "hashed", 4)]  # fmt: skip
+CASES = [("cubic", 2, "dense", 2), ("cubic", 2, "split", 1), ("cubic", 3, "hashed", 2), ("quintic", 1, "dense", 3), ("linear", 3, "hashed", 4), ("cubic", 3, "indexed", 2), ("cubic", 2, "indexed split", 1)]  # fmt: skip
 
 
 def many_points(grid, order):
@@ -103,10 +102,11 @@ def test_sums_over_warps(basis, dim, tables, features, operation, order):
     assert relative(run(operation, grid, channels, x, out, None, weights), expected) < 1e-12
 
 
+@pytest.mark.parametrize("tables", ["hashed", "indexed"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_integer_sums_over_warps_are_those_of_any_order(dtype):
+def test_integer_sums_over_warps_are_those_of_any_order(dtype, tables):
     """With terms that are exact multiples of the unit, a GPU's sums are the same bits for every order of the points."""
-    grid, channels = layout("cubic", 2, "hashed", 2), Channels.value(2)
+    grid, channels = layout("cubic", 2, tables, 2), Channels.value(2)
     x = many_points(grid, "line").to(dtype)
     weights = torch.randn(grid.levels, 2, 1, x.shape[1], dtype=dtype)
     scales = reproducible.scales(grid, channels, x, weights.abs().amax((1, 3)))
@@ -122,8 +122,9 @@ def test_integer_sums_over_warps_are_those_of_any_order(dtype):
     assert relative(found[0].double(), expected) < (1e-14 if dtype == torch.float64 else 1e-5)
 
 
-def test_products_with_several_rows():
-    grid, channels = layout("cubic", 2, "hashed", 2), Channels.jet(2, 1)
+@pytest.mark.parametrize("tables", ["hashed", "indexed"])
+def test_products_with_several_rows(tables):
+    grid, channels = layout("cubic", 2, tables, 2), Channels.jet(2, 1)
     x, terms = many_points(grid, "line"), 3
     weights = torch.randn(terms, grid.levels, 2, len(channels), x.shape[1], dtype=torch.float64)
     table, rows = torch.randn(grid.size, dtype=torch.float64), torch.randn(terms, x.shape[1], dtype=torch.float64)
@@ -135,11 +136,12 @@ def test_products_with_several_rows():
     assert relative(found, reference.adjoint(x, total, grid, channels)) < 1e-12
 
 
-def test_half_precision_tables():
-    grid, channels = GridLayout((0.0, 0.0), (1.0, 1.0), ((4, 4), (9, 9)), "cubic", 2), Channels.value(2)
-    x = torch.rand(2, 200)
+@pytest.mark.parametrize("tables", ["dense", "indexed"])
+def test_half_precision_tables(tables):
+    grid, channels = layout("cubic", 2, tables), Channels.value(2)
+    x = points(grid, 200).float()
     table = torch.randn(grid.size).half()
-    out = torch.empty(grid.levels, 2, 1, 200)
+    out = torch.empty(grid.levels, 2, 1, x.shape[1])
     expected = reference.jets(x, table.float(), grid, channels)
     assert relative(run("jets", grid, channels, x, out, table), expected) < 1e-5
 

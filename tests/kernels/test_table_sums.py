@@ -10,7 +10,7 @@ from hermite_pinn.cuda.encoder.layout import GridLayout
 from hermite_pinn.cuda.runtime import host
 from hermite_pinn.errors import InvalidArgumentError
 
-GRIDS = [("cubic", 2, "dense"), ("cubic", 2, "split"), ("cubic", 3, "hashed"), ("quintic", 1, "dense"), ("cosine", 2, "hashed")]  # fmt: skip
+GRIDS = [("cubic", 2, "dense"), ("cubic", 2, "split"), ("cubic", 3, "hashed"), ("quintic", 1, "dense"), ("cosine", 2, "hashed"), ("cubic", 2, "indexed")]  # fmt: skip
 
 
 def weights_of(grid, channels, n, dtype=torch.float64, levels=None):

@@ -1,24 +1,48 @@
 """Layouts and points for kernel tests."""
 
 import itertools
+import math
 
+import numpy as np
 import torch
 
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.cuda.encoder.layout import BASES, GridLayout
+from hermite_pinn.cuda.encoder.vertices import VertexList
 
-TABLES = ("dense", "hashed", "split")
+TABLES = ("dense", "hashed", "split", "indexed")
+
+#: Bases and dimensions of which kernels with indexed levels are compiled: maps do not depend on the basis.
+INDEXED = (("quintic", 1), ("cubic", 2), ("cubic", 3), ("linear", 4))
 
 
 def layout(basis: str, dim: int, tables: str = "dense", features: int = 2, periodic: bool = True) -> GridLayout:
-    """Three levels, another resolution per axis, a box away from the origin, axis 0 periodic."""
+    """Three levels, another resolution per axis, a box away from the origin, axis 0 periodic.
+
+    With ``"indexed"`` tables the finest level stores some of its vertices and the others are dense and hashed.
+    """
     groups = dim * (BASES[basis] - 1) + 1
-    sizes = {"dense": None, "hashed": (16,), "split": tuple(2 ** (3 + g % 3) for g in range(groups))}[tables]
+    split = tuple(2 ** (3 + g % 3) for g in range(groups))
+    sizes = {"dense": None, "hashed": (16,), "split": split, "indexed": (16,), "indexed split": split}[tables]
     lower = (-1.0, 0.5, 0.0, 2.0)[:dim]
     upper = (1.5, 1.0, 3.0, 2.5)[:dim]
     resolutions = tuple(tuple(n + i % 2 for i in range(dim)) for n in (1, 3, 5))
     wraps = tuple(periodic and i == 0 for i in range(dim))
-    return GridLayout(lower, upper, resolutions, basis, features, sizes, wraps)
+    grid = GridLayout(lower, upper, resolutions, basis, features, sizes, wraps)
+    return grid.with_levels(resolutions, (None, None, some_vertices(grid, 2))) if "indexed" in tables else grid
+
+
+def all_vertices(grid: GridLayout, level: int) -> np.ndarray:
+    """All vertices of a level in row-major order, (count, dim)."""
+    return np.stack(np.unravel_index(np.arange(math.prod(grid.vertices(level))), grid.vertices(level)), 1)
+
+
+def some_vertices(grid: GridLayout, level: int, share: float = 0.6, seed: int = 0) -> VertexList:
+    """A random part of the vertices of a level, its first and its last among them."""
+    every = all_vertices(grid, level)
+    chosen = np.random.default_rng(seed).random(len(every)) < share
+    chosen[[0, -1]] = True
+    return VertexList.of(every[chosen])
 
 
 def combinations(dims=(1, 2, 3, 4)):
@@ -26,9 +50,13 @@ def combinations(dims=(1, 2, 3, 4)):
     for basis, dim, tables in itertools.product(BASES, dims, TABLES):
         if tables == "split" and BASES[basis] == 1:
             continue
+        if tables == "indexed" and (basis, dim) not in INDEXED:
+            continue
         if (2 * BASES[basis]) ** dim > 256:
             continue  # hundreds of coefficients per cell: correct but slow to compile
         yield basis, dim, tables
+    if 2 in dims:
+        yield "cubic", 2, "indexed split"
 
 
 def points(grid: GridLayout, count: int = 37) -> torch.Tensor:

@@ -189,7 +189,7 @@ def coordinate_start(field: GridField, frequency: float, seed: int) -> GridField
     if (
         spare < 1
         or len(coarse) < layout.dim
-        or any(g.mask for row in coarse for g in row)
+        or not all(g.row_major for row in coarse for g in row)
         or any(layout.periodic)
         or layout.split
         or layout.orders < 2
