@@ -97,29 +97,7 @@ class JetPlan:
         InvalidArgumentError
             For derivatives beyond the second, or a sum of derivatives of different order.
         """
-        dim = channels.dim
-        firsts: set[int] = set()
-        for channel in channels.channels:
-            if len({sum(orders) for _, orders in channel}) != 1 or sum(channel[0][1]) > 2:
-                raise InvalidArgumentError(
-                    f"a network carries derivatives up to the second, and channels of one order each; got {Channels(dim, (channel,))}"
-                )
-            firsts.update(i for _, orders in channel for i in range(dim) if orders[i])
-        axes = sorted(firsts)
-        unit = [tuple(int(i == j) for j in range(dim)) for i in range(dim)]
-        carried: list[Channel] = [((1.0, (0,) * dim),)]
-        carried += [((1.0, unit[i]),) for i in axes]
-        pairs: list[tuple[int, int, int, float]] = []
-        outputs: list[int] = []
-        for channel in channels.channels:
-            if channel not in carried:
-                carried.append(channel)
-                if sum(channel[0][1]) == 2:
-                    for weight, orders in channel:
-                        p, q = (i for i in range(dim) for _ in range(orders[i]))
-                        pairs.append((len(carried) - 1, 1 + axes.index(p), 1 + axes.index(q), weight))
-            outputs.append(carried.index(channel))
-        return cls(Channels(dim, tuple(carried)), tuple(pairs), tuple(outputs))
+        return _closed(channels)
 
     def requested(self, jets: torch.Tensor) -> torch.Tensor:
         """Of carried jets (fields, carried, n) those asked for, (fields, requested, n)."""
@@ -141,6 +119,33 @@ class JetPlan:
     def key(self) -> str:
         """What the kernels depend on, as a string."""
         return json.dumps([len(self.carried), self.pairs])
+
+
+@lru_cache(maxsize=256)
+def _closed(channels: Channels) -> JetPlan:
+    dim = channels.dim
+    firsts: set[int] = set()
+    for channel in channels.channels:
+        if len({sum(orders) for _, orders in channel}) != 1 or sum(channel[0][1]) > 2:
+            raise InvalidArgumentError(
+                f"a network carries derivatives up to the second, and channels of one order each; got {Channels(dim, (channel,))}"
+            )
+        firsts.update(i for _, orders in channel for i in range(dim) if orders[i])
+    axes = sorted(firsts)
+    unit = [tuple(int(i == j) for j in range(dim)) for i in range(dim)]
+    carried: list[Channel] = [((1.0, (0,) * dim),)]
+    carried += [((1.0, unit[i]),) for i in axes]
+    pairs: list[tuple[int, int, int, float]] = []
+    outputs: list[int] = []
+    for channel in channels.channels:
+        if channel not in carried:
+            carried.append(channel)
+            if sum(channel[0][1]) == 2:
+                for weight, orders in channel:
+                    p, q = (i for i in range(dim) for _ in range(orders[i]))
+                    pairs.append((len(carried) - 1, 1 + axes.index(p), 1 + axes.index(q), weight))
+        outputs.append(carried.index(channel))
+    return JetPlan(Channels(dim, tuple(carried)), tuple(pairs), tuple(outputs))
 
 
 @lru_cache(maxsize=256)

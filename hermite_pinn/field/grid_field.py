@@ -146,9 +146,9 @@ class GridField:
 
     # -- values ---
     def _read(self, x: torch.Tensor, plan: JetPlan) -> torch.Tensor:
-        """What the head reads, (levels, features, carried, n)."""
+        """What the head reads; see :meth:`Head.jets`."""
         if self.head.sums_levels:
-            return self.encoder.summed_jets(x, plan.carried)[None]
+            return self.encoder.summed_jets(x, plan.carried)
         return self.encoder.jets(x, plan.carried)
 
     def jets(self, x: torch.Tensor, channels: Channels) -> torch.Tensor:

@@ -169,7 +169,7 @@ class Head(ABC):
         Parameters
         ----------
         features
-            (levels, features, carried channels, n); if the head :attr:`sums_levels`, their sum, with one level.
+            (levels, features, carried channels, n); if the head :attr:`sums_levels`, their sum over the levels.
 
         Returns
         -------

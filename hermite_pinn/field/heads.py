@@ -65,11 +65,11 @@ class LinearHead(Head):
 
     def jets(self, features: torch.Tensor, plan: JetPlan) -> torch.Tensor:
         """See :meth:`Head.jets`."""
-        return features[0, : self.count]
+        return features[: self.count]
 
     def linearized(self, features: torch.Tensor, plan: JetPlan) -> LinearizedHead:
         """See :meth:`Head.linearized`."""
-        return _LinearizedSum(self.jets(features, plan), features.shape[1])
+        return _LinearizedSum(self.jets(features, plan), len(features))
 
     def describe(self) -> dict[str, Any]:
         """See :meth:`Head.describe`."""
