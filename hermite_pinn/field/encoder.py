@@ -185,6 +185,11 @@ class Encoder(ABC):
         """Numbers that can influence the features somewhere in the box."""
         return self.parameter_count
 
+    @property
+    def level_slices(self) -> dict[str, tuple[slice, ...]]:
+        """Where the parameters of every level lie, from the coarsest on, by the path of what holds them all."""
+        return {}
+
     def collapsed(self) -> Encoder:
         """An encoder with the same sum over the levels and fewer of them, where there is one; else this."""
         return self

@@ -22,7 +22,7 @@ from .heads import HEADS, LinearHead
 from .hermite_grid import HermiteGrid
 from .linearization import RowProducts
 from .siren import Siren
-from .tree import ENCODER, HEAD, TABLE, Tree, branch, joined, rooted, within
+from .tree import ENCODER, HEAD, LAYERS, TABLE, Tree, branch, joined, rooted, within
 
 __all__ = ["FieldRows", "GridField", "LinearizedField", "linear_field"]
 
@@ -122,6 +122,16 @@ class GridField:
     def unknowns(self) -> tuple[str, ...]:
         """Paths that a least-squares problem solves for, once the field is :meth:`folded`."""
         return (*rooted(self.encoder.parameters(), ENCODER), *(joined(HEAD, path) for path in self.head.unknowns))
+
+    @property
+    def level_slices(self) -> dict[str, tuple[slice, ...]]:
+        """Where the parameters of every level of the encoder lie, by path; see :attr:`Encoder.level_slices`."""
+        return rooted(self.encoder.level_slices, ENCODER)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Paths of the weights and biases of a network."""
+        return tuple(path for path in self.tensors() if within(path, LAYERS))
 
     @property
     def readout(self) -> tuple[str, ...]:

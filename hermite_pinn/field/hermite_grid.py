@@ -161,6 +161,11 @@ class HermiteGrid(Encoder):
         """Coefficients that can influence the features somewhere in the box."""
         return self.layout.reachable
 
+    @property
+    def level_slices(self) -> dict[str, tuple[slice, ...]]:
+        """Those of the table."""
+        return {"table": self.layout.level_slices}
+
     def rounded(self) -> HermiteGrid:
         """The same features where the table is read in half precision, with that table in full: it has derivatives."""
         return replace(self, table=self.table.half().to(self.table.dtype), half=False) if self.half else self

@@ -88,7 +88,7 @@ def branch(tree: Mapping[str, V], group: str) -> dict[str, V]:
 
 
 def flatten(tree: Tree) -> torch.Tensor:
-    """All leaves one after another as a vector, in the tree's order; differentiable.
+    """All leaves of a tree that has some one after another as a vector, in the tree's order; differentiable.
 
     Examples
     --------

@@ -212,3 +212,20 @@ def test_an_encoder_without_a_grid_says_so():
     field = build("siren", "waves", False)
     with pytest.raises(hp.HermitePinnError, match="'waves' has no grid"):
         _ = field.layout
+
+
+def test_levels_are_the_parameters_that_only_they_read():
+    """Moving the coefficients of one level changes the features of this level and of no other."""
+    field = hp.Field(head="siren", features=2, width=4, table_size=16).build(BOX, NAMES, (False, False), 3)
+    x, _, generator = sample()
+    ((path, slices),) = field.level_slices.items()
+    assert path in field.tensors()
+    assert len(slices) == field.encoder.levels == 3
+    before = field.encoder.jets(x, Channels.value(2))
+    for level, part in enumerate(slices):
+        moved = field.tensors()[path].clone()
+        moved[part] += torch.rand(moved[part].shape, generator=generator, dtype=moved.dtype)
+        after = field.with_tensors(field.tensors() | {path: moved}).encoder.jets(x, Channels.value(2))
+        changed = (after != before).any(dim=3).any(dim=2).any(dim=1)
+        assert changed.tolist() == [k == level for k in range(3)]
+    assert set(field.layers) == {path for path in field.tensors() if path.endswith(("weight", "bias"))}

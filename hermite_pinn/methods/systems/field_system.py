@@ -12,7 +12,7 @@ from hermite_pinn.cuda.encoder.morton import morton_order
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.boundary_factor import BoundaryFactor
 from hermite_pinn.field.grid_field import GridField
-from hermite_pinn.field.tree import HEAD, TABLE, within
+from hermite_pinn.field.tree import HEAD, TABLE, flatten, restore, within
 from hermite_pinn.geometry import Samples
 from hermite_pinn.methods.least_squares.scaling import BlockScaling, least_squares
 from hermite_pinn.problem.conditions import Term
@@ -240,16 +240,16 @@ class FieldSystem(BlockSystem[FieldBlock]):
     # -- vectors ---
     def split(self, vector: torch.Tensor) -> tuple[Tensors, torch.Tensor]:
         """Views of the tensors in a vector, by name, and of the parameters."""
-        parts = vector.split([*self.sizes, len(self.parameter_names)])
-        shapes = self.field.tensors()
-        return {k: p.view(shapes[k].shape) for k, p in zip(self.names, parts, strict=False)}, parts[-1]
+        inner, parameters = vector.split([sum(self.sizes), len(self.parameter_names)])
+        tensors = self.field.tensors()
+        return restore(inner, {k: tensors[k] for k in self.names}), parameters
 
     def vector(self, field: GridField | None = None, parameters: dict[str, float] | None = None) -> torch.Tensor:
         """Unknowns of a field (default: the start) and of parameters (default: their first values)."""
         tensors = (self.field if field is None else field.folded()).tensors()
         values = {p.name: p.init for p in self.problem.parameters} | (parameters or {})
         tail = torch.tensor([values[n] for n in self.parameter_names], dtype=self.dtype, device=self.device)
-        return torch.cat([*(tensors[k].reshape(-1) for k in self.names), tail])
+        return torch.cat([flatten({k: tensors[k] for k in self.names}), tail])
 
     def field_of(self, vector: torch.Tensor) -> GridField:
         """The field at a vector."""
