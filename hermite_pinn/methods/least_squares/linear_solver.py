@@ -232,7 +232,7 @@ class DenseQR(LinearSolver[DenseSystem]):
     name = "a dense factor"
 
     def seconds(self, system: DenseSystem, steps: float | None) -> float:
-        """None to speak of where it is possible: one pass over the rows, as many as a single preconditioner takes."""
+        """Zero where it is possible: one pass over the rows, which a preconditioner takes before its first step."""
         return 0.0 if system.dense else math.inf
 
     def solve(
