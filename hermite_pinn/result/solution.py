@@ -105,6 +105,15 @@ class Solution:
 
     The fields of the problem are attributes: ``solution.u(x, y)``, ``solution.u.x(x, y)``, ``solution.u.laplacian(x,
     y)``.
+
+    Examples
+    --------
+    >>> import hermite_pinn as hp
+    >>> solution = hp.solve(hp.problems.poisson2d(), levels=3, progress=False)
+    >>> solution.status.name, solution.fields
+    ('COMPLETED', ('u',))
+    >>> solution.error()["u"]["relative_l2"] < 1e-2
+    True
     """
 
     def __init__(

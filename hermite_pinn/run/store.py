@@ -49,6 +49,9 @@ def check_writable(path: str | Path) -> Path:
     return target
 
 
+_ORDER = "array_order"  # entry of the text that lists the arrays, which HDF5 itself sorts by name
+
+
 def _digest(meta: str, arrays: Mapping[str, np.ndarray]) -> str:
     h = hashlib.sha256(meta.encode())
     for name in sorted(arrays):
