@@ -94,7 +94,14 @@ class Outcome:
 
 
 class Method(ABC):
-    """A way to solve; frozen options with a :meth:`run`.  ``a >> b`` runs ``b`` from the result of ``a``."""
+    """A way to solve; frozen options with a :meth:`run`.  ``a >> b`` runs ``b`` from the result of ``a``.
+
+    Examples
+    --------
+    >>> import hermite_pinn as hp
+    >>> (hp.Adam(steps=100) >> hp.LBFGS()).name
+    'chain'
+    """
 
     name: str
 

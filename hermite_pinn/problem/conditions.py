@@ -170,6 +170,12 @@ class Dirichlet(_Values):
         Function of the coordinates that restricts the faces to the points where it is true.
     values
         Number or function of the coordinates, by field.
+
+    Examples
+    --------
+    >>> import hermite_pinn as hp
+    >>> [hp.Dirichlet(u=0.0), hp.Dirichlet(u=lambda x, y: x * y, on=["x-", "y+"])][1].on
+    ['x-', 'y+']
     """
 
     def __init__(
@@ -197,7 +203,14 @@ class Dirichlet(_Values):
 
 
 class Neumann(_Values):
-    """Prescribed outward normal derivatives: ``Neumann(u=0.0, on="x+")``; arguments as for :class:`Dirichlet`."""
+    """Prescribed outward normal derivatives: ``Neumann(u=0.0, on="x+")``; arguments as for :class:`Dirichlet`.
+
+    Examples
+    --------
+    >>> import hermite_pinn as hp
+    >>> hp.Neumann(u=lambda x: hp.sin(x), on="y+").on
+    'y+'
+    """
 
     def __init__(
         self,
@@ -225,7 +238,16 @@ class Neumann(_Values):
 
 
 class Robin(_Values):
-    """``alpha * u + beta * u.n = g`` as ``Robin(u=(alpha, beta, g), on="x+")``; each may be a function."""
+    """``alpha * u + beta * u.n = g`` as ``Robin(u=(alpha, beta, g), on="x+")``; each may be a function.
+
+    Examples
+    --------
+    Cooling at a face, u.n = -3 (u - 20):
+
+    >>> import hermite_pinn as hp
+    >>> hp.Robin(u=(3.0, 1.0, 60.0), on="x+").on
+    'x+'
+    """
 
     def __init__(
         self,
@@ -271,6 +293,19 @@ class Initial(Immutable):
     values
         Number or function of the space coordinates by field ``u``, or by ``u_t`` for the derivative of ``u`` along
         ``t``.
+
+    Examples
+    --------
+    A string at rest:
+
+    >>> import hermite_pinn as hp
+    >>> conditions = [hp.Initial(u=lambda x: hp.sin(hp.pi * x)), hp.Initial(u_t=0.0), hp.Dirichlet(u=0.0)]
+    >>> problem = hp.Problem(
+    ...     domain=hp.Box(x=(0, 1), t=(0, 1)), fields=["u"], residual=lambda u: u.tt - u.xx, conditions=conditions
+    ... )
+    >>> solution = hp.solve(problem, tol=1e-3, progress=False)
+    >>> abs(solution.u(0.5, 1.0) + 1) < 1e-2
+    True
     """
 
     def __init__(self, *, weight: float | None = None, **values: Any) -> None:
@@ -302,6 +337,17 @@ class Periodic(Immutable):
     """Periodicity along one or more axes, exact in all derivatives the basis has: the grid index wraps.
 
     ``Periodic("x")``, ``Periodic("x", "y")``.
+
+    Examples
+    --------
+    >>> import hermite_pinn as hp
+    >>> problem = hp.Problem(
+    ...     domain=hp.Box(x=(0, 1)), fields=["u"], residual=lambda u, x: u.xx - u + hp.cos(2 * hp.pi * x),
+    ...     conditions=[hp.Periodic("x")],
+    ... )
+    >>> solution = hp.solve(problem, levels=3, progress=False)
+    >>> solution.u.x(0.0) == solution.u.x(1.0)
+    True
     """
 
     def __init__(self, *axes: str) -> None:
@@ -323,6 +369,12 @@ class Gauge(Immutable):
     The equations leave a constant (or a function of time) free; it is chosen so that the mean over space is zero at
     every time.  ``gauss_newton`` does so exactly; methods that train networks leave it free.
     :meth:`hermite_pinn.Solution.error` compares such fields without their means.
+
+    Examples
+    --------
+    >>> import hermite_pinn as hp
+    >>> len([hp.Dirichlet(u=0.0, v=0.0), hp.Gauge("p")])   # conditions of a flow in a closed box
+    2
     """
 
     def __init__(self, *fields: str) -> None:

@@ -59,7 +59,14 @@ RESERVED = frozenset(
 
 
 class HermitePinnWarning(UserWarning):
-    """Something that is allowed but probably not what was meant."""
+    """Something that is allowed but probably not what was meant.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", HermitePinnWarning)  # within this block
+    """
 
 
 class Problem(Immutable):

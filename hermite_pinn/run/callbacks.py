@@ -32,6 +32,15 @@ class RunState:
         Number of active levels and of unknowns.
     error
         Estimate of the relative L2 error, or None.
+
+    Examples
+    --------
+    >>> import hermite_pinn as hp
+    >>> class Watch(hp.Callback):
+    ...     def on_step(self, state):
+    ...         print(state.method, state.step, state.level, state.unknowns)
+    >>> _ = hp.solve(hp.problems.poisson2d(), levels=1, callbacks=[Watch()], progress=False)
+    gauss_newton 1 1 100
     """
 
     method: str
@@ -57,6 +66,15 @@ class Callback:
 
     ``on_step`` may return a true value, best a string with the reason, to end the run; the solution is returned with
     ``Status.STOPPED``.
+
+    Examples
+    --------
+    >>> import hermite_pinn as hp
+    >>> class Enough(hp.Callback):
+    ...     def on_step(self, state):
+    ...         return "two levels will do" if state.level == 2 else None
+    >>> hp.solve(hp.problems.poisson2d(), callbacks=[Enough()], progress=False).status.name
+    'STOPPED'
     """
 
     def on_start(self, state: RunState) -> None:
@@ -71,7 +89,18 @@ class Callback:
 
 
 class CSVLog(Callback):
-    """Write every step's numbers to a CSV file as they come."""
+    """Write every step's numbers to a CSV file as they come.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import hermite_pinn as hp
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "run.csv"
+    ...     _ = hp.solve(hp.problems.poisson2d(), levels=2, callbacks=[hp.CSVLog(path)], progress=False)
+    ...     len(path.read_text().splitlines())   # a heading, and two levels
+    3
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)

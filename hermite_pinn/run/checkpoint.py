@@ -33,6 +33,17 @@ class Checkpoint:
         HDF5 file, replaced at every save.
     seconds
         Least time between two saves; a save is also made at the end of every level (``gauss_newton``) and of the run.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import hermite_pinn as hp
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "run.h5"
+    ...     _ = hp.solve(hp.problems.poisson2d(), levels=2, checkpoint=hp.Checkpoint(path, seconds=10), progress=False)
+    ...     again = hp.solve(hp.problems.poisson2d(), levels=2, resume=path, progress=False)
+    >>> again.status.name
+    'COMPLETED'
     """
 
     path: str | Path

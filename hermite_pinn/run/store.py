@@ -22,7 +22,6 @@ from hermite_pinn.errors import CorruptFileError, OutputError
 __all__ = ["check_writable", "read_store", "write_store"]
 
 VERSION = 2
-_ORDER = "array_order"  # entry of the text that lists the arrays, which HDF5 itself sorts by name
 
 
 def check_writable(path: str | Path) -> Path:

@@ -63,6 +63,14 @@ def test_examples_in_docstrings_run(name):
                         assert runner.run(example).failed == 0
 
 
+@pytest.mark.parametrize("name", [name for name in hp.__all__ if callable(getattr(hp, name))])
+def test_every_public_name_has_an_example(name):
+    """Examples are run with their module."""
+    thing = getattr(hp, name)
+    assert ">>>" in (thing.__doc__ or "")
+    assert thing.__module__ in MODULES
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_public_names_exist(name):
     module = importlib.import_module(name)

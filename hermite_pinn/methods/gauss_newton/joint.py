@@ -52,6 +52,11 @@ class JointStage:
         Most Levenberg-Marquardt steps; an affine problem takes one.
     cells
         Cells of Gauss points per axis; ``None`` takes ``oversampling`` rows per unknown.
+
+    Examples
+    --------
+    >>> JointStage("readout", steps=1), JointStage("all").steps
+    (JointStage(train='readout', steps=1, cells=None), 20)
     """
 
     train: str
