@@ -285,7 +285,9 @@ GAUSS_NEWTON = {
 }
 
 
-@pytest.mark.parametrize("name", GAUSS_NEWTON)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if n.startswith("a network") else []) for n in GAUSS_NEWTON]
+)
 def test_gauss_newton_gives_the_field_of_a_cpu(name):
     there, here = both(GAUSS_NEWTON[name])
     assert there.status is here.status

@@ -61,7 +61,7 @@ def test_files_named_in_documents_exist(document):
     there = {p.relative_to(ROOT).as_posix() for source in SOURCES for p in (ROOT / source).rglob("*.*")}
     there |= {p.name for p in ROOT.iterdir()}
     text = document.read_text()
-    named = re.findall(r"`([\w./-]+\.(?:py|cuh|cu|hpp|cpp|md|toml|txt))(?:::\w+)?`", text)
+    named = re.findall(r"`([\w./-]+\.(?:py|cuh|cu|hpp|cpp|toml|txt))`", text)
     for name in named:
         assert any(f"/{path}".endswith(f"/{name}") for path in there), name
     for name in re.findall(r"\]\((?!http|#)([^)#]+)\)", text):

@@ -18,7 +18,10 @@ from hermite_pinn.errors import BackendUnavailableError, InvalidArgumentError
 from hermite_pinn.methods.training.batches import Batch
 from hermite_pinn.run.distributed import ALONE, Ranks, launched
 
-pytestmark = pytest.mark.skipif(not dist.is_gloo_available(), reason="this PyTorch has no gloo")
+pytestmark = [
+    pytest.mark.skipif(not dist.is_gloo_available(), reason="this PyTorch has no gloo"),
+    pytest.mark.xdist_group("ranks"),  # one worker starts the ranks whose results the tests share
+]
 SCRIPT = str(Path(__file__).parents[1] / "support" / "run_ranks.py")
 
 
