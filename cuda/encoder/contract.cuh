@@ -78,14 +78,9 @@ struct level_tables {
   }
   // From the beginning of the level.
   HP_INLINE int64 offset(int group) const { return GROUPS == 1 ? 0 : level.groups[group].offset - first.offset; }
-  // -1 of a vertex without a record.
+  // Beyond the end of the level for a vertex without a record.
   HP_INLINE address where(int ends, int group) const {
-    if constexpr (INDEXED) {
-      const uvec at = slot(ends, group);
-      address place = offset_by(offset(group), at, group_size(group) * FEATURES);
-      mark_absent(at, place);
-      return place;
-    }
+    if constexpr (INDEXED) return offset_by(offset(group), slot(ends, group), group_size(group) * FEATURES);
     return offset_by(offset(group), slot_of(here, ends, (unsigned)level.groups[group].mask), group_size(group) * FEATURES);
   }
 

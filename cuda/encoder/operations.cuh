@@ -180,7 +180,7 @@ struct diagonal {
           for (int v = 0; v < corners; ++v) {
             const int64 slot = at[v].lane[lane];
             if constexpr (INDEXED) {
-              if (slot < 0) continue;
+              if (slot >= a.levels[index].size) continue; // no record
             }
             bool first = true;
             for (int u = 0; u < v; ++u) first = first && at[u].lane[lane] != slot;

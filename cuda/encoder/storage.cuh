@@ -40,17 +40,10 @@ HP_INLINE unsigned part_of(const node *nodes, unsigned index, unsigned part) {
 
 #ifdef __CUDACC__
 HP_INLINE uvec parts_of(const node *nodes, uvec index, uvec part) { return part_of(nodes, index, part); }
-HP_INLINE void mark_absent(uvec slot, address &place) {
-  if (slot == ABSENT) place.lane[0] = -1;
-}
 #else
 HP_INLINE uvec parts_of(const node *nodes, uvec index, uvec part) {
   for (int i = 0; i < LANES; ++i) index[i] = part_of(nodes, index[i], part[i]);
   return index;
-}
-HP_INLINE void mark_absent(uvec slot, address &place) {
-  for (int i = 0; i < LANES; ++i)
-    if (slot[i] == ABSENT) place.lane[i] = -1;
 }
 #endif
 
