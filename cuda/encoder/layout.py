@@ -15,16 +15,11 @@ import numpy as np
 
 from hermite_pinn.errors import InvalidArgumentError
 
+from .basis import BASES
 from .storage import Dense, Hashed, Indexed, Storage
 from .vertices import VertexList
 
-__all__ = ["BASES", "REFINABLE", "GridLayout", "Group"]
-
-#: Coefficients per vertex and axis: 1 (value), 2 (and slope), 3 (and curvature), 4 (and third derivative).
-BASES: dict[str, int] = {"linear": 1, "smoothstep": 1, "cosine": 1, "cubic": 2, "quintic": 3, "septic": 4}
-
-#: Bases whose functions on a grid are contained in those on a grid of twice the resolution.
-REFINABLE = ("linear", "cubic", "quintic", "septic")
+__all__ = ["GridLayout", "Group"]
 
 
 @dataclass(frozen=True)
@@ -183,7 +178,7 @@ class GridLayout:
     @property
     def orders(self) -> int:
         """Coefficients per vertex and axis."""
-        return BASES[self.basis]
+        return BASES[self.basis].coefficients
 
     @property
     def record(self) -> int:
@@ -266,7 +261,7 @@ class GridLayout:
         pairs = itertools.pairwise(self.resolutions)
         return (
             self.dense
-            and self.basis in REFINABLE
+            and BASES[self.basis].refinable
             and all(b in (a, 2 * a) for coarse, fine in pairs for a, b in zip(coarse, fine, strict=True))
         )
 

@@ -15,7 +15,7 @@ from functools import cache, lru_cache
 import numpy as np
 import torch
 
-from .basis import POLYNOMIALS, basis_values
+from .basis import BASES, basis_values
 from .channels import Channels
 from .layout import GridLayout
 
@@ -82,14 +82,15 @@ def _axes(layout: GridLayout, device: torch.device) -> tuple[torch.Tensor, torch
 def _axis_bounds(layout: GridLayout, x: torch.Tensor, order: int) -> torch.Tensor:
     """Bound of the 1-D basis derivatives in cell units, (levels, dim): larger where points lie outside the box."""
     inside = _largest(layout.basis, order)
-    if layout.basis not in POLYNOMIALS:
+    polynomials = BASES[layout.basis].polynomials
+    if polynomials is None:
         return torch.full((layout.levels, layout.dim), inside, dtype=torch.float64, device=x.device)
     lower, inverse, cells, periodic = _axes(layout, x.device)
     low, high = ((f(1).double() - lower) * inverse for f in (x.amin, x.amax))
     reach = torch.maximum(cells * (high - 1.0) + 1.0, -cells * low)  # largest |t|
     reach = torch.where(periodic, 1.0, reach)
     outside = torch.zeros_like(reach)
-    for row in POLYNOMIALS[layout.basis]:
+    for row in polynomials:
         size = torch.zeros_like(reach)
         for k, c in enumerate(row[order:], order):
             size += abs(c) * math.perm(k, order) * reach.clamp(min=1.0) ** (k - order)

@@ -8,6 +8,7 @@ import torch
 
 from hermite_pinn.cuda.runtime.source import BLOCK, REALS, assembled
 
+from .basis import BASES
 from .channels import Channels
 from .layout import GridLayout
 
@@ -111,7 +112,7 @@ class Specialization:
     def _layout(self) -> GridLayout:
         sizes = None
         if self.split:
-            groups = self.dim * (GridLayout((0.0,), (1.0,), ((1,),), self.basis).orders - 1) + 1
+            groups = self.dim * (BASES[self.basis].coefficients - 1) + 1
             sizes = (2,) * (groups - 1) + (4,)
         return GridLayout((0.0,) * self.dim, (1.0,) * self.dim, ((1,) * self.dim,), self.basis, self.features, sizes)
 

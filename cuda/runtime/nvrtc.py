@@ -17,7 +17,7 @@ from hermite_pinn.errors import BackendUnavailableError
 from .device import OPTIONS as OURS
 from .failures import compile_failure
 
-__all__ = ["ARCHITECTURES", "Compiled", "compile_for", "ptx", "version"]
+__all__ = ["ARCHITECTURES", "Compiled", "compile_for", "version"]
 
 #: What CuPy passes to NVRTC: our options, and its own.
 OPTIONS = (*OURS, "-ftz=true", "--device-as-default-execution-space")
@@ -103,16 +103,6 @@ def compile_for(source: str, architecture: str) -> Compiled:
             most(r"(\d+) bytes stack frame"),
             most(r"(\d+) bytes smem"),
         )
-
-
-def ptx(source: str, architecture: str) -> str:
-    """The assembly text of a source for a virtual architecture such as ``"90"``; raises as :func:`compile_for`."""
-    with _program(source, f"compute_{architecture}") as (library, program, _):
-        size = ctypes.c_size_t()
-        library.nvrtcGetPTXSize(program, ctypes.byref(size))
-        buffer = ctypes.create_string_buffer(size.value)
-        library.nvrtcGetPTX(program, buffer)
-        return buffer.value.decode()
 
 
 @contextmanager

@@ -12,8 +12,7 @@ import numpy as np
 import scipy.sparse as sparse
 import torch
 
-from hermite_pinn.cuda.encoder.basis import basis_values
-from hermite_pinn.cuda.encoder.layout import BASES, REFINABLE
+from hermite_pinn.cuda.encoder.basis import BASES, basis_values
 from hermite_pinn.cuda.runtime import device, host
 from hermite_pinn.cuda.runtime.source import BLOCK, REALS, assembled
 from hermite_pinn.errors import InvalidArgumentError
@@ -183,7 +182,7 @@ def evaluation_matrix(
     row_weights
         Factor of every row (square roots of quadrature weights).
     """
-    m = BASES[basis]
+    m = BASES[basis].coefficients
     lower, upper = bounds
     p = (np.asarray(points, dtype=float) - lower) / (upper - lower)
     if periodic:
@@ -216,12 +215,12 @@ def prolongation_matrix(basis: str, coarse: int, fine: int, periodic: bool) -> A
     InvalidArgumentError
         If ``fine`` is neither ``coarse`` nor twice as many, or the basis is not refinable (smoothstep, cosine).
     """
-    if fine not in (coarse, 2 * coarse) or basis not in REFINABLE:
+    if fine not in (coarse, 2 * coarse) or not BASES[basis].refinable:
         raise InvalidArgumentError(
-            f"levels of a {', '.join(REFINABLE)} basis are nested if the resolution stays or doubles; got {coarse} -> {fine} cells "
+            f"levels of a {', '.join(b.name for b in BASES.values() if b.refinable)} basis are nested if the resolution stays or doubles; got {coarse} -> {fine} cells "
             f"of a {basis} basis"
         )
-    m = BASES[basis]
+    m = BASES[basis].coefficients
     ratio = fine // coarse
     count = fine if periodic else fine + 1
     vertex = np.arange(count)

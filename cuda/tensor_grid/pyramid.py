@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 
 import torch
 
-from hermite_pinn.cuda.encoder.layout import BASES
+from hermite_pinn.cuda.encoder.basis import BASES
 
 from .axis import AxisMatrix, prolongation_matrix
 
@@ -36,7 +36,7 @@ class Pyramid:
         self.resolutions = [tuple(r) for r in resolutions]
         self.periodic = tuple(periodic)
         self.fields = fields
-        m = BASES[basis]
+        m = BASES[basis].coefficients
         self.shapes = [
             (fields, *(m * (n + (not p)) for n, p in zip(r, self.periodic, strict=True))) for r in self.resolutions
         ]

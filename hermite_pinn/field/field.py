@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from hermite_pinn.cuda.encoder.layout import BASES
+from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.geometry import Domain
 
@@ -28,7 +28,7 @@ def basis_for(order: int) -> str:
     >>> [basis_for(order) for order in (1, 2, 3, 4)]
     ['cubic', 'cubic', 'quintic', 'septic']
     """
-    return next(name for name in ("cubic", "quintic", "septic") if BASES[name] >= order)
+    return next(name for name in ("cubic", "quintic", "septic") if BASES[name].coefficients >= order)
 
 
 @dataclass(frozen=True)

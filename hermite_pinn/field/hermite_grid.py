@@ -29,7 +29,7 @@ __all__ = ["HermiteGrid", "resolutions_of"]
 
 @dataclass(frozen=True, eq=False)
 class HermiteGrid(Encoder):
-    """A multilevel grid of a basis of :data:`hermite_pinn.cuda.encoder.layout.BASES`, dense or hashed.
+    """A multilevel grid of a basis of :data:`hermite_pinn.cuda.encoder.basis.BASES`, dense or hashed.
 
     Parameters
     ----------

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import scipy.sparse as sparse
 import torch
+from assembly import ptx
 from emulated_kernels import Entered
 from grids import combinations, layout
 from on_device import OnDevice
 from selection import architectures, marked
 
 from hermite_pinn.cuda.encoder import launch, resources
+from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.cuda.encoder.layout import BASES
 from hermite_pinn.cuda.encoder.specialization import OPERATIONS, TO_TABLE, Specialization
 from hermite_pinn.cuda.network.activation import ACTIVATIONS, JetPlan, _source
 from hermite_pinn.cuda.runtime import device as cuda_device
@@ -89,7 +90,7 @@ def test_standard_kernels_stay_in_registers():
 @pytest.mark.parametrize("indexed", [False, True])
 def test_records_are_read_by_vector_loads(features, split, dtype, stored, load, indexed):
     spec = Specialization("jets", 3, "cubic", features, split, Channels.value(3), dtype, 1, stored, 0, indexed)
-    text = nvrtc.ptx(spec.source("cu"), "90")
+    text = ptx(spec.source("cu"), "90")
     assert load in text
     single = {"float32": "ld.global.f32", "float64": "ld.global.f64"}[dtype]
     assert text.count(single) <= 9  # coordinates and the box, no coefficient
@@ -100,7 +101,7 @@ def test_records_are_read_by_vector_loads(features, split, dtype, stored, load, 
 @pytest.mark.parametrize(("architecture", "split", "expected"), [("80", False, "add.f32"), ("90", False, "red.global.add.v4.f32"), ("120", True, "red.global.add.v2.f32")])  # fmt: skip
 def test_records_are_added_by_vectors_where_the_hardware_can(architecture, split, expected):
     spec = Specialization("adjoint", 3, "cubic", 2, split, Channels.value(3), "float32")
-    text = nvrtc.ptx(spec.source("cu"), architecture)
+    text = ptx(spec.source("cu"), architecture)
     assert expected in text
     assert (".global.add.f32" in text) == (expected == "add.f32")
 
@@ -110,7 +111,7 @@ def test_records_are_added_by_vectors_where_the_hardware_can(architecture, split
 def test_integer_sums_compile(operation, limbs):
     dtype = "float32" if limbs == 1 else "float64"
     spec = Specialization(operation, 2, "cubic", 2, False, Channels.value(2), dtype, 2, "", limbs)
-    assert ".global.add.u64" in nvrtc.ptx(spec.source("cu"), "75")
+    assert ".global.add.u64" in ptx(spec.source("cu"), "75")
 
 
 def test_resources_of_a_loaded_kernel(monkeypatch):

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from hermite_pinn.cuda.encoder import ops
+from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.cuda.encoder.layout import BASES, REFINABLE, GridLayout
+from hermite_pinn.cuda.encoder.layout import GridLayout
 from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix, evaluation_matrix, prolongation_matrix
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid, from_records, to_records
 from hermite_pinn.cuda.tensor_grid.sum_factorization import SumFactorization
@@ -20,9 +21,9 @@ PERIODIC = [(False, False), (True, False), (True, True)]
 def setting(basis, periodic, resolution=(4, 3)):
     dim = len(resolution)
     grid = GridLayout((0.0, -1.0, 2.0)[:dim], (2.0, 1.0, 2.5)[:dim], (resolution,), basis, 1, None, periodic)
-    coefficients = torch.randn(*(BASES[basis] * n for n in grid.vertices(0)), dtype=torch.float64)
+    coefficients = torch.randn(*(BASES[basis].coefficients * n for n in grid.vertices(0)), dtype=torch.float64)
     table = torch.zeros(grid.size, dtype=torch.float64)
-    flat = to_records(coefficients[None], BASES[basis])
+    flat = to_records(coefficients[None], BASES[basis].coefficients)
     table[: flat.numel()] = flat
     axes = [
         a + (b - a) * torch.rand(5 + i, dtype=torch.float64).numpy()
@@ -41,7 +42,7 @@ def matrices(grid, axes, channels, device="cpu"):
 
 
 @pytest.mark.parametrize("periodic", PERIODIC)
-@pytest.mark.parametrize("basis", REFINABLE)
+@pytest.mark.parametrize("basis", [b.name for b in BASES.values() if b.refinable])
 def test_sum_factorisation_gives_the_numbers_of_the_general_kernel(basis, periodic, device):
     grid, coefficients, table, axes = setting(basis, periodic)
     channels = Channels.jet(2, 2) + Channels(2, (((2.0, (2, 0)), (3.0, (0, 2)), (-1.0, (0, 0))),))
@@ -52,7 +53,7 @@ def test_sum_factorisation_gives_the_numbers_of_the_general_kernel(basis, period
     assert float((found - expected).abs().max() / expected.abs().max()) < 1e-13
 
 
-@pytest.mark.parametrize("basis", REFINABLE)
+@pytest.mark.parametrize("basis", [b.name for b in BASES.values() if b.refinable])
 def test_the_adjoint_of_sum_factorisation_is_its_transpose(basis, device):
     grid, coefficients, _, axes = setting(basis, (True, False, False), (3, 2, 2))
     coefficients = coefficients.to(device)
@@ -67,7 +68,7 @@ def test_the_adjoint_of_sum_factorisation_is_its_transpose(basis, device):
 
 @pytest.mark.parametrize("ratio", [(2, 2), (2, 1), (1, 2)])
 @pytest.mark.parametrize("periodic", PERIODIC)
-@pytest.mark.parametrize("basis", REFINABLE)
+@pytest.mark.parametrize("basis", [b.name for b in BASES.values() if b.refinable])
 def test_prolongation_changes_no_value(basis, periodic, ratio, device):
     grid, coefficients, table, _ = setting(basis, periodic)
     fine = tuple(n * r for n, r in zip(grid.resolutions[0], ratio, strict=True))
@@ -75,7 +76,7 @@ def test_prolongation_changes_no_value(basis, periodic, ratio, device):
     finer = grid.with_levels([fine])
     moved = pyramid.prolong(0, coefficients[None].to(device)).cpu()
     fine_table = torch.zeros(finer.size, dtype=torch.float64)
-    flat = to_records(moved, BASES[basis])
+    flat = to_records(moved, BASES[basis].coefficients)
     fine_table[: flat.numel()] = flat
     x = torch.rand(2, 200, dtype=torch.float64) * torch.tensor([[2.0], [2.0]]) + torch.tensor([[0.0], [-1.0]])
     channels = Channels.jet(2, 2) if basis != "linear" else Channels.jet(2, 1)
@@ -93,7 +94,7 @@ def test_two_scale_relations_of_the_cubic_basis():
     assert matrix[3].tolist() == [-0.75, -0.125, 0.75, -0.125]
 
 
-@pytest.mark.parametrize("basis", REFINABLE)
+@pytest.mark.parametrize("basis", [b.name for b in BASES.values() if b.refinable])
 def test_accumulate_and_its_transpose(basis):
     pyramid = Pyramid(basis, [(2, 3), (4, 3), (8, 6)], (False, True), 2)
     vector = torch.randn(pyramid.size, dtype=torch.float64)

@@ -8,7 +8,7 @@ import torch
 
 import hermite_pinn as hp
 from hermite_pinn import problems
-from hermite_pinn.cuda.encoder.layout import BASES
+from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.methods.systems.vertex_basis import vertex_basis
 
@@ -60,7 +60,7 @@ def test_columns_have_unit_norm(basis, problem):
 @pytest.mark.parametrize("periodic", [False, True])
 def test_the_change_of_basis_is_upper_triangular_and_regular(basis, periodic):
     found = vertex_basis(basis, 5, periodic, (0, 1, 2), ((0,), ()))
-    m = BASES[basis]
+    m = BASES[basis].coefficients
     assert found.shape == (5 if periodic else 6, m, m)
     assert np.array_equal(found, np.triu(found))
     assert (np.abs(np.diagonal(found, axis1=1, axis2=2)) > 1e-3).all()

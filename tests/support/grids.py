@@ -6,8 +6,9 @@ import math
 import numpy as np
 import torch
 
+from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.cuda.encoder.layout import BASES, GridLayout
+from hermite_pinn.cuda.encoder.layout import GridLayout
 from hermite_pinn.cuda.encoder.vertices import VertexList
 
 TABLES = ("dense", "hashed", "split", "indexed")
@@ -21,7 +22,7 @@ def layout(basis: str, dim: int, tables: str = "dense", features: int = 2, perio
 
     With ``"indexed"`` tables the finest level stores some of its vertices and the others are dense and hashed.
     """
-    groups = dim * (BASES[basis] - 1) + 1
+    groups = dim * (BASES[basis].coefficients - 1) + 1
     split = tuple(2 ** (3 + g % 3) for g in range(groups))
     sizes = {"dense": None, "hashed": (16,), "split": split, "indexed": (16,), "indexed split": split}[tables]
     lower = (-1.0, 0.5, 0.0, 2.0)[:dim]
@@ -48,11 +49,11 @@ def some_vertices(grid: GridLayout, level: int, share: float = 0.6, seed: int = 
 def combinations(dims=(1, 2, 3, 4)):
     """Basis, dimension and kind of tables; separate tables only where there are several orders of coefficients."""
     for basis, dim, tables in itertools.product(BASES, dims, TABLES):
-        if tables == "split" and BASES[basis] == 1:
+        if tables == "split" and BASES[basis].coefficients == 1:
             continue
         if tables == "indexed" and (basis, dim) not in INDEXED:
             continue
-        if (2 * BASES[basis]) ** dim > 256:
+        if (2 * BASES[basis].coefficients) ** dim > 256:
             continue  # hundreds of coefficients per cell: correct but slow to compile
         yield basis, dim, tables
     if 2 in dims:

@@ -20,7 +20,7 @@ import scipy.linalg
 import torch
 from scipy.linalg import lapack
 
-from hermite_pinn.cuda.encoder.layout import BASES
+from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.memory import available_memory
 from hermite_pinn.methods.least_squares.cgls import LeastSquaresResult, cgls
 from hermite_pinn.methods.least_squares.linear_solver import Limits, LinearSolver
@@ -80,7 +80,7 @@ def _spread(values: np.ndarray, axis: int, ndim: int) -> np.ndarray:
 
 def banded_cost(shape: Sequence[int], periodic: Sequence[bool], basis: str) -> tuple[float, float] | None:
     """Estimated seconds and bytes of a factorisation on two CPU cores, or None where there is no banded form."""
-    ordering = _ordering(tuple(shape), tuple(periodic), BASES[basis])
+    ordering = _ordering(tuple(shape), tuple(periodic), BASES[basis].coefficients)
     if ordering is None:
         return None
     n = math.prod(shape)
@@ -102,7 +102,7 @@ class BandedNormal:
 
     def __init__(self, system: GridSystem, columns: torch.Tensor, damping: float) -> None:
         self.system, self.damping = system, damping
-        shape, orders = system.pyramid.shapes[-1], BASES[system.basis]
+        shape, orders = system.pyramid.shapes[-1], BASES[system.basis].coefficients
         periodic = system.problem.periodic
         chosen = _ordering(tuple(shape), tuple(periodic), orders)
         assert chosen is not None

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from hermite_pinn.cuda.encoder.layout import BASES
+from hermite_pinn.cuda.encoder.basis import BASES
 
 __all__ = ["Convergence"]
 
@@ -47,7 +47,7 @@ class Convergence:
     @property
     def factor(self) -> float:
         """By how much a doubling of the resolution lowers the error of a smooth solution."""
-        return 4.0 ** BASES[self.basis]
+        return 4.0 ** BASES[self.basis].coefficients
 
     def add(self, change: float | None, residual: float) -> float | None:
         """Note a stage; returns the estimated error.

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from hermite_pinn.cuda.encoder.layout import BASES
+from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
 from hermite_pinn.field.field import Field, GridField
 from hermite_pinn.field.tree import ENCODER, HEAD, TABLE, bias_path, weight_path, within
@@ -234,7 +234,7 @@ class _Run:
             raise InvalidArgumentError("gauss_newton works in float64")
         spec = task.field or options.default_field(self.problem)
         networked = not spec.linear or (options.hard and bool(vanishing_faces(self.problem)))
-        limit = min(2, BASES[spec.basis]) if networked else BASES[spec.basis]
+        limit = min(2, BASES[spec.basis].coefficients) if networked else BASES[spec.basis].coefficients
         if self.problem.order > limit:
             raise InvalidProblemError(
                 f"the problem has derivatives of order {self.problem.order}; the head {spec.head!r} on the {spec.basis} basis "

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from hermite_pinn.cuda.encoder.layout import BASES, REFINABLE
+from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
 from hermite_pinn.field.field import Field, GridField, basis_for, linear_field
 from hermite_pinn.methods.base import Outcome, Task
@@ -44,11 +44,11 @@ REPEATS = 3  # of the first stage, with rows scaled anew
 
 
 def _check_field(problem: Problem, field: Field) -> None:
-    if field.basis not in REFINABLE:
+    if not BASES[field.basis].refinable:
         raise InvalidArgumentError(
-            f"gauss_newton needs nested levels: a basis of {', '.join(map(repr, REFINABLE))}, not {field.basis!r}"
+            f"gauss_newton needs nested levels: a basis of {', '.join(repr(b.name) for b in BASES.values() if b.refinable)}, not {field.basis!r}"
         )
-    limit = BASES[field.basis]
+    limit = BASES[field.basis].coefficients
     if problem.order > limit:
         raise InvalidProblemError(
             f"the problem has derivatives of order {problem.order}, but those of the {field.basis} basis are square "
@@ -106,7 +106,7 @@ class NestedIteration:
         self.solver = self._solver(Misfit(self.problem))
 
     def _solver(self, misfit: Misfit) -> LevenbergMarquardt[GridSystem]:
-        options, smooth = self.options, BASES[self.basis] > 2
+        options, smooth = self.options, BASES[self.basis].coefficients > 2
         if misfit.automatic and self.task.ranks.size > 1:
             raise InvalidArgumentError(
                 f"the smoothness of {', '.join(misfit.automatic)} has no weight, and on {self.task.ranks.size} processes none is chosen; give "

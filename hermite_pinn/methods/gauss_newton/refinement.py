@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from hermite_pinn.cuda.encoder.basis import basis_values
-from hermite_pinn.cuda.encoder.layout import BASES
+from hermite_pinn.cuda.encoder.basis import BASES, basis_values
 
 __all__ = ["refined", "roughness"]
 
@@ -28,12 +27,14 @@ def refined(
         return tuple(2 * k for k in n)
     indicators = roughness(finest, basis, periodic)
     worst = max(indicators)
-    return tuple(2 * k if i >= worst / 4 ** BASES[basis] else k for k, i in zip(n, indicators, strict=True))
+    return tuple(
+        2 * k if i >= worst / 4 ** BASES[basis].coefficients else k for k, i in zip(n, indicators, strict=True)
+    )
 
 
 def roughness(finest: torch.Tensor, basis: str, periodic: Sequence[bool]) -> list[float]:
     """Per axis the RMS of ``h**(2m) d^(2m) u`` relative to the field, the largest of all fields."""
-    m = BASES[basis]
+    m = BASES[basis].coefficients
     weights = [float(w) for w in basis_values(basis, torch.tensor(0.5, dtype=torch.float64), 2 * m - 1)]
     ratios = []
     for axis, wraps in enumerate(periodic):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from hermite_pinn.cuda.encoder.layout import BASES
+from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
 from hermite_pinn.methods.systems.constraints import Carried
@@ -60,7 +60,7 @@ class Discretization:
 
     def memory(self, resolutions: Sequence[Resolution], slabs: int) -> float:
         """Estimate of the bytes of a stage: vectors of unknowns, and arrays of points."""
-        m = BASES[self.basis]
+        m = BASES[self.basis].coefficients
         equations = [compile_term(self.problem, t) for t in self.problem.terms if t.region.is_interior]
         derived, _ = derived_rows(self.problem, equations, self.scales, resolutions[-1])
         points = math.prod((m + 1) * n for n in resolutions[-1]) * (len(equations) + len(derived))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from hermite_pinn.cuda.encoder.layout import BASES
+from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.expressions.program import leaves
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
 from hermite_pinn.methods.systems.constraints import Carried, is_hard
@@ -79,7 +79,9 @@ def cells_per_slab(problem: Problem, basis: str, resolution: Resolution, speeds:
         step * v * n / length for v, n, length in zip(speeds, resolution, problem.domain.lengths, strict=True)
     )
     orders = time_orders(problem).values()
-    least = 8 if max(orders) >= BASES[basis] else max(2 * max(orders), BASES[basis] - min(orders))
+    least = (
+        8 if max(orders) >= BASES[basis].coefficients else max(2 * max(orders), BASES[basis].coefficients - min(orders))
+    )
     cells = 8
     while cells > least and cells * crossed > 4.0:
         cells //= 2
@@ -122,7 +124,7 @@ def _start(system: GridSystem, before: torch.Tensor, carried: Carried | None, ax
         level.copy_(before)
         system.impose(vector)
         if constant:
-            _continue(level, axis, BASES[system.basis])
+            _continue(level, axis, BASES[system.basis].coefficients)
         elif carried is not None:
             _shift(level, before, carried)
         system.impose(vector)
@@ -168,7 +170,7 @@ class _March:
     def __init__(self, grid: Discretization, resolution: Resolution, count: int, guess: torch.Tensor | None) -> None:
         axis = grid.problem.domain.time_axis
         assert axis is not None
-        self.grid, self.resolution, self.axis, self.m = grid, resolution, axis, BASES[grid.basis]
+        self.grid, self.resolution, self.axis, self.m = grid, resolution, axis, BASES[grid.basis].coefficients
         self.guessed = guess is not None
         self.orders = time_orders(grid.problem)
         self.total = Stage([resolution], torch.empty(0), torch.empty(0), {}, slabs=count)

@@ -15,7 +15,7 @@ import scipy.sparse as sparse
 import torch
 from scipy.sparse.linalg import splu
 
-from hermite_pinn.cuda.encoder.layout import BASES
+from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.tensor_grid.axis import evaluation_matrix
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.program import Leaf, Value, leaves
@@ -32,7 +32,7 @@ def is_hard(term: Term, basis: str) -> bool:
     return (
         term.trace is not None
         and term.region.plane is not None
-        and term.trace.order < BASES[basis]
+        and term.trace.order < BASES[basis].coefficients
         and not any(kind == "parameter" for kind, _ in leaves(term.trace.value))
     )
 
@@ -91,7 +91,7 @@ class Constraints:
 
     def mask(self, shape: Sequence[int], device: torch.device | str = "cpu") -> torch.Tensor:
         """Which coefficients of a level of shape (fields, m N_1, ...) are fixed."""
-        m = BASES[self.basis]
+        m = BASES[self.basis].coefficients
         found = torch.zeros(tuple(shape), dtype=torch.bool, device=device)
         for t in self.terms:
             assert t.trace is not None
@@ -129,7 +129,7 @@ class Constraints:
                 if self.carried is not None and (face.axis, face.side) == (self.carried.axis, 0):
                     continue
                 f = self.fields.index(trace.field)
-                m = BASES[self.basis]
+                m = BASES[self.basis].coefficients
                 index = (like.shape[face.axis + 1] - m if face.side else 0) + trace.order
                 total[f].select(face.axis, index).add_(self._projection(t, trace, resolution, like))
                 count[f].select(face.axis, index).add_(1.0)
@@ -153,7 +153,7 @@ class Constraints:
         if trace.value.is_constant and trace.value.data == 0:
             return 0.0
         others = [i for i in range(len(self.axes)) if i != face.axis]
-        grids = term.region.gauss(resolution, BASES[self.basis] + 2).axes
+        grids = term.region.gauss(resolution, BASES[self.basis].coefficients + 2).axes
         assert grids is not None
         env: dict[Leaf, Value] = {("coordinate", side.name): face.position}
         for k, i in enumerate(others):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from hermite_pinn.cuda.encoder.layout import BASES
+from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.tensor_grid.axis import evaluation_matrix
 from hermite_pinn.problem.problem import Problem
 
@@ -19,7 +19,7 @@ def remove_means(problem: Problem, basis: str, resolution: tuple[int, ...], fine
     finest
         Coefficients (fields, m N_1, ..., m N_d) on the finest level.
     """
-    m, domain = BASES[basis], problem.domain
+    m, domain = BASES[basis].coefficients, problem.domain
     rules = domain.interior.gauss(resolution, m).axes
     assert rules is not None
     for name in problem.gauges:

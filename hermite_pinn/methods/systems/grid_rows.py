@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from hermite_pinn.cuda.encoder.layout import BASES
+from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.program import Program
 from hermite_pinn.geometry import Face, gauss_axis
@@ -36,7 +36,7 @@ def gauss_points_per_axis(problem: Problem, basis: str, constraints: Constraints
     1`` weighted points make a least-squares fit: collocation of evolution equations in space-time can be unstable
     even where it is square.
     """
-    m = BASES[basis]
+    m = BASES[basis].coefficients
     counts = []
     for axis, periodic in enumerate(problem.periodic):
         beyond = max(0 if periodic else m - constraints.count(f, axis) for f in problem.fields)
@@ -195,7 +195,7 @@ class GridRows:
     def _penalty_block(self, field: str, terms: Sequence[Term]) -> TensorBlock:
         """The derivatives of a field that are to be small, at as many Gauss points per cell as it has coefficients."""
         members = [CompiledTerm(t) for t in terms if t.region == Roughness(field)]
-        per = (BASES[self.basis],) * len(self.axes)
+        per = (BASES[self.basis].coefficients,) * len(self.axes)
         grids = [gauss_axis(*a.bounds, n, k) for a, n, k in zip(self.axes, self.resolution, per, strict=True)]
         points, weights = self._own([p for p, _ in grids], [w for _, w in grids], per, len(members))
         return self._tensor_block(members, points, weights, [1.0] * len(members))

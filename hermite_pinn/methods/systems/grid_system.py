@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.cuda.encoder.layout import BASES
 from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix, evaluation_matrix
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
 from hermite_pinn.cuda.tensor_grid.sum_factorization import SumFactorization
@@ -38,7 +38,7 @@ class GridSystem(BlockSystem[Block]):
     problem
         What to solve.
     basis
-        One of :data:`hermite_pinn.cuda.encoder.layout.REFINABLE`.
+        A refinable one of :data:`hermite_pinn.cuda.encoder.basis.BASES`.
     resolutions
         Cells per axis of every level, nested.
     gauss
@@ -218,7 +218,7 @@ class GridSystem(BlockSystem[Block]):
     @property
     def preconditioned(self) -> bool:
         """Whether vertex bases help: beyond cubics, for which with the levels the column scaling is enough."""
-        return BASES[self.basis] > 2
+        return BASES[self.basis].coefficients > 2
 
     def preconditioner(self, columns: torch.Tensor, damping: float) -> VertexScaling:
         """Vertex bases."""

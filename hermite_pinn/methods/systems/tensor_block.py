@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import torch
 
+from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.cuda.encoder.layout import BASES
 from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix, evaluation_matrix
 from hermite_pinn.cuda.tensor_grid.sum_factorization import SumFactorization
 from hermite_pinn.expressions.program import Leaf, Value
@@ -294,7 +294,7 @@ class TensorBlock(Block):
             yield (flat + fields).reshape(elements, -1), rows.reshape(elements, len(self.terms) * inside, -1)
 
     def _matrix_columns(self, axis: int) -> int:
-        return BASES[self.basis] * (self.resolution[axis] + (not self.axes[axis].periodic))
+        return BASES[self.basis].coefficients * (self.resolution[axis] + (not self.axes[axis].periodic))
 
     def _by_cell(self, value: Value, cells: Sequence[tuple[int, int]], part: slice) -> torch.Tensor:
         """A value at the points, (cells ..., points in a cell ..., 1 ...), for a part of the first axis."""

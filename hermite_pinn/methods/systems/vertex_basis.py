@@ -21,7 +21,7 @@ import numpy as np
 import scipy.sparse as sparse
 import torch
 
-from hermite_pinn.cuda.encoder.layout import BASES
+from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix, evaluation_matrix
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
 from hermite_pinn.geometry import gauss_axis
@@ -32,7 +32,7 @@ __all__ = ["VertexBases", "VertexScaling", "changed_columns", "vertex_basis"]
 @lru_cache(maxsize=64)
 def _three(basis: str, orders: tuple[int, ...], fixed: tuple[tuple[int, ...], tuple[int, ...]]) -> np.ndarray:
     """Change of basis at the left end, inside, and at the right end of an axis: (3, m, m)."""
-    m = BASES[basis]
+    m = BASES[basis].coefficients
     points, weights = gauss_axis(0.0, 2.0, 2, m + 1)
     rows = evaluation_matrix(basis, 2, (0.0, 2.0), False, points, orders, np.sqrt(weights)).matrices
     products = [(rows[o].T @ rows[o]).toarray() for o in orders]
@@ -107,7 +107,7 @@ class VertexBases:
         self.pyramid, self.masks = pyramid, list(masks)
         self.changes = [
             [
-                vertex_basis(pyramid.basis, n, p, o, _fixed(mask, axis + 1, BASES[pyramid.basis]))
+                vertex_basis(pyramid.basis, n, p, o, _fixed(mask, axis + 1, BASES[pyramid.basis].coefficients))
                 for axis, (n, p, o) in enumerate(zip(resolution, pyramid.periodic, orders, strict=True))
             ]
             for resolution, mask in zip(pyramid.resolutions, self.masks, strict=True)

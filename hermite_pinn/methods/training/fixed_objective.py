@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from hermite_pinn.cuda.encoder.layout import BASES
+from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.field.field import Levels
 from hermite_pinn.methods.base import Method, Outcome, Task
 from hermite_pinn.run.status import Status
@@ -74,7 +74,7 @@ class FixedObjective(Objective):
     def _spread(self, number: int) -> list[Batch]:
         layout, domain = self.field.layout, self.problem.domain
         cells = [max(n[i] for n in layout.resolutions) for i in range(layout.dim)]
-        order = BASES[layout.basis] + 1
+        order = BASES[layout.basis].coefficients + 1
         most = MOST[self.field.siren is not None]
         many = min(most, 1 << max(12, math.ceil(math.log2(2 * self._unknowns))))
         batches = []
