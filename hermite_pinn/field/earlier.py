@@ -1,4 +1,4 @@
-"""Names and descriptions in files of version 1, as those of now."""
+"""Names and descriptions in solutions of version 1, as those of now."""
 
 from __future__ import annotations
 
@@ -6,32 +6,30 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from .tree import GATE, PARAMETERS, TABLE, bias_path, joined, weight_path
+from .tree import GATE, TABLE, bias_path, weight_path
 
 __all__ = ["modern_description", "modern_path", "modern_tree"]
 
 V = TypeVar("V")
 
-_NAME = re.compile(r"(table|gate)|(weight|bias)(\d+)|parameter (.+)")
+_NAME = re.compile(r"(table|gate)|(weight|bias)(\d+)")
 
 
 def modern_path(name: str) -> str:
-    """The path of what version 1 called ``table``, ``weight0``, ``bias0``, ``gate`` or ``parameter nu``.
+    """The path of what version 1 called ``table``, ``weight0``, ``bias0`` or ``gate``.
 
     Examples
     --------
-    >>> [modern_path(name) for name in ("table", "bias1", "parameter nu", "head/gate")]
-    ['encoder/table', 'head/layers/1/bias', 'parameters/nu', 'head/gate']
+    >>> [modern_path(name) for name in ("table", "bias1", "head/gate")]
+    ['encoder/table', 'head/layers/1/bias', 'head/gate']
     """
     match = _NAME.fullmatch(name)
     if match is None:
         return name
-    single, kind, layer, parameter = match.groups()
+    single, kind, layer = match.groups()
     if single:
         return TABLE if single == "table" else GATE
-    if kind:
-        return weight_path(int(layer)) if kind == "weight" else bias_path(int(layer))
-    return joined(PARAMETERS, parameter)
+    return weight_path(int(layer)) if kind == "weight" else bias_path(int(layer))
 
 
 def modern_tree(tree: Mapping[str, V]) -> dict[str, V]:

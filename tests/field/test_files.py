@@ -11,7 +11,6 @@ from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.field.boundary_factor import BoundaryFactor
 from hermite_pinn.field.grid_field import GridField
 from hermite_pinn.field.heads import HEADS
-from hermite_pinn.methods.training.updates import AdamUpdate, Trained
 from hermite_pinn.run.store import read_store, write_store
 
 BOX = hp.Box(x=(0, 1), y=(0, 2))
@@ -77,18 +76,6 @@ def test_a_solution_of_version_1_loads(tmp_path):
     again, x = hp.Solution.load(path), np.linspace(0, 1, 7)
     assert np.array_equal(again.u(x, x**2), solution.u(x, x**2))
     assert again.field.boundary_factor == solution.field.boundary_factor is not None
-
-
-def test_moments_of_version_1_are_restored():
-    names = {"encoder/table": "table", "parameters/c": "parameter c"}
-    mine, theirs = (AdamUpdate(Trained({k: torch.zeros(3) for k in keys}), 0.9) for keys in (names, names.values()))
-    for k, pair in enumerate(theirs.moments.values()):
-        pair[0].fill_(1.0 + k)
-        pair[1].fill_(7.0 + k)
-    tensors = {}
-    mine.restore(theirs.state(tensors, "update0"), tensors)
-    for path, name in names.items():
-        assert all(torch.equal(a, b) for a, b in zip(mine.moments[path], theirs.moments[name], strict=True))
 
 
 def test_a_head_that_nobody_knows_is_a_damaged_file(tmp_path):

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from hermite_pinn.errors import DivergedError
-from hermite_pinn.field.earlier import modern_tree
 from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.run.interrupt import uninterrupted
 from hermite_pinn.run.monitor import StopRun
@@ -104,7 +103,7 @@ class _Run:
         self.training.generator.set_state(saved["generator"])
         for group, target in (("tensors", self.tensors), ("average", self.average)):
             for k, v in target.items():
-                v.data.copy_(modern_tree(saved[group])[k])
+                v.data.copy_(saved[group][k])
         for u, inner in zip(self.training.updates, saved["updates"], strict=True):
             u.restore(inner, saved.get("moments", {}))
         self.loss.restore(saved)

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import torch
 
 from hermite_pinn.cuda.optimizer.adam import AdamRule, adam_step
-from hermite_pinn.field.earlier import modern_path
 
 from .optimizer_state import packed, unpacked
 
@@ -139,7 +138,7 @@ class AdamUpdate(Update):
     def restore(self, saved: Any, tensors: Mapping[str, torch.Tensor]) -> None:
         """Copy saved moments back."""
         for k, pair in unpacked(saved, tensors).items():
-            for mine, theirs in zip(self.moments[modern_path(k)], pair, strict=True):
+            for mine, theirs in zip(self.moments[k], pair, strict=True):
                 mine.copy_(theirs)
 
 
