@@ -42,6 +42,14 @@ class FieldFunction:
     ------
     InvalidArgumentError
         For points outside the box, complex or non-numeric coordinates, or a wrong number of them.
+
+    Examples
+    --------
+    >>> import hermite_pinn as hp
+    >>> problem = hp.Problem(hp.Box(x=(0, 1)), "u", lambda u, x: u.xx - 6 * x, [hp.Dirichlet(u=0.0)])
+    >>> u = hp.solve(problem, levels=1).u  # x**3 - x
+    >>> round(u(0.5), 9), u.x(np.array([0.0, 1.0])).round(9).tolist(), round(u.laplacian(x=0.5), 9)
+    (-0.375, [-1.0, 2.0], 3.0)
     """
 
     def __init__(

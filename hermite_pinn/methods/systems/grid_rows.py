@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
-from hermite_pinn.errors import InvalidProblemError
-from hermite_pinn.expressions.program import Program
-from hermite_pinn.geometry import Face, gauss_axis
-from hermite_pinn.problem.conditions import PointSet, Roughness, Term
+from hermite_pinn.expressions.program import Leaf, Value, depends_on
+from hermite_pinn.geometry import Samples
+from hermite_pinn.problem.conditions import Term
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.adn_weights import derived_rows
-from hermite_pinn.residuals.compiled import CompiledTerm
+from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
 from hermite_pinn.residuals.data_weights import Misfit
-from hermite_pinn.residuals.scales import rms
+from hermite_pinn.residuals.evaluation import restricted
+from hermite_pinn.residuals.scales import rms, sobol_points
 from hermite_pinn.run.distributed import Ranks
 
 from .block import Axis, Block
@@ -92,8 +92,8 @@ class GridRows:
         self.names = tuple(p.name for p in problem.parameters)
         self._scales = scales
         self._elsewhere = 0  # rows of other ranks
-        soft = [t for t in terms if not (t.region is None or isinstance(t.region, Roughness) or is_hard(t, basis))]
-        interior = [CompiledTerm(t) for t in terms if t.region is None]
+        soft = [t for t in terms if not (t.region.everywhere or is_hard(t, basis))]
+        interior = [compile_term(problem, t) for t in terms if t.region.is_interior]
         self.gauss = (
             (gauss,) * problem.domain.dim
             if gauss
@@ -101,8 +101,7 @@ class GridRows:
         )
         self.interior = self._interior_block(interior)
         self.derived = self._derived_block()
-        rough = [t for t in terms if isinstance(t.region, Roughness)]
-        self.penalties = {f: self._penalty_block(f, rough) for f in misfit.penalties}
+        self.penalties = {f: self._penalty_block(f, terms) for f in misfit.penalties}
         self.soft = [self._soft_block(t) for t in soft]
 
     @property
@@ -122,20 +121,13 @@ class GridRows:
         One point per cell, at positions in the cells that follow the golden ratio; at the Gauss points themselves a
         square system leaves nothing to see.
         """
-        points, weights = [], []
-        for i, (a, n) in enumerate(zip(self.axes, self.resolution, strict=True)):
-            cell = np.arange(n)
-            inside = (0.31 + 0.17 * i + cell * 0.6180339887498949) % 1.0
-            length = a.bounds[1] - a.bounds[0]
-            points.append(a.bounds[0] + length * (cell + inside) / n)
-            weights.append(np.full(n, length / n))
-        points, weights = self._own(points, weights, [1] * len(points), 0)
+        points, weights = self._own(self.problem.domain.interior.between(self.resolution), [1] * len(self.axes), 0)
         return self._tensor_block(self.interior.terms, points, weights, None)
 
     # -- blocks ---
     def _interior_block(self, terms: list[CompiledTerm]) -> TensorBlock:
-        found = [gauss_axis(*a.bounds, n, k) for a, n, k in zip(self.axes, self.resolution, self.gauss, strict=True)]
-        points, weights = self._own([p for p, _ in found], [w for _, w in found], self.gauss, len(terms))
+        samples = self.problem.domain.interior.gauss(self.resolution, self.gauss)
+        points, weights = self._own(samples, self.gauss, len(terms))
         return self._tensor_block(terms, points, weights, self._scales)
 
     def _tensor_block(
@@ -160,18 +152,17 @@ class GridRows:
         self._elsewhere += len(terms) * (whole - math.prod(own.shape))
         return self._tensor_block(terms, own.points, own.weights, scales)
 
-    def _own(
-        self, points: list[np.ndarray], weights: list[np.ndarray], per: Sequence[int], terms: int
-    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def _own(self, samples: Samples, per: Sequence[int], terms: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """The rank's points of a tensor product with ``per`` points in a cell along each axis.
 
         Where there are too few cells every rank has all points, with the weights divided by the number of ranks.
         """
+        assert samples.axes is not None
+        points, weights = [r.points for r in samples.axes], [r.weights for r in samples.axes]
         if self.ranks.size == 1:
             return points, weights
         cells = [len(p) // k for p, k in zip(points, per, strict=True)]
         axis = int(np.argmax(cells))
-        points, weights = list(points), list(weights)
         if self.ranks.divides(cells[axis]):
             whole = math.prod(map(len, points))
             part = self.ranks.part(cells[axis])
@@ -182,22 +173,20 @@ class GridRows:
             weights[axis] = weights[axis] / self.ranks.size
         return points, weights
 
-    def _own_points(
-        self, points: np.ndarray, weights: np.ndarray, columns: Mapping[str, np.ndarray]
-    ) -> tuple[np.ndarray, np.ndarray, Mapping[str, np.ndarray]]:
+    def _own_points(self, samples: Samples) -> Samples:
         """The rank's part of scattered points; all of them with smaller weights where they are too few."""
-        if not self.ranks.divides(len(points)):
-            return points, weights / self.ranks.size, columns
-        part = self.ranks.part(len(points))
-        self._elsewhere += len(points) - (part.stop - part.start)
-        return points[part], weights[part], {k: v[part] for k, v in columns.items()}
+        if not self.ranks.divides(samples.count):
+            return Samples(samples.x, samples.weights / self.ranks.size, samples.normals, columns=samples.columns)
+        part = self.ranks.part(samples.count)
+        self._elsewhere += samples.count - (part.stop - part.start)
+        return samples.take(part)
 
     def _penalty_block(self, field: str, terms: Sequence[Term]) -> TensorBlock:
         """The derivatives of a field that are to be small, at as many Gauss points per cell as it has coefficients."""
-        members = [CompiledTerm(t) for t in terms if t.region == Roughness(field)]
+        members = [compile_term(self.problem, t) for t in terms if t.region.penalty == field]
         per = (BASES[self.basis].coefficients,) * len(self.axes)
-        grids = [gauss_axis(*a.bounds, n, k) for a, n, k in zip(self.axes, self.resolution, per, strict=True)]
-        points, weights = self._own([p for p, _ in grids], [w for _, w in grids], per, len(members))
+        samples = members[0].term.region.gauss(self.resolution, per)
+        points, weights = self._own(samples, per, len(members))
         return self._tensor_block(members, points, weights, [1.0] * len(members))
 
     def _elliptic(self, terms: list[CompiledTerm]) -> bool:
@@ -215,38 +204,22 @@ class GridRows:
         return sorted(taken) == sorted(self.problem.fields) and len(taken) == len(terms)
 
     def _soft_block(self, term: Term) -> Block:
-        compiled = CompiledTerm(term)
+        compiled = compile_term(self.problem, term)
         shared = ([compiled], self.problem.fields, self.names, self.basis, self.resolution, self.axes)
-        if isinstance(term.region, PointSet):
-            there = self.misfit.point_weights(term)
-            own = self._own_points(term.region.points, there, term.region.columns)
-            return PointBlock(*shared, *own, [1.0], self.dtype, self.device)
-        face = term.region
-        assert isinstance(face, Face)
-        scale = self._face_scale(compiled, face) / math.sqrt(term.weight or 1.0)
-        points, weights = [], []
-        for i, (a, n, k) in enumerate(zip(self.axes, self.resolution, self.gauss, strict=True)):
-            p, w = (np.array([face.position]), np.ones(1)) if i == face.axis else gauss_axis(*a.bounds, n, k)
-            points.append(p)
-            weights.append(w)
-        if term.where is None:
-            per = [1 if i == face.axis else k for i, k in enumerate(self.gauss)]
-            points, weights = self._own(points, weights, per, 1)
+        measured = term.region.measured
+        if measured is not None:
+            there = torch.as_tensor(self.misfit.point_weights(term))
+            own = self._own_points(Samples(measured.x, there, columns=measured.columns))
+            return PointBlock(*shared, own, [1.0], self.dtype, self.device)
+        scale = self._face_scale(compiled) / math.sqrt(term.weight or 1.0)
+        samples = restricted(term, self.problem, term.region.gauss(self.resolution, self.gauss))
+        if samples.axes is not None:
+            per = [min(k, n) for k, n in zip(self.gauss, samples.shape, strict=True)]
+            points, weights = self._own(samples, per, 1)
             return self._tensor_block([compiled], points, weights, [scale])
-        grid = np.stack([g.ravel() for g in np.meshgrid(*points, indexing="ij")], 1)
-        product = np.array([1.0])
-        for w in weights:
-            product = (product[:, None] * w).ravel()
-        env = {("coordinate", a.name): torch.as_tensor(grid[:, i].copy()) for i, a in enumerate(self.axes)}
-        chosen = np.broadcast_to(np.asarray(Program([term.where]).run(env)[0]), len(grid)).astype(bool)
-        if not chosen.any():
-            raise InvalidProblemError(
-                f"the condition {term.name!r} applies to no point of the face {face.name}: its `where` is false everywhere there"
-            )
-        own = self._own_points(grid[chosen], product[chosen], {})
-        return PointBlock(*shared, *own, [scale], self.dtype, self.device)
+        return PointBlock(*shared, self._own_points(samples), [scale], self.dtype, self.device)
 
-    def _face_scale(self, term: CompiledTerm, face: Face) -> float:
+    def _face_scale(self, term: CompiledTerm) -> float:
         """Divisor that makes a boundary row as large as the interior rows at the size of a cell.
 
         A function of unit size that varies over a cell has an interior residual of about ``|S| h**-m``, with the
@@ -254,12 +227,11 @@ class GridRows:
         rougher than the function, so the boundary residual is weighted by ``h**(1/2)`` less than their ratio, as the
         fractional norm that balances the L2 norm of the interior residual asks.
         """
-        h = self.problem.domain.lengths[face.axis] / self.resolution[face.axis]
+        h = term.term.region.spacing(self.resolution)
         names = {f for f, _ in term.jets}
 
         def size(t: CompiledTerm) -> float:
-            start = {("parameter", p.name): p.init for p in self.problem.parameters}
-            _, sensitivity, _ = t.evaluate(self.interior._env | start, {})
+            _, sensitivity, _ = t.evaluate(self._env_of(t), {})
             return max(
                 (rms(s) * h ** -sum(o) for (f, o), s in (t.constant | sensitivity).items() if f in names), default=0.0
             )
@@ -270,3 +242,9 @@ class GridRows:
         )
         own = size(term)
         return own / interior / math.sqrt(h) if interior > 0 and own > 0 else 1.0
+
+    def _env_of(self, term: CompiledTerm) -> dict[Leaf, Value]:
+        """Points at which the size of a term is taken: those of the equations unless it depends on its normal."""
+        if depends_on(term.term.residual, ["normal"]):
+            return sobol_points(self.problem, term)
+        return self.interior._env | {("parameter", p.name): p.init for p in self.problem.parameters}
