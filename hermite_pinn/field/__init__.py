@@ -1,4 +1,4 @@
-"""Fields on a box: tables, heads, sampling, and factors that vanish on faces."""
+"""Fields on a box: encoders and heads as functions with derivatives, sampling, and factors that vanish on faces."""
 
 from .field import Field, GridField
 

@@ -126,7 +126,7 @@ def field(head, encoder, vanishing):
 
 def sample():
     generator = torch.Generator().manual_seed(5)
-    x = BOX.sample(POINTS, generator, torch.float64)
+    x = BOX.interior.random(POINTS, generator, torch.float64).x
     weights = [torch.randn(2, len(CHANNELS), POINTS, generator=generator, dtype=torch.float64) for _ in range(2)]
     return x, weights, generator
 

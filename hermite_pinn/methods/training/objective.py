@@ -12,7 +12,7 @@ import torch
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.field import GridField, Levels
-from hermite_pinn.field.tree import LAYERS, PARAMETERS, TABLE, within
+from hermite_pinn.field.tree import PARAMETERS
 from hermite_pinn.methods.base import Method, Outcome, Task
 from hermite_pinn.methods.gauss_newton.pilot import chosen_before, saved_choice
 from hermite_pinn.problem.conditions import Term
@@ -86,8 +86,8 @@ class Objective(Loss[PlacedTerms]):
         free = {t.name for t in self.problem.terms if not t.region.is_interior} - set(self.roots)
         self.names = list(dict.fromkeys(t.name for group in self.groups for t in group.terms))
         self.weighted = [name for name in dict.fromkeys(t.name for t in self.problem.terms) if name in free]
-        self.tables = {TABLE: self.field.layout.level_slices}
-        self.networks = [k for k in self.field.tensors() if within(k, LAYERS)]
+        self.tables = self.field.level_slices
+        self.networks = list(self.field.layers)
         self.bounds = {
             PREFIX + p.name: BoundedMap(*p.bounds, unit=max((abs(p.init - b) for b in p.bounds if math.isfinite(b)), default=1.0) or 1.0)
             for p in self.problem.parameters
