@@ -10,7 +10,7 @@ from scipy.interpolate import CubicSpline
 import hermite_pinn as hp
 from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
 from hermite_pinn.expressions import elementary
-from hermite_pinn.expressions.graph import FieldJet, constant, coordinate, parameter, wrap
+from hermite_pinn.expressions.graph import Expr, FieldJet, constant, coordinate, parameter, wrap
 from hermite_pinn.expressions.program import Program, depends_on, is_smooth, leaves, partials, same, substitute
 from hermite_pinn.expressions.spelling import spelled
 
@@ -184,6 +184,34 @@ def test_the_text_of_powers_and_signs_has_its_parentheses():
     assert len(repr(long)) <= 200
     assert "..." in repr(long)
     assert eval(spelled(long, limit=None), {"x": 2.0}) == pytest.approx(2 * sum(i / 3 for i in range(1, 99)))
+
+
+NUMERIC = [e for e in elementary.registered().values() if not e.logical and e.arity < 3]
+
+
+@pytest.mark.parametrize("entry", NUMERIC, ids=lambda e: e.name)
+def test_every_slope_is_that_of_autograd(entry):
+    first = torch.linspace(1.1, 1.9, 7, dtype=torch.float64) - (0.0 if entry.name == "arccosh" else 1.0)
+    points = [first.requires_grad_(), torch.linspace(-1.3, 1.7, 7, dtype=torch.float64).requires_grad_()]
+    env = {("coordinate", name): x for name, x in zip("xt", points, strict=True)}
+    expression = entry(*[X, T][: entry.arity])
+    (value,) = Program([expression]).run(env)
+    truth = torch.autograd.grad(value.sum(), points, allow_unused=True)
+    slopes = partials(expression, lambda leaf: True)
+    for leaf, expected in zip(env, truth, strict=True):
+        (slope,) = Program([slopes.get(leaf, constant(0.0))]).run(env)
+        expected = torch.zeros(7, dtype=torch.float64) if expected is None else expected
+        assert torch.allclose(torch.as_tensor(slope, dtype=torch.float64).expand(7), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("entry", [e for e in NUMERIC if e.arity == 2], ids=lambda e: e.name)
+@pytest.mark.parametrize("number", [-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0])
+def test_neutral_elements_change_no_value(entry, number):
+    """A node as it was asked for, and what the table makes of it."""
+    env = {("coordinate", "x"): torch.linspace(0.3, 2.3, 5, dtype=torch.float64)}
+    for operands in [(X, constant(number)), (constant(number), X)]:
+        written, simplified = Program([Expr(entry.name, operands), entry(*operands)]).run(env)
+        assert np.array_equal(written, np.broadcast_to(simplified, 5), equal_nan=True)
 
 
 def test_numpy_and_torch_functions_trace_too():
