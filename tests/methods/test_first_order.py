@@ -172,6 +172,7 @@ def test_wrong_adaptive_options(given):
 
 
 # -- points and weights ---
+@pytest.mark.filterwarnings("ignore::hermite_pinn.HermitePinnWarning")
 def test_points_lie_in_their_region_and_weights_sum_to_one():
     problem = hp.Problem(
         hp.Box(x=(-1, 2), y=(0, 1)),

@@ -95,6 +95,7 @@ def test_errors_inherit_the_matching_builtin():
         assert issubclass(error, hp.HermitePinnError)
 
 
+@pytest.mark.filterwarnings("ignore::hermite_pinn.HermitePinnWarning")
 def test_residuals_are_named():
     pair = lambda u, v: (u.xx + v, v.yy - u)
     assert list(problem(fields=["u", "v"], residual=pair, conditions=[]).residuals) == ["pde1", "pde2"]
@@ -111,6 +112,7 @@ def test_faces_of_a_condition_share_its_name():
     assert [t.region.name for t in wrapped.terms if not t.region.is_interior] == ["y-", "y+"]
 
 
+@pytest.mark.filterwarnings("ignore::hermite_pinn.HermitePinnWarning")
 def test_normals_point_outwards():
     made = problem(conditions=[hp.Condition(lambda u, y: u.n - y, on=["x-", "y+"])])
     texts = {t.region.name: repr(t.residual) for t in made.terms if not t.region.is_interior}
