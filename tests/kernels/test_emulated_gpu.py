@@ -9,6 +9,7 @@ import pytest
 import torch
 from emulated_gpu import Gpu, emulated, why_not
 from emulated_kernels import Kernel, LaunchError
+from grids import some_vertices
 from test_captured import OPTIONS, RUNS
 
 import hermite_pinn as hp
@@ -156,8 +157,10 @@ def test_a_graph_repeats_what_was_recorded_on_the_same_memory(gpu):
 
 
 # -- launches ---
-def encoder(order=0):
+def encoder(order=0, indexed=False):
     layout = GridLayout((0.0, 0.0), (1.0, 1.0), ((4, 4), (8, 8)), "cubic", 2)
+    if indexed:
+        layout = layout.with_levels(layout.resolutions, (None, some_vertices(layout, 1)))
     return layout, Channels.jet(2, order), torch.randn(layout.size), torch.rand(2, 50)
 
 
@@ -203,9 +206,10 @@ def test_kernels_refuse_tensors_of_the_other_side(gpu):
         adam_step(p, torch.ones_like(p), (p.clone(), p.clone()), None, torch.zeros(2, dtype=torch.float64), AdamRule())
 
 
-def test_records_begin_where_vector_loads_can_read_them(gpu):
+@pytest.mark.parametrize("indexed", [False, True])
+def test_records_begin_where_vector_loads_can_read_them(gpu, indexed):
     """A part of a larger tensor begins anywhere: it is copied first."""
-    layout, channels, table, x = encoder()
+    layout, channels, table, x = encoder(indexed=indexed)
     whole = torch.cat([torch.zeros(1), table]).cuda()
     spec = Specialization.of("jets", layout, channels, "float32")
     with pytest.raises(BackendUnavailableError, match="misaligned"):
