@@ -256,6 +256,7 @@ def test_an_unknown_parameter_on_hashed_levels():
     assert abs(solution.parameters["c"] - 9) < 0.1
 
 
+@pytest.mark.filterwarnings("ignore::hermite_pinn.HermitePinnWarning")
 def test_what_cannot_work_says_why():
     problem = problems.helmholtz2d(a=2)
     with pytest.raises(InvalidArgumentError, match="a stage trains one of"):
