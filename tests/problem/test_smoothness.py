@@ -55,7 +55,9 @@ def test_exact_data_give_the_coefficient_to_the_accuracy_of_the_grid():
     assert error(solutions[1]) < 0.2 * error(solutions[0])
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["known noise", "unknown noise"])
+@pytest.mark.parametrize(
+    "told", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["known noise", "unknown noise"]
+)
 def test_weights_and_errors_follow_the_noise(told):
     found = [hp.solve(conductivity(noise, told, count=200), levels=3) for noise in (1e-4, 1e-3, 1e-2)]
     relative = []
@@ -114,6 +116,7 @@ METHODS = {
 
 
 @pytest.mark.parametrize("name", METHODS)
+@pytest.mark.slow
 def test_every_method_takes_the_same_problem(name):
     method, field, most = METHODS[name]
     problem = conductivity(1e-2, count=200)
@@ -129,7 +132,9 @@ def dense(system):
     return torch.stack([torch.cat([r.reshape(-1) for r in system.forward(e.clone())]) for e in eye], 1)
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["known noise", "unknown noise"])
+@pytest.mark.parametrize(
+    "told", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["known noise", "unknown noise"]
+)
 def test_the_risk_is_that_of_dense_matrices(told):
     problem = conductivity(1e-2, told)
     system = GridSystem(problem, "cubic", [(8,)])
@@ -188,6 +193,7 @@ def test_points_with_less_noise_count_more():
         assert float(solution.u(0.5)) == pytest.approx(mean, abs=3e-3)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_like_an_uninterrupted_one(tmp_path):
     problem, path = conductivity(1e-2), tmp_path / "run.h5"
     whole = hp.solve(problem, levels=3)
