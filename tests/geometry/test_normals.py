@@ -12,7 +12,7 @@ from hermite_pinn.expressions.program import leaves
 from hermite_pinn.geometry import Samples
 from hermite_pinn.methods.systems.field_system import FieldSystem, Points, collocate, held_out_blocks
 from hermite_pinn.methods.training.batches import term_groups
-from hermite_pinn.residuals.compiled import CompiledTerm
+from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.residuals.evaluation import TermEvaluator, held_out_points
 
 pytestmark = pytest.mark.filterwarnings("ignore::hermite_pinn.problem.problem.HermitePinnWarning")
@@ -47,7 +47,7 @@ def test_a_constant_normal_is_folded_so_that_no_more_derivatives_are_computed():
     for term in boundary(made):
         assert any(kind == "normal" for kind, _ in leaves(term.expression))
         assert not any(kind == "normal" for kind, _ in leaves(term.residual))
-        compiled = CompiledTerm(term)
+        compiled = compile_term(made, term)
         along = tuple(int(i == term.region.axis) for i in range(2))
         assert compiled.constant == {("u", along): term.region.normal[term.region.axis]}
         assert not compiled.variable
