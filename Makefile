@@ -6,6 +6,9 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadgroup
 # The least share of lines, in percent, that the fast tests reach.
 COVERAGE ?= 80
 
+# Which tests `make coverage` runs: fast or all.
+TESTS ?= fast
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all check style types imports coverage bench gpu-check clean
 
@@ -35,8 +38,8 @@ types: build/tree  ## mypy --strict
 imports: build/tree  ## the contract of .importlinter: who may import whom
 	cd build/tree && PYTHONPATH=. $(abspath $(BIN))/lint-imports --no-cache $(CURDIR)/.importlinter
 
-coverage: $(VENV)/.ready  ## lines the fast tests reach; fails below COVERAGE percent
-	$(PYTEST) -m "not slow" --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE)
+coverage: $(VENV)/.ready  ## lines the tests reach (TESTS=fast, or all); fails below COVERAGE percent
+	$(PYTEST) $(if $(filter all,$(TESTS)),,-m "not slow") --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE)
 
 bench: $(VENV)/.ready  ## speed of kernels and solver on this machine
 	$(BIN)/hermite-pinn bench
