@@ -263,7 +263,7 @@ def total_derivative(expression: Expr, name: str, axis: int) -> Expr:
 
     Examples
     --------
-    >>> from hermite_pinn.expressions.graph import FieldJet
+    >>> from hermite_pinn.expressions.jets import FieldJet
     >>> u = FieldJet("u", (0, 0), ("x", "y"), 2)
     >>> sorted(data[1] for _, data in leaves(total_derivative(u.x * u, "y", 1)))
     [(0, 0), (0, 1), (1, 0), (1, 1)]

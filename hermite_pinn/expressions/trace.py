@@ -13,7 +13,8 @@ import numpy as np
 from hermite_pinn.errors import HermitePinnError, InvalidProblemError
 
 from .functions import tabulated
-from .graph import Expr, FieldJet, NormalVector, constant, coordinate, parameter, wrap
+from .graph import Expr, constant, coordinate, parameter, wrap
+from .jets import FieldJet, NormalVector
 
 __all__ = ["Symbols", "bind"]
 

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from hermite_pinn.errors import InvalidProblemError
-from hermite_pinn.expressions.graph import Expr, FieldJet, constant, normal
+from hermite_pinn.expressions.graph import Expr, constant, normal
+from hermite_pinn.expressions.jets import FieldJet
 from hermite_pinn.expressions.program import Program, substitute
 from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.geometry import Domain, Points, Region

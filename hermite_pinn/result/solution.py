@@ -13,7 +13,8 @@ import torch
 
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.errors import CorruptFileError, InvalidArgumentError
-from hermite_pinn.expressions.graph import Expr, FieldJet, leaves_of_linear
+from hermite_pinn.expressions.graph import Expr
+from hermite_pinn.expressions.jets import FieldJet, leaves_of_linear
 from hermite_pinn.expressions.program import Program
 from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.field.field import GridField

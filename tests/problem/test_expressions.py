@@ -10,7 +10,8 @@ from scipy.interpolate import CubicSpline
 import hermite_pinn as hp
 from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
 from hermite_pinn.expressions import elementary
-from hermite_pinn.expressions.graph import Expr, FieldJet, constant, coordinate, parameter, wrap
+from hermite_pinn.expressions.graph import Expr, constant, coordinate, parameter, wrap
+from hermite_pinn.expressions.jets import FieldJet
 from hermite_pinn.expressions.program import Program, depends_on, is_smooth, leaves, partials, same, substitute
 from hermite_pinn.expressions.spelling import spelled
 

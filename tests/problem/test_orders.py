@@ -11,7 +11,8 @@ import torch
 
 import hermite_pinn as hp
 from hermite_pinn import cosh, pi, problems, sin, sinh
-from hermite_pinn.expressions.graph import FieldJet, coordinate
+from hermite_pinn.expressions.graph import coordinate
+from hermite_pinn.expressions.jets import FieldJet
 from hermite_pinn.expressions.program import Program, is_smooth, total_derivative
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.residuals import adn_weights as orders

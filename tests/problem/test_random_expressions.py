@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy import special
 
 from hermite_pinn.expressions.elementary import registered
-from hermite_pinn.expressions.graph import Expr, FieldJet, constant, coordinate, parameter, postorder, wrap
+from hermite_pinn.expressions.graph import Expr, constant, coordinate, parameter, postorder, wrap
+from hermite_pinn.expressions.jets import FieldJet
 from hermite_pinn.expressions.program import Program, leaves, partials, same, substitute, total_derivative
 from hermite_pinn.expressions.spelling import spelled
 
