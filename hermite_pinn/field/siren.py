@@ -197,9 +197,11 @@ class LinearizedSiren:
         net, signals, by_features = self.network, [], []
         with torch.no_grad():
             for w in weights:
-                found = layered_adjoint(w, self.kept, net._layers, net.omega, net.activation, self.plan.key)
-                signals.append(found[0])
-                by_features.append(found[1])
+                by_layer, by_feature = layered_adjoint(
+                    w, self.kept, net._layers, net.omega, net.activation, self.plan.key
+                )
+                signals.append(by_layer)
+                by_features.append(by_feature)
         return SirenRows([a for a, _ in self.kept], signals, by_features)
 
 

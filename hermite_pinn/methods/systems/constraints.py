@@ -82,17 +82,17 @@ class Constraints:
 
     def count(self, field: str, axis: int) -> int:
         """Coefficients fixed along one line in direction ``axis``."""
-        found = set()
+        traces = set()
         for t in self.terms:
             assert t.trace is not None
             if t.trace.field == field and _side(t).axis == axis:
-                found.add((_side(t).side, t.trace.order))
-        return len(found)
+                traces.add((_side(t).side, t.trace.order))
+        return len(traces)
 
     def mask(self, shape: Sequence[int], device: torch.device | str = "cpu") -> torch.Tensor:
         """Which coefficients of a level of shape (fields, m N_1, ...) are fixed."""
         m = BASES[self.basis].coefficients
-        found = torch.zeros(tuple(shape), dtype=torch.bool, device=device)
+        fixed = torch.zeros(tuple(shape), dtype=torch.bool, device=device)
         for t in self.terms:
             assert t.trace is not None
             plane = _side(t)
@@ -100,8 +100,8 @@ class Constraints:
             where[0] = self.fields.index(t.trace.field)
             last = shape[plane.axis + 1] - m
             where[plane.axis + 1] = (last if plane.side else 0) + t.trace.order
-            found[tuple(where)] = True
-        return found
+            fixed[tuple(where)] = True
+        return fixed
 
     def lift(self, resolution: tuple[int, ...], coefficients: torch.Tensor) -> torch.Tensor:
         """Finest-level coefficients with the fixed entries set to represent the prescribed functions.
@@ -166,12 +166,12 @@ class Constraints:
                 f"the value of {term.name!r} is not finite at {int((~np.isfinite(value)).sum())} of {value.size} points of "
                 f"the face {term.region.name}; look for divisions by zero, roots or logarithms of negative numbers in it"
             )
-        found = value * cell**trace.order  # derivatives count in cell units
+        projected = value * cell**trace.order  # derivatives count in cell units
         for k, i in enumerate(others):
             a, (points, weights) = self.axes[i], grids[i]
             one = evaluation_matrix(self.basis, resolution[i], a.bounds, a.periodic, points, (0,)).matrices[0]
             weighted = one.T @ sparse.diags(weights)
-            flat = np.moveaxis(found, k, 0)
+            flat = np.moveaxis(projected, k, 0)
             solved = splu((weighted @ one).tocsc()).solve(weighted @ flat.reshape(len(points), -1))
-            found = np.moveaxis(solved.reshape(-1, *flat.shape[1:]), 0, k)
-        return torch.as_tensor(np.array(found)).to(like)
+            projected = np.moveaxis(solved.reshape(-1, *flat.shape[1:]), 0, k)
+        return torch.as_tensor(np.array(projected)).to(like)

@@ -77,12 +77,12 @@ class FieldBlock:
         self, jets: torch.Tensor, parameters: Mapping[str, float], sensitivities: list[torch.Tensor] | None
     ) -> list[torch.Tensor]:
         """Weighted rows from jets (fields, channels, n); appends their derivatives with respect to these jets."""
-        found: dict[Jet, Value] = {(f, o): jets[self.fields.index(f), self._place[o]] for f, o in self._jets}
+        by_jet: dict[Jet, Value] = {(f, o): jets[self.fields.index(f), self._place[o]] for f, o in self._jets}
         env = self._env | {("parameter", name): value for name, value in parameters.items()}
         rows = []
         for t, scale in zip(self.terms, self.scales, strict=True):
             factor = self.root / scale
-            value, variable, by_parameter = t.evaluate(env, found)
+            value, variable, by_parameter = t.evaluate(env, by_jet)
             rows.append((value * factor).expand_as(self.root))
             if sensitivities is None:
                 continue

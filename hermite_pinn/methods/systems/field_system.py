@@ -12,7 +12,7 @@ from hermite_pinn.cuda.encoder.morton import morton_order
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.boundary_factor import BoundaryFactor
 from hermite_pinn.field.grid_field import GridField
-from hermite_pinn.field.tree import HEAD, TABLE, flatten, restore, within
+from hermite_pinn.field.tree import HEAD, flatten, restore, within
 from hermite_pinn.geometry import Samples
 from hermite_pinn.methods.least_squares.scaling import BlockScaling, least_squares
 from hermite_pinn.problem.conditions import Term
@@ -116,7 +116,7 @@ def held_out_blocks(
     """
     scales = {id(t.term): s for b in blocks for t, s in zip(b.terms, b.scales, strict=True)}
     like = blocks[0].x
-    found = [b for b in blocks if any(t.term.region.measured is not None for t in b.terms)]
+    held_out = [b for b in blocks if any(t.term.region.measured is not None for t in b.terms)]
     terms: dict[object, list[Term]] = {}
     for t in problem.terms:
         if t.region.measured is None and id(t) in scales:
@@ -129,7 +129,7 @@ def held_out_blocks(
             samples, share = samples.take(ranks.part(samples.count)), 1
         else:
             share = ranks.size
-        found.append(
+        held_out.append(
             FieldBlock(
                 members,
                 problem,
@@ -140,7 +140,7 @@ def held_out_blocks(
                 samples.normals,
             )
         )
-    return found
+    return held_out
 
 
 def _chunked(
@@ -196,8 +196,6 @@ class FieldSystem(BlockSystem[FieldBlock]):
         Rows; see :func:`collocate`.
     train
         Names of the tensors to solve for (see :meth:`GridField.tensors`); ``None``: all but the gate.
-    table_mask
-        Elements of the table that may change; ``None``: all.
     dense_limit
         Most unknowns of the network for which its block of J^T J is formed and factored, as a preconditioner.
     ranks
@@ -210,7 +208,6 @@ class FieldSystem(BlockSystem[FieldBlock]):
         field: GridField,
         blocks: Sequence[FieldBlock],
         train: Sequence[str] | None = None,
-        table_mask: torch.Tensor | None = None,
         dense_limit: int = 6000,
         ranks: Ranks = ALONE,
     ) -> None:
@@ -223,7 +220,7 @@ class FieldSystem(BlockSystem[FieldBlock]):
         self.names = [k for k in known if train is None or k in train]
         self.sizes = [self.field.tensors()[k].numel() for k in self.names]
         self.parameter_names = tuple(p.name for p in problem.parameters)
-        self.table_mask, self.dense_limit = table_mask, dense_limit
+        self.dense_limit = dense_limit
         self.dtype, self.device = self.field.dtype, self.field.device
         self.affine = self.field.affine_in(self.names) and all(t.affine for b in self.blocks for t in b.terms)
 
@@ -278,22 +275,18 @@ class FieldSystem(BlockSystem[FieldBlock]):
 
     def adjoint(self, rows: Sequence[torch.Tensor]) -> torch.Tensor:
         """Product with the transposed Jacobian: the sum of all ranks' parts."""
-        found = torch.zeros(self.size, dtype=self.dtype, device=self.device)
-        tensors, parameters = self.split(found)
+        product = torch.zeros(self.size, dtype=self.dtype, device=self.device)
+        tensors, parameters = self.split(product)
         for block, own in self.parts(rows):
             block.adjoint(own, tensors, parameters)
-        if self.table_mask is not None and TABLE in tensors:
-            tensors[TABLE].mul_(self.table_mask)
-        return self.ranks.add(found)
+        return self.ranks.add(product)
 
     def column_scale(self) -> torch.Tensor:
-        """``1 / sqrt(diag(J^T J))`` at the last linearisation; 0 for unknowns that are fixed or have no effect."""
+        """``1 / sqrt(diag(J^T J))`` at the last linearisation; 0 for unknowns that have no effect."""
         squares = torch.zeros(self.size, dtype=self.dtype, device=self.device)
         tensors, parameters = self.split(squares)
         for block in self.blocks:
             block.squares(tensors, parameters)
-        if self.table_mask is not None and TABLE in tensors:
-            tensors[TABLE].mul_(self.table_mask)
         self.ranks.add(squares)
         return self.inverse_norms(squares, self.effective(squares))
 

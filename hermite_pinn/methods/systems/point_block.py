@@ -95,7 +95,7 @@ class PointBlock(Block):
 
     def forward(self, direction: torch.Tensor, parameters: torch.Tensor) -> list[torch.Tensor]:
         """Derivative of the rows along a direction; see :class:`Block`."""
-        found = {
+        by_jet = {
             (name, o): self._rows.apply([(o, direction[self.fields.index(name)].reshape(-1))], 0)
             for name, o in self._jets
         }
@@ -103,7 +103,7 @@ class PointBlock(Block):
         for k in range(len(self.terms)):
             row = torch.zeros_like(self.root)
             for j, s in self._sensitivity[k].items():
-                row += s * found[j]
+                row += s * by_jet[j]
             rows.append(self._add_parameters(k, row, parameters))
         return rows
 
@@ -119,7 +119,7 @@ class PointBlock(Block):
     ) -> torch.Tensor:
         """Squared column norms of a level; see :class:`Block`."""
         matrices = {o: self._csr(resolution, o, change) for o in self._matrices}
-        found = torch.zeros(shape, dtype=self.dtype, device=self.device)
+        diagonal = torch.zeros(shape, dtype=self.dtype, device=self.device)
         for sensitivity in self._sensitivity:
             for f, name in enumerate(self.fields):
                 total = None
@@ -129,8 +129,8 @@ class PointBlock(Block):
                         total = part if total is None else total + part
                 if total is not None:
                     squares = np.asarray(total.multiply(total).sum(0)).ravel()
-                    found[f] += torch.as_tensor(squares).to(self.device, self.dtype).view(shape[1:])
-        return found
+                    diagonal[f] += torch.as_tensor(squares).to(self.device, self.dtype).view(shape[1:])
+        return diagonal
 
     def elements(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """The Jacobian as dense pieces, point by point; see :class:`Block`."""

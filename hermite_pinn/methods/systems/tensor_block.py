@@ -115,10 +115,10 @@ class TensorBlock(Block):
 
     def _matrix(self, axis: int, cells: int) -> AxisMatrix:
         a = self.axes[axis]
-        found = evaluation_matrix(
+        evaluated = evaluation_matrix(
             self.basis, cells, a.bounds, a.periodic, self.points[axis], self._orders[axis], self._roots[axis]
         )
-        return AxisMatrix(found.matrices, self.dtype, self.device)
+        return AxisMatrix(evaluated.matrices, self.dtype, self.device)
 
     def _channels(self, coefficients: torch.Tensor) -> list[list[torch.Tensor]]:
         return [[] if s is None else s.forward(c) for s, c in zip(self._factorized, coefficients, strict=True)]
@@ -213,7 +213,7 @@ class TensorBlock(Block):
                 AxisMatrix({o: changed_columns(m, c) for o, m in a.matrices.items()}, self.dtype, self.device)
                 for a, c in zip(matrices, change, strict=True)
             ]
-        found = torch.zeros(shape, dtype=self.dtype, device=self.device)
+        squares = torch.zeros(shape, dtype=self.dtype, device=self.device)
         products: dict[tuple[int, int, int], np.ndarray] = {}
 
         def product(axis: int, a: int, b: int) -> np.ndarray:
@@ -242,13 +242,13 @@ class TensorBlock(Block):
                         part = s.expand(self.shape)
                         for axis, m in enumerate(keyed):
                             part = m.apply([("product", part)], axis)
-                        found[f].add_(part, alpha=weight)
+                        squares[f].add_(part, alpha=weight)
                     else:
                         outer = torch.tensor(float(s) * weight, dtype=self.dtype, device=self.device)
                         for axis in range(self.dim):
                             outer = outer[..., None] * column_sum(axis, o1[axis], o2[axis])
-                        found[f] += outer
-        return found.clamp_(min=0.0)
+                        squares[f] += outer
+        return squares.clamp_(min=0.0)
 
     def elements(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """The Jacobian as dense pieces, cell by cell; see :class:`Block`."""
