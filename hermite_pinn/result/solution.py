@@ -14,7 +14,6 @@ import torch
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.errors import CorruptFileError, InvalidArgumentError
 from hermite_pinn.expressions.graph import Expr
-from hermite_pinn.expressions.jets import FieldJet, leaves_of_linear
 from hermite_pinn.expressions.program import Program
 from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.field.field import GridField
@@ -26,67 +25,10 @@ from hermite_pinn.run.history import History
 from hermite_pinn.run.status import Status
 from hermite_pinn.run.store import read_store, write_store
 
+from .field_function import FieldFunction, Sums, check_inside, coordinate_tensor
 from .report import solution_report
 
 __all__ = ["FieldFunction", "Solution"]
-
-
-class FieldFunction:
-    """A field, or a derivative of one, as a function of the coordinates.
-
-    Call it with one number, NumPy array or tensor per coordinate, in the order of the domain's axes or by name; they
-    are broadcast. Attributes give derivatives: ``u.x``, ``u.xy``, ``u.laplacian``; ``u.grad`` has one component per
-    space axis in its last dimension.  float64 in, float64 out; tensors in, tensors out, and differentiable in the
-    coordinates.
-
-    Raises
-    ------
-    InvalidArgumentError
-        For points outside the box, complex or non-numeric coordinates, or a wrong number of them.
-
-    Examples
-    --------
-    >>> import hermite_pinn as hp
-    >>> problem = hp.Problem(hp.Box(x=(0, 1)), "u", lambda u, x: u.xx - 6 * x, [hp.Dirichlet(u=0.0)])
-    >>> u = hp.solve(problem, levels=1).u  # x**3 - x
-    >>> round(u(0.5), 9), u.x(np.array([0.0, 1.0])).round(9).tolist(), round(u.laplacian(x=0.5), 9)
-    (-0.375, [-1.0, 2.0], 3.0)
-    """
-
-    def __init__(
-        self, solution: Solution, name: str, terms: list[list[tuple[float, tuple[int, ...]]]], label: str
-    ) -> None:
-        self._solution = solution
-        self._name = name
-        self._terms = terms
-        self._label = label
-
-    def __repr__(self) -> str:
-        return f"<{self._label}({', '.join(self._solution.domain.names)}) of {self._solution!r}>"
-
-    def __getattr__(self, attribute: str) -> FieldFunction:
-        if attribute.startswith("__"):
-            raise AttributeError(attribute)
-        if len(self._terms) != 1 or len(self._terms[0]) != 1:
-            raise AttributeError(f"{self._label} has no attribute {attribute!r}; take derivatives of the field itself")
-        axes = self._solution.domain.names
-        jet = getattr(FieldJet(self._name, self._terms[0][0][1], axes, 2), attribute)
-        components = list(jet) if isinstance(jet, tuple) else [jet]
-        terms = [leaves_of_linear(c) for c in components]
-        return FieldFunction(self._solution, self._name, terms, f"{self._label}.{attribute}")
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Evaluate at coordinates, positional in the order of the axes or by name."""
-        axes = self._solution.domain.names
-        unknown = [k for k in kwargs if k not in axes]
-        if unknown or len(args) + len(kwargs) != len(axes):
-            got = f"{len(args)} positional" + (f" and {', '.join(kwargs)}" if kwargs else "")
-            raise InvalidArgumentError(f"{self._label} takes the coordinates {', '.join(axes)}, got {got}")
-        named = dict(zip(axes, args, strict=False)) | kwargs
-        values = [named[a] for a in axes if a in named]
-        if len(values) != len(axes):
-            raise InvalidArgumentError(f"{self._label} takes the coordinates {', '.join(axes)}, each once")
-        return self._solution._evaluate(self._name, self._terms, values, vector=len(self._terms) > 1)
 
 
 class Solution:
@@ -168,20 +110,18 @@ class Solution:
             raise AttributeError(name)
         if name not in field.names:
             raise AttributeError(f"a Solution has no attribute {name!r}; its fields are {', '.join(field.names)}")
-        return FieldFunction(self, name, [[(1.0, (0,) * self.domain.dim)]], name)
+        return FieldFunction(self, self.domain.names, self._evaluate, name, [[(1.0, (0,) * self.domain.dim)]], name)
 
     @cached_property
     def _fast(self) -> GridField:
         return self.field.collapsed()
 
-    def _evaluate(
-        self, name: str, terms: list[list[tuple[float, tuple[int, ...]]]], values: Sequence[Any], vector: bool
-    ) -> Any:
+    def _evaluate(self, name: str, terms: Sums, values: Sequence[Any]) -> Any:
         as_tensor = any(isinstance(v, torch.Tensor) for v in values)
         tensors = torch.broadcast_tensors(
-            *[self._coordinate(n, v) for n, v in zip(self.domain.names, values, strict=True)]
+            *[coordinate_tensor(n, v) for n, v in zip(self.domain.names, values, strict=True)]
         )
-        self._check_inside(tensors)
+        check_inside(self.domain, self.periodic, tensors)
         shape = tensors[0].shape
         x = torch.stack([t.reshape(-1) for t in tensors])
         channels = Channels(self.domain.dim, tuple(tuple(t) for t in terms))
@@ -189,42 +129,11 @@ class Solution:
         inside = x.to(self.field.device, self.field.dtype)
         jets = self._fast.jets(inside, channels) if graph else self._fast.evaluate(inside.detach(), channels)
         components = jets[self.fields.index(name)].to(x.device, torch.float64)
-        out = components.T.reshape(*shape, len(terms)) if vector else components[0].reshape(shape)
+        out = components.T.reshape(*shape, len(terms)) if len(terms) > 1 else components[0].reshape(shape)
         if as_tensor:
             return out
         array = out.detach().numpy()
         return float(array) if array.ndim == 0 else array
-
-    def _coordinate(self, name: str, value: Any) -> torch.Tensor:
-        if isinstance(value, torch.Tensor):
-            if value.is_complex():
-                raise InvalidArgumentError(f"the coordinate {name} is complex; coordinates are real")
-            return value.to(torch.float64)
-        try:
-            array = np.asarray(value)
-            if np.iscomplexobj(array):
-                raise InvalidArgumentError(f"the coordinate {name} is complex; coordinates are real")
-            return torch.tensor(array.astype(np.float64))
-        except (TypeError, ValueError) as error:
-            if isinstance(error, InvalidArgumentError):
-                raise
-            raise InvalidArgumentError(
-                f"the coordinate {name} must be a number, an array or a tensor, got {value!r}"
-            ) from error
-
-    def _check_inside(self, tensors: Sequence[torch.Tensor]) -> None:
-        for name, a, b, wraps, t in zip(
-            self.domain.names, self.domain.lower, self.domain.upper, self.periodic, tensors, strict=True
-        ):
-            if wraps or t.numel() == 0:
-                continue
-            slack = 1e-9 * (b - a)
-            low, high = float(t.detach().min()), float(t.detach().max())
-            if not (low >= a - slack and high <= b + slack):
-                outside = low if not low >= a - slack else high
-                raise InvalidArgumentError(
-                    f"{name} = {outside:g} lies outside the domain {self.domain}; evaluate inside it"
-                )
 
     def on_grid(self, axes: Sequence[np.ndarray], channels: Channels | None = None) -> np.ndarray:
         """Channels of all fields on the tensor product of axes: (fields, channels, n_1, ..., n_d), float64."""
@@ -342,7 +251,7 @@ class Solution:
             raise InvalidArgumentError(
                 f"points must have shape (n, {self.domain.dim}), the coordinates {', '.join(self.domain.names)} in this order; got {array.shape}"
             )
-        self._check_inside([torch.as_tensor(array[:, i].copy()) for i in range(self.domain.dim)])
+        check_inside(self.domain, self.periodic, [torch.as_tensor(array[:, i].copy()) for i in range(self.domain.dim)])
         return array
 
     # -- report ---
