@@ -11,7 +11,7 @@ from hermite_pinn import problems
 from hermite_pinn.cuda.encoder import ops
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
-from hermite_pinn.methods.gauss_newton.joint import coordinate_start
+from hermite_pinn.methods.gauss_newton.coordinate_start import coordinate_start
 from hermite_pinn.methods.least_squares.cgls import cgls
 from hermite_pinn.methods.systems.exact_faces import boundary_factor
 from hermite_pinn.methods.systems.field_system import FieldSystem, Points, collocate, held_out_blocks

@@ -12,7 +12,7 @@ import torch
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
 from hermite_pinn.field.field import Field, GridField
-from hermite_pinn.field.tree import ENCODER, HEAD, TABLE, bias_path, weight_path, within
+from hermite_pinn.field.tree import ENCODER, HEAD, within
 from hermite_pinn.memory import available_memory
 from hermite_pinn.methods.base import Method, Outcome, Task
 from hermite_pinn.methods.course import Ending, run_to_end
@@ -31,10 +31,11 @@ from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.run.status import Status
 
+from .coordinate_start import coordinate_start
 from .penalty_weights import Choice
 from .pilot import chosen_before, saved_choice
 
-__all__ = ["JointGaussNewton", "JointStage", "coordinate_start", "is_hashed"]
+__all__ = ["JointGaussNewton", "JointStage", "is_hashed"]
 
 TRAINED = ("readout", "network", "table", "linear", "all")
 
@@ -172,57 +173,6 @@ class JointGaussNewton(Method):
 def is_hashed(field: Field | GridField) -> bool:
     """Whether a field's levels may be hashed."""
     return field.table_size is not None if isinstance(field, Field) else not field.layout.dense
-
-
-def coordinate_start(field: GridField, frequency: float, seed: int) -> GridField:
-    """A field whose network reads the coordinates and nothing else, with random frequencies up to a bound.
-
-    Coordinate i, scaled to [-1, 1], is stored in the last feature of level i; the rest of the table and the other
-    weights of the first layer are zero, those of the coordinates uniform within ``frequency / omega``, its biases
-    within ``pi / omega``.
-
-    Raises
-    ------
-    InvalidArgumentError
-        Where a level cannot hold a coordinate: hashed, periodic, without slopes, or no feature left for it.
-    """
-    layout, siren = field.layout, field.siren
-    if siren is None:
-        raise InvalidArgumentError("only a network head can start from coordinates")
-    spare = layout.features - (len(field.names) if field.gate is not None else 0)
-    coarse = layout.groups[: layout.dim]
-    if (
-        spare < 1
-        or len(coarse) < layout.dim
-        or not all(g.row_major for row in coarse for g in row)
-        or any(layout.periodic)
-        or layout.split
-        or layout.orders < 2
-    ):
-        raise InvalidArgumentError(
-            f"start='coordinates' stores one coordinate in the last feature of each of the first {layout.dim} levels; they must be "
-            "dense, not periodic, of a Hermite basis, and with head='siren+linear' have more features than fields. Use "
-            "start='random'"
-        )
-    generator = torch.Generator().manual_seed(seed)
-
-    def uniform(*shape: int) -> torch.Tensor:
-        unit = 2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1
-        return unit.to(field.device, field.dtype)
-
-    table = torch.zeros_like(field.table)
-    first = torch.zeros_like(siren.weights[0])
-    for axis, (group,) in enumerate(coarse):
-        counts, cells = layout.vertices(axis), layout.resolutions[axis][axis]
-        part = table[group.offset : group.offset + group.slots * layout.record * layout.features]
-        records = part.view(*counts, layout.record, layout.features)[..., -1]
-        shape = [-1 if i == axis else 1 for i in range(layout.dim)]
-        records[..., 0] = torch.linspace(-1, 1, cells + 1, dtype=field.dtype, device=field.device).view(shape)
-        unit = tuple(int(i == axis) for i in range(layout.dim))
-        records[..., layout.alphas.index(unit)] = 2.0 / cells
-        first[:, axis * layout.features + layout.features - 1] = frequency / siren.omega * uniform(len(first))
-    biases = math.pi / siren.omega * uniform(len(first))
-    return field.with_tensors(field.tensors() | {TABLE: table, weight_path(0): first, bias_path(0): biases})
 
 
 class _Run:

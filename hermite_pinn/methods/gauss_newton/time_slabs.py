@@ -15,6 +15,7 @@ from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, Levenber
 from hermite_pinn.methods.systems.constraints import Carried, is_hard
 from hermite_pinn.methods.systems.gauge import remove_means
 from hermite_pinn.methods.systems.grid_system import GridSystem
+from hermite_pinn.problem.conditions import Term
 from hermite_pinn.problem.problem import Problem
 
 from .stage import Discretization, Stage, relative
@@ -44,22 +45,41 @@ def why_at_once(problem: Problem, basis: str) -> str | None:
         return "it is periodic in time"
     if problem.parameters:
         return "its unknown parameters belong to all times"
-    given: set[tuple[str, int]] = set()
-    for t in problem.terms:
-        if t.region.measured is not None:
-            return f"the points of {t.name!r} are spread over time"
-        if t.region.penalty is not None:
-            return f"the weight of {t.name!r} is that of all times"
-        if t.region.plane is not None and t.region.plane.axis == axis:
-            if t.region.plane.side:
-                return f"the condition {t.name!r} is set at the end of time"
-            if is_hard(t, basis) and t.trace is not None:
-                given.add((t.trace.field, t.trace.order))
+    for reason in (_all_times(term, axis) for term in problem.terms):
+        if reason is not None:
+            return reason
+    given = _given_at_start(problem, axis, basis)
     for name, order in time_orders(problem).items():
         for k in range(order):
             if (name, k) not in given:
                 return f"{name}{'_t' * k} is not given at the start of time on the whole face"
     return None
+
+
+def _all_times(term: Term, axis: int) -> str | None:
+    """Why a term cannot be divided at a time; None if it can."""
+    region = term.region
+    if region.measured is not None:
+        return f"the points of {term.name!r} are spread over time"
+    if region.penalty is not None:
+        return f"the weight of {term.name!r} is that of all times"
+    if region.plane is not None and region.plane.axis == axis and region.plane.side:
+        return f"the condition {term.name!r} is set at the end of time"
+    return None
+
+
+def _given_at_start(problem: Problem, axis: int, basis: str) -> set[tuple[str, int]]:
+    """Fields, with orders of their time derivatives, that exact conditions give at the start of time."""
+    return {
+        (t.trace.field, t.trace.order)
+        for t in problem.terms
+        if t.trace is not None and is_hard(t, basis) and _at_start(t, axis)
+    }
+
+
+def _at_start(term: Term, axis: int) -> bool:
+    plane = term.region.plane
+    return plane is not None and plane.axis == axis and not plane.side
 
 
 def cells_per_slab(problem: Problem, basis: str, resolution: Resolution, speeds: Sequence[float]) -> int:
