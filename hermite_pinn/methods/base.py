@@ -132,7 +132,7 @@ class Chain(Method):
     """Methods in order, each from the field the one before returned; made by ``a >> b``.
 
     The history numbers the methods from 1 in its column ``stage``, and ``solution.stats["stages"]`` has a row for each
-    with its steps, time per step, status and message.  A checkpoint remembers the stage and is resumed there.
+    with its steps, time per step, status and message.  A checkpoint remembers the method and is resumed there.
     """
 
     methods: tuple[Method, ...]
@@ -187,13 +187,13 @@ class Chain(Method):
 
     @staticmethod
     def _saver(
-        task: Task, part: Task, stage: int, rows: list[dict[str, Any]]
+        task: Task, part: Task, index: int, rows: list[dict[str, Any]]
     ) -> Callable[[Callable[[], dict[str, Any]], bool], None]:
         """Adds to the state of a method what it started from."""
 
         def save(state: Callable[[], dict[str, Any]], force: bool) -> None:
             def whole() -> dict[str, Any]:
-                whole_state = state() | {"chain": {"stage": stage, "rows": rows, "parameters": part.start_parameters}}
+                whole_state = state() | {"chain": {"stage": index, "rows": rows, "parameters": part.start_parameters}}
                 if part.start is not None:
                     whole_state["chain"]["field"] = part.start.describe()
                     whole_state["chain_tensors"] = part.start.tensors()

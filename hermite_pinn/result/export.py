@@ -124,7 +124,7 @@ def to_vtk(
         return [_write_points(solution, target, points, options)]
     axes = _axes(solution, resolution)
     if suffix == ".pvd":
-        return _write_frames(solution, target, axes, times, options)
+        return _write_images(solution, target, axes, times, options)
     if suffix not in (".vti", ".vtu"):
         raise InvalidArgumentError(
             f"unknown format {suffix or target.name!r}; use .vti (a box), .vtu (a mesh or points) or .pvd (a series over t)"
@@ -164,7 +164,7 @@ def _write_points(solution: Exportable, target: Path, points: Any, options: dict
     return write_mesh(target, shown, data)
 
 
-def _write_frames(
+def _write_images(
     solution: Exportable,
     target: Path,
     axes: list[np.ndarray],
@@ -187,7 +187,7 @@ def _write_frames(
     )
     folder = target.with_suffix("")
     made = not folder.exists()
-    frames: list[Path] = []
+    images: list[Path] = []
     try:
         if target.parent.is_dir():
             folder.mkdir(exist_ok=True)
@@ -196,8 +196,8 @@ def _write_frames(
             data = sample(solution, [np.array([instant]) if i == t else a for i, a in enumerate(axes)], **options)
             squeezed = {name: np.take(v, 0, axis=t) for name, v in data.items()}
             vectors = {name: _three(v) if v.ndim > len(space) else v for name, v in squeezed.items()}
-            frames.append(write_image(folder / f"{target.stem}_{k:04d}.vti", space, vectors))
-        return [write_series(target, instants.tolist(), frames), *frames]
+            images.append(write_image(folder / f"{target.stem}_{k:04d}.vti", space, vectors))
+        return [write_series(target, instants.tolist(), images), *images]
     except BaseException:
         if made and folder.exists():
             shutil.rmtree(folder)

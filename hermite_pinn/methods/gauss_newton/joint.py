@@ -206,12 +206,12 @@ class _Run:
         self.inner_total = self.points = 0
         self.chosen: float | None = None
         self.choice: Choice | None = None
-        self.done = 0  # stages
-        self.cells: list[int] = []  # of every stage; they depend on the memory that was free at the start
+        self.done = 0  # parts
+        self.cells: list[int] = []  # of every part; they depend on the memory that was free at the start
 
     # -- state ---
     def _state(self) -> dict[str, Any]:
-        """The state between two stages; a stage that was interrupted is repeated."""
+        """The state between two parts; a part that was interrupted is repeated."""
         return {
             "done": self.done,
             "cells": list(self.cells),
@@ -241,20 +241,20 @@ class _Run:
         )
 
     def _course(self) -> Ending:
-        """All stages, or as many as the tolerance takes."""
-        stages = self._stages()
+        """All parts, or as many as the tolerance takes."""
+        parts = self._parts()
         if self.task.saved is not None:
             self._restore(self.task.saved)
         self.choice = chosen_before(self.task)
         if self.task.saved is None:
             if self.fresh and self.field.siren is not None and self.options.start == "coordinates":
                 self._choose_frequency()
-            self.cells = [self._cells(stage) for stage in stages]
+            self.cells = [self._cells(part) for part in parts]
             self.task.save(self._state, True)
-        for stage, cells in list(zip(stages, self.cells, strict=True))[self.done :]:
+        for part, cells in list(zip(parts, self.cells, strict=True))[self.done :]:
             if self._met():
                 break
-            self._stage(stage, cells)
+            self._train(part, cells)
             self.done += 1
             self.task.save(self._state, True)
         message = f"relative residual {self.residual:.1e} at points not trained on"
@@ -275,7 +275,7 @@ class _Run:
     def _met(self) -> bool:
         return self.task.tol is not None and self.residual <= self.task.tol
 
-    def _stages(self) -> Sequence[JointStage]:
+    def _parts(self) -> Sequence[JointStage]:
         if self.options.stages is not None:
             return self.options.stages
         if self.field.siren is None:
@@ -286,12 +286,12 @@ class _Run:
             return (JointStage("readout"), JointStage("linear", 2))
         return (JointStage("readout"), JointStage("network"), JointStage("all", 5))
 
-    def _cells(self, stage: JointStage) -> int:
+    def _cells(self, part: JointStage) -> int:
         """Cells of Gauss points per axis."""
-        if stage.cells is not None:
-            return stage.cells
+        if part.cells is not None:
+            return part.cells
         tensors = self.field.tensors()
-        unknowns = sum(tensors[k].numel() for k in stage.names(self.field))
+        unknowns = sum(tensors[k].numel() for k in part.names(self.field))
         rows = self.options.oversampling * unknowns / len(self.problem.residuals)
         most = min(rows, self._most_points())
         return max(8, math.ceil(most ** (1 / self.problem.domain.dim) / self.options.gauss))
@@ -313,17 +313,17 @@ class _Run:
         free = self.task.ranks.least(available_memory(self.task.device) or math.inf)
         return 0.25 * free / (8 * (self.problem.domain.dim + 2) * units * len(self.problem.residuals))
 
-    def _system(self, stage: JointStage, blocks: Sequence[FieldBlock], field: GridField) -> FieldSystem:
+    def _system(self, part: JointStage, blocks: Sequence[FieldBlock], field: GridField) -> FieldSystem:
         limit, ranks = self.options.dense_limit, self.task.ranks
-        return FieldSystem(self.problem, field, blocks, stage.names(field), dense_limit=limit, ranks=ranks)
+        return FieldSystem(self.problem, field, blocks, part.names(field), dense_limit=limit, ranks=ranks)
 
-    def _solver(self, stage: JointStage) -> LevenbergMarquardt[FieldSystem]:
+    def _solver(self, part: JointStage) -> LevenbergMarquardt[FieldSystem]:
         options = self.options
         linear: CheapestSolver[FieldSystem] = CheapestSolver(
             [DenseQR(), BlockConjugateGradients(), ConjugateGradients()]
         )
         return LevenbergMarquardt(
-            linear, inner_tol=options.inner_tol, near_tol=max(options.inner_tol, 1e-6), inner_steps=options.inner_steps, outer_steps=stage.steps,
+            linear, inner_tol=options.inner_tol, near_tol=max(options.inner_tol, 1e-6), inner_steps=options.inner_steps, outer_steps=part.steps,
             damping=options.damping, change=1e-10, monitor=self.monitor,
             corrected=bool(Misfit(self.problem).noisy),
         )  # fmt: skip
@@ -339,12 +339,12 @@ class _Run:
             self.chosen = self.options.frequencies[0]
             self.field = coordinate_start(self.field, self.chosen, self.task.seed)
             return
-        stage = JointStage("readout", 1)
-        blocks, best = self._blocks(self._cells(stage)), (math.inf, self.field)
+        part = JointStage("readout", 1)
+        blocks, best = self._blocks(self._cells(part)), (math.inf, self.field)
         for frequency in self.options.frequencies:
             candidate = coordinate_start(self.field, frequency, self.task.seed)
-            system = self._system(stage, blocks, candidate)
-            solver = self._solver(stage)
+            system = self._system(part, blocks, candidate)
+            solver = self._solver(part)
             vector = solver.fit(system, system.vector(parameters=self.parameters), lambda fit: None).vector
             self.inner_total += solver.inner_total
             residual = self._held_out(system, vector)
@@ -353,8 +353,8 @@ class _Run:
             self.monitor.check_time()
         self.field = best[1]
 
-    def _stage(self, stage: JointStage, cells: int) -> None:
-        system = self._system(stage, self._blocks(cells), self.field)
+    def _train(self, part: JointStage, cells: int) -> None:
+        system = self._system(part, self._blocks(cells), self.field)
         vector = system.vector(parameters=self.parameters)
         self.residual = self._held_out(system, vector)
         waited = 0
@@ -379,7 +379,7 @@ class _Run:
             self.monitor.check_time()
             return waited >= self.options.patience or self._met()
 
-        solver = self._solver(stage)
+        solver = self._solver(part)
         try:
             solver.fit(system, vector, accepted)
         finally:
