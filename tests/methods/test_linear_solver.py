@@ -133,7 +133,7 @@ def test_the_dense_factor_of_a_last_layer_is_what_blocks_converge_to():
     problem = hp.Problem(hp.Box(x=(0, 1)), "u", lambda u, x: u.xx + 4 * pi**2 * sin(2 * pi * x), [hp.Dirichlet(u=0.0)])
     spec = hp.Field(head="siren", features=2, table_size=2**6, width=6, depth=1)
     field = spec.build(problem.domain, problem.fields, problem.periodic, 2, 0)
-    system = FieldSystem(problem, field, collocate(problem, Points(8)), ["weight1", "bias1"])
+    system = FieldSystem(problem, field, collocate(problem, Points(8)), ["head/layers/1/weight", "head/layers/1/bias"])
     rows = system.linearize(system.vector())
     linear = CheapestSolver([DenseQR(), BlockConjugateGradients(), ConjugateGradients()])
     assert isinstance(linear.chosen(system), DenseQR)
@@ -143,7 +143,7 @@ def test_the_dense_factor_of_a_last_layer_is_what_blocks_converge_to():
     assert best * (1 - 1e-12) <= float(dot(near, near)) <= best * (1 + 1e-6)
     both = FieldSystem(problem, field, collocate(problem, Points(8)))
     assert isinstance(linear.chosen(both), BlockConjugateGradients)
-    table = FieldSystem(problem, field, collocate(problem, Points(8)), ["table"])
+    table = FieldSystem(problem, field, collocate(problem, Points(8)), ["encoder/table"])
     assert isinstance(linear.chosen(table), ConjugateGradients)
 
 
