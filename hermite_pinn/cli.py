@@ -59,13 +59,13 @@ def _value(text: str) -> Any:
 
 
 def _settings(pairs: list[str] | None) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for pair in pairs or []:
         name, equals, text = pair.partition("=")
         if not equals or not name:
             raise InvalidArgumentError(f"--set takes name=value, for example --set a=20; got {pair!r}")
-        found[name] = _value(text)
-    return found
+        settings[name] = _value(text)
+    return settings
 
 
 def _print_json(value: Any) -> None:
@@ -358,10 +358,10 @@ def bench(
         products, orders = validation.time_products(device), validation.time_orders(device)
         results = [] if suite == "none" else validation.run_suite(validation.SUITES[suite], device=device)
     if as_json:
-        found: dict[str, Any] = {"machine": validation.machine()}
-        found["kernels"] = [vars(t) | {"speedup": t.speedup, "adjoint_ratio": t.adjoint_ratio} for t in kernels]
-        found |= {"products": [vars(t) for t in products], "orders": [vars(t) for t in orders]}
-        _print_json(found | {"solves": validation.to_json(results)})
+        report: dict[str, Any] = {"machine": validation.machine()}
+        report["kernels"] = [vars(t) | {"speedup": t.speedup, "adjoint_ratio": t.adjoint_ratio} for t in kernels]
+        report |= {"products": [vars(t) for t in products], "orders": [vars(t) for t in orders]}
+        _print_json(report | {"solves": validation.to_json(results)})
         return
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     console.print(", ".join(f"{k} {v}" for k, v in validation.machine().items()))

@@ -44,23 +44,23 @@ def _package(name: str) -> str | None:
 
 
 def _packages() -> list[Finding]:
-    found = [Finding("python", "ok", f"{platform.python_version()} ({sys.executable})")]
+    findings = [Finding("python", "ok", f"{platform.python_version()} ({sys.executable})")]
     for name in ("hermite_pinn", "torch", "numpy", "scipy", "h5py", "meshio", "matplotlib", "rich", "typer"):
         version = _package(name)
         if version:
-            found.append(Finding(name, "ok", version))
+            findings.append(Finding(name, "ok", version))
         else:
-            found.append(Finding(name, "broken", "not installed", f"pip install {name}"))
+            findings.append(Finding(name, "broken", "not installed", f"pip install {name}"))
     version = _package("pytorch_optimizer")
     if version:
-        found.append(Finding("pytorch_optimizer", "ok", version))
+        findings.append(Finding("pytorch_optimizer", "ok", version))
     else:
-        found.append(
+        findings.append(
             Finding(
                 "pytorch_optimizer", "absent", "needed by method='soap' only", "pip install 'hermite_pinn[optimizers]'"
             )
         )
-    return found
+    return findings
 
 
 def _compiler() -> Finding:
@@ -145,22 +145,22 @@ def _gpu() -> list[Finding]:
         )
         return [Finding("GPU", "broken", "a driver is there but PyTorch sees no GPU", advice)]
     names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
-    found = [Finding("GPU", "ok", f"{names}, CUDA {torch.version.cuda}")]
+    findings = [Finding("GPU", "ok", f"{names}, CUDA {torch.version.cuda}")]
     major = (torch.version.cuda or "12").split(".")[0]
     if importlib.util.find_spec("cupy") is None:
-        found.append(
+        findings.append(
             Finding(
                 "CuPy", "broken", "not installed, so the GPU is not used", f"pip install 'hermite_pinn[cuda{major}]'"
             )
         )
-        return found
+        return findings
     try:
         layout = GridLayout((0.0, 0.0), (1.0, 1.0), ((4, 4),), "cubic")
         x = torch.rand(2, 64, dtype=torch.float64)
         table, channels = torch.randn(layout.size, dtype=torch.float64), Channels.jet(2, 2)
         there = ops.jets(x.cuda(), table.cuda(), layout, channels).cpu()
         error = float((there - ops.jets(x, table, layout, channels)).abs().max())
-        found.append(
+        findings.append(
             Finding(
                 "CuPy",
                 "ok" if error < 1e-9 else "broken",
@@ -168,8 +168,8 @@ def _gpu() -> list[Finding]:
             )
         )
     except HermitePinnError as problem:
-        found.append(Finding("CuPy", "broken", "kernels do not run", str(problem)))
-    return found
+        findings.append(Finding("CuPy", "broken", "kernels do not run", str(problem)))
+    return findings
 
 
 def examine() -> list[Finding]:
@@ -182,8 +182,8 @@ def examine() -> list[Finding]:
         _gpu,
         _cuda_kernels,
     ]
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for check in checks:
         result = check()
-        found += result if isinstance(result, list) else [result]
-    return found
+        findings += result if isinstance(result, list) else [result]
+    return findings

@@ -95,6 +95,6 @@ class ReadOnly(Mapping[str, V]):
 
 def read_only(array: np.ndarray) -> np.ndarray:
     """A copy of an array that cannot be written to."""
-    found = array.copy()
-    found.flags.writeable = False
-    return found
+    copy = array.copy()
+    copy.flags.writeable = False
+    return copy

@@ -115,10 +115,10 @@ class _OnFaces(Immutable):
     def faces(self, domain: Domain, periodic: tuple[bool, ...]) -> tuple[Region, ...]:
         """The regions where the condition holds."""
         names = [self.on] if isinstance(self.on, str) else list(self.on)
-        found: list[Region] = []
+        regions: list[Region] = []
         for name in names:
             if name == "boundary":
-                found.extend(f for f in domain.space_faces if f.plane is None or not periodic[f.plane.axis])
+                regions.extend(f for f in domain.space_faces if f.plane is None or not periodic[f.plane.axis])
             else:
                 face = domain.face(name)
                 if face.plane is not None and periodic[face.plane.axis]:
@@ -127,12 +127,12 @@ class _OnFaces(Immutable):
                         f"{self}: the axis {axis} is periodic, so it has no face {name!r}; "
                         f"remove this condition or Periodic({axis!r})"
                     )
-                found.append(face)
-        if not found:
+                regions.append(face)
+        if not regions:
             raise InvalidProblemError(
                 f"{self} applies to no point: 'boundary' means the faces of the space axes that are not periodic, and {domain} has none"
             )
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(regions))
 
     def _label(self) -> str:
         return self.on if isinstance(self.on, str) else ", ".join(self.on)
@@ -191,7 +191,7 @@ class Dirichlet(_Values):
 
     def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
         """Residuals of the condition, one per field and face."""
-        found, restriction = [], self._restriction(symbols)
+        terms, restriction = [], self._restriction(symbols)
         for name, value in self.values.items():
             u, g = symbols.field(name), symbols.value(value, f"the value of {name} in {self}", normal=True)
             residual = u - g
@@ -199,8 +199,8 @@ class Dirichlet(_Values):
                 trace = None
                 if restriction is None and face.plane is not None:
                     trace = FaceTrace(name, 0, with_normal(g, face))
-                found.append(Term(f"{name} on {self._label()}", residual, face, self.weight, trace, restriction))
-        return found
+                terms.append(Term(f"{name} on {self._label()}", residual, face, self.weight, trace, restriction))
+        return terms
 
 
 class Neumann(_Values):
@@ -225,7 +225,7 @@ class Neumann(_Values):
 
     def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
         """Residuals of the condition, one per field and face."""
-        found, restriction = [], self._restriction(symbols)
+        terms, restriction = [], self._restriction(symbols)
         for name, value in self.values.items():
             u, g = symbols.field(name), symbols.value(value, f"the value of {name} in {self}", normal=True)
             residual = _slope(u) - g
@@ -234,8 +234,8 @@ class Neumann(_Values):
                 if restriction is None and face.plane is not None:
                     along = with_normal(normal(face.plane.axis) * g, face)
                     trace = FaceTrace(name, 1, along)
-                found.append(Term(f"{name}.n on {self._label()}", residual, face, self.weight, trace, restriction))
-        return found
+                terms.append(Term(f"{name}.n on {self._label()}", residual, face, self.weight, trace, restriction))
+        return terms
 
 
 class Robin(_Values):
@@ -268,7 +268,7 @@ class Robin(_Values):
     def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
         """Residuals of the condition, one per field and face."""
         restriction = self._restriction(symbols)
-        found: list[Term] = []
+        terms: list[Term] = []
         for name, triple in self.values.items():
             u = symbols.field(name)
             labels = ("alpha", "beta", "g")
@@ -277,11 +277,11 @@ class Robin(_Values):
                 for label, v in zip(labels, triple, strict=True)
             )
             residual = alpha * u + beta * _slope(u) - g
-            found.extend(
+            terms.extend(
                 Term(f"{name} + {name}.n on {self._label()}", residual, face, self.weight, None, restriction)
                 for face in self.faces(domain, periodic)
             )
-        return found
+        return terms
 
 
 class Initial(Immutable):
@@ -325,13 +325,13 @@ class Initial(Immutable):
             raise InvalidProblemError(f"{self} needs a time axis called t; the axes are {', '.join(domain.names)}")
         if periodic[axis]:
             raise InvalidProblemError(f"{self}: time is periodic, so there is no start; remove one of the two")
-        face, found = domain.face("t-"), []
+        face, terms = domain.face("t-"), []
         for name, value in self.values.items():
             order, of = (1, name[:-2]) if name not in symbols.fields and name.endswith("_t") else (0, name)
             u, g = symbols.field(of), symbols.value(value, f"the value of {name} in {self}")
             residual = (u._raised([axis]) if order else u) - g
-            found.append(Term(f"{name} at t-", residual, face, self.weight, FaceTrace(of, order, with_normal(g, face))))
-        return found
+            terms.append(Term(f"{name} at t-", residual, face, self.weight, FaceTrace(of, order, with_normal(g, face))))
+        return terms
 
 
 class Periodic(Immutable):

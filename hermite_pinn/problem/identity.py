@@ -95,8 +95,8 @@ class Digest:
             pending.pop()
             if id(e) not in self._expressions:
                 data = self._of_function(e.data, e.args) if isinstance(e.data, Tabulated) else self.of(e.data)
-                found = _hashed(e.op, data, *(self._expressions[id(a)][1] for a in e.args))
-                self._expressions[id(e)] = (e, found)
+                digest = _hashed(e.op, data, *(self._expressions[id(a)][1] for a in e.args))
+                self._expressions[id(e)] = (e, digest)
         return self._expressions[id(expression)][1]
 
     def _of_function(self, function: Tabulated, args: Sequence[Expr]) -> str:

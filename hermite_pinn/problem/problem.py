@@ -198,13 +198,13 @@ class Problem(Immutable):
         return tuple(i in chosen for i in range(self.domain.dim))
 
     def _traced_residuals(self) -> dict[str, Expr]:
-        found = self.symbols.residuals(self.residual, "the residual", "pde")
-        if not found:
+        residuals = self.symbols.residuals(self.residual, "the residual", "pde")
+        if not residuals:
             raise InvalidProblemError(
                 "the residual returned no component; it must return at least one expression that is zero"
             )
         used: set[str] = set()
-        for name, expression in found.items():
+        for name, expression in residuals.items():
             jets = {data[0] for kind, data in leaves(expression) if kind == "jet"}
             if not jets:
                 raise InvalidProblemError(
@@ -218,29 +218,29 @@ class Problem(Immutable):
         unused = [f for f in self.fields if f not in used]
         if unused:
             raise InvalidProblemError(f"the field {unused[0]!r} occurs in no residual; remove it or use it")
-        return found
+        return residuals
 
     def _traced_terms(self) -> tuple[Term, ...]:
         interior = self.domain.interior
-        found = [self.plan.known_term(Term(name, residual, interior)) for name, residual in self.residuals.items()]
+        terms = [self.plan.known_term(Term(name, residual, interior)) for name, residual in self.residuals.items()]
         for condition in self.conditions:
             for term in condition.terms(self.domain, self.symbols, self.periodic):
                 self._check_fields(term)
-                found.append(self.plan.known_term(term))
+                terms.append(self.plan.known_term(term))
         named = [name for c in self.conditions if isinstance(c, Smoothness) for name in c.weights]
         if len(named) > len(set(named)):
             raise InvalidProblemError(f"only one Smoothness per field; got {', '.join(named)}")
-        smooth = {t.region.penalty: t.weight for t in found if t.region.penalty is not None}
-        if None in smooth.values() and all(t.region.measured is None for t in found):
+        smooth = {t.region.penalty: t.weight for t in terms if t.region.penalty is not None}
+        if None in smooth.values() and all(t.region.measured is None for t in terms):
             raise InvalidProblemError(
                 f"the weight of Smoothness({next(iter(smooth))}='auto') is chosen by the data, but the problem has no Data; give a number"
             )
-        return tuple(found)
+        return tuple(terms)
 
     def _gauged_fields(self) -> tuple[str, ...]:
         """The fields of all gauges, after a check that they are free."""
-        found = dict.fromkeys(f for c in self.conditions if isinstance(c, Gauge) for f in c.fields)
-        for name in found:
+        gauged = dict.fromkeys(f for c in self.conditions if isinstance(c, Gauge) for f in c.fields)
+        for name in gauged:
             if name not in self.fields:
                 raise InvalidProblemError(
                     f"Gauge names {name!r}, which is no field; the fields are {', '.join(self.fields)}"
@@ -252,7 +252,7 @@ class Problem(Immutable):
                             f"{name} needs no gauge: {t.name!r} contains it without a derivative in space, which "
                             "determines it; remove the Gauge or that term"
                         )
-        return tuple(found)
+        return tuple(gauged)
 
     def _check_fields(self, term: Term) -> None:
         """A field must remain where components of the normal are zero."""
@@ -267,7 +267,7 @@ class Problem(Immutable):
             d[0] for t in self.terms if t.region.measured is not None for k, d in leaves(t.residual) if k == "jet"
         }
         measured |= {t.region.penalty for t in self.terms if t.region.penalty is not None}
-        found = []
+        sentences = []
         for axis, name in enumerate(self.domain.names):
             if self.periodic[axis]:
                 continue
@@ -282,7 +282,7 @@ class Problem(Immutable):
                     given = sum(any(k == "jet" and d[0] == f for k, d in leaves(t.residual)) for t in terms)
                     if order > given and f not in measured:
                         lacking = f"{f}" if given == 0 else f"{f}_t"
-                        found.append(
+                        sentences.append(
                             f"the field {f} has {order} time derivative{'s' * (order > 1)} but {given or 'no'} initial condition; "
                             f"the solution is not unique without Initial({lacking}=...)"
                         )
@@ -290,11 +290,11 @@ class Problem(Immutable):
                 # first-order equations need conditions only where something flows in, which a count cannot see
                 needed = sum(order for order in orders.values() if order > 1)
                 if needed > len(terms):
-                    found.append(
+                    sentences.append(
                         f"{needed} derivatives along {name} stand against {len(terms)} conditions on {name}- and {name}+; the "
                         "solution is not unique unless the equation degenerates there"
                     )
-        return tuple(found)
+        return tuple(sentences)
 
     # -- identity ---
     @functools.cached_property

@@ -71,13 +71,13 @@ class Smoothness(Immutable):
 
     def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
         """One term per derivative; the root of how often it occurs among all of that order is its factor."""
-        found = []
+        terms = []
         for name, weight in self.weights.items():
             u = symbols.field(name)
             for axes in itertools.combinations_with_replacement(range(domain.dim), self.order):
                 often = len(set(itertools.permutations(axes)))
                 factor = math.sqrt(often) * math.prod(domain.lengths[i] for i in axes)
-                found.append(
+                terms.append(
                     Term(
                         f"smoothness {name}",
                         factor * u._raised(list(axes)),
@@ -85,4 +85,4 @@ class Smoothness(Immutable):
                         None if isinstance(weight, str) else float(weight),
                     )
                 )
-        return found
+        return terms

@@ -70,7 +70,7 @@ def source_norms(problem: Problem) -> list[float]:
 
 
 def _source_norms(problem: Problem) -> list[float]:
-    env, found = sobol_points(problem), []
+    env, norms = sobol_points(problem), []
     for term in problem.terms:
         if not term.region.is_interior:
             continue
@@ -84,8 +84,8 @@ def _source_norms(problem: Problem) -> list[float]:
                 else:
                     values += s
             size = derivatives if 0 < IMBALANCE * derivatives < values else derivatives + values
-        found.append(size if size > 0 and math.isfinite(size) else 1.0)
-    return found
+        norms.append(size if size > 0 and math.isfinite(size) else 1.0)
+    return norms
 
 
 def term_norms(problem: Problem, field: GridField, parameters: Mapping[str, float]) -> list[float]:
@@ -102,12 +102,12 @@ def term_norms(problem: Problem, field: GridField, parameters: Mapping[str, floa
     jets: dict[Jet, Value] = {
         (name, o): values[i, k] for i, name in enumerate(problem.fields) for k, o in enumerate(orders)
     }
-    found = []
+    norms = []
     for term in equations:
         source, _, _ = term.evaluate(env, {})
         _, variable, _ = term.evaluate(env, jets)
-        found.append(math.hypot(rms(source), *(rms(s * jets[j]) for j, s in (term.constant | variable).items())))
-    return found
+        norms.append(math.hypot(rms(source), *(rms(s * jets[j]) for j, s in (term.constant | variable).items())))
+    return norms
 
 
 def row_scales(problem: Problem, norms: Sequence[float]) -> list[float]:

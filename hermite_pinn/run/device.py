@@ -26,8 +26,8 @@ def why_no_gpu() -> str:
     try:
         torch.cuda.init()
     except (RuntimeError, AssertionError) as error:
-        found = recognized(error, "starting CUDA")
-        return str(found) if found else f"{str(error).splitlines()[0]} (check the driver with nvidia-smi)"
+        known = recognized(error, "starting CUDA")
+        return str(known) if known else f"{str(error).splitlines()[0]} (check the driver with nvidia-smi)"
     return "no GPU is visible; check CUDA_VISIBLE_DEVICES and nvidia-smi"
 
 

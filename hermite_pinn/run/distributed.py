@@ -86,10 +86,10 @@ class Ranks:
         """The largest of a number over all ranks."""
         if self.size == 1:
             return value
-        found = torch.tensor(value, dtype=torch.float64, device=self.device)
+        largest = torch.tensor(value, dtype=torch.float64, device=self.device)
         with self._guarded("a maximum"):
-            dist.all_reduce(found, op=dist.ReduceOp.MAX)
-        return float(found)
+            dist.all_reduce(largest, op=dist.ReduceOp.MAX)
+        return float(largest)
 
     def least(self, value: float) -> float:
         """The smallest of a number over all ranks."""
@@ -99,10 +99,10 @@ class Ranks:
         """A tensor of equal shape from every rank, in their order."""
         if self.size == 1:
             return [tensor]
-        found = [torch.empty_like(tensor) for _ in range(self.size)]
+        gathered = [torch.empty_like(tensor) for _ in range(self.size)]
         with self._guarded("a gathering"):
-            dist.all_gather(found, tensor.contiguous())
-        return found
+            dist.all_gather(gathered, tensor.contiguous())
+        return gathered
 
     def from_leader(self, value: T) -> T:
         """Rank 0's value of a picklable object."""
@@ -130,15 +130,15 @@ class Ranks:
         """
         if self.size == 1:
             return
-        found: list[Mapping[str, str]] = [{} for _ in range(self.size)]
+        by_rank: list[Mapping[str, str]] = [{} for _ in range(self.size)]
         with self._guarded("the comparison of the ranks"):
-            dist.all_gather_object(found, dict(described))
-        for rank, other in enumerate(found):
-            for key in sorted({*found[0], *other}):
-                if found[0].get(key) != other.get(key):
+            dist.all_gather_object(by_rank, dict(described))
+        for rank, other in enumerate(by_rank):
+            for key in sorted({*by_rank[0], *other}):
+                if by_rank[0].get(key) != other.get(key):
                     raise DistributedError(
                         f"the ranks of a run must solve the same problem in the same way, but {key} differs:\n"
-                        f"  rank 0: {found[0].get(key)}\n  rank {rank}: {other.get(key)}\n"
+                        f"  rank 0: {by_rank[0].get(key)}\n  rank {rank}: {other.get(key)}\n"
                         "start the same script with the same settings on every rank"
                     )
 

@@ -23,8 +23,8 @@ def full_precision() -> Iterator[None]:
     ...     torch.get_float32_matmul_precision()
     'highest'
     """
-    found = [torch.backends.cuda.matmul, getattr(torch.backends.mkldnn, "matmul", None)]
-    backends = [b for b in found if hasattr(b, "fp32_precision")]
+    products = [torch.backends.cuda.matmul, getattr(torch.backends.mkldnn, "matmul", None)]
+    backends = [b for b in products if hasattr(b, "fp32_precision")]
     if backends:
         before = [b.fp32_precision for b in backends]  # type: ignore[union-attr]
         restore = list(zip(backends, before, strict=True))
