@@ -67,7 +67,8 @@ from .expressions.functions import (
 from .field.field import Field, GridField
 from .geometry import Box
 from .methods import LBFGS, RAD, SOAP, Adam, GaussNewton, JointGaussNewton, JointStage, Method
-from .problem.conditions import Condition, Data, Dirichlet, Gauge, Initial, Neumann, Periodic, Robin
+from .problem.conditions import Condition, Dirichlet, Gauge, Initial, Neumann, Periodic, Robin
+from .problem.data import Data
 from .problem.parameters import Parameter
 from .problem.problem import HermitePinnWarning, Problem
 from .problem.smoothness import Smoothness

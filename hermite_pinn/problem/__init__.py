@@ -1,6 +1,7 @@
 """The statement of a problem: domain, fields, equations, conditions, parameters."""
 
-from .conditions import Condition, Data, Dirichlet, Gauge, Initial, Neumann, Periodic, Robin
+from .conditions import Condition, Dirichlet, Gauge, Initial, Neumann, Periodic, Robin
+from .data import Data
 from .parameters import Parameter
 from .problem import HermitePinnWarning, Problem
 from .smoothness import Smoothness

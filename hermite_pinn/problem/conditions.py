@@ -1,88 +1,22 @@
-"""Boundary, initial and data conditions, and the terms they contribute to a problem."""
+"""Conditions on boundaries, at the start of time, and along periodic axes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
-
-import numpy as np
-import torch
 
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.graph import Expr, constant, normal
 from hermite_pinn.expressions.jets import FieldJet
-from hermite_pinn.expressions.program import Program, substitute
 from hermite_pinn.expressions.trace import Symbols
-from hermite_pinn.geometry import Domain, Points, Region
-from hermite_pinn.immutable import Immutable, ReadOnly, read_only
+from hermite_pinn.geometry import Domain, Region
+from hermite_pinn.immutable import Immutable, ReadOnly
 
-__all__ = ["Condition", "Data", "Dirichlet", "FaceTrace", "Gauge", "Initial", "Neumann", "Periodic", "Robin", "Term"]
+from .terms import FaceTrace, Term, checked_weight, with_normal
+
+__all__ = ["Condition", "Dirichlet", "Gauge", "Initial", "Neumann", "Periodic", "Robin"]
 
 On = str | Sequence[str]
-
-
-@dataclass(frozen=True)
-class FaceTrace:
-    """A prescribed value (order 0) or derivative along the axis of a whole side of the box (order 1)."""
-
-    field: str
-    order: int
-    value: Expr
-
-    @cached_property
-    def program(self) -> Program:
-        """Computes the value."""
-        return Program([self.value])
-
-
-@dataclass(frozen=True, eq=False)
-class Term:
-    """One residual on one region.
-
-    Attributes
-    ----------
-    name
-        How it is called in reports; the faces of one condition share it.
-    expression
-        Zero where the term is satisfied.  Components of the normal are leaves, so that all regions of a condition share
-        it.
-    region
-        Where it holds.
-    weight
-        The user's weight, or None.
-    trace
-        Set if the term prescribes a value or normal derivative on a whole side of the box.
-    where
-        Restriction of a face to the points where this expression is true.
-    noise
-        Standard deviations (n,) of measured values; ``"auto"`` where they are equal but unknown; None for exact ones.
-    residual
-        The expression with the numbers of the region's normal, where that is the same at all of its points.  What they
-        multiply by zero is gone, so that no more derivatives are computed than the region needs.
-    """
-
-    name: str
-    expression: Expr
-    region: Region
-    weight: float | None = None
-    trace: FaceTrace | None = None
-    where: Expr | None = None
-    noise: np.ndarray | str | None = None
-    residual: Expr = field(default=None)  # type: ignore[assignment]  # made from the expression
-
-    def __post_init__(self) -> None:
-        if self.residual is None:
-            object.__setattr__(self, "residual", with_normal(self.expression, self.region))
-
-
-def with_normal(expression: Expr, region: Region) -> Expr:
-    """An expression with the components of a region's normal put in where they are numbers."""
-    components = region.normal
-    if components is None:
-        return expression
-    return substitute(expression, lambda leaf: components[leaf.data] if leaf.op == "normal" else None)
 
 
 def _slope(u: FieldJet) -> Expr:
@@ -91,12 +25,6 @@ def _slope(u: FieldJet) -> Expr:
     for axis in range(len(u.data[1])):
         total = total + normal(axis) * u._raised([axis])
     return total
-
-
-def _weight(weight: float | None) -> float | None:
-    if weight is not None and not (np.isfinite(weight) and weight > 0):
-        raise InvalidProblemError(f"the weight of a condition must be a positive number, got {weight!r}")
-    return None if weight is None else float(weight)
 
 
 class _OnFaces(Immutable):
@@ -109,7 +37,7 @@ class _OnFaces(Immutable):
                 "where=lambda x, y: ..."
             )
         self.on: On = on if isinstance(on, str) else tuple(on)
-        self.weight = _weight(weight)
+        self.weight = checked_weight(weight)
         self.where = where
 
     def faces(self, domain: Domain, periodic: tuple[bool, ...]) -> tuple[Region, ...]:
@@ -312,7 +240,7 @@ class Initial(Immutable):
     def __init__(self, *, weight: float | None = None, **values: Any) -> None:
         if not values:
             raise InvalidProblemError("Initial needs at least one field, for example Initial(u=0.0)")
-        self.weight = _weight(weight)
+        self.weight = checked_weight(weight)
         self.values = ReadOnly(values)
 
     def __repr__(self) -> str:
@@ -389,109 +317,6 @@ class Gauge(Immutable):
     def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
         """No residual: the method chooses among equal solutions."""
         return []
-
-
-class Data(Immutable):
-    """Measured values at points: ``Data(points, u=values)``, with noise ``Data(points, u=values, noise=0.1)``.
-
-    Parameters
-    ----------
-    points
-        (n, dim), coordinates in the order of the box's axes, inside the box.
-    noise
-        Standard deviation of the values: a number, (n,) numbers, or a dict of these by field; ``"auto"`` where it is
-        the same for all points but not known.  Noisy data weigh little against the equations, so that the fields do
-        not bend to fit the noise, and points with known noise in proportion to ``1 / noise**2``.  ``None`` (default):
-        exact values, but with a :class:`Smoothness` in the problem as ``"auto"``.
-    weight
-        Mean square misfit, relative to that of the values, over the mean square of the equations' residuals relative to
-        their sources: 1, for noisy data 1e-3.
-    values
-        (n,) numbers, or one number, by field.
-
-    Raises
-    ------
-    InvalidProblemError
-        For points, values and noise that are not finite or have other shapes, and for noise that is not positive.
-
-    Examples
-    --------
-    >>> Data([[0.0, 0.5], [1.0, 0.5]], u=[1.0, 2.0], noise=0.1)
-    Data(2 points, u)
-    """
-
-    def __init__(self, points: Any, *, noise: Any = None, weight: float | None = None, **values: Any) -> None:
-        self.points = read_only(np.array(points, dtype=float, ndmin=2))
-        if self.points.ndim != 2 or self.points.shape[0] == 0:
-            raise InvalidProblemError(f"Data takes points of shape (n, dim) with n > 0, got {np.shape(points)}")
-        if not np.isfinite(self.points).all():
-            raise InvalidProblemError("the points of Data must be finite numbers")
-        if not values:
-            raise InvalidProblemError("Data needs values of at least one field, for example Data(points, u=values)")
-        self.weight = _weight(weight)
-        arrays: dict[str, np.ndarray] = {}
-        for name, value in values.items():
-            array = np.asarray(value)
-            if np.iscomplexobj(array):
-                raise InvalidProblemError(f"the values of {name} in Data are complex; fields are real")
-            if array.ndim == 0:
-                array = np.full(len(self.points), array)
-            if array.shape != (len(self.points),):
-                raise InvalidProblemError(
-                    f"the values of {name} in Data have shape {array.shape}; for {len(self.points)} points it must be ({len(self.points)},)"
-                )
-            if not np.isfinite(array.astype(float)).all():
-                raise InvalidProblemError(f"the values of {name} in Data must be finite numbers")
-            arrays[name] = read_only(array.astype(float))
-        self.values = ReadOnly(arrays)
-        given = noise if isinstance(noise, Mapping) else dict.fromkeys(self.values, noise)
-        for name in given:
-            if name not in self.values:
-                raise InvalidProblemError(
-                    f"noise of Data names {name!r}, which has no values; it has {', '.join(self.values)}"
-                )
-        self.noise = ReadOnly({name: self._noise(name, given.get(name)) for name in self.values})
-
-    def _noise(self, name: str, noise: Any) -> np.ndarray | str | None:
-        if noise is None or (isinstance(noise, str) and noise == "auto"):
-            return noise
-        try:
-            array = read_only(np.broadcast_to(np.asarray(noise, dtype=float), (len(self.points),)))
-        except (TypeError, ValueError):
-            array = np.array([np.nan])
-        if not (np.isfinite(array).all() and (array > 0).all()):
-            raise InvalidProblemError(
-                f"the noise of {name} in Data takes positive standard deviations, one or {len(self.points)}, or 'auto', got "
-                f"{noise!r}; leave it out for exact values"
-            )
-        return array
-
-    def __repr__(self) -> str:
-        return f"Data({len(self.points)} points, {', '.join(self.values)})"
-
-    def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
-        """One residual per field at the points."""
-        if self.points.shape[1] != domain.dim:
-            raise InvalidProblemError(
-                f"{self}: points have {self.points.shape[1]} coordinates, the domain has {domain.dim} ({', '.join(domain.names)})"
-            )
-        outside = ~domain.contains(torch.as_tensor(self.points.T.copy()), slack=1e-9).numpy()
-        if outside.any():
-            raise InvalidProblemError(
-                f"{self}: {int(outside.sum())} of {len(self.points)} points lie outside {domain}, the first at {self.points[outside][0].tolist()}"
-            )
-        points = np.clip(self.points, domain.lower, domain.upper)
-        region = Points(points, {name: values.copy() for name, values in self.values.items()})
-        return [
-            Term(
-                f"data {name}",
-                symbols.field(name) - Expr("data", (), name),
-                region,
-                self.weight,
-                noise=self.noise[name],
-            )
-            for name in self.values
-        ]
 
 
 class Condition(_OnFaces):

@@ -17,7 +17,7 @@ from hermite_pinn.expressions.functions import Tabulated
 from hermite_pinn.expressions.graph import Expr, spelled
 from hermite_pinn.expressions.program import Program, leaves
 
-from .conditions import Term
+from .terms import Term
 
 __all__ = ["Digest", "Part", "identify"]
 

@@ -10,7 +10,7 @@ from hermite_pinn.expressions.graph import Expr
 from hermite_pinn.expressions.program import Program
 from hermite_pinn.expressions.trace import Symbols
 
-from .conditions import FaceTrace, Term
+from .terms import FaceTrace, Term
 
 __all__ = ["Memo", "Plan"]
 

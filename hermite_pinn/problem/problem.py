@@ -14,11 +14,13 @@ from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.geometry import Domain, Region
 from hermite_pinn.immutable import Immutable, ReadOnly
 
-from .conditions import Condition, Data, Dirichlet, Gauge, Initial, Neumann, Periodic, Robin, Term
+from .conditions import Condition, Dirichlet, Gauge, Initial, Neumann, Periodic, Robin
+from .data import Data
 from .identity import Digest, Part, identify
 from .parameters import Parameter
 from .plan import Plan
 from .smoothness import Smoothness
+from .terms import Term
 
 __all__ = ["HermitePinnWarning", "Problem"]
 

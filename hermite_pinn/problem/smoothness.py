@@ -10,7 +10,7 @@ from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.geometry import Domain, Penalty
 from hermite_pinn.immutable import Immutable, ReadOnly
 
-from .conditions import Term
+from .terms import Term
 
 __all__ = ["Smoothness"]
 

@@ -17,8 +17,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from hermite_pinn.expressions.program import is_smooth, total_derivative
-from hermite_pinn.problem.conditions import Term
 from hermite_pinn.problem.problem import Problem
+from hermite_pinn.problem.terms import Term
 
 from .compiled import CompiledTerm, compile_term
 from .scales import first_sizes

@@ -8,8 +8,8 @@ from functools import cached_property
 from hermite_pinn.cuda.encoder.channels import Channel, Channels
 from hermite_pinn.expressions.graph import Expr
 from hermite_pinn.expressions.program import Leaf, Program, Value, depends_on, partials, same
-from hermite_pinn.problem.conditions import Term
 from hermite_pinn.problem.problem import Problem
+from hermite_pinn.problem.terms import Term
 
 __all__ = ["CompiledTerm", "Jet", "channels_of", "compile_term", "merged_channels"]
 

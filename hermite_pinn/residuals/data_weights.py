@@ -8,8 +8,8 @@ import numpy as np
 
 from hermite_pinn.expressions.program import leaves
 from hermite_pinn.geometry import Samples
-from hermite_pinn.problem.conditions import Term
 from hermite_pinn.problem.problem import Problem
+from hermite_pinn.problem.terms import Term
 
 __all__ = ["STRONG", "Misfit", "size_of"]
 

@@ -12,8 +12,8 @@ from hermite_pinn.expressions.program import Leaf, Program, Value
 from hermite_pinn.field.field import GridField
 from hermite_pinn.geometry import Samples
 from hermite_pinn.geometry.samples import Normals
-from hermite_pinn.problem.conditions import Term
 from hermite_pinn.problem.problem import Problem
+from hermite_pinn.problem.terms import Term
 
 from .compiled import channels_of, compile_term
 

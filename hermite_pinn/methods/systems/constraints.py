@@ -20,7 +20,7 @@ from hermite_pinn.cuda.tensor_grid.axis import evaluation_matrix
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.program import Leaf, Value, leaves
 from hermite_pinn.geometry import Plane
-from hermite_pinn.problem.conditions import FaceTrace, Term
+from hermite_pinn.problem.terms import FaceTrace, Term
 
 from .block import Axis
 

@@ -10,8 +10,8 @@ from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.program import Leaf, Value
 from hermite_pinn.field.grid_field import FieldRows, GridField
 from hermite_pinn.geometry.samples import Normals
-from hermite_pinn.problem.conditions import Term
 from hermite_pinn.problem.problem import Problem
+from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.compiled import Jet, channels_of, compile_term
 
 __all__ = ["FieldBlock"]

@@ -15,8 +15,8 @@ from hermite_pinn.field.grid_field import GridField
 from hermite_pinn.field.tree import HEAD, flatten, restore, within
 from hermite_pinn.geometry import Samples
 from hermite_pinn.methods.least_squares.scaling import BlockScaling, least_squares
-from hermite_pinn.problem.conditions import Term
 from hermite_pinn.problem.problem import Problem
+from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.evaluation import restricted

@@ -11,8 +11,8 @@ import torch
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.expressions.program import Leaf, Value, depends_on
 from hermite_pinn.geometry import Samples
-from hermite_pinn.problem.conditions import Term
 from hermite_pinn.problem.problem import Problem
+from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.adn_weights import derived_rows
 from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
 from hermite_pinn.residuals.data_weights import Misfit

@@ -12,8 +12,8 @@ import torch
 from hermite_pinn.cuda.encoder.morton import morton_order
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.geometry import Domain, Region, Samples
-from hermite_pinn.problem.conditions import Term
 from hermite_pinn.problem.problem import Problem
+from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.evaluation import TermEvaluator, restricted, restriction
 from hermite_pinn.run.distributed import Ranks
 

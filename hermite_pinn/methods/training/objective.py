@@ -15,7 +15,7 @@ from hermite_pinn.field.field import GridField, Levels
 from hermite_pinn.field.tree import PARAMETERS
 from hermite_pinn.methods.base import Method, Outcome, Task
 from hermite_pinn.methods.gauss_newton.pilot import chosen_before, saved_choice
-from hermite_pinn.problem.conditions import Term
+from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.data_weights import Misfit
 
 from .batches import Batch, TermGroup, term_groups

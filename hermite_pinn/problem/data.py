@@ -1,0 +1,122 @@
+"""Measured values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from hermite_pinn.errors import InvalidProblemError
+from hermite_pinn.expressions.graph import Expr
+from hermite_pinn.expressions.trace import Symbols
+from hermite_pinn.geometry import Domain, Points
+from hermite_pinn.immutable import Immutable, ReadOnly, read_only
+
+from .terms import Term, checked_weight
+
+__all__ = ["Data"]
+
+
+class Data(Immutable):
+    """Measured values at points: ``Data(points, u=values)``, with noise ``Data(points, u=values, noise=0.1)``.
+
+    Parameters
+    ----------
+    points
+        (n, dim), coordinates in the order of the box's axes, inside the box.
+    noise
+        Standard deviation of the values: a number, (n,) numbers, or a dict of these by field; ``"auto"`` where it is
+        the same for all points but not known.  Noisy data weigh little against the equations, so that the fields do
+        not bend to fit the noise, and points with known noise in proportion to ``1 / noise**2``.  ``None`` (default):
+        exact values, but with a :class:`Smoothness` in the problem as ``"auto"``.
+    weight
+        Mean square misfit, relative to that of the values, over the mean square of the equations' residuals relative to
+        their sources: 1, for noisy data 1e-3.
+    values
+        (n,) numbers, or one number, by field.
+
+    Raises
+    ------
+    InvalidProblemError
+        For points, values and noise that are not finite or have other shapes, and for noise that is not positive.
+
+    Examples
+    --------
+    >>> Data([[0.0, 0.5], [1.0, 0.5]], u=[1.0, 2.0], noise=0.1)
+    Data(2 points, u)
+    """
+
+    def __init__(self, points: Any, *, noise: Any = None, weight: float | None = None, **values: Any) -> None:
+        self.points = read_only(np.array(points, dtype=float, ndmin=2))
+        if self.points.ndim != 2 or self.points.shape[0] == 0:
+            raise InvalidProblemError(f"Data takes points of shape (n, dim) with n > 0, got {np.shape(points)}")
+        if not np.isfinite(self.points).all():
+            raise InvalidProblemError("the points of Data must be finite numbers")
+        if not values:
+            raise InvalidProblemError("Data needs values of at least one field, for example Data(points, u=values)")
+        self.weight = checked_weight(weight)
+        arrays: dict[str, np.ndarray] = {}
+        for name, value in values.items():
+            array = np.asarray(value)
+            if np.iscomplexobj(array):
+                raise InvalidProblemError(f"the values of {name} in Data are complex; fields are real")
+            if array.ndim == 0:
+                array = np.full(len(self.points), array)
+            if array.shape != (len(self.points),):
+                raise InvalidProblemError(
+                    f"the values of {name} in Data have shape {array.shape}; for {len(self.points)} points it must be ({len(self.points)},)"
+                )
+            if not np.isfinite(array.astype(float)).all():
+                raise InvalidProblemError(f"the values of {name} in Data must be finite numbers")
+            arrays[name] = read_only(array.astype(float))
+        self.values = ReadOnly(arrays)
+        given = noise if isinstance(noise, Mapping) else dict.fromkeys(self.values, noise)
+        for name in given:
+            if name not in self.values:
+                raise InvalidProblemError(
+                    f"noise of Data names {name!r}, which has no values; it has {', '.join(self.values)}"
+                )
+        self.noise = ReadOnly({name: self._noise(name, given.get(name)) for name in self.values})
+
+    def _noise(self, name: str, noise: Any) -> np.ndarray | str | None:
+        if noise is None or (isinstance(noise, str) and noise == "auto"):
+            return noise
+        try:
+            array = read_only(np.broadcast_to(np.asarray(noise, dtype=float), (len(self.points),)))
+        except (TypeError, ValueError):
+            array = np.array([np.nan])
+        if not (np.isfinite(array).all() and (array > 0).all()):
+            raise InvalidProblemError(
+                f"the noise of {name} in Data takes positive standard deviations, one or {len(self.points)}, or 'auto', got "
+                f"{noise!r}; leave it out for exact values"
+            )
+        return array
+
+    def __repr__(self) -> str:
+        return f"Data({len(self.points)} points, {', '.join(self.values)})"
+
+    def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
+        """One residual per field at the points."""
+        if self.points.shape[1] != domain.dim:
+            raise InvalidProblemError(
+                f"{self}: points have {self.points.shape[1]} coordinates, the domain has {domain.dim} ({', '.join(domain.names)})"
+            )
+        outside = ~domain.contains(torch.as_tensor(self.points.T.copy()), slack=1e-9).numpy()
+        if outside.any():
+            raise InvalidProblemError(
+                f"{self}: {int(outside.sum())} of {len(self.points)} points lie outside {domain}, the first at {self.points[outside][0].tolist()}"
+            )
+        points = np.clip(self.points, domain.lower, domain.upper)
+        region = Points(points, {name: values.copy() for name, values in self.values.items()})
+        return [
+            Term(
+                f"data {name}",
+                symbols.field(name) - Expr("data", (), name),
+                region,
+                self.weight,
+                noise=self.noise[name],
+            )
+            for name in self.values
+        ]
