@@ -17,6 +17,7 @@ from hermite_pinn.immutable import Immutable, ReadOnly
 from .conditions import Condition, Dirichlet, Gauge, Initial, Neumann, Periodic, Robin
 from .data import Data
 from .identity import Digest, Part, identify
+from .missing import missing_conditions
 from .parameters import Parameter
 from .plan import Plan
 from .smoothness import Smoothness
@@ -156,7 +157,7 @@ class Problem(Immutable):
         self.residuals = ReadOnly(self._traced_residuals())
         self.terms = self._traced_terms()
         self.gauges = self._gauged_fields()
-        self.missing = self._missing_conditions()
+        self.missing = missing_conditions(domain, self.fields, self.periodic, self.residuals.values(), self.terms)
         for sentence in self.missing:
             warnings.warn(sentence, HermitePinnWarning, stacklevel=3)
 
@@ -262,41 +263,6 @@ class Problem(Immutable):
             raise InvalidProblemError(
                 f"the condition {term.name!r} contains no field on the face {term.region.name}: it reads 0 = {spelled(term.residual)}"
             )
-
-    def _missing_conditions(self) -> tuple[str, ...]:
-        """What the solution seems to lack to be unique, by counting derivatives and conditions along every axis."""
-        measured = {
-            d[0] for t in self.terms if t.region.measured is not None for k, d in leaves(t.residual) if k == "jet"
-        }
-        measured |= {t.region.penalty for t in self.terms if t.region.penalty is not None}
-        sentences = []
-        for axis, name in enumerate(self.domain.names):
-            if self.periodic[axis]:
-                continue
-            orders = dict.fromkeys(self.fields, 0)
-            for r in self.residuals.values():
-                for kind, data in leaves(r):
-                    if kind == "jet":
-                        orders[data[0]] = max(orders[data[0]], data[1][axis])
-            terms = [t for t in self.terms if t.region.plane is not None and t.region.plane.axis == axis]
-            if axis == self.domain.time_axis:
-                for f, order in orders.items():
-                    given = sum(any(k == "jet" and d[0] == f for k, d in leaves(t.residual)) for t in terms)
-                    if order > given and f not in measured:
-                        lacking = f"{f}" if given == 0 else f"{f}_t"
-                        sentences.append(
-                            f"the field {f} has {order} time derivative{'s' * (order > 1)} but {given or 'no'} initial condition; "
-                            f"the solution is not unique without Initial({lacking}=...)"
-                        )
-            elif not measured:
-                # first-order equations need conditions only where something flows in, which a count cannot see
-                needed = sum(order for order in orders.values() if order > 1)
-                if needed > len(terms):
-                    sentences.append(
-                        f"{needed} derivatives along {name} stand against {len(terms)} conditions on {name}- and {name}+; the "
-                        "solution is not unique unless the equation degenerates there"
-                    )
-        return tuple(sentences)
 
     # -- identity ---
     @functools.cached_property
