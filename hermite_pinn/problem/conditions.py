@@ -104,7 +104,7 @@ class Dirichlet(_Values):
     --------
     >>> import hermite_pinn as hp
     >>> [hp.Dirichlet(u=0.0), hp.Dirichlet(u=lambda x, y: x * y, on=["x-", "y+"])][1].on
-    ['x-', 'y+']
+    ('x-', 'y+')
     """
 
     def __init__(
