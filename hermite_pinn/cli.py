@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import inspect
-import json
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,11 +13,22 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 import hermite_pinn as hp
 
 from .errors import HermitePinnError, InvalidArgumentError, OutputError
+from .reports import (
+    findings_text,
+    print_json,
+    problem_settings,
+    problem_table,
+    show,
+    solution_json,
+    solution_text,
+    timing_json,
+    timing_tables,
+    write_report,
+)
 
 __all__ = ["app", "main"]
 
@@ -68,10 +77,6 @@ def _settings(pairs: list[str] | None) -> dict[str, Any]:
     return settings
 
 
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value))
-
-
 def _folder(path: Path | None) -> Path | None:
     if path is not None:
         try:
@@ -92,16 +97,9 @@ def list_problems(as_json: JsonOption = False) -> None:
     from .problems import PROBLEMS
 
     if as_json:
-        rows = {n: {k: p.default for k, p in inspect.signature(f).parameters.items()} for n, f in PROBLEMS.items()}
-        _print_json(rows)
-        return
-    table = Table("problem", "settings", "what it is")
-    for name, function in PROBLEMS.items():
-        settings = ", ".join(f"{k}={p.default}" for k, p in inspect.signature(function).parameters.items())
-        module = inspect.getmodule(function)
-        first = (module.__doc__ or "").strip().split("\n")[0] if module else ""
-        table.add_row(name, settings, first)
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+        print_json({name: problem_settings(function) for name, function in PROBLEMS.items()})
+    else:
+        show(problem_table(PROBLEMS))
 
 
 def _method(name: str, steps: int | None) -> hp.Method:
@@ -176,28 +174,11 @@ def solve(
         )
         files = _write(solution, folder, name) if folder is not None else []
         if as_json:
-            _print_json(
-                {
-                    "problem": name,
-                    "settings": chosen,
-                    "method": method,
-                    "status": solution.status.label,
-                    "seconds": solution.stats["seconds"],
-                    "steps": solution.stats["steps"],
-                    "parameters": solution.stats["parameters"],
-                    "device": solution.stats["device"],
-                    "dtype": solution.stats["dtype"],
-                    "errors": solution.error() if problem.exact else {},
-                    "residuals": solution.residuals,
-                    "files": [str(f) for f in files],
-                }
-            )
+            errors = solution.error() if problem.exact else {}
+            asked = {"problem": name, "settings": chosen, "method": method}
+            print_json(asked | solution_json(solution, errors, files))
         else:
-            typer.echo(str(solution))
-            for file in files:
-                typer.echo(f"  wrote       {file}")
-            if not files:
-                typer.echo("  (--out DIR writes HDF5, VTK and pictures)")
+            typer.echo(solution_text(solution, files))
     if solution.status is hp.Status.DIVERGED:
         raise typer.Exit(3)
 
@@ -286,12 +267,11 @@ def validate(
         results = validation.run_suite(validation.SUITES[suite], seed, device, tell)
         report = {"suite": suite, "machine": validation.machine(), "results": validation.to_json(results)}
         if folder is not None:
-            (folder / f"{suite}.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
             tables = [validation.to_markdown(results), validation.cost_markdown(results)]
-            (folder / f"{suite}.md").write_text("\n\n".join(tables) + "\n", encoding="utf-8")
+            write_report(folder, suite, report, "\n\n".join(tables))
             validation.draw_results(results, folder / f"{suite}.png")
         if as_json:
-            _print_json(report)
+            print_json(report)
     if not all(r.reached for r in results):
         raise typer.Exit(1)
 
@@ -308,10 +288,9 @@ def _train(
     results = validation.train_suite(validation.SUITES[suite], _method(method, None), time, seeds, device, tell)
     report = {"suite": suite, "machine": validation.machine(), "results": validation.training_json(results)}
     if folder is not None:
-        (folder / f"{suite}-{method}.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
-        (folder / f"{suite}-{method}.md").write_text(validation.training_markdown(results) + "\n", encoding="utf-8")
+        write_report(folder, f"{suite}-{method}", report, validation.training_markdown(results))
     if as_json:
-        _print_json(report)
+        print_json(report)
 
 
 def _compact(only: str, seed: int, out: Path | None, as_json: bool) -> None:
@@ -334,10 +313,9 @@ def _compact(only: str, seed: int, out: Path | None, as_json: bool) -> None:
         rows = [{"name": r.variant.name} | {k: getattr(r, k) for k in compact.MEASURED} for r in results]
         report = {"suite": "compact", "machine": machine(), "results": rows}
         if folder is not None:
-            (folder / "compact.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
-            (folder / "compact.md").write_text(compact.compact_markdown(results) + "\n", encoding="utf-8")
+            write_report(folder, "compact", report, compact.compact_markdown(results))
         if as_json:
-            _print_json(report)
+            print_json(report)
 
 
 @app.command()
@@ -358,38 +336,11 @@ def bench(
         products, orders = validation.time_products(device), validation.time_orders(device)
         results = [] if suite == "none" else validation.run_suite(validation.SUITES[suite], device=device)
     if as_json:
-        report: dict[str, Any] = {"machine": validation.machine()}
-        report["kernels"] = [vars(t) | {"speedup": t.speedup, "adjoint_ratio": t.adjoint_ratio} for t in kernels]
-        report |= {"products": [vars(t) for t in products], "orders": [vars(t) for t in orders]}
-        _print_json(report | {"solves": validation.to_json(results)})
+        timings = timing_json(kernels, products, orders)
+        print_json({"machine": validation.machine()} | timings | {"solves": validation.to_json(results)})
         return
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    console.print(", ".join(f"{k} {v}" for k, v in validation.machine().items()))
-    table = Table("value, gradient and Laplacian", "jets, ns", "adjoint, ns", "ratio", "reference, ns", "ratio")
-    for t in kernels:
-        numbers = (t.jets, t.adjoint, t.adjoint_ratio, t.reference, t.speedup)
-        table.add_row(t.label, *(f"{v:.{digits}f}" for v, digits in zip(numbers, (0, 0, 1, 0, 0), strict=True)))
-    console.print(table)
-    table = Table("products with Jacobians, float64", "J v, ns", "jets in memory", "J^T r, ns", "jets in memory")
-    for p in products:
-        times = (p.forward, p.forward_stored, p.transposed, p.transposed_stored)
-        table.add_row(p.label, *(f"{v:.0f}" for v in times))
-    console.print(table)
-    table = Table("order of points, float32", "jets, ns", "ordered", "adjoint, ns", "ordered", "sorting, ns a point")
-    for o in orders:
-        row = (o.jets, o.jets_ordered, o.adjoint, o.adjoint_ordered, o.sorting)
-        table.add_row(o.label, *(f"{v:.0f}" for v in row))
-    console.print(table)
-    console.print("nanoseconds per point and level; ratios to the jets of the same row")
-    if results:
-        table = Table("case", "cells", "error", "at most", "paper / error", "seconds", "at most", "CG steps", "memory")
-        for r in results:
-            gain = "" if r.case.paper is None else f"{r.case.paper / r.error:.0f}"
-            table.add_row(
-                r.case.label, "x".join(map(str, r.resolution)), f"{r.error:.2e}", f"{r.case.error:.0e}", gain, f"{r.seconds:.2f}",
-                f"{r.case.seconds:g}", str(r.inner), f"{r.memory / 2**20:.0f} MiB",
-            )  # fmt: skip
-        console.print(table)
+    machine = ", ".join(f"{k} {v}" for k, v in validation.machine().items())
+    show(machine, *timing_tables(kernels, products, orders, results), highlight=False)
 
 
 @app.command("gpu-check")
@@ -416,13 +367,9 @@ def doctor(as_json: JsonOption = False) -> None:
 
     findings = examine()
     if as_json:
-        _print_json([vars(f) for f in findings])
+        print_json([vars(f) for f in findings])
     else:
-        marks = {"ok": "ok     ", "absent": "absent ", "broken": "BROKEN "}
-        for f in findings:
-            typer.echo(f"{marks[f.state]} {f.subject:<14} {f.detail}")
-            if f.advice and f.state != "ok":
-                typer.echo(f"        {'':<14} -> {f.advice}")
+        typer.echo(findings_text(findings))
     if any(f.state == "broken" for f in findings):
         raise typer.Exit(1)
 
