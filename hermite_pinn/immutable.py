@@ -96,5 +96,5 @@ class ReadOnly(Mapping[str, V]):
 def read_only(array: np.ndarray) -> np.ndarray:
     """A copy of an array that cannot be written to."""
     copy = array.copy()
-    copy.flags.writeable = False
+    copy.setflags(write=False)
     return copy
