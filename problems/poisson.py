@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -78,60 +79,15 @@ def _poisson(
     if not width > 0:
         raise InvalidArgumentError(f"the width of the bump must be positive, got {width}")
     domain = hp.Box(**bounds)
-    dim = domain.dim
-    random = np.random.default_rng(seed)
-    waves = random.integers(1, highest + 1, (modes, dim))
-    amplitudes = random.standard_normal(modes) / np.sum(waves**2, 1)
-    centre = 0.3 + 0.4 * random.random(dim)
-
-    def unit(coordinates: Sequence[Any]) -> list[Any]:
-        return [(s - a) / size for s, a, size in zip(coordinates, domain.lower, domain.lengths, strict=True)]
-
-    def sines(s: Sequence[Any], factor: Callable[[np.ndarray], float]) -> Any:
-        total: Any = 0.0
-        for k, c in zip(waves, amplitudes, strict=True):
-            product: Any = float(c) * factor(k)
-            for n, t in zip(k, s, strict=True):
-                product = product * hp.sin(int(n) * math.pi * t)
-            total = total + product
-        return total
-
-    def hump(t: Any, p: float, order: int) -> Any:
-        """4 t (1 - t) exp(-(t - p)^2 / (2 w^2)) or its second derivative."""
-        gauss, slope = hp.exp(-((t - p) ** 2) / (2 * width**2)), -(t - p) / width**2
-        base = 4 * t * (1 - t)
-        if order == 0:
-            return base * gauss
-        return gauss * (-8 + 2 * (4 - 8 * t) * slope + base * (slope * slope - 1 / width**2))
-
-    def solution(*coordinates: Any) -> Any:
-        s = unit(coordinates)
-        product: Any = bump
-        for t, p in zip(s, centre, strict=True):
-            product = product * hump(t, float(p), 0)
-        return sines(s, lambda k: 1.0) + product
-
-    def source(*coordinates: Any) -> Any:
-        s = unit(coordinates)
-        lengths = domain.lengths
-        total = sines(
-            s, lambda k: -float(math.pi**2 * sum((n / size) ** 2 for n, size in zip(k, lengths, strict=True)))
-        )
-        for i in range(dim):
-            product: Any = bump / lengths[i] ** 2
-            for j, (t, p) in enumerate(zip(s, centre, strict=True)):
-                product = product * hump(t, float(p), 2 if i == j else 0)
-            total = total + product
-        return total
-
+    manufactured = _Manufactured.random(domain, modes, highest, width, bump, seed)
     exact: Callable[..., Any]
     residual: Callable[..., Any]
-    if dim == 2:
-        exact = lambda x, y: solution(x, y)  # noqa: E731
-        residual = lambda u, x, y: u.laplacian - source(x, y)  # noqa: E731
+    if domain.dim == 2:
+        exact = lambda x, y: manufactured.solution(x, y)  # noqa: E731
+        residual = lambda u, x, y: u.laplacian - manufactured.source(x, y)  # noqa: E731
     else:
-        exact = lambda x, y, z: solution(x, y, z)  # noqa: E731
-        residual = lambda u, x, y, z: u.laplacian - source(x, y, z)  # noqa: E731
+        exact = lambda x, y, z: manufactured.solution(x, y, z)  # noqa: E731
+        residual = lambda u, x, y, z: u.laplacian - manufactured.source(x, y, z)  # noqa: E731
     return hp.Problem(
         domain=domain,
         fields=["u"],
@@ -140,3 +96,72 @@ def _poisson(
         exact={"u": exact},
         name=f"{name} with {modes} modes and a bump",
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Manufactured:
+    """The solution of the module's docstring and its Laplacian, as expressions of the coordinates.
+
+    ``waves`` (modes, dim) are the wave numbers k_j, ``amplitudes`` the c_j, ``centre`` the p_i, ``bump`` is g.
+    """
+
+    domain: hp.Box
+    waves: np.ndarray
+    amplitudes: np.ndarray
+    centre: np.ndarray
+    width: float
+    bump: float
+
+    @classmethod
+    def random(cls, domain: hp.Box, modes: int, highest: int, width: float, bump: float, seed: int) -> _Manufactured:
+        """Random modes and a random place of the bump."""
+        random = np.random.default_rng(seed)
+        waves = random.integers(1, highest + 1, (modes, domain.dim))
+        amplitudes = random.standard_normal(modes) / np.sum(waves**2, 1)
+        centre = 0.3 + 0.4 * random.random(domain.dim)
+        return cls(domain, waves, amplitudes, centre, width, bump)
+
+    def solution(self, *coordinates: Any) -> Any:
+        s = self._unit(coordinates)
+        return self._sines(s, lambda k: 1.0) + self._bump(s, self.bump)
+
+    def source(self, *coordinates: Any) -> Any:
+        s, lengths = self._unit(coordinates), self.domain.lengths
+
+        def eigenvalue(k: np.ndarray) -> float:
+            return -float(math.pi**2 * sum((n / size) ** 2 for n, size in zip(k, lengths, strict=True)))
+
+        total = self._sines(s, eigenvalue)
+        for axis, size in enumerate(lengths):
+            total = total + self._bump(s, self.bump / size**2, axis)
+        return total
+
+    def _unit(self, coordinates: Sequence[Any]) -> list[Any]:
+        """Coordinates s_i in [0, 1]."""
+        axes = zip(coordinates, self.domain.lower, self.domain.lengths, strict=True)
+        return [(s - a) / size for s, a, size in axes]
+
+    def _sines(self, s: Sequence[Any], factor: Callable[[np.ndarray], float]) -> Any:
+        """The sum of the modes, each times a function of its wave numbers."""
+        total: Any = 0.0
+        for k, c in zip(self.waves, self.amplitudes, strict=True):
+            product: Any = float(c) * factor(k)
+            for n, t in zip(k, s, strict=True):
+                product = product * hp.sin(int(n) * math.pi * t)
+            total = total + product
+        return total
+
+    def _bump(self, s: Sequence[Any], height: float, axis: int | None = None) -> Any:
+        """The bump, or its second derivative along an axis."""
+        product: Any = height
+        for i, (t, p) in enumerate(zip(s, self.centre, strict=True)):
+            product = product * self._hump(t, float(p), 2 if i == axis else 0)
+        return product
+
+    def _hump(self, t: Any, p: float, order: int) -> Any:
+        """4 t (1 - t) exp(-(t - p)^2 / (2 w^2)) or its second derivative."""
+        gauss, slope = hp.exp(-((t - p) ** 2) / (2 * self.width**2)), -(t - p) / self.width**2
+        base = 4 * t * (1 - t)
+        if order == 0:
+            return base * gauss
+        return gauss * (-8 + 2 * (4 - 8 * t) * slope + base * (slope * slope - 1 / self.width**2))
