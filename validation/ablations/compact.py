@@ -2,25 +2,23 @@
 
 Helmholtz 2D a=10, tables of 2**12 slots, levels up to 512 cells: the compact model of arXiv 2605.24774
 (relative L2 5.29e-5 there), by every way tried.  States are selected on the residual at points that were not trained
-on; the exact solution only serves the column of errors.
+on; the exact solution only serves the column of errors.  ``docs/compact.md`` holds the results and what follows.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import scipy.optimize
 import torch
 
 import hermite_pinn as hp
-from hermite_pinn import JointGaussNewton, JointStage, Status, problems
-from hermite_pinn.methods.base import Method, Outcome, Task
-from hermite_pinn.methods.systems.field_system import FieldSystem, Points, collocate, held_out_blocks
+from hermite_pinn import JointGaussNewton, JointStage, problems
+
+from .lbfgs import RowsLbfgs
+from .peak import peak2d
 
 __all__ = ["MEASURED", "VARIANTS", "CompactResult", "Variant", "compact_markdown", "run_variant"]
 
@@ -53,71 +51,6 @@ class CompactResult:
     seconds: float
     parameters: int
     frequency: float | None
-
-
-@dataclass(frozen=True)
-class _Lbfgs(Method):
-    """L-BFGS on the same rows, in the variables of the column scaling, from the field of the method before."""
-
-    steps: int = 200
-    cells: int = 28
-    train: str = "network"
-
-    name = "lbfgs rows"
-
-    def run(self, task: Task) -> Outcome:
-        """Minimise; see :class:`Method`."""
-        assert task.start is not None
-        field, problem = task.start, task.problem
-        blocks = collocate(problem, Points(self.cells), boundary=field.boundary_factor)
-        held = held_out_blocks(blocks, problem, 4000, task.seed + 7919)
-        system = FieldSystem(problem, field, blocks, JointStage(self.train).names(field))
-        start = system.vector()
-        system.linearize(start)
-        columns = system.column_scale()
-
-        def value(y: Any) -> tuple[float, Any]:
-            rows = system.linearize(start + columns * torch.as_tensor(y))
-            return sum(float(r @ r) for r in rows), (2 * columns * system.adjoint(rows)).numpy()
-
-        zero = np.zeros(system.size)
-        options = {"maxiter": self.steps, "maxcor": 30, "ftol": 0.0, "gtol": 0.0}
-        found = scipy.optimize.minimize(value, zero, jac=True, method="L-BFGS-B", options=options)
-        vector = start + columns * torch.as_tensor(found.x)
-        rest = math.sqrt(sum(float(r @ r) for r in system.residuals(vector, held)))
-        stats = {"held_out": rest, "inner_steps": int(found.nfev), "points": sum(b.x.shape[1] for b in blocks)}
-        return Outcome(system.field_of(vector), {}, Status.COMPLETED, str(found.message), None, stats)
-
-
-def peak2d(width: float = 0.02) -> hp.Problem:
-    """A wave of the size of the box and a narrow peak on top: a network of the coordinates cannot hold both cheaply.
-
-    Laplacian u = f with u = sin(pi x) sin(pi y) (1 + exp(-((x - 0.3)^2 + (y - 0.6)^2) / (2 width^2))), zero on the
-    boundary.
-    """
-    pi = hp.pi
-
-    def exact(x: Any, y: Any) -> Any:
-        square = (x - 0.3) ** 2 + (y - 0.6) ** 2
-        return hp.sin(pi * x) * hp.sin(pi * y) * (1.0 + hp.exp(-square / (2 * width**2)))
-
-    def source(x: Any, y: Any) -> Any:
-        dx, dy = x - 0.3, y - 0.6
-        square = dx**2 + dy**2
-        peak = hp.exp(-square / (2 * width**2))
-        wave = hp.sin(pi * x) * hp.sin(pi * y)
-        slope = pi * (hp.cos(pi * x) * hp.sin(pi * y) * dx + hp.sin(pi * x) * hp.cos(pi * y) * dy)
-        bend = square / width**4 - 2 / width**2
-        return -2 * pi**2 * wave * (1.0 + peak) - 2 * slope * peak / width**2 + wave * peak * bend
-
-    return hp.Problem(
-        domain=hp.Box(x=(0, 1), y=(0, 1)),
-        fields=["u"],
-        residual=lambda u, x, y: u.laplacian - source(x, y),
-        conditions=[hp.Dirichlet(u=0.0)],
-        exact={"u": exact},
-        name="peak2d",
-    )
 
 
 def _linear(**changes: Any) -> hp.Field:
@@ -162,7 +95,7 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("1 x 512 on random tables, 4 features, readout", _joint(READOUT, start="random"), _network(512, features=4, omega=10.0, table_std=1.0), (4, 8, 16)),
     Variant("1 x 512, omega 30, readout", _joint(READOUT), _network(512, omega=30.0)),
     Variant("1 x 512, quintic, dense 31, 62, readout", _joint(READOUT), _network(512, basis="quintic"), (31, 62)),
-    Variant("1 x 256, readout, then L-BFGS on all layers", _joint(READOUT) >> _Lbfgs(), _network(256)),
+    Variant("1 x 256, readout, then L-BFGS on all layers", _joint(READOUT) >> RowsLbfgs(), _network(256)),
     Variant("peak: linear head", _joint(JointStage("table", 1, 128)), _linear(), peak=True),
     Variant("peak: 1 x 512, readout only", _joint(READOUT), _network(512), peak=True),
     Variant("peak: 1 x 512, readout, then tables and readout", _joint(READOUT, JointStage("linear", 2, 128), inner_steps=60), _network(512), peak=True),
