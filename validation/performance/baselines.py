@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -21,6 +22,7 @@ __all__ = ["autodiff", "derivative_rows", "finite_differences", "paper_model"]
 
 
 Work = Callable[[], object]
+Jets = Callable[[GridField, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 
 def paper_model(
@@ -72,8 +74,54 @@ def finite_differences(field: GridField, x: torch.Tensor, h: float) -> tuple[tor
 
 def _analytic(field: GridField, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     dim = len(x)
-    found = field.jets(x, Channels.value(dim) + Channels.laplacian(dim))[0]
-    return found[0], found[1]
+    jets = field.jets(x, Channels.value(dim) + Channels.laplacian(dim))[0]
+    return jets[0], jets[1]
+
+
+def _evaluation(jets: Jets, field: GridField, x: torch.Tensor) -> Work:
+    return torch.no_grad()(lambda: jets(field, x))
+
+
+def _step(jets: Jets, field: GridField, x: torch.Tensor) -> Work:
+    """The gradient of a loss of value and Laplacian by all parameters."""
+    tensors = {k: v.detach().clone().requires_grad_() for k, v in field.tensors().items()}
+    model, parameters = field.with_tensors(tensors), list(tensors.values())
+
+    def work() -> object:
+        value, second = jets(model, x)
+        return torch.autograd.grad(value.square().mean() + second.square().mean(), parameters, allow_unused=True)
+
+    return work
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """What the ratios of some times say: the field and points they are measured at, and the target.
+
+    ``repeats`` is how often the other way is measured.
+    """
+
+    device: torch.device
+    note: str
+    target: float | None
+    repeats: int = 7
+
+    def row(self, label: str, ours: Work, theirs: Work) -> Row:
+        """Seconds of the other way over those of ours."""
+        gpu = self.device.type == "cuda"
+        analytic = median_seconds(ours, self.device, inner=5 if gpu else 1)
+        inner = 5 if gpu and self.repeats > 3 else 1
+        other = median_seconds(theirs, self.device, repeats=self.repeats, inner=inner)
+        details = {"analytic_seconds": analytic, "other_seconds": other}
+        return Row(label, other / analytic, "times", self.target, True, self.note, details)
+
+
+def _error_rows(field: GridField, x: torch.Tensor) -> Iterator[Row]:
+    """Errors of both Laplacians in float32; the truth for both is that of the same network in float64."""
+    exact = _analytic(field.to(x.device, torch.float64), x.double())[1]
+    for name, computed in (("analytic", _analytic(field, x)[1]), ("autodiff", autodiff(field, x)[1])):
+        error = float((computed.double() - exact).norm() / exact.norm())
+        yield Row(f"Laplacian, {name}, float32: error", error, "relative L2", 1e-3)
 
 
 def derivative_rows(device: torch.device, points: int, reference_points: int) -> Iterator[Row]:
@@ -83,69 +131,29 @@ def derivative_rows(device: torch.device, points: int, reference_points: int) ->
     encoder of the same size, with the native kernels.
     """
     gpu = device.type == "cuda"
-    field = paper_model(2, device)
-    linear = paper_model(2, device, basis="linear")
-    generator = torch.Generator().manual_seed(2)
-    x = torch.rand(2, points, generator=generator).to(device)
-    few = x[:, :reference_points].contiguous()
-    # The Laplacian of a float32 network in float64 is the truth for both.
-    exact = _analytic(field.to(device, torch.float64), few.double())[1]
-    for name, found in (("analytic", _analytic(field, few)[1]), ("autodiff", autodiff(field, few)[1])):
-        error = float((found.double() - exact).norm() / exact.norm())
-        yield Row(f"Laplacian, {name}, float32: error", error, "relative L2", 1e-3)
-
-    def trained(source: GridField) -> tuple[GridField, list[torch.Tensor]]:
-        tensors = {k: v.detach().clone().requires_grad_() for k, v in source.tensors().items()}
-        return source.with_tensors(tensors), list(tensors.values())
-
-    model, tensors = trained(field)
-    other, others = trained(linear)
-
-    def evaluate(jets: Callable[..., object], source: GridField, at: torch.Tensor) -> Work:
-        return torch.no_grad()(lambda: jets(source, at))
-
-    def step(values: tuple[torch.Tensor, torch.Tensor], of: list[torch.Tensor]) -> object:
-        return torch.autograd.grad(sum(v.square().mean() for v in values), of, allow_unused=True)  # type: ignore[arg-type]
-
-    def compared(what: str, ours: Work, theirs: Work, limit: float | None, note: str, repeats: int) -> Row:
-        analytic = median_seconds(ours, device, inner=5 if gpu else 1)
-        other = median_seconds(theirs, device, repeats=repeats, inner=5 if gpu and repeats > 3 else 1)
-        details = {"analytic_seconds": analytic, "other_seconds": other}
-        return Row(what, other / analytic, "times", limit, True, note, details)
-
-    note, limit = f"paper's 2D model, {reference_points:,} points, float32", 20.0 if gpu else 5.0
     alone, both = "value and Laplacian", "with gradients by all parameters"
-    yield compared(
-        f"{alone}: autodiff over analytic",
-        evaluate(_analytic, field, few),
-        lambda: autodiff(field, few),
-        limit,
-        note,
-        3,
-    )
-    theirs = lambda: step(autodiff(model, few, graph=True), tensors)  # noqa: E731
-    yield compared(
-        f"{both}: autodiff over analytic", lambda: step(_analytic(model, few), tensors), theirs, limit, note, 3
-    )
+    field = paper_model(2, device)
+    x = torch.rand(2, points, generator=torch.Generator().manual_seed(2)).to(device)
+    few = x[:, :reference_points].contiguous()
+    yield from _error_rows(field, few)
 
-    h, least = 1.0 / 512, 3.0 if gpu else None
-    note = f"paper's 2D model, {points:,} points, float32; trilinear encoder of the same levels and tables, 5 passes"
-    differences = partial(finite_differences, h=h)
-    yield compared(
-        f"{alone}: finite differences over analytic",
-        evaluate(_analytic, field, x),
-        evaluate(differences, linear, x),
-        least,
-        note,
-        7,
-    )
-    theirs = lambda: step(differences(other, x), others)  # noqa: E731
-    yield compared(
-        f"{both}: finite differences over analytic", lambda: step(_analytic(model, x), tensors), theirs, least, note, 7
-    )
-    unfused = paper_model(2, device, fused=False).with_tensors(model.tensors())
-    theirs = lambda: step(_analytic(unfused, x), tensors)  # noqa: E731
+    note = f"paper's 2D model, {reference_points:,} points, float32"
+    compared = _Comparison(device, note, 20.0 if gpu else 5.0, repeats=3)
+    what = "autodiff over analytic"
+    yield compared.row(f"{alone}: {what}", _evaluation(_analytic, field, few), lambda: autodiff(field, few))
+    theirs = _step(partial(autodiff, graph=True), field, few)
+    yield compared.row(f"{both}: {what}", _step(_analytic, field, few), theirs)
+
     note = f"paper's 2D model, {points:,} points, float32"
-    yield compared(
-        f"{both}: layer by layer over one kernel", lambda: step(_analytic(model, x), tensors), theirs, None, note, 7
-    )
+    passes = f"{note}; trilinear encoder of the same levels and tables, 5 passes"
+    compared = _Comparison(device, passes, 3.0 if gpu else None)
+    what = "finite differences over analytic"
+    linear, differences = paper_model(2, device, basis="linear"), partial(finite_differences, h=1.0 / 512)
+    theirs = _evaluation(differences, linear, x)
+    yield compared.row(f"{alone}: {what}", _evaluation(_analytic, field, x), theirs)
+    yield compared.row(f"{both}: {what}", _step(_analytic, field, x), _step(differences, linear, x))
+
+    unfused = paper_model(2, device, fused=False).with_tensors(field.tensors())
+    compared = _Comparison(device, note, None)
+    what = "layer by layer over one kernel"
+    yield compared.row(f"{both}: {what}", _step(_analytic, field, x), _step(_analytic, unfused, x))

@@ -147,13 +147,15 @@ def _finite(value: Any) -> Any:
 
 
 def _machine(device: torch.device) -> dict[str, Any]:
-    found = machine() | {"cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()}
-    found.pop("gpu", None)
+    description = machine() | {
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    }
+    description.pop("gpu", None)
     if hasattr(os, "getloadavg"):
-        found["load average at the start"] = f"{os.getloadavg()[0]:.1f}"  # of other programs
+        description["load average at the start"] = f"{os.getloadavg()[0]:.1f}"  # of other programs
     if device.type == "cuda":
         p = torch.cuda.get_device_properties(device)
-        found |= {
+        description |= {
             "gpu": p.name,
             "compute capability": f"{p.major}.{p.minor}",
             "multiprocessors": p.multi_processor_count,
@@ -162,8 +164,8 @@ def _machine(device: torch.device) -> dict[str, Any]:
         }
         from hermite_pinn.cuda.runtime.device import cupy
 
-        found["CuPy"] = str(cupy().__version__)
-    return found
+        description["CuPy"] = str(cupy().__version__)
+    return description
 
 
 def run(
@@ -190,38 +192,74 @@ def run(
     tell
         Called after every section.
     """
-    budget, sizes = Budget(seconds), sizes or Sizes.of(device)
-    report = Report(_machine(device))
-    gpu = device.type == "cuda"
-    roof = Roof(float("nan"), 1.0)
+    return _Run(device, Budget(seconds), sizes or Sizes.of(device)).report(tests, only, tell)
 
-    def bandwidth() -> list[Row]:
-        nonlocal roof
-        roof, rows = measure_roof(device, sizes.copied)
+
+Work = Callable[[], Iterable[Row]]
+
+
+class _Run:
+    """The sections of one run, and the bandwidth that those after the memory refer to."""
+
+    def __init__(self, device: torch.device, budget: Budget, sizes: Sizes) -> None:
+        self.device, self.budget, self.sizes = device, budget, sizes
+        self.roof = Roof(float("nan"), 1.0)
+
+    def report(self, tests: bool, only: Sequence[str] | None, tell: Callable[[Report], None]) -> Report:
+        """All chosen sections in turn; where the device breaks, the rest is pending."""
+        report = Report(_machine(self.device))
+        works = self.works()
+        if tests and self.device.type == "cuda":
+            works["Tests"] = (30, [lambda: rows_of_tests(self.budget)])
+        chosen = [title for title in works if only is None or title in only]
+        if "Memory" not in chosen and set(chosen) - {"Correctness", "Registers", "Tests"}:
+            self.bandwidth()
+        for k, title in enumerate(chosen):
+            section = self.section(title, *works[title])
+            report.sections.append(section)
+            if section.failure and not usable(self.device):
+                report.pending = chosen[k + 1 :]
+            tell(report)
+            if report.pending:
+                break
+            if self.device.type == "cuda":
+                with contextlib.suppress(RuntimeError):
+                    torch.cuda.empty_cache()
+        return report
+
+    def works(self) -> dict[str, tuple[float, list[Work]]]:
+        """By title how many seconds a section needs, and what gives its rows."""
+        device, sizes, budget = self.device, self.sizes, self.budget
+        return {
+            "Correctness": (
+                10,
+                [lambda: kernel_rows(device), lambda: network_rows(device), lambda: operator_rows(device)],
+            ),
+            "Memory": (2, [self.bandwidth]),
+            "Encoder": (10, [lambda: jet_rows(device, sizes.points, sizes.reference_points, self.roof)]),
+            "Derivatives": (20, [lambda: derivative_rows(device, sizes.batch, sizes.reference_points)]),
+            "Training steps": (10, [lambda: step_rows(device, sizes.steps, self.roof.stretch, budget)]),
+            "Gauss-Newton": (
+                10,
+                [self.products, lambda: solve_rows(device, sizes.solves, self.roof.stretch, budget)],
+            ),
+            "Registers": (10, [lambda: resource_rows(device)]),
+        }
+
+    def bandwidth(self) -> list[Row]:
+        """The roof, and its rows."""
+        self.roof, rows = measure_roof(self.device, self.sizes.copied)
         return rows
 
-    def products() -> list[Row]:
-        return [row for cells in sizes.cells for row in axis_rows(device, cells, roof)]
+    def products(self) -> list[Row]:
+        """Products of Gauss-Newton on all grids."""
+        return [row for cells in self.sizes.cells for row in axis_rows(self.device, cells, self.roof)]
 
-    works: dict[str, tuple[float, list[Callable[[], Iterable[Row]]]]] = {
-        "Correctness": (10, [lambda: kernel_rows(device), lambda: network_rows(device), lambda: operator_rows(device)]),
-        "Memory": (2, [bandwidth]),
-        "Encoder": (10, [lambda: jet_rows(device, sizes.points, sizes.reference_points, roof)]),
-        "Derivatives": (20, [lambda: derivative_rows(device, sizes.batch, sizes.reference_points)]),
-        "Training steps": (10, [lambda: step_rows(device, sizes.steps, roof.stretch, budget)]),
-        "Gauss-Newton": (10, [products, lambda: solve_rows(device, sizes.solves, roof.stretch, budget)]),
-        "Registers": (10, [lambda: resource_rows(device)]),
-    }
-    if tests and gpu:
-        works["Tests"] = (30, [lambda: rows_of_tests(budget)])
-    chosen = [title for title in works if only is None or title in only]
-    if "Memory" not in chosen and set(chosen) - {"Correctness", "Registers", "Tests"}:
-        bandwidth()
-    for k, title in enumerate(chosen):
-        need, parts = works[title]
+    def section(self, title: str, need: float, parts: Sequence[Work]) -> Section:
+        """A section that is left out where the time is short, and that fails without the others."""
         section = Section(title)
         began = time.perf_counter()
-        missing = budget.lacks(need)
+        missing = self.budget.lacks(need)
         if missing:
             section.rows.append(Row(title, None, note=missing))
         for part in [] if missing else parts:
@@ -232,16 +270,7 @@ def run(
                 section.failure = traceback.format_exception_only(error)[-1].strip()
                 logger.debug("section %s", title, exc_info=True)
         section.seconds = time.perf_counter() - began
-        report.sections.append(section)
-        if section.failure and not usable(device):
-            report.pending = chosen[k + 1 :]
-        tell(report)
-        if report.pending:
-            break
-        if gpu:
-            with contextlib.suppress(RuntimeError):
-                torch.cuda.empty_cache()
-    return report
+        return section
 
 
 def usable(device: torch.device) -> bool:
@@ -268,12 +297,12 @@ def elsewhere(report: Report, options: argparse.Namespace, left: float) -> list[
         command += [*(["--no-tests"] if options.no_tests else []), "--only", *report.pending]
         done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
         try:
-            found = json.loads((Path(folder) / "part.json").read_text(encoding="utf-8"))["sections"]
+            sections = json.loads((Path(folder) / "part.json").read_text(encoding="utf-8"))["sections"]
         except (OSError, ValueError):
             return [Section(report.pending[0], failure=f"a fresh process ended with code {done.returncode}")]
     return [
         Section(s["title"], [Row(**{k: v for k, v in r.items() if k != "verdict"}) for r in s["rows"]], s["seconds"], s["failure"])
-        for s in found
+        for s in sections
     ]  # fmt: skip
 
 
