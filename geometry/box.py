@@ -153,16 +153,16 @@ class Faces(Union):
             x[plane.axis, k * count : (k + 1) * count].fill_(plane.position)
 
         def weights(x: torch.Tensor) -> torch.Tensor:
-            found = x.new_empty(x.shape[1])
+            by_point = x.new_empty(x.shape[1])
             for k, region in enumerate(self.regions):
-                found[k * count : (k + 1) * count].fill_(region.measure / count)
-            return found
+                by_point[k * count : (k + 1) * count].fill_(region.measure / count)
+            return by_point
 
         def normals(x: torch.Tensor) -> torch.Tensor:
-            found = torch.zeros_like(x)
+            components = torch.zeros_like(x)
             for k, plane in enumerate(planes):
-                found[plane.axis, k * count : (k + 1) * count].fill_(1.0 if plane.side else -1.0)
-            return found
+                components[plane.axis, k * count : (k + 1) * count].fill_(1.0 if plane.side else -1.0)
+            return components
 
         return Samples(x, weights, normals)
 

@@ -118,12 +118,12 @@ class Samples:
         ``("coordinate", name)`` for the axes called ``names``, ``("normal", axis)`` where there is a normal, and
         ``("data", name)`` for measured columns; numbers or tensors (n,).
         """
-        found: dict[tuple[str, Any], torch.Tensor | float] = dict(
+        values: dict[tuple[str, Any], torch.Tensor | float] = dict(
             zip((("coordinate", n) for n in names), self.x.unbind(), strict=True)
         )
         if self.normals is not None:
-            found |= {("normal", i): component for i, component in enumerate(self.normals)}
-        return found | {("data", name): column for name, column in self.columns.items()}
+            values |= {("normal", i): component for i, component in enumerate(self.normals)}
+        return values | {("data", name): column for name, column in self.columns.items()}
 
     def take(self, chosen: torch.Tensor | slice) -> Samples:
         """Some of the points, by a mask (n,), numbers or a slice; scattered, with the weights they have."""

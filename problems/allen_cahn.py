@@ -88,7 +88,7 @@ def _initial_coefficients(modes: int) -> np.ndarray:
     n = np.arange(modes + 1)
     with np.errstate(divide="ignore"):
         square = np.where(n > 0, 4.0 * (-1.0) ** n / (n * math.pi) ** 2, 2.0 / 3.0)
-    found = np.empty(modes)
-    found[0] = square[1] / 2
-    found[1:] = (square[:-2] + square[2:])[: modes - 1] / 2
-    return found * (-1.0) ** np.arange(modes)
+    coefficients = np.empty(modes)
+    coefficients[0] = square[1] / 2
+    coefficients[1:] = (square[:-2] + square[2:])[: modes - 1] / 2
+    return coefficients * (-1.0) ** np.arange(modes)

@@ -97,11 +97,11 @@ class Channels:
     @classmethod
     def jet(cls, dim: int, order: int) -> Channels:
         """Value, first derivatives and (for ``order=2``) the second derivatives ``d00, d01, ..., d11, ...``."""
-        found = [(0,) * dim]
+        orders = [(0,) * dim]
         for degree in range(1, order + 1):
             for axes in itertools.combinations_with_replacement(range(dim), degree):
-                found.append(tuple(axes.count(i) for i in range(dim)))
-        return cls.of(dim, found)
+                orders.append(tuple(axes.count(i) for i in range(dim)))
+        return cls.of(dim, orders)
 
     @classmethod
     def laplacian(cls, dim: int, axes: Iterable[int] | None = None) -> Channels:
@@ -147,15 +147,15 @@ class Channels:
             Channel ``nodes[c][i]`` of ``channels`` is the derivative of channel ``c`` along axis ``i``; equal ones
             are shared.
         """
-        found: dict[Channel, int] = {}
+        numbers: dict[Channel, int] = {}
         nodes = []
         for channel in self.channels:
             row = []
             for i in range(self.dim):
                 raised = tuple((w, tuple(m + (j == i) for j, m in enumerate(o))) for w, o in channel)
-                row.append(found.setdefault(raised, len(found)))
+                row.append(numbers.setdefault(raised, len(numbers)))
             nodes.append(tuple(row))
-        return Channels(self.dim, tuple(found)), tuple(nodes)
+        return Channels(self.dim, tuple(numbers)), tuple(nodes)
 
     @cached_property
     def contraction(self) -> Contraction:

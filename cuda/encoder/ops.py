@@ -115,9 +115,9 @@ def _input_gradient_by_jets(
     x: torch.Tensor, table: torch.Tensor, weights: torch.Tensor, layout: GridLayout, channels: Channels
 ) -> torch.Tensor:
     raised, nodes = channels.raised
-    found = _jets(x, table, layout.handle, raised.key, False)
+    derivatives = _jets(x, table, layout.handle, raised.key, False)
     rows = [
-        sum((weights[:, :, c] * found[:, :, node[i]]).sum((0, 1)) for c, node in enumerate(nodes))
+        sum((weights[:, :, c] * derivatives[:, :, node[i]]).sum((0, 1)) for c, node in enumerate(nodes))
         for i in range(layout.dim)
     ]
     return torch.stack(rows)  # type: ignore[arg-type]
@@ -190,8 +190,8 @@ def _input_gradient_backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor
     if ctx.needs_input_grad[1]:
         by_table = _adjoint(x, pushed, ctx.layout.handle, raised.key, reproducible.wanted(None))
     if ctx.needs_input_grad[2]:
-        found = _jets(x, table, ctx.layout.handle, raised.key, False)
-        by_weights = torch.stack([(found[:, :, list(row)] * grad).sum(2) for row in nodes], 2)
+        derivatives = _jets(x, table, ctx.layout.handle, raised.key, False)
+        by_weights = torch.stack([(derivatives[:, :, list(row)] * grad).sum(2) for row in nodes], 2)
         if weights.shape[0] == 1:
             by_weights = by_weights.sum(0, keepdim=True)
     return by_x, by_table, by_weights, None, None

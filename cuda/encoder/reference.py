@@ -30,7 +30,7 @@ def _products(
         scale = cells[i] / layout.lengths[i]
         orders = channels.axis_orders(i)
         values.append({m: [b * scale**m for b in basis_values(layout.basis, p - c, m)] for m in orders})
-    found = []
+    contributions = []
     for ends in itertools.product((0, 1), repeat=layout.dim):
         vertex = [(v + e) % count for v, e, count in zip(left, ends, counts, strict=True)]
         for group in layout.groups[level]:
@@ -48,8 +48,8 @@ def _products(
                             product = product * values[i][orders[i]][ends[i] * layout.orders + alpha[i]]
                         total = total + product
                     factors.append(torch.where(stored, total, 0))
-                found.append((where, factors))
-    return found
+                contributions.append((where, factors))
+    return contributions
 
 
 def jets(x: torch.Tensor, table: torch.Tensor, layout: GridLayout, channels: Channels) -> torch.Tensor:

@@ -103,7 +103,7 @@ def _channel_bounds(layout: GridLayout, channels: Channels, x: torch.Tensor) -> 
     _, inverse, cells, _ = _axes(layout, x.device)
     scale = cells * inverse
     known: dict[int, torch.Tensor] = {}
-    found = []
+    totals = []
     for channel in channels.channels:
         total = torch.zeros(layout.levels, dtype=torch.float64, device=x.device)
         for weight, orders in channel:
@@ -113,8 +113,8 @@ def _channel_bounds(layout: GridLayout, channels: Channels, x: torch.Tensor) -> 
                     known[m] = _axis_bounds(layout, x, m) * scale**m
                 product = product * known[m][:, axis]
             total = total + product
-        found.append(total)
-    return torch.stack(found, 1)
+        totals.append(total)
+    return torch.stack(totals, 1)
 
 
 def scales(

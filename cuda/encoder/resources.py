@@ -56,17 +56,17 @@ def standard() -> list[Specialization]:
     >>> len(standard())
     26
     """
-    found = []
+    specs = []
     for dim in (2, 3):
         channels = Channels.jet(dim, 1) + Channels.laplacian(dim)
         for features, dtype in ((2, "float32"), (1, "float64")):
             for operation in ("jets", "summed_jets", "adjoint", "jacobian_vector", "vector_jacobian"):
-                found.append(Specialization(operation, dim, "cubic", features, False, channels, dtype))
+                specs.append(Specialization(operation, dim, "cubic", features, False, channels, dtype))
         value = Channels.value(dim)
-        found.append(Specialization("input_gradient", dim, "cubic", 2, False, value, "float32"))
-        found.append(Specialization("jets", dim, "cubic", 2, False, value, "float32", stored="float16"))
-        found.append(Specialization("adjoint", dim, "cubic", 2, False, channels, "float32", limbs=1))
-    return found
+        specs.append(Specialization("input_gradient", dim, "cubic", 2, False, value, "float32"))
+        specs.append(Specialization("jets", dim, "cubic", 2, False, value, "float32", stored="float16"))
+        specs.append(Specialization("adjoint", dim, "cubic", 2, False, channels, "float32", limbs=1))
+    return specs
 
 
 def label(spec: Specialization) -> str:
@@ -101,8 +101,8 @@ def compiled(specs: Sequence[Specialization] | None = None, architecture: str = 
     """
     rows = []
     for spec in standard() if specs is None else specs:
-        found = nvrtc.compile_for(spec.source("cu"), architecture)
-        rows.append(Resources(label(spec), architecture, found.registers, found.stack, found.spilled, found.shared))
+        kernel = nvrtc.compile_for(spec.source("cu"), architecture)
+        rows.append(Resources(label(spec), architecture, kernel.registers, kernel.stack, kernel.spilled, kernel.shared))
     return rows
 
 

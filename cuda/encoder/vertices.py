@@ -114,12 +114,12 @@ class VertexList:
         """The vertices in the order of their records, int64 of shape (count, dim)."""
         listed = (self.parts[:, None] >> np.arange(64, dtype=np.uint64)) & np.uint64(1) > 0
         brick, part = np.nonzero(listed)
-        found = np.empty((len(brick), self.dim), dtype=np.int64)
+        vertices = np.empty((len(brick), self.dim), dtype=np.int64)
         for axis in reversed(range(self.dim)):
             bits = BRICK_BITS[self.dim - 1][axis]
-            found[:, axis] = (self.bricks[brick, axis].astype(np.int64) << bits) + (part & ((1 << bits) - 1))
+            vertices[:, axis] = (self.bricks[brick, axis].astype(np.int64) << bits) + (part & ((1 << bits) - 1))
             part = part >> bits
-        return found
+        return vertices
 
     @cached_property
     def largest(self) -> tuple[int, ...]:

@@ -272,8 +272,8 @@ def _activate_adjoint_backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tens
     with torch.enable_grad():
         z, bias, weights = saved
         out = _reference_adjoint(z, bias, weights, ctx.omega, ctx.name, ctx.plan_key)
-        found = torch.autograd.grad(out, saved, grad, create_graph=graph, allow_unused=True)
-    return (*found, None, None, None)
+        gradients = torch.autograd.grad(out, saved, grad, create_graph=graph, allow_unused=True)
+    return (*gradients, None, None, None)
 
 
 _activate.register_autograd(_activate_backward, setup_context=_save)

@@ -115,9 +115,9 @@ HP_INLINE real total_of_row(const real *row) {
   for (int g = 0; g < GROUPS; ++g)
     for (int q = 0; q < COLUMNS; ++q) sum += load(row + g * GROUP + q * STEP, LANES);
   vec one[1] = {sum};
-  real found[1];
-  totals(one, found);
-  return found[0];
+  real total[1];
+  totals(one, total);
+  return total[0];
 }
 
 // sum[u][j] += sum over channels and points of gz_u a_j, in squares of SIDE by SIDE.
@@ -139,10 +139,10 @@ template <int UNITS, int INNER> HP_INLINE void outer(const real *gz, const real 
           HP_UNROLL for (int i = 0; i < SIDE; ++i)
             HP_UNROLL for (int k = 0; k < SIDE; ++k) acc[i * SIDE + k] += left[i] * right[k];
         }
-    real found[SIDE * SIDE];
-    totals(acc, found);
+    real square[SIDE * SIDE];
+    totals(acc, square);
     HP_UNROLL for (int i = 0; i < SIDE; ++i)
-      HP_UNROLL for (int k = 0; k < SIDE; ++k) put(sum + (u + DOWN * i) * INNER + j + ACROSS * k, found[i * SIDE + k], first);
+      HP_UNROLL for (int k = 0; k < SIDE; ++k) put(sum + (u + DOWN * i) * INNER + j + ACROSS * k, square[i * SIDE + k], first);
   }
 }
 
@@ -189,9 +189,9 @@ template <int K> HP_INLINE void backward(const network &net, real *memory, real 
     HP_EACH(i, OUTPUTS * WIDTH) {
       vec sum[1] = {splat(0)};
       for (int g = 0; g < GROUPS; ++g) sum[0] += load(memory + SUMS + (i * GROUPS + g) * LANES, LANES);
-      real found[1];
-      totals(sum, found);
-      put(sums + weights_at(DEPTH + 1) + i, found[0], first);
+      real total[1];
+      totals(sum, total);
+      put(sums + weights_at(DEPTH + 1) + i, total[0], first);
     }
     HP_EACH(o, OUTPUTS) put(sums + bias_at(DEPTH + 1) + o, total_of_row(seed + o * UNIT), first);
   }

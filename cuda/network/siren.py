@@ -89,9 +89,9 @@ def _tiling(shape: Shape, channels: int, dtype: torch.dtype, language: str) -> T
     for points in (8 * columns, 4 * columns, 2 * columns):
         groups = points // columns
         threads = min(256, -(-(_padded(shape.width) // rows * groups) // 32) * 32)
-        found = Tiling(rows, columns, 8 if size == 4 else 4, points, threads)
-        if _memory(shape, channels, found) * size <= SHARED:
-            return found
+        tiling = Tiling(rows, columns, 8 if size == 4 else 4, points, threads)
+        if _memory(shape, channels, tiling) * size <= SHARED:
+            return tiling
     return None
 
 
@@ -135,13 +135,13 @@ def flat_parameters(weights: Sequence[torch.Tensor], biases: Sequence[torch.Tens
 
 def _layers(parameters: torch.Tensor, shape: Shape) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Inverse of :func:`flat_parameters`, as views."""
-    found, at = [], 0
+    layers, at = [], 0
     for out, into, rows, columns in shape.sizes:
         w = parameters[at : at + rows * columns].view(rows, columns)
         b = parameters[at + rows * columns :][:rows]
-        found.append((w[:out, :into], b[:out]))
+        layers.append((w[:out, :into], b[:out]))
         at += rows * columns + rows
-    return found
+    return layers
 
 
 def layered(
@@ -256,11 +256,11 @@ def _run(
 
 def _stored(parameters: torch.Tensor, shape: Shape) -> list[torch.Tensor]:
     """Weights of every layer as stored."""
-    found, at = [], 0
+    weights, at = [], 0
     for _, _, rows, columns in shape.sizes:
-        found.append(parameters[at : at + rows * columns].view(rows, columns))
+        weights.append(parameters[at : at + rows * columns].view(rows, columns))
         at += rows * columns + rows
-    return found
+    return weights
 
 
 @operation("siren")
@@ -319,15 +319,15 @@ def _backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
     features, parameters = ctx.saved_tensors
     sizes, omega, name = ctx.rest
     if not torch.is_grad_enabled():
-        found: Sequence[torch.Tensor | None] = _siren_adjoint(
+        gradients: Sequence[torch.Tensor | None] = _siren_adjoint(
             features, parameters, grad, sizes, omega, name, ctx.plan_key
         )
     else:  # a loss on gradients: rare, so layer by layer, by operations that are differentiable again
         with torch.enable_grad():
             inputs = [t if t.requires_grad else t.detach().requires_grad_() for t in (features, parameters)]
             out = layered(inputs[0], _layers(inputs[1], Shape(*sizes)), omega, name, ctx.plan_key)
-            found = torch.autograd.grad(out, inputs, grad, create_graph=True, allow_unused=True)
-    return (*found, None, None, None, None)
+            gradients = torch.autograd.grad(out, inputs, grad, create_graph=True, allow_unused=True)
+    return (*gradients, None, None, None, None)
 
 
 _siren.register_autograd(_backward, setup_context=_save)

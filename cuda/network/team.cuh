@@ -34,8 +34,8 @@ template <int N> HP_INLINE void load_row(const real *p, real (&out)[N]) {
   struct alignas(16) packet { real part[WIDE]; };
   if constexpr (N % WIDE == 0) {
     HP_UNROLL for (int i = 0; i < N / WIDE; ++i) {
-      const packet found = reinterpret_cast<const packet *>(p)[i];
-      HP_UNROLL for (int k = 0; k < WIDE; ++k) out[i * WIDE + k] = found.part[k];
+      const packet word = reinterpret_cast<const packet *>(p)[i];
+      HP_UNROLL for (int k = 0; k < WIDE; ++k) out[i * WIDE + k] = word.part[k];
     }
     return;
   }

@@ -109,10 +109,10 @@ def _loaded(source: str) -> ctypes.CDLL:
 def function(source: str, name: str, arguments: str) -> ctypes._NamedFuncPointer:
     """An entry point of a compiled source; ``arguments`` spells its parameters: p pointer, i int, l int64, d double."""
     kinds = {"p": ctypes.c_void_p, "i": ctypes.c_int, "l": ctypes.c_int64, "d": ctypes.c_double}
-    found = getattr(_loaded(source), name)
-    found.argtypes = [kinds[a] for a in arguments]
-    found.restype = ctypes.c_int
-    return found
+    entry = getattr(_loaded(source), name)
+    entry.argtypes = [kinds[a] for a in arguments]
+    entry.restype = ctypes.c_int
+    return entry
 
 
 def address(tensor: torch.Tensor | None) -> int | None:

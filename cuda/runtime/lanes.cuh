@@ -58,8 +58,8 @@ HP_INLINE vec hyperbolic_tangent(vec x) { return tanh(x); }
 HP_INLINE vec log_one_plus(vec x) { return log1p(x); }
 // floor(a), but at least 0 and at most `last`: the conversion gives 0 for negative numbers, and the largest integer beyond it.
 HP_INLINE ivec integer_within(vec a, int last) {
-  const unsigned found = to_unsigned(a);
-  return (int)(found < (unsigned)last ? found : (unsigned)last);
+  const unsigned whole = to_unsigned(a);
+  return (int)(whole < (unsigned)last ? whole : (unsigned)last);
 }
 // v for v < count, 0 for v = count: else the difference is negative, and large without a sign.
 HP_INLINE ivec wrapped(ivec v, int count) {

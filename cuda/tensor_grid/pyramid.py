@@ -46,11 +46,11 @@ class Pyramid:
 
     @cached_property
     def _steps(self) -> list[list[AxisMatrix | None]]:
-        found = []
+        steps = []
         for coarse, fine in zip(self.resolutions, self.resolutions[1:], strict=False):
             axes = zip(coarse, fine, self.periodic, strict=True)
-            found.append([None if a == b else _step(self.basis, a, b, p, self.dtype, self.device) for a, b, p in axes])
-        return found
+            steps.append([None if a == b else _step(self.basis, a, b, p, self.dtype, self.device) for a, b, p in axes])
+        return steps
 
     def views(self, vector: torch.Tensor) -> list[torch.Tensor]:
         """The levels of a flat vector, sharing its memory."""

@@ -41,22 +41,22 @@ class SumFactorization:
         return matrix.with_matrices(more)
 
     def _buffer(self, key: Hashable, shape: Sequence[int], like: torch.Tensor) -> torch.Tensor:
-        found = self._buffers.get(key)
-        if found is None or found.shape != torch.Size(shape):
-            found = self._buffers[key] = torch.empty(tuple(shape), dtype=like.dtype, device=like.device)
-        return found
+        buffer = self._buffers.get(key)
+        if buffer is None or buffer.shape != torch.Size(shape):
+            buffer = self._buffers[key] = torch.empty(tuple(shape), dtype=like.dtype, device=like.device)
+        return buffer
 
     def forward(self, coefficients: torch.Tensor) -> list[torch.Tensor]:
         """Channels at the points, in buffers that the next call overwrites."""
         below = [coefficients]
         for axis in reversed(range(len(self.axes))):
-            matrix, found = self.axes[axis], []
+            matrix, outputs = self.axes[axis], []
             for node in range(self.plan.nodes[axis]):
                 terms = [((t.order, t.weight), below[t.source]) for t in self.plan.terms[axis] if t.node == node]
                 shape = list(terms[0][1].shape)
                 shape[axis] = matrix.shape[0]
-                found.append(matrix.apply(terms, axis, self._buffer(("forward", axis, node), shape, coefficients)))
-            below = found
+                outputs.append(matrix.apply(terms, axis, self._buffer(("forward", axis, node), shape, coefficients)))
+            below = outputs
         return below
 
     def adjoint(
@@ -65,16 +65,16 @@ class SumFactorization:
         """Transpose of :meth:`forward`, written or added to ``out``."""
         above = list(channels)
         for axis in range(len(self.axes)):
-            matrix, found = self.axes[axis].transposed, []
+            matrix, outputs = self.axes[axis].transposed, []
             last = axis == len(self.axes) - 1
             for source in range(self.plan.nodes[axis + 1]):
                 terms = [((t.order, t.weight), above[t.node]) for t in self.plan.terms[axis] if t.source == source]
                 shape = list(terms[0][1].shape)
                 shape[axis] = matrix.shape[0]
                 if last:
-                    found.append(matrix.apply(terms, axis, out, add))
+                    outputs.append(matrix.apply(terms, axis, out, add))
                 else:
                     buffer = self._buffer(("adjoint", axis, source), shape, above[0])
-                    found.append(matrix.apply(terms, axis, buffer))
-            above = found
+                    outputs.append(matrix.apply(terms, axis, buffer))
+            above = outputs
         return above[0]

@@ -39,8 +39,8 @@ def regularised_cavity(x: Array, y: Array, reynolds: float, field: str) -> Array
         return np.zeros(np.shape(x))
     psi = stream_function(float(reynolds))
     slope = 2 * legendre.legder(psi, axis=1) if field == "u" else -2 * legendre.legder(psi, axis=0)
-    found: Array = legendre.legval2d(2 * np.asarray(x) - 1, 2 * np.asarray(y) - 1, slope)
-    return found
+    velocity: Array = legendre.legval2d(2 * np.asarray(x) - 1, 2 * np.asarray(y) - 1, slope)
+    return velocity
 
 
 @functools.cache

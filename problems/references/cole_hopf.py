@@ -51,12 +51,12 @@ def cole_hopf(x: np.ndarray, t: np.ndarray, nu: float, refine: int = 1) -> np.nd
     step = 0.25 / math.sqrt(1.0 + math.pi * float(t.max()) * (1.0 + 4 * math.pi * nu)) / refine
     count = math.ceil(reach / step)
     z = step * np.arange(-count, count + 1)
-    found = np.empty(x.size)
+    values = np.empty(x.size)
     rows = max(1, _CHUNK // z.size)
     for start in range(0, x.size, rows):
         part = slice(start, start + rows)
         s = np.pi * (x[part, None] - np.sqrt(4 * nu * t[part, None]) * z)
         exponent = -largest * np.cos(s) - z**2
         weights = np.exp(exponent - exponent.max(1, keepdims=True))
-        found[part] = -(np.sin(s) * weights).sum(1) / weights.sum(1)
-    return found.reshape(shape)
+        values[part] = -(np.sin(s) * weights).sum(1) / weights.sum(1)
+    return values.reshape(shape)

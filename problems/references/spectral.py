@@ -65,10 +65,10 @@ class FourierHistory:
         for j in nodes:
             for k in nodes[nodes != j]:
                 weights[:, j] *= distance[:, k] / (j - k)
-        found: Array = np.zeros((len(t), stored.shape[1]), dtype=complex)
+        interpolated: Array = np.zeros((len(t), stored.shape[1]), dtype=complex)
         for j in nodes:
-            found += weights[:, j, None] * stored[first + j]
-        return found
+            interpolated += weights[:, j, None] * stored[first + j]
+        return interpolated
 
     def __call__(self, x: Array, t: Array, order: int = 0) -> Array:
         """Values, or derivatives of some order in x, at points of one shape; fast where they form a tensor grid."""
@@ -80,22 +80,22 @@ class FourierHistory:
             spread = grid.reshape([t.shape[i] if t.shape[i] > 1 else x.shape[i] for i in order_of_axes])
             return np.broadcast_to(np.transpose(spread, np.argsort(order_of_axes)), shape).copy()
         flat_x, flat_t = np.broadcast_to(x, shape).ravel(), np.broadcast_to(t, shape).ravel()
-        found = np.empty(flat_x.size)
+        values = np.empty(flat_x.size)
         for chosen, segment in self._by_segment(flat_t):
             rows = max(1, _CHUNK // self.coefficients[0].shape[1])
             for start in range(0, len(chosen), rows):
                 part = chosen[start : start + rows]
                 c, k = self._significant(self.at(flat_t[part], segment), order)
-                found[part] = (c * np.exp(1j * (flat_x[part, None] - self.lower) * k)).real.sum(1)
-        return found.reshape(shape)
+                values[part] = (c * np.exp(1j * (flat_x[part, None] - self.lower) * k)).real.sum(1)
+        return values.reshape(shape)
 
     def _grid(self, x: Array, t: Array, order: int) -> Array:
-        found = np.empty((len(t), len(x)))
+        values = np.empty((len(t), len(x)))
         for chosen, segment in self._by_segment(t):
             c, k = self._significant(self.at(t[chosen], segment), order)
             angle = np.outer(k, x - self.lower)
-            found[chosen] = c.real @ np.cos(angle) - c.imag @ np.sin(angle)
-        return found
+            values[chosen] = c.real @ np.cos(angle) - c.imag @ np.sin(angle)
+        return values
 
     def _significant(self, c: Array, order: int) -> tuple[Array, Array]:
         """Coefficients of a derivative and their wave numbers, without the modes below rounding."""

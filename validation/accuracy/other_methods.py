@@ -81,15 +81,15 @@ def train_suite(
     report: Callable[[Training], None] = lambda training: None,
 ) -> list[Training]:
     """Train every problem of some cases once per seed; problems of third and higher order are left out."""
-    found, seen = [], set()
+    trainings, seen = [], set()
     for case in cases:
         if case.name in seen or problems.make(case.problem, **case.settings).order > 2:
             continue
         seen.add(case.name)
         training = train_case(case, method, max_time, seeds, device)
         report(training)
-        found.append(training)
-    return found
+        trainings.append(training)
+    return trainings
 
 
 def training_markdown(results: Sequence[Training]) -> str:

@@ -93,12 +93,12 @@ def run_suite(
     cases: Sequence[Case], seed: int = 0, device: str = "auto", report: Callable[[Result], None] = lambda result: None
 ) -> list[Result]:
     """Solve all cases, telling each result as it comes."""
-    found = []
+    results = []
     for case in cases:
         result = run_case(case, seed, device)
         report(result)
-        found.append(result)
-    return found
+        results.append(result)
+    return results
 
 
 def machine() -> dict[str, Any]:
@@ -109,15 +109,15 @@ def machine() -> dict[str, Any]:
             name = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), name)
     except OSError:
         pass
-    found: dict[str, Any] = {
+    description: dict[str, Any] = {
         "cpu": name,
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
     if torch.cuda.is_available():
-        found["gpu"] = torch.cuda.get_device_name()
-    return found
+        description["gpu"] = torch.cuda.get_device_name()
+    return description
 
 
 def to_markdown(results: Sequence[Result]) -> str:
@@ -146,9 +146,9 @@ def cost_markdown(results: Sequence[Result]) -> str:
     """Seconds of every level against its unknowns, for the results with most of them in two and in three axes."""
     chosen = []
     for dim in (2, 3):
-        found = [r for r in results if len(r.resolution) == dim and r.case.problem.startswith("helmholtz")]
-        if found:
-            chosen.append(max(found, key=lambda r: r.unknowns))
+        candidates = [r for r in results if len(r.resolution) == dim and r.case.problem.startswith("helmholtz")]
+        if candidates:
+            chosen.append(max(candidates, key=lambda r: r.unknowns))
     lines = ["| case | unknowns | seconds of the level | microseconds per unknown |", "|---|---|---|---|"]
     for r in chosen:
         before = 0.0

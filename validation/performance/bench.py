@@ -92,7 +92,7 @@ def time_kernels(device: str = "cpu", points: int = 500_000, reference_points: i
         For the PyTorch reference, which is much slower.
     """
     place = torch.device(device)
-    found = []
+    timings = []
     for dim, features, dtype in ((2, 2, torch.float32), (3, 2, torch.float32), (3, 1, torch.float64)):
         cells = 256 if dim == 2 else 64
         layout = GridLayout((0.0,) * dim, (1.0,) * dim, ((cells,) * dim,), "cubic", features, (2**19,))
@@ -112,8 +112,8 @@ def time_kernels(device: str = "cpu", points: int = 500_000, reference_points: i
         )
         precision = str(dtype).removeprefix("torch.")
         label = f"{dim}-D cubic, {features} feature{'s' * (features > 1)}, {precision}"
-        found.append(KernelTiming(label, points, jets, adjoint, plain))
-    return found
+        timings.append(KernelTiming(label, points, jets, adjoint, plain))
+    return timings
 
 
 def time_products(device: str = "cpu", points: int = 16_384) -> list[ProductTiming]:
@@ -124,7 +124,7 @@ def time_products(device: str = "cpu", points: int = 16_384) -> list[ProductTimi
     """
     place, f64 = torch.device(device), torch.float64
     generator = torch.Generator().manual_seed(0)
-    found = []
+    timings = []
     for dim, levels, slots in ((2, 6, None), (3, 4, 2**12)):
         for head, terms in (("linear", 1), ("network", 1), ("network", 2)):
             linear = head == "linear"
@@ -153,19 +153,19 @@ def time_products(device: str = "cpu", points: int = 16_384) -> list[ProductTimi
             )
             size = "dense" if slots is None else f"2^{slots.bit_length() - 1} slots"
             label = f"{dim}-D {head}, {levels} levels, {size}, {terms} row{'s' * (terms > 1)}"
-            found.append(
+            timings.append(
                 ProductTiming(
                     label, *(1e9 * median_seconds(work, place, repeats=15) / points / levels for work in works)
                 )
             )
-    return found
+    return timings
 
 
 def time_orders(device: str = "cpu") -> list[OrderTiming]:
     """Time value, gradient and Laplacian on eight levels (two features, float32), random and in Morton order."""
     place = torch.device(device)
     generator = torch.Generator().manual_seed(0)
-    found = []
+    timings = []
     for dim, slots, points in ((2, 14, 10_000), (2, 14, 100_000), (2, 19, 100_000), (3, 14, 100_000), (3, 19, 100_000)):
         layout = paper_layout(dim, table=2**slots)
         channels = Channels.jet(dim, 1) + Channels.laplacian(dim)
@@ -181,5 +181,5 @@ def time_orders(device: str = "cpu") -> list[OrderTiming]:
         )
         times = [1e9 * median_seconds(work, place) / points / n for work, n in zip(works, (8, 8, 8, 8, 1), strict=True)]
         label = f"{dim}-D, 2^{slots} slots ({4 * layout.size / 1e6:.1f} MB), {points:,} points"
-        found.append(OrderTiming(label, *times))
-    return found
+        timings.append(OrderTiming(label, *times))
+    return timings

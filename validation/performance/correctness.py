@@ -62,12 +62,12 @@ def kernel_rows(device: torch.device, points: int = 400) -> list[Row]:
                     "adjoint": reference.adjoint(exact, rounded_w, layout, channels),
                     "diagonal": reference.diagonal(exact[:, :12], rounded_w[..., :12], layout, channels),
                 }
-            found = {
+            computed = {
                 "jets": ops.jets(at, t, layout, channels).double().cpu() * scale[:, None],
                 "adjoint": ops.adjoint(at, w, layout, channels),
                 "diagonal": ops.diagonal(at[:, :12].contiguous(), w[..., :12].contiguous(), layout, channels),
             }
-            for name, value in found.items():
+            for name, value in computed.items():
                 error = _difference(value, truth[name])
                 if error > worst[dtype]:
                     worst[dtype], where[dtype] = error, f"{name}, {basis}, {dim}D"
@@ -103,7 +103,9 @@ def network_rows(device: torch.device, points: int = 300) -> Iterator[Row]:
             }
             size = layered.with_tensors(moved).evaluate(x, channels).abs().amax((0, 2))[None, :, None].clamp(min=1e-300)
 
-            def found(built: GridField, device: torch.device, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+            def jets_and_gradients(
+                built: GridField, device: torch.device, dtype: torch.dtype
+            ) -> dict[str, torch.Tensor]:
                 field = built.with_tensors(moved).to(device, dtype)  # noqa: B023 - used at once
                 tensors = {k: v.detach().clone().requires_grad_() for k, v in field.tensors().items()}
                 jets = field.with_tensors(tensors).jets(x.to(device, dtype), channels)  # noqa: B023
@@ -111,9 +113,9 @@ def network_rows(device: torch.device, points: int = 300) -> Iterator[Row]:
                 gradients = torch.autograd.grad(jets.square().mean(), list(tensors.values()))
                 return {"jets": jets.detach()} | dict(zip(tensors, gradients, strict=True))
 
-            truth = found(layered, torch.device("cpu"), torch.float64)
+            truth = jets_and_gradients(layered, torch.device("cpu"), torch.float64)
             for dtype in LIMITS:
-                for name, value in found(native, device, dtype).items():
+                for name, value in jets_and_gradients(native, device, dtype).items():
                     error = _difference(value, truth[name])
                     if error > worst[dtype]:
                         worst[dtype], where[dtype] = error, f"{name}, {head}, {activation}, {dim}D"

@@ -24,8 +24,8 @@ def verdicts(text: str) -> tuple[int, list[str]]:
     >>> verdicts("tests/test_a.py::test_b[cuda-2] PASSED [ 50%]\ntests/test_a.py::test_c FAILED [100%]\n")
     (1, ['tests/test_a.py::test_c'])
     """
-    found = _LINE.findall(text)
-    return sum(v == "PASSED" for _, v in found), list(dict.fromkeys(name for name, v in found if v != "PASSED"))
+    outcomes = _LINE.findall(text)
+    return sum(v == "PASSED" for _, v in outcomes), list(dict.fromkeys(name for name, v in outcomes if v != "PASSED"))
 
 
 def rows_of_tests(budget: Budget, folder: Path | None = None) -> list[Row]:

@@ -146,10 +146,10 @@ def resource_rows(device: torch.device) -> Iterator[Row]:
     for spec in resources.standard():
         name = f"registers, {resources.label(spec)}"
         try:
-            (found,) = resources.loaded([spec], index) if device.type == "cuda" else resources.compiled([spec])
+            (usage,) = resources.loaded([spec], index) if device.type == "cuda" else resources.compiled([spec])
         except HermitePinnError as error:
             yield Row(name, None, note=str(error).splitlines()[0])
             continue
-        how = "as loaded" if found.spilled is None else f"NVRTC, {found.spilled} bytes spilled"
-        note = f"sm_{found.architecture} {how}, {found.local} bytes of local memory, room for {found.warps} warps"
-        yield Row(name, float(found.registers), "per thread", note=note, details=asdict(found))
+        how = "as loaded" if usage.spilled is None else f"NVRTC, {usage.spilled} bytes spilled"
+        note = f"sm_{usage.architecture} {how}, {usage.local} bytes of local memory, room for {usage.warps} warps"
+        yield Row(name, float(usage.registers), "per thread", note=note, details=asdict(usage))

@@ -33,9 +33,9 @@ def median_seconds(
     """
     work()
     synchronize(device)
-    found: list[float] = []
+    seconds: list[float] = []
     began = time.perf_counter()
-    while len(found) < repeats and (len(found) < 2 or time.perf_counter() - began < most):
+    while len(seconds) < repeats and (len(seconds) < 2 or time.perf_counter() - began < most):
         if device.type == "cuda":
             start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             start.record()
@@ -43,13 +43,13 @@ def median_seconds(
                 work()
             end.record()
             end.synchronize()
-            found.append(1e-3 * start.elapsed_time(end) / inner)
+            seconds.append(1e-3 * start.elapsed_time(end) / inner)
         else:
             at = time.perf_counter()
             for _ in range(inner):
                 work()
-            found.append((time.perf_counter() - at) / inner)
-    return statistics.median(found)
+            seconds.append((time.perf_counter() - at) / inner)
+    return statistics.median(seconds)
 
 
 def copy_bandwidth(device: torch.device, size: int = 1 << 30) -> float:
