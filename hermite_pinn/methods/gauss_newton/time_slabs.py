@@ -15,8 +15,8 @@ from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, Levenber
 from hermite_pinn.methods.systems.constraints import Carried, is_hard
 from hermite_pinn.methods.systems.gauge import remove_means
 from hermite_pinn.methods.systems.grid_system import GridSystem
-from hermite_pinn.problem.conditions import Term
 from hermite_pinn.problem.problem import Problem
+from hermite_pinn.problem.terms import Term
 
 from .stage import Discretization, Stage, relative
 
