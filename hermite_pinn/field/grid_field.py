@@ -46,6 +46,13 @@ class GridField:
         From features to fields.
     boundary_factor
         A factor that makes the fields vanish on faces, or None.
+
+    Examples
+    --------
+    >>> import hermite_pinn as hp
+    >>> field = hp.solve(hp.problems.poisson2d(), levels=2, progress=False).field
+    >>> field.axes, field.names, field.head.name, list(field.tensors())
+    (('x', 'y'), ('u',), 'linear', ['encoder/table'])
     """
 
     axes: tuple[str, ...]

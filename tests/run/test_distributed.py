@@ -189,6 +189,7 @@ def test_a_rank_that_never_answers_is_given_up():
     finally:
         for p in processes:
             p.kill()
+            p.communicate()
 
 
 @pytest.mark.parametrize(("count", "size"), [(10, 3), (7, 7), (5, 2)])
