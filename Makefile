@@ -4,7 +4,7 @@ OUT ?= out/demo
 PYTHON ?= python3
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadgroup
 # The least share of lines, in percent, that the fast tests reach.
-COVERAGE ?= 80
+COVERAGE ?= 95
 
 # Which tests `make coverage` runs: fast or all.
 TESTS ?= fast
