@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from hermite_pinn.expressions.functions import Tabulated
-from hermite_pinn.expressions.graph import Expr, spelled
+from hermite_pinn.expressions.graph import Expr, postorder, spelled
 from hermite_pinn.expressions.program import Program, leaves
 
 from .terms import Term
@@ -85,14 +85,7 @@ class Digest:
         return _hashed(type(value).__qualname__, self.of(members))
 
     def _of_expression(self, expression: Expr) -> str:
-        pending = [expression]
-        while pending:
-            e = pending[-1]
-            missing = [a for a in e.args if id(a) not in self._expressions]
-            if missing:
-                pending.extend(missing)
-                continue
-            pending.pop()
+        for e in postorder(expression, until=self._expressions):
             if id(e) not in self._expressions:
                 data = self._of_function(e.data, e.args) if isinstance(e.data, Tabulated) else self.of(e.data)
                 digest = _hashed(e.op, data, *(self._expressions[id(a)][1] for a in e.args))

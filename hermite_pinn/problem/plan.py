@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
-from hermite_pinn.expressions.graph import Expr
+from hermite_pinn.expressions.graph import Expr, postorder
 from hermite_pinn.expressions.program import Program
 from hermite_pinn.expressions.trace import Symbols
 
@@ -124,14 +124,7 @@ class Plan:
     def _number(self, expression: Expr) -> int:
         """A number that expressions of the same structure share."""
         numbers: dict[int, int] = {}
-        pending = [expression]
-        while pending:
-            e = pending[-1]
-            missing = [a for a in e.args if id(a) not in numbers]
-            if missing:
-                pending.extend(missing)
-                continue
-            pending.pop()
+        for e in postorder(expression):
             data = e.data.hex() if e.is_constant else id(e.data) if e.op == "opaque" else e.data
             key = (e.op, data, *(numbers[id(a)] for a in e.args))
             numbers[id(e)] = self._numbers.setdefault(key, len(self._numbers))
