@@ -29,6 +29,7 @@ def test_each_version_runs_its_own_code(tmp_path):
     trees = (assembled(before, tmp_path / "one"), assembled(after, tmp_path / "two"))
     pairs = list(compared_cases(trees, "tiny", ["first", "second"], repeats=1))
     assert [p.label for p in pairs] == ["first", "second"]
+    assert [p.label for p in compared_cases(trees, "tiny", ["first", "second"], 1, only="sec")] == ["second"]
     assert pairs[0].ratio == 0.5
     assert (pairs[0].error_before, pairs[0].error_after) == (1e-6, 2e-6)
     assert pairs[0].note == "converged, 3 -> converged, 4"

@@ -95,9 +95,13 @@ def _told(tree: Path, code: str, *arguments: str) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def compared_cases(trees: tuple[Path, Path], suite: str, labels: Sequence[str], repeats: int) -> Iterator[Pair]:
+def compared_cases(
+    trees: tuple[Path, Path], suite: str, labels: Sequence[str], repeats: int, only: str = ""
+) -> Iterator[Pair]:
     """Every case of a suite by both versions in turn; the time is the median of ``repeats`` runs."""
     for index, label in enumerate(labels):
+        if only not in label:
+            continue
         runs = [[_told(tree, CASE, suite, str(index)) for tree in trees] for _ in range(repeats)]
         before, after = ([run[side] for run in runs] for side in (0, 1))
         note = (
@@ -152,6 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("before", type=Path, help="checkout of the version before")
     parser.add_argument("after", type=Path, help="checkout of the version after")
     parser.add_argument("--suite", default="full", help="suite of `hermite-pinn validate`, or none")
+    parser.add_argument("--only", default="", help="of the cases: those whose names contain this text")
     parser.add_argument("--repeats", type=int, default=1, help="runs of every case, and of the kernels")
     parser.add_argument("--kernels", type=int, default=3, help="runs of the kernels; 0 for none")
     parser.add_argument("--out", type=Path, default=Path("out/versions.md"), help="Markdown file to write")
@@ -168,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         kernels = compared_kernels(trees, options.kernels) if options.kernels else []
         cases: list[Pair] = []
         options.out.write_text(markdown(cases, kernels), encoding="utf-8")
-        for pair in compared_cases(trees, options.suite, labels, options.repeats):
+        for pair in compared_cases(trees, options.suite, labels, options.repeats, options.only):
             cases.append(pair)
             options.out.write_text(markdown(cases, kernels), encoding="utf-8")
 
