@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import Any
 
+import numpy as np
 import torch
 
+from hermite_pinn.checks import Check, check_options, choice, either, flag, integer, items, number
 from hermite_pinn.cuda.encoder.basis import BASES
-from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.cuda.network.activation import ACTIVATIONS
 from hermite_pinn.geometry import Domain
 
 from .encoder import Levels
@@ -29,6 +34,35 @@ def basis_for(order: int) -> str:
     ['cubic', 'cubic', 'quintic', 'septic']
     """
     return next(name for name in ("cubic", "quintic", "septic") if BASES[name].coefficients >= order)
+
+
+def _per_axis(name: str, value: Any, **words: Any) -> int | tuple[int, ...]:
+    """A number of at least 1, or one per axis."""
+    if isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value) > 0:
+        return tuple(integer(f"each number of {name}", n, least=1) for n in items(name, value, "numbers", least=1))
+    return integer(name, value, least=1, **words)
+
+
+at_least_one = partial(integer, least=1)
+
+CHECKS: Mapping[str, Check] = MappingProxyType(
+    {
+        "head": partial(choice, options=HEADS),
+        "basis": partial(choice, options=BASES),
+        "base": partial(_per_axis, hint="it counts cells of the coarsest level"),
+        "ratio": partial(number, above=1, hint="the resolution must grow from level to level"),
+        "features": either(at_least_one, None),
+        "table_size": either(_per_axis, None),
+        "width": at_least_one,
+        "depth": at_least_one,
+        "omega": partial(number, above=0),
+        "activation": partial(choice, options=ACTIVATIONS),
+        "table_std": partial(number, least=0),
+        "fused": either(flag, None),
+        "half": flag,
+        "encoder": partial(choice, options=ENCODERS),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -95,16 +129,7 @@ class Field:
     encoder: str = "hermite"
 
     def __post_init__(self) -> None:
-        HEADS[self.head], ENCODERS[self.encoder]  # unknown names are errors
-        if self.basis not in BASES:
-            raise InvalidArgumentError(f"unknown basis {self.basis!r}; known: {', '.join(BASES)}")
-        if not self.ratio > 1:
-            raise InvalidArgumentError(f"the resolution must grow from level to level: ratio > 1, got {self.ratio}")
-        for name in ("width", "depth"):
-            if getattr(self, name) < 1:
-                raise InvalidArgumentError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not self.omega > 0:
-            raise InvalidArgumentError(f"omega must be positive, got {self.omega}")
+        check_options(self, CHECKS)
 
     @property
     def linear(self) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from hermite_pinn import checks
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.field import GridField
 
@@ -103,7 +104,7 @@ class CSVLog(Callback):
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = checks.path("path", path)
         self._file: IO[str] | None = None
 
     def on_start(self, state: RunState) -> None:

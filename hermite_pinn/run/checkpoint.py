@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from hermite_pinn import checks
 from hermite_pinn.errors import CorruptFileError, InvalidArgumentError
 
 from .history import History
@@ -49,11 +51,12 @@ class Checkpoint:
     path: str | Path
     seconds: float = 60.0
 
+    def __post_init__(self) -> None:
+        checks.check_options(self, {"path": checks.path, "seconds": partial(checks.number, least=0, infinite=True)})
+
     def check(self) -> None:
         """Raise an error now if the file could not be written later."""
         check_writable(self.path)
-        if not self.seconds >= 0:
-            raise InvalidArgumentError(f"seconds between checkpoints must not be negative, got {self.seconds}")
 
     def saver(self, identity: dict[str, Any], monitor: Monitor) -> Callable[[Callable[[], dict[str, Any]], bool], None]:
         """A function that saves ``state()`` if it is time, or if forced."""

@@ -259,7 +259,7 @@ def test_an_unknown_parameter_on_hashed_levels():
 @pytest.mark.filterwarnings("ignore::hermite_pinn.HermitePinnWarning")
 def test_what_cannot_work_says_why():
     problem = problems.helmholtz2d(a=2)
-    with pytest.raises(InvalidArgumentError, match="a stage trains one of"):
+    with pytest.raises(InvalidArgumentError, match="train must be one of"):
         hp.JointStage("tables")
     with pytest.raises(InvalidArgumentError, match="oversampling > 1"):
         hp.JointGaussNewton(oversampling=0.5)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import torch
 
+from hermite_pinn.checks import Check, check_options, choice, either, flag, instance, integer, items, number
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
 from hermite_pinn.field.field import Field, GridField
@@ -39,6 +42,43 @@ __all__ = ["JointGaussNewton", "JointStage", "is_hashed"]
 
 TRAINED = ("readout", "network", "table", "linear", "all")
 
+at_least_one = partial(integer, least=1)
+
+STAGE_CHECKS: Mapping[str, Check] = MappingProxyType(
+    {"train": partial(choice, options=TRAINED), "steps": at_least_one, "cells": either(at_least_one, None)}
+)
+
+
+def _stages(name: str, value: Any, **words: Any) -> tuple[JointStage, ...]:
+    """Parts of a joint solve."""
+    accepted = "a sequence of hermite_pinn.JointStage"
+    stages = items(name, value, accepted, least=1, **words)
+    return tuple(instance(f"a part of {name}", part, JointStage, "a hermite_pinn.JointStage") for part in stages)
+
+
+def _frequencies(name: str, value: Any) -> tuple[float, ...]:
+    """Positive numbers."""
+    return tuple(number(name, f, above=0) for f in items(name, value, "a sequence of positive numbers", least=1))
+
+
+CHECKS: Mapping[str, Check] = MappingProxyType(
+    {
+        "stages": either(_stages, None),
+        "gauss": partial(integer, least=1, most=16),
+        "oversampling": partial(number, above=1, hint="a least-squares fit needs more rows than unknowns"),
+        "frequencies": _frequencies,
+        "start": partial(choice, options=("coordinates", "random")),
+        "hard": flag,
+        "face_weight": partial(number, above=0),
+        "inner_tol": partial(number, above=0, below=1),
+        "inner_steps": at_least_one,
+        "damping": partial(number, least=0),
+        "patience": at_least_one,
+        "dense_limit": partial(integer, least=0),
+        "held_out": at_least_one,
+    }
+)
+
 
 @dataclass(frozen=True)
 class JointStage:
@@ -65,10 +105,7 @@ class JointStage:
     cells: int | None = None
 
     def __post_init__(self) -> None:
-        if self.train not in TRAINED:
-            raise InvalidArgumentError(f"a stage trains one of {', '.join(TRAINED)}, got {self.train!r}")
-        if self.steps < 1 or (self.cells is not None and self.cells < 1):
-            raise InvalidArgumentError(f"steps and cells must be at least 1, got {self.steps} and {self.cells}")
+        check_options(self, STAGE_CHECKS)
 
     def names(self, field: GridField) -> list[str]:
         """Tensors of the field that are trained."""
@@ -144,17 +181,7 @@ class JointGaussNewton(Method):
     name = "gauss_newton"
 
     def __post_init__(self) -> None:
-        if self.start not in ("coordinates", "random"):
-            raise InvalidArgumentError(f"start must be 'coordinates' or 'random', got {self.start!r}")
-        for option in ("gauss", "inner_steps", "patience", "held_out"):
-            if getattr(self, option) < 1:
-                raise InvalidArgumentError(f"{option} must be at least 1, got {getattr(self, option)}")
-        if not self.frequencies or min(self.frequencies) <= 0:
-            raise InvalidArgumentError(f"frequencies must be positive numbers, got {self.frequencies}")
-        if not self.oversampling > 1:
-            raise InvalidArgumentError(
-                f"a least-squares fit needs more rows than unknowns: oversampling > 1, got {self.oversampling}"
-            )
+        check_options(self, CHECKS)
 
     def default_field(self, problem: Problem) -> Field:
         """Tables of 2**12 slots read by a wide network of one hidden layer beside the sum of the levels."""
