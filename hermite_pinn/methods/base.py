@@ -10,8 +10,10 @@ from typing import Any
 
 import torch
 
-from hermite_pinn.errors import CorruptFileError
+from hermite_pinn.checks import instance, items
+from hermite_pinn.errors import CorruptFileError, InvalidArgumentError
 from hermite_pinn.field.field import Field, GridField, Levels
+from hermite_pinn.field.outline import Outline
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.run.distributed import ALONE, Ranks
 from hermite_pinn.run.monitor import Monitor
@@ -110,10 +112,31 @@ class Method(ABC):
         """Whether several processes can run it together."""
         return False
 
-    @property
-    def reads_half(self) -> bool:
-        """Whether it can train a field whose tables are read in half precision."""
-        return False
+    def check(self, task: Task, before: Outline | None = None) -> Outline:
+        """Raise now what would keep :meth:`run` from working; nothing has been computed yet.
+
+        Parameters
+        ----------
+        task
+            The run; ``task.start`` is not there yet.
+        before
+            The field that the method before will return, or None for the first one.
+
+        Returns
+        -------
+        Outline
+            The field that this method will return.
+
+        Raises
+        ------
+        InvalidArgumentError, InvalidProblemError, OutOfMemoryError, BackendUnavailableError
+            For what cannot work: of the problem, the field, levels, tolerance, dtype, device, number of processes.
+        """
+        if before is not None:
+            return before
+        spec = task.field or self.default_field(task.problem)
+        refuse_half(spec, self.name)
+        return planned(task, spec, 1)
 
     @abstractmethod
     def run(self, task: Task) -> Outcome:
@@ -125,6 +148,24 @@ class Method(ABC):
 
     def __rshift__(self, other: Method) -> Method:
         return Chain((self, other))
+
+    def __rrshift__(self, other: object) -> Method:
+        return Chain((other, self))  # type: ignore[arg-type] # an error that says what is accepted
+
+
+def planned(task: Task, field: Field, levels: Levels) -> Outline:
+    """The field that a method will begin with; ``levels`` are those that it takes when none are asked for."""
+    p, chosen = task.problem, levels if task.levels is None else task.levels
+    return field.outline(p.domain, p.fields, p.periodic, chosen, task.dtype or torch.float64, task.device)
+
+
+def refuse_half(field: Field, method: str) -> None:
+    """Raise an error if a method that works in float64 is given tables in half precision."""
+    if field.half:
+        raise InvalidArgumentError(
+            f"{method} works in float64 and cannot read tables in half precision; use a first-order method such as "
+            "hp.Adam(), or Field(half=False)"
+        )
 
 
 @dataclass(frozen=True)
@@ -139,22 +180,34 @@ class Chain(Method):
 
     name = "chain"
 
+    def __post_init__(self) -> None:
+        hint = "options come in an object: hp.Adam(steps=2000) >> hp.GaussNewton()"
+        members = items("methods", self.methods, "a sequence of methods", least=1)
+        for member in members:
+            instance("a method of a chain", member, Method, "a method object", hint=hint)
+        flat = [m for member in members for m in (member.methods if isinstance(member, Chain) else (member,))]
+        object.__setattr__(self, "methods", tuple(flat))
+
     @property
     def shared(self) -> bool:
         """Whether all methods are."""
         return all(m.shared for m in self.methods)
 
-    @property
-    def reads_half(self) -> bool:
-        """Whether the first method can; the others start from a field in full precision."""
-        return self.methods[0].reads_half
-
-    def __rshift__(self, other: Method) -> Method:
-        return Chain((*self.methods, other))
-
     def default_field(self, problem: Problem) -> Field:
         """That of the first method."""
         return self.methods[0].default_field(problem)
+
+    def check(self, task: Task, before: Outline | None = None) -> Outline:
+        """Ask them all, each with the field of the one before; the message says whose it is."""
+        part = replace(task, field=task.field or self.default_field(task.problem))
+        last = len(self.methods) - 1
+        for k, method in enumerate(self.methods):
+            try:
+                before = method.check(replace(part, tol=task.tol if k == last else None), before)
+            except InvalidArgumentError as error:
+                raise type(error)(f"method {k + 1} of the chain: {error}") from error
+        assert before is not None
+        return before
 
     def run(self, task: Task) -> Outcome:
         """Run them all; a method that does not end by itself (time, callback, Ctrl-C) ends the chain."""

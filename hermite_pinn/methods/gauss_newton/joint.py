@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 import torch
 
-from hermite_pinn.checks import Check, check_options, choice, either, flag, instance, integer, items, number
+from hermite_pinn.checks import check_options
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
 from hermite_pinn.field.field import Field, GridField
-from hermite_pinn.field.tree import ENCODER, HEAD, within
-from hermite_pinn.memory import available_memory
-from hermite_pinn.methods.base import Method, Outcome, Task
+from hermite_pinn.field.heads import HEADS
+from hermite_pinn.field.outline import Outline
+from hermite_pinn.memory import available_memory, check_fits
+from hermite_pinn.methods.base import Method, Outcome, Task, planned, refuse_half
 from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
 from hermite_pinn.methods.least_squares.linear_solver import (
@@ -34,91 +33,15 @@ from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.run.status import Status
 
-from .coordinate_start import coordinate_start
+from .coordinate_start import check_coordinates, coordinate_start
+from .joint_options import JOINT, JointStage
 from .penalty_weights import Choice
 from .pilot import chosen_before, saved_choice
+from .requirements import check_dtype
 
-__all__ = ["JointGaussNewton", "JointStage", "is_hashed"]
+__all__ = ["JointGaussNewton", "JointStage", "is_joint"]
 
-TRAINED = ("readout", "network", "table", "linear", "all")
-
-at_least_one = partial(integer, least=1)
-
-STAGE_CHECKS: Mapping[str, Check] = MappingProxyType(
-    {"train": partial(choice, options=TRAINED), "steps": at_least_one, "cells": either(at_least_one, None)}
-)
-
-
-def _stages(name: str, value: Any, **words: Any) -> tuple[JointStage, ...]:
-    """Parts of a joint solve."""
-    accepted = "a sequence of hermite_pinn.JointStage"
-    stages = items(name, value, accepted, least=1, **words)
-    return tuple(instance(f"a part of {name}", part, JointStage, "a hermite_pinn.JointStage") for part in stages)
-
-
-def _frequencies(name: str, value: Any) -> tuple[float, ...]:
-    """Positive numbers."""
-    return tuple(number(name, f, above=0) for f in items(name, value, "a sequence of positive numbers", least=1))
-
-
-CHECKS: Mapping[str, Check] = MappingProxyType(
-    {
-        "stages": either(_stages, None),
-        "gauss": partial(integer, least=1, most=16),
-        "oversampling": partial(number, above=1, hint="a least-squares fit needs more rows than unknowns"),
-        "frequencies": _frequencies,
-        "start": partial(choice, options=("coordinates", "random")),
-        "hard": flag,
-        "face_weight": partial(number, above=0),
-        "inner_tol": partial(number, above=0, below=1),
-        "inner_steps": at_least_one,
-        "damping": partial(number, least=0),
-        "patience": at_least_one,
-        "dense_limit": partial(integer, least=0),
-        "held_out": at_least_one,
-    }
-)
-
-
-@dataclass(frozen=True)
-class JointStage:
-    """One part of a joint solve.
-
-    Parameters
-    ----------
-    train
-        ``"readout"`` (the last layer: variable projection), ``"network"`` (all layers), ``"table"``, ``"linear"``
-        (table and last layer) or ``"all"``.
-    steps
-        Most Levenberg-Marquardt steps; an affine problem takes one.
-    cells
-        Cells of Gauss points per axis; ``None`` takes ``oversampling`` rows per unknown.
-
-    Examples
-    --------
-    >>> JointStage("readout", steps=1), JointStage("all").steps
-    (JointStage(train='readout', steps=1, cells=None), 20)
-    """
-
-    train: str
-    steps: int = 20
-    cells: int | None = None
-
-    def __post_init__(self) -> None:
-        check_options(self, STAGE_CHECKS)
-
-    def names(self, field: GridField) -> list[str]:
-        """Tensors of the field that are trained."""
-        known, readout = field.unknowns, set(field.readout)
-        encoder = {k for k in known if within(k, ENCODER)}
-        chosen = {
-            "readout": readout,
-            "network": {k for k in known if within(k, HEAD)},
-            "table": encoder,
-            "linear": encoder | readout,
-            "all": set(known),
-        }[self.train]
-        return [k for k in known if k in chosen]
+DEFAULT_LEVELS = 8
 
 
 @dataclass(frozen=True)
@@ -181,7 +104,7 @@ class JointGaussNewton(Method):
     name = "gauss_newton"
 
     def __post_init__(self) -> None:
-        check_options(self, CHECKS)
+        check_options(self, JOINT)
 
     def default_field(self, problem: Problem) -> Field:
         """Tables of 2**12 slots read by a wide network of one hidden layer beside the sum of the levels."""
@@ -192,14 +115,51 @@ class JointGaussNewton(Method):
         """Every process takes a part of the points, and products with the transposed Jacobian are summed."""
         return True
 
+    def check(self, task: Task, before: Outline | None = None) -> Outline:
+        """See :meth:`Method.check`."""
+        check_dtype(task)
+        problem, start = task.problem, before
+        exact = self.hard and bool(vanishing_faces(problem))
+        if start is None:
+            spec = task.field or self.default_field(problem)
+            refuse_half(spec, self.name)
+            start = replace(planned(task, spec, DEFAULT_LEVELS), factor=exact)
+            if not spec.linear and self.start == "coordinates" and start.grid is not None:
+                kind = HEADS[spec.head]
+                check_coordinates(start.grid, len(problem.fields) if kind.one_feature_per_field else 0)
+        check_order(problem, start)
+        for part in self.stages or ():
+            if start.linear and part.train in ("readout", "network"):
+                raise InvalidArgumentError(
+                    f"a stage trains the {part.train}, and the field is the sum of the levels without a network; use JointStage('table')"
+                )
+        points = f"held_out={self.held_out:,} points"
+        check_fits(8 * self.held_out * problem.domain.dim, points, "lower their number", task.device)
+        return start
+
     def run(self, task: Task) -> Outcome:
         """Solve; see :class:`Method`."""
         return _Run(self, task).outcome()
 
 
-def is_hashed(field: Field | GridField) -> bool:
-    """Whether a field's levels may be hashed."""
-    return field.table_size is not None if isinstance(field, Field) else not field.layout.dense
+def check_order(problem: Problem, start: Outline) -> None:
+    """Raise an error for derivatives of an order that a field does not carry."""
+    networked, order = not start.linear or start.factor, BASES[start.basis].coefficients
+    limit = min(2, order) if networked else order
+    if problem.order > limit:
+        head = "a network" if not start.linear else "a boundary factor" if start.factor else "the sum of the levels"
+        raise InvalidProblemError(
+            f"the problem has derivatives of order {problem.order}; {head} on the {start.basis} basis carries them up to order {limit}"
+        )
+
+
+def is_joint(start: Field | Outline | None) -> bool:
+    """Whether a field is more than a sum of dense levels; None is the default field of Gauss-Newton, which is not."""
+    if start is None:
+        return False
+    if isinstance(start, Field):
+        return not start.linear or start.table_size is not None
+    return not start.linear or start.hashed or start.factor
 
 
 class _Run:
@@ -207,21 +167,12 @@ class _Run:
 
     def __init__(self, options: JointGaussNewton, task: Task) -> None:
         self.options, self.task, self.problem, self.monitor = options, task, task.problem, task.monitor
-        if task.dtype not in (None, torch.float64):
-            raise InvalidArgumentError("gauss_newton works in float64")
         spec = task.field or options.default_field(self.problem)
-        networked = not spec.linear or (options.hard and bool(vanishing_faces(self.problem)))
-        limit = min(2, BASES[spec.basis].coefficients) if networked else BASES[spec.basis].coefficients
-        if self.problem.order > limit:
-            raise InvalidProblemError(
-                f"the problem has derivatives of order {self.problem.order}; the head {spec.head!r} on the {spec.basis} basis "
-                f"carries them up to order {limit}"
-            )
         self.fresh = task.start is None
         if task.start is not None:
             self.field = task.start.to(task.device, torch.float64).detached()
         else:
-            levels = 8 if task.levels is None else task.levels
+            levels = DEFAULT_LEVELS if task.levels is None else task.levels
             problem = self.problem
             field = spec.build(
                 problem.domain, problem.fields, problem.periodic, levels, task.seed, torch.float64, task.device

@@ -12,13 +12,11 @@ from typing import Any
 import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
-from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
-from hermite_pinn.field.field import Field, GridField, basis_for, linear_field
+from hermite_pinn.field.field import Field, GridField, linear_field
 from hermite_pinn.methods.base import Outcome, Task
 from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.methods.least_squares.levenberg_marquardt import LevenbergMarquardt
 from hermite_pinn.methods.systems.grid_system import GridSystem
-from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.scales import IMBALANCE, row_scales, source_norms, term_norms
 from hermite_pinn.run.monitor import StopRun
@@ -43,20 +41,6 @@ logger = logging.getLogger(__name__)
 REPEATS = 3  # of the first stage, with rows scaled anew
 
 
-def _check_field(problem: Problem, field: Field) -> None:
-    if not BASES[field.basis].refinable:
-        raise InvalidArgumentError(
-            f"gauss_newton needs nested levels: a basis of {', '.join(repr(b.name) for b in BASES.values() if b.refinable)}, not {field.basis!r}"
-        )
-    limit = BASES[field.basis].coefficients
-    if problem.order > limit:
-        raise InvalidProblemError(
-            f"the problem has derivatives of order {problem.order}, but those of the {field.basis} basis are square "
-            f"integrable up to order {limit}; introduce an auxiliary field for a lower derivative"
-            + f", or use field=hp.Field(basis={basis_for(problem.order)!r})"
-        )
-
-
 class NestedIteration:
     """One run of :class:`GaussNewton`.
 
@@ -68,27 +52,13 @@ class NestedIteration:
         What to solve.
     field
         The kind of field.
-
-    Raises
-    ------
-    InvalidArgumentError, InvalidProblemError
-        If the options, the field and the problem do not fit together.
     """
 
     def __init__(self, options: GaussNewtonOptions, task: Task, field: Field) -> None:
         self.options, self.task, self.problem = options, task, task.problem
         self.monitor = task.monitor
-        _check_field(self.problem, field)
         self.basis = field.basis
-        if task.dtype not in (None, torch.float64):
-            raise InvalidArgumentError(
-                "gauss_newton works in float64: normal equations square the rounding errors of float32"
-            )
         self.tol = task.tol if task.tol is not None else (1e-6 if task.levels is None else None)
-        if options.inner == "banded" and self.problem.domain.dim > 2:
-            raise InvalidArgumentError(
-                f"inner='banded' is for one or two axes, and the domain has {self.problem.domain.dim}; use 'cg' or 'auto'"
-            )
         self.resolutions = Resolutions(options, task, field, self.tol)
         norms = source_norms(self.problem)
         self.grid = Discretization(
@@ -107,11 +77,6 @@ class NestedIteration:
 
     def _solver(self, misfit: Misfit) -> LevenbergMarquardt[GridSystem]:
         options, smooth = self.options, BASES[self.basis].coefficients > 2
-        if misfit.automatic and self.task.ranks.size > 1:
-            raise InvalidArgumentError(
-                f"the smoothness of {', '.join(misfit.automatic)} has no weight, and on {self.task.ranks.size} processes none is chosen; give "
-                "one, for example that of a run on one process: hp.Smoothness(u=1e-3)"
-            )
         return LevenbergMarquardt(
             grid_solver(options.inner, mixed=self.precision == "mixed" and not misfit.noisy),
             inner_tol=options.inner_tol or (1e-10 if smooth else 1e-8),
@@ -125,6 +90,10 @@ class NestedIteration:
         )
 
     # -- the run ---
+    def plan(self) -> None:
+        """Choose the resolutions of all stages where their number was given; see :meth:`Resolutions.plan`."""
+        self.resolutions.plan(self.grid)
+
     def outcome(self) -> Outcome:
         """Solve, and say how it ended."""
         return run_to_end(
@@ -166,7 +135,7 @@ class NestedIteration:
 
     def _stages(self) -> Ending:
         """Stage after stage until one is the last."""
-        self.resolutions.plan(self.grid)
+        self.plan()
         state, foreign = self.state, False
         if self.task.saved is not None:
             self._restore(self.task.saved)

@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 
-from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.field import GridField
+from hermite_pinn.field.outline import Outline
 
 from .convergence import Convergence
 from .penalty_weights import Choice
+from .requirements import check_start
 from .stage import Discretization, Stage
 
 __all__ = ["NestedState"]
@@ -91,10 +92,7 @@ class NestedState:
             If its levels are not those of a nested iteration.
         """
         layout = field.layout
-        if not field.linear or not layout.nested or layout.basis != grid.basis:
-            raise InvalidArgumentError(
-                "gauss_newton can start from a field with the linear head, nested dense levels and its own basis only"
-            )
+        check_start(Outline.of(field), grid.basis)
         parts = [field.level_coefficients(level).reshape(-1) for level in range(layout.levels)]
         vector = torch.cat([p.to(grid.device, grid.dtype) for p in parts])
         self.path = list(layout.resolutions)

@@ -231,17 +231,6 @@ class TermGroup:
         weights = ((place < inside) & kept.any()).to(self.dtype) / inside
         return self._batch(samples)._chosen(order, weights)
 
-    def check_restriction(self, count: int, generator: torch.Generator) -> None:
-        """Draw points once to see that the terms' restriction keeps some.
-
-        Raises
-        ------
-        InvalidProblemError
-            If it keeps none.
-        """
-        if self.terms[0].where is not None:
-            restricted(self.terms[0], self.problem, self.region.random(count, generator, self.dtype))
-
     def quasi_random(self, count: int, seed: int) -> Batch:
         """Points of a low-discrepancy sequence; the measured points of a data term."""
         if self.measured is not None:

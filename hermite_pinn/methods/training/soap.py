@@ -11,6 +11,8 @@ import torch
 
 from hermite_pinn.checks import check_options, integer, items, number
 from hermite_pinn.errors import BackendUnavailableError, InvalidArgumentError
+from hermite_pinn.field.outline import Outline
+from hermite_pinn.methods.base import Task
 
 from .method import FirstOrder
 from .updates import AdamUpdate, LibraryUpdate, Trained, Update
@@ -73,14 +75,17 @@ class SOAP(FirstOrder):
             },
         )
 
+    def check(self, task: Task, before: Outline | None = None) -> Outline:
+        """See :meth:`Method.check`."""
+        _library()
+        outline = super().check(task, before)
+        _check_network(not outline.linear)
+        return outline
+
     def updates(self, trained: Trained) -> list[Update]:
         """Adam for the tables and the rest, SOAP for the network."""
         network = [k for k in trained.tensors if k in trained.networks]
-        if not network:
-            raise InvalidArgumentError(
-                "soap preconditions the matrices of a network and the linear head has none; use method='adam', or a "
-                "field with head='siren' or 'siren+linear'"
-            )
+        _check_network(bool(network))
         mine, rest = trained.only(network), trained.only(trained.tensors.keys() - network)
         soap = _library()(
             list(mine.tensors.values()),
@@ -90,6 +95,14 @@ class SOAP(FirstOrder):
             precondition_frequency=self.precondition_every,
         )
         return [AdamUpdate(rest, self.ema), LibraryUpdate(soap, self.lr, "SOAP", mine, self.ema)]
+
+
+def _check_network(there: bool) -> None:
+    if not there:
+        raise InvalidArgumentError(
+            "soap preconditions the matrices of a network and the linear head has none; use method='adam', or a "
+            "field with head='siren' or 'siren+linear'"
+        )
 
 
 def _betas(name: str, value: Any) -> tuple[float, float]:
