@@ -85,7 +85,7 @@ def _folder(path: Path | None) -> Path | None:
             raise OutputError(
                 f"the folder {path} cannot be created: {error.strerror}; choose another with --out"
             ) from error
-        from hermite_pinn.run.store import check_writable
+        from hermite_pinn.output import check_writable
 
         check_writable(path / "file")
     return path

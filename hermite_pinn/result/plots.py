@@ -11,7 +11,7 @@ import numpy as np
 
 from hermite_pinn.errors import InvalidArgumentError, OutputError
 from hermite_pinn.run.history import History
-from hermite_pinn.run.store import check_writable
+from hermite_pinn.output import check_writable
 
 from .export import sample
 from .exportable import Exportable

@@ -15,7 +15,7 @@ import meshio
 import numpy as np
 
 from hermite_pinn.errors import OutputError
-from hermite_pinn.run.store import check_writable
+from hermite_pinn.output import check_writable
 
 __all__ = ["write_image", "write_mesh", "write_series"]
 

@@ -12,10 +12,11 @@ import numpy as np
 import torch
 
 from hermite_pinn.errors import CorruptFileError, InvalidArgumentError
+from hermite_pinn.output import check_writable
 
 from .history import History
 from .monitor import Monitor
-from .store import check_writable, read_store, write_store
+from .store import read_store, write_store
 
 __all__ = ["Checkpoint", "read_checkpoint"]
 
