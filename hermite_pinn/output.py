@@ -25,7 +25,7 @@ from pathlib import Path
 
 from .errors import InvalidArgumentError, OutputError
 
-__all__ = ["check_writable", "make_folder", "output_path", "staged", "write_file", "write_text"]
+__all__ = ["append_file", "check_writable", "make_folder", "output_path", "staged", "write_file", "write_text"]
 
 logger = logging.getLogger(__name__)
 
@@ -172,6 +172,29 @@ def write_text(path: str | os.PathLike[str], text: str) -> Path:
     return write_file(path, text.encode())
 
 
+def append_file(path: str | os.PathLike[str], piece: bytes) -> None:
+    """Add to the end of a file that exists, all of it or nothing.
+
+    Raises
+    ------
+    OutputError
+        If that is impossible; the file is then as it was.
+    """
+    given = output_path(path)
+    with _reported(given):
+        descriptor = os.open(given, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY)
+        try:
+            size = os.fstat(descriptor).st_size
+            try:
+                _write(descriptor, piece)
+            except BaseException:
+                with suppress(OSError):
+                    os.ftruncate(descriptor, size)
+                raise
+        finally:
+            _closed(descriptor)
+
+
 @contextmanager
 def staged(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A hidden folder beside a file, whose files are moved beside it when the block ends, and removed if it fails.
@@ -210,7 +233,7 @@ def staged(path: str | os.PathLike[str]) -> Iterator[Path]:
         descriptor, stage = _created(target, folder=True)
         try:
             yield stage
-            _moved(stage, target.parent)
+            _moved(stage, given.parent)
         finally:
             shutil.rmtree(stage, ignore_errors=True)
             _closed(descriptor)

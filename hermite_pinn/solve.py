@@ -23,10 +23,11 @@ from hermite_pinn.residuals.evaluation import residual_rms
 from hermite_pinn.residuals.scales import source_norms
 from hermite_pinn.result.solution import Solution
 from hermite_pinn.run.callbacks import Callback
-from hermite_pinn.run.checkpoint import Checkpoint, read_checkpoint
+from hermite_pinn.run.checkpoint import Checkpoint, begin, read_checkpoint
 from hermite_pinn.run.device import choose_device
 from hermite_pinn.run.distributed import Ranks, join
 from hermite_pinn.run.full_precision import full_precision
+from hermite_pinn.run.interrupt import terminable
 from hermite_pinn.run.monitor import Monitor
 from hermite_pinn.run.progress import NoProgress, ProgressMeter, choose_progress
 from hermite_pinn.run.status import Status
@@ -115,7 +116,8 @@ def solve(
     Returns
     -------
     Solution
-        Also when a limit, a callback or Ctrl-C ended the run: see ``solution.status``.
+        Also when a limit, a callback, Ctrl-C, SIGTERM or SIGHUP ended the run: see ``solution.status``.  The signals
+        are those sent to the main thread; a handler of your own for SIGTERM or SIGHUP is left alone.
 
     Raises
     ------
@@ -157,13 +159,15 @@ def solve(
     if keeper is not None:
         keeper.check()
     listeners = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
+    for c in listeners:
+        c.check()
     ranks = _joined(place, chosen)
     monitor = Monitor(listeners, choose_progress(progress) if ranks.leader else NoProgress(), max_time, ranks)
     kind = None if dtype is None else DTYPES[dtype]
     identity = _identity(problem, chosen, spec, levels, seed, kind)
     same = identity | identity["parts"] | {"tol": tol, "max_time": max_time, "device": place.type, "resume": resume}
     ranks.check_same({key: str(value) for key, value in same.items() if key != "parts"})
-    saved = read_checkpoint(resume, identity, monitor) if resume is not None else None
+    saved = read_checkpoint(resume, identity, monitor) or None if resume is not None else None
     task = Task(
         problem=problem,
         field=spec,
@@ -176,10 +180,15 @@ def solve(
         saved=saved,
         ranks=ranks,
     )
-    if keeper is not None and ranks.leader:
-        task.save = keeper.saver(identity, monitor)
+    saver = keeper.saver(identity, monitor) if keeper is not None and ranks.leader else None
+    begin(saver, saved, ranks)
+    if saver is not None:
+        task.save = saver
     run = _run(chosen, task)
     solution = _solution(chosen, run, task, identity)
+    if saver is not None and saver.failure is not None:
+        solution.message += f"; the checkpoint is not that of the end: {saver.failure}"
+        solution.stats["checkpoint_failed"] = saver.failure
     for c in listeners if ranks.leader else ():
         c.on_end(solution)
     if run.diverged is not None and throw:
@@ -210,7 +219,7 @@ def _run(method: Method, task: Task) -> _Run:
     monitor.method = method.name
     monitor.progress.start(task.problem.name or method.name)
     try:
-        with full_precision():
+        with full_precision(), terminable():
             outcome = method.run(task)
     except DivergedError as error:
         diverged = error
