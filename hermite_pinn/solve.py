@@ -27,10 +27,11 @@ from hermite_pinn.residuals.scales import source_norms
 from hermite_pinn.result.solution import Solution
 from hermite_pinn.run.arguments import checked_seed, chosen_dtype, chosen_field, limit, listeners
 from hermite_pinn.run.callbacks import Callback
-from hermite_pinn.run.checkpoint import Checkpoint, read_checkpoint
+from hermite_pinn.run.checkpoint import Checkpoint, begin, read_checkpoint
 from hermite_pinn.run.device import choose_device
 from hermite_pinn.run.distributed import Ranks, join
 from hermite_pinn.run.full_precision import full_precision
+from hermite_pinn.run.interrupt import terminable
 from hermite_pinn.run.monitor import Monitor
 from hermite_pinn.run.progress import NoProgress, ProgressMeter, choose_progress
 from hermite_pinn.run.status import Status
@@ -113,7 +114,8 @@ def solve(
     Returns
     -------
     Solution
-        Also when a limit, a callback or Ctrl-C ended the run: see ``solution.status``.
+        Also when a limit, a callback, Ctrl-C, SIGTERM or SIGHUP ended the run: see ``solution.status``.  The signals
+        are those sent to the main thread; a handler of your own for SIGTERM or SIGHUP is left alone.
 
     Raises
     ------
@@ -167,11 +169,16 @@ def solve(
     )
     chosen.check(task)
     if source is not None:
-        task.saved = read_checkpoint(source, identity, monitor)
-    if keeper is not None and ranks.leader:
-        task.save = keeper.saver(identity, monitor)
+        task.saved = read_checkpoint(source, identity, monitor) or None
+    saver = keeper.saver(identity, monitor) if keeper is not None and ranks.leader else None
+    begin(saver, task.saved, ranks)
+    if saver is not None:
+        task.save = saver
     run = _run(chosen, task)
     solution = _solution(chosen, run, task, identity)
+    if saver is not None and saver.failure is not None:
+        solution.message += f"; the checkpoint is not that of the end: {saver.failure}"
+        solution.stats["checkpoint_failed"] = saver.failure
     if ranks.leader:
         _end(hearing, solution)
     if run.diverged is not None and throw:
@@ -216,7 +223,7 @@ def _run(method: Method, task: Task) -> _Run:
     monitor.method = method.name
     monitor.progress.start(task.problem.name or method.name)
     try:
-        with full_precision():
+        with full_precision(), terminable():
             outcome = method.run(task)
     except DivergedError as error:
         diverged = error

@@ -51,7 +51,7 @@ def chosen_dtype(dtype: Any) -> torch.dtype | None:
 
 
 def listeners(callbacks: Any) -> list[Callback]:
-    """Callbacks from one or several: objects with ``on_start``, ``on_step`` and ``on_end``."""
+    """Callbacks from one or several, objects with ``on_start``, ``on_step`` and ``on_end``, after their own check."""
     several = [callbacks] if _listens(callbacks) else items("callbacks", callbacks, "a callback or a list of callbacks")
     for listener in several:
         if not _listens(listener):
@@ -59,6 +59,8 @@ def listeners(callbacks: Any) -> list[Callback]:
             advice = f"make an object of it: {listener.__name__}()" if made else "derive a class from hp.Callback"
             accepted = "an object with on_start, on_step and on_end"
             refuse("each callback", listener, accepted, hint=advice)
+        if isinstance(listener, Callback):
+            listener.check()
     return several
 
 

@@ -31,6 +31,7 @@ from hermite_pinn.methods.systems.field_system import FieldSystem, Points, collo
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.residuals.data_weights import Misfit
+from hermite_pinn.run.interrupt import cause
 from hermite_pinn.run.status import Status
 
 from .coordinate_start import check_coordinates, coordinate_start
@@ -215,7 +216,7 @@ class _Run:
         return run_to_end(
             self._course,
             lambda ending: self._outcome(ending.status, ending.message),
-            interrupted=lambda: "interrupted from the keyboard; this is the best state so far",
+            interrupted=lambda: f"{cause()}; this is the best state so far",
         )
 
     def _course(self) -> Ending:

@@ -19,6 +19,7 @@ from hermite_pinn.methods.least_squares.levenberg_marquardt import LevenbergMarq
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.scales import IMBALANCE, row_scales, source_norms, term_norms
+from hermite_pinn.run.interrupt import cause
 from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
 
@@ -99,7 +100,7 @@ class NestedIteration:
         return run_to_end(
             self._stages,
             self._outcome,
-            interrupted=lambda: "interrupted from the keyboard; this is the best state so far",
+            interrupted=lambda: f"{cause()}; this is the best state so far",
             settle=lambda ending: determined(ending, self.state.free, self.problem.missing),
         )
 

@@ -10,7 +10,7 @@ import torch
 
 from hermite_pinn.errors import DivergedError
 from hermite_pinn.methods.course import Ending, run_to_end
-from hermite_pinn.run.interrupt import uninterrupted
+from hermite_pinn.run.interrupt import cause, uninterrupted
 from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
 
@@ -87,6 +87,7 @@ class _Run:
         training = self.training
         return {
             "step": self.step,
+            "recorded": self.recorded,
             "reach": self.reach,
             "weights": training.weights,
             "generator": training.generator.get_state(),
@@ -99,6 +100,7 @@ class _Run:
 
     def _restore(self, saved: dict[str, Any]) -> None:
         self.step, self.reach = int(saved["step"]), min(int(saved["reach"]), self.levels)
+        self.recorded = int(saved.get("recorded", self.step))
         self.training.weights = saved["weights"]
         self.training.generator.set_state(saved["generator"])
         for group, target in (("tensors", self.tensors), ("average", self.average)):
@@ -127,7 +129,7 @@ class _Run:
         return run_to_end(
             work,
             lambda ending: self._outcome(ending.status, ending.message),
-            interrupted=lambda: f"interrupted from the keyboard at step {self.step}",
+            interrupted=lambda: f"{cause()} at step {self.step}",
             settle=settle,
         )
 

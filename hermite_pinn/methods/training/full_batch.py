@@ -12,7 +12,7 @@ import torch
 from hermite_pinn.errors import DivergedError, InvalidArgumentError, OutOfMemoryError
 from hermite_pinn.memory import available_memory, spelled_size
 from hermite_pinn.methods.course import Ending, run_to_end
-from hermite_pinn.run.interrupt import uninterrupted
+from hermite_pinn.run.interrupt import cause, uninterrupted
 from hermite_pinn.run.status import Status
 
 from .loss import Loss, checked_tensors
@@ -211,7 +211,7 @@ class _Run:
         return run_to_end(
             work,
             lambda ending: self._outcome(ending.status, ending.message, REASONS.get(ending.status, reason)),
-            interrupted=lambda: f"interrupted from the keyboard at step {self.step}",
+            interrupted=lambda: f"{cause()} at step {self.step}",
             settle=settle,
         )
 
