@@ -395,20 +395,40 @@ class Solution:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CorruptFileError(f"{path} is damaged: {type(error).__name__} {error}") from error
 
-    def to_vtk(self, path: str | Path, **options: Any) -> list[Path]:
+    def to_vtk(
+        self,
+        path: str | Path,
+        *,
+        resolution: float | None = None,
+        points: Any = None,
+        times: int | Sequence[float] | None = None,
+        gradient: bool = True,
+        exact: bool = True,
+        residual: bool = True,
+    ) -> list[Path]:
         """Write ``.vti``, ``.vtu`` or ``.pvd`` for ParaView; see :func:`hermite_pinn.result.export.to_vtk`."""
         from .export import to_vtk
 
         if not self._writes:
             return []
-        return to_vtk(self, path, **options)
+        return to_vtk(
+            self, path, resolution=resolution, points=points, times=times, gradient=gradient, exact=exact, residual=residual
+        )  # fmt: skip
 
-    def plot(self, path: str | Path | None = None, **options: Any) -> Any:
+    def plot(
+        self,
+        path: str | Path | None = None,
+        *,
+        resolution: float | None = None,
+        time: float | None = None,
+        residual: bool = True,
+    ) -> Any:
         """Draw the fields with error and residual; see :func:`hermite_pinn.result.plots.plot_solution`."""
         from .plots import plot_solution
 
         heading = f"{self.title or ', '.join(self.fields)}: {self.status.label}, {self.message}"
-        return plot_solution(self, path if self._writes else None, heading=heading, **options)
+        target = path if self._writes else None
+        return plot_solution(self, target, heading=heading, resolution=resolution, time=time, residual=residual)
 
     def plot_history(self, path: str | Path | None = None) -> Any:
         """Draw loss, residuals and error estimate over time; see :func:`hermite_pinn.result.plots.plot_history`."""
