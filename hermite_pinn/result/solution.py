@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from hermite_pinn import checks
 from hermite_pinn.checks import either, instance, integer, items, spelled
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.errors import CorruptFileError, InvalidArgumentError
+from hermite_pinn.errors import CorruptFileError, HermitePinnError, InvalidArgumentError
 from hermite_pinn.expressions.graph import Expr
 from hermite_pinn.expressions.program import Program
 from hermite_pinn.expressions.trace import Symbols
@@ -300,8 +301,11 @@ class Solution:
         return f"Solution({self.title or ', '.join(self.fields)}, {self.status.label})"
 
     def __str__(self) -> str:
-        known = self.problem is not None and bool(self.problem.exact)
-        return solution_report(self, self.error() if known else {})
+        errors: dict[str, dict[str, float]] = {}
+        if self.problem is not None and self.problem.exact:
+            with suppress(HermitePinnError):  # a reference that cannot be computed says so when it is asked for
+                errors = self.error()
+        return solution_report(self, errors)
 
     # -- files ---
     @property
