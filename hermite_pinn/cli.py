@@ -118,7 +118,7 @@ def solve(
         chosen = given_settings(settings)
         problem = made_problem(name, chosen)
         how = chosen_method(method, steps)
-        limits = {"tol": limit("--tol", tol), "max_time": limit("--time", time, infinite=True)}
+        error, seconds = limit("--tol", tol), limit("--time", time, infinite=True)
         folder = output_folder(out)
         solution = hp.solve(
             problem,
@@ -128,7 +128,8 @@ def solve(
             seed=seed,
             device=device,
             dtype=dtype,
-            **limits,
+            tol=error,
+            max_time=seconds,
             checkpoint=checkpoint,
             resume=resume,
             progress=False if as_json else "auto",
