@@ -58,6 +58,8 @@ logger = logging.getLogger(__name__)
 
 app = typer.Typer(
     help="Solve partial differential equations on multilevel Hermite grids.",
+    epilog="Exit codes: 0 done, 1 something failed on the way, 2 what was asked for cannot work, 3 the run diverged, 130 and 143 "
+    "ended by Ctrl-C and SIGTERM. Failures are told in one message on standard error.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -38,7 +38,12 @@ def file_word(text: str) -> Path:
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="A setting of the problem, such as a=20 or a=7,13; may be repeated.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
+JsonOption = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Print one JSON object and nothing else on standard output; its key error tells a failure."
+    ),
+]
 OutOption = Annotated[
     Path | None,
     typer.Option(
