@@ -73,6 +73,8 @@ TEXTS = {"activation", "basis", "encoder", "head", "method", "schedule", "start"
 
 def never(parameter: str) -> set[str]:
     """Names of the values that an argument of this name must not take; others may have a meaning."""
+    if parameter == "seed":
+        return NO_COUNT - {"minus one", "true"} | {"none", "2**64"}
     if parameter in COUNTS:
         return NO_COUNT
     if parameter in NUMBERS:

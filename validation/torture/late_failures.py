@@ -70,7 +70,6 @@ LATE: dict[str, Callable[[Bench], Any]] = {
     "the meta device": _deferred(hp.GaussNewton, device="meta"),
     "a checkpoint in no folder": _deferred(_adam, checkpoint="/no/such/folder/run.h5"),
     "a checkpoint that is a folder": _deferred(_adam, checkpoint="/tmp"),
-    "a checkpoint of no file": _deferred(_adam, checkpoint="/dev/null"),
     "a resumed file that is not there": _deferred(_adam, resume="/no/such/file.h5"),
     "a log in no folder": lambda bench: early(poisson(), callbacks=[hp.CSVLog("/no/such/folder/run.csv")]),
 }

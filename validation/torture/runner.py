@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from .case import Case, Kind, Verdict
 
@@ -79,7 +80,7 @@ class _Worker:
         self.ask = self.answers = -1
         self.idle = 0
 
-    def verdict(self, case: Case, patience: float) -> Verdict:
+    def verdict(self, case: Case, factor: float) -> Verdict:
         """Run a case to its end, or to that of the process."""
         if self.process is None or self.attack != case.attack:
             self._start(case.attack)
@@ -88,9 +89,8 @@ class _Worker:
         began = time.perf_counter()
         with contextlib.suppress(BrokenPipeError):
             os.write(self.ask, (json.dumps(task) + "\n").encode())
-        text, passed = b"", 0.0
+        text, patience = b"", _Patience(self.process.pid, factor * case.limit)
         while not text.endswith(b"\n"):
-            tick = time.perf_counter()
             if select.select([self.answers], [], [], TICK)[0]:
                 part = os.read(self.answers, 65536)
                 if not part:
@@ -99,10 +99,8 @@ class _Worker:
                 continue
             if _resident(self.process.pid) - self.idle > GROWTH:
                 return self._killed(Kind.MEMORY, f"the process grew by more than {GROWTH / 2**30:.0f} GiB", began)
-            if not _compiles(self.process.pid):
-                passed += time.perf_counter() - tick
-            if passed > patience * case.limit:
-                return self._killed(Kind.HANG, f"not done after {passed:.0f} s", began)
+            if patience.ended():
+                return self._killed(Kind.HANG, f"not done after {patience.passed:.0f} s", began)
         kind, detail, seconds = json.loads(text)
         return Verdict(Kind(kind), detail, seconds)
 
@@ -153,16 +151,51 @@ def _resident(pid: int) -> int:
         return 0
 
 
-def _compiles(pid: int) -> bool:
-    """Whether a compiler runs below a process."""
-    return any(name in COMPILERS for name in _below(pid))
+class _Patience:
+    """How long a case has taken: time in which its processes compute, or wait for nothing that computes.
+
+    Time in which they are ready but others have the processor does not count, nor does compilation.
+    """
+
+    def __init__(self, pid: int, limit: float) -> None:
+        self.pid, self.limit = pid, limit
+        self.passed = 0.0
+        self.at, self.used = time.perf_counter(), _used(pid).seconds
+
+    def ended(self) -> bool:
+        """Count what has passed since the last call; whether it is too much."""
+        before, self.at = self.at, time.perf_counter()
+        now = _used(self.pid)
+        worked, self.used = max(0.0, now.seconds - self.used), now.seconds
+        if not now.compiling:
+            self.passed += worked if now.runnable else self.at - before
+        return self.passed > self.limit
 
 
-def _below(pid: int) -> Iterator[str]:
-    """Names of the processes started by one, directly or not."""
+class _Use(NamedTuple):
+    """What a process and those it started have used, and whether one of them could go on."""
+
+    seconds: float
+    runnable: bool
+    compiling: bool
+
+
+def _used(pid: int) -> _Use:
+    seconds, runnable, compiling = 0.0, False, False
+    for one in _tree(pid):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            name, _, rest = Path(f"/proc/{one}/stat").read_text().rpartition(")")
+            words = rest.split()
+            seconds += sum(map(int, words[11:15])) / os.sysconf("SC_CLK_TCK")
+            runnable |= words[0] == "R"
+            compiling |= name.partition("(")[2] in COMPILERS
+    return _Use(seconds, runnable, compiling)
+
+
+def _tree(pid: int) -> Iterator[int]:
+    """A process and all that it started, directly or not."""
+    yield pid
     with contextlib.suppress(OSError):
         for thread in Path(f"/proc/{pid}/task").iterdir():
             for child in (thread / "children").read_text().split():
-                with contextlib.suppress(OSError):
-                    yield Path(f"/proc/{child}/comm").read_text().strip()
-                yield from _below(int(child))
+                yield from _tree(int(child))

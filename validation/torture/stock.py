@@ -13,7 +13,9 @@ from filelock import FileLock
 
 import hermite_pinn as hp
 
-__all__ = ["CHECKPOINTS", "SOLUTIONS", "Recipe", "Stop", "checkpoint", "poisson", "solution"]
+__all__ = [
+    "CHECKPOINTS", "JOINT", "SIREN", "SMALL", "SOLUTIONS", "Recipe", "Stop", "checkpoint", "continued", "poisson", "solution", "uninterrupted",
+]  # fmt: skip
 
 SHORT = {"points": 64, "face_points": 16, "check_every": 5}
 NETWORK = {"width": 8, "depth": 2}
@@ -33,6 +35,16 @@ def line() -> hp.Problem:
 def poisson() -> hp.Problem:
     """Poisson in two dimensions."""
     return hp.problems.poisson2d()
+
+
+def reaction() -> hp.Problem:
+    """Nonlinear, in two dimensions."""
+    return hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)),
+        ["u"],
+        lambda u, x, y: u.laplacian - u**3 - 10 * hp.sin(3 * x * y) - 20,
+        [hp.Dirichlet(u=0.0)],
+    )
 
 
 def identified() -> hp.Problem:
@@ -83,8 +95,16 @@ def _lbfgs(**more: Any) -> hp.LBFGS:
     return hp.LBFGS(**({"steps": 20} | SHORT | more))
 
 
+def _joint(*trained: str, **more: Any) -> hp.JointGaussNewton:
+    stages = tuple(hp.JointStage(part, steps=3) for part in trained)
+    few: dict[str, Any] = {"frequencies": (2.0,), "gauss": 2, "held_out": 200, "inner_steps": 20, "oversampling": 2}
+    return hp.JointGaussNewton(stages=stages, **few, **more)
+
+
 SMALL = hp.Field(head="siren+linear", table_size=64, **NETWORK)
 SIREN = hp.Field(head="siren", table_size=64, **NETWORK)
+JOINT = hp.Field(head="siren+linear", features=2, table_size=32, width=8, depth=1)  # the third level is hashed
+FACTOR = hp.Field(head="siren+linear", features=2, width=8, depth=1)
 
 #: Solutions by name; ``samples`` are saved with the last.
 SOLUTIONS: dict[str, Recipe] = {
@@ -96,11 +116,10 @@ SOLUTIONS: dict[str, Recipe] = {
     "siren": Recipe(poisson, {"levels": 2, "field": SIREN, "method": _adam()}),
     "siren+linear": Recipe(poisson, {"levels": 2, "field": SMALL, "method": _adam()}),
     "hashed": Recipe(poisson, {"levels": 3, "field": hp.Field(table_size=32), "method": _adam()}),
-    "factor": Recipe(
-        poisson, {"levels": 2, "field": SMALL, "method": hp.JointGaussNewton(stages=(hp.JointStage("all", steps=2),))}
-    ),
+    "factor": Recipe(reaction, {"levels": 2, "field": FACTOR, "method": _joint("readout", "network")}),
     "parameters": Recipe(identified, {"levels": 2}),
     "coupled": Recipe(nonlinear, {"levels": 2}),
+    "moving": Recipe(lambda: hp.problems.heat(dim=2), {"levels": 1}),
     "samples": Recipe(poisson, {"levels": 1}),
 }
 
@@ -110,14 +129,7 @@ CHECKPOINTS: dict[str, Recipe] = {
     "nonlinear": Recipe(nonlinear, {"levels": 2, "method": hp.GaussNewton(slabs=1)}),
     "slabs": Recipe(lambda: hp.problems.heat(), {"levels": 2, "method": hp.GaussNewton(slabs=3)}),
     "parameters": Recipe(identified, {"levels": 3}),
-    "joint": Recipe(
-        poisson,
-        {
-            "levels": 2,
-            "field": SMALL,
-            "method": hp.JointGaussNewton(stages=(hp.JointStage("readout"), hp.JointStage("all", steps=3))),
-        },
-    ),
+    "joint": Recipe(reaction, {"levels": 3, "field": JOINT, "method": _joint("readout", "all", start="random")}),
     "adam": Recipe(poisson, {"levels": 2, "field": SIREN, "method": _adam()}, exact=True),
     "adaptive": Recipe(poisson, {"levels": 2, "field": SIREN, "method": _adam(adaptive=hp.RAD(every=10))}, exact=True),
     "soap": Recipe(poisson, {"levels": 2, "field": SIREN, "method": hp.SOAP(steps=40, **SHORT)}, exact=True),
@@ -161,6 +173,21 @@ def checkpoint(shared: Path, name: str) -> Path:
             rows *= 2
 
     return _made(shared / f"{name}.run.h5", make)
+
+
+def continued(shared: Path, name: str) -> dict[str, torch.Tensor]:
+    """Tensors at the end of the run continued from the good checkpoint."""
+    return _tensors(shared / f"{name}.continued.pt", lambda: CHECKPOINTS[name].solve(resume=checkpoint(shared, name)))
+
+
+def uninterrupted(shared: Path, name: str) -> dict[str, torch.Tensor]:
+    """Tensors at the end of the run that nothing disturbs."""
+    return _tensors(shared / f"{name}.end.pt", CHECKPOINTS[name].solve)
+
+
+def _tensors(path: Path, solve: Callable[[], hp.Solution]) -> dict[str, torch.Tensor]:
+    kept: dict[str, torch.Tensor] = torch.load(_made(path, lambda draft: torch.save(solve().field.tensors(), draft)))
+    return kept
 
 
 def _made(path: Path, make: Callable[[Path], None]) -> Path:

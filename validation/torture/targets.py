@@ -13,7 +13,7 @@ import hermite_pinn as hp
 from hermite_pinn.problems import PROBLEMS
 
 from .case import Bench, Fault, Kind
-from .stock import SIREN, SMALL, poisson, solution
+from .stock import FACTOR, SIREN, poisson, solution
 
 __all__ = ["Target", "early", "targets"]
 
@@ -181,7 +181,7 @@ def _method_targets() -> list[Target]:
         ),
         Target(
             "JointGaussNewton",
-            _with_method(hp.JointGaussNewton, field=SMALL),
+            _with_method(hp.JointGaussNewton, field=FACTOR, levels=2),
             {
                 "stages": (hp.JointStage("readout", steps=1),), "gauss": 2, "oversampling": 4.0, "frequencies": (2.0,),
                 "start": "coordinates", "hard": True, "face_weight": 1.0, "inner_tol": 1e-6, "inner_steps": 20, "damping": 1e-3,
@@ -191,7 +191,7 @@ def _method_targets() -> list[Target]:
         Target(
             "JointStage",
             lambda bench, **chosen: early(
-                poisson(), field=SMALL, method=hp.JointGaussNewton(stages=(hp.JointStage(**chosen),), frequencies=(2.0,))
+                poisson(), field=FACTOR, levels=2, method=hp.JointGaussNewton(stages=(hp.JointStage(**chosen),), frequencies=(2.0,))
             ),
             stage,
         ),

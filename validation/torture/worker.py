@@ -36,6 +36,7 @@ def judged(case: Case, shared: Path) -> Verdict:
 
 def _ended(case: Case, place: Path, shared: Path) -> tuple[Kind, str]:
     before = _peak(reset=True)
+    os.chdir(place)  # where relative paths lead
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
