@@ -1,4 +1,4 @@
-"""Files from anywhere: what ours never hold is refused before it is read, and none makes the reader wait or fill the memory."""
+"""Files from anywhere: what ours never hold is refused before it is read; none makes the reader wait or fills RAM."""
 
 import os
 import resource
@@ -37,7 +37,8 @@ def test_what_is_kept_is_chosen_before_it_is_read_and_the_rest_is_compared_with_
 
     _, arrays = read_store(path, "solution", plan)
     assert seen == {name: a.shape for name, a in ARRAYS.items()} | META
-    assert list(arrays) == ["field/a"] and np.array_equal(arrays["field/a"], ARRAYS["field/a"])
+    assert list(arrays) == ["field/a"]
+    assert np.array_equal(arrays["field/a"], ARRAYS["field/a"])
     with h5py.File(path, "r+") as file:
         file["field/b"][299, 39] = 1.0
     with pytest.raises(hp.CorruptFileError, match="checksum"):
@@ -206,10 +207,10 @@ def write_text(path, text, **options):
         "3",
         "",
         '{"a": ' + "9" * 5000 + "}",
-        '{"%s": 1}' % ORDER,
-        '{"%s": ["a"]}' % ORDER,
-        '{"%s": [["a"]]}' % ORDER,
-        '{"%s": [1, "a"]}' % ORDER,
+        f'{{"{ORDER}": 1}}',
+        f'{{"{ORDER}": ["a"]}}',
+        f'{{"{ORDER}": [["a"]]}}',
+        f'{{"{ORDER}": [1, "a"]}}',
     ],
     ids=lambda text: text[:20],
 )  # fmt: skip
