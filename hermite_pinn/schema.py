@@ -115,6 +115,11 @@ class Entry:
             raise self.refuse(f"a list of {number}")
         return [self._part(k, value) for k, value in enumerate(self.value)]
 
+    def items_named(self, names: Collection[str]) -> None:
+        """Refuse a mapping with other names."""
+        if set(self.entries()) != set(names):
+            raise self.refuse(f"entries called {', '.join(names)}")
+
     # -- values ---
     def number(self, lower: float = -math.inf, upper: float = math.inf, finite: bool = True) -> float:
         """A number within bounds; NaN and infinity are numbers unless it must be ``finite``."""
@@ -227,14 +232,11 @@ def intact(source: str) -> Iterator[None]:
     Raises
     ------
     CorruptFileError
-        For errors of arguments, and those of Python and PyTorch that wrong values cause.
+        For the errors of Python and PyTorch that wrong values cause; those of the package pass.
     """
     try:
         yield
-    except CorruptFileError:
+    except HermitePinnError:
         raise
     except RAW as error:
-        if isinstance(error, HermitePinnError) and not isinstance(error, ValueError):
-            raise
-        kind = "" if isinstance(error, HermitePinnError) else f"{type(error).__name__} "
-        raise CorruptFileError(f"{source} is damaged: {kind}{error}") from error
+        raise CorruptFileError(f"{source} is damaged: {type(error).__name__} {error}") from error
