@@ -14,24 +14,25 @@ import torch
 from hermite_pinn import checks
 from hermite_pinn.checks import either, instance, integer, items, spelled
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.errors import CorruptFileError, InvalidArgumentError
+from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.expressions.graph import Expr
 from hermite_pinn.expressions.program import Program
 from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.field.field import GridField
 from hermite_pinn.field.sampling import grid_jets, off_lattice_axes, vertex_axes
-from hermite_pinn.geometry import Box, Domain
+from hermite_pinn.geometry import Domain
 from hermite_pinn.memory import check_fits
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.evaluation import TermEvaluator
 from hermite_pinn.run.history import History
 from hermite_pinn.run.status import Status
-from hermite_pinn.run.store import read_store, write_store
+from hermite_pinn.run.store import write_store
 
 from .coordinates import broadcast_coordinates, grid_axes, point_array
 from .field_function import FieldFunction, Sums, UnknownAttributeError
 from .report import solution_report
 from .sizes import WRITTEN, check_grid, intervals
+from .solution_file import read_solution
 
 __all__ = ["FieldFunction", "Solution"]
 
@@ -363,37 +364,10 @@ class Solution:
 
         Raises
         ------
-        FileNotFoundError, CorruptFileError
-            If there is no such file, or it is damaged, foreign or too new.
+        FileNotFoundError, CorruptFileError, OutOfMemoryError
+            If there is no such file, it is damaged, foreign or too new, or it does not fit in memory.
         """
-        meta, arrays = read_store(checks.path("path", path), "solution")
-        try:
-            tensors = {
-                k.removeprefix("field/"): torch.as_tensor(v) for k, v in arrays.items() if k.startswith("field/")
-            }
-            field = GridField.from_description(meta["field"], tensors)
-            if field.table.numel() != field.layout.size:
-                raise CorruptFileError(
-                    f"{path} is damaged: the table has {field.table.numel()} elements, its layout {field.layout.size}"
-                )
-            return cls(
-                domain=_box(meta["domain"], field.axes),
-                periodic=meta["periodic"],
-                field=field,
-                status=Status[meta["status"]],
-                message=meta["message"],
-                history=History(meta["history"]),
-                parameters=meta["parameters"],
-                stats=meta["stats"],
-                residuals=meta["residuals"],
-                estimated_error=meta["estimated_error"],
-                title=meta["title"],
-                settings=meta["settings"],
-            )
-        except CorruptFileError:
-            raise
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise CorruptFileError(f"{path} is damaged: {type(error).__name__} {error}") from error
+        return cls(**read_solution(checks.path("path", path)))
 
     def to_vtk(self, path: str | Path, **options: Any) -> list[Path]:
         """Write ``.vti``, ``.vtu`` or ``.pvd`` for ParaView; see :func:`hermite_pinn.result.export.to_vtk`."""
@@ -415,10 +389,3 @@ class Solution:
         from .plots import plot_history
 
         return plot_history(self.history, path if self._writes else None)
-
-
-def _box(bounds: Mapping[str, Sequence[float]], axes: Sequence[str]) -> Box:
-    """The box of a file, whose ``bounds`` come in any order, in the order of its field's ``axes``."""
-    if set(bounds) != set(axes):
-        raise ValueError(f"the domain has the axes {', '.join(bounds)}, the field {', '.join(axes)}")
-    return Box(**{name: (a, b) for name in axes for a, b in [bounds[name]]})

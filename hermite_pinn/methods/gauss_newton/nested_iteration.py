@@ -22,6 +22,7 @@ from hermite_pinn.residuals.scales import IMBALANCE, row_scales, source_norms, t
 from hermite_pinn.run.interrupt import cause
 from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
+from hermite_pinn.schema import Entry, intact
 
 from .convergence import Convergence
 from .grid_solver import grid_solver
@@ -29,6 +30,7 @@ from .mixed_precision import chosen_precision
 from .nested_state import NestedState
 from .options import GaussNewtonOptions
 from .resolutions import Resolutions
+from .saved_state import check_nested
 from .stage import Discretization, Stage, solve_at_once
 from .standard_errors import standard_errors
 from .time_slabs import march
@@ -199,9 +201,12 @@ class NestedIteration:
         return self.state.saved() | {"solver": self.solver.state()}
 
     def _restore(self, saved: dict[str, Any]) -> None:
-        self.state.restore(saved, self.grid)
-        self.solver.restore(saved["solver"])
-        self._scale(self.state.norms)
+        entry = Entry.of(saved, "the checkpoint")
+        with intact(entry.source):
+            check_nested(saved, self.grid, None if self.task.start is not None else self.resolutions.planned)
+            self.state.restore(saved, self.grid)
+            self.solver.restore(entry.at("solver"))
+            self._scale(self.state.norms)
 
     # -- one stage ---
     def _solve(self) -> Stage:
