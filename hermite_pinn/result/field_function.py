@@ -94,6 +94,10 @@ def coordinate_tensor(name: str, value: Any) -> torch.Tensor:
     if isinstance(value, torch.Tensor):
         if value.is_complex():
             raise InvalidArgumentError(f"the coordinate {name} is complex; coordinates are real")
+        if value.is_meta:
+            raise InvalidArgumentError(
+                f"the coordinate {name} is a tensor on the device 'meta', which holds no numbers"
+            )
         return value.to(torch.float64)
     try:
         array = np.asarray(value)

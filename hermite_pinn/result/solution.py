@@ -24,6 +24,7 @@ from hermite_pinn.residuals.evaluation import TermEvaluator
 from hermite_pinn.run.history import History
 from hermite_pinn.run.status import Status
 from hermite_pinn.run.store import read_store, write_store
+from hermite_pinn.torch_state import isolated
 
 from .field_function import FieldFunction, Sums, check_inside, coordinate_tensor
 from .report import solution_report
@@ -116,6 +117,7 @@ class Solution:
     def _fast(self) -> GridField:
         return self.field.collapsed()
 
+    @isolated(grad=None)
     def _evaluate(self, name: str, terms: Sums, values: Sequence[Any]) -> Any:
         as_tensor = any(isinstance(v, torch.Tensor) for v in values)
         tensors = torch.broadcast_tensors(
@@ -135,11 +137,13 @@ class Solution:
         array = out.detach().numpy()
         return float(array) if array.ndim == 0 else array
 
+    @isolated()
     def on_grid(self, axes: Sequence[np.ndarray], channels: Channels | None = None) -> np.ndarray:
         """Channels of all fields on the tensor product of axes: (fields, channels, n_1, ..., n_d), float64."""
         chosen = channels or Channels.value(self.domain.dim)
         return grid_jets(self._fast, axes, chosen).double().cpu().numpy()
 
+    @isolated()
     def at_points(self, points: Any, channels: Channels | None = None) -> np.ndarray:
         """Channels of all fields at points (n, dim): (fields, channels, n), float64.
 
@@ -152,6 +156,7 @@ class Solution:
         chosen = channels or Channels.value(self.domain.dim)
         return self._fast.evaluate(x, chosen).double().cpu().numpy()
 
+    @isolated()
     def vertex_axes(self, limit: int) -> list[np.ndarray]:
         """Positions along each axis through the vertices of the finest level, at most ``limit`` intervals."""
         return vertex_axes(self.field, limit)
@@ -161,6 +166,7 @@ class Solution:
         """Whether the problem is known; a file does not hold it."""
         return self.problem is not None
 
+    @isolated()
     def exact_values(self, coordinates: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """The problem's known solution by field, at coordinates that broadcast, one array per axis; float64."""
         return {} if self.problem is None else self._values(self.problem.exact_expressions, coordinates)
@@ -176,6 +182,7 @@ class Solution:
         }
 
     # -- errors ---
+    @isolated()
     def error(
         self, points: Any = None, exact: Mapping[str, Callable[..., Any]] | None = None
     ) -> dict[str, dict[str, float]]:
@@ -227,6 +234,7 @@ class Solution:
             errors[f] = {"relative_l2": l2 / norm if norm > 0 else l2, "max": float(np.max(np.abs(difference)))}
         return errors
 
+    @isolated()
     def residual(self, points: Any) -> dict[str, np.ndarray]:
         """Residuals of the equations at points (n, dim), by name, in the user's units.
 
@@ -268,6 +276,7 @@ class Solution:
         """Whether this process writes files: rank 0 of a run on several."""
         return not self.stats.get("rank", 0)
 
+    @isolated()
     def save(self, path: str | Path, samples: int | None = None) -> None:
         """Write everything to one HDF5 file: settings, tables, history, and ``samples`` on a grid.
 
@@ -312,6 +321,7 @@ class Solution:
     to_hdf5 = save
 
     @classmethod
+    @isolated()
     def load(cls, path: str | Path) -> Solution:
         """Read a file written by :meth:`save`; nothing in it is executed.
 

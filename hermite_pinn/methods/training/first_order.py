@@ -13,6 +13,7 @@ from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.run.interrupt import uninterrupted
 from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
+from hermite_pinn.torch_state import isolated
 
 from .cuda_graph import CapturedStep, TorchRecorder
 from .loss import Loss, checked_tensors
@@ -24,6 +25,7 @@ from .updates import Trained
 __all__ = ["train_first_order"]
 
 
+@isolated()
 def train_first_order(loss: Loss[Any], options: FirstOrderOptions, session: Session) -> TrainingResult:
     """Minimise a loss by random batches, one per step.
 
