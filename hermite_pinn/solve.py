@@ -30,7 +30,6 @@ from hermite_pinn.run.callbacks import Callback
 from hermite_pinn.run.checkpoint import Checkpoint, begin, read_checkpoint
 from hermite_pinn.run.device import choose_device
 from hermite_pinn.run.distributed import Ranks, join
-from hermite_pinn.run.full_precision import full_precision
 from hermite_pinn.run.interrupt import terminable
 from hermite_pinn.run.monitor import Monitor
 from hermite_pinn.run.progress import NoProgress, ProgressMeter, choose_progress
@@ -39,6 +38,7 @@ from hermite_pinn.run.status import Status
 from .errors import DistributedError, DivergedError, HermitePinnError, InvalidArgumentError
 from .memory import peak_memory
 from .methods import METHODS, Method
+from .torch_state import isolated
 from .version import installed_version
 
 __all__ = ["solve"]
@@ -46,6 +46,7 @@ __all__ = ["solve"]
 logger = logging.getLogger(__name__)
 
 
+@isolated()
 def solve(
     problem: Problem,
     *,
@@ -223,7 +224,7 @@ def _run(method: Method, task: Task) -> _Run:
     monitor.method = method.name
     monitor.progress.start(task.problem.name or method.name)
     try:
-        with full_precision(), terminable():
+        with terminable():
             outcome = method.run(task)
     except DivergedError as error:
         diverged = error

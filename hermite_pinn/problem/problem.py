@@ -13,6 +13,7 @@ from hermite_pinn.expressions.program import leaves
 from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.geometry import Domain, Region
 from hermite_pinn.immutable import Immutable, ReadOnly
+from hermite_pinn.torch_state import isolated
 
 from .conditions import Condition, Dirichlet, Gauge, Initial, Neumann, Periodic, Robin
 from .data import Data
@@ -122,6 +123,7 @@ class Problem(Immutable):
 
     instead = "make another one with problem.replace(...)"
 
+    @isolated()
     def __init__(
         self,
         domain: Domain,
@@ -159,7 +161,7 @@ class Problem(Immutable):
         self.gauges = self._gauged_fields()
         self.missing = missing_conditions(domain, self.fields, self.periodic, self.residuals.values(), self.terms)
         for sentence in self.missing:
-            warnings.warn(sentence, HermitePinnWarning, stacklevel=3)
+            warnings.warn(sentence, HermitePinnWarning, stacklevel=4)
 
     # -- checks ---
     def _check_names(self) -> None:

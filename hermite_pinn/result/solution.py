@@ -27,6 +27,7 @@ from hermite_pinn.residuals.evaluation import TermEvaluator
 from hermite_pinn.run.history import History
 from hermite_pinn.run.status import Status
 from hermite_pinn.run.store import write_store
+from hermite_pinn.torch_state import isolated
 
 from .coordinates import broadcast_coordinates, grid_axes, point_array
 from .field_function import FieldFunction, Sums, UnknownAttributeError
@@ -125,6 +126,7 @@ class Solution:
     def _fast(self) -> GridField:
         return self.field.collapsed()
 
+    @isolated(grad=None)
     def _evaluate(self, name: str, terms: Sums, values: Sequence[Any]) -> Any:
         as_tensor = any(isinstance(v, torch.Tensor) for v in values)
         tensors = broadcast_coordinates(self.domain, values, self.periodic)
@@ -143,6 +145,7 @@ class Solution:
         array = out.detach().numpy()
         return float(array) if array.ndim == 0 else array
 
+    @isolated()
     def on_grid(self, axes: Sequence[np.ndarray], channels: Channels | None = None) -> np.ndarray:
         """Channels of all fields on the tensor product of axes: (fields, channels, n_1, ..., n_d), float64.
 
@@ -169,6 +172,7 @@ class Solution:
             )
         return chosen
 
+    @isolated()
     def at_points(self, points: Any, channels: Channels | None = None) -> np.ndarray:
         """Channels of all fields at points (n, dim): (fields, channels, n), float64.
 
@@ -180,6 +184,7 @@ class Solution:
         x = torch.as_tensor(np.ascontiguousarray(self._points(points).T)).to(self.field.device, self.field.dtype)
         return self._fast.evaluate(x, self._channels(channels)).double().cpu().numpy()
 
+    @isolated()
     def vertex_axes(self, limit: int) -> list[np.ndarray]:
         """Positions along each axis through the vertices of the finest level, at most ``limit`` intervals."""
         return vertex_axes(self.field, integer("limit", limit, least=1))
@@ -189,6 +194,7 @@ class Solution:
         """Whether the problem is known; a file does not hold it."""
         return self.problem is not None
 
+    @isolated()
     def exact_values(self, coordinates: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """The problem's known solution by field, at coordinates that broadcast, one array per axis; float64."""
         dim = self.domain.dim
@@ -206,6 +212,7 @@ class Solution:
         }
 
     # -- errors ---
+    @isolated()
     def error(
         self, points: Any = None, exact: Mapping[str, Callable[..., Any]] | None = None
     ) -> dict[str, dict[str, float]]:
@@ -270,6 +277,7 @@ class Solution:
         symbols = Symbols(self.fields, self.domain.names, (), 2)
         return {f: symbols.value(g, f"the exact solution {f}") for f, g in given.items()}
 
+    @isolated()
     def residual(self, points: Any) -> dict[str, np.ndarray]:
         """Residuals of the equations at points (n, dim), by name, in the user's units.
 
@@ -310,6 +318,7 @@ class Solution:
         """Whether this process writes files: rank 0 of a run on several."""
         return not self.stats.get("rank", 0)
 
+    @isolated()
     def save(self, path: str | Path, samples: int | None = None) -> None:
         """Write everything to one HDF5 file: settings, tables, history, and ``samples`` on a grid.
 
@@ -359,6 +368,7 @@ class Solution:
     to_hdf5 = save
 
     @classmethod
+    @isolated()
     def load(cls, path: str | Path) -> Solution:
         """Read a file written by :meth:`save`; nothing in it is executed.
 

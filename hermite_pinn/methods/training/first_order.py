@@ -14,6 +14,7 @@ from hermite_pinn.run.interrupt import cause, uninterrupted
 from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
+from hermite_pinn.torch_state import isolated
 
 from .cuda_graph import CapturedStep, TorchRecorder
 from .loss import Loss, checked_tensors
@@ -26,6 +27,7 @@ from .updates import Trained
 __all__ = ["train_first_order"]
 
 
+@isolated()
 def train_first_order(loss: Loss[Any], options: FirstOrderOptions, session: Session) -> TrainingResult:
     """Minimise a loss by random batches, one per step.
 
