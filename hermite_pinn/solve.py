@@ -6,7 +6,7 @@ import logging
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from hermite_pinn.cuda.runtime.cache import compile_clock
 from hermite_pinn.cuda.runtime.failures import recognized
 from hermite_pinn.field.field import Field, Levels
 from hermite_pinn.methods.base import Outcome, Task
+from hermite_pinn.methods.evidence import judged
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.evaluation import residual_rms
 from hermite_pinn.residuals.scales import source_norms
@@ -178,7 +179,7 @@ def solve(
     )
     if keeper is not None and ranks.leader:
         task.save = keeper.saver(identity, monitor)
-    run = _run(chosen, task)
+    run = _judged(_run(chosen, task), task)
     solution = _solution(chosen, run, task, identity)
     for c in listeners if ranks.leader else ():
         c.on_end(solution)
@@ -233,6 +234,16 @@ def _run(method: Method, task: Task) -> _Run:
         compile_clock.reset(token)
     seconds = time.perf_counter() - began - sum(compiling)
     return _Run(outcome, diverged, seconds, sum(compiling), peak_memory(task.device))
+
+
+def _judged(run: _Run, task: Task) -> _Run:
+    """The run with the status that its result deserves, the same on all processes."""
+    if run.diverged is not None:
+        return run
+    outcome = judged(task.problem, run.outcome, task.tol)
+    status, message, stages = task.ranks.from_leader((outcome.status, outcome.message, outcome.stats.get("stages")))
+    stats = outcome.stats if stages is None else outcome.stats | {"stages": stages}
+    return replace(run, outcome=replace(outcome, status=status, message=message, stats=stats))
 
 
 def _field(field: Field | str | None) -> Field | None:
