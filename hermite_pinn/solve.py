@@ -7,7 +7,7 @@ import platform
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from hermite_pinn.cuda.runtime.failures import recognized
 from hermite_pinn.field.field import Field, Levels
 from hermite_pinn.field.hermite_grid import plain_levels
 from hermite_pinn.methods.base import Outcome, Task
+from hermite_pinn.methods.evidence import judged
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.evaluation import residual_rms
 from hermite_pinn.residuals.scales import source_norms
@@ -175,7 +176,7 @@ def solve(
     begin(saver, task.saved, ranks)
     if saver is not None:
         task.save = saver
-    run = _run(chosen, task)
+    run = _judged(_run(chosen, task), task)
     solution = _solution(chosen, run, task, identity)
     if saver is not None and saver.failure is not None:
         solution.message += f"; the checkpoint is not that of the end: {saver.failure}"
@@ -256,6 +257,16 @@ def _keeper(checkpoint: str | Path | Checkpoint | None) -> Checkpoint | None:
         checkpoint = Checkpoint(path("checkpoint", checkpoint, otherwise="a hermite_pinn.Checkpoint or None"))
     checkpoint.check()
     return checkpoint
+
+
+def _judged(run: _Run, task: Task) -> _Run:
+    """The run with the status that its result deserves, the same on all processes."""
+    if run.diverged is not None:
+        return run
+    outcome = judged(task.problem, run.outcome, task.tol)
+    status, message, stages = task.ranks.from_leader((outcome.status, outcome.message, outcome.stats.get("stages")))
+    stats = outcome.stats if stages is None else outcome.stats | {"stages": stages}
+    return replace(run, outcome=replace(outcome, status=status, message=message, stats=stats))
 
 
 def _joined(place: torch.device, method: Method) -> Ranks:

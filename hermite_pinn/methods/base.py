@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -20,7 +20,7 @@ from hermite_pinn.run.monitor import Monitor
 from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
 
-__all__ = ["Chain", "Method", "Outcome", "Task"]
+__all__ = ["Chain", "Doubt", "Method", "Outcome", "Task"]
 
 ENDING = (Status.INTERRUPTED, Status.STOPPED, Status.MAX_TIME, Status.DIVERGED)
 
@@ -70,6 +70,22 @@ class Task:
     save: Callable[[Callable[[], dict[str, Any]], bool], None] = lambda state, force: None
 
 
+@dataclass(frozen=True)
+class Doubt:
+    """Something that speaks against a result.
+
+    Attributes
+    ----------
+    kind
+        What it is about.
+    sentence
+        For the user; it may follow a "but".
+    """
+
+    kind: Literal["equation", "condition", "data", "parameter"]
+    sentence: str
+
+
 @dataclass
 class Outcome:
     """What a method found.
@@ -86,6 +102,10 @@ class Outcome:
         Estimate of the relative L2 error (largest of all fields), or None.
     stats
         Numbers of the method, for ``solution.stats``.
+    minimised
+        Whether the residual is as small as the functions of the field allow, so that a better one takes others.
+    doubts
+        What the method itself found that speaks against the result.
     """
 
     field: GridField
@@ -94,6 +114,8 @@ class Outcome:
     message: str
     error: float | None = None
     stats: dict[str, Any] = dataclass_field(default_factory=dict)
+    minimised: bool = False
+    doubts: tuple[Doubt, ...] = ()
 
 
 class Method(ABC):

@@ -13,7 +13,7 @@ import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.field.field import Field, GridField, linear_field
-from hermite_pinn.methods.base import Outcome, Task
+from hermite_pinn.methods.base import Doubt, Outcome, Task
 from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.methods.least_squares.levenberg_marquardt import LevenbergMarquardt
 from hermite_pinn.methods.systems.grid_system import GridSystem
@@ -32,7 +32,7 @@ from .options import GaussNewtonOptions
 from .resolutions import Resolutions
 from .saved_state import check_nested
 from .stage import Discretization, Stage, solve_at_once
-from .standard_errors import standard_errors
+from .standard_errors import parameter_doubts, parameter_sensitivity, standard_errors
 from .time_slabs import march
 from .uniqueness import free_combinations
 from .verdict import determined, verdict
@@ -40,6 +40,9 @@ from .verdict import determined, verdict
 __all__ = ["NestedIteration"]
 
 logger = logging.getLogger(__name__)
+
+#: How a run ends that nothing else ends.
+BY_ITSELF = (Status.CONVERGED, Status.COMPLETED, Status.MAX_SIZE, Status.STALLED, Status.UNDETERMINED)
 
 REPEATS = 3  # of the first stage, with rows scaled anew
 
@@ -119,13 +122,17 @@ class NestedIteration:
         if best.choice is not None:
             stats |= best.choice.stats(self.problem)
             message += f"; {best.choice.sentence(self.problem)}"
-        if self.problem.parameters and ending.status in (Status.CONVERGED, Status.COMPLETED, Status.MAX_SIZE):
+        doubts: tuple[Doubt, ...] = ()
+        if self.problem.parameters and ending.status in BY_ITSELF:
             system = self._system(best)
-            errors = standard_errors(system, best.vector, self.solver.inner_tol, self.options.inner_steps, best.choice)
+            known = parameter_sensitivity(system, best.vector, self.solver.inner_tol, self.options.inner_steps)
+            errors = standard_errors(system, known, best.choice)
+            doubts = tuple(parameter_doubts(self.problem.parameters, best.parameters, known, errors))
             if errors:
                 stats["standard_errors"] = errors
         error = None if ending.status is Status.DIVERGED else best.error
-        return Outcome(self._field(best), best.parameters, ending.status, message, error, stats)
+        minimised = best.settled and ending.status in BY_ITSELF
+        return Outcome(self._field(best), best.parameters, ending.status, message, error, stats, minimised, doubts)
 
     def _empty(self) -> Stage:
         first = self.resolutions.first()[:1]
