@@ -33,8 +33,8 @@ from .resolutions import Resolutions
 from .stage import Discretization, Stage, solve_at_once
 from .standard_errors import standard_errors
 from .time_slabs import march
-from .uniqueness import free_combinations
-from .verdict import determined, verdict
+from .uniqueness import freedom
+from .verdict import JUDGED, determined, verdict
 
 __all__ = ["NestedIteration"]
 
@@ -131,8 +131,15 @@ class NestedIteration:
             self._stages,
             self._outcome,
             interrupted=lambda: "interrupted from the keyboard; this is the best state so far",
-            settle=lambda ending: determined(ending, self.state.free, self.problem.missing),
+            settle=self._settled,
         )
+
+    def _settled(self, ending: Ending) -> Ending:
+        """The ending, with what is known of the uniqueness of the solution."""
+        best = self.state.best
+        if best is None or ending.status not in JUDGED:
+            return ending
+        return determined(ending, *freedom(self.grid, best, self.state.path[0]))
 
     def _outcome(self, ending: Ending) -> Outcome:
         best, message = self.state.best or self._empty(), ending.message
@@ -187,8 +194,6 @@ class NestedIteration:
             stage.error = state.convergence.add(change, stage.held_out)
             state.best, foreign = stage, False
             self._record(stage)
-            if len(state.path) == 1 and stage.slabs == 1:
-                state.free = free_combinations(self._system(stage)) or 0
             self.seconds.append(time.perf_counter() - began)
             self.task.save(self._saved, True)
             ending = self._verdict()
