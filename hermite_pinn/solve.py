@@ -364,7 +364,7 @@ def _solution(method: Method, run: _Run, task: Task, identity: dict[str, Any]) -
         "versions": _versions(),
         "residual_scales": dict(zip(interior, source_norms(problem), strict=True)),
     }
-    stats |= _plain(outcome.stats)
+    stats |= _plain(outcome.stats) | ({"notes": list(problem.notes)} if problem.notes else {})
     residuals: dict[str, float] = {}
     if outcome.status is not Status.DIVERGED:
         residuals = residual_rms(problem, field.collapsed(), outcome.parameters, task.seed)

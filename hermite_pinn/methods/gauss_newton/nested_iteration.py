@@ -34,8 +34,8 @@ from .saved_state import check_nested
 from .stage import Discretization, Stage, solve_at_once
 from .standard_errors import parameter_doubts, parameter_sensitivity, standard_errors
 from .time_slabs import march
-from .uniqueness import free_combinations
-from .verdict import determined, verdict
+from .uniqueness import freedom
+from .verdict import JUDGED, determined, verdict
 
 __all__ = ["NestedIteration"]
 
@@ -106,8 +106,15 @@ class NestedIteration:
             self._stages,
             self._outcome,
             interrupted=lambda: f"{cause()}; this is the best state so far",
-            settle=lambda ending: determined(ending, self.state.free, self.problem.missing),
+            settle=self._settled,
         )
+
+    def _settled(self, ending: Ending) -> Ending:
+        """The ending, with what is known of the uniqueness of the solution."""
+        best = self.state.best
+        if best is None or ending.status not in JUDGED:
+            return ending
+        return determined(ending, *freedom(self.grid, best, self.state.path[0]))
 
     def _outcome(self, ending: Ending) -> Outcome:
         best, message = self.state.best or self._empty(), ending.message
@@ -166,8 +173,6 @@ class NestedIteration:
             stage.error = state.convergence.add(change, stage.held_out)
             state.best, foreign = stage, False
             self._record(stage)
-            if len(state.path) == 1 and stage.slabs == 1:
-                state.free = free_combinations(self._system(stage)) or 0
             self.seconds.append(time.perf_counter() - began)
             self.task.save(self._saved, True)
             ending = self._verdict()

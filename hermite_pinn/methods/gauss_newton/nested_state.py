@@ -35,15 +35,12 @@ class NestedState:
         Finest resolution of every stage so far, that under way included.
     best
         The best state; None before there is one.
-    free
-        Directions that the first level does not determine.
     """
 
     convergence: Convergence
     norms: list[float]
     path: list[Resolution] = field(default_factory=list)
     best: Stage | None = None
-    free: int = 0
 
     def saved(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
@@ -58,7 +55,6 @@ class NestedState:
             "slabs": best.slabs,
             "speeds": list(best.speeds),
             "choice": None if best.choice is None else asdict(best.choice),
-            "free": self.free,
             "norms": self.norms,
             "parameters": best.parameters,
         }
@@ -69,7 +65,7 @@ class NestedState:
         vector = torch.as_tensor(saved["vector"]).to(grid.device, grid.dtype)
         self.path = [tuple(r) for r in saved["path"]]
         self.convergence.restore(dict(saved))
-        self.free, self.norms = int(saved["free"]), list(saved["norms"])
+        self.norms = list(saved["norms"])
         self.best = Stage(
             resolutions,
             vector,
