@@ -126,7 +126,9 @@ class Case:
     @property
     def command(self) -> str:
         """Repeats the case."""
-        return f"python -m hermite_pinn.validation.torture --class {self.attack} --case '{self.name}' --seed {self.seed}"
+        return (
+            f"python -m hermite_pinn.validation.torture --class {self.attack} --case '{self.name}' --seed {self.seed}"
+        )
 
     def bench(self, place: Path, shared: Path) -> Bench:
         """What the case is given, with files in ``place``."""

@@ -45,7 +45,15 @@ def same_solution(one: hp.Solution, other: hp.Solution) -> None:
     """Raise a fault if two solutions differ in anything that is kept in files."""
     told = []
     for s in (one, other):
-        facts = [s.fields, list(s.domain.bounds.items()), s.periodic, s.status.name, s.message, s.parameters, s.residuals]
+        facts = [
+            s.fields,
+            list(s.domain.bounds.items()),
+            s.periodic,
+            s.status.name,
+            s.message,
+            s.parameters,
+            s.residuals,
+        ]
         told.append(json.dumps([*facts, s.estimated_error, s.title, list(s.history), s.stats, s.settings], default=str))
     if told[0] != told[1]:
         raise Fault(Kind.LOSS, "the text of the file read is another one than that written")

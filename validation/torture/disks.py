@@ -196,13 +196,13 @@ def _disturbed(
 ) -> tuple[hp.Solution, int, list[str]]:
     """A run whose folder gets into trouble after its first steps; its solution, steps, and what it said."""
     with contextlib.ExitStack() as trouble, _listening() as said:
-        later = _Later(
-            bench.random.randrange(1, 3), lambda: trouble.enter_context(how.begins(folder, bench, size))
-        )
+        later = _Later(bench.random.randrange(1, 3), lambda: trouble.enter_context(how.begins(folder, bench, size)))
         try:
             found = CHECKPOINTS[name].solve(**(options | {"callbacks": [*options.get("callbacks", ()), later]}))
         except hp.HermitePinnError as error:
-            raise Fault(Kind.LOSS, f"the run was lost after {later.count} steps: {type(error).__name__}: {error}") from error
+            raise Fault(
+                Kind.LOSS, f"the run was lost after {later.count} steps: {type(error).__name__}: {error}"
+            ) from error
     return found, later.count, said
 
 

@@ -110,7 +110,14 @@ class _Worker:
         self.answers, answers = os.pipe()
         with open(self.shared.parent / f"{attack}.log", "ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "hermite_pinn.validation.torture.worker", str(asked), str(answers), str(self.shared)],
+                [
+                    sys.executable,
+                    "-m",
+                    "hermite_pinn.validation.torture.worker",
+                    str(asked),
+                    str(answers),
+                    str(self.shared),
+                ],
                 pass_fds=(asked, answers),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
