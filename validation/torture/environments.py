@@ -18,11 +18,12 @@ import torch
 
 import hermite_pinn as hp
 
+from .caches import CACHES
 from .case import Bench, Case, Fault, Kind
 from .compare import same_tensors
 from .program import Child
 from .stock import CHECKPOINTS, uninterrupted
-from .surroundings import CACHES, SURROUNDINGS, Surrounding
+from .surroundings import SOLVE, SURROUNDINGS, Surrounding
 
 __all__ = ["cases"]
 
@@ -193,19 +194,6 @@ def _used_inside(enter: Callable[[], contextlib.AbstractContextManager[Any]]) ->
 
 
 # -- programs started in surroundings ---
-SOLVE = """
-import hermite_pinn as hp
-exact = lambda x: hp.sin(3 * hp.pi * x)
-problem = hp.Problem(hp.Box(x=(0, 1)), ["u"], lambda u, x: u.xx + 9 * hp.pi**2 * exact(x), [hp.Dirichlet(u=0.0)], exact={"u": exact})
-try:
-    solution = hp.solve(problem, levels=3)
-    text = str(solution)
-except hp.HermitePinnError as error:
-    message = f"refused: {type(error).__name__}: {error}"
-else:
-    message = f"value: {solution.u(0.3):.12e}"
-open(r"RESULT", "w", encoding="utf-8").write(message)
-"""
 VALUE = "value: 3.09"  # sin(0.9 pi) = 0.30901..., times a power of ten
 
 

@@ -16,7 +16,7 @@ from .targets import SHORT, early
 __all__ = ["LATE", "STATEMENTS"]
 
 
-def _adam(**more: Any) -> hp.Adam:
+def _adam(**more: Any) -> Any:
     return hp.Adam(**(SHORT | more))
 
 

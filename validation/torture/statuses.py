@@ -12,6 +12,7 @@ import numpy as np
 import hermite_pinn as hp
 
 from .case import Bench, Case, Fault, Kind
+from .hard_answers import HARD_ANSWERS
 from .known_answers import ANSWERS, Answer
 from .stock import Recipe
 from .unsolvable import UNSOLVABLE
@@ -19,6 +20,7 @@ from .unsolvable import UNSOLVABLE
 __all__ = ["cases"]
 
 ATTACK = "statuses"
+MEMORY = 6 * 2**30  # bytes, as large problems may need
 TRUST = 10.0  # of an estimate: the true error may be so many times as large
 FLOOR = 1e-12  # errors below this are rounding
 LATE = 1.1  # a run may last so many times as long as it was allowed, and a second more
@@ -26,19 +28,20 @@ LATE = 1.1  # a run may last so many times as long as it was allowed, and a seco
 
 def cases(seed: int) -> list[Case]:
     """Right answers that must be called so, wrong ones that must not, and problems without an answer."""
+    given: dict[str, Any] = {"memory": MEMORY}
     made = [
-        Case(ATTACK, name, seed, _answered(answer), limit=answer.limit, long=answer.long)
-        for name, answer in ANSWERS.items()
+        Case(ATTACK, name, seed, _answered(answer), limit=answer.limit, long=answer.long, **given)
+        for name, answer in (ANSWERS | HARD_ANSWERS).items()
     ]
     made += [
-        Case(ATTACK, f"unsolvable: {name}", seed, _unsolvable(recipe), limit=60.0)
+        Case(ATTACK, f"unsolvable: {name}", seed, _unsolvable(recipe), limit=60.0, **given)
         for name, recipe in UNSOLVABLE.items()
     ]
     return made
 
 
-def _unsolvable(recipe: Recipe) -> Callable[[Bench], None]:
-    def action(bench: Bench) -> None:
+def _unsolvable(recipe: Recipe) -> Callable[[Bench], str]:
+    def action(bench: Bench) -> str:
         found = recipe.solve(**({"max_time": 20.0} | dict(recipe.options)))
         if found.status.success:
             raise Fault(
@@ -46,12 +49,13 @@ def _unsolvable(recipe: Recipe) -> Callable[[Bench], None]:
             )
         if not found.message:
             raise Fault(Kind.STATUS, f"{found.status.label} without a message")
+        return f"{found.status.label}: {found.message}"
 
     return action
 
 
-def _answered(answer: Answer) -> Callable[[Bench], None]:
-    def action(bench: Bench) -> None:
+def _answered(answer: Answer) -> Callable[[Bench], str]:
+    def action(bench: Bench) -> str:
         allowed = 40.0 if answer.expected == "success" else 20.0
         options = {"max_time": allowed, "progress": False} | dict(answer.options)
         began = time.perf_counter()
@@ -59,15 +63,15 @@ def _answered(answer: Answer) -> Callable[[Bench], None]:
             found = hp.solve(answer.problem(), **options)
         except hp.HermitePinnError as error:
             if answer.expected in ("any", "no success"):
-                return
+                return f"{type(error).__name__}: {error}"
             raise Fault(Kind.STATUS, f"refused: {type(error).__name__}: {error}") from error
         seconds = time.perf_counter() - began - found.stats["compile_seconds"]
-        error = _error(answer, found)
-        told = f"{found.status.label}, error {error:.1e}, estimate {found.estimated_error}, {found.parameters}: {found.message}"
+        missed = _error(answer, found)
+        told = f"{found.status.label}, error {missed:.1e}, estimate {found.estimated_error}, {found.parameters}: {found.message}"
         if found.status.success:
             if answer.expected == "no success":
                 raise Fault(Kind.STATUS, told)
-            _check_success(answer, found, error, told)
+            _check_success(answer, found, missed, told)
         elif answer.expected == "success":
             raise Fault(Kind.STATUS, f"no success for a right answer: {told}")
         elif answer.expected == "no stall" and found.status in (hp.Status.STALLED, hp.Status.UNDETERMINED):
@@ -75,6 +79,7 @@ def _answered(answer: Answer) -> Callable[[Bench], None]:
         if found.status is hp.Status.MAX_TIME and found.estimated_error is None and len(found.history) > 4:
             raise Fault(Kind.STATUS, f"no estimate: {told}")
         _check_time(options["max_time"], seconds, told)
+        return told
 
     return action
 

@@ -17,8 +17,8 @@ from .stock import FACTOR, SIREN, poisson, solution
 
 __all__ = ["Target", "early", "targets"]
 
-QUICK = {"levels": 1, "max_time": 2.0, "progress": False}
-SHORT = {"steps": 2, "points": 16, "face_points": 4, "check_every": 1}
+QUICK: dict[str, Any] = {"levels": 1, "max_time": 2.0, "progress": False}
+SHORT: dict[str, Any] = {"steps": 2, "points": 16, "face_points": 4, "check_every": 1}
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _condition(kind: Callable[..., Any], *positional: str) -> Callable[..., hp.S
     def call(bench: Bench, **arguments: Any) -> hp.Solution:
         first = [arguments.pop(name) for name in positional]
         condition = kind(*first, **arguments)
-        more = [hp.Dirichlet(u=0.0)] if kind in (hp.Data, hp.Smoothness) else [hp.Dirichlet(u=0.0, on="y-")]
+        more: list[Any] = [hp.Dirichlet(u=0.0)] if kind in (hp.Data, hp.Smoothness) else [hp.Dirichlet(u=0.0, on="y-")]
         more += [hp.Data([[0.5, 0.5]], u=0.1)] if kind is hp.Smoothness else []
         residual = (lambda u: u.x + u.y) if kind is hp.Gauge else (lambda u: u.laplacian - 1)
         others = [] if kind is hp.Gauge else more
@@ -103,7 +103,7 @@ def _condition(kind: Callable[..., Any], *positional: str) -> Callable[..., hp.S
 
 
 def _initial(bench: Bench, **arguments: Any) -> hp.Solution:
-    conditions = [hp.Initial(**arguments), hp.Dirichlet(u=0.0)]
+    conditions: list[Any] = [hp.Initial(**arguments), hp.Dirichlet(u=0.0)]
     return early(hp.Problem(hp.Box(x=(0, 1), t=(0, 1)), ["u"], lambda u: u.tt - u.xx, conditions))
 
 
@@ -195,7 +195,7 @@ def _method_targets() -> list[Target]:
                 "inner": "auto",
                 "slabs": "auto",
                 "precision": "auto",
-            },  # fmt: skip
+            },
         ),
         Target(
             "JointGaussNewton",
@@ -214,7 +214,7 @@ def _method_targets() -> list[Target]:
                 "patience": 2,
                 "dense_limit": 100,
                 "held_out": 50,
-            },  # fmt: skip
+            },
         ),
         Target(
             "JointStage",
@@ -249,7 +249,7 @@ def _method_targets() -> list[Target]:
                 "ftol": 1e-6,
                 "probes": 2,
                 "check_every": 1,
-            },  # fmt: skip
+            },
         ),
         Target(
             "RAD",
@@ -317,7 +317,7 @@ def _run_targets() -> list[Target]:
                 "checkpoint": None,
                 "resume": None,
                 "throw": True,
-            },  # fmt: skip
+            },
         ),
         Target("solve adam", _run, {"method": hp.Adam(**SHORT), "levels": 2, "seed": 0, "dtype": None, "tol": None}),
         Target("solve lbfgs", _run, {"method": hp.LBFGS(steps=2), "levels": 2, "seed": 0, "dtype": None, "tol": None}),
@@ -341,7 +341,7 @@ def _run_targets() -> list[Target]:
                 "table_size": None,
                 "half": False,
                 "encoder": "hermite",
-            },  # fmt: skip
+            },
         ),
         Target(
             "Field siren",
@@ -358,7 +358,7 @@ def _run_targets() -> list[Target]:
                 "activation": "sine",
                 "table_std": 0.01,
                 "fused": None,
-            },  # fmt: skip
+            },
         ),
         Target("tabulated", lambda bench, function: hp.tabulated(function)(np.zeros(3)), {"function": np.sin}),
         *(_library_target(name) for name in PROBLEMS),
