@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -20,7 +21,7 @@ import hermite_pinn as hp
 
 from .caches import CACHES
 from .case import Bench, Case, Fault, Kind
-from .compare import same_tensors
+from .compare import close_tensors, same_tensors
 from .program import Child
 from .stock import CHECKPOINTS, uninterrupted
 from .surroundings import SOLVE, SURROUNDINGS, Surrounding
@@ -105,12 +106,19 @@ CONTEXTS: dict[str, Callable[[], contextlib.AbstractContextManager[Any]]] = {
     "no streams": lambda: _streams(None),
 }
 
+#: Those in which PyTorch adds in another order.
+REORDERING = ("deterministic",)
+ROUNDING = 1e-2  # after many steps in float32, relative to the largest number
+
 
 def cases(seed: int) -> list[Case]:
     """Contexts of PyTorch and Python, caches, environment variables, threads and processes."""
     made = []
     for context, enter in CONTEXTS.items():
-        made += [Case(ATTACK, f"{method} in {context}", seed, _inside(method, enter)) for method in METHODS]
+        made += [
+            Case(ATTACK, f"{method} in {context}", seed, _inside(method, enter, context in REORDERING))
+            for method in METHODS
+        ]
         made.append(Case(ATTACK, f"a solution in {context}", seed, _used_inside(enter)))
     for name, around in SURROUNDINGS.items():
         made.append(Case(ATTACK, f"started with {name}", seed, _started(around), limit=60.0, long=True))
@@ -148,7 +156,9 @@ def _unchanged(before: dict[str, Any]) -> None:
         raise Fault(Kind.LOSS, f"changed for others: {', '.join(changed)}")
 
 
-def _inside(method: str, enter: Callable[[], contextlib.AbstractContextManager[Any]]) -> Callable[[Bench], None]:
+def _inside(
+    method: str, enter: Callable[[], contextlib.AbstractContextManager[Any]], rounds: bool
+) -> Callable[[Bench], None]:
     def action(bench: Bench) -> None:
         truth = uninterrupted(bench.shared, method)
         torch.set_num_threads(1)
@@ -158,7 +168,10 @@ def _inside(method: str, enter: Callable[[], contextlib.AbstractContextManager[A
             _unchanged(before)
             found.at_points(POINT)
         tensors = {k: v.clone() for k, v in found.field.tensors().items()}
-        same_tensors(truth, tensors)
+        if rounds:
+            close_tensors(truth, tensors, ROUNDING)
+        else:
+            same_tensors(truth, tensors)
         _differentiated(found)
 
     return action
@@ -194,7 +207,7 @@ def _used_inside(enter: Callable[[], contextlib.AbstractContextManager[Any]]) ->
 
 
 # -- programs started in surroundings ---
-VALUE = "value: 3.09"  # sin(0.9 pi) = 0.30901..., times a power of ten
+VALUE = math.sin(0.9 * math.pi)
 
 
 def _started(around: Surrounding) -> Callable[[Bench], None]:
@@ -225,7 +238,7 @@ def _judge(done: subprocess.CompletedProcess[str], told: str, around: Surroundin
         return
     if around.must_refuse:
         raise Fault(Kind.ACCEPTED, "a solution where there should be an error")
-    if not told.startswith(VALUE):
+    if not abs(float(told.removeprefix("value: ")) - VALUE) < 1e-3:
         raise Fault(Kind.LOSS, f"a wrong value: {told}")
 
 
