@@ -34,14 +34,11 @@ from .stage import Discretization, Stage, solve_at_once
 from .standard_errors import parameter_doubts, parameter_sensitivity, standard_errors
 from .time_slabs import march
 from .uniqueness import free_combinations
-from .verdict import determined, verdict
+from .verdict import BY_ITSELF, determined, verdict
 
 __all__ = ["NestedIteration"]
 
 logger = logging.getLogger(__name__)
-
-#: How a run ends that nothing else ends.
-BY_ITSELF = (Status.CONVERGED, Status.COMPLETED, Status.MAX_SIZE, Status.STALLED, Status.UNDETERMINED)
 
 REPEATS = 3  # of the first stage, with rows scaled anew
 
