@@ -35,14 +35,11 @@ from .stage import Discretization, Stage, solve_at_once
 from .standard_errors import parameter_doubts, parameter_sensitivity, standard_errors
 from .time_slabs import march
 from .uniqueness import freedom
-from .verdict import JUDGED, determined, verdict
+from .verdict import BY_ITSELF, determined, verdict
 
 __all__ = ["NestedIteration"]
 
 logger = logging.getLogger(__name__)
-
-#: How a run ends that nothing else ends.
-BY_ITSELF = (Status.CONVERGED, Status.COMPLETED, Status.MAX_SIZE, Status.STALLED, Status.UNDETERMINED)
 
 REPEATS = 3  # of the first stage, with rows scaled anew
 
@@ -112,7 +109,7 @@ class NestedIteration:
     def _settled(self, ending: Ending) -> Ending:
         """The ending, with what is known of the uniqueness of the solution."""
         best = self.state.best
-        if best is None or ending.status not in JUDGED:
+        if best is None or ending.status not in BY_ITSELF:
             return ending
         return determined(ending, *freedom(self.grid, best, self.state.path[0]))
 
