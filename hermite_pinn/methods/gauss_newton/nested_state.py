@@ -12,6 +12,7 @@ from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.field import GridField
 
 from .convergence import Convergence
+from .marching import Marching
 from .penalty_weights import Choice
 from .stage import Discretization, Stage
 
@@ -34,6 +35,8 @@ class NestedState:
         Finest resolution of every stage so far, that under way included.
     best
         The best state; None before there is one.
+    marching
+        What is known of marching in time.
     free
         Directions that the first level does not determine.
     """
@@ -43,6 +46,7 @@ class NestedState:
     path: list[Resolution] = field(default_factory=list)
     best: Stage | None = None
     free: int = 0
+    marching: Marching = field(default_factory=Marching)
 
     def saved(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
@@ -55,9 +59,13 @@ class NestedState:
             "settled": best.settled,
             "points": best.points,
             "slabs": best.slabs,
+            "sizes": list(best.sizes),
+            "inner": best.inner,
+            "reduction": best.reduction,
             "speeds": list(best.speeds),
             "choice": None if best.choice is None else asdict(best.choice),
             "free": self.free,
+            "marching": self.marching.state(),
             "norms": self.norms,
             "parameters": best.parameters,
         }
@@ -69,6 +77,7 @@ class NestedState:
         self.path = [tuple(r) for r in saved["path"]]
         self.convergence.restore(dict(saved))
         self.free, self.norms = int(saved["free"]), list(saved["norms"])
+        self.marching = Marching.restored(saved["marching"])
         self.best = Stage(
             resolutions,
             vector,
@@ -77,6 +86,10 @@ class NestedState:
             settled=bool(saved["settled"]),
             points=int(saved["points"]),
             slabs=int(saved["slabs"]),
+            sizes=list(saved["sizes"]),
+            inner=int(saved["inner"]),
+            reduction=float(saved["reduction"]),
+            indicators=self.convergence.last,
             speeds=tuple(saved["speeds"]),
             choice=Choice(**saved["choice"]) if saved.get("choice") else None,
             error=self.convergence.estimates[-1] if self.convergence.estimates else None,
