@@ -7,7 +7,7 @@ import platform
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from hermite_pinn.cuda.runtime.failures import recognized
 from hermite_pinn.field.field import Field, Levels
 from hermite_pinn.field.hermite_grid import plain_levels
 from hermite_pinn.methods.base import Outcome, Task
+from hermite_pinn.methods.evidence import judged
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.evaluation import residual_rms
 from hermite_pinn.residuals.scales import source_norms
@@ -30,7 +31,6 @@ from hermite_pinn.run.callbacks import Callback
 from hermite_pinn.run.checkpoint import Checkpoint, begin, read_checkpoint
 from hermite_pinn.run.device import choose_device
 from hermite_pinn.run.distributed import Ranks, join
-from hermite_pinn.run.full_precision import full_precision
 from hermite_pinn.run.interrupt import terminable
 from hermite_pinn.run.monitor import Monitor
 from hermite_pinn.run.progress import NoProgress, ProgressMeter, choose_progress
@@ -39,6 +39,7 @@ from hermite_pinn.run.status import Status
 from .errors import DistributedError, DivergedError, HermitePinnError, InvalidArgumentError
 from .memory import peak_memory
 from .methods import METHODS, Method
+from .torch_state import isolated
 from .version import installed_version
 
 __all__ = ["solve"]
@@ -46,6 +47,7 @@ __all__ = ["solve"]
 logger = logging.getLogger(__name__)
 
 
+@isolated()
 def solve(
     problem: Problem,
     *,
@@ -174,7 +176,7 @@ def solve(
     begin(saver, task.saved, ranks)
     if saver is not None:
         task.save = saver
-    run = _run(chosen, task)
+    run = _judged(_run(chosen, task), task)
     solution = _solution(chosen, run, task, identity)
     if saver is not None and saver.failure is not None:
         solution.message += f"; the checkpoint is not that of the end: {saver.failure}"
@@ -223,7 +225,7 @@ def _run(method: Method, task: Task) -> _Run:
     monitor.method = method.name
     monitor.progress.start(task.problem.name or method.name)
     try:
-        with full_precision(), terminable():
+        with terminable():
             outcome = method.run(task)
     except DivergedError as error:
         diverged = error
@@ -255,6 +257,16 @@ def _keeper(checkpoint: str | Path | Checkpoint | None) -> Checkpoint | None:
         checkpoint = Checkpoint(path("checkpoint", checkpoint, otherwise="a hermite_pinn.Checkpoint or None"))
     checkpoint.check()
     return checkpoint
+
+
+def _judged(run: _Run, task: Task) -> _Run:
+    """The run with the status that its result deserves, the same on all processes."""
+    if run.diverged is not None:
+        return run
+    outcome = judged(task.problem, run.outcome, task.tol)
+    status, message, stages = task.ranks.from_leader((outcome.status, outcome.message, outcome.stats.get("stages")))
+    stats = outcome.stats if stages is None else outcome.stats | {"stages": stages}
+    return replace(run, outcome=replace(outcome, status=status, message=message, stats=stats))
 
 
 def _joined(place: torch.device, method: Method) -> Ranks:
@@ -352,7 +364,7 @@ def _solution(method: Method, run: _Run, task: Task, identity: dict[str, Any]) -
         "versions": _versions(),
         "residual_scales": dict(zip(interior, source_norms(problem), strict=True)),
     }
-    stats |= _plain(outcome.stats)
+    stats |= _plain(outcome.stats) | ({"notes": list(problem.notes)} if problem.notes else {})
     residuals: dict[str, float] = {}
     if outcome.status is not Status.DIVERGED:
         residuals = residual_rms(problem, field.collapsed(), outcome.parameters, task.seed)

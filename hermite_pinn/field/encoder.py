@@ -13,6 +13,7 @@ from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.cuda.encoder.layout import GridLayout
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.geometry import Domain
+from hermite_pinn.schema import Entry
 
 from .linearization import RowProducts
 from .tree import Tree
@@ -238,5 +239,11 @@ class Encoder(ABC):
 
     @classmethod
     @abstractmethod
-    def from_description(cls, described: dict[str, Any], tree: Tree) -> Encoder:
-        """Inverse of :meth:`describe` with :meth:`parameters`."""
+    def from_description(cls, described: Entry, tree: Entry) -> Encoder:
+        """Inverse of :meth:`describe` with :meth:`parameters`, which come from a file.
+
+        Raises
+        ------
+        CorruptFileError
+            If something is missing or does not fit together.
+        """

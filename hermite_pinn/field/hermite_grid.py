@@ -22,6 +22,7 @@ from hermite_pinn.cuda.tensor_grid.sum_factorization import SumFactorization
 from hermite_pinn.errors import InvalidArgumentError, OutOfMemoryError
 from hermite_pinn.geometry import Domain
 from hermite_pinn.memory import available_memory, spelled_size
+from hermite_pinn.schema import FLOATS, Entry
 
 from .encoder import Encoder, EncoderOptions, Levels
 from .linearization import RowProducts
@@ -221,9 +222,10 @@ class HermiteGrid(Encoder):
         return {"name": self.name, "layout": self.layout.key}
 
     @classmethod
-    def from_description(cls, described: dict[str, Any], tree: Tree) -> HermiteGrid:
+    def from_description(cls, described: Entry, tree: Entry) -> HermiteGrid:
         """See :meth:`Encoder.from_description`."""
-        return cls(GridLayout.from_key(described["layout"]), tree["table"])
+        layout = GridLayout.from_entry(described.at("layout"))
+        return cls(layout, tree.at("table").tensor((layout.size,), FLOATS))
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from hermite_pinn.checks import instance, items
-from hermite_pinn.errors import CorruptFileError, InvalidArgumentError
+from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.field import Field, GridField, Levels
 from hermite_pinn.field.outline import Outline
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.run.distributed import ALONE, Ranks
 from hermite_pinn.run.monitor import Monitor
 from hermite_pinn.run.status import Status
+from hermite_pinn.schema import Entry, intact
 
-__all__ = ["Chain", "Method", "Outcome", "Task"]
+__all__ = ["Chain", "Doubt", "Method", "Outcome", "Task"]
 
 ENDING = (Status.INTERRUPTED, Status.STOPPED, Status.MAX_TIME, Status.DIVERGED)
 
@@ -69,6 +70,22 @@ class Task:
     save: Callable[[Callable[[], dict[str, Any]], bool], None] = lambda state, force: None
 
 
+@dataclass(frozen=True)
+class Doubt:
+    """Something that speaks against a result.
+
+    Attributes
+    ----------
+    kind
+        What it is about.
+    sentence
+        For the user; it may follow a "but".
+    """
+
+    kind: Literal["equation", "condition", "data", "parameter"]
+    sentence: str
+
+
 @dataclass
 class Outcome:
     """What a method found.
@@ -85,6 +102,10 @@ class Outcome:
         Estimate of the relative L2 error (largest of all fields), or None.
     stats
         Numbers of the method, for ``solution.stats``.
+    minimised
+        Whether the residual is as small as the functions of the field allow, so that a better one takes others.
+    doubts
+        What the method itself found that speaks against the result.
     """
 
     field: GridField
@@ -93,6 +114,8 @@ class Outcome:
     message: str
     error: float | None = None
     stats: dict[str, Any] = dataclass_field(default_factory=dict)
+    minimised: bool = False
+    doubts: tuple[Doubt, ...] = ()
 
 
 class Method(ABC):
@@ -215,7 +238,7 @@ class Chain(Method):
         rows: list[dict[str, Any]] = []
         part = replace(task, field=task.field or self.default_field(task.problem), saved=saved)
         if saved is not None:
-            part, first, rows = self._resumed(part, saved)
+            part, first, rows = self._resumed(part, saved, self.methods)
         for k, method in enumerate(self.methods[first:], first):
             task.monitor.method, task.monitor.stage = method.name, k + 1
             part = replace(
@@ -257,13 +280,33 @@ class Chain(Method):
         return save
 
     @staticmethod
-    def _resumed(part: Task, saved: dict[str, Any]) -> tuple[Task, int, list[dict[str, Any]]]:
-        try:
-            chain = saved["chain"]
-            start = part.start
-            if "field" in chain:
-                start = GridField.from_description(chain["field"], saved["chain_tensors"])
-            resumed = replace(part, start=start, start_parameters=chain["parameters"])
-            return resumed, int(chain["stage"]), list(chain["rows"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise CorruptFileError(f"the checkpoint's chain is damaged: {type(error).__name__} {error}") from error
+    def _resumed(
+        part: Task, saved: dict[str, Any], methods: Sequence[Method]
+    ) -> tuple[Task, int, list[dict[str, Any]]]:
+        whole = Entry.of(saved, "the checkpoint")
+        with intact(whole.source):
+            chain, start = whole.at("chain"), part.start
+            stage = chain.at("stage").integer(0, len(methods) - 1)
+            rows = [_checked_row(row, m) for row, m in zip(chain.at("rows").items(stage), methods, strict=False)]
+            if stage > 0:
+                field = chain.at("field")
+                start = GridField.from_description(field, whole.at("chain_tensors"))
+                problem = part.problem
+                if (start.axes, start.names) != (problem.domain.names, tuple(problem.fields)):
+                    raise field.refuse(f"a field of {', '.join(problem.fields)} on {', '.join(problem.domain.names)}")
+            given = chain.get("parameters")
+            names = [p.name for p in part.problem.parameters]
+            parameters = None if given is None else given.named_numbers(names)
+            if stage > 0 and parameters is None:
+                raise chain.at("parameters").refuse(f"numbers of {', '.join(names) or 'nothing'}")
+            return replace(part, start=start, start_parameters=parameters), stage, rows
+
+
+def _checked_row(row: Entry, method: Method) -> dict[str, Any]:
+    """What a checkpoint of a chain says about a method that is done."""
+    if row.at("method").text() != method.name:
+        raise row.at("method").refuse(method.name)
+    row.at("steps").integer(0)
+    for key in ("status", "message"):
+        row.at(key).text()
+    return {key: entry.value for key, entry in row.entries().items()}

@@ -15,24 +15,26 @@ import torch
 from hermite_pinn import checks
 from hermite_pinn.checks import either, instance, integer, items, spelled
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.errors import CorruptFileError, HermitePinnError, InvalidArgumentError
+from hermite_pinn.errors import HermitePinnError, InvalidArgumentError
 from hermite_pinn.expressions.graph import Expr
 from hermite_pinn.expressions.program import Program
 from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.field.field import GridField
 from hermite_pinn.field.sampling import grid_jets, off_lattice_axes, vertex_axes
-from hermite_pinn.geometry import Box, Domain
+from hermite_pinn.geometry import Domain
 from hermite_pinn.memory import check_fits
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.evaluation import TermEvaluator
 from hermite_pinn.run.history import History
 from hermite_pinn.run.status import Status
-from hermite_pinn.run.store import read_store, write_store
+from hermite_pinn.run.store import write_store
+from hermite_pinn.torch_state import isolated
 
 from .coordinates import broadcast_coordinates, grid_axes, point_array
 from .field_function import FieldFunction, Sums, UnknownAttributeError
 from .report import solution_report
 from .sizes import WRITTEN, check_grid, intervals
+from .solution_file import read_solution
 
 __all__ = ["FieldFunction", "Solution"]
 
@@ -125,6 +127,7 @@ class Solution:
     def _fast(self) -> GridField:
         return self.field.collapsed()
 
+    @isolated(grad=None)
     def _evaluate(self, name: str, terms: Sums, values: Sequence[Any]) -> Any:
         as_tensor = any(isinstance(v, torch.Tensor) for v in values)
         tensors = broadcast_coordinates(self.domain, values, self.periodic)
@@ -143,6 +146,7 @@ class Solution:
         array = out.detach().numpy()
         return float(array) if array.ndim == 0 else array
 
+    @isolated()
     def on_grid(self, axes: Sequence[np.ndarray], channels: Channels | None = None) -> np.ndarray:
         """Channels of all fields on the tensor product of axes: (fields, channels, n_1, ..., n_d), float64.
 
@@ -169,6 +173,7 @@ class Solution:
             )
         return chosen
 
+    @isolated()
     def at_points(self, points: Any, channels: Channels | None = None) -> np.ndarray:
         """Channels of all fields at points (n, dim): (fields, channels, n), float64.
 
@@ -180,6 +185,7 @@ class Solution:
         x = torch.as_tensor(np.ascontiguousarray(self._points(points).T)).to(self.field.device, self.field.dtype)
         return self._fast.evaluate(x, self._channels(channels)).double().cpu().numpy()
 
+    @isolated()
     def vertex_axes(self, limit: int) -> list[np.ndarray]:
         """Positions along each axis through the vertices of the finest level, at most ``limit`` intervals."""
         return vertex_axes(self.field, integer("limit", limit, least=1))
@@ -189,6 +195,7 @@ class Solution:
         """Whether the problem is known; a file does not hold it."""
         return self.problem is not None
 
+    @isolated()
     def exact_values(self, coordinates: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """The problem's known solution by field, at coordinates that broadcast, one array per axis; float64."""
         dim = self.domain.dim
@@ -206,6 +213,7 @@ class Solution:
         }
 
     # -- errors ---
+    @isolated()
     def error(
         self, points: Any = None, exact: Mapping[str, Callable[..., Any]] | None = None
     ) -> dict[str, dict[str, float]]:
@@ -270,6 +278,7 @@ class Solution:
         symbols = Symbols(self.fields, self.domain.names, (), 2)
         return {f: symbols.value(g, f"the exact solution {f}") for f, g in given.items()}
 
+    @isolated()
     def residual(self, points: Any) -> dict[str, np.ndarray]:
         """Residuals of the equations at points (n, dim), by name, in the user's units.
 
@@ -313,6 +322,7 @@ class Solution:
         """Whether this process writes files: rank 0 of a run on several."""
         return not self.stats.get("rank", 0)
 
+    @isolated()
     def save(self, path: str | Path, samples: int | None = None) -> None:
         """Write everything to one HDF5 file: settings, tables, history, and ``samples`` on a grid.
 
@@ -362,42 +372,16 @@ class Solution:
     to_hdf5 = save
 
     @classmethod
+    @isolated()
     def load(cls, path: str | Path) -> Solution:
         """Read a file written by :meth:`save`; nothing in it is executed.
 
         Raises
         ------
-        FileNotFoundError, CorruptFileError
-            If there is no such file, or it is damaged, foreign or too new.
+        FileNotFoundError, CorruptFileError, OutOfMemoryError
+            If there is no such file, it is damaged, foreign or too new, or it does not fit in memory.
         """
-        meta, arrays = read_store(checks.path("path", path), "solution")
-        try:
-            tensors = {
-                k.removeprefix("field/"): torch.as_tensor(v) for k, v in arrays.items() if k.startswith("field/")
-            }
-            field = GridField.from_description(meta["field"], tensors)
-            if field.table.numel() != field.layout.size:
-                raise CorruptFileError(
-                    f"{path} is damaged: the table has {field.table.numel()} elements, its layout {field.layout.size}"
-                )
-            return cls(
-                domain=_box(meta["domain"], field.axes),
-                periodic=meta["periodic"],
-                field=field,
-                status=Status[meta["status"]],
-                message=meta["message"],
-                history=History(meta["history"]),
-                parameters=meta["parameters"],
-                stats=meta["stats"],
-                residuals=meta["residuals"],
-                estimated_error=meta["estimated_error"],
-                title=meta["title"],
-                settings=meta["settings"],
-            )
-        except CorruptFileError:
-            raise
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise CorruptFileError(f"{path} is damaged: {type(error).__name__} {error}") from error
+        return cls(**read_solution(checks.path("path", path)))
 
     def to_vtk(
         self,
@@ -439,10 +423,3 @@ class Solution:
         from .plots import plot_history
 
         return plot_history(self.history, path if self._writes else None)
-
-
-def _box(bounds: Mapping[str, Sequence[float]], axes: Sequence[str]) -> Box:
-    """The box of a file, whose ``bounds`` come in any order, in the order of its field's ``axes``."""
-    if set(bounds) != set(axes):
-        raise ValueError(f"the domain has the axes {', '.join(bounds)}, the field {', '.join(axes)}")
-    return Box(**{name: (a, b) for name in axes for a, b in [bounds[name]]})

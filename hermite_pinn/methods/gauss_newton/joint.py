@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,6 +34,7 @@ from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.run.interrupt import cause
 from hermite_pinn.run.status import Status
+from hermite_pinn.schema import Entry, intact
 
 from .coordinate_start import check_coordinates, coordinate_start
 from .joint_options import JOINT, JointStage
@@ -205,12 +207,23 @@ class _Run:
         }
 
     def _restore(self, saved: dict[str, Any]) -> None:
-        self.done, self.cells = int(saved["done"]), [int(n) for n in saved["cells"]]
-        self.inner_total, self.points = int(saved["inner_total"]), int(saved["points"])
-        self.residual, self.chosen = float(saved["residual"]), saved["frequency"]
-        self.parameters = dict(saved["parameters"])
-        field = GridField.from_description(saved["field"], saved["tensors"])
-        self.field = field.to(self.task.device, torch.float64).detached()
+        entry, parts = Entry.of(saved, "the checkpoint"), self._parts()
+        with intact(entry.source):
+            self.done = entry.at("done").integer(0, len(parts))
+            cells = zip(entry.at("cells").items(len(parts)), parts, strict=True)
+            self.cells = [n.integer(*self._cell_bounds(part)) for n, part in cells]
+            self.inner_total, self.points = (entry.at(key).integer(0) for key in ("inner_total", "points"))
+            self.residual = entry.at("residual").number(0.0, finite=False)
+            if math.isnan(self.residual):
+                raise entry.at("residual").refuse("a number from 0 on")
+            frequency = entry.get("frequency")
+            self.chosen = None if frequency is None else frequency.number(sys.float_info.min)
+            self.parameters = entry.at("parameters").named_numbers(self.parameters)
+            field = GridField.from_description(entry.at("field"), entry.at("tensors"))
+            if field.describe() != self.field.describe():
+                raise entry.at("field").refuse(f"the field of this run, {self.field.describe()}")
+            entry.at("tensors").tensors(self.field.tensors())
+            self.field = field.to(self.task.device, torch.float64).detached()
 
     def outcome(self) -> Outcome:
         return run_to_end(
@@ -228,7 +241,7 @@ class _Run:
         if self.task.saved is None:
             if self.fresh and self.field.siren is not None and self.options.start == "coordinates":
                 self._choose_frequency()
-            self.cells = [self._cells(part) for part in parts]
+            self.cells = [self._cells(part, self._most_points()) for part in parts]
             self.task.save(self._state, True)
         for part, cells in list(zip(parts, self.cells, strict=True))[self.done :]:
             if self._met():
@@ -265,15 +278,19 @@ class _Run:
             return (JointStage("readout"), JointStage("linear", 2))
         return (JointStage("readout"), JointStage("network"), JointStage("all", 5))
 
-    def _cells(self, part: JointStage) -> int:
-        """Cells of Gauss points per axis."""
+    def _cells(self, part: JointStage, limit: float) -> int:
+        """Cells of Gauss points per axis, for no more points than a limit."""
         if part.cells is not None:
             return part.cells
         tensors = self.field.tensors()
         unknowns = sum(tensors[k].numel() for k in part.names(self.field))
         rows = self.options.oversampling * unknowns / len(self.problem.residuals)
-        most = min(rows, self._most_points())
+        most = min(rows, limit)
         return max(8, math.ceil(most ** (1 / self.problem.domain.dim) / self.options.gauss))
+
+    def _cell_bounds(self, part: JointStage) -> tuple[int, int]:
+        """Least and most cells of a part on any machine."""
+        return self._cells(part, 0.0), self._cells(part, math.inf)
 
     def _blocks(self, cells: int) -> list[FieldBlock]:
         points = Points(cells, self.options.gauss, self.options.face_weight)
@@ -319,7 +336,7 @@ class _Run:
             self.field = coordinate_start(self.field, self.chosen, self.task.seed)
             return
         part = JointStage("readout", 1)
-        blocks, best = self._blocks(self._cells(part)), (math.inf, self.field)
+        blocks, best = self._blocks(self._cells(part, self._most_points())), (math.inf, self.field)
         for frequency in self.options.frequencies:
             candidate = coordinate_start(self.field, frequency, self.task.seed)
             system = self._system(part, blocks, candidate)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -11,6 +11,7 @@ import torch
 
 from hermite_pinn.errors import DivergedError
 from hermite_pinn.run.monitor import Monitor
+from hermite_pinn.schema import Entry
 
 from .cgls import LeastSquaresResult
 from .linear_solver import Limits, LinearSolver, LinearSystem
@@ -184,10 +185,17 @@ class LevenbergMarquardt(Generic[System]):
         """What a checkpoint keeps, so that a resumed run takes the same steps."""
         return {"inner_total": self.inner_total, "damping": self._damping} | self.linear.state()
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take over the state of a checkpoint."""
-        self.inner_total, self._damping = int(state["inner_total"]), float(state["damping"])
-        self.linear.restore(state)
+    def restore(self, state: Mapping[str, Any] | Entry) -> None:
+        """Take over the state of a checkpoint.
+
+        Raises
+        ------
+        CorruptFileError
+            If it is none.
+        """
+        saved = Entry.of(state, "the checkpoint", "solver")
+        self.inner_total, self._damping = saved.at("inner_total").integer(0), saved.at("damping").number(0.0)
+        self.linear.restore(saved)
 
     @property
     def limits(self) -> str:
@@ -213,7 +221,7 @@ class LevenbergMarquardt(Generic[System]):
         DivergedError
             If a residual is not finite at the start, or after the step of an affine problem.
         StopRun
-            If the time is over in the middle of a linear solve, whose unfinished result is dropped.
+            If the time is over after a step, or in the middle of a linear solve, whose unfinished result is dropped.
         """
         iterate = self.init(system, vector)
         if system.affine:
@@ -231,6 +239,7 @@ class LevenbergMarquardt(Generic[System]):
                 iterate.adapt(trial.gain)
             if iterate.over or iterate.fit.finished:
                 break
+            self.monitor.check_time()  # not every linear solver asks for the time
         self._damping = min(iterate.damping, self.damping)
         return iterate.fit
 
@@ -313,6 +322,7 @@ class LevenbergMarquardt(Generic[System]):
             self.near_tol if near else self.inner_tol,
             self.inner_steps,
             lambda steps, reduction: self.monitor.out_of_time,
+            lambda seconds: self.monitor.require(seconds, "a factorisation"),
         )
         step, result = self.linear.solve(system, rows, damping, limits)
         self.inner_total += result.steps

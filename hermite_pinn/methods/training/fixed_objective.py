@@ -12,9 +12,11 @@ from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.field.field import Levels
 from hermite_pinn.methods.base import Method, Outcome, Task
 from hermite_pinn.run.status import Status
+from hermite_pinn.schema import Entry
 
 from .batches import RAD, Batch, Pool
 from .objective import Objective, PlacedTerms
+from .saved_state import points_inside
 from .session import TrainingResult
 
 __all__ = ["FixedObjective", "round_seed"]
@@ -127,8 +129,9 @@ class FixedObjective(Objective):
         """With the points that followed the residual."""
         super().restore(saved)
         self._unscaled = False
-        if "points" in saved:
-            self._adapted = saved["points"].to(self.device)
+        if self.adaptive is not None:
+            points = Entry.of(saved, "the checkpoint").at("points")
+            self._adapted = points_inside(points, self.problem.domain, self.points, self.dtype).to(self.device)
 
     def outcome(self, result: TrainingResult) -> Outcome:
         """Tells how many points there were, and whether they are fewer than the unknowns."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from hermite_pinn.methods.base import Method, Outcome, Task
 from hermite_pinn.methods.gauss_newton.pilot import chosen_before, saved_choice
 from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.data_weights import Misfit
+from hermite_pinn.schema import Entry
 
 from .batches import Batch, TermGroup, term_groups
 from .bounded_parameters import BoundedMap
@@ -197,7 +199,8 @@ class Objective(Loss[PlacedTerms]):
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Take over the scales; the choice has been read before the terms were weighted."""
-        self.scales = dict(saved["scales"])
+        scales = Entry.of(saved, "the checkpoint").at("scales")
+        self.scales = scales.named_numbers(self.scales, sys.float_info.min)
 
     def outcome(self, result: TrainingResult) -> Outcome:
         """What a training found, as what a method returns; tells which weights of penalties were chosen."""
