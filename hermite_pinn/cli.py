@@ -25,6 +25,7 @@ from .command_arguments import (
     output_folder,
 )
 from .errors import HermitePinnError, InvalidArgumentError, OutputError
+from .output import check_writable
 from .reports import (
     findings_text,
     problem_settings,
@@ -216,12 +217,14 @@ def plot(
 ) -> None:
     """Draw a saved solution."""
     with reported():
+        check_writable(target)
+        picture = target if target.suffix.strip(".") else target.with_name(f"{target.name}.png")
         solution = hp.Solution.load(source)
         if history:
-            solution.plot_history(target)
+            solution.plot_history(picture)
         else:
-            solution.plot(target, time=time)
-        typer.echo(f"wrote {target}")
+            solution.plot(picture, time=time)
+        typer.echo(f"wrote {picture}")
 
 
 @app.command()

@@ -12,7 +12,6 @@ import numpy as np
 from hermite_pinn.checks import either, flag, items, real_array, spelled
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.errors import InvalidArgumentError
-from hermite_pinn.geometry import Domain
 from hermite_pinn.output import check_writable, make_folder, output_path, staged
 
 from .exportable import Exportable
@@ -132,6 +131,9 @@ def to_vtk(
             raise InvalidArgumentError(f"scattered points are written as .vtu, got {target.name}")
         return [_write_points(solution, target, points, options)]
     axes = _axes(solution, resolution, series=suffix == ".pvd")
+    if times is not None:  # looked at for every format, used by series
+        t = domain.time_axis
+        _instants((0.0, 1.0) if t is None else (domain.lower[t], domain.upper[t]), times)
     if suffix == ".pvd":
         return _write_images(solution, target, axes, times, options)
     if suffix not in (".vti", ".vtu"):
@@ -168,9 +170,9 @@ def _numbers(solution: Exportable, options: dict[str, bool]) -> int:
     return sum(3 if v.ndim > solution.domain.dim else 1 for v in one.values())
 
 
-def _instants(domain: Domain, axis: int, times: Any) -> np.ndarray:
-    """Times of the frames of a series, from their number or as they are given."""
-    start, end = domain.lower[axis], domain.upper[axis]
+def _instants(span: tuple[float, float], times: Any) -> np.ndarray:
+    """Times of the frames of a series within a span, from their number or as they are given."""
+    start, end = span
     if times is None or np.ndim(np.asarray(times, dtype=object)) == 0:
         count = 21 if times is None else intervals("times", times, most=MOST_FRAMES, otherwise="a list of times")
         return np.linspace(start, end, count)
@@ -213,7 +215,7 @@ def _write_images(
         )
     if domain.dim == 1:
         raise InvalidArgumentError(f"{target.name}: a series needs a space axis; write .vti for a function of t alone")
-    instants = _instants(domain, t, times)
+    instants = _instants((domain.lower[t], domain.upper[t]), times)
     counts = [len(a) for i, a in enumerate(axes) if i != t]
     check_grid(counts, _numbers(solution, options), times=ENCODED, folder=target.parent, files=len(instants))
     check_writable(target)

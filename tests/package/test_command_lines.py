@@ -105,6 +105,7 @@ USAGE = [
     "export {}/good.h5 {}/a.vti --resolution inf",
     "export {}/good.h5 {}/a.vti --resolution x",
     "export {}/good.h5 {}/a.vti --times x",
+    "export {}/good.h5 {}/a.vti --times -1",
     "plot",
     "plot {}/nosuch.h5 {}/a.png",
     "plot {}/good.h5 {}/a.png --time 1",
@@ -146,6 +147,7 @@ FAILURES = [
     "plot {}/short.h5 {}/a.png",
     "plot {}/good.h5 {}/a.nosuch",
     "plot {}/good.h5 /nosuch/a.png",
+    "plot {}/good.h5 {}",
     "plot --history {}/foreign.h5 {}/a.png",
 ]  # fmt: skip
 
