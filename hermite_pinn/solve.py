@@ -167,7 +167,7 @@ def solve(
     identity = _identity(problem, chosen, spec, levels, seed, kind)
     same = identity | identity["parts"] | {"tol": tol, "max_time": max_time, "device": place.type, "resume": resume}
     ranks.check_same({key: str(value) for key, value in same.items() if key != "parts"})
-    saved = read_checkpoint(resume, identity, monitor) or None if resume is not None else None
+    saved = read_checkpoint(resume, identity, monitor) if resume is not None else None
     task = Task(
         problem=problem,
         field=spec,
@@ -183,7 +183,7 @@ def solve(
     saver = keeper.saver(identity, monitor) if keeper is not None and ranks.leader else None
     begin(saver, saved, ranks)
     if saver is not None:
-        task.save = saver
+        task.save, task.checkpointed = saver, True
     run = _run(chosen, task)
     solution = _solution(chosen, run, task, identity)
     if saver is not None and saver.failure is not None:

@@ -195,8 +195,10 @@ def _sides(saved: object, asked: object) -> str:
     return f"\n  in the file: {saved}\n  asked for:   {asked}"
 
 
-def read_checkpoint(path: str | Path, identity: dict[str, Any], monitor: Monitor) -> dict[str, Any]:
+def read_checkpoint(path: str | Path, identity: dict[str, Any], monitor: Monitor) -> dict[str, Any] | None:
     """State saved by an earlier run of the same problem and method; the monitor continues its history.
+
+    None if that run had not got anywhere.
 
     Raises
     ------
@@ -226,4 +228,4 @@ def read_checkpoint(path: str | Path, identity: dict[str, Any], monitor: Monitor
             state.setdefault(group, {})[key] = torch.as_tensor(array)
         else:
             state[name] = torch.as_tensor(array)
-    return state
+    return state or None

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -34,6 +35,7 @@ from .resolutions import Resolutions
 from .stage import Discretization, Stage, solve_at_once
 from .standard_errors import standard_errors
 from .time_slabs import march
+from .unfinished import Unfinished
 from .uniqueness import free_combinations
 from .verdict import determined, verdict
 
@@ -105,6 +107,7 @@ class NestedIteration:
         self.precision = chosen_precision(options.precision, task.device)
         self.seconds: list[float] = []
         self.solver = self._solver(Misfit(self.problem))
+        self.unfinished = Unfinished(task, self.solver.state)
 
     def _solver(self, misfit: Misfit) -> LevenbergMarquardt[GridSystem]:
         options, smooth = self.options, BASES[self.basis].coefficients > 2
@@ -132,8 +135,13 @@ class NestedIteration:
             self._stages,
             self._outcome,
             interrupted=lambda: f"{cause()}; this is the best state so far",
-            settle=lambda ending: determined(ending, self.state.free, self.problem.missing),
+            settle=self._settled,
         )
+
+    def _settled(self, ending: Ending) -> Ending:
+        """Save what is not saved yet."""
+        self.unfinished.save()
+        return determined(ending, self.state.free, self.problem.missing)
 
     def _outcome(self, ending: Ending) -> Outcome:
         best, message = self.state.best or self._empty(), ending.message
@@ -170,6 +178,8 @@ class NestedIteration:
         self.resolutions.plan(self.grid)
         state, foreign = self.state, False
         if self.task.saved is not None:
+            self.solver.restore(self.task.saved["solver"])
+        if self.task.saved is not None and "path" in self.task.saved:
             self._restore(self.task.saved)
             ending = self._verdict()
             if ending is not None:
@@ -187,11 +197,12 @@ class NestedIteration:
             change = None if foreign or len(state.path) == 1 else stage.change
             stage.error = state.convergence.add(change, stage.held_out)
             state.best, foreign = stage, False
-            self._record(stage)
             if len(state.path) == 1 and stage.slabs == 1:
                 state.free = free_combinations(self._system(stage)) or 0
+            self.unfinished.finished(state.saved())
+            self._record(stage)
             self.seconds.append(time.perf_counter() - began)
-            self.task.save(self._saved, True)
+            self.unfinished.save()
             ending = self._verdict()
             if ending is not None:
                 return ending
@@ -226,13 +237,10 @@ class NestedIteration:
         system.linearize(stage.vector)
         return system
 
-    def _saved(self) -> dict[str, Any]:
-        return self.state.saved() | {"solver": self.solver.state()}
-
     def _restore(self, saved: dict[str, Any]) -> None:
         self.state.restore(saved, self.grid)
-        self.solver.restore(saved["solver"])
         self._scale(self.state.norms)
+        self.unfinished.continued(self.state.saved())
 
     # -- one stage ---
     def _solve(self) -> Stage:
@@ -245,22 +253,29 @@ class NestedIteration:
                 both = torch.zeros(pyramid.size, dtype=self.grid.dtype, device=self.task.device)
                 pyramid.views(both)[0].copy_(best.finest)
                 guess = pyramid.accumulate(both)
-            return march(self.grid, resolution, count, guess, self.solver, self._progress(count))
+            kept = partial(self.unfinished.keep, [resolution]) if self.unfinished.keeps else None
+            resumed = self.unfinished.taken([resolution])
+            return march(self.grid, resolution, count, guess, self.solver, self._progress(count), kept, resumed)
         resolutions = list(self.state.path)
         if best is not None:
             resolutions = list(best.resolutions)
             if len(self.state.convergence.estimates) > 0 or resolutions[-1] != resolution:
                 resolutions.append(resolution)
 
+        kept = partial(self.unfinished.keep, resolutions) if self.unfinished.keeps else None
+        resumed = self.unfinished.taken(resolutions)
+
         def began(stage: Stage) -> None:
-            if self.state.best is None:
+            if self.state.best is None or resumed is not None:
                 self.state.best = stage
 
         def accepted(stage: Stage) -> None:
             self.state.best = stage
             self._record(stage)
 
-        return solve_at_once(self.grid, resolutions, best, self._first_parameters(), self.solver, began, accepted)
+        return solve_at_once(
+            self.grid, resolutions, best, self._first_parameters(), self.solver, began, accepted, kept, resumed
+        )
 
     def _balanced(self, stage: Stage) -> Stage:
         """The first stage, solved again while the terms of one equation outweigh those of another by far.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 
@@ -20,6 +21,7 @@ from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.run.distributed import ALONE, Ranks
 
 from .penalty_weights import Choice, fit_smoothly
+from .unfinished import reached
 
 __all__ = ["Discretization", "Stage", "relative", "solve_at_once"]
 
@@ -192,6 +194,8 @@ def solve_at_once(
     solver: LevenbergMarquardt[GridSystem],
     began: Callable[[Stage], None],
     accepted: Callable[[Stage], None],
+    stepped: Callable[[dict[str, Any]], None] | None = None,
+    resumed: Mapping[str, Any] | None = None,
 ) -> Stage:
     """Solve for all levels on the whole domain.
 
@@ -203,6 +207,8 @@ def solve_at_once(
         Where the unknown parameters start if there is no such stage.
     began, accepted
         Told the state with the exact conditions imposed, and every step of a nonlinear iteration.
+    stepped, resumed
+        Given what a checkpoint keeps after such a step, and what one has kept, or None.
     """
     system = grid.system(resolutions)
     vector = torch.zeros(system.size, dtype=grid.dtype, device=grid.device)
@@ -215,8 +221,13 @@ def solve_at_once(
         values[i] = parameters[name]
     before = system.finest(vector)
     system.impose(vector)
-    began(Stage(list(resolutions), vector, system.finest(vector), system.parameters(vector), points=system.rows))
     choice, error = (None, None) if start is None else (start.choice, start.error)
+    if resumed is not None:
+        vector = reached(resumed["vector"], vector)
+    state = Stage(list(resolutions), vector, system.finest(vector), system.parameters(vector), points=system.rows)
+    if resumed is not None:
+        state = replace(state, choice=choice, error=error_on_the_way(system, before, state.finest, error))
+    began(state)
 
     def tell(fit: Fit) -> None:
         state = describe(system, fit)
@@ -225,8 +236,10 @@ def solve_at_once(
     step = None if system.affine else tell
     guessed = start is not None
 
+    begun = None if system.noisy else resumed  # where weights are chosen on the way, it is begun again
+
     def fit(vector: torch.Tensor) -> Fit:
-        return solver.fit(system, vector, step, guessed=guessed)
+        return solver.fit(system, vector, step, guessed=guessed, stepped=stepped, resumed=begun)
 
     final = choice
     if system.noisy:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
+from hermite_pinn.errors import CorruptFileError
 from hermite_pinn.expressions.program import leaves
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
 from hermite_pinn.methods.systems.constraints import Carried, is_hard
@@ -17,8 +19,10 @@ from hermite_pinn.methods.systems.gauge import remove_means
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
+from hermite_pinn.run.interrupt import uninterrupted
 
 from .stage import Discretization, Stage, relative
+from .unfinished import reached
 
 __all__ = ["cells_per_slab", "ladder", "march", "time_orders", "why_at_once"]
 
@@ -199,15 +203,13 @@ class _March:
         self.squares: dict[str, float] = {}
         self.between: set[str] = set()
         self.last: tuple[GridSystem, slice] | None = None  # the slab whose end is not final
+        self.copied: torch.Tensor | None = None  # for a checkpoint
 
     def slab(self, first: int, end: int, solver: LevenbergMarquardt[GridSystem]) -> None:
         """Solve between two vertices of the time axis, from the end of the slab before."""
         grid, resolution, axis, m = self.grid, self.resolution, self.axis, self.m
-        part = slice(m * first, m * (end + 1))
-        state = None if first == 0 or self.whole is None else self.whole.narrow(axis + 1, part.start, m).clone()
-        carried = None if state is None else Carried(axis, self.orders, state)
-        local = tuple(end - first if i == axis else n for i, n in enumerate(resolution))
-        system = grid.system(ladder(local), _part(grid.problem, axis, first, end, resolution[axis]), carried)
+        system, part, carried = self._system(first, end)
+        local = system.resolution
         if self.whole is None:
             shape = list(system.pyramid.shapes[-1])
             shape[axis + 1] = m * (resolution[axis] + 1)
@@ -225,6 +227,57 @@ class _March:
         self._note(system, fit)
         self._finish()
         self.last = (system, part)
+
+    def _system(self, first: int, end: int) -> tuple[GridSystem, slice, Carried | None]:
+        """The problem between two vertices of the time axis, its part of the coefficients, and what it starts from."""
+        grid, resolution, axis, m = self.grid, self.resolution, self.axis, self.m
+        part = slice(m * first, m * (end + 1))
+        state = None if first == 0 or self.whole is None else self.whole.narrow(axis + 1, part.start, m).clone()
+        carried = None if state is None else Carried(axis, self.orders, state)
+        local = tuple(end - first if i == axis else n for i, n in enumerate(resolution))
+        system = grid.system(ladder(local), _part(grid.problem, axis, first, end, resolution[axis]), carried)
+        return system, part, carried
+
+    def state(self, done: int) -> dict[str, Any]:
+        """What a checkpoint keeps after so many slabs: their coefficients, and what cannot be had from these again."""
+        assert self.whole is not None
+        total = self.total
+        return {
+            "slabs": total.slabs,
+            "done": done,
+            "vector": self._copy(),
+            "moved": list(self.moved),
+            "norms": list(self.norms),
+            "fits": [total.settled, total.points, total.inner, total.reduction, total.damping],
+        }
+
+    def _copy(self) -> torch.Tensor:
+        """The coefficients, apart from those that the next slab changes; only what the last one changed is copied."""
+        assert self.whole is not None
+        if self.copied is None or self.last is None:
+            self.copied = self.whole.clone()
+        else:
+            part = self.last[1]
+            new, old = (v.narrow(self.axis + 1, part.start, part.stop - part.start) for v in (self.whole, self.copied))
+            old.copy_(new)
+        return self.copied
+
+    def restore(self, saved: Mapping[str, Any], slabs: Sequence[tuple[int, int]]) -> int:
+        """Take over what a checkpoint kept; returns the number of slabs that are done."""
+        total, done = self.total, int(saved["done"])
+        if not 0 < done < len(slabs):
+            raise CorruptFileError(f"the checkpoint is damaged: {done} of {len(slabs)} time slabs are done")
+        like = torch.empty(
+            self.grid.pyramid([self.resolution]).shapes[-1], dtype=self.grid.dtype, device=self.grid.device
+        )
+        self.whole = reached(saved["vector"], like)
+        self.moved, self.norms = list(saved["moved"]), list(saved["norms"])
+        total.settled, total.points, total.inner, total.reduction, total.damping = saved["fits"]
+        for first, end in slabs[:done]:
+            system, part, _ = self._system(first, end)
+            self._finish()
+            self.last = (system, part)
+        return done
 
     def _note(self, system: GridSystem, fit: Fit) -> None:
         total = self.total
@@ -270,6 +323,8 @@ def march(
     guess: torch.Tensor | None,
     solver: LevenbergMarquardt[GridSystem],
     progress: Callable[[int], None],
+    stepped: Callable[[dict[str, Any]], None] | None = None,
+    resumed: Mapping[str, Any] | None = None,
 ) -> Stage:
     """Solve slab after slab in time, each from the end of the last.
 
@@ -287,9 +342,16 @@ def march(
         Coefficients on that resolution to start the iterations from, or None to continue every slab constantly.
     progress
         Told the number of slabs that are done.
+    stepped, resumed
+        Given what a checkpoint keeps after a slab, and what one has kept, or None.
     """
     course = _March(grid, resolution, count, guess)
-    for k, (first, end) in enumerate(_slabs(resolution[course.axis], count)):
+    slabs = _slabs(resolution[course.axis], count)
+    done = 0 if resumed is None or resumed.get("slabs") != count else course.restore(resumed, slabs)
+    for k, (first, end) in enumerate(slabs[done:], done + 1):
         course.slab(first, end, solver)
-        progress(k + 1)
+        if stepped is not None and k < count:
+            with uninterrupted():
+                stepped(course.state(k))
+        progress(k)
     return course.result()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -104,6 +104,21 @@ class _Iterate:
     refused: float = 0.0
     over: bool = False
 
+    def state(self, steps: int) -> dict[str, Any]:
+        """What a checkpoint keeps after so many steps."""
+        return {
+            "steps": steps,
+            "vector": self.fit.vector,
+            "step_damping": self.damping,
+            "first_change": self.first_change,
+            "refused": self.refused,
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Take over what a checkpoint kept beside the vector."""
+        self.damping, self.first_change = float(saved["step_damping"]), float(saved["first_change"])
+        self.refused = float(saved["refused"])
+
     def refuse(self) -> None:
         """Damp the next step more strongly."""
         if self.damping > 1e12:
@@ -201,8 +216,13 @@ class LevenbergMarquardt(Generic[System]):
         accepted: Callable[[Fit], bool | None] | None = None,
         *,
         guessed: bool = False,
+        stepped: Callable[[dict[str, Any]], None] | None = None,
+        resumed: Mapping[str, Any] | None = None,
     ) -> Fit:
         """Iterate from ``vector``; ``accepted`` sees every state that lowered the loss, and ends it by returning True.
+
+        ``stepped`` is given what a checkpoint keeps after such a state, unless it is the last; ``resumed`` continues
+        that, with its vector as ``vector``.
 
         A nonlinear iteration is finished where fields and parameters change by less than ``change``, where the loss
         falls by less than 1e-5, or where the next step, which the bend of the residual along the last one predicts,
@@ -221,7 +241,9 @@ class LevenbergMarquardt(Generic[System]):
             if accepted is not None:
                 accepted(state)
             return state
-        for _ in range(self.outer_steps):
+        if resumed is not None:
+            iterate.restore(resumed)
+        for k in range(0 if resumed is None else int(resumed["steps"]), self.outer_steps):
             trial = self.step(system, iterate)
             if trial is not None:
                 finished = self.terminate(system, iterate, trial, guessed)
@@ -229,6 +251,8 @@ class LevenbergMarquardt(Generic[System]):
                 if accepted is not None and accepted(iterate.fit):
                     break
                 iterate.adapt(trial.gain)
+                if stepped is not None and not finished and k + 1 < self.outer_steps:
+                    stepped(iterate.state(k + 1))
             if iterate.over or iterate.fit.finished:
                 break
         self._damping = min(iterate.damping, self.damping)
