@@ -33,7 +33,7 @@ def _digest(meta: str, arrays: Mapping[str, np.ndarray]) -> str:
     for name in sorted(arrays):
         a = np.ascontiguousarray(arrays[name])
         h.update(f"{name}:{a.dtype.str}:{a.shape}".encode())
-        h.update(a.reshape(-1).view(np.uint8))
+        h.update(memoryview(a.reshape(-1).view(np.uint8)))
     return h.hexdigest()
 
 
