@@ -22,6 +22,7 @@ from hermite_pinn.cuda.encoder.specialization import OPERATIONS, Specialization
 from hermite_pinn.cuda.runtime import cache, host, nvrtc
 
 from .errors import HermitePinnError
+from .torch_state import isolated
 
 __all__ = ["Finding", "examine"]
 
@@ -172,6 +173,7 @@ def _gpu() -> list[Finding]:
     return findings
 
 
+@isolated()
 def examine() -> list[Finding]:
     """All findings, in the order of a report."""
     checks: list[Callable[[], Finding | list[Finding]]] = [

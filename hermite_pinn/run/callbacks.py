@@ -70,7 +70,8 @@ class Callback:
     """Base of callbacks: override what you need.
 
     ``on_step`` may return a true value, best a string with the reason, to end the run; the solution is returned with
-    ``Status.STOPPED``.
+    ``Status.STOPPED``.  What a callback raises ends the run and is raised by ``solve`` as it is; from ``on_end`` with
+    the result in the exception's attribute ``solution``.
 
     Examples
     --------

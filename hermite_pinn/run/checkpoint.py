@@ -7,14 +7,17 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from hermite_pinn import checks
 from hermite_pinn.errors import CorruptFileError, InvalidArgumentError, OutputError
 from hermite_pinn.output import check_writable
+from hermite_pinn.schema import Entry, Saved, intact
 
 from .distributed import Ranks
 from .history import History
@@ -64,11 +67,12 @@ class Checkpoint:
     path: str | Path
     seconds: float = 60.0
 
+    def __post_init__(self) -> None:
+        checks.check_options(self, {"path": checks.path, "seconds": partial(checks.number, least=0, infinite=True)})
+
     def check(self) -> None:
         """Raise an error now if the file could not be written later."""
         check_writable(self.path)
-        if not self.seconds >= 0:
-            raise InvalidArgumentError(f"seconds between checkpoints must not be negative, got {self.seconds}")
 
     def saver(self, identity: dict[str, Any], monitor: Monitor) -> Saver:
         """What saves the states of a run."""
@@ -195,10 +199,10 @@ def _sides(saved: object, asked: object) -> str:
     return f"\n  in the file: {saved}\n  asked for:   {asked}"
 
 
-def read_checkpoint(path: str | Path, identity: dict[str, Any], monitor: Monitor) -> dict[str, Any] | None:
+def read_checkpoint(path: str | Path, identity: dict[str, Any], monitor: Monitor) -> Saved:
     """State saved by an earlier run of the same problem and method; the monitor continues its history.
 
-    None if that run had not got anywhere.
+    Empty if that run had not got anywhere.
 
     Raises
     ------
@@ -209,23 +213,37 @@ def read_checkpoint(path: str | Path, identity: dict[str, Any], monitor: Monitor
         If the file is damaged or missing.
     """
     meta, arrays = read_store(path, "checkpoint")
-    try:
-        saved, state = meta["identity"], dict(meta["state"])
-        if "parts" not in saved:
+    whole = Entry(meta, str(path))
+    saved, state = whole.at("identity"), Saved({k: e.value for k, e in whole.at("state").entries().items()}, str(path))
+    with intact(str(path)):
+        if "parts" not in saved.entries():
             raise InvalidArgumentError(
                 f"{path} cannot be resumed: it was written by an earlier version of hermite_pinn, whose files do not say which boundary "
                 "values and data they belong to; start the run anew, or continue it with the version that wrote the file"
             )
-        difference = _difference(saved, identity)
+        difference = _difference(_checked_identity(saved), identity)
         if difference is not None:
             raise InvalidArgumentError(f"{path} cannot be resumed: {difference}")
-        monitor.resume(History(meta["history"]), float(meta["elapsed"]))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise CorruptFileError(f"{path} is damaged: {type(error).__name__} {error}") from error
-    for name, array in arrays.items():
-        group, _, key = name.partition("/")
-        if key:
-            state.setdefault(group, {})[key] = torch.as_tensor(array)
-        else:
-            state[name] = torch.as_tensor(array)
-    return state or None
+        monitor.resume(History.from_entry(whole.at("history")), whole.at("elapsed").number(0.0))
+        groups: dict[str, dict[str, torch.Tensor]] = {}
+        for name, array in arrays.items():
+            group, _, key = name.partition("/")
+            if group in state:
+                raise CorruptFileError(f"{path} is damaged: {group} is an array and an entry of the text")
+            if key:
+                groups.setdefault(group, {})[key] = torch.as_tensor(array)
+            else:
+                state[name] = torch.as_tensor(array)
+        state.update(groups)
+    return state
+
+
+def _checked_identity(saved: Entry) -> dict[str, Any]:
+    """What a file says it belongs to, of the form that :func:`_difference` needs."""
+    for part in saved.at("parts").entries().values():
+        for key in ("digest", "text"):
+            part.at(key).text()
+    saved.at("options").entries()
+    for key in ("method", "field", "levels", "seed", "dtype"):
+        saved.at(key)
+    return {key: entry.value for key, entry in saved.entries().items()}

@@ -6,7 +6,6 @@ back in the order in which they were written: the order of axes, columns and res
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -16,25 +15,14 @@ from typing import Any
 import h5py
 import numpy as np
 
-from hermite_pinn.errors import CorruptFileError, OutOfMemoryError, OutputError
+from hermite_pinn.errors import OutOfMemoryError, OutputError
 from hermite_pinn.memory import spelled_size
 from hermite_pinn.output import check_writable, write_file
 
+from .store_format import ORDER, VERSION, digest
+from .store_reading import read_store
+
 __all__ = ["read_store", "write_store"]
-
-VERSION = 2
-
-
-_ORDER = "array_order"  # entry of the text that lists the arrays, which HDF5 itself sorts by name
-
-
-def _digest(meta: str, arrays: Mapping[str, np.ndarray]) -> str:
-    h = hashlib.sha256(meta.encode())
-    for name in sorted(arrays):
-        a = np.ascontiguousarray(arrays[name])
-        h.update(f"{name}:{a.dtype.str}:{a.shape}".encode())
-        h.update(memoryview(a.reshape(-1).view(np.uint8)))
-    return h.hexdigest()
 
 
 def write_store(
@@ -77,7 +65,7 @@ def write_store(
     ({'title': 'heat'}, {'table': array([0., 1., 2.])})
     """
     target = check_writable(path)
-    text = json.dumps({**meta, _ORDER: list(arrays)})
+    text = json.dumps({**meta, ORDER: list(arrays)})
     size = len(text) + sum(a.nbytes for a in arrays.values())
     image = io.BytesIO()
     try:
@@ -104,7 +92,7 @@ def _encode(
     with h5py.File(image, "w") as file:
         file.attrs["format"] = f"hermite_pinn {kind}"
         file.attrs["version"] = VERSION
-        file.attrs["digest"] = _digest(text, arrays)
+        file.attrs["digest"] = digest(text, arrays)
         file.create_dataset("meta", data=np.frombuffer(text.encode(), dtype=np.uint8))
         for name, a in arrays.items():
             options: dict[str, Any] = (
@@ -127,53 +115,3 @@ def _check(image: io.BytesIO, text: str, arrays: Mapping[str, np.ndarray]) -> No
                 found = np.asarray(written[end]).tobytes() == np.asarray(a[end]).tobytes()
         if not found:
             raise ValueError("what was read back differs")
-
-
-def read_store(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Metadata and arrays of a file written by :func:`write_store`, in the order in which they were given.
-
-    The text of files by earlier versions has its keys sorted: nothing may be concluded from their order.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    CorruptFileError
-        If the file is not one of ours, is damaged, or was written by a newer version.
-    """
-    source = Path(path)
-    if not source.exists():
-        raise FileNotFoundError(f"there is no file {source}")
-    try:
-        with h5py.File(source, "r") as file:
-            form = file.attrs.get("format")
-            if form != f"hermite_pinn {kind}":
-                what = (
-                    f"holds a {form}"
-                    if isinstance(form, str) and form.startswith("hermite_pinn")
-                    else "was not written by hermite_pinn"
-                )
-                raise CorruptFileError(f"{source} is no hermite_pinn {kind}: it {what}")
-            if int(file.attrs["version"]) > VERSION:
-                raise CorruptFileError(
-                    f"{source} has format version {int(file.attrs['version'])}, this package reads up to {VERSION}; update hermite_pinn"
-                )
-            text = bytes(np.asarray(file["meta"][()], dtype=np.uint8)).decode()
-            arrays: dict[str, np.ndarray] = {}
-
-            def visit(name: str, item: Any) -> None:
-                if isinstance(item, h5py.Dataset) and name != "meta":
-                    if item.dtype.kind not in "fiub":
-                        raise CorruptFileError(f"{source} is damaged: {name} does not hold numbers")
-                    arrays[name] = item[()]
-
-            file.visititems(visit)
-            if file.attrs["digest"] != _digest(text, arrays):
-                raise CorruptFileError(f"{source} is damaged: its contents do not match their checksum")
-        meta = json.loads(text)
-        order = meta.pop(_ORDER, arrays)  # older files do not list them
-        return meta, {name: arrays[name] for name in order}
-    except CorruptFileError:
-        raise
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise CorruptFileError(f"{source} is damaged or is no hermite_pinn {kind}: {error}") from error

@@ -300,4 +300,4 @@ def test_products_in_solve_keep_their_bits_and_settings_come_back(allow, monkeyp
         assert torch.get_float32_matmul_precision() == ("high" if allow else "highest")
     finally:
         torch.set_float32_matmul_precision("highest")
-    assert set(seen) <= {"ieee", "highest"}
+    assert set(seen) <= {"ieee", "highest"} | (set() if allow else {"none"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,9 +19,9 @@ from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.adn_weights import derived_rows
 from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.run.distributed import ALONE, Ranks
+from hermite_pinn.schema import Entry
 
 from .penalty_weights import Choice, fit_smoothly
-from .unfinished import reached
 
 __all__ = ["Discretization", "Stage", "relative", "solve_at_once"]
 
@@ -195,7 +195,7 @@ def solve_at_once(
     began: Callable[[Stage], None],
     accepted: Callable[[Stage], None],
     stepped: Callable[[dict[str, Any]], None] | None = None,
-    resumed: Mapping[str, Any] | None = None,
+    resumed: Entry | None = None,
 ) -> Stage:
     """Solve for all levels on the whole domain.
 
@@ -223,7 +223,7 @@ def solve_at_once(
     system.impose(vector)
     choice, error = (None, None) if start is None else (start.choice, start.error)
     if resumed is not None:
-        vector = reached(resumed["vector"], vector)
+        vector = resumed.at("vector").tensor(vector.shape).to(vector, copy=True)
     state = Stage(list(resolutions), vector, system.finest(vector), system.parameters(vector), points=system.rows)
     if resumed is not None:
         state = replace(state, choice=choice, error=error_on_the_way(system, before, state.finest, error))

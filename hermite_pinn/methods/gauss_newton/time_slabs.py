@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
-from hermite_pinn.errors import CorruptFileError
 from hermite_pinn.expressions.program import leaves
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
 from hermite_pinn.methods.systems.constraints import Carried, is_hard
@@ -20,9 +19,9 @@ from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
 from hermite_pinn.run.interrupt import uninterrupted
+from hermite_pinn.schema import Entry
 
 from .stage import Discretization, Stage, relative
-from .unfinished import reached
 
 __all__ = ["cells_per_slab", "ladder", "march", "time_orders", "why_at_once"]
 
@@ -262,17 +261,16 @@ class _March:
             old.copy_(new)
         return self.copied
 
-    def restore(self, saved: Mapping[str, Any], slabs: Sequence[tuple[int, int]]) -> int:
+    def restore(self, saved: Entry, slabs: Sequence[tuple[int, int]]) -> int:
         """Take over what a checkpoint kept; returns the number of slabs that are done."""
-        total, done = self.total, int(saved["done"])
-        if not 0 < done < len(slabs):
-            raise CorruptFileError(f"the checkpoint is damaged: {done} of {len(slabs)} time slabs are done")
-        like = torch.empty(
-            self.grid.pyramid([self.resolution]).shapes[-1], dtype=self.grid.dtype, device=self.grid.device
-        )
-        self.whole = reached(saved["vector"], like)
-        self.moved, self.norms = list(saved["moved"]), list(saved["norms"])
-        total.settled, total.points, total.inner, total.reduction, total.damping = saved["fits"]
+        total, fields = self.total, len(self.orders)
+        done = saved.at("done").integer(1, len(slabs) - 1)
+        shape = self.grid.pyramid([self.resolution]).shapes[-1]
+        self.whole = saved.at("vector").tensor(shape).to(self.grid.device, self.grid.dtype, copy=True)
+        self.moved, self.norms = ([n.number(0.0) for n in saved.at(key).items(fields)] for key in ("moved", "norms"))
+        settled, points, inner, reduction, damping = saved.at("fits").items(5)
+        total.settled, total.points, total.inner = settled.flag(), points.integer(0), inner.integer(0)
+        total.reduction, total.damping = reduction.number(0.0), damping.number(0.0)
         for first, end in slabs[:done]:
             system, part, _ = self._system(first, end)
             self._finish()
@@ -324,7 +322,7 @@ def march(
     solver: LevenbergMarquardt[GridSystem],
     progress: Callable[[int], None],
     stepped: Callable[[dict[str, Any]], None] | None = None,
-    resumed: Mapping[str, Any] | None = None,
+    resumed: Entry | None = None,
 ) -> Stage:
     """Solve slab after slab in time, each from the end of the last.
 
@@ -347,7 +345,7 @@ def march(
     """
     course = _March(grid, resolution, count, guess)
     slabs = _slabs(resolution[course.axis], count)
-    done = 0 if resumed is None or resumed.get("slabs") != count else course.restore(resumed, slabs)
+    done = 0 if resumed is None or resumed.at("slabs").value != count else course.restore(resumed, slabs)
     for k, (first, end) in enumerate(slabs[done:], done + 1):
         course.slab(first, end, solver)
         if stepped is not None and k < count:

@@ -6,13 +6,11 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import torch
-
-from hermite_pinn.errors import CorruptFileError
 from hermite_pinn.methods.base import Task
 from hermite_pinn.run.history import History
+from hermite_pinn.schema import Entry
 
-__all__ = ["Unfinished", "reached"]
+__all__ = ["Unfinished"]
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +44,7 @@ class Unfinished:
     >>> Unfinished(task, dict).taken([(4, 4)]) is None
     True
     >>> task.saved = saved[0]
-    >>> Unfinished(task, dict).taken([(4, 4)])["steps"]
+    >>> Unfinished(task, dict).taken([(4, 4)]).at("steps").integer()
     2
     """
 
@@ -54,12 +52,17 @@ class Unfinished:
         self.task, self.solver = task, solver
         self._finished: dict[str, Any] = {}
         self._state: dict[str, Any] | None = None  # what there is to save
-        saved = task.saved or {}
-        self._resumed: dict[str, Any] | None = None
-        if "unfinished" in saved:
-            self._resumed = dict(saved["unfinished"]) | {"vector": saved["unfinished_vector"]}
-            history = task.monitor.history
-            task.monitor.history = History(list(history)[: int(self._resumed["rows"])])
+        self._resumed: Entry | None = None
+        if task.saved is not None and "unfinished" in task.saved:
+            self._resumed = self._read(Entry.of(task.saved, "the checkpoint"))
+
+    def _read(self, saved: Entry) -> Entry:
+        """What a checkpoint has of a level; the history is that of this state."""
+        under_way, monitor = saved.at("unfinished"), self.task.monitor
+        rows = under_way.at("rows").integer(0, len(monitor.history))
+        monitor.history = History(list(monitor.history)[:rows])
+        vector = saved.at("unfinished_vector").value
+        return Entry(under_way.entries() and {**under_way.value, "vector": vector}, saved.source, under_way.path)
 
     def continued(self, state: Mapping[str, Any]) -> None:
         """Note the state at the end of a level that is in the checkpoint already."""
@@ -106,29 +109,13 @@ class Unfinished:
         assert self._state is not None
         return self._state
 
-    def taken(self, resolutions: Sequence[Resolution]) -> dict[str, Any] | None:
+    def taken(self, resolutions: Sequence[Resolution]) -> Entry | None:
         """What the checkpoint has of a level, once; None where it has nothing, or of another one."""
         resumed, self._resumed = self._resumed, None
-        if resumed is not None and [tuple(r) for r in resumed["resolutions"]] != list(resolutions):
+        if resumed is not None and resumed.at("resolutions").value != [list(r) for r in resolutions]:
             logger.info("the level that the checkpoint had begun is begun anew: it has other resolutions")
             return None
         return resumed
-
-
-def reached(saved: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """A copy of a vector of a checkpoint, for the place of another one.
-
-    Raises
-    ------
-    CorruptFileError
-        If its shape is another, or it is not finite.
-    """
-    if saved.shape != like.shape or not torch.isfinite(saved).all():
-        raise CorruptFileError(
-            f"the checkpoint is damaged: the unknowns of the level under way have the shape {tuple(saved.shape)} and should have "
-            f"{tuple(like.shape)}, or are not finite"
-        )
-    return saved.to(like, copy=True)
 
 
 def _copied(value: Any) -> Any:

@@ -11,7 +11,10 @@ from hermite_pinn.run.status import Status
 from .convergence import Convergence
 from .stage import Stage
 
-__all__ = ["determined", "verdict"]
+__all__ = ["JUDGED", "determined", "verdict"]
+
+#: Endings of a run whose solution is looked at for uniqueness.
+JUDGED = (Status.CONVERGED, Status.COMPLETED, Status.MAX_SIZE, Status.STALLED)
 
 
 def verdict(
@@ -62,12 +65,12 @@ def determined(ending: Ending, free: int, missing: Sequence[str]) -> Ending:
     Parameters
     ----------
     free
-        Independent changes that the equations and conditions do not see on the first level.
+        Independent changes that the equations and conditions do not see.
     missing
         Conditions that the problem lacks.
     """
     reasons = [f"{free} independent changes satisfy all equations and conditions"] if free else []
     reasons += missing
-    if not reasons or ending.status not in (Status.CONVERGED, Status.COMPLETED, Status.MAX_SIZE, Status.STALLED):
+    if not reasons or ending.status not in JUDGED:
         return ending
     return Ending(Status.UNDETERMINED, f"{ending.message}; but {'; '.join(reasons)}")

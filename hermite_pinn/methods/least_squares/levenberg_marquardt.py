@@ -11,6 +11,7 @@ import torch
 
 from hermite_pinn.errors import DivergedError
 from hermite_pinn.run.monitor import Monitor
+from hermite_pinn.schema import Entry
 
 from .cgls import LeastSquaresResult
 from .linear_solver import Limits, LinearSolver, LinearSystem
@@ -114,10 +115,12 @@ class _Iterate:
             "refused": self.refused,
         }
 
-    def restore(self, saved: Mapping[str, Any]) -> None:
-        """Take over what a checkpoint kept beside the vector."""
-        self.damping, self.first_change = float(saved["step_damping"]), float(saved["first_change"])
-        self.refused = float(saved["refused"])
+    def restore(self, saved: Entry) -> int:
+        """Take over what a checkpoint kept beside the vector; returns the number of steps."""
+        self.damping, self.first_change, self.refused = (
+            saved.at(key).number(0.0) for key in ("step_damping", "first_change", "refused")
+        )
+        return saved.at("steps").integer(0)
 
     def refuse(self) -> None:
         """Damp the next step more strongly."""
@@ -199,10 +202,17 @@ class LevenbergMarquardt(Generic[System]):
         """What a checkpoint keeps, so that a resumed run takes the same steps."""
         return {"inner_total": self.inner_total, "damping": self._damping} | self.linear.state()
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take over the state of a checkpoint."""
-        self.inner_total, self._damping = int(state["inner_total"]), float(state["damping"])
-        self.linear.restore(state)
+    def restore(self, state: Mapping[str, Any] | Entry) -> None:
+        """Take over the state of a checkpoint.
+
+        Raises
+        ------
+        CorruptFileError
+            If it is none.
+        """
+        saved = Entry.of(state, "the checkpoint", "solver")
+        self.inner_total, self._damping = saved.at("inner_total").integer(0), saved.at("damping").number(0.0)
+        self.linear.restore(saved)
 
     @property
     def limits(self) -> str:
@@ -217,7 +227,7 @@ class LevenbergMarquardt(Generic[System]):
         *,
         guessed: bool = False,
         stepped: Callable[[dict[str, Any]], None] | None = None,
-        resumed: Mapping[str, Any] | None = None,
+        resumed: Entry | None = None,
     ) -> Fit:
         """Iterate from ``vector``; ``accepted`` sees every state that lowered the loss, and ends it by returning True.
 
@@ -241,9 +251,7 @@ class LevenbergMarquardt(Generic[System]):
             if accepted is not None:
                 accepted(state)
             return state
-        if resumed is not None:
-            iterate.restore(resumed)
-        for k in range(0 if resumed is None else int(resumed["steps"]), self.outer_steps):
+        for k in range(0 if resumed is None else iterate.restore(resumed), self.outer_steps):
             trial = self.step(system, iterate)
             if trial is not None:
                 finished = self.terminate(system, iterate, trial, guessed)
