@@ -138,7 +138,14 @@ def judged(problem: Problem, outcome: Outcome, tol: float | None) -> Outcome:
     return replace(outcome, status=status, message=message, stats=stats)
 
 
-JUDGED = (Status.CONVERGED, Status.COMPLETED, Status.STALLED, Status.MAX_SIZE, Status.UNDETERMINED)
+JUDGED = (
+    Status.CONVERGED,
+    Status.COMPLETED,
+    Status.STALLED,
+    Status.MAX_SIZE,
+    Status.UNDETERMINED,
+    Status.UNSOLVED,
+)
 
 
 def _status(outcome: Outcome, doubts: Sequence[Doubt]) -> Status:
@@ -155,11 +162,11 @@ def _of_equations(misfits: Sequence[TermMisfit], standard: Standard) -> Iterator
     for m in misfits:
         if not m.term.region.is_interior:
             continue
-        left = m.relative
         if not standard.minimised:
-            if not left < LOOSE:
-                yield Doubt("equation", f"the residual of {m.term.name} is {_share(left)} of its terms")
+            if not m.unsolved < LOOSE:
+                yield Doubt("equation", f"the residual of {m.term.name} is {_share(m.unsolved)} of its terms")
             continue
+        left = m.relative
         contradicted = left * math.sqrt(smooth_part(m.values, m.points, standard.degree))
         allowed = max(standard.value, standard.bent)
         if not (contradicted <= allowed or contradicted < SMOOTH * left):

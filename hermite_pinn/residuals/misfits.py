@@ -47,6 +47,9 @@ class TermMisfit:
     size
         Root mean square of the largest thing the term adds up: its source, and its derivatives by the jets times the
         jets.  Conditions are measured by the field's size in the whole domain where it is larger there.
+    assumed
+        Size of an equation before it was solved: its source, or what it makes of functions of unit size (see
+        :func:`source_norms`); 0 for other terms.
     reach
         Size of the field in the domain over that of the measured values; 1 for other terms.
     sensitivities
@@ -57,6 +60,7 @@ class TermMisfit:
     values: torch.Tensor
     points: torch.Tensor
     size: float
+    assumed: float = 0.0
     reach: float = 1.0
     sensitivities: Mapping[str, float] = dataclass_field(default_factory=dict)
 
@@ -68,10 +72,12 @@ class TermMisfit:
     @property
     def relative(self) -> float:
         """Root mean square of the residual over the size of the term; 0 where both vanish."""
-        left = self.rms
-        if left == 0.0:
-            return 0.0
-        return left / self.size if self.size > 0 else math.inf
+        return _ratio(self.rms, self.size)
+
+    @property
+    def unsolved(self) -> float:
+        """As :attr:`relative`, but of the assumed size where that is larger: near 1 where nothing was solved."""
+        return _ratio(self.rms, max(self.size, self.assumed))
 
     @property
     def typical(self) -> float:
@@ -80,6 +86,12 @@ class TermMisfit:
             return self.relative
         squares = self.values.square().sort().values
         return math.sqrt(float(squares[: max(1, math.ceil(0.95 * len(squares)))].mean())) / self.size
+
+
+def _ratio(left: float, size: float) -> float:
+    if left == 0.0:
+        return 0.0
+    return left / size if size > 0 else math.inf
 
 
 def term_misfits(problem: Problem, field: GridField, parameters: Mapping[str, float]) -> list[TermMisfit]:
@@ -133,8 +145,8 @@ class _Misfits:
         points, jets = self._jets(term, region, samples)
         source, derivatives, sensitivities = self._parts(term, points, jets)
         size = math.hypot(source, *(rms(s * jets[j]) for j, s in derivatives.items()))
-        size = max(size, assumed * (NEGLIGIBLE if self.separable else 1.0))
-        return TermMisfit(term.term, self._values(term, samples), samples.x, size, 1.0, sensitivities)
+        size = max(size, NEGLIGIBLE * assumed)
+        return TermMisfit(term.term, self._values(term, samples), samples.x, size, assumed, 1.0, sensitivities)
 
     def _condition(self, term: CompiledTerm) -> TermMisfit:
         region = term.term.region
@@ -146,10 +158,12 @@ class _Misfits:
         whole = math.hypot(*(rms(s) * sizes[j] for j, s in derivatives.items()))
         values = self._values(term, samples)
         if region.measured is None:
-            return TermMisfit(term.term, values, samples.x, math.hypot(source, max(own, whole)), 1.0, sensitivities)
+            return TermMisfit(
+                term.term, values, samples.x, math.hypot(source, max(own, whole)), sensitivities=sensitivities
+            )
         size = source if source > 0 else whole
         reach = max(1.0, whole / size) if size > 0 else 1.0
-        return TermMisfit(term.term, values, samples.x, size, reach, sensitivities)
+        return TermMisfit(term.term, values, samples.x, size, 0.0, reach, sensitivities)
 
     def _samples(self, region: Region, count: int) -> Samples:
         make = partial(region.quasi_random, count, SEED)

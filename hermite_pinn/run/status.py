@@ -39,7 +39,7 @@ class Status(Enum):
         "The best that the solver can do does not satisfy the equations, conditions or data that the message names. Either they "
         "contradict each other: check signs, sources, faces and units, and tell the noise of data that are not exact "
         "(Data(..., noise=...)); or the iteration is in another minimum: start the parameters closer to what is expected "
-        "(init of Parameter) and bound them (bounds).",
+        "(init of Parameter) and bound them (bounds); or the solution has a singularity or a layer that the levels do not resolve.",
     )
     UNSOLVED = (
         "unsolved",

@@ -57,9 +57,13 @@ def chosen_cases(attacks: Sequence[str], seed: int, again: int | None, quick: bo
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m hermite_pinn.validation.torture", description=__doc__)
-    parser.add_argument("--class", dest="attacks", action="append", choices=list(ATTACKS), help="may be repeated; default: all")
+    parser.add_argument(
+        "--class", dest="attacks", action="append", choices=list(ATTACKS), help="may be repeated; default: all"
+    )
     parser.add_argument("--case", help="name of one case, to repeat it")
-    parser.add_argument("--seed", type=int, help=f"of all random choices; default: {SEED}, and a part with a random seed, which is told")
+    parser.add_argument(
+        "--seed", type=int, help=f"of all random choices; default: {SEED}, and a part with a random seed, which is told"
+    )
     parser.add_argument("--quick", action="store_true", help="a selection that takes less than a minute")
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
     parser.add_argument("--patience", type=float, default=1.0, help="factor of the time limits, for a machine in use")

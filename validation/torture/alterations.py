@@ -44,7 +44,9 @@ def _tail(data: bytearray, rng: random.Random) -> None:
 
 
 def _truncate(data: bytearray, rng: random.Random) -> None:
-    del data[rng.choice([rng.randrange(len(data)), rng.randrange(min(len(data), 2048)), len(data) - rng.randrange(1, 64)]) :]
+    del data[
+        rng.choice([rng.randrange(len(data)), rng.randrange(min(len(data), 2048)), len(data) - rng.randrange(1, 64)]) :
+    ]
 
 
 def _zeros(data: bytearray, rng: random.Random) -> None:
@@ -203,7 +205,9 @@ def change_meta(meta: Any, rng: random.Random, replacement: str) -> tuple[Any, s
     return meta, f"{where}: {replacement}"
 
 
-def _float_only(change: Callable[[np.ndarray, random.Random], np.ndarray]) -> Callable[[np.ndarray, random.Random], np.ndarray]:
+def _float_only(
+    change: Callable[[np.ndarray, random.Random], np.ndarray],
+) -> Callable[[np.ndarray, random.Random], np.ndarray]:
     return lambda a, rng: change(a.astype(np.float64) if a.dtype.kind not in "f" else a.copy(), rng)
 
 
@@ -257,7 +261,9 @@ ARRAY_CHANGES: dict[str, Callable[[np.ndarray, random.Random], np.ndarray]] = {
 }
 
 
-def change_array(arrays: Mapping[str, np.ndarray], rng: random.Random, change: str) -> tuple[dict[str, np.ndarray], str]:
+def change_array(
+    arrays: Mapping[str, np.ndarray], rng: random.Random, change: str
+) -> tuple[dict[str, np.ndarray], str]:
     """The arrays with one of them changed, dropped, renamed, exchanged or added, and what was done."""
     changed = dict(arrays)
     name = rng.choice(list(arrays))

@@ -29,12 +29,10 @@ Make = Callable[[Path, Bench], Any]
 def cases(seed: int) -> list[Case]:
     """Solutions that are loaded and used, and checkpoints that are resumed."""
     made = []
-    for number, name in enumerate([*SOLUTIONS, *CHECKPOINTS]):
-        for change, make, exact in _changes(number):
-            if name in SOLUTIONS:
-                made.append(Case(ATTACK, f"solution {name}: {change}", seed, _loads(name, make, exact)))
-            if name in CHECKPOINTS:
-                made.append(Case(ATTACK, f"checkpoint {name}: {change}", seed, _resumes(name, make, exact)))
+    for kind, names, use in (("solution", SOLUTIONS, _loads), ("checkpoint", CHECKPOINTS, _resumes)):
+        for number, name in enumerate(names):
+            for change, make, exact in _changes(number):
+                made.append(Case(ATTACK, f"{kind} {name}: {change}", seed, use(name, make, exact)))
     return made
 
 

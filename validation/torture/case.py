@@ -41,8 +41,8 @@ class Verdict:
     kind
         ``ok``; ``refused`` by an error of the package with a message; ``skipped`` where this machine does not allow the
         attack; or a fault: ``crash`` (a signal), ``hang``, ``raw error`` (an exception of another library or of the
-        language, or an error that comes too late), ``silent loss`` (a result or a good file is gone, or another one than
-        was written is read), ``memory``, ``accepted`` (nonsense that should have been refused), ``wrong status``.
+        language, or an error that comes too late), ``silent loss`` (a result or a good file is gone, or what is read
+        is not what was written), ``memory``, ``accepted`` (nonsense that is not refused), ``wrong status``.
     detail
         The same in words.
     seconds
@@ -126,7 +126,9 @@ class Case:
     @property
     def command(self) -> str:
         """Repeats the case."""
-        return f"python -m hermite_pinn.validation.torture --class {self.attack} --case '{self.name}' --seed {self.seed}"
+        return (
+            f"python -m hermite_pinn.validation.torture --class {self.attack} --case '{self.name}' --seed {self.seed}"
+        )
 
     def bench(self, place: Path, shared: Path) -> Bench:
         """What the case is given, with files in ``place``."""

@@ -16,7 +16,7 @@ __all__ = ["cases"]
 
 ATTACK = "command_lines"
 
-#: Must end with a message and an exit code; ``{good}`` is a solution, ``{run}`` a checkpoint, ``{place}`` an empty folder.
+#: Must end with a message and an exit code; {good} is a solution, {run} a checkpoint, {place} an empty folder.
 BAD = """
 nonsense
 solve

@@ -20,6 +20,11 @@ from .case import Bench, Fault, Kind
 __all__ = ["close_tensors", "partial_files", "same_solution", "same_tensors", "used", "whole"]
 
 
+def _zero() -> float:
+    """The known solution of nothing."""
+    return 0.0
+
+
 def used(loaded: hp.Solution, bench: Bench) -> None:
     """Ask a solution for all that it offers."""
     lower, upper = np.array(list(loaded.domain.bounds.values()), dtype=float).T
@@ -29,7 +34,7 @@ def used(loaded: hp.Solution, bench: Bench) -> None:
         for value in (function, function.grad, function.laplacian) if loaded.domain.space_axes else (function,):
             value(*points.T)
     loaded.at_points(points)
-    loaded.error(points, exact=dict.fromkeys(loaded.fields, 1.0))
+    loaded.error(points, exact=dict.fromkeys(loaded.fields, _zero))
     str(loaded), repr(loaded), [loaded.history[column] for column in loaded.history.columns if column != "method"]
     again = bench.place / "again.h5"
     loaded.save(again, samples=3)
@@ -45,7 +50,15 @@ def same_solution(one: hp.Solution, other: hp.Solution) -> None:
     """Raise a fault if two solutions differ in anything that is kept in files."""
     told = []
     for s in (one, other):
-        facts = [s.fields, list(s.domain.bounds.items()), s.periodic, s.status.name, s.message, s.parameters, s.residuals]
+        facts = [
+            s.fields,
+            list(s.domain.bounds.items()),
+            s.periodic,
+            s.status.name,
+            s.message,
+            s.parameters,
+            s.residuals,
+        ]
         told.append(json.dumps([*facts, s.estimated_error, s.title, list(s.history), s.stats, s.settings], default=str))
     if told[0] != told[1]:
         raise Fault(Kind.LOSS, "the text of the file read is another one than that written")

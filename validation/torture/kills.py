@@ -223,7 +223,9 @@ def _compilation(number: str) -> Callable[[Bench], None]:
             raise Fault(Kind.RAW, f"the next run ends with {again.returncode}: {lines[-1] if lines else ''}")
         left = [p.name for p in kernels.iterdir() if p.is_dir() or p.name.endswith(".partial")]
         if left:
-            raise Fault(Kind.LOSS, f"{', '.join(left)} left in the cache by the killed run, and not removed by the next")
+            raise Fault(
+                Kind.LOSS, f"{', '.join(left)} left in the cache by the killed run, and not removed by the next"
+            )
 
     return action
 

@@ -16,7 +16,7 @@ from .targets import SHORT, early
 __all__ = ["LATE", "STATEMENTS"]
 
 
-def _adam(**more: Any) -> hp.Adam:
+def _adam(**more: Any) -> Any:
     return hp.Adam(**(SHORT | more))
 
 
@@ -52,7 +52,9 @@ LATE: dict[str, Callable[[Bench], Any]] = {
     "resolutions for another dimension": _deferred(hp.GaussNewton, levels=[(4, 4, 4), (8, 8, 8)]),
     "soap without a network": _deferred(lambda: hp.SOAP(**SHORT), field="linear"),
     "soap without a network at the end of a chain": _deferred(lambda: _adam() >> hp.SOAP(**SHORT), field="linear"),
-    "half precision before lbfgs": _deferred(lambda: _adam() >> hp.LBFGS(steps=2), field=hp.Field(half=True, head="siren")),
+    "half precision before lbfgs": _deferred(
+        lambda: _adam() >> hp.LBFGS(steps=2), field=hp.Field(half=True, head="siren")
+    ),
     "half precision with derivatives": _deferred(_adam, field=hp.Field(half=True, head="siren")),
     "a basis that is not smooth enough": _deferred(hp.GaussNewton, field=hp.Field(basis="linear")),
     "adaptive points without their number": _deferred(lambda: _adam() >> hp.LBFGS(steps=2, adaptive=hp.RAD())),
@@ -131,13 +133,17 @@ STATEMENTS: dict[str, Callable[[Bench], Any]] = {
     "a condition that is a class": _statement(X, lambda u: u.xx, lambda: hp.Dirichlet),
     "a weight that is negative": _statement(X, lambda u: u.xx, lambda: hp.Dirichlet(u=0.0, weight=-1.0)),
     "an initial value without time": _statement(X, lambda u: u.xx, lambda: hp.Initial(u=0.0)),
-    "periodic and a value": _statement(X, lambda u: u.xx, lambda: hp.Periodic("x"), lambda: hp.Dirichlet(u=0.0, on="x-")),
+    "periodic and a value": _statement(
+        X, lambda u: u.xx, lambda: hp.Periodic("x"), lambda: hp.Dirichlet(u=0.0, on="x-")
+    ),
     "two values on one face": _statement(XY, lambda u: u.laplacian, _zero, lambda: hp.Dirichlet(u=1.0, on="x-")),
     "a value and a slope on one face": _statement(X, lambda u: u.xx, _zero, lambda: hp.Neumann(u=1.0, on="x+")),
     "two slopes on one face": _statement(
         XY, lambda u: u.laplacian, lambda: hp.Neumann(u=0.0), lambda: hp.Neumann(u=1.0, on="y-")
     ),
-    "two initial values": _statement(XT, lambda u: u.t - u.xx, _zero, lambda: hp.Initial(u=0.0), lambda: hp.Initial(u=1.0)),
+    "two initial values": _statement(
+        XT, lambda u: u.t - u.xx, _zero, lambda: hp.Initial(u=0.0), lambda: hp.Initial(u=1.0)
+    ),
     "data outside": _statement(X, lambda u: u.xx, _zero, lambda: hp.Data([[2.0]], u=1.0)),
     "data that are nan": _statement(X, lambda u: u.xx, _zero, lambda: hp.Data([[0.5]], u=float("nan"))),
     "data of text": _statement(X, lambda u: u.xx, _zero, lambda: hp.Data([["a"]], u="b")),
@@ -145,7 +151,7 @@ STATEMENTS: dict[str, Callable[[Bench], Any]] = {
     "data of unequal lengths": _statement(X, lambda u: u.xx, _zero, lambda: hp.Data([[0.5], [0.6]], u=[1.0])),
     "noise that is zero": _statement(X, lambda u: u.xx, _zero, lambda: hp.Data([[0.5]], u=1.0, noise=0.0)),
     "a box without axes": _statement({}, lambda u: u.xx, _zero),
-    "a box of five axes": _statement({n: (0, 1) for n in "abcde"}, lambda u: u.aa, _zero),
+    "a box of five axes": _statement(dict.fromkeys("abcde", (0, 1)), lambda u: u.aa, _zero),
     "a box that is empty": _statement({"x": (1, 1)}, lambda u: u.xx, _zero),
     "a box turned around": _statement({"x": (1, 0)}, lambda u: u.xx, _zero),
     "a box without end": _statement({"x": (0, float("inf"))}, lambda u: u.xx, _zero),
@@ -155,8 +161,6 @@ STATEMENTS: dict[str, Callable[[Bench], Any]] = {
     "an exact solution that is a number": _statement(X, lambda u: u.xx, _zero, exact={"u": "0"}),
     "an exact solution of another field": _statement(X, lambda u: u.xx, _zero, exact={"v": lambda x: x}),
     "a parameter that is a number": _statement(X, lambda u, k: u.xx + k, _zero, parameters=[3.0]),
-    "a parameter twice": _statement(
-        X, lambda u, k: u.xx + k, _zero, parameters=[hp.Parameter("k"), hp.Parameter("k")]
-    ),
+    "a parameter twice": _statement(X, lambda u, k: u.xx + k, _zero, parameters=[hp.Parameter("k"), hp.Parameter("k")]),
     "a parameter that is a field": _statement(X, lambda u: u.xx, _zero, parameters=[hp.Parameter("u")]),
 }

@@ -11,8 +11,8 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from .case import Bench, Fault, Kind
@@ -120,7 +120,10 @@ class Ended:
 
 
 def run_program(
-    arguments: Sequence[str], bench: Bench, prepare: Callable[[], Any] = lambda: None, signals: tuple[float, int] | None = None
+    arguments: Sequence[str],
+    bench: Bench,
+    prepare: Callable[[], Any] = lambda: None,
+    signals: tuple[float, int] | None = None,
 ) -> Ended:
     """Run ``hermite-pinn`` with some arguments in a child process.
 
@@ -131,25 +134,35 @@ def run_program(
     signals
         Seconds after which the child gets a signal, and which.
     """
-    streams = bench.place / "output.txt", bench.place / "errors.txt"
+    pipes = os.pipe(), os.pipe()
     began = time.perf_counter()
     pid = os.fork()
     if pid == 0:
-        _become(arguments, streams, prepare)
-    if signals is not None:
-        time.sleep(signals[0])
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signals[1])
-    _, status = os.waitpid(pid, 0)
-    output, errors = (p.read_text(errors="replace") if p.exists() else "" for p in streams)
+        _become(arguments, [write for _, write in pipes], prepare)
+    for _, write in pipes:
+        os.close(write)
+    with ThreadPoolExecutor(2) as readers:
+        told = [readers.submit(_all_of, read) for read, _ in pipes]
+        if signals is not None:
+            time.sleep(signals[0])
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signals[1])
+        _, status = os.waitpid(pid, 0)
+        output, errors = (t.result() for t in told)
     return Ended(arguments, os.waitstatus_to_exitcode(status), output, errors, time.perf_counter() - began)
 
 
-def _become(arguments: Sequence[str], streams: tuple[Path, Path], prepare: Callable[[], Any]) -> None:
+def _all_of(pipe: int) -> str:
+    with os.fdopen(pipe, "rb") as stream:
+        return stream.read().decode(errors="replace")
+
+
+def _become(arguments: Sequence[str], streams: Sequence[int], prepare: Callable[[], Any]) -> None:
     code = 70
     try:
-        for number, path in enumerate(streams, 1):
-            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), number)
+        for number, stream in enumerate(streams, 1):
+            os.dup2(stream, number)
+            os.close(stream)
         sys.stdout = os.fdopen(1, "w", closefd=False)
         sys.stderr = os.fdopen(2, "w", closefd=False)
         sys.argv = ["hermite-pinn", *arguments]

@@ -22,7 +22,7 @@ __all__ = ["Ended", "run_cases"]
 
 COMPILERS = ("cc1", "cc1plus", "collect2", "ld", "as", "g++", "c++", "clang", "clang++", "ptxas")
 TICK = 0.2  # seconds between two looks at a worker
-GROWTH = 3 * 2**30  # bytes by which a worker may grow before it is ended
+GROWTH = 2**31  # bytes by which a worker may grow beyond what the case allows before it is ended
 
 Ended = tuple[Case, Verdict]
 
@@ -97,8 +97,8 @@ class _Worker:
                     return self._died(time.perf_counter() - began)
                 text += part
                 continue
-            if _resident(self.process.pid) - self.idle > GROWTH:
-                return self._killed(Kind.MEMORY, f"the process grew by more than {GROWTH / 2**30:.0f} GiB", began)
+            if _resident(self.process.pid) - self.idle > GROWTH + case.memory:
+                return self._killed(Kind.MEMORY, "the process grew without end", began)
             if patience.ended():
                 return self._killed(Kind.HANG, f"not done after {patience.passed:.0f} s", began)
         kind, detail, seconds = json.loads(text)
@@ -110,7 +110,14 @@ class _Worker:
         self.answers, answers = os.pipe()
         with open(self.shared.parent / f"{attack}.log", "ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "hermite_pinn.validation.torture.worker", str(asked), str(answers), str(self.shared)],
+                [
+                    sys.executable,
+                    "-m",
+                    "hermite_pinn.validation.torture.worker",
+                    str(asked),
+                    str(answers),
+                    str(self.shared),
+                ],
                 pass_fds=(asked, answers),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -17,8 +17,8 @@ __all__ = [
     "CHECKPOINTS", "JOINT", "SIREN", "SMALL", "SOLUTIONS", "Recipe", "Stop", "checkpoint", "continued", "poisson", "solution", "uninterrupted",
 ]  # fmt: skip
 
-SHORT = {"points": 64, "face_points": 16, "check_every": 5}
-NETWORK = {"width": 8, "depth": 2}
+SHORT: dict[str, Any] = {"points": 64, "face_points": 16, "check_every": 5}
+NETWORK: dict[str, Any] = {"width": 8, "depth": 2}
 
 
 def line() -> hp.Problem:

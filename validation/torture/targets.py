@@ -17,8 +17,8 @@ from .stock import FACTOR, SIREN, poisson, solution
 
 __all__ = ["Target", "early", "targets"]
 
-QUICK = {"levels": 1, "max_time": 2.0, "progress": False}
-SHORT = {"steps": 2, "points": 16, "face_points": 4, "check_every": 1}
+QUICK: dict[str, Any] = {"levels": 1, "max_time": 2.0, "progress": False}
+SHORT: dict[str, Any] = {"steps": 2, "points": 16, "face_points": 4, "check_every": 1}
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _condition(kind: Callable[..., Any], *positional: str) -> Callable[..., hp.S
     def call(bench: Bench, **arguments: Any) -> hp.Solution:
         first = [arguments.pop(name) for name in positional]
         condition = kind(*first, **arguments)
-        more = [hp.Dirichlet(u=0.0)] if kind in (hp.Data, hp.Smoothness) else [hp.Dirichlet(u=0.0, on="y-")]
+        more: list[Any] = [hp.Dirichlet(u=0.0)] if kind in (hp.Data, hp.Smoothness) else [hp.Dirichlet(u=0.0, on="y-")]
         more += [hp.Data([[0.5, 0.5]], u=0.1)] if kind is hp.Smoothness else []
         residual = (lambda u: u.x + u.y) if kind is hp.Gauge else (lambda u: u.laplacian - 1)
         others = [] if kind is hp.Gauge else more
@@ -103,7 +103,7 @@ def _condition(kind: Callable[..., Any], *positional: str) -> Callable[..., hp.S
 
 
 def _initial(bench: Bench, **arguments: Any) -> hp.Solution:
-    conditions = [hp.Initial(**arguments), hp.Dirichlet(u=0.0)]
+    conditions: list[Any] = [hp.Initial(**arguments), hp.Dirichlet(u=0.0)]
     return early(hp.Problem(hp.Box(x=(0, 1), t=(0, 1)), ["u"], lambda u: u.tt - u.xx, conditions))
 
 
@@ -111,7 +111,9 @@ def _parameter(bench: Bench, **arguments: Any) -> hp.Solution:
     parameter = hp.Parameter(**arguments)
     data = hp.Data([[0.3], [0.5]], u=[0.1, 0.125])
     return early(
-        hp.Problem(hp.Box(x=(0, 1)), ["u"], lambda u, k: k * u.xx + 1, [hp.Dirichlet(u=0.0), data], parameters=[parameter])
+        hp.Problem(
+            hp.Box(x=(0, 1)), ["u"], lambda u, k: k * u.xx + 1, [hp.Dirichlet(u=0.0), data], parameters=[parameter]
+        )
     )
 
 
@@ -144,7 +146,15 @@ def _solution_targets() -> list[Target]:
         Target(
             "Solution.to_vtk",
             _of_solution(hp.Solution.to_vtk),
-            {"path": "{place}/u.vti", "resolution": 3, "points": None, "times": None, "gradient": True, "exact": True, "residual": True},
+            {
+                "path": "{place}/u.vti",
+                "resolution": 3,
+                "points": None,
+                "times": None,
+                "gradient": True,
+                "exact": True,
+                "residual": True,
+            },
         ),
         Target("Solution.to_vtk points", _of_solution(hp.Solution.to_vtk), {"path": "{place}/u.vtu", "points": POINTS}),
         Target(
@@ -175,23 +185,44 @@ def _method_targets() -> list[Target]:
             "GaussNewton",
             _with_method(hp.GaussNewton),
             {
-                "gauss": 2, "inner_tol": 1e-8, "inner_steps": 100, "outer_steps": 3, "damping": 1e-3, "max_levels": 3,
-                "max_unknowns": 1000, "inner": "auto", "slabs": "auto", "precision": "auto",
-            },  # fmt: skip
+                "gauss": 2,
+                "inner_tol": 1e-8,
+                "inner_steps": 100,
+                "outer_steps": 3,
+                "damping": 1e-3,
+                "max_levels": 3,
+                "max_unknowns": 1000,
+                "inner": "auto",
+                "slabs": "auto",
+                "precision": "auto",
+            },
         ),
         Target(
             "JointGaussNewton",
             _with_method(hp.JointGaussNewton, field=FACTOR, levels=2),
             {
-                "stages": (hp.JointStage("readout", steps=1),), "gauss": 2, "oversampling": 4.0, "frequencies": (2.0,),
-                "start": "coordinates", "hard": True, "face_weight": 1.0, "inner_tol": 1e-6, "inner_steps": 20, "damping": 1e-3,
-                "patience": 2, "dense_limit": 100, "held_out": 50,
-            },  # fmt: skip
+                "stages": (hp.JointStage("readout", steps=1),),
+                "gauss": 2,
+                "oversampling": 4.0,
+                "frequencies": (2.0,),
+                "start": "coordinates",
+                "hard": True,
+                "face_weight": 1.0,
+                "inner_tol": 1e-6,
+                "inner_steps": 20,
+                "damping": 1e-3,
+                "patience": 2,
+                "dense_limit": 100,
+                "held_out": 50,
+            },
         ),
         Target(
             "JointStage",
             lambda bench, **chosen: early(
-                poisson(), field=FACTOR, levels=2, method=hp.JointGaussNewton(stages=(hp.JointStage(**chosen),), frequencies=(2.0,))
+                poisson(),
+                field=FACTOR,
+                levels=2,
+                method=hp.JointGaussNewton(stages=(hp.JointStage(**chosen),), frequencies=(2.0,)),
             ),
             stage,
         ),
@@ -205,9 +236,20 @@ def _method_targets() -> list[Target]:
             "LBFGS",
             _with_method(hp.LBFGS),
             {
-                "steps": 2, "points": 16, "face_points": 4, "rounds": 1, "adaptive": None, "weight": 100.0, "normalize": True,
-                "memory": 3, "search_steps": 5, "gtol": 1e-8, "ftol": 1e-6, "probes": 2, "check_every": 1,
-            },  # fmt: skip
+                "steps": 2,
+                "points": 16,
+                "face_points": 4,
+                "rounds": 1,
+                "adaptive": None,
+                "weight": 100.0,
+                "normalize": True,
+                "memory": 3,
+                "search_steps": 5,
+                "gtol": 1e-8,
+                "ftol": 1e-6,
+                "probes": 2,
+                "check_every": 1,
+            },
         ),
         Target(
             "RAD",
@@ -227,8 +269,16 @@ def _statement_targets() -> list[Target]:
         Target("Box", _box, {"x": (0, 1)}),
         Target("Box 2d", _box, {"x": (0, 1), "y": (0, 1)}),
         Target("Problem", _problem, whole),
-        Target("Problem.replace", lambda bench, **changes: early(poisson().replace(**changes)), dict(whole) | {"fields": "u"}),
-        Target("Problem.restricted", lambda bench, **bounds: early(poisson().restricted(**bounds)), {"x": (0, 0.5), "y": (0.1, 1)}),
+        Target(
+            "Problem.replace",
+            lambda bench, **changes: early(poisson().replace(**changes)),
+            dict(whole) | {"fields": "u"},
+        ),
+        Target(
+            "Problem.restricted",
+            lambda bench, **bounds: early(poisson().restricted(**bounds)),
+            {"x": (0, 0.5), "y": (0.1, 1)},
+        ),
         Target("Dirichlet", _condition(hp.Dirichlet), face),
         Target("Neumann", _condition(hp.Neumann), face),
         Target("Robin", _condition(hp.Robin), face | {"u": (1.0, 1.0, 0.0)}),
@@ -253,9 +303,21 @@ def _run_targets() -> list[Target]:
             "solve",
             _run,
             {
-                "problem": None, "field": None, "method": "gauss_newton", "levels": 1, "tol": 1e-3, "max_time": 2.0, "seed": 0,
-                "device": "cpu", "dtype": None, "callbacks": (), "progress": False, "checkpoint": None, "resume": None, "throw": True,
-            },  # fmt: skip
+                "problem": None,
+                "field": None,
+                "method": "gauss_newton",
+                "levels": 1,
+                "tol": 1e-3,
+                "max_time": 2.0,
+                "seed": 0,
+                "device": "cpu",
+                "dtype": None,
+                "callbacks": (),
+                "progress": False,
+                "checkpoint": None,
+                "resume": None,
+                "throw": True,
+            },
         ),
         Target("solve adam", _run, {"method": hp.Adam(**SHORT), "levels": 2, "seed": 0, "dtype": None, "tol": None}),
         Target("solve lbfgs", _run, {"method": hp.LBFGS(steps=2), "levels": 2, "seed": 0, "dtype": None, "tol": None}),
@@ -264,22 +326,39 @@ def _run_targets() -> list[Target]:
             lambda bench, **chosen: early(poisson(), checkpoint=hp.Checkpoint(**chosen)),
             {"path": "{place}/run.h5", "seconds": 0.0},
         ),
-        Target("CSVLog", lambda bench, path: early(poisson(), callbacks=[hp.CSVLog(path)]), {"path": "{place}/run.csv"}),
+        Target(
+            "CSVLog", lambda bench, path: early(poisson(), callbacks=[hp.CSVLog(path)]), {"path": "{place}/run.csv"}
+        ),
         Target(
             "Field",
             _field,
             {
-                "head": "linear", "basis": "cubic", "base": 4, "ratio": 2.0, "features": None, "table_size": None, "half": False,
+                "head": "linear",
+                "basis": "cubic",
+                "base": 4,
+                "ratio": 2.0,
+                "features": None,
+                "table_size": None,
+                "half": False,
                 "encoder": "hermite",
-            },  # fmt: skip
+            },
         ),
         Target(
             "Field siren",
             _field,
             {
-                "head": "siren", "base": (4, 4), "ratio": 1.5, "features": 2, "table_size": 64, "width": 8, "depth": 1, "omega": 0.5,
-                "activation": "sine", "table_std": 0.01, "fused": None,
-            },  # fmt: skip
+                "head": "siren",
+                "base": (4, 4),
+                "ratio": 1.5,
+                "features": 2,
+                "table_size": 64,
+                "width": 8,
+                "depth": 1,
+                "omega": 0.5,
+                "activation": "sine",
+                "table_std": 0.01,
+                "fused": None,
+            },
         ),
         Target("tabulated", lambda bench, function: hp.tabulated(function)(np.zeros(3)), {"function": np.sin}),
         *(_library_target(name) for name in PROBLEMS),

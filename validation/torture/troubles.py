@@ -187,22 +187,8 @@ def _full_device(folder: Path, bench: Bench, size: int) -> Iterator[None]:
         raise AssertionError("a device was replaced by a file")
 
 
-#: Troubles by name.
-TROUBLES = {
-    "file limit": Trouble(_plain, _file_limit),
-    "full": Trouble(small_disk, _filled),
-    "no inodes": Trouble(lambda bench: small_disk(bench, "size=8m,nr_inodes=40"), lambda f, b, s: _inodes(f)),
-    "read-only": Trouble(small_disk, _read_only),
-    "gone": Trouble(_plain, _gone, keeps=False),
-    "a file instead": Trouble(_plain, _file_instead, keeps=False),
-    "no descriptors": Trouble(_plain, _no_descriptors),
-    "forbidden": Trouble(_plain, _forbidden),
-    "full device": Trouble(_plain, _full_device, keeps=False),
-}
-
-
 @contextmanager
-def _inodes(folder: Path) -> Iterator[None]:
+def _inodes(folder: Path, bench: Bench, size: int) -> Iterator[None]:
     """A disk with room, but for no more files."""
     made: list[Path] = []
     with contextlib.suppress(OSError):
@@ -215,3 +201,17 @@ def _inodes(folder: Path) -> Iterator[None]:
     finally:
         for path in made:
             path.unlink(missing_ok=True)
+
+
+#: Troubles by name.
+TROUBLES = {
+    "file limit": Trouble(_plain, _file_limit),
+    "full": Trouble(small_disk, _filled),
+    "no inodes": Trouble(lambda bench: small_disk(bench, "size=8m,nr_inodes=40"), _inodes),
+    "read-only": Trouble(small_disk, _read_only),
+    "gone": Trouble(_plain, _gone, keeps=False),
+    "a file instead": Trouble(_plain, _file_instead, keeps=False),
+    "no descriptors": Trouble(_plain, _no_descriptors),
+    "forbidden": Trouble(_plain, _forbidden),
+    "full device": Trouble(_plain, _full_device, keeps=False),
+}

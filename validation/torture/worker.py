@@ -40,7 +40,7 @@ def _ended(case: Case, place: Path, shared: Path) -> tuple[Kind, str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            case.action(case.bench(place, shared))
+            told = case.action(case.bench(place, shared))
     except Fault as fault:
         return fault.kind, str(fault)
     except Skipped as reason:
@@ -50,7 +50,9 @@ def _ended(case: Case, place: Path, shared: Path) -> tuple[Kind, str]:
         if kind is not Kind.REFUSED:
             return kind, detail
     else:
-        kind, detail = (Kind.ACCEPTED, "not refused") if case.refused else (Kind.OK, "")
+        kind, detail = (
+            (Kind.ACCEPTED, "not refused") if case.refused else (Kind.OK, told if isinstance(told, str) else "")
+        )
     grown = _peak() - before
     if grown > case.memory:
         return Kind.MEMORY, f"the process grew by {grown / 2**20:.0f} MiB; {detail}"
@@ -58,7 +60,7 @@ def _ended(case: Case, place: Path, shared: Path) -> tuple[Kind, str]:
 
 
 def _refusal(error: BaseException) -> tuple[Kind, str]:
-    """An error of the package that says something is a refusal; FileNotFoundError is one where the package raises it."""
+    """An error of the package that says something is a refusal, also FileNotFoundError where the package raises it."""
     ours = isinstance(error, HermitePinnError) or (isinstance(error, FileNotFoundError) and error.errno is None)
     if ours and len(str(error)) > 10:
         return Kind.REFUSED, f"{type(error).__name__}: {error}"

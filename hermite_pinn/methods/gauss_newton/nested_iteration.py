@@ -37,14 +37,11 @@ from .standard_errors import parameter_doubts, parameter_sensitivity, standard_e
 from .time_slabs import march
 from .unfinished import Unfinished
 from .uniqueness import freedom
-from .verdict import JUDGED, determined, verdict
+from .verdict import BY_ITSELF, determined, verdict
 
 __all__ = ["NestedIteration"]
 
 logger = logging.getLogger(__name__)
-
-#: How a run ends that nothing else ends.
-BY_ITSELF = (Status.CONVERGED, Status.COMPLETED, Status.MAX_SIZE, Status.STALLED, Status.UNDETERMINED)
 
 REPEATS = 3  # of the first stage, with rows scaled anew
 
@@ -116,7 +113,7 @@ class NestedIteration:
         """Save what is not saved yet; the ending, with what is known of the uniqueness of the solution."""
         self.unfinished.save()
         best = self.state.best
-        if best is None or ending.status not in JUDGED:
+        if best is None or ending.status not in BY_ITSELF:
             return ending
         return determined(ending, *freedom(self.grid, best, self.state.path[0]))
 

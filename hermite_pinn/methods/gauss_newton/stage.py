@@ -18,6 +18,7 @@ from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.adn_weights import derived_rows
 from hermite_pinn.residuals.compiled import compile_term
+from hermite_pinn.residuals.reference_state import reference_state
 from hermite_pinn.run.distributed import ALONE, Ranks
 from hermite_pinn.schema import Entry
 
@@ -202,7 +203,8 @@ def solve_at_once(
     Parameters
     ----------
     start
-        The stage on coarser levels whose coefficients, parameters and weights are the start, or None for zero.
+        The stage on coarser levels whose coefficients, parameters and weights are the start, or None for the
+        reference state.
     parameters
         Where the unknown parameters start if there is no such stage.
     began, accepted
@@ -217,6 +219,8 @@ def solve_at_once(
         coarser = start.vector[: grid.pyramid(start.resolutions).size]
         coefficients[: coarser.numel()] = coarser
         parameters = start.parameters
+    else:
+        reference_state(grid.problem).fill(grid.problem, grid.basis, system.pyramid.views(coefficients)[0])
     for i, name in enumerate(system.parameter_names):
         values[i] = parameters[name]
     before = system.finest(vector)

@@ -18,6 +18,7 @@ from hermite_pinn.methods.systems.gauge import remove_means
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
+from hermite_pinn.residuals.reference_state import reference_state
 from hermite_pinn.run.interrupt import uninterrupted
 from hermite_pinn.schema import Entry
 
@@ -213,6 +214,7 @@ class _March:
             shape = list(system.pyramid.shapes[-1])
             shape[axis + 1] = m * (resolution[axis] + 1)
             self.whole = torch.zeros(shape, dtype=grid.dtype, device=grid.device)
+            reference_state(grid.problem).fill(grid.problem, grid.basis, self.whole)
         before = self.whole.narrow(axis + 1, part.start, part.stop - part.start).clone()
         vector = _start(system, before, carried, axis, self.guessed)
         fit = solver.fit(system, vector, guessed=self.guessed)

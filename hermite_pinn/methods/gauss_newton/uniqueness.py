@@ -33,6 +33,7 @@ from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.compiled import CompiledTerm, Jet, compile_term
 from hermite_pinn.residuals.scales import rms, sobol_points
 
+from .penalty_weights import Choice
 from .stage import Discretization, Stage
 
 __all__ = ["free_combinations", "freedom"]
@@ -177,6 +178,7 @@ class _Look:
     resolution: Resolution
     solution: torch.Tensor
     parameters: Mapping[str, float]
+    choice: Choice | None
 
     @cached_property
     def pyramid(self) -> Pyramid:
@@ -189,6 +191,8 @@ class _Look:
     @cached_property
     def system(self) -> GridSystem:
         system = self.grid.system([self.resolution])
+        if self.choice is not None:
+            system.smooth(self.choice.weights, self.choice.emphasis)
         vector = torch.zeros(system.size, dtype=system.dtype, device=system.device)
         coefficients, values = system.split(vector)
         coefficients.copy_(self.solution.reshape(-1))
@@ -363,7 +367,7 @@ def _looks(grid: Discretization, stage: Stage, first: Resolution) -> Iterator[_L
         solution = _moved(grid, stage, resolution)
         if solution is None:
             return
-        yield _Look(grid, resolution, solution, stage.parameters)
+        yield _Look(grid, resolution, solution, stage.parameters, stage.choice)
         resolution = tuple(2 * n for n in resolution)
 
 
@@ -403,5 +407,7 @@ def _count(coarse: _Look | None, fine: _Look) -> int | None:
         return 0
     before = np.full_like(last, np.nan) if coarse is None else coarse.smallest(None)
     n = min(len(last), len(before))
-    falling = last[:n] ** 2 * FALL <= before[:n] ** 2
-    return int(((last[:n] <= EXACT) | ((last[:n] < SMALL) & falling)).sum())
+    falling = (last[:n] < SMALL) & (last[:n] ** 2 * FALL <= before[:n] ** 2)
+    if any(t.region.measured is not None or t.region.penalty is not None for t in fine.grid.problem.terms):
+        falling[:] = False  # data and penalties weigh little and leave what they determine weakly
+    return int(((last[:n] <= EXACT) | falling).sum())
