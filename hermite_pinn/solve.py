@@ -175,7 +175,7 @@ def solve(
     saver = keeper.saver(identity, monitor) if keeper is not None and ranks.leader else None
     begin(saver, task.saved, ranks)
     if saver is not None:
-        task.save = saver
+        task.save, task.checkpointed = saver, True
     run = _judged(_run(chosen, task), task)
     solution = _solution(chosen, run, task, identity)
     if saver is not None and saver.failure is not None:

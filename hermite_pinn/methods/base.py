@@ -53,6 +53,8 @@ class Task:
         The processes that share the run.
     save
         Called with the method's state when it may be saved: ``save(state, force)``.
+    checkpointed
+        Whether that writes a file.
     """
 
     problem: Problem
@@ -68,6 +70,7 @@ class Task:
     start_parameters: dict[str, float] | None = None
     saved: dict[str, Any] | None = None
     save: Callable[[Callable[[], dict[str, Any]], bool], None] = lambda state, force: None
+    checkpointed: bool = False
 
 
 @dataclass(frozen=True)

@@ -202,6 +202,8 @@ def _sides(saved: object, asked: object) -> str:
 def read_checkpoint(path: str | Path, identity: dict[str, Any], monitor: Monitor) -> Saved:
     """State saved by an earlier run of the same problem and method; the monitor continues its history.
 
+    Empty if that run had not got anywhere.
+
     Raises
     ------
     InvalidArgumentError

@@ -41,6 +41,7 @@ from .joint_options import JOINT, JointStage
 from .penalty_weights import Choice
 from .pilot import chosen_before, saved_choice
 from .requirements import check_dtype
+from .unfinished import Unfinished
 
 __all__ = ["JointGaussNewton", "JointStage", "is_joint"]
 
@@ -189,10 +190,12 @@ class _Run:
         self.choice: Choice | None = None
         self.done = 0  # parts
         self.cells: list[int] = []  # of every part; they depend on the memory that was free at the start
+        self.solver: LevenbergMarquardt[FieldSystem] | None = None  # of the part under way
+        self.unfinished = Unfinished(task, lambda: {} if self.solver is None else self.solver.state())
 
     # -- state ---
     def _state(self) -> dict[str, Any]:
-        """The state between two parts; a part that was interrupted is repeated."""
+        """The state between two parts."""
         return {
             "done": self.done,
             "cells": list(self.cells),
@@ -230,7 +233,13 @@ class _Run:
             self._course,
             lambda ending: self._outcome(ending.status, ending.message),
             interrupted=lambda: f"{cause()}; this is the best state so far",
+            settle=self._settled,
         )
+
+    def _settled(self, ending: Ending) -> Ending:
+        """Save what is not saved yet."""
+        self.unfinished.save()
+        return ending
 
     def _course(self) -> Ending:
         """All parts, or as many as the tolerance takes."""
@@ -248,7 +257,8 @@ class _Run:
                 break
             self._train(part, cells)
             self.done += 1
-            self.task.save(self._state, True)
+            self.unfinished.finished(self._state())
+            self.unfinished.save()
         message = f"relative residual {self.residual:.1e} at points not trained on"
         if self.task.tol is None:
             return Ending(Status.COMPLETED, message)
@@ -351,9 +361,13 @@ class _Run:
 
     def _train(self, part: JointStage, cells: int) -> None:
         system = self._system(part, self._blocks(cells), self.field)
+        resumed = self.unfinished.taken([(cells,)])
+        waited = 0 if resumed is None else resumed.at("waited").integer(0)
         vector = system.vector(parameters=self.parameters)
-        self.residual = self._held_out(system, vector)
-        waited = 0
+        if resumed is None:
+            self.residual = self._held_out(system, vector)
+        else:
+            vector = resumed.at("vector").tensor(vector.shape).to(vector, copy=True)
 
         def accepted(state: Fit) -> bool:
             nonlocal waited
@@ -375,8 +389,14 @@ class _Run:
             self.monitor.check_time()
             return waited >= self.options.patience or self._met()
 
-        solver = self._solver(part)
+        def stepped(step: dict[str, Any]) -> None:
+            self.unfinished.keep([(cells,)], step | {"waited": waited}, self._state())
+
+        solver = self.solver = self._solver(part)
+        if resumed is not None and self.task.saved is not None:
+            solver.restore(Entry.of(self.task.saved, "the checkpoint").at("solver"))
+        kept = stepped if self.unfinished.keeps else None
         try:
-            solver.fit(system, vector, accepted)
+            solver.fit(system, vector, accepted, stepped=kept, resumed=resumed)
         finally:
             self.inner_total += solver.inner_total

@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -36,6 +37,7 @@ from .stage import Discretization, Stage, relative, solve_at_once
 from .standard_errors import parameter_doubts, parameter_sensitivity, standard_errors
 from .term_sizes import floored, implied_sizes, strengths
 from .time_slabs import march
+from .unfinished import Unfinished
 from .uniqueness import freedom
 from .verdict import BY_ITSELF, determined, verdict
 from .watch_points import WatchPoints
@@ -85,6 +87,7 @@ class NestedIteration:
         self.watch = WatchPoints(self.problem)
         self.seconds: list[float] = []
         self.solver = self._solver(Misfit(self.problem))
+        self.unfinished = Unfinished(task, self.solver.state)
 
     def _solver(self, misfit: Misfit) -> LevenbergMarquardt[GridSystem]:
         options, smooth = self.options, BASES[self.basis].coefficients > 2
@@ -115,7 +118,8 @@ class NestedIteration:
         )
 
     def _settled(self, ending: Ending) -> Ending:
-        """The ending, with what is known of the uniqueness of the solution."""
+        """Save what is not saved yet; the ending, with what is known of the uniqueness of the solution."""
+        self.unfinished.save()
         best = self.state.best
         if best is None or ending.status not in BY_ITSELF:
             return ending
@@ -160,6 +164,8 @@ class NestedIteration:
         self.plan()
         state, foreign = self.state, False
         if self.task.saved is not None:
+            self.solver.restore(Entry.of(self.task.saved, "the checkpoint").at("solver"))
+        if self.task.saved is not None and "path" in self.task.saved:
             self._restore(self.task.saved)
             ending = self._verdict()
             if ending is not None:
@@ -179,9 +185,10 @@ class NestedIteration:
             algebraic = unsolved(stage.inner, stage.reduction)
             stage.error = state.convergence.add(change, stage.held_out, stage.indicators, algebraic)
             state.best, foreign = stage, False
+            self.unfinished.finished(state.saved())
             self._record(stage)
             self.seconds.append(self.monitor.clock() - began)
-            self.task.save(self._saved, True)
+            self.unfinished.save()
             ending = self._verdict()
             if ending is not None:
                 return ending
@@ -242,17 +249,14 @@ class NestedIteration:
         system.linearize(stage.vector)
         return system
 
-    def _saved(self) -> dict[str, Any]:
-        return self.state.saved() | {"solver": self.solver.state()}
-
     def _restore(self, saved: dict[str, Any]) -> None:
         entry = Entry.of(saved, "the checkpoint")
         with intact(entry.source):
             check_nested(saved, self.grid, None if self.task.start is not None else self.resolutions.planned)
             self.state.restore(saved, self.grid)
-            self.solver.restore(entry.at("solver"))
             self._scale(self.state.norms)
             self._marching_known()
+            self.unfinished.continued(self.state.saved())
 
     # -- one stage ---
     def _solve(self) -> Stage:
@@ -269,15 +273,20 @@ class NestedIteration:
             if len(self.state.convergence.estimates) > 0 or resolutions[-1] != resolution:
                 resolutions.append(resolution)
 
+        kept = partial(self.unfinished.keep, resolutions) if self.unfinished.keeps else None
+        resumed = self.unfinished.taken(resolutions)
+
         def began(stage: Stage) -> None:
-            if self.state.best is None:
+            if self.state.best is None or resumed is not None:
                 self.state.best = stage
 
         def accepted(stage: Stage) -> None:
             self.state.best = stage
             self._record(stage)
 
-        stage = solve_at_once(self.grid, resolutions, start, self._first_parameters(), self.solver, began, accepted)
+        stage = solve_at_once(
+            self.grid, resolutions, start, self._first_parameters(), self.solver, began, accepted, kept, resumed
+        )
         if best is not None and start is None:
             before = self._prolonged(best, resolution)
             system = self.grid.system([resolution])
@@ -299,9 +308,13 @@ class NestedIteration:
     def _march(self, resolution: Resolution, count: int, best: Stage | None) -> Stage | None:
         """The stage slab after slab; None where that is unstable and all times are to be solved for at once."""
         guess = None if best is None else self._prolonged(best, resolution)
+        kept = partial(self.unfinished.keep, [resolution]) if self.unfinished.keeps else None
+        resumed = self.unfinished.taken([resolution])
 
         def run(grid: Discretization, guarded: bool) -> Stage:
-            return march(grid, resolution, count, guess, self.solver, self._progress(count), guarded=guarded)
+            return march(
+                grid, resolution, count, guess, self.solver, self._progress(count), kept, resumed, guarded=guarded
+            )
 
         stage, self.state.marching = marched(self.grid, self.state.marching, run)
         self._marching_known()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 
@@ -19,6 +20,7 @@ from hermite_pinn.residuals.adn_weights import derived_rows
 from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.residuals.reference_state import reference_state
 from hermite_pinn.run.distributed import ALONE, Ranks
+from hermite_pinn.schema import Entry
 
 from .indicators import Indicators
 from .penalty_weights import Choice, fit_smoothly
@@ -221,6 +223,8 @@ def solve_at_once(
     solver: LevenbergMarquardt[GridSystem],
     began: Callable[[Stage], None],
     accepted: Callable[[Stage], None],
+    stepped: Callable[[dict[str, Any]], None] | None = None,
+    resumed: Entry | None = None,
 ) -> Stage:
     """Solve for all levels on the whole domain.
 
@@ -233,6 +237,8 @@ def solve_at_once(
         Where the unknown parameters start if there is no such stage.
     began, accepted
         Told the state with the exact conditions imposed, and every step of a nonlinear iteration.
+    stepped, resumed
+        Given what a checkpoint keeps after such a step, and what one has kept, or None.
     """
     system = grid.system(resolutions)
     vector = torch.zeros(system.size, dtype=grid.dtype, device=grid.device)
@@ -247,9 +253,14 @@ def solve_at_once(
         values[i] = parameters[name]
     before = system.finest(vector)
     system.impose(vector)
-    began(Stage(list(resolutions), vector, system.finest(vector), system.parameters(vector), points=system.rows))
     choice, error = (None, None) if start is None else (start.choice, start.error)
     floors = [] if start is None else start.sizes
+    if resumed is not None:
+        vector = resumed.at("vector").tensor(vector.shape).to(vector, copy=True)
+    state = Stage(list(resolutions), vector, system.finest(vector), system.parameters(vector), points=system.rows)
+    if resumed is not None:
+        state = replace(state, choice=choice, error=error_on_the_way(system, before, state.finest, error, floors))
+    began(state)
 
     def tell(fit: Fit) -> None:
         state = describe(system, fit)
@@ -258,8 +269,10 @@ def solve_at_once(
     step = None if system.affine else tell
     guessed = start is not None
 
+    begun = None if system.noisy else resumed  # where weights are chosen on the way, it is begun again
+
     def fit(vector: torch.Tensor) -> Fit:
-        return solver.fit(system, vector, step, guessed=guessed)
+        return solver.fit(system, vector, step, guessed=guessed, stepped=stepped, resumed=begun)
 
     final = choice
     if system.noisy:
