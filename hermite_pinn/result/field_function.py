@@ -9,8 +9,10 @@ import numpy as np
 import torch
 
 from hermite_pinn.errors import InvalidArgumentError
-from hermite_pinn.expressions.jets import FieldJet, leaves_of_linear
+from hermite_pinn.expressions.jets import leaves_of_linear
 from hermite_pinn.geometry import Domain
+
+from .derivatives import derivative
 
 __all__ = ["FieldFunction", "Sums", "check_inside", "coordinate_tensor"]
 
@@ -64,7 +66,7 @@ class FieldFunction:
             raise AttributeError(attribute)
         if len(self._terms) != 1 or len(self._terms[0]) != 1:
             raise AttributeError(f"{self._label} has no attribute {attribute!r}; take derivatives of the field itself")
-        jet = getattr(FieldJet(self._name, self._terms[0][0][1], self._axes, 2), attribute)
+        jet = derivative(self._owner.field, self._name, self._terms[0][0][1], self._axes, attribute)
         components = list(jet) if isinstance(jet, tuple) else [jet]
         terms = [leaves_of_linear(c) for c in components]
         return FieldFunction(self._owner, self._axes, self._evaluate, self._name, terms, f"{self._label}.{attribute}")
