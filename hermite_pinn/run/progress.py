@@ -35,13 +35,24 @@ class NoProgress:
 
 
 def choose_progress(progress: bool | str | ProgressMeter) -> ProgressMeter:
-    """A meter from the argument of ``solve``: ``"auto"`` shows a bar on a terminal only."""
+    """A meter from the argument of ``solve``: ``"auto"`` shows a bar on a terminal only.
+
+    Without a standard error, as in a program without a console, there is no bar.
+    """
     if progress == "auto":
-        progress = sys.stderr.isatty()
+        progress = _terminal()
     if not isinstance(progress, (bool, str)):
         return progress
-    if not progress:
+    if not progress or sys.stderr is None:
         return NoProgress()
     from .progress_bar import ProgressBar  # rich is needed on a terminal only
 
     return ProgressBar()
+
+
+def _terminal() -> bool:
+    """Whether standard error is a terminal; it may be closed, or not be there at all."""
+    try:
+        return sys.stderr is not None and sys.stderr.isatty()
+    except ValueError:
+        return False

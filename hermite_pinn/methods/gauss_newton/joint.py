@@ -238,6 +238,7 @@ class _Run:
             self._course,
             lambda ending: self._outcome(ending.status, ending.message),
             interrupted=lambda: "interrupted from the keyboard; this is the best state so far",
+            usable=lambda: self.done > 0,
         )
 
     def _course(self) -> Ending:

@@ -132,6 +132,7 @@ class NestedIteration:
             self._outcome,
             interrupted=lambda: "interrupted from the keyboard; this is the best state so far",
             settle=lambda ending: determined(ending, self.state.free, self.problem.missing),
+            usable=lambda: bool(self.seconds) or self.task.saved is not None,
         )
 
     def _outcome(self, ending: Ending) -> Outcome:

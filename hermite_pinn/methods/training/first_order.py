@@ -131,6 +131,7 @@ class _Run:
             lambda ending: self._outcome(ending.status, ending.message),
             interrupted=lambda: f"interrupted from the keyboard at step {self.step}",
             settle=settle,
+            usable=lambda: self.step > 0,
         )
 
     def _outcome(self, status: Status, message: str) -> TrainingResult:
