@@ -10,12 +10,17 @@ from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.methods.systems.block_memory import BlockMemory, block_memory
 from hermite_pinn.methods.systems.grid_system import GridSystem
 
+from .banded_cholesky import banded_cost
+
 __all__ = ["stage_memory"]
 
 REAL = 8.0  # bytes of a number
+GAPS = 1.15  # what the allocator takes for itself, as a factor
 
 
-def stage_memory(few: GridSystem, resolutions: Sequence[tuple[int, ...]], slabs: int) -> float:
+def stage_memory(
+    few: GridSystem, resolutions: Sequence[tuple[int, ...]], slabs: int, *, mixed: bool = False, banded: bool = False
+) -> float:
     """Estimate of the bytes of a stage: vectors of unknowns, rows, work space of the products, sensitivities.
 
     Parameters
@@ -26,16 +31,20 @@ def stage_memory(few: GridSystem, resolutions: Sequence[tuple[int, ...]], slabs:
         Levels of the stage.
     slabs
         Number of time slabs, each of which has coarser levels of its own.
+    mixed
+        Whether steps are taken in float32, by a second system.
+    banded
+        Whether a banded factor is made on the CPU.
     """
     axis = few.problem.domain.time_axis
     if slabs == 1 or axis is None:
         sizes = [_coefficients(few, r) for r in resolutions]
-        return REAL * sum(_system(few, resolutions[-1], sum(sizes), sizes[-1]))
+        return GAPS * REAL * sum(_system(few, resolutions[-1], sum(sizes), sizes[-1], mixed, banded))
     finest = resolutions[-1]
     part = tuple(math.ceil(n / slabs) if i == axis else n for i, n in enumerate(finest))
     own = _coefficients(few, part)
     ladder = own / (1 - 0.5 ** len(finest))
-    kept, working = _system(few, part, ladder, own)
+    kept, working = _system(few, part, ladder, own, mixed, banded)
     return REAL * (
         4 * _coefficients(few, finest) + 2 * kept + working
     )  # the slab before lives on until its end is final
@@ -47,7 +56,9 @@ def _coefficients(few: GridSystem, resolution: Sequence[int]) -> float:
     return float(len(few.problem.fields) * math.prod(per_axis))
 
 
-def _system(few: GridSystem, resolution: Sequence[int], size: float, finest: float) -> tuple[float, float]:
+def _system(
+    few: GridSystem, resolution: Sequence[int], size: float, finest: float, mixed: bool, banded: bool
+) -> tuple[float, float]:
     """Numbers that a system keeps, and those that solving it takes at most besides.
 
     Parameters
@@ -62,4 +73,14 @@ def _system(few: GridSystem, resolution: Sequence[int], size: float, finest: flo
     bases = 3 * size + 4 * finest if few.preconditioned else 0.0
     linearizing = 4 * size + 2 * finest + (2 * again) * total.rows + (again - 1) * total.sensitivity + total.linearizing
     multiplying = 8 * size + 2 * finest + bases + (2 + again) * total.rows + total.multiplying
+    if mixed:
+        multiplying += 0.5 * kept + 3 * size + total.rows
+    if banded:
+        m = BASES[few.basis].coefficients
+        shape = (
+            len(few.problem.fields),
+            *(m * (n + (not p)) for n, p in zip(resolution, few.problem.periodic, strict=True)),
+        )
+        cost = banded_cost(shape, few.problem.periodic, few.basis)
+        multiplying += 0.0 if cost is None else cost[1] / REAL
     return kept, max(linearizing, multiplying)

@@ -99,6 +99,8 @@ class NestedIteration:
             task.device,
             row_scales(self.problem, norms),
             task.ranks,
+            mixed=chosen_precision(options.precision, task.device) == "mixed",
+            banded=options.inner == "banded",
         )
         self.state = NestedState(Convergence(self.basis, self.tol), norms)
         self.precision = chosen_precision(options.precision, task.device)
@@ -143,6 +145,7 @@ class NestedIteration:
             "points": best.points,
             "slabs": best.slabs,
             "precision": self.precision,
+            "memory_estimate": self.grid.memory(best.resolutions, best.slabs),
             "residual_scales": dict(zip(self.problem.residuals, self.state.norms, strict=True)),
         }
         if best.choice is not None:

@@ -40,6 +40,8 @@ class Discretization:
         Divisors of the interior residuals.
     ranks
         The processes that share the points.
+    mixed, banded
+        How linear problems are solved, which takes memory (see :func:`stage_memory`).
     """
 
     problem: Problem
@@ -49,6 +51,8 @@ class Discretization:
     device: torch.device
     scales: Sequence[float]
     ranks: Ranks = ALONE
+    mixed: bool = False
+    banded: bool = False
 
     def pyramid(self, resolutions: Sequence[Resolution]) -> Pyramid:
         """Nested levels for all fields."""
@@ -58,7 +62,7 @@ class Discretization:
 
     def memory(self, resolutions: Sequence[Resolution], slabs: int) -> float:
         """Estimate of the bytes of a stage; see :func:`stage_memory`."""
-        return stage_memory(self._few, resolutions, slabs)
+        return stage_memory(self._few, resolutions, slabs, mixed=self.mixed, banded=self.banded)
 
     @cached_property
     def _few(self) -> GridSystem:
