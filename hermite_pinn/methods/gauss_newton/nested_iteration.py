@@ -81,6 +81,8 @@ class NestedIteration:
             task.device,
             row_scales(self.problem, norms),
             task.ranks,
+            mixed=chosen_precision(options.precision, task.device) == "mixed",
+            banded=options.inner == "banded",
         )
         self.state = NestedState(Convergence(self.basis, self.tol), norms)
         self.precision = chosen_precision(options.precision, task.device)
@@ -115,6 +117,7 @@ class NestedIteration:
             self._outcome,
             interrupted=lambda: f"{cause()}; this is the best state so far",
             settle=self._settled,
+            usable=lambda: bool(self.seconds) or self.task.saved is not None,
         )
 
     def _settled(self, ending: Ending) -> Ending:
@@ -133,6 +136,7 @@ class NestedIteration:
             "points": best.points,
             "slabs": best.slabs,
             "precision": self.precision,
+            "memory_estimate": self.grid.memory(best.resolutions, best.slabs),
             "residual_scales": dict(zip(self.problem.residuals, self.state.norms, strict=True)),
         }
         if best.choice is not None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -17,13 +17,12 @@ from hermite_pinn.methods.systems.constraints import Carried
 from hermite_pinn.methods.systems.gauge import remove_means
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.problem.problem import Problem
-from hermite_pinn.residuals.adn_weights import derived_rows
-from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.residuals.reference_state import reference_state
 from hermite_pinn.run.distributed import ALONE, Ranks
 from hermite_pinn.schema import Entry
 
 from .indicators import Indicators
+from .memory_estimate import stage_memory
 from .penalty_weights import Choice, fit_smoothly
 from .term_sizes import Sensitivities, sensitivity_norms
 
@@ -48,6 +47,8 @@ class Discretization:
         Divisors of the interior residuals.
     ranks
         The processes that share the points.
+    mixed, banded
+        How linear problems are solved, which takes memory (see :func:`stage_memory`).
     """
 
     problem: Problem
@@ -57,6 +58,8 @@ class Discretization:
     device: torch.device
     scales: Sequence[float]
     ranks: Ranks = ALONE
+    mixed: bool = False
+    banded: bool = False
 
     def pyramid(self, resolutions: Sequence[Resolution]) -> Pyramid:
         """Nested levels for all fields."""
@@ -65,15 +68,14 @@ class Discretization:
         )
 
     def memory(self, resolutions: Sequence[Resolution], slabs: int) -> float:
-        """Estimate of the bytes of a stage: vectors of unknowns, and arrays of points."""
-        m = BASES[self.basis].coefficients
-        equations = [compile_term(self.problem, t) for t in self.problem.terms if t.region.is_interior]
-        derived, _ = derived_rows(self.problem, equations, self.scales, resolutions[-1])
-        points = math.prod((m + 1) * n for n in resolutions[-1]) * (len(equations) + len(derived))
-        if slabs == 1:
-            return 8.0 * (9 * self.pyramid(resolutions).size + 14 * points)
-        size = self.pyramid(resolutions[-1:]).size
-        return 8.0 * (5 * size + (12 * size + 28 * points) / slabs)
+        """Estimate of the bytes of a stage; see :func:`stage_memory`."""
+        return stage_memory(self._few, resolutions, slabs, mixed=self.mixed, banded=self.banded)
+
+    @cached_property
+    def _few(self) -> GridSystem:
+        """The system on four cells along every axis, which says how many numbers there are of what."""
+        few = (4,) * self.problem.domain.dim
+        return GridSystem(self.problem, self.basis, [few], self.gauss, self.dtype, self.device, scales=self.scales)
 
     def system(
         self, resolutions: Sequence[Resolution], problem: Problem | None = None, carried: Carried | None = None
