@@ -64,6 +64,7 @@ WRITINGS = {
     "history": _drawn("history.png", "plot_history"),
 }
 
+PICTURES = ("pdf", "svg", "history")  # take seconds
 UNFIT = ("no descriptors", "forbidden")  # in which no program starts
 
 #: Runs with a checkpoint, by name.
@@ -76,7 +77,8 @@ def cases(seed: int) -> list[Case]:
     for trouble, how in TROUBLES.items():
         for repeat in range(REPEATS.get(trouble, 1)):
             for name, writing in WRITINGS.items():
-                made.append(Case(ATTACK, f"{name}, {trouble} {repeat}", seed, _writes(writing, how)))
+                action, long = _writes(writing, how), name in PICTURES
+                made.append(Case(ATTACK, f"{name}, {trouble} {repeat}", seed, action, long=long))
             for run in RUNS:
                 made.append(Case(ATTACK, f"checkpoint {run}, {trouble} {repeat}", seed, _runs(run, how)))
             made.append(Case(ATTACK, f"log, {trouble} {repeat}", seed, _logs(how)))
