@@ -10,7 +10,7 @@ import hermite_pinn as hp
 
 from .bad_values import VALUES, never
 from .case import Bench, Case
-from .late_failures import LATE, STATEMENTS
+from .late_failures import LATE, OWN, STATEMENTS
 from .targets import Target, filled, targets
 
 __all__ = ["cases"]
@@ -31,6 +31,7 @@ def cases(seed: int) -> list[Case]:
         made.append(Case(ATTACK, f"late: {name}", seed, late, refused=True))
     for name, statement in STATEMENTS.items():
         made.append(Case(ATTACK, f"statement: {name}", seed, statement, refused=True))
+    made += [Case(ATTACK, f"own error: {name}", seed, own) for name, own in OWN.items()]
     for name in ("text", "none", "object", "list", "mapping", "complex", "bytes", "array of objects"):
         made += [Case(ATTACK, f"{f}: {name}", seed, _function(f, name)) for f in (*FUNCTIONS, *PAIRS)]
     return made

@@ -66,7 +66,7 @@ def _answered(answer: Answer) -> Callable[[Bench], str]:
                 return f"{type(error).__name__}: {error}"
             raise Fault(Kind.STATUS, f"refused: {type(error).__name__}: {error}") from error
         seconds = time.perf_counter() - began - found.stats["compile_seconds"]
-        missed = _error(answer, found)
+        missed = _told_error(answer, found)
         told = f"{found.status.label}, error {missed:.1e}, estimate {found.estimated_error}, {found.parameters}: {found.message}"
         if found.status.success:
             if answer.expected == "no success":
@@ -82,6 +82,15 @@ def _answered(answer: Answer) -> Callable[[Bench], str]:
         return told
 
     return action
+
+
+def _told_error(answer: Answer, found: hp.Solution) -> float:
+    """The true error; what the package says of it must not fail after the work."""
+    try:
+        str(found)
+        return _error(answer, found)
+    except hp.HermitePinnError as error:
+        raise Fault(Kind.RAW, f"the error cannot be told after the run: {type(error).__name__}: {error}") from error
 
 
 def _check_success(answer: Answer, found: hp.Solution, error: float, told: str) -> None:

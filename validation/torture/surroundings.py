@@ -128,7 +128,6 @@ SURROUNDINGS: dict[str, Surrounding] = {
     "few files": Surrounding(_shell('ulimit -n 24; exec "$@"')),
     "a small stack": Surrounding(_shell('ulimit -s 512; exec "$@"')),
     "no core of its own": Surrounding(_shell('exec nice -n 19 "$@"'), must_work=True),
-    "a folder that is gone": Surrounding(_shell('mkdir {place}/gone; cd {place}/gone; rmdir {place}/gone; exec "$@"'), must_work=True),
     "a strict mask": Surrounding(_shell('umask 0777; exec "$@"')),
     "no interruptions": Surrounding(_shell("trap '' INT TERM; exec \"$@\""), must_work=True),
     "a compiler with its cache": Surrounding(_compiler('shift; exec g++ "$@"', "{place}/compiler g++"), must_work=True),
