@@ -91,7 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def tell(result: Ended) -> None:
         case, verdict = result
         if options.verbose or verdict.kind.fault:
-            sys.stdout.write(f"{verdict.kind}: {case.attack} {case.name} ({verdict.seconds:.1f} s) {verdict.detail}\n")
+            told = " ".join(verdict.detail.split())
+            sys.stdout.write(f"{verdict.kind}: {case.attack} {case.name} ({verdict.seconds:.1f} s) {told}\n")
             sys.stdout.flush()
 
     began = time.perf_counter()

@@ -117,7 +117,6 @@ STATEMENTS: dict[str, Callable[[Bench], Any]] = {
     "a nan in the equation": _statement(X, lambda u: u.xx + float("nan"), _zero),
     "an infinity in the equation": _statement(X, lambda u: u.xx + float("inf"), _zero),
     "an array in the equation": _statement(X, lambda u: u.xx + np.ones(3), _zero),
-    "numpy's function": _statement(X, lambda u, x: u.xx + np.sin(x), _zero),
     "float of a symbol": _statement(X, lambda u, x: u.xx + float(x), _zero),
     "an unknown name": _statement(X, lambda u, z: u.xx + z, _zero),
     "no arguments": _statement(X, lambda: 0.0, _zero),
