@@ -74,15 +74,15 @@ LATE: dict[str, Callable[[Bench], Any]] = {
     "an unknown device": _deferred(hp.GaussNewton, device="tpu"),
     "a device that is not there": _deferred(hp.GaussNewton, device="cuda:99"),
     "the meta device": _deferred(hp.GaussNewton, device="meta"),
-    "a checkpoint in no folder": _deferred(_adam, checkpoint="/no/such/folder/run.h5"),
+    "a checkpoint in no folder": _deferred(_adam, checkpoint="/proc/nowhere/run.h5"),
     "a checkpoint that is a folder": _deferred(_adam, checkpoint="/tmp"),
-    "a resumed file that is not there": _deferred(_adam, resume="/no/such/file.h5"),
+    "a resumed file that is not there": _deferred(_adam, resume="/proc/nothing.h5"),
     "an image without end": _sampled(lambda s, bench: s.to_vtk(bench.place / "u.vti", resolution=10**6)),
     "a mesh without end": _sampled(lambda s, bench: s.to_vtk(bench.place / "u.vtu", resolution=10**6)),
     "samples without end": _sampled(lambda s, bench: s.save(bench.place / "u.h5", samples=10**6)),
     "a picture without end": _sampled(lambda s, bench: s.plot(bench.place / "u.png", resolution=10**6)),
     "a grid without end": _sampled(lambda s, bench: s.on_grid([np.linspace(0, 1, 10**6)] * 2)),
-    "a log in no folder": lambda bench: early(poisson(), callbacks=[hp.CSVLog("/no/such/folder/run.csv")]),
+    "a log in no folder": lambda bench: early(poisson(), callbacks=[hp.CSVLog("/proc/nowhere/run.csv")]),
 }
 
 
