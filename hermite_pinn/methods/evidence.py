@@ -49,7 +49,7 @@ class Standard:
     Attributes
     ----------
     accuracy
-        Relative error that was asked for or is estimated, the larger one; None where there is no estimate.
+        Relative error that is estimated, no less than what is asked for by default; None where there is no estimate.
     minimised
         Whether the residual is as small as the grid allows.
     cells
@@ -81,7 +81,7 @@ class Standard:
         return min(3, self.cells // 8)
 
 
-def doubts_about(problem: Problem, outcome: Outcome, tol: float | None) -> list[Doubt]:
+def doubts_about(problem: Problem, outcome: Outcome) -> list[Doubt]:
     """What speaks against an outcome, the gravest first.
 
     Equations are looked at between the points where they were solved, conditions on their faces, data at their points,
@@ -93,15 +93,13 @@ def doubts_about(problem: Problem, outcome: Outcome, tol: float | None) -> list[
         What was to be solved.
     outcome
         What a method found.
-    tol
-        Relative error asked for, or None.
 
     Returns
     -------
     list
         With the doubts of the method itself; empty where nothing speaks against the outcome.
     """
-    accuracy = None if outcome.error is None else max(outcome.error, tol or ACCURACY)
+    accuracy = None if outcome.error is None else max(outcome.error, ACCURACY)
     noise = Misfit(problem)
     bent = BENT if noise.noisy or noise.penalties else 0.0
     cells = min(outcome.field.layout.resolutions[-1])
@@ -117,7 +115,7 @@ def doubts_about(problem: Problem, outcome: Outcome, tol: float | None) -> list[
     return list(dict.fromkeys(found))
 
 
-def judged(problem: Problem, outcome: Outcome, tol: float | None) -> Outcome:
+def judged(problem: Problem, outcome: Outcome) -> Outcome:
     """An outcome whose status and message say what speaks against it.
 
     Runs that something else ended (time, callback, keyboard, divergence) stay as they are, and so does a status without
@@ -125,7 +123,7 @@ def judged(problem: Problem, outcome: Outcome, tol: float | None) -> Outcome:
     """
     if outcome.status not in JUDGED:
         return outcome
-    doubts = doubts_about(problem, outcome, tol)
+    doubts = doubts_about(problem, outcome)
     if not doubts:
         return outcome
     sentences = "; ".join(d.sentence for d in doubts[:MOST_TOLD])
