@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from hermite_pinn.expressions.program import leaves
 from hermite_pinn.problem.problem import Problem
@@ -40,6 +39,7 @@ NOISES, CHANCE = 3.0, 1e-9
 CORRELATED, LARGE = 0.5, 0.2
 
 MOST_TOLD = 3  # doubts in a message
+MOST_COMPARED = 2000  # misfits with those of their neighbours
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ def _in_noises(m: TermMisfit, noise: np.ndarray) -> float:
 
 def _most_noises(count: int) -> float:
     """Root mean square of so many misfits in units of the noise that chance explains."""
-    return max(NOISES, math.sqrt(float(chi2.isf(CHANCE, count)) / count))
+    return max(NOISES, math.sqrt(float(chdtri(count, CHANCE)) / count))
 
 
 def _follows(m: TermMisfit) -> bool:
@@ -237,11 +237,11 @@ def _follows(m: TermMisfit) -> bool:
     if m.rms < LARGE * scatter:
         return False
     low, high = m.points.min(1, keepdim=True).values, m.points.max(1, keepdim=True).values
-    places = ((m.points - low) / (high - low).clamp(min=1e-300)).T.numpy()
-    _, nearest = cKDTree(places).query(places, k=2)
-    r = m.values.numpy()
-    alike = float(np.mean(r * r[nearest[:, 1]]) / np.mean(r * r))
-    return alike > max(CORRELATED, 4.0 * math.sqrt(1.5 / count))
+    places = ((m.points - low) / (high - low).clamp(min=1e-300)).T[:MOST_COMPARED].contiguous()
+    apart = torch.cdist(places, places).fill_diagonal_(math.inf)
+    own = m.values[:MOST_COMPARED]
+    alike = float((own * own[apart.argmin(1)]).mean() / own.square().mean())
+    return alike > max(CORRELATED, 4.0 * math.sqrt(1.5 / len(own)))
 
 
 def _share(part: float) -> str:

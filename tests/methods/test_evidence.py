@@ -307,3 +307,14 @@ def test_doubts_are_those_of_the_outcome() -> None:
     (outcome,) = seen
     assert doubts_about(problem, outcome) == []
     assert judged(problem, outcome) is outcome
+
+
+def test_a_term_that_is_not_defined_at_zero_has_a_size() -> None:
+    problem = on_line(lambda u: u.xx + 1 / u, hp.Dirichlet(u=1.0))
+    shifted = on_line(lambda u: u.xx + 1 / (1 + u), hp.Dirichlet(u=0.0))
+    solution = solved(shifted, levels=3)
+    inside = next(m for m in term_misfits(shifted, solution.field, {}) if m.term.region.is_interior)
+    assert 1.0 < inside.size < 3.0
+    problem.plan.own.once("source norms", lambda: [1.0])
+    (found,) = (m for m in term_misfits(problem, solution.field, {}) if m.term.region.is_interior)
+    assert math.isfinite(found.size)
