@@ -176,7 +176,9 @@ class Subject:
         if self.steps is None:
             hp.solve(self.problem, **options).save(path, samples=3)
         else:
-            hp.solve(self.problem, checkpoint=hp.Checkpoint(path, seconds=0), callbacks=[Stop(path, self.steps)], **options)
+            hp.solve(
+                self.problem, checkpoint=hp.Checkpoint(path, seconds=0), callbacks=[Stop(path, self.steps)], **options
+            )
 
     @property
     def kind(self) -> str:
