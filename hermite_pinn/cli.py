@@ -17,6 +17,7 @@ from rich.console import Console
 import hermite_pinn as hp
 
 from .errors import HermitePinnError, InvalidArgumentError, OutputError
+from .output import check_writable, make_folder
 from .reports import (
     findings_text,
     print_json,
@@ -29,6 +30,7 @@ from .reports import (
     timing_tables,
     write_report,
 )
+from .run.interrupt import Signals, cause, terminable, uninterrupted
 
 __all__ = ["app", "main"]
 
@@ -50,10 +52,14 @@ OutOption = Annotated[
 
 
 @contextmanager
-def _reported() -> Iterator[None]:
-    """Errors of the package as one message on standard error and exit code 2."""
+def _reported() -> Iterator[Signals]:
+    """Errors of the package as one message on standard error and exit code 2; signals that end the process likewise."""
     try:
-        yield
+        with terminable() as signals:
+            yield signals
+    except KeyboardInterrupt as error:
+        Console(stderr=True, highlight=False).print(f"hermite-pinn: {cause()}", markup=False, soft_wrap=True)
+        raise typer.Exit(signals.exit_code) from error
     except (HermitePinnError, FileNotFoundError) as error:
         Console(stderr=True, highlight=False).print(f"hermite-pinn: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(2) from error
@@ -79,15 +85,7 @@ def _settings(pairs: list[str] | None) -> dict[str, Any]:
 
 def _folder(path: Path | None) -> Path | None:
     if path is not None:
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(
-                f"the folder {path} cannot be created: {error.strerror}; choose another with --out"
-            ) from error
-        from hermite_pinn.run.store import check_writable
-
-        check_writable(path / "file")
+        check_writable(make_folder(path) / "file")
     return path
 
 
@@ -149,10 +147,14 @@ def solve(
     out: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Solve a problem of the library; report error, residuals and time; with --out write HDF5, VTK and pictures."""
+    """Solve a problem of the library; report error, residuals and time; with --out write HDF5, VTK and pictures.
+
+    Ctrl-C and SIGTERM end the run with the best state so far, which is written and reported; the exit code is then
+    130 or 143.
+    """
     from . import problems
 
-    with _reported():
+    with _reported() as signals:
         chosen = _settings(settings)
         problem = problems.make(name, **chosen)
         folder = _folder(out)
@@ -172,26 +174,41 @@ def solve(
             progress=False if as_json else "auto",
             throw=False,
         )
-        files = _write(solution, folder, name) if folder is not None else []
+        files, failures = ([], []) if folder is None else _write(solution, folder, name)
         if as_json:
             errors = solution.error() if problem.exact else {}
             asked = {"problem": name, "settings": chosen, "method": method}
             print_json(asked | solution_json(solution, errors, files))
         else:
             typer.echo(solution_text(solution, files))
+        if failures:  # nothing of the result is lost with them
+            raise OutputError("; ".join(failures))
     if solution.status is hp.Status.DIVERGED:
         raise typer.Exit(3)
+    if solution.status is hp.Status.INTERRUPTED:
+        raise typer.Exit(signals.exit_code)
 
 
-def _write(solution: hp.Solution, folder: Path, name: str) -> list[Path]:
-    files = [folder / f"{name}.h5"]
-    solution.save(files[0])
+def _write(solution: hp.Solution, folder: Path, name: str) -> tuple[list[Path], list[str]]:
+    """Write all files that can be written; returns these, and what was wrong with the others."""
     space = len(solution.domain.space_axes)
     series = solution.domain.time_axis is not None and space >= 2
-    files += solution.to_vtk(folder / f"{name}{'.pvd' if series else '.vti'}")[:1]
-    solution.plot(folder / f"{name}.png")
-    solution.plot_history(folder / f"{name}_history.png")
-    return [*files, folder / f"{name}.png", folder / f"{name}_history.png"]
+    writers: dict[str, Callable[[Path], object]] = {
+        f"{name}.h5": solution.save,
+        f"{name}{'.pvd' if series else '.vti'}": solution.to_vtk,
+        f"{name}.png": solution.plot,
+        f"{name}_history.png": solution.plot_history,
+    }
+    files: list[Path] = []
+    failures: list[str] = []
+    with uninterrupted():
+        for file, write in writers.items():
+            try:
+                write(folder / file)
+                files.append(folder / file)
+            except OutputError as error:
+                failures.append(str(error))
+    return files, failures
 
 
 @app.command()

@@ -8,7 +8,9 @@ import sys
 
 import torch
 
-__all__ = ["available_memory", "peak_memory", "spelled_size"]
+from .errors import OutOfMemoryError
+
+__all__ = ["available_memory", "check_fits", "peak_memory", "spelled_size"]
 
 
 def available_memory(device: torch.device) -> int | None:
@@ -42,3 +44,38 @@ def spelled_size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1024
     return f"{count:.1f} TiB"
+
+
+def check_fits(need: float, what: str, advice: str, device: torch.device | None = None) -> None:
+    """Refuse what does not fit into the free memory before anything of it is there.
+
+    Parameters
+    ----------
+    need
+        Bytes.
+    what
+        What needs them, for the message.
+    advice
+        What to lower.
+    device
+        Where; default: the CPU.
+
+    Raises
+    ------
+    OutOfMemoryError
+        If more bytes are needed than are free.
+
+    Examples
+    --------
+    >>> try:
+    ...     check_fits(1e18, "a grid of 1e9 x 1e8 points", "lower its resolution")
+    ... except OutOfMemoryError as error:
+    ...     print(str(error).partition(", but")[0])
+    a grid of 1e9 x 1e8 points needs about 909494.7 TiB
+    """
+    place = device or torch.device("cpu")
+    free = available_memory(place)
+    if free is not None and need > free:
+        raise OutOfMemoryError(
+            f"{what} needs about {spelled_size(need)}, but {spelled_size(free)} are free on {place}; {advice}"
+        )

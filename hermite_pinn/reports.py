@@ -15,6 +15,8 @@ from rich.table import Table
 
 import hermite_pinn as hp
 
+from .output import write_text
+
 if TYPE_CHECKING:  # a command that needs neither does not wait for them
     from .doctor import Finding
     from .validation import KernelTiming, OrderTiming, ProductTiming, Result
@@ -47,8 +49,8 @@ def show(*parts: RenderableType, highlight: bool = True) -> None:
 
 def write_report(folder: Path, name: str, report: Mapping[str, Any], markdown: str) -> None:
     """Write a report as ``name.json``, and its tables as ``name.md``."""
-    (folder / f"{name}.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
-    (folder / f"{name}.md").write_text(markdown + "\n", encoding="utf-8")
+    write_text(folder / f"{name}.json", json.dumps(report, indent=1))
+    write_text(folder / f"{name}.md", markdown + "\n")
 
 
 # -- problems ---

@@ -199,6 +199,19 @@ class Encoder(ABC):
         """The same features where parameters are read in half precision, with these parameters in full."""
         return self
 
+    @classmethod
+    def planned_grid(
+        cls, options: EncoderOptions, domain: Domain, periodic: Sequence[bool], levels: Levels, features: int
+    ) -> GridLayout:
+        """The levels that :meth:`build` makes, before any table is there.
+
+        Raises
+        ------
+        InvalidArgumentError
+            For options and levels that do not fit together, or for an encoder without a grid.
+        """
+        raise InvalidArgumentError(f"the encoder {cls.name!r} has no grid; this needs encoder='hermite'")
+
     @property
     def grid(self) -> GridLayout:
         """Levels and places of the coefficients of a grid.

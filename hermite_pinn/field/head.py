@@ -117,6 +117,11 @@ class Head(ABC):
             )
         return given
 
+    @classmethod
+    def planned_size(cls, options: HeadOptions, inputs: int, outputs: int) -> int:
+        """How many numbers :meth:`build` makes."""
+        return 0
+
     @property
     @abstractmethod
     def outputs(self) -> int:

@@ -118,6 +118,12 @@ class _NetworkHead(Head):
 
     siren: Siren
 
+    @classmethod
+    def planned_size(cls, options: HeadOptions, inputs: int, outputs: int) -> int:
+        """Weights and biases of all layers."""
+        width = options.width
+        return (inputs + 1) * width + (options.depth - 1) * (width + 1) * width + (width + 1) * outputs
+
     @property
     def network(self) -> Siren:
         """The network."""

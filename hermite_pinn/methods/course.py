@@ -51,14 +51,14 @@ def run_to_end(
     outcome
         Makes the outcome of an ending from the state that is best then.
     interrupted
-        The message if the user pressed Ctrl-C.
+        The message if the user pressed Ctrl-C, or a signal asked the run to end; called where :func:`.cause` knows it.
     settle
         What is left to do after any end but a divergence, such as saving the state; may give another ending.
 
     Returns
     -------
     Result
-        Also when :class:`.StopRun` or ``KeyboardInterrupt`` ended the work.
+        Also when :class:`.StopRun` or ``KeyboardInterrupt``, of which :class:`.Terminated` is one, ended the work.
 
     Raises
     ------

@@ -13,8 +13,10 @@ from hermite_pinn.expressions.program import leaves
 from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.geometry import Domain, Region
 from hermite_pinn.immutable import Immutable, ReadOnly
+from hermite_pinn.torch_state import isolated
 
 from .conditions import Condition, Dirichlet, Gauge, Initial, Neumann, Periodic, Robin
+from .consistency import Conditions, highest_orders
 from .data import Data
 from .identity import Digest, Part, identify
 from .missing import missing_conditions
@@ -99,11 +101,19 @@ class Problem(Immutable):
         Highest order of derivatives: 2, or up to 4 for problems whose derivatives are taken directly, by
         ``gauss_newton`` on smoother bases: third derivatives on quintics, fourth on septics.
 
+    Attributes
+    ----------
+    missing
+        Sentences about conditions that it seems to lack, by counting derivatives.
+    notes
+        Sentences about values that jump where two faces meet.
+
     Raises
     ------
     InvalidProblemError
         For unknown names, derivatives beyond ``max_order``, complex values, conditions on faces that do not exist,
-        fields that occur in no residual, and whatever else can be seen without computing.
+        conditions that contradict each other, fields that occur in no residual, and whatever else can be seen without
+        computing.
 
     Examples
     --------
@@ -122,6 +132,7 @@ class Problem(Immutable):
 
     instead = "make another one with problem.replace(...)"
 
+    @isolated()
     def __init__(
         self,
         domain: Domain,
@@ -158,8 +169,9 @@ class Problem(Immutable):
         self.terms = self._traced_terms()
         self.gauges = self._gauged_fields()
         self.missing = missing_conditions(domain, self.fields, self.periodic, self.residuals.values(), self.terms)
+        self.notes = self._checked_conditions()
         for sentence in self.missing:
-            warnings.warn(sentence, HermitePinnWarning, stacklevel=3)
+            warnings.warn(sentence, HermitePinnWarning, stacklevel=4)
 
     # -- checks ---
     def _check_names(self) -> None:
@@ -239,6 +251,15 @@ class Problem(Immutable):
                 f"the weight of Smoothness({next(iter(smooth))}='auto') is chosen by the data, but the problem has no Data; give a number"
             )
         return tuple(terms)
+
+    def _checked_conditions(self) -> tuple[str, ...]:
+        """What is said of conditions that agree, but leave no smooth solution."""
+        conditions = Conditions(self.domain, self.terms, self.plan)
+        unknown = self.parameters or len(self.residuals) < len(self.fields)
+        unknown = unknown or any(t.region.measured is not None or t.region.penalty is not None for t in self.terms)
+        orders = None if unknown else highest_orders(tuple(self.residuals.values()), self.domain.dim)
+        conditions.disagreements(orders, lambda: self.exact_expressions)
+        return tuple(conditions.jumps())
 
     def _gauged_fields(self) -> tuple[str, ...]:
         """The fields of all gauges, after a check that they are free."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.output import check_writable, make_folder, output_path, staged
 
 from .exportable import Exportable
 from .vtk import write_image, write_mesh, write_series
@@ -111,11 +112,12 @@ def to_vtk(
     Raises
     ------
     OutputError
-        If a file cannot be written.
+        If a file cannot be written; earlier ones are as they were, and nothing half-written is left.  The images of a
+        series get their names when all are complete, and the ``.pvd`` last.
     InvalidArgumentError
         If the format does not fit the domain.
     """
-    target = Path(path)
+    target = output_path(path)
     domain, suffix = solution.domain, target.suffix.lower()
     options = {"gradient": gradient, "exact": exact, "residual": residual}
     if points is not None:
@@ -185,20 +187,24 @@ def _write_images(
         if isinstance(count, int)
         else np.asarray(count, dtype=float)
     )
+    check_writable(target)
     folder = target.with_suffix("")
     made = not folder.exists()
-    images: list[Path] = []
+    make_folder(folder)
+    names = [f"{target.stem}_{k:04d}.vti" for k in range(len(instants))]
     try:
-        if target.parent.is_dir():
-            folder.mkdir(exist_ok=True)
-        space = [a for i, a in enumerate(axes) if i != t]
-        for k, instant in enumerate(instants):
-            data = sample(solution, [np.array([instant]) if i == t else a for i, a in enumerate(axes)], **options)
-            squeezed = {name: np.take(v, 0, axis=t) for name, v in data.items()}
-            vectors = {name: _three(v) if v.ndim > len(space) else v for name, v in squeezed.items()}
-            images.append(write_image(folder / f"{target.stem}_{k:04d}.vti", space, vectors))
-        return [write_series(target, instants.tolist(), images), *images]
+        with staged(target) as stage, staged(folder / target.stem) as images:  # which get their names first
+            for name, instant in zip(names, instants, strict=True):
+                data = sample(solution, [np.array([instant]) if i == t else a for i, a in enumerate(axes)], **options)
+                squeezed = {k: np.take(v, 0, axis=t) for k, v in data.items()}
+                space = [a for i, a in enumerate(axes) if i != t]
+                write_image(
+                    images / name, space, {k: _three(v) if v.ndim > len(space) else v for k, v in squeezed.items()}
+                )
+            write_series(stage / target.name, instants.tolist(), [f"{folder.name}/{name}" for name in names])
     except BaseException:
-        if made and folder.exists():
-            shutil.rmtree(folder)
+        if made:
+            with suppress(OSError):
+                folder.rmdir()
         raise
+    return [target, *(folder / name for name in names)]

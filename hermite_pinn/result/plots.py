@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import textwrap
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from hermite_pinn.errors import InvalidArgumentError, OutputError
+from hermite_pinn.output import output_path, write_file
 from hermite_pinn.run.history import History
-from hermite_pinn.run.store import check_writable
 
 from .export import sample
 from .exportable import Exportable
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_history", "plot_solution"]
+__all__ = ["plot_history", "plot_solution", "write_figure"]
 
 
 def _figure(columns: int, rows: int) -> tuple[Figure, np.ndarray]:
@@ -32,15 +33,27 @@ def _figure(columns: int, rows: int) -> tuple[Figure, np.ndarray]:
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
+def write_figure(figure: Figure, path: str | Path, dpi: int = 130) -> Path:
+    """Write a picture, all of it or nothing, in the format of its suffix (by default PNG); returns where.
+
+    Raises
+    ------
+    OutputError
+        If matplotlib does not know the format, or the file cannot be written; an earlier picture is as it was.
+    """
+    target, image = output_path(path), io.BytesIO()
+    if not target.suffix.strip("."):
+        target = target.with_name(f"{target.name.rstrip('.')}.png")
+    try:
+        figure.savefig(image, dpi=dpi, format=target.suffix[1:].lower())
+    except (OSError, ValueError, RuntimeError) as error:
+        raise OutputError(f"{target} cannot be written: {error}; matplotlib writes png, pdf, svg and others") from error
+    return write_file(target, image.getbuffer())
+
+
 def _finish(figure: Figure, path: str | Path | None) -> Figure:
     if path is not None:
-        target = check_writable(path)
-        try:
-            figure.savefig(target, dpi=130)
-        except (OSError, ValueError) as error:
-            raise OutputError(
-                f"{target} cannot be written: {error}; matplotlib writes png, pdf, svg and others"
-            ) from error
+        write_figure(figure, path)
     return figure
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Protocol
 
+from hermite_pinn.checks import flag
+
 __all__ = ["NoProgress", "ProgressMeter", "choose_progress"]
 
 
@@ -36,11 +38,13 @@ class NoProgress:
 
 def choose_progress(progress: bool | str | ProgressMeter) -> ProgressMeter:
     """A meter from the argument of ``solve``: ``"auto"`` shows a bar on a terminal only."""
-    if progress == "auto":
-        progress = sys.stderr.isatty()
-    if not isinstance(progress, (bool, str)):
-        return progress
-    if not progress:
+    if not isinstance(progress, type) and all(
+        callable(getattr(progress, k, None)) for k in ("start", "update", "close")
+    ):
+        return progress  # type: ignore[return-value] # whatever has its methods is a meter
+    if isinstance(progress, str) and progress == "auto":
+        progress = sys.stderr is not None and sys.stderr.isatty()
+    if not flag("progress", progress, otherwise="'auto' or an object with start, update and close"):
         return NoProgress()
     from .progress_bar import ProgressBar  # rich is needed on a terminal only
 

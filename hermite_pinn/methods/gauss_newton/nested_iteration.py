@@ -4,59 +4,53 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
-from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
-from hermite_pinn.field.field import Field, GridField, basis_for, linear_field
-from hermite_pinn.methods.base import Outcome, Task
+from hermite_pinn.field.field import Field, GridField, linear_field
+from hermite_pinn.methods.base import Doubt, Outcome, Task
 from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.methods.least_squares.levenberg_marquardt import LevenbergMarquardt
 from hermite_pinn.methods.systems.grid_system import GridSystem
-from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.scales import IMBALANCE, row_scales, source_norms, term_norms
+from hermite_pinn.run.interrupt import cause
 from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
 
-from .convergence import Convergence
+from .convergence import Convergence, unsolved
 from .grid_solver import grid_solver
+from .indicators import indicators
+from .marching import marched
 from .mixed_precision import chosen_precision
 from .nested_state import NestedState
 from .options import GaussNewtonOptions
 from .resolutions import Resolutions
 from .saved_state import check_nested
-from .stage import Discretization, Stage, solve_at_once
-from .standard_errors import standard_errors
+from .stage import Discretization, Stage, relative, solve_at_once
+from .standard_errors import parameter_doubts, parameter_sensitivity, standard_errors
+from .term_sizes import floored, implied_sizes, strengths
 from .time_slabs import march
-from .uniqueness import free_combinations
-from .verdict import determined, verdict
+from .unfinished import Unfinished
+from .uniqueness import freedom
+from .verdict import BY_ITSELF, determined, verdict
+from .watch_points import WatchPoints
 
 __all__ = ["NestedIteration"]
 
 logger = logging.getLogger(__name__)
 
+Resolution = tuple[int, ...]
+
 REPEATS = 3  # of the first stage, with rows scaled anew
-
-
-def _check_field(problem: Problem, field: Field) -> None:
-    if not BASES[field.basis].refinable:
-        raise InvalidArgumentError(
-            f"gauss_newton needs nested levels: a basis of {', '.join(repr(b.name) for b in BASES.values() if b.refinable)}, not {field.basis!r}"
-        )
-    limit = BASES[field.basis].coefficients
-    if problem.order > limit:
-        raise InvalidProblemError(
-            f"the problem has derivatives of order {problem.order}, but those of the {field.basis} basis are square "
-            f"integrable up to order {limit}; introduce an auxiliary field for a lower derivative"
-            + f", or use field=hp.Field(basis={basis_for(problem.order)!r})"
-        )
+HASTE = 0.3  # of the time that a level is expected to take: it is not begun with less left
+ZERO = 1e-6  # of its implied size: a field that counts as zero where no tolerance says so
 
 
 class NestedIteration:
@@ -70,27 +64,13 @@ class NestedIteration:
         What to solve.
     field
         The kind of field.
-
-    Raises
-    ------
-    InvalidArgumentError, InvalidProblemError
-        If the options, the field and the problem do not fit together.
     """
 
     def __init__(self, options: GaussNewtonOptions, task: Task, field: Field) -> None:
         self.options, self.task, self.problem = options, task, task.problem
         self.monitor = task.monitor
-        _check_field(self.problem, field)
         self.basis = field.basis
-        if task.dtype not in (None, torch.float64):
-            raise InvalidArgumentError(
-                "gauss_newton works in float64: normal equations square the rounding errors of float32"
-            )
         self.tol = task.tol if task.tol is not None else (1e-6 if task.levels is None else None)
-        if options.inner == "banded" and self.problem.domain.dim > 2:
-            raise InvalidArgumentError(
-                f"inner='banded' is for one or two axes, and the domain has {self.problem.domain.dim}; use 'cg' or 'auto'"
-            )
         self.resolutions = Resolutions(options, task, field, self.tol)
         norms = source_norms(self.problem)
         self.grid = Discretization(
@@ -104,16 +84,13 @@ class NestedIteration:
         )
         self.state = NestedState(Convergence(self.basis, self.tol), norms)
         self.precision = chosen_precision(options.precision, task.device)
+        self.watch = WatchPoints(self.problem)
         self.seconds: list[float] = []
         self.solver = self._solver(Misfit(self.problem))
+        self.unfinished = Unfinished(task, self.solver.state)
 
     def _solver(self, misfit: Misfit) -> LevenbergMarquardt[GridSystem]:
         options, smooth = self.options, BASES[self.basis].coefficients > 2
-        if misfit.automatic and self.task.ranks.size > 1:
-            raise InvalidArgumentError(
-                f"the smoothness of {', '.join(misfit.automatic)} has no weight, and on {self.task.ranks.size} processes none is chosen; give "
-                "one, for example that of a run on one process: hp.Smoothness(u=1e-3)"
-            )
         return LevenbergMarquardt(
             grid_solver(options.inner, mixed=self.precision == "mixed" and not misfit.noisy),
             inner_tol=options.inner_tol or (1e-10 if smooth else 1e-8),
@@ -127,14 +104,26 @@ class NestedIteration:
         )
 
     # -- the run ---
+    def plan(self) -> None:
+        """Choose the resolutions of all stages where their number was given; see :meth:`Resolutions.plan`."""
+        self.resolutions.plan(self.grid)
+
     def outcome(self) -> Outcome:
         """Solve, and say how it ended."""
         return run_to_end(
             self._stages,
             self._outcome,
-            interrupted=lambda: "interrupted from the keyboard; this is the best state so far",
-            settle=lambda ending: determined(ending, self.state.free, self.problem.missing),
+            interrupted=lambda: f"{cause()}; this is the best state so far",
+            settle=self._settled,
         )
+
+    def _settled(self, ending: Ending) -> Ending:
+        """Save what is not saved yet; the ending, with what is known of the uniqueness of the solution."""
+        self.unfinished.save()
+        best = self.state.best
+        if best is None or ending.status not in BY_ITSELF:
+            return ending
+        return determined(ending, *freedom(self.grid, best, self.state.path[0]))
 
     def _outcome(self, ending: Ending) -> Outcome:
         best, message = self.state.best or self._empty(), ending.message
@@ -149,13 +138,17 @@ class NestedIteration:
         if best.choice is not None:
             stats |= best.choice.stats(self.problem)
             message += f"; {best.choice.sentence(self.problem)}"
-        if self.problem.parameters and ending.status in (Status.CONVERGED, Status.COMPLETED, Status.MAX_SIZE):
+        doubts: tuple[Doubt, ...] = ()
+        if self.problem.parameters and ending.status in BY_ITSELF:
             system = self._system(best)
-            errors = standard_errors(system, best.vector, self.solver.inner_tol, self.options.inner_steps, best.choice)
+            known = parameter_sensitivity(system, best.vector, self.solver.inner_tol, self.options.inner_steps)
+            errors = standard_errors(system, known, best.choice)
+            doubts = tuple(parameter_doubts(self.problem.parameters, best.parameters, known, errors))
             if errors:
                 stats["standard_errors"] = errors
         error = None if ending.status is Status.DIVERGED else best.error
-        return Outcome(self._field(best), best.parameters, ending.status, message, error, stats)
+        minimised = best.settled and ending.status in BY_ITSELF
+        return Outcome(self._field(best), best.parameters, ending.status, message, error, stats, minimised, doubts)
 
     def _empty(self) -> Stage:
         first = self.resolutions.first()[:1]
@@ -168,9 +161,11 @@ class NestedIteration:
 
     def _stages(self) -> Ending:
         """Stage after stage until one is the last."""
-        self.resolutions.plan(self.grid)
+        self.plan()
         state, foreign = self.state, False
         if self.task.saved is not None:
+            self.solver.restore(Entry.of(self.task.saved, "the checkpoint").at("solver"))
+        if self.task.saved is not None and "path" in self.task.saved:
             self._restore(self.task.saved)
             ending = self._verdict()
             if ending is not None:
@@ -181,18 +176,19 @@ class NestedIteration:
         while True:
             if not foreign:
                 self._refine()
-            began = time.perf_counter()
+            began = self.monitor.clock()
             stage = self._solve()
             if len(state.path) == 1 and not foreign:
                 stage = self._balanced(stage)
+            self._measure(stage)
             change = None if foreign or len(state.path) == 1 else stage.change
-            stage.error = state.convergence.add(change, stage.held_out)
+            algebraic = unsolved(stage.inner, stage.reduction)
+            stage.error = state.convergence.add(change, stage.held_out, stage.indicators, algebraic)
             state.best, foreign = stage, False
+            self.unfinished.finished(state.saved())
             self._record(stage)
-            if len(state.path) == 1 and stage.slabs == 1:
-                state.free = free_combinations(self._system(stage)) or 0
-            self.seconds.append(time.perf_counter() - began)
-            self.task.save(self._saved, True)
+            self.seconds.append(self.monitor.clock() - began)
+            self.unfinished.save()
             ending = self._verdict()
             if ending is not None:
                 return ending
@@ -205,6 +201,10 @@ class NestedIteration:
         limit = self.resolutions.obstacle(self.grid, path, following, best)
         if limit:
             raise StopRun(Status.MAX_SIZE, limit)
+        if self.seconds and best is not None and best.error is not None:
+            growth = math.prod(following) / math.prod(best.resolutions[-1])
+            cells = "x".join(map(str, following))
+            self.monitor.require(growth * self.seconds[-1], f"the next level ({cells} cells)", HASTE)
         path.append(following)
 
     def _verdict(self) -> Ending | None:
@@ -219,6 +219,28 @@ class NestedIteration:
             self.solver.limits,
         )
 
+    def _measure(self, stage: Stage) -> None:
+        """What a finished stage changed, and what it says of its error."""
+        problem, path = self.problem, self.state.path
+        root = math.sqrt(problem.domain.interior.measure)
+        strong = strengths(stage.sensitivities, problem.fields, problem.domain.lengths)
+        implied = implied_sizes(strong, self.grid.scales, stage.norms)
+        stage.sizes = floored(stage.norms, stage.moved, implied, self.tol or ZERO)
+        stage.change = relative(stage.moved, stage.sizes)
+        stage.indicators = indicators(
+            problem,
+            self.basis,
+            stage.resolutions[-1],
+            path[-2] if len(path) > 1 else None,
+            stage.finest,
+            stage.parameters,
+            stage.sensitivities,
+            stage.residuals,
+            [size / root for size in stage.sizes],
+            self.watch,
+            stage.fitted,
+        )
+
     def _system(self, stage: Stage) -> GridSystem:
         """The system of a stage, linearised there."""
         system = self.grid.system(stage.resolutions)
@@ -227,44 +249,80 @@ class NestedIteration:
         system.linearize(stage.vector)
         return system
 
-    def _saved(self) -> dict[str, Any]:
-        return self.state.saved() | {"solver": self.solver.state()}
-
     def _restore(self, saved: dict[str, Any]) -> None:
         entry = Entry.of(saved, "the checkpoint")
         with intact(entry.source):
             check_nested(saved, self.grid, None if self.task.start is not None else self.resolutions.planned)
             self.state.restore(saved, self.grid)
-            self.solver.restore(entry.at("solver"))
             self._scale(self.state.norms)
+            self._marching_known()
+            self.unfinished.continued(self.state.saved())
 
     # -- one stage ---
     def _solve(self) -> Stage:
         resolution, best = self.state.path[-1], self.state.best
         count = self.resolutions.slabs(resolution, best)
         if count > 1:
-            guess = None
-            if best is not None:
-                pyramid = self.grid.pyramid([best.resolutions[-1], resolution])
-                both = torch.zeros(pyramid.size, dtype=self.grid.dtype, device=self.task.device)
-                pyramid.views(both)[0].copy_(best.finest)
-                guess = pyramid.accumulate(both)
-            return march(self.grid, resolution, count, guess, self.solver, self._progress(count))
+            stage = self._march(resolution, count, best)
+            if stage is not None:
+                return stage
+        start = None if best is not None and best.slabs > 1 else best  # a march leaves no coarse levels
         resolutions = list(self.state.path)
-        if best is not None:
-            resolutions = list(best.resolutions)
+        if start is not None:
+            resolutions = list(start.resolutions)
             if len(self.state.convergence.estimates) > 0 or resolutions[-1] != resolution:
                 resolutions.append(resolution)
 
+        kept = partial(self.unfinished.keep, resolutions) if self.unfinished.keeps else None
+        resumed = self.unfinished.taken(resolutions)
+
         def began(stage: Stage) -> None:
-            if self.state.best is None:
+            if self.state.best is None or resumed is not None:
                 self.state.best = stage
 
         def accepted(stage: Stage) -> None:
             self.state.best = stage
             self._record(stage)
 
-        return solve_at_once(self.grid, resolutions, best, self._first_parameters(), self.solver, began, accepted)
+        stage = solve_at_once(
+            self.grid, resolutions, start, self._first_parameters(), self.solver, began, accepted, kept, resumed
+        )
+        if best is not None and start is None:
+            before = self._prolonged(best, resolution)
+            system = self.grid.system([resolution])
+            stage.moved = system.norms(stage.finest - before)
+        return stage
+
+    def _prolonged(self, coarser: Stage, resolution: Resolution) -> torch.Tensor:
+        """The coefficients of a stage on the next resolution."""
+        pyramid = self.grid.pyramid([coarser.resolutions[-1], resolution])
+        both = torch.zeros(pyramid.size, dtype=self.grid.dtype, device=self.task.device)
+        pyramid.views(both)[0].copy_(coarser.finest)
+        return pyramid.accumulate(both)
+
+    def _marching_known(self) -> None:
+        """Solve for all times at once from now on if marching is unstable, unless slabs were asked for."""
+        if self.state.marching.unstable and self.options.slabs == "auto":
+            self.resolutions.at_once = "marching slab after slab is unstable"
+
+    def _march(self, resolution: Resolution, count: int, best: Stage | None) -> Stage | None:
+        """The stage slab after slab; None where that is unstable and all times are to be solved for at once."""
+        guess = None if best is None else self._prolonged(best, resolution)
+        kept = partial(self.unfinished.keep, [resolution]) if self.unfinished.keeps else None
+        resumed = self.unfinished.taken([resolution])
+
+        def run(grid: Discretization, guarded: bool) -> Stage:
+            return march(
+                grid, resolution, count, guess, self.solver, self._progress(count), kept, resumed, guarded=guarded
+            )
+
+        stage, self.state.marching = marched(self.grid, self.state.marching, run)
+        self._marching_known()
+        if stage is None and self.options.slabs != "auto":
+            stage = run(self.grid, False)
+        if stage is not None and self.state.marching.unstable:
+            stage.settled = False
+        return stage
 
     def _balanced(self, stage: Stage) -> Stage:
         """The first stage, solved again while the terms of one equation outweigh those of another by far.
@@ -295,10 +353,10 @@ class NestedIteration:
 
     # -- what it tells ---
     def _progress(self, count: int) -> Callable[[int], None]:
-        began = time.perf_counter()
+        began = self.monitor.clock()
 
         def tell(done: int) -> None:
-            left = (time.perf_counter() - began) * (count - done) / done
+            left = (self.monitor.clock() - began) * (count - done) / done
             text = f"{'x'.join(map(str, self.state.path[-1]))} cells, slab {done} of {count}"
             self.monitor.progress.update(done / count, text, left)
             self.monitor.check_time()

@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 
-from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.field import GridField
+from hermite_pinn.field.outline import Outline
 
 from .convergence import Convergence
+from .marching import Marching
 from .penalty_weights import Choice
+from .requirements import check_start
 from .stage import Discretization, Stage
 
 __all__ = ["NestedState"]
@@ -34,15 +36,15 @@ class NestedState:
         Finest resolution of every stage so far, that under way included.
     best
         The best state; None before there is one.
-    free
-        Directions that the first level does not determine.
+    marching
+        What is known of marching in time.
     """
 
     convergence: Convergence
     norms: list[float]
     path: list[Resolution] = field(default_factory=list)
     best: Stage | None = None
-    free: int = 0
+    marching: Marching = field(default_factory=Marching)
 
     def saved(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
@@ -55,9 +57,12 @@ class NestedState:
             "settled": best.settled,
             "points": best.points,
             "slabs": best.slabs,
+            "sizes": list(best.sizes),
+            "inner": best.inner,
+            "reduction": best.reduction,
             "speeds": list(best.speeds),
             "choice": None if best.choice is None else asdict(best.choice),
-            "free": self.free,
+            "marching": self.marching.state(),
             "norms": self.norms,
             "parameters": best.parameters,
         }
@@ -68,7 +73,8 @@ class NestedState:
         vector = torch.as_tensor(saved["vector"]).to(grid.device, grid.dtype)
         self.path = [tuple(r) for r in saved["path"]]
         self.convergence.restore(dict(saved))
-        self.free, self.norms = int(saved["free"]), list(saved["norms"])
+        self.norms = list(saved["norms"])
+        self.marching = Marching.restored(saved["marching"])
         self.best = Stage(
             resolutions,
             vector,
@@ -77,6 +83,10 @@ class NestedState:
             settled=bool(saved["settled"]),
             points=int(saved["points"]),
             slabs=int(saved["slabs"]),
+            sizes=list(saved["sizes"]),
+            inner=int(saved["inner"]),
+            reduction=float(saved["reduction"]),
+            indicators=self.convergence.last,
             speeds=tuple(saved["speeds"]),
             choice=Choice(**saved["choice"]) if saved.get("choice") else None,
             error=self.convergence.estimates[-1] if self.convergence.estimates else None,
@@ -91,10 +101,7 @@ class NestedState:
             If its levels are not those of a nested iteration.
         """
         layout = field.layout
-        if not field.linear or not layout.nested or layout.basis != grid.basis:
-            raise InvalidArgumentError(
-                "gauss_newton can start from a field with the linear head, nested dense levels and its own basis only"
-            )
+        check_start(Outline.of(field), grid.basis)
         parts = [field.level_coefficients(level).reshape(-1) for level in range(layout.levels)]
         vector = torch.cat([p.to(grid.device, grid.dtype) for p in parts])
         self.path = list(layout.resolutions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,12 +18,50 @@ from hermite_pinn.methods.systems.gauge import remove_means
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
+from hermite_pinn.residuals.reference_state import reference_state
+from hermite_pinn.run.interrupt import uninterrupted
+from hermite_pinn.schema import Entry
 
-from .stage import Discretization, Stage, relative
+from .stage import Discretization, Stage
+from .term_sizes import sensitivity_norms
 
-__all__ = ["cells_per_slab", "ladder", "march", "time_orders", "why_at_once"]
+__all__ = ["UnstableMarch", "cells_per_slab", "growing", "ladder", "march", "time_orders", "why_at_once"]
 
 Resolution = tuple[int, ...]
+
+GROWTH = 4.0  # of the relative loss from slab to slab, twice in a row, that asks for an explanation
+
+
+class UnstableMarch(Exception):  # noqa: N818 - a signal between the march and the run
+    """The losses of the slabs grow from slab to slab.
+
+    Parameters
+    ----------
+    losses
+        Of the slabs so far, relative to the squares of the fields' sizes there.
+    gauss
+        Gauss points per cell and axis.
+    """
+
+    def __init__(self, losses: Sequence[float], gauss: int) -> None:
+        super().__init__("the losses of the slabs grow")
+        self.losses, self.gauss = tuple(losses), gauss
+
+
+def growing(losses: Sequence[float]) -> bool:
+    """Whether the losses of the last slabs grow geometrically.
+
+    A march that is unstable multiplies its errors by the same factor in every slab.
+
+    Examples
+    --------
+    >>> growing([5.4, 49.9, 442.0]), growing([5.4, 6.1, 40.0])
+    (True, False)
+    """
+    if len(losses) < 3:
+        return False
+    a, b, c = losses[-3:]
+    return b > GROWTH * a and c > GROWTH * b and c > 0
 
 
 def time_orders(problem: Problem) -> dict[str, int]:
@@ -199,19 +238,19 @@ class _March:
         self.squares: dict[str, float] = {}
         self.between: set[str] = set()
         self.last: tuple[GridSystem, slice] | None = None  # the slab whose end is not final
+        self.losses: list[float] = []  # of the finished slabs, relative to the squares of the sizes of the fields
+        self.copied: torch.Tensor | None = None  # for a checkpoint
 
     def slab(self, first: int, end: int, solver: LevenbergMarquardt[GridSystem]) -> None:
         """Solve between two vertices of the time axis, from the end of the slab before."""
         grid, resolution, axis, m = self.grid, self.resolution, self.axis, self.m
-        part = slice(m * first, m * (end + 1))
-        state = None if first == 0 or self.whole is None else self.whole.narrow(axis + 1, part.start, m).clone()
-        carried = None if state is None else Carried(axis, self.orders, state)
-        local = tuple(end - first if i == axis else n for i, n in enumerate(resolution))
-        system = grid.system(ladder(local), _part(grid.problem, axis, first, end, resolution[axis]), carried)
+        system, part, carried = self._system(first, end)
+        local = system.resolution
         if self.whole is None:
             shape = list(system.pyramid.shapes[-1])
             shape[axis + 1] = m * (resolution[axis] + 1)
             self.whole = torch.zeros(shape, dtype=grid.dtype, device=grid.device)
+            reference_state(grid.problem).fill(grid.problem, grid.basis, self.whole)
         before = self.whole.narrow(axis + 1, part.start, part.stop - part.start).clone()
         vector = _start(system, before, carried, axis, self.guessed)
         fit = solver.fit(system, vector, guessed=self.guessed)
@@ -226,6 +265,58 @@ class _March:
         self._finish()
         self.last = (system, part)
 
+    def _system(self, first: int, end: int) -> tuple[GridSystem, slice, Carried | None]:
+        """The problem between two vertices of the time axis, its part of the coefficients, and what it starts from."""
+        grid, resolution, axis, m = self.grid, self.resolution, self.axis, self.m
+        part = slice(m * first, m * (end + 1))
+        state = None if first == 0 or self.whole is None else self.whole.narrow(axis + 1, part.start, m).clone()
+        carried = None if state is None else Carried(axis, self.orders, state)
+        local = tuple(end - first if i == axis else n for i, n in enumerate(resolution))
+        system = grid.system(ladder(local), _part(grid.problem, axis, first, end, resolution[axis]), carried)
+        return system, part, carried
+
+    def state(self, done: int) -> dict[str, Any]:
+        """What a checkpoint keeps after so many slabs: their coefficients, and what cannot be had from these again."""
+        assert self.whole is not None
+        total = self.total
+        return {
+            "slabs": total.slabs,
+            "gauss": self.grid.gauss,
+            "done": done,
+            "vector": self._copy(),
+            "moved": list(self.moved),
+            "norms": list(self.norms),
+            "fits": [total.settled, total.points, total.inner, total.reduction, total.damping],
+        }
+
+    def _copy(self) -> torch.Tensor:
+        """The coefficients, apart from those that the next slab changes; only what the last one changed is copied."""
+        assert self.whole is not None
+        if self.copied is None or self.last is None:
+            self.copied = self.whole.clone()
+        else:
+            part = self.last[1]
+            new, old = (v.narrow(self.axis + 1, part.start, part.stop - part.start) for v in (self.whole, self.copied))
+            old.copy_(new)
+        return self.copied
+
+    def restore(self, saved: Entry, slabs: Sequence[tuple[int, int]]) -> int:
+        """Take over what a checkpoint kept; returns the number of slabs that are done."""
+        total, fields = self.total, len(self.orders)
+        done = saved.at("done").integer(1, len(slabs) - 1)
+        shape = self.grid.pyramid([self.resolution]).shapes[-1]
+        self.whole = saved.at("vector").tensor(shape).to(self.grid.device, self.grid.dtype, copy=True)
+        self.moved, self.norms = ([n.number(0.0) for n in saved.at(key).items(fields)] for key in ("moved", "norms"))
+        settled, points, inner, reduction, damping = saved.at("fits").items(5)
+        total.settled, total.points, total.inner = settled.flag(), points.integer(0), inner.integer(0)
+        total.reduction, total.damping = reduction.number(0.0), damping.number(0.0)
+        for first, end in slabs[:done]:
+            system, part, _ = self._system(first, end)
+            total.fitted |= max(system.gauss) > self.m
+            self._finish()
+            self.last = (system, part)
+        return done
+
     def _note(self, system: GridSystem, fit: Fit) -> None:
         total = self.total
         total.settled &= fit.settled
@@ -234,6 +325,7 @@ class _March:
             total.inner = max(total.inner, fit.inner.steps)
             total.reduction = max(total.reduction, fit.inner.reduction)
         total.damping = fit.damping
+        total.fitted |= max(system.gauss) > self.m
 
     def _finish(self) -> None:
         """Residuals of the slab before, once the coefficients at its end are final."""
@@ -248,7 +340,15 @@ class _March:
         for name, rms in (system.residual_rms(rows) | held_out).items():
             self.squares[name] = self.squares.get(name, 0.0) + share * rms**2
         total.speeds = tuple(map(max, total.speeds or system.speeds(), system.speeds()))
-        total.loss += float(system.inner(rows, rows))
+        own = sensitivity_norms(system.interior, system.ranks)
+        total.sensitivities = [
+            {jet: max(size, row.get(jet, 0.0)) for jet, size in other.items()}
+            for other, row in zip(own, total.sensitivities or own, strict=True)
+        ]
+        loss = float(system.inner(rows, rows))
+        size = sum(n * n for n in system.norms(coefficients))
+        self.losses.append(loss / size if size > 0 else 0.0)
+        total.loss += loss
         self.between.update(held_out)
 
     def result(self) -> Stage:
@@ -259,7 +359,7 @@ class _March:
         total.finest, total.vector = self.whole, self.whole.reshape(-1)
         total.residuals = {name: math.sqrt(value) for name, value in self.squares.items()}
         total.held_out = max(total.residuals[name] for name in self.between)
-        total.change = math.sqrt(relative(self.moved, self.norms))
+        total.moved, total.norms = ([math.sqrt(v) for v in squares] for squares in (self.moved, self.norms))
         return total
 
 
@@ -270,6 +370,10 @@ def march(
     guess: torch.Tensor | None,
     solver: LevenbergMarquardt[GridSystem],
     progress: Callable[[int], None],
+    stepped: Callable[[dict[str, Any]], None] | None = None,
+    resumed: Entry | None = None,
+    *,
+    guarded: bool = False,
 ) -> Stage:
     """Solve slab after slab in time, each from the end of the last.
 
@@ -287,9 +391,27 @@ def march(
         Coefficients on that resolution to start the iterations from, or None to continue every slab constantly.
     progress
         Told the number of slabs that are done.
+    stepped, resumed
+        Given what a checkpoint keeps after a slab, and what one has kept, or None.
+    guarded
+        Whether losses that grow from slab to slab end the march.
+
+    Raises
+    ------
+    UnstableMarch
+        If they do.
     """
     course = _March(grid, resolution, count, guess)
-    for k, (first, end) in enumerate(_slabs(resolution[course.axis], count)):
+    slabs = _slabs(resolution[course.axis], count)
+    same = resumed is not None and (resumed.at("slabs").value, resumed.at("gauss").value) == (count, grid.gauss)
+    done = course.restore(resumed, slabs) if resumed is not None and same else 0
+    for k, (first, end) in enumerate(slabs[done:], done + 1):
         course.slab(first, end, solver)
-        progress(k + 1)
+        if guarded and growing(course.losses):
+            assert course.last is not None
+            raise UnstableMarch(course.losses, max(course.last[0].gauss))
+        if stepped is not None and k < count:
+            with uninterrupted():
+                stepped(course.state(k))
+        progress(k)
     return course.result()

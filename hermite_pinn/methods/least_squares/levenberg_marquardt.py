@@ -105,6 +105,23 @@ class _Iterate:
     refused: float = 0.0
     over: bool = False
 
+    def state(self, steps: int) -> dict[str, Any]:
+        """What a checkpoint keeps after so many steps."""
+        return {
+            "steps": steps,
+            "vector": self.fit.vector,
+            "step_damping": self.damping,
+            "first_change": self.first_change,
+            "refused": self.refused,
+        }
+
+    def restore(self, saved: Entry) -> int:
+        """Take over what a checkpoint kept beside the vector; returns the number of steps."""
+        self.damping, self.first_change, self.refused = (
+            saved.at(key).number(0.0) for key in ("step_damping", "first_change", "refused")
+        )
+        return saved.at("steps").integer(0)
+
     def refuse(self) -> None:
         """Damp the next step more strongly."""
         if self.damping > 1e12:
@@ -209,8 +226,13 @@ class LevenbergMarquardt(Generic[System]):
         accepted: Callable[[Fit], bool | None] | None = None,
         *,
         guessed: bool = False,
+        stepped: Callable[[dict[str, Any]], None] | None = None,
+        resumed: Entry | None = None,
     ) -> Fit:
         """Iterate from ``vector``; ``accepted`` sees every state that lowered the loss, and ends it by returning True.
+
+        ``stepped`` is given what a checkpoint keeps after such a state, unless it is the last; ``resumed`` continues
+        that, with its vector as ``vector``.
 
         A nonlinear iteration is finished where fields and parameters change by less than ``change``, where the loss
         falls by less than 1e-5, or where the next step, which the bend of the residual along the last one predicts,
@@ -221,7 +243,7 @@ class LevenbergMarquardt(Generic[System]):
         DivergedError
             If a residual is not finite at the start, or after the step of an affine problem.
         StopRun
-            If the time is over in the middle of a linear solve, whose unfinished result is dropped.
+            If the time is over after a step, or in the middle of a linear solve, whose unfinished result is dropped.
         """
         iterate = self.init(system, vector)
         if system.affine:
@@ -229,7 +251,7 @@ class LevenbergMarquardt(Generic[System]):
             if accepted is not None:
                 accepted(state)
             return state
-        for _ in range(self.outer_steps):
+        for k in range(0 if resumed is None else iterate.restore(resumed), self.outer_steps):
             trial = self.step(system, iterate)
             if trial is not None:
                 finished = self.terminate(system, iterate, trial, guessed)
@@ -237,8 +259,11 @@ class LevenbergMarquardt(Generic[System]):
                 if accepted is not None and accepted(iterate.fit):
                     break
                 iterate.adapt(trial.gain)
+                if stepped is not None and not finished and k + 1 < self.outer_steps:
+                    stepped(iterate.state(k + 1))
             if iterate.over or iterate.fit.finished:
                 break
+            self.monitor.check_time()  # not every linear solver asks for the time
         self._damping = min(iterate.damping, self.damping)
         return iterate.fit
 
@@ -321,6 +346,7 @@ class LevenbergMarquardt(Generic[System]):
             self.near_tol if near else self.inner_tol,
             self.inner_steps,
             lambda steps, reduction: self.monitor.out_of_time,
+            lambda seconds: self.monitor.require(seconds, "a factorisation"),
         )
         step, result = self.linear.solve(system, rows, damping, limits)
         self.inner_total += result.steps

@@ -19,11 +19,16 @@ from .objective import Objective, PlacedTerms
 from .saved_state import points_inside
 from .session import TrainingResult
 
-__all__ = ["FixedObjective"]
+__all__ = ["FixedObjective", "round_seed"]
 
 PIECE = 1 << 15  # points evaluated at a time
 MOST = {True: 1 << 16, False: 1 << 18}  # points chosen without being asked for, with a network and without
 HELD_OUT = 2000  # points at which residuals are only reported
+
+
+def round_seed(seed: int, number: int, group: int) -> int:
+    """Seed of the quasi-random points of a group of terms in a round."""
+    return seed + 1009 * number + 31 * group
 
 
 class FixedObjective(Objective):
@@ -86,7 +91,7 @@ class FixedObjective(Objective):
                 batches.append(group.gauss(cells, order).sorted(domain))
             else:
                 count = count or (many if group.whole else max(1 << 10, many >> 4))
-                batches.append(group.quasi_random(count, self.seed + 1009 * number + 31 * k).sorted(domain))
+                batches.append(group.quasi_random(count, round_seed(self.seed, number, k)).sorted(domain))
         return batches
 
     def _following(self, tensors: Mapping[str, torch.Tensor], rad: RAD, generator: torch.Generator) -> Batch:

@@ -13,9 +13,10 @@ import torch
 from hermite_pinn.errors import DivergedError, InvalidArgumentError, OutOfMemoryError
 from hermite_pinn.memory import available_memory, spelled_size
 from hermite_pinn.methods.course import Ending, run_to_end
-from hermite_pinn.run.interrupt import uninterrupted
+from hermite_pinn.run.interrupt import cause, uninterrupted
 from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
+from hermite_pinn.torch_state import isolated
 
 from .loss import Loss, checked_tensors
 from .optimizer_state import packed, unpacked
@@ -30,6 +31,7 @@ __all__ = ["train_full_batch"]
 SPAN = 10  # steps over which the change of the loss is judged
 
 
+@isolated()
 def train_full_batch(loss: Loss[Any], options: QuasiNewtonOptions, session: Session) -> TrainingResult:
     """Minimise a loss by quasi-Newton steps on its parts, in units of the columns of the Jacobian.
 
@@ -127,7 +129,8 @@ class _Run:
         for part in self.parts:
             values = self.loss.losses(self.unknowns.tensors(x), part)
             stacked = torch.stack(list(values.values()))
-            factors = torch.tensor([self.weights.get(name, 1.0) for name in values], device=stacked.device)
+            weights = [self.weights.get(name, 1.0) for name in values]
+            factors = torch.tensor(weights, dtype=torch.float32, device=stacked.device)
             value = stacked @ factors.double()
             if value.requires_grad:
                 value.backward()  # type: ignore[no-untyped-call]
@@ -222,7 +225,7 @@ class _Run:
         return run_to_end(
             work,
             lambda ending: self._outcome(ending.status, ending.message, REASONS.get(ending.status, reason)),
-            interrupted=lambda: f"interrupted from the keyboard at step {self.step}",
+            interrupted=lambda: f"{cause()} at step {self.step}",
             settle=settle,
         )
 

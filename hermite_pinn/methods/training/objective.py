@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.field import GridField, Levels
 from hermite_pinn.field.tree import PARAMETERS
 from hermite_pinn.methods.base import Method, Outcome, Task
@@ -54,17 +53,11 @@ class Objective(Loss[PlacedTerms]):
         Levels when the task names none.
     together
         Whether faces with the same terms share a group; see :func:`term_groups`.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If a tolerance is asked for, which these methods cannot estimate, or derivatives of an order above 2.
     """
 
     def __init__(self, task: Task, method: Method, dtype: torch.dtype, levels: Levels, together: bool = False) -> None:
         self.problem, self.device, self.dtype, self.seed = task.problem, task.device, dtype, task.seed
         self.ranks = task.ranks
-        self._check(task, method)
         self.field = self._start(task, method, levels)
         start = task.start_parameters or {p.name: p.init for p in self.problem.parameters}
         self.start_parameters = {k: torch.tensor(v, dtype=dtype, device=self.device) for k, v in start.items()}
@@ -97,17 +90,6 @@ class Objective(Loss[PlacedTerms]):
         tabulated = dict.fromkeys(name for group in self.groups for name in group.evaluator.tabulated)
         if tabulated:
             self.obstacles = [f"the problem calls functions on the host ({', '.join(tabulated)})"]
-
-    def _check(self, task: Task, method: Method) -> None:
-        if task.tol is not None:
-            raise InvalidArgumentError(
-                f"{method.name} has no estimate of the error, so tol means nothing to it; use steps, max_time or a callback"
-            )
-        if self.problem.order > 2:
-            raise InvalidArgumentError(
-                f"{method.name} takes derivatives up to order 2, the problem has order {self.problem.order}; write it with auxiliary "
-                "fields for lower derivatives, or use method='gauss_newton'"
-            )
 
     def _start(self, task: Task, method: Method, levels: Levels) -> GridField:
         if task.start is not None:

@@ -49,12 +49,6 @@ class RandomObjective(Objective):
         pays = table.numel() * table.element_size() >= PAYS
         self._sorted_from = math.inf if not pays else FEW if self.device.type == "cuda" else 1
 
-    def check_restrictions(self) -> None:
-        """Raise an error if a condition's restriction keeps no point of its face."""
-        generator = torch.Generator(self.device).manual_seed(self.seed)
-        for group in self.groups:
-            group.check_restriction(self.face_points, generator)
-
     def draw(self, generator: torch.Generator) -> PlacedTerms:
         """Points of a step, for every group of terms."""
         placed = []
