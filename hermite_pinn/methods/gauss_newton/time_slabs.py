@@ -18,7 +18,7 @@ from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
 
-from .stage import Discretization, Stage
+from .stage import Discretization, Stage, well_solved
 from .term_sizes import sensitivity_norms
 
 __all__ = ["UnstableMarch", "cells_per_slab", "growing", "ladder", "march", "time_orders", "why_at_once"]
@@ -259,6 +259,7 @@ class _March:
             self.moved[i] += a * a
             self.norms[i] += b * b
         self._note(system, fit)
+        self.total.solved &= well_solved(system, fit, solver)
         self._finish()
         self.last = (system, part)
 

@@ -145,7 +145,7 @@ class WatchPoints:
     def term_norms(
         self, basis: str, resolution: tuple[int, ...], finest: torch.Tensor, parameters: dict[str, float]
     ) -> list[float]:
-        """By equation, how large its terms are at a state: the root mean square of the largest of them and the source."""
+        """By equation, how large its terms are at a state: the root mean square of the largest, the source included."""
         equations = [compile_term(self.problem, t) for t in self.problem.terms if t.region.is_interior]
         block = self._block(equations, self.spread, basis, resolution, finest, parameters)
         env = dict(self.spread.to(finest.device, finest.dtype).leaves(self.problem.domain.names))
