@@ -47,6 +47,7 @@ Resolution = tuple[int, ...]
 
 REPEATS = 3  # of the first stage, with rows scaled anew
 CLOSE, WORTH = 1e-8, 1_000_000  # errors and sizes beyond which a tolerance that cannot be met counts no more
+SMALL = 1e-12  # errors below which it counts no more on any level
 HASTE = 0.3  # of the time that a level is expected to take: it is not begun with less left
 ZERO = 1e-6  # of its implied size: a field that counts as zero where no tolerance says so
 
@@ -230,16 +231,16 @@ class NestedIteration:
         path.append(following)
 
     def _check_reach(self, following: Resolution) -> None:
-        """End the run before a large level if rounding forbids the tolerance and the error is small already."""
+        """End the run if rounding forbids the tolerance and the error is small already, for the size of the next level."""
         convergence, best = self.state.convergence, self.state.best
         if self.resolutions.planned is not None or best is None or best.error is None or best.error > CLOSE:
             return
         size = self.grid.pyramid([*best.resolutions, following]).size
-        if convergence.unreachable and size > WORTH:
+        if convergence.unreachable and (size > WORTH or best.error < SMALL):
             raise StopRun(
                 Status.STALLED,
-                f"rounding does not allow tol={self.tol:g} (on this level about {convergence.last.rounding:.0e}), and a level of "
-                f"{size:,} coefficients is not begun for it; estimated relative error {best.error:.1e}; levels=... asks for more",
+                f"rounding does not allow tol={self.tol:g}, and the next level of {size:,} coefficients is not begun for it; "
+                f"estimated relative error {best.error:.1e}",
             )
 
     def _verdict(self) -> Ending | None:
