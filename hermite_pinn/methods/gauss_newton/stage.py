@@ -26,9 +26,11 @@ from .memory_estimate import stage_memory
 from .penalty_weights import Choice, fit_smoothly
 from .term_sizes import Sensitivities, sensitivity_norms
 
-__all__ = ["Discretization", "Stage", "relative", "solve_at_once"]
+__all__ = ["Discretization", "Stage", "relative", "solve_at_once", "well_solved"]
 
 Resolution = tuple[int, ...]
+
+SLACK = 100.0  # times the tolerance of a linear solve: a reduction that will do
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ class Stage:
         Values of the unknown parameters.
     settled
         Whether linear and nonlinear iterations met their tolerances.
+    solved
+        Whether the last linear problem was solved about as well as was asked for; rounding may forbid it.
     change
         Largest relative L2 change of a field from the start of the stage.
     moved, norms
@@ -136,6 +140,7 @@ class Stage:
     finest: torch.Tensor
     parameters: dict[str, float]
     settled: bool = True
+    solved: bool = True
     change: float = 0.0
     moved: list[float] = field(default_factory=list)
     norms: list[float] = field(default_factory=list)
@@ -154,6 +159,14 @@ class Stage:
     speeds: tuple[float, ...] = ()
     choice: Choice | None = None
     error: float | None = None
+
+
+def well_solved(system: GridSystem, fit: Fit, solver: LevenbergMarquardt[GridSystem]) -> bool:
+    """Whether the last linear problem of a fit was solved; the last ones of a nonlinear iteration hardly matter."""
+    if fit.inner is None or not system.affine:
+        return True
+    tol = solver.near_tol if system.warm else solver.inner_tol
+    return fit.inner.converged and fit.inner.reduction <= SLACK * tol
 
 
 def relative(moved: Sequence[float], norms: Sequence[float]) -> float:
@@ -293,6 +306,6 @@ def solve_at_once(
             state.fill(grid.problem, grid.basis, system.pyramid.views(split[0])[0])
             split[1].copy_(values)
             end = solver.fit(system, system.impose(fresh), step)
-    stage = replace(describe(system, end), choice=final)
+    stage = replace(describe(system, end), choice=final, solved=well_solved(system, end, solver))
     stage.moved, stage.norms = system.norms(stage.finest - before), system.norms(stage.finest)
     return stage
