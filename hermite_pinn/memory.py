@@ -89,6 +89,8 @@ def check_fits(need: float, what: str, advice: str, device: torch.device | None 
         raise OutOfMemoryError(
             f"{what} needs about {spelled_size(need)}, but {spelled_size(free)} are free on {place}; {advice}"
         )
+
+
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="ascii", errors="replace")

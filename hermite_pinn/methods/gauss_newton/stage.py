@@ -298,12 +298,12 @@ def solve_at_once(
         try:
             end = fit(vector)
         except DivergedError:
-            state = reference_state(grid.problem)
-            if start is None or state.is_zero:
+            reference = reference_state(grid.problem)
+            if start is None or reference.is_zero:
                 raise
             fresh = torch.zeros_like(vector)  # the solution on coarser levels is not defined between its points
             split = system.split(fresh)
-            state.fill(grid.problem, grid.basis, system.pyramid.views(split[0])[0])
+            reference.fill(grid.problem, grid.basis, system.pyramid.views(split[0])[0])
             split[1].copy_(values)
             end = solver.fit(system, system.impose(fresh), step)
     stage = replace(describe(system, end), choice=final, solved=well_solved(system, end, solver))
