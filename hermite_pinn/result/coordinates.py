@@ -24,6 +24,8 @@ def coordinate_tensor(name: str, value: Any) -> torch.Tensor:
     InvalidArgumentError
         If they are complex or no numbers; the message calls them the coordinate ``name``.
     """
+    if type(value) is float:
+        return torch.tensor(value, dtype=torch.float64)
     if isinstance(value, torch.Tensor):
         if value.is_complex():
             raise InvalidArgumentError(f"the coordinate {name} is complex; coordinates are real")
