@@ -40,7 +40,7 @@ def basis_for(order: int) -> str:
 
 def _per_axis(name: str, value: Any, **words: Any) -> int | tuple[int, ...]:
     """A number of at least 1, or one per axis."""
-    if isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value) > 0:
+    if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0):
         several = items(name, value, "a number, or one per axis", least=1, most=16)
         return tuple(integer(f"each number of {name}", n, least=1, most=2**31) for n in several)
     return integer(name, value, least=1, most=2**31, **words)

@@ -320,17 +320,21 @@ def plain_levels(levels: Any) -> int | tuple[int | tuple[int, ...], ...]:
     >>> plain_levels(np.int32(3)), plain_levels([4, (8, 16)])
     (3, (4, (8, 16)))
     """
-    kinds = (list, tuple, range, np.ndarray)
-    if not isinstance(levels, kinds) or (isinstance(levels, np.ndarray) and levels.ndim == 0):
+    if not _several(levels):
         return integer("levels", levels, least=1, most=MOST_LEVELS, otherwise="a list of resolutions")
     cells = partial(integer, least=1, most=MOST_CELLS)
     several = items("levels", levels, "a number of levels or a list of resolutions", least=1, most=MOST_LEVELS)
     return tuple(
         tuple(cells("each number of a resolution", k) for k in n)
-        if isinstance(n, kinds) and np.size(n)
+        if _several(n) and len(n)
         else cells("a resolution", n, otherwise="one number per axis")
         for n in several
     )
+
+
+def _several(value: Any) -> bool:
+    """Whether a value is a list of numbers, and not one."""
+    return isinstance(value, (list, tuple, range)) or (isinstance(value, np.ndarray) and value.ndim > 0)
 
 
 def _value_mask(layout: GridLayout) -> torch.Tensor:

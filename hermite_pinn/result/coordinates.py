@@ -24,13 +24,15 @@ def coordinate_tensor(name: str, value: Any) -> torch.Tensor:
     InvalidArgumentError
         If they are complex or no numbers; the message calls them the coordinate ``name``.
     """
+    if type(value) is float:
+        return torch.tensor(value, dtype=torch.float64)
     if isinstance(value, torch.Tensor):
         if value.is_complex():
             raise InvalidArgumentError(f"the coordinate {name} is complex; coordinates are real")
         if value.layout is not torch.strided or value.is_meta or value.is_quantized:
             refuse(f"the coordinate {name}", value, "a tensor with numbers", hint="make it dense")
         return value.to(torch.float64)
-    if np.iscomplexobj(value):
+    if isinstance(value, complex) or getattr(getattr(value, "dtype", None), "kind", "") == "c":
         raise InvalidArgumentError(f"the coordinate {name} is complex; coordinates are real")
     accepted = "a real number, an array or a tensor of real numbers"
     array = real_array(f"the coordinate {name}", value, shape=accepted, finite=False)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.expressions.jets import leaves_of_linear
+from hermite_pinn.field.field import GridField
 
 from .derivatives import derivative
 
@@ -14,6 +15,10 @@ __all__ = ["FieldFunction", "Sums", "UnknownAttributeError"]
 
 Sums = list[list[tuple[float, tuple[int, ...]]]]
 """By component, weights and orders of the derivatives whose sum it is."""
+
+
+class _HasField(Protocol):
+    field: GridField
 
 
 class FieldFunction:
@@ -41,7 +46,7 @@ class FieldFunction:
 
     def __init__(
         self,
-        owner: object,
+        owner: _HasField,
         axes: Sequence[str],
         evaluate: Callable[[str, Sums, Sequence[Any]], Any],
         name: str,

@@ -132,8 +132,9 @@ class Solution:
         as_tensor = any(isinstance(v, torch.Tensor) for v in values)
         tensors = broadcast_coordinates(self.domain, values, self.periodic)
         shape = tensors[0].shape
-        need = 8.0 * shape.numel() * (self.domain.dim + len(terms) * len(self.fields))
-        check_fits(need, f"the evaluation at {shape.numel():,} points", "evaluate fewer at a time")
+        if shape.numel() > PIECE:
+            need = 8.0 * shape.numel() * (self.domain.dim + len(terms) * len(self.fields))
+            check_fits(need, f"the evaluation at {shape.numel():,} points", "evaluate fewer at a time")
         x = torch.stack([t.reshape(-1) for t in tensors])
         channels = Channels(self.domain.dim, tuple(tuple(t) for t in terms))
         graph = torch.is_grad_enabled() and x.requires_grad

@@ -80,7 +80,7 @@ JOINT: Mapping[str, Check] = MappingProxyType(
     {
         "stages": either(_stages, None),
         "gauss": partial(integer, least=1, most=16),
-        "oversampling": partial(number, above=1, hint="a least-squares fit needs more rows than unknowns"),
+        "oversampling": partial(number, above=1, most=1000, hint="a least-squares fit needs more rows than unknowns"),
         "frequencies": _frequencies,
         "start": partial(choice, options=("coordinates", "random")),
         "hard": flag,
