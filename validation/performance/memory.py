@@ -86,7 +86,7 @@ CASES: tuple[MemoryCase, ...] = (
     MemoryCase("kovasznay", 6, "quintic"),
     MemoryCase("cavity", 6),
     MemoryCase("stokes", 7),
-    MemoryCase("plate", 7),
+    MemoryCase("plate", 6, "septic"),
     MemoryCase("inverse_poisson", 7),
     MemoryCase("burgers", 8, options={"slabs": 1, "inner": "cg"}),
     MemoryCase("klein_gordon", 7, options={"slabs": 1, "inner": "cg"}),
