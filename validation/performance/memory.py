@@ -89,7 +89,7 @@ CASES: tuple[MemoryCase, ...] = (
     MemoryCase("plate", 6, "septic"),
     MemoryCase("inverse_poisson", 7),
     MemoryCase("burgers", 8, options={"slabs": 1, "inner": "cg"}),
-    MemoryCase("klein_gordon", 7, options={"slabs": 1, "inner": "cg"}),
+    MemoryCase("klein_gordon", 4, options={"slabs": 1, "inner": "cg"}),
     MemoryCase("heat", 8),
     MemoryCase("wave", 9, options={"slabs": 8}),
     MemoryCase("allen_cahn", 8, options={"slabs": 4}),
