@@ -147,7 +147,8 @@ def _control_groups(own: Path, root: Path) -> list[int]:
     root
         Where their file system is.
     """
-    free, limits = [], tuple[str, ...]()
+    free: list[int] = []
+    limits: tuple[str, ...]
     for line in _text(own).splitlines():
         _, controllers, name = [*line.split(":", 2), "", ""][:3]
         if controllers == "":

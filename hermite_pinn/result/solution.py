@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -107,6 +108,21 @@ class Solution:
         self.title = title
         self.settings = dict(settings)
         self.problem = problem
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: all but the problem, whose functions stay behind, as they do in a file."""
+        return {name: value for name, value in self.__dict__.items() if name != "_fast"} | {"problem": None}
+
+    def __copy__(self) -> Solution:
+        twin = type(self).__new__(type(self))
+        twin.__dict__ |= self.__dict__
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Solution:
+        """A copy that shares the problem, which nothing can change."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__ |= copy.deepcopy(self.__getstate__(), memo) | {"problem": self.problem}
+        return twin
 
     # -- evaluation ---
     @property

@@ -16,7 +16,7 @@ __all__ = ["stage_memory"]
 
 REAL = 8.0  # bytes of a number
 PIECE = 4e6  # numbers of rows that a banded matrix is summed up from at a time
-GAPS = 1.15, 1.3  # what the allocator takes for itself, as a factor: of affine problems, and of others
+GAPS = 1.1  # what the allocator takes for itself, as a factor
 
 
 def stage_memory(
@@ -37,17 +37,17 @@ def stage_memory(
     banded
         Whether a banded factor is made on the CPU.
     """
-    axis, gaps = few.problem.domain.time_axis, GAPS[not few.affine]
+    axis = few.problem.domain.time_axis
     if slabs == 1 or axis is None:
         sizes = [_coefficients(few, r) for r in resolutions]
-        return gaps * REAL * sum(_system(few, resolutions[-1], sum(sizes), sizes[-1], mixed, banded))
+        return GAPS * REAL * sum(_system(few, resolutions[-1], sum(sizes), sizes[-1], mixed, banded))
     finest = resolutions[-1]
     part = tuple(math.ceil(n / slabs) if i == axis else n for i, n in enumerate(finest))
     own = _coefficients(few, part)
     ladder = own / (1 - 0.5 ** len(finest))
     kept, working = _system(few, part, ladder, own, mixed, banded)
     whole = 4 * _coefficients(few, finest)
-    return gaps * REAL * (whole + 2 * kept + working)  # the slab before lives on until its end is final
+    return GAPS * REAL * (whole + 2 * kept + working)  # the slab before lives on until its end is final
 
 
 def _coefficients(few: GridSystem, resolution: Sequence[int]) -> float:
