@@ -209,7 +209,9 @@ class _Misfits:
         if grid is not None and grid.axes is not None:
             channels = Channels(self.problem.domain.dim, tuple(((1.0, o),) for o in orders))
             values = grid_jets(self.field, [r.points for r in grid.axes], channels).flatten(2).to("cpu", torch.float64)
-            found = {(name, o): values[i, k] for i, name in enumerate(names) for k, o in enumerate(orders)}
+            found: dict[Jet, Value] = {
+                (name, o): values[i, k] for i, name in enumerate(names) for k, o in enumerate(orders)
+            }
             if region.is_interior:
                 self._jets_inside = grid, found
             return grid, found
