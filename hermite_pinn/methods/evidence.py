@@ -26,7 +26,7 @@ ACCURACY = 1e-6
 #: Relative misfit from which on a term counts as not satisfied where no error is estimated.
 LOOSE = 0.3
 
-#: Part of what is left of an equation that must be smooth to contradict it; of discretisation errors it is below 0.2.
+#: Part of what is left of an equation that must be smooth to contradict it; of discretisation errors it is below 0.25.
 SMOOTH = 0.5
 
 #: Misfit of an equation below which noisy data may have bent the field.

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
-from functools import partial
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -20,13 +20,14 @@ from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
 
 from .compiled import CompiledTerm, Jet, channels_of, compile_term
-from .evaluation import TermEvaluator, restricted
-from .scales import rms, source_norms
+from .evaluation import TermEvaluator, restriction
+from .scales import rms, sobol_points, source_norms
 
 __all__ = ["TermMisfit", "smooth_part", "term_misfits"]
 
-POINTS = 4096
-FACE_POINTS = 1024
+FACE_POINTS = 256
+POINTS = 4096  # on faces of which a condition keeps a part
+GRID_POINTS = 512  # at which sizes of jets are taken
 SEED = 7919
 NEGLIGIBLE = 1e-6  # of the size assumed for an equation: smaller terms are no measure for what is left of them
 
@@ -109,7 +110,7 @@ def term_misfits(problem: Problem, field: GridField, parameters: Mapping[str, fl
     Returns
     -------
     list
-        The interior terms at 4,096 quasi-random points, conditions at 1,024, data at their points.
+        The interior terms at 4,096 quasi-random points, conditions at 256, data at their points.
     """
     return list(_Misfits(problem, field.collapsed(), parameters).all())
 
@@ -130,6 +131,7 @@ class _Misfits:
             field.linear and field.boundary_factor is None and field.encoder.tensor_jets(middle, value) is not None
         )
         self._sizes: dict[Jet, float] = {}
+        self._jets_inside: tuple[Samples, dict[Jet, Value]] | None = None
 
     def all(self) -> Iterator[TermMisfit]:
         norms = iter(source_norms(self.problem))
@@ -137,37 +139,46 @@ class _Misfits:
             if t.term.region.is_interior:
                 yield self._equation(t, next(norms))
             else:
-                yield self._condition(t)
+                yield from self._condition(t)
 
     def _equation(self, term: CompiledTerm, assumed: float) -> TermMisfit:
         region = term.term.region
-        samples = self._samples(region, POINTS)
+        samples = self._inside
         points, jets = self._jets(term, region, samples)
         source, derivatives, sensitivities = self._parts(term, points, jets)
         size = math.hypot(source, *(rms(s * jets[j]) for j, s in derivatives.items()))
         size = max(size, NEGLIGIBLE * assumed)
         return TermMisfit(term.term, self._values(term, samples), samples.x, size, assumed, 1.0, sensitivities)
 
-    def _condition(self, term: CompiledTerm) -> TermMisfit:
+    def _condition(self, term: CompiledTerm) -> Iterator[TermMisfit]:
+        """The misfit of a condition; nothing where its restriction keeps none of the points."""
         region = term.term.region
-        samples = region.measured or restricted(term.term, self.problem, self._samples(region, FACE_POINTS))
+        samples = region.measured or self._on_face(region, FACE_POINTS if term.term.where is None else POINTS)
+        if term.term.where is not None:
+            samples = samples.take(restriction(term.term, self.problem, samples))
+        if not samples.count:
+            return
         points, jets = self._jets(term, region, samples)
         source, derivatives, sensitivities = self._parts(term, points, jets)
-        sizes = self._inside(term)
+        sizes = self._sizes_inside(term)
         own = math.hypot(*(rms(s * jets[j]) for j, s in derivatives.items()))
         whole = math.hypot(*(rms(s) * sizes[j] for j, s in derivatives.items()))
         values = self._values(term, samples)
         if region.measured is None:
-            return TermMisfit(
-                term.term, values, samples.x, math.hypot(source, max(own, whole)), sensitivities=sensitivities
-            )
-        size = source if source > 0 else whole
-        reach = max(1.0, whole / size) if size > 0 else 1.0
-        return TermMisfit(term.term, values, samples.x, size, 0.0, reach, sensitivities)
+            size, reach = math.hypot(source, max(own, whole)), 1.0
+        else:
+            size = source if source > 0 else whole
+            reach = max(1.0, whole / size) if size > 0 else 1.0
+        yield TermMisfit(term.term, values, samples.x, size, 0.0, reach, sensitivities)
 
-    def _samples(self, region: Region, count: int) -> Samples:
-        make = partial(region.quasi_random, count, SEED)
-        return self.problem.plan.own.once(("points of misfits", region), make)
+    @cached_property
+    def _inside(self) -> Samples:
+        known = sobol_points(self.problem)
+        return Samples(torch.stack([torch.as_tensor(known["coordinate", n]) for n in self.problem.domain.names]))
+
+    @staticmethod
+    def _on_face(region: Region, count: int) -> Samples:
+        return region.random(count, torch.Generator().manual_seed(SEED), torch.float64)
 
     def _values(self, term: CompiledTerm, samples: Samples) -> torch.Tensor:
         at = samples.to(self.field.device, self.field.dtype)
@@ -177,25 +188,33 @@ class _Misfits:
             )
         return rows[0].to("cpu", torch.float64)
 
-    def _inside(self, term: CompiledTerm) -> Mapping[Jet, float]:
+    def _sizes_inside(self, term: CompiledTerm) -> Mapping[Jet, float]:
         """Sizes in the whole domain of the jets that a condition uses."""
         if not self._sizes.keys() >= set(term.jets):
             interior = self.problem.domain.interior
-            _, jets = self._jets(term, interior, self._samples(interior, POINTS))
+            _, jets = self._jets(term, interior, self._inside)
             self._sizes |= {jet: rms(value) for jet, value in jets.items()}
         return self._sizes
 
     def _jets(self, term: CompiledTerm, region: Region, samples: Samples) -> tuple[Samples, dict[Jet, Value]]:
         """Jets that a term uses, at points of a region, and those points."""
-        orders = sorted({o for _, o in term.jets})
+        terms = self.terms if self.separable and region.is_interior else [term]
+        orders = sorted({o for t in terms for _, o in t.jets})
         names = self.problem.fields
         if not orders:
             return samples, {}
+        if self.separable and region.is_interior and self._jets_inside is not None:
+            return self._jets_inside
         grid = self._grid(region) if self.separable and samples.count > 1 and term.term.where is None else None
         if grid is not None and grid.axes is not None:
             channels = Channels(self.problem.domain.dim, tuple(((1.0, o),) for o in orders))
             values = grid_jets(self.field, [r.points for r in grid.axes], channels).flatten(2).to("cpu", torch.float64)
-            return grid, {(name, o): values[i, k] for i, name in enumerate(names) for k, o in enumerate(orders)}
+            found: dict[Jet, Value] = {
+                (name, o): values[i, k] for i, name in enumerate(names) for k, o in enumerate(orders)
+            }
+            if region.is_interior:
+                self._jets_inside = grid, found
+            return grid, found
         channels, place = channels_of(self.problem, [term])
         values = self.field.evaluate(samples.x.to(self.field.device, self.field.dtype), channels)
         values = values.to("cpu", torch.float64)
@@ -208,7 +227,7 @@ class _Misfits:
     def _grid(self, region: Region) -> Samples | None:
         """Gauss points of a coarse tensor grid in a region; None where it has no such grid."""
         dim = self.problem.domain.dim
-        samples = region.gauss((max(2, round(POINTS ** (1.0 / dim) / 3)),) * dim, 3)
+        samples = region.gauss((max(2, round(GRID_POINTS ** (1.0 / dim) / 3)),) * dim, 3)
         return None if samples.axes is None else samples
 
     def _parts(

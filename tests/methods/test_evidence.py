@@ -13,6 +13,9 @@ import torch
 import hermite_pinn as hp
 from hermite_pinn import cos, pi, sin
 from hermite_pinn.methods.evidence import doubts_about, judged
+from hermite_pinn.methods.gauss_newton.convergence import Convergence
+from hermite_pinn.methods.gauss_newton.stage import Stage
+from hermite_pinn.methods.gauss_newton.verdict import verdict
 from hermite_pinn.residuals.misfits import smooth_part, term_misfits
 
 LINE = hp.Box(x=(0, 1))
@@ -307,6 +310,18 @@ def test_doubts_are_those_of_the_outcome() -> None:
     (outcome,) = seen
     assert doubts_about(problem, outcome) == []
     assert judged(problem, outcome) is outcome
+
+
+@pytest.mark.parametrize(("last", "status"), [(3.0, hp.Status.UNSOLVED), (1e-3, hp.Status.COMPLETED)])
+def test_levels_that_change_the_solution_by_more_than_its_size_do_not_solve(last: float, status: hp.Status) -> None:
+    convergence = Convergence("cubic", None)
+    for change in (None, 2.0, last):
+        error = convergence.add(change, 1.0)
+    stage = Stage([(4,)], torch.empty(0), torch.empty(0), {}, error=error)
+    problem = on_line(lambda u: u.xx - 1, hp.Dirichlet(u=0.0))
+    ending = verdict(problem, convergence, stage, 3, 3, "")
+    assert ending is not None
+    assert ending.status is status
 
 
 def test_a_term_that_is_not_defined_at_zero_has_a_size() -> None:
