@@ -239,7 +239,7 @@ class NestedIteration:
         if convergence.unreachable and (size > WORTH or best.error < SMALL):
             raise StopRun(
                 Status.STALLED,
-                f"rounding does not allow tol={self.tol:g}, and the next level of {size:,} coefficients is not begun for it; "
+                f"rounding limits what can be reached (tol={self.tol:g}), and the next level of {size:,} coefficients is not begun for it; "
                 f"estimated relative error {best.error:.1e}",
             )
 
