@@ -10,7 +10,7 @@ COVERAGE ?= 95
 TESTS ?= fast
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check style types imports coverage bench gpu-check clean
+.PHONY: help demo test test-all check style types imports coverage bench torture gpu-check clean
 
 help:  ## this text
 	@echo "make TARGET; each makes its own environment in $(VENV)"
@@ -43,6 +43,9 @@ coverage: $(VENV)/.ready  ## lines the tests reach (TESTS=fast, or all); fails b
 
 bench: $(VENV)/.ready  ## speed of kernels and solver on this machine
 	$(BIN)/hermite-pinn bench
+
+torture: $(VENV)/.ready  ## attack files, runs, arguments, surroundings and statuses; figures to docs/reliability.md (OPTIONS=--quick)
+	OMP_NUM_THREADS=1 $(BIN)/python -m hermite_pinn.validation.torture --out docs/reliability.md $(OPTIONS)
 
 gpu-check:  ## right numbers, and how fast, with what PYTHON=python3 has installed (docs/performance/README.md)
 	$(assemble)

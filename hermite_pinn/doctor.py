@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
+import shlex
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from hermite_pinn.cuda.encoder.specialization import OPERATIONS, Specialization
 from hermite_pinn.cuda.runtime import cache, host, nvrtc
 
 from .errors import HermitePinnError
+from .torch_state import isolated
 
 __all__ = ["Finding", "examine"]
 
@@ -65,21 +67,28 @@ def _packages() -> list[Finding]:
 
 def _compiler() -> Finding:
     try:
-        path = host.compiler()
+        command = host.compiler()
+        version = host.version(command)
     except HermitePinnError as error:
         return Finding(
             "C++ compiler", "broken", "not found; encoders run in plain PyTorch, about 30 times slower", str(error)
         )
-    version = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout.split("\n")[0]
-    return Finding("C++ compiler", "ok", f"{version} ({path})")
+    return Finding("C++ compiler", "ok", f"{version} ({shlex.join(command)})")
 
 
 def _cache() -> Finding:
     try:
         folder = cache.cache_folder()
     except HermitePinnError as error:
-        return Finding("kernel cache", "broken", "not writable", str(error))
+        return Finding("kernel cache", "broken", "not usable", str(error))
     count = len(list(folder.glob("*.so")))
+    if not os.access(folder, os.W_OK):
+        return Finding(
+            "kernel cache",
+            "broken",
+            f"{folder} ({count} kernels) cannot be written, so each process compiles what is not there",
+            "set HERMITE_PINN_CACHE to a folder that can be written",
+        )
     return Finding("kernel cache", "ok", f"{folder} ({count} kernels)")
 
 
@@ -92,8 +101,9 @@ def _host_kernels() -> Finding:
         began = time.perf_counter()
         prepare([Specialization.of(o, layout, channels, "float64") for o in OPERATIONS])
         seconds = time.perf_counter() - began
-        x = torch.rand(2, 64, dtype=torch.float64)
-        table = torch.randn(layout.size, dtype=torch.float64)
+        numbers = torch.Generator().manual_seed(0)
+        x = torch.rand(2, 64, dtype=torch.float64, generator=numbers)
+        table = torch.randn(layout.size, dtype=torch.float64, generator=numbers)
         from hermite_pinn.cuda.encoder import reference
 
         error = float((ops.jets(x, table, layout, channels) - reference.jets(x, table, layout, channels)).abs().max())
@@ -156,8 +166,10 @@ def _gpu() -> list[Finding]:
         return findings
     try:
         layout = GridLayout((0.0, 0.0), (1.0, 1.0), ((4, 4),), "cubic")
-        x = torch.rand(2, 64, dtype=torch.float64)
-        table, channels = torch.randn(layout.size, dtype=torch.float64), Channels.jet(2, 2)
+        numbers = torch.Generator().manual_seed(0)
+        x = torch.rand(2, 64, dtype=torch.float64, generator=numbers)
+        table = torch.randn(layout.size, dtype=torch.float64, generator=numbers)
+        channels = Channels.jet(2, 2)
         there = ops.jets(x.cuda(), table.cuda(), layout, channels).cpu()
         error = float((there - ops.jets(x, table, layout, channels)).abs().max())
         findings.append(
@@ -172,6 +184,7 @@ def _gpu() -> list[Finding]:
     return findings
 
 
+@isolated()
 def examine() -> list[Finding]:
     """All findings, in the order of a report."""
     checks: list[Callable[[], Finding | list[Finding]]] = [

@@ -37,7 +37,7 @@ class InvalidArgumentError(HermitePinnError, ValueError):
     >>> import hermite_pinn as hp
     >>> hp.GaussNewton(gauss=40)
     Traceback (most recent call last):
-    hermite_pinn.errors.InvalidArgumentError: gauss must be between 1 and 16 points per cell and axis, got 40
+    hermite_pinn.errors.InvalidArgumentError: gauss must be an integer between 1 and 16 or None, got 40
     """
 
 

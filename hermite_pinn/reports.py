@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.console import Console, RenderableType
 from rich.table import Table
 
 import hermite_pinn as hp
+
+from .output import write_text
 
 if TYPE_CHECKING:  # a command that needs neither does not wait for them
     from .doctor import Finding
@@ -21,7 +22,6 @@ if TYPE_CHECKING:  # a command that needs neither does not wait for them
 
 __all__ = [
     "findings_text",
-    "print_json",
     "problem_settings",
     "problem_table",
     "show",
@@ -33,11 +33,6 @@ __all__ = [
 ]
 
 
-def print_json(value: Any) -> None:
-    """Print a value as one line of JSON."""
-    typer.echo(json.dumps(value))
-
-
 def show(*parts: RenderableType, highlight: bool = True) -> None:
     """Print texts and tables, as wide as the terminal, else 120 columns."""
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=highlight)
@@ -47,8 +42,8 @@ def show(*parts: RenderableType, highlight: bool = True) -> None:
 
 def write_report(folder: Path, name: str, report: Mapping[str, Any], markdown: str) -> None:
     """Write a report as ``name.json``, and its tables as ``name.md``."""
-    (folder / f"{name}.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
-    (folder / f"{name}.md").write_text(markdown + "\n", encoding="utf-8")
+    write_text(folder / f"{name}.json", json.dumps(report, indent=1))
+    write_text(folder / f"{name}.md", markdown + "\n")
 
 
 # -- problems ---

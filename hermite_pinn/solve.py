@@ -6,7 +6,8 @@ import logging
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,23 @@ import numpy
 import scipy
 import torch
 
+from hermite_pinn.checks import choice, flag, instance, path
 from hermite_pinn.cuda.runtime.cache import compile_clock
 from hermite_pinn.cuda.runtime.failures import recognized
 from hermite_pinn.field.field import Field, Levels
+from hermite_pinn.field.hermite_grid import plain_levels
 from hermite_pinn.methods.base import Outcome, Task
+from hermite_pinn.methods.evidence import judged
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.evaluation import residual_rms
 from hermite_pinn.residuals.scales import source_norms
 from hermite_pinn.result.solution import Solution
+from hermite_pinn.run.arguments import checked_seed, chosen_dtype, chosen_field, limit, listeners
 from hermite_pinn.run.callbacks import Callback
-from hermite_pinn.run.checkpoint import Checkpoint, read_checkpoint
+from hermite_pinn.run.checkpoint import Checkpoint, begin, read_checkpoint
 from hermite_pinn.run.device import choose_device
 from hermite_pinn.run.distributed import Ranks, join
-from hermite_pinn.run.full_precision import full_precision
+from hermite_pinn.run.interrupt import terminable
 from hermite_pinn.run.monitor import Monitor
 from hermite_pinn.run.progress import NoProgress, ProgressMeter, choose_progress
 from hermite_pinn.run.status import Status
@@ -34,20 +39,15 @@ from hermite_pinn.run.status import Status
 from .errors import DistributedError, DivergedError, HermitePinnError, InvalidArgumentError
 from .memory import peak_memory
 from .methods import METHODS, Method
+from .torch_state import isolated
 from .version import installed_version
 
 __all__ = ["solve"]
 
 logger = logging.getLogger(__name__)
 
-DTYPES = {
-    "float32": torch.float32,
-    "float64": torch.float64,
-    torch.float32: torch.float32,
-    torch.float64: torch.float64,
-}
 
-
+@isolated()
 def solve(
     problem: Problem,
     *,
@@ -84,9 +84,10 @@ def solve(
     tol
         Relative L2 error (estimated) at which to stop; 1e-6 for ``gauss_newton`` without ``levels``.
     max_time
-        Seconds after which the best state so far is returned.
+        Seconds after which the best state so far is returned; None or infinity for no limit.
     seed
-        Of everything random.  On a CPU the same seed and number of threads give the same result, bit for bit.
+        Of everything random, from 0 to 2**62.  On a CPU the same seed and number of threads give the same result, bit
+        for bit.
     device
         ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"``: a GPU if PyTorch sees one and CuPy is installed.
     dtype
@@ -115,7 +116,8 @@ def solve(
     Returns
     -------
     Solution
-        Also when a limit, a callback or Ctrl-C ended the run: see ``solution.status``.
+        Also when a limit, a callback, Ctrl-C, SIGTERM or SIGHUP ended the run: see ``solution.status``.  The signals
+        are those sent to the main thread; a handler of your own for SIGTERM or SIGHUP is left alone.
 
     Raises
     ------
@@ -143,27 +145,19 @@ def solve(
     >>> solution.error()["u"]["relative_l2"] < 1e-6
     True
     """
-    if not isinstance(problem, Problem):
-        raise InvalidArgumentError(f"solve takes a hermite_pinn.Problem, got {type(problem).__name__}")
-    chosen, spec = _method(method), _field(field)
-    kind = _dtype(dtype)
-    if spec is not None and spec.half:
-        _check_half(problem, chosen, kind)
-    for name, value in (("tol", tol), ("max_time", max_time)):
-        if value is not None and not value > 0:
-            raise InvalidArgumentError(f"{name} must be positive, got {value!r}")
-    place = choose_device(device)
-    keeper = checkpoint if isinstance(checkpoint, Checkpoint) or checkpoint is None else Checkpoint(checkpoint)
-    if keeper is not None:
-        keeper.check()
-    listeners = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
+    instance("problem", problem, Problem, "a hermite_pinn.Problem")
+    chosen, spec, kind = _method(method), chosen_field(field), chosen_dtype(dtype)
+    levels = None if levels is None else plain_levels(levels)
+    tol, max_time = limit("tol", tol), limit("max_time", max_time, infinite=True)
+    seed, throw = checked_seed(seed), flag("throw", throw)
+    place, meter, hearing = choose_device(device), choose_progress(progress), listeners(callbacks)
+    keeper = _keeper(checkpoint)
+    source = None if resume is None else path("resume", resume, otherwise="None")
     ranks = _joined(place, chosen)
-    monitor = Monitor(listeners, choose_progress(progress) if ranks.leader else NoProgress(), max_time, ranks)
-    kind = None if dtype is None else DTYPES[dtype]
+    monitor = Monitor(hearing, meter if ranks.leader else NoProgress(), max_time, ranks)
     identity = _identity(problem, chosen, spec, levels, seed, kind)
-    same = identity | identity["parts"] | {"tol": tol, "max_time": max_time, "device": place.type, "resume": resume}
+    same = identity | identity["parts"] | {"tol": tol, "max_time": max_time, "device": place.type, "resume": source}
     ranks.check_same({key: str(value) for key, value in same.items() if key != "parts"})
-    saved = read_checkpoint(resume, identity, monitor) if resume is not None else None
     task = Task(
         problem=problem,
         field=spec,
@@ -173,19 +167,40 @@ def solve(
         device=place,
         dtype=kind,
         monitor=monitor,
-        saved=saved,
         ranks=ranks,
     )
-    if keeper is not None and ranks.leader:
-        task.save = keeper.saver(identity, monitor)
-    run = _run(chosen, task)
+    chosen.check(task)
+    if source is not None:
+        task.saved = read_checkpoint(source, identity, monitor) or None
+    saver = keeper.saver(identity, monitor) if keeper is not None and ranks.leader else None
+    begin(saver, task.saved, ranks)
+    if saver is not None:
+        task.save, task.checkpointed = saver, True
+    run = _judged(_run(chosen, task), task)
     solution = _solution(chosen, run, task, identity)
-    for c in listeners if ranks.leader else ():
-        c.on_end(solution)
+    if saver is not None and saver.failure is not None:
+        solution.message += f"; the checkpoint is not that of the end: {saver.failure}"
+        solution.stats["checkpoint_failed"] = saver.failure
+    if ranks.leader:
+        _end(hearing, solution)
     if run.diverged is not None and throw:
         run.diverged.solution = solution  # type: ignore[attr-defined]
         raise run.diverged
     return solution
+
+
+def _end(callbacks: Sequence[Callback], solution: Solution) -> None:
+    """Tell all callbacks; what one of them raises is raised as it is, with the result in its ``solution``."""
+    failures = []
+    for c in callbacks:
+        try:
+            c.on_end(solution)
+        except Exception as error:
+            failures.append(error)
+    if failures:
+        with suppress(AttributeError):  # exceptions with slots
+            failures[0].solution = solution  # type: ignore[attr-defined]
+        raise failures[0]
 
 
 @dataclass(frozen=True)
@@ -210,7 +225,7 @@ def _run(method: Method, task: Task) -> _Run:
     monitor.method = method.name
     monitor.progress.start(task.problem.name or method.name)
     try:
-        with full_precision():
+        with terminable():
             outcome = method.run(task)
     except DivergedError as error:
         diverged = error
@@ -222,9 +237,8 @@ def _run(method: Method, task: Task) -> _Run:
         # what the arguments cause happens on every rank; after anything else the others would wait for this one
         if isinstance(error, DistributedError) or not isinstance(error, HermitePinnError):
             task.ranks.abandon()
-        mended = (
-            recognized(error, f"the method {method.name}") if isinstance(error, RuntimeError | MemoryError) else None
-        )
+        known = isinstance(error, RuntimeError | MemoryError) and error is not monitor.foreign
+        mended = recognized(error, f"the method {method.name}") if known else None
         if mended is None:
             raise
         raise mended from error
@@ -235,17 +249,24 @@ def _run(method: Method, task: Task) -> _Run:
     return _Run(outcome, diverged, seconds, sum(compiling), peak_memory(task.device))
 
 
-def _field(field: Field | str | None) -> Field | None:
-    spec = Field(head=field) if isinstance(field, str) else field
-    if spec is not None and not isinstance(spec, Field):
-        raise InvalidArgumentError(f"field takes a hermite_pinn.Field or the name of a head, got {field!r}")
-    return spec
+def _keeper(checkpoint: str | Path | Checkpoint | None) -> Checkpoint | None:
+    """Where the state is saved, if it can be."""
+    if checkpoint is None:
+        return None
+    if not isinstance(checkpoint, Checkpoint):
+        checkpoint = Checkpoint(path("checkpoint", checkpoint, otherwise="a hermite_pinn.Checkpoint or None"))
+    checkpoint.check()
+    return checkpoint
 
 
-def _dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
-    if dtype is not None and dtype not in DTYPES:
-        raise InvalidArgumentError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
-    return None if dtype is None else DTYPES[dtype]
+def _judged(run: _Run, task: Task) -> _Run:
+    """The run with the status that its result deserves, the same on all processes."""
+    if run.diverged is not None:
+        return run
+    outcome = judged(task.problem, run.outcome)
+    status, message, stages = task.ranks.from_leader((outcome.status, outcome.message, outcome.stats.get("stages")))
+    stats = outcome.stats if stages is None else outcome.stats | {"stages": stages}
+    return replace(run, outcome=replace(outcome, status=status, message=message, stats=stats))
 
 
 def _joined(place: torch.device, method: Method) -> Ranks:
@@ -260,28 +281,10 @@ def _joined(place: torch.device, method: Method) -> Ranks:
 
 
 def _method(method: str | Method) -> Method:
-    if isinstance(method, Method):
-        return method
-    if method not in METHODS:
-        raise InvalidArgumentError(
-            f"unknown method {method!r}; known: {', '.join(METHODS)}, or a method object such as hp.Adam(steps=2000)"
-        )
-    return METHODS[method]()
-
-
-def _check_half(problem: Problem, method: Method, dtype: torch.dtype | None) -> None:
-    if not method.reads_half:
-        raise InvalidArgumentError(
-            f"{method.name} works in float64 and cannot read tables in half precision; use a first-order method such as "
-            "hp.Adam(), or Field(half=False)"
-        )
-    if problem.order > 0:
-        raise InvalidArgumentError(
-            f"tables in half precision give values only, and this problem takes derivatives of order {problem.order}; use "
-            "Field(half=False)"
-        )
-    if dtype == torch.float64:
-        raise InvalidArgumentError("tables in half precision are read with float32 arithmetic; leave dtype out")
+    if isinstance(method, str):
+        return METHODS[choice("method", method, METHODS, otherwise="a method object such as hp.Adam(steps=2000)")]()
+    hint = f"give {method.__name__}(), not the class" if isinstance(method, type) else ""
+    return instance("method", method, Method, f"a method object or one of {', '.join(map(repr, METHODS))}", hint=hint)
 
 
 def _identity(
@@ -361,7 +364,7 @@ def _solution(method: Method, run: _Run, task: Task, identity: dict[str, Any]) -
         "versions": _versions(),
         "residual_scales": dict(zip(interior, source_norms(problem), strict=True)),
     }
-    stats |= _plain(outcome.stats)
+    stats |= _plain(outcome.stats) | ({"notes": list(problem.notes)} if problem.notes else {})
     residuals: dict[str, float] = {}
     if outcome.status is not Status.DIVERGED:
         residuals = residual_rms(problem, field.collapsed(), outcome.parameters, task.seed)

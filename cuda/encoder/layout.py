@@ -13,13 +13,17 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.errors import CorruptFileError, InvalidArgumentError
+from hermite_pinn.schema import Entry
 
 from .basis import BASES
 from .storage import Dense, Hashed, Indexed, Storage
 from .vertices import VertexList
 
 __all__ = ["GridLayout", "Group"]
+
+MOST_LEVELS = 256
+MOST_FEATURES = 4096
 
 
 @dataclass(frozen=True)
@@ -116,16 +120,16 @@ class GridLayout:
                 f"periodic={self.periodic}"
             )
         for a, b in zip(self.lower, self.upper, strict=True):
-            if not (math.isfinite(a) and math.isfinite(b) and b > a):
+            if not (math.isfinite(b - a) and b > a and math.isfinite(1.0 / (b - a))):
                 raise InvalidArgumentError(f"every axis needs finite bounds with upper > lower, got ({a}, {b})")
         if self.basis not in BASES:
             raise InvalidArgumentError(f"unknown basis {self.basis!r}; known: {', '.join(BASES)}")
-        if self.features < 1:
-            raise InvalidArgumentError(f"features must be at least 1, got {self.features}")
-        if not self.resolutions:
-            raise InvalidArgumentError("a grid needs at least one level")
+        if not _is_integer(self.features) or not 1 <= self.features <= MOST_FEATURES:
+            raise InvalidArgumentError(f"features must be an integer from 1 to {MOST_FEATURES}, got {self.features!r}")
+        if not 1 <= self.levels <= MOST_LEVELS:
+            raise InvalidArgumentError(f"a grid has 1 to {MOST_LEVELS} levels, got {self.levels}")
         for n in self.resolutions:
-            if len(n) != dim or min(n) < 1 or max(n) >= 2**31:
+            if len(n) != dim or not all(map(_is_integer, n)) or min(n) < 1 or max(n) >= 2**31:
                 raise InvalidArgumentError(f"resolution {n} must give 1 to 2**31 - 1 cells for each of the {dim} axes")
         self._check_table_sizes()
         self._check_listed()
@@ -140,7 +144,7 @@ class GridLayout:
                 f"(one per derivative order), got {len(self.table_sizes)}"
             )
         for t in self.table_sizes:
-            if t < 2 or t & (t - 1) or t > 2**31:
+            if not _is_integer(t) or t < 2 or t & (t - 1) or t > 2**31:
                 raise InvalidArgumentError(f"a table size must be a power of two from 2 to 2**31, got {t}")
 
     def _check_listed(self) -> None:
@@ -338,6 +342,39 @@ class GridLayout:
         """Inverse of :attr:`key`."""
         return _from_key(key)
 
+    @classmethod
+    def from_entry(cls, entry: Entry) -> GridLayout:
+        """The layout whose :attr:`key` is in a file.
+
+        Raises
+        ------
+        CorruptFileError
+            If it is none.
+        """
+        try:
+            fields = Entry(json.loads(entry.text()), entry.source, entry.path).items(least=7, most=8)
+        except (ValueError, RecursionError) as error:
+            if isinstance(error, CorruptFileError):
+                raise
+            raise entry.refuse("the description of a grid") from error
+        lower, upper, resolutions, basis, features, sizes, periodic, *lists = fields
+        dim = len(lower.items(least=1, most=4))
+        levels = resolutions.items(least=1, most=MOST_LEVELS)
+        texts = lists[0].items(len(levels)) if lists else []
+        try:
+            return cls(
+                tuple(e.number() for e in lower.items()),
+                tuple(e.number() for e in upper.items(dim)),
+                tuple(tuple(e.integer(1, 2**31 - 1) for e in level.items(dim)) for level in levels),
+                basis.text(BASES),
+                features.integer(1, MOST_FEATURES),
+                None if sizes.value is None else tuple(e.integer(2, 2**31) for e in sizes.items(least=1)),
+                tuple(e.flag() for e in periodic.items(dim)),
+                tuple(None if e.value is None else VertexList.from_text(e.text()) for e in texts),
+            )
+        except InvalidArgumentError as error:
+            raise CorruptFileError(f"{entry.source} is damaged: {entry.path} describes no grid: {error}") from error
+
     @property
     def handle(self) -> str:
         """A short string by which :meth:`from_handle` finds this layout while it lives: for operations of PyTorch."""
@@ -356,6 +393,10 @@ class GridLayout:
         """Inverse of :attr:`handle`; takes a :attr:`key` as well."""
         layout = _alive.get(handle)
         return _from_key(handle) if layout is None else layout
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 _alive: WeakValueDictionary[str, GridLayout] = WeakValueDictionary()

@@ -24,6 +24,9 @@ BRICK_BITS = ((6,), (3, 3), (2, 2, 2), (2, 2, 1, 1))
 #: The array a map begins with has at most so many nodes, or as many as there are vertices.
 SMALL = 4096
 
+#: Most bytes of a list that is read from a text, those of 13 million bricks in four axes.
+MOST_BYTES = 1 << 28
+
 _ONES = np.array([bin(byte).count("1") for byte in range(256)], dtype=np.int64)
 
 
@@ -124,7 +127,14 @@ class VertexList:
     @cached_property
     def largest(self) -> tuple[int, ...]:
         """The largest number of a vertex along every axis."""
-        return tuple(int(n) for n in self.vertices.max(0))
+        bits, largest = BRICK_BITS[self.dim - 1], []
+        for axis in range(self.dim):
+            last = self.bricks[:, axis] == self.bricks[:, axis].max()
+            listed = int(np.bitwise_or.reduce(self.parts[last]))
+            step = sum(bits[axis + 1 :])
+            inside = max(part >> step & ((1 << bits[axis]) - 1) for part in range(64) if listed >> part & 1)
+            largest.append((int(self.bricks[last][0, axis]) << bits[axis]) + inside)
+        return tuple(largest)
 
     @cached_property
     def text(self) -> str:
@@ -144,15 +154,22 @@ class VertexList:
         """
         try:
             dim, packed = text.split(":")
-            data, axes = zlib.decompress(base64.b64decode(packed, validate=True)), int(dim)
+            axes, unpacking = int(dim), zlib.decompressobj()
+            data = unpacking.decompress(base64.b64decode(packed, validate=True), MOST_BYTES)
+            if not 1 <= axes <= 4 or not unpacking.eof:
+                raise ValueError("no vertices, or too many")
             count = len(data) // (4 * axes + 8)
-            if not 1 <= axes <= 4 or not count:
+            if not count:
                 raise ValueError("no vertices")
             steps = np.frombuffer(data, "<i4", count * axes).reshape(axes, count).T
             parts = np.frombuffer(data, "<u8", count, offset=4 * axes * count).astype(np.uint64)
         except (ValueError, zlib.error) as error:
             raise InvalidArgumentError(f"this is no list of vertices: {text[:40]!r}") from error
-        return cls(np.cumsum(steps, axis=0, dtype=np.int32), parts)
+        bricks = np.cumsum(steps, axis=0, dtype=np.int64)
+        bits = np.array(BRICK_BITS[axes - 1])
+        if bricks.min() < 0 or (bricks << bits).max() >= 2**31 or not parts.all() or not _in_order(bricks << bits):
+            raise InvalidArgumentError(f"this is no list of vertices in their order: {text[:40]!r}")
+        return cls(bricks.astype(np.int32), parts)
 
     @cached_property
     def digest(self) -> bytes:
@@ -232,6 +249,12 @@ def _curve(vertices: np.ndarray) -> np.ndarray:
             key = key << 6 | _part(vertices, step)
         keys.append(key)
     return np.lexsort(keys)
+
+
+def _in_order(corners: np.ndarray) -> bool:
+    """Whether bricks, given by their first vertices, follow the curve and none comes twice."""
+    alone = len(np.unique(corners, axis=0)) == len(corners)
+    return alone and bool((_curve(corners) == np.arange(len(corners))).all())
 
 
 def _starts(rows: np.ndarray) -> np.ndarray:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import logging
 import os
 import platform
+import shlex
 import shutil
+import signal
 import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,92 +20,180 @@ import torch
 
 from hermite_pinn.errors import BackendUnavailableError
 
-from .cache import cached_file
+from .cache import cache_folder, cached_file, newest_file
 from .failures import compile_failure
 
-__all__ = ["address", "available", "compile_source", "compiler", "function"]
+__all__ = ["address", "available", "compile_source", "compiler", "function", "version"]
 
 logger = logging.getLogger(__name__)
 
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fPIC", "-shared", "-pthread")
+PATIENCE = 15.0  # seconds of a compiler's silence after which the log says so
+LONGEST = 300.0  # seconds after which a compiler is stopped
+FULL = ("No space left on device", "Disk quota exceeded", "File too large", "Read-only file system")
 
 
 @lru_cache(maxsize=8)
-def _found(choice: str | None) -> str | None:
+def _found(choice: str | None) -> tuple[str, ...] | None:
     for name in [choice] if choice else ["g++", "c++", "clang++"]:
         path = shutil.which(name)
         if path:
-            return path
-    return None
+            return (path,)
+    try:
+        words = shlex.split(choice or "")
+    except ValueError:
+        return None
+    path = shutil.which(words[0]) if words else None
+    return (path, *words[1:]) if path else None
 
 
-def compiler() -> str:
-    """Path of the C++ compiler: ``$CXX``, or the first of g++, c++, clang++.
+def _choice() -> str | None:
+    return os.environ.get("CXX", "").strip() or None
+
+
+def compiler() -> tuple[str, ...]:
+    """The C++ compiler as the words of a command: ``$CXX``, or the first of g++, c++, clang++.
+
+    Words of ``$CXX`` after the first are arguments, as in ``ccache g++`` or ``g++ -m64``.
 
     Raises
     ------
     BackendUnavailableError
         If there is none.
     """
-    path = _found(os.environ.get("CXX"))
-    if path is None:
+    command = _found(_choice())
+    if command is None:
         raise BackendUnavailableError(
-            f"no C++ compiler found ({os.environ.get('CXX') or 'g++, c++ or clang++'}); install one "
+            f"no C++ compiler found ({_choice() or 'g++, c++ or clang++'}); install one "
             "(Debian: apt-get install g++, macOS: xcode-select --install) or set CXX to its path"
         )
-    return path
-
-
-def available() -> bool:
-    """Whether a C++ compiler is there."""
-    return _found(os.environ.get("CXX")) is not None
+    return command
 
 
 @lru_cache(maxsize=8)
-def _machine(path: str) -> str:
+def _any_kept(choice: str | None, folder: str | None) -> bool:
+    try:
+        return next(cache_folder().glob("*.so"), None) is not None
+    except BackendUnavailableError:
+        return False
+
+
+def available() -> bool:
+    """Whether kernels can be used: a C++ compiler is there, or was when the cache was filled."""
+    choice = _choice()
+    return _found(choice) is not None or _any_kept(choice, os.environ.get("HERMITE_PINN_CACHE"))
+
+
+@lru_cache(maxsize=1)
+def _machine() -> str:
     """What a binary built with ``-march=native`` depends on."""
-    version = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout.split("\n")[0]
     flags = ""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        flags = next((line for line in cpuinfo.read_text().split("\n") if line.startswith(("flags", "Features"))), "")
-    return "\n".join([version, platform.machine(), platform.processor(), flags])
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").split("\n")
+        flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return "\n".join([platform.machine(), platform.processor(), flags])
 
 
-def compile_source(source: str, flags: tuple[str, ...] = FLAGS) -> Path:
+@lru_cache(maxsize=8)
+def version(command: tuple[str, ...]) -> str:
+    """The first line that a compiler tells of itself.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If it cannot be started or does not answer.
+    """
+    return _output([*command, "--version"], None, PATIENCE)[1].split("\n")[0]
+
+
+def _output(command: Sequence[str], scratch: Path | None, longest: float) -> tuple[int, str, str]:
+    """Exit status, output and errors of a compiler, in English; it and its children end with this call."""
+    environment = os.environ | {"LC_ALL": "C"} | ({"TMPDIR": str(scratch)} if scratch else {})
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    try:
+        process = subprocess.Popen(command, env=environment, start_new_session=True, **pipes)  # type: ignore[call-overload]
+    except OSError as error:
+        raise BackendUnavailableError(
+            f"the C++ compiler {shlex.join(command[:1])} cannot be started ({error.strerror}); set CXX to another one"
+        ) from error
+    waited = 0.0
+    try:
+        while True:
+            try:
+                output, errors = process.communicate(timeout=PATIENCE)
+                return process.returncode, output.decode(errors="replace"), errors.decode(errors="replace")
+            except subprocess.TimeoutExpired:
+                waited += PATIENCE
+            if waited >= longest:
+                raise BackendUnavailableError(
+                    f"the C++ compiler {shlex.join(command[:1])} did not finish within {waited:.0f} s and was stopped; set CXX to another one"
+                )
+            logger.warning(
+                "the C++ compiler %s has not finished a kernel after %.0f s; it is stopped after %.0f s",
+                command[0],
+                waited,
+                longest,
+            )
+    finally:
+        if process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+def compile_source(source: str, flags: tuple[str, ...] = FLAGS, *, anew: bool = False) -> Path:
     """Path of the shared library for ``source``, compiled on first use and kept by a hash of text, flags and machine.
+
+    Without a compiler what another one made earlier is taken.
+
+    Parameters
+    ----------
+    anew
+        Whether to compile it again if it is there.
 
     Raises
     ------
     BackendUnavailableError
         If there is no compiler or it fails; the message shows the line of the source and the log.
     """
-    path = compiler()
+    parts = [source, *flags, _machine()]
+    if _found(_choice()) is None:
+        kept = None if anew else newest_file(parts, ".so")
+        if kept is not None:
+            return kept
+    command = compiler()
 
     def make(target: Path) -> None:
         text = target.with_suffix(".cpp")
         text.write_text(source, encoding="utf-8")
-        logger.info("compiling a kernel with %s", path)
-        done = subprocess.run([path, *flags, "-o", str(target), str(text)], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise compile_failure(f"{path} could not compile a kernel", done.stderr, source)
+        logger.info("compiling a kernel with %s", shlex.join(command))
+        status, _, log = _output([*command, *flags, "-o", str(target), str(text)], target.parent, LONGEST)
+        if status and any(reason in log for reason in FULL):
+            raise OSError(errno.ENOSPC, next(reason for reason in FULL if reason in log))
+        if status:
+            raise compile_failure(
+                f"{shlex.join(command)} could not compile a kernel (exit status {status})", log, source
+            )
+        if not target.is_file():
+            raise BackendUnavailableError(f"{shlex.join(command)} made no library; set CXX to a C++ compiler")
 
-    return cached_file([source, *flags, _machine(path)], ".so", make)
+    return cached_file([*parts, "\n".join([*command[1:], version(command)])], ".so", make, anew=anew)
 
 
 def _loaded(source: str) -> ctypes.CDLL:
-    """The library of a source; one that is damaged is compiled again."""
+    """The library of a source; one that cannot be loaded is compiled again."""
     path = compile_source(source)
     try:
         return ctypes.CDLL(str(path))
     except OSError:
-        logger.warning("the compiled kernel %s cannot be loaded and is made again", path)
-        path.unlink(missing_ok=True)
+        logger.warning("the compiled kernel %r cannot be loaded and is made again", str(path))
+    path = compile_source(source, anew=True)
     try:
-        return ctypes.CDLL(str(compile_source(source)))
+        return ctypes.CDLL(str(path))
     except OSError as error:
         raise BackendUnavailableError(
-            f"a compiled kernel cannot be loaded ({error}); if {path.parent} is on a file system that forbids executables, set "
+            f"a compiled kernel cannot be loaded ({error}); if {str(path.parent)!r} is on a file system that forbids executables, set "
             "HERMITE_PINN_CACHE to a folder that allows them"
         ) from error
 

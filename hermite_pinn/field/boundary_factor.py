@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from hermite_pinn.cuda.network.activation import JetPlan
+from hermite_pinn.schema import Entry
 
 __all__ = ["BoundaryFactor"]
 
@@ -127,7 +128,21 @@ class BoundaryFactor:
         return cls(tuple(lower), tuple(upper), sides)
 
     @classmethod
-    def from_description(cls, described: dict[str, Any]) -> BoundaryFactor:
-        """Inverse of :meth:`describe`."""
-        sides = tuple(tuple((bool(a), bool(b)) for a, b in f) for f in described["sides"])
-        return cls(tuple(described["lower"]), tuple(described["upper"]), sides)
+    def from_description(
+        cls, described: Entry, lower: Sequence[float], upper: Sequence[float], fields: int
+    ) -> BoundaryFactor:
+        """Inverse of :meth:`describe`, for a number of fields on a box.
+
+        Raises
+        ------
+        CorruptFileError
+            If it is that of other fields or of another box.
+        """
+        for name, corner in (("lower", lower), ("upper", upper)):
+            if tuple(e.number() for e in described.at(name).items(len(corner))) != tuple(corner):
+                raise described.at(name).refuse(f"the corner {tuple(corner)} of the box")
+        sides = tuple(
+            tuple((low.flag(), high.flag()) for low, high in (axis.items(2) for axis in of_field.items(len(lower))))
+            for of_field in described.at("sides").items(fields)
+        )
+        return cls(tuple(lower), tuple(upper), sides)

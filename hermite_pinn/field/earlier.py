@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from hermite_pinn.schema import Entry
+
 from .tree import GATE, TABLE, bias_path, weight_path
 
 __all__ = ["modern_description", "modern_path", "modern_tree"]
@@ -37,7 +39,7 @@ def modern_tree(tree: Mapping[str, V]) -> dict[str, V]:
     return {modern_path(name): value for name, value in tree.items()}
 
 
-def modern_description(described: Mapping[str, Any]) -> dict[str, Any]:
+def modern_description(described: Mapping[str, Any] | Entry) -> dict[str, Any]:
     """A description of a field with its parts apart, from one that may be flat.
 
     Examples
@@ -45,15 +47,14 @@ def modern_description(described: Mapping[str, Any]) -> dict[str, Any]:
     >>> modern_description({"axes": ["x"], "names": ["u"], "layout": "...", "head": "linear"})["encoder"]
     {'name': 'hermite', 'layout': '...'}
     """
-    if "encoder" in described:
-        return dict(described)
-    of_head = {k: described[k] for k in ("omega", "activation", "layers") if k in described}
-    modern: dict[str, Any] = {
-        "axes": described["axes"],
-        "names": described["names"],
-        "encoder": {"name": "hermite", "layout": described["layout"]},
-        "head": {"name": described["head"]} | of_head,
-    }
-    if "envelope" in described:
-        modern["boundary_factor"] = described["envelope"]
+    described = Entry.of(described, "the description of a field")
+    given = described.entries()
+    if "encoder" in given:
+        return {k: e.value for k, e in given.items()}
+    modern: dict[str, Any] = {k: described.at(k).value for k in ("axes", "names")}
+    modern["encoder"] = {"name": "hermite", "layout": described.at("layout").value}
+    of_head = {k: given[k].value for k in ("omega", "activation", "layers") if k in given}
+    modern["head"] = {"name": described.at("head").value} | of_head
+    if "envelope" in given:
+        modern["boundary_factor"] = given["envelope"].value
     return modern

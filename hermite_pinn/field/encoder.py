@@ -13,6 +13,7 @@ from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.cuda.encoder.layout import GridLayout
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.geometry import Domain
+from hermite_pinn.schema import Entry
 
 from .linearization import RowProducts
 from .tree import Tree
@@ -20,7 +21,7 @@ from .tree import Tree
 __all__ = ["Encoder", "EncoderOptions", "Levels"]
 
 #: A number of levels, or the resolution of each, one number or one per axis.
-Levels = int | Sequence[int] | Sequence[Sequence[int]]
+Levels = int | Sequence[int | Sequence[int]]
 
 
 class EncoderOptions(Protocol):
@@ -198,6 +199,19 @@ class Encoder(ABC):
         """The same features where parameters are read in half precision, with these parameters in full."""
         return self
 
+    @classmethod
+    def planned_grid(
+        cls, options: EncoderOptions, domain: Domain, periodic: Sequence[bool], levels: Levels, features: int
+    ) -> GridLayout:
+        """The levels that :meth:`build` makes, before any table is there.
+
+        Raises
+        ------
+        InvalidArgumentError
+            For options and levels that do not fit together, or for an encoder without a grid.
+        """
+        raise InvalidArgumentError(f"the encoder {cls.name!r} has no grid; this needs encoder='hermite'")
+
     @property
     def grid(self) -> GridLayout:
         """Levels and places of the coefficients of a grid.
@@ -225,5 +239,11 @@ class Encoder(ABC):
 
     @classmethod
     @abstractmethod
-    def from_description(cls, described: dict[str, Any], tree: Tree) -> Encoder:
-        """Inverse of :meth:`describe` with :meth:`parameters`."""
+    def from_description(cls, described: Entry, tree: Entry) -> Encoder:
+        """Inverse of :meth:`describe` with :meth:`parameters`, which come from a file.
+
+        Raises
+        ------
+        CorruptFileError
+            If something is missing or does not fit together.
+        """

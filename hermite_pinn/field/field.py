@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import Any
 
+import numpy as np
 import torch
 
+from hermite_pinn.checks import Check, check_options, choice, either, flag, integer, items, number
 from hermite_pinn.cuda.encoder.basis import BASES
-from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.cuda.network.activation import ACTIVATIONS
 from hermite_pinn.geometry import Domain
+from hermite_pinn.memory import check_fits
 
 from .encoder import Levels
 from .encoders import ENCODERS
 from .grid_field import GridField, linear_field
 from .heads import HEADS
-from .hermite_grid import resolutions_of
+from .hermite_grid import check_tables, resolutions_of
+from .outline import Outline
 
 __all__ = ["Field", "GridField", "Levels", "basis_for", "linear_field", "resolutions_of"]
 
@@ -29,6 +36,36 @@ def basis_for(order: int) -> str:
     ['cubic', 'cubic', 'quintic', 'septic']
     """
     return next(name for name in ("cubic", "quintic", "septic") if BASES[name].coefficients >= order)
+
+
+def _per_axis(name: str, value: Any, **words: Any) -> int | tuple[int, ...]:
+    """A number of at least 1, or one per axis."""
+    if isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value) > 0:
+        several = items(name, value, "a number, or one per axis", least=1, most=16)
+        return tuple(integer(f"each number of {name}", n, least=1, most=2**31) for n in several)
+    return integer(name, value, least=1, most=2**31, **words)
+
+
+at_least_one = partial(integer, least=1)
+
+CHECKS: Mapping[str, Check] = MappingProxyType(
+    {
+        "head": partial(choice, options=HEADS),
+        "basis": partial(choice, options=BASES),
+        "base": partial(_per_axis, hint="it counts cells of the coarsest level"),
+        "ratio": partial(number, above=1, hint="the resolution must grow from level to level"),
+        "features": either(at_least_one, None),
+        "table_size": either(_per_axis, None),
+        "width": partial(integer, least=1, most=2**20),
+        "depth": partial(integer, least=1, most=1000),
+        "omega": partial(number, above=0),
+        "activation": partial(choice, options=ACTIVATIONS),
+        "table_std": partial(number, least=0),
+        "fused": either(flag, None),
+        "half": flag,
+        "encoder": partial(choice, options=ENCODERS),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -95,16 +132,7 @@ class Field:
     encoder: str = "hermite"
 
     def __post_init__(self) -> None:
-        HEADS[self.head], ENCODERS[self.encoder]  # unknown names are errors
-        if self.basis not in BASES:
-            raise InvalidArgumentError(f"unknown basis {self.basis!r}; known: {', '.join(BASES)}")
-        if not self.ratio > 1:
-            raise InvalidArgumentError(f"the resolution must grow from level to level: ratio > 1, got {self.ratio}")
-        for name in ("width", "depth"):
-            if getattr(self, name) < 1:
-                raise InvalidArgumentError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not self.omega > 0:
-            raise InvalidArgumentError(f"omega must be positive, got {self.omega}")
+        check_options(self, CHECKS)
 
     @property
     def linear(self) -> bool:
@@ -114,6 +142,32 @@ class Field:
     def feature_count(self, fields: int) -> int:
         """Features per level for a number of fields."""
         return HEADS[self.head].feature_count(fields, self.features)
+
+    def outline(
+        self,
+        domain: Domain,
+        fields: Sequence[str],
+        periodic: Sequence[bool],
+        levels: Levels,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | None = None,
+    ) -> Outline:
+        """What :meth:`build` would make, without its numbers.
+
+        Raises
+        ------
+        InvalidArgumentError
+            For options that do not fit the domain or the number of fields.
+        OutOfMemoryError
+            If tables or network do not fit.
+        """
+        kind, count, place = HEADS[self.head], self.feature_count(len(fields)), device or torch.device("cpu")
+        grid = ENCODERS[self.encoder].planned_grid(self, domain, periodic, levels, count)
+        check_tables(grid, dtype, place)
+        size = kind.planned_size(self, grid.levels * grid.features, len(fields))
+        what = f"a network of width={self.width} and depth={self.depth}"
+        check_fits(size * dtype.itemsize, what, "lower its width or depth", place)
+        return Outline(kind.sums_levels, self.basis, grid)
 
     def build(
         self,
@@ -126,6 +180,7 @@ class Field:
         device: torch.device | str = "cpu",
     ) -> GridField:
         """A field with fresh tables: zero for the linear head, small random values for the others."""
+        self.outline(domain, fields, periodic, levels, dtype, torch.device(device))
         generator = torch.Generator().manual_seed(seed)
         kind, count = HEADS[self.head], self.feature_count(len(fields))
         place, random = torch.device(device), None if kind.sums_levels else generator

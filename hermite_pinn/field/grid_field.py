@@ -12,6 +12,7 @@ from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.cuda.encoder.layout import GridLayout
 from hermite_pinn.cuda.network.activation import JetPlan
 from hermite_pinn.geometry import Domain
+from hermite_pinn.schema import Entry
 
 from .boundary_factor import BoundaryFactor
 from .earlier import modern_description, modern_tree
@@ -258,15 +259,52 @@ class GridField:
         return described
 
     @classmethod
-    def from_description(cls, described: Mapping[str, Any], tensors: Tree) -> GridField:
-        """Inverse of :meth:`describe` with :meth:`tensors`; understands those of version 1."""
-        described, tensors = modern_description(described), modern_tree(tensors)
-        axes, names = tuple(described["axes"]), tuple(described["names"])
-        kinds = ENCODERS[described["encoder"]["name"]], HEADS[described["head"]["name"]]
-        encoder = kinds[0].from_description(described["encoder"], branch(tensors, ENCODER))
-        head = kinds[1].from_description(described["head"], len(names), branch(tensors, HEAD))
-        factor = described.get("boundary_factor")
-        return cls(axes, names, encoder, head, None if factor is None else BoundaryFactor.from_description(factor))
+    def from_description(cls, described: Mapping[str, Any] | Entry, tensors: Tree | Entry) -> GridField:
+        """Inverse of :meth:`describe` with :meth:`tensors`; understands those of version 1.
+
+        Tensors on the device ``meta`` give a field of which nothing can be evaluated, to see whether shapes and types
+        fit before the numbers are read.
+
+        Raises
+        ------
+        CorruptFileError
+            If something is missing, is not finite, or does not fit together.
+        """
+        given, leaves = (
+            Entry.of(described, "the description of a field"),
+            Entry.of(tensors, "the description of a field"),
+        )
+        whole = replace(given, value=modern_description(given))
+        tree = modern_tree(leaves.entries())
+        if len(tree) < len(leaves.value):
+            raise leaves.refuse("every tensor once")
+        axes, names = (_distinct_names(whole.at(key)) for key in ("axes", "names"))
+
+        def part(group: str) -> Entry:
+            return Entry(
+                {k: e.value for k, e in branch(tree, group).items()}, leaves.source, joined(leaves.path, group)
+            )
+
+        kind = whole.at("encoder").at("name")
+        encoder = ENCODERS[kind.text(ENCODERS)].from_description(whole.at("encoder"), part(ENCODER))
+        if encoder.dim != len(axes):
+            raise whole.at("axes").refuse(f"{encoder.dim} names, one for every axis of the encoder")
+        shape = encoder.levels * encoder.features, len(names)
+        kind = whole.at("head").at("name")
+        head = HEADS[kind.text(HEADS)].from_description(whole.at("head"), *shape, part(HEAD))
+        if head.one_feature_per_field and encoder.features < len(names):
+            raise whole.at("names").refuse(f"at most {encoder.features} names, one for every feature")
+        factor = whole.get("boundary_factor")
+        box = encoder.lower, encoder.upper, len(names)
+        restored = cls(
+            axes, names, encoder, head, None if factor is None else BoundaryFactor.from_description(factor, *box)
+        )
+        own = restored.tensors()
+        if set(own) != set(tree):
+            raise leaves.refuse(f"tensors called {', '.join(own)}")
+        if len({v.dtype for v in own.values()}) > 1:
+            raise leaves.refuse("tensors of one type: " + ", ".join(f"{k} is {v.dtype}" for k, v in own.items()))
+        return restored
 
 
 @dataclass(frozen=True, eq=False)
@@ -337,6 +375,13 @@ class FieldRows(RowProducts):
         group, part = (ENCODER, self.encoder) if within(path, ENCODER) else (HEAD, self.head)
         (own,) = branch({path: None}, group)
         return part.dense(own, points)
+
+
+def _distinct_names(entry: Entry) -> tuple[str, ...]:
+    names = tuple(e.text() for e in entry.items(least=1))
+    if len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
+        raise entry.refuse("names, each once")
+    return names
 
 
 def linear_field(

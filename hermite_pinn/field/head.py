@@ -11,6 +11,7 @@ import torch
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.cuda.network.activation import JetPlan
 from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.schema import Entry
 
 from .linearization import RowProducts
 from .siren import Siren
@@ -116,6 +117,11 @@ class Head(ABC):
             )
         return given
 
+    @classmethod
+    def planned_size(cls, options: HeadOptions, inputs: int, outputs: int) -> int:
+        """How many numbers :meth:`build` makes."""
+        return 0
+
     @property
     @abstractmethod
     def outputs(self) -> int:
@@ -197,5 +203,16 @@ class Head(ABC):
 
     @classmethod
     @abstractmethod
-    def from_description(cls, described: dict[str, Any], outputs: int, tree: Tree) -> Head:
-        """Inverse of :meth:`describe` with :meth:`parameters`."""
+    def from_description(cls, described: Entry, inputs: int, outputs: int, tree: Entry) -> Head:
+        """Inverse of :meth:`describe` with :meth:`parameters`, which come from a file.
+
+        Parameters
+        ----------
+        inputs, outputs
+            Features of all levels together, and fields.
+
+        Raises
+        ------
+        CorruptFileError
+            If something is missing or does not fit together.
+        """

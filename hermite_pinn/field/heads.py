@@ -10,6 +10,7 @@ import torch
 
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.cuda.network.activation import JetPlan
+from hermite_pinn.schema import FLOATS, Entry
 
 from .head import Head, HeadOptions, HeadRows, LinearizedHead
 from .registry import Registry
@@ -76,7 +77,7 @@ class LinearHead(Head):
         return {"name": self.name}
 
     @classmethod
-    def from_description(cls, described: dict[str, Any], outputs: int, tree: Tree) -> LinearHead:
+    def from_description(cls, described: Entry, inputs: int, outputs: int, tree: Entry) -> LinearHead:
         """See :meth:`Head.from_description`."""
         return cls(outputs)
 
@@ -116,6 +117,12 @@ class _NetworkHead(Head):
     """What heads with a network share."""
 
     siren: Siren
+
+    @classmethod
+    def planned_size(cls, options: HeadOptions, inputs: int, outputs: int) -> int:
+        """Weights and biases of all layers."""
+        width = options.width
+        return (inputs + 1) * width + (options.depth - 1) * (width + 1) * width + (width + 1) * outputs
 
     @property
     def network(self) -> Siren:
@@ -201,9 +208,9 @@ class SirenHead(_NetworkHead):
         return _LinearizedNetwork(plan.requested(linear.out), linear, features.shape)
 
     @classmethod
-    def from_description(cls, described: dict[str, Any], outputs: int, tree: Tree) -> SirenHead:
+    def from_description(cls, described: Entry, inputs: int, outputs: int, tree: Entry) -> SirenHead:
         """See :meth:`Head.from_description`."""
-        return cls(_restored(described, tree))
+        return cls(Siren.from_description(described, inputs, outputs, tree))
 
 
 @dataclass(frozen=True, eq=False)
@@ -295,9 +302,10 @@ class GatedHead(_NetworkHead):
         return _LinearizedGate(jets, linear, features.shape, self.factor)
 
     @classmethod
-    def from_description(cls, described: dict[str, Any], outputs: int, tree: Tree) -> GatedHead:
+    def from_description(cls, described: Entry, inputs: int, outputs: int, tree: Entry) -> GatedHead:
         """See :meth:`Head.from_description`."""
-        return cls(_restored(described, tree), tree["gate"])
+        network = Siren.from_description(described, inputs, outputs, tree)
+        return cls(network, tree.at("gate").tensor((1,), FLOATS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -354,11 +362,6 @@ def _network(options: HeadOptions, inputs: int, outputs: int, generator: torch.G
     o = options
     network = Siren.initialised(inputs, outputs, o.width, o.depth, o.omega, o.activation, generator, dtype)
     return replace(network, fused=o.fused)
-
-
-def _restored(described: dict[str, Any], tree: Tree) -> Siren:
-    omega, activation = float(described["omega"]), str(described["activation"])
-    return Siren.from_parameters(tree, int(described["layers"]), omega, activation)
 
 
 #: Every head by the name that ``hp.Field(head=...)`` takes; a new one is entered here and nowhere else.

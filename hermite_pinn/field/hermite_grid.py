@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
+from hermite_pinn.checks import integer, items
 from hermite_pinn.cuda.encoder import ops, products
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.cuda.encoder.half import half_copy
@@ -19,12 +22,16 @@ from hermite_pinn.cuda.tensor_grid.sum_factorization import SumFactorization
 from hermite_pinn.errors import InvalidArgumentError, OutOfMemoryError
 from hermite_pinn.geometry import Domain
 from hermite_pinn.memory import available_memory, spelled_size
+from hermite_pinn.schema import FLOATS, Entry
 
 from .encoder import Encoder, EncoderOptions, Levels
 from .linearization import RowProducts
 from .tree import Tree
 
-__all__ = ["HermiteGrid", "resolutions_of"]
+__all__ = ["HermiteGrid", "check_tables", "plain_levels", "resolutions_of"]
+
+MOST_LEVELS = 1000
+MOST_CELLS = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +75,18 @@ class HermiteGrid(Encoder):
         device: torch.device,
     ) -> HermiteGrid:
         """A table with small random values and derivatives that are zero, or zero everywhere; see :class:`Encoder`."""
-        layout = GridLayout(
+        layout = cls.planned_grid(options, domain, periodic, levels, features)
+        if generator is None:
+            return cls(layout, torch.zeros(layout.size, dtype=dtype), options.half)
+        noise = options.table_std * torch.randn(layout.size, generator=generator, dtype=torch.float64)
+        return cls(layout, torch.where(_value_mask(layout), noise, 0.0).to(dtype), options.half)
+
+    @classmethod
+    def planned_grid(
+        cls, options: EncoderOptions, domain: Domain, periodic: Sequence[bool], levels: Levels, features: int
+    ) -> GridLayout:
+        """The layout; see :meth:`Encoder.planned_grid`."""
+        return GridLayout(
             domain.lower,
             domain.upper,
             resolutions_of(levels, options.base, options.ratio, domain.dim),
@@ -77,11 +95,6 @@ class HermiteGrid(Encoder):
             (options.table_size,) if isinstance(options.table_size, int) else options.table_size,
             tuple(periodic),
         )
-        _check_memory(layout, dtype, device)
-        if generator is None:
-            return cls(layout, torch.zeros(layout.size, dtype=dtype), options.half)
-        noise = options.table_std * torch.randn(layout.size, generator=generator, dtype=torch.float64)
-        return cls(layout, torch.where(_value_mask(layout), noise, 0.0).to(dtype), options.half)
 
     @property
     def grid(self) -> GridLayout:
@@ -209,9 +222,10 @@ class HermiteGrid(Encoder):
         return {"name": self.name, "layout": self.layout.key}
 
     @classmethod
-    def from_description(cls, described: dict[str, Any], tree: Tree) -> HermiteGrid:
+    def from_description(cls, described: Entry, tree: Entry) -> HermiteGrid:
         """See :meth:`Encoder.from_description`."""
-        return cls(GridLayout.from_key(described["layout"]), tree["table"])
+        layout = GridLayout.from_entry(described.at("layout"))
+        return cls(layout, tree.at("table").tensor((layout.size,), FLOATS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,7 +266,8 @@ class _TableProducts(RowProducts):
         ]
 
 
-def _check_memory(layout: GridLayout, dtype: torch.dtype, device: torch.device) -> None:
+def check_tables(layout: GridLayout, dtype: torch.dtype, device: torch.device) -> None:
+    """Raise :class:`.OutOfMemoryError` if the tables of a grid do not fit."""
     need, free = layout.size * torch.empty(0, dtype=dtype).element_size(), available_memory(device)
     if free is not None and need > free:
         raise OutOfMemoryError(
@@ -274,19 +289,48 @@ def resolutions_of(levels: Levels, base: int | Sequence[int], ratio: float, dim:
     first = (base,) * dim if isinstance(base, int) else tuple(base)
     if len(first) != dim:
         raise InvalidArgumentError(f"base needs one number, or one per axis ({dim}), got {base!r}")
-    if isinstance(levels, int):
-        if levels < 1:
-            raise InvalidArgumentError(f"levels must be at least 1, got {levels}")
-        return tuple(tuple(int(b * ratio**level + 1e-9) for b in first) for level in range(levels))
-    if isinstance(levels, str) or not len(levels):
-        raise InvalidArgumentError(f"levels is a number of levels or a list of resolutions, got {levels!r}")
+    chosen = plain_levels(levels)
+    if isinstance(chosen, int):
+        most = int(math.log(MOST_CELLS / max(first)) / math.log(ratio)) + 1 if max(first) <= MOST_CELLS else 0
+        if chosen > most:
+            raise InvalidArgumentError(
+                f"levels={chosen} gives more than 2**31 cells along an axis; from {max(first)} cells on, with ratio={ratio:g}, "
+                f"there can be {most}"
+            )
+        return tuple(tuple(int(b * ratio**level + 1e-9) for b in first) for level in range(chosen))
     resolutions = []
-    for n in levels:
-        one = (n,) * dim if isinstance(n, int) else tuple(int(k) for k in n)
-        if len(one) != dim or min(one) < 1:
+    for n in chosen:
+        one = (n,) * dim if isinstance(n, int) else n
+        if len(one) != dim:
             raise InvalidArgumentError(f"a resolution needs one positive number, or one per axis ({dim}), got {n!r}")
         resolutions.append(one)
     return tuple(resolutions)
+
+
+def plain_levels(levels: Any) -> int | tuple[int | tuple[int, ...], ...]:
+    """The argument ``levels`` as plain integers: their number, or the resolution of each.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is neither.
+
+    Examples
+    --------
+    >>> plain_levels(np.int32(3)), plain_levels([4, (8, 16)])
+    (3, (4, (8, 16)))
+    """
+    kinds = (list, tuple, range, np.ndarray)
+    if not isinstance(levels, kinds) or (isinstance(levels, np.ndarray) and levels.ndim == 0):
+        return integer("levels", levels, least=1, most=MOST_LEVELS, otherwise="a list of resolutions")
+    cells = partial(integer, least=1, most=MOST_CELLS)
+    several = items("levels", levels, "a number of levels or a list of resolutions", least=1, most=MOST_LEVELS)
+    return tuple(
+        tuple(cells("each number of a resolution", k) for k in n)
+        if isinstance(n, kinds) and np.size(n)
+        else cells("a resolution", n, otherwise="one number per axis")
+        for n in several
+    )
 
 
 def _value_mask(layout: GridLayout) -> torch.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -22,6 +23,7 @@ from hermite_pinn.cuda.network.siren import (
     pays,
 )
 from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.schema import FLOATS, Entry
 
 from .linearization import RowProducts
 from .tree import Tree, joined
@@ -95,6 +97,26 @@ class Siren:
         """A network of ``count`` layers from its :meth:`parameters`."""
         weights, biases = (tuple(tree[path(k)] for k in range(count)) for path in (_weight, _bias))
         return cls(weights, biases, omega, activation)
+
+    @classmethod
+    def from_description(cls, described: Entry, inputs: int, outputs: int, tree: Entry) -> Siren:
+        """A network from a file: its :meth:`parameters`, and ``omega``, ``activation`` and the number of ``layers``.
+
+        Raises
+        ------
+        CorruptFileError
+            If the layers do not follow each other from the inputs to the outputs.
+        """
+        count, width = described.at("layers").integer(2, len(tree.entries())), inputs
+        for k in range(count):
+            rows = outputs if k == count - 1 else None
+            weight = tree.at(_weight(k)).tensor((rows, width), FLOATS)
+            width = weight.shape[0]
+            tree.at(_bias(k)).tensor((width,), FLOATS)
+            if width < 1:
+                raise tree.at(_weight(k)).refuse("a layer with units")
+        omega = described.at("omega").number(sys.float_info.min)
+        return cls.from_parameters(tree.value, count, omega, described.at("activation").text(ACTIVATIONS))
 
     @property
     def outputs(self) -> int:

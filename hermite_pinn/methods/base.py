@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
-from hermite_pinn.errors import CorruptFileError
+from hermite_pinn.checks import instance, items
+from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.field import Field, GridField, Levels
+from hermite_pinn.field.outline import Outline
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.run.distributed import ALONE, Ranks
 from hermite_pinn.run.monitor import Monitor
 from hermite_pinn.run.status import Status
+from hermite_pinn.schema import Entry, intact
 
-__all__ = ["Chain", "Method", "Outcome", "Task"]
+__all__ = ["Chain", "Doubt", "Method", "Outcome", "Task"]
 
 ENDING = (Status.INTERRUPTED, Status.STOPPED, Status.MAX_TIME, Status.DIVERGED)
 
@@ -50,6 +53,8 @@ class Task:
         The processes that share the run.
     save
         Called with the method's state when it may be saved: ``save(state, force)``.
+    checkpointed
+        Whether that writes a file.
     """
 
     problem: Problem
@@ -65,6 +70,23 @@ class Task:
     start_parameters: dict[str, float] | None = None
     saved: dict[str, Any] | None = None
     save: Callable[[Callable[[], dict[str, Any]], bool], None] = lambda state, force: None
+    checkpointed: bool = False
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Something that speaks against a result.
+
+    Attributes
+    ----------
+    kind
+        What it is about.
+    sentence
+        For the user; it may follow a "but".
+    """
+
+    kind: Literal["equation", "condition", "data", "parameter"]
+    sentence: str
 
 
 @dataclass
@@ -83,6 +105,10 @@ class Outcome:
         Estimate of the relative L2 error (largest of all fields), or None.
     stats
         Numbers of the method, for ``solution.stats``.
+    minimised
+        Whether the residual is as small as the functions of the field allow, so that a better one takes others.
+    doubts
+        What the method itself found that speaks against the result.
     """
 
     field: GridField
@@ -91,6 +117,8 @@ class Outcome:
     message: str
     error: float | None = None
     stats: dict[str, Any] = dataclass_field(default_factory=dict)
+    minimised: bool = False
+    doubts: tuple[Doubt, ...] = ()
 
 
 class Method(ABC):
@@ -110,10 +138,31 @@ class Method(ABC):
         """Whether several processes can run it together."""
         return False
 
-    @property
-    def reads_half(self) -> bool:
-        """Whether it can train a field whose tables are read in half precision."""
-        return False
+    def check(self, task: Task, before: Outline | None = None) -> Outline:
+        """Raise now what would keep :meth:`run` from working; nothing has been computed yet.
+
+        Parameters
+        ----------
+        task
+            The run; ``task.start`` is not there yet.
+        before
+            The field that the method before will return, or None for the first one.
+
+        Returns
+        -------
+        Outline
+            The field that this method will return.
+
+        Raises
+        ------
+        InvalidArgumentError, InvalidProblemError, OutOfMemoryError, BackendUnavailableError
+            For what cannot work: of the problem, the field, levels, tolerance, dtype, device, number of processes.
+        """
+        if before is not None:
+            return before
+        spec = task.field or self.default_field(task.problem)
+        refuse_half(spec, self.name)
+        return planned(task, spec, 1)
 
     @abstractmethod
     def run(self, task: Task) -> Outcome:
@@ -125,6 +174,24 @@ class Method(ABC):
 
     def __rshift__(self, other: Method) -> Method:
         return Chain((self, other))
+
+    def __rrshift__(self, other: object) -> Method:
+        return Chain((other, self))  # type: ignore[arg-type] # an error that says what is accepted
+
+
+def planned(task: Task, field: Field, levels: Levels) -> Outline:
+    """The field that a method will begin with; ``levels`` are those that it takes when none are asked for."""
+    p, chosen = task.problem, levels if task.levels is None else task.levels
+    return field.outline(p.domain, p.fields, p.periodic, chosen, task.dtype or torch.float64, task.device)
+
+
+def refuse_half(field: Field, method: str) -> None:
+    """Raise an error if a method that works in float64 is given tables in half precision."""
+    if field.half:
+        raise InvalidArgumentError(
+            f"{method} works in float64 and cannot read tables in half precision; use a first-order method such as "
+            "hp.Adam(), or Field(half=False)"
+        )
 
 
 @dataclass(frozen=True)
@@ -139,22 +206,34 @@ class Chain(Method):
 
     name = "chain"
 
+    def __post_init__(self) -> None:
+        hint = "options come in an object: hp.Adam(steps=2000) >> hp.GaussNewton()"
+        members = items("methods", self.methods, "a sequence of methods", least=1)
+        for member in members:
+            instance("a method of a chain", member, Method, "a method object", hint=hint)
+        flat = [m for member in members for m in (member.methods if isinstance(member, Chain) else (member,))]
+        object.__setattr__(self, "methods", tuple(flat))
+
     @property
     def shared(self) -> bool:
         """Whether all methods are."""
         return all(m.shared for m in self.methods)
 
-    @property
-    def reads_half(self) -> bool:
-        """Whether the first method can; the others start from a field in full precision."""
-        return self.methods[0].reads_half
-
-    def __rshift__(self, other: Method) -> Method:
-        return Chain((*self.methods, other))
-
     def default_field(self, problem: Problem) -> Field:
         """That of the first method."""
         return self.methods[0].default_field(problem)
+
+    def check(self, task: Task, before: Outline | None = None) -> Outline:
+        """Ask them all, each with the field of the one before; the message says whose it is."""
+        part = replace(task, field=task.field or self.default_field(task.problem))
+        last = len(self.methods) - 1
+        for k, method in enumerate(self.methods):
+            try:
+                before = method.check(replace(part, tol=task.tol if k == last else None), before)
+            except InvalidArgumentError as error:
+                raise type(error)(f"method {k + 1} of the chain: {error}") from error
+        assert before is not None
+        return before
 
     def run(self, task: Task) -> Outcome:
         """Run them all; a method that does not end by itself (time, callback, Ctrl-C) ends the chain."""
@@ -162,7 +241,7 @@ class Chain(Method):
         rows: list[dict[str, Any]] = []
         part = replace(task, field=task.field or self.default_field(task.problem), saved=saved)
         if saved is not None:
-            part, first, rows = self._resumed(part, saved)
+            part, first, rows = self._resumed(part, saved, self.methods)
         for k, method in enumerate(self.methods[first:], first):
             task.monitor.method, task.monitor.stage = method.name, k + 1
             part = replace(
@@ -204,13 +283,36 @@ class Chain(Method):
         return save
 
     @staticmethod
-    def _resumed(part: Task, saved: dict[str, Any]) -> tuple[Task, int, list[dict[str, Any]]]:
-        try:
-            chain = saved["chain"]
-            start = part.start
-            if "field" in chain:
-                start = GridField.from_description(chain["field"], saved["chain_tensors"])
-            resumed = replace(part, start=start, start_parameters=chain["parameters"])
-            return resumed, int(chain["stage"]), list(chain["rows"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise CorruptFileError(f"the checkpoint's chain is damaged: {type(error).__name__} {error}") from error
+    def _resumed(
+        part: Task, saved: dict[str, Any], methods: Sequence[Method]
+    ) -> tuple[Task, int, list[dict[str, Any]]]:
+        whole = Entry.of(saved, "the checkpoint")
+        with intact(whole.source):
+            chain, start = whole.at("chain"), part.start
+            stage = chain.at("stage").integer(0, len(methods) - 1)
+            rows = [_checked_row(row, m) for row, m in zip(chain.at("rows").items(stage), methods, strict=False)]
+            if stage > 0:
+                field = chain.at("field")
+                start = GridField.from_description(field, whole.at("chain_tensors"))
+                problem = part.problem
+                if (start.axes, start.names) != (problem.domain.names, tuple(problem.fields)):
+                    raise field.refuse(f"a field of {', '.join(problem.fields)} on {', '.join(problem.domain.names)}")
+            given = chain.get("parameters")
+            names = [p.name for p in part.problem.parameters]
+            parameters = None if given is None else given.named_numbers(names)
+            if stage > 0 and parameters is None:
+                raise chain.at("parameters").refuse(f"numbers of {', '.join(names) or 'nothing'}")
+            return replace(part, start=start, start_parameters=parameters), stage, rows
+
+
+def _checked_row(row: Entry, method: Method) -> dict[str, Any]:
+    """What a checkpoint of a chain says about a method that is done."""
+    if row.at("method").text() != method.name:
+        raise row.at("method").refuse(method.name)
+    row.at("steps").integer(0)
+    for key in ("status", "message"):
+        row.at(key).text()
+    for key in ("seconds_per_step", "steps_per_second"):
+        if key in row.value:
+            row.at(key).number(0.0)
+    return {key: entry.value for key, entry in row.entries().items()}

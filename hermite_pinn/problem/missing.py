@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
+import torch
+
 from hermite_pinn.expressions.graph import Expr
-from hermite_pinn.expressions.program import leaves
-from hermite_pinn.geometry import Domain
+from hermite_pinn.expressions.program import Program, depends_on, leaves, partials
+from hermite_pinn.geometry import Domain, Region
 
 from .terms import Term
 
 __all__ = ["missing_conditions"]
+
+POINTS = 64  # of a side where coefficients are looked at
+ROUNDING = 1e-12  # below which they count as zero there
 
 
 def missing_conditions(
@@ -33,10 +38,11 @@ def missing_conditions(
     terms
         Equations and conditions.
     """
+    equations = list(residuals)
     measured = {f for t in terms if t.region.measured is not None for f in _fields(t)}
     measured |= {t.region.penalty for t in terms if t.region.penalty is not None}
     orders = [dict.fromkeys(fields, 0) for _ in domain.names]
-    for kind, data in leaves(*residuals):
+    for kind, data in leaves(*equations):
         if kind == "jet":
             name, derivative = data
             for along, order in zip(orders, derivative, strict=True):
@@ -47,10 +53,43 @@ def missing_conditions(
             continue
         given = [t for t in terms if t.region.plane is not None and t.region.plane.axis == axis]
         if axis == domain.time_axis:
-            sentences.extend(_missing_starts(orders[axis], given, measured))
+            found = list(_missing_starts(orders[axis], given, measured))
+            if found:
+                start = domain.face(f"{name}-")
+                kept = {f: o - _degenerate(domain, equations, f, axis, o, start) for f, o in orders[axis].items()}
+                found = list(_missing_starts(kept, given, measured))
+            sentences.extend(found)
         elif not measured:
-            sentences.extend(_missing_boundaries(orders[axis], given, name))
+            needed = sum(order for order in orders[axis].values() if order > 1)
+            if needed > len(given):
+                sides = [f for f in domain.faces if f.plane is not None and f.plane.axis == axis]
+                needed -= sum(
+                    _degenerate(domain, equations, f, axis, o, side)
+                    for f, o in orders[axis].items()
+                    if o > 1
+                    for side in sides
+                )
+            sentences.extend(_missing_boundaries(needed, given, name))
     return tuple(sentences)
+
+
+def _degenerate(domain: Domain, residuals: Sequence[Expr], field: str, axis: int, order: int, side: Region) -> bool:
+    """Whether the coefficients of a field's highest derivatives along an axis vanish on a whole side.
+
+    A smooth solution then needs one condition less there, as at the centre of polar coordinates.  Coefficients that
+    depend on fields or parameters are taken not to vanish.
+    """
+    points = side.quasi_random(POINTS, 0).leaves(domain.names)
+    for residual in residuals:
+        for (_, data), slope in partials(residual, lambda leaf: leaf.op == "jet").items():
+            if data[0] != field or data[1][axis] != order:
+                continue
+            if depends_on(slope, ["jet", "parameter", "data"]):
+                return False
+            size = float(torch.as_tensor(Program([slope]).run(points)[0]).abs().max())
+            if not size <= ROUNDING:
+                return False
+    return order > 0
 
 
 def _fields(term: Term) -> set[str]:
@@ -68,9 +107,8 @@ def _missing_starts(orders: Mapping[str, int], terms: Sequence[Term], measured: 
             )
 
 
-def _missing_boundaries(orders: Mapping[str, int], terms: Sequence[Term], axis: str) -> Iterator[str]:
+def _missing_boundaries(needed: int, terms: Sequence[Term], axis: str) -> Iterator[str]:
     # first-order equations need conditions only where something flows in, which a count cannot see
-    needed = sum(order for order in orders.values() if order > 1)
     if needed > len(terms):
         yield (
             f"{needed} derivatives along {axis} stand against {len(terms)} conditions on {axis}- and {axis}+; the "

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 from hermite_pinn.expressions.graph import Expr, postorder
-from hermite_pinn.expressions.program import Program
+from hermite_pinn.expressions.program import Leaf, Program, partials
 from hermite_pinn.expressions.trace import Symbols
 
 from .terms import FaceTrace, Term
@@ -101,6 +101,13 @@ class Plan:
         key = ("program", *map(id, expressions))
         # the program keeps the expressions, so that their ids stay their own
         return self.shared.once(key, lambda: Program(expressions))
+
+    def slopes(self, expression: Expr) -> dict[Leaf, Expr]:
+        """Exact derivatives of a known expression by jets and parameters."""
+        # the expression is kept as known, so that its id stays its own
+        return self.shared.once(
+            ("slopes", id(expression)), lambda: partials(expression, lambda leaf: leaf.op in ("jet", "parameter"))
+        )
 
     def known(self, expression: Expr) -> Expr:
         """The first expression of this structure that was asked for; results for it are found by its ``id``."""

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from hermite_pinn.cuda.encoder.channels import Channel, Channels
 from hermite_pinn.expressions.graph import Expr
-from hermite_pinn.expressions.program import Leaf, Program, Value, depends_on, partials, same
+from hermite_pinn.expressions.program import Leaf, Program, Value, depends_on, same
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
 
@@ -19,8 +19,7 @@ Jet = tuple[str, tuple[int, ...]]
 class Sensitivities:
     """A residual with its exact derivatives by jets and parameters; see :class:`CompiledTerm`."""
 
-    def __init__(self, residual: Expr) -> None:
-        by_leaf = partials(residual, lambda leaf: leaf.op in ("jet", "parameter"))
+    def __init__(self, residual: Expr, by_leaf: Mapping[Leaf, Expr]) -> None:
         by_jet = {data: e for (kind, data), e in by_leaf.items() if kind == "jet"}
         self.residual = residual
         self.parameters: dict[str, Expr] = {data: e for (kind, data), e in by_leaf.items() if kind == "parameter"}
@@ -69,6 +68,14 @@ class CompiledTerm:
         """All jets with a sensitivity that is not zero."""
         return [*self.constant, *self.variable]
 
+    def held(self, shapes: Mapping[Leaf, tuple[int, ...]]) -> int:
+        """Largest number of elements that :meth:`evaluate` holds at once, by the shapes of points and jets."""
+        return self._sensitivities.program.held(shapes)
+
+    def kept(self, shapes: Mapping[Leaf, tuple[int, ...]]) -> int:
+        """Number of elements of the sensitivities that :meth:`evaluate` returns."""
+        return self._sensitivities.program.returned(shapes, first=1)
+
     def evaluate(
         self, points: Mapping[Leaf, Value], jets: Mapping[Jet, Value]
     ) -> tuple[Value, dict[Jet, Value], dict[str, Value]]:
@@ -103,8 +110,9 @@ class CompiledTerm:
 def compile_term(problem: Problem, term: Term) -> CompiledTerm:
     """A term with its sensitivities, which the problem's plan keeps: each residual is differentiated once."""
     residual = problem.plan.known(term.residual)
+    plan = problem.plan
     return CompiledTerm(
-        term, problem.plan.shared.once(("sensitivities", id(residual)), lambda: Sensitivities(residual))
+        term, plan.shared.once(("sensitivities", id(residual)), lambda: Sensitivities(residual, plan.slopes(residual)))
     )
 
 

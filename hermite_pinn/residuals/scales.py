@@ -14,6 +14,7 @@ from hermite_pinn.geometry import Region
 from hermite_pinn.problem.problem import Problem
 
 from .compiled import CompiledTerm, Jet, compile_term
+from .reference_state import reference_state
 
 __all__ = ["first_sizes", "rms", "row_scales", "sobol_points", "source_norms", "source_scales", "term_norms"]
 
@@ -46,9 +47,9 @@ def _sobol_points(problem: Problem, region: Region) -> dict[Leaf, Value]:
     return leaves | {("parameter", p.name): p.init for p in problem.parameters}
 
 
-def sensitivity_sizes(term: CompiledTerm, env: Mapping[Leaf, Value]) -> dict[Jet, float]:
-    """Root mean squares of the derivatives of a residual by jets, where all fields are zero."""
-    _, variable, _ = term.evaluate(env, {})
+def sensitivity_sizes(problem: Problem, term: CompiledTerm, env: Mapping[Leaf, Value]) -> dict[Jet, float]:
+    """Root mean squares of the derivatives of a residual by jets, at the :func:`reference_state`."""
+    _, variable, _ = term.evaluate(env, reference_state(problem).jets(problem, env))
     return {jet: rms(s) for jet, s in (term.constant | variable).items()}
 
 
@@ -56,11 +57,11 @@ def first_sizes(problem: Problem, term: CompiledTerm) -> dict[Jet, float]:
     """:func:`sensitivity_sizes` at :func:`sobol_points`; kept in the problem's plan."""
     residual, region = problem.plan.known(term.term.residual), _sampled(problem, term)
     key = ("first sizes", id(residual), region)
-    return problem.plan.own.once(key, lambda: sensitivity_sizes(term, sobol_points(problem, term)))
+    return problem.plan.own.once(key, lambda: sensitivity_sizes(problem, term, sobol_points(problem, term)))
 
 
 def source_norms(problem: Problem) -> list[float]:
-    """Root mean squares of the interior residuals of the zero field.
+    """Root mean squares of the interior residuals at the :func:`reference_state`, mostly the zero field.
 
     Where that is zero, the size of the operator on functions of unit size that vary over the box, without values of
     fields whose coefficients outweigh those of the derivatives by far: fields with such coefficients are not of unit
@@ -71,11 +72,12 @@ def source_norms(problem: Problem) -> list[float]:
 
 def _source_norms(problem: Problem) -> list[float]:
     env, norms = sobol_points(problem), []
+    jets = reference_state(problem).jets(problem, env)
     for term in problem.terms:
         if not term.region.is_interior:
             continue
         compiled = compile_term(problem, term)
-        size = rms(compiled.evaluate(env, {})[0])
+        size = rms(compiled.evaluate(env, jets)[0])
         if not (size > 0 and math.isfinite(size)):
             values, derivatives = 0.0, 0.0
             for (_, o), s in first_sizes(problem, compiled).items():
@@ -102,9 +104,9 @@ def term_norms(problem: Problem, field: GridField, parameters: Mapping[str, floa
     jets: dict[Jet, Value] = {
         (name, o): values[i, k] for i, name in enumerate(problem.fields) for k, o in enumerate(orders)
     }
-    norms = []
+    norms, start = [], reference_state(problem).jets(problem, env)
     for term in equations:
-        source, _, _ = term.evaluate(env, {})
+        source, _, _ = term.evaluate(env, start)
         _, variable, _ = term.evaluate(env, jets)
         norms.append(math.hypot(rms(source), *(rms(s * jets[j]) for j, s in (term.constant | variable).items())))
     return norms

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-import torch
-
 from hermite_pinn.errors import InvalidArgumentError
-from hermite_pinn.expressions.jets import FieldJet, leaves_of_linear
-from hermite_pinn.geometry import Domain
+from hermite_pinn.expressions.jets import leaves_of_linear
 
-__all__ = ["FieldFunction", "Sums", "check_inside", "coordinate_tensor"]
+from .derivatives import derivative
+
+__all__ = ["FieldFunction", "Sums", "UnknownAttributeError"]
 
 Sums = list[list[tuple[float, tuple[int, ...]]]]
 """By component, weights and orders of the derivatives whose sum it is."""
@@ -33,6 +31,7 @@ class FieldFunction:
 
     Examples
     --------
+    >>> import numpy as np
     >>> import hermite_pinn as hp
     >>> problem = hp.Problem(hp.Box(x=(0, 1)), "u", lambda u, x: u.xx - 6 * x, [hp.Dirichlet(u=0.0)])
     >>> u = hp.solve(problem, levels=1).u  # x**3 - x
@@ -63,8 +62,10 @@ class FieldFunction:
         if attribute.startswith("__"):
             raise AttributeError(attribute)
         if len(self._terms) != 1 or len(self._terms[0]) != 1:
-            raise AttributeError(f"{self._label} has no attribute {attribute!r}; take derivatives of the field itself")
-        jet = getattr(FieldJet(self._name, self._terms[0][0][1], self._axes, 2), attribute)
+            raise UnknownAttributeError(
+                f"{self._label} has no attribute {attribute!r}; take derivatives of the field itself"
+            )
+        jet = derivative(self._owner.field, self._name, self._terms[0][0][1], self._axes, attribute)
         components = list(jet) if isinstance(jet, tuple) else [jet]
         terms = [leaves_of_linear(c) for c in components]
         return FieldFunction(self._owner, self._axes, self._evaluate, self._name, terms, f"{self._label}.{attribute}")
@@ -83,44 +84,5 @@ class FieldFunction:
         return self._evaluate(self._name, self._terms, values)
 
 
-def coordinate_tensor(name: str, value: Any) -> torch.Tensor:
-    """Numbers, an array or a tensor as a float64 tensor.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If they are complex or no numbers; the message calls them the coordinate ``name``.
-    """
-    if isinstance(value, torch.Tensor):
-        if value.is_complex():
-            raise InvalidArgumentError(f"the coordinate {name} is complex; coordinates are real")
-        return value.to(torch.float64)
-    try:
-        array = np.asarray(value)
-        if np.iscomplexobj(array):
-            raise InvalidArgumentError(f"the coordinate {name} is complex; coordinates are real")
-        return torch.tensor(array.astype(np.float64))
-    except (TypeError, ValueError) as error:
-        if isinstance(error, InvalidArgumentError):
-            raise
-        raise InvalidArgumentError(
-            f"the coordinate {name} must be a number, an array or a tensor, got {value!r}"
-        ) from error
-
-
-def check_inside(domain: Domain, periodic: Sequence[bool], coordinates: Sequence[torch.Tensor]) -> None:
-    """Refuse coordinates, one tensor per axis, outside a domain; periodic axes have no outside.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If a coordinate lies outside or is no number.
-    """
-    for name, a, b, wraps, t in zip(domain.names, domain.lower, domain.upper, periodic, coordinates, strict=True):
-        if wraps or t.numel() == 0:
-            continue
-        slack = 1e-9 * (b - a)
-        low, high = float(t.detach().min()), float(t.detach().max())
-        if not (low >= a - slack and high <= b + slack):
-            outside = low if not low >= a - slack else high
-            raise InvalidArgumentError(f"{name} = {outside:g} lies outside the domain {domain}; evaluate inside it")
+class UnknownAttributeError(InvalidArgumentError, AttributeError):
+    """A solution was asked for a field, or a function of it for a derivative, that it does not have."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import textwrap
 from pathlib import Path
@@ -9,18 +10,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from hermite_pinn.checks import either, flag, number, text
 from hermite_pinn.errors import InvalidArgumentError, OutputError
+from hermite_pinn.output import output_path, write_file
 from hermite_pinn.run.history import History
-from hermite_pinn.run.store import check_writable
 
 from .export import sample
 from .exportable import Exportable
+from .sizes import DRAWN, check_grid, intervals
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_history", "plot_solution"]
+__all__ = ["plot_history", "plot_solution", "write_figure"]
 
 
 def _figure(columns: int, rows: int) -> tuple[Figure, np.ndarray]:
@@ -32,15 +35,27 @@ def _figure(columns: int, rows: int) -> tuple[Figure, np.ndarray]:
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
+def write_figure(figure: Figure, path: str | Path, dpi: int = 130) -> Path:
+    """Write a picture, all of it or nothing, in the format of its suffix (by default PNG); returns where.
+
+    Raises
+    ------
+    OutputError
+        If matplotlib does not know the format, or the file cannot be written; an earlier picture is as it was.
+    """
+    target, image = output_path(path), io.BytesIO()
+    if not target.suffix.strip("."):
+        target = target.with_name(f"{target.name.rstrip('.')}.png")
+    try:
+        figure.savefig(image, dpi=dpi, format=target.suffix[1:].lower())
+    except (OSError, ValueError, RuntimeError) as error:
+        raise OutputError(f"{target} cannot be written: {error}; matplotlib writes png, pdf, svg and others") from error
+    return write_file(target, image.getbuffer())
+
+
 def _finish(figure: Figure, path: str | Path | None) -> Figure:
     if path is not None:
-        target = check_writable(path)
-        try:
-            figure.savefig(target, dpi=130)
-        except (OSError, ValueError) as error:
-            raise OutputError(
-                f"{target} cannot be written: {error}; matplotlib writes png, pdf, svg and others"
-            ) from error
+        write_figure(figure, path)
     return figure
 
 
@@ -95,7 +110,7 @@ def plot_solution(
     path: str | Path | None = None,
     *,
     heading: str = "",
-    resolution: int | None = None,
+    resolution: float | None = None,
     time: float | None = None,
     residual: bool = True,
 ) -> Figure:
@@ -122,15 +137,17 @@ def plot_solution(
     matplotlib.figure.Figure
     """
     domain = solution.domain
-    count = resolution or {1: 1000, 2: 240}.get(domain.dim, 120)
-    if count < 1:
-        raise InvalidArgumentError(f"resolution must be at least 1, got {resolution}")
+    given = either(intervals, None)("resolution", resolution)
+    count = given or {1: 1000, 2: 240}.get(domain.dim, 120)
+    instant = either(number, None)("time", time)
+    wants_residual = flag("residual", residual)
+    check_grid([count + 1] * min(domain.dim, 2), 4 * len(solution.fields), times=DRAWN)
     axes = [np.linspace(a, b, count + 1) for a, b in domain.bounds.values()]
-    slices = _slices(solution, time)
+    slices = _slices(solution, instant)
     rows: list[list[_Panel]] = []
     for label, fixed in slices:
         cut = [np.array([fixed[i]]) if i in fixed else a for i, a in enumerate(axes)]
-        data = sample(solution, cut, exact=True, residual=residual)
+        data = sample(solution, cut, exact=True, residual=wants_residual)
         free = [i for i in range(domain.dim) if i not in fixed]
         data = {k: np.squeeze(v, axis=tuple(fixed)) for k, v in data.items()}
         names = [k for k in data if k.startswith("residual ")]
@@ -163,7 +180,7 @@ def plot_solution(
                     first, second, values = second, first, values.T
                 labels = (domain.names[first], domain.names[second])
                 _image(figure, ax, axes[first], axes[second], values, full, labels, spans[p.title])
-    figure.suptitle(textwrap.fill(heading, 60 * columns), fontsize=9)
+    figure.suptitle(textwrap.fill(text("heading", heading), 60 * columns), fontsize=9)
     return _finish(figure, path)
 
 

@@ -26,6 +26,7 @@ def solution_report(solution: Reportable, errors: Mapping[str, Mapping[str, floa
     lines.append(f"  status      {solution.status.label}: {solution.message}")
     if not solution.status.success:
         lines.append(f"  advice      {solution.status.advice}")
+    lines += [f"  note        {note}" for note in s.get("notes", ())]
     if solution.estimated_error is not None:
         lines.append(f"  estimate    {solution.estimated_error:.1e} (relative L2, from the change between levels)")
     for name, e in errors.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,24 +12,33 @@ from typing import Any
 import numpy as np
 import torch
 
+from hermite_pinn import checks
+from hermite_pinn.checks import either, instance, integer, items, spelled
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.errors import CorruptFileError, InvalidArgumentError
+from hermite_pinn.errors import HermitePinnError, InvalidArgumentError
 from hermite_pinn.expressions.graph import Expr
 from hermite_pinn.expressions.program import Program
 from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.field.field import GridField
 from hermite_pinn.field.sampling import grid_jets, off_lattice_axes, vertex_axes
-from hermite_pinn.geometry import Box, Domain
+from hermite_pinn.geometry import Domain
+from hermite_pinn.memory import check_fits
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.evaluation import TermEvaluator
 from hermite_pinn.run.history import History
 from hermite_pinn.run.status import Status
-from hermite_pinn.run.store import read_store, write_store
+from hermite_pinn.run.store import write_store
+from hermite_pinn.torch_state import isolated
 
-from .field_function import FieldFunction, Sums, check_inside, coordinate_tensor
+from .coordinates import broadcast_coordinates, grid_axes, point_array
+from .field_function import FieldFunction, Sums, UnknownAttributeError
 from .report import solution_report
+from .sizes import WRITTEN, check_grid, intervals
+from .solution_file import read_solution
 
 __all__ = ["FieldFunction", "Solution"]
+
+PIECE = 1 << 17  # points at which residuals are evaluated at a time
 
 
 class Solution:
@@ -109,20 +119,21 @@ class Solution:
         if field is None or name.startswith("__"):
             raise AttributeError(name)
         if name not in field.names:
-            raise AttributeError(f"a Solution has no attribute {name!r}; its fields are {', '.join(field.names)}")
+            fields = ", ".join(field.names)
+            raise UnknownAttributeError(f"a Solution has no attribute {name!r}; its fields are {fields}")
         return FieldFunction(self, self.domain.names, self._evaluate, name, [[(1.0, (0,) * self.domain.dim)]], name)
 
     @cached_property
     def _fast(self) -> GridField:
         return self.field.collapsed()
 
+    @isolated(grad=None)
     def _evaluate(self, name: str, terms: Sums, values: Sequence[Any]) -> Any:
         as_tensor = any(isinstance(v, torch.Tensor) for v in values)
-        tensors = torch.broadcast_tensors(
-            *[coordinate_tensor(n, v) for n, v in zip(self.domain.names, values, strict=True)]
-        )
-        check_inside(self.domain, self.periodic, tensors)
+        tensors = broadcast_coordinates(self.domain, values, self.periodic)
         shape = tensors[0].shape
+        need = 8.0 * shape.numel() * (self.domain.dim + len(terms) * len(self.fields))
+        check_fits(need, f"the evaluation at {shape.numel():,} points", "evaluate fewer at a time")
         x = torch.stack([t.reshape(-1) for t in tensors])
         channels = Channels(self.domain.dim, tuple(tuple(t) for t in terms))
         graph = torch.is_grad_enabled() and x.requires_grad
@@ -135,11 +146,34 @@ class Solution:
         array = out.detach().numpy()
         return float(array) if array.ndim == 0 else array
 
+    @isolated()
     def on_grid(self, axes: Sequence[np.ndarray], channels: Channels | None = None) -> np.ndarray:
-        """Channels of all fields on the tensor product of axes: (fields, channels, n_1, ..., n_d), float64."""
-        chosen = channels or Channels.value(self.domain.dim)
-        return grid_jets(self._fast, axes, chosen).double().cpu().numpy()
+        """Channels of all fields on the tensor product of axes: (fields, channels, n_1, ..., n_d), float64.
 
+        Raises
+        ------
+        InvalidArgumentError
+            If the axes are not those of the domain, or leave it.
+        OutOfMemoryError
+            If the grid does not fit.
+        """
+        chosen, positions = self._channels(channels), grid_axes(self.domain, self.periodic, axes)
+        check_grid([len(a) for a in positions], len(self.fields) * len(chosen))
+        return grid_jets(self._fast, positions, chosen).double().cpu().numpy()
+
+    def _channels(self, channels: Channels | None) -> Channels:
+        if channels is None:
+            return Channels.value(self.domain.dim)
+        chosen = instance(
+            "channels", channels, Channels, "hermite_pinn.cuda.encoder.channels.Channels", otherwise="None"
+        )
+        if chosen.dim != self.domain.dim:
+            raise InvalidArgumentError(
+                f"channels of {chosen.dim} axes on a domain with {self.domain.dim}: {self.domain}"
+            )
+        return chosen
+
+    @isolated()
     def at_points(self, points: Any, channels: Channels | None = None) -> np.ndarray:
         """Channels of all fields at points (n, dim): (fields, channels, n), float64.
 
@@ -149,20 +183,23 @@ class Solution:
             If points have the wrong shape or lie outside the box.
         """
         x = torch.as_tensor(np.ascontiguousarray(self._points(points).T)).to(self.field.device, self.field.dtype)
-        chosen = channels or Channels.value(self.domain.dim)
-        return self._fast.evaluate(x, chosen).double().cpu().numpy()
+        return self._fast.evaluate(x, self._channels(channels)).double().cpu().numpy()
 
+    @isolated()
     def vertex_axes(self, limit: int) -> list[np.ndarray]:
         """Positions along each axis through the vertices of the finest level, at most ``limit`` intervals."""
-        return vertex_axes(self.field, limit)
+        return vertex_axes(self.field, integer("limit", limit, least=1))
 
     @property
     def has_equations(self) -> bool:
         """Whether the problem is known; a file does not hold it."""
         return self.problem is not None
 
+    @isolated()
     def exact_values(self, coordinates: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """The problem's known solution by field, at coordinates that broadcast, one array per axis; float64."""
+        dim = self.domain.dim
+        broadcast_coordinates(self.domain, items("coordinates", coordinates, "one array per axis", least=dim, most=dim))
         return {} if self.problem is None else self._values(self.problem.exact_expressions, coordinates)
 
     def _values(self, expressions: Mapping[str, Expr], coordinates: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
@@ -176,6 +213,7 @@ class Solution:
         }
 
     # -- errors ---
+    @isolated()
     def error(
         self, points: Any = None, exact: Mapping[str, Callable[..., Any]] | None = None
     ) -> dict[str, dict[str, float]]:
@@ -206,8 +244,7 @@ class Solution:
                 )
             expressions = self.problem.exact_expressions
         else:
-            symbols = Symbols(self.fields, self.domain.names, (), 2)
-            expressions = {f: symbols.value(g, f"the exact solution {f}") for f, g in exact.items()}
+            expressions = self._exact(exact)
         if points is None:
             axes = off_lattice_axes(self.field)
             values = self.on_grid(axes)[:, 0]
@@ -215,6 +252,8 @@ class Solution:
         else:
             values = self.at_points(points)[:, 0]
             coordinates = list(self._points(points).T)
+            if not values.size:
+                raise InvalidArgumentError("there is no error at no points; points has none")
         errors = {}
         for f, exact_values in self._values(expressions, coordinates).items():
             u = values[self.fields.index(f)]
@@ -227,6 +266,19 @@ class Solution:
             errors[f] = {"relative_l2": l2 / norm if norm > 0 else l2, "max": float(np.max(np.abs(difference)))}
         return errors
 
+    def _exact(self, exact: Any) -> dict[str, Expr]:
+        """Expressions of known solutions by field, as a user gives them."""
+        accepted = "a mapping from fields to functions of the coordinates, such as {'u': lambda x, y: ...}"
+        given = instance("exact", exact, Mapping, accepted, otherwise="None")
+        unknown = [f for f in given if f not in self.fields]
+        if unknown or not given:
+            raise InvalidArgumentError(
+                f"exact names {', '.join(map(spelled, unknown)) or 'no field'}; the fields are {', '.join(self.fields)}"
+            )
+        symbols = Symbols(self.fields, self.domain.names, (), 2)
+        return {f: symbols.value(g, f"the exact solution {f}") for f, g in given.items()}
+
+    @isolated()
     def residual(self, points: Any) -> dict[str, np.ndarray]:
         """Residuals of the equations at points (n, dim), by name, in the user's units.
 
@@ -241,26 +293,28 @@ class Solution:
             )
         x = torch.as_tensor(np.ascontiguousarray(self._points(points).T)).to(self.field.device, self.field.dtype)
         terms = [t for t in self.problem.terms if t.region.is_interior]
-        with torch.no_grad():
-            rows = TermEvaluator(terms, self.problem).residuals(self._fast, x, self.parameters)
-        return {t.name: r.double().cpu().numpy() for t, r in zip(terms, rows, strict=True)}
+        evaluator, values = TermEvaluator(terms, self.problem), np.empty((len(terms), x.shape[1]))
+        for start in range(0, x.shape[1], PIECE):
+            part = slice(start, start + PIECE)
+            with torch.no_grad():
+                rows = evaluator.residuals(self._fast, x[:, part].contiguous(), self.parameters)
+            for row, r in zip(values, rows, strict=True):
+                row[part] = r.double().cpu().numpy()
+        return {t.name: row for t, row in zip(terms, values, strict=True)}
 
     def _points(self, points: Any) -> np.ndarray:
-        array = np.asarray(points.detach().cpu() if isinstance(points, torch.Tensor) else points, dtype=float)
-        if array.ndim != 2 or array.shape[1] != self.domain.dim:
-            raise InvalidArgumentError(
-                f"points must have shape (n, {self.domain.dim}), the coordinates {', '.join(self.domain.names)} in this order; got {array.shape}"
-            )
-        check_inside(self.domain, self.periodic, [torch.as_tensor(array[:, i].copy()) for i in range(self.domain.dim)])
-        return array
+        return point_array(self.domain, self.periodic, points)
 
     # -- report ---
     def __repr__(self) -> str:
         return f"Solution({self.title or ', '.join(self.fields)}, {self.status.label})"
 
     def __str__(self) -> str:
-        known = self.problem is not None and bool(self.problem.exact)
-        return solution_report(self, self.error() if known else {})
+        errors: dict[str, dict[str, float]] = {}
+        if self.problem is not None and self.problem.exact:
+            with suppress(HermitePinnError):  # a reference that cannot be computed says so when it is asked for
+                errors = self.error()
+        return solution_report(self, errors)
 
     # -- files ---
     @property
@@ -268,18 +322,24 @@ class Solution:
         """Whether this process writes files: rank 0 of a run on several."""
         return not self.stats.get("rank", 0)
 
+    @isolated()
     def save(self, path: str | Path, samples: int | None = None) -> None:
         """Write everything to one HDF5 file: settings, tables, history, and ``samples`` on a grid.
 
-        With ``samples=n`` the values on a grid of n intervals per axis are added; the dimensions of every array are
-        labelled with the names of the axes.
+        With ``samples=n``, at least 1, the values on a grid of n intervals per axis are added; the dimensions of every
+        array are labelled with the names of the axes.
         The file is written whole or not at all; in a run on several processes by rank 0 alone, as all files are.
 
         Raises
         ------
-        OutputError
-            If the file cannot be written.
+        InvalidArgumentError
+            If ``samples`` is no number of intervals.
+        OutOfMemoryError, OutputError
+            If the samples do not fit into memory or on the disk, or the file cannot be written.
         """
+        target, count = checks.path("path", path), either(intervals, None)("samples", samples)
+        if count is not None:
+            check_grid([count + 1] * self.domain.dim, len(self.fields), times=WRITTEN, folder=target.parent)
         if not self._writes:
             return
         meta = {
@@ -301,78 +361,65 @@ class Solution:
             if column != "method":
                 arrays[f"history/{column.replace('/', '_')}"] = self.history[column]
         labels: dict[str, Sequence[str]] = {}
-        if samples is not None:
-            axes = [np.linspace(a, b, samples + 1) for a, b in self.domain.bounds.values()]
+        if count is not None:
+            axes = [np.linspace(a, b, count + 1) for a, b in self.domain.bounds.values()]
             values = self.on_grid(axes)[:, 0]
             arrays |= {f"samples/axes/{n}": a for n, a in zip(self.domain.names, axes, strict=True)}
             arrays |= {f"samples/{f}": v for f, v in zip(self.fields, values, strict=True)}
             labels = {f"samples/{f}": self.domain.names for f in self.fields}
-        write_store(path, "solution", meta, arrays, labels)
+        write_store(target, "solution", meta, arrays, labels)
 
     to_hdf5 = save
 
     @classmethod
+    @isolated()
     def load(cls, path: str | Path) -> Solution:
         """Read a file written by :meth:`save`; nothing in it is executed.
 
         Raises
         ------
-        FileNotFoundError, CorruptFileError
-            If there is no such file, or it is damaged, foreign or too new.
+        FileNotFoundError, CorruptFileError, OutOfMemoryError
+            If there is no such file, it is damaged, foreign or too new, or it does not fit in memory.
         """
-        meta, arrays = read_store(path, "solution")
-        try:
-            tensors = {
-                k.removeprefix("field/"): torch.as_tensor(v) for k, v in arrays.items() if k.startswith("field/")
-            }
-            field = GridField.from_description(meta["field"], tensors)
-            if field.table.numel() != field.layout.size:
-                raise CorruptFileError(
-                    f"{path} is damaged: the table has {field.table.numel()} elements, its layout {field.layout.size}"
-                )
-            return cls(
-                domain=_box(meta["domain"], field.axes),
-                periodic=meta["periodic"],
-                field=field,
-                status=Status[meta["status"]],
-                message=meta["message"],
-                history=History(meta["history"]),
-                parameters=meta["parameters"],
-                stats=meta["stats"],
-                residuals=meta["residuals"],
-                estimated_error=meta["estimated_error"],
-                title=meta["title"],
-                settings=meta["settings"],
-            )
-        except CorruptFileError:
-            raise
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise CorruptFileError(f"{path} is damaged: {type(error).__name__} {error}") from error
+        return cls(**read_solution(checks.path("path", path)))
 
-    def to_vtk(self, path: str | Path, **options: Any) -> list[Path]:
+    def to_vtk(
+        self,
+        path: str | Path,
+        *,
+        resolution: float | None = None,
+        points: Any = None,
+        times: int | Sequence[float] | None = None,
+        gradient: bool = True,
+        exact: bool = True,
+        residual: bool = True,
+    ) -> list[Path]:
         """Write ``.vti``, ``.vtu`` or ``.pvd`` for ParaView; see :func:`hermite_pinn.result.export.to_vtk`."""
         from .export import to_vtk
 
         if not self._writes:
             return []
-        return to_vtk(self, path, **options)
+        return to_vtk(
+            self, path, resolution=resolution, points=points, times=times, gradient=gradient, exact=exact, residual=residual
+        )  # fmt: skip
 
-    def plot(self, path: str | Path | None = None, **options: Any) -> Any:
+    def plot(
+        self,
+        path: str | Path | None = None,
+        *,
+        resolution: float | None = None,
+        time: float | None = None,
+        residual: bool = True,
+    ) -> Any:
         """Draw the fields with error and residual; see :func:`hermite_pinn.result.plots.plot_solution`."""
         from .plots import plot_solution
 
         heading = f"{self.title or ', '.join(self.fields)}: {self.status.label}, {self.message}"
-        return plot_solution(self, path if self._writes else None, heading=heading, **options)
+        target = path if self._writes else None
+        return plot_solution(self, target, heading=heading, resolution=resolution, time=time, residual=residual)
 
     def plot_history(self, path: str | Path | None = None) -> Any:
         """Draw loss, residuals and error estimate over time; see :func:`hermite_pinn.result.plots.plot_history`."""
         from .plots import plot_history
 
         return plot_history(self.history, path if self._writes else None)
-
-
-def _box(bounds: Mapping[str, Sequence[float]], axes: Sequence[str]) -> Box:
-    """The box of a file, whose ``bounds`` come in any order, in the order of its field's ``axes``."""
-    if set(bounds) != set(axes):
-        raise ValueError(f"the domain has the axes {', '.join(bounds)}, the field {', '.join(axes)}")
-    return Box(**{name: (a, b) for name in axes for a, b in [bounds[name]]})

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import os
 import struct
-import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +13,7 @@ import meshio
 import numpy as np
 
 from hermite_pinn.errors import OutputError
-from hermite_pinn.run.store import check_writable
+from hermite_pinn.output import check_writable, staged, write_text
 
 __all__ = ["write_image", "write_mesh", "write_series"]
 
@@ -39,20 +37,6 @@ def _data_array(name: str, values: np.ndarray) -> str:
     components = 1 if values.ndim == 1 else values.shape[1]
     little = values.astype(values.dtype.newbyteorder("<"))
     return f'<DataArray type="{kind}" Name={quoteattr(name)} NumberOfComponents="{components}" format="binary">{_encoded(little)}</DataArray>'
-
-
-def _write_text(path: Path, text: str) -> None:
-    handle, draft = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(draft, 0o644)
-        os.replace(draft, path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error}") from error
-    finally:
-        if os.path.exists(draft):
-            os.remove(draft)
 
 
 def write_image(path: str | Path, axes: Sequence[np.ndarray], data: Mapping[str, np.ndarray]) -> Path:
@@ -84,8 +68,7 @@ def write_image(path: str | Path, axes: Sequence[np.ndarray], data: Mapping[str,
         f'<ImageData WholeExtent="{extent}" Origin="{origin}" Spacing="{spacing}">\n<Piece Extent="{extent}">\n'
         f"<PointData>\n{chr(10).join(arrays)}\n</PointData>\n</Piece>\n</ImageData>\n</VTKFile>\n"
     )
-    _write_text(target, text)
-    return target
+    return write_text(target, text)
 
 
 def write_mesh(
@@ -117,28 +100,21 @@ def write_mesh(
             high = [index[:-1, :-1, 1:], index[1:, :-1, 1:], index[1:, 1:, 1:], index[:-1, 1:, 1:]]
             cells = [("hexahedron", np.stack([c.ravel() for c in low + high], 1))]
     mesh = meshio.Mesh(padded, cells, point_data={k: np.ascontiguousarray(v) for k, v in data.items()})
-    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        draft = Path(scratch) / target.name
+    with staged(target) as stage:
         try:
-            mesh.write(draft)
-        except (meshio.WriteError, OSError, KeyError) as error:
-            raise OutputError(
-                f"{target} cannot be written: {error}; use .vti, .vtu, .pvd or another format of meshio"
-            ) from error
-        for part in Path(scratch).iterdir():
-            os.replace(part, target.parent / part.name)
+            mesh.write(stage / target.name)
+        except (meshio.WriteError, KeyError) as error:
+            raise OutputError(f"{target} cannot be written: {error}; use .vti, .vtu or .pvd") from error
     return target
 
 
-def write_series(path: str | Path, times: Sequence[float], frames: Sequence[Path]) -> Path:
-    """Write a ``.pvd`` collection of files already written beside it, one per time."""
-    target = check_writable(path)
+def write_series(path: str | Path, times: Sequence[float], frames: Sequence[str]) -> Path:
+    """Write a ``.pvd`` collection of files, one per time, named relative to its folder."""
     rows = "\n".join(
-        f'<DataSet timestep="{t:.17g}" group="" part="0" file={quoteattr(f.relative_to(target.parent).as_posix())}/>'
-        for t, f in zip(times, frames, strict=True)
+        f'<DataSet timestep="{t:.17g}" group="" part="0" file={quoteattr(frame)}/>'
+        for t, frame in zip(times, frames, strict=True)
     )
-    _write_text(
-        target,
+    return write_text(
+        path,
         f'<?xml version="1.0"?>\n<VTKFile type="Collection" version="0.1" byte_order="LittleEndian">\n<Collection>\n{rows}\n</Collection>\n</VTKFile>\n',
     )
-    return target

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+import io
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.errors import InvalidArgumentError, OutputError
 from hermite_pinn.field.field import GridField
+from hermite_pinn.output import append_file, check_writable, output_path, write_file
 
 __all__ = ["Callback", "CSVLog", "RunState"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,8 @@ class Callback:
     """Base of callbacks: override what you need.
 
     ``on_step`` may return a true value, best a string with the reason, to end the run; the solution is returned with
-    ``Status.STOPPED``.
+    ``Status.STOPPED``.  What a callback raises ends the run and is raised by ``solve`` as it is; from ``on_end`` with
+    the result in the exception's attribute ``solution``.
 
     Examples
     --------
@@ -76,6 +82,9 @@ class Callback:
     >>> hp.solve(hp.problems.poisson2d(), callbacks=[Enough()], progress=False).status.name
     'STOPPED'
     """
+
+    def check(self) -> None:
+        """Called before the run starts; raises an error if the callback could not do its work later."""
 
     def on_start(self, state: RunState) -> None:
         """Called once before the first step."""
@@ -91,6 +100,14 @@ class Callback:
 class CSVLog(Callback):
     """Write every step's numbers to a CSV file as they come.
 
+    A file that cannot be written is an error before the first step.  If a row cannot be written later, because the
+    disk is full, say, the run goes on: the log warns once, and writes the row with one of the next as soon as it can.
+
+    Raises
+    ------
+    OutputError
+        When the run starts, if the file cannot be written.
+
     Examples
     --------
     >>> import pathlib, tempfile
@@ -103,26 +120,45 @@ class CSVLog(Callback):
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self._file: IO[str] | None = None
+        self.path = output_path(path)
+        self._pending = b""  # rows that are still to be written
+        self._warned = False
+
+    def check(self) -> None:
+        """Raise an error now if the file could not be written later."""
+        if not self.path.is_char_device():  # a terminal, or /dev/null
+            check_writable(self.path)
 
     def on_start(self, state: RunState) -> None:
-        """Open the file and write the header."""
-        try:
-            self._file = self.path.open("w", newline="", encoding="utf-8")
-        except OSError as error:
-            raise InvalidArgumentError(f"the log {self.path} cannot be written: {error.strerror}") from error
+        """Write the heading in place of an earlier file."""
         names = ["method", "step", "time", "loss", "level", "unknowns", "error", *(f"rms {n}" for n in state.terms)]
-        csv.writer(self._file).writerow(names)
+        self._pending, self._warned = b"", False
+        write = append_file if self.path.is_char_device() else write_file
+        write(self.path, _line(names))
 
     def on_step(self, state: RunState) -> None:
         """Write one row."""
-        assert self._file is not None
         numbers = [state.method, state.step, f"{state.time:.3f}", state.loss, state.level, state.unknowns, state.error]
-        csv.writer(self._file).writerow([*numbers, *state.terms.values()])
-        self._file.flush()
+        self._pending += _line([*numbers, *state.terms.values()])
+        self._write()
 
     def on_end(self, solution: Any) -> None:
-        """Close the file."""
-        if self._file is not None:
-            self._file.close()
+        """Write what could not be written before."""
+        self._write()
+
+    def _write(self) -> None:
+        if not self._pending:
+            return
+        try:
+            append_file(self.path, self._pending)
+            self._pending = b""
+        except OutputError as error:
+            if not self._warned:
+                logger.warning("%s; the run goes on, and its log is written as soon as that is possible", error)
+            self._warned = True
+
+
+def _line(values: Sequence[Any]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow(values)
+    return text.getvalue().encode()

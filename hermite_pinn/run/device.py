@@ -9,6 +9,7 @@ import shutil
 
 import torch
 
+from hermite_pinn.checks import instance
 from hermite_pinn.cuda.runtime.failures import recognized
 from hermite_pinn.errors import BackendUnavailableError, InvalidArgumentError
 
@@ -41,6 +42,7 @@ def choose_device(device: str | torch.device) -> torch.device:
     BackendUnavailableError
         If a GPU is asked for that is not there, or CuPy is missing.
     """
+    instance("device", device, (str, torch.device), "'cpu', 'cuda', 'cuda:1' or 'auto'", otherwise="a torch.device")
     if device == "auto":
         if not torch.cuda.is_available():
             if torch.version.cuda is not None and shutil.which("nvidia-smi"):
@@ -59,7 +61,7 @@ def choose_device(device: str | torch.device) -> torch.device:
     except RuntimeError as error:
         raise InvalidArgumentError(f"unknown device {device!r}; use 'cpu', 'cuda', 'cuda:1' or 'auto'") from error
     if chosen.type == "cpu":
-        return chosen
+        return torch.device("cpu")
     if chosen.type != "cuda":
         raise InvalidArgumentError(f"device {device!r} is not supported; use 'cpu', 'cuda', 'cuda:1' or 'auto'")
     if not torch.cuda.is_available():

@@ -8,6 +8,8 @@ from typing import Any, overload
 
 import numpy as np
 
+from hermite_pinn.schema import Entry
+
 __all__ = ["History"]
 
 
@@ -27,6 +29,22 @@ class History:
 
     def __init__(self, rows: list[dict[str, Any]] | None = None) -> None:
         self._rows: list[dict[str, Any]] = list(rows or [])
+
+    @classmethod
+    def from_entry(cls, entry: Entry) -> History:
+        """The rows that a file holds.
+
+        Raises
+        ------
+        CorruptFileError
+            If they are not rows of named numbers with a step.
+        """
+        for row in entry.items():
+            row.at("step").integer(0)
+            for name, value in row.entries().items():
+                if name != "method" and value.value is not None:
+                    value.number(finite=False)
+        return cls(entry.value)
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a row."""

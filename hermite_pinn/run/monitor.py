@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from hermite_pinn.checks import refuse
 from hermite_pinn.field.field import GridField
 
 from .callbacks import Callback, RunState
@@ -17,6 +18,14 @@ from .progress import NoProgress, ProgressMeter
 from .status import Status
 
 __all__ = ["Monitor", "StopRun"]
+
+
+def _true(answer: object, name: str) -> bool:
+    """Whether a callback's answer is true."""
+    try:
+        return bool(answer)
+    except Exception:  # arrays of several numbers, for example
+        refuse(f"what {name}.on_step returns", answer, "None, True, False or a string with the reason to stop")
 
 
 class StopRun(Exception):  # noqa: N818 - a signal between method and solve, not an error
@@ -60,6 +69,7 @@ class Monitor:
         self.history = History()
         self.method = ""
         self.stage: int | None = None
+        self.foreign: Exception | None = None  # what a callback raised, which the user gets as it is
         self._began = clock()
         self._announced = False
         self._earlier = 0.0
@@ -154,12 +164,18 @@ class Monitor:
         """Why a callback ends the run, or None."""
         if not self.ranks.leader:
             return None
-        if not self._announced:
-            self._announced = True
+        try:
+            if not self._announced:
+                self._announced = True
+                for c in self.callbacks:
+                    c.on_start(state)
             for c in self.callbacks:
-                c.on_start(state)
-        for c in self.callbacks:
-            reason = c.on_step(state)
-            if reason:
-                return reason if isinstance(reason, str) else type(c).__name__
+                reason = c.on_step(state)
+                if isinstance(reason, str) and reason:
+                    return reason
+                if reason is not None and _true(reason, type(c).__name__):
+                    return type(c).__name__
+        except Exception as error:
+            self.foreign = error
+            raise
         return None

@@ -17,7 +17,7 @@ class Status(Enum):
     """
 
     CONVERGED = ("converged", "The estimated error, or the optimiser, met its tolerance; the message says which.")
-    COMPLETED = ("completed", "All requested levels and steps were done.")
+    COMPLETED = ("completed", "All requested levels and steps were done, and nothing speaks against the result.")
     MAX_SIZE = (
         "max_size",
         "A finer level would exceed the allowed number of unknowns or the memory; raise max_unknowns of the method, use a machine "
@@ -31,8 +31,20 @@ class Status(Enum):
     )
     UNDETERMINED = (
         "undetermined",
-        "Equations and conditions do not determine the solution, and what is returned is one of many; add the missing condition, or a "
-        "Gauge for a field that only enters by its derivatives.",
+        "Equations, conditions and data do not determine the solution, and what is returned is one of many; add the missing condition, a "
+        "Gauge for a field that only enters by its derivatives, or data for a parameter (or make it a constant).",
+    )
+    INCONSISTENT = (
+        "inconsistent",
+        "The best that the solver can do does not satisfy the equations, conditions or data that the message names. Either they "
+        "contradict each other: check signs, sources, faces and units, and tell the noise of data that are not exact "
+        "(Data(..., noise=...)); or the iteration is in another minimum: start the parameters closer to what is expected "
+        "(init of Parameter) and bound them (bounds); or the solution has a singularity or a layer that the levels do not resolve.",
+    )
+    UNSOLVED = (
+        "unsolved",
+        "All requested levels and steps were done, but the result does not satisfy the equations, conditions or data that the "
+        "message names; take more steps, other points or weights, or method='gauss_newton'.",
     )
     STOPPED = ("stopped", "A callback ended the run; the state at that moment is returned.")
     INTERRUPTED = (
@@ -51,5 +63,5 @@ class Status(Enum):
 
     @property
     def success(self) -> bool:
-        """Whether the run ended because it was done."""
+        """Whether the run ended because it was done, and nothing speaks against the result."""
         return self in (Status.CONVERGED, Status.COMPLETED)

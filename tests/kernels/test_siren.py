@@ -267,7 +267,7 @@ def test_the_cuda_text_run_by_cpu_threads(dtype, operation, tmp_path):
         expected, by_flat = torch.ops.hermite_pinn.siren_adjoint(x, flat, seed, *given)
     main = MAIN.format(out=expected.numel(), blocks=blocks, n=n, omega=0.6)
     (tmp_path / "kernel.cpp").write_text(head + text + main)
-    build = [host.compiler(), "-std=c++17", "-O1", "-w", "-pthread", "-fsanitize=thread", "-o", "kernel", "kernel.cpp"]
+    build = [*host.compiler(), "-std=c++17", "-O1", "-w", "-pthread", "-fsanitize=thread", "-o", "kernel", "kernel.cpp"]
     made = subprocess.run(build, cwd=tmp_path, capture_output=True, text=True, check=False)
     if "tsan" in made.stderr and made.returncode:
         pytest.skip("the compiler has no thread sanitizer")
@@ -300,4 +300,4 @@ def test_products_in_solve_keep_their_bits_and_settings_come_back(allow, monkeyp
         assert torch.get_float32_matmul_precision() == ("high" if allow else "highest")
     finally:
         torch.set_float32_matmul_precision("highest")
-    assert set(seen) <= {"ieee", "highest"}
+    assert set(seen) <= {"ieee", "highest"} | (set() if allow else {"none"})

@@ -167,7 +167,7 @@ def test_adaptive_points_are_deterministic_and_resume_exactly(tmp_path):
 def test_wrong_adaptive_options(given):
     with pytest.raises(InvalidArgumentError, match="must be"):
         hp.RAD(**given)
-    with pytest.raises(InvalidArgumentError, match="adaptive takes"):
+    with pytest.raises(InvalidArgumentError, match="adaptive must be"):
         hp.Adam(adaptive="rad")
 
 

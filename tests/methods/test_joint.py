@@ -259,9 +259,9 @@ def test_an_unknown_parameter_on_hashed_levels():
 @pytest.mark.filterwarnings("ignore::hermite_pinn.HermitePinnWarning")
 def test_what_cannot_work_says_why():
     problem = problems.helmholtz2d(a=2)
-    with pytest.raises(InvalidArgumentError, match="a stage trains one of"):
+    with pytest.raises(InvalidArgumentError, match="train must be one of"):
         hp.JointStage("tables")
-    with pytest.raises(InvalidArgumentError, match="oversampling > 1"):
+    with pytest.raises(InvalidArgumentError, match="oversampling must be"):
         hp.JointGaussNewton(oversampling=0.5)
     with pytest.raises(InvalidArgumentError, match="more features than fields"):
         hp.solve(problem, field=hp.Field(head="siren+linear", features=1), levels=3, method=READOUT)

@@ -214,7 +214,7 @@ def test_precision_follows_the_gpu(monkeypatch, capability, slow):
 
 
 def test_an_unknown_precision_is_refused():
-    with pytest.raises(InvalidArgumentError, match="float64, mixed, got 'half'"):
+    with pytest.raises(InvalidArgumentError, match="'float64', 'mixed', got 'half'"):
         hp.GaussNewton(precision="half")
 
 

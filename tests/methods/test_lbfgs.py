@@ -267,10 +267,10 @@ def test_nan_in_a_later_round_keeps_the_state_before_it(monkeypatch):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: hp.LBFGS(steps=0), "steps must be at least 1"),
+        (lambda: hp.LBFGS(steps=0), "steps must be an integer of at least 1"),
         (lambda: hp.LBFGS(steps=2, rounds=3), "rounds=3 exceeds"),
         (lambda: hp.LBFGS(adaptive=hp.RAD()), "need their number"),
-        (lambda: hp.LBFGS(gtol=-1.0), "must not be negative"),
+        (lambda: hp.LBFGS(gtol=-1.0), "must be a finite number of at least 0"),
         (lambda: hp.solve(problems.helmholtz2d(a=1), method="lbfgs", dtype="float32"), "float64"),
         (lambda: hp.solve(problems.helmholtz2d(a=1), method="lbfgs", tol=1e-3), "no estimate of the error"),
     ],

@@ -10,7 +10,7 @@ import pytest
 import hermite_pinn as hp
 from hermite_pinn import exp, pi, sin
 from hermite_pinn.expressions.program import Program
-from hermite_pinn.residuals import compiled
+from hermite_pinn.problem import plan
 from hermite_pinn.residuals.compiled import compile_term
 
 logger = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 def counts(monkeypatch):
     """How often residuals are differentiated and programs are made, and calls of functions that pass through it."""
     counted = Counter()
-    differentiate, make = compiled.partials, Program.__init__
+    differentiate, make = plan.partials, Program.__init__
 
     def partials(*args):
         counted["differentiated"] += 1
@@ -30,7 +30,7 @@ def counts(monkeypatch):
         counted["programs"] += 1
         make(self, outputs)
 
-    monkeypatch.setattr(compiled, "partials", partials)
+    monkeypatch.setattr(plan, "partials", partials)
     monkeypatch.setattr(Program, "__init__", init)
     return counted
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from hermite_pinn.result.plots import write_figure
+
 from .suite import Result
 
 __all__ = ["draw_results"]
@@ -52,4 +54,4 @@ def draw_results(results: Sequence[Result], path: Path) -> None:
         label: h for ax in axes[: len(results)] for h, label in zip(*ax.get_legend_handles_labels(), strict=True)
     }
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, fontsize=8)
-    figure.savefig(path, dpi=110)
+    write_figure(figure, path, dpi=110)

@@ -31,6 +31,7 @@ from typing import Any
 import torch
 
 from hermite_pinn.errors import HermitePinnError
+from hermite_pinn.output import make_folder, write_text
 from hermite_pinn.run.device import choose_device
 from hermite_pinn.validation.accuracy.suite import machine
 
@@ -132,9 +133,9 @@ class Report:
 
     def write(self, folder: Path, name: str) -> None:
         """Both files."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.json").write_text(self.to_json() + "\n", encoding="utf-8")
-        (folder / f"{name}.md").write_text(self.to_markdown(), encoding="utf-8")
+        make_folder(folder)
+        write_text(folder / f"{name}.json", self.to_json() + "\n")
+        write_text(folder / f"{name}.md", self.to_markdown())
 
 
 def _finite(value: Any) -> Any:

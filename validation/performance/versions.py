@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from hermite_pinn.errors import HermitePinnError, InvalidArgumentError
+from hermite_pinn.output import make_folder, write_text
 from hermite_pinn.validation.accuracy.suite import machine
 
 __all__ = ["Pair", "assembled", "compared_cases", "compared_kernels", "main", "markdown"]
@@ -164,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from hermite_pinn.validation.accuracy.cases import SUITES
 
     labels = [] if options.suite == "none" else [c.label for c in SUITES[options.suite]]
-    options.out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(options.out.parent)
     with tempfile.TemporaryDirectory() as scratch:
         trees = (
             assembled(options.before, Path(scratch) / "before"),
@@ -172,10 +173,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         kernels = compared_kernels(trees, options.kernels) if options.kernels else []
         cases: list[Pair] = []
-        options.out.write_text(markdown(cases, kernels), encoding="utf-8")
+        write_text(options.out, markdown(cases, kernels))
         for pair in compared_cases(trees, options.suite, labels, options.repeats, options.only):
             cases.append(pair)
-            options.out.write_text(markdown(cases, kernels), encoding="utf-8")
+            write_text(options.out, markdown(cases, kernels))
 
 
 if __name__ == "__main__":

@@ -6,11 +6,39 @@ import math
 
 import torch
 
+from hermite_pinn.cuda.encoder.layout import GridLayout
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.field import GridField
 from hermite_pinn.field.tree import TABLE, bias_path, weight_path
 
-__all__ = ["coordinate_start"]
+__all__ = ["check_coordinates", "coordinate_start"]
+
+
+def check_coordinates(layout: GridLayout, taken: int) -> None:
+    """Raise an error where a level cannot hold a coordinate.
+
+    Parameters
+    ----------
+    layout
+        The levels.
+    taken
+        Features that are read for the sum of the levels.
+    """
+    spare = layout.features - taken
+    coarse = layout.groups[: layout.dim]
+    if (
+        spare < 1
+        or len(coarse) < layout.dim
+        or not all(g.row_major for row in coarse for g in row)
+        or any(layout.periodic)
+        or layout.split
+        or layout.orders < 2
+    ):
+        raise InvalidArgumentError(
+            f"start='coordinates' stores one coordinate in the last feature of each of the first {layout.dim} levels; they must be "
+            "dense, not periodic, of a Hermite basis, and with head='siren+linear' have more features than fields. Use "
+            "start='random'"
+        )
 
 
 def coordinate_start(field: GridField, frequency: float, seed: int) -> GridField:
@@ -28,21 +56,8 @@ def coordinate_start(field: GridField, frequency: float, seed: int) -> GridField
     layout, siren = field.layout, field.siren
     if siren is None:
         raise InvalidArgumentError("only a network head can start from coordinates")
-    spare = layout.features - (len(field.names) if field.gate is not None else 0)
     coarse = layout.groups[: layout.dim]
-    if (
-        spare < 1
-        or len(coarse) < layout.dim
-        or not all(g.row_major for row in coarse for g in row)
-        or any(layout.periodic)
-        or layout.split
-        or layout.orders < 2
-    ):
-        raise InvalidArgumentError(
-            f"start='coordinates' stores one coordinate in the last feature of each of the first {layout.dim} levels; they must be "
-            "dense, not periodic, of a Hermite basis, and with head='siren+linear' have more features than fields. Use "
-            "start='random'"
-        )
+    check_coordinates(layout, len(field.names) if field.gate is not None else 0)
     generator = torch.Generator().manual_seed(seed)
 
     def uniform(*shape: int) -> torch.Tensor:

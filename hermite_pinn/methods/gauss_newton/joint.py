@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
+from hermite_pinn.checks import check_options
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
 from hermite_pinn.field.field import Field, GridField
-from hermite_pinn.field.tree import ENCODER, HEAD, within
-from hermite_pinn.memory import available_memory
-from hermite_pinn.methods.base import Method, Outcome, Task
+from hermite_pinn.field.heads import HEADS
+from hermite_pinn.field.outline import Outline
+from hermite_pinn.memory import available_memory, check_fits
+from hermite_pinn.methods.base import Method, Outcome, Task, planned, refuse_half
 from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
 from hermite_pinn.methods.least_squares.linear_solver import (
@@ -29,59 +32,21 @@ from hermite_pinn.methods.systems.field_system import FieldSystem, Points, collo
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.residuals.data_weights import Misfit
+from hermite_pinn.residuals.defined_start import defined_start
+from hermite_pinn.run.interrupt import cause
 from hermite_pinn.run.status import Status
+from hermite_pinn.schema import Entry, intact
 
-from .coordinate_start import coordinate_start
+from .coordinate_start import check_coordinates, coordinate_start
+from .joint_options import JOINT, JointStage
 from .penalty_weights import Choice
 from .pilot import chosen_before, saved_choice
+from .requirements import check_dtype
+from .unfinished import Unfinished
 
-__all__ = ["JointGaussNewton", "JointStage", "is_hashed"]
+__all__ = ["JointGaussNewton", "JointStage", "is_joint"]
 
-TRAINED = ("readout", "network", "table", "linear", "all")
-
-
-@dataclass(frozen=True)
-class JointStage:
-    """One part of a joint solve.
-
-    Parameters
-    ----------
-    train
-        ``"readout"`` (the last layer: variable projection), ``"network"`` (all layers), ``"table"``, ``"linear"``
-        (table and last layer) or ``"all"``.
-    steps
-        Most Levenberg-Marquardt steps; an affine problem takes one.
-    cells
-        Cells of Gauss points per axis; ``None`` takes ``oversampling`` rows per unknown.
-
-    Examples
-    --------
-    >>> JointStage("readout", steps=1), JointStage("all").steps
-    (JointStage(train='readout', steps=1, cells=None), 20)
-    """
-
-    train: str
-    steps: int = 20
-    cells: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.train not in TRAINED:
-            raise InvalidArgumentError(f"a stage trains one of {', '.join(TRAINED)}, got {self.train!r}")
-        if self.steps < 1 or (self.cells is not None and self.cells < 1):
-            raise InvalidArgumentError(f"steps and cells must be at least 1, got {self.steps} and {self.cells}")
-
-    def names(self, field: GridField) -> list[str]:
-        """Tensors of the field that are trained."""
-        known, readout = field.unknowns, set(field.readout)
-        encoder = {k for k in known if within(k, ENCODER)}
-        chosen = {
-            "readout": readout,
-            "network": {k for k in known if within(k, HEAD)},
-            "table": encoder,
-            "linear": encoder | readout,
-            "all": set(known),
-        }[self.train]
-        return [k for k in known if k in chosen]
+DEFAULT_LEVELS = 8
 
 
 @dataclass(frozen=True)
@@ -144,17 +109,7 @@ class JointGaussNewton(Method):
     name = "gauss_newton"
 
     def __post_init__(self) -> None:
-        if self.start not in ("coordinates", "random"):
-            raise InvalidArgumentError(f"start must be 'coordinates' or 'random', got {self.start!r}")
-        for option in ("gauss", "inner_steps", "patience", "held_out"):
-            if getattr(self, option) < 1:
-                raise InvalidArgumentError(f"{option} must be at least 1, got {getattr(self, option)}")
-        if not self.frequencies or min(self.frequencies) <= 0:
-            raise InvalidArgumentError(f"frequencies must be positive numbers, got {self.frequencies}")
-        if not self.oversampling > 1:
-            raise InvalidArgumentError(
-                f"a least-squares fit needs more rows than unknowns: oversampling > 1, got {self.oversampling}"
-            )
+        check_options(self, JOINT)
 
     def default_field(self, problem: Problem) -> Field:
         """Tables of 2**12 slots read by a wide network of one hidden layer beside the sum of the levels."""
@@ -165,14 +120,51 @@ class JointGaussNewton(Method):
         """Every process takes a part of the points, and products with the transposed Jacobian are summed."""
         return True
 
+    def check(self, task: Task, before: Outline | None = None) -> Outline:
+        """See :meth:`Method.check`."""
+        check_dtype(task)
+        problem, start = task.problem, before
+        exact = self.hard and bool(vanishing_faces(problem))
+        if start is None:
+            spec = task.field or self.default_field(problem)
+            refuse_half(spec, self.name)
+            start = replace(planned(task, spec, DEFAULT_LEVELS), factor=exact)
+            if not spec.linear and self.start == "coordinates" and start.grid is not None:
+                kind = HEADS[spec.head]
+                check_coordinates(start.grid, len(problem.fields) if kind.one_feature_per_field else 0)
+        check_order(problem, start)
+        for part in self.stages or ():
+            if start.linear and part.train in ("readout", "network"):
+                raise InvalidArgumentError(
+                    f"a stage trains the {part.train}, and the field is the sum of the levels without a network; use JointStage('table')"
+                )
+        points = f"held_out={self.held_out:,} points"
+        check_fits(8 * self.held_out * problem.domain.dim, points, "lower their number", task.device)
+        return start
+
     def run(self, task: Task) -> Outcome:
         """Solve; see :class:`Method`."""
         return _Run(self, task).outcome()
 
 
-def is_hashed(field: Field | GridField) -> bool:
-    """Whether a field's levels may be hashed."""
-    return field.table_size is not None if isinstance(field, Field) else not field.layout.dense
+def check_order(problem: Problem, start: Outline) -> None:
+    """Raise an error for derivatives of an order that a field does not carry."""
+    networked, order = not start.linear or start.factor, BASES[start.basis].coefficients
+    limit = min(2, order) if networked else order
+    if problem.order > limit:
+        head = "a network" if not start.linear else "a boundary factor" if start.factor else "the sum of the levels"
+        raise InvalidProblemError(
+            f"the problem has derivatives of order {problem.order}; {head} on the {start.basis} basis carries them up to order {limit}"
+        )
+
+
+def is_joint(start: Field | Outline | None) -> bool:
+    """Whether a field is more than a sum of dense levels; None is the default field of Gauss-Newton, which is not."""
+    if start is None:
+        return False
+    if isinstance(start, Field):
+        return not start.linear or start.table_size is not None
+    return not start.linear or start.hashed or start.factor
 
 
 class _Run:
@@ -180,25 +172,17 @@ class _Run:
 
     def __init__(self, options: JointGaussNewton, task: Task) -> None:
         self.options, self.task, self.problem, self.monitor = options, task, task.problem, task.monitor
-        if task.dtype not in (None, torch.float64):
-            raise InvalidArgumentError("gauss_newton works in float64")
         spec = task.field or options.default_field(self.problem)
-        networked = not spec.linear or (options.hard and bool(vanishing_faces(self.problem)))
-        limit = min(2, BASES[spec.basis].coefficients) if networked else BASES[spec.basis].coefficients
-        if self.problem.order > limit:
-            raise InvalidProblemError(
-                f"the problem has derivatives of order {self.problem.order}; the head {spec.head!r} on the {spec.basis} basis "
-                f"carries them up to order {limit}"
-            )
         self.fresh = task.start is None
         if task.start is not None:
             self.field = task.start.to(task.device, torch.float64).detached()
         else:
-            levels = 8 if task.levels is None else task.levels
+            levels = DEFAULT_LEVELS if task.levels is None else task.levels
             problem = self.problem
             field = spec.build(
                 problem.domain, problem.fields, problem.periodic, levels, task.seed, torch.float64, task.device
             )
+            field = defined_start(problem, field)
             self.field = replace(field, boundary_factor=boundary_factor(problem) if options.hard else None)
         self.parameters = {p.name: p.init for p in self.problem.parameters} | (task.start_parameters or {})
         self.held: list[FieldBlock] = []
@@ -208,10 +192,12 @@ class _Run:
         self.choice: Choice | None = None
         self.done = 0  # parts
         self.cells: list[int] = []  # of every part; they depend on the memory that was free at the start
+        self.solver: LevenbergMarquardt[FieldSystem] | None = None  # of the part under way
+        self.unfinished = Unfinished(task, lambda: {} if self.solver is None else self.solver.state())
 
     # -- state ---
     def _state(self) -> dict[str, Any]:
-        """The state between two parts; a part that was interrupted is repeated."""
+        """The state between two parts."""
         return {
             "done": self.done,
             "cells": list(self.cells),
@@ -226,19 +212,37 @@ class _Run:
         }
 
     def _restore(self, saved: dict[str, Any]) -> None:
-        self.done, self.cells = int(saved["done"]), [int(n) for n in saved["cells"]]
-        self.inner_total, self.points = int(saved["inner_total"]), int(saved["points"])
-        self.residual, self.chosen = float(saved["residual"]), saved["frequency"]
-        self.parameters = dict(saved["parameters"])
-        field = GridField.from_description(saved["field"], saved["tensors"])
-        self.field = field.to(self.task.device, torch.float64).detached()
+        entry, parts = Entry.of(saved, "the checkpoint"), self._parts()
+        with intact(entry.source):
+            self.done = entry.at("done").integer(0, len(parts))
+            cells = zip(entry.at("cells").items(len(parts)), parts, strict=True)
+            self.cells = [n.integer(*self._cell_bounds(part)) for n, part in cells]
+            self.inner_total, self.points = (entry.at(key).integer(0) for key in ("inner_total", "points"))
+            self.residual = entry.at("residual").number(0.0, finite=False)
+            if math.isnan(self.residual):
+                raise entry.at("residual").refuse("a number from 0 on")
+            frequency = entry.get("frequency")
+            self.chosen = None if frequency is None else frequency.number(sys.float_info.min)
+            self.parameters = entry.at("parameters").named_numbers(self.parameters)
+            field = GridField.from_description(entry.at("field"), entry.at("tensors"))
+            if field.describe() != self.field.describe():
+                raise entry.at("field").refuse(f"the field of this run, {self.field.describe()}")
+            entry.at("tensors").tensors(self.field.tensors())
+            self.field = field.to(self.task.device, torch.float64).detached()
 
     def outcome(self) -> Outcome:
         return run_to_end(
             self._course,
             lambda ending: self._outcome(ending.status, ending.message),
-            interrupted=lambda: "interrupted from the keyboard; this is the best state so far",
+            interrupted=lambda: f"{cause()}; this is the best state so far",
+            settle=self._settled,
+            usable=lambda: self.done > 0,
         )
+
+    def _settled(self, ending: Ending) -> Ending:
+        """Save what is not saved yet."""
+        self.unfinished.save()
+        return ending
 
     def _course(self) -> Ending:
         """All parts, or as many as the tolerance takes."""
@@ -249,14 +253,15 @@ class _Run:
         if self.task.saved is None:
             if self.fresh and self.field.siren is not None and self.options.start == "coordinates":
                 self._choose_frequency()
-            self.cells = [self._cells(part) for part in parts]
+            self.cells = [self._cells(part, self._most_points()) for part in parts]
             self.task.save(self._state, True)
         for part, cells in list(zip(parts, self.cells, strict=True))[self.done :]:
             if self._met():
                 break
             self._train(part, cells)
             self.done += 1
-            self.task.save(self._state, True)
+            self.unfinished.finished(self._state())
+            self.unfinished.save()
         message = f"relative residual {self.residual:.1e} at points not trained on"
         if self.task.tol is None:
             return Ending(Status.COMPLETED, message)
@@ -286,15 +291,19 @@ class _Run:
             return (JointStage("readout"), JointStage("linear", 2))
         return (JointStage("readout"), JointStage("network"), JointStage("all", 5))
 
-    def _cells(self, part: JointStage) -> int:
-        """Cells of Gauss points per axis."""
+    def _cells(self, part: JointStage, limit: float) -> int:
+        """Cells of Gauss points per axis, for no more points than a limit."""
         if part.cells is not None:
             return part.cells
         tensors = self.field.tensors()
         unknowns = sum(tensors[k].numel() for k in part.names(self.field))
         rows = self.options.oversampling * unknowns / len(self.problem.residuals)
-        most = min(rows, self._most_points())
+        most = min(rows, limit)
         return max(8, math.ceil(most ** (1 / self.problem.domain.dim) / self.options.gauss))
+
+    def _cell_bounds(self, part: JointStage) -> tuple[int, int]:
+        """Least and most cells of a part on any machine."""
+        return self._cells(part, 0.0), self._cells(part, math.inf)
 
     def _blocks(self, cells: int) -> list[FieldBlock]:
         points = Points(cells, self.options.gauss, self.options.face_weight)
@@ -340,7 +349,7 @@ class _Run:
             self.field = coordinate_start(self.field, self.chosen, self.task.seed)
             return
         part = JointStage("readout", 1)
-        blocks, best = self._blocks(self._cells(part)), (math.inf, self.field)
+        blocks, best = self._blocks(self._cells(part, self._most_points())), (math.inf, self.field)
         for frequency in self.options.frequencies:
             candidate = coordinate_start(self.field, frequency, self.task.seed)
             system = self._system(part, blocks, candidate)
@@ -355,9 +364,13 @@ class _Run:
 
     def _train(self, part: JointStage, cells: int) -> None:
         system = self._system(part, self._blocks(cells), self.field)
+        resumed = self.unfinished.taken([(cells,)])
+        waited = 0 if resumed is None else resumed.at("waited").integer(0)
         vector = system.vector(parameters=self.parameters)
-        self.residual = self._held_out(system, vector)
-        waited = 0
+        if resumed is None:
+            self.residual = self._held_out(system, vector)
+        else:
+            vector = resumed.at("vector").tensor(vector.shape).to(vector, copy=True)
 
         def accepted(state: Fit) -> bool:
             nonlocal waited
@@ -379,8 +392,14 @@ class _Run:
             self.monitor.check_time()
             return waited >= self.options.patience or self._met()
 
-        solver = self._solver(part)
+        def stepped(step: dict[str, Any]) -> None:
+            self.unfinished.keep([(cells,)], step | {"waited": waited}, self._state())
+
+        solver = self.solver = self._solver(part)
+        if resumed is not None and self.task.saved is not None:
+            solver.restore(Entry.of(self.task.saved, "the checkpoint").at("solver"))
+        kept = stepped if self.unfinished.keeps else None
         try:
-            solver.fit(system, vector, accepted)
+            solver.fit(system, vector, accepted, stepped=kept, resumed=resumed)
         finally:
             self.inner_total += solver.inner_total

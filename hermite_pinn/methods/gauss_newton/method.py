@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hermite_pinn.field.field import Field, basis_for
-from hermite_pinn.methods.base import Method, Outcome, Task
+from hermite_pinn.field.outline import Outline
+from hermite_pinn.methods.base import Method, Outcome, Task, refuse_half
 from hermite_pinn.problem.problem import Problem
 
-from .joint import JointGaussNewton, is_hashed
+from .joint import JointGaussNewton, is_joint
 from .nested_iteration import NestedIteration
 from .options import GaussNewtonOptions
+from .requirements import check_nested
 
 __all__ = ["GaussNewton"]
 
@@ -79,9 +81,25 @@ class GaussNewton(GaussNewtonOptions, Method):
         """Dense levels of the first basis smooth enough: cubic to second derivatives, septic to fourth."""
         return Field(basis=basis_for(problem.order))
 
+    def check(self, task: Task, before: Outline | None = None) -> Outline:
+        """See :meth:`Method.check`."""
+        if is_joint(task.field if before is None else before):
+            return self._joint.check(task, before)
+        field = task.field or self.default_field(task.problem)
+        if before is None:
+            refuse_half(field, self.name)
+        check_nested(self, task, field, before)
+        if before is not None and task.levels is not None:  # what a run by itself finds in its first moments
+            NestedIteration(self, task, field).plan()
+        return Outline(linear=True, basis=field.basis)
+
     def run(self, task: Task) -> Outcome:
         """Solve; see :class:`Method`.  Hashed levels and networks are solved for by :class:`JointGaussNewton`."""
-        given = task.start or task.field
-        if given is not None and (not given.linear or is_hashed(given)):
-            return JointGaussNewton(damping=self.damping, gauss=self.gauss or 3).run(task)
+        if is_joint(task.field if task.start is None else Outline.of(task.start)):
+            return self._joint.run(task)
         return NestedIteration(self, task, task.field or self.default_field(task.problem)).outcome()
+
+    @property
+    def _joint(self) -> JointGaussNewton:
+        """The method for fields that are no sum of nested dense levels."""
+        return JointGaussNewton(damping=self.damping, gauss=self.gauss or 3)

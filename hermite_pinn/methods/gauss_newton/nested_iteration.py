@@ -6,22 +6,23 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
-from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
-from hermite_pinn.field.field import Field, GridField, basis_for, linear_field
-from hermite_pinn.methods.base import Outcome, Task
+from hermite_pinn.field.field import Field, GridField, linear_field
+from hermite_pinn.methods.base import Doubt, Outcome, Task
 from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.methods.least_squares.levenberg_marquardt import LevenbergMarquardt
 from hermite_pinn.methods.systems.grid_system import GridSystem
-from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.scales import IMBALANCE, row_scales, source_norms, term_norms
+from hermite_pinn.run.interrupt import cause
 from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
+from hermite_pinn.schema import Entry, intact
 
 from .convergence import Convergence, unsolved
 from .grid_solver import grid_solver
@@ -31,12 +32,14 @@ from .mixed_precision import chosen_precision
 from .nested_state import NestedState
 from .options import GaussNewtonOptions
 from .resolutions import Resolutions
+from .saved_state import check_nested
 from .stage import Discretization, Stage, relative, solve_at_once
-from .standard_errors import standard_errors
+from .standard_errors import parameter_doubts, parameter_sensitivity, standard_errors
 from .term_sizes import floored, implied_sizes, strengths
 from .time_slabs import march
-from .uniqueness import free_combinations
-from .verdict import determined, verdict
+from .unfinished import Unfinished
+from .uniqueness import freedom
+from .verdict import BY_ITSELF, determined, verdict
 from .watch_points import WatchPoints
 
 __all__ = ["NestedIteration"]
@@ -52,20 +55,6 @@ HASTE = 0.3  # of the time that a level is expected to take: it is not begun wit
 ZERO = 1e-6  # of its implied size: a field that counts as zero where no tolerance says so
 
 
-def _check_field(problem: Problem, field: Field) -> None:
-    if not BASES[field.basis].refinable:
-        raise InvalidArgumentError(
-            f"gauss_newton needs nested levels: a basis of {', '.join(repr(b.name) for b in BASES.values() if b.refinable)}, not {field.basis!r}"
-        )
-    limit = BASES[field.basis].coefficients
-    if problem.order > limit:
-        raise InvalidProblemError(
-            f"the problem has derivatives of order {problem.order}, but those of the {field.basis} basis are square "
-            f"integrable up to order {limit}; introduce an auxiliary field for a lower derivative"
-            + f", or use field=hp.Field(basis={basis_for(problem.order)!r})"
-        )
-
-
 class NestedIteration:
     """One run of :class:`GaussNewton`.
 
@@ -77,27 +66,13 @@ class NestedIteration:
         What to solve.
     field
         The kind of field.
-
-    Raises
-    ------
-    InvalidArgumentError, InvalidProblemError
-        If the options, the field and the problem do not fit together.
     """
 
     def __init__(self, options: GaussNewtonOptions, task: Task, field: Field) -> None:
         self.options, self.task, self.problem = options, task, task.problem
         self.monitor = task.monitor
-        _check_field(self.problem, field)
         self.basis = field.basis
-        if task.dtype not in (None, torch.float64):
-            raise InvalidArgumentError(
-                "gauss_newton works in float64: normal equations square the rounding errors of float32"
-            )
         self.tol = task.tol if task.tol is not None else (1e-6 if task.levels is None else None)
-        if options.inner == "banded" and self.problem.domain.dim > 2:
-            raise InvalidArgumentError(
-                f"inner='banded' is for one or two axes, and the domain has {self.problem.domain.dim}; use 'cg' or 'auto'"
-            )
         self.resolutions = Resolutions(options, task, field, self.tol)
         norms = source_norms(self.problem)
         self.grid = Discretization(
@@ -108,20 +83,18 @@ class NestedIteration:
             task.device,
             row_scales(self.problem, norms),
             task.ranks,
+            mixed=chosen_precision(options.precision, task.device) == "mixed",
+            banded=options.inner == "banded",
         )
         self.state = NestedState(Convergence(self.basis, self.tol), norms)
         self.precision = chosen_precision(options.precision, task.device)
         self.watch = WatchPoints(self.problem)
         self.seconds: list[float] = []
         self.solver = self._solver(Misfit(self.problem))
+        self.unfinished = Unfinished(task, self.solver.state)
 
     def _solver(self, misfit: Misfit) -> LevenbergMarquardt[GridSystem]:
         options, smooth = self.options, BASES[self.basis].coefficients > 2
-        if misfit.automatic and self.task.ranks.size > 1:
-            raise InvalidArgumentError(
-                f"the smoothness of {', '.join(misfit.automatic)} has no weight, and on {self.task.ranks.size} processes none is chosen; give "
-                "one, for example that of a run on one process: hp.Smoothness(u=1e-3)"
-            )
         return LevenbergMarquardt(
             grid_solver(options.inner, mixed=self.precision == "mixed" and not misfit.noisy),
             inner_tol=options.inner_tol or (1e-10 if smooth else 1e-8),
@@ -135,14 +108,27 @@ class NestedIteration:
         )
 
     # -- the run ---
+    def plan(self) -> None:
+        """Choose the resolutions of all stages where their number was given; see :meth:`Resolutions.plan`."""
+        self.resolutions.plan(self.grid)
+
     def outcome(self) -> Outcome:
         """Solve, and say how it ended."""
         return run_to_end(
             self._stages,
             self._outcome,
-            interrupted=lambda: "interrupted from the keyboard; this is the best state so far",
-            settle=lambda ending: determined(ending, self.state.free, self.problem.missing),
+            interrupted=lambda: f"{cause()}; this is the best state so far",
+            settle=self._settled,
+            usable=lambda: bool(self.seconds) or self.task.saved is not None,
         )
+
+    def _settled(self, ending: Ending) -> Ending:
+        """Save what is not saved yet; the ending, with what is known of the uniqueness of the solution."""
+        self.unfinished.save()
+        best = self.state.best
+        if best is None or ending.status not in BY_ITSELF:
+            return ending
+        return determined(ending, *freedom(self.grid, best, self.state.path[0]))
 
     def _outcome(self, ending: Ending) -> Outcome:
         best, message = self.state.best or self._empty(), ending.message
@@ -152,6 +138,7 @@ class NestedIteration:
             "points": best.points,
             "slabs": best.slabs,
             "precision": self.precision,
+            "memory_estimate": self.grid.memory(best.resolutions, best.slabs),
             "residual_scales": dict(zip(self.problem.residuals, self.state.norms, strict=True)),
         }
         if ending.status in (Status.MAX_SIZE, Status.MAX_TIME, Status.COMPLETED):
@@ -159,13 +146,17 @@ class NestedIteration:
         if best.choice is not None:
             stats |= best.choice.stats(self.problem)
             message += f"; {best.choice.sentence(self.problem)}"
-        if self.problem.parameters and ending.status in (Status.CONVERGED, Status.COMPLETED, Status.MAX_SIZE):
+        doubts: tuple[Doubt, ...] = ()
+        if self.problem.parameters and ending.status in BY_ITSELF:
             system = self._system(best)
-            errors = standard_errors(system, best.vector, self.solver.inner_tol, self.options.inner_steps, best.choice)
+            known = parameter_sensitivity(system, best.vector, self.solver.inner_tol, self.options.inner_steps)
+            errors = standard_errors(system, known, best.choice)
+            doubts = tuple(parameter_doubts(self.problem.parameters, best.parameters, known, errors))
             if errors:
                 stats["standard_errors"] = errors
         error = None if ending.status is Status.DIVERGED else best.error
-        return Outcome(self._field(best), best.parameters, ending.status, message, error, stats)
+        minimised = best.settled and ending.status in BY_ITSELF
+        return Outcome(self._field(best), best.parameters, ending.status, message, error, stats, minimised, doubts)
 
     def _unresolved(self, stage: Stage) -> str:
         """What the last finished stage did not resolve, for the message."""
@@ -184,9 +175,11 @@ class NestedIteration:
 
     def _stages(self) -> Ending:
         """Stage after stage until one is the last."""
-        self.resolutions.plan(self.grid)
+        self.plan()
         state, foreign = self.state, False
         if self.task.saved is not None:
+            self.solver.restore(Entry.of(self.task.saved, "the checkpoint").at("solver"))
+        if self.task.saved is not None and "path" in self.task.saved:
             self._restore(self.task.saved)
             ending = self._verdict()
             if ending is not None:
@@ -206,11 +199,10 @@ class NestedIteration:
             algebraic = unsolved(stage.inner, stage.reduction)
             stage.error = state.convergence.add(change, stage.held_out, stage.indicators, algebraic, stage.solved)
             state.best, foreign = stage, False
+            self.unfinished.finished(state.saved())
             self._record(stage)
-            if len(state.path) == 1 and stage.slabs == 1:
-                state.free = free_combinations(self._system(stage)) or 0
             self.seconds.append(self.monitor.clock() - began)
-            self.task.save(self._saved, True)
+            self.unfinished.save()
             ending = self._verdict()
             if ending is not None:
                 return ending
@@ -285,14 +277,14 @@ class NestedIteration:
         system.linearize(stage.vector)
         return system
 
-    def _saved(self) -> dict[str, Any]:
-        return self.state.saved() | {"solver": self.solver.state()}
-
     def _restore(self, saved: dict[str, Any]) -> None:
-        self.state.restore(saved, self.grid)
-        self.solver.restore(saved["solver"])
-        self._scale(self.state.norms)
-        self._marching_known()
+        entry = Entry.of(saved, "the checkpoint")
+        with intact(entry.source):
+            check_nested(saved, self.grid, None if self.task.start is not None else self.resolutions.planned)
+            self.state.restore(saved, self.grid)
+            self._scale(self.state.norms)
+            self._marching_known()
+            self.unfinished.continued(self.state.saved())
 
     # -- one stage ---
     def _solve(self) -> Stage:
@@ -309,15 +301,20 @@ class NestedIteration:
             if len(self.state.convergence.estimates) > 0 or resolutions[-1] != resolution:
                 resolutions.append(resolution)
 
+        kept = partial(self.unfinished.keep, resolutions) if self.unfinished.keeps else None
+        resumed = self.unfinished.taken(resolutions)
+
         def began(stage: Stage) -> None:
-            if self.state.best is None:
+            if self.state.best is None or resumed is not None:
                 self.state.best = stage
 
         def accepted(stage: Stage) -> None:
             self.state.best = stage
             self._record(stage)
 
-        stage = solve_at_once(self.grid, resolutions, start, self._first_parameters(), self.solver, began, accepted)
+        stage = solve_at_once(
+            self.grid, resolutions, start, self._first_parameters(), self.solver, began, accepted, kept, resumed
+        )
         if best is not None and start is None:
             before = self._prolonged(best, resolution)
             system = self.grid.system([resolution])
@@ -339,9 +336,13 @@ class NestedIteration:
     def _march(self, resolution: Resolution, count: int, best: Stage | None) -> Stage | None:
         """The stage slab after slab; None where that is unstable and all times are to be solved for at once."""
         guess = None if best is None else self._prolonged(best, resolution)
+        kept = partial(self.unfinished.keep, [resolution]) if self.unfinished.keeps else None
+        resumed = self.unfinished.taken([resolution])
 
         def run(grid: Discretization, guarded: bool) -> Stage:
-            return march(grid, resolution, count, guess, self.solver, self._progress(count), guarded=guarded)
+            return march(
+                grid, resolution, count, guess, self.solver, self._progress(count), kept, resumed, guarded=guarded
+            )
 
         stage, self.state.marching = marched(self.grid, self.state.marching, run)
         self._marching_known()

@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 
-from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.field import GridField
+from hermite_pinn.field.outline import Outline
 
 from .convergence import Convergence
 from .marching import Marching
 from .penalty_weights import Choice
+from .requirements import check_start
 from .stage import Discretization, Stage
 
 __all__ = ["NestedState"]
@@ -37,15 +38,12 @@ class NestedState:
         The best state; None before there is one.
     marching
         What is known of marching in time.
-    free
-        Directions that the first level does not determine.
     """
 
     convergence: Convergence
     norms: list[float]
     path: list[Resolution] = field(default_factory=list)
     best: Stage | None = None
-    free: int = 0
     marching: Marching = field(default_factory=Marching)
 
     def saved(self) -> dict[str, Any]:
@@ -64,7 +62,6 @@ class NestedState:
             "reduction": best.reduction,
             "speeds": list(best.speeds),
             "choice": None if best.choice is None else asdict(best.choice),
-            "free": self.free,
             "marching": self.marching.state(),
             "norms": self.norms,
             "parameters": best.parameters,
@@ -76,7 +73,7 @@ class NestedState:
         vector = torch.as_tensor(saved["vector"]).to(grid.device, grid.dtype)
         self.path = [tuple(r) for r in saved["path"]]
         self.convergence.restore(dict(saved))
-        self.free, self.norms = int(saved["free"]), list(saved["norms"])
+        self.norms = list(saved["norms"])
         self.marching = Marching.restored(saved["marching"])
         self.best = Stage(
             resolutions,
@@ -105,10 +102,7 @@ class NestedState:
             If its levels are not those of a nested iteration.
         """
         layout = field.layout
-        if not field.linear or not layout.nested or layout.basis != grid.basis:
-            raise InvalidArgumentError(
-                "gauss_newton can start from a field with the linear head, nested dense levels and its own basis only"
-            )
+        check_start(Outline.of(field), grid.basis)
         parts = [field.level_coefficients(level).reshape(-1) for level in range(layout.levels)]
         vector = torch.cat([p.to(grid.device, grid.dtype) for p in parts])
         self.path = list(layout.resolutions)

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 
-from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.checks import Check, check_options, choice, either, integer, number
 
 from .mixed_precision import PRECISIONS
 
 __all__ = ["GaussNewtonOptions"]
+
+at_least_one = partial(integer, least=1)
+
+CHECKS: Mapping[str, Check] = MappingProxyType(
+    {
+        "gauss": either(partial(integer, least=1, most=16), None),
+        "inner_tol": either(partial(number, above=0, below=1), None),
+        "inner_steps": at_least_one,
+        "outer_steps": at_least_one,
+        "damping": partial(number, least=0),
+        "max_levels": at_least_one,
+        "max_unknowns": either(at_least_one, None),
+        "inner": partial(choice, options=("auto", "cg", "banded")),
+        "slabs": either(at_least_one, "auto"),
+        "precision": partial(choice, options=PRECISIONS),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -33,16 +53,4 @@ class GaussNewtonOptions:
     precision: str = "auto"
 
     def __post_init__(self) -> None:
-        for option in ("inner_steps", "outer_steps", "max_levels"):
-            if getattr(self, option) < 1:
-                raise InvalidArgumentError(f"{option} must be at least 1, got {getattr(self, option)}")
-        if self.gauss is not None and not 1 <= self.gauss <= 16:
-            raise InvalidArgumentError(f"gauss must be between 1 and 16 points per cell and axis, got {self.gauss}")
-        if self.inner not in ("auto", "cg", "banded"):
-            raise InvalidArgumentError(f"inner must be 'auto', 'cg' or 'banded', got {self.inner!r}")
-        if self.slabs != "auto" and not (isinstance(self.slabs, int) and self.slabs >= 1):
-            raise InvalidArgumentError(f"slabs must be 'auto' or a number of at least 1, got {self.slabs!r}")
-        if self.precision not in PRECISIONS:
-            raise InvalidArgumentError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
-        if self.inner_tol is not None and not 0 < self.inner_tol < 1:
-            raise InvalidArgumentError(f"inner_tol must lie between 0 and 1, got {self.inner_tol}")
+        check_options(self, CHECKS)

@@ -313,7 +313,7 @@ def fit_smoothly(
     fit, choice
         The choice is None where no weight is to be chosen; that of the coarser level where this one is too large.
     """
-    look = bool(system.misfit.automatic) and system.fixed.numel() <= LARGEST
+    chooses = bool(system.misfit.automatic) and system.fixed.numel() <= LARGEST
     weights, emphasis = ({}, 1.0) if before is None else (before.weights, before.emphasis)
     if before is not None and system.misfit.known and before.scatter > POOR:
         weights = {}  # functions too coarse for the data say little about the smoothness of the fields
@@ -321,7 +321,7 @@ def fit_smoothly(
     for last in range(ROUNDS + 1):
         system.smooth(weights, max(emphasis, 10.0) if first else emphasis)
         state = fit(vector)
-        if not look or last == ROUNDS:
+        if not chooses or last == ROUNDS:
             break
         choice = choose_weights(system, state.vector, weights, 4 if weights else 12, check)
         wanted = balanced(system, state.rows, choice.scatter)

@@ -15,9 +15,11 @@ from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.scales import source_scales
 from hermite_pinn.run.monitor import Monitor
+from hermite_pinn.schema import Entry
 
 from .grid_solver import grid_solver
 from .penalty_weights import LARGEST, Choice
+from .saved_state import restored_choice
 from .stage import Discretization, Stage, solve_at_once
 
 __all__ = ["chosen_before", "pilot_choice", "saved_choice"]
@@ -66,6 +68,8 @@ def saved_choice(choice: Choice | None) -> dict[str, Any] | None:
 def chosen_before(task: Task) -> Choice | None:
     """The choice of a checkpoint, or that of a pilot run."""
     if task.saved is not None:
-        saved = task.saved.get("choice")
-        return None if saved is None else Choice(**saved)
+        saved = Entry.of(task.saved, "the checkpoint").get("choice")
+        if saved is None and Misfit(task.problem).automatic:
+            raise Entry.of(task.saved, "the checkpoint").at("choice").refuse("the weights of the penalties")
+        return None if saved is None else restored_choice(saved, task.problem)
     return pilot_choice(task.problem, task.monitor)

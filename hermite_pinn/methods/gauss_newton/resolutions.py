@@ -61,10 +61,6 @@ class Resolutions:
     def __init__(self, options: GaussNewtonOptions, task: Task, field: Field, tol: float | None) -> None:
         self.options, self.task, self.problem, self.field, self.tol = options, task, task.problem, field, tol
         self.at_once = why_at_once(self.problem, field.basis)
-        if self.at_once and options.slabs not in ("auto", 1):
-            raise InvalidArgumentError(
-                f"slabs={options.slabs} needs an evolution problem, but {self.at_once}; use slabs=1 or 'auto'"
-            )
         self.planned: list[Resolution] | None = None
 
     def plan(self, grid: Discretization) -> None:

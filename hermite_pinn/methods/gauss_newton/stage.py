@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
 import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
+from hermite_pinn.errors import DivergedError
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
 from hermite_pinn.methods.systems.constraints import Carried
 from hermite_pinn.methods.systems.gauge import remove_means
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.problem.problem import Problem
-from hermite_pinn.residuals.adn_weights import derived_rows
-from hermite_pinn.residuals.compiled import compile_term
+from hermite_pinn.residuals.reference_state import reference_state
 from hermite_pinn.run.distributed import ALONE, Ranks
+from hermite_pinn.schema import Entry
 
 from .indicators import Indicators
+from .memory_estimate import stage_memory
 from .penalty_weights import Choice, fit_smoothly
 from .term_sizes import Sensitivities, sensitivity_norms
 
@@ -46,6 +49,8 @@ class Discretization:
         Divisors of the interior residuals.
     ranks
         The processes that share the points.
+    mixed, banded
+        How linear problems are solved, which takes memory (see :func:`stage_memory`).
     """
 
     problem: Problem
@@ -55,6 +60,8 @@ class Discretization:
     device: torch.device
     scales: Sequence[float]
     ranks: Ranks = ALONE
+    mixed: bool = False
+    banded: bool = False
 
     def pyramid(self, resolutions: Sequence[Resolution]) -> Pyramid:
         """Nested levels for all fields."""
@@ -63,15 +70,14 @@ class Discretization:
         )
 
     def memory(self, resolutions: Sequence[Resolution], slabs: int) -> float:
-        """Estimate of the bytes of a stage: vectors of unknowns, and arrays of points."""
-        m = BASES[self.basis].coefficients
-        equations = [compile_term(self.problem, t) for t in self.problem.terms if t.region.is_interior]
-        derived, _ = derived_rows(self.problem, equations, self.scales, resolutions[-1])
-        points = math.prod((m + 1) * n for n in resolutions[-1]) * (len(equations) + len(derived))
-        if slabs == 1:
-            return 8.0 * (9 * self.pyramid(resolutions).size + 14 * points)
-        size = self.pyramid(resolutions[-1:]).size
-        return 8.0 * (5 * size + (12 * size + 28 * points) / slabs)
+        """Estimate of the bytes of a stage; see :func:`stage_memory`."""
+        return stage_memory(self._few, resolutions, slabs, mixed=self.mixed, banded=self.banded)
+
+    @cached_property
+    def _few(self) -> GridSystem:
+        """The system on four cells along every axis, which says how many numbers there are of what."""
+        few = (4,) * self.problem.domain.dim
+        return GridSystem(self.problem, self.basis, [few], self.gauss, self.dtype, self.device, scales=self.scales)
 
     def system(
         self, resolutions: Sequence[Resolution], problem: Problem | None = None, carried: Carried | None = None
@@ -233,17 +239,22 @@ def solve_at_once(
     solver: LevenbergMarquardt[GridSystem],
     began: Callable[[Stage], None],
     accepted: Callable[[Stage], None],
+    stepped: Callable[[dict[str, Any]], None] | None = None,
+    resumed: Entry | None = None,
 ) -> Stage:
     """Solve for all levels on the whole domain.
 
     Parameters
     ----------
     start
-        The stage on coarser levels whose coefficients, parameters and weights are the start, or None for zero.
+        The stage on coarser levels whose coefficients, parameters and weights are the start, or None for the
+        reference state.
     parameters
         Where the unknown parameters start if there is no such stage.
     began, accepted
         Told the state with the exact conditions imposed, and every step of a nonlinear iteration.
+    stepped, resumed
+        Given what a checkpoint keeps after such a step, and what one has kept, or None.
     """
     system = grid.system(resolutions)
     vector = torch.zeros(system.size, dtype=grid.dtype, device=grid.device)
@@ -252,13 +263,20 @@ def solve_at_once(
         coarser = start.vector[: grid.pyramid(start.resolutions).size]
         coefficients[: coarser.numel()] = coarser
         parameters = start.parameters
+    else:
+        reference_state(grid.problem).fill(grid.problem, grid.basis, system.pyramid.views(coefficients)[0])
     for i, name in enumerate(system.parameter_names):
         values[i] = parameters[name]
     before = system.finest(vector)
     system.impose(vector)
-    began(Stage(list(resolutions), vector, system.finest(vector), system.parameters(vector), points=system.rows))
     choice, error = (None, None) if start is None else (start.choice, start.error)
     floors = [] if start is None else start.sizes
+    if resumed is not None:
+        vector = resumed.at("vector").tensor(vector.shape).to(vector, copy=True)
+    state = Stage(list(resolutions), vector, system.finest(vector), system.parameters(vector), points=system.rows)
+    if resumed is not None:
+        state = replace(state, choice=choice, error=error_on_the_way(system, before, state.finest, error, floors))
+    began(state)
 
     def tell(fit: Fit) -> None:
         state = describe(system, fit)
@@ -267,15 +285,27 @@ def solve_at_once(
     step = None if system.affine else tell
     guessed = start is not None
 
+    begun = None if system.noisy else resumed  # where weights are chosen on the way, it is begun again
+
     def fit(vector: torch.Tensor) -> Fit:
-        return solver.fit(system, vector, step, guessed=guessed)
+        return solver.fit(system, vector, step, guessed=guessed, stepped=stepped, resumed=begun)
 
     final = choice
     if system.noisy:
         check = solver.monitor.check_time
         end, final = fit_smoothly(system, vector, choice, fit, first=not guessed, check=check)
     else:
-        end = fit(vector)
+        try:
+            end = fit(vector)
+        except DivergedError:
+            reference = reference_state(grid.problem)
+            if start is None or reference.is_zero:
+                raise
+            fresh = torch.zeros_like(vector)  # the solution on coarser levels is not defined between its points
+            split = system.split(fresh)
+            reference.fill(grid.problem, grid.basis, system.pyramid.views(split[0])[0])
+            split[1].copy_(values)
+            end = solver.fit(system, system.impose(fresh), step)
     stage = replace(describe(system, end), choice=final, solved=well_solved(system, end, solver))
     stage.moved, stage.norms = system.norms(stage.finest - before), system.norms(stage.finest)
     return stage

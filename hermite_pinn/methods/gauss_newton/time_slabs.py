@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,9 @@ from hermite_pinn.methods.systems.gauge import remove_means
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
+from hermite_pinn.residuals.reference_state import reference_state
+from hermite_pinn.run.interrupt import uninterrupted
+from hermite_pinn.schema import Entry
 
 from .stage import Discretization, Stage, well_solved
 from .term_sizes import sensitivity_norms
@@ -235,19 +239,18 @@ class _March:
         self.between: set[str] = set()
         self.last: tuple[GridSystem, slice] | None = None  # the slab whose end is not final
         self.losses: list[float] = []  # of the finished slabs, relative to the squares of the sizes of the fields
+        self.copied: torch.Tensor | None = None  # for a checkpoint
 
     def slab(self, first: int, end: int, solver: LevenbergMarquardt[GridSystem]) -> None:
         """Solve between two vertices of the time axis, from the end of the slab before."""
         grid, resolution, axis, m = self.grid, self.resolution, self.axis, self.m
-        part = slice(m * first, m * (end + 1))
-        state = None if first == 0 or self.whole is None else self.whole.narrow(axis + 1, part.start, m).clone()
-        carried = None if state is None else Carried(axis, self.orders, state)
-        local = tuple(end - first if i == axis else n for i, n in enumerate(resolution))
-        system = grid.system(ladder(local), _part(grid.problem, axis, first, end, resolution[axis]), carried)
+        system, part, carried = self._system(first, end)
+        local = system.resolution
         if self.whole is None:
             shape = list(system.pyramid.shapes[-1])
             shape[axis + 1] = m * (resolution[axis] + 1)
             self.whole = torch.zeros(shape, dtype=grid.dtype, device=grid.device)
+            reference_state(grid.problem).fill(grid.problem, grid.basis, self.whole)
         before = self.whole.narrow(axis + 1, part.start, part.stop - part.start).clone()
         vector = _start(system, before, carried, axis, self.guessed)
         fit = solver.fit(system, vector, guessed=self.guessed)
@@ -262,6 +265,59 @@ class _March:
         self.total.solved &= well_solved(system, fit, solver)
         self._finish()
         self.last = (system, part)
+
+    def _system(self, first: int, end: int) -> tuple[GridSystem, slice, Carried | None]:
+        """The problem between two vertices of the time axis, its part of the coefficients, and what it starts from."""
+        grid, resolution, axis, m = self.grid, self.resolution, self.axis, self.m
+        part = slice(m * first, m * (end + 1))
+        state = None if first == 0 or self.whole is None else self.whole.narrow(axis + 1, part.start, m).clone()
+        carried = None if state is None else Carried(axis, self.orders, state)
+        local = tuple(end - first if i == axis else n for i, n in enumerate(resolution))
+        system = grid.system(ladder(local), _part(grid.problem, axis, first, end, resolution[axis]), carried)
+        return system, part, carried
+
+    def state(self, done: int) -> dict[str, Any]:
+        """What a checkpoint keeps after so many slabs: their coefficients, and what cannot be had from these again."""
+        assert self.whole is not None
+        total = self.total
+        return {
+            "slabs": total.slabs,
+            "gauss": self.grid.gauss,
+            "done": done,
+            "vector": self._copy(),
+            "moved": list(self.moved),
+            "norms": list(self.norms),
+            "fits": [total.settled, total.solved, total.points, total.inner, total.reduction, total.damping],
+        }
+
+    def _copy(self) -> torch.Tensor:
+        """The coefficients, apart from those that the next slab changes; only what the last one changed is copied."""
+        assert self.whole is not None
+        if self.copied is None or self.last is None:
+            self.copied = self.whole.clone()
+        else:
+            part = self.last[1]
+            new, old = (v.narrow(self.axis + 1, part.start, part.stop - part.start) for v in (self.whole, self.copied))
+            old.copy_(new)
+        return self.copied
+
+    def restore(self, saved: Entry, slabs: Sequence[tuple[int, int]]) -> int:
+        """Take over what a checkpoint kept; returns the number of slabs that are done."""
+        total, fields = self.total, len(self.orders)
+        done = saved.at("done").integer(1, len(slabs) - 1)
+        shape = self.grid.pyramid([self.resolution]).shapes[-1]
+        self.whole = saved.at("vector").tensor(shape).to(self.grid.device, self.grid.dtype, copy=True)
+        self.moved, self.norms = ([n.number(0.0) for n in saved.at(key).items(fields)] for key in ("moved", "norms"))
+        settled, solved, points, inner, reduction, damping = saved.at("fits").items(6)
+        total.settled, total.solved = settled.flag(), solved.flag()
+        total.points, total.inner = points.integer(0), inner.integer(0)
+        total.reduction, total.damping = reduction.number(0.0), damping.number(0.0)
+        for first, end in slabs[:done]:
+            system, part, _ = self._system(first, end)
+            total.fitted |= max(system.gauss) > self.m
+            self._finish()
+            self.last = (system, part)
+        return done
 
     def _note(self, system: GridSystem, fit: Fit) -> None:
         total = self.total
@@ -316,6 +372,8 @@ def march(
     guess: torch.Tensor | None,
     solver: LevenbergMarquardt[GridSystem],
     progress: Callable[[int], None],
+    stepped: Callable[[dict[str, Any]], None] | None = None,
+    resumed: Entry | None = None,
     *,
     guarded: bool = False,
 ) -> Stage:
@@ -335,6 +393,8 @@ def march(
         Coefficients on that resolution to start the iterations from, or None to continue every slab constantly.
     progress
         Told the number of slabs that are done.
+    stepped, resumed
+        Given what a checkpoint keeps after a slab, and what one has kept, or None.
     guarded
         Whether losses that grow from slab to slab end the march.
 
@@ -344,10 +404,16 @@ def march(
         If they do.
     """
     course = _March(grid, resolution, count, guess)
-    for k, (first, end) in enumerate(_slabs(resolution[course.axis], count)):
+    slabs = _slabs(resolution[course.axis], count)
+    same = resumed is not None and (resumed.at("slabs").value, resumed.at("gauss").value) == (count, grid.gauss)
+    done = course.restore(resumed, slabs) if resumed is not None and same else 0
+    for k, (first, end) in enumerate(slabs[done:], done + 1):
         course.slab(first, end, solver)
         if guarded and growing(course.losses):
             assert course.last is not None
             raise UnstableMarch(course.losses, max(course.last[0].gauss))
-        progress(k + 1)
+        if stepped is not None and k < count:
+            with uninterrupted():
+                stepped(course.state(k))
+        progress(k)
     return course.result()

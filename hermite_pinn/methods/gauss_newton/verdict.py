@@ -11,7 +11,17 @@ from hermite_pinn.run.status import Status
 from .convergence import Convergence
 from .stage import Stage
 
-__all__ = ["determined", "verdict"]
+__all__ = ["BY_ITSELF", "determined", "verdict"]
+
+#: How a run ends that no limit of time, callback, user or error ends.
+BY_ITSELF = (
+    Status.CONVERGED,
+    Status.COMPLETED,
+    Status.MAX_SIZE,
+    Status.STALLED,
+    Status.UNDETERMINED,
+    Status.UNSOLVED,
+)
 
 
 def verdict(
@@ -58,6 +68,8 @@ def verdict(
     message = f"all {done} levels done, estimated relative error {estimate}"
     if tol is not None:
         return Ending(Status.MAX_SIZE, message + f" > tol={tol:g}: more levels would be needed")
+    if error is not None and error >= 1.0 and len(convergence.changes) > 1:
+        return Ending(Status.UNSOLVED, message + ": the levels do not resolve the solution")
     return Ending(Status.COMPLETED, message)
 
 
@@ -67,12 +79,12 @@ def determined(ending: Ending, free: int, missing: Sequence[str]) -> Ending:
     Parameters
     ----------
     free
-        Independent changes that the equations and conditions do not see on the first level.
+        Independent changes that the equations and conditions do not see.
     missing
         Conditions that the problem lacks.
     """
     reasons = [f"{free} independent changes satisfy all equations and conditions"] if free else []
     reasons += missing
-    if not reasons or ending.status not in (Status.CONVERGED, Status.COMPLETED, Status.MAX_SIZE, Status.STALLED):
+    if not reasons or ending.status not in BY_ITSELF:
         return ending
     return Ending(Status.UNDETERMINED, f"{ending.message}; but {'; '.join(reasons)}")

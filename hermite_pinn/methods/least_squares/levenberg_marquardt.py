@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -11,6 +11,7 @@ import torch
 
 from hermite_pinn.errors import DivergedError
 from hermite_pinn.run.monitor import Monitor
+from hermite_pinn.schema import Entry
 
 from .cgls import LeastSquaresResult
 from .linear_solver import Limits, LinearSolver, LinearSystem
@@ -38,6 +39,9 @@ class LeastSquares(LinearSystem, Protocol):
 
     def linearize(self, vector: torch.Tensor) -> Rows:
         """Rows at a vector; the products are those there."""
+
+    def where_undefined(self, vector: torch.Tensor) -> str:
+        """Which part of a residual is not defined at a vector, and where; nothing if that is not found."""
 
     def within_bounds(self, vector: torch.Tensor) -> torch.Tensor:
         """Move what left its bounds back, in place."""
@@ -103,6 +107,23 @@ class _Iterate:
     first_change: float = 0.0
     refused: float = 0.0
     over: bool = False
+
+    def state(self, steps: int) -> dict[str, Any]:
+        """What a checkpoint keeps after so many steps."""
+        return {
+            "steps": steps,
+            "vector": self.fit.vector,
+            "step_damping": self.damping,
+            "first_change": self.first_change,
+            "refused": self.refused,
+        }
+
+    def restore(self, saved: Entry) -> int:
+        """Take over what a checkpoint kept beside the vector; returns the number of steps."""
+        self.damping, self.first_change, self.refused = (
+            saved.at(key).number(0.0) for key in ("step_damping", "first_change", "refused")
+        )
+        return saved.at("steps").integer(0)
 
     def refuse(self) -> None:
         """Damp the next step more strongly."""
@@ -184,10 +205,17 @@ class LevenbergMarquardt(Generic[System]):
         """What a checkpoint keeps, so that a resumed run takes the same steps."""
         return {"inner_total": self.inner_total, "damping": self._damping} | self.linear.state()
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take over the state of a checkpoint."""
-        self.inner_total, self._damping = int(state["inner_total"]), float(state["damping"])
-        self.linear.restore(state)
+    def restore(self, state: Mapping[str, Any] | Entry) -> None:
+        """Take over the state of a checkpoint.
+
+        Raises
+        ------
+        CorruptFileError
+            If it is none.
+        """
+        saved = Entry.of(state, "the checkpoint", "solver")
+        self.inner_total, self._damping = saved.at("inner_total").integer(0), saved.at("damping").number(0.0)
+        self.linear.restore(saved)
 
     @property
     def limits(self) -> str:
@@ -201,8 +229,13 @@ class LevenbergMarquardt(Generic[System]):
         accepted: Callable[[Fit], bool | None] | None = None,
         *,
         guessed: bool = False,
+        stepped: Callable[[dict[str, Any]], None] | None = None,
+        resumed: Entry | None = None,
     ) -> Fit:
         """Iterate from ``vector``; ``accepted`` sees every state that lowered the loss, and ends it by returning True.
+
+        ``stepped`` is given what a checkpoint keeps after such a state, unless it is the last; ``resumed`` continues
+        that, with its vector as ``vector``.
 
         A nonlinear iteration is finished where fields and parameters change by less than ``change``, where the loss
         falls by less than 1e-5, or where the next step, which the bend of the residual along the last one predicts,
@@ -221,7 +254,7 @@ class LevenbergMarquardt(Generic[System]):
             if accepted is not None:
                 accepted(state)
             return state
-        for _ in range(self.outer_steps):
+        for k in range(0 if resumed is None else iterate.restore(resumed), self.outer_steps):
             trial = self.step(system, iterate)
             if trial is not None:
                 finished = self.terminate(system, iterate, trial, guessed)
@@ -229,6 +262,8 @@ class LevenbergMarquardt(Generic[System]):
                 if accepted is not None and accepted(iterate.fit):
                     break
                 iterate.adapt(trial.gain)
+                if stepped is not None and not finished and k + 1 < self.outer_steps:
+                    stepped(iterate.state(k + 1))
             if iterate.over or iterate.fit.finished:
                 break
             self.monitor.check_time()  # not every linear solver asks for the time
@@ -238,7 +273,7 @@ class LevenbergMarquardt(Generic[System]):
     def init(self, system: System, vector: torch.Tensor) -> _Iterate:
         """The iteration before its first step, with the system linearised there."""
         rows = system.linearize(vector)
-        return _Iterate(Fit(vector, rows, self._loss(system, rows)), self._damping)
+        return _Iterate(Fit(vector, rows, self._loss(system, rows, vector)), self._damping)
 
     def step(self, system: System, iterate: _Iterate) -> _Trial | None:
         """One damped step; None where it does not lower the loss, and the iterate says what to try next."""
@@ -290,19 +325,20 @@ class LevenbergMarquardt(Generic[System]):
             self.monitor.check_time()
         vector = system.within_bounds(state.vector + step)
         rows = system.linearize(vector)
-        return Fit(vector, rows, self._loss(system, rows), result, 0.0, True)
+        return Fit(vector, rows, self._loss(system, rows, vector), result, 0.0, True)
 
-    def _loss(self, system: System, rows: Rows) -> float:
+    def _loss(self, system: System, rows: Rows, vector: torch.Tensor) -> float:
         """Sum of squares; an error that names the term where it is not finite."""
         total = 0.0
         for name, row in zip(system.row_names, rows, strict=True):
             value = float(system.inner([row], [row]))
             if not math.isfinite(value):
                 bad, of = int((~torch.isfinite(row)).sum()), row.numel()
-                step = len(self.monitor.history) + 1
+                step, part = len(self.monitor.history) + 1, system.where_undefined(vector)
                 raise DivergedError(
-                    f"the residual {name!r} is not finite at {bad} of {of} points at step {step} ({system.location}); "
-                    "look for divisions by zero, roots or logarithms of negative numbers in it"
+                    f"the residual {name!r} is not finite at {bad} of {of} points at step {step} ({system.location})"
+                    + (f": {part}" if part else "")
+                    + "; look for divisions by zero, roots or logarithms of negative numbers in it"
                 )
             total += value
         return total

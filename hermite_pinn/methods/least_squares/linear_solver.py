@@ -8,11 +8,13 @@ from __future__ import annotations
 import logging
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
+
+from hermite_pinn.schema import Entry
 
 from .cgls import LeastSquaresResult, Products, cgls
 from .rows import Rows, dot
@@ -136,7 +138,7 @@ class LinearSolver(ABC, Generic[System]):
         """What a checkpoint keeps."""
         return {}
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, state: Entry) -> None:
         """Take over what a checkpoint kept."""
 
 
@@ -307,6 +309,7 @@ class CheapestSolver(LinearSolver[System]):
         """The steps that iterations took."""
         return {"steps_per_size": [[size, steps] for size, steps in self.steps_by_size.items()]}
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, state: Entry) -> None:
         """Take over what a checkpoint kept."""
-        self.steps_by_size = {int(size): int(steps) for size, steps in state["steps_per_size"]}
+        pairs = [pair.items(2) for pair in state.at("steps_per_size").items()]
+        self.steps_by_size = {size.integer(1): steps.integer(0) for size, steps in pairs}

@@ -17,6 +17,7 @@ from hermite_pinn.residuals.adn_weights import derived_rows
 from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.evaluation import restricted
+from hermite_pinn.residuals.reference_state import reference_state
 from hermite_pinn.residuals.scales import rms, sobol_points
 from hermite_pinn.run.distributed import Ranks
 
@@ -231,7 +232,8 @@ class GridRows:
         names = {f for f, _ in term.jets}
 
         def size(t: CompiledTerm) -> float:
-            _, sensitivity, _ = t.evaluate(self._env_of(t), {})
+            env = self._env_of(t)
+            _, sensitivity, _ = t.evaluate(env, reference_state(self.problem).jets(self.problem, env))
             return max(
                 (rms(s) * h ** -sum(o) for (f, o), s in (t.constant | sensitivity).items() if f in names), default=0.0
             )

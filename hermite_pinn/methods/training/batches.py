@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
 
+from hermite_pinn.checks import Check, check_options, either, integer, number
 from hermite_pinn.cuda.encoder.morton import morton_order
-from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.geometry import Domain, Region, Samples
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
@@ -61,10 +61,14 @@ class RAD:
     pool: int | None = None
 
     def __post_init__(self) -> None:
-        if not (self.k >= 0 and self.c >= 0 and math.isfinite(self.k) and math.isfinite(self.c)):
-            raise InvalidArgumentError(f"k and c must be finite and not negative, got k={self.k}, c={self.c}")
-        if self.every < 1 or (self.pool is not None and self.pool < 1):
-            raise InvalidArgumentError(f"every and pool must be at least 1, got every={self.every}, pool={self.pool}")
+        not_negative, at_least_one = partial(number, least=0), partial(integer, least=1)
+        checks: dict[str, Check] = {
+            "k": not_negative,
+            "c": not_negative,
+            "every": at_least_one,
+            "pool": either(at_least_one, None),
+        }
+        check_options(self, checks)
 
     def pool_size(self, count: int) -> int:
         """Points of the pool from which ``count`` are drawn."""
@@ -231,17 +235,6 @@ class TermGroup:
         order = torch.argsort(kept.to(torch.uint8), descending=True, stable=True)[place % inside]
         weights = ((place < inside) & kept.any()).to(self.dtype) / inside
         return self._batch(samples)._chosen(order, weights)
-
-    def check_restriction(self, count: int, generator: torch.Generator) -> None:
-        """Draw points once to see that the terms' restriction keeps some.
-
-        Raises
-        ------
-        InvalidProblemError
-            If it keeps none.
-        """
-        if self.terms[0].where is not None:
-            restricted(self.terms[0], self.problem, self.region.random(count, generator, self.dtype))
 
     def quasi_random(self, count: int, seed: int) -> Batch:
         """Points of a low-discrepancy sequence; the measured points of a data term."""

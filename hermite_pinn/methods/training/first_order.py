@@ -10,13 +10,16 @@ import torch
 
 from hermite_pinn.errors import DivergedError
 from hermite_pinn.methods.course import Ending, run_to_end
-from hermite_pinn.run.interrupt import uninterrupted
+from hermite_pinn.run.interrupt import cause, uninterrupted
 from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
+from hermite_pinn.schema import Entry, intact
+from hermite_pinn.torch_state import isolated
 
 from .cuda_graph import CapturedStep, TorchRecorder
 from .loss import Loss, checked_tensors
 from .options import FirstOrderOptions
+from .saved_state import restore_generator
 from .session import Session, StepClock, TrainingResult
 from .step import TrainingStep, Variant
 from .updates import Trained
@@ -24,6 +27,7 @@ from .updates import Trained
 __all__ = ["train_first_order"]
 
 
+@isolated()
 def train_first_order(loss: Loss[Any], options: FirstOrderOptions, session: Session) -> TrainingResult:
     """Minimise a loss by random batches, one per step.
 
@@ -87,6 +91,7 @@ class _Run:
         training = self.training
         return {
             "step": self.step,
+            "recorded": self.recorded,
             "reach": self.reach,
             "weights": training.weights,
             "generator": training.generator.get_state(),
@@ -98,15 +103,21 @@ class _Run:
         }
 
     def _restore(self, saved: dict[str, Any]) -> None:
-        self.step, self.reach = int(saved["step"]), min(int(saved["reach"]), self.levels)
-        self.training.weights = saved["weights"]
-        self.training.generator.set_state(saved["generator"])
-        for group, target in (("tensors", self.tensors), ("average", self.average)):
-            for k, v in target.items():
-                v.data.copy_(saved[group][k])
-        for u, inner in zip(self.training.updates, saved["updates"], strict=True):
-            u.restore(inner, saved.get("moments", {}))
-        self.loss.restore(saved)
+        entry = Entry.of(saved, "the checkpoint")
+        with intact(entry.source):
+            self.step = entry.at("step").integer(-self.options.warmup)
+            self.reach = min(entry.at("reach").integer(0), self.levels)
+            recorded = entry.get("recorded")
+            self.recorded = self.step if recorded is None else recorded.integer(-self.options.warmup, self.step)
+            self.training.weights = entry.at("weights").named_numbers(self.loss.weighted, 0.0)
+            restore_generator(self.training.generator, entry.at("generator"))
+            for group, target in (("tensors", self.tensors), ("average", self.average)):
+                for k, v in entry.at(group).tensors(target).items():
+                    target[k].data.copy_(v)
+            updates = entry.at("updates").items(len(self.training.updates))
+            for u, inner in zip(self.training.updates, updates, strict=True):
+                u.restore(inner, saved.get("moments", {}))
+            self.loss.restore(saved)
 
     # -- training ---
     def outcome(self) -> TrainingResult:
@@ -127,8 +138,9 @@ class _Run:
         return run_to_end(
             work,
             lambda ending: self._outcome(ending.status, ending.message),
-            interrupted=lambda: f"interrupted from the keyboard at step {self.step}",
+            interrupted=lambda: f"{cause()} at step {self.step}",
             settle=settle,
+            usable=lambda: self.step > 0,
         )
 
     def _outcome(self, status: Status, message: str) -> TrainingResult:

@@ -12,16 +12,23 @@ from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.field.field import Levels
 from hermite_pinn.methods.base import Method, Outcome, Task
 from hermite_pinn.run.status import Status
+from hermite_pinn.schema import Entry
 
 from .batches import RAD, Batch, Pool
 from .objective import Objective, PlacedTerms
+from .saved_state import points_inside
 from .session import TrainingResult
 
-__all__ = ["FixedObjective"]
+__all__ = ["FixedObjective", "round_seed"]
 
 PIECE = 1 << 15  # points evaluated at a time
 MOST = {True: 1 << 16, False: 1 << 18}  # points chosen without being asked for, with a network and without
 HELD_OUT = 2000  # points at which residuals are only reported
+
+
+def round_seed(seed: int, number: int, group: int) -> int:
+    """Seed of the quasi-random points of a group of terms in a round."""
+    return seed + 1009 * number + 31 * group
 
 
 class FixedObjective(Objective):
@@ -84,7 +91,7 @@ class FixedObjective(Objective):
                 batches.append(group.gauss(cells, order).sorted(domain))
             else:
                 count = count or (many if group.whole else max(1 << 10, many >> 4))
-                batches.append(group.quasi_random(count, self.seed + 1009 * number + 31 * k).sorted(domain))
+                batches.append(group.quasi_random(count, round_seed(self.seed, number, k)).sorted(domain))
         return batches
 
     def _following(self, tensors: Mapping[str, torch.Tensor], rad: RAD, generator: torch.Generator) -> Batch:
@@ -122,8 +129,9 @@ class FixedObjective(Objective):
         """With the points that followed the residual."""
         super().restore(saved)
         self._unscaled = False
-        if "points" in saved:
-            self._adapted = saved["points"].to(self.device)
+        if self.adaptive is not None:
+            points = Entry.of(saved, "the checkpoint").at("points")
+            self._adapted = points_inside(points, self.problem.domain, self.points, self.dtype).to(self.device)
 
     def outcome(self, result: TrainingResult) -> Outcome:
         """Tells how many points there were, and whether they are fewer than the unknowns."""

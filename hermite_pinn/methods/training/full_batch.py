@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -12,13 +13,16 @@ import torch
 from hermite_pinn.errors import DivergedError, InvalidArgumentError, OutOfMemoryError
 from hermite_pinn.memory import available_memory, spelled_size
 from hermite_pinn.methods.course import Ending, run_to_end
-from hermite_pinn.run.interrupt import uninterrupted
+from hermite_pinn.run.interrupt import cause, uninterrupted
 from hermite_pinn.run.status import Status
+from hermite_pinn.schema import Entry, intact
+from hermite_pinn.torch_state import isolated
 
 from .loss import Loss, checked_tensors
 from .optimizer_state import packed, unpacked
 from .options import QuasiNewtonOptions
 from .quasi_newton import REMEMBERED, Evaluation, QuasiNewton
+from .saved_state import restore_generator
 from .session import Session, StepClock, TrainingResult
 from .unknowns import Unknowns, column_norms
 
@@ -27,6 +31,7 @@ __all__ = ["train_full_batch"]
 SPAN = 10  # steps over which the change of the loss is judged
 
 
+@isolated()
 def train_full_batch(loss: Loss[Any], options: QuasiNewtonOptions, session: Session) -> TrainingResult:
     """Minimise a loss by quasi-Newton steps on its parts, in units of the columns of the Jacobian.
 
@@ -124,7 +129,8 @@ class _Run:
         for part in self.parts:
             values = self.loss.losses(self.unknowns.tensors(x), part)
             stacked = torch.stack(list(values.values()))
-            factors = torch.tensor([self.weights.get(name, 1.0) for name in values], device=stacked.device)
+            weights = [self.weights.get(name, 1.0) for name in values]
+            factors = torch.tensor(weights, dtype=torch.float32, device=stacked.device)
             value = stacked @ factors.double()
             if value.requires_grad:
                 value.backward()  # type: ignore[no-untyped-call]
@@ -179,19 +185,27 @@ class _Run:
         }
 
     def _restore(self, saved: dict[str, Any]) -> None:
-        self.step, self.round, self.recorded = int(saved["step"]), int(saved["round"]), int(saved["recorded"])
-        self.units = saved["units"].to(self.session.device)
-        solver = unpacked(saved["solver"], saved["arrays"])
-        point = solver["point"].to(self.units)
-        self.loss.restore(saved)
-        self.round_generator = saved["round_generator"]
-        self.generator.set_state(self.round_generator)
-        self.parts = self.loss.parts(self.round, self.unknowns.tensors(point / self.units), self.generator)
-        self._solver = self._new_solver(point, self.units, float(solver["factor"]))
-        self._solver.restore(solver)
-        self.failed = bool(saved["failed"])
-        self.recent, self.first_gradient = list(saved["recent"]), float(saved["first_gradient"])
-        self.generator.set_state(saved["generator"])
+        entry = Entry.of(saved, "the checkpoint")
+        with intact(entry.source):
+            count = self.unknowns.count
+            self.step, self.round = entry.at("step").integer(0), entry.at("round").integer(0, self.options.rounds - 1)
+            self.recorded = entry.at("recorded").integer(0, self.step)
+            self.units = entry.at("units").tensor((count,), lower=sys.float_info.min).to(self.session.device)
+            arrays = entry.at("arrays")
+            solver = Entry(unpacked(entry.at("solver"), arrays.value), entry.source, "solver")
+            point = solver.at("point").tensor((count,)).to(self.units)
+            self.loss.restore(saved)
+            restore_generator(self.generator, entry.at("round_generator"))
+            self.round_generator = self.generator.get_state()
+            self.parts = self.loss.parts(self.round, self.unknowns.tensors(point / self.units), self.generator)
+            self._solver = self._new_solver(point, self.units, solver.at("factor").number(sys.float_info.min))
+            self._solver.restore(solver.value)
+            if not math.isfinite(self._solver.current.value):
+                raise solver.at("point").refuse("a point with a finite loss")
+            self.failed = entry.at("failed").flag()
+            self.recent = [value.number(0.0) for value in entry.at("recent").items(None, 1, SPAN + 1)]
+            self.first_gradient = entry.at("first_gradient").number(0.0)
+            restore_generator(self.generator, entry.at("generator"))
 
     # -- steps ---
     def outcome(self) -> TrainingResult:
@@ -211,8 +225,9 @@ class _Run:
         return run_to_end(
             work,
             lambda ending: self._outcome(ending.status, ending.message, REASONS.get(ending.status, reason)),
-            interrupted=lambda: f"interrupted from the keyboard at step {self.step}",
+            interrupted=lambda: f"{cause()} at step {self.step}",
             settle=settle,
+            usable=lambda: self.step > 0,
         )
 
     def _rounds(self) -> _Finished:

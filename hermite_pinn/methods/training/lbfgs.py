@@ -9,14 +9,17 @@ import torch
 
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.field import Levels
-from hermite_pinn.methods.base import Task
+from hermite_pinn.field.outline import Outline
+from hermite_pinn.methods.base import Task, refuse_half
 
-from .fixed_objective import FixedObjective
+from .batches import term_groups
+from .fixed_objective import FixedObjective, round_seed
 from .full_batch import train_full_batch
 from .loss import Loss
 from .method import TrainingMethod
 from .objective import Objective
 from .options import QuasiNewtonOptions
+from .requirements import check_points
 from .session import Session, TrainingResult
 
 __all__ = ["LBFGS"]
@@ -91,10 +94,29 @@ class LBFGS(QuasiNewtonOptions, TrainingMethod):
         spec = task.field or self.default_field(task.problem)
         return 8 if spec.table_size is not None else {1: 5, 2: 5, 3: 4}.get(task.problem.domain.dim, 3)
 
-    def objective(self, task: Task) -> Objective:
-        """Means over points that stay for a round, in float64."""
+    def check(self, task: Task, before: Outline | None = None) -> Outline:
+        """See :meth:`Method.check`."""
         if task.dtype not in (None, torch.float64):
             raise InvalidArgumentError(f"lbfgs works in float64, got dtype={task.dtype}; use adam for float32")
+        spec = task.field or self.default_field(task.problem)
+        if before is None:
+            refuse_half(spec, self.name)
+        outline = super().check(task, before)
+        check_points(task, outline, spec, self.points, self.adaptive)
+        check_points(task, outline, spec, self.face_points)
+        self._check_restrictions(task)
+        return outline
+
+    def _check_restrictions(self, task: Task) -> None:
+        """Look at the points of all rounds where conditions hold on parts of their faces."""
+        if self.face_points is None or all(t.where is None for t in task.problem.terms):
+            return
+        for k, group in enumerate(term_groups(task.problem, task.device, torch.float64)):
+            for number in range(self.rounds if group.terms[0].where is not None else 0):
+                group.quasi_random(self.face_points, round_seed(task.seed, number, k))
+
+    def objective(self, task: Task) -> Objective:
+        """Means over points that stay for a round, in float64."""
         levels = self.default_levels(task)
         numbers = (self.points, self.face_points, self.adaptive, self.normalize)
         return FixedObjective(task, self, torch.float64, levels, *numbers)

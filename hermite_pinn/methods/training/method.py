@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from hermite_pinn.errors import DivergedError
-from hermite_pinn.field.field import Field
-from hermite_pinn.methods.base import Method, Outcome, Task
+from hermite_pinn.field.field import Field, Levels
+from hermite_pinn.field.outline import Outline
+from hermite_pinn.methods.base import Method, Outcome, Task, planned
 from hermite_pinn.problem.problem import Problem
+from hermite_pinn.residuals.evaluation import restricted
 
 from .first_order import train_first_order
 from .loss import Loss
 from .objective import Objective
 from .options import FirstOrderOptions
 from .random_objective import RandomObjective
+from .requirements import check_half, check_points, check_problem
 from .session import Session, TrainingResult
 
 __all__ = ["FirstOrder", "TrainingMethod"]
@@ -51,6 +55,17 @@ class TrainingMethod(Method):
     def objective(self, task: Task) -> Objective:
         """The loss of a task's problem."""
 
+    @abstractmethod
+    def default_levels(self, task: Task) -> Levels:
+        """Levels when the task names none."""
+
+    def check(self, task: Task, before: Outline | None = None) -> Outline:
+        """See :meth:`Method.check`; what all training methods have in common."""
+        check_problem(task, self.name)
+        if before is not None:
+            return before
+        return planned(task, task.field or self.default_field(task.problem), self.default_levels(task))
+
     def run(self, task: Task) -> Outcome:
         """Train; see :class:`Method`."""
         objective = self.objective(task)
@@ -66,11 +81,6 @@ class FirstOrder(FirstOrderOptions, TrainingMethod):
     """What the first-order methods share."""
 
     @property
-    def reads_half(self) -> bool:
-        """Gradients are those of float32 tables, so first-order methods can."""
-        return True
-
-    @property
     def shared(self) -> bool:
         """Every process takes a part of the points, and gradients are summed."""
         return True
@@ -81,12 +91,36 @@ class FirstOrder(FirstOrderOptions, TrainingMethod):
             head="siren", features=max(2, len(problem.fields)), table_size=2**14, width=128, depth=2, omega=0.5
         )
 
+    def default_levels(self, task: Task) -> Levels:
+        """The paper's eight."""
+        return 8
+
+    def check(self, task: Task, before: Outline | None = None) -> Outline:
+        """See :meth:`Method.check`; tables in half precision can be trained, by the gradients of float32 tables."""
+        spec = task.field or self.default_field(task.problem)
+        if before is None and spec.half:
+            check_half(task)
+        outline = super().check(replace(task, dtype=task.dtype or torch.float32), before)
+        check_points(task, outline, spec, self.points, self.adaptive)
+        check_points(task, outline, spec, self.face_points)
+        generator = torch.Generator(task.device).manual_seed(task.seed)
+        for term in task.problem.terms:
+            if term.where is not None:
+                dtype = task.dtype or torch.float32
+                restricted(term, task.problem, term.region.random(self.face_points, generator, dtype))
+        return outline
+
     def objective(self, task: Task) -> Objective:
         """Means over random points, in float32 and on 8 levels if not told otherwise."""
         objective = RandomObjective(
-            task, self, task.dtype or torch.float32, 8, self.points, self.face_points, self.adaptive
+            task,
+            self,
+            task.dtype or torch.float32,
+            self.default_levels(task),
+            self.points,
+            self.face_points,
+            self.adaptive,
         )
-        objective.check_restrictions()
         if self.normalize and task.saved is None:
             generator = torch.Generator(task.device).manual_seed(task.seed + 1)
             objective.normalize(objective.groups[0].random(self.points, generator))

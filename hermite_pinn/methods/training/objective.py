@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,13 +11,14 @@ import numpy as np
 import torch
 
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.field import GridField, Levels
 from hermite_pinn.field.tree import PARAMETERS
 from hermite_pinn.methods.base import Method, Outcome, Task
 from hermite_pinn.methods.gauss_newton.pilot import chosen_before, saved_choice
 from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.data_weights import Misfit
+from hermite_pinn.residuals.defined_start import defined_start
+from hermite_pinn.schema import Entry
 
 from .batches import Batch, TermGroup, term_groups
 from .bounded_parameters import BoundedMap
@@ -52,17 +54,11 @@ class Objective(Loss[PlacedTerms]):
         Levels when the task names none.
     together
         Whether faces with the same terms share a group; see :func:`term_groups`.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If a tolerance is asked for, which these methods cannot estimate, or derivatives of an order above 2.
     """
 
     def __init__(self, task: Task, method: Method, dtype: torch.dtype, levels: Levels, together: bool = False) -> None:
         self.problem, self.device, self.dtype, self.seed = task.problem, task.device, dtype, task.seed
         self.ranks = task.ranks
-        self._check(task, method)
         self.field = self._start(task, method, levels)
         start = task.start_parameters or {p.name: p.init for p in self.problem.parameters}
         self.start_parameters = {k: torch.tensor(v, dtype=dtype, device=self.device) for k, v in start.items()}
@@ -96,23 +92,12 @@ class Objective(Loss[PlacedTerms]):
         if tabulated:
             self.obstacles = [f"the problem calls functions on the host ({', '.join(tabulated)})"]
 
-    def _check(self, task: Task, method: Method) -> None:
-        if task.tol is not None:
-            raise InvalidArgumentError(
-                f"{method.name} has no estimate of the error, so tol means nothing to it; use steps, max_time or a callback"
-            )
-        if self.problem.order > 2:
-            raise InvalidArgumentError(
-                f"{method.name} takes derivatives up to order 2, the problem has order {self.problem.order}; write it with auxiliary "
-                "fields for lower derivatives, or use method='gauss_newton'"
-            )
-
     def _start(self, task: Task, method: Method, levels: Levels) -> GridField:
         if task.start is not None:
             return task.start.to(self.device, self.dtype)
         spec, p = task.field or method.default_field(self.problem), self.problem
         chosen = levels if task.levels is None else task.levels
-        return spec.build(p.domain, p.fields, p.periodic, chosen, task.seed, self.dtype, self.device)
+        return defined_start(p, spec.build(p.domain, p.fields, p.periodic, chosen, task.seed, self.dtype, self.device))
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Copies of all start values, parameters included."""
@@ -136,11 +121,11 @@ class Objective(Loss[PlacedTerms]):
         return {k: float(v.detach()) for k, v in self.parameters_of(tensors).items()}
 
     def normalize(self, batch: Batch) -> None:
-        """Divide interior residuals from now on by the RMS of their sources, the residuals of the zero field."""
-        tensors = {k: torch.zeros_like(v) for k, v in self.field.tensors().items()}
+        """Divide interior residuals from now on by the RMS of their residuals at the reference state, mostly zero."""
+        zero = self.field.with_tensors({k: torch.zeros_like(v) for k, v in self.field.tensors().items()})
         with torch.no_grad():
             rows = self.groups[0].evaluator.residuals(
-                self.field.with_tensors(tensors), batch.x, self.start_parameters, batch.columns
+                defined_start(self.problem, zero), batch.x, self.start_parameters, batch.columns
             )
         for t, r in zip(self.groups[0].terms, rows, strict=True):
             size = math.sqrt(float(batch.mean_square(r)))
@@ -215,7 +200,8 @@ class Objective(Loss[PlacedTerms]):
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Take over the scales; the choice has been read before the terms were weighted."""
-        self.scales = dict(saved["scales"])
+        scales = Entry.of(saved, "the checkpoint").at("scales")
+        self.scales = scales.named_numbers(self.scales, sys.float_info.min)
 
     def outcome(self, result: TrainingResult) -> Outcome:
         """What a training found, as what a method returns; tells which weights of penalties were chosen."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from hermite_pinn.schema import Entry
+
 __all__ = ["packed", "unpacked"]
 
 
@@ -53,12 +55,27 @@ def packed(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
 
 
 def unpacked(value: Any, tensors: Mapping[str, torch.Tensor]) -> Any:
-    """Inverse of :func:`packed`, except that tuples become lists."""
-    if isinstance(value, dict):
-        if "tensor" in value:
-            order = value["order"]
-            return tensors[value["tensor"]].permute([order.index(i) for i in range(len(order))])
-        if "items" in value:
-            return {k: unpacked(v, tensors) for k, v in value["items"]}
-        return [unpacked(v, tensors) for v in value["list"]]
-    return value
+    """Inverse of :func:`packed`, except that tuples become lists.
+
+    Raises
+    ------
+    CorruptFileError
+        If ``value``, which may be an entry of a file, is nothing that was packed, or a tensor is missing.
+    """
+    entry = Entry.of(value, "the checkpoint")
+    if not isinstance(entry.value, dict):
+        return entry.value
+    if "tensor" in entry.value:
+        name, order = entry.at("tensor").text(), entry.at("order").items()
+        axes = [axis.integer(0) for axis in order]
+        if name not in tensors or not isinstance(tensors[name], torch.Tensor) or tensors[name].dim() != len(axes):
+            raise entry.refuse(f"one of the tensors {', '.join(tensors)}, with the order of its axes")
+        if sorted(axes) != list(range(len(axes))):
+            raise entry.at("order").refuse("the order of the axes of a tensor")
+        return tensors[name].permute([axes.index(i) for i in range(len(axes))])
+    if "items" in entry.value:
+        pairs = [pair.items(2) for pair in entry.at("items").items()]
+        if not all(isinstance(key.value, str | int) for key, _ in pairs):
+            raise entry.at("items").refuse("pairs of a name and a value")
+        return {key.value: unpacked(inner, tensors) for key, inner in pairs}
+    return [unpacked(inner, tensors) for inner in entry.at("list").items()]

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import Any
 
+from hermite_pinn.checks import Check, check_options, choice, either, flag, instance, integer, items, number
 from hermite_pinn.errors import InvalidArgumentError
 
 from .batches import RAD
@@ -14,6 +19,66 @@ from .updates import Trained, Update
 __all__ = ["FirstOrderOptions", "QuasiNewtonOptions"]
 
 SCHEDULES = ("cosine", "step", "constant")
+
+at_least_one = partial(integer, least=1)
+positive = partial(number, above=0)
+not_negative = partial(number, least=0)
+adaptive = either(partial(instance, types=RAD, accepted="a hermite_pinn.RAD"), None)
+
+
+def _curriculum(name: str, value: Any) -> tuple[tuple[int, int], ...]:
+    """Pairs of a step and a number of levels."""
+    accepted = "a sequence of pairs (step, number of levels)"
+    pairs = [
+        items(f"each pair of {name}", pair, "(step, number of levels)", least=2, most=2)
+        for pair in items(name, value, accepted)
+    ]
+    return tuple(
+        (integer(f"a step of {name}", step, least=0), integer(f"a number of levels of {name}", levels, least=1))
+        for step, levels in pairs
+    )
+
+
+FIRST_ORDER: Mapping[str, Check] = MappingProxyType(
+    {
+        "steps": at_least_one,
+        "lr": positive,
+        "lr_end": not_negative,
+        "schedule": partial(choice, options=SCHEDULES),
+        "lr_every": at_least_one,
+        "points": at_least_one,
+        "face_points": at_least_one,
+        "weight": not_negative,
+        "weight_cap": not_negative,
+        "balance_every": partial(integer, least=0),
+        "shared_weight": flag,
+        "curriculum": _curriculum,
+        "ema": partial(number, least=0, below=1),
+        "warmup": partial(integer, least=0),
+        "normalize": flag,
+        "check_every": at_least_one,
+        "adaptive": adaptive,
+        "cuda_graph": flag,
+    }
+)
+
+QUASI_NEWTON: Mapping[str, Check] = MappingProxyType(
+    {
+        "steps": at_least_one,
+        "points": either(at_least_one, None),
+        "face_points": either(at_least_one, None),
+        "rounds": at_least_one,
+        "adaptive": adaptive,
+        "weight": positive,
+        "normalize": flag,
+        "memory": at_least_one,
+        "search_steps": at_least_one,
+        "gtol": not_negative,
+        "ftol": not_negative,
+        "probes": partial(integer, least=0),
+        "check_every": at_least_one,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -43,19 +108,7 @@ class FirstOrderOptions(ABC):
     cuda_graph: bool = True
 
     def __post_init__(self) -> None:
-        for option in ("steps", "points", "face_points", "check_every", "lr_every"):
-            if getattr(self, option) < 1:
-                raise InvalidArgumentError(f"{option} must be at least 1, got {getattr(self, option)}")
-        if self.schedule not in SCHEDULES:
-            raise InvalidArgumentError(f"unknown schedule {self.schedule!r}; known: {', '.join(SCHEDULES)}")
-        if not 0 <= self.ema < 1:
-            raise InvalidArgumentError(f"ema must lie in [0, 1), got {self.ema}")
-        if not (self.lr > 0 and self.lr_end >= 0):
-            raise InvalidArgumentError(f"learning rates must be positive, got lr={self.lr}, lr_end={self.lr_end}")
-        for pair in self.curriculum:
-            if len(pair) != 2 or pair[1] < 1:
-                raise InvalidArgumentError(f"curriculum takes pairs (step, number of levels), got {pair!r}")
-        _check_adaptive(self.adaptive)
+        check_options(self, FIRST_ORDER)
 
     @abstractmethod
     def updates(self, trained: Trained) -> list[Update]:
@@ -100,24 +153,8 @@ class QuasiNewtonOptions:
     check_every: int = 10
 
     def __post_init__(self) -> None:
-        for option in ("steps", "rounds", "memory", "search_steps", "check_every"):
-            if getattr(self, option) < 1:
-                raise InvalidArgumentError(f"{option} must be at least 1, got {getattr(self, option)}")
-        for option in ("points", "face_points"):
-            if getattr(self, option) is not None and getattr(self, option) < 1:
-                raise InvalidArgumentError(f"{option} must be at least 1 or None, got {getattr(self, option)}")
+        check_options(self, QUASI_NEWTON)
         if self.rounds > self.steps:
             raise InvalidArgumentError(f"rounds={self.rounds} exceeds steps={self.steps}")
-        if not (self.gtol >= 0 and self.ftol >= 0 and self.weight > 0 and self.probes >= 0):
-            raise InvalidArgumentError(
-                f"gtol, ftol and probes must not be negative and weight must be positive, got gtol={self.gtol}, "
-                f"ftol={self.ftol}, probes={self.probes}, weight={self.weight}"
-            )
-        _check_adaptive(self.adaptive)
         if self.adaptive is not None and self.points is None:
             raise InvalidArgumentError("adaptive points need their number: LBFGS(points=10_000, adaptive=RAD())")
-
-
-def _check_adaptive(adaptive: object) -> None:
-    if adaptive is not None and not isinstance(adaptive, RAD):
-        raise InvalidArgumentError(f"adaptive takes a hermite_pinn.RAD or None, got {adaptive!r}")

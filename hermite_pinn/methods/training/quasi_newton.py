@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+
+from hermite_pinn.schema import Entry
 
 __all__ = ["REMEMBERED", "Evaluation", "QuasiNewton"]
 
@@ -140,6 +143,7 @@ class QuasiNewton:
     def restore(self, saved: dict[str, Any]) -> None:
         """Continue from :meth:`state`."""
         like = self.z.detach()
+        self._check(Entry.of(saved, "the checkpoint", "solver"))
         with torch.no_grad():
             self.z.copy_(saved["point"])
         self.forget()
@@ -156,3 +160,24 @@ class QuasiNewton:
         self._seen = []
         self.current = self._evaluate()
         self.evaluations -= 1
+
+    def _check(self, saved: Entry) -> None:
+        """Refuse what is no state of steps in as many unknowns."""
+        vector = (self.z.numel(),)
+        saved.at("point").tensor(vector)
+        saved.at("evaluations").integer(0)
+        saved.at("factor").number(sys.float_info.min)
+        if "gradient" not in saved.value:
+            saved.items_named(set(saved.value) & {"point", "evaluations", "factor", "iterations"})
+            return
+        saved.at("iterations").integer(1)
+        saved.at("direction").tensor(vector)
+        saved.at("gradient").tensor(vector)
+        saved.at("length").number()
+        saved.at("curvature").number(sys.float_info.min)
+        pairs = saved.at("inverses").items(most=int(self._optimizer.param_groups[0]["history_size"]))
+        for inverse in pairs:
+            inverse.number(sys.float_info.min)
+        for key in ("differences", "moves"):
+            if pairs or key in saved.value:
+                saved.at(key).tensor((len(pairs), *vector))

@@ -11,9 +11,11 @@ import torch
 from hermite_pinn.cuda.encoder.morton import FEW, PAYS
 from hermite_pinn.field.field import Levels
 from hermite_pinn.methods.base import Method, Task
+from hermite_pinn.schema import Entry
 
 from .batches import RAD, Batch, Pool
 from .objective import Objective, PlacedTerms
+from .saved_state import points_inside
 
 __all__ = ["RandomObjective"]
 
@@ -46,12 +48,6 @@ class RandomObjective(Objective):
         table = self.field.table
         pays = table.numel() * table.element_size() >= PAYS
         self._sorted_from = math.inf if not pays else FEW if self.device.type == "cuda" else 1
-
-    def check_restrictions(self) -> None:
-        """Raise an error if a condition's restriction keeps no point of its face."""
-        generator = torch.Generator(self.device).manual_seed(self.seed)
-        for group in self.groups:
-            group.check_restriction(self.face_points, generator)
 
     def draw(self, generator: torch.Generator) -> PlacedTerms:
         """Points of a step, for every group of terms."""
@@ -86,5 +82,11 @@ class RandomObjective(Objective):
     def restore(self, saved: Mapping[str, Any]) -> None:
         """With the pool."""
         super().restore(saved)
-        if "pool" in saved:
-            self.pool = Pool(saved["pool"].to(self.device), saved["cumulative"].to(self.device))
+        entry = Entry.of(saved, "the checkpoint")
+        if self.adaptive is not None and (entry.at("step").integer() > 0 or "pool" in saved):
+            count = self.adaptive.pool_size(self.points)
+            x = points_inside(entry.at("pool"), self.problem.domain, count, self.dtype)
+            cumulative = entry.at("cumulative").tensor((count,), lower=0.0)
+            if not (cumulative[-1] > 0 and (cumulative.diff() >= 0).all()):
+                raise entry.at("cumulative").refuse("sums of probabilities, which grow")
+            self.pool = Pool(x.to(self.device), cumulative.to(self.device))

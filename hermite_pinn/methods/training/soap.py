@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 
+from hermite_pinn.checks import check_options, integer, items, number
 from hermite_pinn.errors import BackendUnavailableError, InvalidArgumentError
+from hermite_pinn.field.outline import Outline
+from hermite_pinn.methods.base import Task
 
 from .method import FirstOrder
 from .updates import AdamUpdate, LibraryUpdate, Trained, Update
@@ -61,21 +66,26 @@ class SOAP(FirstOrder):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.network_lr > 0:
-            raise InvalidArgumentError(f"network_lr must be positive, got {self.network_lr}")
-        if self.precondition_every < 1:
-            raise InvalidArgumentError(f"precondition_every must be at least 1, got {self.precondition_every}")
-        if len(self.betas) != 2 or not all(0 <= b < 1 for b in self.betas):
-            raise InvalidArgumentError(f"betas must be two numbers in [0, 1), got {self.betas}")
+        check_options(
+            self,
+            {
+                "network_lr": partial(number, above=0),
+                "betas": _betas,
+                "precondition_every": partial(integer, least=1),
+            },
+        )
+
+    def check(self, task: Task, before: Outline | None = None) -> Outline:
+        """See :meth:`Method.check`."""
+        _library()
+        outline = super().check(task, before)
+        _check_network(not outline.linear)
+        return outline
 
     def updates(self, trained: Trained) -> list[Update]:
         """Adam for the tables and the rest, SOAP for the network."""
         network = [k for k in trained.tensors if k in trained.networks]
-        if not network:
-            raise InvalidArgumentError(
-                "soap preconditions the matrices of a network and the linear head has none; use method='adam', or a "
-                "field with head='siren' or 'siren+linear'"
-            )
+        _check_network(bool(network))
         mine, rest = trained.only(network), trained.only(trained.tensors.keys() - network)
         soap = _library()(
             list(mine.tensors.values()),
@@ -85,6 +95,21 @@ class SOAP(FirstOrder):
             precondition_frequency=self.precondition_every,
         )
         return [AdamUpdate(rest, self.ema), LibraryUpdate(soap, self.lr, "SOAP", mine, self.ema)]
+
+
+def _check_network(there: bool) -> None:
+    if not there:
+        raise InvalidArgumentError(
+            "soap preconditions the matrices of a network and the linear head has none; use method='adam', or a "
+            "field with head='siren' or 'siren+linear'"
+        )
+
+
+def _betas(name: str, value: Any) -> tuple[float, float]:
+    """Two decay rates."""
+    first, second = items(name, value, "two numbers in [0, 1)", least=2, most=2)
+    rate = partial(number, f"each of {name}", least=0, below=1)
+    return rate(first), rate(second)
 
 
 def _library() -> Callable[..., torch.optim.Optimizer]:

@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 import torch
 
 from hermite_pinn.cuda.optimizer.adam import AdamRule, adam_step
+from hermite_pinn.schema import Entry
 
 from .optimizer_state import packed, unpacked
+from .saved_state import check_optimizer
 
 __all__ = ["AdamUpdate", "LibraryUpdate", "Span", "Trained", "Update"]
 
@@ -137,9 +139,13 @@ class AdamUpdate(Update):
 
     def restore(self, saved: Any, tensors: Mapping[str, torch.Tensor]) -> None:
         """Copy saved moments back."""
-        for k, pair in unpacked(saved, tensors).items():
-            for mine, theirs in zip(self.moments[k], pair, strict=True):
-                mine.copy_(theirs)
+        where = Entry.of(saved, "the checkpoint", "updates")
+        moments = Entry(unpacked(saved, tensors), where.source, where.path)
+        moments.items_named(self.moments)
+        for k, (first, second) in self.moments.items():
+            pair = moments.at(k).items(2)
+            first.copy_(pair[0].tensor(tuple(first.shape), (first.dtype,)))
+            second.copy_(pair[1].tensor(tuple(second.shape), (second.dtype,), 0.0))
 
 
 class LibraryUpdate(Update):
@@ -188,8 +194,12 @@ class LibraryUpdate(Update):
 
     def restore(self, saved: Any, tensors: Mapping[str, torch.Tensor]) -> None:
         """Load it."""
-        inner = unpacked(saved, tensors)
-        state = self.optimizer.state_dict() | {"state": inner["state"]}
-        for group, step in zip(state["param_groups"], inner["step"], strict=True):
+        where = Entry.of(saved, "the checkpoint", "updates")
+        inner = Entry(unpacked(saved, tensors), where.source, where.path)
+        steps = [step.integer(0) for step in inner.at("step").items(len(self.optimizer.param_groups))]
+        if inner.at("state").value != {} or any(steps):
+            check_optimizer(self.optimizer, inner.at("state"))
+        state = self.optimizer.state_dict() | {"state": inner.at("state").value}
+        for group, step in zip(state["param_groups"], steps, strict=True):
             group["step"] = step
         self.optimizer.load_state_dict(state)

@@ -1,0 +1,120 @@
+"""What the file of a solution says, checked entry by entry."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hermite_pinn.errors import CorruptFileError
+from hermite_pinn.field.grid_field import GridField
+from hermite_pinn.field.tree import branch
+from hermite_pinn.geometry import Box
+from hermite_pinn.run.history import History
+from hermite_pinn.run.status import Status
+from hermite_pinn.run.store_reading import Declared, read_store
+from hermite_pinn.schema import Entry, Saved, intact
+
+__all__ = ["read_solution"]
+
+#: Numbers, texts and lists of numbers that reports and files take from ``stats`` where they are there.
+NUMBERS = ("seconds", "compile_seconds", "seconds_per_step", "steps_per_second")
+COUNTS = ("steps", "peak_memory", "parameters", "reachable", "threads", "ranks", "seed")
+TEXTS = ("method", "device", "dtype")
+
+
+def read_solution(path: str | Path) -> dict[str, Any]:
+    """The arguments of a :class:`hermite_pinn.Solution`, from the file that one wrote.
+
+    Raises
+    ------
+    FileNotFoundError, CorruptFileError, OutOfMemoryError
+        As :func:`.read_store`, and where an entry is missing, is of another type, shape or size than it must be, or
+        does not fit the others; the message names it.
+    """
+
+    def plan(meta: dict[str, Any], declared: Mapping[str, Declared]) -> Collection[str]:
+        known = ("field/", "history/", "samples/")
+        foreign = next((name for name in declared if not name.startswith(known)), None)
+        if foreign is not None:
+            raise CorruptFileError(f"{path} is damaged: it has an array {foreign}, which no solution has")
+        fields = branch(declared, "field")
+        _field(Saved(meta, str(path)), {name: _without_numbers(d) for name, d in fields.items()})
+        return [f"field/{name}" for name in fields]
+
+    meta, arrays = read_store(path, "solution", plan)
+    saved = Saved(meta, str(path))
+    with intact(str(path)):
+        field = _field(saved, {name: torch.as_tensor(a) for name, a in branch(arrays, "field").items()})
+        return _arguments(Entry.of(saved, str(path)), field)
+
+
+def _without_numbers(declared: Declared) -> torch.Tensor:
+    try:
+        dtype = torch.from_numpy(np.empty(0, declared.dtype.newbyteorder("="))).dtype
+    except TypeError:  # a type that PyTorch does not have
+        dtype = torch.bool
+    return torch.empty(declared.shape, dtype=dtype, device="meta")
+
+
+def _field(saved: Saved, tensors: Mapping[str, torch.Tensor]) -> GridField:
+    whole = Entry.of(saved, saved.source)
+    return GridField.from_description(whole.at("field"), Entry(tensors, saved.source, "field"))
+
+
+def _arguments(whole: Entry, field: GridField) -> dict[str, Any]:
+    estimate = whole.get("estimated_error")
+    layout = field.layout
+    periodic = tuple(e.flag() for e in whole.at("periodic").items(len(field.axes)))
+    if periodic != layout.periodic:
+        raise whole.at("periodic").refuse(f"{list(layout.periodic)}, as the field has it")
+    return {
+        "domain": _box(whole.at("domain"), field),
+        "periodic": periodic,
+        "field": field,
+        "status": Status[whole.at("status").text(Status.__members__)],
+        "message": whole.at("message").text(),
+        "history": History.from_entry(whole.at("history")),
+        "parameters": whole.at("parameters").named_numbers(),
+        "stats": _stats(whole.at("stats")),
+        "residuals": whole.at("residuals").named_numbers(finite=False),
+        "estimated_error": None if estimate is None else estimate.number(0.0, finite=False),
+        "title": whole.at("title").text(),
+        "settings": {name: entry.value for name, entry in whole.at("settings").entries().items()},
+    }
+
+
+def _box(domain: Entry, field: GridField) -> Box:
+    """The domain, whose axes come in any order, in the order of the field's, whose box it must be."""
+    bounds = domain.entries()
+    if set(bounds) != set(field.axes):
+        raise CorruptFileError(
+            f"{domain.source} is damaged: the domain has the axes {', '.join(bounds)}, the field {', '.join(field.axes)}"
+        )
+    encoder = field.encoder
+    for name, lower, upper in zip(field.axes, encoder.lower, encoder.upper, strict=True):
+        if [e.number() for e in bounds[name].items(2)] != [lower, upper]:
+            raise bounds[name].refuse(f"{[lower, upper]}, as the field has it")
+    return Box(**dict(zip(field.axes, zip(encoder.lower, encoder.upper, strict=True), strict=True)))
+
+
+def _stats(stats: Entry) -> dict[str, Any]:
+    entries = stats.entries()
+    for name, entry in entries.items():
+        if name in NUMBERS:
+            entry.number(0.0, finite=False)
+        elif name in COUNTS:
+            entry.integer(0, 2**64)
+        elif name in TEXTS:
+            entry.text()
+        elif name == "rank":
+            entry.integer(0, 0)
+        elif name == "residual_scales":
+            entry.named_numbers(lower=sys.float_info.min, finite=False)
+        elif name == "standard_errors":
+            entry.named_numbers(lower=0.0, finite=False)
+    return {name: entry.value for name, entry in entries.items()}

@@ -1,0 +1,385 @@
+"""Every public callable with arguments that are good, to be replaced one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import hermite_pinn as hp
+from hermite_pinn.problems import PROBLEMS
+
+from .case import Bench, Fault, Kind
+from .stock import FACTOR, SIREN, poisson, solution
+
+__all__ = ["Target", "early", "targets"]
+
+QUICK: dict[str, Any] = {"levels": 1, "max_time": 2.0, "progress": False}
+SHORT: dict[str, Any] = {"steps": 2, "points": 16, "face_points": 4, "check_every": 1}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A callable that takes its arguments by name.
+
+    Attributes
+    ----------
+    name
+        As in the documents.
+    call
+        Takes the bench and the arguments by name.
+    good
+        Arguments that work; ``{place}`` and ``{good}`` in texts become the case's folder and a good file.
+    """
+
+    name: str
+    call: Callable[..., Any]
+    good: Mapping[str, Any]
+
+
+class _Steps(hp.Callback):
+    """Counts the steps of a run."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def on_step(self, state: hp.RunState) -> None:
+        """Count one."""
+        self.count += 1
+
+
+def early(problem: hp.Problem, **options: Any) -> hp.Solution:
+    """Solve; an argument that is refused after the first step is a fault, since the work is lost."""
+    steps = _Steps()
+    given = options.pop("callbacks", None)
+    try:
+        return hp.solve(problem, callbacks=[steps] if given is None else given, **(QUICK | options))
+    except hp.DivergedError:
+        raise
+    except hp.HermitePinnError as error:
+        if steps.count:
+            raise Fault(Kind.RAW, f"refused after {steps.count} steps: {type(error).__name__}: {error}") from error
+        raise
+
+
+def _run(bench: Bench, **options: Any) -> hp.Solution:
+    problem = options.pop("problem", None)
+    return early(poisson() if problem is None else problem, **options)
+
+
+def _with_method(kind: Callable[..., hp.Method], **options: Any) -> Callable[..., hp.Solution]:
+    return lambda bench, **chosen: early(poisson(), method=kind(**chosen), **options)
+
+
+def _field(bench: Bench, **chosen: Any) -> hp.Solution:
+    field = hp.Field(**chosen)
+    plain = field.linear and field.table_size is None and not field.half
+    return early(poisson(), field=field, method="gauss_newton" if plain else hp.Adam(**SHORT))
+
+
+def _box(bench: Bench, **axes: Any) -> hp.Solution:
+    problem = hp.Problem(hp.Box(**axes), ["u"], lambda u: u.xx - 1, [hp.Dirichlet(u=0.0)])
+    return early(problem)
+
+
+def _problem(bench: Bench, **arguments: Any) -> hp.Solution:
+    return early(hp.Problem(**arguments))
+
+
+def _condition(kind: Callable[..., Any], *positional: str) -> Callable[..., hp.Solution]:
+    def call(bench: Bench, **arguments: Any) -> hp.Solution:
+        first = [arguments.pop(name) for name in positional]
+        condition = kind(*first, **arguments)
+        more: list[Any] = [hp.Dirichlet(u=0.0)] if kind in (hp.Data, hp.Smoothness) else [hp.Dirichlet(u=0.0, on="y-")]
+        more += [hp.Data([[0.5, 0.5]], u=0.1)] if kind is hp.Smoothness else []
+        residual = (lambda u: u.x + u.y) if kind is hp.Gauge else (lambda u: u.laplacian - 1)
+        others = [] if kind is hp.Gauge else more
+        return early(hp.Problem(hp.Box(x=(0, 1), y=(0, 1)), ["u"], residual, [condition, *others]))
+
+    return call
+
+
+def _initial(bench: Bench, **arguments: Any) -> hp.Solution:
+    conditions: list[Any] = [hp.Initial(**arguments), hp.Dirichlet(u=0.0)]
+    return early(hp.Problem(hp.Box(x=(0, 1), t=(0, 1)), ["u"], lambda u: u.tt - u.xx, conditions))
+
+
+def _parameter(bench: Bench, **arguments: Any) -> hp.Solution:
+    parameter = hp.Parameter(**arguments)
+    data = hp.Data([[0.3], [0.5]], u=[0.1, 0.125])
+    return early(
+        hp.Problem(
+            hp.Box(x=(0, 1)), ["u"], lambda u, k: k * u.xx + 1, [hp.Dirichlet(u=0.0), data], parameters=[parameter]
+        )
+    )
+
+
+def _library(name: str) -> Callable[..., hp.Solution]:
+    return lambda bench, **settings: early(hp.problems.make(name, **settings))
+
+
+def _of_solution(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Of a solution read from a file, which knows its problem again."""
+
+    def wrapped(bench: Bench, **arguments: Any) -> Any:
+        loaded = hp.Solution.load(solution(bench.shared, "linear-2d"))
+        loaded.problem = poisson()
+        return call(loaded, **arguments)
+
+    return wrapped
+
+
+def _axes(good: hp.Solution, x: Any, y: Any) -> Any:
+    return good.on_grid([x, y])
+
+
+POINTS = [[0.1, 0.2], [0.3, 0.4]]
+
+
+def _solution_targets() -> list[Target]:
+    return [
+        Target("Solution.save", _of_solution(hp.Solution.save), {"path": "{place}/u.h5", "samples": 2}),
+        Target("Solution.load", lambda bench, path: hp.Solution.load(path), {"path": "{good}"}),
+        Target(
+            "Solution.to_vtk",
+            _of_solution(hp.Solution.to_vtk),
+            {
+                "path": "{place}/u.vti",
+                "resolution": 3,
+                "points": None,
+                "times": None,
+                "gradient": True,
+                "exact": True,
+                "residual": True,
+            },
+        ),
+        Target("Solution.to_vtk points", _of_solution(hp.Solution.to_vtk), {"path": "{place}/u.vtu", "points": POINTS}),
+        Target(
+            "Solution.plot",
+            _of_solution(hp.Solution.plot),
+            {"path": "{place}/u.png", "resolution": 8, "time": None, "residual": True},
+        ),
+        Target("Solution.plot_history", _of_solution(hp.Solution.plot_history), {"path": "{place}/u.png"}),
+        Target("Solution.error", _of_solution(hp.Solution.error), {"points": POINTS, "exact": {"u": 1.0}}),
+        Target("Solution.residual", _of_solution(hp.Solution.residual), {"points": POINTS}),
+        Target("Solution.at_points", _of_solution(hp.Solution.at_points), {"points": POINTS}),
+        Target("Solution.on_grid", _of_solution(_axes), {"x": np.linspace(0, 1, 3), "y": np.linspace(0, 1, 3)}),
+        Target("Solution.u", _of_solution(lambda s, x, y: s.u(x, y)), {"x": 0.1, "y": 0.2}),
+        Target("Solution.u.x", _of_solution(lambda s, x, y: s.u.x(x, y)), {"x": [0.1, 0.2], "y": [0.2, 0.3]}),
+        Target("Solution.u.laplacian", _of_solution(lambda s, x, y: s.u.laplacian(x=x, y=y)), {"x": 0.1, "y": 0.2}),
+    ]
+
+
+def _method_targets() -> list[Target]:
+    stage = {"train": "readout", "steps": 1, "cells": None}
+    adam: dict[str, Any] = {
+        "steps": 2, "lr": 1e-3, "lr_end": 1e-5, "schedule": "cosine", "lr_every": 1, "points": 16, "face_points": 4, "weight": 1.0,
+        "weight_cap": 1e6, "balance_every": 1, "shared_weight": False, "curriculum": ((1, 1),), "ema": 0.9, "warmup": 1,
+        "normalize": True, "check_every": 1, "adaptive": None, "cuda_graph": True,
+    }  # fmt: skip
+    return [
+        Target(
+            "GaussNewton",
+            _with_method(hp.GaussNewton),
+            {
+                "gauss": 2,
+                "inner_tol": 1e-8,
+                "inner_steps": 100,
+                "outer_steps": 3,
+                "damping": 1e-3,
+                "max_levels": 3,
+                "max_unknowns": 1000,
+                "inner": "auto",
+                "slabs": "auto",
+                "precision": "auto",
+            },
+        ),
+        Target(
+            "JointGaussNewton",
+            _with_method(hp.JointGaussNewton, field=FACTOR, levels=2),
+            {
+                "stages": (hp.JointStage("readout", steps=1),),
+                "gauss": 2,
+                "oversampling": 4.0,
+                "frequencies": (2.0,),
+                "start": "coordinates",
+                "hard": True,
+                "face_weight": 1.0,
+                "inner_tol": 1e-6,
+                "inner_steps": 20,
+                "damping": 1e-3,
+                "patience": 2,
+                "dense_limit": 100,
+                "held_out": 50,
+            },
+        ),
+        Target(
+            "JointStage",
+            lambda bench, **chosen: early(
+                poisson(),
+                field=FACTOR,
+                levels=2,
+                method=hp.JointGaussNewton(stages=(hp.JointStage(**chosen),), frequencies=(2.0,)),
+            ),
+            stage,
+        ),
+        Target("Adam", _with_method(hp.Adam, field=SIREN), adam),
+        Target(
+            "SOAP",
+            _with_method(hp.SOAP, field=SIREN),
+            SHORT | {"network_lr": 3e-3, "betas": (0.95, 0.95), "precondition_every": 1},
+        ),
+        Target(
+            "LBFGS",
+            _with_method(hp.LBFGS),
+            {
+                "steps": 2,
+                "points": 16,
+                "face_points": 4,
+                "rounds": 1,
+                "adaptive": None,
+                "weight": 100.0,
+                "normalize": True,
+                "memory": 3,
+                "search_steps": 5,
+                "gtol": 1e-8,
+                "ftol": 1e-6,
+                "probes": 2,
+                "check_every": 1,
+            },
+        ),
+        Target(
+            "RAD",
+            lambda bench, **chosen: early(poisson(), field=SIREN, method=hp.Adam(adaptive=hp.RAD(**chosen), **SHORT)),
+            {"k": 1.0, "c": 1.0, "every": 1, "pool": 100},
+        ),
+    ]
+
+
+def _statement_targets() -> list[Target]:
+    face = {"u": 0.0, "on": "x-", "weight": None, "where": None}
+    whole = {
+        "domain": hp.Box(x=(0, 1)), "fields": ["u"], "residual": lambda u: u.xx - 1, "conditions": [hp.Dirichlet(u=0.0)],
+        "parameters": (), "exact": {"u": lambda x: x}, "name": "name", "max_order": 2,
+    }  # fmt: skip
+    return [
+        Target("Box", _box, {"x": (0, 1)}),
+        Target("Box 2d", _box, {"x": (0, 1), "y": (0, 1)}),
+        Target("Problem", _problem, whole),
+        Target(
+            "Problem.replace",
+            lambda bench, **changes: early(poisson().replace(**changes)),
+            dict(whole) | {"fields": "u"},
+        ),
+        Target(
+            "Problem.restricted",
+            lambda bench, **bounds: early(poisson().restricted(**bounds)),
+            {"x": (0, 0.5), "y": (0.1, 1)},
+        ),
+        Target("Dirichlet", _condition(hp.Dirichlet), face),
+        Target("Neumann", _condition(hp.Neumann), face),
+        Target("Robin", _condition(hp.Robin), face | {"u": (1.0, 1.0, 0.0)}),
+        Target(
+            "Condition",
+            _condition(hp.Condition),
+            {"function": lambda u, x: u.x - 1, "on": "x-", "weight": None, "where": None, "name": "oblique"},
+        ),
+        Target("Periodic", _condition(hp.Periodic, "axis"), {"axis": "x"}),
+        Target("Gauge", _condition(hp.Gauge, "name"), {"name": "u"}),
+        Target("Data", _condition(hp.Data), {"points": POINTS, "u": [0.1, 0.2], "noise": 0.1, "weight": None}),
+        Target("Smoothness", _condition(hp.Smoothness), {"u": 1e-3, "order": 2}),
+        Target("Smoothness auto", _condition(hp.Smoothness, "name"), {"name": "u", "order": 2}),
+        Target("Initial", _initial, {"u": 0.0, "u_t": 0.0, "weight": None}),
+        Target("Parameter", _parameter, {"name": "k", "init": 2.0, "bounds": (0.1, 10.0)}),
+    ]
+
+
+def _run_targets() -> list[Target]:
+    return [
+        Target(
+            "solve",
+            _run,
+            {
+                "problem": None,
+                "field": None,
+                "method": "gauss_newton",
+                "levels": 1,
+                "tol": 1e-3,
+                "max_time": 2.0,
+                "seed": 0,
+                "device": "cpu",
+                "dtype": None,
+                "callbacks": (),
+                "progress": False,
+                "checkpoint": None,
+                "resume": None,
+                "throw": True,
+            },
+        ),
+        Target("solve adam", _run, {"method": hp.Adam(**SHORT), "levels": 2, "seed": 0, "dtype": None, "tol": None}),
+        Target("solve lbfgs", _run, {"method": hp.LBFGS(steps=2), "levels": 2, "seed": 0, "dtype": None, "tol": None}),
+        Target(
+            "Checkpoint",
+            lambda bench, **chosen: early(poisson(), checkpoint=hp.Checkpoint(**chosen)),
+            {"path": "{place}/run.h5", "seconds": 0.0},
+        ),
+        Target(
+            "CSVLog", lambda bench, path: early(poisson(), callbacks=[hp.CSVLog(path)]), {"path": "{place}/run.csv"}
+        ),
+        Target(
+            "Field",
+            _field,
+            {
+                "head": "linear",
+                "basis": "cubic",
+                "base": 4,
+                "ratio": 2.0,
+                "features": None,
+                "table_size": None,
+                "half": False,
+                "encoder": "hermite",
+            },
+        ),
+        Target(
+            "Field siren",
+            _field,
+            {
+                "head": "siren",
+                "base": (4, 4),
+                "ratio": 1.5,
+                "features": 2,
+                "table_size": 64,
+                "width": 8,
+                "depth": 1,
+                "omega": 0.5,
+                "activation": "sine",
+                "table_std": 0.01,
+                "fused": None,
+            },
+        ),
+        Target("tabulated", lambda bench, function: hp.tabulated(function)(np.zeros(3)), {"function": np.sin}),
+        *(_library_target(name) for name in PROBLEMS),
+    ]
+
+
+def _library_target(name: str) -> Target:
+    import inspect
+
+    settings = {k: p.default for k, p in inspect.signature(PROBLEMS[name]).parameters.items()}
+    return Target(f"problems.{name}", _library(name), settings)
+
+
+def targets() -> list[Target]:
+    """All of them."""
+    return [*_run_targets(), *_method_targets(), *_statement_targets(), *_solution_targets()]
+
+
+def filled(value: Any, bench: Bench) -> Any:
+    """A good argument with the paths of this case."""
+    if not isinstance(value, str) or "{" not in value:
+        return value
+    good: Path | str = solution(bench.shared, "linear-2d") if "{good}" in value else ""
+    return value.format(place=bench.place, good=good)
