@@ -176,7 +176,8 @@ def test_a_pulse_on_a_face_is_seen():
         [hp.Dirichlet(u=0.0), hp.Initial(u=lambda x: exp(-(((x - 0.37) / 2e-3) ** 2)))],
     )
     solution = hp.solve(problem, method=hp.GaussNewton(max_unknowns=1500), progress=False)
-    assert solution.status is hp.Status.MAX_SIZE
+    assert not solution.status.success
+    assert solution.status is not hp.Status.STALLED
 
 
 def test_smooth_sources_need_no_watch():

@@ -14,6 +14,7 @@ from hermite_pinn import cos, exp, pi, sin, tanh, where
 __all__ = ["KINDS", "manufactured"]
 
 Random = np.random.Generator
+Function = Callable[..., Any]
 SQUARE = {"x": (0.0, 1.0), "y": (0.0, 1.0)}
 
 
@@ -39,8 +40,8 @@ def _poisson(exact: Callable[..., Any], source: Callable[..., Any]) -> hp.Proble
 def _line_waves(random: Random) -> hp.Problem:
     waves = [(float(a), float(k), float(p)) for a, k, p in zip(
         random.normal(size=3), random.uniform(1, 14, 3), random.uniform(0, 6, 3), strict=True)]  # fmt: skip
-    exact = lambda x: sum(a * sin(k * x + p) for a, k, p in waves)  # noqa: E731
-    bent = lambda x: sum(-a * k**2 * sin(k * x + p) for a, k, p in waves)  # noqa: E731
+    exact: Function = lambda x: sum(a * sin(k * x + p) for a, k, p in waves)  # noqa: E731
+    bent: Function = lambda x: sum(-a * k**2 * sin(k * x + p) for a, k, p in waves)  # noqa: E731
     return hp.Problem(hp.Box(x=(0, 1)), "u", lambda u, x: u.xx - bent(x), [hp.Dirichlet(u=exact)], exact={"u": exact})
 
 
@@ -55,14 +56,14 @@ def _waves(random: Random) -> hp.Problem:
 
 def _layer(random: Random) -> hp.Problem:
     e = _decades(random, -3.5, -1.0)
-    exact = lambda x: x - (exp((x - 1) / e) - math.exp(-1 / e)) / (1 - math.exp(-1 / e))  # noqa: E731
+    exact: Function = lambda x: x - (exp((x - 1) / e) - math.exp(-1 / e)) / (1 - math.exp(-1 / e))  # noqa: E731
     return hp.Problem(hp.Box(x=(0, 1)), "u", lambda u: -e * u.xx + u.x - 1, [hp.Dirichlet(u=0.0)], exact={"u": exact})
 
 
 def _front(random: Random) -> hp.Problem:
     e, turn = _decades(random, -1.7, -0.7), _between(random, 0, 3)
     c, s = math.cos(turn), math.sin(turn)
-    front = lambda x, y: tanh((c * (x - 0.4) + s * (y - 0.6)) / e)  # noqa: E731
+    front: Function = lambda x, y: tanh((c * (x - 0.4) + s * (y - 0.6)) / e)  # noqa: E731
     return _poisson(front, lambda x, y: -2 * front(x, y) * (1 - front(x, y) ** 2) / e**2)
 
 
@@ -76,14 +77,14 @@ def _corner(random: Random) -> hp.Problem:
 def _peak(random: Random) -> hp.Problem:
     w = _decades(random, -2.0, -0.7)
     a, b = _between(random, 0.2, 0.8), _between(random, 0.2, 0.8)
-    square = lambda x, y: (x - a) ** 2 + (y - b) ** 2  # noqa: E731
-    peak = lambda x, y: exp(-square(x, y) / (2 * w * w))  # noqa: E731
+    square: Function = lambda x, y: (x - a) ** 2 + (y - b) ** 2  # noqa: E731
+    peak: Function = lambda x, y: exp(-square(x, y) / (2 * w * w))  # noqa: E731
     return _poisson(peak, lambda x, y: (square(x, y) / w**4 - 2 / w**2) * peak(x, y))
 
 
 def _transport(random: Random) -> hp.Problem:
     n, c, width = int(random.integers(1, 4)), _between(random, 1, 20), _between(random, 1, 30)
-    exact = lambda x, t: exp(width * (cos(x - c * t) - 1)) + sin(n * (x - c * t))  # noqa: E731
+    exact: Function = lambda x, t: exp(width * (cos(x - c * t) - 1)) + sin(n * (x - c * t))  # noqa: E731
     return hp.Problem(
         hp.Box(x=(0, 2 * np.pi), t=(0, 1)),
         "u",
@@ -127,8 +128,8 @@ def _spreading(random: Random) -> hp.Problem:
 
 def _beam(random: Random) -> hp.Problem:
     n, p = _between(random, 2, 25), _between(random, 0, 3)
-    exact = lambda x: sin(n * x + p)  # noqa: E731
-    slope = lambda x: (2 * x - 1) * n * cos(n * x + p)  # noqa: E731
+    exact: Function = lambda x: sin(n * x + p)  # noqa: E731
+    slope: Function = lambda x: (2 * x - 1) * n * cos(n * x + p)  # noqa: E731
     return hp.Problem(
         hp.Box(x=(0, 1)),
         "u",
@@ -142,7 +143,7 @@ def _beam(random: Random) -> hp.Problem:
 def _jump(random: Random) -> hp.Problem:
     a = _between(random, 0.2, 0.8)
     slope = -(a * a / 2 + a * (1 - a))
-    exact = lambda x: where(x < a, x * x / 2, a * a / 2 + a * (x - a)) + slope * x  # noqa: E731
+    exact: Function = lambda x: where(x < a, x * x / 2, a * a / 2 + a * (x - a)) + slope * x  # noqa: E731
     return hp.Problem(
         hp.Box(x=(0, 1)),
         "u",
@@ -154,7 +155,7 @@ def _jump(random: Random) -> hp.Problem:
 
 def _nonlinear(random: Random) -> hp.Problem:
     n, size = _between(random, 2, 12), _between(random, 0.5, 4)
-    exact = lambda x, y: size * sin(n * x) * cos(n * y)  # noqa: E731
+    exact: Function = lambda x, y: size * sin(n * x) * cos(n * y)  # noqa: E731
     return hp.Problem(
         hp.Box(**SQUARE),
         "u",

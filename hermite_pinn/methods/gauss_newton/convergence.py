@@ -98,8 +98,9 @@ class Convergence:
         """By how much the last refinement lowered the error, as far as changes and the surplus tell.
 
         The changes tell of the refinement before, the surplus of this one, but only of what a grid can represent: the
-        geometric mean is taken.  Before there are two changes, half the order of the basis stands for theirs.  Never
-        more than the order of the basis, nor less than 1.5.
+        geometric mean is taken, or the changes alone where both are near the order of the basis.  Before there are two
+        changes, half the order of the basis stands for theirs.  Never more than the order of the basis, nor less than
+        1.5.
         """
         rates = [] if self.last.rate is None else [self.last.rate]
         if len(self.changes) > 1 and change > 0:
@@ -109,6 +110,8 @@ class Convergence:
         elif change > 0:
             rates.append(math.sqrt(self.factor))
         bounded = [min(max(LEAST, r), self.factor) for r in rates or [self.factor]]
+        if min(bounded) > 0.25 * self.factor:
+            return bounded[-1]
         return math.prod(bounded) ** (1.0 / len(bounded))
 
     def add(

@@ -22,6 +22,7 @@ from .watch_points import WatchPoints
 __all__ = ["Indicators", "growth", "indicators"]
 
 LEAF = 0.05  # largest local surplus of a resolved field, relative to its size
+SEEN = 0.1  # of what is prescribed at a watch point, as a residual there: it is seen
 CALM = 0.01  # largest local surplus below which the residual of a fit is not asked
 RESIDUAL = 0.05  # largest relative residual between the points
 WATCHED = 1e-2  # largest relative residual at a watch point
@@ -221,7 +222,7 @@ def indicators(
         term = problem.terms[w.term]
         row = _row(problem, w.term, equations, over_cell, cell)
         size = relative_residual([w.residual], [row], sizes)
-        if size > watched:
+        if size > watched and w.share > SEEN:
             watched, place = size, w.point + ("" if term.region.is_interior else f" ({term.name})")
     means = watch.jump_means(basis, resolution, finest, parameters)
     jumps = [

@@ -223,7 +223,7 @@ class NestedIteration:
         path.append(following)
 
     def _check_reach(self, following: Resolution) -> None:
-        """End the run if rounding forbids the tolerance and the error is small already, for the size of the next level."""
+        """End the run if rounding forbids the tolerance and the error is small for what the next level takes."""
         convergence, best = self.state.convergence, self.state.best
         if self.resolutions.planned is not None or best is None or best.error is None or best.error > CLOSE:
             return
@@ -231,7 +231,7 @@ class NestedIteration:
         if convergence.unreachable and (size > WORTH or best.error < SMALL):
             raise StopRun(
                 Status.STALLED,
-                f"rounding does not allow tol={self.tol:g}, and the next level of {size:,} coefficients is not begun for it; "
+                f"rounding limits what can be reached (tol={self.tol:g}), and the next level of {size:,} coefficients is not begun for it; "
                 f"estimated relative error {best.error:.1e}",
             )
 

@@ -290,7 +290,7 @@ def fit_smoothly(
     fit: Callable[[torch.Tensor], Fit],
     *,
     first: bool,
-    look: Callable[[], None] = lambda: None,
+    check: Callable[[], None] = lambda: None,
 ) -> tuple[Fit, Choice | None]:
     """Fit with weights of the penalties and of the data that are chosen on the way.
 
@@ -302,7 +302,7 @@ def fit_smoothly(
         What was chosen on a coarser level, or None.
     fit
         Solves the problem from a vector with the present weights.
-    look
+    check
         Called on the way; may end the run.
     first
         Whether there is no coarser level: then the data weigh at least ten times as much as later, since coarse
@@ -323,7 +323,7 @@ def fit_smoothly(
         state = fit(vector)
         if not chooses or last == ROUNDS:
             break
-        choice = choose_weights(system, state.vector, weights, 4 if weights else 12, look)
+        choice = choose_weights(system, state.vector, weights, 4 if weights else 12, check)
         wanted = balanced(system, state.rows, choice.scatter)
         settled = choice.weights == weights and 0.3 < wanted / emphasis < 3.0
         vector, weights = state.vector, choice.weights

@@ -292,8 +292,8 @@ def solve_at_once(
 
     final = choice
     if system.noisy:
-        look = solver.monitor.check_time
-        end, final = fit_smoothly(system, vector, choice, fit, first=not guessed, look=look)
+        check = solver.monitor.check_time
+        end, final = fit_smoothly(system, vector, choice, fit, first=not guessed, check=check)
     else:
         try:
             end = fit(vector)

@@ -38,26 +38,28 @@ class Watched:
     ----------
     term
         Number of the term in the problem.
-    residual, mean
-        The largest, and the mean over all scouts if only the watch points count.
+    residual
+        The largest.
+    share
+        Of what is prescribed there, at most.
     point
         Where the largest is, for messages.
     """
 
     term: int
     residual: float
-    mean: float
+    share: float
     point: str
 
 
 @dataclass(frozen=True)
 class _Group:
-    """A term with the points to look at, as a share of the region."""
+    """A term with the points to look at, and the size of what is prescribed there."""
 
     number: int
     term: Term
     samples: Samples
-    share: float
+    prescribed: float = 0.0
 
 
 class WatchPoints:
@@ -97,9 +99,9 @@ class WatchPoints:
             chosen = torch.topk(values, min(WATCHED, len(values))).indices
             chosen = chosen[values[chosen] > PEAK * values.square().mean().sqrt()]
             if len(chosen):
-                self.peaks.append(_Group(number, term, samples.take(chosen), len(chosen) / samples.count))
+                self.peaks.append(_Group(number, term, samples.take(chosen), float(values[chosen].max())))
             if term.region.is_interior and not is_smooth(problem.plan.known(term.residual)):
-                self.jumps.append(_Group(number, term, samples.take(slice(0, JUMP_POINTS)), 1.0))
+                self.jumps.append(_Group(number, term, samples.take(slice(0, JUMP_POINTS))))
 
     def _prescribed(self, term: Term, samples: Samples) -> torch.Tensor | None:
         """Sizes (n,) of a term's residual where all fields are zero; None where they are not numbers."""
@@ -131,7 +133,8 @@ class WatchPoints:
             worst = int(sizes.argmax())
             names, point = self.problem.domain.names, group.samples.x[:, worst].tolist()
             text = ", ".join(f"{name}={value:.4g}" for name, value in zip(names, point, strict=True))
-            found.append(Watched(group.number, float(sizes[worst]), group.share * float(sizes.mean()), text))
+            residual = float(sizes[worst])
+            found.append(Watched(group.number, residual, residual / group.prescribed, text))
         return found
 
     def _nearness(self, x: torch.Tensor, resolution: tuple[int, ...]) -> torch.Tensor:
