@@ -44,7 +44,7 @@ class FieldFunction:
 
     def __init__(
         self,
-        owner: object,
+        owner: Any,
         axes: Sequence[str],
         evaluate: Callable[[str, Sums, Sequence[Any]], Any],
         name: str,

@@ -318,7 +318,7 @@ class _Look:
         at = _jets(problem, self.grid.basis, self.resolution, self.solution, x, equations)
         volume = problem.domain.interior.measure
         return [
-            (term, scale / math.sqrt(volume), term.constant | term.evaluate(env, at)[1])
+            (term, scale / math.sqrt(volume), {**term.constant, **term.evaluate(env, at)[1]})
             for term, scale in zip(equations, self.grid.scales, strict=True)
         ]
 
