@@ -61,7 +61,9 @@ class Data(Immutable):
         self.weight = checked_weight(weight)
         arrays: dict[str, np.ndarray] = {}
         for name, value in values.items():
-            array = real_array(f"the values of {name} in Data", value, error=InvalidProblemError)
+            array = real_array(
+                f"the values of {name} in Data", value, hint="fields are real, not complex", error=InvalidProblemError
+            )
             if array.ndim == 0:
                 array = np.full(len(self.points), array)
             if array.shape != (len(self.points),):

@@ -54,7 +54,8 @@ FALL = 4.0  # of the square of the residual from one level to the next that a sm
 SMALL = 1e-2  # relative residual of a function that may be free
 EXACT = 1e-9  # and of one that surely is
 ROUNDING = 5e-15  # of the normal matrix, relative to its largest eigenvalue
-SPARE = 6  # functions looked at beyond those of the gauges
+SPARE = 6  # functions looked at beyond those of the gauges, where something is suspected
+FEW = 2  # and where nothing is
 MOST = 60  # of these
 
 
@@ -91,7 +92,7 @@ def free_combinations(grid: Discretization, stage: Stage, first: Resolution) -> 
         if look.size > _limit(problem, doubtful):
             break
         coarse, fine = fine, look
-    return _count(coarse, fine)
+    return _count(coarse, fine, SPARE if doubtful else FEW)
 
 
 def _limit(problem: Problem, doubtful: bool) -> int:
@@ -258,9 +259,9 @@ class _Look:
         """Whether eigenvectors are found by iteration from those of a coarser level; factors would be too large."""
         return len(self.kept) > THOROUGH and self.grid.problem.domain.dim > 2
 
-    def smallest(self, start: np.ndarray | None) -> np.ndarray:
+    def smallest(self, spare: int, start: np.ndarray | None) -> np.ndarray:
         """Relative residuals of the functions of smallest rows, without those that the gauges choose among."""
-        return self.residuals(self.lowest(self.gauged + SPARE, start))[self.gauged :]
+        return self.residuals(self.lowest(self.gauged + spare, start))[self.gauged :]
 
     def lowest(self, count: int, start: np.ndarray | None) -> np.ndarray:
         """Functions (free, count) of the smallest rows for their size; ``start`` are those of a coarser level."""
@@ -318,7 +319,7 @@ class _Look:
         at = _jets(problem, self.grid.basis, self.resolution, self.solution, x, equations)
         volume = problem.domain.interior.measure
         return [
-            (term, scale / math.sqrt(volume), term.constant | term.evaluate(env, at)[1])
+            (term, scale / math.sqrt(volume), {**term.constant, **term.evaluate(env, at)[1]})
             for term, scale in zip(equations, self.grid.scales, strict=True)
         ]
 
@@ -393,19 +394,19 @@ def _moved(grid: Discretization, stage: Stage, resolution: Resolution) -> torch.
     return coefficients.contiguous()
 
 
-def _count(coarse: _Look | None, fine: _Look) -> int | None:
+def _count(coarse: _Look | None, fine: _Look, spare: int) -> int | None:
     """Free functions of the finer level, those of the gauges apart."""
     if fine.gauged > MOST:
         return None
     start = None
     if coarse is not None and fine.iterated:
         pyramid = fine.grid.pyramid([coarse.resolution, fine.resolution])
-        vectors = coarse.spread(coarse.lowest(coarse.gauged + SPARE, None))
+        vectors = coarse.spread(coarse.lowest(coarse.gauged + spare, None))
         start = np.stack([pyramid.prolong(0, v).reshape(-1).cpu().numpy() for v in vectors], 1)
-    last = fine.smallest(start)
+    last = fine.smallest(spare, start)
     if not (last < SMALL).any():
         return 0
-    before = np.full_like(last, np.nan) if coarse is None else coarse.smallest(None)
+    before = np.full_like(last, np.nan) if coarse is None else coarse.smallest(spare, None)
     n = min(len(last), len(before))
     falling = (last[:n] < SMALL) & (last[:n] ** 2 * FALL <= before[:n] ** 2)
     if any(t.region.measured is not None or t.region.penalty is not None for t in fine.grid.problem.terms):
