@@ -20,6 +20,39 @@ __all__ = ["Target", "early", "targets"]
 QUICK: dict[str, Any] = {"levels": 1, "max_time": 2.0, "progress": False}
 SHORT: dict[str, Any] = {"steps": 2, "points": 16, "face_points": 4, "check_every": 1}
 
+# arguments that work, by callable
+GAUSS_NEWTON: dict[str, Any] = {
+    "gauss": 2, "inner_tol": 1e-8, "inner_steps": 100, "outer_steps": 3, "damping": 1e-3, "max_levels": 3,
+    "max_unknowns": 1000, "inner": "auto", "slabs": "auto", "precision": "auto",
+}  # fmt: skip
+JOINT_GAUSS_NEWTON: dict[str, Any] = {
+    "stages": (hp.JointStage("readout", steps=1),), "gauss": 2, "oversampling": 4.0, "frequencies": (2.0,),
+    "start": "coordinates", "hard": True, "face_weight": 1.0, "inner_tol": 1e-6, "inner_steps": 20, "damping": 1e-3,
+    "patience": 2, "dense_limit": 100, "held_out": 50,
+}  # fmt: skip
+QUASI_NEWTON: dict[str, Any] = {
+    "steps": 2, "points": 16, "face_points": 4, "rounds": 1, "adaptive": None, "weight": 100.0, "normalize": True,
+    "memory": 3, "search_steps": 5, "gtol": 1e-8, "ftol": 1e-6, "probes": 2, "check_every": 1,
+}  # fmt: skip
+SOLVE: dict[str, Any] = {
+    "problem": None, "field": None, "method": "gauss_newton", "levels": 1, "tol": 1e-3, "max_time": 2.0, "seed": 0,
+    "device": "cpu", "dtype": None, "callbacks": (), "progress": False, "checkpoint": None, "resume": None,
+    "throw": True,
+}  # fmt: skip
+TABLES: dict[str, Any] = {
+    "head": "linear", "basis": "cubic", "base": 4, "ratio": 2.0, "features": None, "table_size": None, "half": False,
+    "encoder": "hermite",
+}  # fmt: skip
+NETWORK: dict[str, Any] = {
+    "head": "siren", "base": (4, 4), "ratio": 1.5, "features": 2, "table_size": 64, "width": 8, "depth": 1,
+    "omega": 0.5, "activation": "sine", "table_std": 0.01, "fused": None,
+}  # fmt: skip
+FIRST_ORDER: dict[str, Any] = {
+    "steps": 2, "lr": 1e-3, "lr_end": 1e-5, "schedule": "cosine", "lr_every": 1, "points": 16, "face_points": 4, "weight": 1.0,
+    "weight_cap": 1e6, "balance_every": 1, "shared_weight": False, "curriculum": ((1, 1),), "ema": 0.9, "warmup": 1,
+    "normalize": True, "check_every": 1, "adaptive": None, "cuda_graph": True,
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Target:
@@ -175,46 +208,16 @@ def _solution_targets() -> list[Target]:
 
 def _method_targets() -> list[Target]:
     stage = {"train": "readout", "steps": 1, "cells": None}
-    adam: dict[str, Any] = {
-        "steps": 2, "lr": 1e-3, "lr_end": 1e-5, "schedule": "cosine", "lr_every": 1, "points": 16, "face_points": 4, "weight": 1.0,
-        "weight_cap": 1e6, "balance_every": 1, "shared_weight": False, "curriculum": ((1, 1),), "ema": 0.9, "warmup": 1,
-        "normalize": True, "check_every": 1, "adaptive": None, "cuda_graph": True,
-    }  # fmt: skip
     return [
         Target(
             "GaussNewton",
             _with_method(hp.GaussNewton),
-            {
-                "gauss": 2,
-                "inner_tol": 1e-8,
-                "inner_steps": 100,
-                "outer_steps": 3,
-                "damping": 1e-3,
-                "max_levels": 3,
-                "max_unknowns": 1000,
-                "inner": "auto",
-                "slabs": "auto",
-                "precision": "auto",
-            },
+            GAUSS_NEWTON,
         ),
         Target(
             "JointGaussNewton",
             _with_method(hp.JointGaussNewton, field=FACTOR, levels=2),
-            {
-                "stages": (hp.JointStage("readout", steps=1),),
-                "gauss": 2,
-                "oversampling": 4.0,
-                "frequencies": (2.0,),
-                "start": "coordinates",
-                "hard": True,
-                "face_weight": 1.0,
-                "inner_tol": 1e-6,
-                "inner_steps": 20,
-                "damping": 1e-3,
-                "patience": 2,
-                "dense_limit": 100,
-                "held_out": 50,
-            },
+            JOINT_GAUSS_NEWTON,
         ),
         Target(
             "JointStage",
@@ -226,7 +229,7 @@ def _method_targets() -> list[Target]:
             ),
             stage,
         ),
-        Target("Adam", _with_method(hp.Adam, field=SIREN), adam),
+        Target("Adam", _with_method(hp.Adam, field=SIREN), FIRST_ORDER),
         Target(
             "SOAP",
             _with_method(hp.SOAP, field=SIREN),
@@ -235,21 +238,7 @@ def _method_targets() -> list[Target]:
         Target(
             "LBFGS",
             _with_method(hp.LBFGS),
-            {
-                "steps": 2,
-                "points": 16,
-                "face_points": 4,
-                "rounds": 1,
-                "adaptive": None,
-                "weight": 100.0,
-                "normalize": True,
-                "memory": 3,
-                "search_steps": 5,
-                "gtol": 1e-8,
-                "ftol": 1e-6,
-                "probes": 2,
-                "check_every": 1,
-            },
+            QUASI_NEWTON,
         ),
         Target(
             "RAD",
@@ -302,22 +291,7 @@ def _run_targets() -> list[Target]:
         Target(
             "solve",
             _run,
-            {
-                "problem": None,
-                "field": None,
-                "method": "gauss_newton",
-                "levels": 1,
-                "tol": 1e-3,
-                "max_time": 2.0,
-                "seed": 0,
-                "device": "cpu",
-                "dtype": None,
-                "callbacks": (),
-                "progress": False,
-                "checkpoint": None,
-                "resume": None,
-                "throw": True,
-            },
+            SOLVE,
         ),
         Target("solve adam", _run, {"method": hp.Adam(**SHORT), "levels": 2, "seed": 0, "dtype": None, "tol": None}),
         Target("solve lbfgs", _run, {"method": hp.LBFGS(steps=2), "levels": 2, "seed": 0, "dtype": None, "tol": None}),
@@ -332,33 +306,12 @@ def _run_targets() -> list[Target]:
         Target(
             "Field",
             _field,
-            {
-                "head": "linear",
-                "basis": "cubic",
-                "base": 4,
-                "ratio": 2.0,
-                "features": None,
-                "table_size": None,
-                "half": False,
-                "encoder": "hermite",
-            },
+            TABLES,
         ),
         Target(
             "Field siren",
             _field,
-            {
-                "head": "siren",
-                "base": (4, 4),
-                "ratio": 1.5,
-                "features": 2,
-                "table_size": 64,
-                "width": 8,
-                "depth": 1,
-                "omega": 0.5,
-                "activation": "sine",
-                "table_std": 0.01,
-                "fused": None,
-            },
+            NETWORK,
         ),
         Target("tabulated", lambda bench, function: hp.tabulated(function)(np.zeros(3)), {"function": np.sin}),
         *(_library_target(name) for name in PROBLEMS),
