@@ -18,11 +18,20 @@ from typing import Any
 import hermite_pinn as hp
 from hermite_pinn.errors import InvalidArgumentError
 
-from .base import Bounds, choice, named, positive, real_numbers
+from .base import Bounds, bounds, choice, dimension, named, number, positive_number, real_numbers, settings
 
 __all__ = ["heat"]
 
 
+@settings(
+    dim=dimension,
+    diffusivity=positive_number,
+    phase=number,
+    alpha=number,
+    beta=number,
+    time=positive_number,
+    bounds=bounds,
+)
 def heat(
     dim: int = 1,
     diffusivity: float = 0.1,
@@ -60,9 +69,6 @@ def heat(
     >>> hp.solve(heat(waves=1), tol=1e-4).error()["u"]["relative_l2"] < 1e-4
     True
     """
-    if dim not in (1, 2, 3):
-        raise InvalidArgumentError(f"dim must be 1, 2 or 3, got {dim!r}")
-    positive(diffusivity=diffusivity, time=time)
     choice("condition", condition, ["dirichlet", "robin"])
     numbers = real_numbers("waves", waves)
     if min(numbers) <= 0:
