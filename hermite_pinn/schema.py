@@ -200,8 +200,12 @@ def _finite(values: torch.Tensor) -> bool:
 def _bounds(lower: float, upper: float) -> str:
     low, high = lower > -LARGEST, upper < LARGEST
     if low and high:
-        return f" from {lower:g} to {upper:g}" if isinstance(lower, float) else f" from {lower} to {upper}"
-    return f" from {lower} on" if low else f" up to {upper}" if high else ""
+        return f" from {_number(lower)} to {_number(upper)}"
+    return f" from {_number(lower)} on" if low else f" up to {_number(upper)}" if high else ""
+
+
+def _number(value: float) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _spelled(value: Any) -> str:

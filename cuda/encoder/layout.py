@@ -18,7 +18,7 @@ from hermite_pinn.schema import Entry
 
 from .basis import BASES
 from .storage import Dense, Hashed, Indexed, Storage
-from .vertices import VertexList
+from .vertices import MOST_BYTES, VertexList
 
 __all__ = ["GridLayout", "Group"]
 
@@ -360,8 +360,11 @@ class GridLayout:
         lower, upper, resolutions, basis, features, sizes, periodic, *lists = fields
         dim = len(lower.items(least=1, most=4))
         levels = resolutions.items(least=1, most=MOST_LEVELS)
-        texts = lists[0].items(len(levels)) if lists else []
+        listed: list[VertexList | None] = []
         try:
+            for e in lists[0].items(len(levels)) if lists else []:
+                left = MOST_BYTES - sum(known.nbytes for known in listed if known is not None)
+                listed.append(None if e.value is None else VertexList.from_text(e.text(), left))
             return cls(
                 tuple(e.number() for e in lower.items()),
                 tuple(e.number() for e in upper.items(dim)),
@@ -370,7 +373,7 @@ class GridLayout:
                 features.integer(1, MOST_FEATURES),
                 None if sizes.value is None else tuple(e.integer(2, 2**31) for e in sizes.items(least=1)),
                 tuple(e.flag() for e in periodic.items(dim)),
-                tuple(None if e.value is None else VertexList.from_text(e.text()) for e in texts),
+                tuple(listed),
             )
         except InvalidArgumentError as error:
             raise CorruptFileError(f"{entry.source} is damaged: {entry.path} describes no grid: {error}") from error

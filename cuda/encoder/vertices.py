@@ -104,6 +104,11 @@ class VertexList:
         """Number of axes."""
         return int(self.bricks.shape[1])
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        return self.bricks.nbytes + self.parts.nbytes
+
     @cached_property
     def counts(self) -> np.ndarray:
         """Vertices of every brick, int64."""
@@ -144,8 +149,8 @@ class VertexList:
         return f"{self.dim}:{base64.b64encode(packed).decode()}"
 
     @classmethod
-    def from_text(cls, text: str) -> VertexList:
-        """Inverse of :attr:`text`.
+    def from_text(cls, text: str, most: int = MOST_BYTES) -> VertexList:
+        """Inverse of :attr:`text`, for a list of at most so many bytes.
 
         Raises
         ------
@@ -155,7 +160,7 @@ class VertexList:
         try:
             dim, packed = text.split(":")
             axes, unpacking = int(dim), zlib.decompressobj()
-            data = unpacking.decompress(base64.b64decode(packed, validate=True), MOST_BYTES)
+            data = unpacking.decompress(base64.b64decode(packed, validate=True), max(1, most))
             if not 1 <= axes <= 4 or not unpacking.eof:
                 raise ValueError("no vertices, or too many")
             count = len(data) // (4 * axes + 8)

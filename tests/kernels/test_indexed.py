@@ -1,8 +1,10 @@
 """Levels that store listed vertices only: what their maps find, and that the others are zero."""
 
+import base64
 import gc
 import json
 import math
+import zlib
 
 import numpy as np
 import pytest
@@ -13,8 +15,9 @@ from hermite_pinn.cuda.encoder import ops
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.cuda.encoder.layout import GridLayout
 from hermite_pinn.cuda.encoder.vertices import VertexList
-from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.errors import CorruptFileError, InvalidArgumentError
 from hermite_pinn.run.store import read_store, write_store
+from hermite_pinn.schema import Entry
 
 
 def dense_and_listed(listed, dim=2, level=2):
@@ -129,6 +132,52 @@ def test_a_damaged_list_is_refused(text):
     fields[-1][-1] = text
     with pytest.raises(InvalidArgumentError, match="list of vertices"):
         GridLayout.from_key(json.dumps(fields))
+
+
+def as_text(steps, parts):
+    """A list as :attr:`VertexList.text` writes it, of steps from brick to brick."""
+    steps, parts = np.array(steps, "<i4"), np.array(parts, "<u8")
+    return f"{steps.shape[1]}:{base64.b64encode(zlib.compress(steps.T.tobytes() + parts.tobytes())).decode()}"
+
+
+@pytest.mark.parametrize(
+    ("steps", "parts"),
+    [
+        ([[0, 0], [1, 0]], [1, 0]),
+        ([[1, 0], [-1, 0]], [1, 1]),
+        ([[0, 0], [0, 0]], [1, 2]),
+        ([[-1, 0]], [1]),
+        ([[2**28, 0]], [1]),
+        ([[2**31 - 1, 0], [2**31 - 1, 0]], [1, 1]),
+    ],
+    ids=["empty brick", "order", "twice", "negative", "large", "overflow"],
+)
+def test_a_list_that_is_in_no_order_is_refused(steps, parts):
+    """Kernels find records by the order of the bricks."""
+    with pytest.raises(InvalidArgumentError, match="in their order"):
+        VertexList.from_text(as_text(steps, parts))
+
+
+def test_a_list_is_unpacked_to_a_limit():
+    text = as_text(np.ones((1 << 16, 1)), np.ones(1 << 16))
+    whole = VertexList.from_text(text)
+    assert len(VertexList.from_text(text, whole.nbytes)) == 1 << 16
+    with pytest.raises(InvalidArgumentError, match="list of vertices"):
+        VertexList.from_text(text, whole.nbytes - 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[", "3", "{}", "[" * 10_000, '[[0],[1],[[4]],"cubic",1,null]', '[[0],[1],[[4]],"cubic",1,null,[0]]', '[[0],[1],[[4]],"cubic",true,null,[false]]',
+        '[[0],[1],[[4]],"cubic",20000,null,[false]]', '[[0],[1],[[4.0]],"cubic",1,null,[false]]', '[[0],[NaN],[[4]],"cubic",1,null,[false]]',
+        '[[0],[1],[[4,4]],"cubic",1,null,[false]]', '[[0],[1],[[4]],"other",1,null,[false]]', '[[0],[1],[[4]],"cubic",1,[3],[false]]',
+        '[[0],[1],[[4]],"cubic",1,null,[false],[3]]', '[[0],[1],[[4]],"cubic",1,null,[false],["1:AAAA"]]', '[[1],[0],[[4]],"cubic",1,null,[false]]',
+    ],
+)  # fmt: skip
+def test_a_file_that_describes_no_grid_is_damaged(text):
+    with pytest.raises(CorruptFileError, match=r"^u\.h5 is damaged: layout"):
+        GridLayout.from_entry(Entry(text, "u.h5", "layout"))
 
 
 def test_gradients_outlive_the_layout(device):
