@@ -50,6 +50,8 @@ class Monitor:
         Seconds after which the run ends, or None.
     ranks
         The processes of the run: rank 0 alone calls the callbacks, and its clock and their verdicts hold for all.
+    clock
+        Tells the seconds.
     """
 
     def __init__(
@@ -58,8 +60,9 @@ class Monitor:
         progress: ProgressMeter | None = None,
         max_time: float | None = None,
         ranks: Ranks = ALONE,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.ranks = ranks
+        self.ranks, self.clock = ranks, clock
         self.callbacks = tuple(callbacks)
         self.progress = progress or NoProgress()
         self.max_time = max_time
@@ -67,7 +70,7 @@ class Monitor:
         self.method = ""
         self.stage: int | None = None
         self.foreign: Exception | None = None  # what a callback raised, which the user gets as it is
-        self._began = time.perf_counter()
+        self._began = clock()
         self._announced = False
         self._earlier = 0.0
 
@@ -79,15 +82,39 @@ class Monitor:
     @property
     def elapsed(self) -> float:
         """Seconds since the start, those before a resume included."""
-        return self._earlier + time.perf_counter() - self._began
+        return self._earlier + self.clock() - self._began
 
     @property
     def out_of_time(self) -> bool:
         """Whether the time limit has passed."""
         if self.max_time is None:
             return False
-        late = time.perf_counter() - self._began > self.max_time
+        return self._agreed(self.clock() - self._began > self.max_time)
+
+    def _agreed(self, late: bool) -> bool:
+        """What the leader's clock says."""
         return late if self.ranks.size == 1 else bool(self.ranks.spread(torch.tensor(late, device=self.ranks.device)))
+
+    def require(self, seconds: float, what: str, share: float = 1.0) -> None:
+        """End the run if there is not time left for something that would be lost unfinished.
+
+        Parameters
+        ----------
+        seconds
+            That it takes, as far as is known.
+        what
+            The start of a sentence, for the message.
+        share
+            Of those seconds that must be left: less than 1 where they are a guess.
+        """
+        if self.max_time is None:
+            return
+        left = self._began + self.max_time - self.clock()
+        if self._agreed(share * seconds > left):
+            raise StopRun(
+                Status.MAX_TIME,
+                f"stopped after {self.elapsed:.1f} s (max_time={self.max_time:g}): {what} would take about {seconds:.1f} s more",
+            )
 
     def check_time(self) -> None:
         """End the run if the time limit has passed."""

@@ -84,7 +84,7 @@ def test_a_limit_inside_a_stage_leaves_the_estimate_of_what_is_returned(problem,
         return looks > most
 
     monkeypatch.setattr(Monitor, "out_of_time", property(late))
-    options = {"levels": 4, "progress": False, "max_time": 1.0}
+    options = {"levels": 4, "progress": False, "max_time": 1e9}
     whole = hp.solve(problem, **options)
     assert whole.status is Status.COMPLETED
     last, every = looks, max(1, looks // 12)

@@ -1,4 +1,4 @@
-"""Is it accurate enough?  The error estimated from the changes between stages."""
+"""Is it accurate enough?  The error estimated from the changes between stages and from what they say of themselves."""
 
 from __future__ import annotations
 
@@ -8,12 +8,36 @@ from typing import Any
 
 from hermite_pinn.cuda.encoder.basis import BASES
 
-__all__ = ["Convergence"]
+from .indicators import Indicators
+
+__all__ = ["Convergence", "unsolved"]
+
+LEAST = 1.5  # rate of convergence that is assumed at least
+FIRST = 2.0  # rate that is assumed where nothing is known
+SHARE = 0.3  # of an indicator of the error that is certainly there
+
+
+def unsolved(steps: int, reduction: float) -> float:
+    """The part of a stage's change that its linear solve has left out.
+
+    The error left is at most the reduction of the gradient times the condition, which the steps of conjugate gradients
+    tell: a reduction ``r`` takes about ``sqrt(condition) log(2 / r) / 2`` of them.  The root of the condition is what
+    is seen.
+
+    Examples
+    --------
+    >>> unsolved(30, 1e-8) < 1e-7, unsolved(3000, 1e-3) > 0.5
+    (True, True)
+    """
+    if steps < 1 or not reduction > 0 or not math.isfinite(reduction):
+        return 0.0
+    reduction = min(reduction, 1.0)
+    return min(1.0, reduction * max(1.0, 2.0 * steps / math.log(2.0 / reduction)))
 
 
 @dataclass
 class Convergence:
-    """Judges a nested iteration by what its stages changed; never by an exact solution.
+    """Judges a nested iteration by what its stages changed and what they say; never by an exact solution.
 
     Parameters
     ----------
@@ -28,6 +52,14 @@ class Convergence:
         Relative changes of the stages that had one before.
     estimates, residuals
         By stage: the estimated error, or None, and the residual between the collocation points.
+    last
+        What the last stage said of itself.
+    truncation
+        By stage with an estimate, the part of it that a finer level lowers.
+
+    Notes
+    -----
+    See docs/estimates.md.
 
     Examples
     --------
@@ -43,27 +75,69 @@ class Convergence:
     changes: list[float] = field(default_factory=list)
     estimates: list[float | None] = field(default_factory=list)
     residuals: list[float] = field(default_factory=list)
+    truncation: list[float] = field(default_factory=list)
+    last: Indicators = field(default_factory=Indicators)
 
     @property
     def factor(self) -> float:
         """By how much a doubling of the resolution lowers the error of a smooth solution."""
         return 4.0 ** BASES[self.basis].coefficients
 
-    def add(self, change: float | None, residual: float) -> float | None:
+    @property
+    def share(self) -> float:
+        """Part of the error of interpolation that is certainly there: the best approximation is better, the more so the higher the order."""
+        return SHARE ** (BASES[self.basis].coefficients - 1)
+
+    def rate(self, change: float) -> float:
+        """By how much the last refinement lowered the error, as far as changes and the surplus tell.
+
+        The changes tell of the refinement before, the surplus of this one, but only of what a grid can represent: the
+        geometric mean is taken.  Before there are two changes, half the order of the basis stands for theirs.  Never more than the order of the basis, nor less than 1.5.
+        """
+        rates = [] if self.last.rate is None else [self.last.rate]
+        if len(self.changes) > 1 and change > 0:
+            rates.append(self.changes[-2] / change)
+        elif not rates:
+            return FIRST
+        elif change > 0:
+            rates.append(math.sqrt(self.factor))
+        bounded = [min(max(LEAST, r), self.factor) for r in rates or [self.factor]]
+        return math.prod(bounded) ** (1.0 / len(bounded))
+
+    def add(
+        self, change: float | None, residual: float, indicators: Indicators | None = None, algebraic: float = 0.0
+    ) -> float | None:
         """Note a stage; returns the estimated error.
 
-        The changes are assumed to go on shrinking at the observed rate, which is not believed to be better than the
-        order of the basis or worse than 1.5.
+        Parameters
+        ----------
+        change
+            Relative change from the stage before, or None where there was none.
+        residual
+            Between the collocation points.
+        indicators
+            What the stage says of itself.
+        algebraic
+            Part of the change that linear solves may have left out.
         """
+        self.last = indicators or Indicators()
         error = None
         if change is not None:
+            own = self.last
             self.changes.append(change)
-            error = change
-            if len(self.changes) > 1:
-                rate = self.factor
-                if change > 0:
-                    rate = min(rate, max(1.5, self.changes[-2] / change))
-                error = change / (rate - 1.0)
+            rate = self.rate(change)
+            unseen = 0.0 if own.seen else own.watched / math.sqrt(own.cells)
+            error = max(
+                change / (rate - 1.0),
+                algebraic * change,
+                self.share * own.interpolation,
+                self.share * own.residual / (self.factor - 1.0),
+                unseen / (rate - 1.0),
+                own.jumps,
+                own.misfit,
+            )
+            self.truncation.append(error)
+            error = max(error, own.rounding)
         self.estimates.append(error)
         self.residuals.append(residual)
         return error
@@ -73,9 +147,10 @@ class Convergence:
         """Whether the tolerance is met, and the stage before was as close as the order of the basis predicts.
 
         The second condition, and that the residual between the points has not grown, guard against two coarse levels
-        that agree by chance; a second estimate below the tolerance dispels the doubt.
+        that agree by chance; a second estimate below the tolerance dispels the doubt.  A peak of what is prescribed
+        that the last stage has not seen forbids it.
         """
-        if self.tol is None or len(self.estimates) < 2:
+        if self.tol is None or len(self.estimates) < 2 or not self.last.seen:
             return False
         before, error = self.estimates[-2:]
         if before is None or error is None or error > self.tol:
@@ -85,17 +160,25 @@ class Convergence:
         )
 
     @property
+    def rounded(self) -> bool:
+        """Whether rounding keeps the error above the tolerance: a finer level would be no better."""
+        if self.tol is None or len(self.truncation) < 2 or self.tol >= self.last.rounding:
+            return False
+        before, now = self.truncation[-2:]
+        return now <= self.last.rounding and before <= 1.5 * self.factor * self.last.rounding
+
+    @property
     def stagnant(self) -> bool:
-        """Whether the last two stages brought nothing: rounding, or a problem without a solution.
+        """Whether the last two stages brought nothing though they resolve the solution: there is none, or rounding.
 
         Large estimates that jump up belong to a solution whose features only now come into sight.
         """
         last = [e for e in self.estimates[-3:] if e is not None]
-        if len(last) < 3 or self.residuals[-1] < 0.8 * self.residuals[-3]:
+        if len(last) < 3 or not self.last.resolved or self.residuals[-1] < 0.8 * self.residuals[-3]:
             return False
         a, b, c = last
         plateau = b < 3.0 * a and c < 3.0 * b
-        return b > 0.9 * a and c > 0.9 * b and (a < 1e-3 or (a < 0.1 and plateau))
+        return b > 0.9 * a and c > 0.9 * b and (a < 1e-3 or plateau)
 
     def stages_left(self) -> int | None:
         """How many stages will follow if the solution is smooth; None before there is an estimate."""
@@ -106,9 +189,16 @@ class Convergence:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
-        return {"changes": self.changes, "estimates": self.estimates, "residuals": self.residuals}
+        return {
+            "changes": self.changes,
+            "estimates": self.estimates,
+            "residuals": self.residuals,
+            "truncation": self.truncation,
+            "indicators": self.last.state(),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over the state of a checkpoint."""
         self.changes, self.estimates = list(state["changes"]), list(state["estimates"])
-        self.residuals = list(state["residuals"])
+        self.residuals, self.truncation = list(state["residuals"]), list(state["truncation"])
+        self.last = Indicators.restored(state["indicators"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -25,25 +24,33 @@ from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
 
-from .convergence import Convergence
+from .convergence import Convergence, unsolved
 from .grid_solver import grid_solver
+from .indicators import indicators
+from .marching import marched
 from .mixed_precision import chosen_precision
 from .nested_state import NestedState
 from .options import GaussNewtonOptions
 from .resolutions import Resolutions
 from .saved_state import check_nested
-from .stage import Discretization, Stage, solve_at_once
+from .stage import Discretization, Stage, relative, solve_at_once
 from .standard_errors import parameter_doubts, parameter_sensitivity, standard_errors
+from .term_sizes import floored, implied_sizes, strengths
 from .time_slabs import march
 from .unfinished import Unfinished
 from .uniqueness import freedom
 from .verdict import BY_ITSELF, determined, verdict
+from .watch_points import WatchPoints
 
 __all__ = ["NestedIteration"]
 
 logger = logging.getLogger(__name__)
 
+Resolution = tuple[int, ...]
+
 REPEATS = 3  # of the first stage, with rows scaled anew
+HASTE = 0.3  # of the time that a level is expected to take: it is not begun with less left
+ZERO = 1e-6  # of its implied size: a field that counts as zero where no tolerance says so
 
 
 class NestedIteration:
@@ -77,6 +84,7 @@ class NestedIteration:
         )
         self.state = NestedState(Convergence(self.basis, self.tol), norms)
         self.precision = chosen_precision(options.precision, task.device)
+        self.watch = WatchPoints(self.problem)
         self.seconds: list[float] = []
         self.solver = self._solver(Misfit(self.problem))
         self.unfinished = Unfinished(task, self.solver.state)
@@ -168,16 +176,18 @@ class NestedIteration:
         while True:
             if not foreign:
                 self._refine()
-            began = time.perf_counter()
+            began = self.monitor.clock()
             stage = self._solve()
             if len(state.path) == 1 and not foreign:
                 stage = self._balanced(stage)
+            self._measure(stage)
             change = None if foreign or len(state.path) == 1 else stage.change
-            stage.error = state.convergence.add(change, stage.held_out)
+            algebraic = unsolved(stage.inner, stage.reduction)
+            stage.error = state.convergence.add(change, stage.held_out, stage.indicators, algebraic)
             state.best, foreign = stage, False
             self.unfinished.finished(state.saved())
             self._record(stage)
-            self.seconds.append(time.perf_counter() - began)
+            self.seconds.append(self.monitor.clock() - began)
             self.unfinished.save()
             ending = self._verdict()
             if ending is not None:
@@ -191,6 +201,10 @@ class NestedIteration:
         limit = self.resolutions.obstacle(self.grid, path, following, best)
         if limit:
             raise StopRun(Status.MAX_SIZE, limit)
+        if self.seconds and best is not None and best.error is not None:
+            growth = math.prod(following) / math.prod(best.resolutions[-1])
+            cells = "x".join(map(str, following))
+            self.monitor.require(growth * self.seconds[-1], f"the next level ({cells} cells)", HASTE)
         path.append(following)
 
     def _verdict(self) -> Ending | None:
@@ -203,6 +217,28 @@ class NestedIteration:
             len(state.path),
             None if planned is None else len(planned),
             self.solver.limits,
+        )
+
+    def _measure(self, stage: Stage) -> None:
+        """What a finished stage changed, and what it says of its error."""
+        problem, path = self.problem, self.state.path
+        root = math.sqrt(problem.domain.interior.measure)
+        strong = strengths(stage.sensitivities, problem.fields, problem.domain.lengths)
+        implied = implied_sizes(strong, self.grid.scales, stage.norms)
+        stage.sizes = floored(stage.norms, stage.moved, implied, self.tol or ZERO)
+        stage.change = relative(stage.moved, stage.sizes)
+        stage.indicators = indicators(
+            problem,
+            self.basis,
+            stage.resolutions[-1],
+            path[-2] if len(path) > 1 else None,
+            stage.finest,
+            stage.parameters,
+            stage.sensitivities,
+            stage.residuals,
+            [size / root for size in stage.sizes],
+            self.watch,
+            stage.fitted,
         )
 
     def _system(self, stage: Stage) -> GridSystem:
@@ -219,6 +255,7 @@ class NestedIteration:
             check_nested(saved, self.grid, None if self.task.start is not None else self.resolutions.planned)
             self.state.restore(saved, self.grid)
             self._scale(self.state.norms)
+            self._marching_known()
             self.unfinished.continued(self.state.saved())
 
     # -- one stage ---
@@ -226,18 +263,13 @@ class NestedIteration:
         resolution, best = self.state.path[-1], self.state.best
         count = self.resolutions.slabs(resolution, best)
         if count > 1:
-            guess = None
-            if best is not None:
-                pyramid = self.grid.pyramid([best.resolutions[-1], resolution])
-                both = torch.zeros(pyramid.size, dtype=self.grid.dtype, device=self.task.device)
-                pyramid.views(both)[0].copy_(best.finest)
-                guess = pyramid.accumulate(both)
-            kept = partial(self.unfinished.keep, [resolution]) if self.unfinished.keeps else None
-            resumed = self.unfinished.taken([resolution])
-            return march(self.grid, resolution, count, guess, self.solver, self._progress(count), kept, resumed)
+            stage = self._march(resolution, count, best)
+            if stage is not None:
+                return stage
+        start = None if best is not None and best.slabs > 1 else best  # a march leaves no coarse levels
         resolutions = list(self.state.path)
-        if best is not None:
-            resolutions = list(best.resolutions)
+        if start is not None:
+            resolutions = list(start.resolutions)
             if len(self.state.convergence.estimates) > 0 or resolutions[-1] != resolution:
                 resolutions.append(resolution)
 
@@ -252,9 +284,45 @@ class NestedIteration:
             self.state.best = stage
             self._record(stage)
 
-        return solve_at_once(
-            self.grid, resolutions, best, self._first_parameters(), self.solver, began, accepted, kept, resumed
+        stage = solve_at_once(
+            self.grid, resolutions, start, self._first_parameters(), self.solver, began, accepted, kept, resumed
         )
+        if best is not None and start is None:
+            before = self._prolonged(best, resolution)
+            system = self.grid.system([resolution])
+            stage.moved = system.norms(stage.finest - before)
+        return stage
+
+    def _prolonged(self, coarser: Stage, resolution: Resolution) -> torch.Tensor:
+        """The coefficients of a stage on the next resolution."""
+        pyramid = self.grid.pyramid([coarser.resolutions[-1], resolution])
+        both = torch.zeros(pyramid.size, dtype=self.grid.dtype, device=self.task.device)
+        pyramid.views(both)[0].copy_(coarser.finest)
+        return pyramid.accumulate(both)
+
+    def _marching_known(self) -> None:
+        """Solve for all times at once from now on if marching is unstable, unless slabs were asked for."""
+        if self.state.marching.unstable and self.options.slabs == "auto":
+            self.resolutions.at_once = "marching slab after slab is unstable"
+
+    def _march(self, resolution: Resolution, count: int, best: Stage | None) -> Stage | None:
+        """The stage slab after slab; None where that is unstable and all times are to be solved for at once."""
+        guess = None if best is None else self._prolonged(best, resolution)
+        kept = partial(self.unfinished.keep, [resolution]) if self.unfinished.keeps else None
+        resumed = self.unfinished.taken([resolution])
+
+        def run(grid: Discretization, guarded: bool) -> Stage:
+            return march(
+                grid, resolution, count, guess, self.solver, self._progress(count), kept, resumed, guarded=guarded
+            )
+
+        stage, self.state.marching = marched(self.grid, self.state.marching, run)
+        self._marching_known()
+        if stage is None and self.options.slabs != "auto":
+            stage = run(self.grid, False)
+        if stage is not None and self.state.marching.unstable:
+            stage.settled = False
+        return stage
 
     def _balanced(self, stage: Stage) -> Stage:
         """The first stage, solved again while the terms of one equation outweigh those of another by far.
@@ -285,10 +353,10 @@ class NestedIteration:
 
     # -- what it tells ---
     def _progress(self, count: int) -> Callable[[int], None]:
-        began = time.perf_counter()
+        began = self.monitor.clock()
 
         def tell(done: int) -> None:
-            left = (time.perf_counter() - began) * (count - done) / done
+            left = (self.monitor.clock() - began) * (count - done) / done
             text = f"{'x'.join(map(str, self.state.path[-1]))} cells, slab {done} of {count}"
             self.monitor.progress.update(done / count, text, left)
             self.monitor.check_time()

@@ -12,6 +12,7 @@ from hermite_pinn.field.field import GridField
 from hermite_pinn.field.outline import Outline
 
 from .convergence import Convergence
+from .marching import Marching
 from .penalty_weights import Choice
 from .requirements import check_start
 from .stage import Discretization, Stage
@@ -35,12 +36,15 @@ class NestedState:
         Finest resolution of every stage so far, that under way included.
     best
         The best state; None before there is one.
+    marching
+        What is known of marching in time.
     """
 
     convergence: Convergence
     norms: list[float]
     path: list[Resolution] = field(default_factory=list)
     best: Stage | None = None
+    marching: Marching = field(default_factory=Marching)
 
     def saved(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
@@ -53,8 +57,12 @@ class NestedState:
             "settled": best.settled,
             "points": best.points,
             "slabs": best.slabs,
+            "sizes": list(best.sizes),
+            "inner": best.inner,
+            "reduction": best.reduction,
             "speeds": list(best.speeds),
             "choice": None if best.choice is None else asdict(best.choice),
+            "marching": self.marching.state(),
             "norms": self.norms,
             "parameters": best.parameters,
         }
@@ -66,6 +74,7 @@ class NestedState:
         self.path = [tuple(r) for r in saved["path"]]
         self.convergence.restore(dict(saved))
         self.norms = list(saved["norms"])
+        self.marching = Marching.restored(saved["marching"])
         self.best = Stage(
             resolutions,
             vector,
@@ -74,6 +83,10 @@ class NestedState:
             settled=bool(saved["settled"]),
             points=int(saved["points"]),
             slabs=int(saved["slabs"]),
+            sizes=list(saved["sizes"]),
+            inner=int(saved["inner"]),
+            reduction=float(saved["reduction"]),
+            indicators=self.convergence.last,
             speeds=tuple(saved["speeds"]),
             choice=Choice(**saved["choice"]) if saved.get("choice") else None,
             error=self.convergence.estimates[-1] if self.convergence.estimates else None,

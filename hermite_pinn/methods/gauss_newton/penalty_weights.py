@@ -229,7 +229,13 @@ class _Part:
         return _Part(self.normal * factor, self.gradient * factor)
 
 
-def choose_weights(system: GridSystem, vector: torch.Tensor, weights: dict[str, float], reach: int) -> Choice:
+def choose_weights(
+    system: GridSystem,
+    vector: torch.Tensor,
+    weights: dict[str, float],
+    reach: int,
+    look: Callable[[], None] = lambda: None,
+) -> Choice:
     """The weights of the automatic penalties with the lowest estimated risk near some weights.
 
     All together and one after another, in factors of the root of ten, up to ``reach`` of them, until nothing improves.
@@ -248,6 +254,7 @@ def choose_weights(system: GridSystem, vector: torch.Tensor, weights: dict[str, 
                 trial = best | {f: start[f] * STEP ** (place[f] + direction) for f in together}
                 if min(trial[f] for f in together) < SMALLEST * system.misfit.first:
                     break
+                look()
                 risk = curve.at(trial)
                 if not risk.risk < lowest.risk:
                     break
@@ -283,6 +290,7 @@ def fit_smoothly(
     fit: Callable[[torch.Tensor], Fit],
     *,
     first: bool,
+    look: Callable[[], None] = lambda: None,
 ) -> tuple[Fit, Choice | None]:
     """Fit with weights of the penalties and of the data that are chosen on the way.
 
@@ -294,6 +302,8 @@ def fit_smoothly(
         What was chosen on a coarser level, or None.
     fit
         Solves the problem from a vector with the present weights.
+    look
+        Called on the way; may end the run.
     first
         Whether there is no coarser level: then the data weigh at least ten times as much as later, since coarse
         functions cannot satisfy the equations so well.
@@ -303,7 +313,7 @@ def fit_smoothly(
     fit, choice
         The choice is None where no weight is to be chosen; that of the coarser level where this one is too large.
     """
-    look = bool(system.misfit.automatic) and system.fixed.numel() <= LARGEST
+    chooses = bool(system.misfit.automatic) and system.fixed.numel() <= LARGEST
     weights, emphasis = ({}, 1.0) if before is None else (before.weights, before.emphasis)
     if before is not None and system.misfit.known and before.scatter > POOR:
         weights = {}  # functions too coarse for the data say little about the smoothness of the fields
@@ -311,9 +321,9 @@ def fit_smoothly(
     for last in range(ROUNDS + 1):
         system.smooth(weights, max(emphasis, 10.0) if first else emphasis)
         state = fit(vector)
-        if not look or last == ROUNDS:
+        if not chooses or last == ROUNDS:
             break
-        choice = choose_weights(system, state.vector, weights, 4 if weights else 12)
+        choice = choose_weights(system, state.vector, weights, 4 if weights else 12, look)
         wanted = balanced(system, state.rows, choice.scatter)
         settled = choice.weights == weights and 0.3 < wanted / emphasis < 3.0
         vector, weights = state.vector, choice.weights

@@ -6,12 +6,15 @@ import itertools
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.schema import Entry
 
+from .indicators import Indicators
+from .marching import Marching
 from .penalty_weights import Choice
 from .stage import Discretization
 
@@ -38,9 +41,11 @@ def check_nested(saved: Mapping[str, Any], grid: Discretization, planned: Sequen
         If something is missing, is not finite, or does not fit the problem and the rest.
     """
     whole, problem = Entry.of(saved, "the checkpoint"), grid.problem
-    for key in ("changes", "residuals"):
+    for key in ("changes", "residuals", "truncation"):
         for entry in whole.at(key).items():
             entry.number(0.0)
+    _check_indicators(whole.at("indicators"), problem)
+    _check_marching(whole.at("marching"))
     estimates = whole.at("estimates").items(len(whole.at("residuals").value))
     for entry in estimates:
         if entry.value is not None:
@@ -59,8 +64,11 @@ def check_nested(saved: Mapping[str, Any], grid: Discretization, planned: Sequen
     if vector.numel() != size:
         raise whole.at("vector").refuse(f"the coefficients of the levels {list(map(list, resolutions))}")
     whole.at("settled").flag()
-    for key, least in (("points", 0), ("slabs", 1)):
+    for key, least in (("points", 0), ("slabs", 1), ("inner", 0)):
         whole.at(key).integer(least)
+    whole.at("reduction").number(0.0)
+    for entry in whole.at("sizes").items(len(whole.at("sizes").value) and len(problem.fields)):
+        entry.number(0.0)
     for entry in whole.at("speeds").items(len(whole.at("speeds").value) and problem.domain.dim):
         entry.number(0.0)
     for entry in whole.at("norms").items(len(problem.residuals)):
@@ -69,6 +77,28 @@ def check_nested(saved: Mapping[str, Any], grid: Discretization, planned: Sequen
     choice = whole.get("choice")
     if choice is not None:
         restored_choice(choice, problem)
+
+
+def _check_indicators(entry: Entry, problem: Problem) -> None:
+    entry.items_named([f.name for f in fields(Indicators)])
+    for key, value in entry.entries().items():
+        if key == "leaf":
+            for part in value.items(len(value.value) and problem.domain.dim):
+                part.number(0.0)
+        elif key == "cells":
+            value.integer(1)
+        elif key == "place":
+            value.text()
+        elif key != "rate" or value.value is not None:
+            value.number(0.0)
+
+
+def _check_marching(entry: Entry) -> None:
+    entry.items_named([f.name for f in fields(Marching)])
+    if entry.at("gauss").value is not None:
+        entry.at("gauss").integer(1, 16)
+    entry.at("genuine").flag()
+    entry.at("unstable").flag()
 
 
 def _nested(entry: Entry, dim: int) -> list[Resolution]:

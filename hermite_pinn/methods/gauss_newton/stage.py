@@ -22,7 +22,9 @@ from hermite_pinn.residuals.reference_state import reference_state
 from hermite_pinn.run.distributed import ALONE, Ranks
 from hermite_pinn.schema import Entry
 
+from .indicators import Indicators
 from .penalty_weights import Choice, fit_smoothly
+from .term_sizes import Sensitivities, sensitivity_norms
 
 __all__ = ["Discretization", "Stage", "relative", "solve_at_once"]
 
@@ -98,6 +100,16 @@ class Stage:
         Whether linear and nonlinear iterations met their tolerances.
     change
         Largest relative L2 change of a field from the start of the stage.
+    moved, norms
+        The changes and the L2 norms by field.
+    sizes
+        What errors of the fields are relative to: their norms, or what :func:`.floored` makes of them.
+    sensitivities
+        Sizes of the coefficients of the equations.
+    fitted
+        Whether there are more points than coefficients.
+    indicators
+        What the stage says of its error, once it is finished.
     loss, residuals
         Sum of squares of the weighted residuals; their RMS by name, at and between collocation points.
     held_out
@@ -122,6 +134,12 @@ class Stage:
     parameters: dict[str, float]
     settled: bool = True
     change: float = 0.0
+    moved: list[float] = field(default_factory=list)
+    norms: list[float] = field(default_factory=list)
+    sizes: list[float] = field(default_factory=list)
+    sensitivities: Sensitivities = field(default_factory=list)
+    fitted: bool = False
+    indicators: Indicators = field(default_factory=Indicators)
     loss: float = 0.0
     residuals: dict[str, float] = field(default_factory=dict)
     held_out: float = 0.0
@@ -162,10 +180,14 @@ def describe(system: GridSystem, fit: Fit) -> Stage:
         damping=fit.damping,
         points=system.rows,
         speeds=system.speeds(),
+        sensitivities=sensitivity_norms(system.interior, system.ranks),
+        fitted=max(system.gauss) > BASES[system.basis].coefficients,
     )
 
 
-def error_on_the_way(system: GridSystem, before: torch.Tensor, now: torch.Tensor, error: float | None) -> float | None:
+def error_on_the_way(
+    system: GridSystem, before: torch.Tensor, now: torch.Tensor, error: float | None, floors: Sequence[float] = ()
+) -> float | None:
     """Bound of the error of a state inside a stage: that of its start, and how far the state has moved since.
 
     By the triangle inequality it is never below the true error as long as the estimate at the start is not.
@@ -176,12 +198,18 @@ def error_on_the_way(system: GridSystem, before: torch.Tensor, now: torch.Tensor
         Coefficients on the finest level at the start of the stage, and of the state.
     error
         Estimated relative error at the start, or None where it is not known.
+    floors
+        What that was relative to, by field; norms of fields that may well be zero lie below.
     """
     if error is None:
         return None
-    moved = zip(system.norms(before), system.norms(now - before), strict=True)
-    bound = [error * size + distance for size, distance in moved]
-    sizes = system.norms(now)
+    least = [*floors] or [0.0] * len(now)
+    started = [max(pair) for pair in zip(system.norms(before), least, strict=True)]
+    bound = [error * size + far for size, far in zip(started, system.norms(now - before), strict=True)]
+    sizes = [
+        floor if floor > 2.0 * start else size
+        for size, start, floor in zip(system.norms(now), system.norms(before), least, strict=True)
+    ]
     if any(b > 0 and not n > 0 for b, n in zip(bound, sizes, strict=True)):
         return None  # nothing to be relative to
     return relative(bound, sizes)
@@ -226,16 +254,17 @@ def solve_at_once(
     before = system.finest(vector)
     system.impose(vector)
     choice, error = (None, None) if start is None else (start.choice, start.error)
+    floors = [] if start is None else start.sizes
     if resumed is not None:
         vector = resumed.at("vector").tensor(vector.shape).to(vector, copy=True)
     state = Stage(list(resolutions), vector, system.finest(vector), system.parameters(vector), points=system.rows)
     if resumed is not None:
-        state = replace(state, choice=choice, error=error_on_the_way(system, before, state.finest, error))
+        state = replace(state, choice=choice, error=error_on_the_way(system, before, state.finest, error, floors))
     began(state)
 
     def tell(fit: Fit) -> None:
         state = describe(system, fit)
-        accepted(replace(state, choice=choice, error=error_on_the_way(system, before, state.finest, error)))
+        accepted(replace(state, choice=choice, error=error_on_the_way(system, before, state.finest, error, floors)))
 
     step = None if system.affine else tell
     guessed = start is not None
@@ -247,9 +276,10 @@ def solve_at_once(
 
     final = choice
     if system.noisy:
-        end, final = fit_smoothly(system, vector, choice, fit, first=not guessed)
+        look = solver.monitor.check_time
+        end, final = fit_smoothly(system, vector, choice, fit, first=not guessed, look=look)
     else:
         end = fit(vector)
     stage = replace(describe(system, end), choice=final)
-    stage.change = relative(system.norms(stage.finest - before), system.norms(stage.finest))
+    stage.moved, stage.norms = system.norms(stage.finest - before), system.norms(stage.finest)
     return stage

@@ -22,11 +22,46 @@ from hermite_pinn.residuals.reference_state import reference_state
 from hermite_pinn.run.interrupt import uninterrupted
 from hermite_pinn.schema import Entry
 
-from .stage import Discretization, Stage, relative
+from .stage import Discretization, Stage
+from .term_sizes import sensitivity_norms
 
-__all__ = ["cells_per_slab", "ladder", "march", "time_orders", "why_at_once"]
+__all__ = ["UnstableMarch", "cells_per_slab", "growing", "ladder", "march", "time_orders", "why_at_once"]
 
 Resolution = tuple[int, ...]
+
+GROWTH = 4.0  # of the relative loss from slab to slab, twice in a row, that asks for an explanation
+
+
+class UnstableMarch(Exception):  # noqa: N818 - a signal between the march and the run
+    """The losses of the slabs grow from slab to slab.
+
+    Parameters
+    ----------
+    losses
+        Of the slabs so far, relative to the squares of the fields' sizes there.
+    gauss
+        Gauss points per cell and axis.
+    """
+
+    def __init__(self, losses: Sequence[float], gauss: int) -> None:
+        super().__init__("the losses of the slabs grow")
+        self.losses, self.gauss = tuple(losses), gauss
+
+
+def growing(losses: Sequence[float]) -> bool:
+    """Whether the losses of the last slabs grow geometrically.
+
+    A march that is unstable multiplies its errors by the same factor in every slab.
+
+    Examples
+    --------
+    >>> growing([5.4, 49.9, 442.0]), growing([5.4, 6.1, 40.0])
+    (True, False)
+    """
+    if len(losses) < 3:
+        return False
+    a, b, c = losses[-3:]
+    return b > GROWTH * a and c > GROWTH * b and c > 0
 
 
 def time_orders(problem: Problem) -> dict[str, int]:
@@ -203,6 +238,7 @@ class _March:
         self.squares: dict[str, float] = {}
         self.between: set[str] = set()
         self.last: tuple[GridSystem, slice] | None = None  # the slab whose end is not final
+        self.losses: list[float] = []  # of the finished slabs, relative to the squares of the sizes of the fields
         self.copied: torch.Tensor | None = None  # for a checkpoint
 
     def slab(self, first: int, end: int, solver: LevenbergMarquardt[GridSystem]) -> None:
@@ -245,6 +281,7 @@ class _March:
         total = self.total
         return {
             "slabs": total.slabs,
+            "gauss": self.grid.gauss,
             "done": done,
             "vector": self._copy(),
             "moved": list(self.moved),
@@ -275,6 +312,7 @@ class _March:
         total.reduction, total.damping = reduction.number(0.0), damping.number(0.0)
         for first, end in slabs[:done]:
             system, part, _ = self._system(first, end)
+            total.fitted |= max(system.gauss) > self.m
             self._finish()
             self.last = (system, part)
         return done
@@ -287,6 +325,7 @@ class _March:
             total.inner = max(total.inner, fit.inner.steps)
             total.reduction = max(total.reduction, fit.inner.reduction)
         total.damping = fit.damping
+        total.fitted |= max(system.gauss) > self.m
 
     def _finish(self) -> None:
         """Residuals of the slab before, once the coefficients at its end are final."""
@@ -301,7 +340,15 @@ class _March:
         for name, rms in (system.residual_rms(rows) | held_out).items():
             self.squares[name] = self.squares.get(name, 0.0) + share * rms**2
         total.speeds = tuple(map(max, total.speeds or system.speeds(), system.speeds()))
-        total.loss += float(system.inner(rows, rows))
+        own = sensitivity_norms(system.interior, system.ranks)
+        total.sensitivities = [
+            {jet: max(size, row.get(jet, 0.0)) for jet, size in other.items()}
+            for other, row in zip(own, total.sensitivities or own, strict=True)
+        ]
+        loss = float(system.inner(rows, rows))
+        size = sum(n * n for n in system.norms(coefficients))
+        self.losses.append(loss / size if size > 0 else 0.0)
+        total.loss += loss
         self.between.update(held_out)
 
     def result(self) -> Stage:
@@ -312,7 +359,7 @@ class _March:
         total.finest, total.vector = self.whole, self.whole.reshape(-1)
         total.residuals = {name: math.sqrt(value) for name, value in self.squares.items()}
         total.held_out = max(total.residuals[name] for name in self.between)
-        total.change = math.sqrt(relative(self.moved, self.norms))
+        total.moved, total.norms = ([math.sqrt(v) for v in squares] for squares in (self.moved, self.norms))
         return total
 
 
@@ -325,6 +372,8 @@ def march(
     progress: Callable[[int], None],
     stepped: Callable[[dict[str, Any]], None] | None = None,
     resumed: Entry | None = None,
+    *,
+    guarded: bool = False,
 ) -> Stage:
     """Solve slab after slab in time, each from the end of the last.
 
@@ -344,12 +393,23 @@ def march(
         Told the number of slabs that are done.
     stepped, resumed
         Given what a checkpoint keeps after a slab, and what one has kept, or None.
+    guarded
+        Whether losses that grow from slab to slab end the march.
+
+    Raises
+    ------
+    UnstableMarch
+        If they do.
     """
     course = _March(grid, resolution, count, guess)
     slabs = _slabs(resolution[course.axis], count)
-    done = 0 if resumed is None or resumed.at("slabs").value != count else course.restore(resumed, slabs)
+    same = resumed is not None and (resumed.at("slabs").value, resumed.at("gauss").value) == (count, grid.gauss)
+    done = course.restore(resumed, slabs) if resumed is not None and same else 0
     for k, (first, end) in enumerate(slabs[done:], done + 1):
         course.slab(first, end, solver)
+        if guarded and growing(course.losses):
+            assert course.last is not None
+            raise UnstableMarch(course.losses, max(course.last[0].gauss))
         if stepped is not None and k < count:
             with uninterrupted():
                 stepped(course.state(k))

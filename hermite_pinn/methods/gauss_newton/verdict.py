@@ -50,6 +50,11 @@ def verdict(
                 Status.COMPLETED,
                 f"estimated relative error {estimate} of the discretisation is below that of the noise",
             )
+        if convergence.rounded:
+            return Ending(
+                Status.STALLED,
+                f"rounding limits the estimated error to about {convergence.last.rounding:.0e} (tol={tol:g})",
+            )
         if convergence.stagnant:
             return Ending(
                 Status.STALLED,

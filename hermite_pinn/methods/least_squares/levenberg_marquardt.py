@@ -243,7 +243,7 @@ class LevenbergMarquardt(Generic[System]):
         DivergedError
             If a residual is not finite at the start, or after the step of an affine problem.
         StopRun
-            If the time is over in the middle of a linear solve, whose unfinished result is dropped.
+            If the time is over after a step, or in the middle of a linear solve, whose unfinished result is dropped.
         """
         iterate = self.init(system, vector)
         if system.affine:
@@ -263,6 +263,7 @@ class LevenbergMarquardt(Generic[System]):
                     stepped(iterate.state(k + 1))
             if iterate.over or iterate.fit.finished:
                 break
+            self.monitor.check_time()  # not every linear solver asks for the time
         self._damping = min(iterate.damping, self.damping)
         return iterate.fit
 
@@ -345,6 +346,7 @@ class LevenbergMarquardt(Generic[System]):
             self.near_tol if near else self.inner_tol,
             self.inner_steps,
             lambda steps, reduction: self.monitor.out_of_time,
+            lambda seconds: self.monitor.require(seconds, "a factorisation"),
         )
         step, result = self.linear.solve(system, rows, damping, limits)
         self.inner_total += result.steps

@@ -95,11 +95,15 @@ class Limits:
         Most steps of an iteration.
     stop
         Asked with the number of steps and the reduction; a true answer ends the iteration.
+    require
+        Told how many seconds something takes that cannot be stopped on the way, before it begins; raises where that
+        is too long.
     """
 
     tol: float
     max_steps: int
     stop: Callable[[int, float], bool]
+    require: Callable[[float], None] = lambda seconds: None
 
 
 class LinearSolver(ABC, Generic[System]):
@@ -294,6 +298,8 @@ class CheapestSolver(LinearSolver[System]):
                 expected,
                 system.device,
             )
+        if not solver.iterative:
+            limits.require(solver.seconds(system, expected))
         step, result = solver.solve(system, rows, damping, limits)
         if solver.iterative:
             self.steps_by_size[system.size] = max(result.steps, self.steps_by_size.get(system.size, 0))

@@ -77,12 +77,16 @@ class PointBlock(Block):
         rows = np.repeat(np.arange(n), columns.shape[1])
         return sparse.csr_matrix((values.ravel(), (rows, columns.ravel())), shape=(n, total))
 
-    def linearize(self, coefficients: torch.Tensor, parameters: Mapping[str, float]) -> list[torch.Tensor]:
-        """Weighted residuals at ``coefficients``; see :class:`Block`."""
-        jets: dict[Jet, Value] = {
+    def jets(self, coefficients: torch.Tensor) -> dict[Jet, Value]:
+        """Values (n,) of the jets that the terms need."""
+        return {
             (name, o): self._rows.apply([(o, coefficients[self.fields.index(name)].reshape(-1))], 0)
             for name, o in self._jets
         }
+
+    def linearize(self, coefficients: torch.Tensor, parameters: Mapping[str, float]) -> list[torch.Tensor]:
+        """Weighted residuals at ``coefficients``; see :class:`Block`."""
+        jets = self.jets(coefficients)
         env = self._env | {("parameter", name): value for name, value in parameters.items()}
         rows = []
         for k, t in enumerate(self.terms):

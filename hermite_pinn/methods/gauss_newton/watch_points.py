@@ -1,0 +1,189 @@
+"""Points at which a stage must have seen what the problem prescribes: peaks of sources and of conditions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from hermite_pinn.expressions.program import Leaf, Value, depends_on, is_smooth
+from hermite_pinn.geometry import Samples
+from hermite_pinn.methods.systems.block import Axis
+from hermite_pinn.methods.systems.point_block import PointBlock
+from hermite_pinn.problem.problem import Problem
+from hermite_pinn.problem.terms import Term
+from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
+from hermite_pinn.residuals.evaluation import restriction
+from hermite_pinn.residuals.scales import rms
+
+__all__ = ["Watched", "WatchPoints"]
+
+SCOUTS = 65536  # in the interior: a feature of a thousandth of a square is hit
+FACE_SCOUTS = 16384
+WATCHED = 64
+PEAK = 3.0  # times the root mean square: a prescribed value that is watched
+JUMP_POINTS = 32768
+SPREAD = 1024  # points at which sizes of terms are taken
+OUTLIER = 8.0  # times the median: a residual that belongs to a jump
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Residuals at the watch points of a term.
+
+    Attributes
+    ----------
+    term
+        Number of the term in the problem.
+    residual, mean
+        The largest, and the mean over all scouts if only the watch points count.
+    point
+        Where the largest is, for messages.
+    """
+
+    term: int
+    residual: float
+    mean: float
+    point: str
+
+
+@dataclass(frozen=True)
+class _Group:
+    """A term with the points to look at, as a share of the region."""
+
+    number: int
+    term: Term
+    samples: Samples
+    share: float
+
+
+class WatchPoints:
+    """Looks once at the prescribed part of every term at many points, and remembers those where it is largest.
+
+    A source between the points of a coarse level is invisible to it, and no change between levels tells of it.
+
+    Parameters
+    ----------
+    problem
+        What is solved.  Only peaks are watched: values above three times the root mean square.  Terms with kinks or
+        jumps (``where``, ``abs``) are also watched at points spread over their region.
+
+    Attributes
+    ----------
+    peaks, jumps
+        What to look at; see :meth:`residuals` and :meth:`jump_means`.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.peaks: list[_Group] = []
+        self.jumps: list[_Group] = []
+        self.spread = problem.domain.interior.quasi_random(SPREAD, 1)
+        for number, term in enumerate(problem.terms):
+            if term.region.measured is not None or term.region.penalty is not None:
+                continue
+            if not depends_on(term.residual, ["coordinate", "normal"]):
+                continue  # the same everywhere
+            count = SCOUTS if term.region.is_interior else FACE_SCOUTS
+            samples = term.region.quasi_random(count, 0)
+            if term.where is not None:
+                samples = samples.take(restriction(term, problem, samples))
+            values = self._prescribed(term, samples)
+            if values is None or not samples.count:
+                continue
+            chosen = torch.topk(values, min(WATCHED, len(values))).indices
+            chosen = chosen[values[chosen] > PEAK * values.square().mean().sqrt()]
+            if len(chosen):
+                self.peaks.append(_Group(number, term, samples.take(chosen), len(chosen) / samples.count))
+            if term.region.is_interior and not is_smooth(problem.plan.known(term.residual)):
+                self.jumps.append(_Group(number, term, samples.take(slice(0, JUMP_POINTS)), 1.0))
+
+    def _prescribed(self, term: Term, samples: Samples) -> torch.Tensor | None:
+        """Sizes (n,) of a term's residual where all fields are zero; None where they are not numbers."""
+        env: dict[Leaf, Value] = dict(samples.leaves(self.problem.domain.names))
+        env |= {("parameter", p.name): p.init for p in self.problem.parameters}
+        value = compile_term(self.problem, term).evaluate(env, {})[0]
+        if not isinstance(value, torch.Tensor):
+            return None
+        sizes = value.expand(samples.count).abs().to(torch.float64)
+        return sizes if bool(torch.isfinite(sizes).all()) else None
+
+    def residuals(
+        self, basis: str, resolution: tuple[int, ...], finest: torch.Tensor, parameters: dict[str, float]
+    ) -> list[Watched]:
+        """Residuals of a state at the watch points.
+
+        Parameters
+        ----------
+        basis, resolution, finest
+            The finest level and its coefficients (fields, ...).
+        parameters
+            Values of the unknown parameters.
+        """
+        found = []
+        for group in self.peaks:
+            sizes = self._at(group, basis, resolution, finest, parameters)
+            worst = int(sizes.argmax())
+            names, point = self.problem.domain.names, group.samples.x[:, worst].tolist()
+            text = ", ".join(f"{name}={value:.4g}" for name, value in zip(names, point, strict=True))
+            found.append(Watched(group.number, float(sizes[worst]), group.share * float(sizes.mean()), text))
+        return found
+
+    def jump_means(
+        self, basis: str, resolution: tuple[int, ...], finest: torch.Tensor, parameters: dict[str, float]
+    ) -> dict[int, float]:
+        """By term with kinks or jumps, the mean over the region of residuals far above the median: what lies there."""
+        means: dict[int, float] = {}
+        for group in self.jumps:
+            sizes = self._at(group, basis, resolution, finest, parameters)
+            far = torch.where(sizes > OUTLIER * sizes.median(), sizes, 0.0)
+            means[group.number] = float(far.mean())
+        return means
+
+    def term_norms(
+        self, basis: str, resolution: tuple[int, ...], finest: torch.Tensor, parameters: dict[str, float]
+    ) -> list[float]:
+        """By equation, how large its terms are at a state: the root mean square of the largest of them and the source."""
+        equations = [compile_term(self.problem, t) for t in self.problem.terms if t.region.is_interior]
+        block = self._block(equations, self.spread, basis, resolution, finest, parameters)
+        env = dict(self.spread.to(finest.device, finest.dtype).leaves(self.problem.domain.names))
+        env |= {("parameter", name): value for name, value in parameters.items()}
+        jets, norms = block.jets(finest), []
+        for term in equations:
+            source, _, _ = term.evaluate(env, {})
+            _, variable, _ = term.evaluate(env, jets)
+            norms.append(max(rms(source), *(rms(s * jets[j]) for j, s in (term.constant | variable).items())))
+        return norms
+
+    def _at(
+        self,
+        group: _Group,
+        basis: str,
+        resolution: tuple[int, ...],
+        finest: torch.Tensor,
+        parameters: dict[str, float],
+    ) -> torch.Tensor:
+        samples = Samples(group.samples.x, 1.0, group.samples.normals)
+        terms = [compile_term(self.problem, group.term)]
+        block = self._block(terms, samples, basis, resolution, finest, parameters)
+        sizes = block.linearize(finest, parameters)[0].abs().to("cpu", torch.float64)
+        return torch.where(torch.isfinite(sizes), sizes, math.inf)
+
+    def _block(
+        self,
+        terms: Sequence[CompiledTerm],
+        samples: Samples,
+        basis: str,
+        resolution: tuple[int, ...],
+        finest: torch.Tensor,
+        parameters: dict[str, float],
+    ) -> PointBlock:
+        domain, periodic = self.problem.domain, self.problem.periodic
+        bounds = zip(domain.names, domain.lower, domain.upper, periodic, strict=True)
+        axes = [Axis(name, (a, b), wraps) for name, a, b, wraps in bounds]
+        return PointBlock(
+            terms, self.problem.fields, tuple(parameters), basis, resolution, axes, samples, None, finest.dtype,
+            finest.device,
+        )  # fmt: skip
