@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import keyword
 import math
-import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from hermite_pinn.checks import items, number
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.immutable import Immutable
 
@@ -19,6 +20,9 @@ from .quadrature import gauss_axis, golden_axis, per_axis
 from .samples import Rule, Samples
 
 __all__ = ["Box", "Face", "Interior"]
+
+LENGTHS = 1e-60, 1e60  # of an axis: powers of it must be numbers
+RESOLVED = 1e-11  # length of an axis, relative to its bounds, that leaves room for cells
 
 _RESERVED = {"n", "grad", "laplacian", "args", "data", "op"}
 
@@ -167,6 +171,31 @@ class Faces(Union):
         return Samples(x, weights, normals)
 
 
+def _checked_bounds(name: str, bounds: object) -> tuple[float, float]:
+    """Two numbers with room between them that float64 resolves.
+
+    Raises
+    ------
+    InvalidProblemError
+        If they are anything else.
+    """
+    pair = items(
+        f"axis {name}", bounds, "bounds (lower, upper), two real numbers", least=2, most=2, error=InvalidProblemError
+    )
+    a, b = (
+        number(f"the {end} bound of axis {name}", value, error=InvalidProblemError)
+        for end, value in zip(("lower", "upper"), pair, strict=True)
+    )
+    if not b > a:
+        raise InvalidProblemError(f"axis {name} has no extent: upper bound {b:g} must exceed lower bound {a:g}")
+    if not (LENGTHS[0] <= b - a <= LENGTHS[1] and b - a > RESOLVED * max(abs(a), abs(b))):
+        raise InvalidProblemError(
+            f"axis {name} has the length {b - a:g} at bounds ({a!r}, {b!r}), which float64 does not resolve; choose other "
+            "units, or move the origin there"
+        )
+    return a, b
+
+
 class Box(Immutable, Domain):
     """An axis-parallel box ``Box(x=(0, 1), y=(0, 2), t=(0, 5))``; the order of the axes is the order of the arguments.
 
@@ -197,22 +226,12 @@ class Box(Immutable, Domain):
             )
         lower, upper = [], []
         for name, bounds in axes.items():
-            if name in _RESERVED or name.startswith("_"):
+            if name in _RESERVED or name.startswith("_") or not name.isidentifier() or keyword.iskeyword(name):
                 raise InvalidProblemError(
-                    f"an axis cannot be called {name!r}: the name is used by derivatives; choose another"
+                    f"an axis cannot be called {name!r}: it must be usable as an argument and not be used by derivatives; "
+                    "choose another"
                 )
-            try:
-                a, b = bounds
-                real = isinstance(a, numbers.Real) and isinstance(b, numbers.Real)
-            except TypeError:
-                real = False
-            if not real:
-                raise InvalidProblemError(f"axis {name} needs bounds (lower, upper), two real numbers; got {bounds!r}")
-            a, b = float(a), float(b)
-            if not (math.isfinite(a) and math.isfinite(b)):
-                raise InvalidProblemError(f"the bounds of axis {name} must be finite, got ({a:g}, {b:g})")
-            if not b > a:
-                raise InvalidProblemError(f"axis {name} has no extent: upper bound {b:g} must exceed lower bound {a:g}")
+            a, b = _checked_bounds(name, bounds)
             lower.append(a)
             upper.append(b)
         self.names: tuple[str, ...] = tuple(axes)

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import ast
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 import hermite_pinn as hp
 
+from .command_arguments import (
+    JsonOption,
+    OutOption,
+    SetOption,
+    chosen_method,
+    file_word,
+    given_settings,
+    made_problem,
+    output_folder,
+)
 from .errors import HermitePinnError, InvalidArgumentError, OutputError
-from .output import check_writable, make_folder
+from .output import check_writable
 from .reports import (
     findings_text,
-    print_json,
     problem_settings,
     problem_table,
     show,
@@ -30,63 +37,35 @@ from .reports import (
     timing_tables,
     write_report,
 )
-from .run.interrupt import Signals, cause, terminable, uninterrupted
+from .run.arguments import limit
+from .run.device import choose_device
+from .run.interrupt import uninterrupted
+from .streams import (
+    FAILURE,
+    USAGE,
+    close_quietly,
+    exit_code,
+    failure,
+    open_streams,
+    print_json,
+    reported,
+    tell,
+    tell_failure,
+)
 
 __all__ = ["app", "main"]
 
+logger = logging.getLogger(__name__)
+
 app = typer.Typer(
     help="Solve partial differential equations on multilevel Hermite grids.",
+    epilog="Exit codes: 0 done, 1 something failed on the way, 2 what was asked for cannot work, 3 the run diverged, 130 and 143 "
+    "ended by Ctrl-C and SIGTERM. Failures are told in one message on standard error.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="A setting of the problem, such as a=20 or a=7,13; may be repeated.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
-OutOption = Annotated[
-    Path | None, typer.Option("--out", help="Folder for HDF5, VTK and PNG files; created if it does not exist.")
-]
-
-
-@contextmanager
-def _reported() -> Iterator[Signals]:
-    """Errors of the package as one message on standard error and exit code 2; signals that end the process likewise."""
-    try:
-        with terminable() as signals:
-            yield signals
-    except KeyboardInterrupt as error:
-        Console(stderr=True, highlight=False).print(f"hermite-pinn: {cause()}", markup=False, soft_wrap=True)
-        raise typer.Exit(signals.exit_code) from error
-    except (HermitePinnError, FileNotFoundError) as error:
-        Console(stderr=True, highlight=False).print(f"hermite-pinn: {error}", markup=False, soft_wrap=True)
-        raise typer.Exit(2) from error
-
-
-def _value(text: str) -> Any:
-    """A number, a tuple of numbers, True, False, None or text."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-
-
-def _settings(pairs: list[str] | None) -> dict[str, Any]:
-    settings: dict[str, Any] = {}
-    for pair in pairs or []:
-        name, equals, text = pair.partition("=")
-        if not equals or not name:
-            raise InvalidArgumentError(f"--set takes name=value, for example --set a=20; got {pair!r}")
-        settings[name] = _value(text)
-    return settings
-
-
-def _folder(path: Path | None) -> Path | None:
-    if path is not None:
-        check_writable(make_folder(path) / "file")
-    return path
 
 
 @app.command("list")
@@ -98,25 +77,6 @@ def list_problems(as_json: JsonOption = False) -> None:
         print_json({name: problem_settings(function) for name, function in PROBLEMS.items()})
     else:
         show(problem_table(PROBLEMS))
-
-
-def _method(name: str, steps: int | None) -> hp.Method:
-    methods: dict[str, Callable[..., hp.Method]] = {
-        "gauss_newton": hp.GaussNewton,
-        "adam": hp.Adam,
-        "adam-paper": hp.Adam.paper,
-        "lbfgs": hp.LBFGS,
-        "soap": hp.SOAP,
-    }
-    if name not in methods:
-        raise InvalidArgumentError(f"unknown method {name!r}; known: {', '.join(methods)}")
-    if steps is None:
-        return methods[name]()
-    if name == "gauss_newton":
-        raise InvalidArgumentError(
-            "--steps belongs to adam, adam-paper, lbfgs and soap; gauss_newton takes --levels or --tol"
-        )
-    return methods[name](steps=steps)
 
 
 @app.command()
@@ -142,8 +102,13 @@ def solve(
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or auto.")] = "auto",
     dtype: Annotated[str | None, typer.Option(help="float64 or float32.")] = None,
-    checkpoint: Annotated[Path | None, typer.Option(help="File to which the state is saved as the run goes.")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Checkpoint to continue.")] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(parser=file_word, metavar="FILE", help="File to which the state is saved as the run goes."),
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(parser=file_word, metavar="FILE", help="Checkpoint to continue.")
+    ] = None,
     out: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -152,41 +117,53 @@ def solve(
     Ctrl-C and SIGTERM end the run with the best state so far, which is written and reported; the exit code is then
     130 or 143.
     """
-    from . import problems
-
-    with _reported() as signals:
-        chosen = _settings(settings)
-        problem = problems.make(name, **chosen)
-        folder = _folder(out)
-        how = _method(method, steps)
+    with reported(as_json) as signals:
+        chosen = given_settings(settings)
+        problem = made_problem(name, chosen)
+        how = chosen_method(method, steps)
+        error, seconds = limit("--tol", tol), limit("--time", time, infinite=True)
+        folder = output_folder(out)
         solution = hp.solve(
             problem,
             method=how,
             field=None if basis is None else replace(how.default_field(problem), basis=basis),
             levels=levels,
-            tol=tol,
-            max_time=time,
             seed=seed,
             device=device,
             dtype=dtype,
+            tol=error,
+            max_time=seconds,
             checkpoint=checkpoint,
             resume=resume,
             progress=False if as_json else "auto",
             throw=False,
         )
         files, failures = ([], []) if folder is None else _write(solution, folder, name)
+        lost = OutputError("; ".join(failures)) if failures else None  # nothing of the result is lost with them
         if as_json:
-            errors = solution.error() if problem.exact else {}
             asked = {"problem": name, "settings": chosen, "method": method}
-            print_json(asked | solution_json(solution, errors, files))
+            report = asked | solution_json(solution, _errors(solution), files)
+            print_json(report if lost is None else report | failure(lost))
         else:
             typer.echo(solution_text(solution, files))
-        if failures:  # nothing of the result is lost with them
-            raise OutputError("; ".join(failures))
+        if lost is not None:
+            tell(str(lost))
+            raise typer.Exit(exit_code(lost))
     if solution.status is hp.Status.DIVERGED:
         raise typer.Exit(3)
     if solution.status is hp.Status.INTERRUPTED:
         raise typer.Exit(signals.exit_code)
+
+
+def _errors(solution: hp.Solution) -> dict[str, Any]:
+    """Errors against the known solution, where there is one and it can be computed."""
+    if solution.problem is None or not solution.problem.exact:
+        return {}
+    try:
+        return solution.error()
+    except HermitePinnError as error:
+        tell(f"the error is not known: {error}")
+        return {}
 
 
 def _write(solution: hp.Solution, folder: Path, name: str) -> tuple[list[Path], list[str]]:
@@ -213,13 +190,15 @@ def _write(solution: hp.Solution, folder: Path, name: str) -> tuple[list[Path], 
 
 @app.command()
 def export(
-    source: Annotated[Path, typer.Argument(help="HDF5 file of a solution.")],
-    target: Annotated[Path, typer.Argument(help="File to write: .vti, .vtu or .pvd.")],
-    resolution: Annotated[int | None, typer.Option(help="Intervals per axis.")] = None,
+    source: Annotated[Path, typer.Argument(parser=file_word, metavar="FILE", help="HDF5 file of a solution.")],
+    target: Annotated[
+        Path, typer.Argument(parser=file_word, metavar="FILE", help="File to write: .vti, .vtu or .pvd.")
+    ],
+    resolution: Annotated[float | None, typer.Option(help="Intervals per axis.")] = None,
     times: Annotated[int | None, typer.Option(help="Frames of a .pvd.")] = None,
 ) -> None:
     """Convert a saved solution for ParaView."""
-    with _reported():
+    with reported():
         solution = hp.Solution.load(source)
         for file in solution.to_vtk(target, resolution=resolution, times=times):
             typer.echo(f"wrote {file}")
@@ -227,21 +206,25 @@ def export(
 
 @app.command()
 def plot(
-    source: Annotated[Path, typer.Argument(help="HDF5 file of a solution.")],
-    target: Annotated[Path, typer.Argument(help="Picture to write: .png, .pdf, .svg.")],
+    source: Annotated[Path, typer.Argument(parser=file_word, metavar="FILE", help="HDF5 file of a solution.")],
+    target: Annotated[
+        Path, typer.Argument(parser=file_word, metavar="FILE", help="Picture to write: .png, .pdf, .svg.")
+    ],
     history: Annotated[
         bool, typer.Option("--history", help="Draw the course of the run instead of the fields.")
     ] = False,
     time: Annotated[float | None, typer.Option(help="Instant to show.")] = None,
 ) -> None:
     """Draw a saved solution."""
-    with _reported():
+    with reported():
+        check_writable(target)
+        picture = target if target.suffix.strip(".") else target.with_name(f"{target.name}.png")
         solution = hp.Solution.load(source)
         if history:
-            solution.plot_history(target)
+            solution.plot_history(picture)
         else:
-            solution.plot(target, time=time)
-        typer.echo(f"wrote {target}")
+            solution.plot(picture, time=time)
+        typer.echo(f"wrote {picture}")
 
 
 @app.command()
@@ -266,10 +249,10 @@ def validate(
     if suite == "compact":
         _compact(only, seed, out, as_json)
         return
-    with _reported():
+    with reported(as_json):
         if suite not in validation.SUITES:
             raise InvalidArgumentError(f"unknown suite {suite!r}; known: {', '.join(validation.SUITES)}, compact")
-        folder = _folder(out)
+        folder = output_folder(out)
         if method != "gauss_newton":
             _train(suite, method, time, range(seed, seed + seeds), device, folder, as_json)
             return
@@ -302,7 +285,7 @@ def _train(
         if not as_json:
             typer.echo(f"{r.case.name:<40} error {r.error:.2e}  {r.seconds:6.1f} s  {r.rate:7.1f} steps/s")
 
-    results = validation.train_suite(validation.SUITES[suite], _method(method, None), time, seeds, device, tell)
+    results = validation.train_suite(validation.SUITES[suite], chosen_method(method, None), time, seeds, device, tell)
     report = {"suite": suite, "machine": validation.machine(), "results": validation.training_json(results)}
     if folder is not None:
         write_report(folder, f"{suite}-{method}", report, validation.training_markdown(results))
@@ -316,12 +299,12 @@ def _compact(only: str, seed: int, out: Path | None, as_json: bool) -> None:
 
     from .validation import machine
 
-    with _reported():
+    with reported(as_json):
         chosen = [v for v in compact.VARIANTS if only in v.name]
         if not chosen:
             names = "; ".join(v.name for v in compact.VARIANTS)
             raise InvalidArgumentError(f"no way of the suite compact contains {only!r}; there are: {names}")
-        folder, results = _folder(out), []
+        folder, results = output_folder(out), []
         for variant in chosen:
             r = compact.run_variant(variant, seed)
             results.append(r)
@@ -346,9 +329,10 @@ def bench(
     """Time the kernels, in three tables, and the solver on its benchmark cases."""
     from . import validation
 
-    with _reported():
+    with reported(as_json):
         if suite not in (*validation.SUITES, "none"):
             raise InvalidArgumentError(f"unknown suite {suite!r}; known: {', '.join(validation.SUITES)}, none")
+        device = str(choose_device(device))
         kernels = validation.time_kernels(device)
         products, orders = validation.time_products(device), validation.time_orders(device)
         results = [] if suite == "none" else validation.run_suite(validation.SUITES[suite], device=device)
@@ -370,8 +354,10 @@ def gpu_check(
     """Check the kernels on this machine and measure them, training steps and solves against targets."""
     from hermite_pinn.validation.performance import gpu_check as script
 
+    with reported():
+        limit("--time", minutes)
     options = ["--device", device, "--out", str(out), "--time", str(minutes), *([] if tests else ["--no-tests"])]
-    with _reported():
+    with reported():
         failed = script.main(options)
     if failed:
         raise typer.Exit(failed)
@@ -393,8 +379,52 @@ def doctor(as_json: JsonOption = False) -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+    open_streams()
     logging.basicConfig(level=logging.WARNING, format="hermite-pinn: %(message)s", stream=sys.stderr)
-    app()
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Run a command; whatever happens ends in an exit code, and a failure in one message."""
+    as_json = "--json" in arguments
+    try:
+        code = typer.main.get_command(app).main(list(arguments), "hermite-pinn", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except BrokenPipeError:  # who read the output has seen enough
+        close_quietly()
+        return 1
+    except OSError as error:
+        what = error.filename or "standard output"
+        _last_words(error, f"{what} cannot be read or written: {error.strerror or error}", as_json)
+        close_quietly()
+        return 1
+    except Exception as error:
+        told, code = _told(error)
+        _last_words(error, told, as_json)
+        return code
+
+
+def _told(error: Exception) -> tuple[str, int]:
+    """Message and exit code of what no command handles: a line that it does not understand, or a mistake of ours."""
+    if isinstance(error, typer.Abort):
+        return "interrupted from the keyboard", 130
+    worded = getattr(error, "format_message", None)  # what typer says of a command line
+    if worded is not None:
+        context = getattr(error, "ctx", None)
+        command = "hermite-pinn" if context is None else context.command_path
+        return f"{worded()} ({command} --help tells what there is)", USAGE
+    logger.debug("unexpected", exc_info=True)
+    return (
+        f"{type(error).__name__}: {error}; this is a mistake of hermite_pinn, please report it with the command",
+        FAILURE,
+    )
+
+
+def _last_words(error: BaseException, message: str, as_json: bool) -> None:
+    """The one message of a failure outside a command."""
+    with suppress(OSError):
+        tell_failure(error, message, as_json)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.console import Console, RenderableType
 from rich.table import Table
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:  # a command that needs neither does not wait for them
 
 __all__ = [
     "findings_text",
-    "print_json",
     "problem_settings",
     "problem_table",
     "show",
@@ -33,11 +31,6 @@ __all__ = [
     "timing_tables",
     "write_report",
 ]
-
-
-def print_json(value: Any) -> None:
-    """Print a value as one line of JSON."""
-    typer.echo(json.dumps(value))
 
 
 def show(*parts: RenderableType, highlight: bool = True) -> None:

@@ -24,12 +24,13 @@ import numpy as np
 
 import hermite_pinn as hp
 
-from .base import positive
+from .base import number, positive_number, settings
 from .references import FourierHistory, spectral_history
 
 __all__ = ["allen_cahn"]
 
 
+@settings(diffusivity=positive_number, reaction=number, time=positive_number)
 def allen_cahn(diffusivity: float = 1e-4, reaction: float = 5.0, time: float = 1.0) -> hp.Problem:
     """One space axis and time.
 
@@ -45,7 +46,6 @@ def allen_cahn(diffusivity: float = 1e-4, reaction: float = 5.0, time: float = 1
     >>> allen_cahn().periodic
     (True, False)
     """
-    positive(diffusivity=diffusivity, time=time)
 
     def reference(x: np.ndarray, t: np.ndarray) -> np.ndarray:
         return np.where(t > 0, history(diffusivity, reaction, time)(x, t), x**2 * np.cos(np.pi * x))

@@ -18,12 +18,13 @@ from typing import Any
 
 import hermite_pinn as hp
 
-from .base import positive
+from .base import positive_number, settings
 from .references import cole_hopf
 
 __all__ = ["burgers"]
 
 
+@settings(nu=positive_number, time=positive_number)
 def burgers(nu: float = 0.01 / math.pi, time: float = 1.0) -> hp.Problem:
     """One space axis and time.
 
@@ -39,7 +40,6 @@ def burgers(nu: float = 0.01 / math.pi, time: float = 1.0) -> hp.Problem:
     >>> round(float(burgers(nu=0.1).exact["u"](0.5, 0.0)), 12)
     -1.0
     """
-    positive(nu=nu, time=time)
 
     def initial(x: Any) -> Any:
         return -hp.sin(math.pi * x)

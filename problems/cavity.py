@@ -25,12 +25,13 @@ from typing import Any
 
 import hermite_pinn as hp
 
-from .base import choice, positive
+from .base import choice, positive_number, settings
 from .references import regularised_cavity
 
 __all__ = ["cavity"]
 
 
+@settings(reynolds=positive_number)
 def cavity(reynolds: float = 100.0, lid: str = "classical") -> hp.Problem:
     """Two space axes; fields u, v and the pressure p.
 
@@ -46,7 +47,6 @@ def cavity(reynolds: float = 100.0, lid: str = "classical") -> hp.Problem:
     >>> sorted(cavity(lid="regularised").exact)
     ['u', 'v']
     """
-    positive(reynolds=reynolds)
     choice("lid", lid, ["classical", "regularised"])
 
     def residual(u: Any, v: Any, p: Any) -> dict[str, Any]:

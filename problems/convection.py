@@ -15,9 +15,12 @@ import math
 
 import hermite_pinn as hp
 
+from .base import count, number, positive_number, settings
+
 __all__ = ["convection"]
 
 
+@settings(c=number, length=positive_number, time=positive_number, waves=count)
 def convection(c: float = 30.0, length: float = 2 * math.pi, time: float = 1.0, waves: int = 1) -> hp.Problem:
     """One space axis and time.
 

@@ -20,11 +20,12 @@ from typing import Any
 
 import hermite_pinn as hp
 
-from .base import positive
+from .base import positive_number, settings
 
 __all__ = ["flow_mixing"]
 
 
+@settings(time=positive_number, v_max=positive_number, half_width=positive_number)
 def flow_mixing(time: float = 4.0, v_max: float = 0.385, half_width: float = 4.0) -> hp.Problem:
     """Two space axes and time.
 
@@ -42,7 +43,6 @@ def flow_mixing(time: float = 4.0, v_max: float = 0.385, half_width: float = 4.0
     >>> round(flow_mixing().exact["u"](0.0, 1.0, 0.0), 6)
     -0.462117
     """
-    positive(time=time, v_max=v_max, half_width=half_width)
 
     def omega(x: Any, y: Any) -> Any:
         r = hp.sqrt(x * x + y * y + 1e-30)  # the quotient below is 1 in floating point at r = 1e-15

@@ -18,11 +18,20 @@ from typing import Any
 import hermite_pinn as hp
 from hermite_pinn.errors import InvalidArgumentError
 
-from .base import Bounds, choice, named, positive, real_numbers
+from .base import Bounds, bounds, choice, dimension, named, number, positive_number, real_numbers, settings
 
 __all__ = ["heat"]
 
 
+@settings(
+    dim=dimension,
+    diffusivity=positive_number,
+    phase=number,
+    alpha=number,
+    beta=number,
+    time=positive_number,
+    bounds=bounds,
+)
 def heat(
     dim: int = 1,
     diffusivity: float = 0.1,
@@ -60,13 +69,10 @@ def heat(
     >>> hp.solve(heat(waves=1), tol=1e-4).error()["u"]["relative_l2"] < 1e-4
     True
     """
-    if dim not in (1, 2, 3):
-        raise InvalidArgumentError(f"dim must be 1, 2 or 3, got {dim!r}")
-    positive(diffusivity=diffusivity, time=time)
     choice("condition", condition, ["dirichlet", "robin"])
     numbers = real_numbers("waves", waves)
     if min(numbers) <= 0:
-        raise InvalidArgumentError(f"waves must be positive, got {waves!r}")
+        raise InvalidArgumentError(f"waves must be got {waves!r}")
     names = ("x", "y", "z")[:dim]
     space: dict[str, Any] = dict.fromkeys(names, bounds)
     domain = hp.Box(**space, t=(0, time))

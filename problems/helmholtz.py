@@ -19,13 +19,14 @@ from typing import Any
 
 import hermite_pinn as hp
 
-from .base import per_axis
+from .base import bounds, number, per_axis, settings
 
 __all__ = ["helmholtz2d", "helmholtz3d"]
 
 Bounds = tuple[float, float]
 
 
+@settings(k=number, x=bounds, y=bounds)
 def helmholtz2d(a: float | Sequence[float] = 10, k: float = 1.0, x: Bounds = (0, 1), y: Bounds = (0, 1)) -> hp.Problem:
     """Two dimensions; ``a`` is one number or one per axis.
 
@@ -38,6 +39,7 @@ def helmholtz2d(a: float | Sequence[float] = 10, k: float = 1.0, x: Bounds = (0,
     return _helmholtz(per_axis("a", a, 2), k, {"x": x, "y": y}, "helmholtz2d")
 
 
+@settings(k=number, x=bounds, y=bounds, z=bounds)
 def helmholtz3d(
     a: float | Sequence[float] = 3, k: float = 1.0, x: Bounds = (0, 1), y: Bounds = (0, 1), z: Bounds = (0, 1)
 ) -> hp.Problem:

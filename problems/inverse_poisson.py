@@ -19,11 +19,13 @@ from typing import Any
 import numpy as np
 
 import hermite_pinn as hp
-from hermite_pinn.errors import InvalidArgumentError
+
+from .base import flag, not_negative, point_count, seed_number, settings
 
 __all__ = ["inverse_poisson"]
 
 
+@settings(points=point_count, noise=not_negative, scattered=flag, seed=seed_number, known=flag)
 def inverse_poisson(
     points: int = 50, noise: float = 0.1, scattered: bool = True, seed: int = 0, known: bool = True
 ) -> hp.Problem:
@@ -47,8 +49,6 @@ def inverse_poisson(
     >>> inverse_poisson(points=10, noise=0.0).fields
     ('u', 'a')
     """
-    if points < 2 or noise < 0:
-        raise InvalidArgumentError(f"points must be at least 2 and noise not negative, got {points} and {noise}")
     random = np.random.default_rng(seed)
 
     def solution(x: Any, y: Any) -> Any:

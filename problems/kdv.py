@@ -27,12 +27,13 @@ from typing import Any
 
 import hermite_pinn as hp
 
-from .base import choice, positive
+from .base import choice, number, positive_number, settings
 from .references import FourierHistory, spectral_history
 
 __all__ = ["kdv"]
 
 
+@settings(eta=positive_number, mu=positive_number, time=positive_number, speed=positive_number, start=number)
 def kdv(
     initial: str = "cosine",
     eta: float = 1.0,
@@ -64,7 +65,6 @@ def kdv(
     """
     choice("initial", initial, ["cosine", "soliton"])
     choice("form", form, ["direct", "auxiliary"])
-    positive(eta=eta, mu=mu, time=time, speed=speed)
     domain = hp.Box(x=(-1, 1), t=(0, time))
     auxiliary = form == "auxiliary"
     name = f"kdv {initial}, eta={eta:g}, mu={mu:g}" + (", auxiliary" if auxiliary else "")

@@ -17,11 +17,12 @@ from typing import Any
 
 import hermite_pinn as hp
 
-from .base import Bounds, positive
+from .base import Bounds, bounds, number, positive_number, settings
 
 __all__ = ["klein_gordon"]
 
 
+@settings(k=number, time=positive_number, x=bounds, y=bounds)
 def klein_gordon(k: float = 2.0, time: float = 10.0, x: Bounds = (-1, 1), y: Bounds = (-1, 1)) -> hp.Problem:
     """Two space axes and time.
 
@@ -39,7 +40,6 @@ def klein_gordon(k: float = 2.0, time: float = 10.0, x: Bounds = (-1, 1), y: Bou
     >>> klein_gordon(k=1.0, time=1.0).order
     2
     """
-    positive(time=time)
 
     def exact(x: Any, y: Any, t: Any) -> Any:
         return (x + y) * hp.cos(k * t) + x * y * hp.sin(k * t)

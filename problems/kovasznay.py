@@ -19,11 +19,12 @@ from typing import Any
 
 import hermite_pinn as hp
 
-from .base import Bounds, positive
+from .base import Bounds, bounds, positive_number, settings
 
 __all__ = ["kovasznay"]
 
 
+@settings(reynolds=positive_number, x=bounds, y=bounds)
 def kovasznay(reynolds: float = 40.0, x: Bounds = (-0.5, 1.0), y: Bounds = (-0.5, 1.5)) -> hp.Problem:
     """Two space axes; fields u, v and the pressure p.
 
@@ -39,7 +40,6 @@ def kovasznay(reynolds: float = 40.0, x: Bounds = (-0.5, 1.0), y: Bounds = (-0.5
     >>> kovasznay(reynolds=20).fields
     ('u', 'v', 'p')
     """
-    positive(reynolds=reynolds)
     rate = -4 * math.pi**2 / (reynolds / 2 + math.hypot(reynolds / 2, 2 * math.pi))  # l without cancellation
     q = 2 * math.pi
 

@@ -22,12 +22,13 @@ import numpy as np
 
 import hermite_pinn as hp
 
-from .base import choice, positive
+from .base import choice, number, positive_number, settings
 from .references import FourierHistory, spectral_history
 
 __all__ = ["kuramoto_sivashinsky"]
 
 
+@settings(alpha=number, beta=number, gamma=positive_number, time=positive_number)
 def kuramoto_sivashinsky(
     alpha: float = 100 / 16,
     beta: float = 100 / 16**2,
@@ -51,7 +52,6 @@ def kuramoto_sivashinsky(
     >>> kuramoto_sivashinsky().order, kuramoto_sivashinsky(form="auxiliary").order
     (4, 2)
     """
-    positive(gamma=gamma, time=time)
     choice("form", form, ["direct", "auxiliary"])
 
     def reference(order: int) -> Any:

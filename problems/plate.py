@@ -21,11 +21,12 @@ from typing import Any
 import hermite_pinn as hp
 from hermite_pinn.errors import InvalidArgumentError
 
-from .base import Bounds, choice, per_axis
+from .base import Bounds, bounds, choice, per_axis, settings
 
 __all__ = ["plate"]
 
 
+@settings(x=bounds, y=bounds)
 def plate(
     support: str = "simple",
     a: float | Sequence[float] = 2,

@@ -20,13 +20,15 @@ from typing import Any
 import numpy as np
 
 import hermite_pinn as hp
-from hermite_pinn.errors import InvalidArgumentError
+
+from .base import bounds, count, number, positive_number, seed_number, settings
 
 __all__ = ["poisson2d", "poisson3d"]
 
 Bounds = tuple[float, float]
 
 
+@settings(modes=count, highest=count, width=positive_number, bump=number, seed=seed_number, x=bounds, y=bounds)
 def poisson2d(
     modes: int = 24,
     highest: int = 12,
@@ -57,6 +59,9 @@ def poisson2d(
     return _poisson(modes, highest, width, bump, seed, {"x": x, "y": y}, "poisson2d")
 
 
+@settings(
+    modes=count, highest=count, width=positive_number, bump=number, seed=seed_number, x=bounds, y=bounds, z=bounds
+)
 def poisson3d(
     modes: int = 24,
     highest: int = 5,
@@ -74,10 +79,6 @@ def poisson3d(
 def _poisson(
     modes: int, highest: int, width: float, bump: float, seed: int, bounds: dict[str, Bounds], name: str
 ) -> hp.Problem:
-    if modes < 1 or highest < 1:
-        raise InvalidArgumentError(f"modes and highest must be at least 1, got {modes} and {highest}")
-    if not width > 0:
-        raise InvalidArgumentError(f"the width of the bump must be positive, got {width}")
     domain = hp.Box(**bounds)
     manufactured = _Manufactured.random(domain, modes, highest, width, bump, seed)
     exact: Callable[..., Any]

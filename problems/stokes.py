@@ -16,11 +16,12 @@ from typing import Any
 
 import hermite_pinn as hp
 
-from .base import positive
+from .base import positive_number, settings
 
 __all__ = ["stokes"]
 
 
+@settings(nu=positive_number)
 def stokes(nu: float = 1.0) -> hp.Problem:
     """Two space axes; fields u, v and the pressure p.
 
@@ -34,7 +35,6 @@ def stokes(nu: float = 1.0) -> hp.Problem:
     >>> stokes().fields
     ('u', 'v', 'p')
     """
-    positive(nu=nu)
     q = 2 * hp.pi
 
     def u_exact(x: Any, y: Any) -> Any:

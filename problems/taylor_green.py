@@ -20,13 +20,13 @@ import math
 from typing import Any
 
 import hermite_pinn as hp
-from hermite_pinn.errors import InvalidArgumentError
 
-from .base import positive
+from .base import count, positive_number, settings
 
 __all__ = ["taylor_green"]
 
 
+@settings(nu=positive_number, time=positive_number, waves=count)
 def taylor_green(nu: float = 0.01, time: float = 1.0, waves: int = 1) -> hp.Problem:
     """Two space axes and time; fields u, v and the pressure p.
 
@@ -44,10 +44,7 @@ def taylor_green(nu: float = 0.01, time: float = 1.0, waves: int = 1) -> hp.Prob
     >>> taylor_green(nu=0.1).fields
     ('u', 'v', 'p')
     """
-    positive(nu=nu, time=time)
-    if waves != int(waves) or waves < 1:
-        raise InvalidArgumentError(f"waves must be a positive integer, or the vortices are not periodic; got {waves!r}")
-    k = int(waves)
+    k = waves
 
     def decay(t: Any) -> Any:
         return hp.exp(-2 * nu * k**2 * t)

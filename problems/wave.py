@@ -19,11 +19,12 @@ from typing import Any
 import hermite_pinn as hp
 from hermite_pinn.errors import InvalidArgumentError
 
-from .base import positive, real_numbers
+from .base import positive_number, real_numbers, settings
 
 __all__ = ["wave"]
 
 
+@settings(c=positive_number, length=positive_number, time=positive_number)
 def wave(
     c: float = 2.0,
     waves: float | Sequence[float] = (1, 4),
@@ -47,7 +48,6 @@ def wave(
     >>> hp.solve(wave(waves=1, amplitudes=1), tol=1e-4).error()["u"]["relative_l2"] < 1e-4
     True
     """
-    positive(c=c, length=length, time=time)
     n, factors = real_numbers("waves", waves), real_numbers("amplitudes", amplitudes)
     if len(n) != len(factors) or not all(k.is_integer() and k > 0 for k in n):
         raise InvalidArgumentError(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hermite_pinn.checks import refuse, text
 from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
 
 from .elementary import Elementary, registered
@@ -159,5 +160,6 @@ def tabulated(function: Callable[..., Any], name: str | None = None) -> Tabulate
     2.0
     """
     if not callable(function):
-        raise InvalidArgumentError(f"tabulated() takes a function of coordinates, got {function!r}")
-    return Tabulated(function, name or str(getattr(function, "__name__", type(function).__name__)))
+        refuse("tabulated()", function, "given a function of coordinates")
+    given = None if name is None else text("the name of a tabulated function", name, otherwise="None")
+    return Tabulated(function, given or str(getattr(function, "__name__", type(function).__name__)))

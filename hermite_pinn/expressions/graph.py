@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
+from hermite_pinn.checks import spelled as told
 from hermite_pinn.errors import InvalidProblemError
 
 from .elementary import named, registered
@@ -164,7 +165,7 @@ class Expr:
     def __bool__(self) -> bool:
         raise InvalidProblemError(
             f"the truth value of {self} is not known while the problem is traced; replace `if` by hermite_pinn.where(condition, a, b), "
-            "and `and`/`or` by & and |"
+            "`and`/`or`/`not` by &, | and ~, and max/min by hermite_pinn.maximum and minimum"
         )
 
     def __float__(self) -> float:
@@ -221,7 +222,12 @@ def wrap(value: Any) -> Expr:
     if isinstance(value, Expr):
         return _number(value) if value.is_condition else value
     if isinstance(value, numbers.Real):
-        return constant(float(value))
+        try:
+            return constant(float(value))
+        except OverflowError as error:
+            raise InvalidProblemError(
+                "an integer is too large for a floating-point number; the largest is 1.8e308"
+            ) from error
     if isinstance(value, numbers.Complex):
         raise InvalidProblemError(
             f"complex value {value!r}: fields and residuals are real; use one field for each of real and imaginary part"
@@ -234,7 +240,7 @@ def wrap(value: Any) -> Expr:
             "For measured values use hp.Data; for tabulated coefficients write a function of the coordinates with hp.tabulated"
         )
     raise InvalidProblemError(
-        f"{value!r} of type {type(value).__name__} cannot enter a residual; use numbers and expressions"
+        f"{told(value)} of type {type(value).__name__} cannot enter a residual; use numbers and expressions"
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import math
 import numbers
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from hermite_pinn.errors import HermitePinnError, InvalidProblemError
 
 from .functions import tabulated
-from .graph import Expr, constant, coordinate, parameter, wrap
+from .graph import Expr, constant, coordinate, parameter, postorder, wrap
 from .jets import FieldJet, NormalVector
 
 __all__ = ["Symbols", "bind"]
@@ -53,6 +54,52 @@ def bind(function: Callable[..., Any], known: Mapping[str, Any], what: str) -> A
         else:
             kwargs[p.name] = known[p.name]
     return function(*args, **kwargs)
+
+
+NOTHING = "None"
+
+
+def _refuse_truth(value: Any, what: str) -> None:
+    """Explain a comparison, or its outcome, in place of a residual.
+
+    Raises
+    ------
+    InvalidProblemError
+        If the value is one.
+    """
+    if isinstance(value, Expr) and value.is_condition:
+        if value.op == "equal":
+            left, right = value.args
+            difference = f"{left}" if right.is_constant and right.data == 0 else f"{left} - ({right})"
+            raise InvalidProblemError(
+                f"{what} returned the comparison {value}, which is true or false; a residual is an expression that is zero "
+                f"for a solution: return {difference}"
+            )
+        raise InvalidProblemError(
+            f"{what} returned the condition {value}, which is true or false; a residual is an expression that is zero for a "
+            "solution. For a choice between two expressions use hermite_pinn.where(condition, a, b); inequalities are not "
+            "solved"
+        )
+    if isinstance(value, (bool, np.bool_)):
+        raise InvalidProblemError(
+            f"{what} returned {value}, the outcome of a comparison; return an expression that is zero for a solution, such as "
+            "u.xx - 1"
+        )
+
+
+def _refuse_infinite(residual: Expr, what: str) -> None:
+    """Refuse numbers that are NaN or infinite, but for bounds of minimum and maximum, and in choices.
+
+    Raises
+    ------
+    InvalidProblemError
+        If there is one.
+    """
+    for e in postorder(residual):
+        harmless = e.op in ("minimum", "maximum", "where") or e.is_condition
+        for a in () if harmless else e.args:
+            if a.is_constant and not math.isfinite(a.data):
+                raise InvalidProblemError(f"{what} contains the number {a.data} in {e}, so nothing can make it zero")
 
 
 @dataclass(frozen=True)
@@ -100,6 +147,8 @@ class Symbols:
                 f"{what} failed when it was traced with symbols ({type(error).__name__}: {error}); write it with operators and the "
                 "functions of hermite_pinn (hp.sin, hp.where, ...)"
             ) from error
+        if isinstance(result, Iterator):
+            raise InvalidProblemError(f"{what} returned {result!r}, which is used up when it is read; return a tuple")
         if isinstance(result, Mapping):
             named = {str(k): v for k, v in result.items()}
         elif isinstance(result, Sequence) and not isinstance(result, str):
@@ -116,7 +165,9 @@ class Symbols:
                 raise InvalidProblemError(
                     f"{what} returned nothing; it must return the residual, which is zero for a solution"
                 )
+            _refuse_truth(value, what)
             residuals[name] = wrap(value)
+            _refuse_infinite(residuals[name], what)
         return residuals
 
     def value(self, value: Any, what: str, normal: bool = False) -> Expr:
@@ -135,10 +186,17 @@ class Symbols:
             )
         known: dict[str, Any] = self.outward | self.plain if normal else self.plain
         try:
-            return wrap(bind(value, known, what))
+            result = bind(value, known, what)
+            if result is None:
+                raise InvalidProblemError(f"{what} is a function that returns nothing ({NOTHING}); return the value")
+            return wrap(result)
         except Exception as error:
             if isinstance(error, InvalidProblemError) and (
-                "unknown argument" in str(error) or "complex value" in str(error) or "bound by name" in str(error)
+                "unknown argument" in str(error)
+                or "complex value" in str(error)
+                or "bound by name" in str(error)
+                or "cannot be read" in str(error)
+                or NOTHING in str(error)
             ):
                 raise
         names = [p for p in inspect.signature(value).parameters if p in self.coordinates]
@@ -149,6 +207,11 @@ class Symbols:
                 f"{what} depends on the {kind} {fixed[0]} but cannot be traced; write it with the functions of hermite_pinn"
             )
         if not names:
-            return constant(float(value()))
+            try:
+                return constant(float(value()))
+            except Exception as error:
+                raise InvalidProblemError(
+                    f"{what} is a function that cannot be evaluated ({type(error).__name__}: {error})"
+                ) from error
         by_name = tabulated(lambda *arrays: value(**dict(zip(names, arrays, strict=True))), name=what)
         return wrap(by_name(*(coordinate(n) for n in names)))

@@ -21,7 +21,7 @@ from .tree import Tree
 __all__ = ["Encoder", "EncoderOptions", "Levels"]
 
 #: A number of levels, or the resolution of each, one number or one per axis.
-Levels = int | Sequence[int] | Sequence[Sequence[int]]
+Levels = int | Sequence[int | Sequence[int]]
 
 
 class EncoderOptions(Protocol):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import numbers
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from hermite_pinn.checks import items, number, refuse, spelled, text
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.graph import Expr, constant, normal
 from hermite_pinn.expressions.jets import FieldJet
@@ -17,6 +19,34 @@ from .terms import FaceTrace, Term, checked_weight, with_normal
 __all__ = ["Condition", "Dirichlet", "Gauge", "Initial", "Neumann", "Periodic", "Robin"]
 
 On = str | Sequence[str]
+
+FACES = "a face name such as 'x-', a list of them, or 'boundary'"
+RESTRICT = "to restrict a face use where=lambda x, y: ..."
+
+
+def _checked_value(what: str, value: Any) -> Any:
+    """A number or a function, as a condition takes it.
+
+    Raises
+    ------
+    InvalidProblemError
+        For anything else, and for numbers that are not finite.
+    """
+    if isinstance(value, Expr) or (callable(value) and not isinstance(value, type)):
+        return value
+    if isinstance(value, numbers.Complex) and not isinstance(value, numbers.Real):
+        raise InvalidProblemError(
+            f"{what} is the complex value {value!r}; fields are real: use one each for real and imaginary part"
+        )
+    if getattr(value, "shape", ()) or isinstance(value, (list, tuple)):
+        refuse(what, value, ACCEPTED, hint="values at scattered points belong into hp.Data", error=InvalidProblemError)
+    try:
+        return number(what, value, error=InvalidProblemError)
+    except InvalidProblemError:
+        refuse(what, value, ACCEPTED, error=InvalidProblemError)
+
+
+ACCEPTED = "a finite number or a function of the coordinates such as lambda x, y: x * y"
 
 
 def _slope(u: FieldJet) -> Expr:
@@ -31,13 +61,18 @@ class _OnFaces(Immutable):
     """What conditions on faces share: the choice of faces and the weight."""
 
     def __init__(self, on: On, weight: float | None, where: Callable[..., Any] | None) -> None:
-        if not (isinstance(on, str) or (isinstance(on, Iterable) and all(isinstance(f, str) for f in on))):
-            raise InvalidProblemError(
-                f"`on` takes a face name such as 'x-', a list of them, or 'boundary'; got {on!r}. To restrict a face use "
-                "where=lambda x, y: ..."
-            )
-        self.on: On = on if isinstance(on, str) else tuple(on)
+        if isinstance(on, str):
+            self.on: On = str(on)
+        else:
+            names = items("`on`", on, FACES, hint=RESTRICT, error=InvalidProblemError)
+            if not all(isinstance(name, str) for name in names):
+                refuse("`on`", on, FACES, hint=RESTRICT, error=InvalidProblemError)
+            self.on = tuple(map(str, names))
         self.weight = checked_weight(weight)
+        if where is not None and not callable(where):
+            refuse(
+                "`where`", where, "a function of the coordinates such as lambda x, y: x < y", error=InvalidProblemError
+            )
         self.where = where
 
     def faces(self, domain: Domain, periodic: tuple[bool, ...]) -> tuple[Region, ...]:
@@ -77,7 +112,15 @@ class _Values(_OnFaces):
         if not values:
             name = type(self).__name__
             raise InvalidProblemError(f"{name} needs at least one field, for example {name}(u=0.0)")
-        self.values = ReadOnly(values)
+        label = f"in {type(self).__name__}"
+        self.values = ReadOnly(
+            {
+                name: tuple(_checked_value(f"an entry of {name} {label}", v) for v in value)
+                if isinstance(value, tuple)
+                else _checked_value(f"the value of {name} {label}", value)
+                for name, value in values.items()
+            }
+        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(self.values)}, on={self._label()!r})"
@@ -186,12 +229,12 @@ class Robin(_Values):
         where: Callable[..., Any] | None = None,
         **values: Any,
     ) -> None:
-        super().__init__(on, weight, where, {k: tuple(v) if isinstance(v, Sequence) else v for k, v in values.items()})
-        for name, triple in values.items():
-            if not (isinstance(triple, Sequence) and len(triple) == 3):
-                raise InvalidProblemError(
-                    f"Robin({name}=...) takes three entries (alpha, beta, g) for alpha*u + beta*u.n = g, got {triple!r}"
-                )
+        entries = "three entries (alpha, beta, g) for alpha*u + beta*u.n = g"
+        triples = {
+            name: tuple(items(f"Robin({name}=...)", v, entries, least=3, most=3, error=InvalidProblemError))
+            for name, v in values.items()
+        }
+        super().__init__(on, weight, where, triples)
 
     def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
         """Residuals of the condition, one per field and face."""
@@ -241,7 +284,7 @@ class Initial(Immutable):
         if not values:
             raise InvalidProblemError("Initial needs at least one field, for example Initial(u=0.0)")
         self.weight = checked_weight(weight)
-        self.values = ReadOnly(values)
+        self.values = ReadOnly({k: _checked_value(f"the value of {k} in Initial", v) for k, v in values.items()})
 
     def __repr__(self) -> str:
         return f"Initial({', '.join(self.values)})"
@@ -281,7 +324,7 @@ class Periodic(Immutable):
 
     def __init__(self, *axes: str) -> None:
         if not axes or not all(isinstance(a, str) for a in axes):
-            raise InvalidProblemError(f"Periodic takes names of axes, for example Periodic('x'); got {axes}")
+            raise InvalidProblemError(f"Periodic takes names of axes, for example Periodic('x'); got {spelled(axes)}")
         self.axes = axes
 
     def __repr__(self) -> str:
@@ -308,7 +351,7 @@ class Gauge(Immutable):
 
     def __init__(self, *fields: str) -> None:
         if not fields or not all(isinstance(f, str) for f in fields):
-            raise InvalidProblemError(f"Gauge takes names of fields, for example Gauge('p'); got {fields}")
+            raise InvalidProblemError(f"Gauge takes names of fields, for example Gauge('p'); got {spelled(fields)}")
         self.fields = fields
 
     def __repr__(self) -> str:
@@ -351,10 +394,12 @@ class Condition(_OnFaces):
         name: str = "condition",
     ) -> None:
         if not callable(function):
-            raise InvalidProblemError(f"Condition takes a function such as lambda u, x: u.x - 1, got {function!r}")
+            raise InvalidProblemError(
+                f"Condition takes a function such as lambda u, x: u.x - 1, got {spelled(function)}"
+            )
         super().__init__(on, weight, where)
         self.function = function
-        self.name = name
+        self.name = text("the name of a Condition", name, error=InvalidProblemError)
 
     def __repr__(self) -> str:
         return f"Condition({self.name}, on={self._label()!r})"

@@ -96,7 +96,8 @@ class Form:
         except Exception as error:  # of a user's function
             raise InvalidProblemError(
                 f"the value of {self.term.name!r} cannot be evaluated on the face {self.term.region.name}: "
-                f"{type(error).__name__}: {error}"
+                f"{type(error).__name__}: {error}. It is called with arrays of points where it cannot be traced; write it with "
+                "the functions of hermite_pinn (hp.sin, hp.where, ...)"
             ) from error
         count = samples.count
         arrays = [np.broadcast_to(np.asarray(torch.as_tensor(r), dtype=float), (count,)) for r in results]

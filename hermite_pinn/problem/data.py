@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hermite_pinn.checks import real_array, spelled
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.graph import Expr
 from hermite_pinn.expressions.trace import Symbols
@@ -49,28 +50,25 @@ class Data(Immutable):
     """
 
     def __init__(self, points: Any, *, noise: Any = None, weight: float | None = None, **values: Any) -> None:
-        self.points = read_only(np.array(points, dtype=float, ndmin=2))
-        if self.points.ndim != 2 or self.points.shape[0] == 0:
-            raise InvalidProblemError(f"Data takes points of shape (n, dim) with n > 0, got {np.shape(points)}")
-        if not np.isfinite(self.points).all():
-            raise InvalidProblemError("the points of Data must be finite numbers")
+        given_points = real_array(
+            "the points of Data", points, shape="an array of real numbers of shape (n, dim)", error=InvalidProblemError
+        )
+        self.points = read_only(np.array(given_points, ndmin=2))
+        if self.points.ndim != 2 or self.points.size == 0:
+            raise InvalidProblemError(f"Data takes points of shape (n, dim) with n > 0, got {given_points.shape}")
         if not values:
             raise InvalidProblemError("Data needs values of at least one field, for example Data(points, u=values)")
         self.weight = checked_weight(weight)
         arrays: dict[str, np.ndarray] = {}
         for name, value in values.items():
-            array = np.asarray(value)
-            if np.iscomplexobj(array):
-                raise InvalidProblemError(f"the values of {name} in Data are complex; fields are real")
+            array = real_array(f"the values of {name} in Data", value, error=InvalidProblemError)
             if array.ndim == 0:
                 array = np.full(len(self.points), array)
             if array.shape != (len(self.points),):
                 raise InvalidProblemError(
                     f"the values of {name} in Data have shape {array.shape}; for {len(self.points)} points it must be ({len(self.points)},)"
                 )
-            if not np.isfinite(array.astype(float)).all():
-                raise InvalidProblemError(f"the values of {name} in Data must be finite numbers")
-            arrays[name] = read_only(array.astype(float))
+            arrays[name] = read_only(array)
         self.values = ReadOnly(arrays)
         given = noise if isinstance(noise, Mapping) else dict.fromkeys(self.values, noise)
         for name in given:
@@ -84,13 +82,15 @@ class Data(Immutable):
         if noise is None or (isinstance(noise, str) and noise == "auto"):
             return noise
         try:
-            array = read_only(np.broadcast_to(np.asarray(noise, dtype=float), (len(self.points),)))
-        except (TypeError, ValueError):
+            if isinstance(noise, bool):
+                raise InvalidProblemError("a truth value")
+            array = read_only(np.broadcast_to(real_array("noise", noise), (len(self.points),)))
+        except ValueError:
             array = np.array([np.nan])
         if not (np.isfinite(array).all() and (array > 0).all()):
             raise InvalidProblemError(
                 f"the noise of {name} in Data takes positive standard deviations, one or {len(self.points)}, or 'auto', got "
-                f"{noise!r}; leave it out for exact values"
+                f"{spelled(noise)}; leave it out for exact values"
             )
         return array
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import keyword
 import math
-import numbers
 from dataclasses import dataclass
 
+from hermite_pinn.checks import items, number, spelled, text
 from hermite_pinn.errors import InvalidProblemError
 
 __all__ = ["Parameter"]
@@ -40,17 +41,17 @@ class Parameter:
     bounds: tuple[float, float] = (-math.inf, math.inf)
 
     def __post_init__(self) -> None:
-        if not self.name.isidentifier():
-            raise InvalidProblemError(f"a parameter's name must be usable as an argument, got {self.name!r}")
-        values = (self.init, *self.bounds)
-        if len(self.bounds) != 2 or not all(isinstance(v, numbers.Real) for v in values):
+        name = text("the name of a parameter", self.name, error=InvalidProblemError)
+        if not name.isidentifier() or keyword.iskeyword(name):
+            raise InvalidProblemError(f"a parameter's name must be usable as an argument, got {spelled(name)}")
+        init = number(f"parameter {name}: init", self.init, error=InvalidProblemError)
+        ends = items(
+            f"parameter {name}: bounds", self.bounds, "(lower, upper)", least=2, most=2, error=InvalidProblemError
+        )
+        lower, upper = (number(f"parameter {name}: a bound", b, infinite=True, error=InvalidProblemError) for b in ends)
+        if not lower <= init <= upper or lower == upper:
             raise InvalidProblemError(
-                f"parameter {self.name}: init and bounds=(lower, upper) must be real numbers, got {values}"
+                f"parameter {name}: init={init} must be finite and lie within bounds ({lower}, {upper})"
             )
-        lower, upper = (float(b) for b in self.bounds)
-        if not lower <= self.init <= upper or lower == upper or not math.isfinite(self.init):
-            raise InvalidProblemError(
-                f"parameter {self.name}: init={self.init} must be finite and lie within bounds ({lower}, {upper})"
-            )
-        object.__setattr__(self, "init", float(self.init))
+        object.__setattr__(self, "init", init)
         object.__setattr__(self, "bounds", (lower, upper))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import keyword
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from hermite_pinn.checks import instance, integer, items, number, refuse, spelled, text
 from hermite_pinn.errors import InvalidProblemError
-from hermite_pinn.expressions.graph import Expr, spelled
+from hermite_pinn.expressions.graph import Expr
+from hermite_pinn.expressions.graph import spelled as written
 from hermite_pinn.expressions.program import leaves
 from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.geometry import Domain, Region
@@ -61,6 +64,23 @@ RESERVED = frozenset(
         "plot_history",
     ]
 )
+
+
+listed = functools.partial(items, error=InvalidProblemError)
+
+
+def _checked_exact(exact: object) -> dict[str, Any]:
+    """The known solution by field, each a function or a number."""
+    if exact is None:
+        return {}
+    accepted = "a dict of functions by field such as {'u': lambda x: x**2}"
+    known = instance("exact", exact, Mapping, accepted, otherwise="None", error=InvalidProblemError)  # type: ignore[type-abstract]
+    for name, value in known.items():
+        if not isinstance(name, str):
+            refuse("a field in exact", name, "a name", error=InvalidProblemError)
+        if not callable(value) or isinstance(value, type):
+            number(f"exact[{name!r}]", value, otherwise="a function of the coordinates", error=InvalidProblemError)
+    return dict(known)
 
 
 class HermitePinnWarning(UserWarning):
@@ -146,21 +166,25 @@ class Problem(Immutable):
         max_order: int = 2,
     ) -> None:
         if not isinstance(domain, Domain):
-            raise InvalidProblemError(f"the domain must be a Box such as Box(x=(0, 1), y=(0, 1)), got {domain!r}")
+            refuse("the domain", domain, "a Box such as Box(x=(0, 1), y=(0, 1))", error=InvalidProblemError)
         if not callable(residual):
-            raise InvalidProblemError(
-                f"the residual must be a function such as lambda u, x: u.xx - 1, got {residual!r}"
-            )
-        if max_order not in (1, 2, 3, 4):
-            raise InvalidProblemError(f"max_order must be 1, 2, 3 or 4, got {max_order!r}")
+            refuse("the residual", residual, "a function such as lambda u, x: u.xx - 1", error=InvalidProblemError)
         self.domain = domain
-        self.fields = (fields,) if isinstance(fields, str) else tuple(fields)
+        named = [fields] if isinstance(fields, str) else fields
+        self.fields: tuple[str, ...] = tuple(listed("fields", named, "a list of names such as ['u', 'v']"))
         self.residual = residual
-        self.conditions = tuple(conditions)
-        self.parameters = tuple(parameters)
-        self.exact = ReadOnly(exact or {})
-        self.name = name
-        self.max_order = max_order
+        self.conditions: tuple[AnyCondition, ...] = tuple(
+            listed("conditions", conditions, "a list of conditions such as [Dirichlet(u=0.0)]")
+        )
+        self.parameters: tuple[Parameter, ...] = tuple(
+            listed("parameters", parameters, "a list of parameters such as [Parameter('nu')]")
+        )
+        for p in self.parameters:
+            instance("a parameter", p, Parameter, "a Parameter such as Parameter('nu')", error=InvalidProblemError)
+        self.exact = ReadOnly(_checked_exact(exact))
+        self.name = None if name is None else text("name", name, otherwise="None", error=InvalidProblemError)
+        self.max_order = integer("max_order", max_order, least=1, most=4, error=InvalidProblemError)
+        max_order = self.max_order
         self._check_names()
         self.plan = Plan(Symbols(self.fields, domain.names, tuple(p.name for p in self.parameters), max_order))
         self.symbols = self.plan.symbols
@@ -185,8 +209,10 @@ class Problem(Immutable):
         }
         for kind, names in groups.items():
             for name in names:
-                if not isinstance(name, str) or not name.isidentifier():
-                    raise InvalidProblemError(f"the name of a {kind} must be usable as an argument, got {name!r}")
+                if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+                    raise InvalidProblemError(
+                        f"the name of a {kind} must be usable as an argument, got {spelled(name)}"
+                    )
                 if name in taken:
                     raise InvalidProblemError(f"the name {name!r} is used for a {taken[name]} and a {kind}")
                 taken[name] = kind
@@ -203,7 +229,7 @@ class Problem(Immutable):
         for condition in self.conditions:
             if not isinstance(condition, AnyCondition):
                 raise InvalidProblemError(
-                    f"{condition!r} is no condition; use Dirichlet, Neumann, Robin, Periodic, Initial, Gauge, Data, Smoothness or "
+                    f"{spelled(condition)} is no condition; use Dirichlet, Neumann, Robin, Periodic, Initial, Gauge, Data, Smoothness or "
                     "Condition"
                 )
 
@@ -223,7 +249,7 @@ class Problem(Immutable):
             jets = {data[0] for kind, data in leaves(expression) if kind == "jet"}
             if not jets:
                 raise InvalidProblemError(
-                    f"the residual {name!r} = {spelled(expression)} contains no field, so nothing can make it zero"
+                    f"the residual {name!r} = {written(expression)} contains no field, so nothing can make it zero"
                 )
             if any(kind == "normal" for kind, _ in leaves(expression)):
                 raise InvalidProblemError(
@@ -282,7 +308,7 @@ class Problem(Immutable):
         """A field must remain where components of the normal are zero."""
         if not any(kind == "jet" for kind, _ in leaves(term.residual)):
             raise InvalidProblemError(
-                f"the condition {term.name!r} contains no field on the face {term.region.name}: it reads 0 = {spelled(term.residual)}"
+                f"the condition {term.name!r} contains no field on the face {term.region.name}: it reads 0 = {written(term.residual)}"
             )
 
     # -- identity ---
@@ -349,7 +375,11 @@ class Problem(Immutable):
         >>> problem.restricted(t=(1, 2)).domain
         Box(x=(0, 1), t=(1, 2))
         """
-        for name, (a, b) in bounds.items():
+        for name, pair in bounds.items():
+            ends = listed(f"the part of axis {name}", pair, "bounds (lower, upper)")
+            if len(ends) != 2:
+                refuse(f"the part of axis {name}", pair, "bounds (lower, upper)", error=InvalidProblemError)
+            a, b = (number(f"a bound of axis {name}", end, error=InvalidProblemError) for end in ends)
             lower, upper = self.domain.bounds[self.domain.names[self.domain.axis(name)]]
             if not lower <= a < b <= upper:
                 raise InvalidProblemError(
@@ -381,7 +411,7 @@ class Problem(Immutable):
 
     def __str__(self) -> str:
         lines = [f"Problem{' ' + self.name if self.name else ''} on {self.domain}"]
-        lines += [f"  {name}: 0 = {spelled(r)}" for name, r in self.residuals.items()]
+        lines += [f"  {name}: 0 = {written(r)}" for name, r in self.residuals.items()]
         wrapped = [n for n, p in zip(self.domain.names, self.periodic, strict=True) if p]
         if wrapped:
             lines.append(f"  periodic along {', '.join(wrapped)} (exact)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 
+from hermite_pinn.checks import integer, number, spelled
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.geometry import Domain, Penalty
@@ -49,21 +50,23 @@ class Smoothness(Immutable):
     """
 
     def __init__(self, *fields: str, order: int = 2, **weights: float | str) -> None:
-        if order not in (1, 2):
-            raise InvalidProblemError(f"the order of Smoothness must be 1 or 2, got {order!r}")
+        order = integer("the order of Smoothness", order, least=1, most=2, error=InvalidProblemError)
         if not all(isinstance(f, str) for f in fields) or set(fields) & set(weights):
             raise InvalidProblemError(
-                f"Smoothness takes names of fields, each once, or weights by field, got {fields} and {weights}"
+                f"Smoothness takes names of fields, each once, or weights by field, got {spelled(fields)} and {spelled(weights)}"
             )
         self.order = order
         self.weights: ReadOnly[float | str] = ReadOnly({**dict.fromkeys(fields, "auto"), **weights})
         if not self.weights:
             raise InvalidProblemError("Smoothness needs a field, for example Smoothness('a') or Smoothness(a=1e-3)")
         for name, weight in self.weights.items():
-            number = isinstance(weight, (int, float)) and math.isfinite(weight) and weight > 0
-            if not number and weight != "auto":
-                raise InvalidProblemError(
-                    f"the weight of {name} in Smoothness must be a positive number or 'auto', got {weight!r}"
+            if not (isinstance(weight, str) and weight == "auto"):
+                number(
+                    f"the weight of {name} in Smoothness",
+                    weight,
+                    above=0,
+                    otherwise="'auto'",
+                    error=InvalidProblemError,
                 )
 
     def __repr__(self) -> str:

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from hermite_pinn.checks import number
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.graph import Expr
 from hermite_pinn.expressions.program import Program, substitute
@@ -85,6 +86,6 @@ def checked_weight(weight: float | None) -> float | None:
     InvalidProblemError
         If it is not positive and finite.
     """
-    if weight is not None and not (np.isfinite(weight) and weight > 0):
-        raise InvalidProblemError(f"the weight of a condition must be a positive number, got {weight!r}")
-    return None if weight is None else float(weight)
+    if weight is None:
+        return None
+    return number("the weight of a condition", weight, above=0, otherwise="None", error=InvalidProblemError)

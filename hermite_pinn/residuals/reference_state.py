@@ -15,8 +15,10 @@ from dataclasses import dataclass
 import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
+from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.expressions.graph import Expr, postorder
-from hermite_pinn.expressions.program import Leaf, Program, Value
+from hermite_pinn.expressions.program import Leaf, Program, Value, leaves
+from hermite_pinn.field.field import GridField
 from hermite_pinn.geometry import Region
 from hermite_pinn.problem.consistency import forms
 from hermite_pinn.problem.problem import Problem
@@ -24,7 +26,7 @@ from hermite_pinn.problem.terms import Term
 
 from .compiled import CompiledTerm, Jet, compile_term
 
-__all__ = ["ReferenceState", "reference_state", "undefined_part"]
+__all__ = ["ReferenceState", "reference_state", "undefined_part", "where_undefined"]
 
 SIZES = (1.0, 0.5, 2.0, 0.1, 10.0, 1e-2, 1e2, 1e-4, 1e4)
 SLOPES = (0.0, 1.0, -1.0)
@@ -137,7 +139,7 @@ def _defined(
     for term, env in terms:
         try:
             residual, slopes, by_parameter = term.evaluate(env, state.jets(problem, env))
-        except ArithmeticError:
+        except Exception:  # of a tabulated function, outside its table
             return False
         for value in (residual, *slopes.values(), *by_parameter.values()):
             finite = torch.isfinite(value).all() if isinstance(value, torch.Tensor) else math.isfinite(value)
@@ -188,6 +190,33 @@ def _prescribed(problem: Problem) -> dict[str, float]:
                 if term.name == f"data {name}":
                     sums.setdefault(name, []).append(float(column.mean()))
     return {name: math.fsum(means) / len(means) for name, means in sums.items()}
+
+
+def where_undefined(problem: Problem, field: GridField, parameters: Mapping[str, float]) -> str:
+    """Which part of the equations and conditions is not defined at a state, and where; nothing if none is found.
+
+    Parameters
+    ----------
+    problem
+        Whose terms are evaluated, at quasi-random points.
+    field, parameters
+        The state.
+    """
+    for term in problem.terms:
+        if term.region.penalty is not None or term.region.measured is not None:
+            continue
+        env = _points(problem, term) | {("parameter", name): value for name, value in parameters.items()}
+        x = torch.stack([torch.as_tensor(env[("coordinate", name)]) for name in problem.domain.names])
+        jets = sorted({data for kind, data in leaves(term.residual) if kind == "jet"})
+        orders = sorted({o for _, o in jets})
+        channels = Channels(problem.domain.dim, tuple(((1.0, o),) for o in orders))
+        with torch.no_grad():
+            values = field.jets(x.to(field.device, field.dtype), channels).to(x)
+        at: dict[Leaf, Value] = {("jet", (f, o)): values[problem.fields.index(f), orders.index(o)] for f, o in jets}
+        found = undefined_part(term.residual, env | at, problem.domain.names)
+        if found:
+            return found
+    return ""
 
 
 def undefined_part(residual: Expr, env: Mapping[Leaf, Value], names: Sequence[str]) -> str:

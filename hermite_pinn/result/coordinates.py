@@ -11,6 +11,7 @@ import torch
 from hermite_pinn.checks import items, real_array, refuse
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.geometry import Domain
+from hermite_pinn.memory import check_fits
 
 __all__ = ["broadcast_coordinates", "check_inside", "coordinate_tensor", "grid_axes", "point_array"]
 
@@ -29,8 +30,12 @@ def coordinate_tensor(name: str, value: Any) -> torch.Tensor:
         if value.layout is not torch.strided or value.is_meta or value.is_quantized:
             refuse(f"the coordinate {name}", value, "a tensor with numbers", hint="make it dense")
         return value.to(torch.float64)
+    if np.iscomplexobj(value):
+        raise InvalidArgumentError(f"the coordinate {name} is complex; coordinates are real")
     accepted = "a real number, an array or a tensor of real numbers"
-    return torch.tensor(real_array(f"the coordinate {name}", value, shape=accepted, finite=False))
+    array = real_array(f"the coordinate {name}", value, shape=accepted, finite=False)
+    check_fits(8.0 * array.size, f"the coordinate {name} of {array.size:,} points", "evaluate fewer at a time")
+    return torch.tensor(array)
 
 
 def broadcast_coordinates(

@@ -9,15 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from hermite_pinn.checks import either, flag, items, real_array, spelled
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.output import check_writable, make_folder, output_path, staged
 
 from .exportable import Exportable
+from .sizes import ENCODED, check_grid, intervals
 from .vtk import write_image, write_mesh, write_series
 
 __all__ = ["sample", "to_vtk"]
 
+MOST_FRAMES = 10_000
 LIMITS = {1: 4096, 2: 512, 3: 128, 4: 32}
 
 
@@ -81,7 +84,7 @@ def to_vtk(
     solution: Exportable,
     path: str | Path,
     *,
-    resolution: int | None = None,
+    resolution: float | None = None,
     points: Any = None,
     times: int | Sequence[float] | None = None,
     gradient: bool = True,
@@ -115,16 +118,22 @@ def to_vtk(
         If a file cannot be written; earlier ones are as they were, and nothing half-written is left.  The images of a
         series get their names when all are complete, and the ``.pvd`` last.
     InvalidArgumentError
-        If the format does not fit the domain.
+        If the format does not fit the domain, or an option has the wrong type or value.
+    OutOfMemoryError
+        If what is asked for does not fit into memory; the message tells its size.
     """
     target = output_path(path)
     domain, suffix = solution.domain, target.suffix.lower()
-    options = {"gradient": gradient, "exact": exact, "residual": residual}
+    given = {"gradient": gradient, "exact": exact, "residual": residual}
+    options = {name: flag(name, value) for name, value in given.items()}
     if points is not None:
         if suffix != ".vtu":
             raise InvalidArgumentError(f"scattered points are written as .vtu, got {target.name}")
         return [_write_points(solution, target, points, options)]
-    axes = _axes(solution, resolution)
+    axes = _axes(solution, resolution, series=suffix == ".pvd")
+    if times is not None:  # looked at for every format, used by series
+        t = domain.time_axis
+        _instants((0.0, 1.0) if t is None else (domain.lower[t], domain.upper[t]), times)
     if suffix == ".pvd":
         return _write_images(solution, target, axes, times, options)
     if suffix not in (".vti", ".vtu"):
@@ -135,6 +144,7 @@ def to_vtk(
         raise InvalidArgumentError(
             f"{target.name}: {domain} has {domain.dim} axes, {suffix} takes up to three; write a .pvd series over t"
         )
+    check_grid([len(a) for a in axes], _numbers(solution, options), times=ENCODED, folder=target.parent)
     data = sample(solution, axes, **options)
     data = {k: _three(v) if v.ndim > domain.dim else v for k, v in data.items()}
     if suffix == ".vti":
@@ -144,17 +154,41 @@ def to_vtk(
     return [write_mesh(target, mesh, flat, axes)]
 
 
-def _axes(solution: Exportable, resolution: int | None) -> list[np.ndarray]:
-    if resolution is None:
+def _axes(solution: Exportable, resolution: Any, series: bool) -> list[np.ndarray]:
+    """Positions along the axes; refuses those of a grid that does not fit, time apart in a series."""
+    count = either(intervals, None)("resolution", resolution)
+    if count is None:
         return solution.vertex_axes(LIMITS[solution.domain.dim])
-    if resolution < 1:
-        raise InvalidArgumentError(f"resolution must be at least 1, got {resolution}")
-    return [np.linspace(a, b, resolution + 1) for a, b in solution.domain.bounds.values()]
+    sampled = solution.domain.space_axes if series else range(solution.domain.dim)
+    check_grid([count + 1] * len(sampled), len(solution.fields), times=ENCODED)
+    return [np.linspace(a, b, count + 1) for a, b in solution.domain.bounds.values()]
+
+
+def _numbers(solution: Exportable, options: dict[str, bool]) -> int:
+    """Numbers that a file has at a point, components of vectors padded to three."""
+    one = sample(solution, [np.array([a]) for a in solution.domain.lower], **options)
+    return sum(3 if v.ndim > solution.domain.dim else 1 for v in one.values())
+
+
+def _instants(span: tuple[float, float], times: Any) -> np.ndarray:
+    """Times of the frames of a series within a span, from their number or as they are given."""
+    start, end = span
+    if times is None or np.ndim(np.asarray(times, dtype=object)) == 0:
+        count = 21 if times is None else intervals("times", times, most=MOST_FRAMES, otherwise="a list of times")
+        return np.linspace(start, end, count)
+    accepted = f"a number of frames or a list of times, up to {MOST_FRAMES}"
+    instants = real_array("times", items("times", times, accepted, least=1, most=MOST_FRAMES))
+    slack = 1e-9 * (end - start)
+    if instants.ndim != 1 or instants.min() < start - slack or instants.max() > end + slack:
+        raise InvalidArgumentError(
+            f"times must be a number of frames, or times from {start:g} to {end:g}, got {spelled(times)}"
+        )
+    return instants
 
 
 def _write_points(solution: Exportable, target: Path, points: Any, options: dict[str, bool]) -> Path:
     values = solution.at_points(points, _channels(solution, options["gradient"]))
-    array = np.asarray(points.detach().cpu() if hasattr(points, "detach") else points, dtype=float)
+    array = real_array("points", points)
     data = _named(solution.fields, values, options["gradient"])
     data = {name: _three(v) if v.ndim == 2 else v for name, v in data.items()}
     if options["exact"]:
@@ -181,12 +215,9 @@ def _write_images(
         )
     if domain.dim == 1:
         raise InvalidArgumentError(f"{target.name}: a series needs a space axis; write .vti for a function of t alone")
-    count = 21 if times is None else times
-    instants = (
-        np.linspace(domain.lower[t], domain.upper[t], count)
-        if isinstance(count, int)
-        else np.asarray(count, dtype=float)
-    )
+    instants = _instants((domain.lower[t], domain.upper[t]), times)
+    counts = [len(a) for i, a in enumerate(axes) if i != t]
+    check_grid(counts, _numbers(solution, options), times=ENCODED, folder=target.parent, files=len(instants))
     check_writable(target)
     folder = target.with_suffix("")
     made = not folder.exists()

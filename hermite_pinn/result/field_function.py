@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hermite_pinn.errors import InvalidArgumentError
-from hermite_pinn.expressions.jets import FieldJet, leaves_of_linear
+from hermite_pinn.expressions.jets import leaves_of_linear
+
+from .derivatives import derivative
 
 __all__ = ["FieldFunction", "Sums", "UnknownAttributeError"]
 
@@ -63,7 +65,7 @@ class FieldFunction:
             raise UnknownAttributeError(
                 f"{self._label} has no attribute {attribute!r}; take derivatives of the field itself"
             )
-        jet = getattr(FieldJet(self._name, self._terms[0][0][1], self._axes, 2), attribute)
+        jet = derivative(self._owner.field, self._name, self._terms[0][0][1], self._axes, attribute)
         components = list(jet) if isinstance(jet, tuple) else [jet]
         terms = [leaves_of_linear(c) for c in components]
         return FieldFunction(self._owner, self._axes, self._evaluate, self._name, terms, f"{self._label}.{attribute}")

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from hermite_pinn.checks import either, flag, number, text
 from hermite_pinn.errors import InvalidArgumentError, OutputError
 from hermite_pinn.output import output_path, write_file
 from hermite_pinn.run.history import History
 
 from .export import sample
 from .exportable import Exportable
+from .sizes import DRAWN, check_grid, intervals
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -108,7 +110,7 @@ def plot_solution(
     path: str | Path | None = None,
     *,
     heading: str = "",
-    resolution: int | None = None,
+    resolution: float | None = None,
     time: float | None = None,
     residual: bool = True,
 ) -> Figure:
@@ -135,15 +137,17 @@ def plot_solution(
     matplotlib.figure.Figure
     """
     domain = solution.domain
-    count = resolution or {1: 1000, 2: 240}.get(domain.dim, 120)
-    if count < 1:
-        raise InvalidArgumentError(f"resolution must be at least 1, got {resolution}")
+    given = either(intervals, None)("resolution", resolution)
+    count = given or {1: 1000, 2: 240}.get(domain.dim, 120)
+    instant = either(number, None)("time", time)
+    wants_residual = flag("residual", residual)
+    check_grid([count + 1] * min(domain.dim, 2), 4 * len(solution.fields), times=DRAWN)
     axes = [np.linspace(a, b, count + 1) for a, b in domain.bounds.values()]
-    slices = _slices(solution, time)
+    slices = _slices(solution, instant)
     rows: list[list[_Panel]] = []
     for label, fixed in slices:
         cut = [np.array([fixed[i]]) if i in fixed else a for i, a in enumerate(axes)]
-        data = sample(solution, cut, exact=True, residual=residual)
+        data = sample(solution, cut, exact=True, residual=wants_residual)
         free = [i for i in range(domain.dim) if i not in fixed]
         data = {k: np.squeeze(v, axis=tuple(fixed)) for k, v in data.items()}
         names = [k for k in data if k.startswith("residual ")]
@@ -176,7 +180,7 @@ def plot_solution(
                     first, second, values = second, first, values.T
                 labels = (domain.names[first], domain.names[second])
                 _image(figure, ax, axes[first], axes[second], values, full, labels, spans[p.title])
-    figure.suptitle(textwrap.fill(heading, 60 * columns), fontsize=9)
+    figure.suptitle(textwrap.fill(text("heading", heading), 60 * columns), fontsize=9)
     return _finish(figure, path)
 
 

@@ -12,10 +12,10 @@ from hermite_pinn.checks import integer
 from hermite_pinn.errors import OutputError
 from hermite_pinn.memory import check_fits, spelled_size
 
-__all__ = ["WRITTEN", "check_disk", "check_grid", "intervals"]
+__all__ = ["DRAWN", "ENCODED", "WRITTEN", "check_disk", "check_grid", "intervals"]
 
-#: How often samples are in memory while an HDF5 file of them is made.
-WRITTEN = 3.0
+#: How often samples are in memory while an HDF5 file, a VTK file or a picture of them is made.
+WRITTEN, ENCODED, DRAWN = 3.0, 8.0, 13.0
 
 
 def intervals(name: str, value: Any, **words: Any) -> int:
@@ -30,7 +30,9 @@ def intervals(name: str, value: Any, **words: Any) -> int:
     return integer(name, int(value) if whole else value, least=1, **words)
 
 
-def check_grid(counts: Sequence[int], components: int, *, times: float = 1.0, folder: Path | None = None) -> None:
+def check_grid(
+    counts: Sequence[int], components: int, *, times: float = 1.0, folder: Path | None = None, files: int = 1
+) -> None:
     """Refuse samples on a grid that do not fit.
 
     Parameters
@@ -43,6 +45,8 @@ def check_grid(counts: Sequence[int], components: int, *, times: float = 1.0, fo
         How often they are in memory at the same time.
     folder
         Where they are written, too; None for nowhere.
+    files
+        How often they are written there.
 
     Raises
     ------
@@ -55,7 +59,7 @@ def check_grid(counts: Sequence[int], components: int, *, times: float = 1.0, fo
     what = f"a grid of {' x '.join(map(str, counts))} points with {components} number{'s' * (components > 1)} each"
     check_fits(times * size, what, "lower the resolution, or sample a part of it by solution.on_grid")
     if folder is not None:
-        check_disk(0.25 * size, what, folder)
+        check_disk(0.25 * size * files, what if files == 1 else f"{files:,} times {what}", folder)
 
 
 def check_disk(size: float, what: str, folder: Path) -> None:

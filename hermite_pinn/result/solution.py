@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from hermite_pinn import checks
 from hermite_pinn.checks import either, instance, integer, items, spelled
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.errors import HermitePinnError, InvalidArgumentError
 from hermite_pinn.expressions.graph import Expr
 from hermite_pinn.expressions.program import Program
 from hermite_pinn.expressions.trace import Symbols
@@ -309,8 +310,11 @@ class Solution:
         return f"Solution({self.title or ', '.join(self.fields)}, {self.status.label})"
 
     def __str__(self) -> str:
-        known = self.problem is not None and bool(self.problem.exact)
-        return solution_report(self, self.error() if known else {})
+        errors: dict[str, dict[str, float]] = {}
+        if self.problem is not None and self.problem.exact:
+            with suppress(HermitePinnError):  # a reference that cannot be computed says so when it is asked for
+                errors = self.error()
+        return solution_report(self, errors)
 
     # -- files ---
     @property
@@ -379,20 +383,40 @@ class Solution:
         """
         return cls(**read_solution(checks.path("path", path)))
 
-    def to_vtk(self, path: str | Path, **options: Any) -> list[Path]:
+    def to_vtk(
+        self,
+        path: str | Path,
+        *,
+        resolution: float | None = None,
+        points: Any = None,
+        times: int | Sequence[float] | None = None,
+        gradient: bool = True,
+        exact: bool = True,
+        residual: bool = True,
+    ) -> list[Path]:
         """Write ``.vti``, ``.vtu`` or ``.pvd`` for ParaView; see :func:`hermite_pinn.result.export.to_vtk`."""
         from .export import to_vtk
 
         if not self._writes:
             return []
-        return to_vtk(self, path, **options)
+        return to_vtk(
+            self, path, resolution=resolution, points=points, times=times, gradient=gradient, exact=exact, residual=residual
+        )  # fmt: skip
 
-    def plot(self, path: str | Path | None = None, **options: Any) -> Any:
+    def plot(
+        self,
+        path: str | Path | None = None,
+        *,
+        resolution: float | None = None,
+        time: float | None = None,
+        residual: bool = True,
+    ) -> Any:
         """Draw the fields with error and residual; see :func:`hermite_pinn.result.plots.plot_solution`."""
         from .plots import plot_solution
 
         heading = f"{self.title or ', '.join(self.fields)}: {self.status.label}, {self.message}"
-        return plot_solution(self, path if self._writes else None, heading=heading, **options)
+        target = path if self._writes else None
+        return plot_solution(self, target, heading=heading, resolution=resolution, time=time, residual=residual)
 
     def plot_history(self, path: str | Path | None = None) -> Any:
         """Draw loss, residuals and error estimate over time; see :func:`hermite_pinn.result.plots.plot_history`."""

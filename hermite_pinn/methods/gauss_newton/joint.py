@@ -32,6 +32,7 @@ from hermite_pinn.methods.systems.field_system import FieldSystem, Points, collo
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.residuals.data_weights import Misfit
+from hermite_pinn.residuals.defined_start import defined_start
 from hermite_pinn.run.interrupt import cause
 from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
@@ -181,6 +182,7 @@ class _Run:
             field = spec.build(
                 problem.domain, problem.fields, problem.periodic, levels, task.seed, torch.float64, task.device
             )
+            field = defined_start(problem, field)
             self.field = replace(field, boundary_factor=boundary_factor(problem) if options.hard else None)
         self.parameters = {p.name: p.init for p in self.problem.parameters} | (task.start_parameters or {})
         self.held: list[FieldBlock] = []

@@ -11,6 +11,7 @@ import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
+from hermite_pinn.errors import DivergedError
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
 from hermite_pinn.methods.systems.constraints import Carried
 from hermite_pinn.methods.systems.gauge import remove_means
@@ -279,7 +280,17 @@ def solve_at_once(
         look = solver.monitor.check_time
         end, final = fit_smoothly(system, vector, choice, fit, first=not guessed, look=look)
     else:
-        end = fit(vector)
+        try:
+            end = fit(vector)
+        except DivergedError:
+            state = reference_state(grid.problem)
+            if start is None or state.is_zero:
+                raise
+            fresh = torch.zeros_like(vector)  # the solution on coarser levels is not defined between its points
+            split = system.split(fresh)
+            state.fill(grid.problem, grid.basis, system.pyramid.views(split[0])[0])
+            split[1].copy_(values)
+            end = solver.fit(system, system.impose(fresh), step)
     stage = replace(describe(system, end), choice=final)
     stage.moved, stage.norms = system.norms(stage.finest - before), system.norms(stage.finest)
     return stage

@@ -40,6 +40,9 @@ class LeastSquares(LinearSystem, Protocol):
     def linearize(self, vector: torch.Tensor) -> Rows:
         """Rows at a vector; the products are those there."""
 
+    def where_undefined(self, vector: torch.Tensor) -> str:
+        """Which part of a residual is not defined at a vector, and where; nothing if that is not found."""
+
     def within_bounds(self, vector: torch.Tensor) -> torch.Tensor:
         """Move what left its bounds back, in place."""
 
@@ -270,7 +273,7 @@ class LevenbergMarquardt(Generic[System]):
     def init(self, system: System, vector: torch.Tensor) -> _Iterate:
         """The iteration before its first step, with the system linearised there."""
         rows = system.linearize(vector)
-        return _Iterate(Fit(vector, rows, self._loss(system, rows)), self._damping)
+        return _Iterate(Fit(vector, rows, self._loss(system, rows, vector)), self._damping)
 
     def step(self, system: System, iterate: _Iterate) -> _Trial | None:
         """One damped step; None where it does not lower the loss, and the iterate says what to try next."""
@@ -322,19 +325,20 @@ class LevenbergMarquardt(Generic[System]):
             self.monitor.check_time()
         vector = system.within_bounds(state.vector + step)
         rows = system.linearize(vector)
-        return Fit(vector, rows, self._loss(system, rows), result, 0.0, True)
+        return Fit(vector, rows, self._loss(system, rows, vector), result, 0.0, True)
 
-    def _loss(self, system: System, rows: Rows) -> float:
+    def _loss(self, system: System, rows: Rows, vector: torch.Tensor) -> float:
         """Sum of squares; an error that names the term where it is not finite."""
         total = 0.0
         for name, row in zip(system.row_names, rows, strict=True):
             value = float(system.inner([row], [row]))
             if not math.isfinite(value):
                 bad, of = int((~torch.isfinite(row)).sum()), row.numel()
-                step = len(self.monitor.history) + 1
+                step, part = len(self.monitor.history) + 1, system.where_undefined(vector)
                 raise DivergedError(
-                    f"the residual {name!r} is not finite at {bad} of {of} points at step {step} ({system.location}); "
-                    "look for divisions by zero, roots or logarithms of negative numbers in it"
+                    f"the residual {name!r} is not finite at {bad} of {of} points at step {step} ({system.location})"
+                    + (f": {part}" if part else "")
+                    + "; look for divisions by zero, roots or logarithms of negative numbers in it"
                 )
             total += value
         return total

@@ -9,9 +9,11 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 
+from hermite_pinn.field.field import GridField
 from hermite_pinn.methods.least_squares.rows import Rows, dot
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.compiled import CompiledTerm
+from hermite_pinn.residuals.reference_state import where_undefined
 from hermite_pinn.run.distributed import Ranks
 
 __all__ = ["BlockSystem", "RowBlock"]
@@ -104,6 +106,14 @@ class BlockSystem(ABC, Generic[AnyBlock]):
     @abstractmethod
     def linearize(self, vector: torch.Tensor) -> Rows:
         """Rows of all blocks; the products below are those at ``vector``."""
+
+    def where_undefined(self, vector: torch.Tensor) -> str:
+        """Which part of a residual is not defined at a vector, and where; nothing if that is not found."""
+        return where_undefined(self.problem, self.at(vector), self.parameters(vector))
+
+    @abstractmethod
+    def at(self, vector: torch.Tensor) -> GridField:
+        """The fields that a vector stands for."""
 
     @abstractmethod
     def change(self, step: torch.Tensor, vector: torch.Tensor) -> float:

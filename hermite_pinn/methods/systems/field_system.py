@@ -262,6 +262,10 @@ class FieldSystem(BlockSystem[FieldBlock]):
         field, parameters = self.field_of(vector), self.parameters(vector)
         return [row for block in self.blocks for row in block.linearize(field, parameters)]
 
+    def at(self, vector: torch.Tensor) -> GridField:
+        """The fields that a vector stands for."""
+        return self.field_of(vector)
+
     def change(self, step: torch.Tensor, vector: torch.Tensor) -> float:
         """Size of a step relative to the vector."""
         size = float(vector.norm())

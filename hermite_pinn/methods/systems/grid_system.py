@@ -14,6 +14,7 @@ from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix, evaluation_matrix
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
 from hermite_pinn.cuda.tensor_grid.sum_factorization import SumFactorization
+from hermite_pinn.field.field import GridField, linear_field
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.scales import source_scales
@@ -150,6 +151,11 @@ class GridSystem(BlockSystem[Block]):
         """Residual rows of all blocks."""
         finest, parameters = self.finest(vector), self.parameters(vector)
         return [row for block in self.blocks for row in block.linearize(finest, parameters)]
+
+    def at(self, vector: torch.Tensor) -> GridField:
+        """The fields that a vector stands for."""
+        p = self.problem
+        return linear_field(p.domain, p.fields, p.periodic, self.basis, [self.resolution], [self.finest(vector)])
 
     def norms(self, finest: torch.Tensor) -> list[float]:
         """L2 norm over the box of every field, from finest-level coefficients."""

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from hermite_pinn.checks import check_options, either, integer, number
+from hermite_pinn.checks import Check, check_options, either, integer, number
 from hermite_pinn.cuda.encoder.morton import morton_order
 from hermite_pinn.geometry import Domain, Region, Samples
 from hermite_pinn.problem.problem import Problem
@@ -62,7 +62,12 @@ class RAD:
 
     def __post_init__(self) -> None:
         not_negative, at_least_one = partial(number, least=0), partial(integer, least=1)
-        checks = {"k": not_negative, "c": not_negative, "every": at_least_one, "pool": either(at_least_one, None)}
+        checks: dict[str, Check] = {
+            "k": not_negative,
+            "c": not_negative,
+            "every": at_least_one,
+            "pool": either(at_least_one, None),
+        }
         check_options(self, checks)
 
     def pool_size(self, count: int) -> int:

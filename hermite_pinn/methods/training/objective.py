@@ -17,6 +17,7 @@ from hermite_pinn.methods.base import Method, Outcome, Task
 from hermite_pinn.methods.gauss_newton.pilot import chosen_before, saved_choice
 from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.data_weights import Misfit
+from hermite_pinn.residuals.defined_start import defined_start
 from hermite_pinn.schema import Entry
 
 from .batches import Batch, TermGroup, term_groups
@@ -96,7 +97,7 @@ class Objective(Loss[PlacedTerms]):
             return task.start.to(self.device, self.dtype)
         spec, p = task.field or method.default_field(self.problem), self.problem
         chosen = levels if task.levels is None else task.levels
-        return spec.build(p.domain, p.fields, p.periodic, chosen, task.seed, self.dtype, self.device)
+        return defined_start(p, spec.build(p.domain, p.fields, p.periodic, chosen, task.seed, self.dtype, self.device))
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Copies of all start values, parameters included."""
@@ -120,11 +121,11 @@ class Objective(Loss[PlacedTerms]):
         return {k: float(v.detach()) for k, v in self.parameters_of(tensors).items()}
 
     def normalize(self, batch: Batch) -> None:
-        """Divide interior residuals from now on by the RMS of their sources, the residuals of the zero field."""
-        tensors = {k: torch.zeros_like(v) for k, v in self.field.tensors().items()}
+        """Divide interior residuals from now on by the RMS of their residuals at the reference state, mostly zero."""
+        zero = self.field.with_tensors({k: torch.zeros_like(v) for k, v in self.field.tensors().items()})
         with torch.no_grad():
             rows = self.groups[0].evaluator.residuals(
-                self.field.with_tensors(tensors), batch.x, self.start_parameters, batch.columns
+                defined_start(self.problem, zero), batch.x, self.start_parameters, batch.columns
             )
         for t, r in zip(self.groups[0].terms, rows, strict=True):
             size = math.sqrt(float(batch.mean_square(r)))

@@ -1,0 +1,74 @@
+"""Which derivatives a field has, and what to do for more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hermite_pinn.cuda.encoder.basis import BASES
+from hermite_pinn.cuda.encoder.channels import MAX_ORDER
+from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.expressions.graph import Expr
+from hermite_pinn.expressions.jets import FieldJet, Vector, leaves_of_linear
+from hermite_pinn.expressions.spelling import jet_name
+from hermite_pinn.field.field import GridField
+
+__all__ = ["derivative", "highest_order"]
+
+NETWORK = 2  # highest order, of all axes together, of fields that are read through a network
+
+
+def highest_order(field: GridField) -> int:
+    """Highest order of differentiation along an axis: where the basis is a polynomial in every cell, its degree.
+
+    Derivatives beyond the number of coefficients per vertex are not continuous across cells.
+
+    Examples
+    --------
+    >>> import hermite_pinn as hp
+    >>> problem = hp.Problem(hp.Box(x=(0, 1)), "u", lambda u: u.xx + 1, [hp.Dirichlet(u=0.0)])
+    >>> highest_order(hp.solve(problem, levels=1, progress=False).field)
+    3
+    """
+    return max(NETWORK, min(BASES[field.layout.basis].degree, MAX_ORDER)) if field.linear else NETWORK
+
+
+def derivative(
+    field: GridField, name: str, orders: tuple[int, ...], axes: Sequence[str], attribute: str
+) -> Expr | Vector:
+    """What an attribute of a field, or of one of its derivatives, stands for: a sum of derivatives, or one per axis.
+
+    Parameters
+    ----------
+    field
+        Whose derivatives are taken.
+    name, orders
+        Of its component, and the derivative that has the attribute.
+    axes
+        Names of the coordinates.
+    attribute
+        Such as ``xx`` or ``laplacian``.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the field does not have derivatives of this order.
+    UnknownDerivativeError
+        If the attribute is none of a field.
+    """
+    most = highest_order(field)
+    total = most * len(axes) if field.linear else NETWORK
+    made: Expr | Vector = getattr(FieldJet(name, orders, tuple(axes), sum(orders) + len(attribute) + 2), attribute)
+    for part in made if isinstance(made, Vector) else [made]:
+        for _, reached in leaves_of_linear(part):
+            if max(reached) > most or sum(reached) > total:
+                smoother = [b.name for b in BASES.values() if b.refinable and b.degree >= max(reached)]
+                raise InvalidArgumentError(
+                    f"{jet_name(name, reached, axes)} is a derivative of order {max(reached) if field.linear else sum(reached)}; "
+                    + (
+                        f"a field of the {field.layout.basis} basis has them up to order {most} along an axis"
+                        if field.linear
+                        else f"a field read through a network has them up to order {NETWORK}"
+                    )
+                    + (f"; solve with field=hp.Field(basis={smoother[0]!r}), which has more" if smoother else "")
+                )
+    return made
