@@ -39,7 +39,7 @@ class Checksum:
         """Add an array, given whole or in pieces that follow each other in memory."""
         self._hash.update(f"{name}:{dtype.str}:{shape}".encode())
         for piece in pieces:
-            self._hash.update(np.ascontiguousarray(piece).reshape(-1).view(np.uint8))
+            self._hash.update(memoryview(np.ascontiguousarray(piece).reshape(-1).view(np.uint8)))
 
     @property
     def hexdigest(self) -> str:
