@@ -2,8 +2,21 @@
 
 from .box import Box, Face
 from .domain import Domain, Plane, Region, Union
-from .quadrature import gauss_axis
+from .quadrature import gauss_axis, sobol_cube
 from .regions import Penalty, Points
 from .samples import Rule, Samples
 
-__all__ = ["Box", "Domain", "Face", "Penalty", "Plane", "Points", "Region", "Rule", "Samples", "Union", "gauss_axis"]
+__all__ = [
+    "Box",
+    "Domain",
+    "Face",
+    "Penalty",
+    "Plane",
+    "Points",
+    "Region",
+    "Rule",
+    "Samples",
+    "Union",
+    "gauss_axis",
+    "sobol_cube",
+]

@@ -16,7 +16,7 @@ from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.immutable import Immutable
 
 from .domain import Domain, Plane, Region, Union
-from .quadrature import gauss_axis, golden_axis, per_axis
+from .quadrature import gauss_axis, golden_axis, per_axis, sobol_cube
 from .samples import Rule, Samples
 
 __all__ = ["Box", "Face", "Interior"]
@@ -47,8 +47,7 @@ class BoxRegion(Region):
 
     def quasi_random(self, count: int, seed: int) -> Samples:
         """Scrambled Sobol points, float64."""
-        engine = torch.quasirandom.SobolEngine(self.box.dim, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
-        x = engine.draw(count, dtype=torch.float64).T.contiguous()
+        x = sobol_cube(self.box.dim, count, seed).T.contiguous()
         self._stretch(x)
         return Samples(x, self.measure / count, self.normal)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
-__all__ = ["gauss_axis", "golden_axis", "per_axis"]
+__all__ = ["gauss_axis", "golden_axis", "per_axis", "sobol_cube"]
 
 
 def gauss_axis(lower: float, upper: float, cells: int, points: int) -> tuple[np.ndarray, np.ndarray]:
@@ -54,3 +55,20 @@ def golden_axis(lower: float, upper: float, cells: int, offset: float) -> tuple[
 def per_axis(value: int | Sequence[int], dim: int) -> tuple[int, ...]:
     """One number per axis."""
     return (value,) * dim if isinstance(value, int) else tuple(value)
+
+
+def sobol_cube(dim: int, count: int, seed: int) -> torch.Tensor:
+    """Scrambled Sobol points in the unit cube, (count, dim), float64; the first has the precision of float32.
+
+    PyTorch computes the first point in its default dtype, which is the program's and may be half precision.
+
+    Examples
+    --------
+    >>> sobol_cube(2, 4, seed=0).shape
+    torch.Size([4, 2])
+    """
+    engine = torch.quasirandom.SobolEngine(dim, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
+    first = engine.quasi.to(torch.float32) / 2**engine.MAXBIT
+    unit: torch.Tensor = engine.draw(count, dtype=torch.float64)
+    unit[:1] = first
+    return unit

@@ -263,7 +263,7 @@ def _judged(run: _Run, task: Task) -> _Run:
     """The run with the status that its result deserves, the same on all processes."""
     if run.diverged is not None:
         return run
-    outcome = judged(task.problem, run.outcome, task.tol)
+    outcome = judged(task.problem, run.outcome)
     status, message, stages = task.ranks.from_leader((outcome.status, outcome.message, outcome.stats.get("stages")))
     stats = outcome.stats if stages is None else outcome.stats | {"stages": stages}
     return replace(run, outcome=replace(outcome, status=status, message=message, stats=stats))

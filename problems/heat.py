@@ -72,7 +72,7 @@ def heat(
     choice("condition", condition, ["dirichlet", "robin"])
     numbers = real_numbers("waves", waves)
     if min(numbers) <= 0:
-        raise InvalidArgumentError(f"waves must be got {waves!r}")
+        raise InvalidArgumentError(f"waves must be positive, got {waves!r}")
     names = ("x", "y", "z")[:dim]
     space: dict[str, Any] = dict.fromkeys(names, bounds)
     domain = hp.Box(**space, t=(0, time))

@@ -10,6 +10,7 @@ import torch
 
 from hermite_pinn.cuda.runtime import device, host
 from hermite_pinn.cuda.runtime.failures import allocate
+from hermite_pinn.cuda.runtime.operands import require
 from hermite_pinn.errors import InvalidArgumentError
 
 from . import reproducible
@@ -19,7 +20,7 @@ from .launch import on_device, on_host
 from .layout import GridLayout
 from .specialization import TO_TABLE, Specialization
 
-__all__ = ["check", "check_table", "launch", "sum_to_table", "uses_reference"]
+__all__ = ["check", "check_table", "count_of", "launch", "sum_to_table", "uses_reference"]
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,11 @@ def uses_reference(x: torch.Tensor) -> bool:
         return False
     _say_once_no_compiler()
     return True
+
+
+def count_of(x: torch.Tensor) -> int:
+    """Number of points (dim, n); 0 where that is not the shape, which :func:`check` refuses."""
+    return x.shape[1] if x.ndim == 2 else 0
 
 
 def check(
@@ -82,6 +88,8 @@ def launch(
     """Run an operation on checked tensors; weights are (levels or 1, ...), for products (terms, levels or 1, ...)."""
     if x.shape[1] == 0:
         return
+    x = x.contiguous()
+    _check_operands(layout, channels, x, table, weights, rows)
     terms, level_axis = 1, 0
     if weights is not None and weights.ndim == 5:
         terms, level_axis = weights.shape[0], 1
@@ -95,7 +103,7 @@ def launch(
     run(
         spec,
         layout,
-        x.contiguous(),
+        x,
         None if table is None else device.readable(table),
         weights,
         out,
@@ -103,6 +111,36 @@ def launch(
         rows,
         scales,
     )
+
+
+def _check_operands(
+    layout: GridLayout,
+    channels: Channels,
+    x: torch.Tensor,
+    table: torch.Tensor | None,
+    weights: torch.Tensor | None,
+    rows: torch.Tensor | None,
+) -> None:
+    """Refuse what a kernel would read beyond its end, in a microsecond; callers make outputs from the same layout."""
+    (dim, n), dtype, place = x.shape, x.dtype, x.device
+    if dim != len(layout.lower) or channels.dim != dim or dtype not in NAMES:
+        check(layout, channels, x)
+    if table is not None:
+        half = table.dtype is torch.float16 and dtype is torch.float32
+        if table.numel() != layout.size or table.device != place or not (half or table.dtype is dtype):
+            check(layout, channels, x, ("table", table, (layout.size,)))
+    if weights is not None:
+        *leading, features, count, points = weights.shape
+        levels = leading[-1] if leading else 0
+        same = weights.dtype is dtype and weights.device == place and weights.is_contiguous()
+        sizes = features == layout.features and count == len(channels.channels) and points == n
+        if not (same and sizes and len(leading) <= 2 and levels in (1, len(layout.resolutions))):
+            raise InvalidArgumentError(
+                f"weights must be contiguous, of shape (levels or 1, {layout.features}, {len(channels)}, {n}), {dtype} and on {place}; "
+                f"got {tuple(weights.shape)}, {weights.dtype} on {weights.device}"
+            )
+        if rows is not None:
+            require("rows", rows, (leading[0] if len(leading) == 2 else 1, n), dtype, place)
 
 
 def sum_to_table(

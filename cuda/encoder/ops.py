@@ -25,7 +25,7 @@ from hermite_pinn.errors import InvalidArgumentError
 
 from . import reference, reproducible
 from .channels import Channels
-from .dispatch import check, check_table, launch, sum_to_table, uses_reference
+from .dispatch import check, check_table, count_of, launch, sum_to_table, uses_reference
 from .half import check_half
 from .layout import GridLayout
 
@@ -275,8 +275,8 @@ def adjoint(
         a CPU the sum has an order that depends on the number of threads; on a GPU it is accumulated by atomic
         additions and differs between runs in the last bits.
     """
-    levels = weights.shape[0] if weights.shape[0] == 1 else layout.levels
-    check(layout, channels, x, ("weights", weights, (levels, layout.features, len(channels), x.shape[1])))
+    levels = 1 if weights.ndim == 4 and weights.shape[0] == 1 else layout.levels
+    check(layout, channels, x, ("weights", weights, (levels, layout.features, len(channels), count_of(x))))
     return _adjoint(x, weights, layout.handle, channels.key, reproducible.wanted(deterministic))
 
 
@@ -284,7 +284,7 @@ def input_gradient(
     x: torch.Tensor, table: torch.Tensor, weights: torch.Tensor, layout: GridLayout, channels: Channels
 ) -> torch.Tensor:
     """Gradient of ``sum(weights * jets(x, table))`` with respect to every point, (dim, n)."""
-    shape = (layout.levels, layout.features, len(channels), x.shape[1])
+    shape = (layout.levels, layout.features, len(channels), count_of(x))
     check(layout, channels, x, ("table", table, (layout.size,)), ("weights", weights, shape))
     return _input_gradient(x, table, weights, layout.handle, channels.key)
 
@@ -302,8 +302,8 @@ def diagonal(
     torch.Tensor
         Flat table of non-negative numbers.
     """
-    levels = weights.shape[0] if weights.shape[0] == 1 else layout.levels
-    check(layout, channels, x, ("weights", weights, (levels, layout.features, len(channels), x.shape[1])))
+    levels = 1 if weights.ndim == 4 and weights.shape[0] == 1 else layout.levels
+    check(layout, channels, x, ("weights", weights, (levels, layout.features, len(channels), count_of(x))))
     if uses_reference(x):
         return reference.diagonal(x, weights.expand(layout.levels, -1, -1, -1), layout, channels)
     lean = _levelwise(weights.detach())

@@ -14,7 +14,7 @@ from hermite_pinn.cuda.runtime.failures import allocate
 
 from . import reference, reproducible
 from .channels import Channels
-from .dispatch import check, launch, sum_to_table, uses_reference
+from .dispatch import check, count_of, launch, sum_to_table, uses_reference
 from .layout import GridLayout
 
 __all__ = ["jacobian_vector", "vector_jacobian"]
@@ -23,7 +23,7 @@ __all__ = ["jacobian_vector", "vector_jacobian"]
 def _check_weights(layout: GridLayout, channels: Channels, x: torch.Tensor, weights: torch.Tensor) -> int:
     terms = weights.shape[0] if weights.ndim == 5 else 1
     levels = 1 if weights.ndim == 5 and weights.shape[1] == 1 else layout.levels
-    check(layout, channels, x, ("weights", weights, (terms, levels, layout.features, len(channels), x.shape[1])))
+    check(layout, channels, x, ("weights", weights, (terms, levels, layout.features, len(channels), count_of(x))))
     return terms
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from hermite_pinn.cuda.runtime.source import BLOCK, REALS, assembled
+from hermite_pinn.errors import InvalidArgumentError
 
 from .basis import BASES
 from .channels import Channels
@@ -19,6 +20,10 @@ OPERATIONS = ("jets", "summed_jets", "adjoint", "diagonal", "input_gradient", "j
 #: Operations with one row of blocks per level on a GPU, and those that add to a table.
 PER_LEVEL = ("jets", "adjoint", "diagonal", "vector_jacobian")
 TO_TABLE = ("adjoint", "diagonal", "vector_jacobian")
+
+
+REGISTER = 64  # bytes of a vector register
+MOST_STACK = 4 * 2**20  # bytes: half of what threads have on common systems
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,36 @@ class Specialization:
         )
 
     def source(self, language: str) -> str:
-        """Complete source for ``language`` ``"cu"`` (NVRTC) or ``"cpp"`` (host compiler)."""
+        """Complete source for ``language`` ``"cu"`` (NVRTC) or ``"cpp"`` (host compiler).
+
+        Raises
+        ------
+        InvalidArgumentError
+            If a point would need more than 4 MiB of a thread's stack.
+        """
+        if self.stack_bytes > MOST_STACK:
+            raise InvalidArgumentError(
+                f"kernels for {self.features} features and {len(self.channels)} channels of a {self.basis} basis in {self.dim} "
+                f"dimensions would need {self.stack_bytes / 2**20:.0f} MiB for every point; use fewer features"
+            )
         return assembled(f"encoder/encoder.{language}", self._constants(), self._tables())
+
+    @property
+    def stack_bytes(self) -> int:
+        """Estimate of the bytes that a register of points needs for the stages of its contraction.
+
+        Examples
+        --------
+        >>> Specialization("jets", 2, "cubic", 1, False, Channels.value(2), "float64").stack_bytes
+        896
+        """
+        orders = BASES[self.basis].coefficients
+        channels = self.channels.raised[0] if self.operation == "input_gradient" else self.channels
+        nodes = (*channels.contraction.nodes[: self.dim], 1)
+        numbers = 2 * self.features * sum(n * orders**axis for axis, n in enumerate(nodes))
+        if self.operation == "diagonal":
+            numbers += 2**self.dim * orders**self.dim * self.features
+        return REGISTER * (numbers + self.terms)
 
     def _constants(self) -> dict[str, str | int]:
         return {

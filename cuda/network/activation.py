@@ -11,6 +11,7 @@ adjoint are one fused kernel each; :func:`reference_forward` is the same in plai
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -20,6 +21,7 @@ import torch
 
 from hermite_pinn.cuda.encoder.channels import Channel, Channels
 from hermite_pinn.cuda.runtime import device, host
+from hermite_pinn.cuda.runtime.operands import require
 from hermite_pinn.cuda.runtime.registration import operation
 from hermite_pinn.cuda.runtime.source import BLOCK, REALS, assembled
 from hermite_pinn.errors import InvalidArgumentError
@@ -217,8 +219,27 @@ def _plain(z: torch.Tensor) -> bool:
     return not z.is_cuda and not host.available()
 
 
+def _check(
+    z: torch.Tensor, bias: torch.Tensor, other: torch.Tensor | None, omega: float, name: str, plan_key: str
+) -> None:
+    """Refuse operands that do not fit together; see :func:`.require`."""
+    shape, dtype = z.shape, z.dtype
+    if len(shape) != 3 or shape[1] != _pairs(plan_key)[0] or dtype not in REALS or name not in ACTIVATIONS:
+        raise InvalidArgumentError(
+            f"an activation of {', '.join(ACTIVATIONS)} takes float32 or float64 numbers of shape (units, {_pairs(plan_key)[0]}, n), "
+            f"got {name!r}, {dtype} and {tuple(shape)}"
+        )
+    if not math.isfinite(omega):
+        raise InvalidArgumentError(f"omega must be finite, got {omega}")
+    if bias.shape != shape[:1] or bias.dtype is not dtype or bias.device != z.device:
+        require("bias", bias, shape[:1], dtype, z.device)
+    if other is not None and (other.shape != shape or other.dtype is not dtype or other.device != z.device):
+        require("weights", other, shape, dtype, z.device)
+
+
 @operation("activate")
 def _activate(z: torch.Tensor, bias: torch.Tensor, omega: float, name: str, plan_key: str) -> torch.Tensor:
+    _check(z, bias, None, omega, name, plan_key)
     if _plain(z):
         return reference_forward(z, bias, omega, name, plan_key)
     return _run("forward", z, bias, None, omega, name, plan_key)
@@ -233,8 +254,9 @@ def _(z: torch.Tensor, bias: torch.Tensor, omega: float, name: str, plan_key: st
 def _activate_adjoint(
     z: torch.Tensor, bias: torch.Tensor, weights: torch.Tensor, omega: float, name: str, plan_key: str
 ) -> torch.Tensor:
+    _check(z, bias, weights, omega, name, plan_key)
     if _plain(z):
-        return _reference_adjoint(z, bias, weights, omega, name, plan_key).detach()
+        return _reference_adjoint(z, bias, weights, omega, name, plan_key)
     return _run("adjoint", z, bias, weights, omega, name, plan_key)
 
 
@@ -248,10 +270,15 @@ def _(
 def _reference_adjoint(
     z: torch.Tensor, bias: torch.Tensor, weights: torch.Tensor, omega: float, name: str, plan_key: str
 ) -> torch.Tensor:
-    with torch.enable_grad():
-        z = z if z.requires_grad else z.detach().requires_grad_()
-        out = reference_forward(z, bias, omega, name, plan_key)
-        return torch.autograd.grad(out, z, weights, create_graph=True)[0]
+    """Transpose of the derivative of :func:`reference_forward` by ``z``; written out, as operations record no graph."""
+    d = [omega**m * v for m, v in enumerate(ACTIVATIONS[name][0](omega * (z[:, 0] + bias[:, None])))]
+    rows = [weights[:, c] * d[1] for c in range(z.shape[1])]
+    rows[0] = rows[0] + d[2] * (weights[:, 1:] * z[:, 1:]).sum(1)
+    for c, p, q, w in _pairs(plan_key)[1]:
+        rows[0] = rows[0] + w * d[3] * weights[:, c] * z[:, p] * z[:, q]
+        rows[p] = rows[p] + w * d[2] * weights[:, c] * z[:, q]
+        rows[q] = rows[q] + w * d[2] * weights[:, c] * z[:, p]
+    return torch.stack(rows, 1)
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:

@@ -8,6 +8,7 @@ derivatives of higher order.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from functools import lru_cache
@@ -16,8 +17,10 @@ from typing import Any
 import torch
 
 from hermite_pinn.cuda.runtime import device, host
+from hermite_pinn.cuda.runtime.operands import require
 from hermite_pinn.cuda.runtime.registration import operation
-from hermite_pinn.cuda.runtime.source import assembled
+from hermite_pinn.cuda.runtime.source import REALS, assembled
+from hermite_pinn.errors import InvalidArgumentError
 
 from .activation import JetPlan, definitions
 
@@ -26,6 +29,7 @@ __all__ = ["MAX_WIDTH", "Shape", "fits", "flat_parameters", "fused_jets", "layer
 SHARED = 48 * 1024  # bytes of shared memory that every GPU gives a block without being asked
 PARTS = 512  # blocks of the adjoint at most, about four for every multiprocessor: each has sums of its own
 MAX_WIDTH = 128
+MOST_OUTPUTS = 16
 
 
 def _padded(n: int) -> int:
@@ -105,7 +109,7 @@ def fits(shape: Shape | None, plan: JetPlan, dtype: torch.dtype, on: torch.devic
     >>> fits(Shape(16, 256, 2, 1), plan, torch.float32, cpu)
     False
     """
-    if shape is None or shape.width > MAX_WIDTH or shape.inputs > MAX_WIDTH or shape.outputs > 16:
+    if shape is None or shape.width > MAX_WIDTH or shape.inputs > MAX_WIDTH or shape.outputs > MOST_OUTPUTS:
         return False
     if on.type == "cpu":
         return host.available()
@@ -163,6 +167,11 @@ def layered(
     """
     a = features
     for k, (weight, bias) in enumerate(layers):
+        if (*bias.shape, a.shape[0]) != weight.shape or not weight.dtype == bias.dtype == a.dtype:
+            raise InvalidArgumentError(
+                f"layer {k} takes weights of shape (units, {a.shape[0]}) and biases of shape (units,) in {a.dtype}, got "
+                f"{tuple(weight.shape)}, {weight.dtype} and {tuple(bias.shape)}, {bias.dtype}"
+            )
         z = (weight @ a.reshape(a.shape[0], -1)).view(weight.shape[0], *a.shape[1:])
         if kept is not None:
             kept.append((a, z))
@@ -263,13 +272,38 @@ def _stored(parameters: torch.Tensor, shape: Shape) -> list[torch.Tensor]:
     return weights
 
 
+@lru_cache(maxsize=256)
+def _counts(shape: Shape, key: str, dtype: torch.dtype, language: str) -> tuple[int, int]:
+    """Numbers of all parameters as stored, and of channels; an error where there are no kernels for such a network."""
+    channels = int(json.loads(key)[0])
+    known = dtype in REALS and min(astuple(shape)) >= 1 and max(shape.width, shape.inputs) <= MAX_WIDTH
+    if not known or shape.outputs > MOST_OUTPUTS or _tiling(shape, channels, dtype, language) is None:
+        raise InvalidArgumentError(f"no kernel is for {shape} with {channels} channels in {dtype}; use fused=None")
+    return sum(rows * columns + rows for _, _, rows, columns in shape.sizes), channels
+
+
+def _check(
+    features: torch.Tensor, parameters: torch.Tensor, weights: torch.Tensor | None, shape: Shape, omega: float, key: str
+) -> None:
+    """Refuse operands that do not fit together; see :func:`.require`."""
+    dtype, place = features.dtype, features.device
+    count, channels = _counts(shape, key, dtype, "cu" if features.is_cuda else "cpp")
+    require("features", features, (shape.inputs, channels, *features.shape[2:3]), dtype, place)
+    require("parameters", parameters, (count,), dtype, place)
+    if weights is not None:
+        require("weights", weights, (shape.outputs, *features.shape[1:]), dtype, place)
+    if not math.isfinite(omega):
+        raise InvalidArgumentError(f"omega must be finite, got {omega}")
+
+
 @operation("siren")
 def _siren(
     features: torch.Tensor, parameters: torch.Tensor, sizes: list[int], omega: float, name: str, plan_key: str
 ) -> torch.Tensor:
-    shape = Shape(*sizes)
+    shape, features, parameters = Shape(*sizes), features.contiguous(), device.readable(parameters)
+    _check(features, parameters, None, shape, omega, plan_key)
     out = features.new_empty(shape.outputs, *features.shape[1:])
-    _run("forward", features.contiguous(), device.readable(parameters), None, out, omega, (shape, name, plan_key))
+    _run("forward", features, parameters, None, out, omega, (shape, name, plan_key))
     return out
 
 
@@ -291,8 +325,10 @@ def _siren_adjoint(
     plan_key: str,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     tensors = features.contiguous(), device.readable(parameters), weights.contiguous()
+    shape = Shape(*sizes)
+    _check(*tensors, shape, omega, plan_key)
     out = torch.empty_like(tensors[0])
-    sums = _run("adjoint", *tensors, out, omega, (Shape(*sizes), name, plan_key))
+    sums = _run("adjoint", *tensors, out, omega, (shape, name, plan_key))
     assert sums is not None
     return out, sums
 

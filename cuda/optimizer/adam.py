@@ -9,7 +9,9 @@ from functools import lru_cache
 import torch
 
 from hermite_pinn.cuda.runtime import device, host
+from hermite_pinn.cuda.runtime.operands import require
 from hermite_pinn.cuda.runtime.source import BLOCK, REALS, assembled
+from hermite_pinn.errors import InvalidArgumentError
 
 __all__ = ["AdamRule", "adam_step"]
 
@@ -54,6 +56,32 @@ def _source(dtype: torch.dtype, language: str) -> str:
     return assembled(f"optimizer/adam.{language}", {"HP_REAL": REALS[dtype], "HP_BLOCK": BLOCK})
 
 
+def _check(
+    parameter: torch.Tensor,
+    gradient: torch.Tensor,
+    moments: tuple[torch.Tensor, torch.Tensor],
+    average: torch.Tensor | None,
+    scalars: torch.Tensor,
+    live: int,
+    reach: int,
+) -> None:
+    """Refuse operands that do not fit together; see :func:`.require`."""
+    shape, dtype, place = parameter.shape, parameter.dtype, parameter.device
+    if dtype not in REALS or not 0 <= live <= reach <= parameter.numel():
+        raise InvalidArgumentError(
+            f"Adam moves float32 or float64 numbers, of which 0 <= live <= reach <= {parameter.numel()}; got {dtype}, "
+            f"live={live} and reach={reach}"
+        )
+    require("the parameter", parameter, shape, dtype, place)
+    require("the first moment", moments[0], shape, dtype, place)
+    require("the second moment", moments[1], shape, dtype, place)
+    if average is not None:
+        require("the average", average, shape, dtype, place)
+    if gradient.shape != shape or gradient.dtype is not dtype or gradient.device != place:
+        require("the gradient", gradient, shape, dtype, place)
+    require("scalars", scalars, (2,), torch.float64, place)
+
+
 def adam_step(
     parameter: torch.Tensor,
     gradient: torch.Tensor,
@@ -91,6 +119,7 @@ def adam_step(
     """
     n = parameter.numel() if reach is None else reach
     live = n if live is None else min(live, n)
+    _check(parameter, gradient, moments, average, scalars, live, n)
     if n == 0:
         return
     first, second, changed = *moments, [parameter, *moments] + ([] if average is None else [average])

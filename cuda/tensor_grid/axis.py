@@ -14,6 +14,7 @@ import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES, basis_values
 from hermite_pinn.cuda.runtime import device, host
+from hermite_pinn.cuda.runtime.operands import require
 from hermite_pinn.cuda.runtime.source import BLOCK, REALS, assembled
 from hermite_pinn.errors import InvalidArgumentError
 
@@ -94,19 +95,22 @@ class AxisMatrix:
         out
             Where to write (or, with ``add``, accumulate); allocated if not given.
         """
-        shape = terms[0][1].shape
+        shape, place = terms[0][1].shape, terms[0][1].device
         rows, columns = self.shape
-        if shape[axis] != columns or any(t.shape != shape or t.dtype != self.dtype for _, t in terms):
+        fits = 0 <= axis < len(shape) and shape[axis] == columns and place.type == self.device.type
+        if not fits or any(t.shape != shape or t.dtype is not self.dtype or t.device != place for _, t in terms):
             raise InvalidArgumentError(
-                f"a matrix with {columns} columns and dtype {self.dtype} was applied along axis {axis} of tensors of shapes "
-                f"{[tuple(t.shape) for _, t in terms]} and dtype {terms[0][1].dtype}"
+                f"a matrix with {columns} columns and dtype {self.dtype} on {self.device} was applied along axis {axis} of tensors "
+                f"of shapes {[tuple(t.shape) for _, t in terms]} and dtype {terms[0][1].dtype} on {place}"
             )
         target = (*shape[:axis], rows, *shape[axis + 1 :])
         if out is None:
             out = torch.empty(target, dtype=self.dtype, device=self.device)
             add = False
-        elif tuple(out.shape) != target or not out.is_contiguous():
-            raise InvalidArgumentError(f"out must be contiguous of shape {target}, got {tuple(out.shape)}")
+        else:
+            require("out", out, target, self.dtype, place)
+        if out.numel() == 0:
+            return out
         before, after = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
         most = MAX_TERMS_DEVICE if out.is_cuda else MAX_TERMS
         for first in range(0, len(terms), most):
@@ -131,7 +135,9 @@ class AxisMatrix:
         elif not host.available():
             moved = torch.zeros(before, rows, after, dtype=self.dtype)
             for v, t in zip(values, tensors, strict=True):
-                matrix = torch.sparse_csr_tensor(start, column, v, (rows, columns), dtype=self.dtype)
+                matrix = torch.sparse_csr_tensor(
+                    start, column, v, (rows, columns), dtype=self.dtype, check_invariants=False
+                )
                 flat = t.reshape(before, columns, after).transpose(0, 1).reshape(columns, -1)
                 moved += (matrix @ flat).reshape(rows, before, after).transpose(0, 1)
             out.copy_(out + moved.view(out.shape) if add else moved.view(out.shape))

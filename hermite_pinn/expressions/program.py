@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -59,6 +60,56 @@ class Program:
                 self.instructions.append((e.op, args, e.data))
             known[id(e)] = numbers[key]
         self.outputs = [known[id(e)] for e in outputs]
+        self._spent = self._last_uses()
+
+    def _last_uses(self) -> list[tuple[int, ...]]:
+        """By instruction, the values that nothing after it needs."""
+        spent: list[tuple[int, ...]] = []
+        needed = set(self.outputs)
+        for number in reversed(range(len(self.instructions))):
+            args = set(self.instructions[number][1]) - needed
+            spent.append(tuple(args))
+            needed |= args
+        return spent[::-1]
+
+    def held(self, shapes: Mapping[Leaf, tuple[int, ...]]) -> int:
+        """Largest number of elements that :meth:`run` holds at once, those of the leaves apart.
+
+        Parameters
+        ----------
+        shapes
+            Of the leaves that are tensors; those missing are numbers.
+
+        Examples
+        --------
+        >>> from hermite_pinn.expressions.graph import coordinate
+        >>> x, y = coordinate("x"), coordinate("y")
+        >>> axes = {("coordinate", "x"): (100, 1), ("coordinate", "y"): (1, 100)}
+        >>> Program([x * y + 1.0]).held(axes), Program([x * x + 1.0]).held(axes)
+        (20000, 200)
+        """
+        sizes = self._sizes(shapes)
+        now = most = 0
+        for size, spent in zip(sizes, self._spent, strict=True):
+            now += size
+            most = max(most, now)
+            now -= sum(sizes[i] for i in spent)
+        return most
+
+    def returned(self, shapes: Mapping[Leaf, tuple[int, ...]], first: int = 0) -> int:
+        """Number of elements of the outputs from number ``first`` on; see :meth:`held`."""
+        sizes = self._sizes(shapes)
+        return sum(sizes[i] for i in set(self.outputs[first:]))
+
+    def _sizes(self, shapes: Mapping[Leaf, tuple[int, ...]]) -> list[int]:
+        """Elements of every value; those of leaves are somebody else's."""
+        known: list[tuple[int, ...]] = []
+        for op, args, data in self.instructions:
+            known.append(torch.broadcast_shapes(*(known[i] for i in args)) if args else shapes.get((op, data), ()))
+        return [
+            math.prod(shape) if args and shape else 0
+            for shape, (_, args, _) in zip(known, self.instructions, strict=True)
+        ]
 
     @property
     def leaves(self) -> set[Leaf]:
@@ -74,8 +125,8 @@ class Program:
             Value of every leaf, keyed ``(op, data)``: tensors that broadcast against each other, or numbers.
         """
         table = registered()
-        values: list[Value] = []
-        for op, args, data in self.instructions:
+        values: list[Any] = []
+        for (op, args, data), spent in zip(self.instructions, self._spent, strict=True):
             operands = [values[i] for i in args]
             if op == "constant":
                 value = data
@@ -89,6 +140,8 @@ class Program:
             else:
                 value = table[op].evaluate(*operands)
             values.append(value)
+            for i in spent:
+                values[i] = None
         return [values[i] for i in self.outputs]
 
 

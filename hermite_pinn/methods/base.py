@@ -312,4 +312,7 @@ def _checked_row(row: Entry, method: Method) -> dict[str, Any]:
     row.at("steps").integer(0)
     for key in ("status", "message"):
         row.at(key).text()
+    for key in ("seconds_per_step", "steps_per_second"):
+        if key in row.value:
+            row.at(key).number(0.0)
     return {key: entry.value for key, entry in row.entries().items()}

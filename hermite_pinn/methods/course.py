@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from hermite_pinn.errors import DivergedError
+from hermite_pinn.cuda.runtime.failures import recognized
+from hermite_pinn.errors import DivergedError, OutOfMemoryError
 from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
 
@@ -41,6 +42,7 @@ def run_to_end(
     *,
     interrupted: Callable[[], str],
     settle: Callable[[Ending], Ending] = _unchanged,
+    usable: Callable[[], bool] = lambda: False,
 ) -> Result:
     """Work until something ends it, and say how it ended: the one place where a run's signals become its outcome.
 
@@ -54,11 +56,14 @@ def run_to_end(
         The message if the user pressed Ctrl-C, or a signal asked the run to end; called where :func:`.cause` knows it.
     settle
         What is left to do after any end but a divergence, such as saving the state; may give another ending.
+    usable
+        Whether there is a state worth returning if the memory does not suffice for what comes next.
 
     Returns
     -------
     Result
-        Also when :class:`.StopRun` or ``KeyboardInterrupt``, of which :class:`.Terminated` is one, ended the work.
+        Also when :class:`.StopRun`, ``KeyboardInterrupt``, of which :class:`.Terminated` is one, or a lack of memory ended
+        the work.
 
     Raises
     ------
@@ -72,6 +77,11 @@ def run_to_end(
             ending = Ending(stop.status, stop.message)
         except KeyboardInterrupt:
             ending = Ending(Status.INTERRUPTED, interrupted())
+        except (RuntimeError, MemoryError) as error:
+            full = error if isinstance(error, OutOfMemoryError) else recognized(error, "going on")
+            if not (isinstance(full, OutOfMemoryError) and usable()):
+                raise
+            ending = Ending(Status.MAX_SIZE, f"this is the best state so far: {full}")
         ending = settle(ending)
     except DivergedError as error:
         error.outcome = outcome(Ending(Status.DIVERGED, str(error)))  # type: ignore[attr-defined]

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from hermite_pinn.expressions.program import leaves
 from hermite_pinn.problem.problem import Problem
@@ -40,6 +39,7 @@ NOISES, CHANCE = 3.0, 1e-9
 CORRELATED, LARGE = 0.5, 0.2
 
 MOST_TOLD = 3  # doubts in a message
+MOST_COMPARED = 2000  # misfits with those of their neighbours
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Standard:
     Attributes
     ----------
     accuracy
-        Relative error that was asked for or is estimated, the larger one; None where there is no estimate.
+        Relative error that is estimated, no less than what is asked for by default; None where there is no estimate.
     minimised
         Whether the residual is as small as the grid allows.
     cells
@@ -81,7 +81,7 @@ class Standard:
         return min(3, self.cells // 8)
 
 
-def doubts_about(problem: Problem, outcome: Outcome, tol: float | None) -> list[Doubt]:
+def doubts_about(problem: Problem, outcome: Outcome) -> list[Doubt]:
     """What speaks against an outcome, the gravest first.
 
     Equations are looked at between the points where they were solved, conditions on their faces, data at their points,
@@ -93,15 +93,13 @@ def doubts_about(problem: Problem, outcome: Outcome, tol: float | None) -> list[
         What was to be solved.
     outcome
         What a method found.
-    tol
-        Relative error asked for, or None.
 
     Returns
     -------
     list
         With the doubts of the method itself; empty where nothing speaks against the outcome.
     """
-    accuracy = None if outcome.error is None else max(outcome.error, tol or ACCURACY)
+    accuracy = None if outcome.error is None else max(outcome.error, ACCURACY)
     noise = Misfit(problem)
     bent = BENT if noise.noisy or noise.penalties else 0.0
     cells = min(outcome.field.layout.resolutions[-1])
@@ -117,7 +115,7 @@ def doubts_about(problem: Problem, outcome: Outcome, tol: float | None) -> list[
     return list(dict.fromkeys(found))
 
 
-def judged(problem: Problem, outcome: Outcome, tol: float | None) -> Outcome:
+def judged(problem: Problem, outcome: Outcome) -> Outcome:
     """An outcome whose status and message say what speaks against it.
 
     Runs that something else ended (time, callback, keyboard, divergence) stay as they are, and so does a status without
@@ -125,7 +123,7 @@ def judged(problem: Problem, outcome: Outcome, tol: float | None) -> Outcome:
     """
     if outcome.status not in JUDGED:
         return outcome
-    doubts = doubts_about(problem, outcome, tol)
+    doubts = doubts_about(problem, outcome)
     if not doubts:
         return outcome
     sentences = "; ".join(d.sentence for d in doubts[:MOST_TOLD])
@@ -225,7 +223,7 @@ def _in_noises(m: TermMisfit, noise: np.ndarray) -> float:
 
 def _most_noises(count: int) -> float:
     """Root mean square of so many misfits in units of the noise that chance explains."""
-    return max(NOISES, math.sqrt(float(chi2.isf(CHANCE, count)) / count))
+    return max(NOISES, math.sqrt(float(chdtri(count, CHANCE)) / count))
 
 
 def _follows(m: TermMisfit) -> bool:
@@ -239,11 +237,11 @@ def _follows(m: TermMisfit) -> bool:
     if m.rms < LARGE * scatter:
         return False
     low, high = m.points.min(1, keepdim=True).values, m.points.max(1, keepdim=True).values
-    places = ((m.points - low) / (high - low).clamp(min=1e-300)).T.numpy()
-    _, nearest = cKDTree(places).query(places, k=2)
-    r = m.values.numpy()
-    alike = float(np.mean(r * r[nearest[:, 1]]) / np.mean(r * r))
-    return alike > max(CORRELATED, 4.0 * math.sqrt(1.5 / count))
+    places = ((m.points - low) / (high - low).clamp(min=1e-300)).T[:MOST_COMPARED].contiguous()
+    apart = torch.cdist(places, places).fill_diagonal_(math.inf)
+    own = m.values[:MOST_COMPARED]
+    alike = float((own * own[apart.argmin(1)]).mean() / own.square().mean())
+    return alike > max(CORRELATED, 4.0 * math.sqrt(1.5 / len(own)))
 
 
 def _share(part: float) -> str:

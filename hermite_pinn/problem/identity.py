@@ -16,6 +16,7 @@ import torch
 from hermite_pinn.expressions.functions import Tabulated
 from hermite_pinn.expressions.graph import Expr, postorder, spelled
 from hermite_pinn.expressions.program import Program, leaves
+from hermite_pinn.geometry import sobol_cube
 
 from .terms import Term
 
@@ -55,7 +56,7 @@ class Digest:
     """
 
     def __init__(self, names: Sequence[str], lower: Sequence[float], upper: Sequence[float]) -> None:
-        unit = torch.quasirandom.SobolEngine(len(names), scramble=True, seed=0).draw(SAMPLES, dtype=torch.float64)
+        unit = sobol_cube(len(names), SAMPLES, seed=0)
         self._points = {
             ("coordinate", name): a + (b - a) * unit[:, i]
             for i, (name, a, b) in enumerate(zip(names, lower, upper, strict=True))

@@ -68,6 +68,14 @@ class CompiledTerm:
         """All jets with a sensitivity that is not zero."""
         return [*self.constant, *self.variable]
 
+    def held(self, shapes: Mapping[Leaf, tuple[int, ...]]) -> int:
+        """Largest number of elements that :meth:`evaluate` holds at once, by the shapes of points and jets."""
+        return self._sensitivities.program.held(shapes)
+
+    def kept(self, shapes: Mapping[Leaf, tuple[int, ...]]) -> int:
+        """Number of elements of the sensitivities that :meth:`evaluate` returns."""
+        return self._sensitivities.program.returned(shapes, first=1)
+
     def evaluate(
         self, points: Mapping[Leaf, Value], jets: Mapping[Jet, Value]
     ) -> tuple[Value, dict[Jet, Value], dict[str, Value]]:

@@ -200,7 +200,9 @@ class _Misfits:
         values = self.field.evaluate(samples.x.to(self.field.device, self.field.dtype), channels)
         values = values.to("cpu", torch.float64)
         return samples, {
-            (name, o): values[i, place[o]] if o in place else 0.0 for i, name in enumerate(names) for o in orders
+            (name, o): values[i, place[o]] if o in place else torch.zeros((), dtype=torch.float64)
+            for i, name in enumerate(names)
+            for o in orders
         }
 
     def _grid(self, region: Region) -> Samples | None:
@@ -215,7 +217,8 @@ class _Misfits:
         """Size of the source, derivatives by the jets, and sizes of those by the parameters."""
         env: dict[Leaf, Value] = dict(samples.leaves(self.problem.domain.names))
         env |= {("parameter", name): value for name, value in self.parameters.items()}
-        source = rms(term.evaluate(env, {})[0])
+        zero: dict[Jet, Value] = dict.fromkeys(term.jets, torch.zeros((), dtype=torch.float64))  # 1 / 0 is no error
+        source = rms(term.evaluate(env, zero)[0])
         _, variable, by_parameter = term.evaluate(env, jets)
         sensitivities = {name: rms(s) for name, s in by_parameter.items()}
         return source if math.isfinite(source) else 0.0, term.constant | variable, sensitivities

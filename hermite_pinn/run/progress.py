@@ -37,15 +37,27 @@ class NoProgress:
 
 
 def choose_progress(progress: bool | str | ProgressMeter) -> ProgressMeter:
-    """A meter from the argument of ``solve``: ``"auto"`` shows a bar on a terminal only."""
+    """A meter from the argument of ``solve``: ``"auto"`` shows a bar on a terminal only.
+
+    Without a standard error, as in a program without a console, there is no bar.
+    """
     if not isinstance(progress, type) and all(
         callable(getattr(progress, k, None)) for k in ("start", "update", "close")
     ):
         return progress  # type: ignore[return-value] # whatever has its methods is a meter
     if isinstance(progress, str) and progress == "auto":
-        progress = sys.stderr is not None and sys.stderr.isatty()
-    if not flag("progress", progress, otherwise="'auto' or an object with start, update and close"):
+        progress = _terminal()
+    shown = flag("progress", progress, otherwise="'auto' or an object with start, update and close")
+    if not shown or sys.stderr is None:
         return NoProgress()
     from .progress_bar import ProgressBar  # rich is needed on a terminal only
 
     return ProgressBar()
+
+
+def _terminal() -> bool:
+    """Whether standard error is a terminal; it may be closed, or not be there at all."""
+    try:
+        return sys.stderr is not None and sys.stderr.isatty()
+    except ValueError:
+        return False

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import suppress
+from typing import Any, TextIO, cast
+
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -33,6 +37,34 @@ def _clock(seconds: float) -> str:
     )
 
 
+class _Lossy:
+    """A text file whose failures, as of a full disk or a closed terminal, are no reason to end a run."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        with suppress(OSError, ValueError):
+            self._file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand it on."""
+        with suppress(OSError, ValueError):
+            self._file.flush()
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal; a closed file is none."""
+        try:
+            return self._file.isatty()
+        except ValueError:
+            return False
+
+
 class ProgressBar:
     """A bar on standard error, by rich."""
 
@@ -44,7 +76,13 @@ class ProgressBar:
             TextColumn("{task.fields[text]}"),
             TimeElapsedColumn(),
         )
-        self._bar = Progress(*columns, _Left(), console=Console(stderr=True), transient=True, refresh_per_second=8)
+        self._bar = Progress(
+            *columns,
+            _Left(),
+            console=Console(file=cast(TextIO, _Lossy(sys.stderr))),
+            transient=True,
+            refresh_per_second=8,
+        )
         self._task: TaskID | None = None
 
     def start(self, title: str) -> None:

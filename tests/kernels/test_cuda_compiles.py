@@ -259,8 +259,10 @@ def test_axis_launch_passes_every_pointer_by_value(monkeypatch, count):
         return RecordingModule(kernel, "hp_axis")
 
     monkeypatch.setattr(cuda_device, "module", module)
-    matrix = AxisMatrix({k: sparse.random(30, 20, 0.2, "csr", random_state=0) for k in range(count)})
-    tensors = [torch.zeros(5, 20, 7, dtype=torch.float64) for _ in range(count)]
+    host = AxisMatrix({k: sparse.random(30, 20, 0.2, "csr", random_state=0) for k in range(count)})
+    matrix = AxisMatrix(host.matrices, device=OnDevice.device)
+    vars(matrix).update(_pattern=host._pattern, _values=host._values)
+    tensors = [torch.zeros(5, 20, 7, dtype=torch.float64).as_subclass(OnDevice) for _ in range(count)]
     out = torch.zeros(5, 30, 7, dtype=torch.float64).as_subclass(OnDevice)
     matrix.apply(list(enumerate(tensors)), 1, out)
     assert len(kernel.calls) == -(-count // MAX_TERMS_DEVICE)

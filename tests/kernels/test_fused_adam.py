@@ -90,9 +90,8 @@ def test_cuda_compiles_without_spilling(architecture):
 def test_launch_geometry_and_arguments(monkeypatch):
     calls = []
     monkeypatch.setattr(adam.device, "start", lambda *given: calls.append(given))
-    p = torch.zeros(1000).as_subclass(OnDevice)
-    g, m, v, average = (torch.zeros(1000) for _ in range(4))
-    scalars = torch.zeros(2, dtype=torch.float64)
+    p, g, m, v, average = (torch.zeros(1000).as_subclass(OnDevice) for _ in range(5))
+    scalars = torch.zeros(2, dtype=torch.float64).as_subclass(OnDevice)
     adam_step(p, g, (m, v), average, scalars, AdamRule(share=0.25, lower=-1.0, upper=2.0), 300, 500)
     _, name, index, grid, arguments = calls[0]
     assert (name, index, grid) == ("hp_adam", 3, (4, 1))

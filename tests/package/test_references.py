@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.polynomial import legendre
 
+from hermite_pinn import problems
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.problems.allen_cahn import _initial_coefficients
 from hermite_pinn.problems.references import cole_hopf, regularised_cavity, spectral_history, stream_function
@@ -122,3 +123,29 @@ def test_the_table_of_ghia_is_whole():
         assert table[0].tolist() == [0.0, 0.0]
         assert table[-1].tolist() == [1.0, end]
     assert centre_line_error(lambda x, y: 0 * x + 1, lambda x, y: 0 * x)["u"] > 1.2
+
+
+def test_a_reference_tells_its_accuracy():
+    x, t = points(400, -1, 1, 1.0)
+    for modes in (24, 96):
+        history = burgers(modes, 1e-7)
+        assert np.abs(history(x, t) - cole_hopf(x, t, 0.05)).max() < 10 * history.accuracy
+
+
+def test_a_tolerance_below_rounding_ends_at_what_is_reached():
+    history = burgers(64, 1e-30)
+    x, t = points(400, -1, 1, 1.0)
+    assert np.abs(history(x, t) - cole_hopf(x, t, 0.05)).max() < 1e-8
+    assert history.accuracy < 1e-9
+
+
+def test_too_few_modes_are_an_error():
+    with pytest.raises(InvalidArgumentError, match=r"does not settle: its error is .* with 6 modes"):
+        burgers(6, 1e-8)
+
+
+def test_chaotic_times_are_refused_when_the_problem_is_made():
+    with pytest.raises(InvalidArgumentError, match=r"up to time=1\.52 with these coefficients"):
+        problems.kuramoto_sivashinsky(time=2.0)
+    problems.kuramoto_sivashinsky(time=1.5)
+    problems.kuramoto_sivashinsky(beta=-1.0, time=5.0)  # nothing grows

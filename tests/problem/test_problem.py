@@ -25,7 +25,7 @@ def problem(**changes):
         (lambda: hp.Box(x=(1, 0)), "axis x has no extent"),
         (lambda: hp.Box(x=(0, np.inf)), "finite"),
         (lambda: hp.Box(x=3), "bounds"),
-        (lambda: hp.Box(x=(0, 1j)), "real"),
+        (lambda: hp.Box(x=(0, 1j)), "upper bound of axis x must be a finite number, got 1j"),
         (lambda: hp.Box(grad=(0, 1)), "choose another"),
         (lambda: problem(domain="square"), "must be a Box"),
         (lambda: problem(fields=[]), "at least one field"),

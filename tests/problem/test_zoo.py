@@ -230,23 +230,23 @@ def test_every_problem_documents_equation_source_and_numbers(name):
         ("helmholtz2d", {"b": 1}, "it has a, k"),
         ("helmholtz2d", {"a": (1, 2, 3)}, "one per axis"),
         ("helmholtz2d", {"a": "ten"}, "one per axis"),
-        ("poisson2d", {"modes": 0}, "at least 1"),
+        ("poisson2d", {"modes": 0}, "between 1 and"),
         ("poisson2d", {"width": 0}, "positive"),
-        ("taylor_green", {"waves": 1.5}, "positive integer"),
+        ("taylor_green", {"waves": 1.5}, "waves must be an integer"),
         ("flow_mixing", {"v_max": 0}, "positive"),
-        ("heat", {"dim": 4}, "1, 2 or 3"),
-        ("heat", {"condition": "neumann"}, "one of dirichlet, robin"),
+        ("heat", {"dim": 4}, "between 1 and 3"),
+        ("heat", {"condition": "neumann"}, "'dirichlet' or 'robin'"),
         ("heat", {"waves": -1}, "positive"),
         ("wave", {"waves": (1, 2, 3)}, "as many as"),
         ("burgers", {"nu": -1}, "positive"),
-        ("kdv", {"initial": "step"}, "one of cosine, soliton"),
-        ("cavity", {"lid": "rough"}, "one of classical"),
+        ("kdv", {"initial": "step"}, "'cosine' or 'soliton'"),
+        ("cavity", {"lid": "rough"}, "'classical' or"),
         ("plate", {"a": 1.5}, "positive integers"),
-        ("plate", {"support": "free"}, "one of simple"),
-        ("inverse_poisson", {"points": 1}, "at least 2"),
-        ("convection", {"length": 0}, "cannot be made|no extent|division"),
+        ("plate", {"support": "free"}, "'simple' or"),
+        ("inverse_poisson", {"points": 1}, "between 2 and"),
+        ("convection", {"length": 0}, "length must be a positive finite number"),
     ],
 )
 def test_bad_settings(name, settings, message):
-    with pytest.raises((InvalidArgumentError, ZeroDivisionError), match=message):
+    with pytest.raises(InvalidArgumentError, match=message):
         problems.make(name, **settings)

@@ -5,6 +5,7 @@ so that a crash or a hang is known by the last line.
 """
 
 import copy
+import importlib.util
 import json
 import math
 import os
@@ -175,7 +176,9 @@ class Subject:
         if self.steps is None:
             hp.solve(self.problem, **options).save(path, samples=3)
         else:
-            hp.solve(self.problem, checkpoint=hp.Checkpoint(path, seconds=0), callbacks=[Stop(self.steps)], **options)
+            hp.solve(
+                self.problem, checkpoint=hp.Checkpoint(path, seconds=0), callbacks=[Stop(path, self.steps)], **options
+            )
 
     @property
     def kind(self) -> str:
@@ -209,14 +212,14 @@ class Subject:
 
 
 class Stop(Callback):
-    """Ends a run after so many rows of the history."""
+    """Ends a run so many rows of the history after its first checkpoint."""
 
-    def __init__(self, steps: int) -> None:
-        self.left = steps
+    def __init__(self, path: Path, rows: int) -> None:
+        self.path, self.left = path, rows
 
     def on_step(self, state: Any) -> bool:
         """Whether it is enough."""
-        self.left -= 1
+        self.left -= self.path.exists()
         return self.left <= 0
 
 
@@ -236,10 +239,10 @@ def subjects() -> dict[str, Subject]:
         "hashed": Subject(bvp(), {"field": hashed, "levels": 3, "method": adam}),
         "parameter": Subject(bvp(parameter=True), {"levels": 2}),
         "time": Subject(heat(), {"levels": 2}),
-        "gauss_newton": Subject(bvp(), {"levels": 3}, 2),
-        "gauss_newton data": Subject(bvp(data=True), {"levels": 3}, 4),
-        "gauss_newton parameter": Subject(bvp(parameter=True), {"levels": 3}, 4),
-        "slabs": Subject(heat(), {"levels": 3, "method": hp.GaussNewton(slabs=2)}, 2),
+        "gauss_newton": Subject(bvp(), {"levels": 3}, 1),
+        "gauss_newton data": Subject(bvp(data=True), {"levels": 3}, 1),
+        "gauss_newton parameter": Subject(bvp(parameter=True), {"levels": 3}, 1),
+        "slabs": Subject(heat(), {"levels": 3, "method": hp.GaussNewton(slabs=2)}, 1),
         "adam": Subject(bvp(parameter=True), {"field": both, "levels": 2, "method": adam}, 2),
         "adam adaptive": Subject(bvp(), {"field": siren, "levels": 2, "method": with_rad}, 2),
         "lbfgs": Subject(bvp(parameter=True), {"levels": 2, "method": LBFGS}, 4),
@@ -294,7 +297,7 @@ def worker(names: list[str], seed: int, count: int, seconds: float) -> None:
     known = subjects()
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
-            subject, good, path = known[name], Path(folder) / "good.h5", Path(folder) / "altered.h5"
+            subject, good, path = known[name], Path(folder) / f"{name}.h5", Path(folder) / "altered.h5"
             say(f"begin {name}: the good file")
             subject.write(good)
             subject.use(good)

@@ -67,7 +67,9 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a selection that takes less than a minute")
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
     parser.add_argument("--patience", type=float, default=1.0, help="factor of the time limits, for a machine in use")
-    parser.add_argument("--out", type=Path, help="Markdown file whose figures are written or replaced")
+    parser.add_argument(
+        "--out", type=Path, help="Markdown file whose figures are written or replaced, after the whole run"
+    )
     parser.add_argument("--list", action="store_true", help="tell the cases and end")
     parser.add_argument("--verbose", action="store_true", help="tell every verdict")
     return parser.parse_args(arguments)
@@ -89,7 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def tell(result: Ended) -> None:
         case, verdict = result
         if options.verbose or verdict.kind.fault:
-            sys.stdout.write(f"{verdict.kind}: {case.attack} {case.name} ({verdict.seconds:.1f} s) {verdict.detail}\n")
+            told = " ".join(verdict.detail.split())
+            sys.stdout.write(f"{verdict.kind}: {case.attack} {case.name} ({verdict.seconds:.1f} s) {told}\n")
             sys.stdout.flush()
 
     began = time.perf_counter()
@@ -103,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = f"{table(ended)}\n\n{seeds}; {minutes:.1f} minutes with {options.jobs} processes; {place}."
     faults = [v for _, v in ended if v.kind.fault]
     sys.stdout.write(f"\n{text}\n\n{faults_text(ended)}\n")
-    if options.out is not None:
+    if options.out is not None and not (options.quick or options.case or options.attacks):
         write_figures(options.out, text)
     return int(bool(faults) or all(v.kind is Kind.SKIPPED for _, v in ended))
 

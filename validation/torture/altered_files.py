@@ -19,6 +19,17 @@ from .structures import PATHS, STRUCTURES
 __all__ = ["cases"]
 
 ATTACK = "altered_files"
+QUICK = (
+    "linear-2d",
+    "siren",
+    "hashed",
+    "parameters",
+    "samples",
+    "at-once",
+    "slabs",
+    "adam",
+    "lbfgs",
+)  # made in no time
 REPEATS = 3  # of every change of bytes
 META_CHANGES = ("dropped", "renamed", "doubled", "negative", "one more", *VALUES)
 TREE_CHANGES = ("dropped", "renamed", "added", "exchanged", *ARRAY_CHANGES)
@@ -32,7 +43,8 @@ def cases(seed: int) -> list[Case]:
     for kind, names, use in (("solution", SOLUTIONS, _loads), ("checkpoint", CHECKPOINTS, _resumes)):
         for number, name in enumerate(names):
             for change, make, exact in _changes(number):
-                made.append(Case(ATTACK, f"{kind} {name}: {change}", seed, use(name, make, exact)))
+                action, long = use(name, make, exact), name not in QUICK
+                made.append(Case(ATTACK, f"{kind} {name}: {change}", seed, action, long=long))
     return made
 
 

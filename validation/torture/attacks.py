@@ -10,13 +10,13 @@ __all__ = ["ATTACKS", "cases_of"]
 
 #: Classes of attacks, and how many cases of each the quick selection has.
 ATTACKS = {
-    "altered_files": 60,
+    "altered_files": 50,
     "kills": 5,
-    "disks": 20,
+    "disks": 14,
     "calls": 120,
     "command_lines": 16,
     "environments": 8,
-    "statuses": 8,
+    "statuses": 7,
 }
 
 

@@ -10,13 +10,14 @@ import hermite_pinn as hp
 
 from .bad_values import VALUES, never
 from .case import Bench, Case
-from .late_failures import LATE, STATEMENTS
+from .late_failures import LATE, OWN, STATEMENTS
 from .targets import Target, filled, targets
 
 __all__ = ["cases"]
 
 ATTACK = "calls"
 OF_LIBRARY = 7  # values tried for each setting of the problem library
+REFERENCES = (".kdv", ".kuramoto_sivashinsky")  # problems whose known solution is computed first
 FUNCTIONS = (
     "abs", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "cbrt", "ceil", "cos", "cosh", "erf", "erfc", "exp", "expm1",
     "floor", "log", "log1p", "sech", "sign", "sin", "sinh", "sqrt", "tan", "tanh",
@@ -31,6 +32,7 @@ def cases(seed: int) -> list[Case]:
         made.append(Case(ATTACK, f"late: {name}", seed, late, refused=True))
     for name, statement in STATEMENTS.items():
         made.append(Case(ATTACK, f"statement: {name}", seed, statement, refused=True))
+    made += [Case(ATTACK, f"own error: {name}", seed, own) for name, own in OWN.items()]
     for name in ("text", "none", "object", "list", "mapping", "complex", "bytes", "array of objects"):
         made += [Case(ATTACK, f"{f}: {name}", seed, _function(f, name)) for f in (*FUNCTIONS, *PAIRS)]
     return made
@@ -49,7 +51,8 @@ def _case(target: Target, parameter: str, value: str, seed: int) -> Case:
 
     known = "exact" if parameter == "exact" else parameter
     refused = value in never(known) and not _meant(target, parameter)
-    return Case(ATTACK, f"{target.name}({parameter}={value})", seed, action, refused=refused)
+    long = target.name.endswith(REFERENCES)
+    return Case(ATTACK, f"{target.name}({parameter}={value})", seed, action, refused=refused, long=long)
 
 
 def _meant(target: Target, parameter: str) -> bool:

@@ -99,9 +99,9 @@ solve poisson2d --device meta
 solve poisson2d --dtype float16
 solve poisson2d --dtype float32 --method lbfgs --steps 2
 solve poisson2d --dtype ''
-solve poisson2d --levels 1 --checkpoint /no/such/folder/run.h5
+solve poisson2d --levels 1 --checkpoint {place}/nowhere/run.h5
 solve poisson2d --levels 1 --checkpoint {place}
-solve poisson2d --levels 1 --resume /no/such/file.h5
+solve poisson2d --levels 1 --resume {place}/nothing.h5
 solve poisson2d --levels 1 --resume {good}
 solve poisson2d --levels 1 --resume {place}
 solve poisson2d --levels 2 --resume {run}
@@ -115,13 +115,13 @@ solve poisson2d --json --set modes=text
 solve poisson2d --json --levels 1 --out {good}
 export
 export {good}
-export /no/such/file.h5 {place}/u.vti
+export {place}/nothing.h5 {place}/u.vti
 export {run} {place}/u.vti
 export {place} {place}/u.vti
 export {good} {place}/u.png
 export {good} {place}/u
 export {good} {place}
-export {good} /no/such/folder/u.vti
+export {good} {place}/nowhere/u.vti
 export {good} {place}/u.pvd
 export {good} {place}/u.vti --resolution 0
 export {good} {place}/u.vti --resolution -1
@@ -131,11 +131,11 @@ export {good} {place}/u.pvd --times 0
 export {good} {place}/u.vti --times -1
 plot
 plot {good}
-plot /no/such/file.h5 {place}/u.png
+plot {place}/nothing.h5 {place}/u.png
 plot {run} {place}/u.png
 plot {good} {place}/u.xyz
 plot {good} {place}
-plot {good} /no/such/folder/u.png
+plot {good} {place}/nowhere/u.png
 plot {good} {place}/u.png --time 3
 plot {good} {place}/u.png --time text
 plot {good} {place}/u.xyz --history

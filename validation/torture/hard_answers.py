@@ -228,6 +228,7 @@ HARD_ANSWERS: dict[str, Answer] = {
     "a tolerance below rounding in the plane": Answer(
         hp.problems.poisson2d, expected="no success", options={"tol": 1e-20}, limit=90.0, long=True
     ),
+    "Kuramoto-Sivashinsky in its chaotic time": library("kuramoto_sivashinsky", 2, time=1.0),
     "a second": Answer(
         lambda: hp.problems.helmholtz2d(a=40), expected="any", options={"max_time": 1.0, "tol": 1e-10}
     ),

@@ -9,11 +9,11 @@ import numpy as np
 
 import hermite_pinn as hp
 
-from .case import Bench
-from .stock import SIREN, poisson
+from .case import Bench, Fault, Kind
+from .stock import SIREN, poisson, solution
 from .targets import SHORT, early
 
-__all__ = ["LATE", "STATEMENTS"]
+__all__ = ["LATE", "OWN", "STATEMENTS"]
 
 
 def _adam(**more: Any) -> Any:
@@ -31,7 +31,11 @@ def _deferred(method: Callable[[], Any], **more: Any) -> Callable[[Bench], Any]:
     return _solve(lambda: {"method": method()} | more)
 
 
-#: Runs that must be refused before their first step.
+def _sampled(use: Callable[[hp.Solution, Bench], Any]) -> Callable[[Bench], Any]:
+    return lambda bench: use(hp.Solution.load(solution(bench.shared, "linear-2d")), bench)
+
+
+#: Runs that must be refused before their first step, and samples that no memory holds.
 LATE: dict[str, Callable[[Bench], Any]] = {
     "a chain with tol": _deferred(lambda: _adam() >> hp.LBFGS(steps=2), tol=1e-3),
     "adam with tol": _deferred(_adam, tol=1e-3),
@@ -70,10 +74,15 @@ LATE: dict[str, Callable[[Bench], Any]] = {
     "an unknown device": _deferred(hp.GaussNewton, device="tpu"),
     "a device that is not there": _deferred(hp.GaussNewton, device="cuda:99"),
     "the meta device": _deferred(hp.GaussNewton, device="meta"),
-    "a checkpoint in no folder": _deferred(_adam, checkpoint="/no/such/folder/run.h5"),
+    "a checkpoint in no folder": _deferred(_adam, checkpoint="/proc/nowhere/run.h5"),
     "a checkpoint that is a folder": _deferred(_adam, checkpoint="/tmp"),
-    "a resumed file that is not there": _deferred(_adam, resume="/no/such/file.h5"),
-    "a log in no folder": lambda bench: early(poisson(), callbacks=[hp.CSVLog("/no/such/folder/run.csv")]),
+    "a resumed file that is not there": _deferred(_adam, resume="/proc/nothing.h5"),
+    "an image without end": _sampled(lambda s, bench: s.to_vtk(bench.place / "u.vti", resolution=10**6)),
+    "a mesh without end": _sampled(lambda s, bench: s.to_vtk(bench.place / "u.vtu", resolution=10**6)),
+    "samples without end": _sampled(lambda s, bench: s.save(bench.place / "u.h5", samples=10**6)),
+    "a picture without end": _sampled(lambda s, bench: s.plot(bench.place / "u.png", resolution=10**6)),
+    "a grid without end": _sampled(lambda s, bench: s.on_grid([np.linspace(0, 1, 10**6)] * 2)),
+    "a log in no folder": lambda bench: early(poisson(), callbacks=[hp.CSVLog("/proc/nowhere/run.csv")]),
 }
 
 
@@ -108,7 +117,6 @@ STATEMENTS: dict[str, Callable[[Bench], Any]] = {
     "a nan in the equation": _statement(X, lambda u: u.xx + float("nan"), _zero),
     "an infinity in the equation": _statement(X, lambda u: u.xx + float("inf"), _zero),
     "an array in the equation": _statement(X, lambda u: u.xx + np.ones(3), _zero),
-    "numpy's function": _statement(X, lambda u, x: u.xx + np.sin(x), _zero),
     "float of a symbol": _statement(X, lambda u, x: u.xx + float(x), _zero),
     "an unknown name": _statement(X, lambda u, z: u.xx + z, _zero),
     "no arguments": _statement(X, lambda: 0.0, _zero),
@@ -163,4 +171,45 @@ STATEMENTS: dict[str, Callable[[Bench], Any]] = {
     "a parameter that is a number": _statement(X, lambda u, k: u.xx + k, _zero, parameters=[3.0]),
     "a parameter twice": _statement(X, lambda u, k: u.xx + k, _zero, parameters=[hp.Parameter("k"), hp.Parameter("k")]),
     "a parameter that is a field": _statement(X, lambda u: u.xx, _zero, parameters=[hp.Parameter("u")]),
+}
+
+
+class Mine(Exception):  # noqa: N818
+    """Raised by a function of the user."""
+
+
+def _raises(*arguments: Any) -> Any:
+    raise Mine("of the user")
+
+
+class _Raises(hp.Callback):
+    def __init__(self, moment: str) -> None:
+        setattr(self, moment, _raises)
+
+
+def _own(work: Callable[[Bench], Any]) -> Callable[[Bench], None]:
+    """What a function of the user raises comes out as it is, or as the cause of an error of the package."""
+
+    def action(bench: Bench) -> None:
+        try:
+            work(bench)
+        except Mine:
+            return
+        except hp.HermitePinnError as error:
+            if isinstance(error.__cause__, Mine):
+                return
+        raise Fault(Kind.LOSS, "the error of the user's function is gone")
+
+    return action
+
+
+#: Functions of the user that raise.
+OWN: dict[str, Callable[[Bench], None]] = {
+    "a residual": _own(lambda bench: hp.Problem(hp.Box(**X), ["u"], lambda u: _raises(u), [_zero()])),
+    "a condition": _own(_statement(X, lambda u: u.xx, lambda: hp.Dirichlet(u=lambda x: _raises(x)))),
+    "an exact solution": _own(lambda bench: str(early(poisson().replace(exact={"u": lambda x, y: _raises(x)})))),
+    "a tabulated function": _own(_statement(X, lambda u, x: u.xx + hp.tabulated(_raises)(x), _zero)),
+    "the start of a callback": _own(lambda bench: early(poisson(), callbacks=[_Raises("on_start")])),
+    "a step of a callback": _own(lambda bench: early(poisson(), callbacks=[_Raises("on_step")])),
+    "the end of a callback": _own(lambda bench: early(poisson(), callbacks=[_Raises("on_end")])),
 }

@@ -52,6 +52,8 @@ class Convergence:
         Relative changes of the stages that had one before.
     estimates, residuals
         By stage: the estimated error, or None, and the residual between the collocation points.
+    solved
+        Whether the linear problems of the last stage were solved.
     last
         What the last stage said of itself.
     truncation
@@ -76,6 +78,7 @@ class Convergence:
     estimates: list[float | None] = field(default_factory=list)
     residuals: list[float] = field(default_factory=list)
     truncation: list[float] = field(default_factory=list)
+    solved: bool = True
     last: Indicators = field(default_factory=Indicators)
 
     @property
@@ -85,14 +88,18 @@ class Convergence:
 
     @property
     def share(self) -> float:
-        """Part of the error of interpolation that is certainly there: the best approximation is better, the more so the higher the order."""
+        """Part of the error of interpolation that is certainly there.
+
+        The best approximation is better than that, the more so the higher the order.
+        """
         return SHARE ** (BASES[self.basis].coefficients - 1)
 
     def rate(self, change: float) -> float:
         """By how much the last refinement lowered the error, as far as changes and the surplus tell.
 
         The changes tell of the refinement before, the surplus of this one, but only of what a grid can represent: the
-        geometric mean is taken.  Before there are two changes, half the order of the basis stands for theirs.  Never more than the order of the basis, nor less than 1.5.
+        geometric mean is taken.  Before there are two changes, half the order of the basis stands for theirs.  Never
+        more than the order of the basis, nor less than 1.5.
         """
         rates = [] if self.last.rate is None else [self.last.rate]
         if len(self.changes) > 1 and change > 0:
@@ -105,7 +112,12 @@ class Convergence:
         return math.prod(bounded) ** (1.0 / len(bounded))
 
     def add(
-        self, change: float | None, residual: float, indicators: Indicators | None = None, algebraic: float = 0.0
+        self,
+        change: float | None,
+        residual: float,
+        indicators: Indicators | None = None,
+        algebraic: float = 0.0,
+        solved: bool = True,
     ) -> float | None:
         """Note a stage; returns the estimated error.
 
@@ -119,9 +131,12 @@ class Convergence:
             What the stage says of itself.
         algebraic
             Part of the change that linear solves may have left out.
+        solved
+            Whether they met their tolerances.  Where they did not, the change may miss smooth parts of the error, and
+            the estimate falls by no more than the root of the order allows.
         """
-        self.last = indicators or Indicators()
-        error = None
+        self.last, self.solved = indicators or Indicators(), solved
+        error, before = None, self.estimates[-1] if self.estimates else None
         if change is not None:
             own = self.last
             self.changes.append(change)
@@ -136,6 +151,8 @@ class Convergence:
                 own.jumps,
                 own.misfit,
             )
+            if not solved and before is not None:
+                error = max(error, before / math.sqrt(self.factor))
             self.truncation.append(error)
             error = max(error, own.rounding)
         self.estimates.append(error)
@@ -148,9 +165,9 @@ class Convergence:
 
         The second condition, and that the residual between the points has not grown, guard against two coarse levels
         that agree by chance; a second estimate below the tolerance dispels the doubt.  A peak of what is prescribed
-        that the last stage has not seen forbids it.
+        that the last stage has not seen forbids it, as do linear problems that were not solved.
         """
-        if self.tol is None or len(self.estimates) < 2 or not self.last.seen:
+        if self.tol is None or len(self.estimates) < 2 or not (self.last.seen and self.solved):
             return False
         before, error = self.estimates[-2:]
         if before is None or error is None or error > self.tol:
@@ -160,9 +177,14 @@ class Convergence:
         )
 
     @property
+    def unreachable(self) -> bool:
+        """Whether rounding forbids the tolerance on the last level, and so on every finer one."""
+        return self.tol is not None and self.tol < self.last.rounding
+
+    @property
     def rounded(self) -> bool:
         """Whether rounding keeps the error above the tolerance: a finer level would be no better."""
-        if self.tol is None or len(self.truncation) < 2 or self.tol >= self.last.rounding:
+        if len(self.truncation) < 2 or not self.unreachable:
             return False
         before, now = self.truncation[-2:]
         return now <= self.last.rounding and before <= 1.5 * self.factor * self.last.rounding
@@ -194,6 +216,7 @@ class Convergence:
             "estimates": self.estimates,
             "residuals": self.residuals,
             "truncation": self.truncation,
+            "solved": self.solved,
             "indicators": self.last.state(),
         }
 
@@ -201,4 +224,5 @@ class Convergence:
         """Take over the state of a checkpoint."""
         self.changes, self.estimates = list(state["changes"]), list(state["estimates"])
         self.residuals, self.truncation = list(state["residuals"]), list(state["truncation"])
+        self.solved = bool(state["solved"])
         self.last = Indicators.restored(state["indicators"])

@@ -22,6 +22,7 @@ from .watch_points import WatchPoints
 __all__ = ["Indicators", "growth", "indicators"]
 
 LEAF = 0.05  # largest local surplus of a resolved field, relative to its size
+CALM = 0.01  # largest local surplus below which the residual of a fit is not asked
 RESIDUAL = 0.05  # largest relative residual between the points
 WATCHED = 1e-2  # largest relative residual at a watch point
 UNKNOWN = 2.0  # the rate of convergence of what is not resolved at all
@@ -227,7 +228,7 @@ def indicators(
         relative_residual([means[n]], [over_all[equations.index(problem.terms[n])]], sizes) for n in means
     ]  # fmt: skip
     misfit = 0.0
-    if fitted:
+    if fitted and max(leaf, default=1.0) > CALM:
         terms = watch.term_norms(basis, resolution, finest, parameters)
         misfit = max(
             (

@@ -236,6 +236,7 @@ class _Run:
             lambda ending: self._outcome(ending.status, ending.message),
             interrupted=lambda: f"{cause()}; this is the best state so far",
             settle=self._settled,
+            usable=lambda: self.done > 0,
         )
 
     def _settled(self, ending: Ending) -> Ending:

@@ -49,6 +49,8 @@ logger = logging.getLogger(__name__)
 Resolution = tuple[int, ...]
 
 REPEATS = 3  # of the first stage, with rows scaled anew
+CLOSE, WORTH = 1e-8, 1_000_000  # errors and sizes beyond which a tolerance that cannot be met counts no more
+SMALL = 1e-12  # errors below which it counts no more on any level
 HASTE = 0.3  # of the time that a level is expected to take: it is not begun with less left
 ZERO = 1e-6  # of its implied size: a field that counts as zero where no tolerance says so
 
@@ -81,6 +83,8 @@ class NestedIteration:
             task.device,
             row_scales(self.problem, norms),
             task.ranks,
+            mixed=chosen_precision(options.precision, task.device) == "mixed",
+            banded=options.inner == "banded",
         )
         self.state = NestedState(Convergence(self.basis, self.tol), norms)
         self.precision = chosen_precision(options.precision, task.device)
@@ -115,6 +119,7 @@ class NestedIteration:
             self._outcome,
             interrupted=lambda: f"{cause()}; this is the best state so far",
             settle=self._settled,
+            usable=lambda: bool(self.seconds) or self.task.saved is not None,
         )
 
     def _settled(self, ending: Ending) -> Ending:
@@ -133,8 +138,11 @@ class NestedIteration:
             "points": best.points,
             "slabs": best.slabs,
             "precision": self.precision,
+            "memory_estimate": self.grid.memory(best.resolutions, best.slabs),
             "residual_scales": dict(zip(self.problem.residuals, self.state.norms, strict=True)),
         }
+        if ending.status in (Status.MAX_SIZE, Status.MAX_TIME, Status.COMPLETED):
+            message = "; ".join(part for part in (message, self._unresolved(best)) if part)
         if best.choice is not None:
             stats |= best.choice.stats(self.problem)
             message += f"; {best.choice.sentence(self.problem)}"
@@ -149,6 +157,12 @@ class NestedIteration:
         error = None if ending.status is Status.DIVERGED else best.error
         minimised = best.settled and ending.status in BY_ITSELF
         return Outcome(self._field(best), best.parameters, ending.status, message, error, stats, minimised, doubts)
+
+    def _unresolved(self, stage: Stage) -> str:
+        """What the last finished stage did not resolve, for the message."""
+        domain = self.problem.domain
+        cells = [a / n for a, n in zip(domain.lengths, stage.resolutions[-1], strict=True)]
+        return self.state.convergence.last.unresolved(domain.names, cells)
 
     def _empty(self) -> Stage:
         first = self.resolutions.first()[:1]
@@ -183,7 +197,7 @@ class NestedIteration:
             self._measure(stage)
             change = None if foreign or len(state.path) == 1 else stage.change
             algebraic = unsolved(stage.inner, stage.reduction)
-            stage.error = state.convergence.add(change, stage.held_out, stage.indicators, algebraic)
+            stage.error = state.convergence.add(change, stage.held_out, stage.indicators, algebraic, stage.solved)
             state.best, foreign = stage, False
             self.unfinished.finished(state.saved())
             self._record(stage)
@@ -205,7 +219,21 @@ class NestedIteration:
             growth = math.prod(following) / math.prod(best.resolutions[-1])
             cells = "x".join(map(str, following))
             self.monitor.require(growth * self.seconds[-1], f"the next level ({cells} cells)", HASTE)
+        self._check_reach(following)
         path.append(following)
+
+    def _check_reach(self, following: Resolution) -> None:
+        """End the run if rounding forbids the tolerance and the error is small already, for the size of the next level."""
+        convergence, best = self.state.convergence, self.state.best
+        if self.resolutions.planned is not None or best is None or best.error is None or best.error > CLOSE:
+            return
+        size = self.grid.pyramid([*best.resolutions, following]).size
+        if convergence.unreachable and (size > WORTH or best.error < SMALL):
+            raise StopRun(
+                Status.STALLED,
+                f"rounding does not allow tol={self.tol:g}, and the next level of {size:,} coefficients is not begun for it; "
+                f"estimated relative error {best.error:.1e}",
+            )
 
     def _verdict(self) -> Ending | None:
         state, planned = self.state, self.resolutions.planned

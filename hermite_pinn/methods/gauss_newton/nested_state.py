@@ -81,6 +81,7 @@ class NestedState:
             _finest(grid, resolutions, vector),
             dict(saved["parameters"]),
             settled=bool(saved["settled"]),
+            solved=self.convergence.solved,
             points=int(saved["points"]),
             slabs=int(saved["slabs"]),
             sizes=list(saved["sizes"]),

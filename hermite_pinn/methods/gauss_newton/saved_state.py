@@ -64,6 +64,7 @@ def check_nested(saved: Mapping[str, Any], grid: Discretization, planned: Sequen
     if vector.numel() != size:
         raise whole.at("vector").refuse(f"the coefficients of the levels {list(map(list, resolutions))}")
     whole.at("settled").flag()
+    whole.at("solved").flag()
     for key, least in (("points", 0), ("slabs", 1), ("inner", 0)):
         whole.at(key).integer(least)
     whole.at("reduction").number(0.0)

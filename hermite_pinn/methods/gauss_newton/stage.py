@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -17,19 +17,20 @@ from hermite_pinn.methods.systems.constraints import Carried
 from hermite_pinn.methods.systems.gauge import remove_means
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.problem.problem import Problem
-from hermite_pinn.residuals.adn_weights import derived_rows
-from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.residuals.reference_state import reference_state
 from hermite_pinn.run.distributed import ALONE, Ranks
 from hermite_pinn.schema import Entry
 
 from .indicators import Indicators
+from .memory_estimate import stage_memory
 from .penalty_weights import Choice, fit_smoothly
 from .term_sizes import Sensitivities, sensitivity_norms
 
-__all__ = ["Discretization", "Stage", "relative", "solve_at_once"]
+__all__ = ["Discretization", "Stage", "relative", "solve_at_once", "well_solved"]
 
 Resolution = tuple[int, ...]
+
+SLACK = 100.0  # times the tolerance of a linear solve: a reduction that will do
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Discretization:
         Divisors of the interior residuals.
     ranks
         The processes that share the points.
+    mixed, banded
+        How linear problems are solved, which takes memory (see :func:`stage_memory`).
     """
 
     problem: Problem
@@ -57,6 +60,8 @@ class Discretization:
     device: torch.device
     scales: Sequence[float]
     ranks: Ranks = ALONE
+    mixed: bool = False
+    banded: bool = False
 
     def pyramid(self, resolutions: Sequence[Resolution]) -> Pyramid:
         """Nested levels for all fields."""
@@ -65,15 +70,14 @@ class Discretization:
         )
 
     def memory(self, resolutions: Sequence[Resolution], slabs: int) -> float:
-        """Estimate of the bytes of a stage: vectors of unknowns, and arrays of points."""
-        m = BASES[self.basis].coefficients
-        equations = [compile_term(self.problem, t) for t in self.problem.terms if t.region.is_interior]
-        derived, _ = derived_rows(self.problem, equations, self.scales, resolutions[-1])
-        points = math.prod((m + 1) * n for n in resolutions[-1]) * (len(equations) + len(derived))
-        if slabs == 1:
-            return 8.0 * (9 * self.pyramid(resolutions).size + 14 * points)
-        size = self.pyramid(resolutions[-1:]).size
-        return 8.0 * (5 * size + (12 * size + 28 * points) / slabs)
+        """Estimate of the bytes of a stage; see :func:`stage_memory`."""
+        return stage_memory(self._few, resolutions, slabs, mixed=self.mixed, banded=self.banded)
+
+    @cached_property
+    def _few(self) -> GridSystem:
+        """The system on four cells along every axis, which says how many numbers there are of what."""
+        few = (4,) * self.problem.domain.dim
+        return GridSystem(self.problem, self.basis, [few], self.gauss, self.dtype, self.device, scales=self.scales)
 
     def system(
         self, resolutions: Sequence[Resolution], problem: Problem | None = None, carried: Carried | None = None
@@ -99,6 +103,8 @@ class Stage:
         Values of the unknown parameters.
     settled
         Whether linear and nonlinear iterations met their tolerances.
+    solved
+        Whether the last linear problem was solved about as well as was asked for; rounding may forbid it.
     change
         Largest relative L2 change of a field from the start of the stage.
     moved, norms
@@ -134,6 +140,7 @@ class Stage:
     finest: torch.Tensor
     parameters: dict[str, float]
     settled: bool = True
+    solved: bool = True
     change: float = 0.0
     moved: list[float] = field(default_factory=list)
     norms: list[float] = field(default_factory=list)
@@ -152,6 +159,14 @@ class Stage:
     speeds: tuple[float, ...] = ()
     choice: Choice | None = None
     error: float | None = None
+
+
+def well_solved(system: GridSystem, fit: Fit, solver: LevenbergMarquardt[GridSystem]) -> bool:
+    """Whether the last linear problem of a fit was solved; the last ones of a nonlinear iteration hardly matter."""
+    if fit.inner is None or not system.affine:
+        return True
+    tol = solver.near_tol if system.warm else solver.inner_tol
+    return fit.inner.converged and fit.inner.reduction <= SLACK * tol
 
 
 def relative(moved: Sequence[float], norms: Sequence[float]) -> float:
@@ -283,14 +298,14 @@ def solve_at_once(
         try:
             end = fit(vector)
         except DivergedError:
-            state = reference_state(grid.problem)
-            if start is None or state.is_zero:
+            reference = reference_state(grid.problem)
+            if start is None or reference.is_zero:
                 raise
             fresh = torch.zeros_like(vector)  # the solution on coarser levels is not defined between its points
             split = system.split(fresh)
-            state.fill(grid.problem, grid.basis, system.pyramid.views(split[0])[0])
+            reference.fill(grid.problem, grid.basis, system.pyramid.views(split[0])[0])
             split[1].copy_(values)
             end = solver.fit(system, system.impose(fresh), step)
-    stage = replace(describe(system, end), choice=final)
+    stage = replace(describe(system, end), choice=final, solved=well_solved(system, end, solver))
     stage.moved, stage.norms = system.norms(stage.finest - before), system.norms(stage.finest)
     return stage

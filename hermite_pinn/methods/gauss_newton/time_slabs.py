@@ -22,7 +22,7 @@ from hermite_pinn.residuals.reference_state import reference_state
 from hermite_pinn.run.interrupt import uninterrupted
 from hermite_pinn.schema import Entry
 
-from .stage import Discretization, Stage
+from .stage import Discretization, Stage, well_solved
 from .term_sizes import sensitivity_norms
 
 __all__ = ["UnstableMarch", "cells_per_slab", "growing", "ladder", "march", "time_orders", "why_at_once"]
@@ -262,6 +262,7 @@ class _March:
             self.moved[i] += a * a
             self.norms[i] += b * b
         self._note(system, fit)
+        self.total.solved &= well_solved(system, fit, solver)
         self._finish()
         self.last = (system, part)
 
@@ -286,7 +287,7 @@ class _March:
             "vector": self._copy(),
             "moved": list(self.moved),
             "norms": list(self.norms),
-            "fits": [total.settled, total.points, total.inner, total.reduction, total.damping],
+            "fits": [total.settled, total.solved, total.points, total.inner, total.reduction, total.damping],
         }
 
     def _copy(self) -> torch.Tensor:
@@ -307,8 +308,9 @@ class _March:
         shape = self.grid.pyramid([self.resolution]).shapes[-1]
         self.whole = saved.at("vector").tensor(shape).to(self.grid.device, self.grid.dtype, copy=True)
         self.moved, self.norms = ([n.number(0.0) for n in saved.at(key).items(fields)] for key in ("moved", "norms"))
-        settled, points, inner, reduction, damping = saved.at("fits").items(5)
-        total.settled, total.points, total.inner = settled.flag(), points.integer(0), inner.integer(0)
+        settled, solved, points, inner, reduction, damping = saved.at("fits").items(6)
+        total.settled, total.solved = settled.flag(), solved.flag()
+        total.points, total.inner = points.integer(0), inner.integer(0)
         total.reduction, total.damping = reduction.number(0.0), damping.number(0.0)
         for first, end in slabs[:done]:
             system, part, _ = self._system(first, end)

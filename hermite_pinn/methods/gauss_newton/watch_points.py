@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -125,11 +126,36 @@ class WatchPoints:
         found = []
         for group in self.peaks:
             sizes = self._at(group, basis, resolution, finest, parameters)
+            if group.term.region.is_interior:
+                sizes = sizes * self._nearness(group.samples.x, resolution)
             worst = int(sizes.argmax())
             names, point = self.problem.domain.names, group.samples.x[:, worst].tolist()
             text = ", ".join(f"{name}={value:.4g}" for name, value in zip(names, point, strict=True))
             found.append(Watched(group.number, float(sizes[worst]), group.share * float(sizes.mean()), text))
         return found
+
+    def _nearness(self, x: torch.Tensor, resolution: tuple[int, ...]) -> torch.Tensor:
+        """Factors (n,) of points (dim, n): distances to sides with exact values in cells, where they are less than one.
+
+        There a source moves the fields the less the closer it is.
+        """
+        domain, factors = self.problem.domain, torch.ones(x.shape[1], dtype=x.dtype)
+        for axis, side in self._pinned:
+            bound = (domain.lower, domain.upper)[side][axis]
+            cell = domain.lengths[axis] / resolution[axis]
+            factors *= ((x[axis] - bound).abs() / cell).clamp(max=1.0)
+        return factors
+
+    @cached_property
+    def _pinned(self) -> list[tuple[int, int]]:
+        """Sides of the box, but for those of time, on which the values of all fields are prescribed."""
+        held: dict[tuple[int, int], set[str]] = {}
+        for term in self.problem.terms:
+            plane = term.region.plane
+            if term.trace is not None and term.trace.order == 0 and plane is not None and term.where is None:
+                held.setdefault((plane.axis, plane.side), set()).add(term.trace.field)
+        time, fields = self.problem.domain.time_axis, set(self.problem.fields)
+        return [place for place, names in held.items() if names == fields and place[0] != time]
 
     def jump_means(
         self, basis: str, resolution: tuple[int, ...], finest: torch.Tensor, parameters: dict[str, float]
@@ -145,7 +171,7 @@ class WatchPoints:
     def term_norms(
         self, basis: str, resolution: tuple[int, ...], finest: torch.Tensor, parameters: dict[str, float]
     ) -> list[float]:
-        """By equation, how large its terms are at a state: the root mean square of the largest of them and the source."""
+        """By equation, how large its terms are at a state: the root mean square of the largest, the source included."""
         equations = [compile_term(self.problem, t) for t in self.problem.terms if t.region.is_interior]
         block = self._block(equations, self.spread, basis, resolution, finest, parameters)
         env = dict(self.spread.to(finest.device, finest.dtype).leaves(self.problem.domain.names))

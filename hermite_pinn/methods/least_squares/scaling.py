@@ -32,7 +32,7 @@ def least_squares(
         x.  The scaled unknowns are damped by 1e-12, so that dependent columns do no harm.
     """
     count = len(columns)
-    known = torch.diag(torch.where(columns == 0, 1.0, 1e-12)) / ranks.size**0.5
+    known = torch.diag(torch.full_like(columns, 1e-12).masked_fill_(columns == 0, 1.0)) / ranks.size**0.5
     known = torch.cat([known, known.new_zeros(count, 1)], 1)
     pending = [known]
     for matrix, b in pieces:
@@ -87,7 +87,7 @@ class BlockScaling:
         scaled = normal * d[:, None] * d
         shift = 1e-15 * len(d)
         while True:
-            diagonal = torch.where(d == 0, 1.0, damping + shift)
+            diagonal = torch.full_like(d, damping + shift).masked_fill_(d == 0, 1.0)
             factor, info = torch.linalg.cholesky_ex(scaled + torch.diag(diagonal))
             if int(info) == 0:
                 return cls(columns, place, factor.T, damping + shift)

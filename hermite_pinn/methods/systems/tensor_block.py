@@ -123,6 +123,11 @@ class TensorBlock(Block):
     def _channels(self, coefficients: torch.Tensor) -> list[list[torch.Tensor]]:
         return [[] if s is None else s.forward(c) for s, c in zip(self._factorized, coefficients, strict=True)]
 
+    @property
+    def nodes(self) -> list[tuple[int, ...]]:
+        """Of every field that occurs, the numbers of arrays on the way from coefficients to channels."""
+        return [s.plan.nodes for s in self._factorized if s is not None]
+
     # -- linearisation ---
     def linearize(self, coefficients: torch.Tensor, parameters: Mapping[str, float]) -> list[torch.Tensor]:
         """Weighted residuals at ``coefficients``; see :class:`Block`."""

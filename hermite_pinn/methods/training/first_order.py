@@ -140,6 +140,7 @@ class _Run:
             lambda ending: self._outcome(ending.status, ending.message),
             interrupted=lambda: f"{cause()} at step {self.step}",
             settle=settle,
+            usable=lambda: self.step > 0,
         )
 
     def _outcome(self, status: Status, message: str) -> TrainingResult:

@@ -227,6 +227,7 @@ class _Run:
             lambda ending: self._outcome(ending.status, ending.message, REASONS.get(ending.status, reason)),
             interrupted=lambda: f"{cause()} at step {self.step}",
             settle=settle,
+            usable=lambda: self.step > 0,
         )
 
     def _rounds(self) -> _Finished:

@@ -93,7 +93,7 @@ def column_norms(
         if rows is None:
             return torch.ones_like(flat)
         for _ in range(probes):
-            signs = torch.randint(2, rows.shape, generator=generator, device=rows.device) * 2.0 - 1.0
+            signs = torch.randint(2, rows.shape, generator=generator, device=rows.device) * 2 - 1
             product = torch.autograd.grad((signs * rows).sum(), x, retain_graph=True)[0]
             squares += product.square() / probes
     norms = squares.sqrt()

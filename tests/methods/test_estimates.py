@@ -1,0 +1,235 @@
+"""Estimated errors: what they are made of, and that they are right."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import hermite_pinn as hp
+from hermite_pinn import cos, exp, pi, sin
+from hermite_pinn.methods.gauss_newton.convergence import Convergence, unsolved
+from hermite_pinn.methods.gauss_newton.indicators import Indicators, growth
+from hermite_pinn.methods.gauss_newton.surplus import surpluses
+from hermite_pinn.methods.gauss_newton.watch_points import WatchPoints
+from hermite_pinn.validation.accuracy.estimates import rows_of, summary
+from hermite_pinn.validation.accuracy.manufactured import KINDS, manufactured
+
+
+def measured(kinds, seeds, tol):
+    """All levels of runs that end by their tolerance, not by the clock."""
+    return [row for kind in kinds for seed in seeds for row in rows_of(kind, manufactured(kind, seed), 1e4, tol=tol)]
+
+
+def test_estimates_are_close_to_the_errors_of_random_problems():
+    rows = measured(["waves on a line", "layer", "front", "corner", "peak", "heat"], [11], 1e-5)
+    found = summary(rows)
+    assert found.count > 20
+    assert found.low == 0
+    assert found.close > 0.8
+
+
+@pytest.mark.slow
+def test_estimates_are_close_to_the_errors_of_many_random_problems():
+    found = summary(measured(KINDS, range(20, 23), 1e-6))
+    assert found.low <= 0.01 * found.count
+    assert found.close > 0.88
+
+
+# -- the surplus ---
+def coefficients(functions, n, m, lower=0.0):
+    """Hermite coefficients of a function of one variable, from its derivatives."""
+    x = lower + np.linspace(0, 1, n + 1)
+    return np.stack([functions(x, a) / n**a for a in range(m)], 1).ravel()
+
+
+@pytest.mark.parametrize(("basis", "m"), [("cubic", 2), ("quintic", 3), ("septic", 4)])
+def test_the_surplus_is_the_error_of_the_coarser_interpolant(basis, m):
+    wave = lambda x, a: 5.0**a * np.sin(5 * x + 0.4 + a * np.pi / 2)
+    along, across = coefficients(wave, 16, m), coefficients(lambda x, a: 1.0 * (a == 0) + 0 * x, 8, m)
+    finest = torch.as_tensor(np.outer(along, across))[None].contiguous()
+    first, second = surpluses(finest, basis, (False, False))
+    assert max(second.details[0]) < 1e-13
+    # the constant of interpolation: h**2m ||f^(2m)|| B(2m + 1, 2m + 1)**(1/2) / (2m)!
+    size = math.sqrt(math.gamma(2 * m + 1) ** 2 / math.gamma(4 * m + 2)) / math.factorial(2 * m)
+    x = (np.arange(4000) + 0.5) / 4000
+    expected = size * (1 / 8) ** (2 * m) * np.sqrt(np.mean(wave(x, 2 * m) ** 2))
+    assert first.details[0][0] == pytest.approx(expected, rel=0.25)
+    assert first.smooth[0] == pytest.approx(expected / 4**m, rel=0.2)
+    assert growth([d[0] for d in first.details], 4.0**m) > 0.7 * 4**m
+
+
+def test_the_surplus_of_periodic_axes_wraps():
+    wave = lambda x, a: (2 * np.pi) ** a * np.sin(2 * np.pi * x + a * np.pi / 2)
+    whole = coefficients(wave, 16, 2)
+    open_, wrapped = (torch.as_tensor(c)[None].contiguous() for c in (whole, whole[:-2]))
+    assert surpluses(wrapped, "cubic", (True,))[0].details[0][0] == pytest.approx(
+        surpluses(open_, "cubic", (False,))[0].details[0][0], rel=1e-10
+    )
+
+
+@pytest.mark.parametrize("rate", [1.0, 2.5, 8.0])
+def test_a_singular_field_keeps_its_rate(rate):
+    assert growth([1.0, rate, rate**2], 16.0) == pytest.approx(rate)
+
+
+# -- the estimate ---
+def test_a_lucky_change_is_not_believed_beyond_the_surplus():
+    slow, fast = Convergence("cubic", 1e-4), Convergence("cubic", 1e-4)
+    for c, rate in ((slow, 2.0), (fast, 16.0)):
+        for change in (None, 1e-1, 1e-3):
+            error = c.add(change, 1.0, Indicators(rate=rate))
+        assert error > 1e-3 / 15.1
+    assert slow.estimates[-1] > 2.0 * fast.estimates[-1]
+
+
+@pytest.mark.parametrize(
+    "indicators",
+    [
+        Indicators(interpolation=1.0),
+        Indicators(jumps=1.0),
+        Indicators(misfit=1.0),
+        Indicators(watched=30.0),
+        Indicators(rounding=1.0),
+    ],
+)
+def test_every_indicator_raises_the_estimate(indicators):
+    found = []
+    for own in (Indicators(), indicators):
+        c = Convergence("cubic", 1e-4)
+        for change in (None, 1e-3, 1e-4):
+            error = c.add(change, 1.0, own)
+        found.append(error)
+    assert found[1] > 100.0 * found[0]
+
+
+def test_a_linear_problem_that_was_not_solved_cannot_converge():
+    for solved in (True, False):
+        c = Convergence("septic", 1e-6)
+        for change in (None, 1e-3, 1e-6, 1e-9):
+            c.add(change, 1.0, solved=solved)
+        assert c.met is solved
+    assert c.estimates[-1] > 1e-3 * c.estimates[-2]
+    assert unsolved(10, 1e-10) < 1e-8 < 0.1 < unsolved(3000, 1e-3)
+
+
+@pytest.mark.parametrize("indicators", [Indicators(leaf=(0.2,)), Indicators(residual=0.2), Indicators(watched=0.2)])
+def test_nothing_stalls_before_it_is_resolved(indicators):
+    for own, stagnant in ((indicators, False), (Indicators(), True)):
+        c = Convergence("cubic", 1e-6)
+        for change in (None, 1e-2, 1e-2, 1e-2, 1e-2):
+            c.add(change, 1.0, own)
+        assert c.stagnant is stagnant
+
+
+def test_the_state_of_a_convergence_is_restored():
+    c, d = Convergence("cubic", 1e-6), Convergence("cubic", 1e-6)
+    for change in (None, 1e-2, 1e-3):
+        c.add(change, 1.0, Indicators(leaf=(0.2, 0.1), place="x=1"), solved=False)
+    d.restore(c.state())
+    assert c == d
+
+
+# -- whole runs ---
+def layer(e):
+    exact = lambda x: x - exp((x - 1) / e)
+    return hp.Problem(
+        hp.Box(x=(0, 1)),
+        "u",
+        lambda u: -e * u.xx + u.x - 1,
+        [hp.Dirichlet(u=exact)],
+        exact={"u": exact},
+    )
+
+
+def test_a_layer_that_is_not_resolved_ends_at_the_limit_and_says_so():
+    solution = hp.solve(layer(1e-3), method=hp.GaussNewton(max_unknowns=250), progress=False)
+    assert solution.status is hp.Status.MAX_SIZE
+    assert "not resolved along x" in solution.message
+    error = solution.error()["u"]["relative_l2"]
+    assert solution.estimated_error > 0.3 * min(error, 1.0)
+    assert hp.solve(layer(1e-3), progress=False).status is hp.Status.CONVERGED
+
+
+def bump(width, amplitude=1.0):
+    return hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)),
+        "u",
+        lambda u, x, y: u.laplacian + amplitude * exp(-((x - 0.37) ** 2 + (y - 0.61) ** 2) / (2 * width**2)),
+        [hp.Dirichlet(u=0.0)],
+    )
+
+
+@pytest.mark.parametrize("amplitude", [1.0, 1e-9])
+def test_a_source_between_the_points_is_seen(amplitude):
+    solution = hp.solve(bump(2e-3, amplitude), method=hp.GaussNewton(max_unknowns=10_000), progress=False)
+    assert solution.status is hp.Status.MAX_SIZE
+    assert "a peak of what is prescribed, at x=0.3" in solution.message
+    assert solution.estimated_error > 0.1
+
+
+def test_a_pulse_on_a_face_is_seen():
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), t=(0, 1)),
+        "u",
+        lambda u: u.t - 0.01 * u.xx,
+        [hp.Dirichlet(u=0.0), hp.Initial(u=lambda x: exp(-(((x - 0.37) / 2e-3) ** 2)))],
+    )
+    solution = hp.solve(problem, method=hp.GaussNewton(max_unknowns=1500), progress=False)
+    assert solution.status is hp.Status.MAX_SIZE
+
+
+def test_smooth_sources_need_no_watch():
+    exact = lambda x, y: sin(pi * x) * cos(pi * y)
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)), "u", lambda u, x, y: u.laplacian - exact(x, y), [hp.Dirichlet(u=exact)]
+    )
+    watch = WatchPoints(problem)
+    assert not watch.peaks
+    assert not watch.jumps
+
+
+def elasticity(modulus, amplitude):
+    exact = lambda x, y: amplitude * sin(pi * x) * sin(pi * y) / 2
+    along = lambda x, y: modulus * 4 * pi**2 * exact(x, y)
+    across = lambda x, y: -modulus * amplitude * pi**2 * cos(pi * x) * cos(pi * y)
+    return hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)),
+        ["u", "v"],
+        lambda u, v, x, y: {
+            "x": modulus * (3 * u.xx + u.yy + 2 * v.xy) + along(x, y),
+            "y": modulus * (3 * v.yy + v.xx + 2 * u.xy) + across(x, y),
+        },
+        [hp.Dirichlet(u=0.0, v=0.0)],
+        exact={"u": exact},
+    )
+
+
+def test_a_field_that_is_zero_does_not_keep_a_run_from_converging_in_any_units():
+    found = [hp.solve(elasticity(*units), progress=False) for units in ((1.0, 1.0), (7e10, 1e-5))]
+    for solution in found:
+        assert solution.status is hp.Status.CONVERGED
+        assert 0.3 < solution.estimated_error / solution.error()["u"]["relative_l2"] < 10
+    assert found[0].estimated_error == pytest.approx(found[1].estimated_error, rel=1e-3)
+
+
+def line(power):
+    exact = lambda x: sin(3 * pi * x)
+    residual = lambda u, x: u.xx + u**power + 9 * pi**2 * exact(x) - exact(x) ** power
+    return hp.Problem(hp.Box(x=(0, 1)), "u", residual, [hp.Dirichlet(u=0.0)], exact={"u": exact})
+
+
+def decay():
+    exact = lambda t: exp(-2 * t) + sin(t)
+    residual = lambda u, t: u.t + 2 * u - cos(t) - 2 * sin(t)
+    return hp.Problem(hp.Box(t=(0, 0.5)), "u", residual, [hp.Initial(u=1.0)], exact={"u": exact})
+
+
+@pytest.mark.parametrize("problem", [lambda: line(1), lambda: line(3), decay], ids=["linear", "nonlinear", "slabs"])
+def test_a_tolerance_below_rounding_ends_the_run_there(problem):
+    solution = hp.solve(problem(), tol=1e-20, progress=False)
+    assert solution.status is hp.Status.STALLED
+    assert "rounding" in solution.message
+    error = solution.error()["u"]["relative_l2"]
+    assert error < 1e-9
+    assert solution.estimated_error > 0.1 * error
