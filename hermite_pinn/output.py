@@ -234,6 +234,8 @@ def staged(path: str | os.PathLike[str]) -> Iterator[Path]:
         try:
             yield stage
             _moved(stage, given.parent)
+        except OutputError as error:  # of a file in the folder, which has another name for everybody else
+            raise OutputError(str(error).replace(str(stage), str(given.parent))) from error
         finally:
             shutil.rmtree(stage, ignore_errors=True)
             _closed(descriptor)

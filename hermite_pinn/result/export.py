@@ -224,7 +224,7 @@ def _write_images(
     make_folder(folder)
     names = [f"{target.stem}_{k:04d}.vti" for k in range(len(instants))]
     try:
-        with staged(target) as stage, staged(folder / target.stem) as images:  # which get their names first
+        with staged(target) as stage, staged(folder / names[0]) as images:  # which get their names first
             for name, instant in zip(names, instants, strict=True):
                 data = sample(solution, [np.array([instant]) if i == t else a for i, a in enumerate(axes)], **options)
                 squeezed = {k: np.take(v, 0, axis=t) for k, v in data.items()}

@@ -273,10 +273,10 @@ def solve_at_once(
     floors = [] if start is None else start.sizes
     if resumed is not None:
         vector = resumed.at("vector").tensor(vector.shape).to(vector, copy=True)
-    state = Stage(list(resolutions), vector, system.finest(vector), system.parameters(vector), points=system.rows)
+    first = Stage(list(resolutions), vector, system.finest(vector), system.parameters(vector), points=system.rows)
     if resumed is not None:
-        state = replace(state, choice=choice, error=error_on_the_way(system, before, state.finest, error, floors))
-    began(state)
+        first = replace(first, choice=choice, error=error_on_the_way(system, before, first.finest, error, floors))
+    began(first)
 
     def tell(fit: Fit) -> None:
         state = describe(system, fit)
