@@ -105,7 +105,7 @@ class Program:
         """Elements of every value; those of leaves are somebody else's."""
         known: list[tuple[int, ...]] = []
         for op, args, data in self.instructions:
-            known.append(torch.broadcast_shapes(*(known[i] for i in args)) if args else shapes.get((op, data), ()))
+            known.append(_common([known[i] for i in args]) if args else shapes.get((op, data), ()))
         return [
             math.prod(shape) if args and shape else 0
             for shape, (_, args, _) in zip(known, self.instructions, strict=True)
@@ -143,6 +143,12 @@ class Program:
             for i in spent:
                 values[i] = None
         return [values[i] for i in self.outputs]
+
+
+def _common(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """What shapes broadcast to; much faster than PyTorch's function where they are equal."""
+    different = {s for s in shapes if s}
+    return next(iter(different), ()) if len(different) < 2 else tuple(torch.broadcast_shapes(*different))
 
 
 def _identity(e: Expr) -> Any:
