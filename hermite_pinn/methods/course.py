@@ -62,8 +62,8 @@ def run_to_end(
     Returns
     -------
     Result
-        Also when :class:`.StopRun`, ``KeyboardInterrupt``, of which :class:`.Terminated` is one, or a lack of memory ended
-        the work.
+        Also when :class:`.StopRun`, ``KeyboardInterrupt``, of which :class:`.Terminated` is one, or a lack of memory
+        ended the work.
 
     Raises
     ------
