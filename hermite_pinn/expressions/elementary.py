@@ -8,6 +8,7 @@ the entry.
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -16,9 +17,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from hermite_pinn.checks import spelled
+from hermite_pinn.errors import InvalidArgumentError
+
 __all__ = ["Elementary", "Infix", "named", "register", "registered"]
 
 Rule = Callable[..., Any]
+NUMBERS = "biufc"  # kinds of arrays
 
 
 class Infix(NamedTuple):
@@ -104,15 +109,42 @@ class Elementary:
         return self.evaluate(*operands)
 
     def evaluate(self, *operands: Any) -> Any:
-        """The value: a tensor if there is one among the operands, an array if there is one, else a number."""
-        for operand in operands:
-            if isinstance(operand, torch.Tensor):
-                return self.torch(*operands)
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            value = self.numpy(*operands)
-        if np.ndim(value):
-            return value
-        return bool(value) if self.logical else float(value)
+        """The value: a tensor if there is one among the operands, an array if there is one, else a number.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the operands are no numbers, or their shapes do not fit together.
+        """
+        try:
+            for operand in operands:
+                if isinstance(operand, torch.Tensor):
+                    return self.torch(*operands)
+            with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+                value = self.numpy(*operands)
+            if not np.ndim(value):
+                real = not isinstance(value, (complex, np.complexfloating))
+                value = bool(value) if self.logical else float(value) if real else None
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise self._refusal(operands, error) from error
+        if value is None or (isinstance(value, np.ndarray) and not _of_numbers(value)):
+            raise self._refusal(operands, None)
+        return value
+
+    def _refusal(self, operands: tuple[Any, ...], error: Exception | None) -> InvalidArgumentError:
+        """The error of operands that the function does not take."""
+        given = ", ".join(map(spelled, operands))
+        cause = f" ({' '.join(str(error).split())})" if error is not None else ""
+        return InvalidArgumentError(
+            f"{self.name} takes real numbers, arrays or tensors whose shapes fit together, or symbols, got {given}{cause}"
+        )
+
+
+def _of_numbers(array: np.ndarray) -> bool:
+    """Whether an array holds numbers, truth values or symbols, and no text, dates, records or other objects."""
+    if array.dtype.kind != "O":
+        return array.dtype.kind in NUMBERS
+    return all(isinstance(x, numbers.Number) or hasattr(type(x), "__elementary__") for x in array.flat)
 
 
 _TABLE: dict[str, Elementary] = {}

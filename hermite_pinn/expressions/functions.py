@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 
-from hermite_pinn.checks import refuse, text
+from hermite_pinn.checks import real_array, refuse, text
 from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
 
 from .elementary import Elementary, registered
@@ -114,24 +114,34 @@ class Tabulated:
             return self(x.detach()) + slope(x.detach()) * (x - x.detach())
         if any(isinstance(c, torch.Tensor) for c in coordinates):
             like = next(c for c in coordinates if isinstance(c, torch.Tensor))
-            arrays = np.broadcast_arrays(
-                *[c.detach().cpu().numpy().astype(float) if isinstance(c, torch.Tensor) else c for c in coordinates]
-            )
-            return torch.as_tensor(self._checked(arrays), dtype=like.dtype, device=like.device)
-        return self._checked(np.broadcast_arrays(*[np.asarray(c, dtype=float) for c in coordinates]))
+            plain = [c.detach().cpu().numpy() if isinstance(c, torch.Tensor) else c for c in coordinates]
+            return torch.as_tensor(self._checked(self._points(plain)), dtype=like.dtype, device=like.device)
+        return self._checked(self._points(coordinates))
 
-    def _checked(self, arrays: Any) -> np.ndarray:
-        value = np.asarray(self.function(*arrays))
-        if np.iscomplexobj(value):
-            raise InvalidArgumentError(f"{self.name} returned complex values; fields are real")
-        if value.shape != arrays[0].shape:
-            if value.ndim == 0:
-                return np.full(arrays[0].shape, float(value))
+    def _points(self, coordinates: Sequence[Any]) -> list[np.ndarray]:
+        """Coordinates as float64 arrays of one shape."""
+        arrays = [real_array("a coordinate", c, finite=False) for c in coordinates]
+        try:
+            return [np.asarray(a) for a in np.broadcast_arrays(*arrays)]
+        except ValueError as error:
+            shapes = ", ".join(str(a.shape) for a in arrays)
             raise InvalidArgumentError(
-                f"{self.name} returned an array of shape {value.shape} for points of shape {arrays[0].shape}; it must return one value "
-                "for each point"
-            )
-        return value.astype(float)
+                f"coordinates of the shapes {shapes} do not fit together; give {self.name} arrays of one shape"
+            ) from error
+
+    def _checked(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        points = arrays[0].shape if arrays else ()
+        value = real_array(
+            f"what {self.name} returns", self.function(*arrays), shape="one real number for each point", finite=False
+        )
+        if value.shape == points:
+            return value
+        if value.ndim == 0:
+            return np.full(points, float(value))
+        raise InvalidArgumentError(
+            f"{self.name} returned an array of shape {value.shape} for points of shape {points}; it must return one value "
+            "for each point"
+        )
 
 
 def tabulated(function: Callable[..., Any], name: str | None = None) -> Tabulated:
@@ -159,7 +169,7 @@ def tabulated(function: Callable[..., Any], name: str | None = None) -> Tabulate
     >>> float(speed(np.array(1.0)))
     2.0
     """
-    if not callable(function):
+    if not callable(function) or isinstance(function, type):
         refuse("tabulated()", function, "given a function of coordinates")
     given = None if name is None else text("the name of a tabulated function", name, otherwise="None")
     return Tabulated(function, given or str(getattr(function, "__name__", type(function).__name__)))

@@ -29,7 +29,7 @@ def _lifted(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor
         like = next((v for v in tensors if v.is_floating_point()), tensors[0])
         return function(
             *(
-                v if isinstance(v, torch.Tensor) else torch.full((), v, dtype=like.dtype, device=like.device)
+                v if isinstance(v, torch.Tensor) else torch.full((), float(v), dtype=like.dtype, device=like.device)
                 for v in operands
             )
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -126,14 +127,15 @@ def to_vtk(
     domain, suffix = solution.domain, target.suffix.lower()
     given = {"gradient": gradient, "exact": exact, "residual": residual}
     options = {name: flag(name, value) for name, value in given.items()}
+    count = either(intervals, None)("resolution", resolution)
+    if times is not None:  # looked at for every format, used by series
+        t = domain.time_axis
+        _instants((0.0, 1.0) if t is None else (domain.lower[t], domain.upper[t]), times)
     if points is not None:
         if suffix != ".vtu":
             raise InvalidArgumentError(f"scattered points are written as .vtu, got {target.name}")
         return [_write_points(solution, target, points, options)]
-    axes = _axes(solution, resolution, series=suffix == ".pvd")
-    if times is not None:  # looked at for every format, used by series
-        t = domain.time_axis
-        _instants((0.0, 1.0) if t is None else (domain.lower[t], domain.upper[t]), times)
+    axes = _axes(solution, count, series=suffix == ".pvd")
     if suffix == ".pvd":
         return _write_images(solution, target, axes, times, options)
     if suffix not in (".vti", ".vtu"):
@@ -154,9 +156,8 @@ def to_vtk(
     return [write_mesh(target, mesh, flat, axes)]
 
 
-def _axes(solution: Exportable, resolution: Any, series: bool) -> list[np.ndarray]:
+def _axes(solution: Exportable, count: int | None, series: bool) -> list[np.ndarray]:
     """Positions along the axes; refuses those of a grid that does not fit, time apart in a series."""
-    count = either(intervals, None)("resolution", resolution)
     if count is None:
         return solution.vertex_axes(LIMITS[solution.domain.dim])
     sampled = solution.domain.space_axes if series else range(solution.domain.dim)
@@ -173,7 +174,7 @@ def _numbers(solution: Exportable, options: dict[str, bool]) -> int:
 def _instants(span: tuple[float, float], times: Any) -> np.ndarray:
     """Times of the frames of a series within a span, from their number or as they are given."""
     start, end = span
-    if times is None or np.ndim(np.asarray(times, dtype=object)) == 0:
+    if times is None or isinstance(times, numbers.Number) or getattr(times, "ndim", None) == 0:
         count = 21 if times is None else intervals("times", times, most=MOST_FRAMES, otherwise="a list of times")
         return np.linspace(start, end, count)
     accepted = f"a number of frames or a list of times, up to {MOST_FRAMES}"

@@ -195,6 +195,7 @@ REFUSED = {
     "a bar by name": lambda p: hp.solve(p, progress="bar"),
     "answers for flags": lambda p: hp.solve(p, throw="no"),
     "a negative warm-up": lambda p: hp.Adam(warmup=-1),
+    "probes without end": lambda p: hp.LBFGS(probes=2**31),
     "half a step": lambda p: hp.Adam(steps=2.5),
     "more points than memory": lambda p: hp.solve(p, method=hp.Adam(points=10**15)),
     "a network beyond memory": lambda p: hp.solve(p, method="adam", field=hp.Field(head="siren", width=2**20)),
@@ -215,7 +216,7 @@ NOT_NESTED = {
     "resolutions that are not nested": ({"levels": [4, 6]}, hp.GaussNewton()),
     "a basis that cannot be refined": ({"field": hp.Field(basis="cosine")}, hp.GaussNewton()),
     "no network for soap": ({}, hp.SOAP(steps=2)),
-    "more levels than memory": ({"levels": 24}, hp.GaussNewton() >> hp.GaussNewton()),
+    "more levels than memory": ({"levels": 28}, hp.GaussNewton() >> hp.GaussNewton()),
     "slabs without time": ({}, hp.GaussNewton(slabs=4)),
     "a stage without its tensors": (
         {"field": hp.Field(table_size=2)},

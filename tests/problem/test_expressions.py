@@ -153,6 +153,53 @@ def test_a_function_is_one_entry_of_the_table(monkeypatch):
         elementary.register(softplus)
 
 
+NO_NUMBERS = {
+    "nothing": None, "text": "text", "bytes": b"x", "an object": object(), "a class": int, "a mapping": {},
+    "a ragged list": [1, [2, 3]], "objects": np.array([object(), None], dtype=object),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NO_NUMBERS)
+def test_what_is_no_number_is_refused_by_every_function(kind):
+    for name, entry in elementary.registered().items():
+        if not entry.summary:
+            continue
+        with pytest.raises(InvalidArgumentError, match=f"^{name} takes"):
+            entry(*[NO_NUMBERS[kind]] * entry.arity)
+
+
+def test_numbers_that_functions_do_not_take_are_refused():
+    with pytest.raises(InvalidArgumentError, match="1j"):
+        hp.sqrt(1j)
+    with pytest.raises(InvalidArgumentError, match="fit together"):
+        hp.hypot(np.ones(2), np.ones(3))
+    with pytest.raises(InvalidArgumentError, match="exp takes"):
+        hp.exp(10**400)
+    for operands in ((torch.ones(2), None), (1j, torch.ones(2)), ("a", torch.ones(2))):
+        with pytest.raises(InvalidArgumentError):
+            hp.maximum(*operands)
+    assert np.array_equal(hp.where(np.array([True, False]), np.array([1, 2], dtype=object), 3), [1, 3])
+
+
+@pytest.mark.parametrize("returned", [None, "a", 1j, object, [[1], [2, 3]], [1.0, 2.0]])
+def test_a_tabulated_function_returns_a_number_for_each_point(returned):
+    given = hp.tabulated(lambda x: returned, name="law")
+    for points in (np.zeros(3), torch.zeros(3)):
+        with pytest.raises(InvalidArgumentError, match="law"):
+            given(points)
+
+
+def test_coordinates_of_a_tabulated_function_are_numbers():
+    with pytest.raises(InvalidArgumentError, match="the class int"):
+        hp.tabulated(int)
+    law = hp.tabulated(np.hypot)
+    with pytest.raises(InvalidArgumentError, match=r"\(2,\), \(3,\)"):
+        law(np.ones(2), np.ones(3))
+    with pytest.raises(InvalidArgumentError, match="a coordinate"):
+        law("a", 1.0)
+    assert law(3, [4.0, 4.0]).tolist() == [5.0, 5.0]
+
+
 def test_every_function_of_the_package_accepts_everything():
     """Floats, arrays and tensors keep their kind and precision; NumPy and PyTorch know each by its own name, too."""
     for name, entry in elementary.registered().items():

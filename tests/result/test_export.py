@@ -8,6 +8,7 @@ import zlib
 import meshio
 import numpy as np
 import pytest
+import torch
 
 import hermite_pinn as hp
 from hermite_pinn import exp, pi, problems, sin
@@ -144,6 +145,10 @@ def test_a_series_over_time(moving, tmp_path):
         ("u.pvd", {}, InvalidArgumentError, "time axis"),
         ("u.vti", {"resolution": 0}, InvalidArgumentError, "resolution"),
         ("u.vti", {"points": np.zeros((2, 2))}, InvalidArgumentError, "as .vtu"),
+        ("u.vti", {"times": object()}, InvalidArgumentError, "times"),
+        ("u.vti", {"times": torch.empty(2, device="meta")}, InvalidArgumentError, "times"),
+        ("u.vtu", {"points": np.full((2, 2), 0.5), "times": "all"}, InvalidArgumentError, "times"),
+        ("u.vtu", {"points": np.full((2, 2), 0.5), "resolution": "fine"}, InvalidArgumentError, "resolution"),
         ("u.vtu", {"points": np.full((2, 2), 9.0)}, InvalidArgumentError, "outside"),
         ("no/u.vti", {}, OutputError, "does not exist"),
     ],

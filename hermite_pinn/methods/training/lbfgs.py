@@ -61,8 +61,8 @@ class LBFGS(QuasiNewtonOptions, TrainingMethod):
     ftol
         A round ends when ten steps have lowered the loss by less than this part of it.
     probes
-        Random directions by which the columns of the Jacobian are measured, each the cost of one gradient; 0 keeps
-        the unknowns as they are.
+        Random directions by which the columns of the Jacobian are measured, each the cost of one gradient, at most
+        10,000; 0 keeps the unknowns as they are.
     check_every
         Steps between two rows of the history.
 

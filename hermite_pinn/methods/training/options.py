@@ -19,6 +19,7 @@ from .updates import Trained, Update
 __all__ = ["FirstOrderOptions", "QuasiNewtonOptions"]
 
 SCHEDULES = ("cosine", "step", "constant")
+MOST_PROBES = 10_000
 
 at_least_one = partial(integer, least=1)
 positive = partial(number, above=0)
@@ -75,7 +76,7 @@ QUASI_NEWTON: Mapping[str, Check] = MappingProxyType(
         "search_steps": at_least_one,
         "gtol": not_negative,
         "ftol": not_negative,
-        "probes": partial(integer, least=0),
+        "probes": partial(integer, least=0, most=MOST_PROBES),
         "check_every": at_least_one,
     }
 )
