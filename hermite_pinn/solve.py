@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, is_dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from hermite_pinn.run.callbacks import Callback
 from hermite_pinn.run.checkpoint import Checkpoint, begin, read_checkpoint
 from hermite_pinn.run.device import choose_device
 from hermite_pinn.run.distributed import Ranks, join
-from hermite_pinn.run.interrupt import terminable
+from hermite_pinn.run.interrupt import hold, terminable
 from hermite_pinn.run.monitor import Monitor
 from hermite_pinn.run.progress import NoProgress, ProgressMeter, choose_progress
 from hermite_pinn.run.status import Status
@@ -117,7 +118,9 @@ def solve(
     -------
     Solution
         Also when a limit, a callback, Ctrl-C, SIGTERM or SIGHUP ended the run: see ``solution.status``.  The signals
-        are those sent to the main thread; a handler of your own for SIGTERM or SIGHUP is left alone.
+        are those sent to the main thread; a handler of your own for SIGTERM or SIGHUP is left alone.  The first one
+        that comes when the steps are done, while the result is judged or ``on_end`` runs, changes nothing but the
+        message; the second one is not put off.
 
     Raises
     ------
@@ -176,13 +179,19 @@ def solve(
     begin(saver, task.saved, ranks)
     if saver is not None:
         task.save, task.checkpointed = saver, True
-    run = _judged(_run(chosen, task), task)
-    solution = _solution(chosen, run, task, identity)
-    if saver is not None and saver.failure is not None:
-        solution.message += f"; the checkpoint is not that of the end: {saver.failure}"
-        solution.stats["checkpoint_failed"] = saver.failure
-    if ranks.leader:
-        _end(hearing, solution)
+    _versions()  # from files, which may be out of reach after the run
+    with terminable() as signals:
+        run = _judged(_run(chosen, task), task)
+        solution = _solution(chosen, run, task, identity)
+        if saver is not None and saver.failure is not None:
+            solution.message += f"; the checkpoint is not that of the end: {saver.failure}"
+            solution.stats["checkpoint_failed"] = saver.failure
+        late = signals.missed()
+        if late is not None:
+            solution.message += f"; {late} when the run was over"
+        if ranks.leader:
+            _end(hearing, solution)
+        signals.missed()
     if run.diverged is not None and throw:
         run.diverged.solution = solution  # type: ignore[attr-defined]
         raise run.diverged
@@ -225,8 +234,8 @@ def _run(method: Method, task: Task) -> _Run:
     monitor.method = method.name
     monitor.progress.start(task.problem.name or method.name)
     try:
-        with terminable():
-            outcome = method.run(task)
+        outcome = method.run(task)
+        hold()
     except DivergedError as error:
         diverged = error
         last = getattr(error, "outcome", None)
@@ -331,6 +340,7 @@ def _plain(value: Any) -> Any:
     return repr(value)
 
 
+@cache
 def _versions() -> dict[str, str]:
     return {
         "hermite_pinn": installed_version(),
@@ -361,7 +371,7 @@ def _solution(method: Method, run: _Run, task: Task, identity: dict[str, Any]) -
         "seed": task.seed,
         "rank": task.ranks.rank,
         "ranks": task.ranks.size,
-        "versions": _versions(),
+        "versions": dict(_versions()),
         "residual_scales": dict(zip(interior, source_norms(problem), strict=True)),
     }
     stats |= _plain(outcome.stats) | ({"notes": list(problem.notes)} if problem.notes else {})
