@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy
 import scipy
@@ -37,7 +37,7 @@ from hermite_pinn.run.monitor import Monitor
 from hermite_pinn.run.progress import NoProgress, ProgressMeter, choose_progress
 from hermite_pinn.run.status import Status
 
-from .errors import DistributedError, DivergedError, HermitePinnError, InvalidArgumentError
+from .errors import BackendUnavailableError, DistributedError, DivergedError, HermitePinnError, InvalidArgumentError
 from .memory import peak_memory
 from .methods import METHODS, Method
 from .torch_state import isolated
@@ -46,6 +46,8 @@ from .version import installed_version
 __all__ = ["solve"]
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @isolated()
@@ -268,12 +270,21 @@ def _keeper(checkpoint: str | Path | Checkpoint | None) -> Checkpoint | None:
     return checkpoint
 
 
+def _attempted(work: Callable[[], T], otherwise: T) -> tuple[T, str]:
+    """What is to be known of a finished result, and why it is not: no lack of files or memory loses the result."""
+    try:
+        return work(), ""
+    except (OSError, MemoryError, BackendUnavailableError) as error:
+        return otherwise, f"; it could not be checked: {error or 'there is no memory for it'}"
+
+
 def _judged(run: _Run, task: Task) -> _Run:
     """The run with the status that its result deserves, the same on all processes."""
     if run.diverged is not None:
         return run
-    outcome = judged(task.problem, run.outcome)
-    status, message, stages = task.ranks.from_leader((outcome.status, outcome.message, outcome.stats.get("stages")))
+    outcome, unknown = _attempted(lambda: judged(task.problem, run.outcome), run.outcome)
+    told = outcome.message + unknown
+    status, message, stages = task.ranks.from_leader((outcome.status, told, outcome.stats.get("stages")))
     stats = outcome.stats if stages is None else outcome.stats | {"stages": stages}
     return replace(run, outcome=replace(outcome, status=status, message=message, stats=stats))
 
@@ -376,14 +387,18 @@ def _solution(method: Method, run: _Run, task: Task, identity: dict[str, Any]) -
     }
     stats |= _plain(outcome.stats) | ({"notes": list(problem.notes)} if problem.notes else {})
     residuals: dict[str, float] = {}
+    message = outcome.message
     if outcome.status is not Status.DIVERGED:
-        residuals = residual_rms(problem, field.collapsed(), outcome.parameters, task.seed)
+        residuals, unknown = _attempted(
+            lambda: residual_rms(problem, field.collapsed(), outcome.parameters, task.seed), residuals
+        )
+        message = message.removesuffix(unknown) + unknown
     solution = Solution(
         domain=problem.domain,
         periodic=problem.periodic,
         field=field,
         status=outcome.status,
-        message=outcome.message,
+        message=message,
         history=task.monitor.history,
         parameters=outcome.parameters,
         stats=stats,
