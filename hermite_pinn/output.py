@@ -237,8 +237,8 @@ def staged(path: str | os.PathLike[str]) -> Iterator[Path]:
         except OutputError as error:  # of a file in the folder, which has another name for everybody else
             raise OutputError(str(error).replace(str(stage), str(given.parent))) from error
         finally:
-            shutil.rmtree(stage, ignore_errors=True)
-            _closed(descriptor)
+            _closed(descriptor)  # before the folder is listed, which takes a descriptor: there may be no other
+            _removed(stage)
         _sync_folder(target.parent)
 
 
@@ -413,6 +413,16 @@ def _abandon(draft: Path) -> None:
 def _dropped(draft: Path) -> None:
     with suppress(OSError):
         os.unlink(draft)
+
+
+def _removed(stage: Path) -> None:
+    """Remove a staging folder with its files."""
+    with suppress(OSError):
+        for name in os.listdir(stage):
+            _dropped(stage / name)
+        stage.rmdir()
+        return
+    shutil.rmtree(stage, ignore_errors=True)  # a writer made folders in it
 
 
 def _closed(descriptor: int) -> None:

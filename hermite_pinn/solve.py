@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, is_dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy
 import scipy
@@ -31,12 +32,12 @@ from hermite_pinn.run.callbacks import Callback
 from hermite_pinn.run.checkpoint import Checkpoint, begin, read_checkpoint
 from hermite_pinn.run.device import choose_device
 from hermite_pinn.run.distributed import Ranks, join
-from hermite_pinn.run.interrupt import terminable
+from hermite_pinn.run.interrupt import hold, terminable
 from hermite_pinn.run.monitor import Monitor
 from hermite_pinn.run.progress import NoProgress, ProgressMeter, choose_progress
 from hermite_pinn.run.status import Status
 
-from .errors import DistributedError, DivergedError, HermitePinnError, InvalidArgumentError
+from .errors import BackendUnavailableError, DistributedError, DivergedError, HermitePinnError, InvalidArgumentError
 from .memory import peak_memory
 from .methods import METHODS, Method
 from .torch_state import isolated
@@ -45,6 +46,8 @@ from .version import installed_version
 __all__ = ["solve"]
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @isolated()
@@ -117,7 +120,9 @@ def solve(
     -------
     Solution
         Also when a limit, a callback, Ctrl-C, SIGTERM or SIGHUP ended the run: see ``solution.status``.  The signals
-        are those sent to the main thread; a handler of your own for SIGTERM or SIGHUP is left alone.
+        are those sent to the main thread; a handler of your own for SIGTERM or SIGHUP is left alone.  The first one
+        that comes when the steps are done, while the result is judged or ``on_end`` runs, changes nothing but the
+        message; the second one is not put off.
 
     Raises
     ------
@@ -176,13 +181,19 @@ def solve(
     begin(saver, task.saved, ranks)
     if saver is not None:
         task.save, task.checkpointed = saver, True
-    run = _judged(_run(chosen, task), task)
-    solution = _solution(chosen, run, task, identity)
-    if saver is not None and saver.failure is not None:
-        solution.message += f"; the checkpoint is not that of the end: {saver.failure}"
-        solution.stats["checkpoint_failed"] = saver.failure
-    if ranks.leader:
-        _end(hearing, solution)
+    _versions()  # from files, which may be out of reach after the run
+    with terminable() as signals:
+        run = _judged(_run(chosen, task), task)
+        solution = _solution(chosen, run, task, identity)
+        if saver is not None and saver.failure is not None:
+            solution.message += f"; the checkpoint is not that of the end: {saver.failure}"
+            solution.stats["checkpoint_failed"] = saver.failure
+        late = signals.missed()
+        if late is not None:
+            solution.message += f"; {late} when the run was over"
+        if ranks.leader:
+            _end(hearing, solution)
+        signals.missed()
     if run.diverged is not None and throw:
         run.diverged.solution = solution  # type: ignore[attr-defined]
         raise run.diverged
@@ -225,8 +236,8 @@ def _run(method: Method, task: Task) -> _Run:
     monitor.method = method.name
     monitor.progress.start(task.problem.name or method.name)
     try:
-        with terminable():
-            outcome = method.run(task)
+        outcome = method.run(task)
+        hold()
     except DivergedError as error:
         diverged = error
         last = getattr(error, "outcome", None)
@@ -259,12 +270,21 @@ def _keeper(checkpoint: str | Path | Checkpoint | None) -> Checkpoint | None:
     return checkpoint
 
 
+def _attempted(work: Callable[[], T], otherwise: T) -> tuple[T, str]:
+    """What is to be known of a finished result, and why it is not: no lack of files or memory loses the result."""
+    try:
+        return work(), ""
+    except (OSError, MemoryError, BackendUnavailableError) as error:
+        return otherwise, f"; it could not be checked: {error or 'there is no memory for it'}"
+
+
 def _judged(run: _Run, task: Task) -> _Run:
     """The run with the status that its result deserves, the same on all processes."""
     if run.diverged is not None:
         return run
-    outcome = judged(task.problem, run.outcome)
-    status, message, stages = task.ranks.from_leader((outcome.status, outcome.message, outcome.stats.get("stages")))
+    outcome, unknown = _attempted(lambda: judged(task.problem, run.outcome), run.outcome)
+    told = outcome.message + unknown
+    status, message, stages = task.ranks.from_leader((outcome.status, told, outcome.stats.get("stages")))
     stats = outcome.stats if stages is None else outcome.stats | {"stages": stages}
     return replace(run, outcome=replace(outcome, status=status, message=message, stats=stats))
 
@@ -331,6 +351,7 @@ def _plain(value: Any) -> Any:
     return repr(value)
 
 
+@cache
 def _versions() -> dict[str, str]:
     return {
         "hermite_pinn": installed_version(),
@@ -361,19 +382,23 @@ def _solution(method: Method, run: _Run, task: Task, identity: dict[str, Any]) -
         "seed": task.seed,
         "rank": task.ranks.rank,
         "ranks": task.ranks.size,
-        "versions": _versions(),
+        "versions": dict(_versions()),
         "residual_scales": dict(zip(interior, source_norms(problem), strict=True)),
     }
     stats |= _plain(outcome.stats) | ({"notes": list(problem.notes)} if problem.notes else {})
     residuals: dict[str, float] = {}
+    message = outcome.message
     if outcome.status is not Status.DIVERGED:
-        residuals = residual_rms(problem, field.collapsed(), outcome.parameters, task.seed)
+        residuals, unknown = _attempted(
+            lambda: residual_rms(problem, field.collapsed(), outcome.parameters, task.seed), residuals
+        )
+        message = message.removesuffix(unknown) + unknown
     solution = Solution(
         domain=problem.domain,
         periodic=problem.periodic,
         field=field,
         status=outcome.status,
-        message=outcome.message,
+        message=message,
         history=task.monitor.history,
         parameters=outcome.parameters,
         stats=stats,

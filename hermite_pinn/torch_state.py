@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any, Protocol, cast
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import wraps
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 import numpy as np
 import torch
@@ -15,6 +16,12 @@ import torch
 __all__ = ["isolated"]
 
 logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+FULL = ("none", "ieee")  # PyTorch's names of full precision: by default, and asked for
+DEVICES = ("cpu", "cuda")  # for which mixed precision is looked at
 
 
 class _Precision(Protocol):
@@ -43,12 +50,17 @@ class _FullPrecision:
         """Ask for full products; returns whether :meth:`leave` is owed, which it is not where they are full anyway."""
         with self.lock:
             if self.users == 0:
-                self.old = self._lower()
+                self.old = self.lower()
                 if self.old is None:
                     return False
                 self._set(None)
             self.users += 1
             return True
+
+    def unneeded(self) -> bool:
+        """Whether products are full although nobody asks."""
+        with self.lock:
+            return self.users == 0 and _precision_is_full()
 
     def leave(self) -> None:
         """Ask no longer."""
@@ -65,12 +77,12 @@ class _FullPrecision:
             self._set(self.old)
 
     @staticmethod
-    def _lower() -> list[str] | str | None:
+    def lower() -> list[str] | str | None:
         """What is set, or None where products are full.  A setting that follows the one above it still will."""
         products = _products()
         if products:
             values = [p.fp32_precision for p in products]
-            if all(v in ("none", "ieee") for v in values):
+            if all(v in FULL for v in values):
                 return None
             above = getattr(torch.backends, "fp32_precision", "none")
             return ["none" if v == above else v for v in values]
@@ -114,8 +126,83 @@ _process = _Process()
 os.register_at_fork(after_in_child=_process.after_fork)
 
 
-@contextmanager
-def isolated(grad: bool | None = True) -> Iterator[None]:
+def _precision_is_full() -> bool:
+    """Whether products are full where nobody asked for it; without the detours of PyTorch's own properties."""
+    read = getattr(torch._C, "_get_fp32_precision_getter", None)
+    if read is None:
+        return _full_precision.lower() is None
+    return all(read(backend, "matmul") in FULL for backend in ("cuda", "mkldnn"))
+
+
+def _device_is_cpu() -> bool:
+    """Whether new tensors are on the CPU."""
+    modes = getattr(torch._C, "_len_torch_function_stack", None)  # a device that is set is one of these modes
+    old = getattr(torch._C, "_get_default_device", None)  # that of a default tensor type
+    if modes is None or old is None or modes():
+        return bool(torch.empty(0).device.type == "cpu")
+    return bool(old() == "cpu")
+
+
+def _as_needed(wanted: bool) -> bool:
+    """Whether PyTorch is as the package needs it, which it mostly is; takes a microsecond."""
+    return (
+        torch.is_grad_enabled() == wanted
+        and not torch.is_inference_mode_enabled()
+        and not any(map(torch.is_autocast_enabled, DEVICES))
+        and _device_is_cpu()
+        and _full_precision.unneeded()
+    )
+
+
+def _changed(wanted: bool) -> ExitStack:
+    """Change what must be changed; leaving the stack puts it back."""
+    with ExitStack() as stack:
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
+        if torch.is_grad_enabled() != wanted:
+            stack.enter_context(torch.set_grad_enabled(wanted))
+        for kind in DEVICES:
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        if not _device_is_cpu():
+            stack.enter_context(torch.device("cpu"))
+        if _full_precision.enter():
+            stack.callback(_full_precision.leave)
+        return stack.pop_all()
+
+
+class _Isolated:
+    """What :func:`isolated` returns: one block, or a decorator that makes a block of every call."""
+
+    def __init__(self, grad: bool | None) -> None:
+        self._grad = grad
+        self._numpy = np.errstate(all="ignore")
+        self._changes: ExitStack | None = None
+
+    def __enter__(self) -> None:
+        _process.prepare()
+        wanted = torch.is_grad_enabled() if self._grad is None else self._grad
+        if not _as_needed(wanted):
+            self._changes = _changed(wanted)
+        self._numpy.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._numpy.__exit__(*error)
+        if self._changes is not None:
+            self._changes.__exit__(*error)
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        grad = self._grad
+
+        @wraps(function)
+        def inner(*args: P.args, **options: P.kwargs) -> R:
+            with _Isolated(grad):
+                return function(*args, **options)
+
+        return inner
+
+
+def isolated(grad: bool | None = True) -> _Isolated:
     """Within the block nothing that the program around it has set for PyTorch or NumPy changes a result.
 
     Gradients are taken even inside ``torch.no_grad`` or ``torch.inference_mode``, tensors can be used outside them
@@ -138,19 +225,4 @@ def isolated(grad: bool | None = True) -> Iterator[None]:
     ...     torch.ones(1, requires_grad=True).exp().requires_grad
     True
     """
-    _process.prepare()
-    wanted = torch.is_grad_enabled() if grad is None else grad
-    with ExitStack() as stack:
-        if torch.is_inference_mode_enabled():
-            stack.enter_context(torch.inference_mode(False))
-        if torch.is_grad_enabled() != wanted:
-            stack.enter_context(torch.set_grad_enabled(wanted))
-        for kind in ("cpu", "cuda"):
-            if torch.is_autocast_enabled(kind):
-                stack.enter_context(torch.autocast(kind, enabled=False))
-        if torch.empty(0).device.type != "cpu":
-            stack.enter_context(torch.device("cpu"))
-        stack.enter_context(np.errstate(all="ignore"))
-        if _full_precision.enter():
-            stack.callback(_full_precision.leave)
-        yield
+    return _Isolated(grad)

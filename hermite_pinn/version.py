@@ -8,8 +8,8 @@ __all__ = ["installed_version"]
 
 
 def installed_version() -> str:
-    """Version of the installed package; ``"unknown"`` where it runs from a folder that was never installed."""
+    """Version of the installed package; ``"unknown"`` where it was never installed, or its data cannot be read."""
     try:
         return metadata.version("hermite_pinn")
-    except metadata.PackageNotFoundError:
+    except (metadata.PackageNotFoundError, OSError):
         return "unknown"

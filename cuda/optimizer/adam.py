@@ -15,6 +15,8 @@ from hermite_pinn.errors import InvalidArgumentError
 
 __all__ = ["AdamRule", "adam_step"]
 
+PAIR = torch.Size((2,))
+
 
 @dataclass(frozen=True)
 class AdamRule:
@@ -56,6 +58,24 @@ def _source(dtype: torch.dtype, language: str) -> str:
     return assembled(f"optimizer/adam.{language}", {"HP_REAL": REALS[dtype], "HP_BLOCK": BLOCK})
 
 
+def _fit(
+    parameter: torch.Tensor,
+    gradient: torch.Tensor,
+    moments: tuple[torch.Tensor, torch.Tensor],
+    average: torch.Tensor | None,
+    scalars: torch.Tensor,
+) -> bool:
+    """What :func:`_check` asks of tensors, and that the gradient is contiguous, in the shortest way."""
+    first, second = moments
+    shape, dtype, place = parameter.shape, parameter.dtype, parameter.device
+    if not parameter.is_contiguous():
+        return False
+    for t in (first, second, gradient) if average is None else (first, second, gradient, average):
+        if t.dtype is not dtype or t.shape != shape or t.device != place or not t.is_contiguous():
+            return False
+    return scalars.dtype is torch.float64 and scalars.shape == PAIR and scalars.device == place
+
+
 def _check(
     parameter: torch.Tensor,
     gradient: torch.Tensor,
@@ -66,12 +86,15 @@ def _check(
     reach: int,
 ) -> None:
     """Refuse operands that do not fit together; see :func:`.require`."""
-    shape, dtype, place = parameter.shape, parameter.dtype, parameter.device
+    dtype = parameter.dtype
     if dtype not in REALS or not 0 <= live <= reach <= parameter.numel():
         raise InvalidArgumentError(
             f"Adam moves float32 or float64 numbers, of which 0 <= live <= reach <= {parameter.numel()}; got {dtype}, "
             f"live={live} and reach={reach}"
         )
+    if _fit(parameter, gradient, moments, average, scalars):
+        return
+    shape, place = parameter.shape, parameter.device
     require("the parameter", parameter, shape, dtype, place)
     require("the first moment", moments[0], shape, dtype, place)
     require("the second moment", moments[1], shape, dtype, place)

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from hermite_pinn.cuda.runtime.failures import recognized
 from hermite_pinn.errors import DivergedError, OutOfMemoryError
+from hermite_pinn.run.interrupt import hold, release
 from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
 
@@ -30,6 +31,17 @@ class Ending:
 
     status: Status
     message: str
+
+
+def _worked(work: Callable[[], Ending]) -> Ending:
+    """How the work ended, unless a signal or an error ended it; no signal disturbs what comes after it."""
+    release()
+    try:
+        return work()
+    except StopRun as stop:
+        return Ending(stop.status, stop.message)
+    finally:
+        hold()
 
 
 def _unchanged(ending: Ending) -> Ending:
@@ -63,7 +75,7 @@ def run_to_end(
     -------
     Result
         Also when :class:`.StopRun`, ``KeyboardInterrupt``, of which :class:`.Terminated` is one, or a lack of memory
-        ended the work.
+        ended the work.  A first signal after the work is held back: see :func:`.hold`.
 
     Raises
     ------
@@ -72,9 +84,7 @@ def run_to_end(
     """
     try:
         try:
-            ending = work()
-        except StopRun as stop:
-            ending = Ending(stop.status, stop.message)
+            ending = _worked(work)
         except KeyboardInterrupt:
             ending = Ending(Status.INTERRUPTED, interrupted())
         except (RuntimeError, MemoryError) as error:

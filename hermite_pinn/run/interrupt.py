@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from types import FrameType
 
-__all__ = ["Signals", "Terminated", "cause", "terminable", "uninterrupted"]
+__all__ = ["Signals", "Terminated", "cause", "hold", "release", "terminable", "uninterrupted"]
 
 #: Signals by which a batch system, a container or a closed terminal asks a program to end.
 ENDING = (signal.SIGTERM, signal.SIGHUP)
@@ -52,6 +52,8 @@ class Signals:
     ----------
     closed
         Number of blocks under way that must not be interrupted.
+    held
+        Whether the work is done, and what remains is its result: see :func:`hold`.
     received
         The last signal that was delivered, or None.
 
@@ -63,6 +65,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.closed = 0
+        self.held = False
         self.received: int | None = None
         self._before: dict[int, Callable[[int, FrameType | None], object] | None] = {}
         self._put_off: int | None = None
@@ -91,7 +94,7 @@ class Signals:
                 signal.signal(number, before or signal.SIG_DFL)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.closed and self._put_off is None and self.received is None:
+        if (self.closed or self.held) and self._put_off is None and self.received is None:
             self._put_off = number
         else:
             self._deliver(number, frame)
@@ -99,7 +102,28 @@ class Signals:
     def open(self) -> None:
         """End a block; what was put off happens now."""
         self.closed -= 1
-        if not self.closed and self._put_off is not None:
+        self._catch_up()
+
+    def release(self) -> None:
+        """Work again; what was put off happens now."""
+        self.held = False
+        self._catch_up()
+
+    def missed(self) -> str | None:
+        """What was put off and came too late to end the work, in words; it is forgotten.
+
+        A handler that the user has set for Ctrl-C is called.
+        """
+        number, self._put_off = self._put_off, None
+        if number is None:
+            return None
+        before = self._before[number]
+        if before is not None and before is not signal.default_int_handler:
+            before(number, None)
+        return "interrupted from the keyboard" if number == signal.SIGINT else str(Terminated(number))
+
+    def _catch_up(self) -> None:
+        if not (self.closed or self.held) and self._put_off is not None:
             self._deliver(self._put_off, None)
 
     def _deliver(self, number: int, frame: FrameType | None) -> None:
@@ -127,8 +151,49 @@ def terminable() -> Iterator[Signals]:
     ...     signals.received is None
     True
     """
-    with _installed((signal.SIGINT, *ENDING)) as signals:
-        yield signals or Signals()
+    with _installed((signal.SIGINT, *ENDING)) as gate:
+        signals = gate or Signals()
+        held = signals.held
+        try:
+            yield signals
+        finally:
+            signals.held = held
+
+
+def hold() -> None:
+    """The work of a block of :func:`terminable` is done: a signal has nothing to end any more, but a result to lose.
+
+    The first signal from now to the end of the block, or to :func:`release`, does nothing; the second one is not put
+    off.  :meth:`Signals.missed` tells whether there was one.
+
+    Examples
+    --------
+    >>> with terminable() as signals:
+    ...     hold()
+    ...     signal.raise_signal(signal.SIGTERM)
+    ...     signals.missed()
+    'terminated by SIGTERM'
+    """
+    gate = _gate.get()
+    if gate is not None:
+        gate.held = True
+
+
+def release() -> None:
+    """More work begins, which a signal that was held back ends at once.
+
+    Examples
+    --------
+    >>> with terminable():
+    ...     hold()
+    ...     signal.raise_signal(signal.SIGTERM)
+    ...     release()
+    Traceback (most recent call last):
+    hermite_pinn.run.interrupt.Terminated: terminated by SIGTERM
+    """
+    gate = _gate.get()
+    if gate is not None:
+        gate.release()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """SIGTERM ends a run like Ctrl-C: with the state saved and the solution returned; handlers are as before afterwards."""
 
+import importlib
 import os
 import signal
 import threading
@@ -52,6 +53,66 @@ def test_a_signal_ends_the_run_and_saves_it(method, number, tmp_path, one_thread
     cause = "interrupted from the keyboard" if number == signal.SIGINT else f"terminated by {number.name}"
     assert ended.message.startswith(cause)
     assert hp.solve(line(), resume=path, **options).u(0.3) == whole.u(0.3)
+
+
+class Heard(hp.Callback):
+    """Remembers the result, and sends a signal when it gets it."""
+
+    def __init__(self, number=None):
+        self.number, self.result = number, None
+
+    def on_end(self, result):
+        self.result = result
+        if self.number is not None:
+            os.kill(os.getpid(), self.number)
+
+
+def late(monkeypatch, module, name, *numbers):
+    """Send signals at the first call of a function of a module."""
+    module, left = importlib.import_module(module), list(numbers)
+    original = getattr(module, name)
+
+    def sending(*given, **options):
+        while left:
+            os.kill(os.getpid(), left.pop(0))
+        return original(*given, **options)
+
+    monkeypatch.setattr(module, name, sending)
+
+
+LATE = [("hermite_pinn.methods.gauss_newton.nested_iteration", "determined"), ("hermite_pinn.solve", "residual_rms")]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("place", LATE, ids=[name for _, name in LATE])
+def test_a_signal_when_the_steps_are_done_loses_no_result(place, number, monkeypatch):
+    late(monkeypatch, *place, number)
+    heard = Heard()
+    solution = hp.solve(line(), callbacks=heard, **OPTIONS)
+    cause = "interrupted from the keyboard" if number == signal.SIGINT else f"terminated by {number.name}"
+    assert solution.status is hp.Status.COMPLETED
+    assert solution.message.endswith(f"{cause} when the run was over")
+    assert heard.result is solution
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_while_the_callbacks_get_the_result_loses_it_neither(number):
+    heard = Heard(number)
+    assert hp.solve(line(), callbacks=heard, **OPTIONS) is heard.result
+
+
+def test_the_second_signal_after_the_steps_is_not_put_off(monkeypatch):
+    late(monkeypatch, *LATE[1], signal.SIGTERM, signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        hp.solve(line(), **OPTIONS)
+
+
+def test_a_signal_between_two_methods_ends_the_run(monkeypatch):
+    late(monkeypatch, *LATE[0], signal.SIGTERM)
+    chain = hp.GaussNewton() >> hp.LBFGS(steps=3, points=32)
+    solution = hp.solve(line(), method=chain, **OPTIONS)
+    assert solution.status is hp.Status.INTERRUPTED
+    assert "terminated by SIGTERM" in solution.message
 
 
 def test_a_handler_of_the_user_stays_and_decides():

@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -425,6 +426,48 @@ def test_a_solution_larger_than_the_memory_is_refused(solution, tmp_path, monkey
         solution.save(tmp_path / "u.h5")
     assert issubclass(hp.OutOfMemoryError, HermitePinnError)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def exhausted():
+    """Takes all descriptors that this process may open."""
+    limits, held = resource.getrlimit(resource.RLIMIT_NOFILE), []
+    largest = max(int(name) for name in os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (largest + 16, limits[1]))
+
+    def take():
+        with suppress(OSError):
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+
+    yield take
+    for descriptor in held:
+        os.close(descriptor)
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_without_descriptors_no_folder_is_left(exhausted, tmp_path):
+    def write():
+        with staged(tmp_path / "u.vtu") as stage:
+            (stage / "a").write_text("a")
+            exhausted()
+            (stage / "b").write_text("b")
+
+    with pytest.raises(OutputError, match="Too many open files"):
+        write()
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_descriptors_a_run_keeps_its_result(exhausted):
+    class Late(hp.Callback):
+        def on_step(self, state):
+            if state.step == 2:
+                exhausted()
+
+    line = hp.Problem(hp.Box(x=(0, 1)), "u", lambda u: u.xx + 1, [hp.Dirichlet(u=0.0)])
+    solution = hp.solve(line, levels=2, callbacks=Late(), progress=False)
+    assert solution.status is hp.Status.COMPLETED
+    assert solution.field.parameter_count
 
 
 def test_limits_of_this_process_are_as_before():

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,6 +43,11 @@ def run_cases(
         Factor of the time limits, for a machine that others use.
     tell
         Called with each case as it ends, by one thread at a time.
+
+    Raises
+    ------
+    OSError
+        If no process can be started, or the folder is gone.
     """
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in range(len(cases)):
@@ -62,11 +68,9 @@ def run_cases(
                     ended[number] = result
                     tell(result)
 
-    threads = [threading.Thread(target=serve) for _ in range(max(1, jobs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        for serving in [pool.submit(serve) for _ in range(max(1, jobs))]:
+            serving.result()
     return [ended[number] for number in range(len(cases))]
 
 
