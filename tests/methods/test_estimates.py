@@ -234,3 +234,21 @@ def test_a_tolerance_below_rounding_ends_the_run_there(problem):
     error = solution.error()["u"]["relative_l2"]
     assert error < 1e-9
     assert solution.estimated_error > 0.1 * error
+
+
+def test_an_infinite_estimate_says_nothing_of_the_stages_left():
+    c = Convergence("cubic", 1e-4)
+    for change in (None, math.inf):
+        c.add(change, 1.0)
+    assert c.estimates[-1] == math.inf
+    assert c.stages_left() is None
+
+
+def test_a_run_of_one_level_says_that_nothing_is_known_of_its_error():
+    waves = lambda k: hp.Problem(hp.Box(x=(0, 1)), "u", lambda u, x: u.xx + k**2 * sin(k * x), [hp.Dirichlet(u=0.0)])
+    fine, coarse = (hp.solve(waves(k * pi), levels=1, progress=False) for k in (0.5, 20.0))
+    for solution in (fine, coarse):
+        assert solution.estimated_error is None
+        assert "nothing is known of the error" in solution.message
+    assert "not resolved" in coarse.message
+    assert "not resolved" not in fine.message

@@ -206,9 +206,9 @@ class Convergence:
         return b > 0.9 * a and c > 0.9 * b and (a < 1e-3 or plateau)
 
     def stages_left(self) -> int | None:
-        """How many stages will follow if the solution is smooth; None before there is an estimate."""
+        """How many stages will follow if the solution is smooth; None where the estimate says nothing of that."""
         error = self.estimates[-1] if self.estimates else None
-        if error is None or self.tol is None:
+        if error is None or self.tol is None or not math.isfinite(error):
             return None
         return max(0, math.ceil(math.log(error / self.tol, self.factor))) if error > self.tol else 0
 
