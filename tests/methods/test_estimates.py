@@ -83,6 +83,30 @@ def test_a_lucky_change_is_not_believed_beyond_the_surplus():
     assert slow.estimates[-1] > 2.0 * fast.estimates[-1]
 
 
+def estimated(changes, falls, surplus=16.0):
+    """The estimate after changes, where the residual and its indicator fall by factors."""
+    c, residual = Convergence("cubic", 1e-6), 1.0
+    for change, fall in zip((None, *changes), (1.0, *falls), strict=True):
+        residual /= fall
+        c.add(change, residual, Indicators(rate=surplus, residual=1e-3 * residual))
+    return c.estimates[-1]
+
+
+def test_the_residual_tells_how_fast_the_second_level_converges():
+    slow, fast = estimated([1e-2], [2.0]), estimated([1e-2], [16.0])
+    assert fast == pytest.approx(1e-2 / 15)
+    assert slow == pytest.approx(1e-2 / 7)
+    # not where the level before knew nothing, nor where the surplus does not agree
+    assert estimated([0.6], [16.0]) == pytest.approx(0.6 / 7)
+    assert estimated([1e-2], [16.0], surplus=2.0) > 3 * fast
+
+
+def test_a_fall_of_the_changes_is_not_believed_where_the_residual_stays():
+    assert estimated([1e-1, 1e-2], [16.0, 16.0]) == pytest.approx(estimated([1e-1, 1e-2], [16.0, 4.0]))
+    assert estimated([1e-1, 1e-2], [16.0, 0.9]) > 2 * estimated([1e-1, 1e-2], [16.0, 16.0])
+    assert estimated([1.0, 1e-3], [16.0, 0.9]) == pytest.approx(2e-3)  # faster than any order: no rate at all
+
+
 @pytest.mark.parametrize(
     "indicators",
     [
