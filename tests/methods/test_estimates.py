@@ -104,6 +104,7 @@ def test_the_residual_tells_how_fast_the_second_level_converges():
 def test_a_fall_of_the_changes_is_not_believed_where_the_residual_stays():
     assert estimated([1e-1, 1e-2], [16.0, 16.0]) == pytest.approx(estimated([1e-1, 1e-2], [16.0, 4.0]))
     assert estimated([1e-1, 1e-2], [16.0, 0.9]) > 2 * estimated([1e-1, 1e-2], [16.0, 16.0])
+    assert estimated([0.6, 6e-2], [16.0, 2.0]) > 2 * estimated([0.6, 6e-2], [16.0, 4.0])  # 0.6: it knew nothing
     assert estimated([1.0, 1e-3], [16.0, 0.9]) == pytest.approx(2e-3)  # faster than any order: no rate at all
 
 

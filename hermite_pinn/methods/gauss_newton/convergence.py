@@ -112,7 +112,8 @@ class Convergence:
 
         The changes tell of the refinement before, the surplus of this one, but only of what a grid can represent: the
         geometric mean is taken, or the changes alone where both are near the order of the basis and the residual
-        between the points falls; where it does not, its indicator counts as well, and alone where the changes fall
+        between the points falls; where it does not, or does so by less than half the order and the change before was
+        that of a level that knew nothing, its indicator counts as well, and alone where the changes fall
         faster than any order allows.  Where there is no change of the refinement before, or that of a level that knew
         little, the fall of the residual stands for it if surplus and residual fall by half the order at least, and
         half the order of the basis if nothing does.  Never more than the order of the basis, nor less than 1.5.
@@ -138,7 +139,8 @@ class Convergence:
         surplus = self._bounded(surplus)
         if min(surplus, bounded) <= 0.25 * self.factor:
             return math.sqrt(surplus * bounded)
-        if not fall or not self._held_up:
+        ignorant = known and self.changes[-2] > MISSED and fall < half
+        if not fall or not (self._held_up or ignorant):
             return bounded
         least = min(bounded, self._bounded(fall))
         return least if observed > FAST * self.factor else math.sqrt(least * bounded)
