@@ -83,6 +83,31 @@ def test_a_lucky_change_is_not_believed_beyond_the_surplus():
     assert slow.estimates[-1] > 2.0 * fast.estimates[-1]
 
 
+def estimated(changes, falls, surplus=16.0):
+    """The estimate after changes, where the residual and its indicator fall by factors."""
+    c, residual = Convergence("cubic", 1e-6), 1.0
+    for change, fall in zip((None, *changes), (1.0, *falls), strict=True):
+        residual /= fall
+        c.add(change, residual, Indicators(rate=surplus, residual=1e-3 * residual))
+    return c.estimates[-1]
+
+
+def test_the_residual_tells_how_fast_the_second_level_converges():
+    slow, fast = estimated([1e-2], [2.0]), estimated([1e-2], [16.0])
+    assert fast == pytest.approx(1e-2 / 15)
+    assert slow == pytest.approx(1e-2 / 7)
+    # not where the level before knew nothing, nor where the surplus does not agree
+    assert estimated([0.6], [16.0]) == pytest.approx(0.6 / 7)
+    assert estimated([1e-2], [16.0], surplus=2.0) > 3 * fast
+
+
+def test_a_fall_of_the_changes_is_not_believed_where_the_residual_stays():
+    assert estimated([1e-1, 1e-2], [16.0, 16.0]) == pytest.approx(estimated([1e-1, 1e-2], [16.0, 4.0]))
+    assert estimated([1e-1, 1e-2], [16.0, 0.9]) > 2 * estimated([1e-1, 1e-2], [16.0, 16.0])
+    assert estimated([0.6, 6e-2], [16.0, 2.0]) > 2 * estimated([0.6, 6e-2], [16.0, 4.0])  # 0.6: it knew nothing
+    assert estimated([1.0, 1e-3], [16.0, 0.9]) == pytest.approx(2e-3)  # faster than any order: no rate at all
+
+
 @pytest.mark.parametrize(
     "indicators",
     [
@@ -234,3 +259,21 @@ def test_a_tolerance_below_rounding_ends_the_run_there(problem):
     error = solution.error()["u"]["relative_l2"]
     assert error < 1e-9
     assert solution.estimated_error > 0.1 * error
+
+
+def test_an_infinite_estimate_says_nothing_of_the_stages_left():
+    c = Convergence("cubic", 1e-4)
+    for change in (None, math.inf):
+        c.add(change, 1.0)
+    assert c.estimates[-1] == math.inf
+    assert c.stages_left() is None
+
+
+def test_a_run_of_one_level_says_that_nothing_is_known_of_its_error():
+    waves = lambda k: hp.Problem(hp.Box(x=(0, 1)), "u", lambda u, x: u.xx + k**2 * sin(k * x), [hp.Dirichlet(u=0.0)])
+    fine, coarse = (hp.solve(waves(k * pi), levels=1, progress=False) for k in (0.5, 20.0))
+    for solution in (fine, coarse):
+        assert solution.estimated_error is None
+        assert "nothing is known of the error" in solution.message
+    assert "not resolved" in coarse.message
+    assert "not resolved" not in fine.message

@@ -14,7 +14,12 @@ __all__ = ["Convergence", "unsolved"]
 
 LEAST = 1.5  # rate of convergence that is assumed at least
 FIRST = 2.0  # rate that is assumed where nothing is known
-SHARE = 0.3  # of an indicator of the error that is certainly there
+SHARE = 0.3  # of the error of interpolation that is certainly there
+RESIDUAL_SHARE = 0.5  # of the residual
+MISSED = 0.5  # change of a field above which the level before had nothing to do with it
+COARSE = 0.2  # change above which the rate of the refinement that made it says little
+FAST = 4.0  # times the order of the basis: a fall of the changes that is that of a level which knew little
+FALL = 1.25  # of the residual between the points, below which it did not fall
 
 
 def unsolved(steps: int, reduction: float) -> float:
@@ -52,6 +57,8 @@ class Convergence:
         Relative changes of the stages that had one before.
     estimates, residuals
         By stage: the estimated error, or None, and the residual between the collocation points.
+    residual_rate
+        By how much the last refinement lowered the residual indicator; zero where that is unknown.
     solved
         Whether the linear problems of the last stage were solved.
     last
@@ -78,6 +85,7 @@ class Convergence:
     estimates: list[float | None] = field(default_factory=list)
     residuals: list[float] = field(default_factory=list)
     truncation: list[float] = field(default_factory=list)
+    residual_rate: float = field(default=0.0, compare=False)
     solved: bool = True
     last: Indicators = field(default_factory=Indicators)
 
@@ -94,25 +102,56 @@ class Convergence:
         """
         return SHARE ** (BASES[self.basis].coefficients - 1)
 
+    @property
+    def residual_share(self) -> float:
+        """Part of what the residual asks for that is certainly wrong."""
+        return RESIDUAL_SHARE ** (BASES[self.basis].coefficients - 1)
+
     def rate(self, change: float) -> float:
-        """By how much the last refinement lowered the error, as far as changes and the surplus tell.
+        """By how much the last refinement lowered the error, as far as changes, surplus and residual tell.
 
         The changes tell of the refinement before, the surplus of this one, but only of what a grid can represent: the
-        geometric mean is taken, or the changes alone where both are near the order of the basis.  Before there are two
-        changes, half the order of the basis stands for theirs.  Never more than the order of the basis, nor less than
-        1.5.
+        geometric mean is taken, or the changes alone where both are near the order of the basis and the residual
+        between the points falls; where it does not, or does so by less than half the order and the change before was
+        that of a level that knew nothing, its indicator counts as well, and alone where the changes fall
+        faster than any order allows.  Where there is no change of the refinement before, or that of a level that knew
+        little, the fall of the residual stands for it if surplus and residual fall by half the order at least, and
+        half the order of the basis if nothing does.  Never more than the order of the basis, nor less than 1.5.
         """
-        rates = [] if self.last.rate is None else [self.last.rate]
-        if len(self.changes) > 1 and change > 0:
-            rates.append(self.changes[-2] / change)
-        elif not rates:
+        surplus, half = self.last.rate, math.sqrt(self.factor)
+        known = len(self.changes) > 1
+        if not known and surplus is None:
             return FIRST
-        elif change > 0:
-            rates.append(math.sqrt(self.factor))
-        bounded = [min(max(LEAST, r), self.factor) for r in rates or [self.factor]]
-        if min(bounded) > 0.25 * self.factor:
-            return bounded[-1]
-        return math.prod(bounded) ** (1.0 / len(bounded))
+        if not change > 0:
+            return self.factor if surplus is None else self._bounded(surplus)
+        observed = self.changes[-2] / change if known else half
+        fall = self.residual_rate
+        if (
+            surplus is not None
+            and min(surplus, fall) >= half
+            and change < MISSED
+            and (not known or (self.changes[-2] > COARSE and fall > observed))
+        ):
+            return math.sqrt(self._bounded(surplus) * self._bounded(fall))
+        bounded = self._bounded(observed)
+        if surplus is None:
+            return bounded
+        surplus = self._bounded(surplus)
+        if min(surplus, bounded) <= 0.25 * self.factor:
+            return math.sqrt(surplus * bounded)
+        ignorant = known and self.changes[-2] > MISSED and fall < half
+        if not fall or not (self._held_up or ignorant):
+            return bounded
+        least = min(bounded, self._bounded(fall))
+        return least if observed > FAST * self.factor else math.sqrt(least * bounded)
+
+    def _bounded(self, rate: float) -> float:
+        return min(max(LEAST, rate), self.factor)
+
+    @property
+    def _held_up(self) -> bool:
+        """Whether the last refinement did not lower the residual between the points."""
+        return len(self.residuals) > 1 and self.residuals[-1] * FALL > self.residuals[-2]
 
     def add(
         self,
@@ -138,7 +177,9 @@ class Convergence:
             Whether they met their tolerances.  Where they did not, the change may miss smooth parts of the error, and
             the estimate falls by no more than the root of the order allows.
         """
-        self.last, self.solved = indicators or Indicators(), solved
+        before_it, self.last, self.solved = self.last, indicators or Indicators(), solved
+        self.residual_rate = before_it.residual / self.last.residual if self.last.residual > 0 else 0.0
+        self.residuals.append(residual)
         error, before = None, self.estimates[-1] if self.estimates else None
         if change is not None:
             own = self.last
@@ -149,7 +190,7 @@ class Convergence:
                 change / (rate - 1.0),
                 algebraic * change,
                 self.share * own.interpolation,
-                self.share * own.residual / (self.factor - 1.0),
+                self.residual_share * own.residual / (self.factor - 1.0),
                 unseen / (rate - 1.0),
                 own.jumps,
                 own.misfit,
@@ -159,7 +200,6 @@ class Convergence:
             self.truncation.append(error)
             error = max(error, own.rounding)
         self.estimates.append(error)
-        self.residuals.append(residual)
         return error
 
     @property
@@ -206,9 +246,9 @@ class Convergence:
         return b > 0.9 * a and c > 0.9 * b and (a < 1e-3 or plateau)
 
     def stages_left(self) -> int | None:
-        """How many stages will follow if the solution is smooth; None before there is an estimate."""
+        """How many stages will follow if the solution is smooth; None where the estimate says nothing of that."""
         error = self.estimates[-1] if self.estimates else None
-        if error is None or self.tol is None:
+        if error is None or self.tol is None or not math.isfinite(error):
             return None
         return max(0, math.ceil(math.log(error / self.tol, self.factor))) if error > self.tol else 0
 

@@ -65,9 +65,13 @@ def verdict(
         return None
     if not stage.settled:
         return Ending(Status.STALLED, f"the iteration did not settle ({limits}); estimated relative error {estimate}")
-    message = f"all {done} levels done, estimated relative error {estimate}"
+    if error is None:
+        message = f"all levels asked for ({done}) done, but nothing is known of the error: an estimate takes two levels"
+    else:
+        message = f"all {done} levels done, estimated relative error {estimate}"
     if tol is not None:
-        return Ending(Status.MAX_SIZE, message + f" > tol={tol:g}: more levels would be needed")
+        beyond = "" if error is None or error <= tol else f" > tol={tol:g}"
+        return Ending(Status.MAX_SIZE, message + f"{beyond}: more levels would be needed")
     if error is not None and error >= 1.0 and len(convergence.changes) > 1:
         return Ending(Status.UNSOLVED, message + ": the levels do not resolve the solution")
     return Ending(Status.COMPLETED, message)
