@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import textwrap
 from pathlib import Path
@@ -11,19 +10,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from hermite_pinn.checks import either, flag, number, text
-from hermite_pinn.errors import InvalidArgumentError, OutputError
-from hermite_pinn.output import output_path, write_file
+from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.run.history import History
 
 from .export import sample
 from .exportable import Exportable
+from .picture_file import write_figure
 from .sizes import DRAWN, check_grid, intervals
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_history", "plot_solution", "write_figure"]
+__all__ = ["plot_history", "plot_solution"]
 
 
 def _figure(columns: int, rows: int) -> tuple[Figure, np.ndarray]:
@@ -33,24 +32,6 @@ def _figure(columns: int, rows: int) -> tuple[Figure, np.ndarray]:
     figure = Figure(figsize=(4.4 * columns, 3.5 * rows), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots(rows, columns, squeeze=False)
-
-
-def write_figure(figure: Figure, path: str | Path, dpi: int = 130) -> Path:
-    """Write a picture, all of it or nothing, in the format of its suffix (by default PNG); returns where.
-
-    Raises
-    ------
-    OutputError
-        If matplotlib does not know the format, or the file cannot be written; an earlier picture is as it was.
-    """
-    target, image = output_path(path), io.BytesIO()
-    if not target.suffix.strip("."):
-        target = target.with_name(f"{target.name.rstrip('.')}.png")
-    try:
-        figure.savefig(image, dpi=dpi, format=target.suffix[1:].lower())
-    except (OSError, ValueError, RuntimeError) as error:
-        raise OutputError(f"{target} cannot be written: {error}; matplotlib writes png, pdf, svg and others") from error
-    return write_file(target, image.getbuffer())
 
 
 def _finish(figure: Figure, path: str | Path | None) -> Figure:

@@ -61,14 +61,6 @@ def test_an_iteration_that_finds_no_solution_says_what_is_left() -> None:
             lambda: on_square(lambda u, x: u.laplacian + cos(pi * x) - 0.05, hp.Neumann(u=0.0), hp.Gauge("u")),
             id="source without mean zero",
         ),
-        pytest.param(
-            lambda: on_square(lambda u, x, y: u.laplacian + sin(pi * x) * y, hp.Dirichlet(u=0.0), hp.Neumann(u=1.0, on="y-")),
-            id="value and slope",
-        ),
-        pytest.param(
-            lambda: on_line(lambda u: u.xx - 1, hp.Dirichlet(u=0.0, on="x-"), hp.Robin(u=(1, 2, 1), on="x+"), hp.Robin(u=(1, 2, 3), on="x+")),
-            id="two Robin conditions",
-        ),
     ],
 )  # fmt: skip
 def test_conditions_and_equations_that_contradict_each_other_are_no_success(problem: Callable[[], hp.Problem]) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from hermite_pinn.result.plots import write_figure
+from hermite_pinn.result.picture_file import write_figure
 
 from .suite import Result
 
