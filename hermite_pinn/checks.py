@@ -260,7 +260,7 @@ def choice(
     known = list(options)
     if isinstance(value, str) and value in known:
         return str(value)
-    near = difflib.get_close_matches(value, known, 1) if isinstance(value, str) and len(value) <= LONGEST else []
+    near = difflib.get_close_matches(value, known, 1, 0.75) if isinstance(value, str) and len(value) <= LONGEST else []
     accepted = " or ".join(map(repr, known)) if len(known) <= 2 else f"one of {', '.join(map(repr, known))}"
     hint = hint or (f"did you mean {near[0]!r}?" if near else "")
     refuse(name, value, accepted, otherwise=otherwise, hint=hint, error=error)

@@ -19,7 +19,7 @@ from hermite_pinn.errors import OutOfMemoryError, OutputError
 from hermite_pinn.memory import spelled_size
 from hermite_pinn.output import check_writable, write_file
 
-from .store_format import ORDER, VERSION, digest
+from .store_format import ORDER, SEAL_SIZE, VERSION, digest, seal
 from .store_reading import read_store
 
 __all__ = ["read_store", "write_store"]
@@ -72,6 +72,8 @@ def write_store(
         np.empty(size + size // 8, dtype=np.uint8)  # HDF5 cannot be told that there is no memory
         _encode(image, kind, text, arrays, labels or {})
         _check(image, text, arrays)
+        whole = image.getbuffer()
+        whole[:SEAL_SIZE] = seal(len(whole) - SEAL_SIZE, [whole[SEAL_SIZE:]])
     except MemoryError as error:
         raise OutOfMemoryError(
             f"{target} cannot be written: there is no memory for its {spelled_size(size)}; free some, or save less"
@@ -89,7 +91,7 @@ def _encode(
     labels: Mapping[str, Sequence[str]],
 ) -> None:
     """Make the file in memory."""
-    with h5py.File(image, "w") as file:
+    with h5py.File(image, "w", userblock_size=SEAL_SIZE) as file:
         file.attrs["format"] = f"hermite_pinn {kind}"
         file.attrs["version"] = VERSION
         file.attrs["digest"] = digest(text, arrays)

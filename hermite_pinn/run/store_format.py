@@ -1,4 +1,9 @@
-"""What writing and reading of our files agree on: the version, the list of arrays, and the checksum."""
+"""What writing and reading of our files agree on: the version, the list of arrays, the checksum, and the seal.
+
+The checksum covers what a file says; the seal covers its bytes.  HDF5 leaves the first bytes of a file to its users, where
+the seal stands.  It is compared before HDF5 sees the file, since damage to its inner structure can crash HDF5 or
+keep it busy for ever.  Files of earlier versions have none.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +12,13 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-__all__ = ["ORDER", "VERSION", "Checksum", "digest"]
+__all__ = ["ORDER", "SEALED", "SEAL_SIZE", "VERSION", "Checksum", "digest", "seal", "seal_start"]
 
 VERSION = 2
+
+#: Bytes before those of HDF5, and how they begin.
+SEAL_SIZE = 512
+SEALED = b"hermite_pinn: length and SHA-256 of what follows these 512 bytes\n"
 
 #: Entry of the text that lists the arrays, which HDF5 itself sorts by name.
 ORDER = "array_order"
@@ -53,3 +62,31 @@ def digest(text: str, arrays: Mapping[str, np.ndarray]) -> str:
     for name in sorted(arrays):
         checksum.add(name, arrays[name].dtype, arrays[name].shape, [arrays[name]])
     return checksum.hexdigest
+
+
+def seal(length: int, pieces: Iterable[bytes | memoryview]) -> bytes:
+    """The seal of the bytes of a file that follow it.
+
+    Parameters
+    ----------
+    length
+        Their number.
+    pieces
+        The bytes themselves, in order.
+
+    Examples
+    --------
+    >>> len(seal(2, [b"a", b"b"])), seal(2, [b"a", b"b"]) == seal(2, [b"ab"])
+    (512, True)
+    """
+    checksum = hashlib.sha256()
+    for piece in pieces:
+        checksum.update(piece)
+    return seal_start(length) + (checksum.hexdigest().encode() + b"\n").ljust(
+        SEAL_SIZE - len(seal_start(length)), b"\0"
+    )
+
+
+def seal_start(length: int) -> bytes:
+    """What of the seal is known without reading the bytes that follow."""
+    return SEALED + f"{length}\n".encode()

@@ -24,7 +24,7 @@ from h5py import h5a, h5d, h5i, h5o, h5t, h5z
 from hermite_pinn.errors import CorruptFileError, InvalidArgumentError, OutOfMemoryError
 from hermite_pinn.memory import available_memory, spelled_size
 
-from .store_format import ORDER, VERSION, Checksum
+from .store_format import ORDER, SEAL_SIZE, SEALED, VERSION, Checksum, seal, seal_start
 
 __all__ = ["Declared", "Plan", "read_store"]
 
@@ -34,6 +34,7 @@ MOST_TEXT = 1 << 28  # bytes
 LARGEST_CHUNK = 1 << 26  # bytes
 PIECE = 1 << 24  # bytes of an array that is hashed and not kept
 FILTERS = {h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32, h5z.FILTER_DEFLATE}
+SIGNATURE = b"\x89HDF\r\n\x1a\n"  # of HDF5
 DEFLATED = 1040  # most bytes that deflate makes of one
 
 
@@ -131,6 +132,7 @@ def _opened(source: Path) -> Iterator[tuple[h5py.File, int]]:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise CorruptFileError(f"{source} cannot be read: it is a {_not_regular(status.st_mode)}, not a file")
+        _check_seal(descriptor, source, status.st_size)
         same = Path(f"/dev/fd/{descriptor}")  # what was looked at, whatever has become of the name
         try:
             file = h5py.File(same if same.exists() else source, "r")
@@ -141,6 +143,26 @@ def _opened(source: Path) -> Iterator[tuple[h5py.File, int]]:
             yield file, status.st_size
     finally:
         os.close(descriptor)
+
+
+def _check_seal(descriptor: int, source: Path, size: int) -> None:
+    """Refuse a file whose bytes are not those of its seal; those of earlier versions have none and begin with HDF5."""
+    start = os.pread(descriptor, SEAL_SIZE, 0)
+    if start.startswith(SIGNATURE):
+        return
+    if not start.startswith(SEALED):
+        raise CorruptFileError(
+            f"{source} was not written by hermite_pinn, or is damaged: it does not begin like its files"
+        )
+    length = size - SEAL_SIZE
+    if not start.startswith(seal_start(length)) or seal(length, _bytes(descriptor, SEAL_SIZE)) != start:
+        raise CorruptFileError(f"{source} is damaged: its bytes do not match their checksum")
+
+
+def _bytes(descriptor: int, offset: int) -> Iterator[bytes]:
+    while piece := os.pread(descriptor, 1 << 20, offset):
+        offset += len(piece)
+        yield piece
 
 
 class _Reader:

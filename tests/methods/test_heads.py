@@ -165,9 +165,9 @@ def test_collapsing_levels_changes_nothing():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"head": "mlp"}, "unknown head"),
-        ({"basis": "spline"}, "unknown basis"),
-        ({"ratio": 1.0}, "ratio > 1"),
+        ({"head": "mlp"}, "head must be one of"),
+        ({"basis": "spline"}, "basis must be one of"),
+        ({"ratio": 1.0}, "ratio must be a finite number above 1"),
         ({"width": 0}, "width"),
         ({"omega": -1.0}, "omega"),
     ],

@@ -12,6 +12,7 @@ import torch
 import hermite_pinn as hp
 from hermite_pinn.errors import CorruptFileError
 from hermite_pinn.run.store import read_store, write_store
+from hermite_pinn.run.store_format import SEAL_SIZE
 
 BOUNDS = {"x": (-1.0, 2.0), "t": (0.0, 3.0), "b": (4.0, 4.5)}
 ORDERS = [axes for dim in (2, 3) for axes in itertools.permutations(list(BOUNDS)[:dim])]
@@ -42,7 +43,8 @@ def made(axes, fields=("v", "u")):
 
 
 def rewrite_as_before(path):
-    """Turn a file into what earlier versions wrote: the keys of its text sorted, its arrays not listed."""
+    """Turn a file into what earlier versions wrote: the keys of its text sorted, its arrays not listed, and no seal."""
+    path.write_bytes(path.read_bytes()[SEAL_SIZE:])
     with h5py.File(path, "a") as file:
         meta = json.loads(bytes(file["meta"][()]).decode())
         del meta["array_order"]

@@ -10,7 +10,7 @@ import pytest
 
 import hermite_pinn as hp
 from hermite_pinn.run.store import read_store, write_store
-from hermite_pinn.run.store_format import ORDER, digest
+from hermite_pinn.run.store_format import ORDER, SEAL_SIZE, digest
 
 META = {"title": "heat"}
 ARRAYS = {"field/a": np.arange(6.0).reshape(2, 3), "field/b": np.zeros((300, 40)), "c": np.array(True)}
@@ -18,7 +18,9 @@ ARRAYS = {"field/a": np.arange(6.0).reshape(2, 3), "field/b": np.zeros((300, 40)
 
 @pytest.fixture
 def path(tmp_path):
+    """A file without the seal of its bytes, which would be the first to object to what is done to it."""
     write_store(tmp_path / "u.h5", "solution", META, ARRAYS)
+    (tmp_path / "u.h5").write_bytes((tmp_path / "u.h5").read_bytes()[SEAL_SIZE:])
     return tmp_path / "u.h5"
 
 
@@ -239,3 +241,21 @@ def test_a_list_of_arrays_must_be_that_of_the_file(path):
     with h5py.File(path, "r+") as file:
         file["x"] = np.zeros(2)
     refused(path, "x is in the list of its arrays or in the file, not in both")
+
+
+def test_any_changed_byte_is_found_before_hdf5_sees_the_file(tmp_path, monkeypatch):
+    path, random = tmp_path / "u.h5", np.random.default_rng(5)
+    write_store(path, "solution", {"title": "heat"}, {"table": np.arange(9.0)})
+    good = path.read_bytes()
+    assert read_store(path, "solution")[0] == {"title": "heat"}
+    path.write_bytes(good[SEAL_SIZE:])
+    assert read_store(path, "solution")[0] == {"title": "heat"}, "files of earlier versions have no seal"
+    monkeypatch.setattr(h5py, "File", None)
+    for at in random.integers(len(good), size=50):
+        path.write_bytes(good[:at] + bytes([good[at] ^ 1 << random.integers(8)]) + good[at + 1 :])
+        with pytest.raises(hp.CorruptFileError, match="damaged"):
+            read_store(path, "solution")
+    for size in (*random.integers(len(good), size=9), len(good) + 1):
+        path.write_bytes((good + b"\0")[:size])
+        with pytest.raises(hp.CorruptFileError, match="damaged"):
+            read_store(path, "solution")
