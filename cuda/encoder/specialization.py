@@ -117,7 +117,7 @@ class Specialization:
         Examples
         --------
         >>> Specialization("jets", 2, "cubic", 1, False, Channels.value(2), "float64").stack_bytes
-        896
+        960
         """
         orders = BASES[self.basis].coefficients
         channels = self.channels.raised[0] if self.operation == "input_gradient" else self.channels

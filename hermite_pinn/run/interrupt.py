@@ -187,9 +187,11 @@ def release() -> None:
     >>> with terminable():
     ...     hold()
     ...     signal.raise_signal(signal.SIGTERM)
-    ...     release()
-    Traceback (most recent call last):
-    hermite_pinn.run.interrupt.Terminated: terminated by SIGTERM
+    ...     try:
+    ...         release()
+    ...     except Terminated as end:
+    ...         print(end)
+    terminated by SIGTERM
     """
     gate = _gate.get()
     if gate is not None:

@@ -1,7 +1,7 @@
 """What writing and reading of our files agree on: the version, the list of arrays, the checksum, and the seal.
 
-The checksum covers what a file says; the seal covers its bytes.  HDF5 leaves the first bytes of a file to its users, where
-the seal stands.  It is compared before HDF5 sees the file, since damage to its inner structure can crash HDF5 or
+The checksum covers what a file says; the seal covers its bytes, and stands in the first of them, which HDF5 leaves to
+its users.  It is compared before HDF5 sees the file, since damage to its inner structure can crash HDF5 or
 keep it busy for ever.  Files of earlier versions have none.
 """
 

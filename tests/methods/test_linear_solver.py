@@ -24,6 +24,7 @@ from hermite_pinn.methods.least_squares.rows import dot
 from hermite_pinn.methods.systems.field_system import FieldSystem, Points, collocate
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.run.monitor import Monitor
+from hermite_pinn.schema import Entry
 
 LIMITS = Limits(1e-13, 5000, lambda steps, reduction: False)
 
@@ -187,7 +188,7 @@ def test_iterations_are_tried_until_a_factor_is_expected_to_cost_less():
     rule.solve(Sized(400), [torch.zeros(1)], 0.0, LIMITS)
     assert rule.expected(400) == pytest.approx(200)  # a factor's steps say nothing of iterations
     again = CheapestSolver([iterative, factor])
-    again.restore(rule.state())
+    again.restore(Entry(rule.state(), "a checkpoint"))
     assert again.expected(400) == rule.expected(400)
     assert again.expected(50) is None
 
@@ -197,9 +198,9 @@ def test_a_grid_gets_the_factor_that_was_asked_for():
     assert isinstance(grid_solver("banded").chosen(system), BandedCholesky)
     assert isinstance(grid_solver("auto").chosen(system), ConjugateGradients)  # nothing is known of iterations
     slow = grid_solver("auto")
-    slow.restore({"steps_per_size": [[system.size, 10**7]]})
+    slow.restore(Entry({"steps_per_size": [[system.size, 10**7]]}, "a checkpoint"))
     assert isinstance(slow.chosen(system), BandedCholesky)
     assert isinstance(grid_solver("cg").chosen(GRIDS["quintic"]()), BlockConjugateGradients)
     three = GridSystem(problems.helmholtz3d(a=1), "cubic", [(2, 2, 2)])
-    slow.restore({"steps_per_size": [[three.size, 10**7]]})
+    slow.restore(Entry({"steps_per_size": [[three.size, 10**7]]}, "a checkpoint"))
     assert isinstance(slow.chosen(three), ConjugateGradients)
