@@ -59,6 +59,8 @@ class Convergence:
         By stage: the estimated error, or None, and the residual between the collocation points.
     residual_rate
         By how much the last refinement lowered the residual indicator; zero where that is unknown.
+    partial
+        Whether it refined some axes only.
     solved
         Whether the linear problems of the last stage were solved.
     last
@@ -86,6 +88,7 @@ class Convergence:
     residuals: list[float] = field(default_factory=list)
     truncation: list[float] = field(default_factory=list)
     residual_rate: float = field(default=0.0, compare=False)
+    partial: bool = field(default=False, compare=False)
     solved: bool = True
     last: Indicators = field(default_factory=Indicators)
 
@@ -116,7 +119,8 @@ class Convergence:
         that of a level that knew nothing, its indicator counts as well, and alone where the changes fall
         faster than any order allows.  Where there is no change of the refinement before, or that of a level that knew
         little, the fall of the residual stands for it if surplus and residual fall by half the order at least, and
-        half the order of the basis if nothing does.  Never more than the order of the basis, nor less than 1.5.
+        half the order of the basis if nothing does.  Where only some axes were refined, the error along the others stays,
+        of which only the residual tells: its fall and the smaller of the other two count.  Never more than the order of the basis, nor less than 1.5.
         """
         surplus, half = self.last.rate, math.sqrt(self.factor)
         known = len(self.changes) > 1
@@ -136,6 +140,8 @@ class Convergence:
         bounded = self._bounded(observed)
         if surplus is None:
             return bounded
+        if self.partial and fall:
+            return math.sqrt(min(self._bounded(surplus), bounded) * self._bounded(fall))
         surplus = self._bounded(surplus)
         if min(surplus, bounded) <= 0.25 * self.factor:
             return math.sqrt(surplus * bounded)
@@ -179,6 +185,7 @@ class Convergence:
         """
         before_it, self.last, self.solved = self.last, indicators or Indicators(), solved
         self.residual_rate = before_it.residual / self.last.residual if self.last.residual > 0 else 0.0
+        self.partial = self.last.cells < before_it.cells * 2 ** len(self.last.leaf)
         self.residuals.append(residual)
         error, before = None, self.estimates[-1] if self.estimates else None
         if change is not None:
