@@ -119,8 +119,9 @@ class Convergence:
         that of a level that knew nothing, its indicator counts as well, and alone where the changes fall
         faster than any order allows.  Where there is no change of the refinement before, or that of a level that knew
         little, the fall of the residual stands for it if surplus and residual fall by half the order at least, and
-        half the order of the basis if nothing does.  Where only some axes were refined, the error along the others stays,
-        of which only the residual tells: its fall and the smaller of the other two count.  Never more than the order of the basis, nor less than 1.5.
+        half the order of the basis if nothing does.  Where only some axes were refined, the error along the others
+        stays, of which only the residual tells: its fall and the smaller of the other two count.  Never more than the
+        order of the basis, nor less than 1.5.
         """
         surplus, half = self.last.rate, math.sqrt(self.factor)
         known = len(self.changes) > 1
