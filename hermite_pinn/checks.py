@@ -253,9 +253,9 @@ def choice(
 
     Examples
     --------
-    >>> choice("basis", "qubic", ("cubic", "quintic"))
+    >>> choice("basis", "cubics", ("cubic", "quintic"))
     Traceback (most recent call last):
-    hermite_pinn.errors.InvalidArgumentError: basis must be 'cubic' or 'quintic', got 'qubic'; did you mean 'cubic'?
+    hermite_pinn.errors.InvalidArgumentError: basis must be 'cubic' or 'quintic', got 'cubics'; did you mean 'cubic'?
     """
     known = list(options)
     if isinstance(value, str) and value in known:
