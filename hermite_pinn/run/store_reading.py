@@ -132,7 +132,10 @@ def _opened(source: Path) -> Iterator[tuple[h5py.File, int]]:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise CorruptFileError(f"{source} cannot be read: it is a {_not_regular(status.st_mode)}, not a file")
-        _check_seal(descriptor, source, status.st_size)
+        try:
+            _check_seal(descriptor, source, status.st_size)
+        except OSError as error:
+            raise CorruptFileError(f"{source} cannot be read: {error.strerror or error}") from error
         same = Path(f"/dev/fd/{descriptor}")  # what was looked at, whatever has become of the name
         try:
             file = h5py.File(same if same.exists() else source, "r")
