@@ -3,6 +3,7 @@
 import os
 import resource
 import socket
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -259,3 +260,10 @@ def test_any_changed_byte_is_found_before_hdf5_sees_the_file(tmp_path, monkeypat
         path.write_bytes((good + b"\0")[:size])
         with pytest.raises(hp.CorruptFileError, match="damaged"):
             read_store(path, "solution")
+
+
+def test_a_file_that_the_system_does_not_read_is_refused():
+    path = Path("/proc/self/mem")
+    if not path.exists():
+        pytest.skip("needs the files of processes that Linux has")
+    refused(path, "cannot be read")
