@@ -50,10 +50,11 @@ def fixed_seed():
 
 @pytest.fixture(autouse=True, scope="session")
 def keyboard():
-    """Ctrl-C interrupts, also where the tests run in the background and their parent ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Ctrl-C and the end of a terminal are heard, also where tests run in the background of one who ignores them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler), signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in zip((signal.SIGINT, signal.SIGHUP), before, strict=True):
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ __all__ = ["check_nested", "restored_choice"]
 Resolution = tuple[int, ...]
 
 MOST_STAGES = 256
+LARGEST_SIZE = 1e150  # of an equation: its square is a number
 
 
 def check_nested(saved: Mapping[str, Any], grid: Discretization, planned: Sequence[Resolution] | None) -> None:
@@ -73,7 +74,7 @@ def check_nested(saved: Mapping[str, Any], grid: Discretization, planned: Sequen
     for entry in whole.at("speeds").items(len(whole.at("speeds").value) and problem.domain.dim):
         entry.number(0.0)
     for entry in whole.at("norms").items(len(problem.residuals)):
-        entry.number(sys.float_info.min)
+        entry.number(1.0 / LARGEST_SIZE, LARGEST_SIZE)
     whole.at("parameters").named_numbers([p.name for p in problem.parameters])
     choice = whole.get("choice")
     if choice is not None:
