@@ -12,9 +12,11 @@ import torch
 
 from hermite_pinn.errors import InvalidProblemError
 
+from .cells import Cells
 from .samples import Samples
+from .shape import Creases
 
-__all__ = ["Domain", "Plane", "Region", "Union"]
+__all__ = ["Corner", "Domain", "Plane", "Region", "Union"]
 
 
 class Plane(NamedTuple):
@@ -120,6 +122,22 @@ class Region(ABC):
     def spacing(self, cells: Sequence[int]) -> float:
         """Size of a cell across the region."""
 
+    def in_space(self, cells: Sequence[int]) -> Samples:
+        """Points of a part of the boundary over the space axes alone, scattered, at most about a third of a cell apart.
+
+        Parameters
+        ----------
+        cells
+            Equal cells along every axis of the bounding box, time included.
+
+        Returns
+        -------
+        Samples
+            Points (space axes, n) with weights and outward normals (space axes, n); a region that extends in time is
+            their product with the time axis.
+        """
+        raise NotImplementedError(f"{self.name} is no part of a boundary in space")
+
     def held_out(self, count: int, generator: torch.Generator) -> Samples:
         """Points that no method trained on, in float64; measured points themselves."""
         return self.random(count, generator, torch.float64)
@@ -186,6 +204,29 @@ def _spread(samples: Samples) -> torch.Tensor:
         return samples.normals
     constant = samples.x.new_tensor(samples.normals or [0.0] * samples.dim)
     return constant[:, None].expand(-1, samples.count)
+
+
+@dataclass(frozen=True)
+class Corner:
+    """A corner of the boundary of a domain in two space axes.
+
+    Attributes
+    ----------
+    point
+        Where it is.
+    angle
+        Of the domain there, between 0 and 2 pi.
+    start
+        Direction of the first side as an angle from the first axis; the domain lies between ``start`` and
+        ``start + angle``, counter-clockwise.
+    faces
+        Names of the faces along the first side and along the last.
+    """
+
+    point: tuple[float, float]
+    angle: float
+    start: float
+    faces: tuple[str, str]
 
 
 class Domain(ABC):
@@ -286,3 +327,29 @@ class Domain(ABC):
     def signed_distance(self, x: torch.Tensor) -> torch.Tensor | None:
         """Distances (n,) of points (dim, n) to the boundary in space, negative inside; None if they are not known."""
         return None
+
+    # -- what differs where shapes cut the bounding box ---
+    def cells(self, resolution: Sequence[int]) -> Cells | None:
+        """Which cells of a grid over the bounding box it touches; None for all: a whole box.
+
+        Parameters
+        ----------
+        resolution
+            Cells along every axis, time included.
+        """
+        return None
+
+    @property
+    def creases(self) -> Creases:
+        """Where its boundary in space is not smooth, with the angles of the domain; those of a box do no harm."""
+        return Creases.none(len(self.space_axes))
+
+    @property
+    def corners(self) -> tuple[Corner, ...]:
+        """In two space axes the corners of its boundary in which solutions may be singular; none for a box."""
+        return ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what was mended or is worth knowing."""
+        return ()

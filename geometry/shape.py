@@ -1,0 +1,140 @@
+"""What a shape must be able to do: say what is inside, how far its boundary is, and put points on that."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Creases", "Piece", "Shape", "Surface"]
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Points on a boundary with the area, or length, each stands for.
+
+    Attributes
+    ----------
+    x
+        Points, float64, (dim, n).
+    weights
+        Areas (n,); their sum is about the measure of the boundary.
+    normals
+        Unit normals (dim, n) that point out of the shape.
+    """
+
+    x: np.ndarray
+    weights: np.ndarray
+    normals: np.ndarray
+
+    def take(self, chosen: np.ndarray) -> Surface:
+        """Some of the points, by a mask or numbers."""
+        return Surface(self.x[:, chosen], self.weights[chosen], self.normals[:, chosen])
+
+    @property
+    def count(self) -> int:
+        """Number of points."""
+        return int(self.weights.size)
+
+
+@dataclass(frozen=True)
+class Creases:
+    """Where a boundary is not smooth: corners in the plane, edges in space.
+
+    Attributes
+    ----------
+    segments
+        Ends of the edges, float64, (n, 2, dim); in the plane both ends are the corner.
+    angles
+        Angle of what lies inside, between 0 and 2 pi, (n,).
+    """
+
+    segments: np.ndarray
+    angles: np.ndarray
+
+    @classmethod
+    def none(cls, dim: int) -> Creases:
+        """Of a smooth boundary."""
+        return cls(np.zeros((0, 2, dim)), np.zeros(0))
+
+
+class Piece(ABC):
+    """A part of the boundary of a shape: a side of a polygon, a group of triangles of a mesh, mostly all of it.
+
+    Attributes
+    ----------
+    label
+        What follows the name of the shape: ``""``, or ``":0"``, ``":inlet"``.
+    """
+
+    label: str = ""
+
+    @property
+    @abstractmethod
+    def measure(self) -> float:
+        """Area, or length."""
+
+    @abstractmethod
+    def points(self, spacing: float) -> Surface:
+        """Points that are at most about ``spacing`` apart, the same at every call."""
+
+    @abstractmethod
+    def random(self, count: int, generator: np.random.Generator) -> Surface:
+        """Uniform random points; the weights are ``measure / count``."""
+
+
+class Shape(ABC):
+    """A closed set of the plane or of space with a boundary, in the coordinates of the box that it cuts.
+
+    Attributes
+    ----------
+    dim
+        2 or 3.
+    name
+        What its face is called, or None: then :attr:`kind`, numbered from the second of a kind on.
+    kind
+        The class in lower case.
+    """
+
+    dim: int
+    name: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """What its face is called without a name of its own."""
+        return type(self).__name__.lower()
+
+    @abstractmethod
+    def contains(self, x: np.ndarray) -> np.ndarray:
+        """Which of the points (dim, n) are inside or on the boundary, (n,)."""
+
+    @abstractmethod
+    def signed_distance(self, x: np.ndarray) -> np.ndarray:
+        """Distances (n,) of points (dim, n) to the boundary, negative inside."""
+
+    @property
+    @abstractmethod
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper corner (dim,) of a box around it; infinite for complements."""
+
+    @property
+    @abstractmethod
+    def pieces(self) -> tuple[Piece, ...]:
+        """Its boundary, in parts that can be named."""
+
+    @property
+    def creases(self) -> Creases:
+        """Where its boundary is not smooth."""
+        return Creases.none(self.dim)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what was mended or is worth knowing."""
+        return ()
+
+    @abstractmethod
+    def state(self) -> Mapping[str, Any]:
+        """Numbers, strings, lists and arrays from which :func:`shape_from_state` makes it again; ``"kind"`` says what it is."""
