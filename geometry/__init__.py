@@ -6,19 +6,26 @@ from .domain import Domain, Plane, Region, Union
 from .quadrature import gauss_axis, sobol_cube
 from .regions import Penalty, Points
 from .samples import Rule, Samples
+from .shapes import Ball, Cuboid, Disk, Polygon, Rectangle, shape_from_state
 
 __all__ = [
+    "Ball",
     "Box",
     "Cut",
+    "Cuboid",
+    "Disk",
     "Domain",
     "Face",
     "Penalty",
     "Plane",
     "Points",
+    "Polygon",
+    "Rectangle",
     "Region",
     "Rule",
     "Samples",
     "Union",
     "gauss_axis",
+    "shape_from_state",
     "sobol_cube",
 ]
