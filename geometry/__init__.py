@@ -6,13 +6,14 @@ from .domain import Domain, Plane, Region, Union
 from .quadrature import gauss_axis, sobol_cube
 from .regions import Penalty, Points
 from .samples import Rule, Samples
-from .shapes import Ball, Cuboid, Disk, Polygon, Rectangle, shape_from_state
+from .shapes import Ball, Cuboid, Cylinder, Disk, Polygon, Rectangle, Torus, shape_from_state
 
 __all__ = [
     "Ball",
     "Box",
     "Cut",
     "Cuboid",
+    "Cylinder",
     "Disk",
     "Domain",
     "Face",
@@ -24,6 +25,7 @@ __all__ = [
     "Region",
     "Rule",
     "Samples",
+    "Torus",
     "Union",
     "gauss_axis",
     "shape_from_state",
