@@ -6,7 +6,7 @@ from .domain import Domain, Plane, Region, Union
 from .quadrature import gauss_axis, sobol_cube
 from .regions import Penalty, Points
 from .samples import Rule, Samples
-from .shapes import Ball, Cuboid, Cylinder, Disk, Polygon, Rectangle, Torus, shape_from_state
+from .shapes import Ball, Cuboid, Cylinder, Disk, Implicit, Polygon, Rectangle, Torus, shape_from_state
 
 __all__ = [
     "Ball",
@@ -17,6 +17,7 @@ __all__ = [
     "Disk",
     "Domain",
     "Face",
+    "Implicit",
     "Penalty",
     "Plane",
     "Points",
