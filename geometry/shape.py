@@ -137,4 +137,4 @@ class Shape(ABC):
 
     @abstractmethod
     def state(self) -> Mapping[str, Any]:
-        """What :func:`shape_from_state` makes it from again: numbers, strings, lists, arrays; ``"kind"`` names the class."""
+        """What :func:`shape_from_state` makes it from again; ``"kind"`` names the class."""
