@@ -2,6 +2,7 @@
 
 from .box import Box, Face
 from .domain import Domain, Plane, Region, Union
+from .mesh import Mesh
 from .quadrature import gauss_axis, sobol_cube
 from .regions import Penalty, Points
 from .samples import Rule, Samples
@@ -10,6 +11,7 @@ __all__ = [
     "Box",
     "Domain",
     "Face",
+    "Mesh",
     "Penalty",
     "Plane",
     "Points",
