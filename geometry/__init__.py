@@ -1,15 +1,19 @@
 """Domains, their regions, and the points on which residuals are collocated."""
 
 from .box import Box, Face
+from .cut import Cut
 from .domain import Domain, Plane, Region, Union
+from .mesh import Mesh
 from .quadrature import gauss_axis, sobol_cube
 from .regions import Penalty, Points
 from .samples import Rule, Samples
 
 __all__ = [
     "Box",
+    "Cut",
     "Domain",
     "Face",
+    "Mesh",
     "Penalty",
     "Plane",
     "Points",
