@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from .cut_regions import CutFace, CutInterior, CutSide, CutSpan, Span
 from .digest import digest
 from .domain import Corner, Domain, Region
 from .shape import Creases, Piece, Shape
+from .thin import thin_places
 
 __all__ = ["Cut", "Cuttable"]
 
@@ -244,6 +245,35 @@ class Cut(Immutable, Cuttable):
     @cached_property
     def _reentrant(self) -> Reentrant | None:
         return Reentrant.of(self.creases)
+
+    def thin(self, resolution: Sequence[int]) -> tuple[str, ...]:
+        """Sentences about parts of the domain, and gaps in what is cut away, that are thinner than two cells."""
+        counts = tuple(int(resolution[i]) for i in self._space)
+        sentences: tuple[str, ...] = self._thin(counts)
+        return sentences
+
+    @cached_property
+    def _thin(self):  # type: ignore[no-untyped-def]  # a cache that goes with its object
+        return lru_cache(maxsize=16)(self._thin_parts)
+
+    def _thin_parts(self, counts: tuple[int, ...]) -> tuple[str, ...]:
+        sizes = (self._carving.upper - self._carving.lower) / np.array(counts)
+        spacing = 0.5 * float(sizes.min())
+        surfaces = [
+            self._carving.surface(number, piece, spacing) for leaf in self._leaves for number, piece in leaf.pieces
+        ]
+        sentences = []
+        for thin, what in zip(
+            thin_places(self._carving, surfaces, sizes), ("a part of the domain", "a wall between parts of the domain"), strict=True
+        ):
+            if thin is not None:
+                names = [self.names[i] for i in self._space]
+                place = ", ".join(f"{name} = {v:.4g}" for name, v in zip(names, thin.place, strict=True))
+                sentences.append(
+                    f"{what} is {thin.thickness:.3g} thin at {place}, less than two of {' x '.join(map(str, counts))} cells "
+                    f"({thin.share:.1%} of the shapes' boundary is as near to another): the solution is not resolved there"
+                )
+        return tuple(sentences)
 
     @property
     def notes(self) -> tuple[str, ...]:
