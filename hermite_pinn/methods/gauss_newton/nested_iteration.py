@@ -196,7 +196,7 @@ class NestedIteration:
                 stage = self._balanced(stage)
             self._measure(stage)
             change = None if foreign or len(state.path) == 1 else stage.change
-            algebraic = unsolved(stage.inner, stage.reduction)
+            algebraic = unsolved(stage.inner, stage.reduction) if stage.left is None else stage.left
             stage.error = state.convergence.add(change, stage.held_out, stage.indicators, algebraic, stage.solved)
             state.best, foreign = stage, False
             self.unfinished.finished(state.saved())

@@ -137,6 +137,8 @@ class Stage:
         Largest RMS between the collocation points.
     inner, reduction, damping
         Largest number of steps of a linear solve, its largest remaining gradient, last damping.
+    left
+        Part of its change that the last linear solve left out, where it ended by that, or None.
     points
         Number of residual rows.
     slabs
@@ -167,6 +169,7 @@ class Stage:
     held_out: float = 0.0
     inner: int = 0
     reduction: float = 0.0
+    left: float | None = None
     damping: float = 0.0
     points: int = 0
     slabs: int = 1
@@ -180,7 +183,7 @@ def well_solved(system: GridSystem, fit: Fit, solver: LevenbergMarquardt[GridSys
     if fit.inner is None or not system.affine:
         return True
     tol = solver.near_tol if system.warm else solver.inner_tol
-    return fit.inner.converged and fit.inner.reduction <= SLACK * tol
+    return fit.inner.converged and (fit.inner.left is not None or fit.inner.reduction <= SLACK * tol)
 
 
 def relative(moved: Sequence[float], norms: Sequence[float]) -> float:
@@ -207,6 +210,7 @@ def describe(system: GridSystem, fit: Fit) -> Stage:
         held_out=max(held_out.values(), default=0.0),
         inner=fit.inner.steps if fit.inner else 0,
         reduction=fit.inner.reduction if fit.inner else 0.0,
+        left=fit.inner.left if fit.inner else None,
         damping=fit.damping,
         points=system.rows,
         speeds=system.speeds(),

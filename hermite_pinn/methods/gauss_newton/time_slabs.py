@@ -326,6 +326,8 @@ class _March:
         if fit.inner is not None:
             total.inner = max(total.inner, fit.inner.steps)
             total.reduction = max(total.reduction, fit.inner.reduction)
+            if fit.inner.left is not None:
+                total.left = max(total.left or 0.0, fit.inner.left)
         total.damping = fit.damping
         total.fitted |= max(system.gauss) > self.m
 
