@@ -12,7 +12,9 @@ import torch
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
 from hermite_pinn.errors import DivergedError
+from hermite_pinn.field.field import GridField, linear_field
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
+from hermite_pinn.methods.systems.compact_field import compact_field
 from hermite_pinn.methods.systems.compact_pyramid import CompactPyramid, active_vertices
 from hermite_pinn.methods.systems.constraints import Carried
 from hermite_pinn.methods.systems.cut_system import CutSystem
@@ -74,6 +76,15 @@ class Discretization:
     def active(self, resolution: Resolution) -> torch.Tensor | None:
         """Which vertices (N_1, ...) of a level have coefficients; None for all."""
         return active_vertices(self.problem, self.basis, resolution).to(self.device) if self.cut else None
+
+    def field(self, stage: Stage) -> GridField:
+        """The fields of a stage: with all of its levels, or on a cut domain their sum on the vertices that it has."""
+        pyramid, p = self.pyramid(stage.resolutions), self.problem
+        vector = stage.vector[: pyramid.size]
+        if self.cut:
+            finest = pyramid.accumulate(vector.clone())
+            return compact_field(p, self.basis, stage.resolutions[-1], finest)
+        return linear_field(p.domain, p.fields, p.periodic, self.basis, stage.resolutions, pyramid.views(vector))
 
     @property
     def cut(self) -> bool:

@@ -50,7 +50,13 @@ class CutSystem(GridSystem):
     # -- vectors ---
     def linearize(self, vector: torch.Tensor) -> list[torch.Tensor]:
         """Residual rows of all blocks."""
-        finest, parameters = self.pyramid.accumulate(self.split(vector)[0].clone()), self.parameters(vector)
+        return self._linearize(self.pyramid.accumulate(self.split(vector)[0].clone()), self.parameters(vector))
+
+    def linearize_at(self, finest: torch.Tensor, parameters: dict[str, float]) -> list[torch.Tensor]:
+        """The same at coefficients of all vertices of the finest level."""
+        return self._linearize(self._compacted(finest), parameters)
+
+    def _linearize(self, finest: torch.Tensor, parameters: dict[str, float]) -> list[torch.Tensor]:
         self._linearized = finest, parameters
         vars(self).pop("_grams", None)
         return [row for block in self.blocks for row in block.linearize(finest, parameters)]

@@ -173,7 +173,10 @@ class GridSystem(BlockSystem[Block]):
 
     def linearize(self, vector: torch.Tensor) -> list[torch.Tensor]:
         """Residual rows of all blocks."""
-        finest, parameters = self.finest(vector), self.parameters(vector)
+        return self.linearize_at(self.finest(vector), self.parameters(vector))
+
+    def linearize_at(self, finest: torch.Tensor, parameters: dict[str, float]) -> list[torch.Tensor]:
+        """The same at coefficients of all vertices of the finest level."""
         return [row for block in self.blocks for row in block.linearize(finest, parameters)]
 
     def at(self, vector: torch.Tensor) -> GridField:
