@@ -21,7 +21,7 @@ __all__ = ["compact_field"]
 
 
 def compact_field(problem: Problem, basis: str, resolution: Sequence[int], finest: torch.Tensor) -> GridField:
-    """The field of coefficients (fields, V m**d, T) of a compact level, as one indexed level; zero outside its cells."""
+    """The field of coefficients (fields, V m**d, T) of a compact level: one indexed level, zero outside its cells."""
     level, domain, fields = level_cells(problem, basis, resolution), problem.domain, len(problem.fields)
     space, time = domain.space_axes, domain.time_axis
     m, dim = level.m, domain.dim
