@@ -16,7 +16,10 @@ __all__ = ["Exportable", "Reportable"]
 
 
 class Exportable(Protocol):
-    """Fields on a box that can be sampled, with their known solution and residuals where there are any."""
+    """Fields on a domain that can be sampled, with their known solution and residuals where there are any.
+
+    ``slack`` is asked for on domains that shapes cut alone: how far outside points may lie, relative to the edge lengths.
+    """
 
     @property
     def domain(self) -> Domain:
@@ -34,7 +37,7 @@ class Exportable(Protocol):
         """Positions along each axis that show all detail, at most ``limit`` intervals."""
 
     def on_grid(self, axes: Sequence[np.ndarray], channels: Channels | None = None) -> np.ndarray:
-        """Channels of all fields on a tensor product: (fields, channels, n_1, ..., n_d), float64."""
+        """Channels of all fields on a tensor product: (fields, channels, n_1, ..., n_d), float64, NaN outside."""
 
     def at_points(self, points: Any, channels: Channels | None = None) -> np.ndarray:
         """Channels of all fields at points (n, dim): (fields, channels, n), float64."""

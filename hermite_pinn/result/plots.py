@@ -13,9 +13,9 @@ from hermite_pinn.checks import either, flag, number, text
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.run.history import History
 
-from .export import sample
 from .exportable import Exportable
 from .picture_file import write_figure
+from .sampling import sample
 from .sizes import DRAWN, check_grid, intervals
 
 if TYPE_CHECKING:
