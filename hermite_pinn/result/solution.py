@@ -37,7 +37,7 @@ from .field_function import FieldFunction, Sums, UnknownAttributeError
 from .inside import SLACK, inside_grid, inside_points
 from .report import solution_report
 from .sizes import WRITTEN, check_grid, intervals
-from .solution_file import read_solution
+from .solution_file import read_solution, solution_contents
 
 __all__ = ["FieldFunction", "Solution"]
 
@@ -430,24 +430,7 @@ class Solution:
             check_grid([count + 1] * self.domain.dim, len(self.fields), times=WRITTEN, folder=target.parent)
         if not self._writes:
             return
-        meta = {
-            "domain": {name: list(b) for name, b in self.domain.bounds.items()},
-            "periodic": list(self.periodic),
-            "field": self.field.describe(),
-            "status": self.status.name,
-            "message": self.message,
-            "parameters": self.parameters,
-            "stats": self.stats,
-            "residuals": self.residuals,
-            "estimated_error": self.estimated_error,
-            "title": self.title,
-            "settings": self.settings,
-            "history": list(self.history),
-        }
-        arrays = {f"field/{k}": v.detach().cpu().numpy() for k, v in self.field.tensors().items()}
-        for column in self.history.columns:
-            if column != "method":
-                arrays[f"history/{column.replace('/', '_')}"] = self.history[column]
+        meta, arrays = solution_contents(self)
         labels: dict[str, Sequence[str]] = {}
         if count is not None:
             axes = [np.linspace(a, b, count + 1) for a, b in self.domain.bounds.values()]
