@@ -238,11 +238,14 @@ class Domain(ABC):
         Of the axes; an axis called ``t`` is time.
     lower, upper
         Corners of the bounding box.
+    is_cut
+        Whether shapes take a part of the bounding box away.
     """
 
     names: tuple[str, ...]
     lower: tuple[float, ...]
     upper: tuple[float, ...]
+    is_cut: ClassVar[bool] = False
 
     @property
     def dim(self) -> int:
@@ -329,11 +332,6 @@ class Domain(ABC):
         return None
 
     # -- what differs where shapes cut the bounding box ---
-    @property
-    def is_cut(self) -> bool:
-        """Whether shapes take a part of the bounding box away."""
-        return False
-
     def cut_distance(self, x: torch.Tensor) -> torch.Tensor:
         """Distances (n,) of points (dim, n) to the shapes alone, negative in the domain; sides of the box do not count.
 

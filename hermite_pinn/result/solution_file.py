@@ -94,7 +94,9 @@ def read_solution(path: str | Path) -> dict[str, Any]:
         shapes = domain_arrays(Entry.of(saved, saved.source).get("shapes"))
         surplus = {name for name in declared if name.startswith(f"{ARRAYS}/")} ^ set(shapes)
         if surplus:
-            raise CorruptFileError(f"{path} is damaged: {min(surplus)} is an array of the file or of its shapes, not of both")
+            raise CorruptFileError(
+                f"{path} is damaged: {min(surplus)} is an array of the file or of its shapes, not of both"
+            )
         return [*(f"field/{name}" for name in fields), *shapes]
 
     meta, arrays = read_store(path, "solution", plan)
