@@ -59,7 +59,7 @@ class Solution:
         ``seconds`` (compilation apart: ``compile_seconds``), ``steps``, ``seconds_per_step``, ``peak_memory``
         (bytes), ``parameters`` (total) and ``reachable``, ``unknowns``, ``device``, ``dtype``, ``seed``,
         ``versions``, ``residual_scales`` (RMS of the source of every equation or of its terms, the unit of its relative
-        residual), and what the method adds.
+        residual), ``face_residuals`` (RMS by condition and face, of conditions on several), and what the method adds.
     residuals
         RMS of every term at random points that were not trained on, in the user's units.
     estimated_error

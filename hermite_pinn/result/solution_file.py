@@ -168,6 +168,9 @@ def _stats(stats: Entry) -> dict[str, Any]:
             entry.integer(0, 0)
         elif name == "residual_scales":
             entry.named_numbers(lower=sys.float_info.min, finite=False)
+        elif name == "face_residuals":
+            for by_face in entry.entries().values():
+                by_face.named_numbers(lower=0.0, finite=False)
         elif name == "standard_errors":
             entry.named_numbers(lower=0.0, finite=False)
     return {name: entry.value for name, entry in entries.items()}
