@@ -203,7 +203,7 @@ class Cut(Immutable, Cuttable):
 
     # -- where it is ---
     def cut_distance(self, x: torch.Tensor) -> torch.Tensor:
-        """Distances (n,) of points (dim, n) to the shapes alone, negative in the domain; sides of the box do not count."""
+        """Distances (n,) of points (dim, n) to the shapes alone, negative in the domain."""
         points = x.detach().to("cpu", torch.float64).numpy()[self._space]
         return torch.as_tensor(self._carving.level(points))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hermite_pinn.checks import either, flag, number, text
+from hermite_pinn.checks import choice, either, flag, number, text
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.geometry import Domain
 from hermite_pinn.run.history import History
@@ -19,7 +19,8 @@ from .exportable import Exportable
 from .outline import Outline, extent, outline
 from .panels import HEIGHT, Line, Panel, Slice, span_of
 from .picture_file import write_figure
-from .sampling import sample
+from .pyvista_plots import render_solution
+from .sampling import pictured, sample
 from .sizes import DRAWN, check_grid, intervals
 from .surface_panels import surface_panels
 
@@ -44,14 +45,6 @@ def _finish(figure: Figure, path: str | Path | None) -> Figure:
     return figure
 
 
-def _titled(name: str, data: dict[str, np.ndarray], residuals: list[str]) -> list[tuple[str, np.ndarray]]:
-    """Title and values of what is drawn of a field."""
-    shown = [(name, data[name])]
-    if f"{name}_error" in data:
-        shown.append((f"error of {name}", data[f"{name}_error"]))
-    return shown + [(r, data[r]) for r in residuals]
-
-
 def plot_solution(
     solution: Exportable,
     path: str | Path | None = None,
@@ -60,11 +53,13 @@ def plot_solution(
     resolution: float | None = None,
     time: float | None = None,
     residual: bool = True,
-) -> Figure:
+    backend: str = "matplotlib",
+) -> Figure | np.ndarray:
     """Draw every field, with its error where the solution is known and the residuals of the equations.
 
     One axis: curves.  Two axes (one may be time): images.  Three axes: slices through the middle, or three instants
-    if one of them is time.  Four axes: the middle slice at three instants.
+    if one of them is time.  Four axes: the middle slice at three instants.  Where shapes cut the domain, pictures end
+    at its outline; of solids the surface is drawn, too.
 
     Parameters
     ----------
@@ -78,16 +73,23 @@ def plot_solution(
         Instant to show, for domains with ``t`` and two or more space axes.
     residual
         Whether to draw residuals (if the equations are known).
+    backend
+        ``"matplotlib"``, or ``"pyvista"`` for domains with three space axes: see
+        :func:`hermite_pinn.result.pyvista_plots.render_solution`.
 
     Returns
     -------
-    matplotlib.figure.Figure
+    matplotlib.figure.Figure or ndarray
+        By pyvista the picture itself, uint8, (height, width, 3).
     """
     domain = solution.domain
     given = either(intervals, None)("resolution", resolution)
     count = given or {1: 1000, 2: 240}.get(domain.dim, 120)
     instant = either(number, None)("time", time)
     wants_residual = flag("residual", residual)
+    if choice("backend", backend, ("matplotlib", "pyvista")) == "pyvista":
+        _check_instant(domain, instant)
+        return render_solution(solution, path, resolution=given, time=instant, residual=wants_residual)
     check_grid([count + 1] * min(domain.dim, 2), 4 * len(solution.fields), times=DRAWN)
     lower, upper = extent(domain)
     axes = [np.linspace(a, b, count + 1) for a, b in zip(lower, upper, strict=True)]
@@ -100,17 +102,11 @@ def plot_solution(
         free = [i for i in range(domain.dim) if i not in fixed]
         data = {k: np.squeeze(v, axis=tuple(fixed)) for k, v in data.items()}
         bounds = outline(domain, {i: axes[i] for i in _across(domain, free)}, fixed) if domain.is_cut else None
-        for f, names in _shown(solution, data).items():
-            rows.append([_panel(domain, v, title, label, axes, free, bounds) for title, v in _titled(f, data, names)])
+        for row in pictured(solution.fields, data):
+            rows.append([_panel(domain, data[key], title, label, axes, free, bounds) for title, key in row])
     figure, columns = _drawn(rows)
     figure.suptitle(textwrap.fill(text("heading", heading), 60 * columns), fontsize=9)
     return _finish(figure, path)
-
-
-def _shown(solution: Exportable, data: dict[str, np.ndarray]) -> dict[str, list[str]]:
-    """By field, the residuals drawn beside it: all of them where there is one field, else one each."""
-    names = [k for k in data if k.startswith("residual ")]
-    return {f: names if len(solution.fields) == 1 else names[k : k + 1] for k, f in enumerate(solution.fields)}
 
 
 def _across(domain: Domain, free: list[int]) -> list[int]:
@@ -157,6 +153,12 @@ def _drawn(rows: list[list[Panel]]) -> tuple[Figure, int]:
     return figure, columns
 
 
+def _check_instant(domain: Domain, time: float | None) -> None:
+    t = domain.time_axis
+    if time is not None and (t is None or not domain.lower[t] <= time <= domain.upper[t]):
+        raise InvalidArgumentError(f"time={time:g} is no instant of {domain}")
+
+
 def _slices(
     solution: Exportable, time: float | None, lower: np.ndarray, upper: np.ndarray
 ) -> list[tuple[str, dict[int, float]]]:
@@ -165,8 +167,7 @@ def _slices(
     t = domain.time_axis
     space = list(domain.space_axes)
     middle = {i: float(0.5 * (lower[i] + upper[i])) for i in range(domain.dim)}
-    if time is not None and (t is None or not domain.lower[t] <= time <= domain.upper[t]):
-        raise InvalidArgumentError(f"time={time:g} is no instant of {domain}")
+    _check_instant(domain, time)
     if domain.dim <= 2 and time is None:
         return [("", {})]
     if t is not None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from hermite_pinn.cuda.encoder.channels import Channels
+from hermite_pinn.geometry import Domain
 
 from .exportable import Exportable
 from .inside import inside_grid
 
-__all__ = ["channels_of", "finite", "named", "sample", "sample_points", "three"]
+__all__ = ["at_instant", "channels_of", "finite", "named", "pictured", "sample", "sample_points", "three"]
 
 
 def sample(
@@ -112,3 +113,31 @@ def finite(data: dict[str, np.ndarray], points: np.ndarray) -> dict[str, np.ndar
             values[~good] = values[good][cKDTree(points[good]).query(points[~good])[1]]
         filled[name] = values
     return filled
+
+
+def pictured(fields: Sequence[str], data: Iterable[str]) -> list[list[tuple[str, str]]]:
+    """What is drawn, a row per field: title and name of its values, errors and residuals, as far as there are any.
+
+    With several fields each has one of the residuals beside it.
+
+    Examples
+    --------
+    >>> pictured(["u"], ["u", "u_exact", "u_error", "residual pde"])
+    [[('u', 'u'), ('error of u', 'u_error'), ('residual pde', 'residual pde')]]
+    """
+    known = list(data)
+    residuals = [k for k in known if k.startswith("residual ")]
+    rows = []
+    for k, f in enumerate(fields):
+        row = [(f, f)] + ([(f"error of {f}", f"{f}_error")] if f"{f}_error" in known else [])
+        rows.append(row + [(r, r) for r in (residuals if len(fields) == 1 else residuals[k : k + 1])])
+    return rows
+
+
+def at_instant(domain: Domain, points: np.ndarray, instant: float | None) -> np.ndarray:
+    """Points (n, space axes) with the coordinate of time, if there is one: an instant, by default the last."""
+    whole = np.empty((len(points), domain.dim))
+    whole[:, list(domain.space_axes)] = points
+    if domain.time_axis is not None:
+        whole[:, domain.time_axis] = domain.upper[domain.time_axis] if instant is None else instant
+    return whole

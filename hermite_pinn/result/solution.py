@@ -481,13 +481,20 @@ class Solution:
         resolution: float | None = None,
         time: float | None = None,
         residual: bool = True,
+        backend: str = "matplotlib",
     ) -> Any:
-        """Draw the fields with error and residual; see :func:`hermite_pinn.result.plots.plot_solution`."""
+        """Draw the fields with error and residual; see :func:`hermite_pinn.result.plots.plot_solution`.
+
+        With ``backend="pyvista"`` solids are rendered by that, see
+        :func:`hermite_pinn.result.pyvista_plots.render_solution`.
+        """
         from .plots import plot_solution
 
         heading = f"{self.title or ', '.join(self.fields)}: {self.status.label}, {self.message}"
         target = path if self._writes else None
-        return plot_solution(self, target, heading=heading, resolution=resolution, time=time, residual=residual)
+        return plot_solution(
+            self, target, heading=heading, resolution=resolution, time=time, residual=residual, backend=backend
+        )
 
     def plot_history(self, path: str | Path | None = None) -> Any:
         """Draw loss, residuals and error estimate over time; see :func:`hermite_pinn.result.plots.plot_history`."""

@@ -13,60 +13,61 @@ from .domain_mesh import BoundaryMesh, boundary_mesh, domain_mesh
 from .exportable import Exportable
 from .outline import extent
 from .panels import HEIGHT, Panel, colour_bar, colours
-from .sampling import sample_points
+from .sampling import at_instant, pictured, sample_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["SurfacePanel", "shown_surface", "surface_panels"]
+__all__ = ["SurfacePanel", "hides", "picture_axes", "surface_panels"]
 
 CELLS = 36  # across the longest edge of what is drawn
+MOST = 160  # along an edge of the box
 LIGHT = np.array([0.35, -0.5, 0.8])  # where it comes from
 MOSTLY = 0.5  # share of the surface of the box beyond which its sides would hide all else
 
 
-def shown_surface(domain: Domain, cells: int = CELLS) -> tuple[BoundaryMesh, bool]:
-    """The boundary of a solid as it is drawn, and whether the sides of the box, which would hide it, were left out."""
+def picture_axes(domain: Domain, cells: int) -> list[np.ndarray]:
+    """Positions along all axes, with so many cells across the longest edge of what a domain covers."""
     lower, upper = extent(domain)
     space = list(domain.space_axes)
     longest = float((upper - lower)[space].max())
     counts = [
-        max(4, min(160, round(cells * length / longest))) if i in space else 1
+        max(4, min(MOST, round(cells * length / longest))) if i in space else 1
         for i, length in enumerate(domain.lengths)
     ]
-    axes = [np.linspace(a, b, n + 1) for (a, b), n in zip(domain.bounds.values(), counts, strict=True)]
-    surface = boundary_mesh(domain, domain_mesh(domain, axes), axes)
-    sides = [f"{domain.names[i]}{end}" for i in space for end in "-+"]
+    return [np.linspace(a, b, n + 1) for (a, b), n in zip(domain.bounds.values(), counts, strict=True)]
+
+
+def hides(domain: Domain, surface: BoundaryMesh) -> bool:
+    """Whether the sides of the box would hide all other faces of a solid."""
     corners = surface.points[surface.facets]
     areas = 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    a, b, c = (domain.lengths[i] for i in space)
-    on_sides = np.isin(surface.face, [k for k, name in enumerate(surface.names) if name in sides])
-    hiding = areas[on_sides].sum() > MOSTLY * 2.0 * (a * b + b * c + c * a) and not on_sides.all()
-    return (surface.without(sides), True) if hiding else (surface, False)
+    a, b, c = (domain.lengths[i] for i in domain.space_axes)
+    on_sides = np.isin(surface.face, [k for k, name in enumerate(surface.names) if name in _sides(domain)])
+    return bool(areas[on_sides].sum() > MOSTLY * 2.0 * (a * b + b * c + c * a) and not on_sides.all())
+
+
+def _sides(domain: Domain) -> list[str]:
+    return [f"{domain.names[i]}{end}" for i in domain.space_axes for end in "-+"]
 
 
 def surface_panels(solution: Exportable, time: float | None, residual: bool) -> list[list[Panel]]:
     """A row of panels per field: the field, its error and residuals on the boundary, at an instant if there is time."""
     domain = solution.domain
-    surface, framed = shown_surface(domain)
-    t = domain.time_axis
-    points = np.empty((len(surface.points), domain.dim))
-    points[:, list(domain.space_axes)] = surface.points
+    axes = picture_axes(domain, CELLS)
+    surface = boundary_mesh(domain, domain_mesh(domain, axes), axes)
+    framed = hides(domain, surface)
+    surface = surface.without(_sides(domain)) if framed else surface
+    points = at_instant(domain, surface.points, time)
     label = "on the boundary"
-    if t is not None:
-        points[:, t] = domain.upper[t] if time is None else time
-        label += f", t = {points[0, t]:g}" if len(points) else ""
+    if domain.time_axis is not None and len(points):
+        label += f", t = {points[0, domain.time_axis]:g}"
     data = sample_points(solution, points, exact=True, residual=residual)
-    names = [k for k in data if k.startswith("residual ")]
-    rows: list[list[Panel]] = []
-    for k, f in enumerate(solution.fields):
-        titles = [(f, f), (f"error of {f}", f"{f}_error")]
-        titles += [(r, r) for r in (names if len(solution.fields) == 1 else names[k : k + 1])]
-        rows.append(
-            [SurfacePanel(title, label, data[key], surface, domain, framed) for title, key in titles if key in data]
-        )
-    return rows
+    return [
+        [SurfacePanel(title, label, data[key], surface, domain, framed) for title, key in row]
+        for row in pictured(solution.fields, data)
+    ]
 
 
 @dataclass(frozen=True)
