@@ -60,7 +60,7 @@ def pairs(
         _, m, n = box[face].T
         cell = first[face] + np.stack([place // (m * n), place // n % m, place % n], 1)
         centre = lower + (cell + 0.5) * size
-        found = _meet(triangles.vertices[triangles.faces[face]] - centre[:, None], half)
+        found = _meet(triangles.corners_of(face) - centre[:, None], half)
         yield face[found], np.ravel_multi_index(tuple(cell[found].T), tuple(counts))
 
 

@@ -47,6 +47,10 @@ class Triangles:
         """Coordinates of the vertices of each triangle, (m, 3, 3)."""
         return self.vertices[self.faces]
 
+    def corners_of(self, faces: np.ndarray) -> np.ndarray:
+        """Coordinates of the vertices of some triangles, (n, 3, 3)."""
+        return self.vertices[self.faces[faces]]
+
     @cached_property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper corner of a box around all."""
@@ -107,6 +111,18 @@ class Triangles:
             groups.reshape(-1).astype(np.int32),
             tuple(self.names[k] for k in present),
         )
+
+    def merged(self) -> Triangles:
+        """The same with one vertex for all that are in the same place."""
+        vertices = self.vertices + 0.0  # no negative zeros
+        order = np.lexsort(vertices.T)
+        new = np.ones(len(order), dtype=bool)
+        new[1:] = (vertices[order[1:]] != vertices[order[:-1]]).any(1)
+        if new.all():
+            return self
+        number = np.empty(len(order), dtype=np.int64)
+        number[order] = np.cumsum(new) - 1
+        return Triangles(vertices[order[new]], number[self.faces], self.groups, self.names)
 
     def moved(self, matrix: np.ndarray, offset: np.ndarray) -> Triangles:
         """Under ``x -> matrix @ x + offset``; a reflection turns the triangles so that they still face outwards."""

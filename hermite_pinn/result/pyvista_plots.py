@@ -107,9 +107,18 @@ def _screenshot(pyvista: Any, surface: Any, domain: Domain, rows: list[list[tupl
             for j, (title, key) in enumerate(row):
                 plotter.subplot(i, j)
                 _draw(plotter, surface.copy(deep=False), domain, title, key)
+                _bar(plotter, i * columns + j)
         return np.asarray(plotter.screenshot(return_img=True))
     finally:
         plotter.close()
+
+
+def _bar(plotter: Any, number: int) -> None:
+    """A colour bar; those of one title would be one bar."""
+    plotter.add_scalar_bar(
+        title=" " * (number + 1), color="black", vertical=True, n_labels=5, fmt="%.3g", position_x=0.86, position_y=0.15,
+        height=0.7, width=0.07, label_font_size=16,
+    )  # fmt: skip
 
 
 def _draw(plotter: Any, surface: Any, domain: Domain, title: str, key: str) -> None:
@@ -120,8 +129,6 @@ def _draw(plotter: Any, surface: Any, domain: Domain, title: str, key: str) -> N
         split_sharp_edges=True, ambient=0.35, diffuse=0.75, show_scalar_bar=False,
     )  # fmt: skip
     plotter.add_text(title, position="upper_edge", font_size=10, color="black")
-    bar = {"title": "", "color": "black", "vertical": True, "n_labels": 5, "fmt": "%.3g", "position_x": 0.86}
-    plotter.add_scalar_bar(**bar, position_y=0.15, height=0.7, width=0.07, label_font_size=16)
     names = {f"{k}title": domain.names[i] for k, i in zip("xyz", domain.space_axes, strict=True)}
     plotter.show_bounds(
         color="black", grid="back", location="outer", font_size=10, n_xlabels=3, n_ylabels=3, n_zlabels=3, **names
