@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import cmath
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +26,8 @@ __all__ = ["SingularFunction", "Wedge", "wedge_functions"]
 
 Vector = tuple[float, float]
 
-#: From where on exponents are smooth enough, and how far one is from an integer, which belongs to a polynomial.
-SMOOTH, APART = 2.0, 5e-3
+#: Largest exponent, and how far exponents are from integers, where a polynomial takes the place of a power.
+LARGEST, APART = 2.0, 5e-3
 
 #: Terms of the series that keeps a function with a finite cut as it is near its corner.
 TERMS = 3
@@ -41,9 +41,10 @@ class SingularFunction:
     """A harmonic function, after an affine change of variables, with a singular point.
 
     It is the real part of ``exp(i phase) F(z)``, where the complex number ``z`` has the parts ``frame @ (x - point)``.
-    ``F(z)`` is ``z**exponent`` with a cut along the negative real axis or, if the cut is finite, a function that is
-    analytic but between -1 and 0, bounded far away, and equal to ``z**exponent (1 + O(z**3))`` near zero: a
-    polynomial in ``z / (1 + z)`` times a power of that.
+    ``F(z)`` is ``z**exponent``, or that times ``log(z)``, with a cut along the negative real axis.  If the cut is
+    finite, it is a function that is analytic but between -1 and 0, bounded far away, and near zero the same up to a
+    factor ``1 + O(z**3)`` and a smooth function: a polynomial in ``z / (1 + z)`` times a power, and the logarithm,
+    of that.
 
     At the point itself the value is 0, and derivatives, which may be infinite there, are those at a distance of 1e-8
     times :attr:`length` in the middle of what is not cut.
@@ -53,13 +54,15 @@ class SingularFunction:
     point
         The corner.
     exponent
-        Larger than 0.
+        Larger than 0; an integer where there is a logarithm.
     phase
         In radians.
     frame
         The change of variables, two rows.
     finite
         Whether the cut ends at ``z = -1``.
+    logarithm
+        Whether it has that factor.
 
     Examples
     --------
@@ -74,6 +77,7 @@ class SingularFunction:
     phase: float
     frame: tuple[Vector, Vector]
     finite: bool = False
+    logarithm: bool = False
 
     @property
     def length(self) -> float:
@@ -115,29 +119,36 @@ class SingularFunction:
         # a function with a finite cut is a series in w = z / (1 + z) with dw/dz = (1 - w)**2
         rest = 1.0 / (1.0 + near) if self.finite else torch.ones_like(near)
         w = near * rest if self.finite else near
-        log = w.log()
-        series, derivatives = self._series(), []
-        for n in range(order + 1):
-            value = (log * (self.exponent - n)).exp() * _horner(series, w)
-            if n and self.finite:
-                value = value * rest ** (n + 1)
-            derivatives.append(value)
-            series = self._next(series, n)
-        derivatives[0] = torch.where(at_corner & (z == 0), torch.zeros_like(z), derivatives[0])
+        log, derivatives = w.log(), []
+        for n, (plain, of_log) in enumerate(self._series(order)):
+            value = _horner(plain, w)
+            if self.logarithm:
+                value = value + _horner(of_log, w) * log
+            value = value * (log * (self.exponent - n)).exp()
+            derivatives.append(value * rest ** (n + 1) if n and self.finite else value)
+        derivatives[0] = torch.where(z == 0, torch.zeros_like(z), derivatives[0])
         return derivatives
 
-    def _series(self) -> np.ndarray:
-        """Coefficients of what multiplies ``w**exponent``, so that the product is near ``z**exponent`` at zero."""
-        if not self.finite:
-            return np.ones(1)
-        return np.cumprod([1.0, *((self.exponent + j) / (j + 1) for j in range(TERMS - 1))])
+    def _series(self, order: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Coefficients of polynomials ``q`` and ``l`` by which the derivatives are given, from the zeroth on.
 
-    def _next(self, series: np.ndarray, n: int) -> np.ndarray:
-        """The same for the derivative of ``(1 - w)**(n + 1) w**(exponent - n) q(w)``; n = 0 has no first factor."""
-        power = (self.exponent - n + np.arange(len(series))) * series
-        if not self.finite or n == 0:
-            return power
-        return np.convolve(power, [1.0, -1.0]) - (n + 1) * np.concatenate([[0.0], series])
+        The ``n``-th derivative of ``F`` is ``(1 - w)**(n + 1) w**(exponent - n) (q + l log w)`` if the cut is finite,
+        without the first factor for ``n = 0``; else ``w`` is ``z`` and there is no such factor.
+        """
+        first = np.ones(1)
+        if self.finite:  # of (1 - w)**-exponent
+            first = np.cumprod([1.0, *((self.exponent + j) / (j + 1) for j in range(TERMS - 1))])
+        plain, of_log = (np.zeros(1), first) if self.logarithm else (first, np.zeros(1))
+        for n in range(order + 1):
+            yield plain, of_log
+            factor = np.array([1.0, -1.0] if self.finite and n else [1.0])
+            by_log = np.convolve(of_log, factor)
+            plain, of_log = (self._raised(series, n, factor) for series in (plain, of_log))
+            plain = _sum(plain, by_log)
+
+    def _raised(self, series: np.ndarray, n: int, factor: np.ndarray) -> np.ndarray:
+        raised = np.convolve((self.exponent - n + np.arange(len(series))) * series, factor)
+        return raised if len(factor) == 1 else raised - (n + 1) * np.concatenate([[0.0], series])
 
     # -- files ---
     def describe(self) -> dict[str, Any]:
@@ -148,6 +159,7 @@ class SingularFunction:
             "phase": self.phase,
             "frame": [list(row) for row in self.frame],
             "finite": self.finite,
+            "logarithm": self.logarithm,
         }
 
     @classmethod
@@ -172,12 +184,19 @@ class SingularFunction:
             described.at("phase").number(),
             (first, last),
             described.at("finite").flag(),
+            described.at("logarithm").flag(),
         )
 
 
 def _pair(entry: Entry) -> Vector:
     first, last = (e.number() for e in entry.items(2))
     return first, last
+
+
+def _sum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Sum of two polynomials."""
+    longer, shorter = (a, b) if len(a) >= len(b) else (b, a)
+    return np.concatenate([longer[: len(shorter)] + shorter, longer[len(shorter) :]])
 
 
 def _horner(coefficients: np.ndarray, w: torch.Tensor) -> torch.Tensor:
@@ -220,7 +239,10 @@ class Wedge:
 
 
 def wedge_functions(wedge: Wedge, principal: Sequence[Sequence[float]]) -> tuple[SingularFunction, ...]:
-    """The functions of a corner with exponents below 2 that are no integers, from the most singular on.
+    """The functions of a corner with exponents up to 2, from the most singular on.
+
+    Where an exponent is an integer, its power is a polynomial; equations and conditions that ask for the same
+    polynomial are only met by that times a logarithm, as those of a source that does not vanish in a right angle.
 
     Parameters
     ----------
@@ -240,8 +262,8 @@ def wedge_functions(wedge: Wedge, principal: Sequence[Sequence[float]]) -> tuple
 
     >>> sides = (1.0, 0.0), (0.0, -1.0)
     >>> corner = Wedge((0.0, 0.0), sides, 1.5 * math.pi, sides, (math.sqrt(0.5), -math.sqrt(0.5)))
-    >>> [round(f.exponent, 4) for f in wedge_functions(corner, ((1.0, 0.0), (0.0, 1.0)))]
-    [0.6667, 1.3333]
+    >>> [(round(f.exponent, 4), f.logarithm) for f in wedge_functions(corner, ((1.0, 0.0), (0.0, 1.0)))]
+    [(0.6667, False), (1.3333, False), (2.0, True)]
     """
     change = _to_laplacian(np.asarray(principal, dtype=float))
 
@@ -261,10 +283,22 @@ def wedge_functions(wedge: Wedge, principal: Sequence[Sequence[float]]) -> tuple
     functions = []
     for k in range(-8, 9):
         exponent = 1.0 + (k * math.pi + turn) / angle
-        if 0.0 < exponent < SMOOTH and abs(exponent - round(exponent)) > APART:
+        whole = round(exponent)
+        logarithm = abs(exponent - whole) <= APART
+        if logarithm:
+            exponent = float(whole)
+        if 0.0 < exponent <= LARGEST:
             phase = 0.5 * math.pi - (exponent - 1.0) * start - cmath.phase(given[0])
-            functions.append(SingularFunction(wedge.point, exponent, math.remainder(phase, math.tau), frame, finite))
+            phase = _positive(phase, exponent * start)
+            functions.append(SingularFunction(wedge.point, exponent, phase, frame, finite, logarithm))
     return tuple(functions)
+
+
+def _positive(phase: float, turned: float) -> float:
+    """The phase, or the opposite one, so that a power is positive along the first side, or next to it."""
+    value, slope = math.cos(phase + turned), -math.sin(phase + turned)
+    negative = value < 0 if abs(value) > 1e-9 else slope < 0
+    return math.remainder(phase + math.pi * negative, math.tau)
 
 
 def _to_laplacian(principal: np.ndarray) -> np.ndarray:
