@@ -168,7 +168,7 @@ class NestedIteration:
         first = self.resolutions.first()[:1]
         pyramid = self.grid.pyramid(first)
         zero = torch.zeros(pyramid.size, dtype=self.grid.dtype, device=self.task.device)
-        return Stage(first, zero, pyramid.views(zero)[-1], self._first_parameters())
+        return Stage(first, zero, pyramid.total(zero), self._first_parameters())
 
     def _first_parameters(self) -> dict[str, float]:
         return {p.name: p.init for p in self.problem.parameters} | (self.task.start_parameters or {})
@@ -325,8 +325,8 @@ class NestedIteration:
         """The coefficients of a stage on the next resolution."""
         pyramid = self.grid.pyramid([coarser.resolutions[-1], resolution])
         both = torch.zeros(pyramid.size, dtype=self.grid.dtype, device=self.task.device)
-        pyramid.views(both)[0].copy_(coarser.finest)
-        return pyramid.accumulate(both)
+        pyramid.views(both)[0].copy_(pyramid.compact(0, coarser.finest))
+        return pyramid.total(both)
 
     def _marching_known(self) -> None:
         """Solve for all times at once from now on if marching is unstable, unless slabs were asked for."""
@@ -415,5 +415,6 @@ class NestedIteration:
 
     def _field(self, stage: Stage) -> GridField:
         pyramid, p = self.grid.pyramid(stage.resolutions), self.problem
-        levels = pyramid.views(stage.vector[: pyramid.size])
+        views = pyramid.views(stage.vector[: pyramid.size])
+        levels = [pyramid.dense(k, view) for k, view in enumerate(views)]
         return linear_field(p.domain, p.fields, p.periodic, self.basis, stage.resolutions, levels)

@@ -111,4 +111,4 @@ class NestedState:
 
 def _finest(grid: Discretization, resolutions: Sequence[Resolution], vector: torch.Tensor) -> torch.Tensor:
     pyramid = grid.pyramid(resolutions)
-    return pyramid.accumulate(vector[: pyramid.size].clone())
+    return pyramid.total(vector[: pyramid.size])

@@ -14,7 +14,8 @@ from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
 from hermite_pinn.errors import DivergedError
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
 from hermite_pinn.methods.systems.constraints import Carried
-from hermite_pinn.methods.systems.gauge import remove_means
+from hermite_pinn.methods.systems.compact_pyramid import CompactPyramid
+from hermite_pinn.methods.systems.cut_system import CutSystem
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.reference_state import reference_state
@@ -22,7 +23,7 @@ from hermite_pinn.run.distributed import ALONE, Ranks
 from hermite_pinn.schema import Entry
 
 from .indicators import Indicators
-from .memory_estimate import stage_memory
+from .memory_estimate import cut_memory, stage_memory
 from .penalty_weights import Choice, fit_smoothly
 from .term_sizes import Sensitivities, sensitivity_norms
 
@@ -65,12 +66,20 @@ class Discretization:
 
     def pyramid(self, resolutions: Sequence[Resolution]) -> Pyramid:
         """Nested levels for all fields."""
-        return Pyramid(
-            self.basis, resolutions, self.problem.periodic, len(self.problem.fields), self.dtype, self.device
-        )
+        p = self.problem
+        if self.cut:
+            return CompactPyramid(p, self.basis, resolutions, self.dtype, self.device)
+        return Pyramid(self.basis, resolutions, p.periodic, len(p.fields), self.dtype, self.device)
+
+    @property
+    def cut(self) -> bool:
+        """Whether shapes cut the domain out of its bounding box."""
+        return self.problem.domain.cells((1,) * self.problem.domain.dim) is not None
 
     def memory(self, resolutions: Sequence[Resolution], slabs: int) -> float:
         """Estimate of the bytes of a stage; see :func:`stage_memory`."""
+        if self.cut:
+            return cut_memory(self.pyramid(resolutions), slabs)
         return stage_memory(self._few, resolutions, slabs, mixed=self.mixed, banded=self.banded)
 
     @cached_property
@@ -83,7 +92,8 @@ class Discretization:
         self, resolutions: Sequence[Resolution], problem: Problem | None = None, carried: Carried | None = None
     ) -> GridSystem:
         """The least-squares system on nested levels, of the whole problem or of its part on a time slab."""
-        return GridSystem(
+        kind = CutSystem if self.cut else GridSystem
+        return kind(
             problem or self.problem, self.basis, resolutions, self.gauss, self.dtype, self.device,
             scales=self.scales, carried=carried, ranks=self.ranks,
         )  # fmt: skip
@@ -177,9 +187,9 @@ def relative(moved: Sequence[float], norms: Sequence[float]) -> float:
 def describe(system: GridSystem, fit: Fit) -> Stage:
     """A state of the iteration on the whole domain as a stage."""
     if system.problem.gauges:
-        level = system.pyramid.views(system.split(fit.vector)[0])[-1]
-        whole = system.finest(fit.vector)
-        level += remove_means(system.problem, system.basis, system.resolution, whole.clone()) - whole
+        last, whole = len(system.pyramid.shapes) - 1, system.finest(fit.vector)
+        level = system.pyramid.views(system.split(fit.vector)[0])[last]
+        level += system.pyramid.compact(last, system.without_means(whole) - whole)
     finest, parameters = system.finest(fit.vector), system.parameters(fit.vector)
     held_out = system.held_out(finest, parameters)
     return Stage(
@@ -264,7 +274,7 @@ def solve_at_once(
         coefficients[: coarser.numel()] = coarser
         parameters = start.parameters
     else:
-        reference_state(grid.problem).fill(grid.problem, grid.basis, system.pyramid.views(coefficients)[0])
+        system.refer(vector)
     for i, name in enumerate(system.parameter_names):
         values[i] = parameters[name]
     before = system.finest(vector)
@@ -298,13 +308,11 @@ def solve_at_once(
         try:
             end = fit(vector)
         except DivergedError:
-            reference = reference_state(grid.problem)
-            if start is None or reference.is_zero:
+            if start is None or reference_state(grid.problem).is_zero:
                 raise
             fresh = torch.zeros_like(vector)  # the solution on coarser levels is not defined between its points
-            split = system.split(fresh)
-            reference.fill(grid.problem, grid.basis, system.pyramid.views(split[0])[0])
-            split[1].copy_(values)
+            system.refer(fresh)
+            system.split(fresh)[1].copy_(values)
             end = solver.fit(system, system.impose(fresh), step)
     stage = replace(describe(system, end), choice=final, solved=well_solved(system, end, solver))
     stage.moved, stage.norms = system.norms(stage.finest - before), system.norms(stage.finest)
