@@ -100,6 +100,19 @@ class SingularPart:
             )
         return torch.stack(by_field)
 
+    def evaluate(self, x: torch.Tensor, channels: Channels, fields: Sequence[str]) -> torch.Tensor:
+        """:meth:`jets` without gradients, in pieces that bound the memory."""
+        with torch.no_grad():
+            return torch.cat([self.jets(part, channels, fields) for part in x.split(PIECE, 1)], 2)
+
+    def by_field(self, x: torch.Tensor, channels: Channels, fields: Sequence[str]) -> torch.Tensor:
+        """Derivative channels of every function, (functions, fields, channels, n), zero in fields not its own."""
+        jets = self.basis.jets(x, channels)
+        out = jets.new_zeros(len(jets), len(fields), *jets.shape[1:])
+        for i, name in enumerate(self.basis.fields):
+            out[i, list(fields).index(name)] = jets[i]
+        return out
+
     # -- files ---
     def describe(self) -> list[dict[str, Any]]:
         """Everything but the coefficients as plain data."""
