@@ -1,6 +1,7 @@
 """Domains, their regions, and the points on which residuals are collocated."""
 
 from .box import Box, Face
+from .cut import Cut
 from .domain import Domain, Plane, Region, Union
 from .quadrature import gauss_axis, sobol_cube
 from .regions import Penalty, Points
@@ -8,6 +9,7 @@ from .samples import Rule, Samples
 
 __all__ = [
     "Box",
+    "Cut",
     "Domain",
     "Face",
     "Penalty",

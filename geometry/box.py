@@ -15,7 +15,8 @@ from hermite_pinn.checks import items, number
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.immutable import Immutable
 
-from .domain import Domain, Plane, Region, Union
+from .cut import Cuttable
+from .domain import Plane, Region, Union
 from .quadrature import gauss_axis, golden_axis, per_axis, sobol_cube
 from .samples import Rule, Samples
 
@@ -83,6 +84,17 @@ class BoxRegion(Region):
         """Size of a cell across a side; of a box the smallest."""
         sizes = [length / n for length, n in zip(self.box.lengths, cells, strict=True)]
         return min(sizes) if self.plane is None else sizes[self.plane.axis]
+
+    def in_space(self, cells: Sequence[int]) -> Samples:
+        """Of a side, a tensor product of Gauss rules over the axes of space, three points per cell and axis."""
+        time = self.box.time_axis
+        if self.plane is None or self.plane.axis == time:
+            return super().in_space(cells)
+        rule = self.gauss(cells, 3)
+        assert rule.axes is not None
+        chosen = [r for i, r in enumerate(rule.axes) if i != time]
+        flat = Samples(axes=chosen, normals=tuple(c for i, c in enumerate(self.normal or ()) if i != time))
+        return Samples(flat.x, flat.weights, flat.normals)
 
     def _product(self, rule: Callable[[int], tuple[np.ndarray, np.ndarray]]) -> Samples:
         point = None if self.plane is None else Rule(np.array([self.plane.position]), np.ones(1))
@@ -195,7 +207,7 @@ def _checked_bounds(name: str, bounds: object) -> tuple[float, float]:
     return a, b
 
 
-class Box(Immutable, Domain):
+class Box(Immutable, Cuttable):
     """An axis-parallel box ``Box(x=(0, 1), y=(0, 2), t=(0, 5))``; the order of the axes is the order of the arguments.
 
     An axis called ``t`` is time: its faces belong to no boundary condition unless named, ``"t-"`` is the start.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from .touched import near_cells
 
 __all__ = ["Creases", "Piece", "Shape", "Surface"]
 
@@ -68,9 +70,12 @@ class Piece(ABC):
     ----------
     label
         What follows the name of the shape: ``""``, or ``":0"``, ``":inlet"``.
+    leaf
+        Number of the shape to which it belongs among the :attr:`Shape.leaves` of a combination.
     """
 
     label: str = ""
+    leaf: int = 0
 
     @property
     @abstractmethod
@@ -84,6 +89,9 @@ class Piece(ABC):
     @abstractmethod
     def random(self, count: int, generator: np.random.Generator) -> Surface:
         """Uniform random points; the weights are ``measure / count``."""
+
+
+FIXED = {2: 512, 3: 64}  # surface points along the longest edge of a shape that mark their cells at every resolution
 
 
 class Shape(ABC):
@@ -126,6 +134,29 @@ class Shape(ABC):
         """Its boundary, in parts that can be named."""
 
     @property
+    def leaves(self) -> tuple[Shape, ...]:
+        """The shapes of which it is made, from left to right."""
+        return (self,)
+
+    def touched_cells(self, lower: np.ndarray, upper: np.ndarray, counts: Sequence[int]) -> np.ndarray:
+        """Which cells of a grid its boundary passes through, bool of shape ``counts``; rather too many than too few.
+
+        Cells of a grid that are touched lie in touched cells of a grid with half as many.
+
+        Parameters
+        ----------
+        lower, upper
+            Corners (dim,) of the grid.
+        counts
+            Cells along every axis.
+        """
+        low, high = self.bounds
+        extent = float(np.max(high - low))
+        points = [p.points(extent / FIXED[self.dim]).x for p in self.pieces] if np.isfinite(extent) else []
+        fixed = np.concatenate([np.zeros((self.dim, 0)), *points], axis=1)
+        return near_cells(self.signed_distance, fixed, lower, upper, counts)
+
+    @property
     def creases(self) -> Creases:
         """Where its boundary is not smooth."""
         return Creases.none(self.dim)
@@ -137,4 +168,4 @@ class Shape(ABC):
 
     @abstractmethod
     def state(self) -> Mapping[str, Any]:
-        """What :func:`shape_from_state` makes it from again: numbers, strings, lists, arrays; ``"kind"`` names the class."""
+        """What :func:`shape_from_state` makes it from again: numbers, texts, lists, arrays; ``"kind"`` is the class."""

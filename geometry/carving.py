@@ -1,0 +1,304 @@
+"""A box in space from which shapes are cut: what is left, in NumPy and without names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from .cell_kinds import centres, shape_cells
+from .cells import FULL, OUTSIDE, TOUCHED, Cells
+from .digest import digest
+from .quadrature import gauss_axis
+from .shape import Piece, Shape, Surface
+
+__all__ = ["Carving", "Cutter"]
+
+CLOSE = 1e-9  # of the longest edge: points nearer to the boundary are on it
+BESIDE = 1e-6  # of the longest edge: a step across the boundary that lands on one side of it
+BATCH = 1 << 18  # points at once
+MANY = 20_000  # points for which it pays to look at cells first
+LOOKED_AT = {2: 128, 3: 32}  # cells along the longest edge, by dimension, of the grid that sorts points
+PARTS = {2: 6, 3: 4}  # of a touched cell along an axis, to measure it
+
+
+@dataclass(frozen=True, eq=False)
+class Cutter:
+    """A shape of which a box keeps the inside, or the outside."""
+
+    shape: Shape
+    keep: bool
+
+    def level(self, x: np.ndarray) -> np.ndarray:
+        """Signed distances (n,) of points (dim, n), negative in what is kept."""
+        distance = self.shape.signed_distance(x)
+        return distance if self.keep else -distance
+
+    def contains(self, x: np.ndarray, slack: float) -> np.ndarray:
+        """Which points (dim, n) are kept, (n,), or lie nearer than ``slack`` to what is kept."""
+        kept = np.asarray(self.shape.contains(x)) == self.keep
+        lost = np.flatnonzero(~kept)
+        if lost.size and slack > 0:
+            kept[lost] = np.abs(self.shape.signed_distance(x[:, lost])) <= slack
+        return kept
+
+    def outward(self, surface: Surface) -> Surface:
+        """Points on its boundary with normals that point out of what is kept."""
+        return surface if self.keep else Surface(surface.x, surface.weights, -surface.normals)
+
+
+@dataclass(frozen=True, eq=False)
+class Carving:
+    """A box between two corners (dim,), and what cuts it.
+
+    Attributes
+    ----------
+    lower, upper
+        Corners of the box, float64.
+    cutters
+        Shapes of which only the inside or the outside is left.
+    """
+
+    lower: np.ndarray
+    upper: np.ndarray
+    cutters: tuple[Cutter, ...]
+
+    @property
+    def dim(self) -> int:
+        """Number of axes of space."""
+        return self.lower.size
+
+    def same_box(self, other: Carving) -> bool:
+        """Whether another one has the same corners."""
+        return np.array_equal(self.lower, other.lower) and np.array_equal(self.upper, other.upper)
+
+    @cached_property
+    def _digest(self) -> bytes:
+        return digest([self.lower, self.upper, *([c.keep, dict(c.shape.state())] for c in self.cutters)])
+
+    def __eq__(self, other: object) -> bool:
+        return other is self or (isinstance(other, Carving) and self._digest == other._digest)
+
+    def __hash__(self) -> int:
+        return hash(self._digest)
+
+    @cached_property
+    def size(self) -> float:
+        """The longest edge of the box."""
+        return float((self.upper - self.lower).max())
+
+    @cached_property
+    def extent(self) -> tuple[np.ndarray, np.ndarray]:
+        """Corners of the part of the box to which the bounds of the shapes confine what is left."""
+        lower, upper = self.lower.copy(), self.upper.copy()
+        for cutter in self.cutters:
+            if cutter.keep:
+                low, high = cutter.shape.bounds
+                lower, upper = np.maximum(lower, low), np.minimum(upper, high)
+        return lower, np.maximum(upper, lower)
+
+    # -- inside or not ---
+    def level(self, x: np.ndarray) -> np.ndarray:
+        """The largest signed distance (n,) of points (dim, n) from what every shape leaves; sides do not count."""
+        result = np.full(x.shape[1], -np.inf)
+        for cutter in self.cutters:
+            np.maximum(result, cutter.level(x), out=result)
+        return result
+
+    def kept(self, x: np.ndarray, slack: float | None = None) -> np.ndarray:
+        """Which points (dim, n) no shape cuts away, (n,); sides of the box do not count."""
+        slack = CLOSE * self.size if slack is None else slack
+        result = np.zeros(x.shape[1], dtype=bool)
+        for start in range(0, x.shape[1], BATCH):
+            part = np.ascontiguousarray(x[:, start : start + BATCH])
+            left = np.arange(part.shape[1])
+            for cutter in self.cutters:
+                left = left[cutter.contains(part[:, left], slack)]
+            result[start + left] = True
+        return result
+
+    def contains(self, x: np.ndarray, slack: float = 0.0) -> np.ndarray:
+        """Which points (dim, n) of the box are left, (n,), or lie nearer than about ``slack`` to what is left."""
+        slack = max(slack, CLOSE * self.size)
+        if x.shape[1] < MANY or slack > 0.5 * self.size / LOOKED_AT[self.dim]:
+            return self.kept(x, slack)
+        kinds = self.kinds_at(x)
+        result = kinds == FULL
+        unsure = np.flatnonzero(kinds == TOUCHED)
+        result[unsure] = self.kept(x[:, unsure], slack)
+        return result
+
+    def kinds_at(self, x: np.ndarray) -> np.ndarray:
+        """The kinds (n,) of the cells of a moderate grid that contain points (dim, n) of the box."""
+        kinds = self._sorting
+        counts = np.array(kinds.shape)
+        place = (x - self.lower[:, None]) / (self.upper - self.lower)[:, None] * counts[:, None]
+        return np.asarray(kinds[tuple(np.clip(place.astype(np.int64), 0, counts[:, None] - 1))])
+
+    @cached_property
+    def _sorting(self) -> np.ndarray:
+        """Kinds of the cells of a moderate grid."""
+        return self.cells(self.resolution(self.lower, self.upper)).kinds
+
+    def resolution(self, lower: np.ndarray, upper: np.ndarray) -> tuple[int, ...]:
+        """Cells along every axis of a moderate grid between two corners, nearly cubes."""
+        lengths = np.maximum(upper - lower, 1e-300)
+        return tuple(max(4, math.ceil(LOOKED_AT[self.dim] * a)) for a in lengths / lengths.max())
+
+    # -- cells ---
+    def cells(self, counts: Sequence[int]) -> Cells:
+        """The kinds of the cells of a grid over the box."""
+        return self._cells(tuple(int(n) for n in counts))
+
+    @cached_property
+    def _cells(self):  # type: ignore[no-untyped-def]  # a cache that goes with its object
+        return lru_cache(maxsize=8)(lambda counts: Cells(self.kinds(self.lower, self.upper, counts)))
+
+    def kinds(self, lower: np.ndarray, upper: np.ndarray, counts: Sequence[int]) -> np.ndarray:
+        """Kinds, int8, of the cells of a grid between any two corners."""
+        lost, touched = np.zeros(tuple(counts), dtype=bool), np.zeros(tuple(counts), dtype=bool)
+        for cutter in self.cutters:
+            own = shape_cells(cutter.shape, lower, upper, counts)
+            lost |= own == (OUTSIDE if cutter.keep else FULL)
+            touched |= own == TOUCHED
+        # a cell that one shape cuts away is outside, whatever touches it
+        result: np.ndarray = np.where(lost, OUTSIDE, np.where(touched, TOUCHED, FULL)).astype(np.int8)
+        return result
+
+    # -- measures ---
+    @cached_property
+    def measure(self) -> float:
+        """Area or volume of what is left."""
+        lower, upper = self.extent
+        counts = self.resolution(lower, upper)
+        cells = self.kinds(lower, upper, counts)
+        size = (upper - lower) / np.array(counts)
+        full = float(np.count_nonzero(cells == FULL))
+        touched = np.stack(np.nonzero(cells == TOUCHED))
+        return float(np.prod(size)) * (full + self._share(lower, size, touched).sum())
+
+    def _share(self, lower: np.ndarray, size: np.ndarray, cells: np.ndarray) -> np.ndarray:
+        """Parts (n,) of the volume of cells (dim, n) that are left."""
+        m, dim = PARTS[self.dim], self.dim
+        offsets = np.stack([g.ravel() for g in np.meshgrid(*[(np.arange(m) + 0.5) / m] * dim, indexing="ij")])
+        shares = np.zeros(cells.shape[1])
+        batch = max(1, BATCH // m**dim)
+        for start in range(0, shares.size, batch):
+            part = cells[:, start : start + batch]
+            x = lower[:, None, None] + (part[:, :, None] + offsets[:, None, :]) * size[:, None, None]
+            level = self.level(x.reshape(dim, -1)).reshape(-1, *[m] * dim)
+            slopes = np.gradient(level, axis=tuple(range(1, dim + 1)))  # differences over one part
+            width = np.maximum(sum(np.abs(s) for s in slopes), 1e-300)
+            shares[start : start + batch] = np.clip(0.5 - level / width, 0.0, 1.0).reshape(part.shape[1], -1).mean(1)
+        return shares
+
+    # -- surfaces ---
+    def trimmed(self, number: int, surface: Surface) -> np.ndarray:
+        """Which points on the boundary of a cutter are on the boundary of what is left, (n,).
+
+        Where boundaries coincide, they are sides of the box, or of the cutter that comes first.
+        """
+        step = BESIDE * self.size * self.cutters[number].outward(surface).normals
+        within, beyond = surface.x - step, surface.x + step
+        left = np.flatnonzero(self.in_box(within) & self.in_box(beyond))
+        for k, cutter in enumerate(self.cutters):
+            if k != number:
+                left = left[cutter.contains(within[:, left], 0.0)]
+                if k < number:
+                    left = left[cutter.contains(beyond[:, left], 0.0)]
+        result = np.zeros(surface.count, dtype=bool)
+        result[left] = True
+        return result
+
+    def in_box(self, x: np.ndarray) -> np.ndarray:
+        """Which points (dim, n) lie in the closed box, (n,)."""
+        return np.asarray(((x >= self.lower[:, None]) & (x <= self.upper[:, None])).all(0))
+
+    def surface(self, number: int, piece: Piece, spacing: float) -> Surface:
+        """Points of a piece of the boundary of a cutter that are on the boundary of what is left, normals outward."""
+        whole = piece.points(spacing)
+        return self.cutters[number].outward(whole.take(self.trimmed(number, whole)))
+
+    # -- sides of the box ---
+    def side(self, axis: int, end: int, counts: Sequence[int], points: int) -> tuple[np.ndarray, np.ndarray]:
+        """Points (dim, n) of a side that are left, with the areas (n,) of what is left around them.
+
+        Parameters
+        ----------
+        axis, end
+            The axis across the side, and 0 or 1.
+        counts
+            Cells along all axes of space.
+        points
+            Per cell and axis.
+        """
+        across = [i for i in range(self.dim) if i != axis]
+        rules = [gauss_axis(self.lower[i], self.upper[i], counts[i] * points, 1) for i in across]
+        mesh = np.meshgrid(*(r[0] for r in rules), indexing="ij")
+        x = np.empty((self.dim, mesh[0].size))
+        for i, g in zip(across, mesh, strict=True):
+            x[i] = g.ravel()
+        x[axis] = (self.lower, self.upper)[end][axis]
+        widths = np.array([r[1][0] for r in rules])
+        return self._cut_patches(x, axis, end, across, widths)
+
+    def _cut_patches(
+        self, x: np.ndarray, axis: int, end: int, across: Sequence[int], widths: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Patches of a side around points (dim, n), cut by the shapes."""
+        inward = np.zeros((self.dim, 1))
+        inward[axis] = (1.0, -1.0)[end] * BESIDE * self.size
+        level = self.level(x + inward)
+        reach = 0.5 * float(np.linalg.norm(widths))
+        area = float(np.prod(widths))
+        whole, cut = np.flatnonzero(level <= -reach), np.flatnonzero(np.abs(level) < reach)
+        m = 8
+        offsets = [((np.arange(m) + 0.5) / m - 0.5) * w for w in widths]
+        fine = np.stack([g.ravel() for g in np.meshgrid(*offsets, indexing="ij")])
+        parts, weights = [x[:, whole]], [np.full(whole.size, area)]
+        batch = max(1, BATCH // fine.shape[1])
+        for start in range(0, cut.size, batch):
+            chosen = cut[start : start + batch]
+            y = np.repeat(x[:, chosen, None], fine.shape[1], axis=2)
+            for i, o in zip(across, fine, strict=True):
+                y[i] += o
+            shape = (chosen.size, *[m] * len(across))
+            value = self.level((y + inward[..., None]).reshape(self.dim, -1)).reshape(shape)
+            slopes = np.gradient(value, axis=tuple(range(1, len(shape))))
+            slopes = slopes if isinstance(slopes, (list, tuple)) else [slopes]
+            width = np.maximum(sum(np.abs(s) for s in slopes), 1e-300)
+            share = np.clip(0.5 - value / width, 0.0, 1.0).reshape(chosen.size, -1)
+            total = share.sum(1)
+            some = total > 1e-6
+            mean = (y[:, some] * share[None, some]).sum(2) / total[some]
+            inside = self.kept(mean + inward)
+            # where the middle is not left, of a curved patch, the part that is farthest inside
+            deepest = value.reshape(chosen.size, -1)[some].argmin(1)
+            instead = y[:, some][:, np.arange(deepest.size), deepest]
+            mean = np.where(inside, mean, instead)
+            parts.append(mean)
+            weights.append(total[some] / fine.shape[1] * area)
+        return np.concatenate(parts, 1), np.concatenate(weights)
+
+    def side_state(self, axis: int, end: int) -> str:
+        """Whether a side is left ``"whole"``, ``"cut"``, or ``"gone"``."""
+        points = {2: 512, 3: 64}[self.dim]
+        across = [i for i in range(self.dim) if i != axis]
+        rules = [np.linspace(self.lower[i], self.upper[i], 2 * points + 1)[1::2] for i in across]
+        mesh = np.meshgrid(*rules, indexing="ij")
+        x = np.empty((self.dim, mesh[0].size))
+        for i, g in zip(across, mesh, strict=True):
+            x[i] = g.ravel()
+        x[axis] = (self.lower, self.upper)[end][axis] + (1.0, -1.0)[end] * BESIDE * self.size
+        kept = self.kept(x, 0.0)
+        if not kept.any():
+            return "gone"
+        return "whole" if kept.all() else "cut"
+
+    def middle(self) -> np.ndarray:
+        """Centres (dim, n) of the full cells of a moderate grid."""
+        cells = self._sorting
+        return centres(self.lower, self.upper, cells.shape, np.stack(np.nonzero(cells == FULL)))

@@ -1,0 +1,234 @@
+"""Domains that shapes cut out of a box."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from hermite_pinn.checks import refuse
+from hermite_pinn.errors import InvalidProblemError
+from hermite_pinn.immutable import Immutable, ReadOnly
+
+from .carving import CLOSE, Carving, Cutter
+from .cells import Cells
+from .cut_faces import Leaf, leaves_of, surfaces_of
+from .cut_regions import CutFace, CutInterior, CutSide, CutSpan, Span
+from .digest import digest
+from .domain import Domain, Region
+from .shape import Shape
+
+__all__ = ["Cut", "Cuttable"]
+
+
+class Cuttable(Domain):
+    """A domain that shapes can cut: ``domain - shape`` and ``domain & shape``."""
+
+    def __sub__(self, shape: Shape) -> Cut:
+        """What is left outside a shape."""
+        return self.cut(shape, keep=False)
+
+    def __and__(self, shape: Shape) -> Cut:
+        """What is left inside a shape."""
+        return self.cut(shape, keep=True)
+
+    def cut(self, shape: Shape, keep: bool) -> Cut:
+        """What is left inside a shape, or outside; see :class:`Cut`."""
+        return Cut(self, [(shape, keep)])
+
+
+class Cut(Immutable, Cuttable):
+    """What shapes leave of a box, ``box - hole`` or ``box & part``; made by these operators.
+
+    Parameters
+    ----------
+    box
+        The box.
+    cuts
+        Shapes in the coordinates of the box's space axes, each with whether the inside is kept, or the outside.
+
+    Raises
+    ------
+    InvalidProblemError
+        If a shape has another number of axes, lies outside the box, or the shapes leave nothing; if names of faces
+        clash.
+    """
+
+    def __init__(self, box: Domain, cuts: Sequence[tuple[Shape, bool]]) -> None:
+        for shape, _ in cuts:
+            _check_shape(box, shape)
+        self.names: tuple[str, ...] = box.names
+        self.lower: tuple[float, ...] = box.lower
+        self.upper: tuple[float, ...] = box.upper
+        #: What it is made of: the box, and the states of the shapes; its identity.
+        self.statement = ReadOnly(
+            {
+                "axes": {name: list(bounds) for name, bounds in box.bounds.items()},
+                "cuts": [{"keep": keep, "shape": dict(shape.state())} for shape, keep in cuts],
+            }
+        )
+        self._box, self._cuts = box, tuple((shape, bool(keep)) for shape, keep in cuts)
+        self._space = list(box.space_axes)
+        lower, upper = (np.array([ends[i] for i in self._space]) for ends in (box.lower, box.upper))
+        self._carving = Carving(lower, upper, tuple(Cutter(shape, keep) for shape, keep in self._cuts))
+        self._span = Span.of(box)
+        self._leaves: tuple[Leaf, ...] = leaves_of(self._carving, tuple(f.name for f in box.faces))
+
+    @property
+    def box(self) -> Domain:
+        """The whole box."""
+        return self._box
+
+    @property
+    def shapes(self) -> tuple[tuple[Shape, bool], ...]:
+        """The shapes that cut it, each with whether its inside is kept."""
+        return self._cuts
+
+    def cut(self, shape: Shape, keep: bool) -> Cut:
+        """What is left inside a further shape, or outside."""
+        return Cut(self._box, [*self._cuts, (shape, keep)])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Cut, (self._box, self._cuts)  # caches stay behind
+
+    def __repr__(self) -> str:
+        parts = (f" {'&' if keep else '-'} {shape!r}" for shape, keep in self._cuts)
+        return f"{self._box!r}{''.join(parts)}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Cut) and self._digest == other._digest
+
+    def __hash__(self) -> int:
+        return hash(self._digest)
+
+    @cached_property
+    def _digest(self) -> bytes:
+        return digest(dict(self.statement))
+
+    # -- regions ---
+    @property
+    def interior(self) -> CutInterior:
+        """What is left."""
+        return self._interior
+
+    @cached_property
+    def _interior(self) -> CutInterior:
+        return CutInterior(self._carving, self._span)
+
+    @property
+    def faces(self) -> tuple[Region, ...]:
+        """Sides of the box as far as they are left, then the boundaries of the shapes, then the ends of time."""
+        return self._faces
+
+    @cached_property
+    def _faces(self) -> tuple[Region, ...]:
+        return (*self._sides.values(), *self._surfaces.values())
+
+    @cached_property
+    def _sides(self) -> dict[str, Region]:
+        found: dict[str, Region] = {}
+        for side in self._box.faces:
+            plane = side.plane
+            assert plane is not None
+            if plane.axis == self.time_axis:
+                found[side.name] = CutSpan(self._carving, self._span, self.interior, side)
+                continue
+            state = self._carving.side_state(self._space.index(plane.axis), plane.side)
+            if state == "whole":
+                found[side.name] = side
+            elif state == "cut":
+                found[side.name] = CutSide(self._carving, self._span, side)
+        return found
+
+    @cached_property
+    def _surfaces(self) -> dict[str, CutFace]:
+        return surfaces_of(self._leaves, self._carving, self._span)
+
+    def face(self, name: str) -> Region:
+        """The face called ``name``, also a piece of a shape's boundary such as ``"polygon:0"``.
+
+        Raises
+        ------
+        InvalidProblemError
+            If there is none, or nothing of it is left.
+        """
+        known = self._sides | self._surfaces
+        if name in known:
+            return known[name]
+        pieces = {
+            leaf.name + piece.label: (number, piece)
+            for leaf in self._leaves
+            for number, piece in leaf.pieces
+            if piece.label
+        }
+        chosen = [pair for label, pair in pieces.items() if label == name]
+        if chosen:
+            face = CutFace(self._carving, self._span, name, tuple(chosen))
+            if face.measure > 0:
+                return face
+        gone = [f.name for f in self._box.faces if f.name not in self._sides]
+        if name in gone:
+            raise InvalidProblemError(f"nothing is left of the face {name!r}: the shapes cut it away from {self}")
+        if chosen or name in [leaf.name for leaf in self._leaves]:
+            raise InvalidProblemError(
+                f"the face {name!r} is no part of the boundary: it lies outside the box or in what other shapes cut away"
+            )
+        labels = f"; pieces of these are {', '.join(pieces)}" if pieces else ""
+        raise InvalidProblemError(
+            f"there is no face {name!r}; the faces of {self} are {', '.join(known)}{labels}, and 'boundary' means all of the "
+            "space axes"
+        )
+
+    def restricted(self, bounds: Mapping[str, tuple[float, float]]) -> Cut:
+        """The part of the domain between bounds, by name of the axis; other axes keep theirs."""
+        part = Cut(self._box.restricted(bounds), self._cuts)
+        if part._carving.same_box(self._carving):  # another span of time: what is known of space stays
+            vars(part)["_carving"] = self._carving
+            vars(part)["_leaves"] = self._leaves
+        return part
+
+    def together(self, faces: Sequence[Region]) -> Region:
+        """Several faces as one region."""
+        whole = self._box.faces
+        return self._box.together(faces) if all(f in whole for f in faces) else super().together(faces)
+
+    # -- where it is ---
+    def contains(self, x: torch.Tensor, slack: float = 0.0) -> torch.Tensor:
+        """Which of the points (dim, n) lie in the closed domain, (n,), with a slack relative to the edge lengths."""
+        inside = self._box.contains(x, max(slack, CLOSE)).cpu()
+        points = x.detach().to("cpu", torch.float64).numpy()[self._space]
+        chosen = np.flatnonzero(inside.numpy())
+        result = np.zeros(inside.shape[0], dtype=bool)
+        result[chosen] = self._carving.contains(points[:, chosen], slack * self._carving.size)
+        return torch.as_tensor(result, device=x.device)
+
+    def signed_distance(self, x: torch.Tensor) -> torch.Tensor:
+        """Distances (n,) of points (dim, n) to the boundary in space, negative inside; outside no more than that."""
+        box = self._box.signed_distance(x)
+        assert box is not None
+        points = x.detach().to("cpu", torch.float64).numpy()[self._space]
+        return torch.maximum(box, torch.as_tensor(self._carving.level(points)).to(box))
+
+    def cells(self, resolution: Sequence[int]) -> Cells:
+        """Which cells of a grid over the bounding box it touches.
+
+        Parameters
+        ----------
+        resolution
+            Cells along every axis, time included.
+        """
+        return self._carving.cells([resolution[i] for i in self._space])
+
+
+def _check_shape(box: Domain, shape: object) -> None:
+    if not isinstance(shape, Shape):
+        refuse("what cuts a domain", shape, "a shape such as hp.Disk((0.5, 0.5), 0.2)", error=InvalidProblemError)
+    space = [box.names[i] for i in box.space_axes]
+    if shape.dim != len(space):
+        raise InvalidProblemError(
+            f"{shape!r} has {shape.dim} axes, and {box!r} has {len(space)} of space ({', '.join(space)}); discs, polygons and "
+            "rectangles cut two, balls, cuboids, cylinders, tori and meshes three"
+        )
