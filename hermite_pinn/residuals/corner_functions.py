@@ -11,7 +11,7 @@ import torch
 
 from hermite_pinn.expressions.program import Leaf, Value, depends_on
 from hermite_pinn.field.singular import Wedge, wedge_functions
-from hermite_pinn.field.singular_part import SingularBasis
+from hermite_pinn.field.singular_part import SingularBasis, SingularPart
 from hermite_pinn.geometry import Domain
 from hermite_pinn.geometry.domain import Corner
 from hermite_pinn.problem.problem import Problem
@@ -20,7 +20,7 @@ from hermite_pinn.problem.terms import Term
 from .compiled import CompiledTerm, Jet, compile_term
 from .reference_state import reference_state
 
-__all__ = ["CornerFunctions", "corner_functions"]
+__all__ = ["CornerFunctions", "corner_functions", "singular_part"]
 
 MOST = 64  # functions of a problem; the smoothest are left out first
 FLAT = 0.02  # angle in radians by which a corner may differ from a straight line that needs no functions
@@ -61,6 +61,20 @@ def corner_functions(problem: Problem) -> CornerFunctions:
     equations that are not elliptic of second order in one field, and where conditions or principal parts couple fields.
     """
     return problem.plan.own.once("corner functions", lambda: _found(problem))
+
+
+def singular_part(problem: Problem, state: Mapping[str, float], like: torch.Tensor) -> SingularPart | None:
+    """The singular functions of a problem with the coefficients of a state, of the type of a tensor; None without any.
+
+    Parameters
+    ----------
+    state
+        Coefficients by the names :attr:`.SingularBasis.unknowns`, beside other parameters.
+    """
+    basis = corner_functions(problem).basis
+    if not len(basis):
+        return None
+    return SingularPart(basis, like.new_tensor([state.get(name, 0.0) for name in basis.unknowns]))
 
 
 def _found(problem: Problem) -> CornerFunctions:

@@ -198,7 +198,7 @@ class _Look:
         coefficients, values = system.split(vector)
         coefficients.copy_(self.solution.reshape(-1))
         for i, name in enumerate(system.parameter_names):
-            values[i] = self.parameters[name]
+            values[i] = self.parameters.get(name, 0.0)
         system.linearize(vector)
         return system
 

@@ -76,9 +76,9 @@ class Block(ABC):
         self._by_parameter = [{k: cast(v) for k, v in row.items()} for row in other._by_parameter]
         self.singular = None if other.singular is None else other.singular.to(dtype)
 
-    def positions(self, names: Sequence[str]) -> torch.Tensor:
-        """Coordinates of the points, (names, n)."""
-        values = [torch.as_tensor(self._env[("coordinate", name)]) for name in names]
+    def positions(self) -> torch.Tensor:
+        """The points (dim, n)."""
+        values = [torch.as_tensor(v) for (kind, _), v in self._env.items() if kind == "coordinate"]
         return torch.stack([v.to(self.root).expand(self.shape).reshape(-1) for v in values])
 
     @abstractmethod

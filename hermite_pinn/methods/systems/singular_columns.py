@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import torch
 
@@ -12,6 +13,16 @@ from hermite_pinn.field.singular_part import SingularBasis
 from hermite_pinn.residuals.compiled import CompiledTerm, Jet
 
 __all__ = ["SingularColumns"]
+
+
+class HasPoints(Protocol):
+    """A block of rows."""
+
+    terms: list[CompiledTerm]
+    shape: tuple[int, ...]
+
+    def positions(self) -> torch.Tensor:
+        """The points (dim, n)."""
 
 
 class SingularColumns:
@@ -64,6 +75,11 @@ class SingularColumns:
                 jets = basis.jets(x, Channels.of(2, orders), numbers)
                 self._variable |= {(name, o): jets[:, i] for i, o in enumerate(orders)}
         self.columns: list[torch.Tensor] = []
+
+    @classmethod
+    def of(cls, basis: SingularBasis, block: HasPoints) -> SingularColumns:
+        """Those of the rows of a block."""
+        return cls(basis, block.terms, block.positions(), block.shape)
 
     def _sum(self, x: torch.Tensor, term: CompiledTerm) -> torch.Tensor | None:
         """What the functions add to a residual by jets with constant sensitivities, (functions, n)."""
