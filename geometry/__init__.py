@@ -3,6 +3,7 @@
 from .box import Box, Face
 from .cut import Cut
 from .domain import Domain, Plane, Region, Union
+from .mesh import Mesh
 from .quadrature import gauss_axis, sobol_cube
 from .regions import Penalty, Points
 from .samples import Rule, Samples
@@ -12,6 +13,7 @@ __all__ = [
     "Cut",
     "Domain",
     "Face",
+    "Mesh",
     "Penalty",
     "Plane",
     "Points",

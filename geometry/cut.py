@@ -15,11 +15,12 @@ from hermite_pinn.immutable import Immutable, ReadOnly
 
 from .carving import CLOSE, Carving, Cutter
 from .cells import Cells
+from .cut_checks import check_cuts
 from .cut_faces import Leaf, leaves_of, surfaces_of
 from .cut_regions import CutFace, CutInterior, CutSide, CutSpan, Span
 from .digest import digest
 from .domain import Domain, Region
-from .shape import Shape
+from .shape import Piece, Shape
 
 __all__ = ["Cut", "Cuttable"]
 
@@ -75,6 +76,8 @@ class Cut(Immutable, Cuttable):
         lower, upper = (np.array([ends[i] for i in self._space]) for ends in (box.lower, box.upper))
         self._carving = Carving(lower, upper, tuple(Cutter(shape, keep) for shape, keep in self._cuts))
         self._span = Span.of(box)
+        #: Sentences about the shapes.
+        self._notes = (*(n for shape, _ in cuts for n in shape.notes), *check_cuts(repr(box), self._carving))
         self._leaves: tuple[Leaf, ...] = leaves_of(self._carving, tuple(f.name for f in box.faces))
 
     @property
@@ -158,15 +161,14 @@ class Cut(Immutable, Cuttable):
         known = self._sides | self._surfaces
         if name in known:
             return known[name]
-        pieces = {
-            leaf.name + piece.label: (number, piece)
-            for leaf in self._leaves
-            for number, piece in leaf.pieces
-            if piece.label
-        }
-        chosen = [pair for label, pair in pieces.items() if label == name]
+        pieces: dict[str, list[tuple[Leaf, int, Piece]]] = {}
+        for leaf in self._leaves:
+            for number, piece in leaf.pieces:
+                if piece.label:
+                    pieces.setdefault(leaf.name + piece.label, []).append((leaf, number, piece))
+        chosen = pieces.get(name, [])
         if chosen:
-            face = CutFace(self._carving, self._span, name, tuple(chosen))
+            face = CutFace(self._carving, self._span, name, chosen[0][0].name, tuple((k, p) for _, k, p in chosen))
             if face.measure > 0:
                 return face
         gone = [f.name for f in self._box.faces if f.name not in self._sides]
@@ -194,6 +196,11 @@ class Cut(Immutable, Cuttable):
         """Several faces as one region."""
         whole = self._box.faces
         return self._box.together(faces) if all(f in whole for f in faces) else super().together(faces)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what was mended in shapes, and how they lie in the box."""
+        return self._notes
 
     # -- where it is ---
     def contains(self, x: torch.Tensor, slack: float = 0.0) -> torch.Tensor:

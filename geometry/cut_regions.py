@@ -478,12 +478,23 @@ class CutFace(CutSurface):
     """The boundary of a shape, or pieces of it, as far as it is the boundary of the domain."""
 
     label: str
+    leaf: str  # the name of the shape
     pieces: tuple[tuple[int, Piece], ...]  # with the numbers of their cutters
 
     @property
     def name(self) -> str:
         """That of the shape, or of the piece."""
         return self.label
+
+    @cached_property
+    def covers(self) -> frozenset[str]:  # type: ignore[override]
+        """The names of its pieces as far as anything is left of them."""
+        named = {piece.label for _, piece in self.pieces}
+        if len(named) < 2:
+            return frozenset([self.label])
+        spacing = self.carving.size / FINE[self.carving.dim]
+        left = {p.label for k, p in self.pieces if self.carving.surface(k, p, spacing).count}
+        return frozenset(self.leaf + label for label in left)
 
     def _fine(self, cells: Sequence[int] | None) -> Surface:
         if cells is None:

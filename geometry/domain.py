@@ -90,6 +90,11 @@ class Region(ABC):
         return None
 
     @property
+    def covers(self) -> frozenset[str]:
+        """Names of the parts of the boundary that it consists of: its own, or those of its pieces."""
+        return frozenset([self.name] if self.on_boundary else [])
+
+    @property
     def support(self) -> Hashable:
         """Regions with equal supports have their points in common."""
         return self
@@ -164,6 +169,11 @@ class Union(Region):
     def measure(self) -> float:
         """Sum of the measures."""
         return sum((r.measure for r in self.regions), 0.0)
+
+    @property
+    def covers(self) -> frozenset[str]:
+        """What the regions cover."""
+        return frozenset().union(*(r.covers for r in self.regions))
 
     @property
     def normal(self) -> tuple[float, ...] | None:

@@ -213,7 +213,7 @@ class NestedIteration:
     def _refine(self) -> None:
         """Append the resolution of the next stage to the path."""
         path, best = self.state.path, self.state.best
-        following = self.resolutions.following(path, best)
+        following = self.resolutions.following(self.grid, path, best)
         limit = self.resolutions.obstacle(self.grid, path, following, best)
         if limit:
             raise StopRun(Status.MAX_SIZE, limit)
@@ -269,6 +269,7 @@ class NestedIteration:
             [size / root for size in stage.sizes],
             self.watch,
             stage.fitted,
+            self.grid.active(stage.resolutions[-1]),
         )
 
     def _system(self, stage: Stage) -> GridSystem:

@@ -13,8 +13,8 @@ from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
 from hermite_pinn.errors import DivergedError
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
+from hermite_pinn.methods.systems.compact_pyramid import CompactPyramid, active_vertices
 from hermite_pinn.methods.systems.constraints import Carried
-from hermite_pinn.methods.systems.compact_pyramid import CompactPyramid
 from hermite_pinn.methods.systems.cut_system import CutSystem
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.problem.problem import Problem
@@ -70,6 +70,10 @@ class Discretization:
         if self.cut:
             return CompactPyramid(p, self.basis, resolutions, self.dtype, self.device)
         return Pyramid(self.basis, resolutions, p.periodic, len(p.fields), self.dtype, self.device)
+
+    def active(self, resolution: Resolution) -> torch.Tensor | None:
+        """Which vertices (N_1, ...) of a level have coefficients; None for all."""
+        return active_vertices(self.problem, self.basis, resolution).to(self.device) if self.cut else None
 
     @property
     def cut(self) -> bool:

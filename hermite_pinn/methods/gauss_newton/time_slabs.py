@@ -246,7 +246,6 @@ class _March:
         """Solve between two vertices of the time axis, from the end of the slab before."""
         grid, resolution, axis, m = self.grid, self.resolution, self.axis, self.m
         system, part, carried = self._system(first, end)
-        local = system.resolution
         if self.whole is None:
             shape = list(system.pyramid.dense_shapes[-1])
             shape[axis + 1] = m * (resolution[axis] + 1)

@@ -112,6 +112,21 @@ class CellPoints:
             self._values[key] = self.level.values(self.groups[group].inside, orders)
         return self._values[key]
 
+    def matrix(self, orders: tuple[int, ...]) -> sparse.csr_matrix:
+        """One derivative at the points from the coefficients (V m**d,) over space."""
+        level, blocks = self.level, []
+        record = np.arange(level.record)
+        for g, group in enumerate(self.groups):
+            columns = (self.corners[g][:, :, None] * level.record + record).reshape(len(group.cells), 1, -1)
+            values = self.values(g, orders)
+            values = values[:, None, :] if group.own else values[None]
+            shape = (len(group.cells), group.per_cell, columns.shape[2])
+            columns, values = np.broadcast_to(columns, shape), np.broadcast_to(values, shape)
+            starts = np.arange(0, columns.size + 1, shape[2])
+            size = (group.count, level.count * level.record)
+            blocks.append(sparse.csr_matrix((values.ravel(), columns.ravel(), starts), shape=size))
+        return sparse.vstack(blocks).tocsr()
+
 
 class CellChannels:
     """Channels of the coefficients (V m**d, T) of one field at points of cells, times the roots of weights.
@@ -183,10 +198,8 @@ class CellChannels:
             for g, (group, matrix) in enumerate(zip(self.points.groups, matrices, strict=True)):
                 cells = len(group.cells)
                 local = records.index_select(0, self._corners[g]).view(cells, -1, times)
-                if times == 1 and not group.own:
-                    out = local.view(cells, -1) @ matrix.T
-                else:
-                    out = torch.matmul(matrix, local)
+                plain = times == 1 and not group.own
+                out = local.view(cells, -1) @ matrix.T if plain else torch.matmul(matrix, local)
                 out = out.view(cells, len(listed), group.per_cell, times)
                 for i, k in enumerate(listed):
                     found[k][slices[g]] += out[:, i].reshape(-1, times)
@@ -206,10 +219,8 @@ class CellChannels:
                 rows = torch.stack(
                     [weighted[k][slices[g]].reshape(cells, group.per_cell, times) for k in listed], 1
                 ).view(cells, -1, times)
-                if times == 1 and not group.own:
-                    local = rows.view(cells, -1) @ matrix
-                else:
-                    local = torch.matmul(matrix.mT, rows)
+                plain = times == 1 and not group.own
+                local = rows.view(cells, -1) @ matrix if plain else torch.matmul(matrix.mT, rows)
                 parts.append(local.reshape(cells * 2**level.dim, -1))
             records = self._gathered.apply([(0, torch.cat(parts) if len(parts) > 1 else parts[0])], 0)
             u = records.view(-1, times)

@@ -6,16 +6,16 @@ import math
 from collections.abc import Sequence
 from functools import cached_property
 
+import numpy as np
 import torch
 
-from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix, prolongation_matrix
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
 from hermite_pinn.problem.problem import Problem
 
 from .level_cells import LevelCells, level_cells, prolongation
 
-__all__ = ["CompactPyramid"]
+__all__ = ["CompactPyramid", "active_vertices"]
 
 
 class CompactPyramid(Pyramid):
@@ -103,7 +103,7 @@ class CompactPyramid(Pyramid):
         return coefficients.clone() if out is None else out.copy_(coefficients)
 
     def dense(self, level: int, coefficients: torch.Tensor) -> torch.Tensor:
-        """Coefficients of all vertices (fields, m N_1, ..., m N_d), zero where there are none, from those of a level."""
+        """Coefficients of all vertices (fields, m N_1, ..., m N_d) from those of a level, zero where there are none."""
         shape = self.dense_shapes[level]
         order = self._order
         moved = [shape[i] for i in order]
@@ -126,3 +126,14 @@ class CompactPyramid(Pyramid):
     @cached_property
     def _places(self) -> list[torch.Tensor]:
         return [torch.as_tensor(level.places).to(self.device) for level in self.levels]
+
+
+def active_vertices(problem: Problem, basis: str, resolution: Sequence[int]) -> torch.Tensor:
+    """Which vertices (N_1, ..., N_d) of a level of a problem on a cut domain have coefficients."""
+    level, domain = level_cells(problem, basis, resolution), problem.domain
+    space = np.zeros(level.sides, dtype=bool)
+    space[tuple(level.vertices.T)] = True
+    if domain.time_axis is None:
+        return torch.as_tensor(space)
+    vertices = resolution[domain.time_axis] + (not problem.periodic[domain.time_axis])
+    return torch.as_tensor(np.repeat(np.expand_dims(space, domain.time_axis), vertices, domain.time_axis))

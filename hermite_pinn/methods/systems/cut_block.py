@@ -12,7 +12,7 @@ from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.expressions.program import Leaf, Value
 from hermite_pinn.residuals.compiled import CompiledTerm, Jet
 
-from .cell_channels import CellChannels, CellPoints, PointGroup, TimeRule
+from .cell_channels import CellChannels, CellPoints, TimeRule
 from .channel_block import ChannelBlock, Evaluator
 
 __all__ = ["CutBlock"]
@@ -164,8 +164,13 @@ class CutBlock(ChannelBlock):
                 total: torch.Tensor | int = 0
                 for o, own in rows.items():
                     total = total + own[..., None] * torch.as_tensor(weight * line[o].data)
-                columns = (space[:, :, None] * times + at)[:, None] + torch.arange(fields)[None, :, None, None] * unknowns
-                yield columns.reshape(len(corners), -1), torch.as_tensor(total).reshape(len(corners), -1, columns[0].numel())
+                columns = (space[:, :, None] * times + at)[:, None] + torch.arange(fields)[
+                    None, :, None, None
+                ] * unknowns
+                yield (
+                    columns.reshape(len(corners), -1),
+                    torch.as_tensor(total).reshape(len(corners), -1, columns[0].numel()),
+                )
 
     def diagonal(
         self, resolution: tuple[int, ...], shape: tuple[int, ...], change: Sequence[np.ndarray] | None = None

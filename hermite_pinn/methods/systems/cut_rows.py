@@ -2,9 +2,9 @@
 
 Residuals are taken at Gauss points of whole cells, also where these lie outside the domain, there with a tenth of the
 weight: no cell is clipped, and the equation itself holds on to the coefficients that the inside determines badly.
-Cells that the boundary passes through have more points.  Rows on the boundary weigh as much as soft conditions of a box,
-times :data:`FIRM`.  All rows are multiplied by ``min(1, max(r, h/4) / r0)`` at a distance r from re-entrant corners and
-edges, where a least-squares solution would otherwise be wrong without any symptom.
+Cells that the boundary passes through have more points.  Rows on the boundary weigh as much as soft conditions of a
+box, times :data:`FIRM`.  All rows are multiplied by ``min(1, max(r, h/4) / r0)`` at a distance r from re-entrant
+corners and edges, where a least-squares solution would otherwise be wrong without any symptom.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
 from hermite_pinn.residuals.evaluation import restriction
 
 from .block import Block
-from .compact_point_block import CompactPointBlock
 from .cell_channels import CellPoints, PointGroup, TimeRule
+from .compact_point_block import CompactPointBlock
 from .cut_block import CutBlock
 from .grid_rows import GridRows
 from .level_cells import LevelCells, level_cells
@@ -58,7 +58,9 @@ class CutRows(GridRows):
         return level_cells(self.problem, self.basis, self.resolution)
 
     # -- points ---
-    def gauss_points(self, level: LevelCells, terms: Sequence[CompiledTerm]) -> tuple[CellPoints, np.ndarray, np.ndarray]:
+    def gauss_points(
+        self, level: LevelCells, terms: Sequence[CompiledTerm]
+    ) -> tuple[CellPoints, np.ndarray, np.ndarray]:
         """Gauss points of all active cells of a level, their weights, and which of them are inside.
 
         Elliptic equations take as many points per axis in full cells as a vertex has coefficients, others one more;
@@ -247,10 +249,12 @@ class CutRows(GridRows):
         counts = tuple(self.resolution[i] for i in self.space)
         if region.plane is None:
             return self.problem.plan.shared.once(
-                ("face points", region.name, counts, domain.lower[self.space[0]]), lambda: region.in_space(self.resolution)
+                ("face points", region.name, counts, domain.lower[self.space[0]]),
+                lambda: region.in_space(self.resolution),
             )
         rule = region.gauss(self.resolution, BASES[self.basis].coefficients + 1)
-        assert rule.axes is not None and region.normal is not None
+        assert rule.axes is not None
+        assert region.normal is not None
         flat = Samples(axes=[rule.axes[i] for i in self.space])
         normal = tuple(region.normal[i] for i in self.space)
         return Samples(flat.x, flat.weights, normal)
@@ -305,7 +309,7 @@ class CutRows(GridRows):
             return self.cell_block(block.terms, block.scales, level, cells)
         positions, inside = level.locate(block.points.x)
         group = PointGroup(positions, inside, own=True)
-        rule = None if block.rule is None or cells is None else self._rule_at(block.rule.points, block.rule.weights, cells)
+        rule = (
+            None if block.rule is None or cells is None else self._rule_at(block.rule.points, block.rule.weights, cells)
+        )
         return block.on_level(CellPoints(level, (group,)), block.space_root, rule, block.normals)
-
-

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
+import scipy.sparse as sparse
 import torch
 
 from hermite_pinn.cuda.encoder.channels import Channels
@@ -83,6 +84,17 @@ class CutSystem(GridSystem):
         root = torch.as_tensor(root).to(self.device, self.dtype)
         own = self.interior
         return CellChannels(points, Channels.value(own.dim), own.space, own.time, rule, root)
+
+    def mass(self) -> sparse.csr_array:
+        """The matrix of the L2 product over the domain for the finest coefficients (V m**d, T) of one field."""
+        points, area, inside = self._rows.gauss_points(self._rows.level, self.interior.terms)
+        rows = points.matrix((0,) * len(self.interior.space))
+        space = rows.T @ sparse.diags(np.where(inside, area, 1e-6 * area)) @ rows
+        rule = self.interior.rule
+        if rule is None:
+            return sparse.csr_array(space)
+        along = rule.rows.matrices[0]
+        return sparse.csr_array(sparse.kron(space, along.T @ sparse.diags(rule.weights) @ along))
 
     def without_means(self, finest: torch.Tensor) -> torch.Tensor:
         """Coefficients of all vertices of the finest level, less the means over the domain of fields with a gauge."""

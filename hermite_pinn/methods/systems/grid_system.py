@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import ClassVar, TypeVar
 
 import numpy as np
+import scipy.sparse as sparse
 import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
@@ -234,6 +235,16 @@ class GridSystem(BlockSystem[Block]):
             values = evaluation_matrix(self.basis, n, a.bounds, a.periodic, block.points[i], (0,), root)
             matrices.append(AxisMatrix(values.matrices, self.dtype, self.device))
         return SumFactorization(matrices, Channels.value(len(self.axes)))
+
+    def mass(self) -> sparse.csr_array:
+        """The matrix of the L2 product over the domain for the finest coefficients of one field."""
+        one = sparse.csr_array(np.ones((1, 1)))
+        rule = self.problem.domain.interior.gauss(self.resolution, BASES[self.basis].coefficients * 2).axes
+        assert rule is not None
+        for axis, cells, (x, weights) in zip(self.axes, self.resolution, rule, strict=True):
+            values = evaluation_matrix(self.basis, cells, axis.bounds, axis.periodic, x, (0,)).matrices[0]
+            one = sparse.kron(one, values.T @ sparse.diags(weights) @ values)
+        return one
 
     # -- what it says of a state ---
     @cached_property

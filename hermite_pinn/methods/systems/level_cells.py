@@ -181,7 +181,7 @@ def prolongation(coarse: LevelCells, fine: LevelCells) -> sparse.csr_matrix:
 
     Contributions of coarse vertices without coefficients are left out; there are none where the levels are nested.
     """
-    m, dim = coarse.m, coarse.dim
+    m = coarse.m
     lines = []
     for a, b, wraps in zip(coarse.counts, fine.counts, coarse.wraps, strict=True):
         one = prolongation_matrix(coarse.basis, a, b, wraps).matrices[0]

@@ -3,9 +3,9 @@
 Near a boundary that cuts cells, functions of one vertex that differ outside are nearly dependent inside, which scaling
 the columns to unit norm cannot see.  The block of ``J^T J`` that belongs to a vertex of a touched cell is therefore
 scaled to unit diagonal and diagonalised, ``D B D = V L V^T``, and ``T = D V L^(-1/2)`` makes its coefficients
-orthonormal; eigenvalues below 1e-10 of the largest are raised to that.  Elsewhere the block is diagonal by symmetry.  On
-levels below the finest the rows of the equations are those at the Gauss points of the level itself, which approximate
-the same integrals; rows on the boundary are those of the finest level.
+orthonormal; eigenvalues below 1e-10 of the largest are raised to that.  Elsewhere the block is diagonal by symmetry.
+On levels below the finest the rows of the equations are those at the Gauss points of the level itself, which
+approximate the same integrals; rows on the boundary are those of the finest level.
 """
 
 from __future__ import annotations
