@@ -30,13 +30,15 @@ from .cell_channels import CellPoints, PointGroup, TimeRule
 from .compact_point_block import CompactPointBlock
 from .cut_block import CutBlock
 from .grid_rows import GridRows
-from .level_cells import LevelCells, level_cells
+from .level_cells import LevelCells, contained, level_cells
 
 __all__ = ["CutRows"]
 
 OUTSIDE = 0.1  # weight of a residual outside the domain
 FIRM = 3.0  # of the weight of boundary rows, against that of soft rows of a box
-REACH = 0.06  # of the longest edge of the box: distance from re-entrant places from which on rows have their full weight
+REACH = (
+    0.06  # of the longest edge of the box: distance from re-entrant places from which on rows have their full weight
+)
 
 
 class CutRows(GridRows):
@@ -92,21 +94,12 @@ class CutRows(GridRows):
         level = points.level
         for part, group in zip(points.slices(), points.groups, strict=True):
             if level.touched[np.isin(self._keys(level, level.cells), self._keys(level, group.cells[:1]))].any():
-                inside[part] = self._contains(points.x[:, part])
+                inside[part] = contained(self.problem.domain, points.x[:, part])
         return inside
 
     @staticmethod
     def _keys(level: LevelCells, cells: np.ndarray) -> np.ndarray:
         return np.ravel_multi_index(tuple(cells.T), level.counts)
-
-    def _contains(self, x: np.ndarray) -> np.ndarray:
-        """Which points (d, n) over the space axes lie in the domain."""
-        domain = self.problem.domain
-        whole = np.empty((domain.dim, x.shape[1]))
-        whole[list(self.space)] = x
-        if self.time is not None:
-            whole[self.time] = 0.5 * (domain.lower[self.time] + domain.upper[self.time])
-        return domain.contains(torch.as_tensor(whole)).numpy()
 
     def fading(self, x: np.ndarray, level: LevelCells) -> np.ndarray:
         """Factors (n,) of rows at points (d, n): less than one near re-entrant corners and edges."""
@@ -198,7 +191,7 @@ class CutRows(GridRows):
         inside = (0.31 + 0.17 * np.arange(level.dim) + level.cells * golden) % 1.0
         x = (level.lower + (level.cells + inside) * level.widths).T
         chosen = ~level.touched
-        chosen[level.touched] = self._contains(x[:, level.touched])
+        chosen[level.touched] = contained(self.problem.domain, x[:, level.touched])
         group = PointGroup(level.cells[chosen], inside[chosen], own=True)
         points = CellPoints(level, (group,))
         root = np.full(points.count, math.sqrt(math.prod(level.widths)))
