@@ -59,18 +59,23 @@ class CutRows(GridRows):
         """The cells of the finest level."""
         return level_cells(self.problem, self.basis, self.resolution)
 
+    def _points_per_axis(self, soft: Sequence[Term], interior: list[CompiledTerm]) -> tuple[int, ...]:
+        """As many as a vertex has coefficients for elliptic equations on cubics, one more otherwise."""
+        m = BASES[self.basis].coefficients
+        elliptic = self.time is None and m == 2 and self._elliptic(interior)
+        return (m if elliptic else m + 1,) * self.problem.domain.dim
+
     # -- points ---
     def gauss_points(
         self, level: LevelCells, terms: Sequence[CompiledTerm]
     ) -> tuple[CellPoints, np.ndarray, np.ndarray]:
         """Gauss points of all active cells of a level, their weights, and which of them are inside.
 
-        Elliptic equations take as many points per axis in full cells as a vertex has coefficients, others one more;
-        touched cells one more than coefficients in the plane and two more in space.
+        Touched cells have one more point per axis than a vertex has coefficients in the plane, and two more in space.
         """
         m, d = level.m, level.dim
-        elliptic = self._elliptic(list(terms)) if self.time is None and m == 2 else False
-        per = (m if elliptic else m + 1, max(m + 1, m + d - 1))
+        full = self.gauss[self.space[0]]
+        per = (full, max(full, m + 1, m + d - 1))
 
         def made() -> tuple[CellPoints, np.ndarray, np.ndarray]:
             groups, weights = [], []
@@ -120,7 +125,7 @@ class CutRows(GridRows):
         if self.time is None:
             return None
         axis = self.axes[self.time]
-        k = points or BASES[self.basis].coefficients + 1
+        k = points or max(self.gauss[self.time], BASES[self.basis].coefficients + 1)
         at, weights = gauss_axis(*axis.bounds, self.resolution[self.time], k)
         return self._rule_at(at, weights, cells)
 
@@ -166,7 +171,7 @@ class CutRows(GridRows):
             Of the level along time; those of the finest where it is not given.
         """
         level = level or self.level
-        points, area, inside = self.gauss_points(level, terms)
+        points, area, inside = self.gauss_points(level)
         weight = np.where(inside, 1.0, OUTSIDE)
         root = np.sqrt(area * weight) * self.fading(points.x, level)
         along = None if self.time is None else self.time_rule(cells or self.resolution[self.time])
@@ -231,7 +236,7 @@ class CutRows(GridRows):
     def _at_time(self, term: CompiledTerm, position: float, scale: float) -> CutBlock:
         """A condition at the start or the end of time, at the points inside the domain."""
         assert self.time is not None
-        points, area, inside = self.gauss_points(self.level, [term])
+        points, area, inside = self.gauss_points(self.level)
         root = np.sqrt(np.where(inside, area, OUTSIDE * area))
         rule = self._rule_at(np.array([position]), np.ones(1), self.resolution[self.time])
         return self._cut_block([term], points, root, rule, [scale])
