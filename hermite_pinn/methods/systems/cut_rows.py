@@ -66,9 +66,7 @@ class CutRows(GridRows):
         return (m if elliptic else m + 1,) * self.problem.domain.dim
 
     # -- points ---
-    def gauss_points(
-        self, level: LevelCells, terms: Sequence[CompiledTerm]
-    ) -> tuple[CellPoints, np.ndarray, np.ndarray]:
+    def gauss_points(self, level: LevelCells) -> tuple[CellPoints, np.ndarray, np.ndarray]:
         """Gauss points of all active cells of a level, their weights, and which of them are inside.
 
         Touched cells have one more point per axis than a vertex has coefficients in the plane, and two more in space.
