@@ -3,15 +3,18 @@
 from .box import Box, Face
 from .cut import Cut
 from .domain import Domain, Plane, Region, Union
+from .mesh import Mesh
 from .quadrature import gauss_axis, sobol_cube
 from .regions import Penalty, Points
 from .samples import Rule, Samples
+from .saved import domain_from_state
 
 __all__ = [
     "Box",
     "Cut",
     "Domain",
     "Face",
+    "Mesh",
     "Penalty",
     "Plane",
     "Points",
@@ -19,6 +22,7 @@ __all__ = [
     "Rule",
     "Samples",
     "Union",
+    "domain_from_state",
     "gauss_axis",
     "sobol_cube",
 ]

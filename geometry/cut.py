@@ -201,6 +201,12 @@ class Cut(Immutable, Cuttable):
         whole = self._box.faces
         return self._box.together(faces) if all(f in whole for f in faces) else super().together(faces)
 
+    is_cut = True
+
+    def state(self) -> Mapping[str, Any]:
+        """The shapes, each with whether its inside is kept."""
+        return {"cuts": [{"keep": keep, "shape": dict(shape.state())} for shape, keep in self._cuts]}
+
     @property
     def creases(self) -> Creases:
         """Corners or edges where shapes have some or are cut, with the angles of the domain."""
@@ -283,6 +289,11 @@ class Cut(Immutable, Cuttable):
         return self._notes
 
     # -- where it is ---
+    def cut_distance(self, x: torch.Tensor) -> torch.Tensor:
+        """Distances (n,) of points (dim, n) to the shapes alone, negative in the domain."""
+        points = x.detach().to("cpu", torch.float64).numpy()[self._space]
+        return torch.as_tensor(self._carving.level(points))
+
     def contains(self, x: torch.Tensor, slack: float = 0.0) -> torch.Tensor:
         """Which of the points (dim, n) lie in the closed domain, (n,), with a slack relative to the edge lengths."""
         inside = self._box.contains(x, max(slack, CLOSE)).cpu()
