@@ -27,7 +27,7 @@ def MeshDomain(  # noqa: N802  # made like a class
     units: str | None = None,
     repair: str | None = None,
 ) -> Cut:
-    """The inside of a mesh, or a box around it without its inside, as a domain: short for a :class:`Box` and a :class:`Mesh`.
+    """The inside of a mesh, or a box without it, as a domain: short for a :class:`Box` and a :class:`Mesh`.
 
     Parameters
     ----------
