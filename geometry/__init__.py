@@ -4,6 +4,7 @@ from .box import Box, Face
 from .cut import Cut
 from .domain import Domain, Plane, Region, Union
 from .mesh import Mesh
+from .mesh_domain import MeshDomain
 from .quadrature import gauss_axis, sobol_cube
 from .regions import Penalty, Points
 from .samples import Rule, Samples
@@ -20,6 +21,7 @@ __all__ = [
     "Domain",
     "Face",
     "Mesh",
+    "MeshDomain",
     "Penalty",
     "Plane",
     "Points",
