@@ -19,6 +19,8 @@ __all__ = ["mended"]
 
 #: A triangle is degenerate when its height is a smaller part of its longest edge.
 FLAT = 1e-10
+#: Vertices no farther from a plane than this part of their spread lie in it.
+PLANE = 1e-9
 #: Part of the extent within which vertices of open edges are joined.
 SEAM = 1e-6
 #: Surfaces with more triangles are not searched for crossings.
@@ -72,6 +74,12 @@ def _finite(triangles: Triangles, source: str) -> Triangles:
         raise InvalidProblemError(
             f"the coordinates of {source} have a size of {largest:.3g}, with which nothing can be computed; scale them"
         )
+    away = used - used.mean(0)
+    spread = np.linalg.eigvalsh(away.T @ away / largest**2)
+    if spread[1] > 0 and spread[0] <= PLANE**2 * spread[2] and spread[1] > PLANE**2 * spread[2]:
+        raise InvalidProblemError(
+            f"all {len(used)} vertices of {source} lie in a plane; a shape needs a surface with an inside"
+        )
     return triangles
 
 
@@ -90,8 +98,7 @@ def _merged(triangles: Triangles, source: str, notes: list[str]) -> Triangles:
 
 def _flat_dropped(triangles: Triangles, source: str, notes: list[str]) -> Triangles:
     """Without triangles that have no area."""
-    a, b, c = triangles.faces.T
-    flat = (a == b) | (b == c) | (c == a) | (2 * triangles.areas <= FLAT * triangles.longest**2)
+    flat = _flat(triangles)
     count = int(flat.sum())
     if not count:
         return triangles
@@ -101,6 +108,13 @@ def _flat_dropped(triangles: Triangles, source: str, notes: list[str]) -> Triang
         f"{count} of the {triangles.count} triangles of {source} {_have(count)} no area, and {_were(count)} dropped"
     )
     return triangles.take(~flat)
+
+
+def _flat(triangles: Triangles) -> np.ndarray:
+    """Which triangles have no area."""
+    a, b, c = triangles.faces.T
+    result: np.ndarray = (a == b) | (b == c) | (c == a) | (2 * triangles.areas <= FLAT * triangles.longest**2)
+    return result
 
 
 def _once(triangles: Triangles, source: str, notes: list[str]) -> Triangles:
@@ -161,11 +175,11 @@ def _closed(triangles: Triangles, source: str, notes: list[str], fill: bool) -> 
             "that made it (if the file is whole), or have holes filled: hp.Mesh(..., repair='holes')"
         )
     result = filled(triangles, holes)
-    if _open(result):
+    if _open(result) or _flat(result).any():
         rest = [hole for hole in holes if not hole.closed] or holes
+        why = "and not all of these edges form loops" if _open(result) else "and lie in line"
         raise InvalidProblemError(
-            f"the holes of {source} cannot be filled: {what}, and not all of these edges form loops: "
-            f"{told(triangles, rest)}; close it in the program that made it"
+            f"the holes of {source} cannot be filled: {what}, {why}: {told(triangles, rest)}; close it in the program that made it"
         )
     notes.append(
         f"{number} of {source} {'were' if len(holes) > 1 else 'was'} filled by {result.count - triangles.count} triangles: "

@@ -77,8 +77,8 @@ class Triangles:
 
     @cached_property
     def normals(self) -> np.ndarray:
-        """Unit normals, (m, 3)."""
-        return self.crosses / (2 * self.areas[:, None])
+        """Unit normals, (m, 3); zero where there is no area."""
+        return self.crosses / np.maximum(2 * self.areas[:, None], np.finfo(np.float64).tiny)
 
     @cached_property
     def centroids(self) -> np.ndarray:

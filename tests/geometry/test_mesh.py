@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import os
 import pickle
 from pathlib import Path
 
@@ -22,7 +23,7 @@ PARTS = {
     "knot": lambda: parts.torus_knot(divisions=7),
 }
 every_part = pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "meshes"
+SHARED = Path(os.environ.get("HERMITE_PINN_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "meshes"
 
 
 def scattered(mesh, count, margin=0.1, seed=0):
