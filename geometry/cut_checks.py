@@ -1,9 +1,8 @@
-"""Do shapes cut a box in a way that leaves a domain?"""
+"""Checks that shapes cut a box in a way that leaves a domain."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from scipy import ndimage
