@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -51,8 +53,7 @@ def mended(triangles: Triangles, source: str, fill: bool = False) -> tuple[Trian
     triangles = _once(triangles, source, notes)
     triangles = _closed(triangles, source, notes, fill).compact()
     triangles = oriented(triangles, source, notes)
-    _note_crossings(triangles, source, notes)
-    return triangles, tuple(notes)
+    return _searched(triangles, source, notes), tuple(notes)
 
 
 def _finite(triangles: Triangles, source: str) -> Triangles:
@@ -217,19 +218,21 @@ def _joined(triangles: Triangles, source: str, notes: list[str]) -> Triangles:
     return joined
 
 
-def _note_crossings(triangles: Triangles, source: str, notes: list[str]) -> None:
+def _searched(triangles: Triangles, source: str, notes: list[str]) -> Triangles:
+    """With the pairs that pass through each other."""
     if triangles.count > SEARCHED:
         notes.append(
             f"{source} has more than {SEARCHED} triangles, and was not searched for those that pass through each other"
         )
-        return
+        return triangles
     crossing = crossing_pairs(triangles)
     if len(crossing):
         where = ", ".join(f"{value:.4g}" for value in triangles.centroids[crossing[0, 0]])
         notes.append(
             f"{source} passes through itself: {len(crossing)} pairs of triangles cross, one near ({where}); inside is what it "
-            "winds around, and distances there are those to any of its triangles; unite its bodies for exact ones"
+            "winds around, what lies in there is no part of its boundary, but distances are those to any of its triangles"
         )
+    return replace(triangles, crossing=crossing)
 
 
 def _are(count: int) -> str:

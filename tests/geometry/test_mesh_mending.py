@@ -254,6 +254,32 @@ def test_bodies_that_pass_through_each_other_are_noted():
     assert volume == pytest.approx(2 * 4 / 3 * np.pi - lens, rel=0.06)
 
 
+def test_what_lies_inside_bodies_that_overlap_is_no_boundary():
+    mesh = hp.Mesh(united(cube_at((0, 0, 0), 2), cube_at((1, 0.5, 0.5), 2)))
+    inner, area = 1.0 * 1.5 * 1.5, 2 * 6 * 4 - 2 * (1.0 * 1.5 + 1.0 * 1.5 + 1.5 * 1.5)
+    assert sum(piece.measure for piece in mesh.pieces) == pytest.approx(area, rel=0.01)
+    points = mesh.pieces[0].points(0.1)
+    assert not mesh.contains(points.x + 1e-6 * points.normals).any()
+    assert points.weights.sum() == pytest.approx(area, rel=0.02)
+    flux = (points.x * points.normals).sum(0) @ points.weights / 3
+    assert flux == pytest.approx(16 - inner, rel=0.02)
+    drawn = mesh.pieces[0].random(500, np.random.default_rng(0))
+    assert not mesh.contains(drawn.x + 1e-6 * drawn.normals).any()
+    again = mesh.scaled(2.0)
+    assert sum(piece.measure for piece in again.pieces) == pytest.approx(4 * area, rel=0.01)
+
+
+def test_edges_in_which_bodies_cross_are_found():
+    mesh = hp.Mesh(united(cube_at((0, 0, 0), 2), cube_at((1, 0.5, 0.5), 2)))
+    creases = mesh.creases
+    lengths = np.linalg.norm(creases.segments[:, 1] - creases.segments[:, 0], axis=1)
+    inner = creases.angles > np.pi
+    assert np.allclose(creases.angles[inner], 1.5 * np.pi)
+    assert lengths[inner].sum() == pytest.approx(4 * 1.5 + 2 * 1.0)  # where a side of one meets a side of the other
+    middles = creases.segments.mean(1).T
+    assert np.abs(mesh.signed_distance(middles)).max() < 1e-12
+
+
 def test_neighbours_and_bodies_that_only_touch_do_not_cross():
     for part in (parts.gear(6), parts.bracket(), parts.torus_knot(), parts.pipe_bend()):
         assert part.notes == ()
