@@ -144,6 +144,11 @@ class Carving:
             np.maximum(result, cutter.level(x), out=result)
         return result
 
+    def whole_level(self, x: np.ndarray) -> np.ndarray:
+        """As :meth:`level`, but sides of the box count."""
+        beyond = np.maximum(self.lower[:, None] - x, x - self.upper[:, None]).max(0)
+        return np.asarray(np.maximum(self.level(x), beyond))
+
     def kept(self, x: np.ndarray, slack: float | None = None) -> np.ndarray:
         """Which points (dim, n) no shape cuts away, (n,); sides of the box do not count."""
         slack = CLOSE * self.size if slack is None else slack

@@ -1,4 +1,4 @@
-"""Do shapes cut a box in a way that leaves a domain?"""
+"""Checks that shapes cut a box in a way that leaves a domain."""
 
 from __future__ import annotations
 

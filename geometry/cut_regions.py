@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 
 from hermite_pinn.errors import InvalidProblemError
 
@@ -502,6 +503,23 @@ class CutFace(CutSurface):
         else:
             spacing = self.spacing(cells) / DENSE[self.carving.dim]
         return _joined([self.carving.surface(k, piece, spacing) for k, piece in self.pieces], self.carving.dim)
+
+    @property
+    def number(self) -> int:
+        """Of the cutter to which it belongs."""
+        return self.pieces[0][0]
+
+    @cached_property
+    def trees(self) -> dict[str, cKDTree]:
+        """Points on its pieces that are left, to be searched, by name of the piece."""
+        spacing = self.carving.size / FINE[self.carving.dim]
+        found: dict[str, list[np.ndarray]] = {}
+        for k, piece in self.pieces:
+            made = self.carving.surface(k, piece, spacing)
+            if made.count:
+                name = self.label if self.label in self.covers else self.leaf + piece.label
+                found.setdefault(name, []).append(made.x)
+        return {name: cKDTree(np.concatenate(parts, axis=1).T) for name, parts in found.items()}
 
     def _drawn(self, count: int, rng: np.random.Generator) -> Surface:
         found, missing = [], count

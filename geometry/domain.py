@@ -380,6 +380,23 @@ class Domain(ABC):
         """In two space axes the corners of its boundary in which solutions may be singular; none for a box."""
         return ()
 
+    def reentrant_distance(self, x: torch.Tensor) -> torch.Tensor | None:
+        """Distances (n,) of points (dim, n) in space to the nearest re-entrant corner or edge; None without any.
+
+        Re-entrant is where the angle of the domain exceeds pi by more than five degrees: solutions are singular there.
+        """
+        return None
+
+    def thin(self, resolution: Sequence[int]) -> tuple[str, ...]:
+        """Sentences about parts of the domain, and gaps in what is cut away, that are thinner than two cells.
+
+        Parameters
+        ----------
+        resolution
+            Cells along every axis, time included.
+        """
+        return ()
+
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences about what was mended or is worth knowing."""
