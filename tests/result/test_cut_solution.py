@@ -79,7 +79,7 @@ def test_points_outside_are_an_error_that_tells_what_to_do(holed):
     for call in (holed.at_points, holed.residual, holed.error):
         with pytest.raises(InvalidArgumentError, match="3 of 3 points lie outside"):
             call(middle)
-    with pytest.raises(InvalidArgumentError, match="x = 1.5 lies outside"):
+    with pytest.raises(InvalidArgumentError, match=r"x = 1\.5 lies outside"):
         holed.u(1.5, 0.5)
     with pytest.raises(InvalidArgumentError, match="must be finite"):
         holed.u(np.nan, 0.5)
