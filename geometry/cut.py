@@ -201,6 +201,12 @@ class Cut(Immutable, Cuttable):
         whole = self._box.faces
         return self._box.together(faces) if all(f in whole for f in faces) else super().together(faces)
 
+    is_cut = True
+
+    def state(self) -> Mapping[str, Any]:
+        """The shapes, each with whether its inside is kept."""
+        return {"cuts": [{"keep": keep, "shape": dict(shape.state())} for shape, keep in self._cuts]}
+
     @property
     def creases(self) -> Creases:
         """Corners or edges where shapes have some or are cut, with the angles of the domain."""
@@ -264,7 +270,9 @@ class Cut(Immutable, Cuttable):
         ]
         sentences = []
         for thin, what in zip(
-            thin_places(self._carving, surfaces, sizes), ("a part of the domain", "a wall between parts of the domain"), strict=True
+            thin_places(self._carving, surfaces, sizes),
+            ("a part of the domain", "a wall between parts of the domain"),
+            strict=True,
         ):
             if thin is not None:
                 names = [self.names[i] for i in self._space]
@@ -281,6 +289,11 @@ class Cut(Immutable, Cuttable):
         return self._notes
 
     # -- where it is ---
+    def cut_distance(self, x: torch.Tensor) -> torch.Tensor:
+        """Distances (n,) of points (dim, n) to the shapes alone, negative in the domain."""
+        points = x.detach().to("cpu", torch.float64).numpy()[self._space]
+        return torch.as_tensor(self._carving.level(points))
+
     def contains(self, x: torch.Tensor, slack: float = 0.0) -> torch.Tensor:
         """Which of the points (dim, n) lie in the closed domain, (n,), with a slack relative to the edge lengths."""
         inside = self._box.contains(x, max(slack, CLOSE)).cpu()

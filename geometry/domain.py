@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 
@@ -248,11 +248,14 @@ class Domain(ABC):
         Of the axes; an axis called ``t`` is time.
     lower, upper
         Corners of the bounding box.
+    is_cut
+        Whether shapes take a part of the bounding box away.
     """
 
     names: tuple[str, ...]
     lower: tuple[float, ...]
     upper: tuple[float, ...]
+    is_cut: ClassVar[bool] = False
 
     @property
     def dim(self) -> int:
@@ -339,6 +342,20 @@ class Domain(ABC):
         return None
 
     # -- what differs where shapes cut the bounding box ---
+    def cut_distance(self, x: torch.Tensor) -> torch.Tensor:
+        """Distances (n,) of points (dim, n) to the shapes alone, negative in the domain; sides of the box do not count.
+
+        Its zeros are exact, its values between them may be bounds.  Of a whole box it is minus infinity.
+        """
+        return torch.full_like(x[0], -math.inf)
+
+    def state(self) -> Mapping[str, Any]:
+        """What cuts the bounding box, for files: numbers, strings, lists, arrays and mappings; empty for a whole box.
+
+        ``domain_from_state(box, state)`` makes the domain again.
+        """
+        return {}
+
     def cells(self, resolution: Sequence[int]) -> Cells | None:
         """Which cells of a grid over the bounding box it touches; None for all: a whole box.
 
@@ -353,10 +370,6 @@ class Domain(ABC):
     def creases(self) -> Creases:
         """Where its boundary in space is not smooth, with the angles of the domain; those of a box do no harm."""
         return Creases.none(len(self.space_axes))
-
-    def reentrant_distance(self, x: torch.Tensor) -> torch.Tensor | None:
-        """Distances (n,) of points (dim, n) in space to the nearest re-entrant corner or edge; None without any."""
-        return None
 
     @property
     def corners(self) -> tuple[Corner, ...]:

@@ -51,6 +51,7 @@ RESERVED = frozenset(
         "problem",
         "on_grid",
         "at_points",
+        "inside",
         "vertex_axes",
         "has_equations",
         "exact_values",

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
-from hermite_pinn.field.field import Field, GridField, linear_field
+from hermite_pinn.field.field import Field, GridField
 from hermite_pinn.methods.base import Doubt, Outcome, Task
 from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.methods.least_squares.levenberg_marquardt import LevenbergMarquardt
@@ -198,7 +198,7 @@ class NestedIteration:
                 stage = self._balanced(stage)
             self._measure(stage)
             change = None if foreign or len(state.path) == 1 else stage.change
-            algebraic = unsolved(stage.inner, stage.reduction)
+            algebraic = unsolved(stage.inner, stage.reduction) if stage.left is None else stage.left
             stage.error = state.convergence.add(change, stage.held_out, stage.indicators, algebraic, stage.solved)
             state.best, foreign = stage, False
             self.unfinished.finished(state.saved())
@@ -417,8 +417,4 @@ class NestedIteration:
         )
 
     def _field(self, stage: Stage) -> GridField:
-        pyramid, p = self.grid.pyramid(stage.resolutions), self.problem
-        views = pyramid.views(stage.vector[: pyramid.size])
-        levels = [pyramid.dense(k, view) for k, view in enumerate(views)]
-        field = linear_field(p.domain, p.fields, p.periodic, self.basis, stage.resolutions, levels)
-        return replace(field, singular=singular_part(p, stage.parameters, stage.vector))
+        return replace(self.grid.field(stage), singular=singular_part(self.problem, stage.parameters, stage.vector))

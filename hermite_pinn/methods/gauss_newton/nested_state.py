@@ -103,9 +103,10 @@ class NestedState:
         """
         layout = field.layout
         check_start(Outline.of(field), grid.basis)
-        parts = [field.level_coefficients(level).reshape(-1) for level in range(layout.levels)]
-        vector = torch.cat([p.to(grid.device, grid.dtype) for p in parts])
         self.path = list(layout.resolutions)
+        pyramid = grid.pyramid(self.path)
+        levels = [field.level_coefficients(k).to(grid.device, grid.dtype) for k in range(layout.levels)]
+        vector = torch.cat([pyramid.compact(k, level).reshape(-1) for k, level in enumerate(levels)])
         self.best = Stage(list(self.path), vector, _finest(grid, self.path, vector), parameters)
 
 

@@ -12,7 +12,9 @@ import torch
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
 from hermite_pinn.errors import DivergedError
+from hermite_pinn.field.field import GridField, linear_field
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
+from hermite_pinn.methods.systems.compact_field import compact_field
 from hermite_pinn.methods.systems.compact_pyramid import CompactPyramid, active_vertices
 from hermite_pinn.methods.systems.constraints import Carried
 from hermite_pinn.methods.systems.cut_system import CutSystem
@@ -74,6 +76,15 @@ class Discretization:
     def active(self, resolution: Resolution) -> torch.Tensor | None:
         """Which vertices (N_1, ...) of a level have coefficients; None for all."""
         return active_vertices(self.problem, self.basis, resolution).to(self.device) if self.cut else None
+
+    def field(self, stage: Stage) -> GridField:
+        """The fields of a stage: with all of its levels, or on a cut domain their sum on the vertices that it has."""
+        pyramid, p = self.pyramid(stage.resolutions), self.problem
+        vector = stage.vector[: pyramid.size]
+        if self.cut:
+            finest = pyramid.accumulate(vector.clone())
+            return compact_field(p, self.basis, stage.resolutions[-1], finest)
+        return linear_field(p.domain, p.fields, p.periodic, self.basis, stage.resolutions, pyramid.views(vector))
 
     @property
     def cut(self) -> bool:
@@ -137,6 +148,8 @@ class Stage:
         Largest RMS between the collocation points.
     inner, reduction, damping
         Largest number of steps of a linear solve, its largest remaining gradient, last damping.
+    left
+        Part of its change that the last linear solve left out, where it ended by that, or None.
     points
         Number of residual rows.
     slabs
@@ -169,6 +182,7 @@ class Stage:
     held_out: float = 0.0
     inner: int = 0
     reduction: float = 0.0
+    left: float | None = None
     damping: float = 0.0
     points: int = 0
     slabs: int = 1
@@ -183,7 +197,7 @@ def well_solved(system: GridSystem, fit: Fit, solver: LevenbergMarquardt[GridSys
     if fit.inner is None or not system.affine:
         return True
     tol = solver.near_tol if system.warm else solver.inner_tol
-    return fit.inner.converged and fit.inner.reduction <= SLACK * tol
+    return fit.inner.converged and (fit.inner.left is not None or fit.inner.reduction <= SLACK * tol)
 
 
 def relative(moved: Sequence[float], norms: Sequence[float]) -> float:
@@ -210,6 +224,7 @@ def describe(system: GridSystem, fit: Fit) -> Stage:
         held_out=max(held_out.values(), default=0.0),
         inner=fit.inner.steps if fit.inner else 0,
         reduction=fit.inner.reduction if fit.inner else 0.0,
+        left=fit.inner.left if fit.inner else None,
         damping=fit.damping,
         points=system.rows,
         speeds=system.speeds(),

@@ -326,6 +326,8 @@ class _March:
         if fit.inner is not None:
             total.inner = max(total.inner, fit.inner.steps)
             total.reduction = max(total.reduction, fit.inner.reduction)
+            if fit.inner.left is not None:
+                total.left = max(total.left or 0.0, fit.inner.left)
         total.damping = fit.damping
         total.fitted |= max(system.gauss) > self.m
 
@@ -336,7 +338,7 @@ class _March:
         assert self.whole is not None
         (system, part), axis, m, total = self.last, self.axis, self.m, self.total
         coefficients = self.whole.narrow(axis + 1, part.start, part.stop - part.start).contiguous()
-        rows = [row for block in system.blocks for row in block.linearize(coefficients, {})]
+        rows = system.linearize_at(coefficients, {})
         held_out = system.held_out(coefficients, {})
         share = (part.stop - part.start - m) / (m * self.resolution[axis])
         for name, rms in (system.residual_rms(rows) | held_out).items():
@@ -358,7 +360,8 @@ class _March:
         self._finish()
         assert self.whole is not None
         total = self.total
-        total.finest, total.vector = self.whole, self.whole.reshape(-1)
+        total.finest = self.whole
+        total.vector = self.grid.pyramid([self.resolution]).compact(0, self.whole).reshape(-1)
         total.residuals = {name: math.sqrt(value) for name, value in self.squares.items()}
         total.held_out = max(total.residuals[name] for name in self.between)
         total.moved, total.norms = ([math.sqrt(v) for v in squares] for squares in (self.moved, self.norms))

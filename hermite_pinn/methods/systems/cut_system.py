@@ -11,10 +11,12 @@ import numpy as np
 import scipy.sparse as sparse
 import torch
 
+from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
 from hermite_pinn.expressions.program import Value
 from hermite_pinn.methods.least_squares.scaling import Scaling
+from hermite_pinn.methods.least_squares.settling import Settling
 from hermite_pinn.methods.least_squares.tail_scaling import tail_scaling
 from hermite_pinn.residuals.compiled import Jet
 
@@ -28,6 +30,7 @@ from .vertex_blocks import LevelGram, block_scaling
 
 __all__ = ["CutSystem"]
 
+ALGEBRAIC = 0.05  # of the error that a change over a refinement leaves if the solution is smooth
 #: Steps of conjugate gradients for every singular function, without and with a start.
 FIRST_STEPS, STEPS = 30, 8
 
@@ -51,7 +54,13 @@ class CutSystem(GridSystem):
     # -- vectors ---
     def linearize(self, vector: torch.Tensor) -> list[torch.Tensor]:
         """Residual rows of all blocks."""
-        finest, parameters = self.pyramid.accumulate(self.split(vector)[0].clone()), self.parameters(vector)
+        return self._linearize(self.pyramid.accumulate(self.split(vector)[0].clone()), self.parameters(vector))
+
+    def linearize_at(self, finest: torch.Tensor, parameters: dict[str, float]) -> list[torch.Tensor]:
+        """The same at coefficients of all vertices of the finest level."""
+        return self._linearize(self._compacted(finest), parameters)
+
+    def _linearize(self, finest: torch.Tensor, parameters: dict[str, float]) -> list[torch.Tensor]:
         self._linearized = finest, parameters
         vars(self).pop("_grams", None)
         return [row for block in self.blocks for row in block.linearize(finest, parameters)]
@@ -132,6 +141,22 @@ class CutSystem(GridSystem):
         scaling = tail_scaling(self, blocks, len(self.corners), steps, self.close_to_corners)
         self.close_to_corners = scaling.others
         return scaling
+
+    def settling(self) -> Settling:
+        """Iterations end where less of the change of the fields is left than a twentieth of the expected error.
+
+        Slow functions near small cuts keep the gradient from falling long after the fields have settled.
+        """
+        units: list[float] = []  # fields may differ in size by far
+
+        def size(step: torch.Tensor) -> float:
+            finest = self.pyramid.accumulate(self.split(step)[0].clone())
+            norms = [float(self._value.forward(c)[0].norm()) for c in finest]
+            if not units:
+                units.extend(n or 1.0 for n in norms)
+            return math.hypot(*(n / unit for n, unit in zip(norms, units, strict=True)))
+
+        return Settling(size, ALGEBRAIC / (4.0 ** BASES[self.basis].coefficients - 1.0))
 
     @cached_property
     def _masks(self) -> list[torch.Tensor]:

@@ -18,6 +18,7 @@ from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix, evaluation_matrix
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
 from hermite_pinn.cuda.tensor_grid.sum_factorization import SumFactorization
 from hermite_pinn.field.field import GridField, linear_field
+from hermite_pinn.methods.least_squares.settling import Settling
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.corner_functions import corner_functions, singular_part
 from hermite_pinn.residuals.data_weights import Misfit
@@ -194,7 +195,10 @@ class GridSystem(BlockSystem[Block]):
 
     def linearize(self, vector: torch.Tensor) -> list[torch.Tensor]:
         """Residual rows of all blocks."""
-        finest, parameters = self.finest(vector), self.parameters(vector)
+        return self.linearize_at(self.finest(vector), self.parameters(vector))
+
+    def linearize_at(self, finest: torch.Tensor, parameters: dict[str, float]) -> list[torch.Tensor]:
+        """The same at coefficients of all vertices of the finest level."""
         return [row for block in self.blocks for row in block.linearize(finest, parameters)]
 
     def at(self, vector: torch.Tensor) -> GridField:
@@ -292,6 +296,10 @@ class GridSystem(BlockSystem[Block]):
     def preconditioned(self) -> bool:
         """Whether vertex bases help: beyond cubics, for which with the levels the column scaling is enough."""
         return BASES[self.basis].coefficients > 2
+
+    def settling(self) -> Settling | None:
+        """None: iterations end by the gradient."""
+        return None
 
     def preconditioner(self, columns: torch.Tensor, damping: float) -> VertexScaling:
         """Vertex bases."""
