@@ -38,7 +38,7 @@ __all__ = ["CutRows"]
 
 OUTSIDE = 0.1  # weight of a residual outside the domain
 FIRM = 3.0  # of the weight of boundary rows, against that of soft rows of a box
-REACH = 0.1  # of the longest edge of the box: distance from re-entrant places from which on rows have their full weight
+REACH = 0.06  # of the longest edge of the box: distance from re-entrant places from which on rows have their full weight
 
 
 class CutRows(GridRows):
