@@ -4,7 +4,8 @@ Residuals are taken at Gauss points of whole cells, also where these lie outside
 weight: no cell is clipped, and the equation itself holds on to the coefficients that the inside determines badly.
 Cells that the boundary passes through have more points.  Rows on the boundary weigh as much as soft conditions of a
 box, times :data:`FIRM`.  All rows are multiplied by ``min(1, max(r, h/4) / r0)`` at a distance r from re-entrant
-corners and edges, where a least-squares solution would otherwise be wrong without any symptom.
+corners and edges, where a least-squares solution would otherwise be wrong without any symptom; by the root of that
+where singular functions do most of the work.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from hermite_pinn.geometry import Region, Samples, gauss_axis
 from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.adn_weights import derived_rows
 from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
+from hermite_pinn.residuals.corner_functions import corner_functions
 from hermite_pinn.residuals.evaluation import restriction
 
 from .block import Block
@@ -116,7 +118,8 @@ class CutRows(GridRows):
             return np.ones(x.shape[1])
         reach = REACH * max(domain.lengths[i] for i in self.space)
         h = float(np.prod(level.widths) ** (1.0 / level.dim))
-        return np.minimum(1.0, np.maximum(r.numpy(), 0.25 * h) / reach)
+        power = 0.5 if corner_functions(self.problem).complete else 1.0
+        return np.minimum(1.0, np.maximum(r.numpy(), 0.25 * h) / reach) ** power
 
     def time_rule(self, cells: int, points: int | None = None) -> TimeRule | None:
         """Gauss points of the finest level along time, with the rows of a level of so many cells there."""
