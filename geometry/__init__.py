@@ -7,6 +7,7 @@ from .mesh import Mesh
 from .quadrature import gauss_axis, sobol_cube
 from .regions import Penalty, Points
 from .samples import Rule, Samples
+from .saved import domain_from_state
 
 __all__ = [
     "Box",
@@ -21,6 +22,7 @@ __all__ = [
     "Rule",
     "Samples",
     "Union",
+    "domain_from_state",
     "gauss_axis",
     "sobol_cube",
 ]

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 
@@ -90,6 +90,11 @@ class Region(ABC):
         return None
 
     @property
+    def covers(self) -> frozenset[str]:
+        """Names of the parts of the boundary that it consists of: its own, or those of its pieces."""
+        return frozenset([self.name] if self.on_boundary else [])
+
+    @property
     def support(self) -> Hashable:
         """Regions with equal supports have their points in common."""
         return self
@@ -166,6 +171,11 @@ class Union(Region):
         return sum((r.measure for r in self.regions), 0.0)
 
     @property
+    def covers(self) -> frozenset[str]:
+        """What the regions cover."""
+        return frozenset().union(*(r.covers for r in self.regions))
+
+    @property
     def normal(self) -> tuple[float, ...] | None:
         """The normal, if all regions have the same."""
         first, *others = (r.normal for r in self.regions)
@@ -238,11 +248,14 @@ class Domain(ABC):
         Of the axes; an axis called ``t`` is time.
     lower, upper
         Corners of the bounding box.
+    is_cut
+        Whether shapes take a part of the bounding box away.
     """
 
     names: tuple[str, ...]
     lower: tuple[float, ...]
     upper: tuple[float, ...]
+    is_cut: ClassVar[bool] = False
 
     @property
     def dim(self) -> int:
@@ -329,6 +342,20 @@ class Domain(ABC):
         return None
 
     # -- what differs where shapes cut the bounding box ---
+    def cut_distance(self, x: torch.Tensor) -> torch.Tensor:
+        """Distances (n,) of points (dim, n) to the shapes alone, negative in the domain; sides of the box do not count.
+
+        Its zeros are exact, its values between them may be bounds.  Of a whole box it is minus infinity.
+        """
+        return torch.full_like(x[0], -math.inf)
+
+    def state(self) -> Mapping[str, Any]:
+        """What cuts the bounding box, for files: numbers, strings, lists, arrays and mappings; empty for a whole box.
+
+        ``domain_from_state(box, state)`` makes the domain again.
+        """
+        return {}
+
     def cells(self, resolution: Sequence[int]) -> Cells | None:
         """Which cells of a grid over the bounding box it touches; None for all: a whole box.
 
@@ -344,9 +371,30 @@ class Domain(ABC):
         """Where its boundary in space is not smooth, with the angles of the domain; those of a box do no harm."""
         return Creases.none(len(self.space_axes))
 
+    def reentrant_distance(self, x: torch.Tensor) -> torch.Tensor | None:
+        """Distances (n,) of points (dim, n) in space to the nearest re-entrant corner or edge; None without any."""
+        return None
+
     @property
     def corners(self) -> tuple[Corner, ...]:
         """In two space axes the corners of its boundary in which solutions may be singular; none for a box."""
+        return ()
+
+    def reentrant_distance(self, x: torch.Tensor) -> torch.Tensor | None:
+        """Distances (n,) of points (dim, n) in space to the nearest re-entrant corner or edge; None without any.
+
+        Re-entrant is where the angle of the domain exceeds pi by more than five degrees: solutions are singular there.
+        """
+        return None
+
+    def thin(self, resolution: Sequence[int]) -> tuple[str, ...]:
+        """Sentences about parts of the domain, and gaps in what is cut away, that are thinner than two cells.
+
+        Parameters
+        ----------
+        resolution
+            Cells along every axis, time included.
+        """
         return ()
 
     @property

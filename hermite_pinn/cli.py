@@ -172,7 +172,7 @@ def _write(solution: hp.Solution, folder: Path, name: str) -> tuple[list[Path], 
     series = solution.domain.time_axis is not None and space >= 2
     writers: dict[str, Callable[[Path], object]] = {
         f"{name}.h5": solution.save,
-        f"{name}{'.pvd' if series else '.vti'}": solution.to_vtk,
+        f"{name}{'.pvd' if series else '.vtu' if solution.domain.is_cut else '.vti'}": solution.to_vtk,
         f"{name}.png": solution.plot,
         f"{name}_history.png": solution.plot_history,
     }
@@ -192,7 +192,7 @@ def _write(solution: hp.Solution, folder: Path, name: str) -> tuple[list[Path], 
 def export(
     source: Annotated[Path, typer.Argument(parser=file_word, metavar="FILE", help="HDF5 file of a solution.")],
     target: Annotated[
-        Path, typer.Argument(parser=file_word, metavar="FILE", help="File to write: .vti, .vtu or .pvd.")
+        Path, typer.Argument(parser=file_word, metavar="FILE", help="File to write: .vti, .vtu, .vtp or .pvd.")
     ],
     resolution: Annotated[float | None, typer.Option(help="Intervals per axis.")] = None,
     times: Annotated[int | None, typer.Option(help="Frames of a .pvd.")] = None,
@@ -214,6 +214,10 @@ def plot(
         bool, typer.Option("--history", help="Draw the course of the run instead of the fields.")
     ] = False,
     time: Annotated[float | None, typer.Option(help="Instant to show.")] = None,
+    resolution: Annotated[float | None, typer.Option(help="Intervals per axis.")] = None,
+    backend: Annotated[
+        str, typer.Option(help="matplotlib, or pyvista for domains with three space axes (the extra viz).")
+    ] = "matplotlib",
 ) -> None:
     """Draw a saved solution."""
     with reported():
@@ -223,7 +227,7 @@ def plot(
         if history:
             solution.plot_history(picture)
         else:
-            solution.plot(picture, time=time)
+            solution.plot(picture, time=time, resolution=resolution, backend=backend)
         typer.echo(f"wrote {picture}")
 
 

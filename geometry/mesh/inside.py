@@ -8,17 +8,15 @@ from scipy import ndimage
 from .distance import Search
 from .overlap import touched_cells
 from .triangles import Triangles
-from .winding import Crossings, winding_numbers
+from .winding import Crossings
 
-__all__ = ["CLOSE", "ON", "Inside"]
+__all__ = ["Inside"]
 
 OUT, IN, NEAR = 0, 1, 2
 #: Cells of the grid.
 CELLS = 64**3
 #: Part of the extent within which a point is on the surface, and so inside.
 ON = 1e-12
-#: Part of the extent within which single precision cannot tell the side.
-CLOSE = 1e-5
 
 
 class Inside:
@@ -63,29 +61,23 @@ class Inside:
 
     def contains(self, x: np.ndarray) -> np.ndarray:
         """Which points (n, 3) are inside or on the surface, (n,)."""
-        lower, upper = self.lower - ON * self.triangles.extent, self.upper + ON * self.triangles.extent
-        kinds = self.classes(np.where((x >= lower) & (x <= upper), np.clip(x, self.lower, self.upper), x))
-        result: np.ndarray = kinds == IN
-        near = np.flatnonzero(kinds == NEAR)
-        signs = winding_numbers(self.triangles, self.crossings, x[near]) > 0.5
-        result[near] = signs
-        doubtful = near[~signs]
-        result[doubtful] = self._signed(x[doubtful], self.search.closest(x[doubtful]).distance, None) <= 0
-        return result
+        inside = self._strictly(x)
+        room = ON * self.triangles.extent
+        near = ((x >= self.lower - room) & (x <= self.upper + room)).all(1) & ~inside
+        near[near] = self.classes(np.clip(x[near], self.lower, self.upper)) == NEAR
+        inside[near] = self.search.closest(x[near]).distance <= room
+        return inside
 
     def signed(self, x: np.ndarray, distance: np.ndarray) -> np.ndarray:
         """Distances (n,) of points (n, 3) with signs: negative inside, zero on the surface."""
-        kinds = self.classes(x)
-        return self._signed(x, distance, kinds)
-
-    def _signed(self, x: np.ndarray, distance: np.ndarray, kinds: np.ndarray | None) -> np.ndarray:
-        extent = self.triangles.extent
-        inside = np.zeros(len(x), dtype=bool) if kinds is None else kinds == IN
-        if kinds is not None:
-            near = np.flatnonzero(kinds == NEAR)
-            inside[near] = winding_numbers(self.triangles, self.crossings, x[near]) > 0.5
-        close = np.flatnonzero(distance < CLOSE * extent)
-        inside[close] = self.crossings.winding(x[close]) > 0.5
-        result: np.ndarray = np.where(inside, -distance, distance)
-        result[distance <= ON * extent] = 0.0
+        result: np.ndarray = np.where(self._strictly(x), -distance, distance)
+        result[distance <= ON * self.triangles.extent] = 0.0
         return result
+
+    def _strictly(self, x: np.ndarray) -> np.ndarray:
+        """Around which points the surface winds, (n,)."""
+        kinds = self.classes(x)
+        inside: np.ndarray = kinds == IN
+        near = np.flatnonzero(kinds == NEAR)
+        inside[near] = self.crossings.winding(x[near]) > 0.5
+        return inside

@@ -16,6 +16,7 @@ import numpy as np
 from hermite_pinn import checks
 from hermite_pinn.errors import InvalidArgumentError
 
+from .mending import mended
 from .mesh import Mesh
 from .reading import joined
 from .triangles import Triangles
@@ -252,7 +253,8 @@ def _made(groups: Mapping[str, Sequence[Patch]]) -> Mesh:
     rounded = Triangles(np.round(surface.vertices / scale) * scale, surface.faces, surface.groups, surface.names)
     merged = rounded.merged()
     a, b, c = merged.faces.T
-    return Mesh.of(merged.take((a != b) & (b != c) & (c != a)).compact())
+    triangles, notes = mended(merged.take((a != b) & (b != c) & (c != a)).compact(), "the part")
+    return Mesh.of(triangles, None, notes)
 
 
 def _wall(rings: Sequence[np.ndarray]) -> Patch:

@@ -1,35 +1,20 @@
-"""How often a closed surface winds around points: 1 inside, 0 outside."""
+"""How often a closed surface winds around points: 1 inside, 0 outside.
+
+The winding number is exact, so that a point has the same sign with every library and as near to the surface as its
+coordinates can tell.  Fast winding numbers (G. Barill and others, ACM Transactions on Graphics 37, 2018), as libigl has
+them, are of single precision, and slower where it counts, near the surface.
+"""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from .distance import libigl
 from .triangles import Triangles, unrolled
 
-__all__ = ["Crossings", "winding_numbers"]
+__all__ = ["Crossings"]
 
 #: Pairs of a point and a triangle, or a triangle and a column, at once.
 PAIRS = 300_000
-#: Points that libigl is asked for at once.
-BATCH = 1 << 17
-
-
-def winding_numbers(triangles: Triangles, crossings: Crossings, x: np.ndarray) -> np.ndarray:
-    """Winding numbers of points (n, 3): by libigl's fast ones, or without it by crossings of rays."""
-    igl: Any = libigl()
-    if igl is None or len(x) * 10 < triangles.count:  # libigl makes its tree at every call
-        return crossings.winding(x)
-    lower, upper = triangles.bounds
-    middle, size = (lower + upper) / 2, triangles.extent  # libigl computes with single precision
-    vertices = (triangles.vertices - middle) / size
-    parts = [
-        igl.fast_winding_number(vertices, triangles.faces, np.ascontiguousarray((x[k : k + BATCH] - middle) / size))
-        for k in range(0, len(x), BATCH)
-    ]
-    return np.concatenate(parts) if parts else np.zeros(0)
 
 
 class Crossings:

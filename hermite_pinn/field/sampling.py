@@ -18,15 +18,15 @@ LEAST_COUNT = 64  # along each axis, where MAX_POINTS allows
 MAX_POINTS = 4_000_000  # of a test grid
 
 
-def off_lattice_axes(field: GridField) -> list[np.ndarray]:
+def off_lattice_axes(field: GridField, most: int = MAX_POINTS) -> list[np.ndarray]:
     """Axes of a fine test grid that meets no vertex of the field, 3.3 points per cell of the finest level.
 
     With four cells per half wave, which a useful cubic field has, that is 13 points per half wave.  The number of
-    points is bounded by ``MAX_POINTS``; the positions are equidistant with an irrational offset.
+    points is bounded by ``most``; the positions are equidistant with an irrational offset.
     """
     encoder = field.encoder
     counts = [max(LEAST_COUNT, math.ceil(3.3 * n)) for n in encoder.cells]
-    excess = (math.prod(counts) / MAX_POINTS) ** (1.0 / encoder.dim)
+    excess = (math.prod(counts) / most) ** (1.0 / encoder.dim)
     if excess > 1:
         counts = [max(8, int(c / excess)) for c in counts]
     offset = 1.0 / math.sqrt(5.0)

@@ -51,6 +51,7 @@ RESERVED = frozenset(
         "problem",
         "on_grid",
         "at_points",
+        "inside",
         "vertex_axes",
         "has_equations",
         "exact_values",
@@ -126,7 +127,7 @@ class Problem(Immutable):
     missing
         Sentences about conditions that it seems to lack, by counting derivatives.
     notes
-        Sentences about values that jump where two faces meet.
+        Sentences about values that jump where two faces meet, and about what is worth knowing of the domain.
 
     Raises
     ------
@@ -193,7 +194,7 @@ class Problem(Immutable):
         self.terms = self._traced_terms()
         self.gauges = self._gauged_fields()
         self.missing = missing_conditions(domain, self.fields, self.periodic, self.residuals.values(), self.terms)
-        self.notes = self._checked_conditions()
+        self.notes = (*domain.notes, *self._checked_conditions())
         for sentence in self.missing:
             warnings.warn(sentence, HermitePinnWarning, stacklevel=4)
 
@@ -216,6 +217,11 @@ class Problem(Immutable):
                 if name in taken:
                     raise InvalidProblemError(f"the name {name!r} is used for a {taken[name]} and a {kind}")
                 taken[name] = kind
+        for face in self.domain.faces:
+            if face.name in taken:
+                raise InvalidProblemError(
+                    f"the name {face.name!r} is used for a {taken[face.name]} and a face of the domain; give the shape another by name="
+                )
         for name in self.fields:
             if name in RESERVED:
                 raise InvalidProblemError(

@@ -10,6 +10,8 @@ from .exportable import Reportable
 
 __all__ = ["solution_report"]
 
+DIFFERS = 1.5  # times the residual of a whole condition is worth telling of one face
+
 
 def solution_report(solution: Reportable, errors: Mapping[str, Mapping[str, float]]) -> str:
     """Status with advice, error, residuals, size, time and memory, as text.
@@ -40,7 +42,8 @@ def solution_report(solution: Reportable, errors: Mapping[str, Mapping[str, floa
     for name, value in solution.residuals.items():
         scale = s.get("residual_scales", {}).get(name)
         relative = "" if scale is None else f", {value / scale:.1e} of its scale"
-        lines.append(f"  residual    {name}: {value:.1e} (RMS at random points{relative})")
+        worst = _worst_face(s.get("face_residuals", {}).get(name, {}), value)
+        lines.append(f"  residual    {name}: {value:.1e} (RMS at random points{relative}){worst}")
     resolution = "x".join(map(str, solution.field.layout.resolutions[-1]))
     lines.append(
         f"  field       {solution.field.head.name}, {solution.field.layout.basis}, {solution.field.layout.levels} levels up to {resolution} cells, "
@@ -55,3 +58,11 @@ def solution_report(solution: Reportable, errors: Mapping[str, Mapping[str, floa
         f"  memory      {spelled_size(s.get('peak_memory', 0))} peak, {s.get('device', '')}, {s.get('dtype', '')}, seed {s.get('seed', '')}"
     )
     return "\n".join(lines)
+
+
+def _worst_face(by_face: Mapping[str, float], whole: float) -> str:
+    """Where a condition is satisfied worst, if that differs from elsewhere."""
+    if not by_face:
+        return ""
+    face = max(by_face, key=lambda name: by_face[name])
+    return f", worst on {face}: {by_face[face]:.1e}" if by_face[face] > DIFFERS * whole else ""

@@ -206,19 +206,24 @@ class GridRows:
 
     def _soft_block(self, term: Term) -> Block:
         compiled = compile_term(self.problem, term)
-        shared = ([compiled], self.problem.fields, self.names, self.basis, self.resolution, self.axes)
         measured = term.region.measured
         if measured is not None:
             there = torch.as_tensor(self.misfit.point_weights(term))
-            own = self._own_points(Samples(measured.x, there, columns=measured.columns))
-            return PointBlock(*shared, own, [1.0], self.dtype, self.device)
+            return self._point_block(compiled, Samples(measured.x, there, columns=measured.columns), 1.0)
         scale = self._face_scale(compiled) / math.sqrt(term.weight or 1.0)
         samples = restricted(term, self.problem, term.region.gauss(self.resolution, self.gauss))
         if samples.axes is not None:
             per = [min(k, n) for k, n in zip(self.gauss, samples.shape, strict=True)]
             points, weights = self._own(samples, per, 1)
             return self._tensor_block([compiled], points, weights, [scale])
-        return PointBlock(*shared, self._own_points(samples), [scale], self.dtype, self.device)
+        return self._point_block(compiled, samples, scale)
+
+    def _point_block(self, term: CompiledTerm, samples: Samples, scale: float) -> PointBlock:
+        """A term at scattered points, of which every rank has a part."""
+        return PointBlock(
+            [term], self.problem.fields, self.names, self.basis, self.resolution, self.axes, self._own_points(samples),
+            [scale], self.dtype, self.device,
+        )  # fmt: skip
 
     def _face_scale(self, term: CompiledTerm) -> float:
         """Divisor that makes a boundary row as large as the interior rows at the size of a cell.

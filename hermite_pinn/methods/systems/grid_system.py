@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
+import scipy.sparse as sparse
 import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
@@ -15,14 +17,17 @@ from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix, evaluation_matrix
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
 from hermite_pinn.cuda.tensor_grid.sum_factorization import SumFactorization
 from hermite_pinn.field.field import GridField, linear_field
+from hermite_pinn.methods.least_squares.settling import Settling
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.data_weights import Misfit
+from hermite_pinn.residuals.reference_state import reference_state
 from hermite_pinn.residuals.scales import source_scales
 from hermite_pinn.run.distributed import ALONE, Ranks
 
 from .block import Axis, Block
 from .block_system import BlockSystem
 from .constraints import Carried, Constraints, is_hard
+from .gauge import remove_means
 from .grid_rows import GridRows
 from .tensor_block import TensorBlock
 from .transport import transport_speeds
@@ -73,7 +78,7 @@ class GridSystem(BlockSystem[Block]):
         self.problem, self.basis = problem, basis
         self._options = (gauss, scales, carried)
         self.dtype, self.device = dtype, torch.device(device)
-        self.pyramid = Pyramid(basis, resolutions, problem.periodic, len(problem.fields), dtype, device)
+        self.pyramid = self._levels(resolutions)
         self.resolution = self.pyramid.resolutions[-1]
         self.parameter_names = tuple(p.name for p in problem.parameters)
         domain = problem.domain
@@ -86,7 +91,7 @@ class GridSystem(BlockSystem[Block]):
         self.constraints = Constraints(hard, problem.fields, basis, self.axes, carried)
         self.misfit = Misfit(problem)
         self._scales = source_scales(problem) if scales is None else list(scales)
-        self._rows = made = GridRows(
+        self._rows = made = self._rows_of(
             problem, basis, self.resolution, self.axes, self.constraints, terms, self.misfit, gauss, self._scales,
             dtype, self.device, ranks,
         )  # fmt: skip
@@ -96,6 +101,14 @@ class GridSystem(BlockSystem[Block]):
         self._roots = [b.root for b in self.noisy]
         self.smooth(smoothness or {})
         self.affine = all(t.affine for b in self.blocks for t in b.terms)
+
+    tensor: ClassVar[bool] = True  # whether levels are arrays of all vertices
+    _rows_of: ClassVar[type[GridRows]] = GridRows
+
+    def _levels(self, resolutions: Sequence[tuple[int, ...]]) -> Pyramid:
+        """The levels of the unknowns."""
+        p = self.problem
+        return Pyramid(self.basis, resolutions, p.periodic, len(p.fields), self.dtype, self.device)
 
     @property
     def grid_size(self) -> int:
@@ -137,19 +150,33 @@ class GridSystem(BlockSystem[Block]):
 
     def finest(self, vector: torch.Tensor) -> torch.Tensor:
         """Finest-level coefficients of the grid part of a vector, which is not changed."""
-        return self.pyramid.accumulate(self.split(vector)[0].clone())
+        return self.pyramid.total(self.split(vector)[0])
+
+    def set_level(self, vector: torch.Tensor, level: int, coefficients: torch.Tensor) -> None:
+        """Set a level of a vector, in place, from coefficients of all vertices (fields, m N_1, ...)."""
+        self.pyramid.views(self.split(vector)[0])[level].copy_(self.pyramid.compact(level, coefficients))
+
+    def refer(self, vector: torch.Tensor) -> None:
+        """Set the first level of a vector, in place, to the :func:`reference_state`."""
+        first = torch.zeros(self.pyramid.dense_shapes[0], dtype=self.dtype, device=self.device)
+        reference_state(self.problem).fill(self.problem, self.basis, first)
+        self.set_level(vector, 0, first)
 
     def impose(self, vector: torch.Tensor) -> torch.Tensor:
         """Satisfy the exact conditions: change the finest level of ``vector`` in place where coefficients are fixed."""
         if self.constraints.terms:
             accumulated = self.finest(vector)
             lifted = self.constraints.lift(self.resolution, accumulated)
-            self.pyramid.views(self.split(vector)[0])[-1].add_(lifted - accumulated)
+            last = len(self.pyramid.shapes) - 1
+            self.pyramid.views(self.split(vector)[0])[last].add_(self.pyramid.compact(last, lifted - accumulated))
         return vector
 
     def linearize(self, vector: torch.Tensor) -> list[torch.Tensor]:
         """Residual rows of all blocks."""
-        finest, parameters = self.finest(vector), self.parameters(vector)
+        return self.linearize_at(self.finest(vector), self.parameters(vector))
+
+    def linearize_at(self, finest: torch.Tensor, parameters: dict[str, float]) -> list[torch.Tensor]:
+        """The same at coefficients of all vertices of the finest level."""
         return [row for block in self.blocks for row in block.linearize(finest, parameters)]
 
     def at(self, vector: torch.Tensor) -> GridField:
@@ -162,6 +189,10 @@ class GridSystem(BlockSystem[Block]):
         return [
             math.sqrt(s) for s in self.ranks.add_all(*(float(self._value.forward(c)[0].norm()) ** 2 for c in finest))
         ]
+
+    def without_means(self, finest: torch.Tensor) -> torch.Tensor:
+        """Coefficients of all vertices of the finest level, less the means over space of fields with a gauge."""
+        return remove_means(self.problem, self.basis, self.resolution, finest.clone())
 
     def change(self, step: torch.Tensor, vector: torch.Tensor) -> float:
         """Size of a step: the largest of the L2 norms of the fields and the parameters, relative to ``vector``."""
@@ -178,6 +209,16 @@ class GridSystem(BlockSystem[Block]):
             values = evaluation_matrix(self.basis, n, a.bounds, a.periodic, block.points[i], (0,), root)
             matrices.append(AxisMatrix(values.matrices, self.dtype, self.device))
         return SumFactorization(matrices, Channels.value(len(self.axes)))
+
+    def mass(self) -> sparse.csr_array:
+        """The matrix of the L2 product over the domain for the finest coefficients of one field."""
+        one = sparse.csr_array(np.ones((1, 1)))
+        rule = self.problem.domain.interior.gauss(self.resolution, BASES[self.basis].coefficients * 2).axes
+        assert rule is not None
+        for axis, cells, (x, weights) in zip(self.axes, self.resolution, rule, strict=True):
+            values = evaluation_matrix(self.basis, cells, axis.bounds, axis.periodic, x, (0,)).matrices[0]
+            one = sparse.kron(one, values.T @ sparse.diags(weights) @ values)
+        return one
 
     # -- what it says of a state ---
     @cached_property
@@ -225,6 +266,10 @@ class GridSystem(BlockSystem[Block]):
     def preconditioned(self) -> bool:
         """Whether vertex bases help: beyond cubics, for which with the levels the column scaling is enough."""
         return BASES[self.basis].coefficients > 2
+
+    def settling(self) -> Settling | None:
+        """None: iterations end by the gradient."""
+        return None
 
     def preconditioner(self, columns: torch.Tensor, damping: float) -> VertexScaling:
         """Vertex bases."""
