@@ -270,7 +270,9 @@ class Cut(Immutable, Cuttable):
         ]
         sentences = []
         for thin, what in zip(
-            thin_places(self._carving, surfaces, sizes), ("a part of the domain", "a wall between parts of the domain"), strict=True
+            thin_places(self._carving, surfaces, sizes),
+            ("a part of the domain", "a wall between parts of the domain"),
+            strict=True,
         ):
             if thin is not None:
                 names = [self.names[i] for i in self._space]

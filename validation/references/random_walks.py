@@ -1,6 +1,6 @@
 """Laplace's equation by walks on spheres: no grid, no system, an error that is known from the walks themselves.
 
-The value at a point is the mean of the boundary values where Brownian paths that start there leave the domain.  A path
+The value at a point is the mean of the boundary values where Brownian paths from there leave the domain.  A path
 jumps to a random point of the largest sphere about its place that lies in the domain, until it is within ``shell`` of
 the boundary.  The bias is of the order of ``shell`` times the slope of u, the noise the standard deviation of the values
 over the square root of their number.
@@ -94,7 +94,7 @@ def walk_on_spheres(
 def potential_about(
     mesh: Any, points: Array, walks: int = 1000, shell: float = 1e-4, seed: int = 0, cells: int = 64
 ) -> Walks:
-    """u = 1 on a mesh and 0 on the sides of the unit cube, at points (n, 3) between them.
+    """The potential that is 1 on a mesh and 0 on the sides of the unit cube, at points (n, 3) between them.
 
     Exact distances are asked for only where a table of distances on a grid, less the way to its next point, leaves too
     small a sphere.
