@@ -8,21 +8,28 @@ from .quadrature import gauss_axis, sobol_cube
 from .regions import Penalty, Points
 from .samples import Rule, Samples
 from .saved import domain_from_state
+from .shapes import Ball, Cuboid, Disk, Polygon, Rectangle, shape_from_state
 
 __all__ = [
+    "Ball",
     "Box",
     "Cut",
+    "Cuboid",
+    "Disk",
     "Domain",
     "Face",
     "Mesh",
     "Penalty",
     "Plane",
     "Points",
+    "Polygon",
+    "Rectangle",
     "Region",
     "Rule",
     "Samples",
     "Union",
     "domain_from_state",
     "gauss_axis",
+    "shape_from_state",
     "sobol_cube",
 ]

@@ -371,10 +371,6 @@ class Domain(ABC):
         """Where its boundary in space is not smooth, with the angles of the domain; those of a box do no harm."""
         return Creases.none(len(self.space_axes))
 
-    def reentrant_distance(self, x: torch.Tensor) -> torch.Tensor | None:
-        """Distances (n,) of points (dim, n) in space to the nearest re-entrant corner or edge; None without any."""
-        return None
-
     @property
     def corners(self) -> tuple[Corner, ...]:
         """In two space axes the corners of its boundary in which solutions may be singular; none for a box."""

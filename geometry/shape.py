@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from .touched import near_cells
 
-__all__ = ["Creases", "Piece", "Shape", "Surface"]
+__all__ = ["Clearance", "Creases", "Piece", "Shape", "Sides", "Surface"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,12 @@ class Creases:
         return cls(np.zeros((0, 2, dim)), np.zeros(0))
 
 
+#: On which side of points of a boundary something lies: 1, -1, or 0 for neither or both, (n,).
+Sides = Callable[[Surface], np.ndarray]
+#: Distances (n,) of points (dim, n) from something.
+Clearance = Callable[[np.ndarray], np.ndarray]
+
+
 class Piece(ABC):
     """A part of the boundary of a shape: a side of a polygon, a group of triangles of a mesh, mostly all of it.
 
@@ -82,6 +88,11 @@ class Piece(ABC):
     def measure(self) -> float:
         """Area, or length."""
 
+    @property
+    def ends(self) -> np.ndarray:
+        """Ends (2, n) of the parts of a curve in the plane; none of what is closed."""
+        return np.zeros((2, 0))
+
     @abstractmethod
     def points(self, spacing: float) -> Surface:
         """Points that are at most about ``spacing`` apart, the same at every call."""
@@ -89,6 +100,21 @@ class Piece(ABC):
     @abstractmethod
     def random(self, count: int, generator: np.random.Generator) -> Surface:
         """Uniform random points; the weights are ``measure / count``."""
+
+    def trimmed(self, sides: Sides, clearance: Clearance, leaf: int) -> Piece | None:
+        """The part that bounds a combination of shapes, cut exactly; None if a piece can only choose among points.
+
+        Parameters
+        ----------
+        sides
+            Takes points of the piece; 1 where it bounds the combination, -1 where that lies on its other side, 0 where
+            it does not bound it.
+        clearance
+            Distances (n,) of points (dim, n) from all that may cross the piece.
+        leaf
+            Number of its shape among the leaves of the combination.
+        """
+        return None
 
 
 FIXED = {2: 512, 3: 64}  # surface points along the longest edge of a shape that mark their cells at every resolution

@@ -48,10 +48,19 @@ def grid_jets(field: GridField, axes: Sequence[np.ndarray], channels: Channels) 
     Dense linear fields are evaluated by sum factorisation, others point by point.
     """
     field = field.collapsed()
+    shape = len(field.names), len(channels), *(len(a) for a in axes)
+
+    def points() -> torch.Tensor:
+        mesh = torch.stack([torch.as_tensor(g.ravel()) for g in np.meshgrid(*axes, indexing="ij")])
+        return mesh.to(field.device, field.dtype)
+
     if field.linear and field.boundary_factor is None:
         values = field.encoder.tensor_jets(axes, channels)
         if values is not None:
-            return values[: len(field.names)]
-    mesh = torch.stack([torch.as_tensor(g.ravel()) for g in np.meshgrid(*axes, indexing="ij")])
-    values = field.evaluate(mesh.to(field.device, field.dtype), channels)
-    return values.view(len(field.names), len(channels), *(len(a) for a in axes))
+            values = values[: len(field.names)]
+            return (
+                values
+                if field.singular is None
+                else values + field.singular.evaluate(points(), channels, field.names).view(shape)
+            )
+    return field.evaluate(points(), channels).view(shape)

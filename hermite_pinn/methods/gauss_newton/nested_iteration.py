@@ -17,6 +17,7 @@ from hermite_pinn.methods.base import Doubt, Outcome, Task
 from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.methods.least_squares.levenberg_marquardt import LevenbergMarquardt
 from hermite_pinn.methods.systems.grid_system import GridSystem
+from hermite_pinn.residuals.corner_functions import singular_part
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.scales import IMBALANCE, row_scales, source_norms, term_norms
 from hermite_pinn.run.interrupt import cause
@@ -156,7 +157,8 @@ class NestedIteration:
                 stats["standard_errors"] = errors
         error = None if ending.status is Status.DIVERGED else best.error
         minimised = best.settled and ending.status in BY_ITSELF
-        return Outcome(self._field(best), best.parameters, ending.status, message, error, stats, minimised, doubts)
+        parameters = {p.name: best.parameters[p.name] for p in self.problem.parameters}
+        return Outcome(self._field(best), parameters, ending.status, message, error, stats, minimised, doubts)
 
     def _unresolved(self, stage: Stage) -> str:
         """What the last finished stage did not resolve, for the message."""
@@ -415,4 +417,4 @@ class NestedIteration:
         )
 
     def _field(self, stage: Stage) -> GridField:
-        return self.grid.field(stage)
+        return replace(self.grid.field(stage), singular=singular_part(self.problem, stage.parameters, stage.vector))

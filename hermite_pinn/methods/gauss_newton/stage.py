@@ -160,6 +160,8 @@ class Stage:
         Weights of the penalties that were chosen automatically, or None.
     error
         Estimate of the relative L2 error of this very state (largest of all fields), or None.
+    close_to_corners
+        See :attr:`.CutSystem.close_to_corners`.
     """
 
     resolutions: list[Resolution]
@@ -187,6 +189,7 @@ class Stage:
     speeds: tuple[float, ...] = ()
     choice: Choice | None = None
     error: float | None = None
+    close_to_corners: torch.Tensor | None = None
 
 
 def well_solved(system: GridSystem, fit: Fit, solver: LevenbergMarquardt[GridSystem]) -> bool:
@@ -231,7 +234,12 @@ def describe(system: GridSystem, fit: Fit) -> Stage:
 
 
 def error_on_the_way(
-    system: GridSystem, before: torch.Tensor, now: torch.Tensor, error: float | None, floors: Sequence[float] = ()
+    system: GridSystem,
+    before: torch.Tensor,
+    now: torch.Tensor,
+    error: float | None,
+    floors: Sequence[float] = (),
+    corners: tuple[torch.Tensor, torch.Tensor] | None = None,
 ) -> float | None:
     """Bound of the error of a state inside a stage: that of its start, and how far the state has moved since.
 
@@ -245,15 +253,19 @@ def error_on_the_way(
         Estimated relative error at the start, or None where it is not known.
     floors
         What that was relative to, by field; norms of fields that may well be zero lie below.
+    corners
+        Coefficients of singular functions at the start of the stage, and of the state.
     """
     if error is None:
         return None
+    first, last = corners or (None, None)
+    step = None if first is None or last is None else last - first
     least = [*floors] or [0.0] * len(now)
-    started = [max(pair) for pair in zip(system.norms(before), least, strict=True)]
-    bound = [error * size + far for size, far in zip(started, system.norms(now - before), strict=True)]
+    started = [max(pair) for pair in zip(system.norms(before, first), least, strict=True)]
+    bound = [error * size + far for size, far in zip(started, system.norms(now - before, step), strict=True)]
     sizes = [
         floor if floor > 2.0 * start else size
-        for size, start, floor in zip(system.norms(now), system.norms(before), least, strict=True)
+        for size, start, floor in zip(system.norms(now, last), system.norms(before, first), least, strict=True)
     ]
     if any(b > 0 and not n > 0 for b, n in zip(bound, sizes, strict=True)):
         return None  # nothing to be relative to
@@ -295,21 +307,28 @@ def solve_at_once(
     else:
         system.refer(vector)
     for i, name in enumerate(system.parameter_names):
-        values[i] = parameters[name]
-    before = system.finest(vector)
+        values[i] = parameters.get(name, 0.0)
+    before, corners = system.finest(vector), system.at_corners(vector).clone()
+    if start is not None and start.close_to_corners is not None:
+        system.take_corners(start.close_to_corners)
     system.impose(vector)
     choice, error = (None, None) if start is None else (start.choice, start.error)
     floors = [] if start is None else start.sizes
+
+    def on_the_way(state: Stage) -> float | None:
+        at = corners, system.at_corners(state.vector)
+        return error_on_the_way(system, before, state.finest, error, floors, at)
+
     if resumed is not None:
         vector = resumed.at("vector").tensor(vector.shape).to(vector, copy=True)
     first = Stage(list(resolutions), vector, system.finest(vector), system.parameters(vector), points=system.rows)
     if resumed is not None:
-        first = replace(first, choice=choice, error=error_on_the_way(system, before, first.finest, error, floors))
+        first = replace(first, choice=choice, error=on_the_way(first))
     began(first)
 
     def tell(fit: Fit) -> None:
         state = describe(system, fit)
-        accepted(replace(state, choice=choice, error=error_on_the_way(system, before, state.finest, error, floors)))
+        accepted(replace(state, choice=choice, error=on_the_way(state)))
 
     step = None if system.affine else tell
     guessed = start is not None
@@ -334,5 +353,8 @@ def solve_at_once(
             system.split(fresh)[1].copy_(values)
             end = solver.fit(system, system.impose(fresh), step)
     stage = replace(describe(system, end), choice=final, solved=well_solved(system, end, solver))
-    stage.moved, stage.norms = system.norms(stage.finest - before), system.norms(stage.finest)
+    own = system.at_corners(stage.vector)
+    stage.moved = system.norms(stage.finest - before, own - corners)
+    stage.norms = system.norms(stage.finest, own)
+    stage.close_to_corners = system.close_to_corners
     return stage

@@ -197,7 +197,7 @@ class _Look:
         values = system.split(vector)[1]
         system.set_level(vector, 0, self.solution)
         for i, name in enumerate(system.parameter_names):
-            values[i] = self.parameters[name]
+            values[i] = self.parameters.get(name, 0.0)
         system.linearize(vector)
         return system
 

@@ -94,11 +94,16 @@ class ChannelBlock(Block):
             for o, channel in self._variable[f].items():
                 jets[(name, o)] = channels[f][channel] / self.root
         env = self._env | {("parameter", name): value for name, value in parameters.items()}
-        rows = []
+        rows, singular = [], None if self.singular is None else self.singular.state(parameters)
+        if singular is not None:
+            jets |= {jet: jets[jet] + value for jet, value in singular[0].items()}
         for k, t in enumerate(self.terms):
             # jets with a constant sensitivity enter by their channel below, also where another term needs them alone
             own = {jet: jets[jet] for jet in t.variable}
             value, sensitivity, by_parameter = t.evaluate(env, own)
+            if self.singular is not None and singular is not None:
+                value = value + singular[1][k]
+                self.singular.weigh(k, sensitivity, self.root / self.scales[k])
             row = (value * self.root).expand(self.shape).clone()
             for f in range(len(self.fields)):
                 if k in self._constant[f]:

@@ -15,7 +15,9 @@ from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
 from hermite_pinn.expressions.program import Value
+from hermite_pinn.methods.least_squares.scaling import Scaling
 from hermite_pinn.methods.least_squares.settling import Settling
+from hermite_pinn.methods.least_squares.tail_scaling import tail_scaling
 from hermite_pinn.residuals.compiled import Jet
 
 from .cell_channels import CellChannels, CellPoints, PointGroup
@@ -24,11 +26,13 @@ from .cut_block import CutBlock
 from .cut_rows import CutRows
 from .grid_rows import GridRows
 from .grid_system import GridSystem
-from .vertex_blocks import LevelGram, VertexBlockScaling, block_scaling
+from .vertex_blocks import LevelGram, block_scaling
 
 __all__ = ["CutSystem"]
 
 ALGEBRAIC = 0.05  # of the error that a change over a refinement leaves if the solution is smooth
+#: Steps of conjugate gradients for every singular function, without and with a start.
+FIRST_STEPS, STEPS = 30, 8
 
 
 class CutSystem(GridSystem):
@@ -64,9 +68,20 @@ class CutSystem(GridSystem):
     def _compacted(self, finest: torch.Tensor) -> torch.Tensor:
         return self.pyramid.compact(len(self.pyramid.shapes) - 1, finest)
 
-    def norms(self, finest: torch.Tensor) -> list[float]:
+    def norms(self, finest: torch.Tensor, corners: torch.Tensor | None = None) -> list[float]:
         """L2 norm over the domain of every field, from coefficients of all vertices of the finest level."""
-        return [float(self._value.forward(c)[0].norm()) for c in self._compacted(finest)]
+        values = [self._value.forward(c)[0].clone() for c in self._compacted(finest)]
+        if corners is not None and len(self.corners):
+            for name, value in zip(self.problem.fields, values, strict=True):
+                own = list(self.corners.of(name))
+                value += (corners[own] @ self._values_at_corners[own]).reshape(value.shape)
+        return [float(value.norm()) for value in values]
+
+    @cached_property
+    def _values_at_corners(self) -> torch.Tensor:
+        """Singular functions at the Gauss points times the roots of their weights, (functions, n)."""
+        x = torch.as_tensor(self._value.points.x).to(self.device, self.dtype)
+        return self.corners.jets(x, Channels.value(2))[:, 0] * self._value.root.reshape(-1)
 
     @cached_property
     def _value(self) -> CellChannels:  # type: ignore[override]
@@ -116,10 +131,16 @@ class CutSystem(GridSystem):
         """Vertex blocks are needed near the boundary."""
         return True
 
-    def preconditioner(self, columns: torch.Tensor, damping: float) -> VertexBlockScaling:  # type: ignore[override]
-        """Vertex blocks near the boundary."""
+    def preconditioner(self, columns: torch.Tensor, damping: float) -> Scaling:  # type: ignore[override]
+        """Vertex blocks near the boundary; singular functions less what comes close to them on the grid."""
         starts = [part.start for part in self.pyramid.slices]
-        return block_scaling(self._grams, starts, columns, damping)
+        blocks = block_scaling(self._grams, starts, columns, damping)
+        if not len(self.corners):
+            return blocks
+        steps = FIRST_STEPS if self.close_to_corners is None else STEPS
+        scaling = tail_scaling(self, blocks, len(self.corners), steps, self.close_to_corners)
+        self.close_to_corners = scaling.others
+        return scaling
 
     def settling(self) -> Settling:
         """Iterations end where less of the change of the fields is left than a twentieth of the expected error.

@@ -22,7 +22,7 @@ from hermite_pinn.residuals.scales import rms, sobol_points
 from hermite_pinn.run.distributed import Ranks
 
 from .block import Axis, Block
-from .constraints import Constraints, is_hard
+from .constraints import Constraints
 from .point_block import PointBlock
 from .tensor_block import TensorBlock
 
@@ -93,7 +93,8 @@ class GridRows:
         self.names = tuple(p.name for p in problem.parameters)
         self._scales = scales
         self._elsewhere = 0  # rows of other ranks
-        soft = [t for t in terms if not (t.region.everywhere or is_hard(t, basis))]
+        hard = set(constraints.terms)
+        soft = [t for t in terms if not (t.region.everywhere or t in hard)]
         interior = [compile_term(problem, t) for t in terms if t.region.is_interior]
         self.gauss = (
             (gauss,) * problem.domain.dim

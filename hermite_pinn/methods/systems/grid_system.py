@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import scipy.sparse as sparse
@@ -19,6 +20,7 @@ from hermite_pinn.cuda.tensor_grid.sum_factorization import SumFactorization
 from hermite_pinn.field.field import GridField, linear_field
 from hermite_pinn.methods.least_squares.settling import Settling
 from hermite_pinn.problem.problem import Problem
+from hermite_pinn.residuals.corner_functions import corner_functions, singular_part
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.reference_state import reference_state
 from hermite_pinn.residuals.scales import source_scales
@@ -29,11 +31,14 @@ from .block_system import BlockSystem
 from .constraints import Carried, Constraints, is_hard
 from .gauge import remove_means
 from .grid_rows import GridRows
+from .singular_columns import SingularColumns
 from .tensor_block import TensorBlock
 from .transport import transport_speeds
 from .vertex_basis import VertexBases, VertexScaling
 
 __all__ = ["GridSystem"]
+
+AnyBlock = TypeVar("AnyBlock", bound=Block)
 
 
 class GridSystem(BlockSystem[Block]):
@@ -80,14 +85,15 @@ class GridSystem(BlockSystem[Block]):
         self.dtype, self.device = dtype, torch.device(device)
         self.pyramid = self._levels(resolutions)
         self.resolution = self.pyramid.resolutions[-1]
-        self.parameter_names = tuple(p.name for p in problem.parameters)
+        self.corners = corner_functions(problem).basis
+        self.parameter_names = (*(p.name for p in problem.parameters), *self.corners.unknowns)
         domain = problem.domain
         self.axes = tuple(
             Axis(n, (a, b), p)
             for n, a, b, p in zip(domain.names, domain.lower, domain.upper, problem.periodic, strict=True)
         )
         terms = problem.terms if carried is None else [t for t in problem.terms if carried.keeps(t)]
-        hard = tuple(t for t in terms if is_hard(t, basis))
+        hard = () if len(self.corners) else tuple(t for t in terms if is_hard(t, basis))
         self.constraints = Constraints(hard, problem.fields, basis, self.axes, carried)
         self.misfit = Misfit(problem)
         self._scales = source_scales(problem) if scales is None else list(scales)
@@ -96,11 +102,27 @@ class GridSystem(BlockSystem[Block]):
             dtype, self.device, ranks,
         )  # fmt: skip
         self.gauss, self.interior, self.penalties = made.gauss, made.interior, made.penalties
-        self.derived, self.blocks = made.derived, made.blocks
+        self.derived, self.blocks = made.derived, [self.enriched(b) for b in made.blocks]
         self.noisy = [b for b in self.blocks if any(self.misfit.is_noisy(t.term) for t in b.terms)]
         self._roots = [b.root for b in self.noisy]
         self.smooth(smoothness or {})
         self.affine = all(t.affine for b in self.blocks for t in b.terms)
+
+    def enriched(self, block: AnyBlock) -> AnyBlock:
+        """The block, with singular functions at the corners of the domain where there are some."""
+        if len(self.corners):
+            block.singular = SingularColumns.of(self.corners, block)
+        return block
+
+    #: By singular function the unknowns of the grid that come close to it, (functions, size), once they are known.
+    close_to_corners: torch.Tensor | None = None
+
+    def take_corners(self, known: torch.Tensor) -> None:
+        """Begin with the :attr:`close_to_corners` of a system on some of the levels."""
+        start = known.new_zeros(len(known), self.size)
+        size = known.shape[1] - len(self.parameter_names)
+        start[:, :size] = known[:, :size]
+        self.close_to_corners = start
 
     tensor: ClassVar[bool] = True  # whether levels are arrays of all vertices
     _rows_of: ClassVar[type[GridRows]] = GridRows
@@ -182,10 +204,15 @@ class GridSystem(BlockSystem[Block]):
     def at(self, vector: torch.Tensor) -> GridField:
         """The fields that a vector stands for."""
         p = self.problem
-        return linear_field(p.domain, p.fields, p.periodic, self.basis, [self.resolution], [self.finest(vector)])
+        field = linear_field(p.domain, p.fields, p.periodic, self.basis, [self.resolution], [self.finest(vector)])
+        return replace(field, singular=singular_part(p, self.parameters(vector), vector))
 
-    def norms(self, finest: torch.Tensor) -> list[float]:
-        """L2 norm over the box of every field, from finest-level coefficients."""
+    def at_corners(self, vector: torch.Tensor) -> torch.Tensor:
+        """View of the coefficients of singular functions in a vector."""
+        return self.split(vector)[1][len(self.problem.parameters) :]
+
+    def norms(self, finest: torch.Tensor, corners: torch.Tensor | None = None) -> list[float]:
+        """L2 norm over the domain of every field, from finest-level coefficients and those of singular functions."""
         return [
             math.sqrt(s) for s in self.ranks.add_all(*(float(self._value.forward(c)[0].norm()) ** 2 for c in finest))
         ]
@@ -196,8 +223,11 @@ class GridSystem(BlockSystem[Block]):
 
     def change(self, step: torch.Tensor, vector: torch.Tensor) -> float:
         """Size of a step: the largest of the L2 norms of the fields and the parameters, relative to ``vector``."""
-        sizes = [*self.norms(self.finest(vector)), *self.split(vector)[1].abs().tolist()]
-        moved = [*self.norms(self.finest(step)), *self.split(step)[1].abs().tolist()]
+        count = len(self.problem.parameters)
+        sizes, moved = (
+            [*self.norms(self.finest(v), self.at_corners(v)), *self.split(v)[1][:count].abs().tolist()]
+            for v in (vector, step)
+        )
         return max((m / n for m, n in zip(moved, sizes, strict=True) if n > 0), default=0.0)
 
     @cached_property
@@ -223,7 +253,7 @@ class GridSystem(BlockSystem[Block]):
     # -- what it says of a state ---
     @cached_property
     def _held_out(self) -> TensorBlock:
-        return self._rows.held_out_block()
+        return self.enriched(self._rows.held_out_block())
 
     def held_out(self, finest: torch.Tensor, parameters: dict[str, float]) -> dict[str, float]:
         """RMS of the interior residuals at points that are not collocated, in the user's units."""

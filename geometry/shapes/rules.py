@@ -1,0 +1,86 @@
+"""One-dimensional rules and checks that shapes share."""
+
+from __future__ import annotations
+
+import keyword
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from hermite_pinn.checks import refuse, text
+from hermite_pinn.errors import InvalidProblemError
+from hermite_pinn.schema import Entry
+
+__all__ = ["array_of", "count_of", "face_name", "gauss_panels", "numbers_of", "plain", "rings"]
+
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(3)
+MOST = 1 << 24  # points along a line
+
+
+def count_of(length: float, spacing: float) -> int:
+    """Number of points along a length so that they are at most ``spacing`` apart."""
+    return max(1, min(MOST, math.ceil(length / spacing * (1 - 1e-12))))
+
+
+def gauss_panels(start: float, end: float, spacing: float) -> tuple[np.ndarray, np.ndarray]:
+    """Points and weights of a Gauss rule of three points on equal panels, about ``spacing`` apart."""
+    panels = count_of(end - start, 3 * spacing)
+    width = (end - start) / panels
+    middles = start + (np.arange(panels) + 0.5) * width
+    points = middles[:, None] + 0.5 * width * _NODES
+    return points.ravel(), np.tile(0.5 * width * _WEIGHTS, panels)
+
+
+def face_name(value: Any) -> str | None:
+    """The name of a face, which can be a word of Python's grammar but a keyword, or None."""
+    if value is None:
+        return None
+    name = text("name", value, otherwise="None", error=InvalidProblemError)
+    if not name.isidentifier() or keyword.iskeyword(name):
+        hint = "a letter, then letters, digits and underscores"
+        refuse("name", value, "an identifier such as 'hole'", otherwise="None", hint=hint, error=InvalidProblemError)
+    if name in ("boundary", "interior"):
+        raise InvalidProblemError(f"name must not be {name!r}, which has a meaning of its own; choose another")
+    return name
+
+
+def plain(values: np.ndarray) -> str:
+    """A point as it is written in a call."""
+    return f"({', '.join(f'{v:.10g}' for v in values)})"
+
+
+def numbers_of(entry: Entry, count: int | Sequence[int]) -> np.ndarray:
+    """A list of numbers in a file."""
+    least, most = (count, count) if isinstance(count, int) else (min(count), max(count))
+    return np.array([e.number() for e in entry.items(least=least, most=most)])
+
+
+def array_of(entry: Entry, shape: Sequence[int | None]) -> np.ndarray:
+    """An array in a file."""
+    value = torch.from_numpy(np.ascontiguousarray(entry.value)) if isinstance(entry.value, np.ndarray) else entry.value
+    return Entry(value, entry.source, entry.path).tensor(shape).numpy().copy()
+
+
+def rings(radii: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Equal angles on circles with as many points as ``spacing`` asks for, at least four.
+
+    Parameters
+    ----------
+    radii
+        Of the circles, (m,).
+    spacing
+        Largest distance of points.
+
+    Returns
+    -------
+    ring, turn, count
+        Number of the circle and angle of every point, (n,); number of points of every circle, (m,).
+    """
+    count = np.maximum(4, np.ceil(2 * np.pi * radii / spacing * (1 - 1e-12))).astype(np.int64)
+    ring = np.repeat(np.arange(count.size), count)
+    place = np.arange(ring.size) - np.repeat(np.cumsum(count) - count, count)
+    shift = 0.5 + 0.6180339887498949 * np.arange(count.size) % 1.0  # so that no seam shows
+    return ring, 2 * np.pi * (place + shift[ring]) / count[ring], count
