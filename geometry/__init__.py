@@ -3,9 +3,12 @@
 from .box import Box, Face
 from .cut import Cut
 from .domain import Domain, Plane, Region, Union
+from .mesh import Mesh
+from .mesh_domain import MeshDomain
 from .quadrature import gauss_axis, sobol_cube
 from .regions import Penalty, Points
 from .samples import Rule, Samples
+from .saved import domain_from_state
 from .shapes import Ball, Cuboid, Cylinder, Disk, Implicit, Polygon, Rectangle, Torus, shape_from_state
 
 __all__ = [
@@ -18,6 +21,8 @@ __all__ = [
     "Domain",
     "Face",
     "Implicit",
+    "Mesh",
+    "MeshDomain",
     "Penalty",
     "Plane",
     "Points",
@@ -28,6 +33,7 @@ __all__ = [
     "Samples",
     "Torus",
     "Union",
+    "domain_from_state",
     "gauss_axis",
     "shape_from_state",
     "sobol_cube",

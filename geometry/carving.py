@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from .cell_kinds import centres, shape_cells
 from .cells import FULL, OUTSIDE, TOUCHED, Cells
 from .digest import digest
 from .quadrature import gauss_axis
 from .shape import Piece, Shape, Surface
+from .touched import near_cells
 
 __all__ = ["Carving", "Cutter"]
 
@@ -22,7 +24,11 @@ BESIDE = 1e-6  # of the longest edge: a step across the boundary that lands on o
 BATCH = 1 << 18  # points at once
 MANY = 20_000  # points for which it pays to look at cells first
 LOOKED_AT = {2: 128, 3: 32}  # cells along the longest edge, by dimension, of the grid that sorts points
-PARTS = {2: 6, 3: 4}  # of a touched cell along an axis, to measure it
+COARSE = {2: 256, 3: 48}  # surface points along the longest edge of a shape, to see where it is
+PARTS = {2: 3, 3: 2}  # of a touched cell along an axis, to measure it, and twice as many
+MOST = 2_000_000  # points on a piece of a boundary, of which most may lie outside the box
+FEW = 8  # places of a side that a tangent boundary can seem to cut away
+SIDE = 64, 512  # cells of a side along an axis: of all of it, and where boundaries pass
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +37,35 @@ class Cutter:
 
     shape: Shape
     keep: bool
+
+    def kinds(self, lower: np.ndarray, upper: np.ndarray, counts: tuple[int, ...]) -> np.ndarray:
+        """Kinds, int8, of the cells of a grid between two corners: touched, kept (full) or cut away."""
+        kinds: np.ndarray = self._kinds(lower.tobytes(), upper.tobytes(), counts)
+        return kinds
+
+    @cached_property
+    def _kinds(self):  # type: ignore[no-untyped-def]  # a cache that goes with its object
+        def made(lower: bytes, upper: bytes, counts: tuple[int, ...]) -> np.ndarray:
+            own = shape_cells(self.shape, np.frombuffer(lower), np.frombuffer(upper), counts)
+            return own if self.keep else np.where(own == TOUCHED, TOUCHED, FULL - own).astype(np.int8)
+
+        return lru_cache(maxsize=4)(made)
+
+    @cached_property
+    def coarse(self) -> Surface:
+        """Some points on its boundary, with normals that point out of what is kept."""
+        low, high = self.shape.bounds
+        extent = float(np.max(high - low))
+        spacing = extent / COARSE[self.shape.dim] if np.isfinite(extent) else 1.0
+        parts = [p.points(spacing) for p in self.shape.pieces]
+        dim = self.shape.dim
+        return self.outward(
+            Surface(
+                np.concatenate([np.zeros((dim, 0)), *(p.x for p in parts)], axis=1),
+                np.concatenate([np.zeros(0), *(p.weights for p in parts)]),
+                np.concatenate([np.zeros((dim, 0)), *(p.normals for p in parts)], axis=1),
+            )
+        )
 
     def level(self, x: np.ndarray) -> np.ndarray:
         """Signed distances (n,) of points (dim, n), negative in what is kept."""
@@ -108,6 +143,11 @@ class Carving:
             np.maximum(result, cutter.level(x), out=result)
         return result
 
+    def whole_level(self, x: np.ndarray) -> np.ndarray:
+        """As :meth:`level`, but sides of the box count."""
+        beyond = np.maximum(self.lower[:, None] - x, x - self.upper[:, None]).max(0)
+        return np.asarray(np.maximum(self.level(x), beyond))
+
     def kept(self, x: np.ndarray, slack: float | None = None) -> np.ndarray:
         """Which points (dim, n) no shape cuts away, (n,); sides of the box do not count."""
         slack = CLOSE * self.size if slack is None else slack
@@ -161,8 +201,8 @@ class Carving:
         """Kinds, int8, of the cells of a grid between any two corners."""
         lost, touched = np.zeros(tuple(counts), dtype=bool), np.zeros(tuple(counts), dtype=bool)
         for cutter in self.cutters:
-            own = shape_cells(cutter.shape, lower, upper, counts)
-            lost |= own == (OUTSIDE if cutter.keep else FULL)
+            own = cutter.kinds(lower, upper, tuple(counts))
+            lost |= own == OUTSIDE
             touched |= own == TOUCHED
         # a cell that one shape cuts away is outside, whatever touches it
         result: np.ndarray = np.where(lost, OUTSIDE, np.where(touched, TOUCHED, FULL)).astype(np.int8)
@@ -172,17 +212,34 @@ class Carving:
     @cached_property
     def measure(self) -> float:
         """Area or volume of what is left."""
+        known = self._sum_of_measures
+        if known is not None:
+            return known
         lower, upper = self.extent
         counts = self.resolution(lower, upper)
         cells = self.kinds(lower, upper, counts)
         size = (upper - lower) / np.array(counts)
         full = float(np.count_nonzero(cells == FULL))
         touched = np.stack(np.nonzero(cells == TOUCHED))
-        return float(np.prod(size)) * (full + self._share(lower, size, touched).sum())
+        # the error of flat parts falls with the square of their size
+        coarse, fine = (float(self._share(lower, size, touched, k * PARTS[self.dim]).sum()) for k in (1, 2))
+        return float(np.prod(size)) * max(full + (4.0 * fine - coarse) / 3.0, 0.5 * fine)
 
-    def _share(self, lower: np.ndarray, size: np.ndarray, cells: np.ndarray) -> np.ndarray:
-        """Parts (n,) of the volume of cells (dim, n) that are left."""
-        m, dim = PARTS[self.dim], self.dim
+    @cached_property
+    def _sum_of_measures(self) -> float | None:
+        """The measure where all boundaries are whole and those of the shapes are known."""
+        known = [cutter.shape.measure for cutter in self.cutters]
+        if None in known or not all(self.trimmed(k, c.coarse).all() for k, c in enumerate(self.cutters)):
+            return None
+        states = {self.side_state(axis, end) for axis in range(self.dim) for end in (0, 1)}
+        if len(states) > 1 or "cut" in states:
+            return None
+        total = float(np.prod(self.upper - self.lower)) if states == {"whole"} else 0.0
+        return total + sum(v if c.keep else -v for c, v in zip(self.cutters, known, strict=True) if v is not None)
+
+    def _share(self, lower: np.ndarray, size: np.ndarray, cells: np.ndarray, m: int) -> np.ndarray:
+        """Parts (n,) of the volume of cells (dim, n) that are left, by ``m`` parts along every axis."""
+        dim = self.dim
         offsets = np.stack([g.ravel() for g in np.meshgrid(*[(np.arange(m) + 0.5) / m] * dim, indexing="ij")])
         shares = np.zeros(cells.shape[1])
         batch = max(1, BATCH // m**dim)
@@ -218,9 +275,50 @@ class Carving:
         return np.asarray(((x >= self.lower[:, None]) & (x <= self.upper[:, None])).all(0))
 
     def surface(self, number: int, piece: Piece, spacing: float) -> Surface:
-        """Points of a piece of the boundary of a cutter that are on the boundary of what is left, normals outward."""
-        whole = piece.points(spacing)
-        return self.cutters[number].outward(whole.take(self.trimmed(number, whole)))
+        """Points of a piece of the boundary of a cutter that are on the boundary of what is left, normals outward.
+
+        Where another boundary cuts the piece, weights count what is left around a point.
+        """
+        spacing = max(spacing, _smallest(piece, self.dim))
+        whole = self.cutters[number].outward(piece.points(spacing))
+        if not whole.count:
+            return whole
+        kept = self.trimmed(number, whole)
+        weights = whole.weights * self._parts_left(number, whole, kept)
+        held = kept & (weights > 0)
+        lost, heirs = np.flatnonzero((weights > 0) & ~held), np.flatnonzero(held)
+        if lost.size and heirs.size:  # of points just outside, what they stand for is partly left
+            np.add.at(weights, heirs[cKDTree(whole.x[:, heirs].T).query(whole.x[:, lost].T)[1]], weights[lost])
+        return Surface(whole.x, weights, whole.normals).take(held)
+
+    def _parts_left(self, number: int, surface: Surface, left: np.ndarray) -> np.ndarray:
+        """Parts (n,) of what points on a cutter's boundary stand for that are left, by where others cut it."""
+        parts = left.astype(float)
+        margin = self._margin(number, surface.x)
+        widths = surface.weights ** (1.0 / (self.dim - 1))
+        band = np.flatnonzero(np.abs(margin) <= widths)
+        if not band.size:
+            return parts
+        x, normals, step = surface.x[:, band], surface.normals[:, band], 1e-6 * self.size
+        slope = np.empty_like(x)
+        for axis in range(self.dim):
+            shift = np.zeros((self.dim, 1))
+            shift[axis] = step
+            slope[axis] = (self._margin(number, x + shift) - self._margin(number, x - shift)) / (2.0 * step)
+        along = np.linalg.norm(slope - (slope * normals).sum(0) * normals, axis=0)
+        crossing = along > 0.1  # else the boundaries nearly coincide
+        chosen = band[crossing]
+        parts[chosen] = np.clip(0.5 - margin[chosen] / (widths[chosen] * along[crossing]), 0.0, 1.0)
+        return parts
+
+    def _margin(self, number: int, x: np.ndarray) -> np.ndarray:
+        """Signed distances (n,) of points (dim, n) on a cutter's boundary from where others cut it."""
+        beyond = np.maximum(self.lower[:, None] - x, x - self.upper[:, None])
+        result = np.where((beyond > 0).any(0), np.linalg.norm(np.maximum(beyond, 0.0), axis=0), beyond.max(0))
+        for k, cutter in enumerate(self.cutters):
+            if k != number:
+                np.maximum(result, cutter.level(x), out=result)
+        return np.asarray(result)
 
     # -- sides of the box ---
     def side(self, axis: int, end: int, counts: Sequence[int], points: int) -> tuple[np.ndarray, np.ndarray]:
@@ -285,15 +383,33 @@ class Carving:
 
     def side_state(self, axis: int, end: int) -> str:
         """Whether a side is left ``"whole"``, ``"cut"``, or ``"gone"``."""
-        points = {2: 512, 3: 64}[self.dim]
+        state: str = self._side_states(axis, end)
+        return state
+
+    @cached_property
+    def _side_states(self):  # type: ignore[no-untyped-def]  # a cache that goes with its object
+        return lru_cache(maxsize=None)(self._looked_at)
+
+    def _looked_at(self, axis: int, end: int) -> str:
         across = [i for i in range(self.dim) if i != axis]
-        rules = [np.linspace(self.lower[i], self.upper[i], 2 * points + 1)[1::2] for i in across]
-        mesh = np.meshgrid(*rules, indexing="ij")
-        x = np.empty((self.dim, mesh[0].size))
-        for i, g in zip(across, mesh, strict=True):
-            x[i] = g.ravel()
-        x[axis] = (self.lower, self.upper)[end][axis] + (1.0, -1.0)[end] * BESIDE * self.size
+        lower, upper = self.lower[across], self.upper[across]
+        place = (self.lower, self.upper)[end][axis] + (1.0, -1.0)[end] * BESIDE * self.size
+
+        def raised(flat: np.ndarray) -> np.ndarray:
+            x = np.empty((self.dim, flat.shape[1]))
+            x[across], x[axis] = flat, place
+            return x
+
+        none = np.zeros((len(across), 0))
+        near = near_cells(lambda x: self.level(raised(x)), none, lower, upper, [SIDE[1]] * len(across))
+        grids = [np.stack(np.nonzero(near)), np.indices([SIDE[0]] * len(across)).reshape(len(across), -1)]
+        flat = [centres(lower, upper, [n] * len(across), g) for n, g in zip(SIDE[::-1], grids, strict=True)]
+        x = raised(np.concatenate(flat, axis=1))
         kept = self.kept(x, 0.0)
+        lost = np.flatnonzero(~kept)
+        if lost.size <= FEW:  # where a boundary is tangent to the side, perhaps
+            x[axis] += (place - x[axis]) + (-1.0, 1.0)[end] * 0.99 * BESIDE * self.size
+            kept[lost] = self.kept(x[:, lost], 0.0)
         if not kept.any():
             return "gone"
         return "whole" if kept.all() else "cut"
@@ -302,3 +418,8 @@ class Carving:
         """Centres (dim, n) of the full cells of a moderate grid."""
         cells = self._sorting
         return centres(self.lower, self.upper, cells.shape, np.stack(np.nonzero(cells == FULL)))
+
+
+def _smallest(piece: Piece, dim: int) -> float:
+    """The spacing at which a piece has as many points as are made at once."""
+    return float((piece.measure / MOST) ** (1.0 / (dim - 1)))

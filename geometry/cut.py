@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,14 @@ from hermite_pinn.immutable import Immutable, ReadOnly
 
 from .carving import CLOSE, Carving, Cutter
 from .cells import Cells
+from .cut_checks import check_cuts
+from .cut_corners import Reentrant, corners_of, domain_creases
 from .cut_faces import Leaf, leaves_of, surfaces_of
 from .cut_regions import CutFace, CutInterior, CutSide, CutSpan, Span
 from .digest import digest
-from .domain import Domain, Region
-from .shape import Shape
+from .domain import Corner, Domain, Region
+from .shape import Creases, Piece, Shape
+from .thin import thin_places
 
 __all__ = ["Cut", "Cuttable"]
 
@@ -75,6 +78,8 @@ class Cut(Immutable, Cuttable):
         lower, upper = (np.array([ends[i] for i in self._space]) for ends in (box.lower, box.upper))
         self._carving = Carving(lower, upper, tuple(Cutter(shape, keep) for shape, keep in self._cuts))
         self._span = Span.of(box)
+        #: Sentences about the shapes.
+        self._notes = (*(n for shape, _ in cuts for n in shape.notes), *check_cuts(repr(box), self._carving))
         self._leaves: tuple[Leaf, ...] = leaves_of(self._carving, tuple(f.name for f in box.faces))
 
     @property
@@ -158,15 +163,14 @@ class Cut(Immutable, Cuttable):
         known = self._sides | self._surfaces
         if name in known:
             return known[name]
-        pieces = {
-            leaf.name + piece.label: (number, piece)
-            for leaf in self._leaves
-            for number, piece in leaf.pieces
-            if piece.label
-        }
-        chosen = [pair for label, pair in pieces.items() if label == name]
+        pieces: dict[str, list[tuple[Leaf, int, Piece]]] = {}
+        for leaf in self._leaves:
+            for number, piece in leaf.pieces:
+                if piece.label:
+                    pieces.setdefault(leaf.name + piece.label, []).append((leaf, number, piece))
+        chosen = pieces.get(name, [])
         if chosen:
-            face = CutFace(self._carving, self._span, name, tuple(chosen))
+            face = CutFace(self._carving, self._span, name, chosen[0][0].name, tuple((k, p) for _, k, p in chosen))
             if face.measure > 0:
                 return face
         gone = [f.name for f in self._box.faces if f.name not in self._sides]
@@ -187,7 +191,9 @@ class Cut(Immutable, Cuttable):
         part = Cut(self._box.restricted(bounds), self._cuts)
         if part._carving.same_box(self._carving):  # another span of time: what is known of space stays
             vars(part)["_carving"] = self._carving
-            vars(part)["_leaves"] = self._leaves
+            for name in ("_leaves", "_creases", "_reentrant"):
+                if name in vars(self):
+                    vars(part)[name] = vars(self)[name]
         return part
 
     def together(self, faces: Sequence[Region]) -> Region:
@@ -195,7 +201,99 @@ class Cut(Immutable, Cuttable):
         whole = self._box.faces
         return self._box.together(faces) if all(f in whole for f in faces) else super().together(faces)
 
+    is_cut = True
+
+    def state(self) -> Mapping[str, Any]:
+        """The shapes, each with whether its inside is kept."""
+        return {"cuts": [{"keep": keep, "shape": dict(shape.state())} for shape, keep in self._cuts]}
+
+    @property
+    def creases(self) -> Creases:
+        """Corners or edges where shapes have some or are cut, with the angles of the domain."""
+        return self._creases
+
+    @cached_property
+    def _creases(self) -> Creases:
+        return domain_creases(self._carving)
+
+    @property
+    def corners(self) -> tuple[Corner, ...]:
+        """In two space axes all corners, those of the box that are left included; flat ones are none."""
+        return self._corners
+
+    @cached_property
+    def _corners(self) -> tuple[Corner, ...]:
+        return corners_of(self._carving, self._parts_at) if self._carving.dim == 2 else ()
+
+    def _parts_at(self, x: np.ndarray) -> list[str]:
+        """Names of the parts of the boundary that are nearest to points (space, n)."""
+        sides = {f.name: f.side if isinstance(f, CutSide) else f for f in self._sides.values()}
+        planes = {name: f.plane for name, f in sides.items() if f.plane is not None and f.plane.axis != self.time_axis}
+        away = [np.abs(x[self._space.index(plane.axis)] - plane.position) for plane in planes.values()]
+        away += [np.abs(cutter.level(x)) for cutter in self._carving.cutters]
+        nearest = np.argmin(away, axis=0)
+        names = np.array([*planes, *[""] * len(self._carving.cutters)], dtype=object)[nearest]
+        for number in range(len(self._carving.cutters)):
+            here = np.flatnonzero(nearest == len(planes) + number)
+            trees = {n: t for f in self._surfaces.values() if f.number == number for n, t in f.trees.items()}
+            if here.size and trees:
+                gaps = [tree.query(x[:, here].T)[0] for tree in trees.values()]
+                names[here] = np.array(list(trees), dtype=object)[np.argmin(gaps, axis=0)]
+        return names.tolist()
+
+    def reentrant_distance(self, x: torch.Tensor) -> torch.Tensor | None:
+        """Distances (n,) of points (dim, n) in space to the nearest re-entrant corner or edge; None without any."""
+        if self._reentrant is None:
+            return None
+        points = x.detach().to("cpu", torch.float64).numpy()[self._space]
+        return torch.as_tensor(self._reentrant.distance(points), device=x.device)
+
+    @cached_property
+    def _reentrant(self) -> Reentrant | None:
+        return Reentrant.of(self.creases)
+
+    def thin(self, resolution: Sequence[int]) -> tuple[str, ...]:
+        """Sentences about parts of the domain, and gaps in what is cut away, that are thinner than two cells."""
+        counts = tuple(int(resolution[i]) for i in self._space)
+        sentences: tuple[str, ...] = self._thin(counts)
+        return sentences
+
+    @cached_property
+    def _thin(self):  # type: ignore[no-untyped-def]  # a cache that goes with its object
+        return lru_cache(maxsize=16)(self._thin_parts)
+
+    def _thin_parts(self, counts: tuple[int, ...]) -> tuple[str, ...]:
+        sizes = (self._carving.upper - self._carving.lower) / np.array(counts)
+        spacing = 0.5 * float(sizes.min())
+        surfaces = [
+            self._carving.surface(number, piece, spacing) for leaf in self._leaves for number, piece in leaf.pieces
+        ]
+        sentences = []
+        for thin, what in zip(
+            thin_places(self._carving, surfaces, sizes),
+            ("a part of the domain", "a wall between parts of the domain"),
+            strict=True,
+        ):
+            if thin is not None:
+                names = [self.names[i] for i in self._space]
+                place = ", ".join(f"{name} = {v:.4g}" for name, v in zip(names, thin.place, strict=True))
+                sentences.append(
+                    f"{what} is {thin.thickness:.3g} thin at {place}, less than two of {' x '.join(map(str, counts))} cells "
+                    f"({thin.share:.1%} of the shapes' boundary is as near to another): the solution is not resolved there"
+                )
+        return tuple(sentences)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what was mended in shapes, and how they lie in the box."""
+        return self._notes
+
     # -- where it is ---
+    def cut_distance(self, x: torch.Tensor) -> torch.Tensor:
+        """Distances (n,) of points (dim, n) to the shapes alone, negative in the domain."""
+        points = x.detach().to("cpu", torch.float64).numpy()[self._space]
+        return torch.as_tensor(self._carving.level(points))
+
     def contains(self, x: torch.Tensor, slack: float = 0.0) -> torch.Tensor:
         """Which of the points (dim, n) lie in the closed domain, (n,), with a slack relative to the edge lengths."""
         inside = self._box.contains(x, max(slack, CLOSE)).cpu()

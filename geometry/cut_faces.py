@@ -61,5 +61,5 @@ def leaves_of(carving: Carving, taken: Sequence[str]) -> tuple[Leaf, ...]:
 
 def surfaces_of(leaves: Sequence[Leaf], carving: Carving, span: Span) -> dict[str, CutFace]:
     """The faces that the leaves have on the boundary of a domain, by name."""
-    made = (CutFace(carving, span, leaf.name, leaf.pieces) for leaf in leaves if leaf.pieces)
+    made = (CutFace(carving, span, leaf.name, leaf.name, leaf.pieces) for leaf in leaves if leaf.pieces)
     return {face.name: face for face in made if face.measure > 0}

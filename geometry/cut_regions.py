@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 
 from hermite_pinn.errors import InvalidProblemError
 
@@ -478,6 +479,7 @@ class CutFace(CutSurface):
     """The boundary of a shape, or pieces of it, as far as it is the boundary of the domain."""
 
     label: str
+    leaf: str  # the name of the shape
     pieces: tuple[tuple[int, Piece], ...]  # with the numbers of their cutters
 
     @property
@@ -485,12 +487,39 @@ class CutFace(CutSurface):
         """That of the shape, or of the piece."""
         return self.label
 
+    @cached_property
+    def covers(self) -> frozenset[str]:  # type: ignore[override]
+        """The names of its pieces as far as anything is left of them."""
+        named = {piece.label for _, piece in self.pieces}
+        if len(named) < 2:
+            return frozenset([self.label])
+        spacing = self.carving.size / FINE[self.carving.dim]
+        left = {p.label for k, p in self.pieces if self.carving.surface(k, p, spacing).count}
+        return frozenset(self.leaf + label for label in left)
+
     def _fine(self, cells: Sequence[int] | None) -> Surface:
         if cells is None:
             spacing = self.carving.size / FINE[self.carving.dim]
         else:
             spacing = self.spacing(cells) / DENSE[self.carving.dim]
         return _joined([self.carving.surface(k, piece, spacing) for k, piece in self.pieces], self.carving.dim)
+
+    @property
+    def number(self) -> int:
+        """Of the cutter to which it belongs."""
+        return self.pieces[0][0]
+
+    @cached_property
+    def trees(self) -> dict[str, cKDTree]:
+        """Points on its pieces that are left, to be searched, by name of the piece."""
+        spacing = self.carving.size / FINE[self.carving.dim]
+        found: dict[str, list[np.ndarray]] = {}
+        for k, piece in self.pieces:
+            made = self.carving.surface(k, piece, spacing)
+            if made.count:
+                name = self.label if self.label in self.covers else self.leaf + piece.label
+                found.setdefault(name, []).append(made.x)
+        return {name: cKDTree(np.concatenate(parts, axis=1).T) for name, parts in found.items()}
 
     def _drawn(self, count: int, rng: np.random.Generator) -> Surface:
         found, missing = [], count

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 
@@ -75,6 +75,11 @@ class Region(ABC):
         return None
 
     @property
+    def fixed(self) -> Samples | None:
+        """The given points of a boundary that it consists of, or None."""
+        return None
+
+    @property
     def penalty(self) -> str | None:
         """The field whose derivatives are to be small on it, not zero, or None."""
         return None
@@ -88,6 +93,11 @@ class Region(ABC):
     def normal(self) -> tuple[float, ...] | None:
         """Components of the outward normal where it is the same at all points, or None."""
         return None
+
+    @property
+    def covers(self) -> frozenset[str]:
+        """Names of the parts of the boundary that it consists of: its own, or those of its pieces."""
+        return frozenset([self.name] if self.on_boundary else [])
 
     @property
     def support(self) -> Hashable:
@@ -166,6 +176,11 @@ class Union(Region):
         return sum((r.measure for r in self.regions), 0.0)
 
     @property
+    def covers(self) -> frozenset[str]:
+        """What the regions cover."""
+        return frozenset().union(*(r.covers for r in self.regions))
+
+    @property
     def normal(self) -> tuple[float, ...] | None:
         """The normal, if all regions have the same."""
         first, *others = (r.normal for r in self.regions)
@@ -238,11 +253,14 @@ class Domain(ABC):
         Of the axes; an axis called ``t`` is time.
     lower, upper
         Corners of the bounding box.
+    is_cut
+        Whether shapes take a part of the bounding box away.
     """
 
     names: tuple[str, ...]
     lower: tuple[float, ...]
     upper: tuple[float, ...]
+    is_cut: ClassVar[bool] = False
 
     @property
     def dim(self) -> int:
@@ -329,6 +347,20 @@ class Domain(ABC):
         return None
 
     # -- what differs where shapes cut the bounding box ---
+    def cut_distance(self, x: torch.Tensor) -> torch.Tensor:
+        """Distances (n,) of points (dim, n) to the shapes alone, negative in the domain; sides of the box do not count.
+
+        Its zeros are exact, its values between them may be bounds.  Of a whole box it is minus infinity.
+        """
+        return torch.full_like(x[0], -math.inf)
+
+    def state(self) -> Mapping[str, Any]:
+        """What cuts the bounding box, for files: numbers, strings, lists, arrays and mappings; empty for a whole box.
+
+        ``domain_from_state(box, state)`` makes the domain again.
+        """
+        return {}
+
     def cells(self, resolution: Sequence[int]) -> Cells | None:
         """Which cells of a grid over the bounding box it touches; None for all: a whole box.
 
@@ -347,6 +379,23 @@ class Domain(ABC):
     @property
     def corners(self) -> tuple[Corner, ...]:
         """In two space axes the corners of its boundary in which solutions may be singular; none for a box."""
+        return ()
+
+    def reentrant_distance(self, x: torch.Tensor) -> torch.Tensor | None:
+        """Distances (n,) of points (dim, n) in space to the nearest re-entrant corner or edge; None without any.
+
+        Re-entrant is where the angle of the domain exceeds pi by more than five degrees: solutions are singular there.
+        """
+        return None
+
+    def thin(self, resolution: Sequence[int]) -> tuple[str, ...]:
+        """Sentences about parts of the domain, and gaps in what is cut away, that are thinner than two cells.
+
+        Parameters
+        ----------
+        resolution
+            Cells along every axis, time included.
+        """
         return ()
 
     @property

@@ -160,6 +160,11 @@ class Shape(ABC):
         """Its boundary, in parts that can be named."""
 
     @property
+    def measure(self) -> float | None:
+        """Area or volume of its inside, if it is known."""
+        return None
+
+    @property
     def leaves(self) -> tuple[Shape, ...]:
         """The shapes of which it is made, from left to right."""
         return (self,)

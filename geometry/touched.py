@@ -12,7 +12,7 @@ __all__ = ["near_cells"]
 Distance = Callable[[np.ndarray], np.ndarray]
 
 BLOCK = 8  # cells along an edge of the largest blocks that are looked at together
-DEPTH = {2: 2, 3: 1}  # halvings of a cell before it counts as touched, by dimension
+DEPTH = {1: 2, 2: 2, 3: 1}  # halvings of a cell before it counts as touched, by dimension
 BATCH = 1 << 19  # points at once
 
 

@@ -172,7 +172,7 @@ def _write(solution: hp.Solution, folder: Path, name: str) -> tuple[list[Path], 
     series = solution.domain.time_axis is not None and space >= 2
     writers: dict[str, Callable[[Path], object]] = {
         f"{name}.h5": solution.save,
-        f"{name}{'.pvd' if series else '.vti'}": solution.to_vtk,
+        f"{name}{'.pvd' if series else '.vtu' if solution.domain.is_cut else '.vti'}": solution.to_vtk,
         f"{name}.png": solution.plot,
         f"{name}_history.png": solution.plot_history,
     }
@@ -192,7 +192,7 @@ def _write(solution: hp.Solution, folder: Path, name: str) -> tuple[list[Path], 
 def export(
     source: Annotated[Path, typer.Argument(parser=file_word, metavar="FILE", help="HDF5 file of a solution.")],
     target: Annotated[
-        Path, typer.Argument(parser=file_word, metavar="FILE", help="File to write: .vti, .vtu or .pvd.")
+        Path, typer.Argument(parser=file_word, metavar="FILE", help="File to write: .vti, .vtu, .vtp or .pvd.")
     ],
     resolution: Annotated[float | None, typer.Option(help="Intervals per axis.")] = None,
     times: Annotated[int | None, typer.Option(help="Frames of a .pvd.")] = None,
@@ -214,6 +214,10 @@ def plot(
         bool, typer.Option("--history", help="Draw the course of the run instead of the fields.")
     ] = False,
     time: Annotated[float | None, typer.Option(help="Instant to show.")] = None,
+    resolution: Annotated[float | None, typer.Option(help="Intervals per axis.")] = None,
+    backend: Annotated[
+        str, typer.Option(help="matplotlib, or pyvista for domains with three space axes (the extra viz).")
+    ] = "matplotlib",
 ) -> None:
     """Draw a saved solution."""
     with reported():
@@ -223,19 +227,23 @@ def plot(
         if history:
             solution.plot_history(picture)
         else:
-            solution.plot(picture, time=time)
+            solution.plot(picture, time=time, resolution=resolution, backend=backend)
         typer.echo(f"wrote {picture}")
 
 
 @app.command()
 def validate(
-    suite: Annotated[str, typer.Option(help="quick, basic, paper, standard, noisy, full, or compact.")] = "quick",
+    suite: Annotated[
+        str, typer.Option(help="quick, basic, paper, standard, noisy, full, compact, or geometry.")
+    ] = "quick",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     method: Annotated[str, typer.Option(help="As in `solve`; all but gauss_newton run for --time.")] = "gauss_newton",
     time: Annotated[float, typer.Option(help="Seconds of every run of another method.")] = 60.0,
     seeds: Annotated[int, typer.Option(help="Number of runs of another method, from --seed on.")] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
-    only: Annotated[str, typer.Option(help="Of the suite compact: the ways whose names contain this text.")] = "",
+    only: Annotated[
+        str, typer.Option(help="Of the suites compact and geometry: what has names that contain this text.")
+    ] = "",
     out: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -243,15 +251,21 @@ def validate(
 
     With --method, train them by another method for a given time and tell error and steps a second.
     The suite compact compares networks and tables of 4096 slots and has nothing to reach.
+    The suite geometry solves on domains with holes, inside and outside of meshes; with --out it draws every solution.
     """
     from . import validation
 
     if suite == "compact":
         _compact(only, seed, out, as_json)
         return
+    if suite == "geometry":
+        _geometry(only, seed, device, out, as_json)
+        return
     with reported(as_json):
         if suite not in validation.SUITES:
-            raise InvalidArgumentError(f"unknown suite {suite!r}; known: {', '.join(validation.SUITES)}, compact")
+            raise InvalidArgumentError(
+                f"unknown suite {suite!r}; known: {', '.join(validation.SUITES)}, compact, geometry"
+            )
         folder = output_folder(out)
         if method != "gauss_newton":
             _train(suite, method, time, range(seed, seed + seeds), device, folder, as_json)
@@ -316,6 +330,31 @@ def _compact(only: str, seed: int, out: Path | None, as_json: bool) -> None:
             write_report(folder, "compact", report, compact.compact_markdown(results))
         if as_json:
             print_json(report)
+
+
+def _geometry(only: str, seed: int, device: str, out: Path | None, as_json: bool) -> None:
+    """Run the cases of the geometry suite, and write their table and pictures."""
+    from hermite_pinn.validation import geometry
+
+    from .validation import machine
+
+    with reported(as_json):
+        chosen = [c for c in geometry.CASES if only in c.name]
+        if not chosen:
+            names = ", ".join(c.name for c in geometry.CASES)
+            raise InvalidArgumentError(f"no case of the suite geometry contains {only!r}; there are: {names}")
+        folder, outcomes = output_folder(out), []
+        for case in chosen:
+            outcomes.append(geometry.run_case(case, seed, device, folder))
+            if not as_json:
+                typer.echo(outcomes[-1].line)
+        report = {"suite": "geometry", "machine": machine(), "results": geometry.to_json(outcomes)}
+        if folder is not None:
+            write_report(folder, "geometry", report, geometry.to_markdown(outcomes, "."))
+        if as_json:
+            print_json(report)
+    if not all(o.reached or o.skipped for o in outcomes):
+        raise typer.Exit(1)
 
 
 @app.command()

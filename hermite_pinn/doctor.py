@@ -38,6 +38,21 @@ class Finding:
     advice: str = ""
 
 
+REQUIRED = (
+    "hermite_pinn", "torch", "numpy", "scipy", "h5py", "meshio", "scikit-image", "matplotlib", "rich", "typer",
+)  # fmt: skip
+#: What only some uses need, by package: the extra that brings it, and what it is for.
+OPTIONAL = {
+    "trimesh": ("mesh", "needed to read triangle meshes only"),
+    "libigl": ("mesh", "distances to triangle meshes are slow without it"),
+    "rtree": ("mesh", "needed for distances to triangle meshes without libigl only"),
+    "lxml": ("mesh", "needed to read 3MF files only"),
+    "networkx": ("mesh", "needed to read 3MF files and to mend meshes only"),
+    "pyvista": ("viz", "needed for pictures of surfaces in three dimensions by VTK only"),
+    "pytorch_optimizer": ("optimizers", "needed by method='soap' only"),
+}
+
+
 def _package(name: str) -> str | None:
     try:
         return metadata.version(name)
@@ -47,21 +62,18 @@ def _package(name: str) -> str | None:
 
 def _packages() -> list[Finding]:
     findings = [Finding("python", "ok", f"{platform.python_version()} ({sys.executable})")]
-    for name in ("hermite_pinn", "torch", "numpy", "scipy", "h5py", "meshio", "matplotlib", "rich", "typer"):
+    for name in REQUIRED:
         version = _package(name)
         if version:
             findings.append(Finding(name, "ok", version))
         else:
             findings.append(Finding(name, "broken", "not installed", f"pip install {name}"))
-    version = _package("pytorch_optimizer")
-    if version:
-        findings.append(Finding("pytorch_optimizer", "ok", version))
-    else:
-        findings.append(
-            Finding(
-                "pytorch_optimizer", "absent", "needed by method='soap' only", "pip install 'hermite_pinn[optimizers]'"
-            )
-        )
+    for name, (extra, purpose) in OPTIONAL.items():
+        version = _package(name)
+        if version:
+            findings.append(Finding(name, "ok", version))
+        else:
+            findings.append(Finding(name, "absent", purpose, f"pip install 'hermite_pinn[{extra}]'"))
     return findings
 
 

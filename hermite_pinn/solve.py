@@ -24,7 +24,7 @@ from hermite_pinn.field.hermite_grid import plain_levels
 from hermite_pinn.methods.base import Outcome, Task
 from hermite_pinn.methods.evidence import judged
 from hermite_pinn.problem.problem import Problem
-from hermite_pinn.residuals.evaluation import residual_rms
+from hermite_pinn.residuals.evaluation import HeldOut, residual_rms
 from hermite_pinn.residuals.scales import source_norms
 from hermite_pinn.result.solution import Solution
 from hermite_pinn.run.arguments import checked_seed, chosen_dtype, chosen_field, limit, listeners
@@ -386,13 +386,15 @@ def _solution(method: Method, run: _Run, task: Task, identity: dict[str, Any]) -
         "residual_scales": dict(zip(interior, source_norms(problem), strict=True)),
     }
     stats |= _plain(outcome.stats) | ({"notes": list(problem.notes)} if problem.notes else {})
-    residuals: dict[str, float] = {}
+    residuals = HeldOut({}, {})
     message = outcome.message
     if outcome.status is not Status.DIVERGED:
         residuals, unknown = _attempted(
             lambda: residual_rms(problem, field.collapsed(), outcome.parameters, task.seed), residuals
         )
         message = message.removesuffix(unknown) + unknown
+    if residuals.by_face:
+        stats["face_residuals"] = residuals.by_face
     solution = Solution(
         domain=problem.domain,
         periodic=problem.periodic,
@@ -402,7 +404,7 @@ def _solution(method: Method, run: _Run, task: Task, identity: dict[str, Any]) -
         history=task.monitor.history,
         parameters=outcome.parameters,
         stats=stats,
-        residuals=residuals,
+        residuals=residuals.rms,
         estimated_error=outcome.error,
         title=problem.name or "",
         settings=identity,

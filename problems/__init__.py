@@ -16,16 +16,26 @@ from .allen_cahn import allen_cahn
 from .burgers import burgers
 from .cavity import cavity
 from .convection import convection
+from .cylinder import cylinder
 from .flow_mixing import flow_mixing
+from .four_discs import four_discs
 from .heat import heat
+from .heat2d_cg import heat2d_cg
+from .heat_on_part import heat_on_part
 from .helmholtz import helmholtz2d, helmholtz3d
 from .inverse_poisson import inverse_poisson
 from .kdv import kdv
 from .klein_gordon import klein_gordon
 from .kovasznay import kovasznay
 from .kuramoto_sivashinsky import kuramoto_sivashinsky
+from .l_shape import l_shape
 from .plate import plate
+from .plate_with_hole import plate_with_hole
 from .poisson import poisson2d, poisson3d
+from .poisson2d_cg import poisson2d_cg
+from .poisson3d_cg import poisson3d_cg
+from .poisson_mesh import poisson_mesh
+from .step import step
 from .stokes import stokes
 from .taylor_green import taylor_green
 from .wave import wave
@@ -52,6 +62,16 @@ __all__ = [
     "stokes",
     "taylor_green",
     "wave",
+    "four_discs",
+    "poisson2d_cg",
+    "poisson3d_cg",
+    "heat2d_cg",
+    "step",
+    "cylinder",
+    "plate_with_hole",
+    "l_shape",
+    "poisson_mesh",
+    "heat_on_part",
 ]
 
 #: Every problem by its name in Python and on the command line.
@@ -75,6 +95,16 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "plate": plate,
     "kuramoto_sivashinsky": kuramoto_sivashinsky,
     "inverse_poisson": inverse_poisson,
+    "four_discs": four_discs,
+    "poisson2d_cg": poisson2d_cg,
+    "poisson3d_cg": poisson3d_cg,
+    "heat2d_cg": heat2d_cg,
+    "step": step,
+    "cylinder": cylinder,
+    "plate_with_hole": plate_with_hole,
+    "l_shape": l_shape,
+    "poisson_mesh": poisson_mesh,
+    "heat_on_part": heat_on_part,
 }
 
 

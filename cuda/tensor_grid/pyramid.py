@@ -40,6 +40,7 @@ class Pyramid:
         self.shapes = [
             (fields, *(m * (n + (not p)) for n, p in zip(r, self.periodic, strict=True))) for r in self.resolutions
         ]
+        self.dense_shapes = self.shapes
         sizes = [int(torch.Size(s).numel()) for s in self.shapes]
         self.slices = [slice(sum(sizes[:i]), sum(sizes[: i + 1])) for i in range(len(sizes))]
         self.size = sum(sizes)
@@ -77,6 +78,18 @@ class Pyramid:
         if not moves:
             return coefficients.clone() if out is None else out.copy_(coefficients)
         return coefficients
+
+    def dense(self, level: int, coefficients: torch.Tensor) -> torch.Tensor:
+        """Coefficients of all vertices of a level, (fields, m N_1, ..., m N_d), from its part of a vector."""
+        return coefficients
+
+    def compact(self, level: int, dense: torch.Tensor) -> torch.Tensor:
+        """The part of a vector that belongs to a level, from coefficients of all vertices."""
+        return dense
+
+    def total(self, vector: torch.Tensor) -> torch.Tensor:
+        """Coefficients of all vertices of the finest level of the sum of all levels; ``vector`` is not changed."""
+        return self.dense(len(self.shapes) - 1, self.accumulate(vector.clone()))
 
     def accumulate(self, vector: torch.Tensor) -> torch.Tensor:
         """Finest-level coefficients of the sum of all levels; ``vector`` is overwritten on the way."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hermite_pinn.geometry.csg import Complement, Intersection, Moved, Union
+from hermite_pinn.geometry.mesh import Mesh
 from hermite_pinn.geometry.shape import Shape
 from hermite_pinn.schema import Entry
 
@@ -25,7 +26,9 @@ Reader = Callable[[Entry, Callable[[Entry], Shape]], Shape]
 
 def readers() -> dict[str, Reader]:
     """How shapes are read, by the ``"kind"`` of their states."""
-    kinds = (Ball, Complement, Cuboid, Cylinder, Disk, Implicit, Intersection, Moved, Polygon, Rectangle, Torus, Union)
+    kinds = (
+        Ball, Complement, Cuboid, Cylinder, Disk, Implicit, Intersection, Mesh, Moved, Polygon, Rectangle, Torus, Union,
+    )  # fmt: skip
     return {kind.__name__.lower(): kind.from_state for kind in kinds}
 
 

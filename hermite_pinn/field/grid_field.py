@@ -18,12 +18,13 @@ from .boundary_factor import BoundaryFactor
 from .earlier import modern_description, modern_tree
 from .encoder import Encoder
 from .encoders import ENCODERS
-from .head import Head, HeadRows, LinearizedHead
+from .head import Head
 from .heads import HEADS, LinearHead
 from .hermite_grid import HermiteGrid
-from .linearization import RowProducts
+from .linearized_field import FieldRows, LinearizedField
+from .singular_part import SingularPart
 from .siren import Siren
-from .tree import ENCODER, HEAD, LAYERS, TABLE, Tree, branch, joined, rooted, within
+from .tree import ENCODER, HEAD, LAYERS, SINGULAR, TABLE, Tree, branch, joined, rooted, within
 
 __all__ = ["FieldRows", "GridField", "LinearizedField", "linear_field"]
 
@@ -47,6 +48,8 @@ class GridField:
         From features to fields.
     boundary_factor
         A factor that makes the fields vanish on faces, or None.
+    singular
+        Functions that are singular at corners of the domain, which are added to all this, or None.
 
     Examples
     --------
@@ -61,6 +64,7 @@ class GridField:
     encoder: Encoder
     head: Head
     boundary_factor: BoundaryFactor | None = None
+    singular: SingularPart | None = None
 
     @property
     def dtype(self) -> torch.dtype:
@@ -100,7 +104,8 @@ class GridField:
     # -- parameters ---
     def tensors(self) -> dict[str, torch.Tensor]:
         """All trainable tensors by their path."""
-        return rooted(self.encoder.parameters(), ENCODER) | rooted(self.head.parameters(), HEAD)
+        own = rooted(self.encoder.parameters(), ENCODER) | rooted(self.head.parameters(), HEAD)
+        return own if self.singular is None else own | rooted(self.singular.parameters(), SINGULAR)
 
     def with_tensors(self, tensors: Tree) -> GridField:
         """The same field with other values in :meth:`tensors`."""
@@ -108,6 +113,7 @@ class GridField:
             self,
             encoder=self.encoder.with_parameters(branch(tensors, ENCODER)),
             head=self.head.with_parameters(branch(tensors, HEAD)),
+            singular=None if self.singular is None else self.singular.with_parameters(branch(tensors, SINGULAR)),
         )
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> GridField:
@@ -129,7 +135,9 @@ class GridField:
     @property
     def unknowns(self) -> tuple[str, ...]:
         """Paths that a least-squares problem solves for, once the field is :meth:`folded`."""
-        return (*rooted(self.encoder.parameters(), ENCODER), *(joined(HEAD, path) for path in self.head.unknowns))
+        added = () if self.singular is None else rooted(self.singular.parameters(), SINGULAR)
+        own = rooted(self.encoder.parameters(), ENCODER)
+        return (*own, *(joined(HEAD, path) for path in self.head.unknowns), *added)
 
     @property
     def level_slices(self) -> dict[str, tuple[slice, ...]]:
@@ -155,12 +163,16 @@ class GridField:
     @property
     def parameter_count(self) -> int:
         """Numbers stored, padding of the table excluded."""
-        return self.encoder.parameter_count + sum(v.numel() for v in self.head.parameters().values())
+        return self.encoder.parameter_count + self._beside_encoder
 
     @property
     def reachable_count(self) -> int:
         """Numbers that can influence the field somewhere in the box."""
-        return self.encoder.reachable_count + sum(v.numel() for v in self.head.parameters().values())
+        return self.encoder.reachable_count + self._beside_encoder
+
+    @property
+    def _beside_encoder(self) -> int:
+        return sum(v.numel() for path, v in self.tensors().items() if not within(path, ENCODER))
 
     # -- values ---
     def _read(self, x: torch.Tensor, plan: JetPlan) -> torch.Tensor:
@@ -184,10 +196,12 @@ class GridField:
         """
         if self.boundary_factor is not None:
             plan = JetPlan.of(channels)
-            inner = replace(self, boundary_factor=None).jets(x, plan.carried)
-            return self.boundary_factor.apply(inner, x, plan)
-        plan = self.head.plan(channels)
-        return self.head.jets(self._read(x, plan), plan)
+            inner = replace(self, boundary_factor=None, singular=None).jets(x, plan.carried)
+            jets = self.boundary_factor.apply(inner, x, plan)
+        else:
+            plan = self.head.plan(channels)
+            jets = self.head.jets(self._read(x, plan), plan)
+        return jets if self.singular is None else jets + self.singular.jets(x, channels, self.names)
 
     def evaluate(self, x: torch.Tensor, channels: Channels) -> torch.Tensor:
         """:meth:`jets` without gradients, in pieces that bound the memory."""
@@ -232,7 +246,11 @@ class GridField:
             jets = head.jets
             if product_rule is not None:
                 jets = torch.einsum("frcn,fcn->frn", product_rule, jets)
-        return LinearizedField(x, plan.carried, self.encoder, head, product_rule, jets)
+            added = None
+            if self.singular is not None:
+                added = self.singular.by_field(x, channels, self.names)
+                jets = jets + torch.einsum("i,ifcn->fcn", self.singular.coefficients, added)
+        return LinearizedField(x, plan.carried, self.encoder, head, product_rule, jets, added)
 
     # -- grids ---
     def collapsed(self) -> GridField:
@@ -256,6 +274,8 @@ class GridField:
         }
         if self.boundary_factor is not None:
             described["boundary_factor"] = self.boundary_factor.describe()
+        if self.singular is not None:
+            described["singular"] = self.singular.describe()
         return described
 
     @classmethod
@@ -296,8 +316,14 @@ class GridField:
             raise whole.at("names").refuse(f"at most {encoder.features} names, one for every feature")
         factor = whole.get("boundary_factor")
         box = encoder.lower, encoder.upper, len(names)
+        singular = whole.get("singular")
         restored = cls(
-            axes, names, encoder, head, None if factor is None else BoundaryFactor.from_description(factor, *box)
+            axes,
+            names,
+            encoder,
+            head,
+            None if factor is None else BoundaryFactor.from_description(factor, *box),
+            None if singular is None else SingularPart.from_description(singular, part(SINGULAR), axes, names),
         )
         own = restored.tensors()
         if set(own) != set(tree):
@@ -305,76 +331,6 @@ class GridField:
         if len({v.dtype for v in own.values()}) > 1:
             raise leaves.refuse("tensors of one type: " + ", ".join(f"{k} is {v.dtype}" for k, v in own.items()))
         return restored
-
-
-@dataclass(frozen=True, eq=False)
-class LinearizedField:
-    """A field at fixed points and parameters.
-
-    Attributes
-    ----------
-    x, carried
-        Points (dim, n) and the channels of the features there.
-    encoder, head
-        The parts.
-    product_rule
-        See :meth:`GridField.product_rule`.
-    jets
-        (fields, channels, n).
-    """
-
-    x: torch.Tensor
-    carried: Channels
-    encoder: Encoder
-    head: LinearizedHead
-    product_rule: torch.Tensor | None
-    jets: torch.Tensor
-
-    def rows(self, weights: Sequence[torch.Tensor]) -> FieldRows:
-        """Rows ``sum_fc weights[t][f, c] * jets[f, c]`` linearised in the field's parameters.
-
-        Parameters
-        ----------
-        weights
-            Per term (fields, channels, n).
-        """
-        with torch.no_grad():
-            if self.product_rule is not None:
-                weights = [torch.einsum("frcn,frn->fcn", self.product_rule, w) for w in weights]
-            head = self.head.rows(weights)
-            return FieldRows(self.encoder.linearized(self.x, self.carried, head.weights), head)
-
-
-@dataclass(frozen=True, eq=False)
-class FieldRows(RowProducts):
-    """Products with rows by the parameters of a field: those of its encoder and of its head."""
-
-    encoder: RowProducts
-    head: HeadRows
-
-    def forward(self, direction: Tree) -> torch.Tensor | None:
-        """See :meth:`RowProducts.forward`."""
-        by_encoder = self.encoder.forward(branch(direction, ENCODER))
-        by_head = self.head.forward(branch(direction, HEAD))
-        if by_encoder is None or by_head is None:
-            return by_head if by_encoder is None else by_encoder
-        return by_encoder.add_(by_head)
-
-    def adjoint(self, rows: torch.Tensor, out: Tree) -> None:
-        """See :meth:`RowProducts.adjoint`."""
-        self.encoder.adjoint(rows, branch(out, ENCODER))
-        self.head.adjoint(rows, branch(out, HEAD))
-
-    def squares(self, out: Tree) -> None:
-        """See :meth:`RowProducts.squares`."""
-        self.encoder.squares(branch(out, ENCODER))
-        self.head.squares(branch(out, HEAD))
-
-    def dense(self, path: str, points: slice) -> list[torch.Tensor]:
-        """See :meth:`RowProducts.dense`."""
-        group, part = (ENCODER, self.encoder) if within(path, ENCODER) else (HEAD, self.head)
-        (own,) = branch({path: None}, group)
-        return part.dense(own, points)
 
 
 def _distinct_names(entry: Entry) -> tuple[str, ...]:

@@ -18,15 +18,15 @@ LEAST_COUNT = 64  # along each axis, where MAX_POINTS allows
 MAX_POINTS = 4_000_000  # of a test grid
 
 
-def off_lattice_axes(field: GridField) -> list[np.ndarray]:
+def off_lattice_axes(field: GridField, most: int = MAX_POINTS) -> list[np.ndarray]:
     """Axes of a fine test grid that meets no vertex of the field, 3.3 points per cell of the finest level.
 
     With four cells per half wave, which a useful cubic field has, that is 13 points per half wave.  The number of
-    points is bounded by ``MAX_POINTS``; the positions are equidistant with an irrational offset.
+    points is bounded by ``most``; the positions are equidistant with an irrational offset.
     """
     encoder = field.encoder
     counts = [max(LEAST_COUNT, math.ceil(3.3 * n)) for n in encoder.cells]
-    excess = (math.prod(counts) / MAX_POINTS) ** (1.0 / encoder.dim)
+    excess = (math.prod(counts) / most) ** (1.0 / encoder.dim)
     if excess > 1:
         counts = [max(8, int(c / excess)) for c in counts]
     offset = 1.0 / math.sqrt(5.0)
@@ -48,10 +48,19 @@ def grid_jets(field: GridField, axes: Sequence[np.ndarray], channels: Channels) 
     Dense linear fields are evaluated by sum factorisation, others point by point.
     """
     field = field.collapsed()
+    shape = len(field.names), len(channels), *(len(a) for a in axes)
+
+    def points() -> torch.Tensor:
+        mesh = torch.stack([torch.as_tensor(g.ravel()) for g in np.meshgrid(*axes, indexing="ij")])
+        return mesh.to(field.device, field.dtype)
+
     if field.linear and field.boundary_factor is None:
         values = field.encoder.tensor_jets(axes, channels)
         if values is not None:
-            return values[: len(field.names)]
-    mesh = torch.stack([torch.as_tensor(g.ravel()) for g in np.meshgrid(*axes, indexing="ij")])
-    values = field.evaluate(mesh.to(field.device, field.dtype), channels)
-    return values.view(len(field.names), len(channels), *(len(a) for a in axes))
+            values = values[: len(field.names)]
+            return (
+                values
+                if field.singular is None
+                else values + field.singular.evaluate(points(), channels, field.names).view(shape)
+            )
+    return field.evaluate(points(), channels).view(shape)

@@ -13,15 +13,16 @@ from typing import TypeVar
 import torch
 
 __all__ = [
-    "ENCODER", "GATE", "HEAD", "LAYERS", "PARAMETERS", "TABLE", "Tree", "bias_path", "branch", "flatten", "joined",
+    "ENCODER", "GATE", "HEAD", "LAYERS", "PARAMETERS", "SINGULAR", "TABLE", "Tree", "bias_path", "branch", "flatten", "joined",
     "restore", "rooted", "weight_path", "within",
 ]  # fmt: skip
 
 Tree = Mapping[str, torch.Tensor]
 V = TypeVar("V")
 
-#: Groups of what a run trains: the encoder's tables, the head's layers, the unknown parameters of a problem.
-ENCODER, HEAD, PARAMETERS = "encoder", "head", "parameters"
+#: Groups of what a run trains: the encoder's tables, the head's layers, coefficients of singular functions, the unknown
+#: parameters of a problem.
+ENCODER, HEAD, SINGULAR, PARAMETERS = "encoder", "head", "singular", "parameters"
 
 #: Parts of these groups: the coefficients of a grid, the layers of a network, and the factor of a network beside a sum.
 TABLE, LAYERS, GATE = "encoder/table", "head/layers", "head/gate"

@@ -48,6 +48,13 @@ def missing_conditions(
             for along, order in zip(orders, derivative, strict=True):
                 along[name] = max(along[name], order)
     sentences: list[str] = []
+    planes = sum(f.plane is not None for f in domain.space_faces)
+    whole = planes == len(domain.space_faces) == 2 * len(domain.space_axes)
+    # given points may lie on any face
+    known = bool(measured) or any(t.region.fixed is not None for t in terms)
+    if not (whole or known):
+        needed = sum(max(orders[axis][f] for axis in domain.space_axes) // 2 for f in fields)
+        sentences.extend(_bare_faces(domain, periodic, needed, terms))
     for axis, name in enumerate(domain.names):
         if periodic[axis]:
             continue
@@ -59,7 +66,7 @@ def missing_conditions(
                 kept = {f: o - _degenerate(domain, equations, f, axis, o, start) for f, o in orders[axis].items()}
                 found = list(_missing_starts(kept, given, measured))
             sentences.extend(found)
-        elif not measured:
+        elif whole and not known:
             needed = sum(order for order in orders[axis].values() if order > 1)
             if needed > len(given):
                 sides = [f for f in domain.faces if f.plane is not None and f.plane.axis == axis]
@@ -105,6 +112,24 @@ def _missing_starts(orders: Mapping[str, int], terms: Sequence[Term], measured: 
                 f"the field {field} has {order} time derivative{'s' * (order > 1)} but {given or 'no'} initial condition; "
                 f"the solution is not unique without Initial({lacking}=...)"
             )
+
+
+def _bare_faces(domain: Domain, periodic: Sequence[bool], needed: int, terms: Sequence[Term]) -> Iterator[str]:
+    """Faces of a domain that is no box, and parts of them, with fewer conditions than equations of even order need."""
+    on_boundary = [t for t in terms if t.region.on_boundary]
+    bare: dict[int, list[str]] = {}
+    for face in domain.space_faces:
+        if face.plane is not None and periodic[face.plane.axis]:
+            continue
+        for part in sorted(face.covers):
+            given = sum(part in t.region.covers for t in on_boundary)
+            if given < needed:
+                bare.setdefault(given, []).append(part)
+    for given, names in bare.items():
+        yield (
+            f"{needed} condition{'s' * (needed != 1)} belong{'s' * (needed == 1)} on every face, and there {'are' if given > 1 else 'is'} "
+            f"{given or 'none'} on {', '.join(names)}; the solution is not unique unless the equation degenerates there"
+        )
 
 
 def _missing_boundaries(needed: int, terms: Sequence[Term], axis: str) -> Iterator[str]:

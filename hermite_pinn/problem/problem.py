@@ -51,6 +51,7 @@ RESERVED = frozenset(
         "problem",
         "on_grid",
         "at_points",
+        "inside",
         "vertex_axes",
         "has_equations",
         "exact_values",
@@ -126,7 +127,7 @@ class Problem(Immutable):
     missing
         Sentences about conditions that it seems to lack, by counting derivatives.
     notes
-        Sentences about values that jump where two faces meet.
+        Sentences about values that jump where two faces meet, and about what is worth knowing of the domain.
 
     Raises
     ------
@@ -193,7 +194,7 @@ class Problem(Immutable):
         self.terms = self._traced_terms()
         self.gauges = self._gauged_fields()
         self.missing = missing_conditions(domain, self.fields, self.periodic, self.residuals.values(), self.terms)
-        self.notes = self._checked_conditions()
+        self.notes = (*domain.notes, *self._checked_conditions())
         for sentence in self.missing:
             warnings.warn(sentence, HermitePinnWarning, stacklevel=4)
 
@@ -216,6 +217,11 @@ class Problem(Immutable):
                 if name in taken:
                     raise InvalidProblemError(f"the name {name!r} is used for a {taken[name]} and a {kind}")
                 taken[name] = kind
+        for face in self.domain.faces:
+            if face.name in taken:
+                raise InvalidProblemError(
+                    f"the name {face.name!r} is used for a {taken[face.name]} and a face of the domain; give the shape another by name="
+                )
         for name in self.fields:
             if name in RESERVED:
                 raise InvalidProblemError(
@@ -305,7 +311,12 @@ class Problem(Immutable):
         return tuple(gauged)
 
     def _check_fields(self, term: Term) -> None:
-        """A field must remain where components of the normal are zero."""
+        """A field must remain where components of the normal are zero, and points need normals where it occurs."""
+        fixed = term.region.fixed
+        if fixed is not None and fixed.normals is None and any(kind == "normal" for kind, _ in leaves(term.residual)):
+            raise InvalidProblemError(
+                f"the condition {term.name!r} depends on the outward normal: give on=(points, normals) with unit vectors"
+            )
         if not any(kind == "jet" for kind, _ in leaves(term.residual)):
             raise InvalidProblemError(
                 f"the condition {term.name!r} contains no field on the face {term.region.name}: it reads 0 = {written(term.residual)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 
@@ -17,7 +18,7 @@ from hermite_pinn.problem.terms import Term
 
 from .compiled import channels_of, compile_term
 
-__all__ = ["TermEvaluator", "held_out_points", "residual_rms", "restricted", "restriction"]
+__all__ = ["HeldOut", "TermEvaluator", "held_out_points", "residual_rms", "restricted", "restriction"]
 
 
 class TermEvaluator:
@@ -132,12 +133,20 @@ def held_out_points(problem: Problem, term: Term, count: int, generator: torch.G
     return restricted(term, problem, term.region.held_out(count, generator))
 
 
+class HeldOut(NamedTuple):
+    """RMS of residuals at points that no method trained on: by term, and of terms on several faces by face."""
+
+    rms: dict[str, float]
+    by_face: dict[str, dict[str, float]]
+
+
 def residual_rms(
     problem: Problem, field: GridField, parameters: Mapping[str, float], seed: int = 0, count: int = 20_000
-) -> dict[str, float]:
+) -> HeldOut:
     """RMS of every term at random points that no method trained on, by name of the term, penalties apart."""
     generator = torch.Generator().manual_seed(seed + 7919)
     squares: dict[str, list[torch.Tensor]] = {}
+    faces: dict[str, dict[str, list[torch.Tensor]]] = {}
     for term in problem.terms:
         if term.region.penalty is not None:
             continue
@@ -148,4 +157,10 @@ def residual_rms(
                 field, samples.x, parameters, samples.columns, normals=samples.normals
             )
         squares.setdefault(term.name, []).append(rows[0].double() ** 2)
+        faces.setdefault(term.name, {}).setdefault(term.region.name, []).append(squares[term.name][-1])
+    several = {name: parts for name, parts in faces.items() if len(parts) > 1}
+    return HeldOut(_root_means(squares), {name: _root_means(parts) for name, parts in several.items()})
+
+
+def _root_means(squares: Mapping[str, list[torch.Tensor]]) -> dict[str, float]:
     return {name: float(torch.cat(parts).mean().sqrt()) for name, parts in squares.items()}

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from hermite_pinn.checks import items, real_array, refuse
+from hermite_pinn.checks import items, number, real_array, refuse
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.geometry import Domain
 from hermite_pinn.memory import check_fits
+
+from .inside import SLACK, check_cut
 
 __all__ = ["broadcast_coordinates", "check_inside", "coordinate_tensor", "grid_axes", "point_array"]
 
@@ -52,7 +54,7 @@ def broadcast_coordinates(
     values
         Numbers, arrays or tensors, one per axis.
     periodic
-        If given, the points must lie inside the domain, see :func:`check_inside`.
+        If given, the points must lie inside the domain, see :func:`check_inside` and :func:`.check_cut`.
 
     Raises
     ------
@@ -64,17 +66,20 @@ def broadcast_coordinates(
     if periodic is not None:
         check_inside(domain, periodic, tensors)
     try:
-        return list(torch.broadcast_tensors(*tensors))
+        spread = list(torch.broadcast_tensors(*tensors))
     except RuntimeError as error:
         shapes = ", ".join(f"{name}: {tuple(t.shape)}" for name, t in zip(names, tensors, strict=True))
         raise InvalidArgumentError(
             f"the coordinates cannot be broadcast to one shape or are on several devices ({shapes}); give each one number or "
             "arrays of equal shape"
         ) from error
+    if periodic is not None and domain.is_cut:
+        check_cut(domain, torch.stack([t.detach().reshape(-1).to("cpu") for t in spread]), periodic)
+    return spread
 
 
 def check_inside(domain: Domain, periodic: Sequence[bool], coordinates: Sequence[torch.Tensor]) -> None:
-    """Refuse coordinates, one tensor per axis, outside a domain; periodic axes have no outside.
+    """Refuse coordinates, one tensor per axis, outside the bounding box of a domain; periodic axes have no outside.
 
     Raises
     ------
@@ -87,14 +92,23 @@ def check_inside(domain: Domain, periodic: Sequence[bool], coordinates: Sequence
         low, high = float(t.detach().min()), float(t.detach().max())
         if not (abs(low) < np.inf and abs(high) < np.inf):
             raise InvalidArgumentError(f"the coordinate {name} must be finite, and a number of it is NaN or infinite")
-        slack = 1e-9 * (b - a)
+        slack = SLACK * (b - a)
         if not wraps and not (low >= a - slack and high <= b + slack):
             outside = low if not low >= a - slack else high
             raise InvalidArgumentError(f"{name} = {outside:g} lies outside the domain {domain}; evaluate inside it")
 
 
-def point_array(domain: Domain, periodic: Sequence[bool], points: Any) -> np.ndarray:
+def point_array(domain: Domain, periodic: Sequence[bool], points: Any, slack: float = SLACK) -> np.ndarray:
     """Points inside a domain as an array (n, dim).
+
+    Parameters
+    ----------
+    domain, periodic
+        The domain, and which of its axes are periodic.
+    points
+        What was given.
+    slack
+        How far outside shapes they may lie, relative to the edge lengths; infinity where they are known to be inside.
 
     Raises
     ------
@@ -103,7 +117,9 @@ def point_array(domain: Domain, periodic: Sequence[bool], points: Any) -> np.nda
     """
     shape = f"an array of shape (n, {domain.dim}), the coordinates {', '.join(domain.names)} in this order"
     array = real_array("points", points, shape=shape, columns=domain.dim)
+    allowed = number("slack", slack, least=0.0, infinite=True)
     check_inside(domain, periodic, [torch.as_tensor(array[:, i].copy()) for i in range(domain.dim)])
+    check_cut(domain, torch.as_tensor(np.ascontiguousarray(array.T)), periodic, allowed)
     return array
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,74 +11,19 @@ from typing import Any
 import numpy as np
 
 from hermite_pinn.checks import either, flag, items, real_array, spelled
-from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.output import check_writable, make_folder, output_path, staged
 
+from .cut_export import write_boundary, write_volume, write_volumes
 from .exportable import Exportable
+from .sampling import channels_of, named, sample, three
 from .sizes import ENCODED, check_grid, intervals
 from .vtk import write_image, write_mesh, write_series
 
-__all__ = ["sample", "to_vtk"]
+__all__ = ["to_vtk"]
 
 MOST_FRAMES = 10_000
 LIMITS = {1: 4096, 2: 512, 3: 128, 4: 32}
-
-
-def sample(
-    solution: Exportable,
-    axes: Sequence[np.ndarray],
-    *,
-    gradient: bool = False,
-    exact: bool = False,
-    residual: bool = False,
-) -> dict[str, np.ndarray]:
-    """Fields on the tensor product of ``axes``, by name: (n_1, ..., n_d), gradients with the space axes last.
-
-    Parameters
-    ----------
-    gradient
-        Add ``u_grad``, the first derivatives along the space axes.
-    exact
-        Add ``u_exact`` and ``u_error`` where the problem knows the solution.
-    residual
-        Add ``residual NAME`` for every equation where the problem is known.
-    """
-    domain, shape = solution.domain, tuple(len(a) for a in axes)
-    samples = _named(solution.fields, solution.on_grid(axes, _channels(solution, gradient)), gradient)
-    if exact:
-        spread = [a.reshape([-1 if i == j else 1 for j in range(domain.dim)]) for i, a in enumerate(axes)]
-        for name, truth in solution.exact_values(spread).items():
-            samples[f"{name}_exact"] = truth.copy()
-            samples[f"{name}_error"] = samples[name] - truth
-    if residual and solution.has_equations:
-        mesh = np.stack([g.ravel() for g in np.meshgrid(*axes, indexing="ij")], 1)
-        samples |= {f"residual {k}": v.reshape(shape) for k, v in solution.residual(mesh).items()}
-    return samples
-
-
-def _channels(solution: Exportable, gradient: bool) -> Channels:
-    """The value, and the first derivatives along the space axes."""
-    dim, value = solution.domain.dim, Channels.value(solution.domain.dim)
-    slopes = [tuple(int(i == j) for j in range(dim)) for i in solution.domain.space_axes]
-    return value + Channels.of(dim, slopes) if gradient else value
-
-
-def _named(fields: Sequence[str], values: np.ndarray, gradient: bool) -> dict[str, np.ndarray]:
-    """Arrays by name from channels (fields, channels, ...), components last."""
-    samples: dict[str, np.ndarray] = {}
-    for name, v in zip(fields, values, strict=True):
-        samples[name] = v[0]
-        if gradient:
-            samples[f"{name}_grad"] = np.moveaxis(v[1:], 0, -1)
-    return samples
-
-
-def _three(values: np.ndarray) -> np.ndarray:
-    """Vectors padded to the three components VTK expects."""
-    padded = np.zeros((*values.shape[:-1], 3))
-    padded[..., : values.shape[-1]] = values
-    return padded
 
 
 def to_vtk(
@@ -98,7 +43,9 @@ def to_vtk(
     ----------
     path
         ``.vti``: an image of the box (up to three axes, time counts as one); ``.vtu``: a mesh of the box, or
-        scattered ``points``; ``.pvd``: a series of images over the axis ``t``, written into a folder beside the file.
+        scattered ``points``; ``.vtp``: the boundary in two or three space axes, with normals and normal derivatives;
+        ``.pvd``: a series of images over the axis ``t``, written into a folder beside the file.  Where shapes cut the
+        box, meshes and the frames of series end at its boundary; images are NaN outside, and have the mask ``inside``.
     resolution
         Intervals per axis; default: those of the field's finest level, at most 512 in two dimensions and 128 in three.
     points
@@ -137,18 +84,23 @@ def to_vtk(
         return [_write_points(solution, target, points, options)]
     axes = _axes(solution, count, series=suffix == ".pvd")
     if suffix == ".pvd":
-        return _write_images(solution, target, axes, times, options)
-    if suffix not in (".vti", ".vtu"):
+        return _write_frames(solution, target, axes, times, options)
+    if suffix not in (".vti", ".vtu", ".vtp"):
         raise InvalidArgumentError(
-            f"unknown format {suffix or target.name!r}; use .vti (a box), .vtu (a mesh or points) or .pvd (a series over t)"
+            f"unknown format {suffix or target.name!r}; use .vti (a box), .vtu (a mesh or points), .vtp (the boundary) or .pvd "
+            "(a series over t)"
         )
     if domain.dim > 3:
         raise InvalidArgumentError(
             f"{target.name}: {domain} has {domain.dim} axes, {suffix} takes up to three; write a .pvd series over t"
         )
     check_grid([len(a) for a in axes], _numbers(solution, options), times=ENCODED, folder=target.parent)
+    if suffix == ".vtp":
+        return [write_boundary(solution, target, axes, options)]
+    if suffix == ".vtu" and domain.is_cut:
+        return [write_volume(solution, target, axes, options)]
     data = sample(solution, axes, **options)
-    data = {k: _three(v) if v.ndim > domain.dim else v for k, v in data.items()}
+    data = {k: three(v) if v.ndim > domain.dim else v for k, v in data.items()}
     if suffix == ".vti":
         return [write_image(target, axes, data)]
     mesh = np.stack([g.ravel() for g in np.meshgrid(*axes, indexing="ij")], 1)
@@ -188,10 +140,10 @@ def _instants(span: tuple[float, float], times: Any) -> np.ndarray:
 
 
 def _write_points(solution: Exportable, target: Path, points: Any, options: dict[str, bool]) -> Path:
-    values = solution.at_points(points, _channels(solution, options["gradient"]))
+    values = solution.at_points(points, channels_of(solution, options["gradient"]))
     array = real_array("points", points)
-    data = _named(solution.fields, values, options["gradient"])
-    data = {name: _three(v) if v.ndim == 2 else v for name, v in data.items()}
+    data = named(solution.fields, values, options["gradient"])
+    data = {name: three(v) if v.ndim == 2 else v for name, v in data.items()}
     if options["exact"]:
         for name, truth in solution.exact_values(list(array.T)).items():
             data[f"{name}_error"] = data[name] - truth
@@ -201,7 +153,7 @@ def _write_points(solution: Exportable, target: Path, points: Any, options: dict
     return write_mesh(target, shown, data)
 
 
-def _write_images(
+def _write_frames(
     solution: Exportable,
     target: Path,
     axes: list[np.ndarray],
@@ -211,8 +163,9 @@ def _write_images(
     domain = solution.domain
     t = domain.time_axis
     if t is None:
+        single = ".vtu" if domain.is_cut else ".vti"
         raise InvalidArgumentError(
-            f"{target.name}: a .pvd series needs a time axis called t; the axes are {', '.join(domain.names)}; write .vti"
+            f"{target.name}: a .pvd series needs a time axis called t; the axes are {', '.join(domain.names)}; write {single}"
         )
     if domain.dim == 1:
         raise InvalidArgumentError(f"{target.name}: a series needs a space axis; write .vti for a function of t alone")
@@ -223,16 +176,12 @@ def _write_images(
     folder = target.with_suffix("")
     made = not folder.exists()
     make_folder(folder)
-    names = [f"{target.stem}_{k:04d}.vti" for k in range(len(instants))]
+    write = write_volumes(solution, axes, options) if domain.is_cut else _image_writer(solution, axes, options)
+    names = [f"{target.stem}_{k:04d}{'.vtu' if domain.is_cut else '.vti'}" for k in range(len(instants))]
     try:
-        with staged(target) as stage, staged(folder / names[0]) as images:  # which get their names first
+        with staged(target) as stage, staged(folder / names[0]) as frames:  # which get their names first
             for name, instant in zip(names, instants, strict=True):
-                data = sample(solution, [np.array([instant]) if i == t else a for i, a in enumerate(axes)], **options)
-                squeezed = {k: np.take(v, 0, axis=t) for k, v in data.items()}
-                space = [a for i, a in enumerate(axes) if i != t]
-                write_image(
-                    images / name, space, {k: _three(v) if v.ndim > len(space) else v for k, v in squeezed.items()}
-                )
+                write(frames / name, float(instant))
             write_series(stage / target.name, instants.tolist(), [f"{folder.name}/{name}" for name in names])
     except BaseException:
         if made:
@@ -240,3 +189,19 @@ def _write_images(
                 folder.rmdir()
         raise
     return [target, *(folder / name for name in names)]
+
+
+def _image_writer(
+    solution: Exportable, axes: list[np.ndarray], options: dict[str, bool]
+) -> Callable[[Path, float], Path]:
+    """What writes an image of the box at an instant."""
+    t = solution.domain.time_axis
+    assert t is not None
+    space = [a for i, a in enumerate(axes) if i != t]
+
+    def write(path: Path, instant: float) -> Path:
+        data = sample(solution, [np.array([instant]) if i == t else a for i, a in enumerate(axes)], **options)
+        squeezed = {k: np.take(v, 0, axis=t) for k, v in data.items()}
+        return write_image(path, space, {k: three(v) if v.ndim > len(space) else v for k, v in squeezed.items()})
+
+    return write

@@ -16,7 +16,10 @@ __all__ = ["Exportable", "Reportable"]
 
 
 class Exportable(Protocol):
-    """Fields on a box that can be sampled, with their known solution and residuals where there are any."""
+    """Fields on a domain that can be sampled, with their known solution and residuals where there are any.
+
+    ``slack`` is how far outside points may lie, relative to the edge lengths, where shapes cut the domain.
+    """
 
     @property
     def domain(self) -> Domain:
@@ -34,15 +37,15 @@ class Exportable(Protocol):
         """Positions along each axis that show all detail, at most ``limit`` intervals."""
 
     def on_grid(self, axes: Sequence[np.ndarray], channels: Channels | None = None) -> np.ndarray:
-        """Channels of all fields on a tensor product: (fields, channels, n_1, ..., n_d), float64."""
+        """Channels of all fields on a tensor product: (fields, channels, n_1, ..., n_d), float64, NaN outside."""
 
-    def at_points(self, points: Any, channels: Channels | None = None) -> np.ndarray:
+    def at_points(self, points: Any, channels: Channels | None = None, *, slack: float = ...) -> np.ndarray:
         """Channels of all fields at points (n, dim): (fields, channels, n), float64."""
 
     def exact_values(self, coordinates: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Known solution by field at coordinates that broadcast, one array per axis; empty if none is known."""
 
-    def residual(self, points: Any) -> dict[str, np.ndarray]:
+    def residual(self, points: Any, *, slack: float = ...) -> dict[str, np.ndarray]:
         """Residuals of the equations at points (n, dim), by name."""
 
 

@@ -4,86 +4,45 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hermite_pinn.checks import either, flag, number, text
+from hermite_pinn.checks import choice, either, flag, number, text
 from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.geometry import Domain
 from hermite_pinn.run.history import History
 
-from .export import sample
 from .exportable import Exportable
+from .outline import Outline, extent, outline
+from .panels import HEIGHT, Line, Panel, Slice, span_of
 from .picture_file import write_figure
+from .pyvista_plots import render_solution
+from .sampling import pictured, sample
 from .sizes import DRAWN, check_grid, intervals
+from .surface_panels import surface_panels
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["plot_history", "plot_solution"]
 
 
-def _figure(columns: int, rows: int) -> tuple[Figure, np.ndarray]:
+def _empty(columns: int, heights: Sequence[float]) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.4 * columns, 3.5 * rows), layout="constrained")
+    figure = Figure(figsize=(4.4 * columns, sum(heights)), layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, figure.subplots(rows, columns, squeeze=False)
+    return figure
 
 
 def _finish(figure: Figure, path: str | Path | None) -> Figure:
     if path is not None:
         write_figure(figure, path)
     return figure
-
-
-def _image(
-    figure: Figure,
-    ax: Axes,
-    x: np.ndarray,
-    y: np.ndarray,
-    values: np.ndarray,
-    title: str,
-    labels: tuple[str, str],
-    span: tuple[float, float],
-) -> None:
-    low, high = span
-    size = max(abs(low), abs(high)) or 1.0
-    signed = title.startswith(("error", "residual")) or low < -0.05 * size
-    limits: dict[str, Any] = (
-        {"cmap": "RdBu_r", "vmin": -size, "vmax": size} if signed else {"cmap": "viridis", "vmin": low, "vmax": high}
-    )
-    half_x, half_y = 0.5 * (x[1] - x[0]), 0.5 * (y[1] - y[0])  # values belong to the middles of pixels
-    extent = (x[0] - half_x, x[-1] + half_x, y[0] - half_y, y[-1] + half_y)
-    shown = ax.imshow(values.T, origin="lower", extent=extent, aspect="auto", interpolation="bilinear", **limits)
-    ax.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
-    bar = figure.colorbar(shown, ax=ax)
-    if size < 1e-2 or size >= 1e4:
-        bar.ax.ticklabel_format(style="sci", scilimits=(-2, 2))
-    ax.set_title(title, fontsize=10)
-    ax.set_xlabel(labels[0])
-    ax.set_ylabel(labels[1])
-    if "t" not in labels:
-        ax.set_aspect("equal")
-
-
-class _Panel(NamedTuple):
-    """A quantity on a slice: what it is, where the slice lies, values, and the axes that vary."""
-
-    title: str
-    label: str
-    values: np.ndarray
-    free: list[int]
-
-
-def _panels(name: str, data: dict[str, np.ndarray], residuals: list[str]) -> list[tuple[str, np.ndarray]]:
-    panels = [(name, data[name])]
-    if f"{name}_error" in data:
-        panels.append((f"error of {name}", data[f"{name}_error"]))
-    return panels + [(r, data[r]) for r in residuals]
 
 
 def plot_solution(
@@ -94,11 +53,13 @@ def plot_solution(
     resolution: float | None = None,
     time: float | None = None,
     residual: bool = True,
-) -> Figure:
+    backend: str = "matplotlib",
+) -> Figure | np.ndarray:
     """Draw every field, with its error where the solution is known and the residuals of the equations.
 
     One axis: curves.  Two axes (one may be time): images.  Three axes: slices through the middle, or three instants
-    if one of them is time.  Four axes: the middle slice at three instants.
+    if one of them is time.  Four axes: the middle slice at three instants.  Where shapes cut the domain, pictures end
+    at its outline; of solids the surface is drawn, too.
 
     Parameters
     ----------
@@ -112,67 +73,101 @@ def plot_solution(
         Instant to show, for domains with ``t`` and two or more space axes.
     residual
         Whether to draw residuals (if the equations are known).
+    backend
+        ``"matplotlib"``, or ``"pyvista"`` for domains with three space axes: see
+        :func:`hermite_pinn.result.pyvista_plots.render_solution`.
 
     Returns
     -------
-    matplotlib.figure.Figure
+    matplotlib.figure.Figure or ndarray
+        By pyvista the picture itself, uint8, (height, width, 3).
     """
     domain = solution.domain
     given = either(intervals, None)("resolution", resolution)
     count = given or {1: 1000, 2: 240}.get(domain.dim, 120)
     instant = either(number, None)("time", time)
     wants_residual = flag("residual", residual)
+    if choice("backend", backend, ("matplotlib", "pyvista")) == "pyvista":
+        _check_instant(domain, instant)
+        return render_solution(solution, path, resolution=given, time=instant, residual=wants_residual)
     check_grid([count + 1] * min(domain.dim, 2), 4 * len(solution.fields), times=DRAWN)
-    axes = [np.linspace(a, b, count + 1) for a, b in domain.bounds.values()]
-    slices = _slices(solution, instant)
-    rows: list[list[_Panel]] = []
-    for label, fixed in slices:
+    lower, upper = extent(domain)
+    axes = [np.linspace(a, b, count + 1) for a, b in zip(lower, upper, strict=True)]
+    rows: list[list[Panel]] = []
+    if domain.is_cut and len(domain.space_axes) == 3:
+        rows += surface_panels(solution, instant, wants_residual)
+    for label, fixed in _slices(solution, instant, lower, upper):
         cut = [np.array([fixed[i]]) if i in fixed else a for i, a in enumerate(axes)]
         data = sample(solution, cut, exact=True, residual=wants_residual)
         free = [i for i in range(domain.dim) if i not in fixed]
         data = {k: np.squeeze(v, axis=tuple(fixed)) for k, v in data.items()}
-        names = [k for k in data if k.startswith("residual ")]
-        for k, f in enumerate(solution.fields):
-            own = names if len(solution.fields) == 1 else names[k : k + 1]
-            rows.append([_Panel(title, label, values, free) for title, values in _panels(f, data, own)])
-    panels = [p for row in rows for p in row]
-    spans: dict[str, tuple[float, float]] = {}  # one scale for all slices of a quantity
-    for p in panels:
-        low, high = spans.get(p.title, (np.inf, -np.inf))
-        spans[p.title] = (min(low, float(np.nanmin(p.values))), max(high, float(np.nanmax(p.values))))
-    columns = max(map(len, rows))
-    if columns == 1:  # a block instead of a column
-        columns = len(panels) if len(panels) <= 3 else math.ceil(math.sqrt(len(panels)))
-        rows = [panels[i : i + columns] for i in range(0, len(panels), columns)]
-    figure, grid = _figure(columns, len(rows))
-    for line, row in zip(grid, rows, strict=True):
-        for ax in line[len(row) :]:
-            ax.axis("off")
-        for ax, p in zip(line, row, strict=False):
-            full, values = f"{p.title}{', ' + p.label if p.label else ''}", p.values
-            if len(p.free) == 1:
-                ax.plot(axes[p.free[0]], values, lw=1.2)
-                ax.set_title(full, fontsize=10)
-                ax.set_xlabel(domain.names[p.free[0]])
-                ax.grid(alpha=0.3)
-            else:
-                first, second = p.free
-                if domain.names[first] == "t":  # space to the right, time upwards
-                    first, second, values = second, first, values.T
-                labels = (domain.names[first], domain.names[second])
-                _image(figure, ax, axes[first], axes[second], values, full, labels, spans[p.title])
+        bounds = outline(domain, {i: axes[i] for i in _across(domain, free)}, fixed) if domain.is_cut else None
+        for row in pictured(solution.fields, data):
+            rows.append([_panel(domain, data[key], title, label, axes, free, bounds) for title, key in row])
+    figure, columns = _drawn(rows)
     figure.suptitle(textwrap.fill(text("heading", heading), 60 * columns), fontsize=9)
     return _finish(figure, path)
 
 
-def _slices(solution: Exportable, time: float | None) -> list[tuple[str, dict[int, float]]]:
+def _across(domain: Domain, free: list[int]) -> list[int]:
+    """Axes of a slice from left to right and upwards: time goes upwards."""
+    return free[::-1] if len(free) == 2 and domain.names[free[0]] == "t" else free
+
+
+def _panel(
+    domain: Domain,
+    values: np.ndarray,
+    title: str,
+    label: str,
+    axes: list[np.ndarray],
+    free: list[int],
+    bounds: Outline | None,
+) -> Panel:
+    across = _across(domain, free)
+    if len(free) == 1:
+        return Line(title, label, values, axes[free[0]], domain.names[free[0]])
+    first, second = across
+    names = (domain.names[first], domain.names[second])
+    return Slice(title, label, values if across == free else values.T, axes[first], axes[second], names, bounds)
+
+
+def _drawn(rows: list[list[Panel]]) -> tuple[Figure, int]:
+    """A figure of rows of panels, with one scale for all of a quantity, and the number of its columns."""
+    panels = [p for row in rows for p in row]
+    spans: dict[str, tuple[float, float]] = {}
+    for p in panels:
+        low, high = spans.get(p.title, (np.inf, -np.inf))
+        own = span_of(p.values)
+        spans[p.title] = (min(low, own[0]), max(high, own[1]))
+    columns = max(map(len, rows))
+    if columns == 1:  # a block instead of a column
+        columns = len(panels) if len(panels) <= 3 else math.ceil(math.sqrt(len(panels)))
+        rows = [panels[i : i + columns] for i in range(0, len(panels), columns)]
+    heights = [max(p.height for p in row) for row in rows]
+    figure = _empty(columns, heights)
+    grid = figure.add_gridspec(len(rows), columns, height_ratios=heights)
+    for i, row in enumerate(rows):
+        for j, p in enumerate(row):
+            ax = figure.add_subplot(grid[i, j], projection=p.projection)
+            p.draw(figure, ax, spans[p.title])
+    return figure, columns
+
+
+def _check_instant(domain: Domain, time: float | None) -> None:
+    t = domain.time_axis
+    if time is not None and (t is None or not domain.lower[t] <= time <= domain.upper[t]):
+        raise InvalidArgumentError(f"time={time:g} is no instant of {domain}")
+
+
+def _slices(
+    solution: Exportable, time: float | None, lower: np.ndarray, upper: np.ndarray
+) -> list[tuple[str, dict[int, float]]]:
     """What is held fixed in each row of pictures: label and position by axis, so that at most two axes vary."""
     domain = solution.domain
     t = domain.time_axis
     space = list(domain.space_axes)
-    middle = {i: 0.5 * (domain.lower[i] + domain.upper[i]) for i in range(domain.dim)}
-    if time is not None and (t is None or not domain.lower[t] <= time <= domain.upper[t]):
-        raise InvalidArgumentError(f"time={time:g} is no instant of {domain}")
+    middle = {i: float(0.5 * (lower[i] + upper[i])) for i in range(domain.dim)}
+    _check_instant(domain, time)
     if domain.dim <= 2 and time is None:
         return [("", {})]
     if t is not None:
@@ -195,8 +190,8 @@ def plot_history(history: History, path: str | Path | None = None) -> Figure:
     """
     if not len(history):
         raise InvalidArgumentError("the run recorded no step, so there is no history to draw")
-    figure, grid = _figure(2, 1)
-    left, right = grid[0]
+    figure = _empty(2, [HEIGHT])
+    left, right = figure.subplots(1, 2)
     time = history["time"]
     style = {"marker": "o", "ms": 3, "lw": 1.2} if len(history) < 60 else {"lw": 1.2}
     if (

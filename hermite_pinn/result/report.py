@@ -10,6 +10,9 @@ from .exportable import Reportable
 
 __all__ = ["solution_report"]
 
+LONGEST = 200  # letters of a domain
+DIFFERS = 1.5  # times the residual of a whole condition is worth telling of one face
+
 
 def solution_report(solution: Reportable, errors: Mapping[str, Mapping[str, float]]) -> str:
     """Status with advice, error, residuals, size, time and memory, as text.
@@ -22,7 +25,7 @@ def solution_report(solution: Reportable, errors: Mapping[str, Mapping[str, floa
         ``"relative_l2"`` and ``"max"`` of the fields whose solution is known, on an off-lattice grid.
     """
     s = solution.stats
-    lines = [f"Solution {solution.title + ' ' if solution.title else ''}on {solution.domain}"]
+    lines = [f"Solution {solution.title + ' ' if solution.title else ''}on {_short(repr(solution.domain))}"]
     lines.append(f"  status      {solution.status.label}: {solution.message}")
     if not solution.status.success:
         lines.append(f"  advice      {solution.status.advice}")
@@ -40,7 +43,8 @@ def solution_report(solution: Reportable, errors: Mapping[str, Mapping[str, floa
     for name, value in solution.residuals.items():
         scale = s.get("residual_scales", {}).get(name)
         relative = "" if scale is None else f", {value / scale:.1e} of its scale"
-        lines.append(f"  residual    {name}: {value:.1e} (RMS at random points{relative})")
+        worst = _worst_face(s.get("face_residuals", {}).get(name, {}), value)
+        lines.append(f"  residual    {name}: {value:.1e} (RMS at random points{relative}){worst}")
     resolution = "x".join(map(str, solution.field.layout.resolutions[-1]))
     lines.append(
         f"  field       {solution.field.head.name}, {solution.field.layout.basis}, {solution.field.layout.levels} levels up to {resolution} cells, "
@@ -55,3 +59,16 @@ def solution_report(solution: Reportable, errors: Mapping[str, Mapping[str, floa
         f"  memory      {spelled_size(s.get('peak_memory', 0))} peak, {s.get('device', '')}, {s.get('dtype', '')}, seed {s.get('seed', '')}"
     )
     return "\n".join(lines)
+
+
+def _worst_face(by_face: Mapping[str, float], whole: float) -> str:
+    """Where a condition is satisfied worst, if that differs from elsewhere."""
+    if not by_face:
+        return ""
+    face = max(by_face, key=lambda name: by_face[name])
+    return f", worst on {face}: {by_face[face]:.1e}" if by_face[face] > DIFFERS * whole else ""
+
+
+def _short(text: str) -> str:
+    """A text, without its middle where it is long."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 60]} ... {text[-55:]}"

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from hermite_pinn import checks
-from hermite_pinn.checks import either, instance, integer, items, spelled
+from hermite_pinn.checks import either, instance, integer, items, real_array, spelled
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.errors import HermitePinnError, InvalidArgumentError
 from hermite_pinn.expressions.graph import Expr
@@ -31,11 +31,13 @@ from hermite_pinn.run.status import Status
 from hermite_pinn.run.store import write_store
 from hermite_pinn.torch_state import isolated
 
+from .comparison import compared, inner_points, without_mean
 from .coordinates import broadcast_coordinates, grid_axes, point_array
 from .field_function import FieldFunction, Sums, UnknownAttributeError
+from .inside import SLACK, inside_grid, inside_points
 from .report import solution_report
 from .sizes import WRITTEN, check_grid, intervals
-from .solution_file import read_solution
+from .solution_file import read_solution, solution_contents
 
 __all__ = ["FieldFunction", "Solution"]
 
@@ -57,7 +59,7 @@ class Solution:
         ``seconds`` (compilation apart: ``compile_seconds``), ``steps``, ``seconds_per_step``, ``peak_memory``
         (bytes), ``parameters`` (total) and ``reachable``, ``unknowns``, ``device``, ``dtype``, ``seed``,
         ``versions``, ``residual_scales`` (RMS of the source of every equation or of its terms, the unit of its relative
-        residual), and what the method adds.
+        residual), ``face_residuals`` (RMS by condition and face, of conditions on several), and what the method adds.
     residuals
         RMS of every term at random points that were not trained on, in the user's units.
     estimated_error
@@ -167,16 +169,64 @@ class Solution:
     def on_grid(self, axes: Sequence[np.ndarray], channels: Channels | None = None) -> np.ndarray:
         """Channels of all fields on the tensor product of axes: (fields, channels, n_1, ..., n_d), float64.
 
+        Where shapes cut the domain, the values outside are NaN.
+
         Raises
         ------
         InvalidArgumentError
-            If the axes are not those of the domain, or leave it.
+            If the axes are not those of the domain, or leave its bounding box.
         OutOfMemoryError
             If the grid does not fit.
         """
         chosen, positions = self._channels(channels), grid_axes(self.domain, self.periodic, axes)
         check_grid([len(a) for a in positions], len(self.fields) * len(chosen))
-        return grid_jets(self._fast, positions, chosen).double().cpu().numpy()
+        if not self.domain.is_cut:
+            return grid_jets(self._fast, positions, chosen).double().cpu().numpy()
+        inside = inside_grid(self.domain, positions)
+        values = np.full((len(self.fields), len(chosen), *inside.shape), np.nan)
+        points = torch.stack([torch.as_tensor(a[k]) for a, k in zip(positions, inside.nonzero(), strict=True)])
+        found = self._fast.evaluate(points.to(self.field.device, self.field.dtype), chosen)
+        values[:, :, inside] = found.double().cpu().numpy()
+        return values
+
+    @isolated()
+    def inside(self, *coordinates: Any) -> np.ndarray:
+        """Which points lie in the domain, its boundary included: where the fields can be evaluated.
+
+        Parameters
+        ----------
+        coordinates
+            Points (n, dim), or one number or array per axis, in the order of the domain; these are broadcast.
+
+        Returns
+        -------
+        ndarray
+            Truth values, (n,) for points, else of the shape of the coordinates.  Periodic axes have no outside.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If they are no coordinates.
+
+        Examples
+        --------
+        >>> import hermite_pinn as hp
+        >>> solution = hp.solve(hp.problems.poisson2d(), levels=1, progress=False)
+        >>> solution.inside([[0.5, 0.5], [0.5, 2.0]]).tolist(), bool(solution.inside(0.5, 1.0))
+        ([True, False], True)
+        """
+        domain = self.domain
+        if len(coordinates) == 1 and domain.dim > 1:
+            shape = f"an array of shape (n, {domain.dim}), the coordinates {', '.join(domain.names)} in this order"
+            array = real_array("points", coordinates[0], shape=shape, columns=domain.dim, finite=False)
+            return inside_points(domain, torch.as_tensor(np.ascontiguousarray(array.T)), self.periodic).numpy()
+        if len(coordinates) != domain.dim:
+            raise InvalidArgumentError(
+                f"inside takes points (n, {domain.dim}) or the coordinates {', '.join(domain.names)}, got {len(coordinates)} arguments"
+            )
+        spread = [t.detach().cpu() for t in broadcast_coordinates(domain, coordinates)]
+        x = torch.stack([t.reshape(-1) for t in spread])
+        return inside_points(domain, x, self.periodic).numpy().reshape(spread[0].shape)
 
     def _channels(self, channels: Channels | None) -> Channels:
         if channels is None:
@@ -191,15 +241,23 @@ class Solution:
         return chosen
 
     @isolated()
-    def at_points(self, points: Any, channels: Channels | None = None) -> np.ndarray:
+    def at_points(self, points: Any, channels: Channels | None = None, *, slack: float = SLACK) -> np.ndarray:
         """Channels of all fields at points (n, dim): (fields, channels, n), float64.
+
+        Parameters
+        ----------
+        points, channels
+            Where, and which derivatives.
+        slack
+            How far beyond shapes that cut the domain points may lie, relative to the edge lengths; the fields go on
+            for up to a cell.
 
         Raises
         ------
         InvalidArgumentError
-            If points have the wrong shape or lie outside the box.
+            If points have the wrong shape or lie outside the domain.
         """
-        x = torch.as_tensor(np.ascontiguousarray(self._points(points).T)).to(self.field.device, self.field.dtype)
+        x = torch.as_tensor(np.ascontiguousarray(self._points(points, slack).T)).to(self.field.device, self.field.dtype)
         return self._fast.evaluate(x, self._channels(channels)).double().cpu().numpy()
 
     @isolated()
@@ -239,7 +297,8 @@ class Solution:
         Parameters
         ----------
         points
-            (n, dim); default: a fine grid that meets no vertex of the field (see :func:`off_lattice_axes`).
+            (n, dim); default: a fine grid that meets no vertex of the field (see :func:`off_lattice_axes`), as far as
+            it lies in the domain.
         exact
             Known solution by field; default: the problem's.
 
@@ -262,25 +321,29 @@ class Solution:
             expressions = self.problem.exact_expressions
         else:
             expressions = self._exact(exact)
-        if points is None:
+        instant: np.ndarray | None = None
+        if points is None and self.domain.is_cut:
+            x, instant = inner_points(self.field, self.domain)
+            values, coordinates = self.at_points(x.T, slack=math.inf)[:, 0], list(x)
+        elif points is None:
             axes = off_lattice_axes(self.field)
             values = self.on_grid(axes)[:, 0]
             coordinates = [a.reshape([-1 if i == j else 1 for j in range(len(axes))]) for i, a in enumerate(axes)]
         else:
             values = self.at_points(points)[:, 0]
-            coordinates = list(self._points(points).T)
+            coordinates = list(self._points(points, math.inf).T)
             if not values.size:
                 raise InvalidArgumentError("there is no error at no points; points has none")
         errors = {}
         for f, exact_values in self._values(expressions, coordinates).items():
             u = values[self.fields.index(f)]
             if points is None and self.problem is not None and f in self.problem.gauges:
-                space = self.domain.space_axes
-                u, exact_values = (v - v.mean(axis=space, keepdims=True) for v in (u, exact_values))
-            difference = u - exact_values
-            norm = math.sqrt(float(np.sum(exact_values**2)))
-            l2 = math.sqrt(float(np.sum(difference**2)))
-            errors[f] = {"relative_l2": l2 / norm if norm > 0 else l2, "max": float(np.max(np.abs(difference)))}
+                if instant is None:
+                    space = self.domain.space_axes
+                    u, exact_values = (v - v.mean(axis=space, keepdims=True) for v in (u, exact_values))
+                else:
+                    u, exact_values = (without_mean(v, instant) for v in (u, exact_values))
+            errors[f] = compared(u, exact_values)
         return errors
 
     def _exact(self, exact: Any) -> dict[str, Expr]:
@@ -296,8 +359,15 @@ class Solution:
         return {f: symbols.value(g, f"the exact solution {f}") for f, g in given.items()}
 
     @isolated()
-    def residual(self, points: Any) -> dict[str, np.ndarray]:
+    def residual(self, points: Any, *, slack: float = SLACK) -> dict[str, np.ndarray]:
         """Residuals of the equations at points (n, dim), by name, in the user's units.
+
+        Parameters
+        ----------
+        points
+            Where.
+        slack
+            How far beyond shapes that cut the domain they may lie, relative to the edge lengths.
 
         Raises
         ------
@@ -308,7 +378,8 @@ class Solution:
             raise InvalidArgumentError(
                 "a loaded solution has no equations (files never hold code); set solution.problem to the problem it solves"
             )
-        x = torch.as_tensor(np.ascontiguousarray(self._points(points).T)).to(self.field.device, self.field.dtype)
+        x = torch.as_tensor(np.ascontiguousarray(self._points(points, slack).T))
+        x = x.to(self.field.device, self.field.dtype)
         terms = [t for t in self.problem.terms if t.region.is_interior]
         evaluator, values = TermEvaluator(terms, self.problem), np.empty((len(terms), x.shape[1]))
         for start in range(0, x.shape[1], PIECE):
@@ -319,8 +390,8 @@ class Solution:
                 row[part] = r.double().cpu().numpy()
         return {t.name: row for t, row in zip(terms, values, strict=True)}
 
-    def _points(self, points: Any) -> np.ndarray:
-        return point_array(self.domain, self.periodic, points)
+    def _points(self, points: Any, slack: float = SLACK) -> np.ndarray:
+        return point_array(self.domain, self.periodic, points, slack)
 
     # -- report ---
     def __repr__(self) -> str:
@@ -359,24 +430,7 @@ class Solution:
             check_grid([count + 1] * self.domain.dim, len(self.fields), times=WRITTEN, folder=target.parent)
         if not self._writes:
             return
-        meta = {
-            "domain": {name: list(b) for name, b in self.domain.bounds.items()},
-            "periodic": list(self.periodic),
-            "field": self.field.describe(),
-            "status": self.status.name,
-            "message": self.message,
-            "parameters": self.parameters,
-            "stats": self.stats,
-            "residuals": self.residuals,
-            "estimated_error": self.estimated_error,
-            "title": self.title,
-            "settings": self.settings,
-            "history": list(self.history),
-        }
-        arrays = {f"field/{k}": v.detach().cpu().numpy() for k, v in self.field.tensors().items()}
-        for column in self.history.columns:
-            if column != "method":
-                arrays[f"history/{column.replace('/', '_')}"] = self.history[column]
+        meta, arrays = solution_contents(self)
         labels: dict[str, Sequence[str]] = {}
         if count is not None:
             axes = [np.linspace(a, b, count + 1) for a, b in self.domain.bounds.values()]
@@ -427,13 +481,20 @@ class Solution:
         resolution: float | None = None,
         time: float | None = None,
         residual: bool = True,
+        backend: str = "matplotlib",
     ) -> Any:
-        """Draw the fields with error and residual; see :func:`hermite_pinn.result.plots.plot_solution`."""
+        """Draw the fields with error and residual; see :func:`hermite_pinn.result.plots.plot_solution`.
+
+        With ``backend="pyvista"`` solids are rendered by that, see
+        :func:`hermite_pinn.result.pyvista_plots.render_solution`.
+        """
         from .plots import plot_solution
 
         heading = f"{self.title or ', '.join(self.fields)}: {self.status.label}, {self.message}"
         target = path if self._writes else None
-        return plot_solution(self, target, heading=heading, resolution=resolution, time=time, residual=residual)
+        return plot_solution(
+            self, target, heading=heading, resolution=resolution, time=time, residual=residual, backend=backend
+        )
 
     def plot_history(self, path: str | Path | None = None) -> Any:
         """Draw loss, residuals and error estimate over time; see :func:`hermite_pinn.result.plots.plot_history`."""

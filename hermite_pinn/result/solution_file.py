@@ -1,11 +1,11 @@
-"""What the file of a solution says, checked entry by entry."""
+"""What the file of a solution says: all of a solution but its problem; read entry by entry, each checked."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -19,12 +19,58 @@ from hermite_pinn.run.status import Status
 from hermite_pinn.run.store_reading import Declared, read_store
 from hermite_pinn.schema import Entry, Saved, intact
 
-__all__ = ["read_solution"]
+from .domain_file import ARRAYS, domain_arrays, read_domain, stored_domain
+from .exportable import Reportable
+
+__all__ = ["read_solution", "solution_contents"]
 
 #: Numbers, texts and lists of numbers that reports and files take from ``stats`` where they are there.
 NUMBERS = ("seconds", "compile_seconds", "seconds_per_step", "steps_per_second")
 COUNTS = ("steps", "peak_memory", "parameters", "reachable", "threads", "ranks", "seed")
 TEXTS = ("method", "device", "dtype")
+
+
+class Storable(Reportable, Protocol):
+    """What a file takes of a solution; the attributes are those of :class:`hermite_pinn.Solution`."""
+
+    @property
+    def periodic(self) -> Sequence[bool]:
+        """Which axes are periodic."""
+
+    @property
+    def history(self) -> History:
+        """One row per step."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What was asked for."""
+
+
+def solution_contents(solution: Storable) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Text and arrays of the file of a solution, see :func:`.write_store`."""
+    shapes, arrays = stored_domain(solution.domain)
+    meta = {
+        "domain": {name: list(b) for name, b in solution.domain.bounds.items()},
+        **({"shapes": shapes} if shapes else {}),
+        "periodic": list(solution.periodic),
+        "field": solution.field.describe(),
+        "status": solution.status.name,
+        "message": solution.message,
+        "parameters": solution.parameters,
+        "stats": solution.stats,
+        "residuals": solution.residuals,
+        "estimated_error": solution.estimated_error,
+        "title": solution.title,
+        "settings": solution.settings,
+        "history": list(solution.history),
+    }
+    of_field = {f"field/{k}": v.detach().cpu().numpy() for k, v in solution.field.tensors().items()}
+    of_history = {
+        f"history/{column.replace('/', '_')}": solution.history[column]
+        for column in solution.history.columns
+        if column != "method"
+    }
+    return meta, of_field | of_history | arrays
 
 
 def read_solution(path: str | Path) -> dict[str, Any]:
@@ -38,19 +84,26 @@ def read_solution(path: str | Path) -> dict[str, Any]:
     """
 
     def plan(meta: dict[str, Any], declared: Mapping[str, Declared]) -> Collection[str]:
-        known = ("field/", "history/", "samples/")
+        known = ("field/", "history/", "samples/", f"{ARRAYS}/")
         foreign = next((name for name in declared if not name.startswith(known)), None)
         if foreign is not None:
             raise CorruptFileError(f"{path} is damaged: it has an array {foreign}, which no solution has")
         fields = branch(declared, "field")
-        _field(Saved(meta, str(path)), {name: _without_numbers(d) for name, d in fields.items()})
-        return [f"field/{name}" for name in fields]
+        saved = Saved(meta, str(path))
+        _field(saved, {name: _without_numbers(d) for name, d in fields.items()})
+        shapes = domain_arrays(Entry.of(saved, saved.source).get("shapes"))
+        surplus = {name for name in declared if name.startswith(f"{ARRAYS}/")} ^ set(shapes)
+        if surplus:
+            raise CorruptFileError(
+                f"{path} is damaged: {min(surplus)} is an array of the file or of its shapes, not of both"
+            )
+        return [*(f"field/{name}" for name in fields), *shapes]
 
     meta, arrays = read_store(path, "solution", plan)
     saved = Saved(meta, str(path))
     with intact(str(path)):
         field = _field(saved, {name: torch.as_tensor(a) for name, a in branch(arrays, "field").items()})
-        return _arguments(Entry.of(saved, str(path)), field)
+        return _arguments(Entry.of(saved, str(path)), field, arrays)
 
 
 def _without_numbers(declared: Declared) -> torch.Tensor:
@@ -66,14 +119,14 @@ def _field(saved: Saved, tensors: Mapping[str, torch.Tensor]) -> GridField:
     return GridField.from_description(whole.at("field"), Entry(tensors, saved.source, "field"))
 
 
-def _arguments(whole: Entry, field: GridField) -> dict[str, Any]:
+def _arguments(whole: Entry, field: GridField, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     estimate = whole.get("estimated_error")
     layout = field.layout
     periodic = tuple(e.flag() for e in whole.at("periodic").items(len(field.axes)))
     if periodic != layout.periodic:
         raise whole.at("periodic").refuse(f"{list(layout.periodic)}, as the field has it")
     return {
-        "domain": _box(whole.at("domain"), field),
+        "domain": read_domain(_box(whole.at("domain"), field), whole.get("shapes"), arrays),
         "periodic": periodic,
         "field": field,
         "status": Status[whole.at("status").text(Status.__members__)],
@@ -89,7 +142,7 @@ def _arguments(whole: Entry, field: GridField) -> dict[str, Any]:
 
 
 def _box(domain: Entry, field: GridField) -> Box:
-    """The domain, whose axes come in any order, in the order of the field's, whose box it must be."""
+    """The bounding box, whose axes come in any order, in the order of the field's, whose box it must be."""
     bounds = domain.entries()
     if set(bounds) != set(field.axes):
         raise CorruptFileError(
@@ -115,6 +168,9 @@ def _stats(stats: Entry) -> dict[str, Any]:
             entry.integer(0, 0)
         elif name == "residual_scales":
             entry.named_numbers(lower=sys.float_info.min, finite=False)
+        elif name == "face_residuals":
+            for by_face in entry.entries().values():
+                by_face.named_numbers(lower=0.0, finite=False)
         elif name == "standard_errors":
             entry.named_numbers(lower=0.0, finite=False)
     return {name: entry.value for name, entry in entries.items()}

@@ -1,4 +1,4 @@
-"""VTK files for ParaView: images (.vti) for boxes, meshes (.vtu) for anything, collections (.pvd) for time series."""
+"""VTK files for ParaView: images (.vti), meshes (.vtu), surfaces and curves (.vtp), collections in time (.pvd)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ import numpy as np
 from hermite_pinn.errors import OutputError
 from hermite_pinn.output import check_writable, staged, write_text
 
-__all__ = ["write_image", "write_mesh", "write_series"]
+from .sampling import three
 
-_TYPES = {"f8": "Float64", "f4": "Float32", "i8": "Int64", "i4": "Int32"}
+__all__ = ["write_cells", "write_image", "write_mesh", "write_polygons", "write_series"]
+
+_TYPES = {"f8": "Float64", "f4": "Float32", "i8": "Int64", "i4": "Int32", "u1": "UInt8"}
 _BLOCK = 1 << 20
 
 
@@ -84,8 +86,7 @@ def write_mesh(
         Axes of the tensor grid whose row-major points are ``points``.
     """
     target = check_writable(path)
-    padded = np.zeros((len(points), 3))
-    padded[:, : points.shape[1]] = points
+    padded = three(points)
     if axes is None:
         cells = [("vertex", np.arange(len(points))[:, None])]
     else:
@@ -99,13 +100,92 @@ def write_mesh(
             low = [index[:-1, :-1, :-1], index[1:, :-1, :-1], index[1:, 1:, :-1], index[:-1, 1:, :-1]]
             high = [index[:-1, :-1, 1:], index[1:, :-1, 1:], index[1:, 1:, 1:], index[:-1, 1:, 1:]]
             cells = [("hexahedron", np.stack([c.ravel() for c in low + high], 1))]
-    mesh = meshio.Mesh(padded, cells, point_data={k: np.ascontiguousarray(v) for k, v in data.items()})
+    return _write_meshio(target, padded, cells, data)
+
+
+def write_cells(
+    path: str | Path, points: np.ndarray, cells: Mapping[str, np.ndarray], data: Mapping[str, np.ndarray]
+) -> Path:
+    """Write a mesh as ``.vtu``.
+
+    Parameters
+    ----------
+    points
+        Vertices (n, dim).
+    cells
+        Numbers of their vertices (m, k), by their kind as meshio calls it.
+    data
+        By name, at the vertices: (n,) scalars or (n, 3) vectors.
+    """
+    return _write_meshio(check_writable(path), three(points), list(cells.items()), data)
+
+
+def _write_meshio(
+    target: Path, points: np.ndarray, cells: list[tuple[str, np.ndarray]], data: Mapping[str, np.ndarray]
+) -> Path:
+    mesh = meshio.Mesh(points, cells, point_data={k: np.ascontiguousarray(v) for k, v in data.items()})
     with staged(target) as stage:
         try:
             mesh.write(stage / target.name)
         except (meshio.WriteError, KeyError) as error:
             raise OutputError(f"{target} cannot be written: {error}; use .vti, .vtu or .pvd") from error
     return target
+
+
+def write_polygons(
+    path: str | Path,
+    points: np.ndarray,
+    cells: Sequence[np.ndarray],
+    kind: str,
+    data: Mapping[str, np.ndarray],
+    cell_data: Mapping[str, np.ndarray | Sequence[str]],
+) -> Path:
+    """Write polygons or lines as ``.vtp``.
+
+    Parameters
+    ----------
+    points
+        Vertices (n, dim).
+    cells
+        Numbers of the vertices, one array per polygon or line.
+    kind
+        ``"Polys"`` or ``"Lines"``.
+    data
+        By name, at the vertices: (n,) scalars or (n, 3) vectors; one called ``Normals`` shades surfaces.
+    cell_data
+        By name, for every cell: numbers or texts.
+    """
+    target = check_writable(path)
+    corners = np.concatenate([*cells, np.zeros(0, dtype=np.int64)]).astype(np.int64)
+    ends = np.cumsum([len(c) for c in cells], dtype=np.int64)
+    empty = np.zeros(0, dtype=np.int64)
+    counts, groups = [], []
+    for group in ("Verts", "Lines", "Strips", "Polys"):
+        own = group == kind
+        counts.append(f'NumberOf{group}="{len(cells) if own else 0}"')
+        arrays = (("connectivity", corners if own else empty), ("offsets", ends if own else empty))
+        groups.append(f"<{group}>\n{chr(10).join(_data_array(n, a) for n, a in arrays)}\n</{group}>")
+    at_points = "\n".join(_data_array(name, values) for name, values in data.items())
+    at_cells = "\n".join(
+        _data_array(name, values) if isinstance(values, np.ndarray) else _text_array(name, values)
+        for name, values in cell_data.items()
+    )
+    normals = ' Normals="Normals"' if "Normals" in data else ""
+    return write_text(
+        target,
+        '<?xml version="1.0"?>\n'
+        '<VTKFile type="PolyData" version="1.0" byte_order="LittleEndian" header_type="UInt64" compressor="vtkZLibDataCompressor">\n'
+        f'<PolyData>\n<Piece NumberOfPoints="{len(points)}" {" ".join(counts)}>\n'
+        f"<PointData{normals}>\n{at_points}\n</PointData>\n<CellData>\n{at_cells}\n</CellData>\n"
+        f"<Points>\n{_data_array('Points', three(points))}\n</Points>\n{chr(10).join(groups)}\n"
+        "</Piece>\n</PolyData>\n</VTKFile>\n",
+    )
+
+
+def _text_array(name: str, values: Sequence[str]) -> str:
+    """Texts as VTK has them: the bytes of each in decimal, ended by a zero."""
+    coded = " ".join(" ".join(map(str, [*value.encode(), 0])) for value in values)
+    return f'<DataArray type="String" Name={quoteattr(name)} NumberOfComponents="1" NumberOfTuples="{len(values)}" format="ascii">{coded}</DataArray>'
 
 
 def write_series(path: str | Path, times: Sequence[float], frames: Sequence[str]) -> Path:

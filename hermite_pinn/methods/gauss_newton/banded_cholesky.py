@@ -226,6 +226,8 @@ class BandedCholesky(LinearSolver[GridSystem]):
 
         Factors are made on the CPU in runs on a GPU, too.
         """
+        if not system.tensor:
+            return math.inf
         cost = banded_cost(system.pyramid.shapes[-1], system.problem.periodic, system.basis)
         if cost is None or steps is None:
             return math.inf

@@ -12,11 +12,12 @@ from typing import Any
 import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
-from hermite_pinn.field.field import Field, GridField, linear_field
+from hermite_pinn.field.field import Field, GridField
 from hermite_pinn.methods.base import Doubt, Outcome, Task
 from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.methods.least_squares.levenberg_marquardt import LevenbergMarquardt
 from hermite_pinn.methods.systems.grid_system import GridSystem
+from hermite_pinn.residuals.corner_functions import singular_part
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.scales import IMBALANCE, row_scales, source_norms, term_norms
 from hermite_pinn.run.interrupt import cause
@@ -156,7 +157,8 @@ class NestedIteration:
                 stats["standard_errors"] = errors
         error = None if ending.status is Status.DIVERGED else best.error
         minimised = best.settled and ending.status in BY_ITSELF
-        return Outcome(self._field(best), best.parameters, ending.status, message, error, stats, minimised, doubts)
+        parameters = {p.name: best.parameters[p.name] for p in self.problem.parameters}
+        return Outcome(self._field(best), parameters, ending.status, message, error, stats, minimised, doubts)
 
     def _unresolved(self, stage: Stage) -> str:
         """What the last finished stage did not resolve, for the message."""
@@ -168,7 +170,7 @@ class NestedIteration:
         first = self.resolutions.first()[:1]
         pyramid = self.grid.pyramid(first)
         zero = torch.zeros(pyramid.size, dtype=self.grid.dtype, device=self.task.device)
-        return Stage(first, zero, pyramid.views(zero)[-1], self._first_parameters())
+        return Stage(first, zero, pyramid.total(zero), self._first_parameters())
 
     def _first_parameters(self) -> dict[str, float]:
         return {p.name: p.init for p in self.problem.parameters} | (self.task.start_parameters or {})
@@ -196,7 +198,7 @@ class NestedIteration:
                 stage = self._balanced(stage)
             self._measure(stage)
             change = None if foreign or len(state.path) == 1 else stage.change
-            algebraic = unsolved(stage.inner, stage.reduction)
+            algebraic = unsolved(stage.inner, stage.reduction) if stage.left is None else stage.left
             stage.error = state.convergence.add(change, stage.held_out, stage.indicators, algebraic, stage.solved)
             state.best, foreign = stage, False
             self.unfinished.finished(state.saved())
@@ -211,7 +213,7 @@ class NestedIteration:
     def _refine(self) -> None:
         """Append the resolution of the next stage to the path."""
         path, best = self.state.path, self.state.best
-        following = self.resolutions.following(path, best)
+        following = self.resolutions.following(self.grid, path, best)
         limit = self.resolutions.obstacle(self.grid, path, following, best)
         if limit:
             raise StopRun(Status.MAX_SIZE, limit)
@@ -267,6 +269,7 @@ class NestedIteration:
             [size / root for size in stage.sizes],
             self.watch,
             stage.fitted,
+            self.grid.inner(stage.resolutions[-1]),
         )
 
     def _system(self, stage: Stage) -> GridSystem:
@@ -325,8 +328,8 @@ class NestedIteration:
         """The coefficients of a stage on the next resolution."""
         pyramid = self.grid.pyramid([coarser.resolutions[-1], resolution])
         both = torch.zeros(pyramid.size, dtype=self.grid.dtype, device=self.task.device)
-        pyramid.views(both)[0].copy_(coarser.finest)
-        return pyramid.accumulate(both)
+        pyramid.views(both)[0].copy_(pyramid.compact(0, coarser.finest))
+        return pyramid.total(both)
 
     def _marching_known(self) -> None:
         """Solve for all times at once from now on if marching is unstable, unless slabs were asked for."""
@@ -414,6 +417,4 @@ class NestedIteration:
         )
 
     def _field(self, stage: Stage) -> GridField:
-        pyramid, p = self.grid.pyramid(stage.resolutions), self.problem
-        levels = pyramid.views(stage.vector[: pyramid.size])
-        return linear_field(p.domain, p.fields, p.periodic, self.basis, stage.resolutions, levels)
+        return replace(self.grid.field(stage), singular=singular_part(self.problem, stage.parameters, stage.vector))

@@ -103,12 +103,13 @@ class NestedState:
         """
         layout = field.layout
         check_start(Outline.of(field), grid.basis)
-        parts = [field.level_coefficients(level).reshape(-1) for level in range(layout.levels)]
-        vector = torch.cat([p.to(grid.device, grid.dtype) for p in parts])
         self.path = list(layout.resolutions)
+        pyramid = grid.pyramid(self.path)
+        levels = [field.level_coefficients(k).to(grid.device, grid.dtype) for k in range(layout.levels)]
+        vector = torch.cat([pyramid.compact(k, level).reshape(-1) for k, level in enumerate(levels)])
         self.best = Stage(list(self.path), vector, _finest(grid, self.path, vector), parameters)
 
 
 def _finest(grid: Discretization, resolutions: Sequence[Resolution], vector: torch.Tensor) -> torch.Tensor:
     pyramid = grid.pyramid(resolutions)
-    return pyramid.accumulate(vector[: pyramid.size].clone())
+    return pyramid.total(vector[: pyramid.size])

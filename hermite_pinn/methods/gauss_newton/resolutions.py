@@ -79,13 +79,14 @@ class Resolutions:
         """See :func:`first_resolutions`."""
         return first_resolutions(self.task, self.field)
 
-    def following(self, path: Sequence[Resolution], best: Stage | None) -> Resolution:
+    def following(self, grid: Discretization, path: Sequence[Resolution], best: Stage | None) -> Resolution:
         """The resolution after those of ``path``."""
         if self.planned is not None:
             return self.planned[len(path)]
         if best is None:
             return self.first()[0]
-        return refined(self.field.basis, self.problem.periodic, path, best.finest)
+        active = grid.inner(best.resolutions[-1])
+        return refined(self.field.basis, self.problem.periodic, path, best.finest, active)
 
     def slabs(self, resolution: Resolution, best: Stage | None) -> int:
         """Number of time slabs of a stage; 1 where it is solved for all times at once."""

@@ -10,6 +10,7 @@ from dataclasses import fields
 from typing import Any
 
 from hermite_pinn.problem.problem import Problem
+from hermite_pinn.residuals.corner_functions import corner_functions
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.schema import Entry
 
@@ -42,6 +43,7 @@ def check_nested(saved: Mapping[str, Any], grid: Discretization, planned: Sequen
         If something is missing, is not finite, or does not fit the problem and the rest.
     """
     whole, problem = Entry.of(saved, "the checkpoint"), grid.problem
+    corners = corner_functions(problem).basis
     for key in ("changes", "residuals", "truncation"):
         for entry in whole.at(key).items():
             entry.number(0.0)
@@ -61,7 +63,7 @@ def check_nested(saved: Mapping[str, Any], grid: Discretization, planned: Sequen
     vector = whole.at("vector").tensor((None,))
     size = math.inf
     if all(math.prod(r) <= vector.numel() for r in resolutions):
-        size = grid.pyramid(resolutions).size + len(problem.parameters)
+        size = grid.pyramid(resolutions).size + len(problem.parameters) + len(corners)
     if vector.numel() != size:
         raise whole.at("vector").refuse(f"the coefficients of the levels {list(map(list, resolutions))}")
     whole.at("settled").flag()
@@ -75,7 +77,7 @@ def check_nested(saved: Mapping[str, Any], grid: Discretization, planned: Sequen
         entry.number(0.0)
     for entry in whole.at("norms").items(len(problem.residuals)):
         entry.number(1.0 / LARGEST_SIZE, LARGEST_SIZE)
-    whole.at("parameters").named_numbers([p.name for p in problem.parameters])
+    whole.at("parameters").named_numbers([*(p.name for p in problem.parameters), *corners.unknowns])
     choice = whole.get("choice")
     if choice is not None:
         restored_choice(choice, problem)

@@ -12,9 +12,12 @@ import torch
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
 from hermite_pinn.errors import DivergedError
+from hermite_pinn.field.field import GridField, linear_field
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
+from hermite_pinn.methods.systems.compact_field import compact_field
+from hermite_pinn.methods.systems.compact_pyramid import CompactPyramid, inner_vertices
 from hermite_pinn.methods.systems.constraints import Carried
-from hermite_pinn.methods.systems.gauge import remove_means
+from hermite_pinn.methods.systems.cut_system import CutSystem
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.reference_state import reference_state
@@ -22,7 +25,7 @@ from hermite_pinn.run.distributed import ALONE, Ranks
 from hermite_pinn.schema import Entry
 
 from .indicators import Indicators
-from .memory_estimate import stage_memory
+from .memory_estimate import cut_memory, stage_memory
 from .penalty_weights import Choice, fit_smoothly
 from .term_sizes import Sensitivities, sensitivity_norms
 
@@ -65,12 +68,33 @@ class Discretization:
 
     def pyramid(self, resolutions: Sequence[Resolution]) -> Pyramid:
         """Nested levels for all fields."""
-        return Pyramid(
-            self.basis, resolutions, self.problem.periodic, len(self.problem.fields), self.dtype, self.device
-        )
+        p = self.problem
+        if self.cut:
+            return CompactPyramid(p, self.basis, resolutions, self.dtype, self.device)
+        return Pyramid(self.basis, resolutions, p.periodic, len(p.fields), self.dtype, self.device)
+
+    def inner(self, resolution: Resolution) -> torch.Tensor | None:
+        """Which vertices (N_1, ...) of a level lie in the domain; None for all."""
+        return inner_vertices(self.problem, self.basis, resolution).to(self.device) if self.cut else None
+
+    def field(self, stage: Stage) -> GridField:
+        """The fields of a stage: with all of its levels, or on a cut domain their sum on the vertices that it has."""
+        pyramid, p = self.pyramid(stage.resolutions), self.problem
+        vector = stage.vector[: pyramid.size]
+        if self.cut:
+            finest = pyramid.accumulate(vector.clone())
+            return compact_field(p, self.basis, stage.resolutions[-1], finest)
+        return linear_field(p.domain, p.fields, p.periodic, self.basis, stage.resolutions, pyramid.views(vector))
+
+    @property
+    def cut(self) -> bool:
+        """Whether shapes cut the domain out of its bounding box."""
+        return self.problem.domain.cells((1,) * self.problem.domain.dim) is not None
 
     def memory(self, resolutions: Sequence[Resolution], slabs: int) -> float:
         """Estimate of the bytes of a stage; see :func:`stage_memory`."""
+        if self.cut:
+            return cut_memory(self.pyramid(resolutions), slabs)
         return stage_memory(self._few, resolutions, slabs, mixed=self.mixed, banded=self.banded)
 
     @cached_property
@@ -83,7 +107,8 @@ class Discretization:
         self, resolutions: Sequence[Resolution], problem: Problem | None = None, carried: Carried | None = None
     ) -> GridSystem:
         """The least-squares system on nested levels, of the whole problem or of its part on a time slab."""
-        return GridSystem(
+        kind = CutSystem if self.cut else GridSystem
+        return kind(
             problem or self.problem, self.basis, resolutions, self.gauss, self.dtype, self.device,
             scales=self.scales, carried=carried, ranks=self.ranks,
         )  # fmt: skip
@@ -123,6 +148,8 @@ class Stage:
         Largest RMS between the collocation points.
     inner, reduction, damping
         Largest number of steps of a linear solve, its largest remaining gradient, last damping.
+    left
+        Part of its change that the last linear solve left out, where it ended by that, or None.
     points
         Number of residual rows.
     slabs
@@ -133,6 +160,8 @@ class Stage:
         Weights of the penalties that were chosen automatically, or None.
     error
         Estimate of the relative L2 error of this very state (largest of all fields), or None.
+    close_to_corners
+        See :attr:`.CutSystem.close_to_corners`.
     """
 
     resolutions: list[Resolution]
@@ -153,12 +182,14 @@ class Stage:
     held_out: float = 0.0
     inner: int = 0
     reduction: float = 0.0
+    left: float | None = None
     damping: float = 0.0
     points: int = 0
     slabs: int = 1
     speeds: tuple[float, ...] = ()
     choice: Choice | None = None
     error: float | None = None
+    close_to_corners: torch.Tensor | None = None
 
 
 def well_solved(system: GridSystem, fit: Fit, solver: LevenbergMarquardt[GridSystem]) -> bool:
@@ -166,7 +197,7 @@ def well_solved(system: GridSystem, fit: Fit, solver: LevenbergMarquardt[GridSys
     if fit.inner is None or not system.affine:
         return True
     tol = solver.near_tol if system.warm else solver.inner_tol
-    return fit.inner.converged and fit.inner.reduction <= SLACK * tol
+    return fit.inner.converged and (fit.inner.left is not None or fit.inner.reduction <= SLACK * tol)
 
 
 def relative(moved: Sequence[float], norms: Sequence[float]) -> float:
@@ -177,9 +208,9 @@ def relative(moved: Sequence[float], norms: Sequence[float]) -> float:
 def describe(system: GridSystem, fit: Fit) -> Stage:
     """A state of the iteration on the whole domain as a stage."""
     if system.problem.gauges:
-        level = system.pyramid.views(system.split(fit.vector)[0])[-1]
-        whole = system.finest(fit.vector)
-        level += remove_means(system.problem, system.basis, system.resolution, whole.clone()) - whole
+        last, whole = len(system.pyramid.shapes) - 1, system.finest(fit.vector)
+        level = system.pyramid.views(system.split(fit.vector)[0])[last]
+        level += system.pyramid.compact(last, system.without_means(whole) - whole)
     finest, parameters = system.finest(fit.vector), system.parameters(fit.vector)
     held_out = system.held_out(finest, parameters)
     return Stage(
@@ -193,6 +224,7 @@ def describe(system: GridSystem, fit: Fit) -> Stage:
         held_out=max(held_out.values(), default=0.0),
         inner=fit.inner.steps if fit.inner else 0,
         reduction=fit.inner.reduction if fit.inner else 0.0,
+        left=fit.inner.left if fit.inner else None,
         damping=fit.damping,
         points=system.rows,
         speeds=system.speeds(),
@@ -202,7 +234,12 @@ def describe(system: GridSystem, fit: Fit) -> Stage:
 
 
 def error_on_the_way(
-    system: GridSystem, before: torch.Tensor, now: torch.Tensor, error: float | None, floors: Sequence[float] = ()
+    system: GridSystem,
+    before: torch.Tensor,
+    now: torch.Tensor,
+    error: float | None,
+    floors: Sequence[float] = (),
+    corners: tuple[torch.Tensor, torch.Tensor] | None = None,
 ) -> float | None:
     """Bound of the error of a state inside a stage: that of its start, and how far the state has moved since.
 
@@ -216,15 +253,19 @@ def error_on_the_way(
         Estimated relative error at the start, or None where it is not known.
     floors
         What that was relative to, by field; norms of fields that may well be zero lie below.
+    corners
+        Coefficients of singular functions at the start of the stage, and of the state.
     """
     if error is None:
         return None
+    first, last = corners or (None, None)
+    step = None if first is None or last is None else last - first
     least = [*floors] or [0.0] * len(now)
-    started = [max(pair) for pair in zip(system.norms(before), least, strict=True)]
-    bound = [error * size + far for size, far in zip(started, system.norms(now - before), strict=True)]
+    started = [max(pair) for pair in zip(system.norms(before, first), least, strict=True)]
+    bound = [error * size + far for size, far in zip(started, system.norms(now - before, step), strict=True)]
     sizes = [
         floor if floor > 2.0 * start else size
-        for size, start, floor in zip(system.norms(now), system.norms(before), least, strict=True)
+        for size, start, floor in zip(system.norms(now, last), system.norms(before, first), least, strict=True)
     ]
     if any(b > 0 and not n > 0 for b, n in zip(bound, sizes, strict=True)):
         return None  # nothing to be relative to
@@ -264,23 +305,30 @@ def solve_at_once(
         coefficients[: coarser.numel()] = coarser
         parameters = start.parameters
     else:
-        reference_state(grid.problem).fill(grid.problem, grid.basis, system.pyramid.views(coefficients)[0])
+        system.refer(vector)
     for i, name in enumerate(system.parameter_names):
-        values[i] = parameters[name]
-    before = system.finest(vector)
+        values[i] = parameters.get(name, 0.0)
+    before, corners = system.finest(vector), system.at_corners(vector).clone()
+    if start is not None and start.close_to_corners is not None:
+        system.take_corners(start.close_to_corners)
     system.impose(vector)
     choice, error = (None, None) if start is None else (start.choice, start.error)
     floors = [] if start is None else start.sizes
+
+    def on_the_way(state: Stage) -> float | None:
+        at = corners, system.at_corners(state.vector)
+        return error_on_the_way(system, before, state.finest, error, floors, at)
+
     if resumed is not None:
         vector = resumed.at("vector").tensor(vector.shape).to(vector, copy=True)
     first = Stage(list(resolutions), vector, system.finest(vector), system.parameters(vector), points=system.rows)
     if resumed is not None:
-        first = replace(first, choice=choice, error=error_on_the_way(system, before, first.finest, error, floors))
+        first = replace(first, choice=choice, error=on_the_way(first))
     began(first)
 
     def tell(fit: Fit) -> None:
         state = describe(system, fit)
-        accepted(replace(state, choice=choice, error=error_on_the_way(system, before, state.finest, error, floors)))
+        accepted(replace(state, choice=choice, error=on_the_way(state)))
 
     step = None if system.affine else tell
     guessed = start is not None
@@ -298,14 +346,15 @@ def solve_at_once(
         try:
             end = fit(vector)
         except DivergedError:
-            reference = reference_state(grid.problem)
-            if start is None or reference.is_zero:
+            if start is None or reference_state(grid.problem).is_zero:
                 raise
             fresh = torch.zeros_like(vector)  # the solution on coarser levels is not defined between its points
-            split = system.split(fresh)
-            reference.fill(grid.problem, grid.basis, system.pyramid.views(split[0])[0])
-            split[1].copy_(values)
+            system.refer(fresh)
+            system.split(fresh)[1].copy_(values)
             end = solver.fit(system, system.impose(fresh), step)
     stage = replace(describe(system, end), choice=final, solved=well_solved(system, end, solver))
-    stage.moved, stage.norms = system.norms(stage.finest - before), system.norms(stage.finest)
+    own = system.at_corners(stage.vector)
+    stage.moved = system.norms(stage.finest - before, own - corners)
+    stage.norms = system.norms(stage.finest, own)
+    stage.close_to_corners = system.close_to_corners
     return stage

@@ -74,25 +74,55 @@ def _across(shape: Sequence[int], mass: torch.Tensor) -> torch.Tensor:
     return weights[..., None]
 
 
-def _smooth_errors(c: torch.Tensor, across: torch.Tensor, basis: str, wraps: bool) -> tuple[float, ...]:
+def _smooth_errors(
+    c: torch.Tensor, across: torch.Tensor, basis: str, wraps: bool, known: torch.Tensor | None
+) -> tuple[float, ...]:
     """Errors of interpolation ``|x**m (h - x)**m| d^(2m) u / (2m)!`` from coefficients (fields, ..., vertices, m)."""
     m = c.shape[-1]
-    weights = [float(v) for v in basis_values(basis, torch.tensor(0.5, dtype=torch.float64), 2 * m - 1)]
+    highest_of = [float(v) for v in basis_values(basis, torch.tensor(0.5, dtype=torch.float64), 2 * m - 1)]
     right = torch.roll(c, -1, -2) if wraps else c[..., 1:, :]
-    highest = torch.cat([c if wraps else c[..., :-1, :], right], -1) @ c.new_tensor(weights)
+    highest = torch.cat([c if wraps else c[..., :-1, :], right], -1) @ c.new_tensor(highest_of)
     jump = highest.roll(-1, -1) - highest if wraps else highest.diff(dim=-1)
     if not jump.numel():
         return (0.0,) * len(c)
-    squares = (jump.square() * across).flatten(1).mean(1) * m ** (across.ndim - 1)
+    weights, part = across, 1.0
+    if known is not None:
+        three = (
+            known[..., :-2] & known[..., 1:-1] & known[..., 2:]
+            if not wraps
+            else known.roll(1, -1) & known & known.roll(-1, -1)
+        )
+        weights, part = across * three, _part(three)
+    squares = (jump.square() * weights).flatten(1).mean(1) * m ** (across.ndim - 1) * part
     size = math.sqrt(math.gamma(2 * m + 1) ** 2 / math.gamma(4 * m + 2)) / math.factorial(2 * m)
     return tuple((squares.sqrt() * size).tolist())
 
 
-def surpluses(finest: torch.Tensor, basis: str, periodic: Sequence[bool]) -> list[AxisSurplus]:
+def _part(known: torch.Tensor) -> float:
+    """One over the share of places where something is known."""
+    return known.numel() / max(1, int(known.sum()))
+
+
+def _spread(inner: torch.Tensor, axis: int, m: int) -> torch.Tensor:
+    """Vertices along an axis, last, where those across are repeated for their coefficients."""
+    moved = inner.movedim(axis, -1)
+    for other in range(moved.ndim - 1):
+        moved = moved.repeat_interleave(m, other)
+    return moved
+
+
+def surpluses(
+    finest: torch.Tensor, basis: str, periodic: Sequence[bool], inner: torch.Tensor | None = None
+) -> list[AxisSurplus]:
     """The surplus of every axis, from coefficients (fields, m N_1, ...) of the finest level.
 
     Along the axis norms are exact; across it they are sums over the coefficients of the vertices, with the masses of
     the basis functions.
+
+    Parameters
+    ----------
+    inner
+        Which vertices (N_1, ...) lie in the domain; None for all.  Only what lies between those counts.
     """
     m = BASES[basis].coefficients
     values, mass = (torch.as_tensor(a).to(finest) for a in _midpoint(basis))
@@ -100,7 +130,8 @@ def surpluses(finest: torch.Tensor, basis: str, periodic: Sequence[bool]) -> lis
     for axis, wraps in enumerate(periodic):
         c = finest.movedim(axis + 1, -1).unflatten(-1, (-1, m))
         across = _across(c.shape[1:-2], mass)
-        smooth = _smooth_errors(c, across, basis, wraps)
+        known = None if inner is None else _spread(inner, axis, m)
+        smooth = _smooth_errors(c, across, basis, wraps, known)
         details: list[tuple[float, ...]] = []
         largest: tuple[float, ...] = (math.inf,) * len(finest)
         for _ in range(DOUBLINGS):
@@ -112,11 +143,20 @@ def surpluses(finest: torch.Tensor, basis: str, periodic: Sequence[bool]) -> lis
             left = even if wraps else even[..., :-1, :]
             surplus = odd - torch.cat([left, right], -1) @ values.T
             squares = (((surplus @ mass) * surplus).sum(-1).clamp_(min=0.0) * across).flatten(1)
+            if known is not None:
+                three = (
+                    known[..., 1::2]
+                    & known[..., ::2].roll(-1, -1)[..., : odd.shape[-2]]
+                    & known[..., ::2][..., : odd.shape[-2]]
+                )
+                squares *= three.flatten() * _part(three)
+                known = known[..., ::2]
             # a vertex stands for two fine cells
             each = m ** (finest.ndim - 2)  # coefficients of a vertex across the axis
             details.append(tuple((squares.mean(1) * each / 2).sqrt().tolist()))
             if len(details) == 1:
-                largest = tuple((squares.amax(1) / 2).sqrt().tolist())
+                share = 1.0 if inner is None else _part(three)
+                largest = tuple((squares.amax(1) / (2 * share)).sqrt().tolist())
             c = even * torch.tensor([2.0**a for a in range(m)], dtype=c.dtype, device=c.device)
         found.append(AxisSurplus(tuple(details), largest, smooth))
     return found

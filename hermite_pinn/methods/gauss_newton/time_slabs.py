@@ -14,7 +14,6 @@ from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.expressions.program import leaves
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
 from hermite_pinn.methods.systems.constraints import Carried, is_hard
-from hermite_pinn.methods.systems.gauge import remove_means
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
@@ -179,13 +178,15 @@ def _start(system: GridSystem, before: torch.Tensor, carried: Carried | None, ax
     candidates = []
     for constant in (True, False) if guessed and not system.affine else (not guessed,):
         vector = torch.zeros(system.size, dtype=system.dtype, device=system.device)
-        level = system.pyramid.views(vector)[-1]
-        level.copy_(before)
+        last = len(system.pyramid.shapes) - 1
+        system.set_level(vector, last, before)
         system.impose(vector)
+        level = system.pyramid.dense(last, system.pyramid.views(vector)[last])
         if constant:
             _continue(level, axis, BASES[system.basis].coefficients)
         elif carried is not None:
             _shift(level, before, carried)
+        system.set_level(vector, last, level)
         system.impose(vector)
         candidates.append(vector)
     if len(candidates) == 1:
@@ -245,16 +246,15 @@ class _March:
         """Solve between two vertices of the time axis, from the end of the slab before."""
         grid, resolution, axis, m = self.grid, self.resolution, self.axis, self.m
         system, part, carried = self._system(first, end)
-        local = system.resolution
         if self.whole is None:
-            shape = list(system.pyramid.shapes[-1])
+            shape = list(system.pyramid.dense_shapes[-1])
             shape[axis + 1] = m * (resolution[axis] + 1)
             self.whole = torch.zeros(shape, dtype=grid.dtype, device=grid.device)
             reference_state(grid.problem).fill(grid.problem, grid.basis, self.whole)
         before = self.whole.narrow(axis + 1, part.start, part.stop - part.start).clone()
         vector = _start(system, before, carried, axis, self.guessed)
         fit = solver.fit(system, vector, guessed=self.guessed)
-        finest = remove_means(grid.problem, grid.basis, local, system.finest(fit.vector))
+        finest = system.without_means(system.finest(fit.vector))
         if carried is not None:
             _average(finest, carried)
         self.whole.narrow(axis + 1, part.start, part.stop - part.start).copy_(finest)
@@ -305,7 +305,7 @@ class _March:
         """Take over what a checkpoint kept; returns the number of slabs that are done."""
         total, fields = self.total, len(self.orders)
         done = saved.at("done").integer(1, len(slabs) - 1)
-        shape = self.grid.pyramid([self.resolution]).shapes[-1]
+        shape = self.grid.pyramid([self.resolution]).dense_shapes[-1]
         self.whole = saved.at("vector").tensor(shape).to(self.grid.device, self.grid.dtype, copy=True)
         self.moved, self.norms = ([n.number(0.0) for n in saved.at(key).items(fields)] for key in ("moved", "norms"))
         settled, solved, points, inner, reduction, damping = saved.at("fits").items(6)
@@ -326,6 +326,8 @@ class _March:
         if fit.inner is not None:
             total.inner = max(total.inner, fit.inner.steps)
             total.reduction = max(total.reduction, fit.inner.reduction)
+            if fit.inner.left is not None:
+                total.left = max(total.left or 0.0, fit.inner.left)
         total.damping = fit.damping
         total.fitted |= max(system.gauss) > self.m
 
@@ -336,7 +338,7 @@ class _March:
         assert self.whole is not None
         (system, part), axis, m, total = self.last, self.axis, self.m, self.total
         coefficients = self.whole.narrow(axis + 1, part.start, part.stop - part.start).contiguous()
-        rows = [row for block in system.blocks for row in block.linearize(coefficients, {})]
+        rows = system.linearize_at(coefficients, {})
         held_out = system.held_out(coefficients, {})
         share = (part.stop - part.start - m) / (m * self.resolution[axis])
         for name, rms in (system.residual_rms(rows) | held_out).items():
@@ -358,7 +360,8 @@ class _March:
         self._finish()
         assert self.whole is not None
         total = self.total
-        total.finest, total.vector = self.whole, self.whole.reshape(-1)
+        total.finest = self.whole
+        total.vector = self.grid.pyramid([self.resolution]).compact(0, self.whole).reshape(-1)
         total.residuals = {name: math.sqrt(value) for name, value in self.squares.items()}
         total.held_out = max(total.residuals[name] for name in self.between)
         total.moved, total.norms = ([math.sqrt(v) for v in squares] for squares in (self.moved, self.norms))

@@ -23,7 +23,6 @@ from scipy.sparse.linalg import eigsh, lobpcg
 
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.cuda.tensor_grid.axis import evaluation_matrix
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
 from hermite_pinn.expressions.program import Value
 from hermite_pinn.field.field import linear_field
@@ -195,17 +194,17 @@ class _Look:
         if self.choice is not None:
             system.smooth(self.choice.weights, self.choice.emphasis)
         vector = torch.zeros(system.size, dtype=system.dtype, device=system.device)
-        coefficients, values = system.split(vector)
-        coefficients.copy_(self.solution.reshape(-1))
+        values = system.split(vector)[1]
+        system.set_level(vector, 0, self.solution)
         for i, name in enumerate(system.parameter_names):
-            values[i] = self.parameters[name]
+            values[i] = self.parameters.get(name, 0.0)
         system.linearize(vector)
         return system
 
     @cached_property
     def kept(self) -> np.ndarray:
         """Numbers of the coefficients that no exact condition fixes."""
-        fixed: np.ndarray = self.system.constraints.mask(self.pyramid.shapes[-1]).reshape(-1).numpy()
+        fixed: np.ndarray = self.system.fixed.reshape(-1).cpu().numpy()
         return np.nonzero(~fixed)[0]
 
     @cached_property
@@ -227,14 +226,7 @@ class _Look:
     @cached_property
     def mass(self) -> sparse.csr_array:
         """The matrix of the L2 product of the fields over the box, for the free coefficients."""
-        one = sparse.csr_array(np.ones((1, 1)))
-        points = BASES[self.grid.basis].coefficients * 2
-        rule = self.grid.problem.domain.interior.gauss(self.resolution, points).axes
-        assert rule is not None
-        for axis, cells, (x, weights) in zip(self.system.axes, self.resolution, rule, strict=True):
-            values = evaluation_matrix(self.grid.basis, cells, axis.bounds, axis.periodic, x, (0,)).matrices[0]
-            one = sparse.kron(one, values.T @ sparse.diags(weights) @ values)
-        whole = sparse.block_diag([one] * len(self.grid.problem.fields)).tocsr()
+        whole = sparse.block_diag([self.system.mass()] * len(self.grid.problem.fields)).tocsr()
         return whole[self.kept][:, self.kept]
 
     @property
@@ -252,7 +244,7 @@ class _Look:
         """Number of free functions that gauges choose among."""
         problem = self.grid.problem
         axis = problem.domain.time_axis
-        return len(problem.gauges) * (1 if axis is None else self.pyramid.shapes[-1][axis + 1])
+        return len(problem.gauges) * (1 if axis is None else self.pyramid.dense_shapes[-1][axis + 1])
 
     @property
     def iterated(self) -> bool:
@@ -326,6 +318,7 @@ class _Look:
     def _sizes(self, coefficients: torch.Tensor) -> tuple[float, float]:
         """Root mean squares of the linearised equations of a function and of their terms, divided as the rows are."""
         problem = self.grid.problem
+        coefficients = self.pyramid.dense(0, coefficients)
         env = sobol_points(problem)
         x = torch.stack([torch.as_tensor(env[("coordinate", name)]) for name in problem.domain.names])
         jets = _jets(problem, self.grid.basis, self.resolution, coefficients, x, [t for t, _, _ in self._linear])
@@ -390,7 +383,8 @@ def _moved(grid: Discretization, stage: Stage, resolution: Resolution) -> torch.
     while at != list(resolution):
         following = [min(2 * n, want) for n, want in zip(at, resolution, strict=True)]
         pyramid = grid.pyramid([tuple(at), tuple(following)])
-        coefficients, at = pyramid.prolong(0, coefficients.contiguous()), following
+        finer = pyramid.prolong(0, pyramid.compact(0, coefficients).contiguous())
+        coefficients, at = pyramid.dense(1, finer), following
     return coefficients.contiguous()
 
 

@@ -13,9 +13,11 @@ from hermite_pinn.expressions.program import Leaf, Value, depends_on, is_smooth
 from hermite_pinn.geometry import Samples
 from hermite_pinn.methods.systems.block import Axis
 from hermite_pinn.methods.systems.point_block import PointBlock
+from hermite_pinn.methods.systems.singular_columns import SingularColumns
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
+from hermite_pinn.residuals.corner_functions import corner_functions
 from hermite_pinn.residuals.evaluation import restriction
 from hermite_pinn.residuals.scales import rms
 
@@ -212,7 +214,11 @@ class WatchPoints:
         domain, periodic = self.problem.domain, self.problem.periodic
         bounds = zip(domain.names, domain.lower, domain.upper, periodic, strict=True)
         axes = [Axis(name, (a, b), wraps) for name, a, b, wraps in bounds]
-        return PointBlock(
+        block = PointBlock(
             terms, self.problem.fields, tuple(parameters), basis, resolution, axes, samples, None, finest.dtype,
             finest.device,
         )  # fmt: skip
+        corners = corner_functions(self.problem).basis
+        if len(corners):
+            block.singular = SingularColumns.of(corners, block)
+        return block

@@ -42,9 +42,11 @@ class LeastSquaresResult:
     converged
         Whether ``reduction`` met the tolerance.
     reason
-        ``"tolerance"``, ``"rounding"``, ``"steps"``, ``"callback"``, ``"zero"`` or ``"not finite"``.
+        ``"tolerance"``, ``"rounding"``, ``"settled"``, ``"steps"``, ``"callback"``, ``"zero"`` or ``"not finite"``.
     decrease
         ``||b||^2 - ||b - A y||^2 - damping ||y||^2``, the predicted decrease of what is minimised.
+    left
+        Part of the change of the solution that is left, where the iteration ended by that, or None.
     """
 
     y: torch.Tensor
@@ -53,6 +55,7 @@ class LeastSquaresResult:
     converged: bool
     reason: str
     decrease: float
+    left: float | None = None
 
 
 def _fetched(values: Sequence[torch.Tensor]) -> list[float]:
@@ -169,7 +172,7 @@ class _Iteration:
         (decrease,) = _fetched([self.decrease])
         if reason == "not finite" and not (math.isfinite(decrease) and bool(torch.isfinite(x).all())):
             x, decrease = torch.zeros_like(x), 0.0  # steps after the breakdown, before the host looked
-        converged = reason in ("tolerance", "rounding")
+        converged = reason in ("tolerance", "rounding", "settled")
         return LeastSquaresResult(x, steps, math.sqrt(self.current / self.start), converged, reason, decrease)
 
 
@@ -186,6 +189,7 @@ def cgls(
     inner: Callable[[Rows, Rows], torch.Tensor] = dot,
     low: Products | None = None,
     check_every: int | None = None,
+    settled: Callable[[int, torch.Tensor], bool] | None = None,
 ) -> LeastSquaresResult:
     """Minimise ``||A y - b||^2 + damping ||y||^2`` from ``y = 0``.
 
@@ -214,6 +218,9 @@ def cgls(
         continue in the high one.
     check_every
         ``None``: 1 on a CPU, 5 elsewhere.
+    settled
+        Called with the number of steps and the solution so far wherever the host looks; a true return value stops the
+        iteration as converged.  Not for steps in a lower precision.
 
     Notes
     -----
@@ -237,5 +244,8 @@ def cgls(
         iteration.turn()
         if look and on_step is not None and on_step(steps, math.sqrt(iteration.current / start)):
             reason = "callback"
+            break
+        if look and settled is not None and settled(steps, iteration.y):
+            reason = "settled"
             break
     return iteration.result(steps, reason)

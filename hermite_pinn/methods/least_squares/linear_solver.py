@@ -9,7 +9,7 @@ import logging
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
@@ -19,6 +19,7 @@ from hermite_pinn.schema import Entry
 from .cgls import LeastSquaresResult, Products, cgls
 from .rows import Rows, dot
 from .scaling import Scaling
+from .settling import Settling
 
 __all__ = [
     "BlockConjugateGradients",
@@ -66,6 +67,9 @@ class PreconditionedSystem(LinearSystem, Protocol):
 
     def preconditioner(self, columns: torch.Tensor, damping: float) -> Scaling:
         """That change of variables; ``columns`` is the column scale."""
+
+    def settling(self) -> Settling | None:
+        """What may end an iteration by the change of the solution, or None for the gradient alone."""
 
 
 class DenseSystem(LinearSystem, Protocol):
@@ -228,7 +232,13 @@ class BlockConjugateGradients(LinearSolver[Preconditioned]):
             return total + dot(a[own:], b[own:]) if roots else total  # every process has the rows of the damping
 
         b = [*(-r for r in rows), *(torch.zeros_like(root) for root in roots)]
-        result = cgls(forward, adjoint, b, tol=limits.tol, max_steps=limits.max_steps, on_step=limits.stop, inner=inner)
+        settling = system.settling()
+        settled = None if settling is None else lambda steps, y: settling(steps, change.apply(y))
+        result = cgls(
+            forward, adjoint, b, tol=limits.tol, max_steps=limits.max_steps, on_step=limits.stop, inner=inner, settled=settled
+        )  # fmt: skip
+        if settling is not None and result.reason == "settled":
+            result = replace(result, left=settling.left)
         return change.apply(result.y), result
 
 

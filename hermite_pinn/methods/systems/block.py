@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from hermite_pinn.expressions.program import Value
+from hermite_pinn.expressions.program import Leaf, Value
 from hermite_pinn.residuals.compiled import CompiledTerm, Jet
+
+from .singular_columns import SingularColumns
 
 __all__ = ["Axis", "Block"]
 
@@ -48,6 +50,8 @@ class Block(ABC):
         Shape of the points.
     root
         Square roots of the quadrature weights; broadcasts to ``shape``.
+    singular
+        Singular functions whose coefficients are unknowns after the parameters, or None.
     """
 
     terms: list[CompiledTerm]
@@ -56,6 +60,8 @@ class Block(ABC):
     scales: list[float]
     shape: tuple[int, ...]
     root: torch.Tensor
+    singular: SingularColumns | None = None
+    _env: dict[Leaf, Value]
     _sensitivity: list[dict[Jet, Any]]
     _by_parameter: list[dict[str, Value]]
 
@@ -68,6 +74,12 @@ class Block(ABC):
 
         self._sensitivity = [{k: cast(v) for k, v in row.items()} for row in other._sensitivity]
         self._by_parameter = [{k: cast(v) for k, v in row.items()} for row in other._by_parameter]
+        self.singular = None if other.singular is None else other.singular.to(dtype)
+
+    def positions(self) -> torch.Tensor:
+        """The points (dim, n)."""
+        values = [torch.as_tensor(v) for (kind, _), v in self._env.items() if kind == "coordinate"]
+        return torch.stack([v.to(self.root).expand(self.shape).reshape(-1) for v in values])
 
     @abstractmethod
     def linearize(self, coefficients: torch.Tensor, parameters: Mapping[str, float]) -> list[torch.Tensor]:
@@ -108,6 +120,8 @@ class Block(ABC):
             column = self._column(k, name)
             if column is not None:
                 row = row + column * parameters[i]
+        if self.singular is not None:
+            row = row + self.singular.forward(k, parameters[len(self.parameters) :])
         return row
 
     def _parameter_adjoint(self, rows: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -117,7 +131,7 @@ class Block(ABC):
                 column = self._column(k, name)
                 if column is not None:
                     gradient[i] += (column * row).sum()
-        return gradient
+        return gradient if self.singular is None else torch.cat([gradient, self.singular.adjoint(rows)])
 
     def parameter_diagonal(self) -> torch.Tensor:
         """Squared norms of the columns of the parameters."""
@@ -127,4 +141,4 @@ class Block(ABC):
                 column = self._column(k, name)
                 if column is not None:
                     squares[i] += column.square().sum()
-        return squares
+        return squares if self.singular is None else torch.cat([squares, self.singular.squares()])

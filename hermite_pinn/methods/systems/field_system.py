@@ -299,6 +299,10 @@ class FieldSystem(BlockSystem[FieldBlock]):
         """Whether there is a network, with not too many unknowns for a factor of its block of J^T J."""
         return self._network() is not None
 
+    def settling(self) -> None:
+        """None: iterations end by the gradient."""
+        return
+
     def preconditioner(self, columns: torch.Tensor, damping: float) -> BlockScaling:
         """A factor of the network's block of J^T J."""
         place = self._network()

@@ -22,7 +22,7 @@ from hermite_pinn.residuals.scales import rms, sobol_points
 from hermite_pinn.run.distributed import Ranks
 
 from .block import Axis, Block
-from .constraints import Constraints, is_hard
+from .constraints import Constraints
 from .point_block import PointBlock
 from .tensor_block import TensorBlock
 
@@ -93,13 +93,10 @@ class GridRows:
         self.names = tuple(p.name for p in problem.parameters)
         self._scales = scales
         self._elsewhere = 0  # rows of other ranks
-        soft = [t for t in terms if not (t.region.everywhere or is_hard(t, basis))]
+        hard = set(constraints.terms)
+        soft = [t for t in terms if not (t.region.everywhere or t in hard)]
         interior = [compile_term(problem, t) for t in terms if t.region.is_interior]
-        self.gauss = (
-            (gauss,) * problem.domain.dim
-            if gauss
-            else gauss_points_per_axis(problem, basis, constraints, not soft and self._elliptic(interior))
-        )
+        self.gauss = (gauss,) * problem.domain.dim if gauss else self._points_per_axis(soft, interior)
         self.interior = self._interior_block(interior)
         self.derived = self._derived_block()
         self.penalties = {f: self._penalty_block(f, terms) for f in misfit.penalties}
@@ -124,6 +121,11 @@ class GridRows:
         """
         points, weights = self._own(self.problem.domain.interior.between(self.resolution), [1] * len(self.axes), 0)
         return self._tensor_block(self.interior.terms, points, weights, None)
+
+    def _points_per_axis(self, soft: Sequence[Term], interior: list[CompiledTerm]) -> tuple[int, ...]:
+        """Gauss points per cell and axis where they are not given."""
+        elliptic = not soft and self._elliptic(interior)
+        return gauss_points_per_axis(self.problem, self.basis, self.constraints, elliptic)
 
     # -- blocks ---
     def _interior_block(self, terms: list[CompiledTerm]) -> TensorBlock:
@@ -206,19 +208,24 @@ class GridRows:
 
     def _soft_block(self, term: Term) -> Block:
         compiled = compile_term(self.problem, term)
-        shared = ([compiled], self.problem.fields, self.names, self.basis, self.resolution, self.axes)
         measured = term.region.measured
         if measured is not None:
             there = torch.as_tensor(self.misfit.point_weights(term))
-            own = self._own_points(Samples(measured.x, there, columns=measured.columns))
-            return PointBlock(*shared, own, [1.0], self.dtype, self.device)
+            return self._point_block(compiled, Samples(measured.x, there, columns=measured.columns), 1.0)
         scale = self._face_scale(compiled) / math.sqrt(term.weight or 1.0)
         samples = restricted(term, self.problem, term.region.gauss(self.resolution, self.gauss))
         if samples.axes is not None:
             per = [min(k, n) for k, n in zip(self.gauss, samples.shape, strict=True)]
             points, weights = self._own(samples, per, 1)
             return self._tensor_block([compiled], points, weights, [scale])
-        return PointBlock(*shared, self._own_points(samples), [scale], self.dtype, self.device)
+        return self._point_block(compiled, samples, scale)
+
+    def _point_block(self, term: CompiledTerm, samples: Samples, scale: float) -> PointBlock:
+        """A term at scattered points, of which every rank has a part."""
+        return PointBlock(
+            [term], self.problem.fields, self.names, self.basis, self.resolution, self.axes, self._own_points(samples),
+            [scale], self.dtype, self.device,
+        )  # fmt: skip
 
     def _face_scale(self, term: CompiledTerm) -> float:
         """Divisor that makes a boundary row as large as the interior rows at the size of a cell.

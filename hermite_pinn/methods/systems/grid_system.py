@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
+from typing import ClassVar, TypeVar
 
 import numpy as np
+import scipy.sparse as sparse
 import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
@@ -15,20 +18,27 @@ from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix, evaluation_matrix
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
 from hermite_pinn.cuda.tensor_grid.sum_factorization import SumFactorization
 from hermite_pinn.field.field import GridField, linear_field
+from hermite_pinn.methods.least_squares.settling import Settling
 from hermite_pinn.problem.problem import Problem
+from hermite_pinn.residuals.corner_functions import corner_functions, singular_part
 from hermite_pinn.residuals.data_weights import Misfit
+from hermite_pinn.residuals.reference_state import reference_state
 from hermite_pinn.residuals.scales import source_scales
 from hermite_pinn.run.distributed import ALONE, Ranks
 
 from .block import Axis, Block
 from .block_system import BlockSystem
 from .constraints import Carried, Constraints, is_hard
+from .gauge import remove_means
 from .grid_rows import GridRows
+from .singular_columns import SingularColumns
 from .tensor_block import TensorBlock
 from .transport import transport_speeds
 from .vertex_basis import VertexBases, VertexScaling
 
 __all__ = ["GridSystem"]
+
+AnyBlock = TypeVar("AnyBlock", bound=Block)
 
 
 class GridSystem(BlockSystem[Block]):
@@ -73,29 +83,54 @@ class GridSystem(BlockSystem[Block]):
         self.problem, self.basis = problem, basis
         self._options = (gauss, scales, carried)
         self.dtype, self.device = dtype, torch.device(device)
-        self.pyramid = Pyramid(basis, resolutions, problem.periodic, len(problem.fields), dtype, device)
+        self.pyramid = self._levels(resolutions)
         self.resolution = self.pyramid.resolutions[-1]
-        self.parameter_names = tuple(p.name for p in problem.parameters)
+        self.corners = corner_functions(problem).basis
+        self.parameter_names = (*(p.name for p in problem.parameters), *self.corners.unknowns)
         domain = problem.domain
         self.axes = tuple(
             Axis(n, (a, b), p)
             for n, a, b, p in zip(domain.names, domain.lower, domain.upper, problem.periodic, strict=True)
         )
         terms = problem.terms if carried is None else [t for t in problem.terms if carried.keeps(t)]
-        hard = tuple(t for t in terms if is_hard(t, basis))
+        hard = () if len(self.corners) else tuple(t for t in terms if is_hard(t, basis))
         self.constraints = Constraints(hard, problem.fields, basis, self.axes, carried)
         self.misfit = Misfit(problem)
         self._scales = source_scales(problem) if scales is None else list(scales)
-        self._rows = made = GridRows(
+        self._rows = made = self._rows_of(
             problem, basis, self.resolution, self.axes, self.constraints, terms, self.misfit, gauss, self._scales,
             dtype, self.device, ranks,
         )  # fmt: skip
         self.gauss, self.interior, self.penalties = made.gauss, made.interior, made.penalties
-        self.derived, self.blocks = made.derived, made.blocks
+        self.derived, self.blocks = made.derived, [self.enriched(b) for b in made.blocks]
         self.noisy = [b for b in self.blocks if any(self.misfit.is_noisy(t.term) for t in b.terms)]
         self._roots = [b.root for b in self.noisy]
         self.smooth(smoothness or {})
         self.affine = all(t.affine for b in self.blocks for t in b.terms)
+
+    def enriched(self, block: AnyBlock) -> AnyBlock:
+        """The block, with singular functions at the corners of the domain where there are some."""
+        if len(self.corners):
+            block.singular = SingularColumns.of(self.corners, block)
+        return block
+
+    #: By singular function the unknowns of the grid that come close to it, (functions, size), once they are known.
+    close_to_corners: torch.Tensor | None = None
+
+    def take_corners(self, known: torch.Tensor) -> None:
+        """Begin with the :attr:`close_to_corners` of a system on some of the levels."""
+        start = known.new_zeros(len(known), self.size)
+        size = known.shape[1] - len(self.parameter_names)
+        start[:, :size] = known[:, :size]
+        self.close_to_corners = start
+
+    tensor: ClassVar[bool] = True  # whether levels are arrays of all vertices
+    _rows_of: ClassVar[type[GridRows]] = GridRows
+
+    def _levels(self, resolutions: Sequence[tuple[int, ...]]) -> Pyramid:
+        """The levels of the unknowns."""
+        p = self.problem
+        return Pyramid(self.basis, resolutions, p.periodic, len(p.fields), self.dtype, self.device)
 
     @property
     def grid_size(self) -> int:
@@ -137,36 +172,62 @@ class GridSystem(BlockSystem[Block]):
 
     def finest(self, vector: torch.Tensor) -> torch.Tensor:
         """Finest-level coefficients of the grid part of a vector, which is not changed."""
-        return self.pyramid.accumulate(self.split(vector)[0].clone())
+        return self.pyramid.total(self.split(vector)[0])
+
+    def set_level(self, vector: torch.Tensor, level: int, coefficients: torch.Tensor) -> None:
+        """Set a level of a vector, in place, from coefficients of all vertices (fields, m N_1, ...)."""
+        self.pyramid.views(self.split(vector)[0])[level].copy_(self.pyramid.compact(level, coefficients))
+
+    def refer(self, vector: torch.Tensor) -> None:
+        """Set the first level of a vector, in place, to the :func:`reference_state`."""
+        first = torch.zeros(self.pyramid.dense_shapes[0], dtype=self.dtype, device=self.device)
+        reference_state(self.problem).fill(self.problem, self.basis, first)
+        self.set_level(vector, 0, first)
 
     def impose(self, vector: torch.Tensor) -> torch.Tensor:
         """Satisfy the exact conditions: change the finest level of ``vector`` in place where coefficients are fixed."""
         if self.constraints.terms:
             accumulated = self.finest(vector)
             lifted = self.constraints.lift(self.resolution, accumulated)
-            self.pyramid.views(self.split(vector)[0])[-1].add_(lifted - accumulated)
+            last = len(self.pyramid.shapes) - 1
+            self.pyramid.views(self.split(vector)[0])[last].add_(self.pyramid.compact(last, lifted - accumulated))
         return vector
 
     def linearize(self, vector: torch.Tensor) -> list[torch.Tensor]:
         """Residual rows of all blocks."""
-        finest, parameters = self.finest(vector), self.parameters(vector)
+        return self.linearize_at(self.finest(vector), self.parameters(vector))
+
+    def linearize_at(self, finest: torch.Tensor, parameters: dict[str, float]) -> list[torch.Tensor]:
+        """The same at coefficients of all vertices of the finest level."""
         return [row for block in self.blocks for row in block.linearize(finest, parameters)]
 
     def at(self, vector: torch.Tensor) -> GridField:
         """The fields that a vector stands for."""
         p = self.problem
-        return linear_field(p.domain, p.fields, p.periodic, self.basis, [self.resolution], [self.finest(vector)])
+        field = linear_field(p.domain, p.fields, p.periodic, self.basis, [self.resolution], [self.finest(vector)])
+        return replace(field, singular=singular_part(p, self.parameters(vector), vector))
 
-    def norms(self, finest: torch.Tensor) -> list[float]:
-        """L2 norm over the box of every field, from finest-level coefficients."""
+    def at_corners(self, vector: torch.Tensor) -> torch.Tensor:
+        """View of the coefficients of singular functions in a vector."""
+        return self.split(vector)[1][len(self.problem.parameters) :]
+
+    def norms(self, finest: torch.Tensor, corners: torch.Tensor | None = None) -> list[float]:
+        """L2 norm over the domain of every field, from finest-level coefficients and those of singular functions."""
         return [
             math.sqrt(s) for s in self.ranks.add_all(*(float(self._value.forward(c)[0].norm()) ** 2 for c in finest))
         ]
 
+    def without_means(self, finest: torch.Tensor) -> torch.Tensor:
+        """Coefficients of all vertices of the finest level, less the means over space of fields with a gauge."""
+        return remove_means(self.problem, self.basis, self.resolution, finest.clone())
+
     def change(self, step: torch.Tensor, vector: torch.Tensor) -> float:
         """Size of a step: the largest of the L2 norms of the fields and the parameters, relative to ``vector``."""
-        sizes = [*self.norms(self.finest(vector)), *self.split(vector)[1].abs().tolist()]
-        moved = [*self.norms(self.finest(step)), *self.split(step)[1].abs().tolist()]
+        count = len(self.problem.parameters)
+        sizes, moved = (
+            [*self.norms(self.finest(v), self.at_corners(v)), *self.split(v)[1][:count].abs().tolist()]
+            for v in (vector, step)
+        )
         return max((m / n for m, n in zip(moved, sizes, strict=True) if n > 0), default=0.0)
 
     @cached_property
@@ -179,10 +240,20 @@ class GridSystem(BlockSystem[Block]):
             matrices.append(AxisMatrix(values.matrices, self.dtype, self.device))
         return SumFactorization(matrices, Channels.value(len(self.axes)))
 
+    def mass(self) -> sparse.csr_array:
+        """The matrix of the L2 product over the domain for the finest coefficients of one field."""
+        one = sparse.csr_array(np.ones((1, 1)))
+        rule = self.problem.domain.interior.gauss(self.resolution, BASES[self.basis].coefficients * 2).axes
+        assert rule is not None
+        for axis, cells, (x, weights) in zip(self.axes, self.resolution, rule, strict=True):
+            values = evaluation_matrix(self.basis, cells, axis.bounds, axis.periodic, x, (0,)).matrices[0]
+            one = sparse.kron(one, values.T @ sparse.diags(weights) @ values)
+        return one
+
     # -- what it says of a state ---
     @cached_property
     def _held_out(self) -> TensorBlock:
-        return self._rows.held_out_block()
+        return self.enriched(self._rows.held_out_block())
 
     def held_out(self, finest: torch.Tensor, parameters: dict[str, float]) -> dict[str, float]:
         """RMS of the interior residuals at points that are not collocated, in the user's units."""
@@ -225,6 +296,10 @@ class GridSystem(BlockSystem[Block]):
     def preconditioned(self) -> bool:
         """Whether vertex bases help: beyond cubics, for which with the levels the column scaling is enough."""
         return BASES[self.basis].coefficients > 2
+
+    def settling(self) -> Settling | None:
+        """None: iterations end by the gradient."""
+        return None
 
     def preconditioner(self, columns: torch.Tensor, damping: float) -> VertexScaling:
         """Vertex bases."""

@@ -88,10 +88,15 @@ class PointBlock(Block):
         """Weighted residuals at ``coefficients``; see :class:`Block`."""
         jets = self.jets(coefficients)
         env = self._env | {("parameter", name): value for name, value in parameters.items()}
-        rows = []
+        rows, singular = [], None if self.singular is None else self.singular.state(parameters)
+        if singular is not None:
+            jets |= {jet: jets[jet] + value for jet, value in singular[0].items()}
         for k, t in enumerate(self.terms):
             value, sensitivity, by_parameter = t.evaluate(env, jets)
             factor = self.root / self.scales[k]
+            if self.singular is not None and singular is not None:
+                value = value + singular[1][k]
+                self.singular.weigh(k, sensitivity, factor)
             rows.append((value * factor).expand_as(self.root).clone())
             self._sensitivity[k] = {j: s * factor for j, s in (t.constant | sensitivity).items()}
             self._by_parameter[k] = by_parameter

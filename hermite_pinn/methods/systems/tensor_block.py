@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -16,7 +16,8 @@ from hermite_pinn.cuda.tensor_grid.sum_factorization import SumFactorization
 from hermite_pinn.expressions.program import Leaf, Value
 from hermite_pinn.residuals.compiled import CompiledTerm, Jet
 
-from .block import Axis, Block
+from .block import Axis
+from .channel_block import ChannelBlock, Evaluator
 from .vertex_basis import changed_columns
 
 __all__ = ["TensorBlock"]
@@ -28,7 +29,7 @@ def _spread(values: np.ndarray | torch.Tensor, axis: int, dim: int) -> torch.Ten
     return torch.as_tensor(values).reshape([-1 if i == axis else 1 for i in range(dim)])
 
 
-class TensorBlock(Block):
+class TensorBlock(ChannelBlock):
     """Terms on a tensor product of points: the interior or a whole face of a box.
 
     Parameters
@@ -80,38 +81,9 @@ class TensorBlock(Block):
         self._by_parameter: list[dict[str, Value]] = [{} for _ in self.terms]
 
     # -- channels ---
-    def _plan(self) -> None:
-        """Merge the jets with constant sensitivities to one channel per term and field; the others stay."""
-        self._constant: list[dict[int, int]] = []  # field -> {term: channel}
-        self._variable: list[dict[tuple[int, ...], int]] = []  # field -> {orders: channel}
-        self._factorized: list[SumFactorization | None] = []
-        orders = [set[int]() for _ in range(self.dim)]
-        channels: list[Channels | None] = []
-        for f in self.fields:
-            listed: list[tuple[tuple[float, tuple[int, ...]], ...]] = []
-            constant: dict[int, int] = {}
-            for k, t in enumerate(self.terms):
-                members = tuple((s, o) for (name, o), s in t.constant.items() if name == f)
-                if members:
-                    if members not in listed:
-                        listed.append(members)
-                    constant[k] = listed.index(members)
-            variable: dict[tuple[int, ...], int] = {}
-            for t in self.terms:
-                for name, o in t.variable:
-                    if name == f and o not in variable:
-                        variable[o] = len(listed)
-                        listed.append(((1.0, o),))
-            self._constant.append(constant)
-            self._variable.append(variable)
-            channels.append(Channels(self.dim, tuple(listed)) if listed else None)
-            for _, o in itertools.chain.from_iterable(listed):
-                for i in range(self.dim):
-                    orders[i].add(o[i])
-        self._orders = [tuple(sorted(o)) or (0,) for o in orders]
+    def _evaluators(self, channels: Sequence[Channels | None]) -> list[Evaluator | None]:
         matrices = [self._matrix(i, self.resolution[i]) for i in range(self.dim)]
-        for c in channels:
-            self._factorized.append(None if c is None else SumFactorization(matrices, c))
+        return [None if c is None else SumFactorization(matrices, c) for c in channels]
 
     def _matrix(self, axis: int, cells: int) -> AxisMatrix:
         a = self.axes[axis]
@@ -120,93 +92,10 @@ class TensorBlock(Block):
         )
         return AxisMatrix(evaluated.matrices, self.dtype, self.device)
 
-    def _channels(self, coefficients: torch.Tensor) -> list[list[torch.Tensor]]:
-        return [[] if s is None else s.forward(c) for s, c in zip(self._factorized, coefficients, strict=True)]
-
     @property
     def nodes(self) -> list[tuple[int, ...]]:
         """Of every field that occurs, the numbers of arrays on the way from coefficients to channels."""
-        return [s.plan.nodes for s in self._factorized if s is not None]
-
-    # -- linearisation ---
-    def linearize(self, coefficients: torch.Tensor, parameters: Mapping[str, float]) -> list[torch.Tensor]:
-        """Weighted residuals at ``coefficients``; see :class:`Block`."""
-        channels = self._channels(coefficients)
-        jets: dict[Jet, Value] = {}
-        for f, name in enumerate(self.fields):
-            for o, channel in self._variable[f].items():
-                jets[(name, o)] = channels[f][channel] / self.root
-        env = self._env | {("parameter", name): value for name, value in parameters.items()}
-        rows = []
-        for k, t in enumerate(self.terms):
-            # jets with a constant sensitivity enter by their channel below, also where another term needs them alone
-            own = {jet: jets[jet] for jet in t.variable}
-            value, sensitivity, by_parameter = t.evaluate(env, own)
-            row = (value * self.root).expand(self.shape).clone()
-            for f in range(len(self.fields)):
-                if k in self._constant[f]:
-                    row += channels[f][self._constant[f][k]]
-            self._sensitivity[k] = {j: self._compact(s) for j, s in sensitivity.items()}
-            self._by_parameter[k] = {name: self._compact(s) for name, s in by_parameter.items()}
-            rows.append(row.div_(self.scales[k]))
-        return rows
-
-    def sensitivity(self, k: int) -> dict[Jet, Value]:
-        """Variable sensitivities of term ``k`` at the last linearisation."""
-        return self._sensitivity[k]
-
-    def _compact(self, value: Value) -> Value:
-        return value.to(self.dtype) if isinstance(value, torch.Tensor) else float(value)
-
-    def forward(self, direction: torch.Tensor, parameters: torch.Tensor) -> list[torch.Tensor]:
-        """Derivative of the rows along a direction; see :class:`Block`."""
-        channels = self._channels(direction)
-        rows = []
-        for k, t in enumerate(self.terms):
-            parts = [channels[f][c[k]] for f, c in enumerate(self._constant) if k in c]
-            row = parts[0] if len(parts) == 1 and not t.variable else None
-            if row is None:
-                row = torch.zeros(self.shape, dtype=self.dtype, device=self.device)
-                for part in parts:
-                    row += part
-            for (name, o), s in self._sensitivity[k].items():
-                f = self.fields.index(name)
-                channel = channels[f][self._variable[f][o]]
-                row.addcmul_(channel, s.expand(self.shape)) if isinstance(s, torch.Tensor) else row.add_(
-                    channel, alpha=s
-                )
-            if self.scales[k] != 1.0:
-                row = row / self.scales[k]
-            rows.append(self._add_parameters(k, row, parameters))
-        # a merged channel that serves several terms is one buffer; rows must be tensors of their own
-        return [r.clone() if any(r.data_ptr() == q.data_ptr() for q in rows[:i]) else r for i, r in enumerate(rows)]
-
-    def adjoint(self, rows: Sequence[torch.Tensor], out: torch.Tensor) -> torch.Tensor:
-        """Transpose of :meth:`forward`; see :class:`Block`."""
-        scaled = [r if s == 1.0 else r / s for r, s in zip(rows, self.scales, strict=True)]
-        for f, name in enumerate(self.fields):
-            factorized = self._factorized[f]
-            if factorized is None:
-                continue
-            count = factorized.plan.nodes[0]
-            weights: list[torch.Tensor | None] = [None] * count
-
-            def put(channel: int, part: torch.Tensor, weights: list[torch.Tensor | None] = weights) -> None:
-                present = weights[channel]
-                weights[channel] = part if present is None else present + part
-
-            for k, channel in self._constant[f].items():
-                put(channel, scaled[k])
-            for o, channel in self._variable[f].items():
-                for k, r in enumerate(scaled):
-                    s = self._sensitivity[k].get((name, o))
-                    if s is not None:
-                        put(channel, r * s)
-            filled = [
-                torch.zeros(self.shape, dtype=self.dtype, device=self.device) if w is None else w for w in weights
-            ]
-            factorized.adjoint(filled, out[f], add=True)
-        return self._parameter_adjoint(rows)
+        return [s.plan.nodes for s in self._factorized if isinstance(s, SumFactorization)]
 
     def diagonal(
         self, resolution: tuple[int, ...], shape: tuple[int, ...], change: Sequence[np.ndarray] | None = None

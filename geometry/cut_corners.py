@@ -1,0 +1,303 @@
+"""Where the boundary of a cut domain is not smooth: corners in the plane, edges in space, and how far they are."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from .carving import Carving
+from .domain import Corner
+from .shape import Creases, Surface
+
+__all__ = ["Reentrant", "corner_arcs", "corners_of", "domain_creases"]
+
+REENTRANT = math.pi + math.radians(5.0)  # angles from which on solutions are treated as singular
+FLAT = 1e-2  # angles that differ from pi by less are no corners
+SEEDS = {2: 512, 3: 64}  # surface points along the longest edge from which crossings are looked for
+NEAR = 1e-4  # radius, relative to the longest edge, of the circle on which an angle is taken
+RAYS = 720  # directions in which it is looked at
+SAME = 1e-7  # distance, relative to the longest edge, of two corners that are one
+PIECE = 64  # parts of the longest edge of the box that the length of a crease that is kept or not never exceeds
+STEPS = 12  # of Newton's method
+BATCH = 1 << 16  # points at once
+
+Level = Callable[[np.ndarray], np.ndarray]
+
+
+# -- crossings ---
+def _levels(carving: Carving) -> list[Level]:
+    """Functions (dim, n) -> (n,) that are negative in what each cutter and each side of the box leaves."""
+    found: list[Level] = [cutter.level for cutter in carving.cutters]
+    for axis in range(carving.dim):
+        found.append(lambda x, i=axis: carving.lower[i] - x[i])  # type: ignore[misc]
+        found.append(lambda x, i=axis: x[i] - carving.upper[i])  # type: ignore[misc]
+    return found
+
+
+def _slope(level: Level, x: np.ndarray, step: float) -> np.ndarray:
+    """Gradient (dim, n) of a level."""
+    rows = []
+    for axis in range(len(x)):
+        shift = np.zeros((len(x), 1))
+        shift[axis] = step
+        rows.append((level(x + shift) - level(x - shift)) / (2.0 * step))
+    return np.stack(rows)
+
+
+def _crossings(carving: Carving, first: int, second: int, levels: Sequence[Level]) -> np.ndarray:
+    """Points (dim, n) where two levels vanish and no other is positive, from points of the first one's boundary."""
+    surface: Surface = carving.cutters[first].coarse
+    spacing = 2.0 * carving.size / SEEDS[carving.dim]
+    pieces = carving.cutters[first].shape.pieces
+    parts = [p.points(max(0.5 * spacing, (p.measure / 200_000) ** (1.0 / (carving.dim - 1)))).x for p in pieces]
+    x = np.concatenate([surface.x, *parts], axis=1)
+    x = x[:, ((x >= carving.lower[:, None] - spacing) & (x <= carving.upper[:, None] + spacing)).all(0)]
+    x = x[:, np.abs(levels[second](x)) <= spacing]
+    step = 1e-6 * carving.size
+    for _ in range(STEPS if x.size else 0):
+        values = np.stack([levels[k](x) for k in (first, second)])
+        slopes = np.stack([_slope(levels[k], x, step) for k in (first, second)])  # (2, dim, n)
+        gram = np.einsum("idn,jdn->nij", slopes, slopes)
+        solvable = np.linalg.det(gram) > 1e-4  # else nearly tangent
+        x, values, slopes, gram = x[:, solvable], values[:, solvable], slopes[..., solvable], gram[solvable]
+        if not x.size:
+            break
+        x = x - np.einsum("idn,ni->dn", slopes, np.linalg.solve(gram, values.T[..., None])[..., 0])
+    if not x.size:
+        return x
+    tolerance = 1e-9 * carving.size
+    good = (np.abs(levels[first](x)) <= tolerance) & (np.abs(levels[second](x)) <= tolerance)
+    for k, level in enumerate(levels):
+        if k not in (first, second):
+            good &= level(x) <= tolerance
+    return np.asarray(x[:, good])
+
+
+def _apart(x: np.ndarray, distance: float) -> np.ndarray:
+    """Points (dim, n) without those that lie nearer than a distance to an earlier one."""
+    if x.shape[1] < 2:
+        return x
+    later = {j for i, j in cKDTree(x.T).query_pairs(distance) if j > i}
+    return np.asarray(x[:, [k for k in range(x.shape[1]) if k not in later]])
+
+
+def _pairs(carving: Carving, levels: Sequence[Level]) -> list[tuple[int, int]]:
+    """Numbers of a cutter and of another level whose boundaries may cross."""
+    return [
+        (i, j) for i, j in itertools.combinations(range(len(levels)), 2) if i < len(carving.cutters)
+    ]  # two sides of the box cross at its own edges
+
+
+# -- in the plane ---
+@dataclass(frozen=True)
+class Arc:
+    """A corner: where it is, the direction of its first side, its angle, and points beside it on both sides."""
+
+    point: np.ndarray
+    start: float
+    angle: float
+    beside: tuple[np.ndarray, np.ndarray]
+
+
+def corner_arcs(carving: Carving) -> list[Arc]:
+    """The corners of what is left of a box in the plane, those of the box included."""
+    levels = _levels(carving)
+    tolerance = 1e-9 * carving.size
+    own = [c.shape.creases.segments[:, 0].T for c in carving.cutters]
+    box = np.array(list(itertools.product(*zip(carving.lower, carving.upper, strict=True)))).T
+    found = np.concatenate([*own, box], axis=1)
+    found = found[:, np.max([level(found) for level in levels], axis=0) <= tolerance]
+    crossings = [_crossings(carving, i, j, levels) for i, j in _pairs(carving, levels)]
+    found = _apart(np.concatenate([found, *crossings], axis=1), SAME * carving.size)
+    if not found.size:
+        return []
+
+    def level(x: np.ndarray) -> np.ndarray:
+        return np.asarray(np.max([f(x) for f in levels], axis=0))
+
+    radii = np.full(found.shape[1], NEAR * carving.size)
+    if found.shape[1] > 1:
+        radii = np.minimum(radii, 0.25 * cKDTree(found.T).query(found.T, k=2)[0][:, 1])
+    wide, narrow = _arcs(level, found, radii), _arcs(level, found, 0.5 * radii)
+    arcs = []
+    for k, (x, r) in enumerate(zip(found.T, radii, strict=True)):
+        if len(wide[k]) != len(narrow[k]):
+            continue
+        for (a0, b0), (a1, b1) in zip(wide[k], narrow[k], strict=True):
+            start, end = 2.0 * a1 - a0, 2.0 * b1 - b0  # sides may be curved
+            if abs(end - start - math.pi) > FLAT:
+                beside = tuple(x + 0.5 * r * np.array([math.cos(t), math.sin(t)]) for t in (a1, b1))
+                arcs.append(Arc(x, start, end - start, (beside[0], beside[1])))
+    return arcs
+
+
+def _arcs(level: Level, centres: np.ndarray, radii: np.ndarray) -> list[list[tuple[float, float]]]:
+    """For circles the pairs of angles between which they lie in a domain, each increasing."""
+
+    def at(which: np.ndarray, angles: np.ndarray) -> np.ndarray:
+        return centres[:, which] + radii[which] * np.stack([np.cos(angles), np.sin(angles)])
+
+    step = 2.0 * math.pi / RAYS
+    angles = (np.arange(RAYS) + 0.37) * step  # no direction of an axis
+    many = np.repeat(np.arange(len(radii)), RAYS)
+    inside = (level(at(many, np.tile(angles, len(radii)))) <= 0).reshape(len(radii), RAYS)
+    circle, ray = np.nonzero(inside != np.roll(inside, -1, axis=1))
+    low, high = angles[ray], angles[ray] + step
+    before = inside[circle, ray]
+    for _ in range(48):
+        middle = 0.5 * (low + high)
+        same = (level(at(circle, middle)) <= 0) == before
+        low, high = np.where(same, middle, low), np.where(same, high, middle)
+    result: list[list[tuple[float, float]]] = []
+    for k in range(len(radii)):
+        chosen = circle == k
+        turns = 0.5 * (low + high)[chosen]
+        entering = turns[~before[chosen]]
+        leaving = turns[before[chosen]]
+        result.append([(a, min(b if b > a else b + 2.0 * math.pi for b in leaving)) for a in entering])
+    return result
+
+
+def corners_of(carving: Carving, face_of: Callable[[np.ndarray], Sequence[str]]) -> tuple[Corner, ...]:
+    """The corners of a domain in the plane.
+
+    Parameters
+    ----------
+    carving
+        The box and what cuts it.
+    face_of
+        Gives the names of the parts of the boundary nearest to points (dim, n).
+    """
+    arcs = corner_arcs(carving)
+    if not arcs:
+        return ()
+    names = face_of(np.stack([p for arc in arcs for p in arc.beside], axis=1))
+    return tuple(
+        Corner(
+            (float(arc.point[0]), float(arc.point[1])),
+            float(arc.angle),
+            _turn(arc.start),
+            (names[2 * k], names[2 * k + 1]),
+        )
+        for k, arc in enumerate(arcs)
+    )
+
+
+def _turn(angle: float) -> float:
+    """An angle from 0 on and below two pi, 0 for what rounds to that."""
+    turned = float(angle % (2.0 * math.pi))
+    return 0.0 if 2.0 * math.pi - turned < 1e-9 else turned
+
+
+# -- creases ---
+def domain_creases(carving: Carving) -> Creases:
+    """Corners or edges of what is left of a box, with the angles of that; those of the box alone are left out."""
+    if carving.dim == 2:
+        arcs = corner_arcs(carving)
+        at_shapes = [arc for arc in arcs if _at_a_shape(carving, arc.point)]
+        points = np.array([[arc.point, arc.point] for arc in at_shapes]).reshape(-1, 2, 2)
+        return Creases(points, np.array([arc.angle for arc in at_shapes]))
+    made = [*_own_creases(carving), *_trimmed_edges(carving)]
+    if not made:
+        return Creases.none(3)
+    return Creases(np.concatenate([c.segments for c in made]), np.concatenate([c.angles for c in made]))
+
+
+def _at_a_shape(carving: Carving, x: np.ndarray) -> bool:
+    return any(abs(float(c.level(x[:, None])[0])) <= SAME * carving.size for c in carving.cutters)
+
+
+def _own_creases(carving: Carving) -> list[Creases]:
+    """The creases of the shapes as far as they bound what is left."""
+    found = []
+    for number, cutter in enumerate(carving.cutters):
+        own = cutter.shape.creases
+        if not len(own.angles):
+            continue
+        segments, origin = _divided(own.segments, carving.size / PIECE)
+        middles = segments.mean(1).T
+        left = np.flatnonzero(carving.in_box(middles))
+        for k, other in enumerate(carving.cutters):
+            if k != number:
+                left = left[other.contains(middles[:, left], 0.0)]
+        angles = own.angles[origin[left]]
+        found.append(Creases(segments[left], angles if cutter.keep else 2.0 * math.pi - angles))
+    return found
+
+
+def _divided(segments: np.ndarray, longest: float) -> tuple[np.ndarray, np.ndarray]:
+    """Segments (n, 2, dim) in parts that are not longer than some length, and the segments to which they belong."""
+    lengths = np.linalg.norm(segments[:, 1] - segments[:, 0], axis=1)
+    parts = np.maximum(1, np.ceil(lengths / longest).astype(np.int64))
+    origin = np.repeat(np.arange(len(segments)), parts)
+    place = np.arange(origin.size) - np.repeat(np.cumsum(parts) - parts, parts)
+    ends = np.stack([place, place + 1], axis=1) / parts[origin][:, None]
+    start, way = segments[origin, 0], segments[origin, 1] - segments[origin, 0]
+    return start[:, None, :] + ends[:, :, None] * way[:, None, :], origin
+
+
+def _trimmed_edges(carving: Carving) -> list[Creases]:
+    """Edges in space where the boundary of a shape meets a side of the box or another shape."""
+    levels, found = _levels(carving), []
+    spacing = carving.size / SEEDS[3]
+    for i, j in _pairs(carving, levels):
+        x = _apart(_crossings(carving, i, j, levels), 0.5 * spacing)
+        if not x.size:
+            continue
+        slopes = [_slope(levels[k], x, 1e-6 * carving.size) for k in (i, j)]
+        slopes = [s / np.maximum(np.linalg.norm(s, axis=0), 1e-300) for s in slopes]
+        along = np.cross(slopes[0].T, slopes[1].T)
+        along *= 0.5 * spacing / np.maximum(np.linalg.norm(along, axis=1), 1e-300)[:, None]
+        angles = math.pi - np.arccos(np.clip((slopes[0] * slopes[1]).sum(0), -1.0, 1.0))
+        sharp = np.abs(angles - math.pi) > FLAT
+        found.append(Creases(np.stack([x.T - along, x.T + along], axis=1)[sharp], angles[sharp]))
+    return found
+
+
+# -- distances ---
+@dataclass(frozen=True, eq=False)
+class Reentrant:
+    """Corners or edges of a domain whose angle exceeds pi by more than five degrees.
+
+    Attributes
+    ----------
+    segments
+        Ends of the edges (n, 2, dim); in the plane both are the corner.
+    """
+
+    segments: np.ndarray
+
+    @classmethod
+    def of(cls, creases: Creases) -> Reentrant | None:
+        """Those among creases, or None."""
+        chosen = creases.angles > REENTRANT
+        return cls(creases.segments[chosen]) if chosen.any() else None
+
+    @cached_property
+    def _tree(self) -> tuple[cKDTree, np.ndarray, np.ndarray]:
+        """Middles of short parts of the segments, and the parts."""
+        ends = self.segments.reshape(-1, self.segments.shape[2])
+        size = float(np.ptp(ends, axis=0).max())
+        parts, _ = _divided(self.segments, max(size / 256, 1e-300))
+        return cKDTree(parts.mean(1)), parts[:, 0], parts[:, 1] - parts[:, 0]
+
+    def distance(self, x: np.ndarray) -> np.ndarray:
+        """Distances (n,) of points (dim, n) to the nearest."""
+        tree, starts, ways = self._tree
+        near = min(4, len(starts))
+        result = np.empty(x.shape[1])
+        squares = np.maximum((ways**2).sum(1), 1e-300)
+        for begin in range(0, x.shape[1], BATCH):
+            part = x[:, begin : begin + BATCH].T
+            chosen = tree.query(part, k=near)[1].reshape(len(part), near)
+            away = part[:, None, :] - starts[chosen]
+            along = np.clip((away * ways[chosen]).sum(2) / squares[chosen], 0.0, 1.0)
+            gap = away - along[..., None] * ways[chosen]
+            result[begin : begin + BATCH] = np.sqrt((gap**2).sum(2).min(1))
+        return result
