@@ -294,9 +294,10 @@ class Carving:
     def _parts_left(self, number: int, surface: Surface, left: np.ndarray) -> np.ndarray:
         """Parts (n,) of what points on a cutter's boundary stand for that are left, by where others cut it."""
         parts = left.astype(float)
-        margin = self._margin(number, surface.x)
+        margin = self.margin(number, surface.x)
         widths = surface.weights ** (1.0 / (self.dim - 1))
         band = np.flatnonzero(np.abs(margin) <= widths)
+        band = band[_across(surface.x[:, band], left[band], 3.0 * widths[band])]
         if not band.size:
             return parts
         x, normals, step = surface.x[:, band], surface.normals[:, band], 1e-6 * self.size
@@ -304,14 +305,14 @@ class Carving:
         for axis in range(self.dim):
             shift = np.zeros((self.dim, 1))
             shift[axis] = step
-            slope[axis] = (self._margin(number, x + shift) - self._margin(number, x - shift)) / (2.0 * step)
+            slope[axis] = (self.margin(number, x + shift) - self.margin(number, x - shift)) / (2.0 * step)
         along = np.linalg.norm(slope - (slope * normals).sum(0) * normals, axis=0)
         crossing = along > 0.1  # else the boundaries nearly coincide
         chosen = band[crossing]
         parts[chosen] = np.clip(0.5 - margin[chosen] / (widths[chosen] * along[crossing]), 0.0, 1.0)
         return parts
 
-    def _margin(self, number: int, x: np.ndarray) -> np.ndarray:
+    def margin(self, number: int, x: np.ndarray) -> np.ndarray:
         """Signed distances (n,) of points (dim, n) on a cutter's boundary from where others cut it."""
         beyond = np.maximum(self.lower[:, None] - x, x - self.upper[:, None])
         result = np.where((beyond > 0).any(0), np.linalg.norm(np.maximum(beyond, 0.0), axis=0), beyond.max(0))
@@ -370,16 +371,24 @@ class Carving:
             width = np.maximum(sum(np.abs(s) for s in slopes), 1e-300)
             share = np.clip(0.5 - value / width, 0.0, 1.0).reshape(chosen.size, -1)
             total = share.sum(1)
-            some = total > 1e-6
-            mean = (y[:, some] * share[None, some]).sum(2) / total[some]
-            inside = self.kept(mean + inward)
-            # where the middle is not left, of a curved patch, the part that is farthest inside
-            deepest = value.reshape(chosen.size, -1)[some].argmin(1)
-            instead = y[:, some][:, np.arange(deepest.size), deepest]
-            mean = np.where(inside, mean, instead)
+            left = self._left_beside(y, inward)
+            some = (total > 1e-6) & left.any(1)
+            y, share, total, left = y[:, some], share[some], total[some], left[some]
+            mean = (y * share).sum(2) / total
+            good = self._left_beside(mean[..., None], inward)[:, 0]
+            # where the middle is not left, of a curved patch, the nearest part that is
+            away = np.where(left, ((y - mean[..., None]) ** 2).sum(0), np.inf).argmin(1)
+            mean = np.where(good, mean, y[:, np.arange(total.size), away])
             parts.append(mean)
-            weights.append(total[some] / fine.shape[1] * area)
+            weights.append(total / fine.shape[1] * area)
         return np.concatenate(parts, 1), np.concatenate(weights)
+
+    def _left_beside(self, x: np.ndarray, inward: np.ndarray) -> np.ndarray:
+        """Which points (dim, n, m) of a side are left, and so are those beside them in the box, (n, m)."""
+        flat = x.reshape(self.dim, -1)
+        left = self.kept(flat)
+        left[left] = self.kept(flat[:, left] + inward, 0.0)
+        return left.reshape(x.shape[1:])
 
     def side_state(self, axis: int, end: int) -> str:
         """Whether a side is left ``"whole"``, ``"cut"``, or ``"gone"``."""
@@ -418,6 +427,15 @@ class Carving:
         """Centres (dim, n) of the full cells of a moderate grid."""
         cells = self._sorting
         return centres(self.lower, self.upper, cells.shape, np.stack(np.nonzero(cells == FULL)))
+
+
+def _across(x: np.ndarray, left: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    """Which points (dim, n) have one of the other kind, left or not, within their reach."""
+    result = np.zeros(left.size, dtype=bool)
+    for own in (left, ~left):
+        if own.any() and not own.all():
+            result[own] = cKDTree(x[:, ~own].T).query(x[:, own].T)[0] <= reach[own]
+    return result
 
 
 def _smallest(piece: Piece, dim: int) -> float:

@@ -25,6 +25,7 @@ RAYS = 720  # directions in which it is looked at
 SAME = 1e-7  # distance, relative to the longest edge, of two corners that are one
 PIECE = 64  # parts of the longest edge of the box that the length of a crease that is kept or not never exceeds
 STEPS = 12  # of Newton's method
+MOST = 2000  # parts of creases on other boundaries that are looked at
 BATCH = 1 << 16  # points at once
 
 Level = Callable[[np.ndarray], np.ndarray]
@@ -124,7 +125,8 @@ def corner_arcs(carving: Carving) -> list[Arc]:
     radii = np.full(found.shape[1], NEAR * carving.size)
     if found.shape[1] > 1:
         radii = np.minimum(radii, 0.25 * cKDTree(found.T).query(found.T, k=2)[0][:, 1])
-    wide, narrow = _arcs(level, found, radii), _arcs(level, found, 0.5 * radii)
+    frame = np.repeat(np.eye(2)[:, :, None], found.shape[1], axis=2)
+    wide, narrow = (_arcs(level, found, frame, share * radii, RAYS) for share in (1.0, 0.5))
     arcs = []
     for k, (x, r) in enumerate(zip(found.T, radii, strict=True)):
         if len(wide[k]) != len(narrow[k]):
@@ -137,16 +139,31 @@ def corner_arcs(carving: Carving) -> list[Arc]:
     return arcs
 
 
-def _arcs(level: Level, centres: np.ndarray, radii: np.ndarray) -> list[list[tuple[float, float]]]:
-    """For circles the pairs of angles between which they lie in a domain, each increasing."""
+def _arcs(
+    level: Level, centres: np.ndarray, frame: np.ndarray, radii: np.ndarray, rays: int
+) -> list[list[tuple[float, float]]]:
+    """For circles the pairs of angles between which they lie in a domain, each increasing.
+
+    Parameters
+    ----------
+    level
+        Negative in the domain.
+    centres, radii
+        Of the circles, (dim, n) and (n,).
+    frame
+        Two axes (2, dim, n) of the plane of each.
+    rays
+        Directions that are looked at first.
+    """
 
     def at(which: np.ndarray, angles: np.ndarray) -> np.ndarray:
-        return centres[:, which] + radii[which] * np.stack([np.cos(angles), np.sin(angles)])
+        way = np.cos(angles) * frame[0][:, which] + np.sin(angles) * frame[1][:, which]
+        return np.asarray(centres[:, which] + radii[which] * way)
 
-    step = 2.0 * math.pi / RAYS
-    angles = (np.arange(RAYS) + 0.37) * step  # no direction of an axis
-    many = np.repeat(np.arange(len(radii)), RAYS)
-    inside = (level(at(many, np.tile(angles, len(radii)))) <= 0).reshape(len(radii), RAYS)
+    step = 2.0 * math.pi / rays
+    angles = (np.arange(rays) + 0.37) * step  # no direction of an axis
+    many = np.repeat(np.arange(len(radii)), rays)
+    inside = (level(at(many, np.tile(angles, len(radii)))) <= 0).reshape(len(radii), rays)
     circle, ray = np.nonzero(inside != np.roll(inside, -1, axis=1))
     low, high = angles[ray], angles[ray] + step
     before = inside[circle, ray]
@@ -203,10 +220,18 @@ def domain_creases(carving: Carving) -> Creases:
         at_shapes = [arc for arc in arcs if _at_a_shape(carving, arc.point)]
         points = np.array([[arc.point, arc.point] for arc in at_shapes]).reshape(-1, 2, 2)
         return Creases(points, np.array([arc.angle for arc in at_shapes]))
-    made = [*_own_creases(carving), *_trimmed_edges(carving)]
-    if not made:
+    own, cut = _together(_own_creases(carving)), _together(_trimmed_edges(carving))
+    if len(own.angles) and len(cut.angles):  # a crease of a shape that lies in a side is found twice
+        gaps = Reentrant(own.segments).distance(cut.segments.mean(1).T)
+        cut = Creases(cut.segments[gaps > SAME * carving.size], cut.angles[gaps > SAME * carving.size])
+    return _together([own, cut])
+
+
+def _together(parts: Sequence[Creases]) -> Creases:
+    """Several creases in space as one."""
+    if not parts:
         return Creases.none(3)
-    return Creases(np.concatenate([c.segments for c in made]), np.concatenate([c.angles for c in made]))
+    return Creases(np.concatenate([c.segments for c in parts]), np.concatenate([c.angles for c in parts]))
 
 
 def _at_a_shape(carving: Carving, x: np.ndarray) -> bool:
@@ -221,14 +246,28 @@ def _own_creases(carving: Carving) -> list[Creases]:
         if not len(own.angles):
             continue
         segments, origin = _divided(own.segments, carving.size / PIECE)
-        middles = segments.mean(1).T
-        left = np.flatnonzero(carving.in_box(middles))
-        for k, other in enumerate(carving.cutters):
-            if k != number:
-                left = left[other.contains(middles[:, left], 0.0)]
-        angles = own.angles[origin[left]]
-        found.append(Creases(segments[left], angles if cutter.keep else 2.0 * math.pi - angles))
+        margin = carving.margin(number, segments.mean(1).T)
+        free = np.flatnonzero(margin < -NEAR * carving.size)
+        angles = own.angles[origin[free]]
+        found.append(Creases(segments[free], angles if cutter.keep else 2.0 * math.pi - angles))
+        meeting = np.flatnonzero(np.abs(margin) <= NEAR * carving.size)[:MOST]
+        if meeting.size:
+            found.append(_meeting(carving, segments[meeting]))
     return found
+
+
+def _meeting(carving: Carving, segments: np.ndarray) -> Creases:
+    """Creases that lie on another boundary, with the angles that are left there."""
+    ways = (segments[:, 1] - segments[:, 0]).T
+    ways = ways / np.maximum(np.linalg.norm(ways, axis=0), 1e-300)
+    aside = np.eye(3)[np.abs(ways).argmin(0)].T
+    first = np.cross(ways.T, aside.T).T
+    first /= np.linalg.norm(first, axis=0)
+    frame = np.stack([first, np.cross(ways.T, first.T).T])
+    radii = np.full(len(segments), NEAR * carving.size)
+    arcs = _arcs(carving.whole_level, segments.mean(1).T, frame, radii, RAYS // 8)
+    pairs = [(k, b - a) for k, own in enumerate(arcs) for a, b in own if abs(b - a - math.pi) > FLAT]
+    return Creases(segments[[k for k, _ in pairs]], np.array([angle for _, angle in pairs]))
 
 
 def _divided(segments: np.ndarray, longest: float) -> tuple[np.ndarray, np.ndarray]:
@@ -251,12 +290,9 @@ def _trimmed_edges(carving: Carving) -> list[Creases]:
         if not x.size:
             continue
         slopes = [_slope(levels[k], x, 1e-6 * carving.size) for k in (i, j)]
-        slopes = [s / np.maximum(np.linalg.norm(s, axis=0), 1e-300) for s in slopes]
         along = np.cross(slopes[0].T, slopes[1].T)
         along *= 0.5 * spacing / np.maximum(np.linalg.norm(along, axis=1), 1e-300)[:, None]
-        angles = math.pi - np.arccos(np.clip((slopes[0] * slopes[1]).sum(0), -1.0, 1.0))
-        sharp = np.abs(angles - math.pi) > FLAT
-        found.append(Creases(np.stack([x.T - along, x.T + along], axis=1)[sharp], angles[sharp]))
+        found.append(_meeting(carving, np.stack([x.T - along, x.T + along], axis=1)))
     return found
 
 

@@ -60,7 +60,7 @@ def numbers_of(entry: Entry, count: int | Sequence[int]) -> np.ndarray:
 
 def array_of(entry: Entry, shape: Sequence[int | None]) -> np.ndarray:
     """An array in a file."""
-    value = torch.from_numpy(np.ascontiguousarray(entry.value)) if isinstance(entry.value, np.ndarray) else entry.value
+    value = torch.from_numpy(np.array(entry.value)) if isinstance(entry.value, np.ndarray) else entry.value
     return Entry(value, entry.source, entry.path).tensor(shape).numpy().copy()
 
 
