@@ -9,13 +9,14 @@ from .quadrature import gauss_axis, sobol_cube
 from .regions import Penalty, Points
 from .samples import Rule, Samples
 from .saved import domain_from_state
-from .shapes import Ball, Cuboid, Disk, Polygon, Rectangle, shape_from_state
+from .shapes import Ball, Cuboid, Cylinder, Disk, Polygon, Rectangle, Torus, shape_from_state
 
 __all__ = [
     "Ball",
     "Box",
     "Cut",
     "Cuboid",
+    "Cylinder",
     "Disk",
     "Domain",
     "Face",
@@ -29,6 +30,7 @@ __all__ = [
     "Region",
     "Rule",
     "Samples",
+    "Torus",
     "Union",
     "domain_from_state",
     "gauss_axis",
