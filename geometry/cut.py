@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
@@ -241,12 +242,12 @@ class Cut(Immutable, Cuttable):
                 names[here] = np.array(list(trees), dtype=object)[np.argmin(gaps, axis=0)]
         return names.tolist()
 
-    def reentrant_distance(self, x: torch.Tensor) -> torch.Tensor | None:
-        """Distances (n,) of points (dim, n) in space to the nearest re-entrant corner or edge; None without any."""
+    def reentrant_distance(self, x: torch.Tensor, within: float = math.inf) -> torch.Tensor | None:
+        """Distances (n,) in space to the nearest re-entrant corner or edge, at most ``within``; None without any."""
         if self._reentrant is None:
             return None
         points = x.detach().to("cpu", torch.float64).numpy()[self._space]
-        return torch.as_tensor(self._reentrant.distance(points), device=x.device)
+        return torch.as_tensor(self._reentrant.distance(points, within), device=x.device)
 
     @cached_property
     def _reentrant(self) -> Reentrant | None:

@@ -59,7 +59,10 @@ def _crossings(carving: Carving, first: int, second: int, levels: Sequence[Level
     parts = [p.points(max(0.5 * spacing, (p.measure / 200_000) ** (1.0 / (carving.dim - 1)))).x for p in pieces]
     x = np.concatenate([surface.x, *parts], axis=1)
     x = x[:, ((x >= carving.lower[:, None] - spacing) & (x <= carving.upper[:, None] + spacing)).all(0)]
-    x = x[:, np.abs(levels[second](x)) <= spacing]
+    away = levels[second](x)
+    if not (away.size and away.min() < 0 < away.max()):
+        return x[:, :0]
+    x = x[:, np.abs(away) <= spacing]
     step = 1e-6 * carving.size
     for _ in range(STEPS if x.size else 0):
         values = np.stack([levels[k](x) for k in (first, second)])
@@ -323,17 +326,20 @@ class Reentrant:
         parts, _ = _divided(self.segments, max(size / 256, 1e-300))
         return cKDTree(parts.mean(1)), parts[:, 0], parts[:, 1] - parts[:, 0]
 
-    def distance(self, x: np.ndarray) -> np.ndarray:
-        """Distances (n,) of points (dim, n) to the nearest."""
+    def distance(self, x: np.ndarray, within: float = math.inf) -> np.ndarray:
+        """Distances (n,) of points (dim, n) to the nearest; ``within`` for all that are farther away."""
         tree, starts, ways = self._tree
         near = min(4, len(starts))
-        result = np.empty(x.shape[1])
+        result = np.full(x.shape[1], within)
         squares = np.maximum((ways**2).sum(1), 1e-300)
+        reach = within + 0.5 * math.sqrt(squares.max())
         for begin in range(0, x.shape[1], BATCH):
             part = x[:, begin : begin + BATCH].T
-            chosen = tree.query(part, k=near)[1].reshape(len(part), near)
-            away = part[:, None, :] - starts[chosen]
+            chosen = tree.query(part, k=near, distance_upper_bound=reach)[1].reshape(len(part), near)
+            found = np.flatnonzero(chosen[:, 0] < len(starts))
+            chosen = np.where(chosen < len(starts), chosen, chosen[:, :1])[found]
+            away = part[found, None, :] - starts[chosen]
             along = np.clip((away * ways[chosen]).sum(2) / squares[chosen], 0.0, 1.0)
             gap = away - along[..., None] * ways[chosen]
-            result[begin : begin + BATCH] = np.sqrt((gap**2).sum(2).min(1))
+            result[begin + found] = np.minimum(np.sqrt((gap**2).sum(2).min(1)), within)
         return result

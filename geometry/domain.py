@@ -381,10 +381,17 @@ class Domain(ABC):
         """In two space axes the corners of its boundary in which solutions may be singular; none for a box."""
         return ()
 
-    def reentrant_distance(self, x: torch.Tensor) -> torch.Tensor | None:
+    def reentrant_distance(self, x: torch.Tensor, within: float = math.inf) -> torch.Tensor | None:
         """Distances (n,) of points (dim, n) in space to the nearest re-entrant corner or edge; None without any.
 
         Re-entrant is where the angle of the domain exceeds pi by more than five degrees: solutions are singular there.
+
+        Parameters
+        ----------
+        x
+            Points, time included.
+        within
+            What is given for all that are farther away, which need not be looked at closely.
         """
         return None
 

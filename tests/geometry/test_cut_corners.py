@@ -122,6 +122,8 @@ def test_the_distance_to_edges_in_space_is_that_of_segments():
         along = np.clip((x.numpy().T - a) @ (b - a) / ((b - a) @ (b - a)), 0, 1)
         gaps.append(np.linalg.norm(x.numpy().T - a - along[:, None] * (b - a), axis=1))
     assert domain.reentrant_distance(x).numpy() == pytest.approx(np.min(gaps, axis=0), abs=1e-9)
+    near = domain.reentrant_distance(x, within=0.1).numpy()
+    assert near == pytest.approx(np.minimum(np.min(gaps, axis=0), 0.1), abs=1e-9)
 
 
 # -- thin places ---
