@@ -17,11 +17,11 @@ from hermite_pinn.immutable import Immutable, ReadOnly
 from .carving import CLOSE, Carving, Cutter
 from .cells import Cells
 from .cut_checks import check_cuts
-from .cut_corners import Reentrant, corners_of, domain_creases
+from .cut_corners import Reentrant, corners_of, domain_creases, meeting_points
 from .cut_faces import Leaf, leaves_of, surfaces_of
 from .cut_regions import CutFace, CutInterior, CutSide, CutSpan, Span
 from .digest import digest
-from .domain import Corner, Domain, Region
+from .domain import Corner, Domain, Meeting, Region
 from .shape import Creases, Piece, Shape
 from .thin import thin_places
 
@@ -228,19 +228,47 @@ class Cut(Immutable, Cuttable):
 
     def _parts_at(self, x: np.ndarray) -> list[str]:
         """Names of the parts of the boundary that are nearest to points (space, n)."""
-        sides = {f.name: f.side if isinstance(f, CutSide) else f for f in self._sides.values()}
-        planes = {name: f.plane for name, f in sides.items() if f.plane is not None and f.plane.axis != self.time_axis}
+        planes = {
+            f.name: f.lies_in
+            for f in self._sides.values()
+            if f.lies_in is not None and f.lies_in.axis != self.time_axis
+        }
         away = [np.abs(x[self._space.index(plane.axis)] - plane.position) for plane in planes.values()]
         away += [np.abs(cutter.level(x)) for cutter in self._carving.cutters]
         nearest = np.argmin(away, axis=0)
         names = np.array([*planes, *[""] * len(self._carving.cutters)], dtype=object)[nearest]
         for number in range(len(self._carving.cutters)):
             here = np.flatnonzero(nearest == len(planes) + number)
-            trees = {n: t for f in self._surfaces.values() if f.number == number for n, t in f.trees.items()}
-            if here.size and trees:
-                gaps = [tree.query(x[:, here].T)[0] for tree in trees.values()]
-                names[here] = np.array(list(trees), dtype=object)[np.argmin(gaps, axis=0)]
+            names[here] = self._pieces_at(number, x[:, here])
         return names.tolist()
+
+    def _pieces_at(self, number: int, x: np.ndarray) -> np.ndarray:
+        """Names of the pieces of one shape's boundary that are nearest to points (space, n)."""
+        trees = {n: t for f in self._surfaces.values() if f.number == number for n, t in f.trees.items()}
+        if not trees or not x.size:
+            return np.full(x.shape[1], "", dtype=object)
+        gaps = [tree.query(x.T)[0] for tree in trees.values()]
+        return np.array(list(trees), dtype=object)[np.argmin(gaps, axis=0)]
+
+    @property
+    def meetings(self) -> tuple[Meeting, ...]:
+        """Where boundaries of shapes meet sides of the box or each other."""
+        return self._meetings
+
+    @cached_property
+    def _meetings(self) -> tuple[Meeting, ...]:
+        found: dict[tuple[str, str], list[np.ndarray]] = {}
+        count = len(self._carving.cutters)
+        for i, j, x in meeting_points(self._carving):
+            own = self._pieces_at(i, x)
+            if j < count:
+                others = self._pieces_at(j, x)
+            else:
+                axis, end = divmod(j - count, 2)
+                others = np.full(x.shape[1], f"{self.names[self._space[axis]]}{'-+'[end]}", dtype=object)
+            for k, pair in enumerate(zip(own, others, strict=True)):
+                found.setdefault(pair, []).append(x[:, k])
+        return tuple(Meeting(pair, np.stack(points, axis=1)) for pair, points in found.items())
 
     def reentrant_distance(self, x: torch.Tensor, within: float = math.inf) -> torch.Tensor | None:
         """Distances (n,) in space to the nearest re-entrant corner or edge, at most ``within``; None without any."""

@@ -15,7 +15,7 @@ from .carving import Carving
 from .domain import Corner
 from .shape import Creases, Surface
 
-__all__ = ["Reentrant", "corner_arcs", "corners_of", "domain_creases"]
+__all__ = ["Reentrant", "corner_arcs", "corners_of", "domain_creases", "meeting_points"]
 
 REENTRANT = math.pi + math.radians(5.0)  # angles from which on solutions are treated as singular
 FLAT = 1e-2  # angles that differ from pi by less are no corners
@@ -25,6 +25,7 @@ RAYS = 720  # directions in which it is looked at
 SAME = 1e-7  # distance, relative to the longest edge, of two corners that are one
 PIECE = 64  # parts of the longest edge of the box that the length of a crease that is kept or not never exceeds
 STEPS = 12  # of Newton's method
+FEW = 64  # points where two boundaries meet at which values are compared
 MOST = 2000  # parts of creases on other boundaries that are looked at
 BATCH = 1 << 16  # points at once
 
@@ -81,6 +82,20 @@ def _crossings(carving: Carving, first: int, second: int, levels: Sequence[Level
         if k not in (first, second):
             good &= level(x) <= tolerance
     return np.asarray(x[:, good])
+
+
+def meeting_points(carving: Carving) -> list[tuple[int, int, np.ndarray]]:
+    """Points (dim, n) where the boundary of a cutter meets another one, or a side of the box, with both their numbers.
+
+    Sides are numbered behind the cutters, two along each axis.
+    """
+    levels = _levels(carving)
+    found = []
+    for i, j in _pairs(carving, levels):
+        x = _apart(_crossings(carving, i, j, levels), SAME * carving.size)
+        if x.size:
+            found.append((i, j, x[:, :: max(1, x.shape[1] // FEW)]))
+    return found
 
 
 def _apart(x: np.ndarray, distance: float) -> np.ndarray:

@@ -106,6 +106,8 @@ class CutRegion(Region):
     carving: Carving
     span: Span
 
+    on_device = False
+
     @property
     def key(self) -> Hashable:
         """What tells it from other regions of its kind."""
@@ -422,6 +424,11 @@ class CutSide(CutSurface):
     def name(self) -> str:
         """That of the side of the box."""
         return self.side.name
+
+    @property
+    def lies_in(self) -> Plane | None:
+        """The side of the box."""
+        return self.side.plane
 
     @cached_property
     def _place(self) -> tuple[int, int]:
