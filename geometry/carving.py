@@ -56,7 +56,8 @@ class Cutter:
         """Some points on its boundary, with normals that point out of what is kept."""
         low, high = self.shape.bounds
         extent = float(np.max(high - low))
-        spacing = extent / COARSE[self.shape.dim] if np.isfinite(extent) else 1.0
+        around = sum(p.measure for p in self.shape.pieces) ** (1.0 / (self.shape.dim - 1))
+        spacing = (extent if np.isfinite(extent) else max(around, 1e-300)) / COARSE[self.shape.dim]
         parts = [p.points(spacing) for p in self.shape.pieces]
         dim = self.shape.dim
         return self.outward(
@@ -165,10 +166,13 @@ class Carving:
         slack = max(slack, CLOSE * self.size)
         if x.shape[1] < MANY or slack > 0.5 * self.size / LOOKED_AT[self.dim]:
             return self.kept(x, slack)
-        kinds = self.kinds_at(x)
-        result = kinds == FULL
-        unsure = np.flatnonzero(kinds == TOUCHED)
-        result[unsure] = self.kept(x[:, unsure], slack)
+        result = np.empty(x.shape[1], dtype=bool)
+        for start in range(0, x.shape[1], BATCH):
+            part = np.ascontiguousarray(x[:, start : start + BATCH])
+            kinds = self.kinds_at(part)
+            inside, unsure = kinds == FULL, np.flatnonzero(kinds == TOUCHED)
+            inside[unsure] = self.kept(part[:, unsure], slack)
+            result[start : start + BATCH] = inside
         return result
 
     def kinds_at(self, x: np.ndarray) -> np.ndarray:
