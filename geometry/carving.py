@@ -25,7 +25,8 @@ BATCH = 1 << 18  # points at once
 MANY = 20_000  # points for which it pays to look at cells first
 LOOKED_AT = {2: 128, 3: 32}  # cells along the longest edge, by dimension, of the grid that sorts points
 COARSE = {2: 256, 3: 48}  # surface points along the longest edge of a shape, to see where it is
-PARTS = {2: 3, 3: 2}  # of a touched cell along an axis, to measure it, and twice as many
+PARTS = {2: (3, 96), 3: (2, 8)}  # of a touched cell along an axis, to measure it: at first, and at most
+SETTLED = 1e-4  # change of a measure from which on its error is taken to fall as it should
 MOST = 2_000_000  # points on a piece of a boundary, of which most may lie outside the box
 FEW = 8  # places of a side that a tangent boundary can seem to cut away
 SIDE = 64, 512  # cells of a side along an axis: of all of it, and where boundaries pass
@@ -225,8 +226,15 @@ class Carving:
         size = (upper - lower) / np.array(counts)
         full = float(np.count_nonzero(cells == FULL))
         touched = np.stack(np.nonzero(cells == TOUCHED))
+        parts, most = PARTS[self.dim]
+        coarse = float(self._share(lower, size, touched, parts).sum())
+        while True:
+            parts *= 2
+            fine = float(self._share(lower, size, touched, parts).sum())
+            if abs(fine - coarse) <= SETTLED * (full + fine) or 2 * parts > most:
+                break
+            coarse = fine
         # the error of flat parts falls with the square of their size
-        coarse, fine = (float(self._share(lower, size, touched, k * PARTS[self.dim]).sum()) for k in (1, 2))
         return float(np.prod(size)) * max(full + (4.0 * fine - coarse) / 3.0, 0.5 * fine)
 
     @cached_property
@@ -258,11 +266,11 @@ class Carving:
 
     # -- surfaces ---
     def trimmed(self, number: int, surface: Surface) -> np.ndarray:
-        """Which points on the boundary of a cutter are on the boundary of what is left, (n,).
+        """Which points on the boundary of a cutter, with outward normals, are on the boundary of what is left, (n,).
 
         Where boundaries coincide, they are sides of the box, or of the cutter that comes first.
         """
-        step = BESIDE * self.size * self.cutters[number].outward(surface).normals
+        step = BESIDE * self.size * surface.normals
         within, beyond = surface.x - step, surface.x + step
         left = np.flatnonzero(self.in_box(within) & self.in_box(beyond))
         for k, cutter in enumerate(self.cutters):
@@ -285,6 +293,9 @@ class Carving:
         """
         spacing = max(spacing, _smallest(piece, self.dim))
         whole = self.cutters[number].outward(piece.points(spacing))
+        beyond = np.maximum(self.lower[:, None] - whole.x, whole.x - self.upper[:, None]).max(0)
+        if whole.count and beyond.max() > 2.0 * spacing:  # far outside
+            whole = whole.take(beyond <= 2.0 * spacing)
         if not whole.count:
             return whole
         kept = self.trimmed(number, whole)
@@ -414,9 +425,15 @@ class Carving:
             return x
 
         none = np.zeros((len(across), 0))
-        near = near_cells(lambda x: self.level(raised(x)), none, lower, upper, [SIDE[1]] * len(across))
-        grids = [np.stack(np.nonzero(near)), np.indices([SIDE[0]] * len(across)).reshape(len(across), -1)]
-        flat = [centres(lower, upper, [n] * len(across), g) for n, g in zip(SIDE[::-1], grids, strict=True)]
+
+        def near(count: int) -> np.ndarray:
+            return near_cells(lambda x: self.level(raised(x)), none, lower, upper, [count] * len(across))
+
+        coarse, fine = SIDE
+        if np.mean(near(coarse)) > 0.5:  # a boundary that lies in the side
+            fine = 2 * coarse
+        grids = [np.stack(np.nonzero(near(fine))), np.indices([coarse] * len(across)).reshape(len(across), -1)]
+        flat = [centres(lower, upper, [n] * len(across), g) for n, g in zip((fine, coarse), grids, strict=True)]
         x = raised(np.concatenate(flat, axis=1))
         kept = self.kept(x, 0.0)
         lost = np.flatnonzero(~kept)

@@ -17,7 +17,7 @@ from hermite_pinn.immutable import Immutable, ReadOnly
 from .carving import CLOSE, Carving, Cutter
 from .cells import Cells
 from .cut_checks import check_cuts
-from .cut_corners import Reentrant, corners_of, domain_creases, meeting_points
+from .cut_corners import Arc, Reentrant, corner_arcs, corners_of, domain_creases, meeting_points
 from .cut_faces import Leaf, leaves_of, surfaces_of
 from .cut_regions import CutFace, CutInterior, CutSide, CutSpan, Span
 from .digest import digest
@@ -192,7 +192,7 @@ class Cut(Immutable, Cuttable):
         part = Cut(self._box.restricted(bounds), self._cuts)
         if part._carving.same_box(self._carving):  # another span of time: what is known of space stays
             vars(part)["_carving"] = self._carving
-            for name in ("_leaves", "_creases", "_reentrant"):
+            for name in ("_leaves", "_arcs", "_creases", "_reentrant"):
                 if name in vars(self):
                     vars(part)[name] = vars(self)[name]
         return part
@@ -208,6 +208,10 @@ class Cut(Immutable, Cuttable):
         """The shapes, each with whether its inside is kept."""
         return {"cuts": [{"keep": keep, "shape": dict(shape.state())} for shape, keep in self._cuts]}
 
+    @cached_property
+    def _arcs(self) -> tuple[Arc, ...]:
+        return tuple(corner_arcs(self._carving)) if self._carving.dim == 2 else ()
+
     @property
     def creases(self) -> Creases:
         """Corners or edges where shapes have some or are cut, with the angles of the domain."""
@@ -215,7 +219,7 @@ class Cut(Immutable, Cuttable):
 
     @cached_property
     def _creases(self) -> Creases:
-        return domain_creases(self._carving)
+        return domain_creases(self._carving, self._arcs)
 
     @property
     def corners(self) -> tuple[Corner, ...]:
@@ -224,7 +228,7 @@ class Cut(Immutable, Cuttable):
 
     @cached_property
     def _corners(self) -> tuple[Corner, ...]:
-        return corners_of(self._carving, self._parts_at) if self._carving.dim == 2 else ()
+        return corners_of(self._arcs, self._parts_at)
 
     def _parts_at(self, x: np.ndarray) -> list[str]:
         """Names of the parts of the boundary that are nearest to points (space, n)."""

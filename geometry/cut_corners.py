@@ -21,10 +21,11 @@ REENTRANT = math.pi + math.radians(5.0)  # angles from which on solutions are tr
 FLAT = 1e-2  # angles that differ from pi by less are no corners
 SEEDS = {2: 512, 3: 64}  # surface points along the longest edge from which crossings are looked for
 NEAR = 1e-4  # radius, relative to the longest edge, of the circle on which an angle is taken
-RAYS = 720  # directions in which it is looked at
+RAYS = 180  # directions in which it is looked at
 SAME = 1e-7  # distance, relative to the longest edge, of two corners that are one
 PIECE = 64  # parts of the longest edge of the box that the length of a crease that is kept or not never exceeds
 STEPS = 12  # of Newton's method
+HALVINGS = 20  # of an angle until what bounds it is straight
 FEW = 64  # points where two boundaries meet at which values are compared
 MOST = 2000  # parts of creases on other boundaries that are looked at
 BATCH = 1 << 16  # points at once
@@ -185,31 +186,42 @@ def _arcs(
     circle, ray = np.nonzero(inside != np.roll(inside, -1, axis=1))
     low, high = angles[ray], angles[ray] + step
     before = inside[circle, ray]
-    for _ in range(48):
-        middle = 0.5 * (low + high)
-        same = (level(at(circle, middle)) <= 0) == before
-        low, high = np.where(same, middle, low), np.where(same, high, middle)
+    turns = _zeros(lambda t: level(at(circle, t)), low, high)
     result: list[list[tuple[float, float]]] = []
     for k in range(len(radii)):
         chosen = circle == k
-        turns = 0.5 * (low + high)[chosen]
-        entering = turns[~before[chosen]]
-        leaving = turns[before[chosen]]
+        entering = turns[chosen & ~before]
+        leaving = turns[chosen & before]
         result.append([(a, min(b if b > a else b + 2.0 * math.pi for b in leaving)) for a in entering])
     return result
 
 
-def corners_of(carving: Carving, face_of: Callable[[np.ndarray], Sequence[str]]) -> tuple[Corner, ...]:
+def _zeros(function: Level, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Zeros (n,) between ends (n,) where a function changes its sign: halved, then as of a line."""
+    if not low.size:
+        return low
+    at_low, at_high = function(low), function(high)
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        value = function(middle)
+        same = (value <= 0) == (at_low <= 0)
+        low, at_low = np.where(same, middle, low), np.where(same, value, at_low)
+        high, at_high = np.where(same, high, middle), np.where(same, at_high, value)
+    rise = at_high - at_low
+    share = np.where(rise != 0, -at_low / np.where(rise != 0, rise, 1.0), 0.5)
+    return low + np.clip(share, 0.0, 1.0) * (high - low)
+
+
+def corners_of(arcs: Sequence[Arc], face_of: Callable[[np.ndarray], Sequence[str]]) -> tuple[Corner, ...]:
     """The corners of a domain in the plane.
 
     Parameters
     ----------
-    carving
-        The box and what cuts it.
+    arcs
+        Of :func:`corner_arcs`.
     face_of
         Gives the names of the parts of the boundary nearest to points (dim, n).
     """
-    arcs = corner_arcs(carving)
     if not arcs:
         return ()
     names = face_of(np.stack([p for arc in arcs for p in arc.beside], axis=1))
@@ -231,10 +243,9 @@ def _turn(angle: float) -> float:
 
 
 # -- creases ---
-def domain_creases(carving: Carving) -> Creases:
+def domain_creases(carving: Carving, arcs: Sequence[Arc]) -> Creases:
     """Corners or edges of what is left of a box, with the angles of that; those of the box alone are left out."""
     if carving.dim == 2:
-        arcs = corner_arcs(carving)
         at_shapes = [arc for arc in arcs if _at_a_shape(carving, arc.point)]
         points = np.array([[arc.point, arc.point] for arc in at_shapes]).reshape(-1, 2, 2)
         return Creases(points, np.array([arc.angle for arc in at_shapes]))
@@ -283,7 +294,7 @@ def _meeting(carving: Carving, segments: np.ndarray) -> Creases:
     first /= np.linalg.norm(first, axis=0)
     frame = np.stack([first, np.cross(ways.T, first.T).T])
     radii = np.full(len(segments), NEAR * carving.size)
-    arcs = _arcs(carving.whole_level, segments.mean(1).T, frame, radii, RAYS // 8)
+    arcs = _arcs(carving.whole_level, segments.mean(1).T, frame, radii, RAYS // 2)
     pairs = [(k, b - a) for k, own in enumerate(arcs) for a, b in own if abs(b - a - math.pi) > FLAT]
     return Creases(segments[[k for k, _ in pairs]], np.array([angle for _, angle in pairs]))
 

@@ -538,9 +538,8 @@ class CutFace(CutSurface):
             made = []
             for (k, piece), m in zip(self.pieces, parts, strict=True):
                 if m:
-                    drawn = piece.random(int(m), rng)
-                    kept = drawn.take(self.carving.trimmed(k, drawn))
-                    made.append(self.carving.cutters[k].outward(kept))
+                    drawn = self.carving.cutters[k].outward(piece.random(int(m), rng))
+                    made.append(drawn.take(self.carving.trimmed(k, drawn)))
             all_of_it = _joined(made, self.carving.dim)
             all_of_it = all_of_it.take(rng.permutation(all_of_it.count)[:missing])
             found.append(all_of_it)
