@@ -11,18 +11,19 @@ is a derivative along the side.  See Grisvard, *Elliptic Problems in Nonsmooth D
 from __future__ import annotations
 
 import cmath
+import itertools
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from hermite_pinn.cuda.encoder.channels import Channels
+from hermite_pinn.cuda.encoder.channels import Channel, Channels
 from hermite_pinn.schema import Entry
 
-__all__ = ["SingularFunction", "Wedge", "wedge_functions"]
+__all__ = ["SingularFunction", "Wedge", "following", "wedge_functions"]
 
 Vector = tuple[float, float]
 
@@ -38,13 +39,14 @@ CLOSEST = 1e-8
 
 @dataclass(frozen=True)
 class SingularFunction:
-    """A harmonic function, after an affine change of variables, with a singular point.
+    """A function with a singular point, harmonic after an affine change of variables.
 
     It is the real part of ``exp(i phase) F(z)``, where the complex number ``z`` has the parts ``frame @ (x - point)``.
     ``F(z)`` is ``z**exponent``, or that times ``log(z)``, with a cut along the negative real axis.  If the cut is
     finite, it is a function that is analytic but between -1 and 0, bounded far away, and near zero the same up to a
     factor ``1 + O(z**3)`` and a smooth function: a polynomial in ``z / (1 + z)`` times a power, and the logarithm,
-    of that.
+    of that.  Times a power of the conjugate, of ``z`` or of ``z / (1 + z)``, it is not harmonic; such functions follow
+    those that are where coefficients vary, sides are curved, or there are derivatives of lower order.
 
     At the point itself the value is 0, and derivatives, which may be infinite there, are those at a distance of 1e-8
     times :attr:`length` in the middle of what is not cut.
@@ -54,7 +56,7 @@ class SingularFunction:
     point
         The corner.
     exponent
-        Larger than 0; an integer where there is a logarithm.
+        Of ``z``; an integer where there is a logarithm.
     phase
         In radians.
     frame
@@ -63,6 +65,8 @@ class SingularFunction:
         Whether the cut ends at ``z = -1``.
     logarithm
         Whether it has that factor.
+    conjugate
+        Power of the conjugate; with the exponent it is more than 0.
 
     Examples
     --------
@@ -78,6 +82,12 @@ class SingularFunction:
     frame: tuple[Vector, Vector]
     finite: bool = False
     logarithm: bool = False
+    conjugate: int = 0
+
+    @property
+    def order(self) -> float:
+        """The power of the distance from the corner with which it vanishes there, but for a logarithm."""
+        return self.exponent + self.conjugate
 
     @property
     def length(self) -> float:
@@ -92,19 +102,26 @@ class SingularFunction:
         """
         z = self._position(x.to(torch.float64))
         powers = self._powers(z, channels.order)
+        rows = [self._channel(channel, powers) for channel in channels.channels]
+        return torch.stack([r if isinstance(r, torch.Tensor) else torch.zeros_like(z.real) for r in rows]).to(x.dtype)
+
+    def _channel(self, channel: Channel, powers: Mapping[tuple[int, int], torch.Tensor]) -> torch.Tensor | float:
+        """A sum of derivatives from the products of a derivative of ``F`` and one of the power of the conjugate."""
         slopes = [complex(self.frame[0][axis], self.frame[1][axis]) for axis in range(2)]
-        turn = cmath.exp(1j * self.phase)
-        rows = []
-        for channel in channels.channels:
-            total: torch.Tensor | float = 0.0
-            factors = np.zeros(channels.order + 1, dtype=complex)
-            for weight, (along, across) in channel:
-                factors[along + across] += weight * slopes[0] ** along * slopes[1] ** across
-            for order in np.flatnonzero(factors):
-                part = powers[order] * (turn * complex(factors[order]))
-                total = total + part.real
-            rows.append(total if isinstance(total, torch.Tensor) else torch.zeros_like(z.real))
-        return torch.stack(rows).to(x.dtype)
+        factors: dict[tuple[int, int], complex] = {}
+        for weight, (along, across) in channel:
+            for i, j in itertools.product(range(along + 1), range(across + 1)):
+                other = along - i + across - j
+                if (i + j, other) not in powers:
+                    continue  # zero
+                factor = math.comb(along, i) * math.comb(across, j) * slopes[0] ** i * slopes[1] ** j
+                factor *= slopes[0].conjugate() ** (along - i) * slopes[1].conjugate() ** (across - j)
+                factors[i + j, other] = factors.get((i + j, other), 0.0) + weight * factor
+        total: torch.Tensor | float = 0.0
+        for key, factor in factors.items():
+            if factor != 0:
+                total = total + (powers[key] * (cmath.exp(1j * self.phase) * factor)).real
+        return total
 
     def _position(self, x: torch.Tensor) -> torch.Tensor:
         """The complex variable; exactly zero at the corner."""
@@ -112,43 +129,22 @@ class SingularFunction:
         real, imaginary = (row[0] * from_point[0] + row[1] * from_point[1] for row in self.frame)
         return torch.complex(real, imaginary)
 
-    def _powers(self, z: torch.Tensor, order: int) -> list[torch.Tensor]:
-        """The derivatives of ``F`` from the zeroth on."""
+    def _powers(self, z: torch.Tensor, order: int) -> dict[tuple[int, int], torch.Tensor]:
+        """Products of derivatives of ``F`` and of the power of the conjugate, by their orders."""
         at_corner = z.abs() < CLOSEST
         near = torch.where(at_corner, torch.full_like(z, CLOSEST), z)
-        # a function with a finite cut is a series in w = z / (1 + z) with dw/dz = (1 - w)**2
-        rest = 1.0 / (1.0 + near) if self.finite else torch.ones_like(near)
-        w = near * rest if self.finite else near
-        log, derivatives = w.log(), []
-        for n, (plain, of_log) in enumerate(self._series(order)):
-            value = _horner(plain, w)
-            if self.logarithm:
-                value = value + _horner(of_log, w) * log
-            value = value * (log * (self.exponent - n)).exp()
-            derivatives.append(value * rest ** (n + 1) if n and self.finite else value)
-        derivatives[0] = torch.where(z == 0, torch.zeros_like(z), derivatives[0])
-        return derivatives
-
-    def _series(self, order: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Coefficients of polynomials ``q`` and ``l`` by which the derivatives are given, from the zeroth on.
-
-        The ``n``-th derivative of ``F`` is ``(1 - w)**(n + 1) w**(exponent - n) (q + l log w)`` if the cut is finite,
-        without the first factor for ``n = 0``; else ``w`` is ``z`` and there is no such factor.
-        """
+        if self.finite:  # not at the end of the cut, where nothing of the domain is
+            near = torch.where((1.0 + near).abs() < CLOSEST, torch.full_like(z, complex(-1.0, CLOSEST)), near)
         first = np.ones(1)
         if self.finite:  # of (1 - w)**-exponent
             first = np.cumprod([1.0, *((self.exponent + j) / (j + 1) for j in range(TERMS - 1))])
-        plain, of_log = (np.zeros(1), first) if self.logarithm else (first, np.zeros(1))
-        for n in range(order + 1):
-            yield plain, of_log
-            factor = np.array([1.0, -1.0] if self.finite and n else [1.0])
-            by_log = np.convolve(of_log, factor)
-            plain, of_log = (self._raised(series, n, factor) for series in (plain, of_log))
-            plain = _sum(plain, by_log)
-
-    def _raised(self, series: np.ndarray, n: int, factor: np.ndarray) -> np.ndarray:
-        raised = np.convolve((self.exponent - n + np.arange(len(series))) * series, factor)
-        return raised if len(factor) == 1 else raised - (n + 1) * np.concatenate([[0.0], series])
+        own = _derivatives(near, self.exponent, first, order, self.finite, self.logarithm)
+        products = {(n, 0): value for n, value in enumerate(own)}
+        if self.conjugate:
+            other = _derivatives(near, self.conjugate, np.ones(1), order, self.finite)
+            products = {(n, m): f * g.conj() for (n, f), (m, g) in itertools.product(enumerate(own), enumerate(other))}
+        products[0, 0] = torch.where(z == 0, torch.zeros_like(z), products[0, 0])
+        return products
 
     # -- files ---
     def describe(self) -> dict[str, Any]:
@@ -160,6 +156,7 @@ class SingularFunction:
             "frame": [list(row) for row in self.frame],
             "finite": self.finite,
             "logarithm": self.logarithm,
+            "conjugate": self.conjugate,
         }
 
     @classmethod
@@ -175,9 +172,9 @@ class SingularFunction:
         first, last = (_pair(row) for row in frame.items(2))
         if not abs(first[0] * last[1] - first[1] * last[0]) > 0:
             raise frame.refuse("two rows that are not parallel")
-        exponent = described.at("exponent")
-        if not exponent.number(0.0) > 0:
-            raise exponent.refuse("a number above 0")
+        exponent, conjugate = described.at("exponent"), described.at("conjugate").integer(0, 9)
+        if not exponent.number(-9.0, 9.0) + conjugate > 0:
+            raise exponent.refuse(f"a number above {-conjugate}")
         return cls(
             _pair(described.at("point")),
             exponent.number(),
@@ -185,12 +182,47 @@ class SingularFunction:
             (first, last),
             described.at("finite").flag(),
             described.at("logarithm").flag(),
+            conjugate,
         )
 
 
 def _pair(entry: Entry) -> Vector:
     first, last = (e.number() for e in entry.items(2))
     return first, last
+
+
+def _derivatives(
+    z: torch.Tensor, exponent: float, first: np.ndarray, order: int, finite: bool, logarithm: bool = False
+) -> list[torch.Tensor]:
+    """A power times a polynomial, or times a logarithm too, and its derivatives by ``z``, from the zeroth on.
+
+    If the cut is finite, the variable is ``w = z / (1 + z)`` with ``dw/dz = (1 - w)**2``, else ``w = z``.  The ``n``-th
+    derivative is ``w**(exponent - n) (q + l log w)`` with polynomials ``q`` and ``l``; if the cut is finite, that
+    times ``(1 - w)**(n + 1)`` for ``n > 0``.
+
+    Parameters
+    ----------
+    first
+        Coefficients of the polynomial.
+    """
+    rest = 1.0 / (1.0 + z) if finite else torch.ones_like(z)
+    w = z * rest if finite else z
+    log, derivatives = w.log(), []
+    plain, of_log = (np.zeros(1), first) if logarithm else (first, np.zeros(1))
+    for n in range(order + 1):
+        value = _horner(plain, w) + _horner(of_log, w) * log if logarithm else _horner(plain, w)
+        value = value * (log * (exponent - n)).exp()
+        derivatives.append(value * rest ** (n + 1) if n and finite else value)
+        factor = np.array([1.0, -1.0] if finite and n else [1.0])
+        by_log = np.convolve(of_log, factor)
+        plain, of_log = (_raised(series, exponent, n, factor) for series in (plain, of_log))
+        plain = _sum(plain, by_log)
+    return derivatives
+
+
+def _raised(series: np.ndarray, exponent: float, n: int, factor: np.ndarray) -> np.ndarray:
+    raised = np.convolve((exponent - n + np.arange(len(series))) * series, factor)
+    return raised if len(factor) == 1 else raised - (n + 1) * np.concatenate([[0.0], series])
 
 
 def _sum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -292,6 +324,29 @@ def wedge_functions(wedge: Wedge, principal: Sequence[Sequence[float]]) -> tuple
             phase = _positive(phase, exponent * start)
             functions.append(SingularFunction(wedge.point, exponent, phase, frame, finite, logarithm))
     return tuple(functions)
+
+
+def following(functions: Sequence[SingularFunction], varies: bool = False) -> tuple[SingularFunction, ...]:
+    """Functions of the next order, with which a solution goes on where more than the frozen principal part counts.
+
+    Where a corner has ``r**p`` with ``p < 1``, first derivatives, coefficients that vary, curved sides and values in
+    conditions on derivatives add multiples of ``r**(p + 1)`` with other dependence on the angle.
+
+    Parameters
+    ----------
+    functions
+        Those of a corner.
+    varies
+        Whether the second derivatives have coefficients of which not only the common factor varies.
+    """
+    found: list[SingularFunction] = []
+    for f in functions:
+        if f.exponent < 1.0 and not f.logarithm:
+            for conjugate in range(3 if varies else 2):
+                exponent = f.exponent + 1.0 - conjugate
+                for turn in (0.0, 0.5 * math.pi):
+                    found.append(replace(f, exponent=exponent, phase=turn, conjugate=conjugate))
+    return tuple(found)
 
 
 def _positive(phase: float, turned: float) -> float:

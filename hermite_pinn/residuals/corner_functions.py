@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from hermite_pinn.expressions.program import Leaf, Value, depends_on
-from hermite_pinn.field.singular import Wedge, wedge_functions
+from hermite_pinn.field.singular import SingularFunction, Wedge, following, wedge_functions
 from hermite_pinn.field.singular_part import SingularBasis, SingularPart
 from hermite_pinn.geometry import Domain
 from hermite_pinn.geometry.domain import Corner
@@ -25,6 +25,7 @@ __all__ = ["CornerFunctions", "corner_functions", "singular_part"]
 MOST = 64  # functions of a problem; the smoothest are left out first
 FLAT = 0.02  # angle in radians by which a corner may differ from a straight line that needs no functions
 CLOSE = 1e-6  # of the size of the domain: how far from a corner its sides are looked at
+BESIDE, OFF = 3e-3, 1e-6  # of that: where coefficients and sides are compared with those at the corner, and how closely
 PARALLEL = 1e-6  # sine of an angle that counts as zero
 #: Parts of the removed angle at which a function may be cut, in order of preference.
 CUTS = (0.5, 0.35, 0.65, 0.2, 0.8, 0.1, 0.9)
@@ -47,6 +48,11 @@ class CornerFunctions:
     basis: SingularBasis = field(default_factory=SingularBasis)
     treated: tuple[Corner, ...] = ()
     reasons: tuple[tuple[Corner, str], ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether there are functions, and no corner is without those that it needs."""
+        return len(self.basis) > 0 and not self.reasons
 
 
 class _UnsuitableError(Exception):
@@ -78,7 +84,7 @@ def singular_part(problem: Problem, state: Mapping[str, float], like: torch.Tens
 
 
 def _found(problem: Problem) -> CornerFunctions:
-    corners = [c for c in problem.domain.corners if c.angle > 0]
+    corners = [c for c in problem.domain.corners if not _of_the_box(problem.domain, c)]
     if not corners:
         return CornerFunctions()
     why = _unsuitable_domain(problem)
@@ -95,10 +101,16 @@ def _found(problem: Problem) -> CornerFunctions:
             continue
         found += own
         treated.append(corner)
-    found.sort(key=lambda pair: pair[0].exponent)
+    found.sort(key=lambda pair: pair[0].order)
     chosen = found[:MOST]
     basis = SingularBasis(tuple(f for f, _ in chosen), tuple(name for _, name in chosen))
     return CornerFunctions(basis, tuple(treated), tuple(reasons))
+
+
+def _of_the_box(domain: Domain, corner: Corner) -> bool:
+    """Whether both sides are whole sides of the box, whose corners are as those of a box without cuts."""
+    planes = {f.name: f.plane for f in domain.faces}
+    return all(planes.get(name) is not None for name in corner.faces)
 
 
 def _unsuitable_domain(problem: Problem) -> str:
@@ -110,7 +122,8 @@ def _unsuitable_domain(problem: Problem) -> str:
     return "an axis is periodic" if any(problem.periodic) else ""
 
 
-def _functions(problem: Problem, corner: Corner, field: str) -> tuple:
+def _functions(problem: Problem, corner: Corner, field: str) -> tuple[SingularFunction, ...]:
+    """The functions of a field at a corner, and those that follow where more than the frozen principal part counts."""
     principal = _principal(problem, corner, field)
     sides = tuple((math.cos(a), math.sin(a)) for a in (corner.start, corner.start + corner.angle))
     normals = (sides[0][1], -sides[0][0]), (-sides[1][1], sides[1][0])
@@ -124,7 +137,9 @@ def _functions(problem: Problem, corner: Corner, field: str) -> tuple:
     cut, reach = _cut(problem.domain, corner)
     length = 0.5 * math.hypot(*problem.domain.lengths)
     wedge = Wedge(corner.point, sides, corner.angle, derivatives, cut, reach, length)
-    return wedge_functions(wedge, principal)
+    functions = wedge_functions(wedge, principal)
+    varies, more = _beyond(problem, corner, field)
+    return (*functions, *following(functions, varies)) if more else functions
 
 
 # -- the equation ---
@@ -194,6 +209,58 @@ def _env(problem: Problem, point: Sequence[float], normal: Sequence[float] | Non
     }
     env |= {("parameter", p.name): p.init for p in problem.parameters}
     return env | {("normal", axis): component for axis, component in enumerate(normal or ())}
+
+
+def _beyond(problem: Problem, corner: Corner, field: str) -> tuple[bool, bool]:
+    """What matters beside the principal part at a corner.
+
+    Returns
+    -------
+    varies
+        Whether second derivatives have coefficients that vary, and not only by a common factor.
+    more
+        Whether they vary at all, there are first derivatives, a side is curved, or a condition on derivatives has
+        values.
+    """
+    size = max(problem.domain.lengths)
+    middle = corner.start + 0.5 * corner.angle
+    beside = [c + BESIDE * size * s for c, s in zip(corner.point, (math.cos(middle), math.sin(middle)), strict=True)]
+    varies = more = False
+    for term in problem.terms:
+        if not term.region.is_interior or term.region.penalty is not None:
+            continue
+        compiled = compile_term(problem, term)
+        here, there = (_sensitivities(problem, compiled, at) for at in (corner.point, beside))
+        if _order(here, field) < 2:
+            continue
+        a, b = _matrix(here, field), _matrix(there, field)
+        varies = varies or not np.allclose(a / np.linalg.norm(a), b / np.linalg.norm(b), atol=1e-8)
+        more = more or varies or not np.allclose(a, b, rtol=1e-8, atol=0.0)
+        more = more or any(name == field and sum(o) == 1 for name, o in compiled.jets)
+    return varies, more or _curved(problem.domain, corner) or _with_values(problem, corner, field)
+
+
+def _curved(domain: Domain, corner: Corner) -> bool:
+    """Whether a side of a corner is no straight line, or the corner too small to tell."""
+    size = max(domain.lengths)
+    for angle, inwards in ((corner.start, 1.0), (corner.start + corner.angle, -1.0)):
+        side = np.array([math.cos(angle), math.sin(angle)])
+        across = inwards * np.array([-side[1], side[0]])
+        at = np.array(corner.point) + BESIDE * size * side
+        pair = np.stack([at + OFF * size * across, at - OFF * size * across], axis=1)
+        if _contained(domain, pair).tolist() != [True, False]:
+            return True
+    return False
+
+
+def _with_values(problem: Problem, corner: Corner, field: str) -> bool:
+    """Whether a condition on a derivative of a field beside a corner has values of fields too."""
+    for term in problem.terms:
+        if term.region.on_boundary and any(_same_face(term.region.name, face) for face in corner.faces):
+            orders = [sum(o) for name, o in compile_term(problem, term).jets if name == field]
+            if len(set(orders)) > 1:
+                return True
+    return False
 
 
 # -- the conditions ---
