@@ -117,7 +117,7 @@ def test_functions_do_not_depend_on_where_they_are_cut(moved):
 
 
 def test_a_finite_cut_leaves_the_function_near_the_corner_and_smooth_beyond():
-    corner = wedge(1.5 * math.pi, "DD", cut=0.5)
+    corner = wedge(1.5 * math.pi, "DD", cut=0.4)
     (whole,) = (f for f in wedge_functions(corner, LAPLACE) if f.exponent < 1)
     (ended,) = (f for f in wedge_functions(replace(corner, reach=0.5), LAPLACE) if f.exponent < 1)
     centre = torch.tensor(POINT, dtype=torch.float64)[:, None]
@@ -131,7 +131,7 @@ def test_a_finite_cut_leaves_the_function_near_the_corner_and_smooth_beyond():
     left, right = (ended.jets(beyond + side * across, Channels.jet(2, 2)) for side in (-1, 1))
     assert torch.allclose(left, right, rtol=1e-6, atol=1e-6)
     left, right = (whole.jets(beyond + side * across, Channels.value(2)) for side in (-1, 1))
-    assert float((left - right).abs()) > 0.1
+    assert float((left - right).abs()) > 0.01
 
 
 def all_kinds():
@@ -170,7 +170,7 @@ def test_nothing_is_infinite_or_nan_at_the_corner_and_at_the_end_of_a_cut():
         x = torch.tensor(np.stack([function.point, end], 1), requires_grad=True)
         jets = function.jets(x, Channels.jet(2, 2))
         assert bool(torch.isfinite(jets).all())
-        assert float(jets[0, 0]) == 0.0
+        assert float(jets.detach()[0, 0]) == 0.0
         assert bool(torch.isfinite(torch.autograd.grad(jets.sum(), x)[0]).all())
 
 
