@@ -4,21 +4,24 @@ from .box import Box, Face
 from .cut import Cut
 from .domain import Domain, Plane, Region, Union
 from .mesh import Mesh
+from .mesh_domain import MeshDomain
 from .quadrature import gauss_axis, sobol_cube
 from .regions import Penalty, Points
 from .samples import Rule, Samples
 from .saved import domain_from_state
-from .shapes import Ball, Cuboid, Disk, Polygon, Rectangle, shape_from_state
+from .shapes import Ball, Cuboid, Cylinder, Disk, Polygon, Rectangle, Torus, shape_from_state
 
 __all__ = [
     "Ball",
     "Box",
     "Cut",
     "Cuboid",
+    "Cylinder",
     "Disk",
     "Domain",
     "Face",
     "Mesh",
+    "MeshDomain",
     "Penalty",
     "Plane",
     "Points",
@@ -27,6 +30,7 @@ __all__ = [
     "Region",
     "Rule",
     "Samples",
+    "Torus",
     "Union",
     "domain_from_state",
     "gauss_axis",

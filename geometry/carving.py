@@ -26,7 +26,6 @@ MANY = 20_000  # points for which it pays to look at cells first
 LOOKED_AT = {2: 128, 3: 32}  # cells along the longest edge, by dimension, of the grid that sorts points
 COARSE = {2: 256, 3: 48}  # surface points along the longest edge of a shape, to see where it is
 PARTS = {2: 3, 3: 2}  # of a touched cell along an axis, to measure it, and twice as many
-FINER = {2: 8, 3: 3}  # points for one where a boundary is cut
 MOST = 2_000_000  # points on a piece of a boundary, of which most may lie outside the box
 FEW = 8  # places of a side that a tangent boundary can seem to cut away
 SIDE = 64, 512  # cells of a side along an axis: of all of it, and where boundaries pass
@@ -285,31 +284,32 @@ class Carving:
         if not whole.count:
             return whole
         kept = self.trimmed(number, whole)
-        margin = np.abs(self._margin(number, whole.x))
-        near = margin <= spacing
-        if not near.any():
-            return whole.take(kept)
-        finer = max(spacing / FINER[self.dim], _smallest(piece, self.dim))
-        fine = self.cutters[number].outward(piece.points(finer))
-        fine = fine.take(np.abs(self._margin(number, fine.x)) <= 2.5 * spacing)
-        around = np.flatnonzero(margin <= 4.0 * spacing)
-        owner = around[cKDTree(whole.x[:, around].T).query(fine.x.T)[1]]
-        chosen = np.flatnonzero(near[owner])
-        fine, owner = fine.take(chosen), owner[chosen]
-        left = self.trimmed(number, fine)
-        total = np.bincount(owner, fine.weights, whole.count)
-        part = np.bincount(owner, fine.weights * left, whole.count)
-        share = np.where(near, part / np.maximum(total, 1e-300), kept)
-        x, normals = whole.x.copy(), whole.normals.copy()
-        # a point moves to the one that is left nearest to the middle of what is left
-        fine, owner = fine.take(left), owner[left]
-        if fine.count:
-            middle = np.stack([np.bincount(owner, fine.weights * row, whole.count) for row in fine.x])
-            middle /= np.maximum(part, 1e-300)
-            order = np.lexsort((np.linalg.norm(fine.x - middle[:, owner], axis=0), owner))
-            first = order[np.unique(owner[order], return_index=True)[1]]
-            x[:, owner[first]], normals[:, owner[first]] = fine.x[:, first], fine.normals[:, first]
-        return Surface(x, whole.weights * share, normals).take(share > 0)
+        weights = whole.weights * self._parts_left(number, whole, kept)
+        held = kept & (weights > 0)
+        lost, heirs = np.flatnonzero((weights > 0) & ~held), np.flatnonzero(held)
+        if lost.size and heirs.size:  # of points just outside, what they stand for is partly left
+            np.add.at(weights, heirs[cKDTree(whole.x[:, heirs].T).query(whole.x[:, lost].T)[1]], weights[lost])
+        return Surface(whole.x, weights, whole.normals).take(held)
+
+    def _parts_left(self, number: int, surface: Surface, left: np.ndarray) -> np.ndarray:
+        """Parts (n,) of what points on a cutter's boundary stand for that are left, by where others cut it."""
+        parts = left.astype(float)
+        margin = self._margin(number, surface.x)
+        widths = surface.weights ** (1.0 / (self.dim - 1))
+        band = np.flatnonzero(np.abs(margin) <= widths)
+        if not band.size:
+            return parts
+        x, normals, step = surface.x[:, band], surface.normals[:, band], 1e-6 * self.size
+        slope = np.empty_like(x)
+        for axis in range(self.dim):
+            shift = np.zeros((self.dim, 1))
+            shift[axis] = step
+            slope[axis] = (self._margin(number, x + shift) - self._margin(number, x - shift)) / (2.0 * step)
+        along = np.linalg.norm(slope - (slope * normals).sum(0) * normals, axis=0)
+        crossing = along > 0.1  # else the boundaries nearly coincide
+        chosen = band[crossing]
+        parts[chosen] = np.clip(0.5 - margin[chosen] / (widths[chosen] * along[crossing]), 0.0, 1.0)
+        return parts
 
     def _margin(self, number: int, x: np.ndarray) -> np.ndarray:
         """Signed distances (n,) of points (dim, n) on a cutter's boundary from where others cut it."""

@@ -75,6 +75,11 @@ class Region(ABC):
         return None
 
     @property
+    def fixed(self) -> Samples | None:
+        """The given points of a boundary that it consists of, or None."""
+        return None
+
+    @property
     def penalty(self) -> str | None:
         """The field whose derivatives are to be small on it, not zero, or None."""
         return None

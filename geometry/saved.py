@@ -5,34 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hermite_pinn.errors import InvalidProblemError
+from hermite_pinn.schema import Entry
 
 from .box import Box
 from .cut import Cut
 from .domain import Domain
+from .shapes import shape_from_state
 
 __all__ = ["domain_from_state"]
 
 
-def domain_from_state(box: Box, state: Mapping[str, Any]) -> Domain:
-    """The domain that a box becomes by what :meth:`.Domain.state` told.
+def domain_from_state(box: Box, state: Mapping[str, Any] | Entry) -> Domain:
+    """The domain that a box becomes by what :meth:`.Domain.state` told, or by an entry of a file with that.
 
     Raises
     ------
+    CorruptFileError
+        If it does not describe a domain.
     InvalidProblemError
-        If that is no state of a domain, or its shapes leave nothing of the box.
-    """
-    from .shapes import shape_from_state
+        If the shapes leave nothing of the box, or do not fit to it otherwise.
 
-    if not state:
+    Examples
+    --------
+    >>> from hermite_pinn.geometry.shapes import Disk
+    >>> box = Box(x=(0, 1), y=(0, 1))
+    >>> domain_from_state(box, (box - Disk((0.5, 0.5), 0.25)).state())
+    Box(x=(0, 1), y=(0, 1)) - Disk((0.5, 0.5), 0.25)
+    """
+    entry = Entry.of(state, "the state of a domain")
+    if not entry.entries():
         return box
-    cuts = state.get("cuts")
-    if set(state) != {"cuts"} or not isinstance(cuts, list | tuple) or not cuts:
-        raise InvalidProblemError("a domain is told by its cuts, one or more shapes")
-    made = []
+    entry.items_named(("cuts",))
+    cuts = entry.at("cuts").items(least=1)
     for cut in cuts:
-        known = isinstance(cut, Mapping) and set(cut) == {"keep", "shape"} and isinstance(cut["keep"], bool)
-        if not known or not isinstance(cut["shape"], Mapping):
-            raise InvalidProblemError("a cut is told by its shape, and whether to keep the inside")
-        made.append((shape_from_state(cut["shape"]), cut["keep"]))
-    return Cut(box, made)
+        cut.items_named(("keep", "shape"))
+    return Cut(box, [(shape_from_state(cut.at("shape")), cut.at("keep").flag()) for cut in cuts])

@@ -69,7 +69,7 @@ def thin_places(carving: Carving, surfaces: Sequence[Surface], sizes: np.ndarray
 
 
 def _walked(carving: Carving, x: np.ndarray, ways: np.ndarray, reach: np.ndarray, inside: bool) -> Thin | None:
-    """The shortest walk from points (dim, n) across the domain, or outside, of those that are shorter than ``reach``."""
+    """The shortest walk from points (dim, n) across the domain, or outside, of those shorter than ``reach``."""
 
     def left(y: np.ndarray) -> np.ndarray:
         """Whether points have left what is walked through."""

@@ -65,7 +65,7 @@ from .expressions.functions import (
     where,
 )
 from .field.field import Field, GridField
-from .geometry import Ball, Box, Cuboid, Disk, Mesh, Polygon, Rectangle
+from .geometry import Ball, Box, Cuboid, Cylinder, Disk, Mesh, MeshDomain, Polygon, Rectangle, Torus
 from .methods import LBFGS, RAD, SOAP, Adam, GaussNewton, JointGaussNewton, JointStage, Method
 from .problem.conditions import Condition, Dirichlet, Gauge, Initial, Neumann, Periodic, Robin
 from .problem.data import Data
@@ -80,11 +80,11 @@ from .run.status import Status
 from .solve import solve
 
 __all__ = [
-    "Adam", "BackendUnavailableError", "Ball", "Box", "CSVLog", "Callback", "Checkpoint", "Condition", "CorruptFileError", "Cuboid", "Data", "Dirichlet", "Disk",
+    "Adam", "BackendUnavailableError", "Ball", "Box", "CSVLog", "Callback", "Checkpoint", "Condition", "CorruptFileError", "Cuboid", "Cylinder", "Data", "Dirichlet", "Disk",
     "DistributedError", "DivergedError", "Field", "Gauge", "GaussNewton", "GridField", "HermitePinnError", "HermitePinnWarning", "History", "Initial",
-    "InvalidArgumentError", "InvalidProblemError", "JointGaussNewton", "JointStage", "LBFGS", "Mesh", "Method", "Neumann", "OutOfMemoryError", "OutputError", "Parameter",
+    "InvalidArgumentError", "InvalidProblemError", "JointGaussNewton", "JointStage", "LBFGS", "Mesh", "MeshDomain", "Method", "Neumann", "OutOfMemoryError", "OutputError", "Parameter",
     "Periodic", "Polygon", "Problem",
-    "RAD", "Rectangle", "Robin", "RunState", "SOAP", "Smoothness", "Solution", "Status", "abs", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
+    "RAD", "Rectangle", "Robin", "RunState", "SOAP", "Smoothness", "Solution", "Status", "Torus", "abs", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
     "arctan2", "arctanh", "cbrt", "ceil", "cos", "cosh", "erf", "erfc", "exp", "expm1", "floor", "hypot", "log", "log1p", "maximum", "minimum", "pi", "sech", "sign", "sin", "sinh", "solve", "sqrt", "tabulated", "tan", "tanh", "where",
 ]  # fmt: skip
 

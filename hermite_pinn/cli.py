@@ -233,13 +233,17 @@ def plot(
 
 @app.command()
 def validate(
-    suite: Annotated[str, typer.Option(help="quick, basic, paper, standard, noisy, full, or compact.")] = "quick",
+    suite: Annotated[
+        str, typer.Option(help="quick, basic, paper, standard, noisy, full, compact, or geometry.")
+    ] = "quick",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     method: Annotated[str, typer.Option(help="As in `solve`; all but gauss_newton run for --time.")] = "gauss_newton",
     time: Annotated[float, typer.Option(help="Seconds of every run of another method.")] = 60.0,
     seeds: Annotated[int, typer.Option(help="Number of runs of another method, from --seed on.")] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
-    only: Annotated[str, typer.Option(help="Of the suite compact: the ways whose names contain this text.")] = "",
+    only: Annotated[
+        str, typer.Option(help="Of the suites compact and geometry: what has names that contain this text.")
+    ] = "",
     out: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -247,15 +251,21 @@ def validate(
 
     With --method, train them by another method for a given time and tell error and steps a second.
     The suite compact compares networks and tables of 4096 slots and has nothing to reach.
+    The suite geometry solves on domains with holes, inside and outside of meshes; with --out it draws every solution.
     """
     from . import validation
 
     if suite == "compact":
         _compact(only, seed, out, as_json)
         return
+    if suite == "geometry":
+        _geometry(only, seed, device, out, as_json)
+        return
     with reported(as_json):
         if suite not in validation.SUITES:
-            raise InvalidArgumentError(f"unknown suite {suite!r}; known: {', '.join(validation.SUITES)}, compact")
+            raise InvalidArgumentError(
+                f"unknown suite {suite!r}; known: {', '.join(validation.SUITES)}, compact, geometry"
+            )
         folder = output_folder(out)
         if method != "gauss_newton":
             _train(suite, method, time, range(seed, seed + seeds), device, folder, as_json)
@@ -320,6 +330,31 @@ def _compact(only: str, seed: int, out: Path | None, as_json: bool) -> None:
             write_report(folder, "compact", report, compact.compact_markdown(results))
         if as_json:
             print_json(report)
+
+
+def _geometry(only: str, seed: int, device: str, out: Path | None, as_json: bool) -> None:
+    """Run the cases of the geometry suite, and write their table and pictures."""
+    from hermite_pinn.validation import geometry
+
+    from .validation import machine
+
+    with reported(as_json):
+        chosen = [c for c in geometry.CASES if only in c.name]
+        if not chosen:
+            names = ", ".join(c.name for c in geometry.CASES)
+            raise InvalidArgumentError(f"no case of the suite geometry contains {only!r}; there are: {names}")
+        folder, outcomes = output_folder(out), []
+        for case in chosen:
+            outcomes.append(geometry.run_case(case, seed, device, folder))
+            if not as_json:
+                typer.echo(outcomes[-1].line)
+        report = {"suite": "geometry", "machine": machine(), "results": geometry.to_json(outcomes)}
+        if folder is not None:
+            write_report(folder, "geometry", report, geometry.to_markdown(outcomes, "."))
+        if as_json:
+            print_json(report)
+    if not all(o.reached or o.skipped for o in outcomes):
+        raise typer.Exit(1)
 
 
 @app.command()

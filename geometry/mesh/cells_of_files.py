@@ -27,6 +27,8 @@ SOLID: Mapping[str, tuple[tuple[int, ...], ...]] = {
     "wedge": ((0, 2, 1), (3, 4, 5), (0, 1, 4, 3), (1, 2, 5, 4), (2, 0, 3, 5)),
     "pyramid": ((0, 3, 2, 1), (0, 1, 4), (1, 2, 4), (2, 3, 4), (3, 0, 4)),
 }
+#: Corners above the first three; above the first, second and fourth in others it is the fifth.
+UP = {"tetra": 3, "wedge": 3}
 #: Cells with nodes between the corners, of which only the corners are taken.
 CORNERS = {
     "tetra10": "tetra",
@@ -72,7 +74,7 @@ def surface_of(
     if not solid:
         _check_known(blocks, len(flat))
         return _grouped(points, flat, tag, names)
-    outer = _outer(blocks)
+    outer = _outer(points, blocks)
     return _grouped(points, outer, _matched(outer, flat, tag), names)
 
 
@@ -93,19 +95,30 @@ def _grouped(points: np.ndarray, faces: np.ndarray, tag: np.ndarray, names: Mapp
     return Triangles(points, faces, groups[inverse.reshape(-1)] if len(tag) else np.zeros(0, dtype=np.int32), present)
 
 
-def _outer(blocks: Blocks) -> np.ndarray:
+def _outer(points: np.ndarray, blocks: Blocks) -> np.ndarray:
     """Faces of volume cells that belong to one of them, as triangles (m, 3)."""
     found: dict[int, list[np.ndarray]] = {3: [], 4: []}
     for given, cells in blocks:
         kind = CORNERS.get(given, given)
+        inverted = (
+            _inverted(points[cells[:, [0, 1, 2 if kind in UP else 3, UP.get(kind, 4)]]]) if kind in SOLID else None
+        )
         for corners in SOLID.get(kind, ()):
-            found[len(corners)].append(cells[:, list(corners)])
+            faces = cells[:, list(corners)]
+            found[len(corners)].append(np.where(inverted[:, None], faces[:, ::-1], faces))
     outer = [np.zeros((0, 3), dtype=np.int64)]
     for size, faces in found.items():
         if faces:
             single = _single(np.concatenate(faces))
             outer += [single] if size == 3 else [_turned(single)[:, [0, 1, 2]], _turned(single)[:, [0, 2, 3]]]
     return np.concatenate(outer)
+
+
+def _inverted(corners: np.ndarray) -> np.ndarray:
+    """Whether the last of four points (n, 4, 3) lies below the first three."""
+    a, b, c = (corners[:, k] - corners[:, 0] for k in (1, 2, 3))
+    below: np.ndarray = (np.cross(a, b) * c).sum(1) < 0
+    return below
 
 
 def _turned(quads: np.ndarray) -> np.ndarray:

@@ -14,6 +14,8 @@ __all__ = ["Hole", "filled", "holes_of", "told"]
 
 #: Holes with more edges are filled around their centre.
 LARGE = 200
+#: What the square of a side counts beside the area: of patches of about equal area the one with short sides is taken.
+SHORT = 1e-8
 #: Holes that a message tells one by one.
 TOLD = 3
 
@@ -111,14 +113,18 @@ def _least_area(x: np.ndarray) -> np.ndarray:
     (1995).
     """
     count = len(x)
+    size = float((np.ptp(x, axis=0) ** 2).sum())
     cost = np.zeros((count, count))
     split = np.zeros((count, count), dtype=np.int64)
     for width in range(2, count):
         for start in range(count - width):
             end = start + width
             between = np.arange(start + 1, end)
-            area = np.linalg.norm(np.cross(x[between] - x[start], x[end] - x[start]), axis=1)
-            total = cost[start, between] + cost[between, end] + area
+            first, last = x[between] - x[start], x[between] - x[end]
+            area = np.linalg.norm(np.cross(first, last), axis=1)
+            price = area + SHORT * ((first**2).sum(1) + (last**2).sum(1))
+            price[area <= SHORT * size] += 1e3 * size  # points in line
+            total = cost[start, between] + cost[between, end] + price
             best = int(total.argmin())
             cost[start, end], split[start, end] = total[best], between[best]
     found, open_runs = [], [(0, count - 1)]

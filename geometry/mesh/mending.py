@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -19,6 +21,8 @@ __all__ = ["mended"]
 
 #: A triangle is degenerate when its height is a smaller part of its longest edge.
 FLAT = 1e-10
+#: Vertices no farther from a plane than this part of their spread lie in it.
+PLANE = 1e-9
 #: Part of the extent within which vertices of open edges are joined.
 SEAM = 1e-6
 #: Surfaces with more triangles are not searched for crossings.
@@ -49,8 +53,7 @@ def mended(triangles: Triangles, source: str, fill: bool = False) -> tuple[Trian
     triangles = _once(triangles, source, notes)
     triangles = _closed(triangles, source, notes, fill).compact()
     triangles = oriented(triangles, source, notes)
-    _note_crossings(triangles, source, notes)
-    return triangles, tuple(notes)
+    return _searched(triangles, source, notes), tuple(notes)
 
 
 def _finite(triangles: Triangles, source: str) -> Triangles:
@@ -72,6 +75,12 @@ def _finite(triangles: Triangles, source: str) -> Triangles:
         raise InvalidProblemError(
             f"the coordinates of {source} have a size of {largest:.3g}, with which nothing can be computed; scale them"
         )
+    away = used - used.mean(0)
+    spread = np.linalg.eigvalsh(away.T @ away / largest**2)
+    if spread[1] > 0 and spread[0] <= PLANE**2 * spread[2] and spread[1] > PLANE**2 * spread[2]:
+        raise InvalidProblemError(
+            f"all {len(used)} vertices of {source} lie in a plane; a shape needs a surface with an inside"
+        )
     return triangles
 
 
@@ -90,8 +99,7 @@ def _merged(triangles: Triangles, source: str, notes: list[str]) -> Triangles:
 
 def _flat_dropped(triangles: Triangles, source: str, notes: list[str]) -> Triangles:
     """Without triangles that have no area."""
-    a, b, c = triangles.faces.T
-    flat = (a == b) | (b == c) | (c == a) | (2 * triangles.areas <= FLAT * triangles.longest**2)
+    flat = _flat(triangles)
     count = int(flat.sum())
     if not count:
         return triangles
@@ -101,6 +109,13 @@ def _flat_dropped(triangles: Triangles, source: str, notes: list[str]) -> Triang
         f"{count} of the {triangles.count} triangles of {source} {_have(count)} no area, and {_were(count)} dropped"
     )
     return triangles.take(~flat)
+
+
+def _flat(triangles: Triangles) -> np.ndarray:
+    """Which triangles have no area."""
+    a, b, c = triangles.faces.T
+    result: np.ndarray = (a == b) | (b == c) | (c == a) | (2 * triangles.areas <= FLAT * triangles.longest**2)
+    return result
 
 
 def _once(triangles: Triangles, source: str, notes: list[str]) -> Triangles:
@@ -161,11 +176,11 @@ def _closed(triangles: Triangles, source: str, notes: list[str], fill: bool) -> 
             "that made it (if the file is whole), or have holes filled: hp.Mesh(..., repair='holes')"
         )
     result = filled(triangles, holes)
-    if _open(result):
+    if _open(result) or _flat(result).any():
         rest = [hole for hole in holes if not hole.closed] or holes
+        why = "and not all of these edges form loops" if _open(result) else "and lie in line"
         raise InvalidProblemError(
-            f"the holes of {source} cannot be filled: {what}, and not all of these edges form loops: "
-            f"{told(triangles, rest)}; close it in the program that made it"
+            f"the holes of {source} cannot be filled: {what}, {why}: {told(triangles, rest)}; close it in the program that made it"
         )
     notes.append(
         f"{number} of {source} {'were' if len(holes) > 1 else 'was'} filled by {result.count - triangles.count} triangles: "
@@ -203,19 +218,21 @@ def _joined(triangles: Triangles, source: str, notes: list[str]) -> Triangles:
     return joined
 
 
-def _note_crossings(triangles: Triangles, source: str, notes: list[str]) -> None:
+def _searched(triangles: Triangles, source: str, notes: list[str]) -> Triangles:
+    """With the pairs that pass through each other."""
     if triangles.count > SEARCHED:
         notes.append(
             f"{source} has more than {SEARCHED} triangles, and was not searched for those that pass through each other"
         )
-        return
+        return triangles
     crossing = crossing_pairs(triangles)
     if len(crossing):
         where = ", ".join(f"{value:.4g}" for value in triangles.centroids[crossing[0, 0]])
         notes.append(
             f"{source} passes through itself: {len(crossing)} pairs of triangles cross, one near ({where}); inside is what it "
-            "winds around, and distances there are those to any of its triangles; unite its bodies for exact ones"
+            "winds around, what lies in there is no part of its boundary, but distances are those to any of its triangles"
         )
+    return replace(triangles, crossing=crossing)
 
 
 def _are(count: int) -> str:

@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from hermite_pinn import checks
-from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.errors import InvalidProblemError
+from hermite_pinn.geometry.csg import Solid, coordinates
+from hermite_pinn.geometry.names import face_name
 from hermite_pinn.geometry.shape import Creases, Piece, Shape
+from hermite_pinn.geometry.similarity import Similarity
 from hermite_pinn.immutable import Immutable
+from hermite_pinn.schema import Entry
 
+from .crossing import creases_of, pieces_of
 from .distance import Closest, Search, search
-from .edges import creases, edges_of
 from .inside import Inside
 from .mending import mended
 from .overlap import touched_cells
+from .saved import triangles_of, triangles_state
 from .sources import taken
-from .surface import TrianglePiece
 from .triangles import Triangles
 from .writing import write
 
 __all__ = ["Mesh"]
 
-AXES = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
 
-
-class Mesh(Immutable, Shape):
+class Mesh(Immutable, Solid):
     """What a closed surface of triangles encloses.
 
     Duplicate vertices and triangles, triangles without area, and wrong orientations are mended, and bodies inside
@@ -93,7 +94,7 @@ class Mesh(Immutable, Shape):
         repair: str | None = None,
         groups: Mapping[str, Any] | None = None,
     ) -> None:
-        self.name = None if name is None else checks.text("name", name)
+        self.name = face_name(name)
         fill = repair is not None and checks.choice("repair", repair, ("holes",), otherwise="None") == "holes"
         given = taken(source, groups, units)
         self.triangles, notes = mended(given.triangles, given.source, fill)
@@ -170,56 +171,21 @@ class Mesh(Immutable, Shape):
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:  # type: ignore[override]
         """One per group of triangles, labelled ``":group"``; one labelled ``""`` without groups."""
-        names = self.triangles.names
-        if names == ("",):
-            return (TrianglePiece(self.triangles),)
-        return tuple(
-            TrianglePiece(self.triangles.take(self.triangles.groups == number).compact(), f":{group or 'rest'}")
-            for number, group in enumerate(names)
-        )
+        return pieces_of(self.triangles)
 
     @cached_property
     def creases(self) -> Creases:  # type: ignore[override]
         """Edges at which the sides differ by more than five degrees, with the angles inside."""
-        return creases(self.triangles, edges_of(self.triangles.faces))
+        return creases_of(self.triangles)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences about its units and what was mended."""
         return self._notes
 
-    # -- moves ---
-    def translated(self, *offset: float) -> Mesh:
-        """Moved by an offset along each axis."""
-        if len(offset) != 3:
-            raise InvalidArgumentError(f"a mesh is translated by three numbers, got {len(offset)}")
-        return self._moved(np.eye(3), np.array([checks.number("an offset", value) for value in offset]))
-
-    def scaled(self, factor: float) -> Mesh:
-        """Enlarged by a factor around the origin."""
-        return self._moved(np.eye(3) * checks.number("factor", factor, above=0.0), np.zeros(3))
-
-    def rotated(self, degrees: float, axis: str | Sequence[float] = "z") -> Mesh:
-        """Turned around an axis through the origin, counter-clockwise seen from its tip.
-
-        Parameters
-        ----------
-        degrees
-            By how much.
-        axis
-            ``"x"``, ``"y"``, ``"z"``, or a vector.
-        """
-        vector = AXES.get(axis) if isinstance(axis, str) else axis
-        if vector is None:
-            checks.refuse("axis", axis, "'x', 'y', 'z', or a vector of three numbers")
-        along = checks.real_array("axis", vector, shape="'x', 'y', 'z', or a vector of three numbers")
-        if along.shape != (3,) or not along.any():
-            checks.refuse("axis", axis, "'x', 'y', 'z', or a vector of three numbers that are not all zero")
-        turn = np.deg2rad(checks.number("degrees", degrees))
-        return self._moved(Rotation.from_rotvec(turn * along / np.linalg.norm(along)).as_matrix(), np.zeros(3))
-
-    def _moved(self, matrix: np.ndarray, offset: np.ndarray) -> Mesh:
-        return Mesh.of(self.triangles.moved(matrix, offset), self.name, self._notes)
+    def moved(self, motion: Similarity) -> Mesh:
+        """The mesh under a similarity."""
+        return Mesh.of(self.triangles.moved(motion.scale * motion.rotation, motion.offset), self.name, self._notes)
 
     # -- files ---
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -228,20 +194,20 @@ class Mesh(Immutable, Shape):
 
     def state(self) -> Mapping[str, Any]:
         """What it is made from again."""
-        return {
-            "kind": self.kind,
-            "name": self.name,
-            "vertices": self.triangles.vertices,
-            "faces": self.triangles.faces,
-            "groups": self.triangles.groups,
-            "group_names": list(self.triangles.names),
-            "notes": list(self._notes),
-        }
+        return {"kind": self.kind, "name": self.name, "notes": list(self._notes), **triangles_state(self.triangles)}
+
+    @classmethod
+    def from_state(cls, entry: Entry, shape: Callable[[Entry], Shape]) -> Shape:
+        """The mesh that a file describes."""
+        name = entry.get("name")
+        notes = [note.text() for note in entry.at("notes").items()]
+        try:
+            called = None if name is None else face_name(name.text())
+        except InvalidProblemError as error:
+            raise entry.at("name").refuse(f"the name of a face ({error})") from error
+        return cls.of(triangles_of(entry), called, notes)
 
 
 def _rows(x: Any) -> np.ndarray:
     """Points (3, n) as rows."""
-    array = np.asarray(x, dtype=np.float64)
-    if array.ndim != 2 or array.shape[0] != 3:
-        raise InvalidArgumentError(f"points of a mesh have the shape (3, n), got {array.shape}")
-    return np.ascontiguousarray(array.T)
+    return np.ascontiguousarray(coordinates(x, 3).T)

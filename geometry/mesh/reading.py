@@ -193,8 +193,8 @@ def _by_meshio(path: Path) -> Read:
         if "Incompatible cell data 'gmsh:physical'" not in str(error):
             raise
         raise CorruptFileError(
-            f"{path} has physical groups on some of its parts only, which meshio reads in version 2.2 alone: write it so "
-            "(gmsh -save -format msh22), or without the other parts (Mesh.SaveAll = 0)"
+            f"{path} has physical groups on some of its parts only, which meshio does not read: give the others groups, too, "
+            "or save those with groups alone (Mesh.SaveAll = 0, without -save_all)"
         ) from error
     blocks = [(block.type, np.asarray(block.data, dtype=np.int64)) for block in mesh.cells]
     tags = [np.asarray(one) for one in mesh.cell_data["gmsh:physical"]] if "gmsh:physical" in mesh.cell_data else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -25,12 +25,15 @@ class Triangles:
         The group of each triangle, int32, (m,): a place in ``names``.
     names
         Names of the groups; ``""`` is the one without a name.
+    crossing
+        Numbers of triangles that pass through each other, as far as that was looked for, (k, 2).
     """
 
     vertices: np.ndarray
     faces: np.ndarray
     groups: np.ndarray
     names: tuple[str, ...] = ("",)
+    crossing: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), dtype=np.int64))
 
     @classmethod
     def of(cls, vertices: np.ndarray, faces: np.ndarray) -> Triangles:
@@ -77,8 +80,8 @@ class Triangles:
 
     @cached_property
     def normals(self) -> np.ndarray:
-        """Unit normals, (m, 3)."""
-        return self.crosses / (2 * self.areas[:, None])
+        """Unit normals, (m, 3); zero where there is no area."""
+        return self.crosses / np.maximum(2 * self.areas[:, None], np.finfo(np.float64).tiny)
 
     @cached_property
     def centroids(self) -> np.ndarray:
@@ -127,7 +130,8 @@ class Triangles:
     def moved(self, matrix: np.ndarray, offset: np.ndarray) -> Triangles:
         """Under ``x -> matrix @ x + offset``; a reflection turns the triangles so that they still face outwards."""
         faces = self.faces if np.linalg.det(matrix) > 0 else self.faces[:, ::-1]
-        return Triangles(self.vertices @ matrix.T + offset, np.ascontiguousarray(faces), self.groups, self.names)
+        moved = self.vertices @ matrix.T + offset
+        return Triangles(moved, np.ascontiguousarray(faces), self.groups, self.names, self.crossing)
 
 
 def unrolled(sizes: np.ndarray, most: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

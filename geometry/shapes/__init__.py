@@ -6,15 +6,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hermite_pinn.geometry.csg import Complement, Intersection, Moved, Union
+from hermite_pinn.geometry.mesh import Mesh
 from hermite_pinn.geometry.shape import Shape
 from hermite_pinn.schema import Entry
 
 from .ball import Ball
 from .cuboid import Cuboid
+from .cylinder import Cylinder
 from .disk import Disk
 from .polygon import Polygon, Rectangle
+from .torus import Torus
 
-__all__ = ["Ball", "Cuboid", "Disk", "Polygon", "Rectangle", "shape_from_state"]
+__all__ = ["Ball", "Cuboid", "Cylinder", "Disk", "Polygon", "Rectangle", "Torus", "shape_from_state"]
 
 #: What makes a shape from its state; shapes in it are read by the second argument.
 Reader = Callable[[Entry, Callable[[Entry], Shape]], Shape]
@@ -22,7 +25,7 @@ Reader = Callable[[Entry, Callable[[Entry], Shape]], Shape]
 
 def readers() -> dict[str, Reader]:
     """How shapes are read, by the ``"kind"`` of their states."""
-    kinds = (Ball, Complement, Cuboid, Disk, Intersection, Moved, Polygon, Rectangle, Union)
+    kinds = (Ball, Complement, Cuboid, Cylinder, Disk, Intersection, Mesh, Moved, Polygon, Rectangle, Torus, Union)
     return {kind.__name__.lower(): kind.from_state for kind in kinds}
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import keyword
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 
-from hermite_pinn.checks import refuse, text
-from hermite_pinn.errors import InvalidProblemError
+from hermite_pinn.geometry.names import face_name
 from hermite_pinn.schema import Entry
 
-__all__ = ["array_of", "count_of", "face_name", "gauss_panels", "numbers_of", "plain", "rings"]
+__all__ = ["array_of", "count_of", "face_name", "frame", "gauss_panels", "numbers_of", "plain", "rings"]
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(3)
 MOST = 1 << 24  # points along a line
@@ -34,19 +31,6 @@ def gauss_panels(start: float, end: float, spacing: float) -> tuple[np.ndarray, 
     return points.ravel(), np.tile(0.5 * width * _WEIGHTS, panels)
 
 
-def face_name(value: Any) -> str | None:
-    """The name of a face, which can be a word of Python's grammar but a keyword, or None."""
-    if value is None:
-        return None
-    name = text("name", value, otherwise="None", error=InvalidProblemError)
-    if not name.isidentifier() or keyword.iskeyword(name):
-        hint = "a letter, then letters, digits and underscores"
-        refuse("name", value, "an identifier such as 'hole'", otherwise="None", hint=hint, error=InvalidProblemError)
-    if name in ("boundary", "interior"):
-        raise InvalidProblemError(f"name must not be {name!r}, which has a meaning of its own; choose another")
-    return name
-
-
 def plain(values: np.ndarray) -> str:
     """A point as it is written in a call."""
     return f"({', '.join(f'{v:.10g}' for v in values)})"
@@ -60,7 +44,7 @@ def numbers_of(entry: Entry, count: int | Sequence[int]) -> np.ndarray:
 
 def array_of(entry: Entry, shape: Sequence[int | None]) -> np.ndarray:
     """An array in a file."""
-    value = torch.from_numpy(np.ascontiguousarray(entry.value)) if isinstance(entry.value, np.ndarray) else entry.value
+    value = torch.from_numpy(np.array(entry.value)) if isinstance(entry.value, np.ndarray) else entry.value
     return Entry(value, entry.source, entry.path).tensor(shape).numpy().copy()
 
 
@@ -84,3 +68,12 @@ def rings(radii: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray, np
     place = np.arange(ring.size) - np.repeat(np.cumsum(count) - count, count)
     shift = 0.5 + 0.6180339887498949 * np.arange(count.size) % 1.0  # so that no seam shows
     return ring, 2 * np.pi * (place + shift[ring]) / count[ring], count
+
+
+def frame(axis: np.ndarray) -> np.ndarray:
+    """An orthonormal matrix (3, 3) that keeps the orientation and whose last column has the direction of ``axis``."""
+    last = axis / np.linalg.norm(axis)
+    helper = np.eye(3)[int(np.abs(last).argmin())]
+    first = np.cross(helper, last)
+    first /= np.linalg.norm(first)
+    return np.stack([first, np.cross(last, first), last], axis=1)

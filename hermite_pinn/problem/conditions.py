@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from hermite_pinn.checks import items, number, refuse, spelled, text
@@ -14,14 +14,10 @@ from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.geometry import Domain, Region
 from hermite_pinn.immutable import Immutable, ReadOnly
 
+from .places import GivenPoints, On, checked_on, named_faces
 from .terms import FaceTrace, Term, checked_weight, with_normal
 
 __all__ = ["Condition", "Dirichlet", "Gauge", "Initial", "Neumann", "Periodic", "Robin"]
-
-On = str | Sequence[str]
-
-FACES = "a face name such as 'x-', a list of them, or 'boundary'"
-RESTRICT = "to restrict a face use where=lambda x, y: ..."
 
 
 def _checked_value(what: str, value: Any) -> Any:
@@ -61,13 +57,7 @@ class _OnFaces(Immutable):
     """What conditions on faces share: the choice of faces and the weight."""
 
     def __init__(self, on: On, weight: float | None, where: Callable[..., Any] | None) -> None:
-        if isinstance(on, str):
-            self.on: On = str(on)
-        else:
-            names = items("`on`", on, FACES, hint=RESTRICT, error=InvalidProblemError)
-            if not all(isinstance(name, str) for name in names):
-                refuse("`on`", on, FACES, hint=RESTRICT, error=InvalidProblemError)
-            self.on = tuple(map(str, names))
+        self.on = checked_on(on)
         self.weight = checked_weight(weight)
         if where is not None and not callable(where):
             refuse(
@@ -77,27 +67,13 @@ class _OnFaces(Immutable):
 
     def faces(self, domain: Domain, periodic: tuple[bool, ...]) -> tuple[Region, ...]:
         """The regions where the condition holds."""
-        names = [self.on] if isinstance(self.on, str) else list(self.on)
-        regions: list[Region] = []
-        for name in names:
-            if name == "boundary":
-                regions.extend(f for f in domain.space_faces if f.plane is None or not periodic[f.plane.axis])
-            else:
-                face = domain.face(name)
-                if face.plane is not None and periodic[face.plane.axis]:
-                    axis = domain.names[face.plane.axis]
-                    raise InvalidProblemError(
-                        f"{self}: the axis {axis} is periodic, so it has no face {name!r}; "
-                        f"remove this condition or Periodic({axis!r})"
-                    )
-                regions.append(face)
-        if not regions:
-            raise InvalidProblemError(
-                f"{self} applies to no point: 'boundary' means the faces of the space axes that are not periodic, and {domain} has none"
-            )
-        return tuple(dict.fromkeys(regions))
+        if isinstance(self.on, GivenPoints):
+            return (self.on.region(domain, self),)
+        return named_faces([self.on] if isinstance(self.on, str) else self.on, domain, periodic, self)
 
     def _label(self) -> str:
+        if isinstance(self.on, GivenPoints):
+            return repr(self.on)
         return self.on if isinstance(self.on, str) else ", ".join(self.on)
 
     def _restriction(self, symbols: Symbols) -> Expr | None:
@@ -135,7 +111,8 @@ class Dirichlet(_Values):
     Parameters
     ----------
     on
-        Face name, list of names, or ``"boundary"`` (all faces of the space axes).
+        Face name, list of names, or ``"boundary"`` (all faces of the space axes); or points of the boundary, an array
+        (n, dim), or ``(points, normals)`` with their outward unit normals, which derivatives along the normal need.
     weight
         Weight of the residual relative to the automatic one, where the condition is not imposed exactly.
     where

@@ -191,8 +191,12 @@ def identify(statement: Mapping[str, Any], terms: Sequence[Term], digest: Digest
 
 def _content(term: Term) -> dict[str, Any]:
     """What a term says; its region counts by name and measured points, since the domain is a part of its own."""
-    measured = term.region.measured
+    measured, fixed = term.region.measured, term.region.fixed
     points = {} if measured is None else {"points": measured.x} | measured.columns
+    if fixed is not None:
+        points = {"points": fixed.x}
+        if isinstance(fixed.normals, torch.Tensor):
+            points["normals"] = fixed.normals
     return {
         "residual": term.residual,
         "region": term.region.name,

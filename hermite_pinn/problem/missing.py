@@ -48,9 +48,11 @@ def missing_conditions(
             for along, order in zip(orders, derivative, strict=True):
                 along[name] = max(along[name], order)
     sentences: list[str] = []
-    sides = sum(f.plane is not None for f in domain.space_faces)
-    whole = sides == len(domain.space_faces) == 2 * len(domain.space_axes)
-    if not (whole or measured):
+    planes = sum(f.plane is not None for f in domain.space_faces)
+    whole = planes == len(domain.space_faces) == 2 * len(domain.space_axes)
+    # given points may lie on any face
+    known = bool(measured) or any(t.region.fixed is not None for t in terms)
+    if not (whole or known):
         needed = sum(max(orders[axis][f] for axis in domain.space_axes) // 2 for f in fields)
         sentences.extend(_bare_faces(domain, periodic, needed, terms))
     for axis, name in enumerate(domain.names):
@@ -64,7 +66,7 @@ def missing_conditions(
                 kept = {f: o - _degenerate(domain, equations, f, axis, o, start) for f, o in orders[axis].items()}
                 found = list(_missing_starts(kept, given, measured))
             sentences.extend(found)
-        elif whole and not measured:
+        elif whole and not known:
             needed = sum(order for order in orders[axis].values() if order > 1)
             if needed > len(given):
                 sides = [f for f in domain.faces if f.plane is not None and f.plane.axis == axis]
@@ -115,8 +117,6 @@ def _missing_starts(orders: Mapping[str, int], terms: Sequence[Term], measured: 
 def _bare_faces(domain: Domain, periodic: Sequence[bool], needed: int, terms: Sequence[Term]) -> Iterator[str]:
     """Faces of a domain that is no box, and parts of them, with fewer conditions than equations of even order need."""
     on_boundary = [t for t in terms if t.region.on_boundary]
-    if any(not t.region.covers for t in on_boundary):  # points, which may lie on any face
-        return
     bare: dict[int, list[str]] = {}
     for face in domain.space_faces:
         if face.plane is not None and periodic[face.plane.axis]:

@@ -311,7 +311,12 @@ class Problem(Immutable):
         return tuple(gauged)
 
     def _check_fields(self, term: Term) -> None:
-        """A field must remain where components of the normal are zero."""
+        """A field must remain where components of the normal are zero, and points need normals where it occurs."""
+        fixed = term.region.fixed
+        if fixed is not None and fixed.normals is None and any(kind == "normal" for kind, _ in leaves(term.residual)):
+            raise InvalidProblemError(
+                f"the condition {term.name!r} depends on the outward normal: give on=(points, normals) with unit vectors"
+            )
         if not any(kind == "jet" for kind, _ in leaves(term.residual)):
             raise InvalidProblemError(
                 f"the condition {term.name!r} contains no field on the face {term.region.name}: it reads 0 = {written(term.residual)}"

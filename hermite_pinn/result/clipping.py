@@ -11,7 +11,7 @@ __all__ = ["Level", "boundary_facets", "clip_simplices", "oriented", "simplex_me
 #: Values (n,) at points (dim, n), negative inside; the zero set is the boundary.
 Level = Callable[[np.ndarray], np.ndarray]
 
-ITERATIONS = 5  # of the secant method; the bracket makes even bad functions converge
+ITERATIONS = 10  # at most, of the secant method; most edges take three
 CLOSE = 1e-9  # length of an edge times this is as near to the zero set as is asked for
 
 #: How the vertices of a prism are renamed so that a given one comes first.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hermite_pinn.checks import items, real_array, refuse
+from hermite_pinn.checks import items, number, real_array, refuse
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.geometry import Domain
 from hermite_pinn.memory import check_fits
@@ -117,8 +117,9 @@ def point_array(domain: Domain, periodic: Sequence[bool], points: Any, slack: fl
     """
     shape = f"an array of shape (n, {domain.dim}), the coordinates {', '.join(domain.names)} in this order"
     array = real_array("points", points, shape=shape, columns=domain.dim)
+    allowed = number("slack", slack, least=0.0, infinite=True)
     check_inside(domain, periodic, [torch.as_tensor(array[:, i].copy()) for i in range(domain.dim)])
-    check_cut(domain, torch.as_tensor(np.ascontiguousarray(array.T)), periodic, slack)
+    check_cut(domain, torch.as_tensor(np.ascontiguousarray(array.T)), periodic, allowed)
     return array
 
 

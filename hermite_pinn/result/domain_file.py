@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from hermite_pinn.errors import CorruptFileError, HermitePinnError
 from hermite_pinn.geometry import Box, Domain, domain_from_state
@@ -18,7 +19,6 @@ from hermite_pinn.schema import Entry
 __all__ = ["ARRAYS", "domain_arrays", "read_domain", "stored_domain"]
 
 ARRAYS = "shapes"  # group of their arrays
-KINDS = "fiub"  # of numbers that they have
 MOST = 1 << 16  # shapes
 
 
@@ -76,7 +76,7 @@ def read_domain(box: Box, cut: Entry | None, arrays: Mapping[str, np.ndarray]) -
         return box
     state = _Reader(cut, arrays).root
     try:
-        return domain_from_state(box, state)
+        return domain_from_state(box, Entry(state, cut.source, cut.path))
     except CorruptFileError:
         raise
     except (HermitePinnError, RecursionError) as error:
@@ -122,7 +122,7 @@ class _Reader:
             raise entry.refuse("a shape that is part of nothing else")
         return found
 
-    def _array(self, entry: Entry) -> np.ndarray | None:
+    def _array(self, entry: Entry) -> torch.Tensor | None:
         name = entry.text()
         if name in self.arrays or not name.startswith(f"{ARRAYS}/"):
             raise entry.refuse(f"an array of {ARRAYS} that nothing else has")
@@ -131,7 +131,7 @@ class _Reader:
             return None
         if name not in self.values:
             raise CorruptFileError(f"{entry.source} is damaged: it has no array {name}")
-        array = self.values[name]
-        if array.dtype.kind not in KINDS or not np.isfinite(array).all():
-            raise CorruptFileError(f"{entry.source} is damaged: {name} has numbers that are NaN or infinite")
-        return array
+        try:
+            return torch.as_tensor(self.values[name])
+        except TypeError as error:  # numbers that PyTorch does not have
+            raise CorruptFileError(f"{entry.source} is damaged: {name} has numbers of a wrong type") from error

@@ -114,8 +114,8 @@ def _faces(domain: Domain, mesh: CutMesh, axes: Sequence[np.ndarray]) -> tuple[n
     elif rest.any():
         face[rest] = len(names)
         names.append("surface")
-    used, number = np.unique(face, return_inverse=True)
-    return number, tuple(names[k] for k in used)
+    used, numbers = np.unique(face, return_inverse=True)
+    return numbers, tuple(names[k] for k in used)
 
 
 def _patches(facets: np.ndarray, face: np.ndarray, units: np.ndarray) -> np.ndarray:

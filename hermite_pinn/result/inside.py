@@ -90,8 +90,8 @@ def inside_grid(domain: Domain, axes: Sequence[np.ndarray]) -> np.ndarray:
     if unsure.any():
         at = np.argwhere(unsure)
         x = torch.tensor(domain.lower, dtype=torch.float64)[:, None].repeat(1, len(at))
-        for i, a, k in zip(space, spaced, at.T, strict=True):
-            x[i] = torch.as_tensor(a[k])
+        for i, a, row in zip(space, spaced, at.T, strict=True):
+            x[i] = torch.as_tensor(a[row])
         sure[unsure] = inside_points(domain, x).numpy()
     whole = sure.reshape([shape[i] if i in space else 1 for i in range(domain.dim)])
     return np.broadcast_to(whole, shape)

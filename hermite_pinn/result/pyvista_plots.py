@@ -135,6 +135,7 @@ def _draw(plotter: Any, surface: Any, domain: Domain, title: str, key: str) -> N
     )
     plotter.camera_position = VIEW
     plotter.reset_camera()
+    plotter.camera.zoom(0.93)
 
 
 @contextmanager

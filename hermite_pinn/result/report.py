@@ -10,6 +10,7 @@ from .exportable import Reportable
 
 __all__ = ["solution_report"]
 
+LONGEST = 200  # letters of a domain
 DIFFERS = 1.5  # times the residual of a whole condition is worth telling of one face
 
 
@@ -24,7 +25,7 @@ def solution_report(solution: Reportable, errors: Mapping[str, Mapping[str, floa
         ``"relative_l2"`` and ``"max"`` of the fields whose solution is known, on an off-lattice grid.
     """
     s = solution.stats
-    lines = [f"Solution {solution.title + ' ' if solution.title else ''}on {solution.domain}"]
+    lines = [f"Solution {solution.title + ' ' if solution.title else ''}on {_short(repr(solution.domain))}"]
     lines.append(f"  status      {solution.status.label}: {solution.message}")
     if not solution.status.success:
         lines.append(f"  advice      {solution.status.advice}")
@@ -66,3 +67,8 @@ def _worst_face(by_face: Mapping[str, float], whole: float) -> str:
         return ""
     face = max(by_face, key=lambda name: by_face[name])
     return f", worst on {face}: {by_face[face]:.1e}" if by_face[face] > DIFFERS * whole else ""
+
+
+def _short(text: str) -> str:
+    """A text, without its middle where it is long."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 60]} ... {text[-55:]}"

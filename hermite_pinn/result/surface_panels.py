@@ -101,7 +101,7 @@ class SurfacePanel:
         from matplotlib import colormaps
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import Normalize
-        from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+        from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped]
 
         limits, surface, view = colours(self.title, span), self.surface, _axes3d(ax)
         scale = ScalarMappable(Normalize(limits["vmin"], limits["vmax"]), colormaps[limits["cmap"]])

@@ -3,8 +3,8 @@
     Delta u = k^2 u        on [-l, l]^2 minus discs,        u given on the sides and on the circles.
 
 The solution is a sum of functions that satisfy the equation: regular ones about the centre, multipoles of every disc
-and of its mirror images across the sides.  Their coefficients come from linear least squares on the boundary.  By the maximum principle the largest misfit on the
-boundary bounds the error everywhere, so that a fit states its own accuracy.
+and of its mirror images across the sides.  Their coefficients come from linear least squares on the boundary.  By the
+maximum principle the largest misfit on the boundary bounds the error everywhere, so that a fit states its own accuracy.
 
 Nothing here shares a line with the solver of this package.
 """

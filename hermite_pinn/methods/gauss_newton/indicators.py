@@ -186,7 +186,7 @@ def indicators(
     sizes: Sequence[float],
     watch: WatchPoints,
     fitted: bool = False,
-    active: torch.Tensor | None = None,
+    inner: torch.Tensor | None = None,
 ) -> Indicators:
     """What the coefficients of a stage say.
 
@@ -206,13 +206,13 @@ def indicators(
         Where to look.
     fitted
         Whether there are more points than coefficients, so that the residual at the points is not zero.
-    active
-        Which vertices have coefficients; None for all.
+    inner
+        Which vertices lie in the domain; None for all.
     """
     domain = problem.domain
     cell = [a / n for a, n in zip(domain.lengths, resolution, strict=True)]
     over_cell, over_all = (strengths(sensitivities, problem.fields, a) for a in (cell, domain.lengths))
-    surplus = surpluses(finest, basis, problem.periodic, active)
+    surplus = surpluses(finest, basis, problem.periodic, inner)
     refined = [True] * domain.dim if before is None else [a != b for a, b in zip(before, resolution, strict=True)]
     interpolation, rate = _interpolation(surplus, refined, sizes, 4.0 ** BASES[basis].coefficients)
     leaf = [

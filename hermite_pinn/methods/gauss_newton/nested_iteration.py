@@ -269,7 +269,7 @@ class NestedIteration:
             [size / root for size in stage.sizes],
             self.watch,
             stage.fitted,
-            self.grid.active(stage.resolutions[-1]),
+            self.grid.inner(stage.resolutions[-1]),
         )
 
     def _system(self, stage: Stage) -> GridSystem:

@@ -19,7 +19,7 @@ def refined(
     periodic: Sequence[bool],
     resolutions: Sequence[Resolution],
     finest: torch.Tensor,
-    active: torch.Tensor | None = None,
+    inner: torch.Tensor | None = None,
 ) -> Resolution:
     """The resolution of the next level: twice as many cells along the axes that are not resolved.
 
@@ -29,7 +29,7 @@ def refined(
     n = resolutions[-1]
     if len(resolutions) < 2:
         return tuple(2 * k for k in n)
-    indicators = roughness(finest, basis, periodic, active)
+    indicators = roughness(finest, basis, periodic, inner)
     worst = max(indicators)
     return tuple(
         2 * k if i >= worst / 4 ** BASES[basis].coefficients else k for k, i in zip(n, indicators, strict=True)
@@ -37,11 +37,11 @@ def refined(
 
 
 def roughness(
-    finest: torch.Tensor, basis: str, periodic: Sequence[bool], active: torch.Tensor | None = None
+    finest: torch.Tensor, basis: str, periodic: Sequence[bool], inner: torch.Tensor | None = None
 ) -> list[float]:
     """Per axis the RMS of ``h**(2m) d^(2m) u`` relative to the field, the largest of all fields.
 
-    With ``active``, of the vertices (N_1, ...) that have coefficients.
+    With ``inner``, of the vertices (N_1, ...) that lie in the domain.
     """
     m = BASES[basis].coefficients
     weights = [float(w) for w in basis_values(basis, torch.tensor(0.5, dtype=torch.float64), 2 * m - 1)]
@@ -56,8 +56,8 @@ def roughness(
         both = torch.cat([left, right], -1)
         highest = (both * torch.tensor(weights, dtype=finest.dtype, device=finest.device)).sum(-1)
         jump = highest.roll(-1, -1) - highest if wraps else highest.diff(dim=-1)
-        if active is not None:
-            known = active.movedim(axis, -1)
+        if inner is not None:
+            known = inner.movedim(axis, -1)
             three = known[..., :-2] & known[..., 1:-1] & known[..., 2:] if not wraps else known & known.roll(-1, -1)
             jump = jump * three
         values = c[..., 0].flatten(1)

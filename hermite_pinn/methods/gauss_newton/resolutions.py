@@ -85,7 +85,7 @@ class Resolutions:
             return self.planned[len(path)]
         if best is None:
             return self.first()[0]
-        active = grid.active(best.resolutions[-1])
+        active = grid.inner(best.resolutions[-1])
         return refined(self.field.basis, self.problem.periodic, path, best.finest, active)
 
     def slabs(self, resolution: Resolution, best: Stage | None) -> int:

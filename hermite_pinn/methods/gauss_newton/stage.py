@@ -15,7 +15,7 @@ from hermite_pinn.errors import DivergedError
 from hermite_pinn.field.field import GridField, linear_field
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
 from hermite_pinn.methods.systems.compact_field import compact_field
-from hermite_pinn.methods.systems.compact_pyramid import CompactPyramid, active_vertices
+from hermite_pinn.methods.systems.compact_pyramid import CompactPyramid, inner_vertices
 from hermite_pinn.methods.systems.constraints import Carried
 from hermite_pinn.methods.systems.cut_system import CutSystem
 from hermite_pinn.methods.systems.grid_system import GridSystem
@@ -73,9 +73,9 @@ class Discretization:
             return CompactPyramid(p, self.basis, resolutions, self.dtype, self.device)
         return Pyramid(self.basis, resolutions, p.periodic, len(p.fields), self.dtype, self.device)
 
-    def active(self, resolution: Resolution) -> torch.Tensor | None:
-        """Which vertices (N_1, ...) of a level have coefficients; None for all."""
-        return active_vertices(self.problem, self.basis, resolution).to(self.device) if self.cut else None
+    def inner(self, resolution: Resolution) -> torch.Tensor | None:
+        """Which vertices (N_1, ...) of a level lie in the domain; None for all."""
+        return inner_vertices(self.problem, self.basis, resolution).to(self.device) if self.cut else None
 
     def field(self, stage: Stage) -> GridField:
         """The fields of a stage: with all of its levels, or on a cut domain their sum on the vertices that it has."""

@@ -103,16 +103,16 @@ def _part(known: torch.Tensor) -> float:
     return known.numel() / max(1, int(known.sum()))
 
 
-def _spread(active: torch.Tensor, axis: int, m: int) -> torch.Tensor:
+def _spread(inner: torch.Tensor, axis: int, m: int) -> torch.Tensor:
     """Vertices along an axis, last, where those across are repeated for their coefficients."""
-    moved = active.movedim(axis, -1)
+    moved = inner.movedim(axis, -1)
     for other in range(moved.ndim - 1):
         moved = moved.repeat_interleave(m, other)
     return moved
 
 
 def surpluses(
-    finest: torch.Tensor, basis: str, periodic: Sequence[bool], active: torch.Tensor | None = None
+    finest: torch.Tensor, basis: str, periodic: Sequence[bool], inner: torch.Tensor | None = None
 ) -> list[AxisSurplus]:
     """The surplus of every axis, from coefficients (fields, m N_1, ...) of the finest level.
 
@@ -121,8 +121,8 @@ def surpluses(
 
     Parameters
     ----------
-    active
-        Which vertices (N_1, ...) have coefficients; None for all.  Only what lies between those counts.
+    inner
+        Which vertices (N_1, ...) lie in the domain; None for all.  Only what lies between those counts.
     """
     m = BASES[basis].coefficients
     values, mass = (torch.as_tensor(a).to(finest) for a in _midpoint(basis))
@@ -130,7 +130,7 @@ def surpluses(
     for axis, wraps in enumerate(periodic):
         c = finest.movedim(axis + 1, -1).unflatten(-1, (-1, m))
         across = _across(c.shape[1:-2], mass)
-        known = None if active is None else _spread(active, axis, m)
+        known = None if inner is None else _spread(inner, axis, m)
         smooth = _smooth_errors(c, across, basis, wraps, known)
         details: list[tuple[float, ...]] = []
         largest: tuple[float, ...] = (math.inf,) * len(finest)
@@ -155,7 +155,7 @@ def surpluses(
             each = m ** (finest.ndim - 2)  # coefficients of a vertex across the axis
             details.append(tuple((squares.mean(1) * each / 2).sqrt().tolist()))
             if len(details) == 1:
-                share = 1.0 if active is None else _part(three)
+                share = 1.0 if inner is None else _part(three)
                 largest = tuple((squares.amax(1) / (2 * share)).sqrt().tolist())
             c = even * torch.tensor([2.0**a for a in range(m)], dtype=c.dtype, device=c.device)
         found.append(AxisSurplus(tuple(details), largest, smooth))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -188,55 +188,66 @@ class CellChannels:
         return coefficients if self.rule is None else self.rule.rows.apply([(order, coefficients)], 1)
 
     def forward(self, coefficients: torch.Tensor) -> list[torch.Tensor]:
-        """The channels, (points, times) each."""
-        found = [torch.zeros(self.shape, dtype=self.root.dtype, device=self.root.device) for _ in range(self.count)]
-        slices = self.points.slices()
+        """The channels, (points, times) each, in buffers that the next call overwrites."""
+        found, times, written = self._channel_buffers, self.shape[1], set[int]()
         for order, listed, matrices in self._stacks:
-            u = self._in_time(coefficients, order)
-            times = u.shape[1]
-            records = u.reshape(self.points.level.count, -1)
-            for g, (group, matrix) in enumerate(zip(self.points.groups, matrices, strict=True)):
-                cells = len(group.cells)
-                local = records.index_select(0, self._corners[g]).view(cells, -1, times)
+            records = self._in_time(coefficients, order).reshape(self.points.level.count, -1)
+            for g, part in enumerate(self._parts):
+                group, matrix = self.points.groups[g], matrices[g]
+                local = records.index_select(0, self._corners[g]).view(len(group.cells), -1, times)
                 plain = times == 1 and not group.own
-                out = local.view(cells, -1) @ matrix.T if plain else torch.matmul(matrix, local)
-                out = out.view(cells, len(listed), group.per_cell, times)
+                if plain and len(listed) == 1 and listed[0] not in written:
+                    whole = found[listed[0]][part].view(len(group.cells), -1)
+                    torch.matmul(local.view(len(group.cells), -1), matrix.T, out=whole)
+                    continue
+                out = local.view(len(group.cells), -1) @ matrix.T if plain else torch.matmul(matrix, local)
+                out = out.view(len(group.cells), len(listed), group.per_cell, times)
                 for i, k in enumerate(listed):
-                    found[k][slices[g]] += out[:, i].reshape(-1, times)
+                    target = found[k][part].view(len(group.cells), group.per_cell, times)
+                    target.add_(out[:, i]) if k in written else target.copy_(out[:, i])
+            written.update(listed)
         return [c.mul_(self.root) for c in found]
+
+    @cached_property
+    def _parts(self) -> list[slice]:
+        return self.points.slices()
+
+    @cached_property
+    def _channel_buffers(self) -> list[torch.Tensor]:
+        return [torch.empty(self.shape, dtype=self.root.dtype, device=self.root.device) for _ in range(self.count)]
+
+    @cached_property
+    def _local_buffer(self) -> torch.Tensor:
+        """Records of all corners of all cells."""
+        level = self.points.level
+        corners = sum(len(g.cells) for g in self.points.groups) * 2**level.dim
+        shape = corners, level.record * self.shape[1]
+        return torch.empty(shape, dtype=self.root.dtype, device=self.root.device)
 
     def adjoint(
         self, channels: Sequence[torch.Tensor], out: torch.Tensor | None = None, add: bool = False
     ) -> torch.Tensor:
         """The transpose, written or added to ``out`` (V m**d, T)."""
         weighted = [c * self.root for c in channels]
-        slices, level = self.points.slices(), self.points.level
-        times = self.shape[1]
+        level, times, locals_ = self.points.level, self.shape[1], self._local_buffer
         for order, listed, matrices in self._stacks:
-            parts = []
-            for g, (group, matrix) in enumerate(zip(self.points.groups, matrices, strict=True)):
+            first = 0
+            for g, part in enumerate(self._parts):
+                group, matrix = self.points.groups[g], matrices[g]
                 cells = len(group.cells)
-                rows = torch.stack(
-                    [weighted[k][slices[g]].reshape(cells, group.per_cell, times) for k in listed], 1
-                ).view(cells, -1, times)
-                plain = times == 1 and not group.own
-                local = rows.view(cells, -1) @ matrix if plain else torch.matmul(matrix.mT, rows)
-                parts.append(local.reshape(cells * 2**level.dim, -1))
-            records = self._gathered.apply([(0, torch.cat(parts) if len(parts) > 1 else parts[0])], 0)
-            u = records.view(-1, times)
-            if self.rule is not None:
-                out = self.rule.rows.transposed.apply([(order, u)], 1, out, add=add)
-            elif out is None:
-                out = u
-            elif add:
-                out += u
+                target = locals_[first : first + cells * 2**level.dim]
+                first += len(target)
+                parts = [weighted[k][part].view(cells, group.per_cell, times) for k in listed]
+                rows = parts[0] if len(parts) == 1 else torch.stack(parts, 1).view(cells, -1, times)
+                if times == 1 and not group.own:
+                    torch.matmul(rows.reshape(cells, -1), matrix, out=target.view(cells, -1))
+                else:
+                    target.copy_(torch.matmul(matrix.mT, rows).view(target.shape))
+            if self.rule is None and out is not None:
+                self._gathered.apply([(0, locals_)], 0, out.view(level.count, -1), add=add)
             else:
-                out.copy_(u)
+                u = self._gathered.apply([(0, locals_)], 0).view(-1, times)
+                out = u if self.rule is None else self.rule.rows.transposed.apply([(order, u)], 1, out, add=add)
             add = True
         assert out is not None
         return out
-
-    # -- the matrix itself ---
-    def orders(self) -> Iterable[int]:
-        """Orders of differentiation along time that occur."""
-        return [order for order, _, _ in self._stacks]

@@ -13,9 +13,9 @@ from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix, prolongation_matrix
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
 from hermite_pinn.problem.problem import Problem
 
-from .level_cells import LevelCells, level_cells, prolongation
+from .level_cells import LevelCells, contained, level_cells, prolongation
 
-__all__ = ["CompactPyramid", "active_vertices"]
+__all__ = ["CompactPyramid", "inner_vertices"]
 
 
 class CompactPyramid(Pyramid):
@@ -128,11 +128,21 @@ class CompactPyramid(Pyramid):
         return [torch.as_tensor(level.places).to(self.device) for level in self.levels]
 
 
-def active_vertices(problem: Problem, basis: str, resolution: Sequence[int]) -> torch.Tensor:
-    """Which vertices (N_1, ..., N_d) of a level of a problem on a cut domain have coefficients."""
+def inner_vertices(problem: Problem, basis: str, resolution: Sequence[int]) -> torch.Tensor:
+    """Which vertices (N_1, ..., N_d) of a level lie in a cut domain; the others only continue fields."""
     level, domain = level_cells(problem, basis, resolution), problem.domain
-    space = np.zeros(level.sides, dtype=bool)
-    space[tuple(level.vertices.T)] = True
+
+    def made() -> np.ndarray:
+        inside = np.zeros(level.count, dtype=bool)
+        inside[level.corners[~level.touched]] = True
+        doubtful = np.flatnonzero(~inside)
+        x = (level.lower + level.vertices[doubtful] * level.widths).T
+        inside[doubtful] = contained(domain, x)
+        space = np.zeros(level.sides, dtype=bool)
+        space[tuple(level.vertices[inside].T)] = True
+        return space
+
+    space = problem.plan.shared.once(("inner vertices", id(level)), made)
     if domain.time_axis is None:
         return torch.as_tensor(space)
     vertices = resolution[domain.time_axis] + (not problem.periodic[domain.time_axis])

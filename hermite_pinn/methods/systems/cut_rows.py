@@ -32,13 +32,15 @@ from .cell_channels import CellPoints, PointGroup, TimeRule
 from .compact_point_block import CompactPointBlock
 from .cut_block import CutBlock
 from .grid_rows import GridRows
-from .level_cells import LevelCells, level_cells
+from .level_cells import LevelCells, contained, level_cells
 
 __all__ = ["CutRows"]
 
 OUTSIDE = 0.1  # weight of a residual outside the domain
 FIRM = 3.0  # of the weight of boundary rows, against that of soft rows of a box
-REACH = 0.06  # of the longest edge of the box: distance from re-entrant places from which on rows have their full weight
+REACH = (
+    0.06  # of the longest edge of the box: distance from re-entrant places from which on rows have their full weight
+)
 
 
 class CutRows(GridRows):
@@ -59,18 +61,21 @@ class CutRows(GridRows):
         """The cells of the finest level."""
         return level_cells(self.problem, self.basis, self.resolution)
 
+    def _points_per_axis(self, soft: Sequence[Term], interior: list[CompiledTerm]) -> tuple[int, ...]:
+        """As many as a vertex has coefficients for elliptic equations on cubics, one more otherwise."""
+        m = BASES[self.basis].coefficients
+        elliptic = self.time is None and m == 2 and self._elliptic(interior)
+        return (m if elliptic else m + 1,) * self.problem.domain.dim
+
     # -- points ---
-    def gauss_points(
-        self, level: LevelCells, terms: Sequence[CompiledTerm]
-    ) -> tuple[CellPoints, np.ndarray, np.ndarray]:
+    def gauss_points(self, level: LevelCells) -> tuple[CellPoints, np.ndarray, np.ndarray]:
         """Gauss points of all active cells of a level, their weights, and which of them are inside.
 
-        Elliptic equations take as many points per axis in full cells as a vertex has coefficients, others one more;
-        touched cells one more than coefficients in the plane and two more in space.
+        Touched cells have one more point per axis than a vertex has coefficients in the plane, and two more in space.
         """
         m, d = level.m, level.dim
-        elliptic = self._elliptic(list(terms)) if self.time is None and m == 2 else False
-        per = (m if elliptic else m + 1, max(m + 1, m + d - 1))
+        full = self.gauss[self.space[0]]
+        per = (full, max(full, m + 1, m + d - 1))
 
         def made() -> tuple[CellPoints, np.ndarray, np.ndarray]:
             groups, weights = [], []
@@ -94,21 +99,12 @@ class CutRows(GridRows):
         level = points.level
         for part, group in zip(points.slices(), points.groups, strict=True):
             if level.touched[np.isin(self._keys(level, level.cells), self._keys(level, group.cells[:1]))].any():
-                inside[part] = self._contains(points.x[:, part])
+                inside[part] = contained(self.problem.domain, points.x[:, part])
         return inside
 
     @staticmethod
     def _keys(level: LevelCells, cells: np.ndarray) -> np.ndarray:
         return np.ravel_multi_index(tuple(cells.T), level.counts)
-
-    def _contains(self, x: np.ndarray) -> np.ndarray:
-        """Which points (d, n) over the space axes lie in the domain."""
-        domain = self.problem.domain
-        whole = np.empty((domain.dim, x.shape[1]))
-        whole[list(self.space)] = x
-        if self.time is not None:
-            whole[self.time] = 0.5 * (domain.lower[self.time] + domain.upper[self.time])
-        return domain.contains(torch.as_tensor(whole)).numpy()
 
     def fading(self, x: np.ndarray, level: LevelCells) -> np.ndarray:
         """Factors (n,) of rows at points (d, n): less than one near re-entrant corners and edges."""
@@ -130,7 +126,7 @@ class CutRows(GridRows):
         if self.time is None:
             return None
         axis = self.axes[self.time]
-        k = points or BASES[self.basis].coefficients + 1
+        k = points or max(self.gauss[self.time], BASES[self.basis].coefficients + 1)
         at, weights = gauss_axis(*axis.bounds, self.resolution[self.time], k)
         return self._rule_at(at, weights, cells)
 
@@ -176,7 +172,7 @@ class CutRows(GridRows):
             Of the level along time; those of the finest where it is not given.
         """
         level = level or self.level
-        points, area, inside = self.gauss_points(level, terms)
+        points, area, inside = self.gauss_points(level)
         weight = np.where(inside, 1.0, OUTSIDE)
         root = np.sqrt(area * weight) * self.fading(points.x, level)
         along = None if self.time is None else self.time_rule(cells or self.resolution[self.time])
@@ -201,7 +197,7 @@ class CutRows(GridRows):
         inside = (0.31 + 0.17 * np.arange(level.dim) + level.cells * golden) % 1.0
         x = (level.lower + (level.cells + inside) * level.widths).T
         chosen = ~level.touched
-        chosen[level.touched] = self._contains(x[:, level.touched])
+        chosen[level.touched] = contained(self.problem.domain, x[:, level.touched])
         group = PointGroup(level.cells[chosen], inside[chosen], own=True)
         points = CellPoints(level, (group,))
         root = np.full(points.count, math.sqrt(math.prod(level.widths)))
@@ -241,7 +237,7 @@ class CutRows(GridRows):
     def _at_time(self, term: CompiledTerm, position: float, scale: float) -> CutBlock:
         """A condition at the start or the end of time, at the points inside the domain."""
         assert self.time is not None
-        points, area, inside = self.gauss_points(self.level, [term])
+        points, area, inside = self.gauss_points(self.level)
         root = np.sqrt(np.where(inside, area, OUTSIDE * area))
         rule = self._rule_at(np.array([position]), np.ones(1), self.resolution[self.time])
         return self._cut_block([term], points, root, rule, [scale])

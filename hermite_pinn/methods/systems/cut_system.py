@@ -88,7 +88,7 @@ class CutSystem(GridSystem):
 
     @cached_property
     def _value(self) -> CellChannels:  # type: ignore[override]
-        points, area, inside = self._rows.gauss_points(self._rows.level, self.interior.terms)
+        points, area, inside = self._rows.gauss_points(self._rows.level)
         rule = self.interior.rule
         root = np.sqrt(np.where(inside, area, 0.0))[:, None]
         if rule is not None:
@@ -99,7 +99,7 @@ class CutSystem(GridSystem):
 
     def mass(self) -> sparse.csr_array:
         """The matrix of the L2 product over the domain for the finest coefficients (V m**d, T) of one field."""
-        points, area, inside = self._rows.gauss_points(self._rows.level, self.interior.terms)
+        points, area, inside = self._rows.gauss_points(self._rows.level)
         rows = points.matrix((0,) * len(self.interior.space))
         space = rows.T @ sparse.diags(np.where(inside, area, 1e-6 * area)) @ rows
         rule = self.interior.rule
@@ -110,7 +110,7 @@ class CutSystem(GridSystem):
 
     def without_means(self, finest: torch.Tensor) -> torch.Tensor:
         """Coefficients of all vertices of the finest level, less the means over the domain of fields with a gauge."""
-        points, area, inside = self._rows.gauss_points(self._rows.level, self.interior.terms)
+        points, area, inside = self._rows.gauss_points(self._rows.level)
         weights = torch.as_tensor(np.where(inside, area, 0.0)[:, None]).to(self.device, self.dtype)
         space = tuple(range(len(self.interior.space)))
         one = CellChannels(points, Channels.value(len(space)), space, None, None, torch.ones_like(weights))

@@ -96,11 +96,7 @@ class GridRows:
         hard = set(constraints.terms)
         soft = [t for t in terms if not (t.region.everywhere or t in hard)]
         interior = [compile_term(problem, t) for t in terms if t.region.is_interior]
-        self.gauss = (
-            (gauss,) * problem.domain.dim
-            if gauss
-            else gauss_points_per_axis(problem, basis, constraints, not soft and self._elliptic(interior))
-        )
+        self.gauss = (gauss,) * problem.domain.dim if gauss else self._points_per_axis(soft, interior)
         self.interior = self._interior_block(interior)
         self.derived = self._derived_block()
         self.penalties = {f: self._penalty_block(f, terms) for f in misfit.penalties}
@@ -125,6 +121,11 @@ class GridRows:
         """
         points, weights = self._own(self.problem.domain.interior.between(self.resolution), [1] * len(self.axes), 0)
         return self._tensor_block(self.interior.terms, points, weights, None)
+
+    def _points_per_axis(self, soft: Sequence[Term], interior: list[CompiledTerm]) -> tuple[int, ...]:
+        """Gauss points per cell and axis where they are not given."""
+        elliptic = not soft and self._elliptic(interior)
+        return gauss_points_per_axis(self.problem, self.basis, self.constraints, elliptic)
 
     # -- blocks ---
     def _interior_block(self, terms: list[CompiledTerm]) -> TensorBlock:

@@ -1,0 +1,167 @@
+"""Where conditions hold: faces by name, or given points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from hermite_pinn.checks import items, real_array, refuse
+from hermite_pinn.errors import InvalidProblemError
+from hermite_pinn.geometry import Domain, Region
+from hermite_pinn.geometry.surface_points import SurfacePoints
+from hermite_pinn.immutable import Immutable, read_only
+
+__all__ = ["GivenPoints", "On", "checked_on", "named_faces"]
+
+On = str | Sequence[str]
+
+FACES = "a face name such as 'x-', a list of them, 'boundary', an array of points (n, dim), or a pair (points, normals) of such arrays"
+RESTRICT = "to restrict a face use where=lambda x, y: ..."
+UNIT = 1e-3  # by which normals may differ from unit length
+
+
+class GivenPoints(Immutable):
+    """Points on which a condition holds, with their outward normals or without.
+
+    Attributes
+    ----------
+    points
+        (n, axes), read-only.
+    normals
+        The same shape, or None.
+    """
+
+    def __init__(self, points: np.ndarray, normals: np.ndarray | None) -> None:
+        self.points = read_only(points)
+        self.normals = None if normals is None else read_only(normals)
+        self._regions: dict[Domain, SurfacePoints] = {}
+
+    def __repr__(self) -> str:
+        return f"{len(self.points)} points"
+
+    def region(self, domain: Domain, condition: object) -> SurfacePoints:
+        """The points as a region of a domain.
+
+        Raises
+        ------
+        InvalidProblemError
+            If they have another number of coordinates, or do not lie in it.
+        """
+        if domain not in self._regions:
+            self._regions[domain] = self._made(domain, condition)
+        return self._regions[domain]
+
+    def _made(self, domain: Domain, condition: object) -> SurfacePoints:
+        points, normals = self.points, self.normals
+        dim, space = domain.dim, len(domain.space_axes)
+        accepted = {dim, space}
+        if normals is None and points.shape[1] in {2 * dim, 2 * space} - accepted:
+            half = points.shape[1] // 2
+            points, normals = points[:, :half], points[:, half:]
+        if points.shape[1] not in accepted:
+            names = ", ".join(domain.names[i] for i in domain.space_axes)
+            in_time = f", or {dim} with the time" if dim > space else ""
+            raise InvalidProblemError(
+                f"{condition}: the points of `on` have {points.shape[1]} coordinates; the domain has {space} in space ({names}){in_time}"
+            )
+        if normals is not None:
+            normals = self._unit(normals, domain, condition)
+        full = points
+        if points.shape[1] < dim:
+            full = np.full((len(points), dim), domain.lower[domain.time_axis or 0])
+            full[:, list(domain.space_axes)] = points
+        outside = ~domain.contains(torch.as_tensor(full.T.copy()), slack=1e-6).numpy()
+        if outside.any():
+            raise InvalidProblemError(
+                f"{condition}: {int(outside.sum())} of {len(points)} points of `on` lie outside {domain}, the first at "
+                f"{points[outside][0].tolist()}"
+            )
+        axes = range(dim) if points.shape[1] == dim else domain.space_axes
+        points = np.clip(points, [domain.lower[i] for i in axes], [domain.upper[i] for i in axes])
+        return SurfacePoints(domain, points, normals)
+
+    @staticmethod
+    def _unit(normals: np.ndarray, domain: Domain, condition: object) -> np.ndarray:
+        """Normals in space of unit length."""
+        if normals.shape[1] == domain.dim:
+            normals = normals[:, list(domain.space_axes)]
+        lengths = np.linalg.norm(normals, axis=1)
+        off = np.abs(lengths - 1.0) > UNIT
+        if normals.shape[1] != len(domain.space_axes) or off.any():
+            raise InvalidProblemError(
+                f"{condition}: normals of `on` must be unit vectors in space that point out of the domain, with "
+                f"{len(domain.space_axes)} components; got the shape {normals.shape}"
+                + (f" and the length {lengths[off][0]:.4g}" if off.any() else "")
+            )
+        return np.asarray(normals / lengths[:, None])
+
+
+def checked_on(on: Any) -> str | tuple[str, ...] | GivenPoints:
+    """The places of a condition: a name, names, or points.
+
+    Raises
+    ------
+    InvalidProblemError
+        If they are anything else.
+    """
+    if isinstance(on, str):
+        return str(on)
+    if np.ndim(_plain(on)) == 2 and hasattr(on, "shape"):
+        return _given([on], on)
+    entries = items("`on`", on, FACES, hint=RESTRICT, error=InvalidProblemError)
+    if all(isinstance(name, str) for name in entries):
+        return tuple(map(str, entries))
+    if any(isinstance(name, str) for name in entries):
+        refuse("`on`", on, FACES, hint=RESTRICT, error=InvalidProblemError)
+    pair = len(entries) == 2 and all(np.ndim(_plain(e)) == 2 for e in entries)
+    return _given(entries if pair else [on], on)
+
+
+def _given(arrays: Sequence[Any], on: Any) -> GivenPoints:
+    """Points, or points and normals."""
+    made = [real_array("`on`", a, shape=FACES, hint=RESTRICT, error=InvalidProblemError) for a in arrays]
+    if any(a.ndim != 2 or not a.size for a in made) or len({a.shape[0] for a in made}) > 1:
+        refuse("`on`", on, FACES, hint=RESTRICT, error=InvalidProblemError)
+    return GivenPoints(made[0], made[1] if len(made) > 1 else None)
+
+
+def _plain(value: Any) -> Any:
+    """A value as an array, None where it is none."""
+    try:
+        return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    except Exception:  # ragged lists, tensors without data, foreign objects: whatever their conversion raises
+        return None
+
+
+def named_faces(
+    names: Sequence[str], domain: Domain, periodic: tuple[bool, ...], condition: object
+) -> tuple[Region, ...]:
+    """The regions of a domain with some names, of which ``"boundary"`` is one.
+
+    Raises
+    ------
+    InvalidProblemError
+        If a face does not exist or there is none.
+    """
+    regions: list[Region] = []
+    for name in names:
+        if name == "boundary":
+            regions.extend(f for f in domain.space_faces if f.plane is None or not periodic[f.plane.axis])
+        else:
+            face = domain.face(name)
+            if face.plane is not None and periodic[face.plane.axis]:
+                axis = domain.names[face.plane.axis]
+                raise InvalidProblemError(
+                    f"{condition}: the axis {axis} is periodic, so it has no face {name!r}; "
+                    f"remove this condition or Periodic({axis!r})"
+                )
+            regions.append(face)
+    if not regions:
+        raise InvalidProblemError(
+            f"{condition} applies to no point: 'boundary' means the faces of the space axes that are not periodic, and "
+            f"{domain} has none"
+        )
+    return tuple(dict.fromkeys(regions))
