@@ -70,7 +70,10 @@ class CutSystem(GridSystem):
 
     def norms(self, finest: torch.Tensor, corners: torch.Tensor | None = None) -> list[float]:
         """L2 norm over the domain of every field, from coefficients of all vertices of the finest level."""
-        values = [self._value.forward(c)[0].clone() for c in self._compacted(finest)]
+        return self._sizes(self._compacted(finest), corners)
+
+    def _sizes(self, compact: torch.Tensor, corners: torch.Tensor | None) -> list[float]:
+        values = [self._value.forward(c)[0].clone() for c in compact]
         if corners is not None and len(self.corners):
             for name, value in zip(self.problem.fields, values, strict=True):
                 own = list(self.corners.of(name))
@@ -150,8 +153,7 @@ class CutSystem(GridSystem):
         units: list[float] = []  # fields may differ in size by far
 
         def size(step: torch.Tensor) -> float:
-            finest = self.pyramid.accumulate(self.split(step)[0].clone())
-            norms = [float(self._value.forward(c)[0].norm()) for c in finest]
+            norms = self._sizes(self.pyramid.accumulate(self.split(step)[0].clone()), self.at_corners(step))
             if not units:
                 units.extend(n or 1.0 for n in norms)
             return math.hypot(*(n / unit for n, unit in zip(norms, units, strict=True)))
