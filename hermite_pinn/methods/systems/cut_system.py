@@ -142,6 +142,10 @@ class CutSystem(GridSystem):
         self.close_to_corners = scaling.others
         return scaling
 
+    def step_seconds(self) -> float:
+        """About 130 ns per unknown, and a millisecond of calls; on a GPU what steps mostly take (not measured)."""
+        return 1e-3 + (1.3e-7 if self.device.type == "cpu" else 5e-9) * self.size
+
     def settling(self) -> Settling:
         """Iterations end where less of the change of the fields is left than a twentieth of the expected error.
 
