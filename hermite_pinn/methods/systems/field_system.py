@@ -299,7 +299,7 @@ class FieldSystem(BlockSystem[FieldBlock]):
         """Whether there is a network, with not too many unknowns for a factor of its block of J^T J."""
         return self._network() is not None
 
-    def step_seconds(self) -> float | None:
+    def iteration_cost(self) -> tuple[float, float] | None:
         """None: what steps mostly take."""
         return None
 

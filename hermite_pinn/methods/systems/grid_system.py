@@ -297,7 +297,7 @@ class GridSystem(BlockSystem[Block]):
         """Whether vertex bases help: beyond cubics, for which with the levels the column scaling is enough."""
         return BASES[self.basis].coefficients > 2
 
-    def step_seconds(self) -> float | None:
+    def iteration_cost(self) -> tuple[float, float] | None:
         """None: what steps mostly take."""
         return None
 
