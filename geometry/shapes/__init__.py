@@ -26,7 +26,21 @@ Reader = Callable[[Entry, Callable[[Entry], Shape]], Shape]
 
 def readers() -> dict[str, Reader]:
     """How shapes are read, by the ``"kind"`` of their states."""
-    kinds = (Ball, Complement, Cuboid, Cylinder, Disk, Implicit, Intersection, Mesh, Moved, Polygon, Rectangle, Torus, Union)
+    kinds = (
+        Ball,
+        Complement,
+        Cuboid,
+        Cylinder,
+        Disk,
+        Implicit,
+        Intersection,
+        Mesh,
+        Moved,
+        Polygon,
+        Rectangle,
+        Torus,
+        Union,
+    )
     return {kind.__name__.lower(): kind.from_state for kind in kinds}
 
 
