@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,9 @@ __all__ = ["centres", "shape_cells"]
 
 LOOKED_AT = 512  # cells whose side is looked at, besides the first of every connected part
 BATCH = 1 << 18  # points at once
+ON_A_FACE = 1e-9  # of the longest edge: distance of a boundary from a face of a cell on which it lies
+ALONG_SIDES = 17  # points along an edge of a cell at which it is compared
+MOST_SETTLED = 50_000  # touched cells for which this pays
 
 
 def centres(lower: np.ndarray, upper: np.ndarray, counts: Sequence[int], cells: np.ndarray) -> np.ndarray:
@@ -37,7 +41,33 @@ def shape_cells(shape: Shape, lower: np.ndarray, upper: np.ndarray, counts: Sequ
     kinds[marked] = TOUCHED
     if mixed.any():
         _sort(shape, lower, upper, kinds, np.concatenate([[False], mixed])[parts])
+    _settle(shape, lower, upper, kinds)
     return kinds
+
+
+def _settle(shape: Shape, lower: np.ndarray, upper: np.ndarray, kinds: np.ndarray) -> None:
+    """Count cells that the boundary of a shape only touches along their own sides, or at corners, as inside or outside.
+
+    Where a shape has sides on faces of the grid, cells beside it would have coefficients that little determines.
+    """
+    cells = np.stack(np.nonzero(kinds == TOUCHED))
+    sizes = (upper - lower) / np.asarray(kinds.shape)
+    slack = ON_A_FACE * float(np.max(upper - lower))
+    if cells.shape[1] > MOST_SETTLED:
+        return
+    middle = shape.signed_distance(centres(lower, upper, kinds.shape, cells))
+    chosen = np.abs(middle) >= 0.5 * float(sizes.min()) - slack
+    cells, sign = cells[:, chosen], np.sign(middle[chosen])
+    for lattice in (np.array([0.0, 1.0]), np.linspace(0.0, 1.0, ALONG_SIDES)):  # few points decide about most cells
+        offsets = np.array(list(itertools.product(lattice, repeat=len(sizes))))
+        offsets = offsets[((offsets == 0.0) | (offsets == 1.0)).any(1)]
+        x = lower[:, None, None] + (cells[:, :, None] + offsets.T[:, None, :]) * sizes[:, None, None]
+        values = sign[:, None] * shape.signed_distance(x.reshape(len(sizes), -1)).reshape(x.shape[1:])
+        apart = (values >= -slack).all(1)
+        if len(lattice) == 2:
+            apart &= (values <= slack).any(1)
+        cells, sign = cells[:, apart], sign[apart]
+    kinds[tuple(cells)] = np.where(sign > 0, OUTSIDE, FULL)
 
 
 def _sides(

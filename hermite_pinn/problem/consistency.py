@@ -101,7 +101,7 @@ class Form:
                 "the functions of hermite_pinn (hp.sin, hp.where, ...)"
             ) from error
         count = samples.count
-        arrays = [np.broadcast_to(np.asarray(torch.as_tensor(r), dtype=float), (count,)) for r in results]
+        arrays = [np.broadcast_to(torch.as_tensor(r, dtype=torch.float64).numpy(), (count,)) for r in results]
         slopes, rest, holds = np.stack(arrays[:-2]), arrays[-2], arrays[-1] != 0
         largest = np.argmax(np.abs(slopes), axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -380,7 +380,7 @@ def _satisfied(form: Form, exact: Mapping[str, Expr], points: Samples, names: Se
                 derivative = total_derivative(derivative, names[axis], axis)
         parts.append(derivative)
     given, at = form.at(points, names), points.leaves(names)
-    known = [np.asarray(torch.as_tensor(v), dtype=float) for v in Program(parts).run(at)]
+    known = [torch.as_tensor(v, dtype=torch.float64).numpy() for v in Program(parts).run(at)]
     total = sum(s * v for s, v in zip(given.slopes, known, strict=True))
     off = np.where(given.holds, np.abs(total - given.values), 0.0)
     size = max(
