@@ -139,7 +139,7 @@ def _functions(problem: Problem, corner: Corner, field: str) -> tuple[SingularFu
     wedge = Wedge(corner.point, sides, corner.angle, derivatives, cut, reach, length)
     functions = wedge_functions(wedge, principal)
     varies, more = _beyond(problem, corner, field)
-    return (*functions, *following(functions, varies)) if more else functions
+    return (*functions, *following(functions, more, varies))
 
 
 # -- the equation ---

@@ -21,7 +21,7 @@ __all__ = ["TailScaling", "tail_scaling"]
 
 #: Eigenvalues of the normalised products of what remains of the columns that count as zero; squares of what remains,
 #: relative to the columns, that does.
-FLOOR, NOTHING = 1e-10, 1e-24
+FLOOR, NOTHING = 1e-10, 1e-20
 
 
 @dataclass(frozen=True)
