@@ -196,7 +196,7 @@ CASES: tuple[Case, ...] = (
             ("torus_knot", "outside"),
         )
     ),
-    Case("sphere", "sphere in a box", Solving(_sphere), {"error": 1e-6}, 30.0),
+    Case("sphere", "sphere in a box", Solving(_sphere, options={"levels": LEVELS[32]}), {"error": 1e-6}, 30.0),
     Case(
         "four-discs",
         "four discs (PINNacle Poisson2d-C)",
