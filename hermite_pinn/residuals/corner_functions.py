@@ -102,9 +102,10 @@ def _found(problem: Problem) -> CornerFunctions:
         found += own
         treated.append(corner)
     found.sort(key=lambda pair: pair[0].order)
-    chosen = found[:MOST]
+    chosen, left_out = found[:MOST], {f.point for f, _ in found[MOST:] if f.order < 1.0}
+    reasons += [(c, f"there are more than {MOST} functions") for c in treated if c.point in left_out]
     basis = SingularBasis(tuple(f for f, _ in chosen), tuple(name for _, name in chosen))
-    return CornerFunctions(basis, tuple(treated), tuple(reasons))
+    return CornerFunctions(basis, tuple(c for c in treated if c.point not in left_out), tuple(reasons))
 
 
 def _of_the_box(domain: Domain, corner: Corner) -> bool:
@@ -316,22 +317,33 @@ def _same_face(region: str, face: str) -> bool:
 
 # -- the cut ---
 def _cut(domain: Domain, corner: Corner) -> tuple[tuple[float, float], float]:
-    """A direction out of the domain, and how far nothing along it belongs to the domain."""
+    """A direction out of the domain, and the length of a cut along it: infinite, or to where the domain is farthest."""
     removed = 2.0 * math.pi - corner.angle
     far = 2.0 * math.hypot(*domain.lengths)
     distances = np.concatenate([np.geomspace(1e-5, 1e-2, 40), np.linspace(1e-2, 1.0, 800)[1:]]) * far
-    best, reach = (1.0, 0.0), 0.0
+    best, length, widest = (1.0, 0.0), far, -1.0
     for part in CUTS:
         angle = corner.start + corner.angle + part * removed
         direction = math.cos(angle), math.sin(angle)
-        x = np.array(corner.point)[:, None] + np.array(direction)[:, None] * distances
-        there = _contained(domain, x)
-        free = float(distances[np.argmax(there)]) if there.any() else math.inf
-        if free > reach:
-            best, reach = direction, free
-        if math.isinf(free):
-            break
-    return best, reach
+        point, along = np.array(corner.point)[:, None], np.array(direction)[:, None]
+        there = _contained(domain, point + along * distances)
+        if not there.any():
+            return direction, math.inf
+        ends = float(distances[np.argmax(there)]) * np.linspace(0.1, 0.95, 18)
+        free = _clearance(domain, point + along * ends)
+        if free.max() > widest:
+            best, length, widest = direction, float(ends[np.argmax(free)]), float(free.max())
+    return best, length
+
+
+def _clearance(domain: Domain, x: np.ndarray) -> np.ndarray:
+    """About the distances (n,) of points (2, n) outside a domain from it."""
+    radii = np.geomspace(1e-4, 2.0, 48) * math.hypot(*domain.lengths)
+    turns = np.linspace(0.0, 2.0 * math.pi, 48, endpoint=False)
+    rings = np.stack([np.outer(radii, f(turns)) for f in (np.cos, np.sin)])  # (2, radii, turns)
+    around = (x[:, :, None, None] + rings[:, None]).reshape(2, -1)
+    hit = _contained(domain, around).reshape(x.shape[1], len(radii), -1).any(2)
+    return np.asarray(np.where(hit.any(1), radii[np.argmax(hit, axis=1)], np.inf))
 
 
 def _contained(domain: Domain, x: np.ndarray) -> np.ndarray:

@@ -167,7 +167,7 @@ def test_several_corners_of_a_hole():
     from hermite_pinn.field.singular import Wedge, wedge_functions
 
     sides = (0.0, -1.0), (-1.0, 0.0)
-    corner = Wedge((0.35, 0.3), sides, 1.5 * math.pi, sides, (-math.sqrt(0.5), -math.sqrt(0.5)), 0.4)
+    corner = Wedge((0.35, 0.3), sides, 1.5 * math.pi, sides, (-math.sqrt(0.5), -math.sqrt(0.5)), 0.2)
     function = wedge_functions(corner, ((1.0, 0.0), (0.0, 1.0)))[0]
 
     def exact(x, y):
