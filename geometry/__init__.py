@@ -9,7 +9,7 @@ from .quadrature import gauss_axis, sobol_cube
 from .regions import Penalty, Points
 from .samples import Rule, Samples
 from .saved import domain_from_state
-from .shapes import Ball, Cuboid, Cylinder, Disk, Polygon, Rectangle, Torus, shape_from_state
+from .shapes import Ball, Cuboid, Cylinder, Disk, Implicit, Polygon, Rectangle, Torus, shape_from_state
 
 __all__ = [
     "Ball",
@@ -20,6 +20,7 @@ __all__ = [
     "Disk",
     "Domain",
     "Face",
+    "Implicit",
     "Mesh",
     "MeshDomain",
     "Penalty",

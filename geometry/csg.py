@@ -201,7 +201,7 @@ class Combination(Immutable, Solid):
             for piece in leaf.pieces:
                 left = piece.trimmed(sides, clearance, number)
                 if left is None:
-                    left = ChosenPiece(piece, sides, clearance, self.dim, number)
+                    left = ChosenPiece(piece, leaf.signed_distance, sides, clearance, number)
                 if left.points(self.extent / LOOKED_AT[self.dim]).count:
                     found.append(left)
         return tuple(found)

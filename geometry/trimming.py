@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from .shape import Clearance, Piece, Sides, Surface
 from .similarity import Similarity
@@ -15,7 +14,8 @@ __all__ = ["ChosenPiece", "MovedPiece"]
 
 FINE = 48  # points along the edge of a square as large as a piece, to measure it
 DRAWS = 64  # attempts to find random points on what is left
-PARTS = 4  # of the patch of a point along an axis
+PARTS = 6  # of the patch of a point along an axis
+LOOKS = 3  # steps to the boundary
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,16 +66,27 @@ class MovedPiece(Piece):
 
 @dataclass(frozen=True, eq=False)
 class ChosenPiece(Piece):
-    """What a combination leaves of a piece, as those of its points that are left.
+    """What a combination leaves of a piece in space, as those of its points that are left.
 
-    The patch of a point near the cut is looked at in finer points, so that the measure is known better than the points
-    are apart.
+    A point near the cut stands for the part of a square around it that is left, so that the measure is known better
+    than the points are apart.
+
+    Attributes
+    ----------
+    piece
+        The piece.
+    distance
+        Signed distances (n,) of points (dim, n) from the boundary of which it is a part.
+    sides, clearance
+        As for :meth:`Piece.trimmed`.
+    leaf
+        Number of its shape.
     """
 
     piece: Piece
+    distance: Clearance
     sides: Sides
     clearance: Clearance
-    dim: int
     leaf: int = 0
 
     @property
@@ -85,42 +96,56 @@ class ChosenPiece(Piece):
 
     @cached_property
     def measure(self) -> float:
-        """Area, or length."""
-        return float(self.points(self.piece.measure ** (1 / (self.dim - 1)) / FINE).weights.sum())
+        """Area."""
+        return float(self.points(self.piece.measure**0.5 / FINE).weights.sum())
 
     def points(self, spacing: float) -> Surface:
         """The points that are left; one near the cut stands for the part of its patch that is left."""
         whole = self.piece.points(spacing)
-        near = self.clearance(whole.x) <= spacing
+        near = self.clearance(whole.x) <= 0.75 * np.sqrt(whole.weights)
         if not near.any():
             return self._left(whole)
-        fine = self.piece.points(spacing / PARTS)
-        fine = fine.take(np.flatnonzero(self.clearance(fine.x) <= 2 * spacing))
-        _, owner = cKDTree(whole.x.T).query(fine.x.T)
-        fine, owner = fine.take(near[owner]), owner[near[owner]]
-        alone = near.copy()
-        alone[owner] = False  # patches that the finer points miss
-        return _joined([self._left(whole.take(~near | alone)), self._gathered(whole, fine, owner)])
+        return _joined([self._left(whole.take(~near)), *self._patches(whole.take(near))])
 
-    def _gathered(self, whole: Surface, fine: Surface, owner: np.ndarray) -> Surface:
-        """One point per patch of ``whole`` and side for those of its finer points that are left."""
-        total = np.bincount(owner, fine.weights, whole.count)
-        side = np.asarray(self.sides(fine), dtype=np.int64)
+    def _patches(self, whole: Surface) -> list[Surface]:
+        """For points near the cut the middles of what is left of squares around them, on either side."""
+        first, second = _tangents(whole.normals)
+        place = (np.arange(PARTS) + 0.5) / PARTS - 0.5
+        u, v = (g.ravel() for g in np.meshgrid(place, place))
+        edge = np.sqrt(whole.weights)
+        offsets = edge[:, None] * (first[:, :, None] * u + second[:, :, None] * v)
+        x = whole.x[:, :, None] + offsets
+        normals = np.repeat(whole.normals[:, :, None], u.size, axis=2)
+        flat = Surface(x.reshape(3, -1), np.ones(x[0].size), normals.reshape(3, -1))
+        side = np.asarray(self.sides(flat)).reshape(whole.count, -1)
+        beside = self._beside(flat, np.repeat(1e-3 * edge, u.size)).reshape(whole.count, -1)
         found = []
         for sign in (1, -1):
-            kept = np.flatnonzero(side == sign)
-            own, weights = owner[kept], fine.weights[kept]
-            sums = np.bincount(own, weights, whole.count)
-            means = np.stack([np.bincount(own, weights * x, whole.count) for x in fine.x[:, kept]]) / np.maximum(
-                sums, 1e-300
-            )
-            away = np.linalg.norm(fine.x[:, kept] - means[:, own], axis=0)
-            order = np.lexsort((away, own))
-            patches, first = np.unique(own[order], return_index=True)
-            chosen = kept[order[first]]  # the point nearest to the middle of what is left lies on the surface
-            share = sums[patches] / total[patches]
-            found.append(Surface(fine.x[:, chosen], whole.weights[patches] * share, sign * fine.normals[:, chosen]))
-        return _joined(found)
+            kept = (side == sign) & beside
+            share = kept.sum(1) / np.maximum(beside.sum(1), 1)
+            some = np.flatnonzero(share)
+            middle = (offsets[:, some] * kept[some]).sum(2) / kept[some].sum(1)
+            away = np.where(kept[some], ((offsets[:, some] - middle[:, :, None]) ** 2).sum(0), np.inf)
+            chosen = x[:, some, away.argmin(1)]  # the middle itself may be gone
+            points, outward = self._projected(chosen, edge[some])
+            found.append(Surface(points, whole.weights[some] * share[some], sign * outward))
+        return found
+
+    def _beside(self, flat: Surface, step: np.ndarray) -> np.ndarray:
+        """Which points are beside the boundary, not beyond an edge of it: the distance grows along the normal."""
+        offset = step * flat.normals
+        return np.asarray(self.distance(flat.x + offset) - self.distance(flat.x - offset) > 1.4 * step)
+
+    def _projected(self, x: np.ndarray, edge: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Points of the boundary near others, and its normals there."""
+        step = 1e-5 * float(edge.max()) if edge.size else 1.0
+        slope = np.zeros_like(x)
+        for _ in range(LOOKS):
+            columns = [self.distance(x + step * e[:, None]) - self.distance(x - step * e[:, None]) for e in np.eye(3)]
+            slope = np.stack(columns)
+            slope /= np.maximum(np.linalg.norm(slope, axis=0), 1e-300)
+            x = x - self.distance(x) * slope
+        return x, slope
 
     def random(self, count: int, generator: np.random.Generator) -> Surface:
         """Uniform random points, by rejection."""
@@ -132,7 +157,7 @@ class ChosenPiece(Piece):
             total += draw.count
             if total >= count:
                 break
-        surface = _joined([Surface(np.zeros((self.dim, 0)), np.zeros(0), np.zeros((self.dim, 0))), *found])
+        surface = _joined([Surface(np.zeros((3, 0)), np.zeros(0), np.zeros((3, 0))), *found])
         surface = surface.take(np.arange(min(count, surface.count)))
         return Surface(surface.x, np.full(surface.count, self.measure / max(1, surface.count)), surface.normals)
 
@@ -148,3 +173,12 @@ def _joined(parts: list[Surface]) -> Surface:
         np.concatenate([p.weights for p in parts]),
         np.concatenate([p.normals for p in parts], 1),
     )
+
+
+def _tangents(normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two directions (3, n) at right angles to unit normals and to each other."""
+    helper = np.zeros_like(normals)
+    helper[np.abs(normals).argmin(0), np.arange(normals.shape[1])] = 1.0
+    first = np.cross(normals.T, helper.T).T
+    first /= np.maximum(np.linalg.norm(first, axis=0), 1e-300)
+    return first, np.cross(normals.T, first.T).T

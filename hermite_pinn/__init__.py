@@ -65,7 +65,7 @@ from .expressions.functions import (
     where,
 )
 from .field.field import Field, GridField
-from .geometry import Ball, Box, Cuboid, Cylinder, Disk, Mesh, MeshDomain, Polygon, Rectangle, Torus
+from .geometry import Ball, Box, Cuboid, Cylinder, Disk, Implicit, Mesh, MeshDomain, Polygon, Rectangle, Torus
 from .methods import LBFGS, RAD, SOAP, Adam, GaussNewton, JointGaussNewton, JointStage, Method
 from .problem.conditions import Condition, Dirichlet, Gauge, Initial, Neumann, Periodic, Robin
 from .problem.data import Data
@@ -81,7 +81,7 @@ from .solve import solve
 
 __all__ = [
     "Adam", "BackendUnavailableError", "Ball", "Box", "CSVLog", "Callback", "Checkpoint", "Condition", "CorruptFileError", "Cuboid", "Cylinder", "Data", "Dirichlet", "Disk",
-    "DistributedError", "DivergedError", "Field", "Gauge", "GaussNewton", "GridField", "HermitePinnError", "HermitePinnWarning", "History", "Initial",
+    "DistributedError", "DivergedError", "Field", "Gauge", "GaussNewton", "GridField", "HermitePinnError", "HermitePinnWarning", "History", "Implicit", "Initial",
     "InvalidArgumentError", "InvalidProblemError", "JointGaussNewton", "JointStage", "LBFGS", "Mesh", "MeshDomain", "Method", "Neumann", "OutOfMemoryError", "OutputError", "Parameter",
     "Periodic", "Polygon", "Problem",
     "RAD", "Rectangle", "Robin", "RunState", "SOAP", "Smoothness", "Solution", "Status", "Torus", "abs", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",

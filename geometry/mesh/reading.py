@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import stat
@@ -119,7 +120,12 @@ def _by_trimesh(path: Path) -> Read:
         ) from error
     if path.suffix.lower() == ".3mf":
         _check_3mf()
-    options = {"split_objects": True, "split_groups": True, "group_material": False, "skip_materials": True}
+    options: dict[str, Any] = {
+        "split_objects": True,
+        "split_groups": True,
+        "group_material": False,
+        "skip_materials": True,
+    }
     with path.open("rb") as file:  # not by name: nothing else is read than this file
         scene = trimesh.load(
             file, file_type=path.suffix.lower()[1:], force="scene", process=False, maintain_order=True, **options
@@ -128,14 +134,10 @@ def _by_trimesh(path: Path) -> Read:
 
 
 def _check_3mf() -> None:
-    try:
-        import lxml
-        import networkx
-    except ImportError as error:
+    if not all(map(importlib.util.find_spec, ("lxml", "networkx"))):
         raise BackendUnavailableError(
             "3MF files need lxml and networkx: pip install lxml networkx; or export the part as STL or OBJ"
-        ) from error
-    del lxml, networkx
+        )
 
 
 def of_scene(scene: Any, stem: str = "") -> Triangles:

@@ -14,10 +14,11 @@ from .ball import Ball
 from .cuboid import Cuboid
 from .cylinder import Cylinder
 from .disk import Disk
+from .implicit import Implicit
 from .polygon import Polygon, Rectangle
 from .torus import Torus
 
-__all__ = ["Ball", "Cuboid", "Cylinder", "Disk", "Polygon", "Rectangle", "Torus", "shape_from_state"]
+__all__ = ["Ball", "Cuboid", "Cylinder", "Disk", "Implicit", "Polygon", "Rectangle", "Torus", "shape_from_state"]
 
 #: What makes a shape from its state; shapes in it are read by the second argument.
 Reader = Callable[[Entry, Callable[[Entry], Shape]], Shape]
@@ -25,7 +26,21 @@ Reader = Callable[[Entry, Callable[[Entry], Shape]], Shape]
 
 def readers() -> dict[str, Reader]:
     """How shapes are read, by the ``"kind"`` of their states."""
-    kinds = (Ball, Complement, Cuboid, Cylinder, Disk, Intersection, Mesh, Moved, Polygon, Rectangle, Torus, Union)
+    kinds = (
+        Ball,
+        Complement,
+        Cuboid,
+        Cylinder,
+        Disk,
+        Implicit,
+        Intersection,
+        Mesh,
+        Moved,
+        Polygon,
+        Rectangle,
+        Torus,
+        Union,
+    )
     return {kind.__name__.lower(): kind.from_state for kind in kinds}
 
 

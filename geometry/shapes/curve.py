@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -103,6 +103,11 @@ class CurvePiece(Piece):
     def whole(cls, curve: Curve, label: str = "") -> CurvePiece:
         """All of a curve."""
         return cls(curve, ((0.0, curve.length, 1),), label)
+
+    @classmethod
+    def smooth(cls, curve: Curve, parts: Sequence[tuple[float, float]]) -> CurvePiece:
+        """All of a curve that is smooth between the ends of the parts."""
+        return cls(curve, tuple((a, b, 1) for a, b in parts))
 
     @property
     def measure(self) -> float:

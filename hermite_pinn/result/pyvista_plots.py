@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hermite_pinn.checks import spelled
 from hermite_pinn.errors import BackendUnavailableError, InvalidArgumentError, OutputError
 from hermite_pinn.geometry import Domain
 from hermite_pinn.output import output_path, write_file
@@ -68,7 +69,7 @@ def render_solution(
     domain = solution.domain
     if len(domain.space_axes) != 3:
         raise InvalidArgumentError(
-            f"backend='pyvista' draws three space axes, and {domain} has {len(domain.space_axes)}; use backend='matplotlib'"
+            f"backend='pyvista' draws three space axes, and {spelled(domain)} has {len(domain.space_axes)}; use backend='matplotlib'"
         )
     pyvista = _pyvista()
     cells = CELLS if resolution is None else resolution

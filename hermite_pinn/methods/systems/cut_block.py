@@ -172,6 +172,24 @@ class CutBlock(ChannelBlock):
                     torch.as_tensor(total).reshape(len(corners), -1, columns[0].numel()),
                 )
 
+    def vertex_products(self, own: int) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+        """Products of the rows of cells by the unknowns of their vertices, without time.
+
+        Yields
+        ------
+        corners
+            Numbers of the vertices (C, 2 ** d).
+        products
+            (C, 2 ** d own, 2 ** d own), where a vertex has ``own`` unknowns: fields, then records.
+        """
+        level = self.points.level
+        for g, part in self.pieces():
+            (rows,) = dict(self.local_rows(part, g)).values()
+            cells = rows.shape[0]
+            rows = rows.reshape(cells, -1, len(self.fields), 2**level.dim, level.record).transpose(2, 3)
+            rows = rows.reshape(cells, -1, 2**level.dim * own)
+            yield self.points.corners[g][part], torch.bmm(rows.mT, rows)
+
     def diagonal(
         self, resolution: tuple[int, ...], shape: tuple[int, ...], change: Sequence[np.ndarray] | None = None
     ) -> torch.Tensor:

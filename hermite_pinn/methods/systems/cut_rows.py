@@ -113,10 +113,10 @@ class CutRows(GridRows):
         whole[list(self.space)] = x
         if self.time is not None:
             whole[self.time] = domain.lower[self.time]
-        r = domain.reentrant_distance(torch.as_tensor(whole))
+        reach = REACH * max(domain.lengths[i] for i in self.space)
+        r = domain.reentrant_distance(torch.as_tensor(whole), within=reach)
         if r is None:
             return np.ones(x.shape[1])
-        reach = REACH * max(domain.lengths[i] for i in self.space)
         h = float(np.prod(level.widths) ** (1.0 / level.dim))
         power = 0.5 if corner_functions(self.problem).complete else 1.0
         return np.minimum(1.0, np.maximum(r.numpy(), 0.25 * h) / reach) ** power

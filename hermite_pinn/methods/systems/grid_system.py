@@ -297,6 +297,10 @@ class GridSystem(BlockSystem[Block]):
         """Whether vertex bases help: beyond cubics, for which with the levels the column scaling is enough."""
         return BASES[self.basis].coefficients > 2
 
+    def iteration_cost(self) -> tuple[float, float] | None:
+        """None: what steps mostly take."""
+        return None
+
     def settling(self) -> Settling | None:
         """None: iterations end by the gradient."""
         return None
