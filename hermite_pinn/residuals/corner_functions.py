@@ -18,6 +18,7 @@ from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
 
 from .compiled import CompiledTerm, Jet, compile_term
+from .corner_cuts import contained, cut_of, hole_middles
 from .reference_state import reference_state
 
 __all__ = ["CornerFunctions", "corner_functions", "singular_part"]
@@ -27,8 +28,6 @@ FLAT = 0.02  # angle in radians by which a corner may differ from a straight lin
 CLOSE = 1e-6  # of the size of the domain: how far from a corner its sides are looked at
 BESIDE, OFF = 3e-3, 1e-6  # of that: where coefficients and sides are compared with those at the corner, and how closely
 PARALLEL = 1e-6  # sine of an angle that counts as zero
-#: Parts of the removed angle at which a function may be cut, in order of preference.
-CUTS = (0.5, 0.35, 0.65, 0.2, 0.8, 0.1, 0.9)
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,8 @@ def _functions(problem: Problem, corner: Corner, field: str) -> tuple[SingularFu
     given = [d[0] * s[0] + d[1] * s[1] for d, s in zip(derivatives, sides, strict=True)]
     if abs(corner.angle - math.pi) < FLAT and abs(abs(given[0]) - abs(given[1])) < FLAT:
         return ()
-    cut, reach = _cut(problem.domain, corner)
+    middles = problem.plan.own.once("middles of holes", lambda: hole_middles(problem.domain))
+    cut, reach = cut_of(problem.domain, corner, middles)
     length = 0.5 * math.hypot(*problem.domain.lengths)
     wedge = Wedge(corner.point, sides, corner.angle, derivatives, cut, reach, length)
     functions = wedge_functions(wedge, principal)
@@ -249,7 +249,7 @@ def _curved(domain: Domain, corner: Corner) -> bool:
         across = inwards * np.array([-side[1], side[0]])
         at = np.array(corner.point) + BESIDE * size * side
         pair = np.stack([at + OFF * size * across, at - OFF * size * across], axis=1)
-        if _contained(domain, pair).tolist() != [True, False]:
+        if contained(domain, pair).tolist() != [True, False]:
             return True
     return False
 
@@ -313,42 +313,3 @@ def _on(problem: Problem, face: str, point: Sequence[float]) -> Iterator[Term]:
 def _same_face(region: str, face: str) -> bool:
     """Whether a region of a term is a face of a corner, or all of the shape of which that is a side."""
     return any(name == face or face.startswith(name + ":") for name in region.split(", "))
-
-
-# -- the cut ---
-def _cut(domain: Domain, corner: Corner) -> tuple[tuple[float, float], float]:
-    """A direction out of the domain, and the length of a cut along it: infinite, or to where the domain is farthest."""
-    removed = 2.0 * math.pi - corner.angle
-    far = 2.0 * math.hypot(*domain.lengths)
-    distances = np.concatenate([np.geomspace(1e-5, 1e-2, 40), np.linspace(1e-2, 1.0, 800)[1:]]) * far
-    best, length, widest = (1.0, 0.0), far, -1.0
-    for part in CUTS:
-        angle = corner.start + corner.angle + part * removed
-        direction = math.cos(angle), math.sin(angle)
-        point, along = np.array(corner.point)[:, None], np.array(direction)[:, None]
-        there = _contained(domain, point + along * distances)
-        if not there.any():
-            return direction, math.inf
-        ends = float(distances[np.argmax(there)]) * np.linspace(0.1, 0.95, 18)
-        free = _clearance(domain, point + along * ends)
-        if free.max() > widest:
-            best, length, widest = direction, float(ends[np.argmax(free)]), float(free.max())
-    return best, length
-
-
-def _clearance(domain: Domain, x: np.ndarray) -> np.ndarray:
-    """About the distances (n,) of points (2, n) outside a domain from it."""
-    radii = np.geomspace(1e-4, 2.0, 48) * math.hypot(*domain.lengths)
-    turns = np.linspace(0.0, 2.0 * math.pi, 48, endpoint=False)
-    rings = np.stack([np.outer(radii, f(turns)) for f in (np.cos, np.sin)])  # (2, radii, turns)
-    around = (x[:, :, None, None] + rings[:, None]).reshape(2, -1)
-    hit = _contained(domain, around).reshape(x.shape[1], len(radii), -1).any(2)
-    return np.asarray(np.where(hit.any(1), radii[np.argmax(hit, axis=1)], np.inf))
-
-
-def _contained(domain: Domain, x: np.ndarray) -> np.ndarray:
-    """Which points lie in the domain, those outside of its box never."""
-    lower, upper = (np.array(corner)[:, None] for corner in (domain.lower, domain.upper))
-    within = ((x >= lower) & (x <= upper)).all(0)
-    within[within] = domain.contains(torch.as_tensor(x[:, within])).numpy()
-    return within
