@@ -149,6 +149,13 @@ def _around_corners(
     def solve(rows: Rows) -> tuple[torch.Tensor, LeastSquaresResult]:
         return _preconditioned(system, columns, factor, rows, damping, limits)
 
+    weight = torch.where(columns > 0, columns, torch.inf).square().reciprocal() * damping
+
+    def size(left: Rows, x: torch.Tensor) -> float:
+        """Of the gradient in the norm of the factor."""
+        gradient = system.adjoint(left) + x * weight
+        return math.sqrt(max(float(vdot(gradient, factor.apply(gradient))), 0.0))
+
     tail, others = closest_unknowns(system, count, lambda left: -solve(left)[0], system.close_to_corners)
     system.close_to_corners = others
     x, left = torch.zeros(system.size, dtype=system.dtype, device=system.device), rows
@@ -162,11 +169,12 @@ def _around_corners(
         step[system.size - count :] = corners
         x += step
         left = [r + d for r, d in zip(rows, product(x), strict=True)]
+    reduction = size(left, x) / max(size(rows, torch.zeros_like(x)), 1e-300)
     decrease = float(system.inner(rows, rows) - system.inner(left, left))
     if damping > 0:
         own = x[: system.size - count] / columns[: system.size - count].clamp(min=1e-300)
         decrease -= damping * float(torch.where(columns[: system.size - count] > 0, own, 0.0).square().sum())
-    return x, replace(result, y=x, steps=steps, decrease=decrease)
+    return x, replace(result, y=x, steps=steps, reduction=reduction, decrease=decrease)
 
 
 def _preconditioned(
