@@ -65,7 +65,7 @@ def hole_middles(domain: Domain) -> list[np.ndarray]:
     labels, count = _holes(domain, lower, upper)
     middles = []
     for number, box in enumerate(ndimage.find_objects(labels), 1):
-        first, last = (np.array([ends(s) for s in box]) for ends in (lambda s: s.start, lambda s: s.stop))
+        first, last = np.array([s.start for s in box]), np.array([s.stop for s in box])
         if number > count or (first == 0).any() or (last == LOOKED_AT).any():
             continue  # open to the outside of the box
         low, high = lower + (first - 1) * size, lower + (last + 1) * size
@@ -93,13 +93,13 @@ def _clearance(domain: Domain, x: np.ndarray) -> np.ndarray:
     turns = np.linspace(0.0, 2.0 * math.pi, 24, endpoint=False)
     rings = np.stack([np.outer(radii, f(turns)) for f in (np.cos, np.sin)])  # (2, radii, turns)
     around = (x[:, :, None, None] + rings[:, None]).reshape(2, -1)
-    hit = contained(domain, around).reshape(x.shape[1], len(radii), -1).any(2)
+    hit: np.ndarray = contained(domain, around).reshape(x.shape[1], len(radii), -1).any(axis=2)
     return np.asarray(np.where(hit.any(1), radii[np.argmax(hit, axis=1)], np.inf))
 
 
 def contained(domain: Domain, x: np.ndarray) -> np.ndarray:
     """Which points (2, n) lie in a domain, those outside of its box never."""
     lower, upper = (np.array(corner)[:, None] for corner in (domain.lower, domain.upper))
-    within = ((x >= lower) & (x <= upper)).all(0)
+    within: np.ndarray = np.asarray(((x >= lower) & (x <= upper)).all(axis=0))
     within[within] = domain.contains(torch.as_tensor(x[:, within])).numpy()
     return within

@@ -125,11 +125,12 @@ def _unsuitable_domain(problem: Problem) -> str:
 def _functions(problem: Problem, corner: Corner, field: str) -> tuple[SingularFunction, ...]:
     """The functions of a field at a corner, and those that follow where more than the frozen principal part counts."""
     principal = _principal(problem, corner, field)
-    sides = tuple((math.cos(a), math.sin(a)) for a in (corner.start, corner.start + corner.angle))
+    first, last = ((math.cos(a), math.sin(a)) for a in (corner.start, corner.start + corner.angle))
+    sides = first, last
     normals = (sides[0][1], -sides[0][0]), (-sides[1][1], sides[1][0])
-    derivatives = tuple(
-        _derivative(problem, corner, face, side, normal, field)
-        for face, side, normal in zip(corner.faces, sides, normals, strict=True)
+    derivatives = (
+        _derivative(problem, corner, corner.faces[0], first, normals[0], field),
+        _derivative(problem, corner, corner.faces[1], last, normals[1], field),
     )
     given = [d[0] * s[0] + d[1] * s[1] for d, s in zip(derivatives, sides, strict=True)]
     if abs(corner.angle - math.pi) < FLAT and abs(abs(given[0]) - abs(given[1])) < FLAT:
@@ -170,7 +171,8 @@ def _principal(problem: Problem, corner: Corner, field: str) -> tuple[tuple[floa
             raise _UnsuitableError(f"the principal part of {field} depends on the solution")
     if not np.linalg.det(matrix) > 1e-8 * np.linalg.norm(matrix) ** 2:
         raise _UnsuitableError(f"the equation of {field} is not elliptic there")
-    return tuple(map(tuple, matrix.tolist()))
+    (xx, xy), (_, yy) = matrix.tolist()
+    return (xx, xy), (xy, yy)
 
 
 def _matrix(sensitivities: Mapping[Jet, float], field: str) -> np.ndarray:
