@@ -1,7 +1,9 @@
 """Rows of a problem on a cut domain: where the points are and how much every row weighs.
 
-Residuals are taken at Gauss points of whole cells, also where these lie outside the domain, there with a tenth of the
-weight: no cell is clipped, and the equation itself holds on to the coefficients that the inside determines badly.
+Residuals are taken at Gauss points of whole cells, also where these lie outside the domain: no cell is clipped, and the
+equation itself holds on to the coefficients that the inside determines badly.  All rows of a cell weigh the part of it
+that is inside, but no less than a tenth.  The weight does not vary in a cell because Gauss points integrate what is
+smooth; a jump would cost conditions on slopes up to an order and a half.
 Cells that the boundary passes through have more points.  Rows on the boundary weigh as much as soft conditions of a
 box, times :data:`FIRM`.  All rows are multiplied by ``min(1, max(r, h/4) / r0)`` at a distance r from re-entrant
 corners and edges, where a least-squares solution would otherwise be wrong without any symptom; by the root of that
@@ -36,7 +38,7 @@ from .level_cells import LevelCells, contained, level_cells
 
 __all__ = ["CutRows"]
 
-OUTSIDE = 0.1  # weight of a residual outside the domain
+OUTSIDE = 0.1  # least weight of the residuals of a cell
 FIRM = 3.0  # of the weight of boundary rows, against that of soft rows of a box
 REACH = (
     0.06  # of the longest edge of the box: distance from re-entrant places from which on rows have their full weight
@@ -92,6 +94,15 @@ class CutRows(GridRows):
             return points, area, self._inside(points)
 
         return self.problem.plan.shared.once(("cell points", id(level), per), made)
+
+    @staticmethod
+    def shares(points: CellPoints, inside: np.ndarray) -> np.ndarray:
+        """By point, the part of its cell that lies in the domain, at least :data:`OUTSIDE`."""
+        found = np.ones(points.count)
+        for part, group in zip(points.slices(), points.groups, strict=True):
+            share = inside[part].reshape(len(group.cells), -1).mean(1)
+            found[part] = np.repeat(np.maximum(share, OUTSIDE), group.per_cell)
+        return found
 
     def _inside(self, points: CellPoints) -> np.ndarray:
         """Which points lie in the domain; those of full cells do."""
@@ -173,8 +184,7 @@ class CutRows(GridRows):
         """
         level = level or self.level
         points, area, inside = self.gauss_points(level)
-        weight = np.where(inside, 1.0, OUTSIDE)
-        root = np.sqrt(area * weight) * self.fading(points.x, level)
+        root = np.sqrt(area * self.shares(points, inside)) * self.fading(points.x, level)
         along = None if self.time is None else self.time_rule(cells or self.resolution[self.time])
         return self._cut_block(terms, points, root, along, scales)
 
@@ -238,7 +248,7 @@ class CutRows(GridRows):
         """A condition at the start or the end of time, at the points inside the domain."""
         assert self.time is not None
         points, area, inside = self.gauss_points(self.level)
-        root = np.sqrt(np.where(inside, area, OUTSIDE * area))
+        root = np.sqrt(area * self.shares(points, inside))
         rule = self._rule_at(np.array([position]), np.ones(1), self.resolution[self.time])
         return self._cut_block([term], points, root, rule, [scale])
 
