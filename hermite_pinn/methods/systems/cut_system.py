@@ -129,6 +129,11 @@ class CutSystem(GridSystem):
         rows = block.linearize(self._compacted(finest), parameters)
         return {t.name: float(r.norm()) / math.sqrt(volume) for t, r in zip(block.terms, rows, strict=True)}
 
+    @property
+    def undefined_outside(self) -> bool:
+        """Whether the problem is not defined at all points of cells outside the domain; see :class:`CutRows`."""
+        return self._rows.undefined
+
     # -- linear algebra ---
     @property
     def preconditioned(self) -> bool:
