@@ -42,6 +42,7 @@ from .level_cells import LevelCells, contained, level_cells
 
 __all__ = ["CutRows"]
 
+FAINT = 1e-6  # root of the weight of such points outside, with the residual of the nearest inside: no column vanishes
 SUBCELLS = {2: 4, 3: 2}  # by the number of axes, parts of a cell along each where points inside alone are taken
 
 OUTSIDE = 0.1  # least weight of the residuals of a cell
@@ -199,7 +200,7 @@ class CutRows(GridRows):
         points, area, inside = self.gauss_points(level, SUBCELLS[level.dim])
         if not inside.any():
             raise InvalidProblemError(f"no point of {points.count} in the cells of {self.problem.domain} lies inside")
-        root = np.where(inside, np.sqrt(area) * self.fading(points.x, level), 1e-100)
+        root = np.sqrt(area) * self.fading(points.x, level) * np.where(inside, 1.0, FAINT)
         return self._cut_block(terms, points, root, rule, scales, taken_at=_inward(points.x, inside))
 
     def defined_outside(

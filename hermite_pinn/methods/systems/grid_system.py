@@ -124,6 +124,11 @@ class GridSystem(BlockSystem[Block]):
         start[:, :size] = known[:, :size]
         self.close_to_corners = start
 
+    @property
+    def undefined_outside(self) -> bool:
+        """Whether the problem is not defined at all points at which it is asked for outside its domain."""
+        return False
+
     tensor: ClassVar[bool] = True  # whether levels are arrays of all vertices
     _rows_of: ClassVar[type[GridRows]] = GridRows
 
