@@ -73,6 +73,7 @@ class CutBlock(ChannelBlock):
         whole = root[:, None] if rule is None else root[:, None] * np.sqrt(rule.weights)
         if kept is not None:
             whole = np.where(kept, whole, 1e-100)
+            self.space_root = root * np.sqrt(kept.mean(1))
         self.root = to(torch.as_tensor(whole))
         self.shape = tuple(self.root.shape)
         self._env: dict[Leaf, Value] = {

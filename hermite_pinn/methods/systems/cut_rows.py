@@ -19,7 +19,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
 
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.tensor_grid.axis import evaluation_matrix
@@ -37,6 +36,7 @@ from .block import Block
 from .cell_channels import CellPoints, PointGroup, TimeRule
 from .compact_point_block import CompactPointBlock
 from .cut_block import CutBlock
+from .cut_constraints import inward
 from .grid_rows import GridRows
 from .level_cells import LevelCells, contained, level_cells
 
@@ -201,7 +201,7 @@ class CutRows(GridRows):
         if not inside.any():
             raise InvalidProblemError(f"no point of {points.count} in the cells of {self.problem.domain} lies inside")
         root = np.sqrt(area) * self.fading(points.x, level) * np.where(inside, 1.0, FAINT)
-        return self._cut_block(terms, points, root, rule, scales, taken_at=_inward(points.x, inside))
+        return self._cut_block(terms, points, root, rule, scales, taken_at=inward(points.x, inside))
 
     def defined_outside(
         self, terms: Sequence[CompiledTerm], points: CellPoints, inside: np.ndarray, rule: TimeRule | None
@@ -378,10 +378,3 @@ class CutRows(GridRows):
             None if block.rule is None or cells is None else self._rule_at(block.rule.points, block.rule.weights, cells)
         )
         return block.on_level(CellPoints(level, (group,)), block.space_root, rule, block.normals)
-
-
-def _inward(x: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Points (d, n), those outside replaced by the nearest of the others."""
-    moved = x.copy()
-    moved[:, ~inside] = x[:, inside][:, cKDTree(x[:, inside].T).query(x[:, ~inside].T)[1]]
-    return moved
