@@ -32,6 +32,7 @@ LEAST_SHIFT = 1e-15  # of the scaled matrix, below rounding
 RATE = 1.0e-8  # seconds per b**3 V**1.5 in the plane, for V vertices with b unknowns each: measured on two cores
 MOST = 60  # steps, where a factor without rounding takes two
 PASSES = 2  # over the grid and the singular functions in turn
+ROUNDED = 1e-4  # reduction up to which rounding may end the steps
 SPREAD = 16.0  # entries of the factor per entry of the matrix that are reckoned with
 
 
@@ -218,5 +219,6 @@ def _preconditioned(
         best = min(best, new)
         p.mul_(new / gamma).add_(z)
         gamma = new
-    converged = reason in ("tolerance", "rounding")
-    return x, LeastSquaresResult(x, steps, math.sqrt(max(gamma, 0.0) / start), converged, reason, decrease)
+    reduction = math.sqrt(max(gamma, 0.0) / start)
+    converged = reason == "tolerance" or (reason == "rounding" and reduction <= ROUNDED)
+    return x, LeastSquaresResult(x, steps, reduction, converged, reason, decrease)
