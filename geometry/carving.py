@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -25,7 +26,8 @@ BATCH = 1 << 18  # points at once
 MANY = 20_000  # points for which it pays to look at cells first
 LOOKED_AT = {2: 128, 3: 32}  # cells along the longest edge, by dimension, of the grid that sorts points
 COARSE = {2: 256, 3: 48}  # surface points along the longest edge of a shape, to see where it is
-PARTS = {2: 3, 3: 2}  # of a touched cell along an axis, to measure it, and twice as many
+PARTS = {2: (3, 96), 3: (2, 8)}  # of a touched cell along an axis, to measure it: at first, and at most
+SETTLED = 1e-4  # change of a measure from which on its error is taken to fall as it should
 MOST = 2_000_000  # points on a piece of a boundary, of which most may lie outside the box
 FEW = 8  # places of a side that a tangent boundary can seem to cut away
 SIDE = 64, 512  # cells of a side along an axis: of all of it, and where boundaries pass
@@ -56,7 +58,8 @@ class Cutter:
         """Some points on its boundary, with normals that point out of what is kept."""
         low, high = self.shape.bounds
         extent = float(np.max(high - low))
-        spacing = extent / COARSE[self.shape.dim] if np.isfinite(extent) else 1.0
+        around = sum(p.measure for p in self.shape.pieces) ** (1.0 / (self.shape.dim - 1))
+        spacing = (extent if np.isfinite(extent) else max(around, 1e-300)) / COARSE[self.shape.dim]
         parts = [p.points(spacing) for p in self.shape.pieces]
         dim = self.shape.dim
         return self.outward(
@@ -109,6 +112,11 @@ class Carving:
     def same_box(self, other: Carving) -> bool:
         """Whether another one has the same corners."""
         return np.array_equal(self.lower, other.lower) and np.array_equal(self.upper, other.upper)
+
+    @cached_property
+    def memo(self) -> dict[str, Any]:
+        """What others have found out about it, by name."""
+        return {}
 
     @cached_property
     def _digest(self) -> bytes:
@@ -165,10 +173,13 @@ class Carving:
         slack = max(slack, CLOSE * self.size)
         if x.shape[1] < MANY or slack > 0.5 * self.size / LOOKED_AT[self.dim]:
             return self.kept(x, slack)
-        kinds = self.kinds_at(x)
-        result = kinds == FULL
-        unsure = np.flatnonzero(kinds == TOUCHED)
-        result[unsure] = self.kept(x[:, unsure], slack)
+        result = np.empty(x.shape[1], dtype=bool)
+        for start in range(0, x.shape[1], BATCH):
+            part = np.ascontiguousarray(x[:, start : start + BATCH])
+            kinds = self.kinds_at(part)
+            inside, unsure = kinds == FULL, np.flatnonzero(kinds == TOUCHED)
+            inside[unsure] = self.kept(part[:, unsure], slack)
+            result[start : start + BATCH] = inside
         return result
 
     def kinds_at(self, x: np.ndarray) -> np.ndarray:
@@ -221,8 +232,15 @@ class Carving:
         size = (upper - lower) / np.array(counts)
         full = float(np.count_nonzero(cells == FULL))
         touched = np.stack(np.nonzero(cells == TOUCHED))
+        parts, most = PARTS[self.dim]
+        coarse = float(self._share(lower, size, touched, parts).sum())
+        while True:
+            parts *= 2
+            fine = float(self._share(lower, size, touched, parts).sum())
+            if abs(fine - coarse) <= SETTLED * (full + fine) or 2 * parts > most:
+                break
+            coarse = fine
         # the error of flat parts falls with the square of their size
-        coarse, fine = (float(self._share(lower, size, touched, k * PARTS[self.dim]).sum()) for k in (1, 2))
         return float(np.prod(size)) * max(full + (4.0 * fine - coarse) / 3.0, 0.5 * fine)
 
     @cached_property
@@ -254,11 +272,11 @@ class Carving:
 
     # -- surfaces ---
     def trimmed(self, number: int, surface: Surface) -> np.ndarray:
-        """Which points on the boundary of a cutter are on the boundary of what is left, (n,).
+        """Which points on the boundary of a cutter, with outward normals, are on the boundary of what is left, (n,).
 
         Where boundaries coincide, they are sides of the box, or of the cutter that comes first.
         """
-        step = BESIDE * self.size * self.cutters[number].outward(surface).normals
+        step = BESIDE * self.size * surface.normals
         within, beyond = surface.x - step, surface.x + step
         left = np.flatnonzero(self.in_box(within) & self.in_box(beyond))
         for k, cutter in enumerate(self.cutters):
@@ -281,6 +299,9 @@ class Carving:
         """
         spacing = max(spacing, _smallest(piece, self.dim))
         whole = self.cutters[number].outward(piece.points(spacing))
+        beyond = np.maximum(self.lower[:, None] - whole.x, whole.x - self.upper[:, None]).max(0)
+        if whole.count and beyond.max() > 2.0 * spacing:  # far outside
+            whole = whole.take(beyond <= 2.0 * spacing)
         if not whole.count:
             return whole
         kept = self.trimmed(number, whole)
@@ -294,9 +315,10 @@ class Carving:
     def _parts_left(self, number: int, surface: Surface, left: np.ndarray) -> np.ndarray:
         """Parts (n,) of what points on a cutter's boundary stand for that are left, by where others cut it."""
         parts = left.astype(float)
-        margin = self._margin(number, surface.x)
+        margin = self.margin(number, surface.x)
         widths = surface.weights ** (1.0 / (self.dim - 1))
         band = np.flatnonzero(np.abs(margin) <= widths)
+        band = band[_across(surface.x[:, band], left[band], 3.0 * widths[band])]
         if not band.size:
             return parts
         x, normals, step = surface.x[:, band], surface.normals[:, band], 1e-6 * self.size
@@ -304,14 +326,14 @@ class Carving:
         for axis in range(self.dim):
             shift = np.zeros((self.dim, 1))
             shift[axis] = step
-            slope[axis] = (self._margin(number, x + shift) - self._margin(number, x - shift)) / (2.0 * step)
+            slope[axis] = (self.margin(number, x + shift) - self.margin(number, x - shift)) / (2.0 * step)
         along = np.linalg.norm(slope - (slope * normals).sum(0) * normals, axis=0)
         crossing = along > 0.1  # else the boundaries nearly coincide
         chosen = band[crossing]
         parts[chosen] = np.clip(0.5 - margin[chosen] / (widths[chosen] * along[crossing]), 0.0, 1.0)
         return parts
 
-    def _margin(self, number: int, x: np.ndarray) -> np.ndarray:
+    def margin(self, number: int, x: np.ndarray) -> np.ndarray:
         """Signed distances (n,) of points (dim, n) on a cutter's boundary from where others cut it."""
         beyond = np.maximum(self.lower[:, None] - x, x - self.upper[:, None])
         result = np.where((beyond > 0).any(0), np.linalg.norm(np.maximum(beyond, 0.0), axis=0), beyond.max(0))
@@ -370,16 +392,24 @@ class Carving:
             width = np.maximum(sum(np.abs(s) for s in slopes), 1e-300)
             share = np.clip(0.5 - value / width, 0.0, 1.0).reshape(chosen.size, -1)
             total = share.sum(1)
-            some = total > 1e-6
-            mean = (y[:, some] * share[None, some]).sum(2) / total[some]
-            inside = self.kept(mean + inward)
-            # where the middle is not left, of a curved patch, the part that is farthest inside
-            deepest = value.reshape(chosen.size, -1)[some].argmin(1)
-            instead = y[:, some][:, np.arange(deepest.size), deepest]
-            mean = np.where(inside, mean, instead)
+            left = self._left_beside(y, inward)
+            some = (total > 1e-6) & left.any(1)
+            y, share, total, left = y[:, some], share[some], total[some], left[some]
+            mean = (y * share).sum(2) / total
+            good = self._left_beside(mean[..., None], inward)[:, 0]
+            # where the middle is not left, of a curved patch, the nearest part that is
+            away = np.where(left, ((y - mean[..., None]) ** 2).sum(0), np.inf).argmin(1)
+            mean = np.where(good, mean, y[:, np.arange(total.size), away])
             parts.append(mean)
-            weights.append(total[some] / fine.shape[1] * area)
+            weights.append(total / fine.shape[1] * area)
         return np.concatenate(parts, 1), np.concatenate(weights)
+
+    def _left_beside(self, x: np.ndarray, inward: np.ndarray) -> np.ndarray:
+        """Which points (dim, n, m) of a side are left, and so are those beside them in the box, (n, m)."""
+        flat = x.reshape(self.dim, -1)
+        left = self.kept(flat)
+        left[left] = self.kept(flat[:, left] + inward, 0.0)
+        return left.reshape(x.shape[1:])
 
     def side_state(self, axis: int, end: int) -> str:
         """Whether a side is left ``"whole"``, ``"cut"``, or ``"gone"``."""
@@ -401,9 +431,15 @@ class Carving:
             return x
 
         none = np.zeros((len(across), 0))
-        near = near_cells(lambda x: self.level(raised(x)), none, lower, upper, [SIDE[1]] * len(across))
-        grids = [np.stack(np.nonzero(near)), np.indices([SIDE[0]] * len(across)).reshape(len(across), -1)]
-        flat = [centres(lower, upper, [n] * len(across), g) for n, g in zip(SIDE[::-1], grids, strict=True)]
+
+        def near(count: int) -> np.ndarray:
+            return near_cells(lambda x: self.level(raised(x)), none, lower, upper, [count] * len(across))
+
+        coarse, fine = SIDE
+        if np.mean(near(coarse)) > 0.5:  # a boundary that lies in the side
+            fine = 2 * coarse
+        grids = [np.stack(np.nonzero(near(fine))), np.indices([coarse] * len(across)).reshape(len(across), -1)]
+        flat = [centres(lower, upper, [n] * len(across), g) for n, g in zip((fine, coarse), grids, strict=True)]
         x = raised(np.concatenate(flat, axis=1))
         kept = self.kept(x, 0.0)
         lost = np.flatnonzero(~kept)
@@ -418,6 +454,15 @@ class Carving:
         """Centres (dim, n) of the full cells of a moderate grid."""
         cells = self._sorting
         return centres(self.lower, self.upper, cells.shape, np.stack(np.nonzero(cells == FULL)))
+
+
+def _across(x: np.ndarray, left: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    """Which points (dim, n) have one of the other kind, left or not, within their reach."""
+    result = np.zeros(left.size, dtype=bool)
+    for own in (left, ~left):
+        if own.any() and not own.all():
+            result[own] = cKDTree(x[:, ~own].T).query(x[:, own].T)[0] <= reach[own]
+    return result
 
 
 def _smallest(piece: Piece, dim: int) -> float:

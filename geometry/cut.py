@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
@@ -16,11 +17,11 @@ from hermite_pinn.immutable import Immutable, ReadOnly
 from .carving import CLOSE, Carving, Cutter
 from .cells import Cells
 from .cut_checks import check_cuts
-from .cut_corners import Reentrant, corners_of, domain_creases
+from .cut_corners import Arc, Reentrant, all_creases, corner_arcs, corners_of, meeting_points, shape_creases
 from .cut_faces import Leaf, leaves_of, surfaces_of
 from .cut_regions import CutFace, CutInterior, CutSide, CutSpan, Span
 from .digest import digest
-from .domain import Corner, Domain, Region
+from .domain import Corner, Domain, Meeting, Region
 from .shape import Creases, Piece, Shape
 from .thin import thin_places
 
@@ -69,20 +70,19 @@ class Cut(Immutable, Cuttable):
         self.names: tuple[str, ...] = box.names
         self.lower: tuple[float, ...] = box.lower
         self.upper: tuple[float, ...] = box.upper
+        self._box, self._space = box, list(box.space_axes)
+        lower, upper = (np.array([ends[i] for i in self._space]) for ends in (box.lower, box.upper))
+        self._cuts = tuple((shape.within(lower, upper), bool(keep)) for shape, keep in cuts)
         #: What it is made of: the box, and the states of the shapes; its identity.
         self.statement = ReadOnly(
             {
                 "axes": {name: list(bounds) for name, bounds in box.bounds.items()},
-                "cuts": [{"keep": keep, "shape": dict(shape.state())} for shape, keep in cuts],
+                "cuts": [{"keep": keep, "shape": dict(shape.state())} for shape, keep in self._cuts],
             }
         )
-        self._box, self._cuts = box, tuple((shape, bool(keep)) for shape, keep in cuts)
-        self._space = list(box.space_axes)
-        lower, upper = (np.array([ends[i] for i in self._space]) for ends in (box.lower, box.upper))
         self._carving = Carving(lower, upper, tuple(Cutter(shape, keep) for shape, keep in self._cuts))
         self._span = Span.of(box)
-        #: Sentences about the shapes.
-        self._notes = (*(n for shape, _ in cuts for n in shape.notes), *check_cuts(repr(box), self._carving))
+        self._notes = (*(n for shape, _ in self._cuts for n in shape.notes), *check_cuts(repr(box), self._carving))
         self._leaves: tuple[Leaf, ...] = leaves_of(self._carving, tuple(f.name for f in box.faces))
 
     @property
@@ -194,7 +194,7 @@ class Cut(Immutable, Cuttable):
         part = Cut(self._box.restricted(bounds), self._cuts)
         if part._carving.same_box(self._carving):  # another span of time: what is known of space stays
             vars(part)["_carving"] = self._carving
-            for name in ("_leaves", "_creases", "_reentrant"):
+            for name in ("_leaves", "_arcs", "_own_creases", "_creases", "_reentrant"):
                 if name in vars(self):
                     vars(part)[name] = vars(self)[name]
         return part
@@ -210,6 +210,14 @@ class Cut(Immutable, Cuttable):
         """The shapes, each with whether its inside is kept."""
         return {"cuts": [{"keep": keep, "shape": dict(shape.state())} for shape, keep in self._cuts]}
 
+    @cached_property
+    def _own_creases(self) -> Creases:
+        return shape_creases(self._carving, self._arcs)
+
+    @cached_property
+    def _arcs(self) -> tuple[Arc, ...]:
+        return tuple(corner_arcs(self._carving)) if self._carving.dim == 2 else ()
+
     @property
     def creases(self) -> Creases:
         """Corners or edges where shapes have some or are cut, with the angles of the domain."""
@@ -217,7 +225,7 @@ class Cut(Immutable, Cuttable):
 
     @cached_property
     def _creases(self) -> Creases:
-        return domain_creases(self._carving)
+        return all_creases(self._carving, self._own_creases)
 
     @property
     def corners(self) -> tuple[Corner, ...]:
@@ -226,34 +234,62 @@ class Cut(Immutable, Cuttable):
 
     @cached_property
     def _corners(self) -> tuple[Corner, ...]:
-        return corners_of(self._carving, self._parts_at) if self._carving.dim == 2 else ()
+        return corners_of(self._arcs, self._parts_at)
 
     def _parts_at(self, x: np.ndarray) -> list[str]:
         """Names of the parts of the boundary that are nearest to points (space, n)."""
-        sides = {f.name: f.side if isinstance(f, CutSide) else f for f in self._sides.values()}
-        planes = {name: f.plane for name, f in sides.items() if f.plane is not None and f.plane.axis != self.time_axis}
+        planes = {
+            f.name: f.lies_in
+            for f in self._sides.values()
+            if f.lies_in is not None and f.lies_in.axis != self.time_axis
+        }
         away = [np.abs(x[self._space.index(plane.axis)] - plane.position) for plane in planes.values()]
         away += [np.abs(cutter.level(x)) for cutter in self._carving.cutters]
         nearest = np.argmin(away, axis=0)
         names = np.array([*planes, *[""] * len(self._carving.cutters)], dtype=object)[nearest]
         for number in range(len(self._carving.cutters)):
             here = np.flatnonzero(nearest == len(planes) + number)
-            trees = {n: t for f in self._surfaces.values() if f.number == number for n, t in f.trees.items()}
-            if here.size and trees:
-                gaps = [tree.query(x[:, here].T)[0] for tree in trees.values()]
-                names[here] = np.array(list(trees), dtype=object)[np.argmin(gaps, axis=0)]
+            names[here] = self._pieces_at(number, x[:, here])
         return names.tolist()
 
-    def reentrant_distance(self, x: torch.Tensor) -> torch.Tensor | None:
-        """Distances (n,) of points (dim, n) in space to the nearest re-entrant corner or edge; None without any."""
+    def _pieces_at(self, number: int, x: np.ndarray) -> np.ndarray:
+        """Names of the pieces of one shape's boundary that are nearest to points (space, n)."""
+        trees = {n: t for f in self._surfaces.values() if f.number == number for n, t in f.trees.items()}
+        if not trees or not x.size:
+            return np.full(x.shape[1], "", dtype=object)
+        gaps = [tree.query(x.T)[0] for tree in trees.values()]
+        return np.array(list(trees), dtype=object)[np.argmin(gaps, axis=0)]
+
+    @property
+    def meetings(self) -> tuple[Meeting, ...]:
+        """Where boundaries of shapes meet sides of the box or each other."""
+        return self._meetings
+
+    @cached_property
+    def _meetings(self) -> tuple[Meeting, ...]:
+        found: dict[tuple[str, str], list[np.ndarray]] = {}
+        count = len(self._carving.cutters)
+        for i, j, x in meeting_points(self._carving):
+            own = self._pieces_at(i, x)
+            if j < count:
+                others = self._pieces_at(j, x)
+            else:
+                axis, end = divmod(j - count, 2)
+                others = np.full(x.shape[1], f"{self.names[self._space[axis]]}{'-+'[end]}", dtype=object)
+            for k, pair in enumerate(zip(own, others, strict=True)):
+                found.setdefault(pair, []).append(x[:, k])
+        return tuple(Meeting(pair, np.stack(points, axis=1)) for pair, points in found.items())
+
+    def reentrant_distance(self, x: torch.Tensor, within: float = math.inf) -> torch.Tensor | None:
+        """Distances (n,) in space to the nearest re-entrant corner or edge, at most ``within``; None without any."""
         if self._reentrant is None:
             return None
         points = x.detach().to("cpu", torch.float64).numpy()[self._space]
-        return torch.as_tensor(self._reentrant.distance(points), device=x.device)
+        return torch.as_tensor(self._reentrant.distance(points, within), device=x.device)
 
     @cached_property
     def _reentrant(self) -> Reentrant | None:
-        return Reentrant.of(self.creases)
+        return Reentrant.of(self._own_creases)  # where shapes are cut, angles are below pi
 
     def thin(self, resolution: Sequence[int]) -> tuple[str, ...]:
         """Sentences about parts of the domain, and gaps in what is cut away, that are thinner than two cells."""

@@ -15,16 +15,19 @@ from .carving import Carving
 from .domain import Corner
 from .shape import Creases, Surface
 
-__all__ = ["Reentrant", "corner_arcs", "corners_of", "domain_creases"]
+__all__ = ["Reentrant", "all_creases", "corner_arcs", "corners_of", "meeting_points", "shape_creases"]
 
 REENTRANT = math.pi + math.radians(5.0)  # angles from which on solutions are treated as singular
 FLAT = 1e-2  # angles that differ from pi by less are no corners
 SEEDS = {2: 512, 3: 64}  # surface points along the longest edge from which crossings are looked for
 NEAR = 1e-4  # radius, relative to the longest edge, of the circle on which an angle is taken
-RAYS = 720  # directions in which it is looked at
+RAYS = 180  # directions in which it is looked at
 SAME = 1e-7  # distance, relative to the longest edge, of two corners that are one
 PIECE = 64  # parts of the longest edge of the box that the length of a crease that is kept or not never exceeds
 STEPS = 12  # of Newton's method
+HALVINGS = 20  # of an angle until what bounds it is straight
+FEW = 64  # points where two boundaries meet at which values are compared
+MOST = 2000  # parts of creases on other boundaries that are looked at
 BATCH = 1 << 16  # points at once
 
 Level = Callable[[np.ndarray], np.ndarray]
@@ -58,7 +61,11 @@ def _crossings(carving: Carving, first: int, second: int, levels: Sequence[Level
     parts = [p.points(max(0.5 * spacing, (p.measure / 200_000) ** (1.0 / (carving.dim - 1)))).x for p in pieces]
     x = np.concatenate([surface.x, *parts], axis=1)
     x = x[:, ((x >= carving.lower[:, None] - spacing) & (x <= carving.upper[:, None] + spacing)).all(0)]
-    x = x[:, np.abs(levels[second](x)) <= spacing]
+    away = levels[second](x)
+    if not (away.size and away.min() < 0.3 * spacing and away.max() > -0.3 * spacing):
+        return x[:, :0]
+    x = x[:, np.abs(away) <= spacing]
+    x = x[:, :: max(1, x.shape[1] // MOST)]
     step = 1e-6 * carving.size
     for _ in range(STEPS if x.size else 0):
         values = np.stack([levels[k](x) for k in (first, second)])
@@ -68,7 +75,10 @@ def _crossings(carving: Carving, first: int, second: int, levels: Sequence[Level
         x, values, slopes, gram = x[:, solvable], values[:, solvable], slopes[..., solvable], gram[solvable]
         if not x.size:
             break
-        x = x - np.einsum("idn,ni->dn", slopes, np.linalg.solve(gram, values.T[..., None])[..., 0])
+        move = np.einsum("idn,ni->dn", slopes, np.linalg.solve(gram, values.T[..., None])[..., 0])
+        x = x - move
+        if np.abs(move).max() < 1e-13 * carving.size:
+            break
     if not x.size:
         return x
     tolerance = 1e-9 * carving.size
@@ -77,6 +87,28 @@ def _crossings(carving: Carving, first: int, second: int, levels: Sequence[Level
         if k not in (first, second):
             good &= level(x) <= tolerance
     return np.asarray(x[:, good])
+
+
+def meeting_points(carving: Carving) -> list[tuple[int, int, np.ndarray]]:
+    """Points (dim, n) where the boundary of a cutter meets another one, or a side of the box, with both their numbers.
+
+    Sides are numbered behind the cutters, two along each axis.
+    """
+    found = []
+    for i, j, points in _all_crossings(carving):
+        x = _apart(points, SAME * carving.size)
+        found.append((i, j, x[:, :: max(1, x.shape[1] // FEW)]))
+    return found
+
+
+def _all_crossings(carving: Carving) -> list[tuple[int, int, np.ndarray]]:
+    """The crossings of all pairs of boundaries that have some, found once."""
+    if "crossings" not in carving.memo:
+        levels = _levels(carving)
+        made = ((i, j, _crossings(carving, i, j, levels)) for i, j in _pairs(carving, levels))
+        carving.memo["crossings"] = [(i, j, x) for i, j, x in made if x.size]
+    found: list[tuple[int, int, np.ndarray]] = carving.memo["crossings"]
+    return found
 
 
 def _apart(x: np.ndarray, distance: float) -> np.ndarray:
@@ -113,7 +145,7 @@ def corner_arcs(carving: Carving) -> list[Arc]:
     box = np.array(list(itertools.product(*zip(carving.lower, carving.upper, strict=True)))).T
     found = np.concatenate([*own, box], axis=1)
     found = found[:, np.max([level(found) for level in levels], axis=0) <= tolerance]
-    crossings = [_crossings(carving, i, j, levels) for i, j in _pairs(carving, levels)]
+    crossings = [x for _, _, x in _all_crossings(carving)]
     found = _apart(np.concatenate([found, *crossings], axis=1), SAME * carving.size)
     if not found.size:
         return []
@@ -124,7 +156,8 @@ def corner_arcs(carving: Carving) -> list[Arc]:
     radii = np.full(found.shape[1], NEAR * carving.size)
     if found.shape[1] > 1:
         radii = np.minimum(radii, 0.25 * cKDTree(found.T).query(found.T, k=2)[0][:, 1])
-    wide, narrow = _arcs(level, found, radii), _arcs(level, found, 0.5 * radii)
+    frame = np.repeat(np.eye(2)[:, :, None], found.shape[1], axis=2)
+    wide, narrow = (_arcs(level, found, frame, share * radii, RAYS) for share in (1.0, 0.5))
     arcs = []
     for k, (x, r) in enumerate(zip(found.T, radii, strict=True)):
         if len(wide[k]) != len(narrow[k]):
@@ -137,44 +170,70 @@ def corner_arcs(carving: Carving) -> list[Arc]:
     return arcs
 
 
-def _arcs(level: Level, centres: np.ndarray, radii: np.ndarray) -> list[list[tuple[float, float]]]:
-    """For circles the pairs of angles between which they lie in a domain, each increasing."""
+def _arcs(
+    level: Level, centres: np.ndarray, frame: np.ndarray, radii: np.ndarray, rays: int
+) -> list[list[tuple[float, float]]]:
+    """For circles the pairs of angles between which they lie in a domain, each increasing.
+
+    Parameters
+    ----------
+    level
+        Negative in the domain.
+    centres, radii
+        Of the circles, (dim, n) and (n,).
+    frame
+        Two axes (2, dim, n) of the plane of each.
+    rays
+        Directions that are looked at first.
+    """
 
     def at(which: np.ndarray, angles: np.ndarray) -> np.ndarray:
-        return centres[:, which] + radii[which] * np.stack([np.cos(angles), np.sin(angles)])
+        way = np.cos(angles) * frame[0][:, which] + np.sin(angles) * frame[1][:, which]
+        return np.asarray(centres[:, which] + radii[which] * way)
 
-    step = 2.0 * math.pi / RAYS
-    angles = (np.arange(RAYS) + 0.37) * step  # no direction of an axis
-    many = np.repeat(np.arange(len(radii)), RAYS)
-    inside = (level(at(many, np.tile(angles, len(radii)))) <= 0).reshape(len(radii), RAYS)
+    step = 2.0 * math.pi / rays
+    angles = (np.arange(rays) + 0.37) * step  # no direction of an axis
+    many = np.repeat(np.arange(len(radii)), rays)
+    inside = (level(at(many, np.tile(angles, len(radii)))) <= 0).reshape(len(radii), rays)
     circle, ray = np.nonzero(inside != np.roll(inside, -1, axis=1))
     low, high = angles[ray], angles[ray] + step
     before = inside[circle, ray]
-    for _ in range(48):
-        middle = 0.5 * (low + high)
-        same = (level(at(circle, middle)) <= 0) == before
-        low, high = np.where(same, middle, low), np.where(same, high, middle)
+    turns = _zeros(lambda t: level(at(circle, t)), low, high)
     result: list[list[tuple[float, float]]] = []
     for k in range(len(radii)):
         chosen = circle == k
-        turns = 0.5 * (low + high)[chosen]
-        entering = turns[~before[chosen]]
-        leaving = turns[before[chosen]]
+        entering = turns[chosen & ~before]
+        leaving = turns[chosen & before]
         result.append([(a, min(b if b > a else b + 2.0 * math.pi for b in leaving)) for a in entering])
     return result
 
 
-def corners_of(carving: Carving, face_of: Callable[[np.ndarray], Sequence[str]]) -> tuple[Corner, ...]:
+def _zeros(function: Level, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Zeros (n,) between ends (n,) where a function changes its sign: halved, then as of a line."""
+    if not low.size:
+        return low
+    at_low, at_high = function(low), function(high)
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        value = function(middle)
+        same = (value <= 0) == (at_low <= 0)
+        low, at_low = np.where(same, middle, low), np.where(same, value, at_low)
+        high, at_high = np.where(same, high, middle), np.where(same, at_high, value)
+    rise = at_high - at_low
+    share = np.where(rise != 0, -at_low / np.where(rise != 0, rise, 1.0), 0.5)
+    return low + np.clip(share, 0.0, 1.0) * (high - low)
+
+
+def corners_of(arcs: Sequence[Arc], face_of: Callable[[np.ndarray], Sequence[str]]) -> tuple[Corner, ...]:
     """The corners of a domain in the plane.
 
     Parameters
     ----------
-    carving
-        The box and what cuts it.
+    arcs
+        Of :func:`corner_arcs`.
     face_of
         Gives the names of the parts of the boundary nearest to points (dim, n).
     """
-    arcs = corner_arcs(carving)
     if not arcs:
         return ()
     names = face_of(np.stack([p for arc in arcs for p in arc.beside], axis=1))
@@ -196,17 +255,34 @@ def _turn(angle: float) -> float:
 
 
 # -- creases ---
-def domain_creases(carving: Carving) -> Creases:
-    """Corners or edges of what is left of a box, with the angles of that; those of the box alone are left out."""
+def shape_creases(carving: Carving, arcs: Sequence[Arc]) -> Creases:
+    """Corners of what is left of a box in the plane, or the shapes' own edges in space, with the angles of that.
+
+    Those of the box alone are left out.
+    """
     if carving.dim == 2:
-        arcs = corner_arcs(carving)
         at_shapes = [arc for arc in arcs if _at_a_shape(carving, arc.point)]
         points = np.array([[arc.point, arc.point] for arc in at_shapes]).reshape(-1, 2, 2)
         return Creases(points, np.array([arc.angle for arc in at_shapes]))
-    made = [*_own_creases(carving), *_trimmed_edges(carving)]
-    if not made:
+    return _together(_own_creases(carving))
+
+
+def all_creases(carving: Carving, own: Creases) -> Creases:
+    """:func:`shape_creases`, in space with the edges that shapes have with sides and with each other."""
+    if carving.dim == 2:
+        return own
+    cut = _together(_trimmed_edges(carving))
+    if len(own.angles) and len(cut.angles):  # a crease of a shape that lies in a side is found twice
+        gaps = Reentrant(own.segments).distance(cut.segments.mean(1).T)
+        cut = Creases(cut.segments[gaps > SAME * carving.size], cut.angles[gaps > SAME * carving.size])
+    return _together([own, cut])
+
+
+def _together(parts: Sequence[Creases]) -> Creases:
+    """Several creases in space as one."""
+    if not parts:
         return Creases.none(3)
-    return Creases(np.concatenate([c.segments for c in made]), np.concatenate([c.angles for c in made]))
+    return Creases(np.concatenate([c.segments for c in parts]), np.concatenate([c.angles for c in parts]))
 
 
 def _at_a_shape(carving: Carving, x: np.ndarray) -> bool:
@@ -221,14 +297,28 @@ def _own_creases(carving: Carving) -> list[Creases]:
         if not len(own.angles):
             continue
         segments, origin = _divided(own.segments, carving.size / PIECE)
-        middles = segments.mean(1).T
-        left = np.flatnonzero(carving.in_box(middles))
-        for k, other in enumerate(carving.cutters):
-            if k != number:
-                left = left[other.contains(middles[:, left], 0.0)]
-        angles = own.angles[origin[left]]
-        found.append(Creases(segments[left], angles if cutter.keep else 2.0 * math.pi - angles))
+        margin = carving.margin(number, segments.mean(1).T)
+        free = np.flatnonzero(margin < -NEAR * carving.size)
+        angles = own.angles[origin[free]]
+        found.append(Creases(segments[free], angles if cutter.keep else 2.0 * math.pi - angles))
+        meeting = np.flatnonzero(np.abs(margin) <= NEAR * carving.size)[:MOST]
+        if meeting.size:
+            found.append(_meeting(carving, segments[meeting]))
     return found
+
+
+def _meeting(carving: Carving, segments: np.ndarray) -> Creases:
+    """Creases that lie on another boundary, with the angles that are left there."""
+    ways = (segments[:, 1] - segments[:, 0]).T
+    ways = ways / np.maximum(np.linalg.norm(ways, axis=0), 1e-300)
+    aside = np.eye(3)[np.abs(ways).argmin(0)].T
+    first = np.cross(ways.T, aside.T).T
+    first /= np.linalg.norm(first, axis=0)
+    frame = np.stack([first, np.cross(ways.T, first.T).T])
+    radii = np.full(len(segments), NEAR * carving.size)
+    arcs = _arcs(carving.whole_level, segments.mean(1).T, frame, radii, RAYS // 2)
+    pairs = [(k, b - a) for k, own in enumerate(arcs) for a, b in own if abs(b - a - math.pi) > FLAT]
+    return Creases(segments[[k for k, _ in pairs]], np.array([angle for _, angle in pairs]))
 
 
 def _divided(segments: np.ndarray, longest: float) -> tuple[np.ndarray, np.ndarray]:
@@ -246,17 +336,12 @@ def _trimmed_edges(carving: Carving) -> list[Creases]:
     """Edges in space where the boundary of a shape meets a side of the box or another shape."""
     levels, found = _levels(carving), []
     spacing = carving.size / SEEDS[3]
-    for i, j in _pairs(carving, levels):
-        x = _apart(_crossings(carving, i, j, levels), 0.5 * spacing)
-        if not x.size:
-            continue
+    for i, j, points in _all_crossings(carving):
+        x = _apart(points, 0.5 * spacing)
         slopes = [_slope(levels[k], x, 1e-6 * carving.size) for k in (i, j)]
-        slopes = [s / np.maximum(np.linalg.norm(s, axis=0), 1e-300) for s in slopes]
         along = np.cross(slopes[0].T, slopes[1].T)
         along *= 0.5 * spacing / np.maximum(np.linalg.norm(along, axis=1), 1e-300)[:, None]
-        angles = math.pi - np.arccos(np.clip((slopes[0] * slopes[1]).sum(0), -1.0, 1.0))
-        sharp = np.abs(angles - math.pi) > FLAT
-        found.append(Creases(np.stack([x.T - along, x.T + along], axis=1)[sharp], angles[sharp]))
+        found.append(_meeting(carving, np.stack([x.T - along, x.T + along], axis=1)))
     return found
 
 
@@ -287,17 +372,20 @@ class Reentrant:
         parts, _ = _divided(self.segments, max(size / 256, 1e-300))
         return cKDTree(parts.mean(1)), parts[:, 0], parts[:, 1] - parts[:, 0]
 
-    def distance(self, x: np.ndarray) -> np.ndarray:
-        """Distances (n,) of points (dim, n) to the nearest."""
+    def distance(self, x: np.ndarray, within: float = math.inf) -> np.ndarray:
+        """Distances (n,) of points (dim, n) to the nearest; ``within`` for all that are farther away."""
         tree, starts, ways = self._tree
         near = min(4, len(starts))
-        result = np.empty(x.shape[1])
+        result = np.full(x.shape[1], within)
         squares = np.maximum((ways**2).sum(1), 1e-300)
+        reach = within + 0.5 * math.sqrt(squares.max())
         for begin in range(0, x.shape[1], BATCH):
             part = x[:, begin : begin + BATCH].T
-            chosen = tree.query(part, k=near)[1].reshape(len(part), near)
-            away = part[:, None, :] - starts[chosen]
+            chosen = tree.query(part, k=near, distance_upper_bound=reach)[1].reshape(len(part), near)
+            found = np.flatnonzero(chosen[:, 0] < len(starts))
+            chosen = np.where(chosen < len(starts), chosen, chosen[:, :1])[found]
+            away = part[found, None, :] - starts[chosen]
             along = np.clip((away * ways[chosen]).sum(2) / squares[chosen], 0.0, 1.0)
             gap = away - along[..., None] * ways[chosen]
-            result[begin : begin + BATCH] = np.sqrt((gap**2).sum(2).min(1))
+            result[begin + found] = np.minimum(np.sqrt((gap**2).sum(2).min(1)), within)
         return result

@@ -106,6 +106,8 @@ class CutRegion(Region):
     carving: Carving
     span: Span
 
+    on_device = False
+
     @property
     def key(self) -> Hashable:
         """What tells it from other regions of its kind."""
@@ -423,6 +425,11 @@ class CutSide(CutSurface):
         """That of the side of the box."""
         return self.side.name
 
+    @property
+    def lies_in(self) -> Plane | None:
+        """The side of the box."""
+        return self.side.plane
+
     @cached_property
     def _place(self) -> tuple[int, int]:
         """The axis of space across it, and 0 or 1."""
@@ -531,9 +538,8 @@ class CutFace(CutSurface):
             made = []
             for (k, piece), m in zip(self.pieces, parts, strict=True):
                 if m:
-                    drawn = piece.random(int(m), rng)
-                    kept = drawn.take(self.carving.trimmed(k, drawn))
-                    made.append(self.carving.cutters[k].outward(kept))
+                    drawn = self.carving.cutters[k].outward(piece.random(int(m), rng))
+                    made.append(drawn.take(self.carving.trimmed(k, drawn)))
             all_of_it = _joined(made, self.carving.dim)
             all_of_it = all_of_it.take(rng.permutation(all_of_it.count)[:missing])
             found.append(all_of_it)

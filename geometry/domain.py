@@ -8,6 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 import torch
 
 from hermite_pinn.errors import InvalidProblemError
@@ -16,7 +17,7 @@ from .cells import Cells
 from .samples import Samples
 from .shape import Creases
 
-__all__ = ["Corner", "Domain", "Plane", "Region", "Union"]
+__all__ = ["Corner", "Domain", "Meeting", "Plane", "Region", "Union"]
 
 
 class Plane(NamedTuple):
@@ -41,6 +42,8 @@ class Region(ABC):
         Whether it is the whole domain as far as equations hold there.
     on_boundary
         Whether it is a part of the boundary.
+    on_device
+        Whether random points are made on the generator's device, so that nothing waits for it.
     everywhere
         Whether its points are those of the whole domain: for equations and penalties.
     measured
@@ -58,6 +61,7 @@ class Region(ABC):
     is_interior: ClassVar[bool] = False
     everywhere: ClassVar[bool] = False
     on_boundary: ClassVar[bool] = False
+    on_device: bool = True
 
     @property
     @abstractmethod
@@ -90,6 +94,11 @@ class Region(ABC):
         return None
 
     @property
+    def lies_in(self) -> Plane | None:
+        """The side of the bounding box in which it lies, whole or in part, or None."""
+        return self.plane
+
+    @property
     def normal(self) -> tuple[float, ...] | None:
         """Components of the outward normal where it is the same at all points, or None."""
         return None
@@ -106,7 +115,7 @@ class Region(ABC):
 
     @abstractmethod
     def random(self, count: int, generator: torch.Generator, dtype: torch.dtype) -> Samples:
-        """Uniform random points on the generator's device; nothing waits for it."""
+        """Uniform random points on the generator's device; nothing waits for it if :attr:`on_device`."""
 
     @abstractmethod
     def quasi_random(self, count: int, seed: int) -> Samples:
@@ -176,6 +185,11 @@ class Union(Region):
         return sum((r.measure for r in self.regions), 0.0)
 
     @property
+    def on_device(self) -> bool:  # type: ignore[override]
+        """Whether all regions make their points there."""
+        return all(r.on_device for r in self.regions)
+
+    @property
     def covers(self) -> frozenset[str]:
         """What the regions cover."""
         return frozenset().union(*(r.covers for r in self.regions))
@@ -242,6 +256,13 @@ class Corner:
     angle: float
     start: float
     faces: tuple[str, str]
+
+
+class Meeting(NamedTuple):
+    """Where two parts of a boundary in space meet: their names, and points (space axes, n)."""
+
+    parts: tuple[str, str]
+    points: np.ndarray
 
 
 class Domain(ABC):
@@ -381,12 +402,24 @@ class Domain(ABC):
         """In two space axes the corners of its boundary in which solutions may be singular; none for a box."""
         return ()
 
-    def reentrant_distance(self, x: torch.Tensor) -> torch.Tensor | None:
+    def reentrant_distance(self, x: torch.Tensor, within: float = math.inf) -> torch.Tensor | None:
         """Distances (n,) of points (dim, n) in space to the nearest re-entrant corner or edge; None without any.
 
         Re-entrant is where the angle of the domain exceeds pi by more than five degrees: solutions are singular there.
+
+        Parameters
+        ----------
+        x
+            Points, time included.
+        within
+            What is given for all that are farther away, which need not be looked at closely.
         """
         return None
+
+    @property
+    def meetings(self) -> tuple[Meeting, ...]:
+        """Where boundaries of shapes meet sides of the bounding box or each other."""
+        return ()
 
     def thin(self, resolution: Sequence[int]) -> tuple[str, ...]:
         """Sentences about parts of the domain, and gaps in what is cut away, that are thinner than two cells.

@@ -65,6 +65,11 @@ class _Same(Region):
     region: Region
 
     @property
+    def on_device(self) -> bool:  # type: ignore[override]
+        """As of the region."""
+        return self.region.on_device
+
+    @property
     def measure(self) -> float:
         """That of the region."""
         return self.region.measure

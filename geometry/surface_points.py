@@ -58,6 +58,7 @@ class SurfacePoints(Region):
     normals: np.ndarray | None
 
     on_boundary = True
+    on_device = False
 
     @property
     def name(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .carving import Carving
+from .carving import BESIDE, Carving
 from .shape import Surface
 
 __all__ = ["Thin", "thin_places"]
@@ -89,9 +89,12 @@ def _walked(carving: Carving, x: np.ndarray, ways: np.ndarray, reach: np.ndarray
         walking = np.flatnonzero(first < 0)
         gone = left(start[:, walking] + (step / STEPS) * most[walking] * way[:, walking])
         first[walking[gone]] = step
-    met = np.flatnonzero(first > 1)  # the first step may graze the boundary
-    start, way, most = start[:, met], way[:, met], most[met]
-    low, high = (first[met] - 1) / STEPS * most, first[met] / STEPS * most
+    met = np.flatnonzero(first > 0)
+    low, high = (first[met] - 1) / STEPS * most[met], first[met] / STEPS * most[met]
+    low = np.maximum(low, BESIDE * carving.size)
+    clear = ~left(start[:, met] + low * way[:, met]) & (low < high)
+    met, low, high = met[clear], low[clear], high[clear]
+    start, way = start[:, met], way[:, met]
     for _ in range(HALVINGS):
         half = 0.5 * (low + high)
         gone = left(start + half * way)

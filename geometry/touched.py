@@ -61,7 +61,9 @@ def near_cells(
         kept = _near(distance, lower[:, None], sizes[:, None] / 2**level, parts, parts + 1)
         parts, owner = parts[:, kept], owner[kept]
     marked = np.zeros(tuple(counts), dtype=bool)
-    marked[tuple(blocks[:, np.unique(owner)])] = True
+    some = np.zeros(blocks.shape[1], dtype=bool)
+    some[owner] = True
+    marked[tuple(blocks[:, some])] = True
     marked[tuple(_cells_of(points, lower, upper, total))] = True
     return marked
 

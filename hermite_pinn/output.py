@@ -157,6 +157,7 @@ def write_file(path: str | os.PathLike[str], *pieces: bytes | bytearray | memory
             for piece in pieces:
                 _write(descriptor, piece)
             os.fsync(descriptor)
+            _share(descriptor)
             os.replace(draft, target)
         except BaseException:
             _dropped(draft)
@@ -376,6 +377,12 @@ def _locked(descriptor: int) -> bool | None:
     except OSError:
         return None
     return True
+
+
+def _share(descriptor: int) -> None:
+    """Let others lock what is open as readers do, such as those of HDF5: from now on it may be read under its name."""
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 def _is(descriptor: int, path: Path) -> bool:

@@ -4,7 +4,7 @@
     u = 1 on the square,        u = 0 on the circles.
 
 The solution does not depend on the scale s but through x / s.  A boundary fit by multipoles
-(:mod:`hermite_pinn.validation.references.multipoles`) knows it to 1e-10.
+(:mod:`hermite_pinn.validation.references.multipoles`) knows it to 3e-10.
 
 Source: PINNacle (arXiv 2306.08827), case Poisson2d-C, whose variants are s = 1, 2, 4, 8, 16.
 

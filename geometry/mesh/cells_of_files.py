@@ -100,12 +100,12 @@ def _outer(points: np.ndarray, blocks: Blocks) -> np.ndarray:
     found: dict[int, list[np.ndarray]] = {3: [], 4: []}
     for given, cells in blocks:
         kind = CORNERS.get(given, given)
-        inverted = (
-            _inverted(points[cells[:, [0, 1, 2 if kind in UP else 3, UP.get(kind, 4)]]]) if kind in SOLID else None
-        )
-        for corners in SOLID.get(kind, ()):
-            faces = cells[:, list(corners)]
-            found[len(corners)].append(np.where(inverted[:, None], faces[:, ::-1], faces))
+        if kind not in SOLID:
+            continue
+        inverted = _inverted(points[cells[:, [0, 1, 2 if kind in UP else 3, UP.get(kind, 4)]]])
+        for corners in SOLID[kind]:
+            side = cells[:, list(corners)]
+            found[len(corners)].append(np.where(inverted[:, None], side[:, ::-1], side))
     outer = [np.zeros((0, 3), dtype=np.int64)]
     for size, faces in found.items():
         if faces:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from abc import ABC, abstractmethod
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -110,7 +111,7 @@ class SampleSearch(Search):
         face = self.owner[near]
         point = closest_points(x, self.corners[face])
         best = np.minimum(first, np.linalg.norm(x - point, axis=1))
-        reach = (best + self.radius) * (1 + 1e-12)
+        reach = (best + 2 / 3 * self.radius) * (1 + 1e-12)  # no point of a part is farther from its centroid
         counts = self.tree.query_ball_point(x, reach, return_length=True, workers=-1)
         ends = np.cumsum(counts)
         start = 0
@@ -123,9 +124,11 @@ class SampleSearch(Search):
 
     def _improve(self, run: slice, x: np.ndarray, reach: np.ndarray, face: np.ndarray, point: np.ndarray) -> None:
         """Enter closer triangles of some points."""
-        lists = self.tree.query_ball_point(x[run], reach[run], workers=-1)
-        item = np.repeat(np.arange(run.start, run.stop), [len(found) for found in lists])
-        candidates = self.owner[np.concatenate([np.asarray(found, dtype=np.int64) for found in lists])]
+        lists = self.tree.query_ball_point(x[run], reach[run], workers=-1, return_sorted=False)
+        sizes = [len(found) for found in lists]
+        item = np.repeat(np.arange(run.start, run.stop), sizes)
+        samples = np.fromiter(itertools.chain.from_iterable(lists), dtype=np.int64, count=sum(sizes))
+        candidates = self.owner[samples]
         keys = np.unique(item * len(self.corners) + candidates)
         item, candidates = np.divmod(keys, len(self.corners))
         points = closest_points(x[item], self.corners[candidates])

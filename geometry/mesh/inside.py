@@ -13,8 +13,8 @@ from .winding import Crossings
 __all__ = ["Inside"]
 
 OUT, IN, NEAR = 0, 1, 2
-#: Cells of the grid.
-CELLS = 64**3
+#: Cells of the grid: so many per triangle, within bounds.
+CELLS, FEWEST, MOST = 64, 16**3, 64**3
 #: Part of the extent within which a point is on the surface, and so inside.
 ON = 1e-12
 
@@ -38,7 +38,8 @@ class Inside:
         self.crossings = Crossings(triangles)
         lower, upper = triangles.bounds
         sides = upper - lower
-        step = max(float(np.cbrt(np.maximum(sides, 1e-3 * triangles.extent).prod() / CELLS)), triangles.extent / 512)
+        cells = min(max(CELLS * triangles.count, FEWEST), MOST)
+        step = max(float(np.cbrt(np.maximum(sides, 1e-3 * triangles.extent).prod() / cells)), triangles.extent / 512)
         self.counts = np.maximum(1, np.ceil(sides / step).astype(np.int64))
         self.lower, self.upper = lower, upper
         self.size = sides / self.counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import stat
@@ -79,20 +80,28 @@ def read(path: Path) -> Read:
             f"{path} ends in {path.suffix!r}; meshes are read from files that end in {', '.join(FORMATS)}: convert it"
         )
     size = _size(path)
-    check_fits(size * form.memory, f"the mesh in {path}", "simplify the mesh before")
     try:
-        return form.reader(path)
-    except (HermitePinnError, MemoryError, KeyboardInterrupt):
+        check_fits(_unpacked(path, size) * form.memory, f"the mesh in {path}", "simplify the mesh before")
+        found = form.reader(path)
+        faces = found.triangles.faces
+        if faces.size and (faces.min() < 0 or faces.max() >= len(found.triangles.vertices)):
+            raise ValueError(f"a triangle has vertices that are not among the {len(found.triangles.vertices)}")
+    except (HermitePinnError, KeyboardInterrupt):
         raise
+    except MemoryError as error:
+        raise CorruptFileError(
+            f"{path} cannot be read: it announces more than a file of {size} bytes has, or than the memory holds; export it again"
+        ) from error
     except (Exception, SystemExit) as error:  # readers raise whatever their parsing does; meshio leaves the process
         told = " ".join(str(error).split())[:200] or type(error).__name__
         raise CorruptFileError(
             f"{path} cannot be read as {path.suffix.lower()}: {told}; the file is damaged or of another format: export it again"
         ) from error
+    return found
 
 
 def _size(path: Path) -> int:
-    """Bytes of a regular file; of a packed one those that it unpacks to."""
+    """Bytes of a regular file that can be read."""
     try:
         found = path.stat()
     except OSError as error:
@@ -103,10 +112,15 @@ def _size(path: Path) -> int:
         raise InvalidArgumentError(f"the mesh {path} cannot be read: permission denied")
     if not found.st_size:
         raise CorruptFileError(f"the mesh {path} is an empty file; export it again")
-    if path.suffix.lower() == ".3mf" and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as packed:
-            return sum(entry.file_size for entry in packed.infolist())
     return found.st_size
+
+
+def _unpacked(path: Path, size: int) -> int:
+    """Bytes of a file, of a packed one those that it unpacks to."""
+    if path.suffix.lower() != ".3mf" or not zipfile.is_zipfile(path):
+        return size
+    with zipfile.ZipFile(path) as packed:
+        return sum(entry.file_size for entry in packed.infolist())
 
 
 # -- through trimesh ---
@@ -119,7 +133,12 @@ def _by_trimesh(path: Path) -> Read:
         ) from error
     if path.suffix.lower() == ".3mf":
         _check_3mf()
-    options = {"split_objects": True, "split_groups": True, "group_material": False, "skip_materials": True}
+    options: dict[str, Any] = {
+        "split_objects": True,
+        "split_groups": True,
+        "group_material": False,
+        "skip_materials": True,
+    }
     with path.open("rb") as file:  # not by name: nothing else is read than this file
         scene = trimesh.load(
             file, file_type=path.suffix.lower()[1:], force="scene", process=False, maintain_order=True, **options
@@ -128,14 +147,10 @@ def _by_trimesh(path: Path) -> Read:
 
 
 def _check_3mf() -> None:
-    try:
-        import lxml
-        import networkx
-    except ImportError as error:
+    if not all(map(importlib.util.find_spec, ("lxml", "networkx"))):
         raise BackendUnavailableError(
             "3MF files need lxml and networkx: pip install lxml networkx; or export the part as STL or OBJ"
-        ) from error
-    del lxml, networkx
+        )
 
 
 def of_scene(scene: Any, stem: str = "") -> Triangles:

@@ -45,7 +45,7 @@ def _given(source: Any) -> Given:
     if isinstance(source, str | os.PathLike):
         path = checks.path("source", source)
         found = read(path)
-        notes = ()
+        notes: tuple[str, ...] = ()
         if found.unit is not None and METRES.get(found.unit.lower()) != 1.0:
             told = f"the coordinates of {path.name} are in {found.unit}, and were taken as they are"
             notes = (f"{told}; units={found.unit!r} makes them metres" if found.unit.lower() in METRES else told,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,7 @@ def write(path: str | os.PathLike[str], triangles: Triangles) -> Path:
         raise BackendUnavailableError(
             f'writing {target} needs trimesh: pip install "hermite_pinn[mesh]"; .msh and .vtu need nothing'
         ) from error
-    mesh = trimesh.Trimesh(triangles.vertices, triangles.faces, process=False)
+    mesh: Any = trimesh.Trimesh(triangles.vertices, triangles.faces, process=False)
     options = {"digits": 17} if ending in (".obj", ".off") else {}
     content = mesh.export(file_type=ending[1:], **options)
     return write_file(target, content.encode() if isinstance(content, str) else content)

@@ -18,9 +18,9 @@ Leaf = tuple[str, Any]
 
 
 def _precision(values: Iterable[Value]) -> torch.dtype:
-    """Of the tensors among some values."""
+    """Of the tensors among some values; numbers alone are in double precision."""
     dtypes = (v.dtype for v in values if isinstance(v, torch.Tensor) and v.is_floating_point())
-    return next(dtypes, torch.get_default_dtype())
+    return next(dtypes, torch.float64)
 
 
 def _choose(condition: Value, a: Value, b: Value, dtype: torch.dtype) -> Value:

@@ -30,9 +30,6 @@ Vector = tuple[float, float]
 #: Largest exponent, and how far exponents are from integers, where a polynomial takes the place of a power.
 LARGEST, APART = 2.0, 5e-3
 
-#: Terms of the series that keeps a function with a finite cut as it is near its corner.
-TERMS = 3
-
 #: Smallest distance from the corner, in units of :attr:`SingularFunction.length`, at which derivatives are taken.
 CLOSEST = 1e-8
 
@@ -42,11 +39,10 @@ class SingularFunction:
     """A function with a singular point, harmonic after an affine change of variables.
 
     It is the real part of ``exp(i phase) F(z)``, where the complex number ``z`` has the parts ``frame @ (x - point)``.
-    ``F(z)`` is ``z**exponent``, or that times ``log(z)``, with a cut along the negative real axis.  If the cut is
-    finite, it is a function that is analytic but between -1 and 0, bounded far away, and near zero the same up to a
-    factor ``1 + O(z**3)`` and a smooth function: a polynomial in ``z / (1 + z)`` times a power, and the logarithm,
-    of that.  Times a power of the conjugate, of ``z`` or of ``z / (1 + z)``, it is not harmonic; such functions follow
-    those that are where coefficients vary, sides are curved, or there are derivatives of lower order.
+    ``F(z)`` is ``w**exponent``, or that times ``log(w)``, where ``w`` is ``z``, with a cut along the negative real
+    axis; if the cut is finite, ``w = z / (1 + z)``, which is about ``z`` near zero and bounded far away, with a cut
+    between -1 and 0.  Times a power of the conjugate of ``w`` it is not harmonic; such functions follow those that are
+    where coefficients vary, sides are curved, or there are derivatives of lower order.
 
     At the point itself the value is 0, and derivatives, which may be infinite there, are those at a distance of 1e-8
     times :attr:`length` in the middle of what is not cut.
@@ -135,13 +131,10 @@ class SingularFunction:
         near = torch.where(at_corner, torch.full_like(z, CLOSEST), z)
         if self.finite:  # not at the end of the cut, where nothing of the domain is
             near = torch.where((1.0 + near).abs() < CLOSEST, torch.full_like(z, complex(-1.0, CLOSEST)), near)
-        first = np.ones(1)
-        if self.finite:  # of (1 - w)**-exponent
-            first = np.cumprod([1.0, *((self.exponent + j) / (j + 1) for j in range(TERMS - 1))])
-        own = _derivatives(near, self.exponent, first, order, self.finite, self.logarithm)
+        own = _derivatives(near, self.exponent, order, self.finite, self.logarithm)
         products = {(n, 0): value for n, value in enumerate(own)}
         if self.conjugate:
-            other = _derivatives(near, self.conjugate, np.ones(1), order, self.finite)
+            other = _derivatives(near, self.conjugate, order, self.finite)
             products = {(n, m): f * g.conj() for (n, f), (m, g) in itertools.product(enumerate(own), enumerate(other))}
         products[0, 0] = torch.where(z == 0, torch.zeros_like(z), products[0, 0])
         return products
@@ -192,23 +185,18 @@ def _pair(entry: Entry) -> Vector:
 
 
 def _derivatives(
-    z: torch.Tensor, exponent: float, first: np.ndarray, order: int, finite: bool, logarithm: bool = False
+    z: torch.Tensor, exponent: float, order: int, finite: bool, logarithm: bool = False
 ) -> list[torch.Tensor]:
-    """A power times a polynomial, or times a logarithm too, and its derivatives by ``z``, from the zeroth on.
+    """A power, perhaps times a logarithm, and its derivatives by ``z``, from the zeroth on.
 
     If the cut is finite, the variable is ``w = z / (1 + z)`` with ``dw/dz = (1 - w)**2``, else ``w = z``.  The ``n``-th
     derivative is ``w**(exponent - n) (q + l log w)`` with polynomials ``q`` and ``l``; if the cut is finite, that
     times ``(1 - w)**(n + 1)`` for ``n > 0``.
-
-    Parameters
-    ----------
-    first
-        Coefficients of the polynomial.
     """
     rest = 1.0 / (1.0 + z) if finite else torch.ones_like(z)
     w = z * rest if finite else z
     log, derivatives = w.log(), []
-    plain, of_log = (np.zeros(1), first) if logarithm else (first, np.zeros(1))
+    plain, of_log = (np.zeros(1), np.ones(1)) if logarithm else (np.ones(1), np.zeros(1))
     for n in range(order + 1):
         value = _horner(plain, w) + _horner(of_log, w) * log if logarithm else _horner(plain, w)
         value = value * (log * (exponent - n)).exp()
@@ -256,7 +244,7 @@ class Wedge:
     cut
         Unit vector that points into what was removed.
     reach
-        Distance along the cut up to which nothing belongs to the domain; infinite where that holds for the whole ray.
+        Length of the cut; infinite where nothing along the whole ray belongs to the domain.
     length
         A length that makes functions of size 1 where they matter: the size of the domain.
     """
@@ -305,7 +293,7 @@ def wedge_functions(wedge: Wedge, principal: Sequence[Sequence[float]]) -> tuple
 
     cut = position(wedge.cut)
     finite = math.isfinite(wedge.reach)
-    unit = -cut * (0.5 * wedge.reach if finite else wedge.length / abs(cut))
+    unit = -cut * (wedge.reach if finite else wedge.length / abs(cut))
     first, last = (position(side) / unit for side in wedge.sides)
     given = [position(vector) / unit for vector in wedge.derivatives]
     start, angle = cmath.phase(first), _opening(first, last, wedge.angle)
@@ -326,26 +314,32 @@ def wedge_functions(wedge: Wedge, principal: Sequence[Sequence[float]]) -> tuple
     return tuple(functions)
 
 
-def following(functions: Sequence[SingularFunction], varies: bool = False) -> tuple[SingularFunction, ...]:
-    """Functions of the next order, with which a solution goes on where more than the frozen principal part counts.
+def following(
+    functions: Sequence[SingularFunction], more: bool = True, varies: bool = False
+) -> tuple[SingularFunction, ...]:
+    """Functions of the next order, with which a solution goes on at a corner.
 
     Where a corner has ``r**p`` with ``p < 1``, first derivatives, coefficients that vary, curved sides and values in
-    conditions on derivatives add multiples of ``r**(p + 1)`` with other dependence on the angle.
+    conditions on derivatives add multiples of ``r**(p + 1)`` with other dependence on the angle.  Functions with a
+    finite cut differ from powers by such multiples, which are harmonic.
 
     Parameters
     ----------
     functions
         Those of a corner.
+    more
+        Whether there is more than the principal part frozen at the corner, and straight sides.
     varies
         Whether the second derivatives have coefficients of which not only the common factor varies.
     """
     found: list[SingularFunction] = []
     for f in functions:
-        if f.exponent < 1.0 and not f.logarithm:
-            for conjugate in range(3 if varies else 2):
-                exponent = f.exponent + 1.0 - conjugate
-                for turn in (0.0, 0.5 * math.pi):
-                    found.append(replace(f, exponent=exponent, phase=turn, conjugate=conjugate))
+        if f.logarithm:
+            continue
+        conjugates = range(1 + more + (more and varies)) if f.exponent < 1.0 else range(1)
+        if f.finite or (more and f.exponent < 1.0):
+            for conjugate, turn in itertools.product(conjugates, (0.0, 0.5 * math.pi)):
+                found.append(replace(f, exponent=f.exponent + 1.0 - conjugate, phase=turn, conjugate=conjugate))
     return tuple(found)
 
 

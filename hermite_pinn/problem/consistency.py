@@ -28,7 +28,8 @@ from hermite_pinn.expressions.program import (
     substitute,
     total_derivative,
 )
-from hermite_pinn.geometry import Domain, Plane, Region, Samples
+from hermite_pinn.geometry import Domain, Region, Samples
+from hermite_pinn.geometry.samples import Normals
 
 from .plan import Plan
 from .terms import Term
@@ -100,7 +101,7 @@ class Form:
                 "the functions of hermite_pinn (hp.sin, hp.where, ...)"
             ) from error
         count = samples.count
-        arrays = [np.broadcast_to(np.asarray(torch.as_tensor(r), dtype=float), (count,)) for r in results]
+        arrays = [np.broadcast_to(torch.as_tensor(r, dtype=torch.float64).numpy(), (count,)) for r in results]
         slopes, rest, holds = np.stack(arrays[:-2]), arrays[-2], arrays[-1] != 0
         largest = np.argmax(np.abs(slopes), axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -172,6 +173,16 @@ class Conditions:
             largest = float(np.abs(given.values[given.holds]).max(initial=0.0))
             self.sizes[form.field] = max(self.sizes.get(form.field, FLOOR), largest)
 
+        self._share_pieces()
+
+    def _share_pieces(self) -> None:
+        """Conditions on the whole boundary of a shape hold on its pieces, too."""
+        whole = {region: list(members) for region, members in self.by_region.items()}
+        for piece, region in itertools.permutations(whole, 2):
+            if piece.covers and piece.covers < region.covers:
+                points = self.samples[piece]
+                self.by_region[piece] += [(form, form.at(points, self.domain.names)) for form, _ in whole[region]]
+
     def disagreements(
         self, orders: Sequence[Mapping[str, int]] | None, exact: Callable[[], Mapping[str, Expr]]
     ) -> None:
@@ -203,7 +214,11 @@ class Conditions:
     ) -> None:
         """Refuse two conditions for one field on a face, if more hold across its axis than derivatives along it."""
         plane, members = region.plane, self.by_region[region]
-        if plane is None or len({f.field for f, _ in members}) == len(members):
+        if len({f.field for f, _ in members}) == len(members):
+            return
+        cut = any(f.plane is None for f in self.domain.space_faces)
+        if plane is None or (cut and plane.axis != self.domain.time_axis):
+            self._count_on_cut(region, orders, exact)
             return
         allowed = sum(orders[plane.axis].values())
         opposite = [
@@ -215,39 +230,103 @@ class Conditions:
         there = sum(min(len(_independent(m, at)) for at in range(0, POINTS, 8)) for m in opposite)
         if len(here) + there <= allowed:
             return
+        reason = (
+            f"there are {len(here) + there} across {self.domain.names[plane.axis]}, where the equations have {allowed} "
+            f"derivative{'s' * (allowed != 1)} along it"
+        )
+        self._refuse_extra(region, here, reason, exact)
+
+    def _count_on_cut(
+        self, region: Region, orders: Sequence[Mapping[str, int]], exact: Callable[[], Mapping[str, Expr]]
+    ) -> None:
+        """The same where shapes cut the box: a face takes half of the derivatives, if all others have theirs."""
+        highest = {f: max(orders[i].get(f, 0) for i in self.domain.space_axes) for axis in orders for f in axis}
+        allowed = sum(highest.values()) // 2
+        here = max((_independent(self.by_region[region], at) for at in range(0, POINTS, 8)), key=len)
+        if len(here) <= allowed:
+            return
+        for face in self.domain.space_faces:
+            for part in face.covers:
+                members = [m for r, own in self.by_region.items() if part in r.covers for m in own]
+                if len(members) < allowed:
+                    return
+        reason = f"every face has {allowed} or more, where the equations take {allowed}"
+        self._refuse_extra(region, here, reason, exact)
+
+    def _refuse_extra(
+        self, region: Region, here: Sequence[Form], reason: str, exact: Callable[[], Mapping[str, Expr]]
+    ) -> None:
+        """Refuse several conditions for a field on a face, unless a known solution satisfies them."""
         for name in dict.fromkeys(f.field for f in here):
             own = [f for f in here if f.field == name]
             points, axes = self.samples[region], self.domain.names
             if len(own) > 1 and not all(_satisfied(f, exact(), points, axes) for f in own):
                 raise InvalidProblemError(
                     f"the face {region.name} has {len(own)} conditions for {name}, "
-                    f"{' and '.join(repr(f.term.name) for f in own)}, and there are {len(here) + there} across "
-                    f"{axes[plane.axis]}, where the equations have {allowed} derivative{'s' * (allowed != 1)} along it: "
+                    f"{' and '.join(repr(f.term.name) for f in own)}, and {reason}: "
                     "no function satisfies all of them in general; remove one, or give measured values as hp.Data"
                 )
 
     def jumps(self) -> Iterator[str]:
-        """Sentences about values of a field that differ where two sides of the box meet."""
-        sides = [(f, f.term.region.plane) for f in self.forms if f.is_value]
-        for (a, first), (b, second) in itertools.combinations(sides, 2):
-            if first is None or second is None or first.axis == second.axis or a.field != b.field or _same(a, b):
+        """Sentences about values of a field that differ where two faces meet."""
+        values = [f for f in self.forms if f.is_value and not f.term.region.fixed]
+        for a, b in itertools.combinations(values, 2):
+            if a.field != b.field or a.term.region == b.term.region or _same(a, b):
                 continue
-            points = self._meeting(a.term.region, second)
-            of_a, of_b = a.at(points, self.domain.names), b.at(points, self.domain.names)
-            off = np.where(of_a.holds & of_b.holds, np.abs(of_a.values - of_b.values), 0.0)
-            at = int(off.argmax())
-            if off[at] > JUMP * self.sizes[a.field] and off[at] > FLOOR:
-                yield (
-                    f"{a.field} jumps from {of_a.values[at]:.6g} to {of_b.values[at]:.6g} where the faces "
-                    f"{a.term.region.name} and {b.term.region.name} meet "
-                    f"({_place(self.domain.names, points.x[:, at].numpy())}): no solution is smooth there"
-                )
+            for at_a, at_b in self._meeting(a.term.region, b.term.region):
+                of_a, of_b = a.at(at_a, self.domain.names), b.at(at_b, self.domain.names)
+                off = np.where(of_a.holds & of_b.holds, np.abs(of_a.values - of_b.values), 0.0)
+                at = int(off.argmax())
+                if off[at] > JUMP * self.sizes[a.field] and off[at] > FLOOR:
+                    yield (
+                        f"{a.field} jumps from {of_a.values[at]:.6g} to {of_b.values[at]:.6g} where the faces "
+                        f"{a.term.region.name} and {b.term.region.name} meet "
+                        f"({_place(self.domain.names, at_a.x[:, at].numpy())}): no solution is smooth there"
+                    )
+                    break
 
-    def _meeting(self, region: Region, other: Plane) -> Samples:
-        """Points where a side of the box meets another one."""
-        x = self.samples[region].x.clone()
-        x[other.axis] = other.position
-        return Samples(x, normals=region.normal)
+    def _meeting(self, first: Region, second: Region) -> Iterator[tuple[Samples, Samples]]:
+        """Points where two faces meet, with the normals of either."""
+        one, other = first.lies_in, second.lies_in
+        if one is not None and other is not None:
+            if one.axis != other.axis:
+                x = self.samples[first].x.clone()
+                x[other.axis] = other.position
+                x = x[:, self.domain.contains(x, slack=1e-9)]
+                if x.shape[1]:
+                    samples = Samples(x, normals=first.normal)
+                    yield samples, samples
+            return
+        for region, plane in ((first, other), (second, one)):
+            if plane is not None and plane.axis == self.domain.time_axis:  # the start, and a shape that does not move
+                x = self.samples[region].x.clone()
+                x[plane.axis] = plane.position
+                normals = self.samples[region].normals
+                yield Samples(x, normals=normals), Samples(x, normals=normals)
+                return
+        for meeting in self.domain.meetings:
+            a, b = meeting.parts
+            if (a in first.covers and b in second.covers) or (b in first.covers and a in second.covers):
+                x = self._at_times(meeting.points)
+                yield Samples(x, normals=self._normals(first, x)), Samples(x, normals=self._normals(second, x))
+
+    def _at_times(self, points: np.ndarray) -> torch.Tensor:
+        """Points in space (space axes, n) at times spread over the domain."""
+        repeated = points[:, np.arange(max(POINTS, points.shape[1])) % points.shape[1]]
+        x = np.empty((self.domain.dim, repeated.shape[1]))
+        x[list(self.domain.space_axes)] = repeated
+        time = self.domain.time_axis
+        if time is not None:
+            x[time] = np.linspace(self.domain.lower[time], self.domain.upper[time], x.shape[1])
+        return torch.as_tensor(x)
+
+    def _normals(self, region: Region, x: torch.Tensor) -> Normals:
+        """The normals of a face at points on it: the same everywhere, or those of the nearest of its points."""
+        normals = self.samples[region].normals
+        if not isinstance(normals, torch.Tensor):
+            return normals
+        nearest = torch.cdist(x.T, self.samples[region].x.T).argmin(1)
+        return normals[:, nearest]
 
 
 def _compare(a: Form, of_a: Values, b: Form, of_b: Values, points: Samples, size: float, domain: Domain) -> None:
@@ -301,7 +380,7 @@ def _satisfied(form: Form, exact: Mapping[str, Expr], points: Samples, names: Se
                 derivative = total_derivative(derivative, names[axis], axis)
         parts.append(derivative)
     given, at = form.at(points, names), points.leaves(names)
-    known = [np.asarray(torch.as_tensor(v), dtype=float) for v in Program(parts).run(at)]
+    known = [torch.as_tensor(v, dtype=torch.float64).numpy() for v in Program(parts).run(at)]
     total = sum(s * v for s, v in zip(given.slopes, known, strict=True))
     off = np.where(given.holds, np.abs(total - given.values), 0.0)
     size = max(

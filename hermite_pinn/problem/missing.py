@@ -93,7 +93,7 @@ def _degenerate(domain: Domain, residuals: Sequence[Expr], field: str, axis: int
                 continue
             if depends_on(slope, ["jet", "parameter", "data"]):
                 return False
-            size = float(torch.as_tensor(Program([slope]).run(points)[0]).abs().max())
+            size = float(torch.as_tensor(Program([slope]).run(points)[0], dtype=torch.float64).abs().max())
             if not size <= ROUNDING:
                 return False
     return order > 0

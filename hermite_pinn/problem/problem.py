@@ -242,6 +242,14 @@ class Problem(Immutable):
     def _periodic_axes(self) -> tuple[bool, ...]:
         names = [name for c in self.conditions if isinstance(c, Periodic) for name in c.axes]
         chosen = {self.domain.axis(name) for name in names}
+        whole = {(f.plane.axis, f.plane.side) for f in self.domain.faces if f.plane is not None}
+        for axis in sorted(chosen):
+            cut = [f"{self.domain.names[axis]}{'-+'[side]}" for side in (0, 1) if (axis, side) not in whole]
+            if cut:
+                raise InvalidProblemError(
+                    f"Periodic({self.domain.names[axis]!r}): the sides of a periodic axis must be whole, and the shapes cut "
+                    f"{' and '.join(cut)}; move them away from there"
+                )
         return tuple(i in chosen for i in range(self.domain.dim))
 
     def _traced_residuals(self) -> dict[str, Expr]:

@@ -263,7 +263,8 @@ def undefined_part(residual: Expr, env: Mapping[Leaf, Value], names: Sequence[st
         if bad.any():
             at = int(bad.nonzero()[0, 0])
             place = ", ".join(
-                f"{n} = {float(torch.as_tensor(env[('coordinate', n)]).expand(count)[at]):.6g}" for n in names
+                f"{n} = {float(torch.as_tensor(env[('coordinate', n)], dtype=torch.float64).expand(count)[at]):.6g}"
+                for n in names
             )
             told = [f"{a} = {float(known[id(a)][at]):.6g}" for a in node.args if id(a) in known]
             return f"{node} at {place}" + (f", where {' and '.join(told)}" if told else "")

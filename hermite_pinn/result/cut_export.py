@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hermite_pinn.checks import spelled
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.geometry import Domain
 
@@ -55,7 +56,7 @@ def write_boundary(solution: Exportable, target: Path, axes: Sequence[np.ndarray
     space, t = len(domain.space_axes), domain.time_axis
     if space not in (2, 3) or domain.dim > 3:
         raise InvalidArgumentError(
-            f"{target.name}: a .vtp has the boundary in two or three axes, time included, and {domain} has {domain.dim}, "
+            f"{target.name}: a .vtp has the boundary in two or three axes, time included, and {spelled(domain)} has {domain.dim}, "
             f"{space} of space; write {'.pvd' if t is not None and space > 1 else '.vti'}"
         )
     surface = boundary_mesh(domain, domain_mesh(domain, axes), axes)

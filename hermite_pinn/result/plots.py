@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hermite_pinn.checks import choice, either, flag, number, text
+from hermite_pinn.checks import choice, either, flag, number, spelled, text
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.geometry import Domain
 from hermite_pinn.run.history import History
@@ -156,7 +156,7 @@ def _drawn(rows: list[list[Panel]]) -> tuple[Figure, int]:
 def _check_instant(domain: Domain, time: float | None) -> None:
     t = domain.time_axis
     if time is not None and (t is None or not domain.lower[t] <= time <= domain.upper[t]):
-        raise InvalidArgumentError(f"time={time:g} is no instant of {domain}")
+        raise InvalidArgumentError(f"time={time:g} is no instant of {spelled(domain)}")
 
 
 def _slices(

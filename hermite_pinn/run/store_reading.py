@@ -136,14 +136,14 @@ def _opened(source: Path) -> Iterator[tuple[h5py.File, int]]:
             _check_seal(descriptor, source, status.st_size)
         except OSError as error:
             raise CorruptFileError(f"{source} cannot be read: {error.strerror or error}") from error
-        same = Path(f"/dev/fd/{descriptor}")  # what was looked at, whatever has become of the name
-        try:
-            file = h5py.File(same if same.exists() else source, "r")
-        except (OSError, RuntimeError, ValueError) as error:
-            text = str(error).replace(str(same), str(source))
-            raise CorruptFileError(f"{source} was not written by hermite_pinn, or is damaged: {text}") from error
-        with file:
-            yield file, status.st_size
+        # what was looked at, whatever has become of the name; and without a lock: files are replaced, never changed
+        with open(descriptor, "rb", buffering=0, closefd=False) as same:
+            try:
+                file = h5py.File(same, "r")
+            except (OSError, RuntimeError, ValueError) as error:
+                raise CorruptFileError(f"{source} was not written by hermite_pinn, or is damaged: {error}") from error
+            with file:
+                yield file, status.st_size
     finally:
         os.close(descriptor)
 

@@ -12,6 +12,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -232,6 +233,29 @@ def test_what_is_no_name_of_a_file_is_refused(path, error, message, tmp_path, mo
         with pytest.raises(error, match=message):
             write(path)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_file_can_be_read_whoever_holds_a_lock_or_has_it_open(solution, tmp_path):
+    path = tmp_path / "u.h5"
+    solution.save(path)
+    with open(path, "r+b") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert hp.Solution.load(path).residuals == solution.residuals
+    with h5py.File(path) as mine:
+        assert hp.Solution.load(path).residuals == solution.residuals
+        assert "meta" in mine
+
+
+def test_a_file_can_be_locked_by_readers_as_soon_as_it_has_its_name(tmp_path, monkeypatch):
+    replace, path = os.replace, tmp_path / "u.txt"
+
+    def replace_and_read(draft, target):
+        replace(draft, target)
+        with open(target, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+    monkeypatch.setattr(os, "replace", replace_and_read)
+    assert write_text(path, "text").read_text(encoding="utf-8") == "text"
 
 
 def test_long_names_have_short_partial_ones(tmp_path):

@@ -103,6 +103,7 @@ CONTEXTS = {
     "inference": torch.inference_mode,
     "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
     "float16": lambda: default(torch.set_default_dtype, torch.get_default_dtype, torch.float16),
+    "bfloat16": lambda: default(torch.set_default_dtype, torch.get_default_dtype, torch.bfloat16),
     "float64": lambda: default(torch.set_default_dtype, torch.get_default_dtype, torch.float64),
     "device": lambda: default(torch.set_default_device, torch.get_default_device, torch.device("meta")),
     "numpy": lambda: np.errstate(all="raise"),
@@ -129,7 +130,7 @@ def test_results_are_the_same_bits_in_every_context(context, plain, tmp_path):
     some = (
         ("levels", "slabs") if context == "deterministic" else ("levels", "adam", "chain")
     )  # sums of tables differ there
-    names = RUNS if context in ("inference", "float16") else some
+    names = RUNS if context in ("inference", "float16", "bfloat16") else some
     with CONTEXTS[context]():
         for name in names:
             solutions[name] = RUNS[name]()
@@ -139,6 +140,24 @@ def test_results_are_the_same_bits_in_every_context(context, plain, tmp_path):
     assert torch.equal(states[0], torch.get_rng_state())
     assert np.array_equal(states[1], np.random.get_state()[1])
     assert states[2] == random.getstate()
+
+
+def jumping():
+    """Values on the faces that differ by less than float16 and bfloat16 can tell."""
+    return hp.Problem(
+        domain=hp.Box(x=(0, 1), y=(0, 1)),
+        fields=["u"],
+        residual=lambda u: u.laplacian,
+        conditions=[hp.Dirichlet(u=1000.1, on=["x-", "x+"]), hp.Dirichlet(u=1000.2, on=["y-", "y+"])],
+    )
+
+
+@pytest.mark.parametrize("context", ["float16", "bfloat16", "float64"])
+def test_statements_are_judged_with_all_their_digits_in_every_default_dtype(context):
+    told = jumping().notes
+    assert told
+    with CONTEXTS[context]():
+        assert jumping().notes == told
 
 
 @pytest.mark.parametrize("context", [nullcontext, torch.no_grad, torch.inference_mode])
@@ -264,3 +283,30 @@ def test_solutions_are_pickled_without_their_problem_and_copied_with_it():
         assert twin.problem is solution.problem
         assert twin.u.x(0.3, 0.4) == solution.u.x(0.3, 0.4)
     assert copy.deepcopy(solution).field.table is not solution.field.table
+
+
+LIBRARIES = """
+import os, tempfile
+import hermite_pinn as hp
+before = dict(os.environ)
+broken = tempfile.gettempdir
+def full(*args): raise FileNotFoundError("No usable temporary directory")
+if {fails}:
+    tempfile.gettempdir = full
+for _ in range(2):
+    try:
+        hp.solve(hp.problems.poisson2d(), levels=1, method=hp.LBFGS(steps=2, points=32, face_points=8), progress=False)
+        print("solved")
+    except hp.BackendUnavailableError as error:
+        print("new process" in str(error))
+    tempfile.gettempdir = broken
+assert dict(os.environ) == before
+"""
+
+
+@pytest.mark.parametrize(("fails", "told"), [(False, ["solved"] * 2), (True, ["True"] * 2)])
+def test_what_pytorch_needs_is_loaded_before_the_run_without_a_trace_or_refused(fails, told):
+    done = subprocess.run(
+        [sys.executable, "-c", LIBRARIES.format(fails=fails)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == told, done.stderr

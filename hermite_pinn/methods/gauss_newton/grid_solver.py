@@ -12,6 +12,7 @@ from hermite_pinn.methods.systems.grid_system import GridSystem
 
 from .banded_cholesky import BandedCholesky
 from .mixed_precision import single_products
+from .sparse_factor import SparseFactor
 
 __all__ = ["grid_solver"]
 
@@ -30,5 +31,5 @@ def grid_solver(inner: str = "auto", *, mixed: bool = False) -> CheapestSolver[G
         BlockConjugateGradients(),
         ConjugateGradients(single_products if mixed else None),
     ]
-    factors: list[LinearSolver[GridSystem]] = [BandedCholesky()]
+    factors: list[LinearSolver[GridSystem]] = [BandedCholesky(), SparseFactor()]
     return CheapestSolver({"cg": iterations, "banded": factors, "auto": iterations + factors}[inner])

@@ -278,7 +278,9 @@ def rounding_level(
     average along the axis with most points.  The factor is that of measurements.
     """
     m, lengths = BASES[basis].coefficients, problem.domain.lengths
-    sizes = [max(abs(float(v)) for v in basis_values(basis, torch.zeros(()), o)) for o in range(2 * m)]
+    sizes = [
+        max(abs(float(v)) for v in basis_values(basis, torch.zeros((), dtype=torch.float64), o)) for o in range(2 * m)
+    ]
     worst = 0.0
     for row in sensitivities:
         terms, whole = [0.0], [0.0]

@@ -57,6 +57,12 @@ class LinearSystem(Protocol):
     def inner(self, a: Rows, b: Rows) -> torch.Tensor:
         """Inner product of rows, of all processes that share them."""
 
+    def iteration_cost(self) -> tuple[float, float] | None:
+        """Seconds of a step of conjugate gradients, and how many steps to reckon with before there were any, or None.
+
+        None stands for what steps mostly take.
+        """
+
 
 class PreconditionedSystem(LinearSystem, Protocol):
     """A system that may know a better change of variables than the column scaling."""
@@ -150,8 +156,11 @@ def iteration_seconds(system: LinearSystem, steps: float | None) -> float:
     """Conjugate gradients take about 60 ns per coefficient and step on two cores.
 
     On a GPU a step is taken for 1 ms of launches and 2 ns per coefficient (not measured).  Where nothing is known they
-    are tried.
+    are tried.  Systems that know better say how long a step takes and how many are reckoned with then.
     """
+    own = system.iteration_cost()
+    if own is not None:
+        return own[0] * (own[1] if steps is None else steps)
     if steps is None:
         return 0.0
     return steps * (6e-8 * system.size if system.device.type == "cpu" else 1e-3 + 2e-9 * system.size)

@@ -299,6 +299,10 @@ class FieldSystem(BlockSystem[FieldBlock]):
         """Whether there is a network, with not too many unknowns for a factor of its block of J^T J."""
         return self._network() is not None
 
+    def iteration_cost(self) -> tuple[float, float] | None:
+        """None: what steps mostly take."""
+        return None
+
     def settling(self) -> None:
         """None: iterations end by the gradient."""
         return

@@ -42,7 +42,7 @@ class PointBlock(Block):
         device: torch.device | str = "cpu",
     ) -> None:
         self.terms, self.fields, self.parameters = list(terms), fields, parameters
-        self.basis, self.axes = basis, list(axes)
+        self.basis, self.axes, self.resolution = basis, list(axes), resolution
         self.points = samples.x.T.cpu().numpy()
         self.shape = (samples.count,)
         self.scales = [1.0] * len(self.terms) if scales is None else list(scales)

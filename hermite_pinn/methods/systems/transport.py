@@ -39,6 +39,6 @@ def transport_speeds(problem: Problem, interior: TensorBlock, ranks: Ranks) -> t
             for axis in problem.domain.space_axes:
                 along = members.get((name, tuple(power * (i == axis) for i in range(dim))))
                 if along is not None:
-                    ratio = float(torch.as_tensor(along).abs().max()) / rms(s)
+                    ratio = float(torch.as_tensor(along, dtype=torch.float64).abs().max()) / rms(s)
                     speeds[axis] = max(speeds[axis], ratio ** (1.0 / power))
     return tuple(ranks.largest(v) for v in speeds)

@@ -91,6 +91,8 @@ class Objective(Loss[PlacedTerms]):
         tabulated = dict.fromkeys(name for group in self.groups for name in group.evaluator.tabulated)
         if tabulated:
             self.obstacles = [f"the problem calls functions on the host ({', '.join(tabulated)})"]
+        if not all(group.region.on_device for group in self.groups):
+            self.obstacles = [*self.obstacles, "points of a domain that shapes cut are drawn on the host"]
 
     def _start(self, task: Task, method: Method, levels: Levels) -> GridField:
         if task.start is not None:
