@@ -28,6 +28,7 @@ __all__ = ["SparseFactor"]
 LEAST_SHIFT = 1e-15  # of the scaled matrix, below rounding
 RATE = 1.0e-8  # seconds per b**3 V**1.5 in the plane, for V vertices with b unknowns each: measured on two cores
 MOST = 60  # steps, where a factor without rounding takes two
+SMALL = 1e-3  # part of the change that rounding may leave
 SPREAD = 16.0  # entries of the factor per entry of the matrix that are reckoned with
 
 
@@ -172,5 +173,8 @@ def _preconditioned(
         best = min(best, new)
         p.mul_(new / gamma).add_(z)
         gamma = new
+    # with a factor, that is how much of the energy of the error is left, not only of the gradient
+    left = math.sqrt(max(gamma, 0.0) / start)
     converged = reason in ("tolerance", "rounding")
-    return x, LeastSquaresResult(x, steps, math.sqrt(max(gamma, 0.0) / start), converged, reason, decrease)
+    told = left if converged and left <= SMALL else None
+    return x, LeastSquaresResult(x, steps, left, converged, reason, decrease, told)
