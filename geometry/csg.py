@@ -15,7 +15,7 @@ from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.immutable import Immutable
 from hermite_pinn.schema import Entry
 
-from .ridges import Edges, crossings, plane_creases, sectors, straight
+from .ridges import Edges, crossings, lie_on, plane_creases, sectors, straight
 from .shape import Creases, Piece, Shape, Surface
 from .similarity import Similarity, Vector
 from .trimming import ChosenPiece, MovedPiece
@@ -27,6 +27,7 @@ ALONG = 1e-4  # boundaries whose normals differ by a cosine of less than this co
 BESIDE = 1e-7  # of the size: a step off a boundary that lands on one side of it
 LOOKED_AT = {2: 256, 3: 24}  # points along the edge of a combination, to see whether anything is left
 EDGES = 64  # parts of an edge as long as a combination
+SAME = 1e-7  # of the size: edges nearer to each other are one
 MOST_PARTS = 10_000  # shapes in a combination that is read
 ROUNDING = 1e-15  # of the size
 
@@ -79,8 +80,8 @@ class Solid(Shape):
         """The image of the shape under a similarity."""
         return Moved.of(self, motion)
 
-    def within(self, lower: np.ndarray, upper: np.ndarray) -> Solid:
-        """The shape as far as a box between two corners (dim,) sees it; most shapes are as they are."""
+    def within(self, lower: np.ndarray, upper: np.ndarray, axes: Sequence[str] = ()) -> Solid:
+        """The shape as a box between two corners (dim,) with named axes sees it; most shapes are as they are."""
         return self
 
     @property
@@ -166,9 +167,9 @@ class Combination(Immutable, Solid):
         """The combination of the moved parts."""
         return type(self)([p.moved(motion) for p in self.parts])
 
-    def within(self, lower: np.ndarray, upper: np.ndarray) -> Solid:
+    def within(self, lower: np.ndarray, upper: np.ndarray, axes: Sequence[str] = ()) -> Solid:
         """The combination of the parts as the box sees them."""
-        seen = [p.within(lower, upper) for p in self.parts]
+        seen = [p.within(lower, upper, axes) for p in self.parts]
         return self if all(a is b for a, b in zip(seen, self.parts, strict=True)) else type(self)(seen)
 
     def state(self) -> Mapping[str, Any]:
@@ -267,7 +268,10 @@ class Combination(Immutable, Solid):
             found.append(sectors(self._inside, edges.take(near), self.extent))
         for k, first in enumerate(self.leaves):
             for second in self.leaves[k + 1 :]:
-                found.append(sectors(self._inside, crossings(first, second), self.extent))
+                crossed = crossings(first, second)
+                if crossed.count:
+                    crossed = crossed.take(~lie_on(crossed, Edges.joined(found), SAME * self.extent))
+                    found.append(sectors(self._inside, crossed, self.extent))
         return Edges.joined(found)
 
     def _kept(self, number: int, edges: Edges) -> Edges:
@@ -420,6 +424,12 @@ class Moved(Immutable, Solid):
         return self.motion.scale * self.shape.signed_distance(self.motion.back(coordinates(x, self.dim)))
 
     @property
+    def measure(self) -> float | None:
+        """That of the shape, scaled."""
+        inner = self.shape.measure
+        return None if inner is None else inner * self.motion.scale**self.dim
+
+    @property
     def is_bounded(self) -> bool:
         """As the shape."""
         return self.shape.is_bounded
@@ -448,9 +458,9 @@ class Moved(Immutable, Solid):
         """Those of the shape."""
         return self.shape.notes
 
-    def within(self, lower: np.ndarray, upper: np.ndarray) -> Solid:
+    def within(self, lower: np.ndarray, upper: np.ndarray, axes: Sequence[str] = ()) -> Solid:
         """The image of the shape as the box that is moved back sees it."""
-        seen = self.shape.within(*self.motion.inverse.box(np.asarray(lower), np.asarray(upper)))
+        seen = self.shape.within(*self.motion.inverse.box(np.asarray(lower), np.asarray(upper)), axes)
         return self if seen is self.shape else Moved(seen, self.motion)
 
     def state(self) -> Mapping[str, Any]:

@@ -164,10 +164,18 @@ class Shape(ABC):
         """Area or volume of its inside, if it is known."""
         return None
 
+    def within(self, lower: np.ndarray, upper: np.ndarray) -> Shape:
+        """The shape as a box between two corners (dim,) sees it; most shapes are as they are."""
+        return self
+
     @property
     def leaves(self) -> tuple[Shape, ...]:
         """The shapes of which it is made, from left to right."""
         return (self,)
+
+    def within(self, lower: np.ndarray, upper: np.ndarray, axes: Sequence[str] = ()) -> Shape:
+        """The shape as a box between two corners (dim,) with named axes sees it; most shapes are as they are."""
+        return self
 
     def touched_cells(self, lower: np.ndarray, upper: np.ndarray, counts: Sequence[int]) -> np.ndarray:
         """Which cells of a grid its boundary passes through, bool of shape ``counts``; rather too many than too few.

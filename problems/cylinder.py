@@ -11,7 +11,7 @@ speed 2 U / 3 and the diameter is 20 for nu = 1/1000.  With the traction T that 
 Source: M. Schaefer and S. Turek, Benchmark computations of laminar flow around a cylinder, Notes on Numerical Fluid
 Mechanics 52, 547 (1996), case 2D-1; drag 5.57953523384, lift 0.010618948146 and pressure difference 0.11752016697
 between (0.15, 0.2) and (0.25, 0.2) by G. Nabh, On higher order methods for the stationary incompressible Navier-Stokes
-equations, thesis, Heidelberg (1998).  No number of a network is quoted.
+equations, thesis, Heidelberg (1998).  There is no number of a network to compare with.
 """
 
 from __future__ import annotations

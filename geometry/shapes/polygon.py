@@ -59,6 +59,12 @@ class Polygonal(Leaf):
         """Corners of the rectangle around it."""
         return self.vertices.min(0), self.vertices.max(0)
 
+    @property
+    def measure(self) -> float:
+        """Its area."""
+        start, end = self.vertices.T, np.roll(self.vertices, -1, axis=0).T
+        return 0.5 * float((start[0] * end[1] - start[1] * end[0]).sum())
+
     def _pieces(self) -> Sequence[Piece]:
         ends = np.roll(self.vertices, -1, axis=0)
         return [

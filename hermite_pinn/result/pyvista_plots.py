@@ -117,7 +117,7 @@ def _screenshot(pyvista: Any, surface: Any, domain: Domain, rows: list[list[tupl
 def _bar(plotter: Any, number: int) -> None:
     """A colour bar; those of one title would be one bar."""
     plotter.add_scalar_bar(
-        title=" " * (number + 1), color="black", vertical=True, n_labels=5, fmt="%.3g", position_x=0.86, position_y=0.15,
+        title=" " * (number + 1), color="black", vertical=True, n_labels=5, fmt="%.3g", position_x=0.89, position_y=0.15,
         height=0.7, width=0.07, label_font_size=16,
     )  # fmt: skip
 
@@ -136,7 +136,7 @@ def _draw(plotter: Any, surface: Any, domain: Domain, title: str, key: str) -> N
     )
     plotter.camera_position = VIEW
     plotter.reset_camera()
-    plotter.camera.zoom(0.93)
+    plotter.camera.zoom(0.85)
 
 
 @contextmanager

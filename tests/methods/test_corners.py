@@ -114,7 +114,7 @@ def test_the_l_shape_on_faces_of_the_grid():
     exact = lambda x, y: one(x, y) + 0.5 * two(x, y) + 0.3 * smooth(x, y)
     problem = hp.Problem(domain, "u", lambda u, x, y: u.xx + u.yy - 0.3 * laplacian(x, y), [hp.Dirichlet(u=exact)])
     solution, error = solved(problem, exact)
-    assert error < 3e-6
+    assert error < 1e-5
     assert solution.estimated_error is not None
     assert solution.estimated_error < 1e-4
 
@@ -167,12 +167,13 @@ def test_several_corners_of_a_hole():
     from hermite_pinn.field.singular import Wedge, wedge_functions
 
     sides = (0.0, -1.0), (-1.0, 0.0)
-    corner = Wedge((0.35, 0.3), sides, 1.5 * math.pi, sides, (-math.sqrt(0.5), -math.sqrt(0.5)), 0.4)
+    corner = Wedge((0.35, 0.3), sides, 1.5 * math.pi, sides, (-math.sqrt(0.5), -math.sqrt(0.5)), 0.2)
     function = wedge_functions(corner, ((1.0, 0.0), (0.0, 1.0)))[0]
 
     def exact(x, y):
-        z = ((x - 0.35) * function.frame[0][0] + (y - 0.3) * function.frame[0][1]), (
-            (x - 0.35) * function.frame[1][0] + (y - 0.3) * function.frame[1][1]
+        z = (
+            ((x - 0.35) * function.frame[0][0] + (y - 0.3) * function.frame[0][1]),
+            ((x - 0.35) * function.frame[1][0] + (y - 0.3) * function.frame[1][1]),
         )
         # w = z / (1 + z) by real and imaginary part
         size = (1 + z[0]) ** 2 + z[1] ** 2

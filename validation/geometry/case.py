@@ -63,7 +63,7 @@ class Case:
     title
         For tables.
     work
-        Solves and compares, given a seed and a device.
+        Solves and compares, given a seed, a device and the longest time.
     limits
         What errors are to be reached, by what is compared.
     seconds
@@ -76,7 +76,7 @@ class Case:
 
     name: str
     title: str
-    work: Callable[[int, str], Measured]
+    work: Callable[[int, str, float], Measured]
     limits: Errors
     seconds: float
     published: float | None = None
@@ -143,7 +143,7 @@ def run_case(case: Case, seed: int = 0, device: str = "auto", folder: Path | Non
     except HermitePinnError as error:
         return Outcome(case, reason=str(error), skipped=True)
     try:
-        found = case.work(seed, device)
+        found = case.work(seed, device, case.seconds)
     except BackendUnavailableError as error:
         return Outcome(case, reason=str(error), skipped=True)
     except HermitePinnError as error:
@@ -182,9 +182,10 @@ class Solving:
     compare: Callable[[hp.Solution], Errors] = field(default_factory=lambda: against_exact)
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def __call__(self, seed: int, device: str) -> Measured:
-        """Solve and compare."""
-        solution = hp.solve(self.statement(), seed=seed, device=device, progress=False, throw=False, **self.options)
+    def __call__(self, seed: int, device: str, seconds: float) -> Measured:
+        """Solve, within nine tenths of the longest time, and compare."""
+        limits = {"max_time": 0.9 * seconds} | dict(self.options)
+        solution = hp.solve(self.statement(), seed=seed, device=device, progress=False, throw=False, **limits)
         return Measured(self.compare(solution), float(solution.stats["seconds"]), solution)
 
 

@@ -33,7 +33,7 @@ def shared_file(*parts: str) -> Path:
 
     Examples
     --------
-    >>> shared_file("data", "nothing.dat")
+    >>> shared_file("data", "nothing.dat")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     hermite_pinn.errors.InvalidArgumentError: nothing.dat is needed and is not there: ...
     """

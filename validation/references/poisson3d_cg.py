@@ -3,8 +3,8 @@
 The values lie beside this file; ``python -m hermite_pinn.validation.references.poisson3d_cg`` makes them again, in some
 minutes, and needs gmsh.  Tetrahedra of second order with curved sides on the balls, aligned with the plane where the
 coefficient jumps, and finest along y, where the source has the highest frequency: the cube is stretched before it is
-meshed.  Two meshes tell the accuracy: the coarse one, with tetrahedra 16/9 as large, differs from the fine one by 1.4e-3
-(relative L2), so that at third order the fine one is good to :data:`ACCURACY`.
+meshed.  Two meshes tell the accuracy: the coarse one, of tetrahedra 16/9 as large, differs by 1.4e-3
+(relative L2) from the fine one, which at third order is good to :data:`ACCURACY`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Laplace's equation by walks on spheres: no grid, no system, an error that is known from the walks themselves.
 
-The value at a point is the mean of boundary values where Brownian paths from there leave the domain.  A path
-jumps to a random point of the largest sphere about its place that lies in the domain, until it is within ``shell`` of
-the boundary.  The bias is of the order of ``shell`` times the slope of u, the noise the standard deviation of the values
+The value at a point is the mean of the boundary values where Brownian paths from it leave the domain.  A path jumps to
+a random point of the largest sphere about its place that lies in the domain, until it is within ``shell`` of the
+boundary.  The bias is of the order of ``shell`` times the slope of u, the noise the standard deviation of the values
 over the square root of their number.
 
 Source: M. E. Muller, Ann. Math. Statist. 27, 569 (1956).  Nothing here shares a line with the solver of this package

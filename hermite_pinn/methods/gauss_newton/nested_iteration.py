@@ -121,7 +121,8 @@ class NestedIteration:
             self._outcome,
             interrupted=lambda: f"{cause()}; this is the best state so far",
             settle=self._settled,
-            usable=lambda: bool(self.seconds) or self.task.saved is not None,
+            usable=lambda: self.state.best is not None,
+            monitor=self.monitor,
         )
 
     def _settled(self, ending: Ending) -> Ending:
