@@ -31,11 +31,8 @@ __all__ = ["SparseFactor"]
 LEAST_SHIFT = 1e-15  # of the scaled matrix, below rounding
 RATE = 1.0e-8  # seconds per b**3 V**1.5 in the plane, for V vertices with b unknowns each: measured on two cores
 MOST = 60  # steps, where a factor without rounding takes two
-<<<<<<< HEAD
 SMALL = 1e-3  # part of the change that rounding may leave
-=======
 PASSES = 2  # over the grid and the singular functions in turn
->>>>>>> 2743509e8ded480a2a5f6bca02d6ed661f02d586
 SPREAD = 16.0  # entries of the factor per entry of the matrix that are reckoned with
 
 
