@@ -54,6 +54,7 @@ REPEATS = 3  # of the first stage, with rows scaled anew
 CLOSE, WORTH = 1e-8, 1_000_000  # errors and sizes beyond which a tolerance that cannot be met counts no more
 SMALL = 1e-12  # errors below which it counts no more on any level
 HASTE = 0.3  # of the time that a level is expected to take: it is not begun with less left
+INSIDE = "an equation or a start is not defined at points of cut cells outside the domain, so these were divided and have points inside alone"
 ZERO = 1e-6  # of its implied size: a field that counts as zero where no tolerance says so
 
 
@@ -153,6 +154,8 @@ class NestedIteration:
         if notes:
             stats["geometry"] = list(notes)
             message = "; ".join((message, *notes))
+        if best.undefined_outside:
+            message += f"; {INSIDE}"
         doubts: tuple[Doubt, ...] = ()
         if self.problem.parameters and ending.status in BY_ITSELF:
             system = self._system(best)

@@ -221,6 +221,5 @@ def _preconditioned(
         gamma = new
     # with a factor, that is how much of the energy of the error is left, not only of the gradient
     left = math.sqrt(max(gamma, 0.0) / start)
-    converged = reason in ("tolerance", "rounding")
-    told = left if converged and left <= SMALL else None
-    return x, LeastSquaresResult(x, steps, left, converged, reason, decrease, told)
+    converged = reason == "tolerance" or (reason == "rounding" and left <= SMALL)
+    return x, LeastSquaresResult(x, steps, left, converged, reason, decrease, left if converged else None)
