@@ -22,7 +22,7 @@ from .trimming import ChosenPiece, MovedPiece
 
 __all__ = ["Combination", "Complement", "Intersection", "Moved", "Solid", "Union"]
 
-ON = 1e-11  # of the size: points nearer to two boundaries are on both
+ON = 1e-12  # of the size: points nearer to two boundaries are on both
 ALONG = 1e-4  # boundaries whose normals differ by a cosine of less than this coincide
 BESIDE = 1e-7  # of the size: a step off a boundary that lands on one side of it
 LOOKED_AT = {2: 256, 3: 24}  # points along the edge of a combination, to see whether anything is left
@@ -158,6 +158,13 @@ class Combination(Immutable, Solid):
         """That of the largest part."""
         return max(p.extent for p in self.parts)
 
+    @cached_property
+    def _on(self) -> float:
+        """How near points are to boundaries on which they are."""
+        corners = np.abs(np.array([leaf.bounds for leaf in self.leaves]))
+        largest = float(np.max(corners, where=np.isfinite(corners), initial=0.0))
+        return max(ON * self.extent, 16 * float(np.finfo(np.float64).eps) * largest)
+
     @property
     def notes(self) -> tuple[str, ...]:
         """Those of the parts."""
@@ -202,7 +209,7 @@ class Combination(Immutable, Solid):
             for piece in leaf.pieces:
                 left = piece.trimmed(sides, clearance, number)
                 if left is None:
-                    left = ChosenPiece(piece, leaf.signed_distance, sides, clearance, number)
+                    left = ChosenPiece(piece, sides, clearance, self.dim, number, leaf.signed_distance)
                 if left.points(self.extent / LOOKED_AT[self.dim]).count:
                     found.append(left)
         return tuple(found)
@@ -219,7 +226,7 @@ class Combination(Immutable, Solid):
                 continue
             distance = _distance(leaf, x, 2 * BESIDE * self.extent)
             inner, outer = distance < 0, distance < 0
-            near = np.flatnonzero(np.abs(distance) <= ON * self.extent)
+            near = np.flatnonzero(np.abs(distance) <= self._on)
             if near.size:
                 before, after = (leaf.signed_distance(x[:, near] + s * step[:, near]) for s in (-1, 1))
                 inner[near], outer[near] = before < 0, after < 0

@@ -66,7 +66,7 @@ class Cut(Immutable, Cuttable):
             _check_shape(box, shape)
         space = list(box.space_axes)
         ends = [np.array([corner[i] for i in space]) for corner in (box.lower, box.upper)]
-        cuts = [(shape.within(*ends, [box.names[i] for i in space]), keep) for shape, keep in cuts]
+        cuts = [(shape.within(ends[0], ends[1], [box.names[i] for i in space]), keep) for shape, keep in cuts]
         self.names: tuple[str, ...] = box.names
         self.lower: tuple[float, ...] = box.lower
         self.upper: tuple[float, ...] = box.upper
