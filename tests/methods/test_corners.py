@@ -171,8 +171,9 @@ def test_several_corners_of_a_hole():
     function = wedge_functions(corner, ((1.0, 0.0), (0.0, 1.0)))[0]
 
     def exact(x, y):
-        z = ((x - 0.35) * function.frame[0][0] + (y - 0.3) * function.frame[0][1]), (
-            (x - 0.35) * function.frame[1][0] + (y - 0.3) * function.frame[1][1]
+        z = (
+            ((x - 0.35) * function.frame[0][0] + (y - 0.3) * function.frame[0][1]),
+            ((x - 0.35) * function.frame[1][0] + (y - 0.3) * function.frame[1][1]),
         )
         # w = z / (1 + z) by real and imaginary part
         size = (1 + z[0]) ** 2 + z[1] ** 2
