@@ -107,7 +107,7 @@ def _points(level: LevelCells, count: int) -> CellPoints:
 
 
 def _jumps(level: LevelCells) -> sparse.csr_matrix:
-    """Jumps of the derivatives that may have some, in units of cells, on faces between cells of which one is touched."""
+    """Jumps of the derivatives that may have some, in units of cells, on faces of touched cells."""
     nodes, _ = gauss_axis(0.0, 1.0, 1, level.m + 1)
     touched = np.zeros(level.counts, dtype=bool)
     touched[tuple(level.cells[level.touched].T)] = True
