@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Outline", "extent", "outline"]
 
 NEAR = 1.5  # diagonals of a cell from the boundary within which it is cut
-EXTENT = {1: 256, 2: 96, 3: 40}  # cells per axis that tell how far a domain reaches
+EXTENT = {1: 257, 2: 97, 3: 37}  # cells per axis that tell how far a domain reaches; primes, which sides seldom fit
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from .surface_panels import hides, picture_axes
 
 __all__ = ["render_solution"]
 
-CELLS = 64  # across the longest edge of what is drawn
+CELLS = 61  # across the longest edge of what is drawn
 SIZE = 640, 560  # pixels of a picture
 VIEW = [(-1.1, -2.2, 1.2), (0.0, 0.0, 0.0), (0.0, 0.0, 1.0)]
 
@@ -46,7 +46,7 @@ def render_solution(
     path
         File to write: ``.png``, ``.jpg`` or ``.tif``; None for none.
     resolution
-        Cells across the longest edge of what is drawn, default 64.
+        Cells across the longest edge of what is drawn, default 61.
     time
         The instant, by default the last.
     residual

@@ -127,7 +127,7 @@ class Outcome:
             return f"{self.case.title:<52} {self.mark}: {self.reason}"
         m = self.measured
         errors = "  ".join(
-            f"{k} {e:.2e} (<= {self.case.limits[k]:.0e})" for k, e in m.errors.items() if k in self.case.limits
+            f"{k} {e:.2e} (<= {self.case.limits[k]:g})" for k, e in m.errors.items() if k in self.case.limits
         )
         return f"{self.case.title:<52} {errors}  {m.seconds:6.1f} s (<= {self.case.seconds:g})  {self.mark}"
 

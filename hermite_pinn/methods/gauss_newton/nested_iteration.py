@@ -26,6 +26,7 @@ from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
 
 from .convergence import Convergence, unsolved
+from .geometry_notes import geometry_notes
 from .grid_solver import grid_solver
 from .indicators import indicators
 from .marching import marched
@@ -149,6 +150,10 @@ class NestedIteration:
         if best.choice is not None:
             stats |= best.choice.stats(self.problem)
             message += f"; {best.choice.sentence(self.problem)}"
+        notes = geometry_notes(self.problem, best.resolutions[-1])
+        if notes:
+            stats["geometry"] = list(notes)
+            message = "; ".join((message, *notes))
         if best.undefined_outside:
             message += f"; {INSIDE}"
         doubts: tuple[Doubt, ...] = ()

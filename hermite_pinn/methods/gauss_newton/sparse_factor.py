@@ -31,8 +31,8 @@ __all__ = ["SparseFactor"]
 LEAST_SHIFT = 1e-15  # of the scaled matrix, below rounding
 RATE = 1.0e-8  # seconds per b**3 V**1.5 in the plane, for V vertices with b unknowns each: measured on two cores
 MOST = 60  # steps, where a factor without rounding takes two
+SMALL = 1e-3  # part of the change that rounding may leave
 PASSES = 2  # over the grid and the singular functions in turn
-ROUNDED = 1e-4  # reduction up to which rounding may end the steps
 SPREAD = 16.0  # entries of the factor per entry of the matrix that are reckoned with
 
 
@@ -219,6 +219,7 @@ def _preconditioned(
         best = min(best, new)
         p.mul_(new / gamma).add_(z)
         gamma = new
-    reduction = math.sqrt(max(gamma, 0.0) / start)
-    converged = reason == "tolerance" or (reason == "rounding" and reduction <= ROUNDED)
-    return x, LeastSquaresResult(x, steps, reduction, converged, reason, decrease)
+    # with a factor, that is how much of the energy of the error is left, not only of the gradient
+    left = math.sqrt(max(gamma, 0.0) / start)
+    converged = reason == "tolerance" or (reason == "rounding" and left <= SMALL)
+    return x, LeastSquaresResult(x, steps, left, converged, reason, decrease, left if converged else None)
