@@ -113,7 +113,7 @@ class SurfacePanel:
             Poly3DCollection(surface.points[surface.facets], facecolors=faces, edgecolors=faces, linewidths=0.2)
         )
         self._place(view)
-        colour_bar(figure, scale, limits, cax=ax.inset_axes((1.03, 0.0, 0.05, 1.0)))
+        colour_bar(figure, scale, limits, cax=ax.inset_axes((1.09, 0.05, 0.05, 0.9)))
         ax.set_title(f"{self.title}, {self.label}", fontsize=10)
 
     def _place(self, view: Any) -> None:
@@ -132,7 +132,7 @@ class SurfacePanel:
             points = self.surface.points[np.unique(self.surface.facets)]
             low, high = points.min(0), points.max(0)
         view.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
-        view.set_box_aspect(high - low, zoom=0.86)
+        view.set_box_aspect(high - low, zoom=0.84)
         view.set(**{f"{k}label": domain.names[i] for k, i in zip("xyz", space, strict=True)})
         view.tick_params(labelsize=7)
         view.locator_params(nbins=4)
