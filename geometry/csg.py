@@ -224,6 +224,10 @@ class Combination(Immutable, Solid):
                 within.append(np.ones(surface.count, dtype=bool))
                 beyond.append(np.zeros(surface.count, dtype=bool))
                 continue
+            if k not in self._neighbours[number]:
+                within.append(np.zeros(surface.count, dtype=bool))
+                beyond.append(within[-1])
+                continue
             distance = _distance(leaf, x, 2 * BESIDE * self.extent)
             inner, outer = distance < 0, distance < 0
             near = np.flatnonzero(np.abs(distance) <= self._on)
@@ -241,10 +245,19 @@ class Combination(Immutable, Solid):
     def _clearance(self, number: int, x: np.ndarray) -> np.ndarray:
         """Distances (n,) of points (dim, n) from the boundaries of the leaves but one, or less."""
         result = np.full(x.shape[1], np.inf)
-        for k, leaf in enumerate(self.leaves):
-            if k != number:
-                np.minimum(result, np.abs(_distance(leaf, x, 0.0)), out=result)
+        for k in self._neighbours[number]:
+            np.minimum(result, np.abs(_distance(self.leaves[k], x, 0.0)), out=result)
         return result
+
+    @cached_property
+    def _neighbours(self) -> list[frozenset[int]]:
+        """For every leaf the others with boxes that overlap its own, or nearly."""
+        lower, upper = (np.array(c) for c in zip(*(leaf.bounds for leaf in self.leaves), strict=True))
+        margin = 0.05 * self.extent
+        near = [
+            ((lower <= high + margin) & (upper >= low - margin)).all(1) for low, high in zip(lower, upper, strict=True)
+        ]
+        return [frozenset(np.flatnonzero(row).tolist()) - {k} for k, row in enumerate(near)]
 
     def _inside(self, x: np.ndarray) -> np.ndarray:
         """Which points (dim, n) are inside, (n,)."""

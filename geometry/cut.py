@@ -64,15 +64,13 @@ class Cut(Immutable, Cuttable):
     def __init__(self, box: Domain, cuts: Sequence[tuple[Shape, bool]]) -> None:
         for shape, _ in cuts:
             _check_shape(box, shape)
-        space = list(box.space_axes)
-        ends = [np.array([corner[i] for i in space]) for corner in (box.lower, box.upper)]
-        cuts = [(shape.within(ends[0], ends[1], [box.names[i] for i in space]), keep) for shape, keep in cuts]
         self.names: tuple[str, ...] = box.names
         self.lower: tuple[float, ...] = box.lower
         self.upper: tuple[float, ...] = box.upper
         self._box, self._space = box, list(box.space_axes)
         lower, upper = (np.array([ends[i] for i in self._space]) for ends in (box.lower, box.upper))
-        self._cuts = tuple((shape.within(lower, upper), bool(keep)) for shape, keep in cuts)
+        axes = [box.names[i] for i in self._space]
+        self._cuts = tuple((shape.within(lower, upper, axes), bool(keep)) for shape, keep in cuts)
         #: What it is made of: the box, and the states of the shapes; its identity.
         self.statement = ReadOnly(
             {
@@ -103,7 +101,8 @@ class Cut(Immutable, Cuttable):
         return Cut, (self._box, self._cuts)  # caches stay behind
 
     def __repr__(self) -> str:
-        parts = (f" {'&' if keep else '-'} {shape!r}" for shape, keep in self._cuts)
+        told = (f"({shape!r})" if len(shape.leaves) > 1 else repr(shape) for shape, _ in self._cuts)
+        parts = (f" {'&' if keep else '-'} {text}" for text, (_, keep) in zip(told, self._cuts, strict=True))
         return f"{self._box!r}{''.join(parts)}"
 
     def __eq__(self, other: object) -> bool:

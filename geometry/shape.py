@@ -164,10 +164,6 @@ class Shape(ABC):
         """Area or volume of its inside, if it is known."""
         return None
 
-    def within(self, lower: np.ndarray, upper: np.ndarray) -> Shape:
-        """The shape as a box between two corners (dim,) sees it; most shapes are as they are."""
-        return self
-
     @property
     def leaves(self) -> tuple[Shape, ...]:
         """The shapes of which it is made, from left to right."""

@@ -13,6 +13,8 @@ Number to beat: 1.23e-2, the best of PINNacle's methods.
 
 from __future__ import annotations
 
+from typing import Any
+
 import hermite_pinn as hp
 
 from .base import positive_number, settings
@@ -35,7 +37,7 @@ def four_discs(scale: float = 1.0) -> hp.Problem:
     'disk4'
     """
     half, off = scale / 2, 0.3 * scale
-    domain = hp.Box(x=(-half, half), y=(-half, half))
+    domain: Any = hp.Box(x=(-half, half), y=(-half, half))
     for x in (-off, off):
         for y in (-off, off):
             domain = domain - hp.Disk((x, y), 0.1 * scale)

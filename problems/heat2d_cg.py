@@ -13,6 +13,8 @@ Number to beat: 2.4e-2, the best of PINNacle's methods.
 
 from __future__ import annotations
 
+from typing import Any
+
 import hermite_pinn as hp
 
 from .base import positive_number, settings
@@ -42,7 +44,7 @@ def heat2d_cg(time: float = 3.0) -> hp.Problem:
     >>> heat2d_cg().domain.face("small6").name
     'small6'
     """
-    domain = hp.Box(x=(-8, 8), y=(-12, 12), t=(0, time))
+    domain: Any = hp.Box(x=(-8, 8), y=(-12, 12), t=(0, time))
     for k, centre in enumerate(LARGE, 1):
         domain = domain - hp.Disk(centre, 1.0, name=f"large{k}")
     for k, centre in enumerate(SMALL, 1):

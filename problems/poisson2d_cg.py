@@ -42,7 +42,7 @@ def poisson2d_cg(k: float = 8.0, amplitude: float = 10.0) -> hp.Problem:
     >>> poisson2d_cg().domain.face("disk2").name
     'disk2'
     """
-    domain = hp.Box(x=(-1, 1), y=(-1, 1))
+    domain: Any = hp.Box(x=(-1, 1), y=(-1, 1))
     for x, y, radius in DISCS:
         domain = domain - hp.Disk((x, y), radius)
 

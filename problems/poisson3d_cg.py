@@ -40,7 +40,7 @@ def poisson3d_cg(lower: float = 8.0, upper: float = 10.0) -> hp.Problem:
     >>> poisson3d_cg().domain.face("ball4").name
     'ball4'
     """
-    domain = hp.Box(x=(0, 1), y=(0, 1), z=(0, 1))
+    domain: Any = hp.Box(x=(0, 1), y=(0, 1), z=(0, 1))
     for x, y, z, radius in BALLS:
         domain = domain - hp.Ball((x, y, z), radius)
 

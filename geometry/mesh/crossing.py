@@ -47,7 +47,7 @@ def pieces_of(triangles: Triangles, distance: Clearance) -> tuple[Piece, ...]:
     def clearance(x: np.ndarray) -> np.ndarray:
         return np.maximum(tree.query(np.ascontiguousarray(x.T))[0] - half, 0.0)
 
-    return tuple(ChosenPiece(piece, distance, seen.sides, clearance) for piece in whole)
+    return tuple(ChosenPiece(piece, seen.sides, clearance, distance=distance) for piece in whole)
 
 
 def creases_of(triangles: Triangles) -> Creases:

@@ -88,7 +88,7 @@ class Segment(Curve):
 
 COARSE = 64  # parts of a curve at first
 FINEST = 1 << 13  # parts of a curve at most
-HALVINGS = 60  # until a crossing is known to rounding
+HALVINGS = 45  # until a crossing is known to rounding
 
 
 @dataclass(frozen=True, eq=False)

@@ -235,6 +235,18 @@ def test_small_parts_of_a_curve_are_found():
     assert len(shape.creases.angles) == 2
 
 
+def test_many_shapes_are_as_those_that_are_near_each_other():
+    centers = [(0.9 * i, 0.9 * j) for i in range(5) for j in range(4)]
+    chain = hp.Disk(centers[0], 0.5)
+    for center in centers[1:]:
+        chain = chain | hp.Disk(center, 0.5)
+    assert len(chain.leaves) == 20
+    _, weights, normals = surface(chain, 0.02)
+    assert np.abs((weights * normals).sum(1)).max() < 1e-8
+    assert len(chain.creases.angles) == 2 * (4 * 4 + 5 * 3)
+    np.testing.assert_allclose(chain.creases.angles, 2 * math.pi - 2 * math.acos(0.9), atol=1e-5)
+
+
 def test_large_coordinates_do_not_blur_the_cut():
     near, far = A - B, (A - B).translated(1e4, -1e4)
     assert surface(far, 0.1)[1].sum() == pytest.approx(surface(near, 0.1)[1].sum(), rel=1e-7)

@@ -205,6 +205,8 @@ BAD = {
     "a negative radius": (lambda: hp.Ball((0, 0, 0), -1), "radius must be a positive finite number, got -1"),
     "a radius that is not a number": (lambda: hp.Disk((0, 0), math.nan), "radius must be a positive"),
     "a center that is not a number": (lambda: hp.Disk((0, math.nan), 1), "center must be finite"),
+    "a radius whose square is no number": (lambda: hp.Disk((0, 0), 1e200), "radius must be a number in"),
+    "a vertex beyond numbers": (lambda: hp.Polygon([(0, 0), (1e200, 0), (0, 1)]), "coordinates up to 1e[+]60"),
     "a disc in space": (lambda: hp.Disk((0, 0, 0), 1), "center must be 2 numbers"),
     "a ball in the plane": (lambda: hp.Ball((0, 0), 1), "center must be 3 numbers"),
     "two vertices": (lambda: hp.Polygon([(0, 0), (1, 1)]), "at least three vertices, got 2"),

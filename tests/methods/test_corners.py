@@ -197,3 +197,12 @@ def test_unknown_parameters_and_saved_files_do_not_see_the_coefficients(tmp_path
     np.testing.assert_array_equal(loaded.u(*x), solution.u(*x))
     np.testing.assert_array_equal(loaded.u.xy(*x), solution.u.xy(*x))
     assert error < 1e-4
+
+
+def test_a_finished_run_is_continued_from_its_checkpoint(tmp_path):
+    problem, _ = case(1.5 * math.pi, "DD")
+    path = tmp_path / "run.h5"
+    first = hp.solve(problem, levels=3, progress=False, checkpoint=path)
+    again = hp.solve(problem, levels=3, progress=False, resume=path)
+    x = problem.domain.interior.random(100, torch.Generator().manual_seed(1), torch.float64).x.numpy()
+    np.testing.assert_array_equal(again.u(*x), first.u(*x))

@@ -30,7 +30,7 @@ def to_markdown(outcomes: Sequence[Outcome], pictures: str | None = None) -> str
         title = case.title
         if pictures is not None and outcome.picture is not None:
             title = f"[{title}]({Path(pictures, outcome.picture.name).as_posix()})"
-        most = ", ".join(f"{e:.0e}" for e in case.limits.values())
+        most = ", ".join(f"{e:g}" for e in case.limits.values())
         published = "" if case.published is None else f"{case.published:.2e}"
         if m is None:
             lines.append(

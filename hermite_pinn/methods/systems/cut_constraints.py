@@ -24,7 +24,8 @@ from .level_cells import LevelCells, contained, level_cells
 
 __all__ = ["CutConstraints", "inward"]
 
-OUTSIDE, FAINT = 1e-2, 1e-10  # weights of points outside: with the value there, and with that of the nearest inside
+OUTSIDE = 1e-2  # weight of points outside
+GHOST = 1e-4  # of jumps of derivatives between cells at the boundary, where there are no such points
 
 
 def inward(x: np.ndarray, inside: np.ndarray) -> np.ndarray:
@@ -74,12 +75,16 @@ class CutConstraints(Constraints):
         if bad.any():
             self._notes.append(term.name)
             value = self._values(trace, plane.position, inward(points.x, inside))
-            weights = np.where(inside, 1.0, FAINT)
+            weights = np.where(inside, 1.0, 0.0)
         axis = self.axes[plane.axis]
         cell = (axis.bounds[1] - axis.bounds[0]) / resolution[plane.axis]
         rows = points.matrix((0,) * level.dim)
         weighted = rows.T @ sparse.diags(weights)
-        solved = splu((weighted @ rows).tocsc()).solve(weighted @ (value * cell**trace.order))
+        normal = weighted @ rows
+        if bad.any():
+            jumps = _jumps(level)
+            normal = normal + GHOST * (jumps.T @ jumps)
+        solved = splu(normal.tocsc()).solve(weighted @ (value * cell**trace.order))
         whole = np.zeros([level.m * n for n in level.sides])
         whole.reshape(-1)[level.places] = solved
         return torch.as_tensor(whole).to(like)
@@ -99,3 +104,30 @@ def _points(level: LevelCells, count: int) -> CellPoints:
     inside = np.array(list(itertools.product(nodes, repeat=level.dim)))
     parts = [level.cells[~level.touched], level.cells[level.touched]]
     return CellPoints(level, tuple(PointGroup(cells, inside) for cells in parts if len(cells)))
+
+
+def _jumps(level: LevelCells) -> sparse.csr_matrix:
+    """Jumps of the derivatives that may have some, in units of cells, on faces of touched cells."""
+    nodes, _ = gauss_axis(0.0, 1.0, 1, level.m + 1)
+    touched = np.zeros(level.counts, dtype=bool)
+    touched[tuple(level.cells[level.touched].T)] = True
+    blocks = []
+    for axis in range(level.dim):
+        right = level.cells.copy()
+        right[:, axis] += 1
+        there = right[:, axis] < level.counts[axis]
+        left, right = level.cells[there], right[there]
+        both = level.has(right) & (touched[tuple(left.T)] | touched[tuple(right.T)])
+        across = [[1.0] if i == axis else nodes for i in range(level.dim)]
+        face = np.array(list(itertools.product(*across)))
+        ends = [
+            CellPoints(level, (PointGroup(cells[both], at),))
+            for cells, at in ((left, face), (right, face - np.eye(level.dim)[axis]))
+        ]
+        if not both.any():
+            continue
+        for order in range(level.m, 2 * level.m):
+            orders = tuple(order if i == axis else 0 for i in range(level.dim))
+            before, after = (points.matrix(orders) for points in ends)
+            blocks.append((after - before) * level.widths[axis] ** order)
+    return sparse.vstack(blocks).tocsr()
