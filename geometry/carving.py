@@ -24,6 +24,7 @@ CLOSE = 1e-9  # of the longest edge: points nearer to the boundary are on it
 BESIDE = 1e-6  # of the longest edge: a step across the boundary that lands on one side of it
 BATCH = 1 << 18  # points at once
 MANY = 20_000  # points for which it pays to look at cells first
+BETWEEN = 1e-6  # part of a cell within which a point lies between two
 LOOKED_AT = {2: 128, 3: 32}  # cells along the longest edge, by dimension, of the grid that sorts points
 COARSE = {2: 256, 3: 48}  # surface points along the longest edge of a shape, to see where it is
 PARTS = {2: (3, 96), 3: (2, 8)}  # of a touched cell along an axis, to measure it: at first, and at most
@@ -177,7 +178,7 @@ class Carving:
         for start in range(0, x.shape[1], BATCH):
             part = np.ascontiguousarray(x[:, start : start + BATCH])
             kinds = self.kinds_at(part)
-            inside, unsure = kinds == FULL, np.flatnonzero(kinds == TOUCHED)
+            inside, unsure = kinds == FULL, np.flatnonzero((kinds == TOUCHED) | self._between(part))
             inside[unsure] = self.kept(part[:, unsure], slack)
             result[start : start + BATCH] = inside
         return result
@@ -188,6 +189,12 @@ class Carving:
         counts = np.array(kinds.shape)
         place = (x - self.lower[:, None]) / (self.upper - self.lower)[:, None] * counts[:, None]
         return np.asarray(kinds[tuple(np.clip(place.astype(np.int64), 0, counts[:, None] - 1))])
+
+    def _between(self, x: np.ndarray) -> np.ndarray:
+        """Which points (dim, n) lie between cells of the moderate grid, where sides of shapes may lie, too."""
+        counts = np.array(self._sorting.shape)[:, None]
+        place = (x - self.lower[:, None]) / (self.upper - self.lower)[:, None] * counts
+        return np.asarray((np.abs(place - np.round(place)) < BETWEEN).any(0))
 
     @cached_property
     def _sorting(self) -> np.ndarray:
