@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -111,6 +112,11 @@ class Carving:
     def same_box(self, other: Carving) -> bool:
         """Whether another one has the same corners."""
         return np.array_equal(self.lower, other.lower) and np.array_equal(self.upper, other.upper)
+
+    @cached_property
+    def memo(self) -> dict[str, Any]:
+        """What others have found out about it, by name."""
+        return {}
 
     @cached_property
     def _digest(self) -> bytes:

@@ -15,18 +15,19 @@ from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.immutable import Immutable
 from hermite_pinn.schema import Entry
 
-from .ridges import Edges, crossings, plane_creases, sectors, straight
+from .ridges import Edges, crossings, lie_on, plane_creases, sectors, straight
 from .shape import Creases, Piece, Shape, Surface
 from .similarity import Similarity, Vector
 from .trimming import ChosenPiece, MovedPiece
 
 __all__ = ["Combination", "Complement", "Intersection", "Moved", "Solid", "Union"]
 
-ON = 1e-11  # of the size: points nearer to two boundaries are on both
+ON = 1e-12  # of the size: points nearer to two boundaries are on both
 ALONG = 1e-4  # boundaries whose normals differ by a cosine of less than this coincide
 BESIDE = 1e-7  # of the size: a step off a boundary that lands on one side of it
 LOOKED_AT = {2: 256, 3: 24}  # points along the edge of a combination, to see whether anything is left
 EDGES = 64  # parts of an edge as long as a combination
+SAME = 1e-7  # of the size: edges nearer to each other are one
 MOST_PARTS = 10_000  # shapes in a combination that is read
 ROUNDING = 1e-15  # of the size
 
@@ -79,8 +80,8 @@ class Solid(Shape):
         """The image of the shape under a similarity."""
         return Moved.of(self, motion)
 
-    def within(self, lower: np.ndarray, upper: np.ndarray) -> Solid:
-        """The shape as far as a box between two corners (dim,) sees it; most shapes are as they are."""
+    def within(self, lower: np.ndarray, upper: np.ndarray, axes: Sequence[str] = ()) -> Solid:
+        """The shape as a box between two corners (dim,) with named axes sees it; most shapes are as they are."""
         return self
 
     @property
@@ -157,6 +158,13 @@ class Combination(Immutable, Solid):
         """That of the largest part."""
         return max(p.extent for p in self.parts)
 
+    @cached_property
+    def _on(self) -> float:
+        """How near points are to boundaries on which they are."""
+        corners = np.abs(np.array([leaf.bounds for leaf in self.leaves]))
+        largest = float(np.max(corners, where=np.isfinite(corners), initial=0.0))
+        return max(ON * self.extent, 16 * float(np.finfo(np.float64).eps) * largest)
+
     @property
     def notes(self) -> tuple[str, ...]:
         """Those of the parts."""
@@ -166,9 +174,9 @@ class Combination(Immutable, Solid):
         """The combination of the moved parts."""
         return type(self)([p.moved(motion) for p in self.parts])
 
-    def within(self, lower: np.ndarray, upper: np.ndarray) -> Solid:
+    def within(self, lower: np.ndarray, upper: np.ndarray, axes: Sequence[str] = ()) -> Solid:
         """The combination of the parts as the box sees them."""
-        seen = [p.within(lower, upper) for p in self.parts]
+        seen = [p.within(lower, upper, axes) for p in self.parts]
         return self if all(a is b for a, b in zip(seen, self.parts, strict=True)) else type(self)(seen)
 
     def state(self) -> Mapping[str, Any]:
@@ -201,7 +209,7 @@ class Combination(Immutable, Solid):
             for piece in leaf.pieces:
                 left = piece.trimmed(sides, clearance, number)
                 if left is None:
-                    left = ChosenPiece(piece, leaf.signed_distance, sides, clearance, number)
+                    left = ChosenPiece(piece, sides, clearance, self.dim, number, leaf.signed_distance)
                 if left.points(self.extent / LOOKED_AT[self.dim]).count:
                     found.append(left)
         return tuple(found)
@@ -216,9 +224,13 @@ class Combination(Immutable, Solid):
                 within.append(np.ones(surface.count, dtype=bool))
                 beyond.append(np.zeros(surface.count, dtype=bool))
                 continue
+            if k not in self._neighbours[number]:
+                within.append(np.zeros(surface.count, dtype=bool))
+                beyond.append(within[-1])
+                continue
             distance = _distance(leaf, x, 2 * BESIDE * self.extent)
             inner, outer = distance < 0, distance < 0
-            near = np.flatnonzero(np.abs(distance) <= ON * self.extent)
+            near = np.flatnonzero(np.abs(distance) <= self._on)
             if near.size:
                 before, after = (leaf.signed_distance(x[:, near] + s * step[:, near]) for s in (-1, 1))
                 inner[near], outer[near] = before < 0, after < 0
@@ -233,10 +245,19 @@ class Combination(Immutable, Solid):
     def _clearance(self, number: int, x: np.ndarray) -> np.ndarray:
         """Distances (n,) of points (dim, n) from the boundaries of the leaves but one, or less."""
         result = np.full(x.shape[1], np.inf)
-        for k, leaf in enumerate(self.leaves):
-            if k != number:
-                np.minimum(result, np.abs(_distance(leaf, x, 0.0)), out=result)
+        for k in self._neighbours[number]:
+            np.minimum(result, np.abs(_distance(self.leaves[k], x, 0.0)), out=result)
         return result
+
+    @cached_property
+    def _neighbours(self) -> list[frozenset[int]]:
+        """For every leaf the others with boxes that overlap its own, or nearly."""
+        lower, upper = (np.array(c) for c in zip(*(leaf.bounds for leaf in self.leaves), strict=True))
+        margin = 0.05 * self.extent
+        near = [
+            ((lower <= high + margin) & (upper >= low - margin)).all(1) for low, high in zip(lower, upper, strict=True)
+        ]
+        return [frozenset(np.flatnonzero(row).tolist()) - {k} for k, row in enumerate(near)]
 
     def _inside(self, x: np.ndarray) -> np.ndarray:
         """Which points (dim, n) are inside, (n,)."""
@@ -267,7 +288,10 @@ class Combination(Immutable, Solid):
             found.append(sectors(self._inside, edges.take(near), self.extent))
         for k, first in enumerate(self.leaves):
             for second in self.leaves[k + 1 :]:
-                found.append(sectors(self._inside, crossings(first, second), self.extent))
+                crossed = crossings(first, second)
+                if crossed.count:
+                    crossed = crossed.take(~lie_on(crossed, Edges.joined(found), SAME * self.extent))
+                    found.append(sectors(self._inside, crossed, self.extent))
         return Edges.joined(found)
 
     def _kept(self, number: int, edges: Edges) -> Edges:
@@ -420,6 +444,12 @@ class Moved(Immutable, Solid):
         return self.motion.scale * self.shape.signed_distance(self.motion.back(coordinates(x, self.dim)))
 
     @property
+    def measure(self) -> float | None:
+        """That of the shape, scaled."""
+        inner = self.shape.measure
+        return None if inner is None else inner * self.motion.scale**self.dim
+
+    @property
     def is_bounded(self) -> bool:
         """As the shape."""
         return self.shape.is_bounded
@@ -448,9 +478,9 @@ class Moved(Immutable, Solid):
         """Those of the shape."""
         return self.shape.notes
 
-    def within(self, lower: np.ndarray, upper: np.ndarray) -> Solid:
+    def within(self, lower: np.ndarray, upper: np.ndarray, axes: Sequence[str] = ()) -> Solid:
         """The image of the shape as the box that is moved back sees it."""
-        seen = self.shape.within(*self.motion.inverse.box(np.asarray(lower), np.asarray(upper)))
+        seen = self.shape.within(*self.motion.inverse.box(np.asarray(lower), np.asarray(upper)), axes)
         return self if seen is self.shape else Moved(seen, self.motion)
 
     def state(self) -> Mapping[str, Any]:

@@ -17,7 +17,7 @@ from hermite_pinn.immutable import Immutable, ReadOnly
 from .carving import CLOSE, Carving, Cutter
 from .cells import Cells
 from .cut_checks import check_cuts
-from .cut_corners import Arc, Reentrant, corner_arcs, corners_of, domain_creases, meeting_points
+from .cut_corners import Arc, Reentrant, all_creases, corner_arcs, corners_of, meeting_points, shape_creases
 from .cut_faces import Leaf, leaves_of, surfaces_of
 from .cut_regions import CutFace, CutInterior, CutSide, CutSpan, Span
 from .digest import digest
@@ -67,20 +67,20 @@ class Cut(Immutable, Cuttable):
         self.names: tuple[str, ...] = box.names
         self.lower: tuple[float, ...] = box.lower
         self.upper: tuple[float, ...] = box.upper
+        self._box, self._space = box, list(box.space_axes)
+        lower, upper = (np.array([ends[i] for i in self._space]) for ends in (box.lower, box.upper))
+        axes = [box.names[i] for i in self._space]
+        self._cuts = tuple((shape.within(lower, upper, axes), bool(keep)) for shape, keep in cuts)
         #: What it is made of: the box, and the states of the shapes; its identity.
         self.statement = ReadOnly(
             {
                 "axes": {name: list(bounds) for name, bounds in box.bounds.items()},
-                "cuts": [{"keep": keep, "shape": dict(shape.state())} for shape, keep in cuts],
+                "cuts": [{"keep": keep, "shape": dict(shape.state())} for shape, keep in self._cuts],
             }
         )
-        self._box, self._cuts = box, tuple((shape, bool(keep)) for shape, keep in cuts)
-        self._space = list(box.space_axes)
-        lower, upper = (np.array([ends[i] for i in self._space]) for ends in (box.lower, box.upper))
         self._carving = Carving(lower, upper, tuple(Cutter(shape, keep) for shape, keep in self._cuts))
         self._span = Span.of(box)
-        #: Sentences about the shapes.
-        self._notes = (*(n for shape, _ in cuts for n in shape.notes), *check_cuts(repr(box), self._carving))
+        self._notes = (*(n for shape, _ in self._cuts for n in shape.notes), *check_cuts(repr(box), self._carving))
         self._leaves: tuple[Leaf, ...] = leaves_of(self._carving, tuple(f.name for f in box.faces))
 
     @property
@@ -101,7 +101,8 @@ class Cut(Immutable, Cuttable):
         return Cut, (self._box, self._cuts)  # caches stay behind
 
     def __repr__(self) -> str:
-        parts = (f" {'&' if keep else '-'} {shape!r}" for shape, keep in self._cuts)
+        told = (f"({shape!r})" if len(shape.leaves) > 1 else repr(shape) for shape, _ in self._cuts)
+        parts = (f" {'&' if keep else '-'} {text}" for text, (_, keep) in zip(told, self._cuts, strict=True))
         return f"{self._box!r}{''.join(parts)}"
 
     def __eq__(self, other: object) -> bool:
@@ -192,7 +193,7 @@ class Cut(Immutable, Cuttable):
         part = Cut(self._box.restricted(bounds), self._cuts)
         if part._carving.same_box(self._carving):  # another span of time: what is known of space stays
             vars(part)["_carving"] = self._carving
-            for name in ("_leaves", "_arcs", "_creases", "_reentrant"):
+            for name in ("_leaves", "_arcs", "_own_creases", "_creases", "_reentrant"):
                 if name in vars(self):
                     vars(part)[name] = vars(self)[name]
         return part
@@ -209,6 +210,10 @@ class Cut(Immutable, Cuttable):
         return {"cuts": [{"keep": keep, "shape": dict(shape.state())} for shape, keep in self._cuts]}
 
     @cached_property
+    def _own_creases(self) -> Creases:
+        return shape_creases(self._carving, self._arcs)
+
+    @cached_property
     def _arcs(self) -> tuple[Arc, ...]:
         return tuple(corner_arcs(self._carving)) if self._carving.dim == 2 else ()
 
@@ -219,7 +224,7 @@ class Cut(Immutable, Cuttable):
 
     @cached_property
     def _creases(self) -> Creases:
-        return domain_creases(self._carving, self._arcs)
+        return all_creases(self._carving, self._own_creases)
 
     @property
     def corners(self) -> tuple[Corner, ...]:
@@ -283,7 +288,7 @@ class Cut(Immutable, Cuttable):
 
     @cached_property
     def _reentrant(self) -> Reentrant | None:
-        return Reentrant.of(self.creases)
+        return Reentrant.of(self._own_creases)  # where shapes are cut, angles are below pi
 
     def thin(self, resolution: Sequence[int]) -> tuple[str, ...]:
         """Sentences about parts of the domain, and gaps in what is cut away, that are thinner than two cells."""

@@ -15,7 +15,7 @@ from .carving import Carving
 from .domain import Corner
 from .shape import Creases, Surface
 
-__all__ = ["Reentrant", "corner_arcs", "corners_of", "domain_creases", "meeting_points"]
+__all__ = ["Reentrant", "all_creases", "corner_arcs", "corners_of", "meeting_points", "shape_creases"]
 
 REENTRANT = math.pi + math.radians(5.0)  # angles from which on solutions are treated as singular
 FLAT = 1e-2  # angles that differ from pi by less are no corners
@@ -62,9 +62,10 @@ def _crossings(carving: Carving, first: int, second: int, levels: Sequence[Level
     x = np.concatenate([surface.x, *parts], axis=1)
     x = x[:, ((x >= carving.lower[:, None] - spacing) & (x <= carving.upper[:, None] + spacing)).all(0)]
     away = levels[second](x)
-    if not (away.size and away.min() < 0 < away.max()):
+    if not (away.size and away.min() < 0.3 * spacing and away.max() > -0.3 * spacing):
         return x[:, :0]
     x = x[:, np.abs(away) <= spacing]
+    x = x[:, :: max(1, x.shape[1] // MOST)]
     step = 1e-6 * carving.size
     for _ in range(STEPS if x.size else 0):
         values = np.stack([levels[k](x) for k in (first, second)])
@@ -74,7 +75,10 @@ def _crossings(carving: Carving, first: int, second: int, levels: Sequence[Level
         x, values, slopes, gram = x[:, solvable], values[:, solvable], slopes[..., solvable], gram[solvable]
         if not x.size:
             break
-        x = x - np.einsum("idn,ni->dn", slopes, np.linalg.solve(gram, values.T[..., None])[..., 0])
+        move = np.einsum("idn,ni->dn", slopes, np.linalg.solve(gram, values.T[..., None])[..., 0])
+        x = x - move
+        if np.abs(move).max() < 1e-13 * carving.size:
+            break
     if not x.size:
         return x
     tolerance = 1e-9 * carving.size
@@ -90,12 +94,20 @@ def meeting_points(carving: Carving) -> list[tuple[int, int, np.ndarray]]:
 
     Sides are numbered behind the cutters, two along each axis.
     """
-    levels = _levels(carving)
     found = []
-    for i, j in _pairs(carving, levels):
-        x = _apart(_crossings(carving, i, j, levels), SAME * carving.size)
-        if x.size:
-            found.append((i, j, x[:, :: max(1, x.shape[1] // FEW)]))
+    for i, j, points in _all_crossings(carving):
+        x = _apart(points, SAME * carving.size)
+        found.append((i, j, x[:, :: max(1, x.shape[1] // FEW)]))
+    return found
+
+
+def _all_crossings(carving: Carving) -> list[tuple[int, int, np.ndarray]]:
+    """The crossings of all pairs of boundaries that have some, found once."""
+    if "crossings" not in carving.memo:
+        levels = _levels(carving)
+        made = ((i, j, _crossings(carving, i, j, levels)) for i, j in _pairs(carving, levels))
+        carving.memo["crossings"] = [(i, j, x) for i, j, x in made if x.size]
+    found: list[tuple[int, int, np.ndarray]] = carving.memo["crossings"]
     return found
 
 
@@ -133,7 +145,7 @@ def corner_arcs(carving: Carving) -> list[Arc]:
     box = np.array(list(itertools.product(*zip(carving.lower, carving.upper, strict=True)))).T
     found = np.concatenate([*own, box], axis=1)
     found = found[:, np.max([level(found) for level in levels], axis=0) <= tolerance]
-    crossings = [_crossings(carving, i, j, levels) for i, j in _pairs(carving, levels)]
+    crossings = [x for _, _, x in _all_crossings(carving)]
     found = _apart(np.concatenate([found, *crossings], axis=1), SAME * carving.size)
     if not found.size:
         return []
@@ -243,13 +255,23 @@ def _turn(angle: float) -> float:
 
 
 # -- creases ---
-def domain_creases(carving: Carving, arcs: Sequence[Arc]) -> Creases:
-    """Corners or edges of what is left of a box, with the angles of that; those of the box alone are left out."""
+def shape_creases(carving: Carving, arcs: Sequence[Arc]) -> Creases:
+    """Corners of what is left of a box in the plane, or the shapes' own edges in space, with the angles of that.
+
+    Those of the box alone are left out.
+    """
     if carving.dim == 2:
         at_shapes = [arc for arc in arcs if _at_a_shape(carving, arc.point)]
         points = np.array([[arc.point, arc.point] for arc in at_shapes]).reshape(-1, 2, 2)
         return Creases(points, np.array([arc.angle for arc in at_shapes]))
-    own, cut = _together(_own_creases(carving)), _together(_trimmed_edges(carving))
+    return _together(_own_creases(carving))
+
+
+def all_creases(carving: Carving, own: Creases) -> Creases:
+    """:func:`shape_creases`, in space with the edges that shapes have with sides and with each other."""
+    if carving.dim == 2:
+        return own
+    cut = _together(_trimmed_edges(carving))
     if len(own.angles) and len(cut.angles):  # a crease of a shape that lies in a side is found twice
         gaps = Reentrant(own.segments).distance(cut.segments.mean(1).T)
         cut = Creases(cut.segments[gaps > SAME * carving.size], cut.angles[gaps > SAME * carving.size])
@@ -314,10 +336,8 @@ def _trimmed_edges(carving: Carving) -> list[Creases]:
     """Edges in space where the boundary of a shape meets a side of the box or another shape."""
     levels, found = _levels(carving), []
     spacing = carving.size / SEEDS[3]
-    for i, j in _pairs(carving, levels):
-        x = _apart(_crossings(carving, i, j, levels), 0.5 * spacing)
-        if not x.size:
-            continue
+    for i, j, points in _all_crossings(carving):
+        x = _apart(points, 0.5 * spacing)
         slopes = [_slope(levels[k], x, 1e-6 * carving.size) for k in (i, j)]
         along = np.cross(slopes[0].T, slopes[1].T)
         along *= 0.5 * spacing / np.maximum(np.linalg.norm(along, axis=1), 1e-300)[:, None]

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from .shape import Creases, Shape
 from .similarity import Similarity
 
-__all__ = ["Edges", "crossings", "plane_creases", "sectors", "straight"]
+__all__ = ["Edges", "crossings", "lie_on", "plane_creases", "sectors", "straight"]
 
 Inside = Callable[[np.ndarray], np.ndarray]
 
@@ -212,6 +212,22 @@ def crossings(first: Shape, second: Shape) -> Edges:
     along = np.cross(gradient(first, x, spacing).T, gradient(second, x, spacing).T).T
     along /= np.maximum(np.linalg.norm(along, axis=0), 1e-300)
     return _linked(x, along, spacing)
+
+
+def lie_on(edges: Edges, others: Edges, close: float) -> np.ndarray:
+    """Which edges have their points nearer than ``close`` to the segments of others, (n,)."""
+    if not others.count:
+        return np.zeros(edges.count, dtype=bool)
+    number = min(8, others.count)
+    _, nearest = cKDTree(others.middles.T).query(edges.middles.T, k=number)
+    start, end = (others.ends[nearest.reshape(-1, number), k] for k in (0, 1))
+    along = end - start
+    offset = edges.middles.T[:, None, :] - start
+    share = np.clip((offset * along).sum(2) / np.maximum((along**2).sum(2), 1e-300), 0.0, 1.0)
+    away = np.linalg.norm(offset - share[:, :, None] * along, axis=2)
+    # a chord leaves its edge by an eighth of its length squared per radius
+    sagitta = np.linalg.norm(0.5 * (start + end) - others.middles.T[nearest.reshape(-1, number)], axis=2)
+    return np.asarray((away <= 1.1 * sagitta + close).any(1))
 
 
 def _on_both(first: Shape, second: Shape, x: np.ndarray, spacing: float) -> np.ndarray:

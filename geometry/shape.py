@@ -169,6 +169,10 @@ class Shape(ABC):
         """The shapes of which it is made, from left to right."""
         return (self,)
 
+    def within(self, lower: np.ndarray, upper: np.ndarray, axes: Sequence[str] = ()) -> Shape:
+        """The shape as a box between two corners (dim,) with named axes sees it; most shapes are as they are."""
+        return self
+
     def touched_cells(self, lower: np.ndarray, upper: np.ndarray, counts: Sequence[int]) -> np.ndarray:
         """Which cells of a grid its boundary passes through, bool of shape ``counts``; rather too many than too few.
 

@@ -17,6 +17,8 @@ from .shape import Creases, Surface
 
 __all__ = ["Similarity", "Vector", "direction", "vector"]
 
+LARGEST = 1e60  # of coordinates
+
 #: Coordinates of a point, or components.
 Vector = Sequence[float] | np.ndarray
 
@@ -152,6 +154,13 @@ def vector(name: str, value: Any, dim: int) -> np.ndarray:
     found = real_array(name, value, shape=f"{dim} numbers", error=InvalidProblemError)
     if found.shape != (dim,):
         refuse(name, value, f"{dim} numbers", error=InvalidProblemError)
+    if np.abs(found).max() > LARGEST:
+        refuse(
+            name,
+            value,
+            f"{dim} numbers up to {LARGEST:g}, so that their squares are numbers",
+            error=InvalidProblemError,
+        )
     return found
 
 

@@ -75,19 +75,23 @@ class ChosenPiece(Piece):
     ----------
     piece
         The piece.
-    distance
-        Signed distances (n,) of points (dim, n) from the boundary of which it is a part.
     sides, clearance
         As for :meth:`Piece.trimmed`.
+    dim
+        Number of axes, 3.
     leaf
         Number of its shape.
+    distance
+        Signed distances (n,) of points (dim, n) from the boundary of which it is a part; without them the squares are
+        taken as they are, in the plane that touches it.
     """
 
     piece: Piece
-    distance: Clearance
     sides: Sides
     clearance: Clearance
+    dim: int = 3
     leaf: int = 0
+    distance: Clearance | None = None
 
     @property
     def label(self) -> str:  # type: ignore[override]
@@ -118,7 +122,9 @@ class ChosenPiece(Piece):
         normals = np.repeat(whole.normals[:, :, None], u.size, axis=2)
         flat = Surface(x.reshape(3, -1), np.ones(x[0].size), normals.reshape(3, -1))
         side = np.asarray(self.sides(flat)).reshape(whole.count, -1)
-        beside = self._beside(flat, np.repeat(1e-3 * edge, u.size)).reshape(whole.count, -1)
+        beside = np.ones_like(side, dtype=bool)
+        if self.distance is not None:
+            beside = _beside(self.distance, flat, np.repeat(1e-3 * edge, u.size)).reshape(whole.count, -1)
         found = []
         for sign in (1, -1):
             kept = (side == sign) & beside
@@ -127,25 +133,11 @@ class ChosenPiece(Piece):
             middle = (offsets[:, some] * kept[some]).sum(2) / kept[some].sum(1)
             away = np.where(kept[some], ((offsets[:, some] - middle[:, :, None]) ** 2).sum(0), np.inf)
             chosen = x[:, some, away.argmin(1)]  # the middle itself may be gone
-            points, outward = self._projected(chosen, edge[some])
+            points, outward = chosen, whole.normals[:, some]
+            if self.distance is not None and some.size:
+                points, outward = _projected(self.distance, chosen, 1e-5 * float(edge.max()))
             found.append(Surface(points, whole.weights[some] * share[some], sign * outward))
         return found
-
-    def _beside(self, flat: Surface, step: np.ndarray) -> np.ndarray:
-        """Which points are beside the boundary, not beyond an edge of it: the distance grows along the normal."""
-        offset = step * flat.normals
-        return np.asarray(self.distance(flat.x + offset) - self.distance(flat.x - offset) > 1.4 * step)
-
-    def _projected(self, x: np.ndarray, edge: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Points of the boundary near others, and its normals there."""
-        step = 1e-5 * float(edge.max()) if edge.size else 1.0
-        slope = np.zeros_like(x)
-        for _ in range(LOOKS):
-            columns = [self.distance(x + step * e[:, None]) - self.distance(x - step * e[:, None]) for e in np.eye(3)]
-            slope = np.stack(columns)
-            slope /= np.maximum(np.linalg.norm(slope, axis=0), 1e-300)
-            x = x - self.distance(x) * slope
-        return x, slope
 
     def random(self, count: int, generator: np.random.Generator) -> Surface:
         """Uniform random points, by rejection."""
@@ -182,3 +174,19 @@ def _tangents(normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     first = np.cross(normals.T, helper.T).T
     first /= np.maximum(np.linalg.norm(first, axis=0), 1e-300)
     return first, np.cross(normals.T, first.T).T
+
+
+def _beside(distance: Clearance, flat: Surface, step: np.ndarray) -> np.ndarray:
+    """Which points are beside the boundary, not beyond an edge of it: the distance grows along the normal."""
+    offset = step * flat.normals
+    return np.asarray(distance(flat.x + offset) - distance(flat.x - offset) > 1.4 * step)
+
+
+def _projected(distance: Clearance, x: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
+    """Points of the boundary near others, and its normals there."""
+    slope = np.zeros_like(x)
+    for _ in range(LOOKS):
+        slope = np.stack([distance(x + step * e[:, None]) - distance(x - step * e[:, None]) for e in np.eye(3)])
+        slope /= np.maximum(np.linalg.norm(slope, axis=0), 1e-300)
+        x = x - distance(x) * slope
+    return x, slope

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import hashlib
 import logging
 import os
@@ -18,6 +19,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from hermite_pinn.errors import BackendUnavailableError
+
+from .failures import MEND
 
 __all__ = ["cache_folder", "cached_file", "compile_clock", "newest_file"]
 
@@ -180,7 +183,11 @@ def _made(folder: Path | None, name: str, make: Callable[[Path], None], reason: 
                 return folder / name
         except _Unusable as error:
             reason = str(error)
-    return _kept(_content(name, make, None), name, reason)
+    try:
+        content = _content(name, make, None)
+    except BackendUnavailableError as error:
+        raise BackendUnavailableError(f"{reason}; {error}") from error
+    return _kept(content, name, reason)
 
 
 def _cannot(folder: Path, error: OSError) -> str:
@@ -220,9 +227,11 @@ def _content(name: str, make: Callable[[Path], None], folder: Path | None) -> by
         except OSError as error:
             failed = error
     assert failed is not None
+    advice = "make room in the folder of temporary files, or set TMPDIR to a folder that can be written"
+    if failed.errno in (errno.EMFILE, errno.ENFILE):
+        advice = MEND
     raise BackendUnavailableError(
-        f"there is no place to compile a kernel ({failed.strerror or failed}); make room in {tempfile.gettempdir()}, or set TMPDIR to a "
-        "folder that can be written"
+        f"there is no place to compile a kernel ({failed.strerror or failed}); {advice}"
     ) from failed
 
 
@@ -288,8 +297,12 @@ def _private_folder(process: int, make: bool = True) -> Path | None:
 def _clean(folder: Path) -> None:
     """Remove what processes that were killed while they compiled have left, here and among the temporary files."""
     now = time.time()
-    left = [*folder.glob("tmp????????"), *folder.glob("hermite_pinn-*"), *folder.glob("*.partial")]
-    for path in [*left, *Path(tempfile.gettempdir()).glob("hermite_pinn-????????")]:
+    try:
+        left = [*folder.glob("tmp????????"), *folder.glob("hermite_pinn-*"), *folder.glob("*.partial")]
+        left += Path(tempfile.gettempdir()).glob("hermite_pinn-????????")
+    except OSError:  # the next process will
+        return
+    for path in left:
         try:
             status = path.lstat()
             if now - status.st_mtime < STALE or status.st_uid != os.geteuid():

@@ -9,8 +9,10 @@ import torch
 from hermite_pinn.errors import BackendUnavailableError, HermitePinnError, OutOfMemoryError
 from hermite_pinn.memory import spelled_size
 
-__all__ = ["allocate", "compile_failure", "cupy_missing", "device_failure", "recognized"]
+__all__ = ["MEND", "allocate", "compile_failure", "cupy_missing", "device_failure", "recognized"]
 
+#: What to do where a file of the package cannot be read.
+MEND = "close files or raise their limit (ulimit -n) if too many are open, or install the package anew"
 LESS = "use fewer points at a time, fewer levels, fewer derivatives or a smaller table_size"
 
 #: What the driver reports, and what to do about it; searched in this order.

@@ -21,7 +21,7 @@ import torch
 from hermite_pinn.errors import BackendUnavailableError
 
 from .cache import cache_folder, cached_file, newest_file
-from .failures import compile_failure
+from .failures import MEND, compile_failure
 
 __all__ = ["address", "available", "compile_source", "compiler", "function", "version"]
 
@@ -202,7 +202,10 @@ def _loaded(source: str) -> ctypes.CDLL:
 def function(source: str, name: str, arguments: str) -> ctypes._NamedFuncPointer:
     """An entry point of a compiled source; ``arguments`` spells its parameters: p pointer, i int, l int64, d double."""
     kinds = {"p": ctypes.c_void_p, "i": ctypes.c_int, "l": ctypes.c_int64, "d": ctypes.c_double}
-    entry = getattr(_loaded(source), name)
+    try:
+        entry = getattr(_loaded(source), name)
+    except OSError as error:  # of the system: no more descriptors, a folder that is gone
+        raise BackendUnavailableError(f"a compiled kernel cannot be loaded: {error}; {MEND}") from error
     entry.argtypes = [kinds[a] for a in arguments]
     entry.restype = ctypes.c_int
     return entry

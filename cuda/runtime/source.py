@@ -10,6 +10,10 @@ from pathlib import Path
 
 import torch
 
+from hermite_pinn.errors import BackendUnavailableError
+
+from .failures import MEND
+
 __all__ = ["BLOCK", "REALS", "assembled"]
 
 BLOCK = 128  # threads per CUDA block
@@ -20,7 +24,11 @@ REALS = {torch.float32: "float", torch.float64: "double"}
 
 @lru_cache(maxsize=32)
 def _read(name: str) -> str:
-    return (Path(__file__).parents[1] / name).read_text(encoding="utf-8")
+    path = Path(__file__).parents[1] / name
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BackendUnavailableError(f"the source of a kernel cannot be read: {error}; {MEND}") from error
 
 
 def assembled(name: str, constants: Mapping[str, str | int], after_lanes: str = "") -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from hermite_pinn.geometry.shape import Creases, Piece, Surface
+from hermite_pinn.geometry.shape import Clearance, Creases, Piece, Surface
 from hermite_pinn.geometry.trimming import ChosenPiece
 
 from .edges import creases, edges_of
@@ -21,8 +21,16 @@ __all__ = ["creases_of", "pieces_of"]
 BESIDE = 1e-7
 
 
-def pieces_of(triangles: Triangles) -> tuple[Piece, ...]:
-    """One piece per group of triangles, as far as it bounds what the surface encloses."""
+def pieces_of(triangles: Triangles, distance: Clearance) -> tuple[Piece, ...]:
+    """One piece per group of triangles, as far as it bounds what the surface encloses.
+
+    Parameters
+    ----------
+    triangles
+        The surface.
+    distance
+        Signed distances (n,) of points (3, n) from it.
+    """
     if triangles.names == ("",):
         whole: list[Piece] = [TrianglePiece(triangles)]
     else:
@@ -39,7 +47,7 @@ def pieces_of(triangles: Triangles) -> tuple[Piece, ...]:
     def clearance(x: np.ndarray) -> np.ndarray:
         return np.maximum(tree.query(np.ascontiguousarray(x.T))[0] - half, 0.0)
 
-    return tuple(ChosenPiece(piece, seen.sides, clearance, 3) for piece in whole)
+    return tuple(ChosenPiece(piece, seen.sides, clearance, distance=distance) for piece in whole)
 
 
 def creases_of(triangles: Triangles) -> Creases:

@@ -25,6 +25,8 @@ FLAT = 1e-10
 PLANE = 1e-9
 #: Part of the extent within which vertices of open edges are joined.
 SEAM = 1e-6
+#: Part of a usual edge within which they are.
+SHORT = 0.01
 #: Surfaces with more triangles are not searched for crossings.
 SEARCHED = 300_000
 
@@ -198,7 +200,8 @@ def _joined(triangles: Triangles, source: str, notes: list[str]) -> Triangles:
     """With vertices of open edges joined that are almost in one place."""
     edges = edges_of(triangles.faces)
     vertices = np.unique(edges.ends[edges.counts == 1])
-    close = cKDTree(triangles.vertices[vertices]).query_pairs(SEAM * triangles.extent, output_type="ndarray")
+    near = min(SEAM * triangles.extent, SHORT * float(np.median(triangles.longest)))
+    close = cKDTree(triangles.vertices[vertices]).query_pairs(near, output_type="ndarray")
     if not len(close):
         return triangles
     graph = coo_array((np.ones(len(close), dtype=np.int8), tuple(close.T)), shape=(len(vertices),) * 2)

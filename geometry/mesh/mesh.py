@@ -171,7 +171,7 @@ class Mesh(Immutable, Solid):
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:  # type: ignore[override]
         """One per group of triangles, labelled ``":group"``; one labelled ``""`` without groups."""
-        return pieces_of(self.triangles)
+        return pieces_of(self.triangles, self.signed_distance)
 
     @cached_property
     def creases(self) -> Creases:  # type: ignore[override]

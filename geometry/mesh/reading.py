@@ -80,20 +80,28 @@ def read(path: Path) -> Read:
             f"{path} ends in {path.suffix!r}; meshes are read from files that end in {', '.join(FORMATS)}: convert it"
         )
     size = _size(path)
-    check_fits(size * form.memory, f"the mesh in {path}", "simplify the mesh before")
     try:
-        return form.reader(path)
-    except (HermitePinnError, MemoryError, KeyboardInterrupt):
+        check_fits(_unpacked(path, size) * form.memory, f"the mesh in {path}", "simplify the mesh before")
+        found = form.reader(path)
+        faces = found.triangles.faces
+        if faces.size and (faces.min() < 0 or faces.max() >= len(found.triangles.vertices)):
+            raise ValueError(f"a triangle has vertices that are not among the {len(found.triangles.vertices)}")
+    except (HermitePinnError, KeyboardInterrupt):
         raise
+    except MemoryError as error:
+        raise CorruptFileError(
+            f"{path} cannot be read: it announces more than a file of {size} bytes has, or than the memory holds; export it again"
+        ) from error
     except (Exception, SystemExit) as error:  # readers raise whatever their parsing does; meshio leaves the process
         told = " ".join(str(error).split())[:200] or type(error).__name__
         raise CorruptFileError(
             f"{path} cannot be read as {path.suffix.lower()}: {told}; the file is damaged or of another format: export it again"
         ) from error
+    return found
 
 
 def _size(path: Path) -> int:
-    """Bytes of a regular file; of a packed one those that it unpacks to."""
+    """Bytes of a regular file that can be read."""
     try:
         found = path.stat()
     except OSError as error:
@@ -104,10 +112,15 @@ def _size(path: Path) -> int:
         raise InvalidArgumentError(f"the mesh {path} cannot be read: permission denied")
     if not found.st_size:
         raise CorruptFileError(f"the mesh {path} is an empty file; export it again")
-    if path.suffix.lower() == ".3mf" and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as packed:
-            return sum(entry.file_size for entry in packed.infolist())
     return found.st_size
+
+
+def _unpacked(path: Path, size: int) -> int:
+    """Bytes of a file, of a packed one those that it unpacks to."""
+    if path.suffix.lower() != ".3mf" or not zipfile.is_zipfile(path):
+        return size
+    with zipfile.ZipFile(path) as packed:
+        return sum(entry.file_size for entry in packed.infolist())
 
 
 # -- through trimesh ---

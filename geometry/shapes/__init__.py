@@ -27,20 +27,8 @@ Reader = Callable[[Entry, Callable[[Entry], Shape]], Shape]
 def readers() -> dict[str, Reader]:
     """How shapes are read, by the ``"kind"`` of their states."""
     kinds = (
-        Ball,
-        Complement,
-        Cuboid,
-        Cylinder,
-        Disk,
-        Implicit,
-        Intersection,
-        Mesh,
-        Moved,
-        Polygon,
-        Rectangle,
-        Torus,
-        Union,
-    )
+        Ball, Complement, Cuboid, Cylinder, Disk, Implicit, Intersection, Mesh, Moved, Polygon, Rectangle, Torus, Union,
+    )  # fmt: skip
     return {kind.__name__.lower(): kind.from_state for kind in kinds}
 
 

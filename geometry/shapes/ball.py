@@ -60,6 +60,11 @@ class Ball(Leaf):
         """Corners of the cube around it."""
         return self.center - self.radius, self.center + self.radius
 
+    @property
+    def measure(self) -> float:
+        """Its volume."""
+        return 4 / 3 * np.pi * self.radius**3
+
     def _pieces(self) -> Sequence[Piece]:
         return [_Sphere(self.center, self.radius)]
 

@@ -61,6 +61,11 @@ class Cuboid(Leaf):
         """Its corners."""
         return self.lower, self.upper
 
+    @property
+    def measure(self) -> float:
+        """Its volume."""
+        return float(np.prod(self.upper - self.lower))
+
     def _pieces(self) -> Sequence[Piece]:
         return [_Side(self.lower, self.upper, axis, end, f":{2 * axis + end}") for axis in range(3) for end in (0, 1)]
 

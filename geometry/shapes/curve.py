@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,10 +25,13 @@ class Curve(ABC):
         The end of the parameter.
     closed
         Whether it ends where it starts.
+    coarsest
+        The largest spacing of points with which rules are exact to about eight digits.
     """
 
     length: float
     closed: bool
+    coarsest: float = math.inf
 
     @abstractmethod
     def at(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -42,6 +46,11 @@ class Arc(Curve):
     radius: float
 
     closed = True
+
+    @property
+    def coarsest(self) -> float:  # type: ignore[override]
+        """A share of the radius."""
+        return 0.15 * self.radius
 
     @property
     def length(self) -> float:  # type: ignore[override]
@@ -79,7 +88,7 @@ class Segment(Curve):
 
 COARSE = 64  # parts of a curve at first
 FINEST = 1 << 13  # parts of a curve at most
-HALVINGS = 60  # until a crossing is known to rounding
+HALVINGS = 45  # until a crossing is known to rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +133,7 @@ class CurvePiece(Piece):
                 np.ones(n),
             )
             return self._surface(s, weights, side)
+        spacing = min(spacing, self.curve.coarsest)
         rules = [gauss_panels(a, b, spacing) for a, b, _ in self.spans]
         sides = [np.full(r[0].size, side) for r, (_, _, side) in zip(rules, self.spans, strict=True)]
         none = np.zeros(0)

@@ -84,6 +84,11 @@ class Cylinder(Leaf):
         reach = self.radius * np.sqrt(np.maximum(1 - self._frame[:, 2] ** 2, 0.0))
         return np.minimum(self.start, self.end) - reach, np.maximum(self.start, self.end) + reach
 
+    @property
+    def measure(self) -> float:
+        """Its volume."""
+        return np.pi * self.radius**2 * self.length
+
     def _pieces(self) -> Sequence[Piece]:
         return [
             _Mantle(self._frame, self.start, self.length, self.radius),

@@ -60,6 +60,11 @@ class Disk(Leaf):
         """Corners of the square around it."""
         return self.center - self.radius, self.center + self.radius
 
+    @property
+    def measure(self) -> float:
+        """Its area."""
+        return np.pi * self.radius**2
+
     def _pieces(self) -> Sequence[Piece]:
         return [CurvePiece.whole(Arc(self.center, self.radius))]
 

@@ -13,7 +13,7 @@ from hermite_pinn.checks import number
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.geometry.csg import Solid, coordinates
 from hermite_pinn.geometry.shape import Piece, Shape
-from hermite_pinn.geometry.similarity import vector
+from hermite_pinn.geometry.similarity import LARGEST, vector
 from hermite_pinn.immutable import Immutable, read_only
 from hermite_pinn.schema import Entry
 
@@ -90,4 +90,5 @@ def point_of(name: str, value: Any, dim: int) -> np.ndarray:
 
 def length_of(name: str, value: Any) -> float:
     """A positive length."""
-    return number(name, value, above=0, error=InvalidProblemError)
+    length = number(name, value, above=0, error=InvalidProblemError)
+    return number(name, length, least=1 / LARGEST, most=LARGEST, error=InvalidProblemError)

@@ -12,7 +12,7 @@ from hermite_pinn.checks import items, real_array
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.geometry.csg import Solid
 from hermite_pinn.geometry.shape import Creases, Piece
-from hermite_pinn.geometry.similarity import Similarity, Vector
+from hermite_pinn.geometry.similarity import LARGEST, Similarity, Vector
 from hermite_pinn.immutable import read_only
 from hermite_pinn.schema import Entry
 
@@ -58,6 +58,12 @@ class Polygonal(Leaf):
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Corners of the rectangle around it."""
         return self.vertices.min(0), self.vertices.max(0)
+
+    @property
+    def measure(self) -> float:
+        """Its area."""
+        start, end = self.vertices.T, np.roll(self.vertices, -1, axis=0).T
+        return 0.5 * float((start[0] * end[1] - start[1] * end[0]).sum())
 
     def _pieces(self) -> Sequence[Piece]:
         ends = np.roll(self.vertices, -1, axis=0)
@@ -229,6 +235,10 @@ def _vertices(vertices: Any) -> np.ndarray:
     found = real_array("vertices", vertices, shape="points with two coordinates", columns=2, error=InvalidProblemError)
     if len(found) < 3:
         raise InvalidProblemError(f"a polygon needs at least three vertices, got {len(found)}")
+    if np.abs(found).max() > LARGEST:
+        raise InvalidProblemError(
+            f"vertices must have coordinates up to {LARGEST:g}, got one of {np.abs(found).max():g}"
+        )
     size = float(np.max(found.max(0) - found.min(0)))
     lengths = np.linalg.norm(np.roll(found, -1, axis=0) - found, axis=1)
     short = np.flatnonzero(lengths <= SHORT * size)
@@ -245,12 +255,14 @@ def _check_simple(vertices: np.ndarray) -> None:
     """Refuse a polygon with sides that cross or touch."""
     n = len(vertices)
     start, end = vertices, np.roll(vertices, -1, axis=0)
-    size = float(np.max(vertices.max(0) - vertices.min(0)))
+    close = SHORT * float(np.max(vertices.max(0) - vertices.min(0)))
+    lower, upper = np.minimum(start, end), np.maximum(start, end)
     for k in range(n):
-        others = np.arange(k + 1, n)
+        low, high = np.minimum(start[k], end[k]) - close, np.maximum(start[k], end[k]) + close
+        others = k + 1 + np.flatnonzero(((lower[k + 1 :] <= high) & (upper[k + 1 :] >= low)).all(1))
         if not others.size:
-            break
-        meets = _meet(start[k], end[k], start[others], end[others], SHORT * size)
+            continue
+        meets = _meet(start[k], end[k], start[others], end[others], close)
         beside = (others == k + 1) | ((k == 0) & (others == n - 1))
         spike = beside & _folds(start[k], end[k], start[others], end[others], others == k + 1)
         bad = np.flatnonzero(np.where(beside, spike, meets))

@@ -82,6 +82,11 @@ class Torus(Leaf):
         reach = self.radius * np.sqrt(np.maximum(1 - self.axis**2, 0.0)) + self.tube
         return self.center - reach, self.center + reach
 
+    @property
+    def measure(self) -> float:
+        """Its volume."""
+        return 2 * np.pi**2 * self.radius * self.tube**2
+
     def _pieces(self) -> Sequence[Piece]:
         return [_Tube(self._frame, self.center, self.radius, self.tube)]
 

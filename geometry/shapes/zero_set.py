@@ -20,8 +20,9 @@ from .level import Level, Table
 __all__ = ["Contour", "Nearest", "SampledGrid", "Sheet", "contours", "sheet"]
 
 STRAIGHT = 1e-3  # of a part of a curve: the step of its speed
-CLOSER = 6  # steps towards the nearest point of the zero set
-FAR = 2  # steps for points far away
+CLOSER = 8  # steps towards the nearest point of the zero set
+STRIDE = 0.05, 5.0  # least and largest share of the way along the tangent plane
+FAR = 4  # steps for points far away
 NEAR = 4.0  # distances between known points that are not far away
 STEEP = 1e-3  # of the values' range: what may be left of them on the zero set of a continuous function
 
@@ -315,7 +316,9 @@ def sheet(grid: SampledGrid) -> Sheet:
     """The zero set in space, by marching cubes."""
     from skimage.measure import marching_cubes
 
-    vertices, faces, _, _ = marching_cubes(grid.values, 0.0, spacing=tuple(grid.spacing), allow_degenerate=False)
+    vertices, faces, _, _ = marching_cubes(  # type: ignore[no-untyped-call]
+        grid.values, 0.0, spacing=tuple(grid.spacing), allow_degenerate=False
+    )
     points = grid.on_zero_set(vertices.T.astype(np.float64) + grid.lower[:, None])
     return Sheet(grid.level, points, np.asarray(faces, dtype=np.int64), float(grid.spacing.max()))
 
@@ -346,6 +349,7 @@ class Nearest:
         """Distances (n,) of points (dim, n), from the nearest known point and steps along the zero set from there."""
         best, number = self._tree.query(x.T)
         y, steps = self.points[:, number], np.ones(best.size)
+        before, slopes = y.copy(), np.zeros_like(y)
         active = np.flatnonzero(np.isfinite(best))
         for look in range(CLOSER):
             if look == FAR:  # a rough answer is good far away
@@ -354,9 +358,15 @@ class Nearest:
                 break
             here, to = y[:, active], x[:, active] - y[:, active]
             normals = self.level.normals(here)
-            along = to - normals * (to * normals).sum(0)
-            size = np.linalg.norm(along, axis=0)
-            along *= np.minimum(steps[active], self.reach / np.maximum(size, 1e-300))
+            slope = to - normals * (to * normals).sum(0)
+            # where the last step helped, how the slope changed on it tells the length of the next
+            way, change = here - before[:, active], slopes[:, active] - slope
+            bend = (way * change).sum(0)
+            guess = np.clip((way**2).sum(0) / np.where(bend > 0, bend, np.inf), *STRIDE)
+            steps[active] = np.where(bend > 0, guess, steps[active])
+            before[:, active], slopes[:, active] = here, slope
+            size = np.linalg.norm(slope, axis=0)
+            along = slope * np.minimum(steps[active], self.reach / np.maximum(size, 1e-300))
             new = self.level.projected(here + along, self.reach, 3)
             distance = np.linalg.norm(x[:, active] - new, axis=0)
             better = distance < best[active]

@@ -244,7 +244,7 @@ class Wedge:
     cut
         Unit vector that points into what was removed.
     reach
-        Distance along the cut up to which nothing belongs to the domain; infinite where that holds for the whole ray.
+        Length of the cut; infinite where nothing along the whole ray belongs to the domain.
     length
         A length that makes functions of size 1 where they matter: the size of the domain.
     """
@@ -293,7 +293,7 @@ def wedge_functions(wedge: Wedge, principal: Sequence[Sequence[float]]) -> tuple
 
     cut = position(wedge.cut)
     finite = math.isfinite(wedge.reach)
-    unit = -cut * (0.5 * wedge.reach if finite else wedge.length / abs(cut))
+    unit = -cut * (wedge.reach if finite else wedge.length / abs(cut))
     first, last = (position(side) / unit for side in wedge.sides)
     given = [position(vector) / unit for vector in wedge.derivatives]
     start, angle = cmath.phase(first), _opening(first, last, wedge.angle)

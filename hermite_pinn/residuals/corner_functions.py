@@ -18,6 +18,7 @@ from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
 
 from .compiled import CompiledTerm, Jet, compile_term
+from .corner_cuts import contained, cut_of, hole_middles
 from .reference_state import reference_state
 
 __all__ = ["CornerFunctions", "corner_functions", "singular_part"]
@@ -27,8 +28,6 @@ FLAT = 0.02  # angle in radians by which a corner may differ from a straight lin
 CLOSE = 1e-6  # of the size of the domain: how far from a corner its sides are looked at
 BESIDE, OFF = 3e-3, 1e-6  # of that: where coefficients and sides are compared with those at the corner, and how closely
 PARALLEL = 1e-6  # sine of an angle that counts as zero
-#: Parts of the removed angle at which a function may be cut, in order of preference.
-CUTS = (0.5, 0.35, 0.65, 0.2, 0.8, 0.1, 0.9)
 
 
 @dataclass(frozen=True)
@@ -102,9 +101,10 @@ def _found(problem: Problem) -> CornerFunctions:
         found += own
         treated.append(corner)
     found.sort(key=lambda pair: pair[0].order)
-    chosen = found[:MOST]
+    chosen, left_out = found[:MOST], {f.point for f, _ in found[MOST:] if f.order < 1.0}
+    reasons += [(c, f"there are more than {MOST} functions") for c in treated if c.point in left_out]
     basis = SingularBasis(tuple(f for f, _ in chosen), tuple(name for _, name in chosen))
-    return CornerFunctions(basis, tuple(treated), tuple(reasons))
+    return CornerFunctions(basis, tuple(c for c in treated if c.point not in left_out), tuple(reasons))
 
 
 def _of_the_box(domain: Domain, corner: Corner) -> bool:
@@ -125,16 +125,18 @@ def _unsuitable_domain(problem: Problem) -> str:
 def _functions(problem: Problem, corner: Corner, field: str) -> tuple[SingularFunction, ...]:
     """The functions of a field at a corner, and those that follow where more than the frozen principal part counts."""
     principal = _principal(problem, corner, field)
-    sides = tuple((math.cos(a), math.sin(a)) for a in (corner.start, corner.start + corner.angle))
+    first, last = ((math.cos(a), math.sin(a)) for a in (corner.start, corner.start + corner.angle))
+    sides = first, last
     normals = (sides[0][1], -sides[0][0]), (-sides[1][1], sides[1][0])
-    derivatives = tuple(
-        _derivative(problem, corner, face, side, normal, field)
-        for face, side, normal in zip(corner.faces, sides, normals, strict=True)
+    derivatives = (
+        _derivative(problem, corner, corner.faces[0], first, normals[0], field),
+        _derivative(problem, corner, corner.faces[1], last, normals[1], field),
     )
     given = [d[0] * s[0] + d[1] * s[1] for d, s in zip(derivatives, sides, strict=True)]
     if abs(corner.angle - math.pi) < FLAT and abs(abs(given[0]) - abs(given[1])) < FLAT:
         return ()
-    cut, reach = _cut(problem.domain, corner)
+    middles = problem.plan.own.once("middles of holes", lambda: hole_middles(problem.domain))
+    cut, reach = cut_of(problem.domain, corner, middles)
     length = 0.5 * math.hypot(*problem.domain.lengths)
     wedge = Wedge(corner.point, sides, corner.angle, derivatives, cut, reach, length)
     functions = wedge_functions(wedge, principal)
@@ -169,7 +171,8 @@ def _principal(problem: Problem, corner: Corner, field: str) -> tuple[tuple[floa
             raise _UnsuitableError(f"the principal part of {field} depends on the solution")
     if not np.linalg.det(matrix) > 1e-8 * np.linalg.norm(matrix) ** 2:
         raise _UnsuitableError(f"the equation of {field} is not elliptic there")
-    return tuple(map(tuple, matrix.tolist()))
+    (xx, xy), (_, yy) = matrix.tolist()
+    return (xx, xy), (xy, yy)
 
 
 def _matrix(sensitivities: Mapping[Jet, float], field: str) -> np.ndarray:
@@ -248,7 +251,7 @@ def _curved(domain: Domain, corner: Corner) -> bool:
         across = inwards * np.array([-side[1], side[0]])
         at = np.array(corner.point) + BESIDE * size * side
         pair = np.stack([at + OFF * size * across, at - OFF * size * across], axis=1)
-        if _contained(domain, pair).tolist() != [True, False]:
+        if contained(domain, pair).tolist() != [True, False]:
             return True
     return False
 
@@ -312,31 +315,3 @@ def _on(problem: Problem, face: str, point: Sequence[float]) -> Iterator[Term]:
 def _same_face(region: str, face: str) -> bool:
     """Whether a region of a term is a face of a corner, or all of the shape of which that is a side."""
     return any(name == face or face.startswith(name + ":") for name in region.split(", "))
-
-
-# -- the cut ---
-def _cut(domain: Domain, corner: Corner) -> tuple[tuple[float, float], float]:
-    """A direction out of the domain, and how far nothing along it belongs to the domain."""
-    removed = 2.0 * math.pi - corner.angle
-    far = 2.0 * math.hypot(*domain.lengths)
-    distances = np.concatenate([np.geomspace(1e-5, 1e-2, 40), np.linspace(1e-2, 1.0, 800)[1:]]) * far
-    best, reach = (1.0, 0.0), 0.0
-    for part in CUTS:
-        angle = corner.start + corner.angle + part * removed
-        direction = math.cos(angle), math.sin(angle)
-        x = np.array(corner.point)[:, None] + np.array(direction)[:, None] * distances
-        there = _contained(domain, x)
-        free = float(distances[np.argmax(there)]) if there.any() else math.inf
-        if free > reach:
-            best, reach = direction, free
-        if math.isinf(free):
-            break
-    return best, reach
-
-
-def _contained(domain: Domain, x: np.ndarray) -> np.ndarray:
-    """Which points lie in the domain, those outside of its box never."""
-    lower, upper = (np.array(corner)[:, None] for corner in (domain.lower, domain.upper))
-    within = ((x >= lower) & (x <= upper)).all(0)
-    within[within] = domain.contains(torch.as_tensor(x[:, within])).numpy()
-    return within

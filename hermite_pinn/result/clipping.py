@@ -58,7 +58,8 @@ def clip_simplices(
     order = np.argsort(~inside[crossed], axis=1, kind="stable")
     crossed = np.take_along_axis(crossed, order, 1)  # inner vertices first
     zeros = _Zeros(points, crossed, values)
-    parts = [simplices[count == dim + 1]]
+    flat = simplices[(values[simplices] == 0).all(1)]  # with all vertices on the zero set: between two parts of it
+    parts = [simplices[count == dim + 1], flat[level(points[flat].mean(1).T) < 0]]
     for inner in range(1, dim + 1):
         chosen = crossed[inside[crossed].sum(1) == inner]
         if len(chosen):

@@ -12,6 +12,7 @@ import numpy as np
 from hermite_pinn.geometry.cells import FULL, OUTSIDE, TOUCHED
 
 from .clipping import Level, boundary_facets, clip_simplices, simplex_measures
+from .crease_points import CreasePoints, crease_points, split_at, twice_cut
 
 __all__ = ["CutMesh", "cut_mesh"]
 
@@ -80,11 +81,17 @@ class CutMesh:
         return CutMesh(self.points[used], *parts)
 
 
-def cut_mesh(axes: Sequence[np.ndarray], kinds: np.ndarray, level: Level, corners: np.ndarray | None = None) -> CutMesh:
+def cut_mesh(
+    axes: Sequence[np.ndarray],
+    kinds: np.ndarray,
+    level: Level,
+    corners: np.ndarray | None = None,
+    creases: np.ndarray | None = None,
+) -> CutMesh:
     """Mesh the cells of a grid as far as a function is negative.
 
     Its zero set is approximated by straight segments or flat triangles with vertices on it, so that it is right to the
-    square of the cells' size where it is smooth, and at the corners.
+    square of the cells' size where it is smooth, at the corners and along the creases.
 
     Parameters
     ----------
@@ -96,6 +103,8 @@ def cut_mesh(axes: Sequence[np.ndarray], kinds: np.ndarray, level: Level, corner
         The function.
     corners
         In the plane, points (n, 2) that become vertices.
+    creases
+        In space, segments (n, 2, 3) along which the zero set has edges.
 
     Examples
     --------
@@ -108,6 +117,8 @@ def cut_mesh(axes: Sequence[np.ndarray], kinds: np.ndarray, level: Level, corner
     grid = _Grid(axes, kinds, level)
     if corners is not None and grid.dim == 2:
         grid.snap(corners)
+    if creases is not None and grid.dim == 3 and len(creases):
+        grid.crease(creases)
     return grid.mesh().compact()
 
 
@@ -120,6 +131,8 @@ class _Grid:
         self.vertices = np.stack([g.ravel() for g in np.meshgrid(*axes, indexing="ij")], 1)
         self.sizes = np.array([np.diff(a).max() for a in axes])
         self.snapped: dict[int, tuple[float, np.ndarray]] = {}
+        self.creased = np.zeros(self.kinds.shape, dtype=bool)
+        self.added: CreasePoints | None = None
         self.axes = axes
 
     def corners(self, cells: np.ndarray, order: np.ndarray) -> np.ndarray:
@@ -158,6 +171,12 @@ class _Grid:
         for cell in cells:
             self.kinds[tuple(cell)] = TOUCHED
 
+    def crease(self, segments: np.ndarray) -> None:
+        """Take points of segments as vertices, as far as they lie on the zero set; cells around them are cut."""
+        self.added = crease_points(self.axes, segments, self.level)
+        cells = tuple(self.added.cells(self.kinds.shape).T)
+        self.kinds[cells], self.creased[cells] = TOUCHED, True
+
     # -- the mesh ---
     def mesh(self) -> CutMesh:
         """Whole cells, and what remains of the others."""
@@ -171,10 +190,12 @@ class _Grid:
             points[k] = corner
         values[number] = self._values(points[number])
         values[list(self.snapped)] = 0.0
-        whole = (values[own] < 0).all(1)
+        whole = (values[own] < 0).all(1) & ~self.creased[tuple(touched.T)]
         kinds = np.where(self.kinds == FULL, FULL, OUTSIDE)
         kinds[tuple(touched[whole].T)] = FULL
         simplices = _criss_cross(own[~whole]) if self.dim == 2 else self._tetrahedra(touched[~whole])
+        if self.added is not None:
+            simplices, points, values = self._divided(simplices, points, values, self.added)
         used, local = np.unique(simplices, return_inverse=True)
         extended, parts = clip_simplices(points[used], local.reshape(simplices.shape), values[used], self.level)
         total = np.concatenate([points, extended[len(used) :]])
@@ -198,6 +219,23 @@ class _Grid:
         unit = np.eye(3, dtype=int)
         paths = [np.cumsum([unit[0] * 0, *(unit[i] for i in p)], axis=0) for p in itertools.permutations(range(3))]
         return np.concatenate([self.corners(cells, path) for path in paths])
+
+    def _divided(
+        self, simplices: np.ndarray, points: np.ndarray, values: np.ndarray, added: CreasePoints
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The tetrahedra divided at points of creases and in edges that are cut twice, with all vertices and values."""
+        names = np.ravel_multi_index(tuple(np.moveaxis(added.vertices, -1, 0)), self.counts, mode="clip")
+        taken = names[added.count == 2, :2]
+        edges, x, found = twice_cut(points, simplices, values, self.level, taken)
+        total = np.concatenate([points, added.x, x])
+        first, last = len(points), len(points) + len(added.x)
+        for k in (4, 3, 2):  # what is divided first leaves the others whole
+            own = np.flatnonzero(added.count == k)
+            sets, numbers = names[own, :k], first + own
+            if k == 2:
+                sets, numbers = np.concatenate([sets, edges]), np.concatenate([numbers, last + np.arange(len(edges))])
+            simplices = split_at(simplices, sets, numbers)
+        return simplices, total, np.concatenate([values, np.zeros(len(added.x)), found])
 
     def _exposed(self, full: np.ndarray) -> np.ndarray:
         """Facets of full cells that no other full cell has, as outward simplices divided as those of the others."""

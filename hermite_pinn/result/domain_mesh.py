@@ -19,6 +19,7 @@ from .inside import cut_level
 __all__ = ["BoundaryMesh", "boundary_mesh", "domain_mesh"]
 
 SMOOTH = 0.8  # cosine of the angle between neighbouring facets beyond which they meet in an edge
+SHARP = 0.3  # radians by which the boundary turns at a crease that is kept
 SHORT = 1e-4  # of the longest edge: shorter ones tell nothing about normals
 
 
@@ -37,7 +38,9 @@ def domain_mesh(domain: Domain, axes: Sequence[np.ndarray]) -> CutMesh:
     cells = domain.cells([len(axes[i]) - 1 if i in space else 1 for i in range(domain.dim)])
     if cells is None:
         return cut_mesh(spaced, np.full([len(a) - 1 for a in spaced], FULL, dtype=np.int8), cut_level(domain))
-    return cut_mesh(spaced, cells.kinds, cut_level(domain), domain.creases.segments[:, 0])
+    creases = domain.creases
+    sharp = creases.segments[np.abs(creases.angles - np.pi) > SHARP]
+    return cut_mesh(spaced, cells.kinds, cut_level(domain), sharp[:, 0], sharp)
 
 
 @dataclass(frozen=True)

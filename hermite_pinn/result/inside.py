@@ -18,7 +18,7 @@ __all__ = ["SLACK", "check_cut", "cut_level", "inside_grid", "inside_points"]
 
 SLACK = 1e-9  # relative to the edge lengths: points on the boundary are inside in spite of rounding
 PIECE = 1 << 17  # points asked for at a time
-COARSE = {1: 256, 2: 64, 3: 32}  # cells per space axis that tell most points of a grid apart
+COARSE = {1: 257, 2: 61, 3: 31}  # cells per space axis that tell most points of a grid apart
 
 
 def _wrapped(domain: Domain, periodic: Sequence[bool], x: torch.Tensor) -> torch.Tensor:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Outline", "extent", "outline"]
 
 NEAR = 1.5  # diagonals of a cell from the boundary within which it is cut
-EXTENT = {1: 256, 2: 96, 3: 40}  # cells per axis that tell how far a domain reaches
+EXTENT = {1: 257, 2: 97, 3: 37}  # cells per axis that tell how far a domain reaches; primes, which sides seldom fit
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,23 @@ def outline(domain: Domain, axes: Mapping[int, np.ndarray], fixed: Mapping[int, 
         rows = dict(zip(free, x, strict=True))
         return whole(np.stack([rows.get(i, np.full(x.shape[1], fixed.get(i, domain.lower[i]))) for i in space]))
 
-    corners = domain.creases.segments[:, 0] if len(space) == 2 else None
-    if corners is not None and tuple(free) != space:
-        corners = corners[:, ::-1]
+    places = [space.index(i) for i in free]
+    corners = _crossings(domain.creases.segments, places, [fixed.get(i) for i in space])
     mesh = cut_mesh(spaced, _kinds(spaced, level), level, corners)
     return Outline(tuple(mesh.points[loop] for loop in _loops(mesh.facets)))
+
+
+def _crossings(segments: np.ndarray, free: Sequence[int], at: Sequence[float | None]) -> np.ndarray:
+    """Where creases cross a plane, (n, 2): the corners of a slice; in the plane the creases themselves."""
+    across = [k for k in range(segments.shape[2]) if k not in free]
+    if not across:
+        return segments[:, 0][:, free]
+    (k,) = across
+    start, end = segments[:, 0], segments[:, 1]
+    height, rise = (at[k] or 0.0) - start[:, k], end[:, k] - start[:, k]
+    crossing = (height * (height - rise) < 0) & (rise != 0)
+    share = (height[crossing] / rise[crossing])[:, None]
+    return np.asarray((start[crossing] + share * (end - start)[crossing])[:, free])
 
 
 def _kinds(axes: Sequence[np.ndarray], level: Level) -> np.ndarray:

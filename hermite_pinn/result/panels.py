@@ -36,10 +36,6 @@ class Panel(Protocol):
     def height(self) -> float:
         """Of a row of such panels, in inches."""
 
-    @property
-    def projection(self) -> str | None:
-        """Of the axes that :meth:`draw` wants."""
-
     def draw(self, figure: Figure, ax: Axes, span: tuple[float, float]) -> None:
         """Draw it, with colours from a smallest to a largest value."""
 
@@ -84,7 +80,6 @@ class Line:
     name: str
 
     height = HEIGHT
-    projection = None
 
     def draw(self, figure: Figure, ax: Axes, span: tuple[float, float]) -> None:
         """A curve."""
@@ -119,8 +114,6 @@ class Slice:
     y: np.ndarray
     names: tuple[str, str]
     outline: Outline | None = None
-
-    projection = None
 
     @property
     def height(self) -> float:

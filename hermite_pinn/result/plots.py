@@ -148,9 +148,17 @@ def _drawn(rows: list[list[Panel]]) -> tuple[Figure, int]:
     grid = figure.add_gridspec(len(rows), columns, height_ratios=heights)
     for i, row in enumerate(rows):
         for j, p in enumerate(row):
-            ax = figure.add_subplot(grid[i, j], projection=p.projection)
+            ax = figure.add_subplot(grid[i, j])
             p.draw(figure, ax, spans[p.title])
     return figure, columns
+
+
+def _middle(domain: Domain, axis: int, lower: float, upper: float) -> float:
+    """The middle of what a domain covers of an axis, a short number near it where the ends are known roughly."""
+    if (lower, upper) == (domain.lower[axis], domain.upper[axis]):
+        return 0.5 * (lower + upper)
+    digits = 1 - math.floor(math.log10(upper - lower))
+    return min(max(round(0.5 * (lower + upper), digits), lower), upper)
 
 
 def _check_instant(domain: Domain, time: float | None) -> None:
@@ -166,7 +174,7 @@ def _slices(
     domain = solution.domain
     t = domain.time_axis
     space = list(domain.space_axes)
-    middle = {i: float(0.5 * (lower[i] + upper[i])) for i in range(domain.dim)}
+    middle = {i: _middle(domain, i, float(lower[i]), float(upper[i])) for i in range(domain.dim)}
     _check_instant(domain, time)
     if domain.dim <= 2 and time is None:
         return [("", {})]

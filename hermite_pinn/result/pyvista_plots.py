@@ -24,7 +24,7 @@ from .surface_panels import hides, picture_axes
 
 __all__ = ["render_solution"]
 
-CELLS = 64  # across the longest edge of what is drawn
+CELLS = 61  # across the longest edge of what is drawn
 SIZE = 640, 560  # pixels of a picture
 VIEW = [(-1.1, -2.2, 1.2), (0.0, 0.0, 0.0), (0.0, 0.0, 1.0)]
 
@@ -46,7 +46,7 @@ def render_solution(
     path
         File to write: ``.png``, ``.jpg`` or ``.tif``; None for none.
     resolution
-        Cells across the longest edge of what is drawn, default 64.
+        Cells across the longest edge of what is drawn, default 61.
     time
         The instant, by default the last.
     residual
@@ -117,7 +117,7 @@ def _screenshot(pyvista: Any, surface: Any, domain: Domain, rows: list[list[tupl
 def _bar(plotter: Any, number: int) -> None:
     """A colour bar; those of one title would be one bar."""
     plotter.add_scalar_bar(
-        title=" " * (number + 1), color="black", vertical=True, n_labels=5, fmt="%.3g", position_x=0.86, position_y=0.15,
+        title=" " * (number + 1), color="black", vertical=True, n_labels=5, fmt="%.3g", position_x=0.89, position_y=0.15,
         height=0.7, width=0.07, label_font_size=16,
     )  # fmt: skip
 
@@ -136,7 +136,7 @@ def _draw(plotter: Any, surface: Any, domain: Domain, title: str, key: str) -> N
     )
     plotter.camera_position = VIEW
     plotter.reset_camera()
-    plotter.camera.zoom(0.93)
+    plotter.camera.zoom(0.85)
 
 
 @contextmanager

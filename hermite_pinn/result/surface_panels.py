@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SurfacePanel", "hides", "picture_axes", "surface_panels"]
 
-CELLS = 36  # across the longest edge of what is drawn
+CELLS = 37  # across the longest edge of what is drawn
 MOST = 160  # along an edge of the box
 LIGHT = np.array([0.35, -0.5, 0.8])  # where it comes from
 MOSTLY = 0.5  # share of the surface of the box beyond which its sides would hide all else
@@ -94,7 +94,6 @@ class SurfacePanel:
     framed: bool
 
     height = HEIGHT
-    projection = "3d"
 
     def draw(self, figure: Figure, ax: Axes, span: tuple[float, float]) -> None:
         """Triangles in the light, which leaves the colours of the map recognisable."""
@@ -103,7 +102,7 @@ class SurfacePanel:
         from matplotlib.colors import Normalize
         from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped]
 
-        limits, surface, view = colours(self.title, span), self.surface, _axes3d(ax)
+        limits, surface, view = colours(self.title, span), self.surface, _placed(figure, ax)
         scale = ScalarMappable(Normalize(limits["vmin"], limits["vmax"]), colormaps[limits["cmap"]])
         of_facets = self.values[surface.facets].mean(1)
         normals = surface.normals[surface.facets].mean(1)
@@ -114,8 +113,8 @@ class SurfacePanel:
             Poly3DCollection(surface.points[surface.facets], facecolors=faces, edgecolors=faces, linewidths=0.2)
         )
         self._place(view)
-        colour_bar(figure, scale, limits, ax=ax, shrink=0.8, pad=0.14)
-        view.set_title(f"{self.title}, {self.label}", fontsize=10)
+        colour_bar(figure, scale, limits, cax=ax.inset_axes((1.09, 0.05, 0.05, 0.9)))
+        ax.set_title(f"{self.title}, {self.label}", fontsize=10)
 
     def _place(self, view: Any) -> None:
         """Limits, equal scales, names of the axes, and edges of the box."""
@@ -133,13 +132,17 @@ class SurfacePanel:
             points = self.surface.points[np.unique(self.surface.facets)]
             low, high = points.min(0), points.max(0)
         view.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
-        view.set_box_aspect(high - low)
+        view.set_box_aspect(high - low, zoom=0.84)
         view.set(**{f"{k}label": domain.names[i] for k, i in zip("xyz", space, strict=True)})
         view.tick_params(labelsize=7)
         view.locator_params(nbins=4)
         view.view_init(elev=24, azim=-58)
 
 
-def _axes3d(ax: Axes) -> Any:
-    """The axes, which have three dimensions."""
-    return ax
+def _placed(figure: Figure, ax: Axes) -> Any:
+    """Axes in three dimensions in the place of others: a layout does not know the extent of what they show."""
+    ax.axis("off")
+    view = figure.add_axes((0.0, 0.0, 1.0, 1.0), projection="3d")
+    view.set_in_layout(False)
+    view.set_axes_locator(lambda *_: ax.get_position())
+    return view

@@ -43,7 +43,7 @@ def inside(corner, count=200, radius=2.0, seed=0):
     return torch.stack([POINT[0] + r * angle.cos(), POINT[1] + r * angle.sin()])
 
 
-@pytest.mark.parametrize("reach", [math.inf, 0.7])
+@pytest.mark.parametrize("reach", [math.inf, 0.35])
 @pytest.mark.parametrize("principal", [LAPLACE, SKEW, ((-2.0, 0.0), (0.0, -0.5))])
 @pytest.mark.parametrize("angle", [0.5 * math.pi, 0.75 * math.pi, 1.5 * math.pi, 1.97 * math.pi])
 @pytest.mark.parametrize("kinds", ["DD", "NN", "DN", "DC", "CC"])
@@ -119,7 +119,7 @@ def test_functions_do_not_depend_on_where_they_are_cut(moved):
 def test_a_finite_cut_leaves_the_function_near_the_corner_and_smooth_beyond():
     corner = wedge(1.5 * math.pi, "DD", cut=0.4)
     (whole,) = (f for f in wedge_functions(corner, LAPLACE) if f.exponent < 1)
-    (ended,) = (f for f in wedge_functions(replace(corner, reach=0.5), LAPLACE) if f.exponent < 1)
+    (ended,) = (f for f in wedge_functions(replace(corner, reach=0.25), LAPLACE) if f.exponent < 1)
     centre = torch.tensor(POINT, dtype=torch.float64)[:, None]
     near = centre + 0.1 * (inside(corner, radius=0.01) - centre)
     ratio = whole.jets(near, Channels.value(2)) / ended.jets(near, Channels.value(2))
@@ -136,7 +136,7 @@ def test_a_finite_cut_leaves_the_function_near_the_corner_and_smooth_beyond():
 
 def all_kinds():
     first = wedge_functions(wedge(1.5 * math.pi, "DD", SKEW), SKEW)
-    cut = wedge_functions(wedge(1.5 * math.pi, "DD", SKEW, reach=0.7), SKEW)
+    cut = wedge_functions(wedge(1.5 * math.pi, "DD", SKEW, reach=0.35), SKEW)
     logs = wedge_functions(wedge(0.5 * math.pi, "DD"), LAPLACE)
     return [*first, *following(first, varies=True), *cut, *following(cut, varies=True), *logs]
 
@@ -156,7 +156,7 @@ def test_derivatives_are_those_of_automatic_differentiation(function):
 
 
 def test_channels_are_weighted_sums_of_derivatives():
-    function = wedge_functions(wedge(1.5 * math.pi, "DD", SKEW, reach=1.0), SKEW)[0]
+    function = wedge_functions(wedge(1.5 * math.pi, "DD", SKEW, reach=0.5), SKEW)[0]
     x = inside(wedge(1.5 * math.pi, "DD"))
     jets = function.jets(x, Channels.jet(2, 2))
     mixed = Channels(2, (((2.0, (2, 0)), (-1.0, (0, 1))),))
@@ -182,7 +182,7 @@ def test_float32_points_give_float32_jets():
 def field_with_corners(names=("u", "v")):
     plain = hp.Field().build(hp.Box(x=(-1, 1), y=(-1, 1)), names, [False, False], 2)
     table = torch.linspace(-1, 1, plain.table.numel(), dtype=torch.float64)
-    functions = wedge_functions(wedge(1.5 * math.pi, "DN", reach=0.5), LAPLACE)
+    functions = wedge_functions(wedge(1.5 * math.pi, "DN", reach=0.25), LAPLACE)
     basis = SingularBasis(functions, ("u", "v", "u"))
     part = SingularPart(basis, torch.tensor([0.5, -1.0, 2.0], dtype=torch.float64))
     return replace(plain.with_tensors({"encoder/table": table}), singular=part), replace(

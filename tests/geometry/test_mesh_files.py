@@ -339,6 +339,40 @@ def test_counts_that_promise_more_than_the_file_has_take_no_memory(tmp_path):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000
 
 
+@pytest.mark.parametrize("ending", [".ply", ".vtk", ".off", ".obj", ".vtu"])
+def test_triangles_of_vertices_that_are_not_there_are_refused(ending, tmp_path):
+    path = tmp_path / f"part{ending}"
+    if ending in (".vtk", ".vtu"):
+        writer = meshio.vtk.write if ending == ".vtk" else meshio.vtu.write
+        writer(path, meshio.Mesh(CUBE.vertices, [("triangle", CUBE.faces + 90)]))
+    elif ending == ".obj":
+        write_file(path, "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 99\n")
+    else:
+        content = plain(CUBE).export(file_type=ending[1:], **({"encoding": "ascii"} if ending == ".ply" else {}))
+        text = content.decode() if isinstance(content, bytes) else content
+        write_file(path, text.rstrip()[:-1] + "99\n")
+    with pytest.raises(CorruptFileError, match=f"part{ending}"):
+        hp.Mesh(path)
+
+
+def test_a_vtk_file_that_announces_too_many_points_is_refused(tmp_path):
+    path = tmp_path / "part.vtk"
+    meshio.vtk.write(path, meshio.Mesh(CUBE.vertices, [("triangle", CUBE.faces)]))
+    write_file(path, path.read_bytes().replace(b"POINTS 8 ", b"POINTS 999999999999 "))
+    with pytest.raises(CorruptFileError, match=r"part\.vtk"):
+        hp.Mesh(path)
+
+
+def test_a_3mf_file_with_a_damaged_directory_is_refused(tmp_path):
+    path = tmp_path / "part.3mf"
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("3D/3dmodel.model", "<model/>")
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02")] = 0
+    with pytest.raises(CorruptFileError, match=r"part\.3mf"):
+        hp.Mesh(write_file(path, bytes(content)))
+
+
 def test_ten_million_triangles_are_refused_before_they_are_read_where_they_do_not_fit(tmp_path, monkeypatch):
     monkeypatch.setattr("hermite_pinn.memory.available_memory", lambda device: 4 * 2**30)
     path = tmp_path / "large.stl"

@@ -151,6 +151,13 @@ def test_seams_are_joined_but_not_gaps():
         hp.Mesh((corners + 1e-3 * rng.random(corners.shape), np.arange(960).reshape(-1, 3)))
 
 
+def test_one_vertex_far_away_does_not_make_all_others_one():
+    corners = BALL.corners.reshape(-1, 3).copy()
+    corners[0] = 1e12
+    with pytest.raises(InvalidProblemError, match="not closed"):
+        hp.Mesh((corners, np.arange(960).reshape(-1, 3)))
+
+
 def test_triangles_without_area_are_dropped():
     flat = np.concatenate([CUBE.faces, [(0, 0, 1), (3, 3, 3)]])
     mesh = hp.Mesh((CUBE.vertices, flat))

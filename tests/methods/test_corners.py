@@ -114,7 +114,7 @@ def test_the_l_shape_on_faces_of_the_grid():
     exact = lambda x, y: one(x, y) + 0.5 * two(x, y) + 0.3 * smooth(x, y)
     problem = hp.Problem(domain, "u", lambda u, x, y: u.xx + u.yy - 0.3 * laplacian(x, y), [hp.Dirichlet(u=exact)])
     solution, error = solved(problem, exact)
-    assert error < 3e-6
+    assert error < 1e-5
     assert solution.estimated_error is not None
     assert solution.estimated_error < 1e-4
 
@@ -167,7 +167,7 @@ def test_several_corners_of_a_hole():
     from hermite_pinn.field.singular import Wedge, wedge_functions
 
     sides = (0.0, -1.0), (-1.0, 0.0)
-    corner = Wedge((0.35, 0.3), sides, 1.5 * math.pi, sides, (-math.sqrt(0.5), -math.sqrt(0.5)), 0.4)
+    corner = Wedge((0.35, 0.3), sides, 1.5 * math.pi, sides, (-math.sqrt(0.5), -math.sqrt(0.5)), 0.2)
     function = wedge_functions(corner, ((1.0, 0.0), (0.0, 1.0)))[0]
 
     def exact(x, y):
@@ -197,3 +197,12 @@ def test_unknown_parameters_and_saved_files_do_not_see_the_coefficients(tmp_path
     np.testing.assert_array_equal(loaded.u(*x), solution.u(*x))
     np.testing.assert_array_equal(loaded.u.xy(*x), solution.u.xy(*x))
     assert error < 1e-4
+
+
+def test_a_finished_run_is_continued_from_its_checkpoint(tmp_path):
+    problem, _ = case(1.5 * math.pi, "DD")
+    path = tmp_path / "run.h5"
+    first = hp.solve(problem, levels=3, progress=False, checkpoint=path)
+    again = hp.solve(problem, levels=3, progress=False, resume=path)
+    x = problem.domain.interior.random(100, torch.Generator().manual_seed(1), torch.float64).x.numpy()
+    np.testing.assert_array_equal(again.u(*x), first.u(*x))

@@ -132,7 +132,7 @@ def test_every_end_but_a_divergence_is_settled_and_returned(work, status, messag
         settled.append(ending)
         return ending
 
-    result = run_to_end(work, outcome, interrupted=lambda: "a key", settle=settle)
+    result = run_to_end(work, outcome, interrupted=lambda: "a key", settle=settle, monitor=Monitor())
     assert (result.status, result.message) == (status, message)
     assert settled == [Ending(status, message)]
 
@@ -143,6 +143,29 @@ def test_a_divergence_carries_the_last_good_state():
 
     for work, after in ((raising(DivergedError("inside")), None), (lambda: Ending(Status.COMPLETED, ""), settle)):
         with pytest.raises(DivergedError) as caught:
-            run_to_end(work, outcome, interrupted=str, **({} if after is None else {"settle": after}))
+            run_to_end(
+                work, outcome, interrupted=str, monitor=Monitor(), **({} if after is None else {"settle": after})
+            )
         assert caught.value.outcome.status is Status.DIVERGED
         assert caught.value.outcome.message == str(caught.value)
+
+
+@pytest.mark.parametrize("foreign", [False, True])
+def test_a_kernel_that_cannot_be_loaded_ends_a_run_with_the_best_state_unless_a_callback_raised_it(foreign):
+    monitor, error = Monitor(), hp.BackendUnavailableError("no kernel")
+    monitor.foreign = error if foreign else None
+
+    def work():
+        raise error
+
+    def run(usable):
+        return run_to_end(work, lambda ending: ending, interrupted=str, usable=lambda: usable, monitor=monitor)
+
+    if foreign:
+        with pytest.raises(hp.BackendUnavailableError):
+            run(True)
+        return
+    assert run(True).status is hp.Status.INTERRUPTED
+    assert "no kernel" in run(True).message
+    with pytest.raises(hp.BackendUnavailableError):
+        run(False)

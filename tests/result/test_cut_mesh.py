@@ -4,9 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from hermite_pinn.geometry.cells import FULL, OUTSIDE, TOUCHED
 from hermite_pinn.result.clipping import boundary_facets, simplex_measures
+from hermite_pinn.result.crease_points import split_at
 from hermite_pinn.result.cut_mesh import cut_mesh
 
 
@@ -113,6 +115,78 @@ def test_corners_become_vertices_and_polygons_are_exact():
         assert np.linalg.norm(mesh.points[:, None] - corners, axis=2).min(0).max() < 1e-12
 
 
+def turned_cube(half, turns):
+    """A cube, and its edges: level and segments."""
+    turn = Rotation.from_euler("xyz", turns).as_matrix()
+    level = lambda x: np.abs(turn.T @ x).max(0) - half
+    ends = np.array(list(itertools.product((-half, half), repeat=3)))
+    pairs = [(a, b) for a, b in itertools.combinations(ends, 2) if np.sum(a != b) == 1]
+    return level, np.array(pairs) @ turn.T
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("turns", [(0, 0, 0), (0.3, 0.2, 0.5), (0, 0, 0.4)])
+@pytest.mark.parametrize("half", [0.5, 0.437])
+def test_edges_of_solids_are_kept(half, turns, sign):
+    level, edges = turned_cube(half, turns)
+    volume = 8 * half**3 if sign > 0 else 8 - 8 * half**3
+    axes = [np.linspace(-1, 1, 15 + (half == 0.5) * 2)] * 3
+    kinds = np.full([len(a) - 1 for a in axes], TOUCHED)
+    mesh = cut_mesh(axes, kinds, lambda x: sign * level(x), creases=edges)
+    blunt = cut_mesh(axes, kinds, lambda x: sign * level(x))
+    assert is_closed(mesh)
+    assert enclosed(mesh) == pytest.approx(mesh.measure, abs=1e-12)
+    assert (simplex_measures(mesh.points, mesh.simplices) >= 0).all()
+    assert abs(mesh.measure - volume) <= 0.2 * abs(blunt.measure - volume) + 1e-9
+    assert abs(mesh.measure - volume) < 2e-3
+    on_corners = np.linalg.norm(mesh.points[:, None] - edges.reshape(-1, 3), axis=2).min(0)
+    assert np.median(on_corners) < 1e-5
+
+
+def test_chords_of_a_curved_edge_are_moved_to_it():
+    level = lambda x: np.maximum(0.6 - np.hypot(x[0], x[1]), np.abs(x[2]) - 0.45)
+    turn = np.linspace(0, 2 * np.pi, 25)
+    ring = np.stack([0.6 * np.cos(turn), 0.6 * np.sin(turn)], 1)
+    edges = np.concatenate([np.insert(np.stack([ring[:-1], ring[1:]], 1), 2, z, axis=2) for z in (-0.45, 0.45)])
+    sharp = cut_mesh([np.linspace(-1, 1, 17)] * 3, np.full((16,) * 3, TOUCHED), level, creases=edges)
+    volume = (4 - 0.36 * np.pi) * 0.9
+    assert is_closed(sharp)
+    assert abs(sharp.measure - volume) < 0.7 * abs(mesh_of(level, 16, 3).measure - volume)
+    rim = np.abs(np.abs(sharp.points[:, 2]) - 0.45) < 1e-7
+    rim &= np.abs(np.hypot(sharp.points[:, 0], sharp.points[:, 1]) - 0.6) < 1e-6
+    assert rim.sum() > 60
+
+
+def test_neighbours_divide_what_they_share_alike():
+    tetrahedra = np.array([[0, 1, 2, 3], [1, 2, 3, 4], [0, 2, 3, 5]])
+    points = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1], [-1, 0.2, 0.2], [0, 0, 0], [0, 0, 0], [0, 0, 0]], float)  # fmt: skip
+    sets = [np.array([[1, 2, 3], [0, 2, 3]]), np.array([[2, 3], [1, 3]])]
+    numbers = [np.array([6, 7]), np.array([8, 9])]
+    points = np.concatenate([points[:6], *(points[s].mean(1) for s in sets)])
+    parts = tetrahedra
+    for s, n in zip(sets, numbers, strict=True):
+        parts = split_at(parts, s, n)
+    assert np.abs(simplex_measures(points, parts)).sum() == pytest.approx(
+        np.abs(simplex_measures(points, tetrahedra)).sum()
+    )
+    faces = np.concatenate([np.delete(parts, k, axis=1) for k in range(4)])
+    outer = points[boundary_facets(faces)]
+    area = 0.5 * np.linalg.norm(np.cross(outer[:, 1] - outer[:, 0], outer[:, 2] - outer[:, 0]), axis=1).sum()
+    whole = points[boundary_facets(np.concatenate([np.delete(tetrahedra, k, axis=1) for k in range(4)]))]
+    assert area == pytest.approx(
+        0.5 * np.linalg.norm(np.cross(whole[:, 1] - whole[:, 0], whole[:, 2] - whole[:, 0]), axis=1).sum()
+    )
+
+
+def test_creases_off_the_surface_or_the_grid_change_nothing():
+    level = ball(0.7)
+    axes, kinds = [np.linspace(-1, 1, 9)] * 3, np.full((8, 8, 8), TOUCHED)
+    off = np.array([[[0, 0, 0], [0.2, 0.1, 0.3]], [[2, 2, 2], [3, 3, 3.0]], [[0.1, 0.2, 0.3], [0.1, 0.2, 0.3]]])
+    one, other = cut_mesh(axes, kinds, level), cut_mesh(axes, kinds, level, creases=off)
+    assert np.array_equal(one.points, other.points)
+    assert np.array_equal(one.simplices, other.simplices)
+
+
 def test_a_grid_that_fits_gives_whole_cells_alone():
     kinds = np.full((8, 8), OUTSIDE, dtype=np.int8)
     kinds[2:6, 2:6] = FULL
@@ -122,6 +196,13 @@ def test_a_grid_that_fits_gives_whole_cells_alone():
     assert is_closed(mesh)
     kinds[1:7, 1:7] = TOUCHED
     assert mesh_of(square(0.5, 0.0), 8, 2, kinds=kinds).measure == pytest.approx(1.0)
+
+
+def test_a_plate_as_thick_as_a_cell_is_there():
+    level = lambda x: np.maximum(np.abs(x[0]) - 0.5, np.abs(x[2] - 0.125) - 0.125)
+    mesh = mesh_of(level, 8, 3)
+    assert mesh.measure == pytest.approx(1.0 * 2.0 * 0.25)
+    assert is_closed(mesh)
 
 
 def test_a_mirrored_plane_domain_has_the_mirrored_mesh():

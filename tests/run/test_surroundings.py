@@ -283,3 +283,30 @@ def test_solutions_are_pickled_without_their_problem_and_copied_with_it():
         assert twin.problem is solution.problem
         assert twin.u.x(0.3, 0.4) == solution.u.x(0.3, 0.4)
     assert copy.deepcopy(solution).field.table is not solution.field.table
+
+
+LIBRARIES = """
+import os, tempfile
+import hermite_pinn as hp
+before = dict(os.environ)
+broken = tempfile.gettempdir
+def full(*args): raise FileNotFoundError("No usable temporary directory")
+if {fails}:
+    tempfile.gettempdir = full
+for _ in range(2):
+    try:
+        hp.solve(hp.problems.poisson2d(), levels=1, method=hp.LBFGS(steps=2, points=32, face_points=8), progress=False)
+        print("solved")
+    except hp.BackendUnavailableError as error:
+        print("new process" in str(error))
+    tempfile.gettempdir = broken
+assert dict(os.environ) == before
+"""
+
+
+@pytest.mark.parametrize(("fails", "told"), [(False, ["solved"] * 2), (True, ["True"] * 2)])
+def test_what_pytorch_needs_is_loaded_before_the_run_without_a_trace_or_refused(fails, told):
+    done = subprocess.run(
+        [sys.executable, "-c", LIBRARIES.format(fails=fails)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == told, done.stderr

@@ -21,13 +21,14 @@ import torch
 from scipy.linalg import lapack
 
 from hermite_pinn.cuda.encoder.basis import BASES
+from hermite_pinn.libraries import loading
 from hermite_pinn.memory import available_memory
 from hermite_pinn.methods.least_squares.cgls import LeastSquaresResult, cgls
 from hermite_pinn.methods.least_squares.linear_solver import Limits, LinearSolver
 from hermite_pinn.methods.least_squares.rows import Rows
 from hermite_pinn.methods.systems.grid_system import GridSystem
 
-__all__ = ["BandedCholesky", "BandedNormal", "banded_cost"]
+__all__ = ["BandedCholesky", "BandedNormal", "banded_cost", "load_blas"]
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,18 @@ def _positions(shape: tuple[int, ...], along: int, wraps: bool, orders: int) -> 
 
 
 @cache
-def _blas() -> Any:
-    from threadpoolctl import ThreadpoolController  # needed by a factorisation on a CPU only
+def load_blas() -> Any:
+    """What limits the threads of BLAS, imported before the first run: it reads files.
 
-    return ThreadpoolController()
+    Raises
+    ------
+    BackendUnavailableError
+        If that is impossible.
+    """
+    with loading("the package threadpoolctl", "KMP_DUPLICATE_LIB_OK"):
+        from threadpoolctl import ThreadpoolController  # needed by a factorisation on a CPU only
+
+        return ThreadpoolController()
 
 
 def _spread(values: np.ndarray, axis: int, ndim: int) -> np.ndarray:
@@ -138,7 +147,7 @@ class BandedNormal:
             banded = normal.copy(order="F")
             banded[0] += shift
             try:
-                with _blas().limit(limits=1, user_api="blas"):  # its small blocks do not pay for threads
+                with load_blas().limit(limits=1, user_api="blas"):  # its small blocks do not pay for threads
                     return scipy.linalg.cholesky_banded(banded, overwrite_ab=True, lower=True, check_finite=False)
             except np.linalg.LinAlgError:
                 shift *= 100.0

@@ -191,6 +191,7 @@ class _Run:
         self.chosen: float | None = None
         self.choice: Choice | None = None
         self.done = 0  # parts
+        self.improved = not self.fresh  # whether the field is better than the first one
         self.cells: list[int] = []  # of every part; they depend on the memory that was free at the start
         self.solver: LevenbergMarquardt[FieldSystem] | None = None  # of the part under way
         self.unfinished = Unfinished(task, lambda: {} if self.solver is None else self.solver.state())
@@ -236,7 +237,8 @@ class _Run:
             lambda ending: self._outcome(ending.status, ending.message),
             interrupted=lambda: f"{cause()}; this is the best state so far",
             settle=self._settled,
-            usable=lambda: self.done > 0,
+            usable=lambda: self.done > 0 or self.improved,
+            monitor=self.monitor,
         )
 
     def _settled(self, ending: Ending) -> Ending:
@@ -377,7 +379,7 @@ class _Run:
             residual = self._held_out(system, state.vector)
             waited = 0 if residual < self.residual else waited + 1
             if residual < self.residual:
-                self.residual = residual
+                self.residual, self.improved = residual, True
                 self.field, self.parameters = system.field_of(state.vector), system.parameters(state.vector)
             self.monitor.record(
                 loss=state.loss,

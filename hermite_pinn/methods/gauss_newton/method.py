@@ -9,6 +9,7 @@ from hermite_pinn.field.outline import Outline
 from hermite_pinn.methods.base import Method, Outcome, Task, refuse_half
 from hermite_pinn.problem.problem import Problem
 
+from .banded_cholesky import load_blas
 from .joint import JointGaussNewton, is_joint
 from .nested_iteration import NestedIteration
 from .options import GaussNewtonOptions
@@ -89,6 +90,8 @@ class GaussNewton(GaussNewtonOptions, Method):
         if before is None:
             refuse_half(field, self.name)
         check_nested(self, task, field, before)
+        if self.inner != "cg" and task.problem.domain.dim <= 2:
+            load_blas()
         if before is not None and task.levels is not None:  # what a run by itself finds in its first moments
             NestedIteration(self, task, field).plan()
         return Outline(linear=True, basis=field.basis)

@@ -26,6 +26,7 @@ from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
 
 from .convergence import Convergence, unsolved
+from .geometry_notes import geometry_notes
 from .grid_solver import grid_solver
 from .indicators import indicators
 from .marching import marched
@@ -53,6 +54,7 @@ REPEATS = 3  # of the first stage, with rows scaled anew
 CLOSE, WORTH = 1e-8, 1_000_000  # errors and sizes beyond which a tolerance that cannot be met counts no more
 SMALL = 1e-12  # errors below which it counts no more on any level
 HASTE = 0.3  # of the time that a level is expected to take: it is not begun with less left
+INSIDE = "an equation or a start is not defined at points of cut cells outside the domain, so these were divided and have points inside alone"
 ZERO = 1e-6  # of its implied size: a field that counts as zero where no tolerance says so
 
 
@@ -120,7 +122,8 @@ class NestedIteration:
             self._outcome,
             interrupted=lambda: f"{cause()}; this is the best state so far",
             settle=self._settled,
-            usable=lambda: bool(self.seconds) or self.task.saved is not None,
+            usable=lambda: self.state.best is not None,
+            monitor=self.monitor,
         )
 
     def _settled(self, ending: Ending) -> Ending:
@@ -147,6 +150,12 @@ class NestedIteration:
         if best.choice is not None:
             stats |= best.choice.stats(self.problem)
             message += f"; {best.choice.sentence(self.problem)}"
+        notes = geometry_notes(self.problem, best.resolutions[-1])
+        if notes:
+            stats["geometry"] = list(notes)
+            message = "; ".join((message, *notes))
+        if best.undefined_outside:
+            message += f"; {INSIDE}"
         doubts: tuple[Doubt, ...] = ()
         if self.problem.parameters and ending.status in BY_ITSELF:
             system = self._system(best)

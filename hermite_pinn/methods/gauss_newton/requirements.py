@@ -56,6 +56,8 @@ def check_nested(options: GaussNewtonOptions, task: Task, field: Field, before: 
         raise InvalidArgumentError(
             f"slabs={options.slabs} needs an evolution problem, but {at_once}; use slabs=1 or 'auto'"
         )
+    if task.problem.domain.is_cut:
+        _check_cut(options, task)
     first_resolutions(task, field)
     automatic = Misfit(task.problem).automatic
     if automatic and task.ranks.size > 1:
@@ -65,6 +67,18 @@ def check_nested(options: GaussNewtonOptions, task: Task, field: Field, before: 
         )
     if before is not None:
         check_start(before, field.basis)
+
+
+def _check_cut(options: GaussNewtonOptions, task: Task) -> None:
+    if task.ranks.size > 1:
+        raise InvalidArgumentError(
+            f"gauss_newton solves on domains that shapes cut out of a box in one process, got {task.ranks.size}; start it without "
+            "torchrun (OMP_NUM_THREADS sets the threads), or use method='adam'"
+        )
+    if options.inner == "banded":
+        raise InvalidArgumentError(
+            "inner='banded' is for whole boxes: on a domain that shapes cut out of one the matrix has no band; use 'cg' or 'auto'"
+        )
 
 
 def check_start(start: Outline, basis: str) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 
 from hermite_pinn.errors import InvalidArgumentError, OutOfMemoryError
 from hermite_pinn.field.field import Field, resolutions_of
 from hermite_pinn.memory import available_memory, spelled_size
 from hermite_pinn.methods.base import Task
+from hermite_pinn.problem.problem import Problem
 
 from .options import GaussNewtonOptions
 from .refinement import refined
@@ -31,13 +33,28 @@ def first_resolutions(task: Task, field: Field) -> list[Resolution]:
     levels = 1 if task.levels is None else task.levels
     if field.ratio != 2.0 and isinstance(levels, int):
         raise InvalidArgumentError(f"gauss_newton needs nested levels: ratio=2, got {field.ratio}")
-    listed = resolutions_of(levels, field.base, 2.0, task.problem.domain.dim)
+    listed = resolutions_of(levels, first_base(task.problem, field), 2.0, task.problem.domain.dim)
     for coarse, fine in itertools.pairwise(listed):
         if any(b not in (a, 2 * a) for a, b in zip(coarse, fine, strict=True)):
             raise InvalidArgumentError(
                 f"gauss_newton needs nested levels: every resolution is the one before or twice that, got {coarse} -> {fine}"
             )
     return list(listed)
+
+
+def first_base(problem: Problem, field: Field) -> int | tuple[int, ...]:
+    """Cells of the first level: those of the field, but nearly cubes on a domain that shapes cut out of a long box.
+
+    Shapes know no axes, so cells that are much longer than wide would resolve them badly along one.
+    """
+    domain = problem.domain
+    if not isinstance(field.base, int) or domain.cells((1,) * domain.dim) is None:
+        return field.base
+    least = min(domain.lengths[i] for i in domain.space_axes)
+    return tuple(
+        field.base if i == domain.time_axis else field.base * 2 ** round(math.log2(a / least))
+        for i, a in enumerate(domain.lengths)
+    )
 
 
 class Resolutions:

@@ -162,6 +162,8 @@ class Stage:
         Estimate of the relative L2 error of this very state (largest of all fields), or None.
     close_to_corners
         See :attr:`.CutSystem.close_to_corners`.
+    undefined_outside
+        See :attr:`.CutSystem.undefined_outside`.
     """
 
     resolutions: list[Resolution]
@@ -190,6 +192,7 @@ class Stage:
     choice: Choice | None = None
     error: float | None = None
     close_to_corners: torch.Tensor | None = None
+    undefined_outside: bool = False
 
 
 def well_solved(system: GridSystem, fit: Fit, solver: LevenbergMarquardt[GridSystem]) -> bool:
@@ -230,6 +233,7 @@ def describe(system: GridSystem, fit: Fit) -> Stage:
         speeds=system.speeds(),
         sensitivities=sensitivity_norms(system.interior, system.ranks),
         fitted=max(system.gauss) > BASES[system.basis].coefficients,
+        undefined_outside=system.undefined_outside,
     )
 
 

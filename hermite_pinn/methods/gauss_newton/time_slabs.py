@@ -323,6 +323,7 @@ class _March:
         total = self.total
         total.settled &= fit.settled
         total.points += system.rows
+        total.undefined_outside |= system.undefined_outside
         if fit.inner is not None:
             total.inner = max(total.inner, fit.inner.steps)
             total.reduction = max(total.reduction, fit.inner.reduction)

@@ -19,7 +19,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sparse
 import torch
-from scipy.sparse.linalg import eigsh, lobpcg
+from scipy.sparse.linalg import ArpackNoConvergence, eigsh, lobpcg
 
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.encoder.channels import Channels
@@ -56,6 +56,7 @@ ROUNDING = 5e-15  # of the normal matrix, relative to its largest eigenvalue
 SPARE = 6  # functions looked at beyond those of the gauges, where something is suspected
 FEW = 2  # and where nothing is
 MOST = 60  # of these
+RESTARTS = 200  # of the iteration that looks for them; nothing is known where these do not do
 
 
 def free_combinations(grid: Discretization, stage: Stage, first: Resolution) -> int | None:
@@ -91,7 +92,10 @@ def free_combinations(grid: Discretization, stage: Stage, first: Resolution) -> 
         if look.size > _limit(problem, doubtful):
             break
         coarse, fine = fine, look
-    return _count(coarse, fine, SPARE if doubtful else FEW)
+    try:
+        return _count(coarse, fine, SPARE if doubtful else FEW)
+    except ArpackNoConvergence:  # of sizes that float64 hardly tells apart
+        return None
 
 
 def _limit(problem: Problem, doubtful: bool) -> int:
@@ -273,7 +277,7 @@ class _Look:
                 )
         shift = 1e-9 * float(self.normal.diagonal().sum() / self.mass.diagonal().sum())
         v0 = np.random.default_rng(0).standard_normal(n)
-        return np.asarray(eigsh(self.normal, count, self.mass, sigma=-shift, v0=v0)[1])
+        return np.asarray(eigsh(self.normal, count, self.mass, sigma=-shift, v0=v0, maxiter=RESTARTS)[1])
 
     def spread(self, vectors: np.ndarray) -> torch.Tensor:
         """Coefficients of all functions, (count, fields, ...)."""

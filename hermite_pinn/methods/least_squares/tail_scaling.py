@@ -8,6 +8,7 @@ the others, and the whole converges as fast as it would without them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +18,7 @@ from .linear_solver import LinearSystem
 from .rows import Rows
 from .scaling import Scaling
 
-__all__ = ["TailScaling", "tail_scaling"]
+__all__ = ["Tail", "TailScaling", "closest_unknowns", "tail_scaling"]
 
 #: Eigenvalues of the normalised products of what remains of the columns that count as zero; squares of what remains,
 #: relative to the columns, that does.
@@ -68,6 +69,68 @@ class TailScaling:
         return out
 
 
+@dataclass(frozen=True)
+class Tail:
+    """What remains of the last columns beside the others.
+
+    Attributes
+    ----------
+    rows
+        By column.
+    factor
+        Combinations of them that are orthonormal, (columns, columns).
+    inner
+        Inner product of rows.
+    """
+
+    rows: list[Rows]
+    factor: torch.Tensor
+    inner: Callable[[Rows, Rows], torch.Tensor]
+
+    def coefficients(self, left: Rows) -> torch.Tensor:
+        """The coefficients c for which the sum of ``left`` and c times the columns is least."""
+        products = torch.stack([self.inner(own, left) for own in self.rows]).to(self.factor)
+        return -self.factor @ (self.factor.mT @ products)
+
+
+def closest_unknowns(
+    system: LinearSystem, count: int, closest: Callable[[Rows], torch.Tensor], start: torch.Tensor | None = None
+) -> tuple[Tail, torch.Tensor]:
+    """What the other unknowns can do for the last columns of a system, and what remains of these.
+
+    Parameters
+    ----------
+    system
+        Whose last ``count`` unknowns are meant.
+    closest
+        Gives unknowns before the tail whose rows are close to some.
+    start
+        Unknowns (columns, size) that are close already, or None.
+
+    Returns
+    -------
+    tail
+        What remains.
+    others
+        By column, the unknowns (columns, size) that come close to it; those of the tail are zero.
+    """
+    size = system.size
+    others = torch.zeros(count, size, dtype=torch.float64, device=system.device)
+    if start is not None:
+        others.copy_(start)
+    rest: list[Rows] = []
+    squares = others.new_zeros(count)
+    for k in range(count):
+        unit = torch.zeros_like(others[k])
+        unit[size - count + k] = 1.0
+        column = [r.clone() for r in system.forward(unit.clone())]
+        squares[k] = system.inner(column, column)
+        others[k] += closest([r.clone() for r in system.forward(unit - others[k])])
+        rest.append([r.clone() for r in system.forward(unit - others[k])])
+    products = torch.stack([torch.stack([system.inner(a, b) for b in rest]) for a in rest])
+    return Tail(rest, _orthonormal(products, squares), system.inner), others
+
+
 def tail_scaling(
     system: LinearSystem, inner: Scaling, count: int, steps: int, start: torch.Tensor | None = None
 ) -> TailScaling:
@@ -84,22 +147,8 @@ def tail_scaling(
     start
         :attr:`TailScaling.others` of an earlier scaling, or some that are close.
     """
-    size = system.size
-    others = inner.apply(torch.zeros(size, dtype=torch.float64, device=system.device)).new_zeros(count, size)
-    if start is not None:
-        others.copy_(start)
-    rest: list[Rows] = []
-    squares = others.new_zeros(count)
-    for k in range(count):
-        unit = torch.zeros_like(others[k])
-        unit[size - count + k] = 1.0
-        column = [r.clone() for r in system.forward(unit.clone())]
-        squares[k] = system.inner(column, column)
-        left = [r.clone() for r in system.forward(unit - others[k])]
-        others[k] += _closest(system, inner, count, left, steps)
-        rest.append([r.clone() for r in system.forward(unit - others[k])])
-    products = torch.stack([torch.stack([system.inner(a, b) for b in rest]) for a in rest])
-    return TailScaling(inner, others, _orthonormal(products, squares))
+    tail, others = closest_unknowns(system, count, lambda rows: _closest(system, inner, count, rows, steps), start)
+    return TailScaling(inner, others, tail.factor)
 
 
 def _closest(system: LinearSystem, inner: Scaling, count: int, rows: Rows, steps: int) -> torch.Tensor:

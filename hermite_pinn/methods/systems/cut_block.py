@@ -41,6 +41,8 @@ class CutBlock(ChannelBlock):
         Outward normals over the space axes, (d, points), or None.
     kept
         Where a term holds, (points, times), or None for everywhere.
+    taken_at
+        Places (d, points) at which coordinates in the terms are taken, other than the points; None for the points.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class CutBlock(ChannelBlock):
         device: torch.device | str = "cpu",
         normals: np.ndarray | None = None,
         kept: np.ndarray | None = None,
+        taken_at: np.ndarray | None = None,
     ) -> None:
         self.terms, self.fields, self.parameters = list(terms), fields, parameters
         self.scales = [1.0] * len(self.terms) if scales is None else list(scales)
@@ -70,10 +73,12 @@ class CutBlock(ChannelBlock):
         whole = root[:, None] if rule is None else root[:, None] * np.sqrt(rule.weights)
         if kept is not None:
             whole = np.where(kept, whole, 1e-100)
+            self.space_root = root * np.sqrt(kept.mean(1))
         self.root = to(torch.as_tensor(whole))
         self.shape = tuple(self.root.shape)
         self._env: dict[Leaf, Value] = {
-            ("coordinate", names[axis]): to(torch.as_tensor(points.x[k])[:, None]) for k, axis in enumerate(self.space)
+            ("coordinate", names[axis]): to(torch.as_tensor(x)[:, None])
+            for axis, x in zip(self.space, points.x if taken_at is None else taken_at, strict=True)
         }
         if rule is not None and time is not None:
             self._env[("coordinate", names[time])] = to(torch.as_tensor(rule.points)[None, :])

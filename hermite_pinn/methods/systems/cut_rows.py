@@ -1,7 +1,10 @@
 """Rows of a problem on a cut domain: where the points are and how much every row weighs.
 
-Residuals are taken at Gauss points of whole cells, also where these lie outside the domain, there with a tenth of the
-weight: no cell is clipped, and the equation itself holds on to the coefficients that the inside determines badly.
+Residuals are taken at Gauss points of whole cells, also where these lie outside the domain: no cell is clipped, and the
+equation itself holds on to the coefficients that the inside determines badly.  All rows of a cell weigh the part of it
+that is inside, but no less than a tenth.  The weight does not vary in a cell because Gauss points integrate what is
+smooth; a jump would cost conditions on slopes up to an order and a half.
+Where something is not defined outside, cells at the boundary are divided and have points inside alone.
 Cells that the boundary passes through have more points.  Rows on the boundary weigh as much as soft conditions of a
 box, times :data:`FIRM`.  All rows are multiplied by ``min(1, max(r, h/4) / r0)`` at a distance r from re-entrant
 corners and edges, where a least-squares solution would otherwise be wrong without any symptom; by the root of that
@@ -20,23 +23,29 @@ import torch
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.tensor_grid.axis import evaluation_matrix
 from hermite_pinn.errors import InvalidProblemError
+from hermite_pinn.expressions.program import Leaf, Value
 from hermite_pinn.geometry import Region, Samples, gauss_axis
 from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.adn_weights import derived_rows
 from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
 from hermite_pinn.residuals.corner_functions import corner_functions
 from hermite_pinn.residuals.evaluation import restriction
+from hermite_pinn.residuals.reference_state import reference_state
 
 from .block import Block
 from .cell_channels import CellPoints, PointGroup, TimeRule
 from .compact_point_block import CompactPointBlock
 from .cut_block import CutBlock
+from .cut_constraints import inward
 from .grid_rows import GridRows
 from .level_cells import LevelCells, contained, level_cells
 
 __all__ = ["CutRows"]
 
-OUTSIDE = 0.1  # weight of a residual outside the domain
+FAINT = 1e-6  # root of the weight of such points outside, with the residual of the nearest inside: no column vanishes
+SUBCELLS = {2: 4, 3: 2}  # by the number of axes, parts of a cell along each where points inside alone are taken
+
+OUTSIDE = 0.1  # least weight of the residuals of a cell
 FIRM = 3.0  # of the weight of boundary rows, against that of soft rows of a box
 REACH = (
     0.06  # of the longest edge of the box: distance from re-entrant places from which on rows have their full weight
@@ -44,7 +53,15 @@ REACH = (
 
 
 class CutRows(GridRows):
-    """Makes the blocks of a :class:`~hermite_pinn.methods.systems.cut_system.CutSystem`; see :class:`GridRows`."""
+    """Makes the blocks of a :class:`~hermite_pinn.methods.systems.cut_system.CutSystem`; see :class:`GridRows`.
+
+    Attributes
+    ----------
+    undefined
+        Whether something was not finite at points outside the domain, so that points inside alone were taken.
+    """
+
+    undefined = False
 
     @property
     def space(self) -> tuple[int, ...]:
@@ -68,21 +85,26 @@ class CutRows(GridRows):
         return (m if elliptic else m + 1,) * self.problem.domain.dim
 
     # -- points ---
-    def gauss_points(self, level: LevelCells) -> tuple[CellPoints, np.ndarray, np.ndarray]:
+    def gauss_points(self, level: LevelCells, parts: int = 1) -> tuple[CellPoints, np.ndarray, np.ndarray]:
         """Gauss points of all active cells of a level, their weights, and which of them are inside.
 
         Touched cells have one more point per axis than a vertex has coefficients in the plane, and two more in space.
+
+        Parameters
+        ----------
+        parts
+            Along every axis into which touched cells are divided; with several, one more point in each will do.
         """
         m, d = level.m, level.dim
         full = self.gauss[self.space[0]]
-        per = (full, max(full, m + 1, m + d - 1))
+        per = (full, max(full, m + 1, m + d - 1) if parts == 1 else m + 1)
 
         def made() -> tuple[CellPoints, np.ndarray, np.ndarray]:
             groups, weights = [], []
-            for part, k in zip((~level.touched, level.touched), per, strict=True):
+            for part, k, n in zip((~level.touched, level.touched), per, (1, parts), strict=True):
                 if not part.any():
                     continue
-                nodes, w = gauss_axis(0.0, 1.0, 1, k)
+                nodes, w = gauss_axis(0.0, 1.0, n, k)
                 inside = np.array(list(itertools.product(nodes, repeat=d)))
                 product = np.prod(np.array(list(itertools.product(w, repeat=d))), 1)
                 groups.append(PointGroup(level.cells[part], inside))
@@ -91,7 +113,16 @@ class CutRows(GridRows):
             area = np.concatenate(weights) * math.prod(level.widths)
             return points, area, self._inside(points)
 
-        return self.problem.plan.shared.once(("cell points", id(level), per), made)
+        return self.problem.plan.shared.once(("cell points", id(level), per, parts), made)
+
+    @staticmethod
+    def shares(points: CellPoints, inside: np.ndarray) -> np.ndarray:
+        """By point, the part of its cell that lies in the domain, at least :data:`OUTSIDE`."""
+        found = np.ones(points.count)
+        for part, group in zip(points.slices(), points.groups, strict=True):
+            share = inside[part].reshape(len(group.cells), -1).mean(1)
+            found[part] = np.repeat(np.maximum(share, OUTSIDE), group.per_cell)
+        return found
 
     def _inside(self, points: CellPoints) -> np.ndarray:
         """Which points lie in the domain; those of full cells do."""
@@ -151,11 +182,52 @@ class CutRows(GridRows):
         scales: Sequence[float] | None,
         normals: np.ndarray | None = None,
         kept: np.ndarray | None = None,
+        taken_at: np.ndarray | None = None,
     ) -> CutBlock:
         return CutBlock(
             terms, self.problem.fields, self.names, self.problem.domain.names, self.space, self.time, points, root,
-            rule, scales, self.dtype, self.device, normals, kept,
+            rule, scales, self.dtype, self.device, normals, kept, taken_at,
         )  # fmt: skip
+
+    def _cells_block(
+        self, terms: Sequence[CompiledTerm], level: LevelCells, rule: TimeRule | None, scales: Sequence[float] | None
+    ) -> CutBlock:
+        """Terms at the Gauss points of whole cells; inside alone where they are not defined outside."""
+        points, area, inside = self.gauss_points(level)
+        if self.defined_outside(terms, points, inside, rule):
+            root = np.sqrt(area * self.shares(points, inside)) * self.fading(points.x, level)
+            return self._cut_block(terms, points, root, rule, scales)
+        points, area, inside = self.gauss_points(level, SUBCELLS[level.dim])
+        if not inside.any():
+            raise InvalidProblemError(f"no point of {points.count} in the cells of {self.problem.domain} lies inside")
+        root = np.sqrt(area) * self.fading(points.x, level) * np.where(inside, 1.0, FAINT)
+        return self._cut_block(terms, points, root, rule, scales, taken_at=inward(points.x, inside))
+
+    def defined_outside(
+        self, terms: Sequence[CompiledTerm], points: CellPoints, inside: np.ndarray, rule: TimeRule | None
+    ) -> bool:
+        """Whether terms and their sensitivities are finite at the points outside the domain, at the reference state."""
+        x = points.x[:, ~inside]
+        if not x.shape[1]:
+            return True
+        domain, columns = self.problem.domain, []
+        for t in [0.0] if rule is None else rule.points[:: max(1, len(rule.points) // 4)]:
+            whole = np.empty((domain.dim, x.shape[1]))
+            whole[list(self.space)] = x
+            if self.time is not None:
+                whole[self.time] = t
+            columns.append(whole)
+        at = torch.as_tensor(np.concatenate(columns, 1))
+        env: dict[Leaf, Value] = {("coordinate", name): at[i] for i, name in enumerate(domain.names)}
+        env |= {("parameter", p.name): p.init for p in self.problem.parameters}
+        jets = reference_state(self.problem).jets(self.problem, env)
+        for term in terms:
+            value, *sensitivities = term.evaluate(env, jets)
+            for v in (value, *(v for found in sensitivities for v in found.values())):
+                if not bool(torch.isfinite(torch.as_tensor(v)).all()):
+                    self.undefined = True
+                    return False
+        return True
 
     def cell_block(
         self,
@@ -171,12 +243,8 @@ class CutRows(GridRows):
         cells
             Of the level along time; those of the finest where it is not given.
         """
-        level = level or self.level
-        points, area, inside = self.gauss_points(level)
-        weight = np.where(inside, 1.0, OUTSIDE)
-        root = np.sqrt(area * weight) * self.fading(points.x, level)
         along = None if self.time is None else self.time_rule(cells or self.resolution[self.time])
-        return self._cut_block(terms, points, root, along, scales)
+        return self._cells_block(terms, level or self.level, along, scales)
 
     def _interior_block(self, terms: list[CompiledTerm]) -> CutBlock:  # type: ignore[override]
         return self.cell_block(terms, self._scales)
@@ -237,10 +305,8 @@ class CutRows(GridRows):
     def _at_time(self, term: CompiledTerm, position: float, scale: float) -> CutBlock:
         """A condition at the start or the end of time, at the points inside the domain."""
         assert self.time is not None
-        points, area, inside = self.gauss_points(self.level)
-        root = np.sqrt(np.where(inside, area, OUTSIDE * area))
         rule = self._rule_at(np.array([position]), np.ones(1), self.resolution[self.time])
-        return self._cut_block([term], points, root, rule, [scale])
+        return self._cells_block([term], self.level, rule, [scale])
 
     def face_points(self, region: Region) -> Samples:
         """Points of a part of the boundary over the space axes, kept for all parts of the problem in time."""

@@ -18,11 +18,14 @@ from hermite_pinn.expressions.program import Value
 from hermite_pinn.methods.least_squares.scaling import Scaling
 from hermite_pinn.methods.least_squares.settling import Settling
 from hermite_pinn.methods.least_squares.tail_scaling import tail_scaling
+from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.compiled import Jet
 
 from .cell_channels import CellChannels, CellPoints, PointGroup
 from .compact_pyramid import CompactPyramid
+from .constraints import Carried, Constraints
 from .cut_block import CutBlock
+from .cut_constraints import CutConstraints
 from .cut_rows import CutRows
 from .grid_rows import GridRows
 from .grid_system import GridSystem
@@ -48,6 +51,11 @@ class CutSystem(GridSystem):
     _rows: CutRows
     interior: CutBlock
     pyramid: CompactPyramid
+    constraints: CutConstraints
+
+    def _constraints_of(self, hard: tuple[Term, ...], carried: Carried | None) -> Constraints:
+        p = self.problem
+        return CutConstraints(hard, p.fields, self.basis, self.axes, carried, problem=p)
 
     def _levels(self, resolutions: Sequence[tuple[int, ...]]) -> Pyramid:
         return CompactPyramid(self.problem, self.basis, resolutions, self.dtype, self.device)
@@ -128,6 +136,11 @@ class CutSystem(GridSystem):
         volume = float(block.root.square().sum())
         rows = block.linearize(self._compacted(finest), parameters)
         return {t.name: float(r.norm()) / math.sqrt(volume) for t, r in zip(block.terms, rows, strict=True)}
+
+    @property
+    def undefined_outside(self) -> bool:
+        """Whether the problem is not defined at all points of cells outside the domain; see :class:`CutRows`."""
+        return self._rows.undefined or self.constraints.undefined
 
     # -- linear algebra ---
     @property

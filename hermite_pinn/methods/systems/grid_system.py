@@ -20,6 +20,7 @@ from hermite_pinn.cuda.tensor_grid.sum_factorization import SumFactorization
 from hermite_pinn.field.field import GridField, linear_field
 from hermite_pinn.methods.least_squares.settling import Settling
 from hermite_pinn.problem.problem import Problem
+from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.corner_functions import corner_functions, singular_part
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.reference_state import reference_state
@@ -94,7 +95,7 @@ class GridSystem(BlockSystem[Block]):
         )
         terms = problem.terms if carried is None else [t for t in problem.terms if carried.keeps(t)]
         hard = () if len(self.corners) else tuple(t for t in terms if is_hard(t, basis))
-        self.constraints = Constraints(hard, problem.fields, basis, self.axes, carried)
+        self.constraints = self._constraints_of(hard, carried)
         self.misfit = Misfit(problem)
         self._scales = source_scales(problem) if scales is None else list(scales)
         self._rows = made = self._rows_of(
@@ -124,8 +125,17 @@ class GridSystem(BlockSystem[Block]):
         start[:, :size] = known[:, :size]
         self.close_to_corners = start
 
+    @property
+    def undefined_outside(self) -> bool:
+        """Whether the problem is not defined at all points at which it is asked for outside its domain."""
+        return False
+
     tensor: ClassVar[bool] = True  # whether levels are arrays of all vertices
     _rows_of: ClassVar[type[GridRows]] = GridRows
+
+    def _constraints_of(self, hard: tuple[Term, ...], carried: Carried | None) -> Constraints:
+        """What the grid satisfies exactly."""
+        return Constraints(hard, self.problem.fields, self.basis, self.axes, carried)
 
     def _levels(self, resolutions: Sequence[tuple[int, ...]]) -> Pyramid:
         """The levels of the unknowns."""

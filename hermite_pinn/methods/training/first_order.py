@@ -141,6 +141,7 @@ class _Run:
             interrupted=lambda: f"{cause()} at step {self.step}",
             settle=settle,
             usable=lambda: self.step > 0,
+            monitor=self.session.monitor,
         )
 
     def _outcome(self, status: Status, message: str) -> TrainingResult:

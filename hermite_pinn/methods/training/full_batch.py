@@ -228,6 +228,7 @@ class _Run:
             interrupted=lambda: f"{cause()} at step {self.step}",
             settle=settle,
             usable=lambda: self.step > 0,
+            monitor=self.session.monitor,
         )
 
     def _rounds(self) -> _Finished:

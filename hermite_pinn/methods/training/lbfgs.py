@@ -19,6 +19,7 @@ from .loss import Loss
 from .method import TrainingMethod
 from .objective import Objective
 from .options import QuasiNewtonOptions
+from .quasi_newton import load_optimizers
 from .requirements import check_points
 from .session import Session, TrainingResult
 
@@ -105,6 +106,7 @@ class LBFGS(QuasiNewtonOptions, TrainingMethod):
         check_points(task, outline, spec, self.points, self.adaptive)
         check_points(task, outline, spec, self.face_points)
         self._check_restrictions(task)
+        load_optimizers()
         return outline
 
     def _check_restrictions(self, task: Task) -> None:

@@ -6,16 +6,41 @@ import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
 
+from hermite_pinn.libraries import loading
 from hermite_pinn.schema import Entry
 
-__all__ = ["REMEMBERED", "Evaluation", "QuasiNewton"]
+__all__ = ["COMPILER", "REMEMBERED", "Evaluation", "QuasiNewton", "load_optimizers"]
 
 #: Evaluations of the last line search that need not be repeated.
 REMEMBERED = 8
+
+
+#: What PyTorch's compiler, which comes with its optimisers, sets when it is imported.
+COMPILER = "TORCHINDUCTOR_CACHE_DIR"
+
+
+def _slope(p: torch.Tensor) -> torch.Tensor:
+    p.grad = 2.0 * (p.detach() - 1.0)
+    return (p.detach() - 1.0).square().sum()
+
+
+@cache
+def load_optimizers() -> None:
+    """Import what PyTorch's optimisers need, which they do when the first one is made: a thousand files.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If that fails.
+    """
+    with loading("PyTorch's optimisers", COMPILER):
+        p = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+        torch.optim.LBFGS([p], max_iter=2, line_search_fn="strong_wolfe").step(lambda: _slope(p))
 
 
 @dataclass(frozen=True)
@@ -60,6 +85,7 @@ class QuasiNewton:
         self.z = start.detach().clone().requires_grad_()
         self.evaluations = 0
         self._seen: list[tuple[torch.Tensor, Evaluation]] = []
+        load_optimizers()
         self._optimizer = torch.optim.LBFGS(
             [self.z],
             lr=1.0,

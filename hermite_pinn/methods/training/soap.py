@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -12,9 +12,11 @@ import torch
 from hermite_pinn.checks import check_options, integer, items, number
 from hermite_pinn.errors import BackendUnavailableError, InvalidArgumentError
 from hermite_pinn.field.outline import Outline
+from hermite_pinn.libraries import loading
 from hermite_pinn.methods.base import Task
 
 from .method import FirstOrder
+from .quasi_newton import COMPILER
 from .updates import AdamUpdate, LibraryUpdate, Trained, Update
 
 __all__ = ["SOAP"]
@@ -80,6 +82,7 @@ class SOAP(FirstOrder):
         _library()
         outline = super().check(task, before)
         _check_network(not outline.linear)
+        _load()
         return outline
 
     def updates(self, trained: Trained) -> list[Update]:
@@ -115,10 +118,22 @@ def _betas(name: str, value: Any) -> tuple[float, float]:
 def _library() -> Callable[..., torch.optim.Optimizer]:
     """The optimiser's class, imported when first needed."""
     try:
-        from pytorch_optimizer import SOAP as Soap  # noqa: N811
-    except ImportError as error:
+        with loading("the package pytorch_optimizer", COMPILER):
+            from pytorch_optimizer import SOAP as Soap  # noqa: N811
+    except ModuleNotFoundError as error:
         raise BackendUnavailableError(
             "method='soap' needs the package pytorch_optimizer, which is not installed; install it with "
             "pip install 'hermite_pinn[optimizers]' (or pip install pytorch_optimizer), or use method='adam'"
         ) from error
     return Soap
+
+
+@cache
+def _load() -> None:
+    """Take two steps, with which all of the library and of PyTorch's optimisers is loaded."""
+    with loading("the package pytorch_optimizer", COMPILER):
+        p = torch.zeros((2, 2), dtype=torch.float64, requires_grad=True)
+        optimizer = _library()([p])
+        for _ in range(2):
+            p.grad = torch.ones_like(p)
+            optimizer.step()

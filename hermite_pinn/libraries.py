@@ -1,0 +1,58 @@
+"""Libraries that are imported when they are first needed, and that cannot be imported again once that has failed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .errors import BackendUnavailableError
+
+__all__ = ["loading"]
+
+
+@contextmanager
+def loading(what: str, *variables: str) -> Iterator[None]:
+    """Import a library in this block, before a run begins.
+
+    A package that is not installed is the caller's to report: ``ModuleNotFoundError`` passes.
+
+    Parameters
+    ----------
+    what
+        The library, for the message.
+    variables
+        Environment variables that it sets when it is imported, which are as before afterwards.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If the import fails.
+
+    Examples
+    --------
+    >>> try:
+    ...     with loading("the library"):
+    ...         raise OSError("Too many open files")
+    ... except BackendUnavailableError as error:
+    ...     print(str(error).partition(";")[0])
+    the library cannot be loaded (OSError: Too many open files)
+    """
+    before = {name: os.environ.get(name) for name in variables}
+    try:
+        yield
+    except (ModuleNotFoundError, BackendUnavailableError):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise BackendUnavailableError(
+            f"{what} cannot be loaded ({type(error).__name__}: {reason}); this needs a folder of temporary files that can be written "
+            "(TMPDIR) with free space, and descriptors of files (ulimit -n). See to them, and start a new process: what is loaded "
+            "in part cannot be loaded again"
+        ) from error
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
