@@ -148,6 +148,16 @@ def test_the_compact_comparison_writes_its_table(tmp_path, monkeypatch):
     assert "| one way |" in (tmp_path / "compact.md").read_text()
 
 
+def test_cases_of_the_geometry_suite_run_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("HERMITE_PINN_SHARED", str(tmp_path))
+    result = run("validate", "--suite", "geometry", "--only", "distances", "--out", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert "bunny.obj is needed and is not there" in result.output
+    assert json.loads((tmp_path / "geometry.json").read_text())["results"][0]["outcome"] == "skipped"
+    assert (tmp_path / "geometry.md").read_text().count("\n") == 3
+    assert run("validate", "--suite", "geometry", "--only", "nothing").exit_code == 2
+
+
 def test_validate_quick_reaches_its_limits(tmp_path):
     result = run("validate", "--suite", "quick", "--out", str(tmp_path))
     assert result.exit_code == 0, result.stdout
