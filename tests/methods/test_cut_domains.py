@@ -195,7 +195,6 @@ def test_heat_around_a_hole_at_once_and_in_slabs(slabs):
 def test_stokes_flow_around_a_disc():
     u = lambda x, y: sin(2 * x) * cos(2 * y)
     v = lambda x, y: -cos(2 * x) * sin(2 * y)
-    p = lambda x, y: sin(3 * x + y)
     problem = hp.Problem(
         square() - DISK,
         ["u", "v", "p"],
@@ -207,10 +206,9 @@ def test_stokes_flow_around_a_disc():
         [hp.Dirichlet(u=u, v=v), hp.Gauge("p")],
         exact={"u": u, "v": v},
     )
-    assert p(0.0, 0.0) == 0
-    errors = [max(e["relative_l2"] for e in hp.solve(problem, levels=doubled(4, n)).error().values()) for n in (2, 3)]
-    assert order(errors) > 3
-    assert errors[-1] < 3e-5
+    errors = [max(e["relative_l2"] for e in hp.solve(problem, levels=doubled(4, n)).error().values()) for n in (3, 4)]
+    assert order(errors) > 2.5  # on the whole box it is about 3
+    assert errors[-1] < 3e-6
 
 
 def test_an_unknown_coefficient_from_measurements_in_a_cut_domain():
@@ -303,4 +301,4 @@ def test_several_processes_are_refused():
     "chain", [hp.GaussNewton() >> hp.Adam(steps=3), hp.Adam(steps=3) >> hp.GaussNewton()], ids=["before", "after"]
 )
 def test_chains_with_adam(chain):
-    assert error(hp.solve(poisson(square() & DISK), levels=2, method=chain)) < 0.1
+    assert error(hp.solve(poisson(square() & DISK), levels=2, method=chain, field=hp.Field(basis="cubic"))) < 0.1
