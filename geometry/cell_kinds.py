@@ -16,7 +16,7 @@ __all__ = ["centres", "shape_cells"]
 LOOKED_AT = 512  # cells whose side is looked at, besides the first of every connected part
 BATCH = 1 << 18  # points at once
 ON_A_FACE = 1e-9  # of the longest edge: distance of a boundary from a face of a cell on which it lies
-ALONG_SIDES = 17  # points along an edge of a cell at which it is compared
+ALONG_SIDES = 17, 5  # points along an edge of a cell at which it is compared, in the plane and in space
 MOST_SETTLED = 50_000  # touched cells for which this pays
 
 
@@ -58,7 +58,8 @@ def _settle(shape: Shape, lower: np.ndarray, upper: np.ndarray, kinds: np.ndarra
     middle = shape.signed_distance(centres(lower, upper, kinds.shape, cells))
     chosen = np.abs(middle) >= 0.5 * float(sizes.min()) - slack
     cells, sign = cells[:, chosen], np.sign(middle[chosen])
-    for lattice in (np.array([0.0, 1.0]), np.linspace(0.0, 1.0, ALONG_SIDES)):  # few points decide about most cells
+    along = ALONG_SIDES[len(sizes) - 2]
+    for lattice in (np.array([0.0, 1.0]), np.linspace(0.0, 1.0, along)):  # few points decide about most cells
         offsets = np.array(list(itertools.product(lattice, repeat=len(sizes))))
         offsets = offsets[((offsets == 0.0) | (offsets == 1.0)).any(1)]
         x = lower[:, None, None] + (cells[:, :, None] + offsets.T[:, None, :]) * sizes[:, None, None]

@@ -220,6 +220,6 @@ def _preconditioned(
         p.mul_(new / gamma).add_(z)
         gamma = new
     # with a factor, that is how much of the energy of the error is left, not only of the gradient
-    left = math.sqrt(max(gamma, 0.0) / start)
-    converged = reason == "tolerance" or (reason == "rounding" and left <= SMALL)
-    return x, LeastSquaresResult(x, steps, left, converged, reason, decrease, left if converged else None)
+    rest = math.sqrt(max(gamma, 0.0) / start)
+    converged = reason == "tolerance" or (reason == "rounding" and rest <= SMALL)
+    return x, LeastSquaresResult(x, steps, rest, converged, reason, decrease, rest if converged else None)

@@ -110,6 +110,10 @@ class Block(ABC):
         flattened (fields, ...) array, and their rows (E, P, L), on the CPU.
         """
 
+    def vertex_products(self, own: int) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+        """Products of rows by the unknowns of the vertices of their cells, for blocks on compact levels."""
+        raise NotImplementedError("levels of all vertices have no products by vertices")
+
     # -- parameters: dense columns ``root * d residual / d parameter / scale`` ---
     def _column(self, k: int, name: str) -> torch.Tensor | None:
         s = self._by_parameter[k].get(name)

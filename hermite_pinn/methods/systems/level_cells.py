@@ -206,12 +206,12 @@ def prolongation(coarse: LevelCells, fine: LevelCells) -> sparse.csr_matrix:
     positions = np.stack(np.unravel_index(fine.places, tuple(m * n for n in fine.sides)), 1)
     blocks = []
     for first in range(0, len(positions), _ROWS):
-        part = positions[first : first + _ROWS]
-        n = len(part)
+        some = positions[first : first + _ROWS]
+        n = len(some)
         vertex, order = np.zeros((n, 1), dtype=np.int64), np.zeros((n, 1), dtype=np.int64)
         value = np.ones((n, 1))
         for axis, (columns, values) in enumerate(lines):
-            c, v = columns[part[:, axis]], values[part[:, axis]]
+            c, v = columns[some[:, axis]], values[some[:, axis]]
             vertex = (vertex[:, :, None] * coarse.sides[axis] + c[:, None, :] // m).reshape(n, -1)
             order = (order[:, :, None] * m + c[:, None, :] % m).reshape(n, -1)
             value = (value[:, :, None] * v[:, None, :]).reshape(n, -1)
