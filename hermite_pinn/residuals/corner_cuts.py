@@ -93,7 +93,7 @@ def _clearance(domain: Domain, x: np.ndarray) -> np.ndarray:
     turns = np.linspace(0.0, 2.0 * math.pi, 24, endpoint=False)
     rings = np.stack([np.outer(radii, f(turns)) for f in (np.cos, np.sin)])  # (2, radii, turns)
     around = (x[:, :, None, None] + rings[:, None]).reshape(2, -1)
-    hit: np.ndarray = contained(domain, around).reshape(x.shape[1], len(radii), -1).any(axis=2)
+    hit = np.asarray(contained(domain, around).reshape(x.shape[1], len(radii), -1).any(axis=2))
     return np.asarray(np.where(hit.any(1), radii[np.argmax(hit, axis=1)], np.inf))
 
 
