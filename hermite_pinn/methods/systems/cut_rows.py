@@ -222,8 +222,8 @@ class CutRows(GridRows):
         env |= {("parameter", p.name): p.init for p in self.problem.parameters}
         jets = reference_state(self.problem).jets(self.problem, env)
         for term in terms:
-            value, *sensitivities = term.evaluate(env, jets)
-            for v in (value, *(v for found in sensitivities for v in found.values())):
+            value, by_jet, by_parameter = term.evaluate(env, jets)
+            for v in (value, *by_jet.values(), *by_parameter.values()):
                 if not bool(torch.isfinite(torch.as_tensor(v)).all()):
                     self.undefined = True
                     return False

@@ -49,7 +49,7 @@ class CutSystem(GridSystem):
     tensor: ClassVar[bool] = False
     _rows_of: ClassVar[type[GridRows]] = CutRows
     _rows: CutRows
-    interior: CutBlock
+    interior: CutBlock  # type: ignore[assignment]
     pyramid: CompactPyramid
     constraints: CutConstraints
 
@@ -102,9 +102,9 @@ class CutSystem(GridSystem):
         root = np.sqrt(np.where(inside, area, 0.0))[:, None]
         if rule is not None:
             root = root * np.sqrt(rule.weights)
-        root = torch.as_tensor(root).to(self.device, self.dtype)
+        roots = torch.as_tensor(root).to(self.device, self.dtype)
         own = self.interior
-        return CellChannels(points, Channels.value(own.dim), own.space, own.time, rule, root)
+        return CellChannels(points, Channels.value(own.dim), own.space, own.time, rule, roots)
 
     def mass(self) -> sparse.csr_array:
         """The matrix of the L2 product over the domain for the finest coefficients (V m**d, T) of one field."""
