@@ -13,6 +13,7 @@ import hermite_pinn as hp
 from hermite_pinn.problems import PROBLEMS
 
 from .case import Bench, Fault, Kind
+from .shape_targets import SHAPES, cutting
 from .stock import FACTOR, SIREN, poisson, solution
 
 __all__ = ["Target", "early", "targets"]
@@ -315,6 +316,7 @@ def _run_targets() -> list[Target]:
             NETWORK,
         ),
         Target("tabulated", lambda bench, function: hp.tabulated(function)(np.zeros(3)), {"function": np.sin}),
+        *(Target(name, cutting(name), good) for name, (_, good) in SHAPES.items()),
         *(_library_target(name) for name in PROBLEMS),
     ]
 
