@@ -18,11 +18,13 @@ Number to beat: mean absolute error 4.4e-3 against that reference.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import hermite_pinn as hp
+from hermite_pinn.checks import number
 
-from .base import choice, positive_number, settings
+from .base import choice, settings
 from .solids import centred, solid
 
 __all__ = ["manufactured", "poisson_mesh", "source"]
@@ -35,7 +37,7 @@ WAVES = (
 )
 
 
-@settings(size=positive_number)
+@settings(size=partial(number, above=0, most=1e3))
 def poisson_mesh(
     mesh: Any = "gear", side: str = "outside", solution: str = "potential", size: float = 0.8
 ) -> hp.Problem:

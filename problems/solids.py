@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import hermite_pinn as hp
+from hermite_pinn.checks import spelled
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.geometry.mesh import parts
 
@@ -48,7 +49,7 @@ def solid(what: str, source: Any) -> tuple[str, Any]:
     if getattr(source, "dim", None) == 3 and hasattr(source, "pieces"):
         return source.kind, source
     raise InvalidArgumentError(
-        f"{what} must be a mesh file, a shape in three axes, or one of {', '.join(PARTS)}, got {source!r}"
+        f"{what} must be a mesh file, a shape in three axes, or one of {', '.join(PARTS)}, got {spelled(source)}"
     )
 
 

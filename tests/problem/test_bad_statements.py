@@ -178,7 +178,8 @@ def test_nonsense_in_the_settings_of_a_problem_of_the_library(problem, setting):
             continue
         except Exception as error:
             pytest.fail(f"{problem}({setting}={name}) raised {type(error).__name__}: {error}")
-        assert name not in {"None", "nan", "inf", "text", "1j", "class", "array of objects"}, f"{setting}={name}"
+        assert name != "None" or default is None, f"{setting}=None"
+        assert name not in {"nan", "inf", "text", "1j", "class", "array of objects"}, f"{setting}={name}"
         assert name != "True" or default is True or default is False, f"{setting}=True"
 
 

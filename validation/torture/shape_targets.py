@@ -27,7 +27,10 @@ SHAPES: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "Torus": (hp.Torus, {"center": (0.5, 0.5, 0.5), "radius": 0.25, "tube": 0.1, "axis": (0, 0, 1), "name": None}),
     "Implicit": (hp.Implicit, {"function": lambda x, y: (x - 0.5) ** 2 + (y - 0.5) ** 2 - 0.04, "name": None}),
     "Mesh": (hp.Mesh, {"source": (VERTICES, FACES), "name": None, "units": None, "repair": None}),
-    "MeshDomain": (hp.MeshDomain, {"mesh": (VERTICES, FACES), "side": "inside", "box": None, "name": "surface", "margin": None}),
+    "MeshDomain": (
+        hp.MeshDomain,
+        {"mesh": (VERTICES, FACES), "side": "inside", "box": None, "name": "surface", "margin": None},
+    ),
 }
 
 
