@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 import hermite_pinn as hp
+from hermite_pinn.checks import spelled
 from hermite_pinn.errors import InvalidArgumentError
 
 from .base import flag, not_negative, positive_number, settings
@@ -56,9 +57,9 @@ def heat_on_part(
     own = [f.name for f in domain.space_faces]
     groups = {piece.label[1:]: name + piece.label for piece in shape.pieces for name in own if piece.label}
     chosen = WARM.get(label) if warm is None else warm
-    if chosen not in groups:
+    if not isinstance(chosen, str) or chosen not in groups:
         raise InvalidArgumentError(
-            f"warm must be a group of faces of the part, {' or '.join(groups) or 'of which it has none'}; got {chosen!r}"
+            f"warm must be a group of faces of the part, {' or '.join(groups) or 'of which it has none'}; got {spelled(chosen)}"
         )
     cold = [face for group, face in groups.items() if group != chosen]
     given: Any = 1.0 if steady else lambda t: 1 - hp.exp(-50 * t)

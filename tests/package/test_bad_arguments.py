@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import hermite_pinn as hp
-from hermite_pinn.validation.torture.shape_targets import SHAPES
 from hermite_pinn.run.progress import NoProgress
+from hermite_pinn.validation.torture.shape_targets import SHAPES
 
 VALUES = {
     "None": lambda: None,
