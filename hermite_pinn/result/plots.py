@@ -33,8 +33,9 @@ __all__ = ["plot_history", "plot_solution"]
 def _empty(columns: int, heights: Sequence[float]) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(4.4 * columns, sum(heights)), layout="constrained")
+    figure = Figure(figsize=(4.4 * columns, sum(heights)), layout=ConstrainedLayoutEngine(w_pad=0.12))
     FigureCanvasAgg(figure)
     return figure
 
