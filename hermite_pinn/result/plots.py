@@ -35,7 +35,7 @@ def _empty(columns: int, heights: Sequence[float]) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(4.4 * columns, sum(heights)), layout=ConstrainedLayoutEngine(w_pad=0.12))
+    figure = Figure(figsize=(4.4 * columns, sum(heights)), layout=ConstrainedLayoutEngine(w_pad=0.06))
     FigureCanvasAgg(figure)
     return figure
 
