@@ -146,7 +146,7 @@ class Slice:
 
         path = outline.path
         shown.set_clip_path(PathPatch(path, transform=ax.transData))
-        ax.add_patch(PathPatch(path, facecolor="none", edgecolor="0.15", lw=1.0, joinstyle="round", zorder=3))
+        ax.add_patch(PathPatch(path, facecolor="none", edgecolor="0.15", lw=0.9, joinstyle="round", zorder=3))
         if not outline.loops:
             ax.text(0.5, 0.5, "no part of the domain", transform=ax.transAxes, ha="center", va="center", fontsize=8)
 

@@ -106,7 +106,7 @@ def test_symmetric_domains_give_symmetric_pictures():
     figure.axes[0].set_position([0.1, 0.1, 0.6, 0.8])
     shown = panel(figure)
     difference = np.abs(shown - shown[:, ::-1]).max(-1)
-    assert np.mean(difference > 60) < 0.01
+    assert np.mean(difference > 60) < 0.012  # the outline by half a pixel
 
 
 def test_colours_are_those_of_the_domain(whole):
