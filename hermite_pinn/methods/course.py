@@ -84,7 +84,7 @@ def run_to_end(
         Whether there is a state worth returning if what comes next cannot be done: the memory does not suffice, or
         a kernel that is first needed there can neither be loaded nor compiled.
     monitor
-        Of the run; what a callback raised comes out as it is, but for a lack of memory.
+        Of the run; what a callback raised comes out as it is.
 
     Returns
     -------
@@ -103,8 +103,7 @@ def run_to_end(
         except KeyboardInterrupt:
             ending = Ending(Status.INTERRUPTED, interrupted())
         except (RuntimeError, MemoryError) as error:
-            foreign = error is monitor.foreign and not isinstance(error, MemoryError)
-            obstacle = None if foreign else _obstacle(error, monitor)
+            obstacle = None if error is monitor.foreign else _obstacle(error, monitor)
             if obstacle is None or not usable():
                 raise
             ending = obstacle

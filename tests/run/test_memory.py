@@ -10,6 +10,7 @@ import hermite_pinn as hp
 from hermite_pinn import memory
 from hermite_pinn.errors import OutOfMemoryError
 from hermite_pinn.methods.gauss_newton import nested_iteration
+from hermite_pinn.methods.training import first_order
 from hermite_pinn.validation.performance.memory import CASES, FACTOR, JUDGED, measured
 
 CPU = torch.device("cpu")
@@ -105,13 +106,16 @@ def test_a_lack_of_memory_before_there_is_a_state_is_an_error(error, monkeypatch
 
 
 def test_first_order_training_returns_its_last_step(monkeypatch):
-    class Full(hp.Callback):
-        def on_step(self, state):
-            if state.step == 4:
-                raise MemoryError("no more")
+    step = first_order._Run._train_step
 
+    def full(run):
+        if run.step == 4:
+            raise MemoryError("no more")
+        step(run)
+
+    monkeypatch.setattr(first_order._Run, "_train_step", full)
     method = hp.Adam(steps=8, points=16, face_points=8, check_every=2)
-    solution = hp.solve(hp.problems.poisson2d(), levels=2, method=method, callbacks=Full())
+    solution = hp.solve(hp.problems.poisson2d(), levels=2, method=method)
     assert solution.status is hp.Status.MAX_SIZE
 
 
