@@ -25,7 +25,7 @@ def geometry_notes(problem: Problem, resolution: Sequence[int]) -> tuple[str, ..
         Cells along every axis of the last level.
     """
     domain = problem.domain
-    if domain.cells((1,) * domain.dim) is None:
+    if not domain.is_cut:
         return ()
     found = [*_reentrant(problem), *domain.thin(tuple(resolution))]
     return tuple(found)

@@ -48,7 +48,7 @@ def first_base(problem: Problem, field: Field) -> int | tuple[int, ...]:
     Shapes know no axes, so cells that are much longer than wide would resolve them badly along one.
     """
     domain = problem.domain
-    if not isinstance(field.base, int) or domain.cells((1,) * domain.dim) is None:
+    if not isinstance(field.base, int) or not domain.is_cut:
         return field.base
     least = min(domain.lengths[i] for i in domain.space_axes)
     return tuple(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import scipy.sparse as sparse
@@ -61,9 +62,10 @@ class SparseFactor(LinearSolver[GridSystem]):
 
     def seconds(self, system: GridSystem, steps: float | None) -> float:
         """By the count of operations of an elimination by nested dissection; infinity where it does not fit."""
-        if not isinstance(system, CutSystem) or system.interior.time is not None or len(system.interior.space) != 2:
+        domain = system.problem.domain
+        if system.tensor or domain.time_axis is not None or len(domain.space_axes) != 2:
             return math.inf
-        level = system.pyramid.levels[-1]
+        level = cast("CutSystem", system).pyramid.levels[-1]
         size = len(system.problem.fields) * level.record
         entries = SPREAD * 9 * size**2 * level.count
         free = available_memory(torch.device("cpu")) or math.inf
@@ -75,7 +77,7 @@ class SparseFactor(LinearSolver[GridSystem]):
         self, system: GridSystem, rows: Rows, damping: float, limits: Limits
     ) -> tuple[torch.Tensor, LeastSquaresResult]:
         """See :meth:`LinearSolver.solve`."""
-        assert isinstance(system, CutSystem)
+        system = cast("CutSystem", system)
         columns = system.column_scale()
         factor = _factored(system, columns, damping)
         return _around_corners(system, columns, factor, rows, damping, limits)

@@ -89,7 +89,7 @@ class Discretization:
     @property
     def cut(self) -> bool:
         """Whether shapes cut the domain out of its bounding box."""
-        return self.problem.domain.cells((1,) * self.problem.domain.dim) is not None
+        return self.problem.domain.is_cut
 
     def memory(self, resolutions: Sequence[Resolution], slabs: int) -> float:
         """Estimate of the bytes of a stage; see :func:`stage_memory`."""
