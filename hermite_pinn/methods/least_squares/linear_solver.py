@@ -325,10 +325,15 @@ class CheapestSolver(LinearSolver[System]):
         return step, result
 
     def state(self) -> dict[str, Any]:
-        """The steps that iterations took."""
-        return {"steps_per_size": [[size, steps] for size, steps in self.steps_by_size.items()]}
+        """The steps that iterations took, and what the solvers keep."""
+        own: dict[str, Any] = {"steps_per_size": [[size, steps] for size, steps in self.steps_by_size.items()]}
+        for solver in self.solvers:
+            own |= solver.state()
+        return own
 
     def restore(self, state: Entry) -> None:
         """Take over what a checkpoint kept."""
         pairs = [pair.items(2) for pair in state.at("steps_per_size").items()]
         self.steps_by_size = {size.integer(1): steps.integer(0) for size, steps in pairs}
+        for solver in self.solvers:
+            solver.restore(state)
