@@ -11,13 +11,15 @@ import torch
 
 from hermite_pinn.problem.problem import Problem
 
+from .compact_block import CompactBlock, LevelState
 from .level_cells import level_cells
+from .level_gram import LevelGram
 from .point_block import PointBlock
 
 __all__ = ["CompactPointBlock"]
 
 
-class CompactPointBlock(PointBlock):
+class CompactPointBlock(PointBlock, CompactBlock):
     """As :class:`PointBlock`; columns are those of the coefficients (V m**d, T) that exist.
 
     Parameters
@@ -30,8 +32,12 @@ class CompactPointBlock(PointBlock):
         self._problem = problem
         super().__init__(*args, **options)
 
+    def add_to(self, gram: LevelGram, level: LevelState) -> None:
+        """Column norms; scattered points have no part in the blocks of vertices.  See :class:`CompactBlock`."""
+        gram.squares += self.diagonal(level.resolution, tuple(gram.squares.shape)).cpu()
+
     def vertex_products(self, own: int) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-        """See :meth:`.CutBlock.vertex_products`; the vertices of the cell of every point."""
+        """Products by the vertices of the cell of every point; see :class:`CompactBlock`."""
         level = level_cells(self._problem, self.basis, self.resolution)
         for columns, rows in self.elements():
             fields, corners = len(self.fields), 2**level.dim
