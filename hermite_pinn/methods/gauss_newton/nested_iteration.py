@@ -13,7 +13,7 @@ import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.field.field import Field, GridField
-from hermite_pinn.methods.base import Doubt, Outcome, Task
+from hermite_pinn.methods.base import Outcome, Task
 from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.methods.least_squares.levenberg_marquardt import LevenbergMarquardt
 from hermite_pinn.methods.systems.grid_system import GridSystem
@@ -26,18 +26,17 @@ from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
 
 from .convergence import Convergence, unsolved
-from .geometry_notes import geometry_notes
 from .grid_solver import grid_solver
 from .indicators import indicators
 from .marching import marched
 from .mixed_precision import chosen_precision
+from .nested_outcome import nested_outcome
 from .nested_state import NestedState
 from .options import GaussNewtonOptions
 from .pace import Pace
 from .resolutions import Resolutions
 from .saved_state import check_nested
 from .stage import Discretization, Stage, relative, solve_at_once
-from .standard_errors import parameter_doubts, parameter_sensitivity, standard_errors
 from .term_sizes import floored, implied_sizes, strengths
 from .time_slabs import march
 from .unfinished import Unfinished
@@ -55,7 +54,6 @@ REPEATS = 3  # of the first stage, with rows scaled anew
 CLOSE, WORTH = 1e-8, 1_000_000  # errors and sizes beyond which a tolerance that cannot be met counts no more
 SMALL = 1e-12  # errors below which it counts no more on any level
 HASTE = 0.3  # of the time that a level is expected to take: it is not begun with less left
-INSIDE = "an equation or a start is not defined at points of cut cells outside the domain, so these were divided and have points inside alone"
 ZERO = 1e-6  # of its implied size: a field that counts as zero where no tolerance says so
 
 
@@ -141,45 +139,10 @@ class NestedIteration:
         return determined(ending, *freedom(self.grid, best, self.state.path[0]))
 
     def _outcome(self, ending: Ending) -> Outcome:
-        best, message = self.state.best or self._empty(), ending.message
-        stats: dict[str, Any] = {
-            "inner_steps": self.solver.inner_total,
-            "resolution": best.resolutions[-1],
-            "points": best.points,
-            "slabs": best.slabs,
-            "precision": self.precision,
-            "memory_estimate": self.grid.memory(best.resolutions, best.slabs),
-            "residual_scales": dict(zip(self.problem.residuals, self.state.norms, strict=True)),
-        }
-        if ending.status in (Status.MAX_SIZE, Status.MAX_TIME, Status.COMPLETED):
-            message = "; ".join(part for part in (message, self._unresolved(best)) if part)
-        if best.choice is not None:
-            stats |= best.choice.stats(self.problem)
-            message += f"; {best.choice.sentence(self.problem)}"
-        notes = geometry_notes(self.problem, best.resolutions[-1])
-        if notes:
-            stats["geometry"] = list(notes)
-            message = "; ".join((message, *notes))
-        if best.undefined_outside:
-            message += f"; {INSIDE}"
-        doubts: tuple[Doubt, ...] = ()
-        if self.problem.parameters and ending.status in BY_ITSELF:
-            system = self._system(best)
-            known = parameter_sensitivity(system, best.vector, self.solver.inner_tol, self.options.inner_steps)
-            errors = standard_errors(system, known, best.choice)
-            doubts = tuple(parameter_doubts(self.problem.parameters, best.parameters, known, errors))
-            if errors:
-                stats["standard_errors"] = errors
-        error = None if ending.status is Status.DIVERGED else best.error
-        minimised = best.settled and ending.status in BY_ITSELF
-        parameters = {p.name: best.parameters[p.name] for p in self.problem.parameters}
-        return Outcome(self._field(best), parameters, ending.status, message, error, stats, minimised, doubts)
-
-    def _unresolved(self, stage: Stage) -> str:
-        """What the last finished stage did not resolve, for the message."""
-        domain = self.problem.domain
-        cells = [a / n for a, n in zip(domain.lengths, stage.resolutions[-1], strict=True)]
-        return self.state.convergence.last.unresolved(domain.names, cells)
+        best = self.state.best or self._empty()
+        return nested_outcome(
+            ending, best, self.state, self.grid, self.solver, self.options.inner_steps, self._field(best)
+        )
 
     def _empty(self) -> Stage:
         """What there is before the first stage: the field of the method before, or zero."""
@@ -291,14 +254,6 @@ class NestedIteration:
             stage.fitted,
             self.grid.inner(stage.resolutions[-1]),
         )
-
-    def _system(self, stage: Stage) -> GridSystem:
-        """The system of a stage, linearised there."""
-        system = self.grid.system(stage.resolutions)
-        if stage.choice is not None:
-            system.smooth(stage.choice.weights, stage.choice.emphasis)
-        system.linearize(stage.vector)
-        return system
 
     def _restore(self, saved: dict[str, Any]) -> None:
         entry = Entry.of(saved, "the checkpoint")

@@ -30,6 +30,7 @@ from hermite_pinn.run.distributed import ALONE, Ranks
 from .block import Axis, Block
 from .block_system import BlockSystem
 from .constraints import Carried, Constraints, is_hard
+from .dense_block import DenseBlock
 from .gauge import remove_means
 from .grid_rows import GridRows
 from .singular_columns import SingularColumns
@@ -43,7 +44,7 @@ __all__ = ["GridSystem"]
 AnyBlock = TypeVar("AnyBlock", bound=Block)
 
 
-class GridSystem(BlockSystem[Block]):
+class GridSystem(BlockSystem[DenseBlock]):
     """Residuals, products and column norms of a problem on levels ``resolutions[0] ... resolutions[-1]``.
 
     Parameters
