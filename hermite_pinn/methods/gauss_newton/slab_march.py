@@ -22,7 +22,7 @@ from .initial_mismatch import incompatible
 from .slab_start import average, slab_start
 from .stage import Discretization, Stage, well_solved
 from .term_sizes import sensitivity_norms
-from .time_slabs import ladder, part_in_time, slab_ends, time_orders
+from .time_slabs import ladder, parabolic, part_in_time, slab_ends, time_orders
 
 __all__ = ["UnstableMarch", "growing", "march"]
 
@@ -135,9 +135,9 @@ class _March:
     @property
     def layered(self) -> bool:
         """Whether the first slabs say that the solution begins with a layer that has not been resolved."""
-        if self.graded is not None or self.last is None:
+        if self.graded is not None or self.last is None or not parabolic(self.grid.problem):
             return False
-        if self.last[1].start == 0 and not set(self.orders.values()) - {1} and incompatible(self.last[0]):
+        if self.last[1].start == 0 and incompatible(self.last[0]):
             return True
         return begins_with_a_layer(self.first_squares, sum(n * n for n in self.norms))
 
