@@ -160,7 +160,7 @@ class _March:
         carried = None if state is None else Carried(axis, self.orders, state)
         local = tuple(end - first if i == axis else n for i, n in enumerate(resolution))
         problem = part_in_time(grid.problem, axis, first, end, resolution[axis])
-        system = grid.system(ladder(local), problem, carried, inner=self.graded is not None)
+        system = grid.system(ladder(local), problem, carried, starting=self.grid.cut and self.graded is not None)
         return system, part, carried
 
     def state(self, done: int) -> dict[str, Any]:

@@ -245,7 +245,8 @@ class GridRows:
             env = self._env_of(t)
             _, sensitivity, _ = t.evaluate(env, reference_state(self.problem).jets(self.problem, env))
             return max(
-                (rms(s) * h ** -sum(o) for (f, o), s in (t.constant | sensitivity).items() if f in names), default=0.0
+                (rms(s) * self._steepness(o, h) for (f, o), s in (t.constant | sensitivity).items() if f in names),
+                default=0.0,
             )
 
         interior = max(
@@ -254,6 +255,10 @@ class GridRows:
         )
         own = size(term)
         return own / interior / math.sqrt(h) if interior > 0 and own > 0 else 1.0
+
+    def _steepness(self, orders: Sequence[int], h: float) -> float:
+        """A derivative of a function of unit size that varies over a cell of size h."""
+        return h ** -sum(orders)
 
     def _env_of(self, term: CompiledTerm) -> dict[Leaf, Value]:
         """Points at which the size of a term is taken: those of the equations unless it depends on its normal."""
