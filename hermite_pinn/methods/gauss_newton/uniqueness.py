@@ -30,7 +30,7 @@ from hermite_pinn.geometry import Region
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.compiled import CompiledTerm, Jet, compile_term
-from hermite_pinn.residuals.scales import rms, sobol_points
+from hermite_pinn.residuals.sizes import field_sizes, rms, sobol_points
 
 from .penalty_weights import Choice
 from .stage import Discretization, Stage
@@ -183,6 +183,7 @@ class _Look:
     solution: torch.Tensor
     parameters: Mapping[str, float]
     choice: Choice | None
+    sizes: Sequence[float]
 
     @cached_property
     def pyramid(self) -> Pyramid:
@@ -229,8 +230,9 @@ class _Look:
 
     @cached_property
     def mass(self) -> sparse.csr_array:
-        """The matrix of the L2 product of the fields over the box, for the free coefficients."""
-        whole = sparse.block_diag([self.system.mass()] * len(self.grid.problem.fields)).tocsr()
+        """The matrix of the L2 product of the fields, relative to their sizes, for the free coefficients."""
+        one = self.system.mass()
+        whole = sparse.block_diag([one / size**2 for size in self.sizes]).tocsr()
         return whole[self.kept][:, self.kept]
 
     @property
@@ -359,14 +361,23 @@ def _jets(
 def _looks(grid: Discretization, stage: Stage, first: Resolution) -> Iterator[_Look]:
     """Levels to look at, each of twice the resolution of the one before."""
     resolution = first
+    sizes = _sizes(grid.problem, stage)
     while grid.pyramid([resolution]).size > FIRST and all(n % 2 == 0 for n in resolution):
         resolution = tuple(n // 2 for n in resolution)
     while grid.pyramid([resolution]).size <= SOLID:
         solution = _moved(grid, stage, resolution)
         if solution is None:
             return
-        yield _Look(grid, resolution, solution, stage.parameters, stage.choice)
+        yield _Look(grid, resolution, solution, stage.parameters, stage.choice, sizes)
         resolution = tuple(2 * n for n in resolution)
+
+
+def _sizes(problem: Problem, stage: Stage) -> list[float]:
+    """Sizes of the fields at the solution, or beforehand where they are zero, relative to the largest."""
+    root = math.sqrt(problem.domain.interior.measure)
+    found = stage.sizes or [0.0] * len(problem.fields)
+    sizes = [n / root if n > 0 else known for n, known in zip(found, field_sizes(problem).values(), strict=True)]
+    return [size / max(sizes) for size in sizes]
 
 
 def _moved(grid: Discretization, stage: Stage, resolution: Resolution) -> torch.Tensor | None:
