@@ -22,7 +22,7 @@ from hermite_pinn.field.field import linear_field
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.compiled import CompiledTerm, Jet, compile_term
-from hermite_pinn.residuals.scales import rms, sobol_points
+from hermite_pinn.residuals.sizes import rms, sobol_points
 
 from .penalty_weights import Choice
 from .stage import Discretization
@@ -59,6 +59,8 @@ class LowFunctions:
         Of the problem.
     choice
         Weights of penalties, if they were chosen.
+    sizes
+        Of the fields.
     """
 
     grid: Discretization
@@ -66,6 +68,7 @@ class LowFunctions:
     solution: torch.Tensor
     parameters: Mapping[str, float]
     choice: Choice | None
+    sizes: Sequence[float]
 
     @cached_property
     def pyramid(self) -> Pyramid:
@@ -115,8 +118,9 @@ class LowFunctions:
 
     @cached_property
     def mass(self) -> sparse.csr_array:
-        """The matrix of the L2 product of the fields over the box, for the free coefficients."""
-        whole = sparse.block_diag([self.system.mass()] * len(self.grid.problem.fields)).tocsr()
+        """The matrix of the L2 product of the fields, relative to their sizes, for the free coefficients."""
+        one = self.system.mass()
+        whole = sparse.block_diag([one / size**2 for size in self.sizes]).tocsr()
         return whole[self.kept][:, self.kept]
 
     @property
