@@ -20,7 +20,9 @@ from hermite_pinn.residuals.compiled import CompiledTerm, Jet
 
 from .singular_columns import SingularColumns
 
-__all__ = ["Axis", "Block"]
+__all__ = ["PIECE", "Axis", "Block"]
+
+PIECE = 4_000_000  # numbers in one piece of a Jacobian or a normal matrix
 
 
 @dataclass(frozen=True)
@@ -110,9 +112,20 @@ class Block(ABC):
         flattened (fields, ...) array, and their rows (E, P, L), on the CPU.
         """
 
-    def vertex_products(self, own: int) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-        """Products of rows by the unknowns of the vertices of their cells, for blocks on compact levels."""
-        raise NotImplementedError("levels of all vertices have no products by vertices")
+    def products(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The normal matrix of the rows with respect to the finest coefficients as dense pieces.
+
+        Yields
+        ------
+        columns
+            For E cells (or points) the numbers of their coefficients, as :meth:`elements` has them, (E, L).
+        products
+            Of their columns, (E, L, L), on the CPU.
+        """
+        for columns, rows in self.elements():
+            step = max(1, PIECE // columns.shape[1] ** 2)
+            for part in zip(columns.split(step), rows.split(step), strict=True):
+                yield part[0], torch.bmm(part[1].mT, part[1])
 
     # -- parameters: dense columns ``root * d residual / d parameter / scale`` ---
     def _column(self, k: int, name: str) -> torch.Tensor | None:

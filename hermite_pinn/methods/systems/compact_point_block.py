@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sparse
-import torch
 
 from hermite_pinn.problem.problem import Problem
 
@@ -29,16 +28,6 @@ class CompactPointBlock(PointBlock):
     def __init__(self, problem: Problem, *args: Any, **options: Any) -> None:
         self._problem = problem
         super().__init__(*args, **options)
-
-    def vertex_products(self, own: int) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-        """See :meth:`.CutBlock.vertex_products`; the vertices of the cell of every point."""
-        level = level_cells(self._problem, self.basis, self.resolution)
-        for columns, rows in self.elements():
-            fields, corners = len(self.fields), 2**level.dim
-            by_field = rows.reshape(len(rows), -1, fields, corners, level.record).transpose(2, 3)
-            flat = by_field.reshape(len(rows), -1, corners * own)
-            first = columns.reshape(len(rows), fields, corners, level.record)[:, 0, :, 0]
-            yield (first // level.record).numpy(), torch.bmm(flat.mT, flat)
 
     def _csr(
         self, resolution: tuple[int, ...], orders: tuple[int, ...], change: Sequence[np.ndarray] | None = None

@@ -12,12 +12,11 @@ from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.expressions.program import Leaf, Value
 from hermite_pinn.residuals.compiled import CompiledTerm, Jet
 
+from .block import PIECE
 from .cell_channels import CellChannels, CellPoints, TimeRule
 from .channel_block import ChannelBlock, Evaluator
 
 __all__ = ["CutBlock"]
-
-_PIECE = 4_000_000  # numbers in one piece of a Jacobian
 
 
 class CutBlock(ChannelBlock):
@@ -144,7 +143,7 @@ class CutBlock(ChannelBlock):
         """Groups and parts of their cells whose rows fit into memory."""
         size = 2**self.points.level.dim * self.points.level.record * len(self.terms) * len(self.fields)
         for g, group in enumerate(self.points.groups):
-            step = max(1, _PIECE // (size * group.per_cell))
+            step = max(1, PIECE // (size * group.per_cell))
             for first in range(0, len(group.cells), step):
                 yield g, slice(first, min(first + step, len(group.cells)))
 
@@ -177,23 +176,32 @@ class CutBlock(ChannelBlock):
                     torch.as_tensor(total).reshape(len(corners), -1, columns[0].numel()),
                 )
 
-    def vertex_products(self, own: int) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-        """Products of the rows of cells by the unknowns of their vertices, without time.
+    def products(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The normal matrix as dense pieces, by cells of space and time; see :class:`Block`.
 
-        Yields
-        ------
-        corners
-            Numbers of the vertices (C, 2 ** d).
-        products
-            (C, 2 ** d own, 2 ** d own), where a vertex has ``own`` unknowns: fields, then records.
+        Sensitivities that vary in time are taken at their mean.
         """
-        level = self.points.level
+        if self.rule is None:
+            yield from super().products()
+            return
+        fields, record = len(self.fields), self.points.level.record
+        times = self.rule.rows.shape[1]
+        unknowns = self.points.level.count * record * times
         for g, part in self.pieces():
-            (rows,) = dict(self.local_rows(part, g)).values()
-            cells = rows.shape[0]
-            rows = rows.reshape(cells, -1, len(self.fields), 2**level.dim, level.record).transpose(2, 3)
-            rows = rows.reshape(cells, -1, 2**level.dim * own)
-            yield self.points.corners[g][part], torch.bmm(rows.mT, rows)
+            rows = {o: r.flatten(3).flatten(1, 2) for o, r in self.local_rows(part, g)}  # (C, Q terms, fields K)
+            corners = torch.as_tensor(self.points.corners[g][part])
+            space = (corners[:, :, None] * record + torch.arange(record)).reshape(len(corners), -1)
+            columns = (space[:, None, :] + torch.arange(fields)[:, None] * (unknowns // times)).flatten(1) * times
+            over = {(o, p): torch.bmm(rows[o].mT, rows[p]) for o in rows for p in rows}
+            for at, along in _products_in_time(self.rule, tuple(rows)):
+                step = max(1, PIECE // (columns.shape[1] * len(at)) ** 2)
+                for first in range(0, len(corners), step):
+                    some = slice(first, first + step)
+                    total: torch.Tensor | int = 0
+                    for key, one in over.items():
+                        total = total + one[some][:, :, None, :, None] * along[key][:, None, :]
+                    where = (columns[some][:, :, None] + at).flatten(1)
+                    yield where, torch.as_tensor(total).reshape(len(where), where.shape[1], where.shape[1])
 
     def diagonal(
         self, resolution: tuple[int, ...], shape: tuple[int, ...], change: Sequence[np.ndarray] | None = None
@@ -209,3 +217,16 @@ class CutBlock(ChannelBlock):
             self.terms, self.fields, self.parameters, self.names, self.space, self.time, points, root, rule,
             self.scales, self.dtype, self.device, normals,
         )  # fmt: skip
+
+
+def _products_in_time(
+    rule: TimeRule, orders: Sequence[int]
+) -> Iterator[tuple[torch.Tensor, dict[tuple[int, int], torch.Tensor]]]:
+    """By cell of time, its coefficients (T,), and by pair of orders the products of their columns (T, T)."""
+    weights, matrices = rule.weights, rule.rows.matrices
+    first = next(iter(matrices.values())).indices.reshape(len(weights), -1)
+    groups = np.split(np.arange(len(weights)), np.flatnonzero((first[1:] != first[:-1]).any(1)) + 1)
+    lines = {o: matrices[o].data.reshape(len(weights), -1) for o in orders}
+    for q in groups:
+        pairs = {(o, p): (lines[o][q] * weights[q, None]).T @ lines[p][q] for o in orders for p in orders}
+        yield torch.as_tensor(first[q[0]].astype(np.int64)), {k: torch.as_tensor(v) for k, v in pairs.items()}

@@ -30,6 +30,7 @@ from .cut_rows import CutRows
 from .grid_rows import GridRows
 from .grid_system import GridSystem
 from .vertex_blocks import LevelGram, block_scaling
+from .vertex_layout import VertexLayout, compact_layout
 
 __all__ = ["CutSystem"]
 
@@ -193,6 +194,14 @@ class CutSystem(GridSystem):
             return math.hypot(*(n / unit for n, unit in zip(norms, units, strict=True)))
 
         return Settling(size, ALGEBRAIC / (4.0 ** BASES[self.basis].coefficients - 1.0))
+
+    @cached_property
+    def layout(self) -> VertexLayout:
+        """The coefficients of the finest level by vertex, along time last."""
+        level, time = self.pyramid.levels[-1], self.problem.domain.time_axis
+        fields, _, times = self.pyramid.shapes[-1]
+        along = None if time is None else (times // level.m, self.problem.periodic[time])
+        return compact_layout(fields, level.vertices, level.sides, level.wraps, level.record, along, level.m)
 
     @cached_property
     def _masks(self) -> list[torch.Tensor]:

@@ -36,6 +36,7 @@ from .singular_columns import SingularColumns
 from .tensor_block import TensorBlock
 from .transport import transport_speeds
 from .vertex_basis import VertexBases, VertexScaling
+from .vertex_layout import VertexLayout, dense_layout
 
 __all__ = ["GridSystem"]
 
@@ -330,6 +331,12 @@ class GridSystem(BlockSystem[Block]):
         jets = {o for block in self.blocks for t in block.terms for _, o in t.jets}
         orders = [range(max(o[axis] for o in jets) + 1) for axis in range(len(self.axes))]
         return VertexBases(self.pyramid, orders, self._masks)
+
+    @cached_property
+    def layout(self) -> VertexLayout:
+        """The coefficients of the finest level by vertex."""
+        shape = self.pyramid.shapes[-1]
+        return dense_layout(shape[0], shape[1:], self.problem.periodic, BASES[self.basis].coefficients)
 
     @cached_property
     def _masks(self) -> list[torch.Tensor]:
