@@ -171,7 +171,7 @@ def _work(sides: tuple[int, ...], wraps: tuple[bool, ...], width: int) -> Work:
 def _around_corners(
     system: GridSystem, factor: NormalFactor, rows: Rows, damping: float, limits: Limits
 ) -> tuple[torch.Tensor, LeastSquaresResult]:
-    """:func:`_preconditioned` with the singular functions, which are not damped."""
+    """:func:`_preconditioned` with the singular functions, which are damped as what remains of them, normalised."""
     count, columns = len(system.corners), factor.columns
     if not count:
         return _preconditioned(system, factor, rows, damping, limits)
@@ -191,21 +191,25 @@ def _around_corners(
     tail, others = closest_unknowns(system, count, lambda left: -solve(left)[0], system.close_to_corners)
     system.close_to_corners = others
     x, left = torch.zeros(system.size, dtype=system.dtype, device=system.device), rows
-    steps = 0
+    damped, steps = torch.zeros_like(x), 0  # the step but for what makes up for singular functions
+    own = x.new_zeros(count)
     for _ in range(PASSES):
         step, result = solve(left)
         steps += result.steps
+        damped += step
         left = [r + d for r, d in zip(left, product(step), strict=True)]
-        corners = tail.coefficients(left)
+        change = (tail.variables(left) - damping * own) / (1.0 + damping)
+        own += change
+        corners = tail.factor @ change
         step -= corners @ others
         step[system.size - count :] = corners
         x += step
         left = [r + d for r, d in zip(rows, product(x), strict=True)]
-    reduction = size(left, x) / max(size(rows, torch.zeros_like(x)), 1e-300)
+    reduction = size(left, damped) / max(size(rows, torch.zeros_like(x)), 1e-300)
     decrease = float(system.inner(rows, rows) - system.inner(left, left))
     if damping > 0:
-        own = x[: system.size - count] / columns[: system.size - count].clamp(min=1e-300)
-        decrease -= damping * float(torch.where(columns[: system.size - count] > 0, own, 0.0).square().sum())
+        scaled = torch.where(columns > 0, damped / columns.clamp(min=1e-300), 0.0)[: system.size - count]
+        decrease -= damping * float(scaled.square().sum() + own.square().sum())
     return x, replace(result, y=x, steps=steps, reduction=reduction, decrease=decrease)
 
 

@@ -87,14 +87,15 @@ class CutSystem(GridSystem):
         if corners is not None and len(self.corners):
             for name, value in zip(self.problem.fields, values, strict=True):
                 own = list(self.corners.of(name))
-                value += (corners[own] @ self._values_at_corners[own]).reshape(value.shape)
+                value += (corners[own] @ self._values_at_corners[name]).reshape(value.shape)
         return [float(value.norm()) for value in values]
 
     @cached_property
-    def _values_at_corners(self) -> torch.Tensor:
-        """Singular functions at the Gauss points times the roots of their weights, (functions, n)."""
+    def _values_at_corners(self) -> dict[str, torch.Tensor]:
+        """By field, singular functions at the Gauss points times the roots of their weights, (functions, n)."""
         x = torch.as_tensor(self._value.points.x).to(self.device, self.dtype)
-        return self.corners.jets(x, Channels.value(2))[:, 0] * self._value.root.reshape(-1)
+        root = self._value.root.reshape(-1)
+        return {f: self.corners.jets(x, Channels.value(2), f)[:, 0] * root for f in self.problem.fields}
 
     @cached_property
     def _value(self) -> CellChannels:  # type: ignore[override]
@@ -117,8 +118,11 @@ class CutSystem(GridSystem):
         along = rule.rows.matrices[0]
         return sparse.csr_array(sparse.kron(space, along.T @ sparse.diags(rule.weights) @ along))
 
-    def without_means(self, finest: torch.Tensor) -> torch.Tensor:
-        """Coefficients of all vertices of the finest level, less the means over the domain of fields with a gauge."""
+    def without_means(self, finest: torch.Tensor, corners: torch.Tensor | None = None) -> torch.Tensor:
+        """Coefficients of all vertices of the finest level, less the means over the domain of fields with a gauge.
+
+        Those of singular functions count in the means.
+        """
         points, area, inside = self._rows.gauss_points(self._rows.level)
         weights = torch.as_tensor(np.where(inside, area, 0.0)[:, None]).to(self.device, self.dtype)
         space = tuple(range(len(self.interior.space)))
@@ -127,7 +131,12 @@ class CutSystem(GridSystem):
         compact, level = self._compacted(finest).clone(), self._rows.level
         for name in self.problem.gauges:
             field = compact[self.problem.fields.index(name)]
-            field[:: level.record] -= functional @ field
+            mean = functional @ field
+            own = list(self.corners.of(name))
+            if corners is not None and own:
+                root = self._value.root.reshape(-1)
+                mean = mean + corners[own] @ (self._values_at_corners[name] @ root) / root.square().sum()
+            field[:: level.record] -= mean
         return self.pyramid.dense(len(self.pyramid.shapes) - 1, compact)
 
     def held_out(self, finest: torch.Tensor, parameters: dict[str, float]) -> dict[str, float]:

@@ -228,8 +228,14 @@ class GridSystem(BlockSystem[Block]):
             math.sqrt(s) for s in self.ranks.add_all(*(float(self._value.forward(c)[0].norm()) ** 2 for c in finest))
         ]
 
-    def without_means(self, finest: torch.Tensor) -> torch.Tensor:
-        """Coefficients of all vertices of the finest level, less the means over space of fields with a gauge."""
+    def without_means(self, finest: torch.Tensor, corners: torch.Tensor | None = None) -> torch.Tensor:
+        """Coefficients of all vertices of the finest level, less the means over space of fields with a gauge.
+
+        Parameters
+        ----------
+        corners
+            Coefficients of singular functions, on domains that have them.
+        """
         return remove_means(self.problem, self.basis, self.resolution, finest.clone())
 
     def change(self, step: torch.Tensor, vector: torch.Tensor) -> float:
