@@ -229,6 +229,15 @@ def test_a_run_that_is_stopped_does_not_begin_a_factor():
     assert (result.steps, result.reason) == (10, "callback")
 
 
+def test_steps_are_expected_to_grow_as_they_grew():
+    rule = CheapestSolver([Priced(1.0)])
+    rule.steps_by_size = {100: 40, 400: 44, 1600: 44}
+    assert rule.expected(500) == pytest.approx(44 * (5 / 4) ** math.log(1.1, 4))
+    assert rule.expected(6400) == 44
+    rule.steps_by_size = {100: 40, 200: 400}
+    assert rule.expected(800) == 800  # with the root of the unknowns at most
+
+
 def test_a_grid_gets_the_factor_that_was_asked_for():
     system = GRIDS["cubic"]()
     assert isinstance(grid_solver("banded").chosen(system), BandedCholesky)
