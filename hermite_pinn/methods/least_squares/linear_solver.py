@@ -442,3 +442,5 @@ class CheapestSolver(LinearSolver[System]):
         """Take over what a checkpoint kept."""
         pairs = [pair.items(2) for pair in state.at("steps_per_size").items()]
         self.steps_by_size = {size.integer(1): steps.integer(0) for size, steps in pairs}
+        for solver in self.solvers:
+            solver.restore(state)
