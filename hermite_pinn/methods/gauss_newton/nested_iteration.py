@@ -33,6 +33,7 @@ from .mixed_precision import chosen_precision
 from .nested_outcome import nested_outcome
 from .nested_state import NestedState
 from .options import GaussNewtonOptions
+from .pace import Pace
 from .resolutions import Resolutions
 from .saved_state import check_nested
 from .stage import Discretization, Stage, relative, solve_at_once
@@ -90,7 +91,7 @@ class NestedIteration:
         self.state = NestedState(Convergence(self.basis, self.tol), norms)
         self.precision = chosen_precision(options.precision, task.device)
         self.watch = WatchPoints(self.problem)
-        self.seconds: list[float] = []
+        self.pace = Pace(self.monitor.clock)
         self.solver = self._solver(Misfit(self.problem))
         self.unfinished = Unfinished(task, self.solver.state)
 
@@ -120,9 +121,14 @@ class NestedIteration:
             self._outcome,
             interrupted=lambda: f"{cause()}; this is the best state so far",
             settle=self._settled,
-            usable=lambda: self.state.best is not None,
+            usable=self._is_usable,
             monitor=self.monitor,
         )
+
+    def _is_usable(self) -> bool:
+        """Whether the best state is more than the one with which the first stage begins."""
+        worked = self.task.start is not None or len(self.monitor.history) > 0
+        return self.state.best is not None and worked
 
     def _settled(self, ending: Ending) -> Ending:
         """Save what is not saved yet; the ending, with what is known of the uniqueness of the solution."""
@@ -139,6 +145,11 @@ class NestedIteration:
         )
 
     def _empty(self) -> Stage:
+        """What there is before the first stage: the field of the method before, or zero."""
+        if self.task.start is not None:
+            self.state.take_over(self.task.start, self._first_parameters(), self.grid)
+            assert self.state.best is not None
+            return self.state.best
         first = self.resolutions.first()[:1]
         pyramid = self.grid.pyramid(first)
         zero = torch.zeros(pyramid.size, dtype=self.grid.dtype, device=self.task.device)
@@ -164,7 +175,7 @@ class NestedIteration:
         while True:
             if not foreign:
                 self._refine()
-            began = self.monitor.clock()
+            self.pace.begin()
             stage = self._solve()
             if len(state.path) == 1 and not foreign:
                 stage = self._balanced(stage)
@@ -175,7 +186,7 @@ class NestedIteration:
             state.best, foreign = stage, False
             self.unfinished.finished(state.saved())
             self._record(stage)
-            self.seconds.append(self.monitor.clock() - began)
+            self.pace.end(self.grid.pyramid(state.path[-1:]).size)
             self.unfinished.save()
             ending = self._verdict()
             if ending is not None:
@@ -189,10 +200,10 @@ class NestedIteration:
         limit = self.resolutions.obstacle(self.grid, path, following, best)
         if limit:
             raise StopRun(Status.MAX_SIZE, limit)
-        if self.seconds and best is not None and best.error is not None:
-            growth = math.prod(following) / math.prod(best.resolutions[-1])
+        expected = self.pace.expected(self.grid.pyramid([following]).size) if self.monitor.max_time else None
+        if expected is not None and best is not None and best.error is not None:
             cells = "x".join(map(str, following))
-            self.monitor.require(growth * self.seconds[-1], f"the next level ({cells} cells)", HASTE)
+            self.monitor.require(expected, f"the next level ({cells} cells)", HASTE)
         self._check_reach(following)
         path.append(following)
 
@@ -362,9 +373,9 @@ class NestedIteration:
         path, planned = self.state.path, self.resolutions.planned
         ahead = self.state.convergence.stages_left() if planned is None else len(planned) - len(path)
         left = None
-        if ahead is not None and self.seconds:
+        if ahead is not None and self.pace.last is not None:
             growth = 2.0**self.problem.domain.dim
-            left = sum(self.seconds[-1] * growth ** (i + 1) for i in range(ahead))
+            left = sum(self.pace.last * growth ** (i + 1) for i in range(ahead))
         self.monitor.record(
             loss=stage.loss,
             terms=stage.residuals,

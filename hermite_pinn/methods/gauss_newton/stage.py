@@ -24,8 +24,9 @@ from hermite_pinn.residuals.reference_state import reference_state
 from hermite_pinn.run.distributed import ALONE, Ranks
 from hermite_pinn.schema import Entry
 
+from .cut_memory import cut_memory
 from .indicators import Indicators
-from .memory_estimate import cut_memory, stage_memory
+from .memory_estimate import stage_memory
 from .penalty_weights import Choice, fit_smoothly
 from .term_sizes import Sensitivities, sensitivity_norms
 
@@ -92,9 +93,11 @@ class Discretization:
         return self.problem.domain.is_cut
 
     def memory(self, resolutions: Sequence[Resolution], slabs: int) -> float:
-        """Estimate of the bytes of a stage; see :func:`stage_memory`."""
+        """Estimate of the bytes of a stage; see :func:`stage_memory` and :func:`cut_memory`."""
+        p = self.problem
         if self.cut:
-            return cut_memory(self.pyramid(resolutions), slabs)
+            levels = CompactPyramid(p, self.basis, resolutions, self.dtype, self.device)
+            return cut_memory(p, levels, self.gauss, slabs)
         return stage_memory(self._few, resolutions, slabs, mixed=self.mixed, banded=self.banded)
 
     @cached_property
@@ -213,7 +216,8 @@ def describe(system: GridSystem, fit: Fit) -> Stage:
     if system.problem.gauges:
         last, whole = len(system.pyramid.shapes) - 1, system.finest(fit.vector)
         level = system.pyramid.views(system.split(fit.vector)[0])[last]
-        level += system.pyramid.compact(last, system.without_means(whole) - whole)
+        shifted = system.without_means(whole, system.at_corners(fit.vector))
+        level += system.pyramid.compact(last, shifted - whole)
     finest, parameters = system.finest(fit.vector), system.parameters(fit.vector)
     held_out = system.held_out(finest, parameters)
     return Stage(

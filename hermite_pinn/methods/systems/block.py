@@ -19,7 +19,9 @@ from hermite_pinn.residuals.compiled import CompiledTerm, Jet
 
 from .singular_columns import SingularColumns
 
-__all__ = ["Axis", "Block"]
+__all__ = ["PIECE", "Axis", "Block"]
+
+PIECE = 4_000_000  # numbers in one piece of a Jacobian or a normal matrix
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,21 @@ class Block(ABC):
         Yields pairs ``(columns, rows)``: for E cells (or points) the indices (E, L) of their coefficients in the
         flattened (fields, ...) array, and their rows (E, P, L), on the CPU.
         """
+
+    def products(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The normal matrix of the rows with respect to the finest coefficients as dense pieces.
+
+        Yields
+        ------
+        columns
+            For E cells (or points) the numbers of their coefficients, as :meth:`elements` has them, (E, L).
+        products
+            Of their columns, (E, L, L), on the CPU.
+        """
+        for columns, rows in self.elements():
+            step = max(1, PIECE // columns.shape[1] ** 2)
+            for part in zip(columns.split(step), rows.split(step), strict=True):
+                yield part[0], torch.bmm(part[1].mT, part[1])
 
     # -- parameters: dense columns ``root * d residual / d parameter / scale`` ---
     def _column(self, k: int, name: str) -> torch.Tensor | None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import torch
 
 from hermite_pinn.expressions.program import Value
 from hermite_pinn.residuals.compiled import CompiledTerm, Jet
@@ -70,15 +69,3 @@ class CompactBlock(Block):
     @abstractmethod
     def add_to(self, gram: LevelGram, level: LevelState) -> None:
         """Add what these rows have to the column norms, and to the blocks of vertices, of a level."""
-
-    @abstractmethod
-    def vertex_products(self, own: int) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-        """Products of the rows of cells, or points, by the unknowns of their vertices, without time.
-
-        Yields
-        ------
-        corners
-            Numbers of the vertices (C, 2 ** d).
-        products
-            (C, 2 ** d own, 2 ** d own), where a vertex has ``own`` unknowns: fields, then records.
-        """

@@ -12,14 +12,13 @@ from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.expressions.program import Leaf, Value
 from hermite_pinn.residuals.compiled import CompiledTerm, Jet
 
-from .cell_channels import CellChannels
+from .block import PIECE
+from .cell_channels import CellChannels, TimeRule
 from .channel_block import ChannelBlock
 from .compact_block import CompactBlock, LevelState, Placement
 from .level_gram import LevelGram
 
 __all__ = ["CutBlock"]
-
-_PIECE = 4_000_000  # numbers in one piece of a Jacobian
 
 
 class CutBlock(ChannelBlock[CellChannels], CompactBlock):
@@ -138,7 +137,7 @@ class CutBlock(ChannelBlock[CellChannels], CompactBlock):
         """Groups and parts of their cells whose rows fit into memory."""
         size = 2**self.points.level.dim * self.points.level.record * len(self.terms) * len(self.fields)
         for g, group in enumerate(self.points.groups):
-            step = max(1, _PIECE // (size * group.per_cell))
+            step = max(1, PIECE // (size * group.per_cell))
             for first in range(0, len(group.cells), step):
                 yield g, slice(first, min(first + step, len(group.cells)))
 
@@ -171,15 +170,32 @@ class CutBlock(ChannelBlock[CellChannels], CompactBlock):
                     torch.as_tensor(total).reshape(len(corners), -1, columns[0].numel()),
                 )
 
-    def vertex_products(self, own: int) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-        """Products of the rows of cells by the unknowns of their vertices; see :class:`CompactBlock`."""
-        level = self.points.level
+    def products(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The normal matrix as dense pieces, by cells of space and time; see :class:`Block`.
+
+        Sensitivities that vary in time are taken at their mean.
+        """
+        if self.rule is None:
+            yield from super().products()
+            return
+        fields, record = len(self.fields), self.points.level.record
+        times = self.rule.rows.shape[1]
+        unknowns = self.points.level.count * record * times
         for g, part in self.pieces():
-            (rows,) = dict(self.local_rows(part, g)).values()
-            cells = rows.shape[0]
-            rows = rows.reshape(cells, -1, len(self.fields), 2**level.dim, level.record).transpose(2, 3)
-            rows = rows.reshape(cells, -1, 2**level.dim * own)
-            yield self.points.corners[g][part], torch.bmm(rows.mT, rows)
+            rows = {o: r.flatten(3).flatten(1, 2) for o, r in self.local_rows(part, g)}  # (C, Q terms, fields K)
+            corners = torch.as_tensor(self.points.corners[g][part])
+            space = (corners[:, :, None] * record + torch.arange(record)).reshape(len(corners), -1)
+            columns = (space[:, None, :] + torch.arange(fields)[:, None] * (unknowns // times)).flatten(1) * times
+            over = {(o, p): torch.bmm(rows[o].mT, rows[p]) for o in rows for p in rows}
+            for at, along in _products_in_time(self.rule, tuple(rows)):
+                step = max(1, PIECE // (columns.shape[1] * len(at)) ** 2)
+                for first in range(0, len(corners), step):
+                    some = slice(first, first + step)
+                    total: torch.Tensor | int = 0
+                    for key, one in over.items():
+                        total = total + one[some][:, :, None, :, None] * along[key][:, None, :]
+                    where = (columns[some][:, :, None] + at).flatten(1)
+                    yield where, torch.as_tensor(total).reshape(len(where), where.shape[1], where.shape[1])
 
     # -- levels ---
     def add_to(self, gram: LevelGram, level: LevelState) -> None:
@@ -197,3 +213,16 @@ class CutBlock(ChannelBlock[CellChannels], CompactBlock):
         wanted = () if all(t.affine for t in self.terms) else {j for t in self.terms for j in t.jets}
         own._sensitize(level.jets(wanted, own.points, own.rule), level.parameters)
         return own
+
+
+def _products_in_time(
+    rule: TimeRule, orders: Sequence[int]
+) -> Iterator[tuple[torch.Tensor, dict[tuple[int, int], torch.Tensor]]]:
+    """By cell of time, its coefficients (T,), and by pair of orders the products of their columns (T, T)."""
+    weights, matrices = rule.weights, rule.rows.matrices
+    first = next(iter(matrices.values())).indices.reshape(len(weights), -1)
+    groups = np.split(np.arange(len(weights)), np.flatnonzero((first[1:] != first[:-1]).any(1)) + 1)
+    lines = {o: matrices[o].data.reshape(len(weights), -1) for o in orders}
+    for q in groups:
+        pairs = {(o, p): (lines[o][q] * weights[q, None]).T @ lines[p][q] for o in orders for p in orders}
+        yield torch.as_tensor(first[q[0]].astype(np.int64)), {k: torch.as_tensor(v) for k, v in pairs.items()}

@@ -31,6 +31,7 @@ from .grid_rows import GridRows
 from .grid_system import GridSystem
 from .level_gram import LevelGram
 from .vertex_blocks import block_scaling
+from .vertex_layout import VertexLayout, compact_layout
 
 __all__ = ["CutSystem"]
 
@@ -88,14 +89,15 @@ class CutSystem(GridSystem):
         if corners is not None and len(self.corners):
             for name, value in zip(self.problem.fields, values, strict=True):
                 own = list(self.corners.of(name))
-                value += (corners[own] @ self._values_at_corners[own]).reshape(value.shape)
+                value += (corners[own] @ self._values_at_corners[name]).reshape(value.shape)
         return [float(value.norm()) for value in values]
 
     @cached_property
-    def _values_at_corners(self) -> torch.Tensor:
-        """Singular functions at the Gauss points times the roots of their weights, (functions, n)."""
+    def _values_at_corners(self) -> dict[str, torch.Tensor]:
+        """By field, singular functions at the Gauss points times the roots of their weights, (functions, n)."""
         x = torch.as_tensor(self._value.points.x).to(self.device, self.dtype)
-        return self.corners.jets(x, Channels.value(2))[:, 0] * self._value.root.reshape(-1)
+        root = self._value.root.reshape(-1)
+        return {f: self.corners.jets(x, Channels.value(2), f)[:, 0] * root for f in self.problem.fields}
 
     @cached_property
     def _value(self) -> CellChannels:  # type: ignore[override]
@@ -118,8 +120,11 @@ class CutSystem(GridSystem):
         along = rule.rows.matrices[0]
         return sparse.csr_array(sparse.kron(space, along.T @ sparse.diags(rule.weights) @ along))
 
-    def without_means(self, finest: torch.Tensor) -> torch.Tensor:
-        """Coefficients of all vertices of the finest level, less the means over the domain of fields with a gauge."""
+    def without_means(self, finest: torch.Tensor, corners: torch.Tensor | None = None) -> torch.Tensor:
+        """Coefficients of all vertices of the finest level, less the means over the domain of fields with a gauge.
+
+        Those of singular functions count in the means.
+        """
         points, area, inside = self._rows.gauss_points(self._rows.level)
         weights = torch.as_tensor(np.where(inside, area, 0.0)[:, None]).to(self.device, self.dtype)
         space = tuple(range(len(self.interior.space)))
@@ -128,7 +133,12 @@ class CutSystem(GridSystem):
         compact, level = self._compacted(finest).clone(), self._rows.level
         for name in self.problem.gauges:
             field = compact[self.problem.fields.index(name)]
-            field[:: level.record] -= functional @ field
+            mean = functional @ field
+            own = list(self.corners.of(name))
+            if corners is not None and own:
+                root = self._value.root.reshape(-1)
+                mean = mean + corners[own] @ (self._values_at_corners[name] @ root) / root.square().sum()
+            field[:: level.record] -= mean
         return self.pyramid.dense(len(self.pyramid.shapes) - 1, compact)
 
     def held_out(self, finest: torch.Tensor, parameters: dict[str, float]) -> dict[str, float]:
@@ -186,6 +196,14 @@ class CutSystem(GridSystem):
             return math.hypot(*(n / unit for n, unit in zip(norms, units, strict=True)))
 
         return Settling(size, ALGEBRAIC / (4.0 ** BASES[self.basis].coefficients - 1.0))
+
+    @cached_property
+    def layout(self) -> VertexLayout:
+        """The coefficients of the finest level by vertex, along time last."""
+        level, time = self.pyramid.levels[-1], self.problem.domain.time_axis
+        fields, _, times = self.pyramid.shapes[-1]
+        along = None if time is None else (times // level.m, self.problem.periodic[time])
+        return compact_layout(fields, level.vertices, level.sides, level.wraps, level.record, along, level.m)
 
     @cached_property
     def _masks(self) -> list[torch.Tensor]:

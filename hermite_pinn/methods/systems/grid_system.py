@@ -37,6 +37,7 @@ from .singular_columns import SingularColumns
 from .tensor_block import TensorBlock
 from .transport import transport_speeds
 from .vertex_basis import VertexBases, VertexScaling
+from .vertex_layout import VertexLayout, dense_layout
 
 __all__ = ["GridSystem"]
 
@@ -228,8 +229,14 @@ class GridSystem(BlockSystem[DenseBlock]):
             math.sqrt(s) for s in self.ranks.add_all(*(float(self._value.forward(c)[0].norm()) ** 2 for c in finest))
         ]
 
-    def without_means(self, finest: torch.Tensor) -> torch.Tensor:
-        """Coefficients of all vertices of the finest level, less the means over space of fields with a gauge."""
+    def without_means(self, finest: torch.Tensor, corners: torch.Tensor | None = None) -> torch.Tensor:
+        """Coefficients of all vertices of the finest level, less the means over space of fields with a gauge.
+
+        Parameters
+        ----------
+        corners
+            Coefficients of singular functions, on domains that have them.
+        """
         return remove_means(self.problem, self.basis, self.resolution, finest.clone())
 
     def change(self, step: torch.Tensor, vector: torch.Tensor) -> float:
@@ -325,6 +332,12 @@ class GridSystem(BlockSystem[DenseBlock]):
         jets = {o for block in self.blocks for t in block.terms for _, o in t.jets}
         orders = [range(max(o[axis] for o in jets) + 1) for axis in range(len(self.axes))]
         return VertexBases(self.pyramid, orders, self._masks)
+
+    @cached_property
+    def layout(self) -> VertexLayout:
+        """The coefficients of the finest level by vertex."""
+        shape = self.pyramid.shapes[-1]
+        return dense_layout(shape[0], shape[1:], self.problem.periodic, BASES[self.basis].coefficients)
 
     @cached_property
     def _masks(self) -> list[torch.Tensor]:
