@@ -29,7 +29,8 @@ FACE_POINTS = 256
 POINTS = 4096  # on faces of which a condition keeps a part
 GRID_POINTS = 512  # at which sizes of jets are taken
 SEED = 7919
-NEGLIGIBLE = 1e-6  # of the size assumed for an equation: smaller terms are no measure for what is left of them
+NEGLIGIBLE = 1e-6  # of the size assumed for an equation, or of a condition: smaller terms are no measure for the rest
+DOUBTFUL = 5e-5  # of the size of a condition: a larger residual is compared with what its terms might be
 
 
 @dataclass(frozen=True)
@@ -166,10 +167,29 @@ class _Misfits:
         values = self._values(term, samples)
         if region.measured is None:
             size, reach = math.hypot(source, max(own, whole)), 1.0
+            if rms(values) > DOUBTFUL * size:
+                size = max(size, NEGLIGIBLE * self._natural(derivatives))
         else:
             size = source if source > 0 else whole
             reach = max(1.0, whole / size) if size > 0 else 1.0
         yield TermMisfit(term.term, values, samples.x, size, 0.0, reach, sensitivities)
+
+    def _natural(self, derivatives: Mapping[Jet, Value]) -> float:
+        """The size of a condition's terms for fields that vary over the domain as much as they are large."""
+        lengths, sizes = self.problem.domain.lengths, self._field_sizes
+        return math.hypot(
+            *(
+                rms(s) * sizes[f] * math.prod(a**-m for a, m in zip(lengths, o, strict=True))
+                for (f, o), s in derivatives.items()
+            )
+        )
+
+    @cached_property
+    def _field_sizes(self) -> dict[str, float]:
+        """Root mean squares of the fields in the domain."""
+        x = self._inside.x.to(self.field.device, self.field.dtype)
+        values = self.field.evaluate(x, Channels.value(self.problem.domain.dim))[:, 0].to("cpu", torch.float64)
+        return dict(zip(self.problem.fields, (rms(v) for v in values), strict=True))
 
     @cached_property
     def _inside(self) -> Samples:

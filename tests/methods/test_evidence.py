@@ -235,6 +235,23 @@ def test_singular_and_discontinuous_solutions_are_a_success(problem: Callable[[]
     assert solved(problem(), tol=1e-2).status is hp.Status.CONVERGED
 
 
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_a_constant_under_conditions_on_slopes_is_a_success(scale: float) -> None:
+    """Its slopes are nothing but rounding, and no measure for what is left of them."""
+    box = hp.Box(x=(0, 1), y=(0, 1))
+    for domain in (box, box - hp.Disk((0.4, 0.5), 0.2)):
+        problem = hp.Problem(domain, "u", lambda u: u.laplacian - u + scale, [hp.Condition(lambda u: u.n)])
+        solution = solved(problem, tol=1e-3)
+        assert solution.status is hp.Status.CONVERGED, solution.message
+
+
+def test_a_slope_that_is_missed_is_seen_beside_a_large_constant() -> None:
+    problem = on_line(
+        lambda u: u.xx + 0 * u, hp.Dirichlet(u=100.0), hp.Condition(lambda u: u.n - 1, on="x+", name="slope")
+    )
+    assert solved(problem, levels=3).status is hp.Status.INCONSISTENT
+
+
 # -- all methods ---
 def test_steps_that_solve_nothing_are_no_success() -> None:
     problem = on_line(lambda u, x: u.xx + pi**2 * sin(pi * x), hp.Dirichlet(u=0.0))
