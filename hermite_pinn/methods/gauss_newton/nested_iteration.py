@@ -53,6 +53,7 @@ Resolution = tuple[int, ...]
 REPEATS = 3  # of the first stage, with rows scaled anew
 CLOSE, WORTH = 1e-8, 1_000_000  # errors and sizes beyond which a tolerance that cannot be met counts no more
 SMALL = 1e-12  # errors below which it counts no more on any level
+FINISHING = 3.0  # times what looking at the domain takes on the first level
 HASTE = 0.3  # of the time that a level is expected to take: it is not begun with less left
 ZERO = 1e-6  # of its implied size: a field that counts as zero where no tolerance says so
 
@@ -188,10 +189,20 @@ class NestedIteration:
             self._record(stage)
             self.pace.end(self.grid.pyramid(state.path[-1:]).size)
             self.unfinished.save()
+            self._keep_time()
             ending = self._verdict()
             if ending is not None:
                 return ending
             self.monitor.check_time()
+
+    def _keep_time(self) -> None:
+        """Of a time limit, leave what it takes to look at a cut domain at the end, which the first level tells."""
+        limit, path = self.monitor.max_time, self.state.path
+        if limit is None or math.isinf(limit) or len(path) > 1 or not self.problem.domain.is_cut:
+            return
+        began = self.monitor.clock()
+        geometry_notes(self.problem, path[-1])
+        self.monitor.reserve = min(FINISHING * (self.monitor.clock() - began), 0.2 * limit)
 
     def _refine(self) -> None:
         """Append the resolution of the next stage to the path."""

@@ -74,7 +74,7 @@ def free_combinations(grid: Discretization, stage: Stage, first: Resolution) -> 
         coarse, fine = fine, look
     try:
         return _count(coarse, fine, SPARE if doubtful else FEW)
-    except ArpackNoConvergence:  # of sizes that float64 hardly tells apart
+    except (ArpackNoConvergence, np.linalg.LinAlgError):  # of sizes that float64 hardly tells apart
         return None
 
 
