@@ -53,6 +53,7 @@ Resolution = tuple[int, ...]
 REPEATS = 3  # of the first stage, with rows scaled anew
 CLOSE, WORTH = 1e-8, 1_000_000  # errors and sizes beyond which a tolerance that cannot be met counts no more
 SMALL = 1e-12  # errors below which it counts no more on any level
+FINISHING = 3.0  # times what looking at the domain takes on the first level
 HASTE = 0.3  # of the time that a level is expected to take: it is not begun with less left
 ZERO = 1e-6  # of its implied size: a field that counts as zero where no tolerance says so
 
@@ -188,10 +189,20 @@ class NestedIteration:
             self._record(stage)
             self.pace.end(self.grid.pyramid(state.path[-1:]).size)
             self.unfinished.save()
+            self._keep_time()
             ending = self._verdict()
             if ending is not None:
                 return ending
             self.monitor.check_time()
+
+    def _keep_time(self) -> None:
+        """Of a time limit, leave what it takes to look at a cut domain at the end, which the first level tells."""
+        limit, path = self.monitor.max_time, self.state.path
+        if limit is None or math.isinf(limit) or len(path) > 1 or not self.problem.domain.is_cut:
+            return
+        began = self.monitor.clock()
+        geometry_notes(self.problem, path[-1])
+        self.monitor.reserve = min(FINISHING * (self.monitor.clock() - began), 0.2 * limit)
 
     def _refine(self) -> None:
         """Append the resolution of the next stage to the path."""
@@ -336,17 +347,26 @@ class NestedIteration:
     def _balanced(self, stage: Stage) -> Stage:
         """The first stage, solved again while the terms of one equation outweigh those of another by far.
 
-        The sources, or where there is none the coefficients, say beforehand how large an equation is; its terms at the
-        solution may say more (with buoyancy in one equation, say, and a Rayleigh number of a million).  They never say
-        less: terms vanish where nothing moves or changes, which is no reason to enforce an equation beyond all others.
+        What is prescribed says beforehand how large an equation is; its terms at the solution may say more (with
+        buoyancy in one equation, say, and a Rayleigh number of a million) or less (small changes of a large number).
+        They vanish where nothing moves or changes, which is no reason to enforce an equation beyond all others: it is
+        never smaller than for fields of the sizes found, or those implied by others, that vary over the domain.
         """
+        root = math.sqrt(self.problem.domain.interior.measure)
         for _ in range(REPEATS):
             if stage.slabs > 1 or len(self.state.norms) == 1:
                 break
             terms = term_norms(self.problem, self._field(stage), stage.parameters)
-            norms = [max(pair) for pair in zip(terms, self.state.norms, strict=True)]
+            strong = strengths(stage.sensitivities, self.problem.fields, self.problem.domain.lengths)
+            found = [n / root for n in stage.norms]
+            implied = implied_sizes(strong, self.state.norms, found)
+            least = floored(found, [0.0] * len(found), implied, ZERO)
+            floors = [max(s * n for s, n in zip(row, least, strict=True)) for row in strong]
+            norms = [max(pair) for pair in zip(terms, floors, strict=True)]
+            if not all(0 < n < math.inf for n in norms):
+                break
             ratios = [new / old for new, old in zip(norms, self.state.norms, strict=True)]
-            if not IMBALANCE * min(ratios) < max(ratios) < math.inf:
+            if not IMBALANCE * min(ratios) < max(ratios):
                 break
             logger.info(
                 "the terms of the equations have sizes %s, not %s: rows are scaled anew", norms, self.state.norms

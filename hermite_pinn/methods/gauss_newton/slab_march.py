@@ -14,6 +14,7 @@ from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, Levenber
 from hermite_pinn.methods.systems.constraints import Carried
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.residuals.reference_state import reference_state
+from hermite_pinn.residuals.sizes import field_sizes
 from hermite_pinn.run.interrupt import uninterrupted
 from hermite_pinn.schema import Entry
 
@@ -160,7 +161,7 @@ class _March:
         carried = None if state is None else Carried(axis, self.orders, state)
         local = tuple(end - first if i == axis else n for i, n in enumerate(resolution))
         problem = part_in_time(grid.problem, axis, first, end, resolution[axis])
-        system = grid.system(ladder(local), problem, carried, starting=self.grid.cut and self.graded is not None)
+        system = grid.system(ladder(local), problem, carried, starting=self.graded is not None)
         return system, part, carried
 
     def state(self, done: int) -> dict[str, Any]:
@@ -240,7 +241,8 @@ class _March:
             for other, row in zip(own, total.sensitivities or own, strict=True)
         ]
         loss = float(system.inner(rows, rows))
-        size = sum(n * n for n in system.norms(coefficients))
+        whole = field_sizes(self.grid.problem).values()
+        size = sum((n / s) ** 2 for n, s in zip(system.norms(coefficients), whole, strict=True))
         self.losses.append(loss / size if size > 0 else 0.0)
         total.loss += loss
         self.between.update(held_out)
