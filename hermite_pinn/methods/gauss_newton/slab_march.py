@@ -40,7 +40,7 @@ class UnstableMarch(Exception):  # noqa: N818 - a signal between the march and t
     Parameters
     ----------
     losses
-        Of the slabs so far, relative to the squares of the fields' sizes there.
+        Of the slabs so far, relative to the square of the largest size of the fields in a slab until then.
     gauss
         Gauss points per cell and axis.
     """
@@ -91,7 +91,8 @@ class _March:
         self.squares: dict[str, float] = {}
         self.between: set[str] = set()
         self.last: tuple[GridSystem, slice] | None = None  # the slab whose end is not final
-        self.losses: list[float] = []  # of the finished slabs, relative to the squares of the sizes of the fields
+        self.largest = 0.0  # sum of the squares of the sizes of the fields of a slab so far
+        self.losses: list[float] = []  # of the finished slabs, relative to that: fields may pass through zero
         self.copied: torch.Tensor | None = None  # for a checkpoint
 
     def slab(self, first: int, end: int) -> None:
