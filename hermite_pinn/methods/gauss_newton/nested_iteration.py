@@ -26,6 +26,7 @@ from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
 
 from .convergence import Convergence, unsolved
+from .geometry_notes import geometry_notes
 from .grid_solver import grid_solver
 from .indicators import indicators
 from .marching import marched
