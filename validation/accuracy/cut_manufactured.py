@@ -57,7 +57,7 @@ def _plane(random: Random, domain: Domain, *more: Any, free: tuple[str, ...] = (
     """Poisson's equation; the derivative along the normal is told on the faces ``free``, values on the others."""
     wave = _Waves(random, 2, 12.0)
     held = [face.name for face in domain.faces if face.name not in free]
-    conditions = [hp.Dirichlet(u=lambda x, y: wave.value(x, y), on=held)]
+    conditions: list[Any] = [hp.Dirichlet(u=lambda x, y: wave.value(x, y), on=held)]
     if free:
         conditions.append(hp.Neumann(u=lambda x, y, n: wave.slope((x, y), n), on=list(free)))
     return hp.Problem(
