@@ -22,7 +22,7 @@ from hermite_pinn.field.field import linear_field
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.compiled import CompiledTerm, Jet, compile_term
-from hermite_pinn.residuals.scales import rms, sobol_points
+from hermite_pinn.residuals.sizes import rms, sobol_points
 
 from .penalty_weights import Choice
 from .stage import Discretization
@@ -40,6 +40,7 @@ DOUBT = 2e-4
 SMALL = 1e-2  # relative residual of a function that may be free
 EXACT = 1e-9  # and of one that surely is
 ROUNDING = 5e-15  # of the normal matrix, relative to its largest eigenvalue
+UNSEEN = 1e-8  # of the mass of a coefficient, that functions which no point sees are given
 RESTARTS = 200  # of the iteration that looks for them; nothing is known where these do not do
 
 
@@ -59,6 +60,8 @@ class LowFunctions:
         Of the problem.
     choice
         Weights of penalties, if they were chosen.
+    sizes
+        Of the fields.
     """
 
     grid: Discretization
@@ -66,6 +69,7 @@ class LowFunctions:
     solution: torch.Tensor
     parameters: Mapping[str, float]
     choice: Choice | None
+    sizes: Sequence[float]
 
     @cached_property
     def pyramid(self) -> Pyramid:
@@ -115,8 +119,9 @@ class LowFunctions:
 
     @cached_property
     def mass(self) -> sparse.csr_array:
-        """The matrix of the L2 product of the fields over the box, for the free coefficients."""
-        whole = sparse.block_diag([self.system.mass()] * len(self.grid.problem.fields)).tocsr()
+        """The matrix of the L2 product of the fields, relative to their sizes, for the free coefficients."""
+        one = self.system.mass()
+        whole = sparse.block_diag([one / size**2 for size in self.sizes]).tocsr()
         return whole[self.kept][:, self.kept]
 
     @property
@@ -150,9 +155,7 @@ class LowFunctions:
         n = len(self.kept)
         count = max(1, min(count, n - 1))
         if n <= DENSE:
-            return np.asarray(
-                scipy.linalg.eigh(self.normal.toarray(), self.mass.toarray(), subset_by_index=[0, count - 1])[1]
-            )
+            return _lowest(self.normal.toarray(), self.mass.toarray(), count)
         if self.iterated and start is not None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # that it has not converged: the residuals tell
@@ -223,6 +226,20 @@ class LowFunctions:
                 terms += [rms(part) / scale, rms(s) * rms(jets[(name, value)]) / unit / scale]
             residuals.append(rms(total) / scale)
         return math.hypot(*residuals), max(math.hypot(*terms), 1e-300)
+
+
+def _lowest(normal: np.ndarray, mass: np.ndarray, count: int) -> np.ndarray:
+    """Eigenvectors (n, count) of the smallest eigenvalues.
+
+    A mass matrix by few points, of a domain as small as some cells, may be singular; functions that it does not see are
+    then given a little mass.
+    """
+    chosen = [0, count - 1]
+    try:
+        return np.asarray(scipy.linalg.eigh(normal, mass, subset_by_index=chosen)[1])
+    except np.linalg.LinAlgError:
+        more = mass + UNSEEN * np.diag(np.maximum(mass.diagonal(), 1e-6 * mass.diagonal().max()))
+        return np.asarray(scipy.linalg.eigh(normal, more, subset_by_index=chosen)[1])
 
 
 def _jets(

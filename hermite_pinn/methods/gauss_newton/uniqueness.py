@@ -9,6 +9,7 @@ solution of the homogeneous problem does.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -20,7 +21,7 @@ from hermite_pinn.expressions.program import Value
 from hermite_pinn.geometry import Region
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
-from hermite_pinn.residuals.scales import rms, sobol_points
+from hermite_pinn.residuals.sizes import field_sizes, rms, sobol_points
 
 from .low_functions import EXACT, FIRST, SMALL, THOROUGH, LowFunctions
 from .stage import Discretization, Stage
@@ -73,7 +74,7 @@ def free_combinations(grid: Discretization, stage: Stage, first: Resolution) -> 
         coarse, fine = fine, look
     try:
         return _count(coarse, fine, SPARE if doubtful else FEW)
-    except ArpackNoConvergence:  # of sizes that float64 hardly tells apart
+    except (ArpackNoConvergence, np.linalg.LinAlgError):  # of sizes that float64 hardly tells apart
         return None
 
 
@@ -155,14 +156,23 @@ def _may_resonate(problem: Problem, stage: Stage) -> bool:
 def _looks(grid: Discretization, stage: Stage, first: Resolution) -> Iterator[LowFunctions]:
     """Levels to look at, each of twice the resolution of the one before."""
     resolution = first
+    sizes = _sizes(grid.problem, stage)
     while grid.pyramid([resolution]).size > FIRST and all(n % 2 == 0 for n in resolution):
         resolution = tuple(n // 2 for n in resolution)
     while grid.pyramid([resolution]).size <= SOLID:
         solution = _moved(grid, stage, resolution)
         if solution is None:
             return
-        yield LowFunctions(grid, resolution, solution, stage.parameters, stage.choice)
+        yield LowFunctions(grid, resolution, solution, stage.parameters, stage.choice, sizes)
         resolution = tuple(2 * n for n in resolution)
+
+
+def _sizes(problem: Problem, stage: Stage) -> list[float]:
+    """Sizes of the fields at the solution, or beforehand where they are zero, relative to the largest."""
+    root = math.sqrt(problem.domain.interior.measure)
+    found = stage.sizes or [0.0] * len(problem.fields)
+    sizes = [n / root if n > 0 else known for n, known in zip(found, field_sizes(problem).values(), strict=True)]
+    return [size / max(sizes) for size in sizes]
 
 
 def _moved(grid: Discretization, stage: Stage, resolution: Resolution) -> torch.Tensor | None:

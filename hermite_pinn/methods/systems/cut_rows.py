@@ -6,9 +6,11 @@ that is inside, but no less than a tenth.  The weight does not vary in a cell be
 smooth; a jump would cost conditions on slopes up to an order and a half.
 Where something is not defined outside, cells at the boundary are divided and have points inside alone.
 Cells that the boundary passes through have more points.  Rows on the boundary weigh as much as soft conditions of a
-box, times :data:`FIRM`.  All rows are multiplied by ``min(1, max(r, h/4) / r0)`` at a distance r from re-entrant
-corners and edges, where a least-squares solution would otherwise be wrong without any symptom; by the root of that
-where singular functions do most of the work.
+box, times :data:`FIRM`; equations of lower order in a system, as the conservation of mass, and with them the boundary,
+weigh :data:`CONSERVED` squared times as much as their sizes say: a flow that loses mass between its ends satisfies the
+equations of momentum only too well.  All rows are multiplied by ``min(1, max(r, h/4) / r0)`` at a distance r from
+re-entrant corners and edges, where a least-squares solution would otherwise be wrong without any symptom; by the root
+of that where singular functions do most of the work.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.program import Leaf, Value
 from hermite_pinn.geometry import Region, Samples, Span, gauss_axis
 from hermite_pinn.problem.terms import Term
-from hermite_pinn.residuals.adn_weights import derived_rows
+from hermite_pinn.residuals.adn_weights import are_conserved, derived_rows
 from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
 from hermite_pinn.residuals.corner_functions import corner_functions
 from hermite_pinn.residuals.evaluation import restriction
@@ -42,6 +44,7 @@ from .level_cells import LevelCells, contained, level_cells
 
 __all__ = ["CutRows"]
 
+CONSERVED = 8.0  # root of the weight of mass against momentum
 FAINT = 1e-6  # root of the weight of such points outside, with the residual of the nearest inside: no column vanishes
 SUBCELLS = {2: 4, 3: 2}  # by the number of axes, parts of a cell along each where points inside alone are taken
 
@@ -221,7 +224,10 @@ class CutRows(GridRows):
         return self._cut_block(terms, self._in_cells(terms, self.level, rule), scales)
 
     def _interior_block(self, terms: list[CompiledTerm]) -> CutBlock:  # type: ignore[override]
-        return self._cell_block(terms, self._scales)
+        conserved = are_conserved(self.problem, terms)
+        return self._cell_block(
+            terms, [s / CONSERVED if c else s for s, c in zip(self._scales, conserved, strict=True)]
+        )
 
     def _derived_block(self) -> CutBlock | None:  # type: ignore[override]
         own = self.interior

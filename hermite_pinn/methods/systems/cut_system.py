@@ -221,7 +221,7 @@ class CutSystem(GridSystem):
         parameters.zero_()
         for block in self.blocks:
             parameters += block.parameter_diagonal()
-        free = self.effective(squares)
+        free = self.free(squares)
         for view, mask in zip(self.pyramid.views(self.split(free)[0]), self._masks, strict=True):
             view &= ~mask
         return self.inverse_norms(squares, free)

@@ -18,7 +18,7 @@ from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.evaluation import restricted
 from hermite_pinn.residuals.reference_state import reference_state
-from hermite_pinn.residuals.scales import rms, sobol_points
+from hermite_pinn.residuals.sizes import relative_sizes, rms, sobol_points
 from hermite_pinn.run.distributed import Ranks
 
 from .block import Axis
@@ -233,19 +233,26 @@ class GridRows:
     def _face_scale(self, term: CompiledTerm) -> float:
         """Divisor that makes a boundary row as large as the interior rows at the size of a cell.
 
-        A function of unit size that varies over a cell has an interior residual of about ``|S| h**-m``, with the
-        highest derivative m of the field, and a boundary residual of about ``|S_b| h**-m_b``.  A trace is half an order
-        rougher than the function, so the boundary residual is weighted by ``h**(1/2)`` less than their ratio, as the
-        fractional norm that balances the L2 norm of the interior residual asks.
+        A function of the size of its field that varies over a cell has an interior residual of about ``|S| h**-m``,
+        with the highest derivative m of the field and the size of the cell along each axis, and a boundary residual of
+        about ``|S_b| h**-m_b``.  A trace is half an order rougher than the function, so the boundary residual is
+        weighted by ``h**(1/2)`` less than their ratio, as the fractional norm that balances the L2 norm of the interior
+        residual asks.
         """
         h = term.term.region.spacing(self.resolution)
-        names = {f for f, _ in term.jets}
+        cell = [a / n for a, n in zip(self.problem.domain.lengths, self.resolution, strict=True)]
+        weights = relative_sizes(self.problem, {f for f, _ in term.jets})
 
         def size(t: CompiledTerm) -> float:
             env = self._env_of(t)
             _, sensitivity, _ = t.evaluate(env, reference_state(self.problem).jets(self.problem, env))
             return max(
-                (rms(s) * h ** -sum(o) for (f, o), s in (t.constant | sensitivity).items() if f in names), default=0.0
+                (
+                    weights[f] * rms(s) / math.prod(a**m for a, m in zip(cell, o, strict=True))
+                    for (f, o), s in (t.constant | sensitivity).items()
+                    if f in weights
+                ),
+                default=0.0,
             )
 
         interior = max(
