@@ -8,7 +8,7 @@ import pytest
 
 import hermite_pinn as hp
 from hermite_pinn import cos, exp, pi, sin
-from hermite_pinn.methods.gauss_newton.uniqueness import _lowest
+from hermite_pinn.methods.gauss_newton.low_functions import _lowest
 
 pytestmark = pytest.mark.filterwarnings("ignore::hermite_pinn.HermitePinnWarning")
 
