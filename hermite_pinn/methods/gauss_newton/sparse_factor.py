@@ -149,13 +149,12 @@ def _cost(system: GridSystem) -> _Cost:
     work = _work(sides, wraps, width)
     vertices = math.prod(sides)
     columns = width * 2 ** len(sides)
-    rows = sum(math.prod(b.shape) * len(b.terms) for b in system.blocks)
     making = (
         (4.0 + len(system.blocks)) * CALLS
         + OPERATION * work.operations
         + PASSED * work.passing
         + FRONT * work.fronts
-        + PRODUCT * (0.1 * rows * columns**2 + 3.0 * vertices * columns**2)
+        + PRODUCT * (0.1 * system.rows * columns**2 + 3.0 * vertices * columns**2)
     )
     pairs = (3 ** len(sides) + 1) / 2 * vertices * width**2
     products = iteration_seconds(system, 1.0)
