@@ -108,12 +108,13 @@ class SparseFactor(LinearSolver[GridSystem]):
         cost: _Cost,
     ) -> tuple[torch.Tensor, LeastSquaresResult] | None:
         """With a factor that is there; None where a new one is expected to take less time than the steps."""
-        worth = cost.making / cost.step + FEW  # steps
+        solves = len(system.corners) + PASSES if len(system.corners) else 1
+        worth = cost.making / (solves * cost.step) + FEW  # steps
         given_up = False
 
         def stop(steps: int, reduction: float) -> bool:
             nonlocal given_up
-            if steps >= TRIAL and steps % TRIAL == 0:
+            if not given_up and steps >= TRIAL and steps % TRIAL == 0:
                 given_up = steps_left(steps, reduction, limits.tol) > worth
             return given_up or limits.stop(steps, reduction)
 
