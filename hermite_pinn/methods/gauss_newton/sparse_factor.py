@@ -121,7 +121,7 @@ class SparseFactor(LinearSolver[GridSystem]):
         if worth < 2.0 * TRIAL:
             return None
         step, result = _around_corners(system, columns, factor, rows, damping, replace(limits, stop=stop))
-        if given_up or not result.converged and result.reason != "callback":
+        if given_up or (not result.converged and result.reason != "callback"):
             logger.debug("an old factor is given up after %d steps", result.steps)
             return None
         return step, result
