@@ -22,6 +22,7 @@ from hermite_pinn.residuals.corner_functions import corner_functions
 __all__ = ["cut_memory"]
 
 REAL = 8.0  # bytes of a number
+REUSED = 0.5  # of what scaling takes, that is not taken again by the iterations
 GAPS = 1.1  # what the allocator takes for itself, as a factor
 PIECE = 4e6  # numbers of rows that vertex blocks are summed up from at a time
 COPIES = 3  # of such a piece, and one of the rows of one field in one equation
@@ -48,7 +49,7 @@ def cut_memory(problem: Problem, pyramid: CompactPyramid, gauss: int | None, sla
     again = 1.0 if slabs == 1 else SLABS
     vectors = VECTORS * pyramid.size / slabs
     dense = DENSE * math.prod(pyramid.dense_shapes[-1])
-    return GAPS * REAL * (again * kept + max(again * solving + vectors + dense, counts.scaling))
+    return GAPS * REAL * (again * (kept + solving) + vectors + dense + REUSED * counts.scaling)
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ class _Counts:
     def scaling(self) -> float:
         """While the columns are scaled: pieces of rows, conditions on coarser levels, eigenvectors of blocks.
 
-        That is before the iterations need their memory.
+        That is before the iterations need theirs, which is partly the same.
         """
         fields, equations = len(self.problem.fields), len(self.equations)
         piece = min(PIECE, self.points * self.local * fields * equations)

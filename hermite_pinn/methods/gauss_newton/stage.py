@@ -216,7 +216,8 @@ def describe(system: GridSystem, fit: Fit) -> Stage:
     if system.problem.gauges:
         last, whole = len(system.pyramid.shapes) - 1, system.finest(fit.vector)
         level = system.pyramid.views(system.split(fit.vector)[0])[last]
-        level += system.pyramid.compact(last, system.without_means(whole) - whole)
+        shifted = system.without_means(whole, system.at_corners(fit.vector))
+        level += system.pyramid.compact(last, shifted - whole)
     finest, parameters = system.finest(fit.vector), system.parameters(fit.vector)
     held_out = system.held_out(finest, parameters)
     return Stage(

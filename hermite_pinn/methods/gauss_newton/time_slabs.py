@@ -18,6 +18,7 @@ from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.reference_state import reference_state
+from hermite_pinn.residuals.sizes import field_sizes
 from hermite_pinn.run.interrupt import uninterrupted
 from hermite_pinn.schema import Entry
 
@@ -351,7 +352,8 @@ class _March:
             for other, row in zip(own, total.sensitivities or own, strict=True)
         ]
         loss = float(system.inner(rows, rows))
-        size = sum(n * n for n in system.norms(coefficients))
+        whole = field_sizes(self.grid.problem).values()
+        size = sum((n / s) ** 2 for n, s in zip(system.norms(coefficients), whole, strict=True))
         self.losses.append(loss / size if size > 0 else 0.0)
         total.loss += loss
         self.between.update(held_out)
