@@ -8,7 +8,7 @@ import pytest
 
 import hermite_pinn as hp
 from hermite_pinn import cos, exp, pi, sin
-from hermite_pinn.methods.gauss_newton.low_functions import lowest_of
+from hermite_pinn.methods.gauss_newton.low_functions import _lowest
 
 pytestmark = pytest.mark.filterwarnings("ignore::hermite_pinn.HermitePinnWarning")
 
@@ -155,5 +155,5 @@ def test_a_domain_of_few_cells_is_looked_at_although_its_points_do_not_see_all_f
 
 def test_a_singular_mass_matrix_leaves_functions_that_it_does_not_see_apart():
     normal, mass = np.diag([3.0, 1.0, 2.0]), np.diag([1.0, 1.0, 0.0])
-    vectors = lowest_of(normal, mass, 2)
+    vectors = _lowest(normal, mass, 2)
     assert np.abs(vectors).argmax(0).tolist() == [1, 0]

@@ -27,7 +27,7 @@ from hermite_pinn.residuals.sizes import rms, sobol_points
 from .penalty_weights import Choice
 from .stage import Discretization
 
-__all__ = ["EXACT", "FIRST", "LowFunctions", "SMALL", "THOROUGH", "lowest_of"]
+__all__ = ["EXACT", "FIRST", "LowFunctions", "SMALL", "THOROUGH"]
 
 Resolution = tuple[int, ...]
 
@@ -155,7 +155,7 @@ class LowFunctions:
         n = len(self.kept)
         count = max(1, min(count, n - 1))
         if n <= DENSE:
-            return lowest_of(self.normal.toarray(), self.mass.toarray(), count)
+            return _lowest(self.normal.toarray(), self.mass.toarray(), count)
         if self.iterated and start is not None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # that it has not converged: the residuals tell
@@ -228,6 +228,20 @@ class LowFunctions:
         return math.hypot(*residuals), max(math.hypot(*terms), 1e-300)
 
 
+def _lowest(normal: np.ndarray, mass: np.ndarray, count: int) -> np.ndarray:
+    """Eigenvectors (n, count) of the smallest eigenvalues.
+
+    A mass matrix by few points, of a domain as small as some cells, may be singular; functions that it does not see are
+    then given a little mass.
+    """
+    chosen = [0, count - 1]
+    try:
+        return np.asarray(scipy.linalg.eigh(normal, mass, subset_by_index=chosen)[1])
+    except np.linalg.LinAlgError:
+        more = mass + UNSEEN * np.diag(np.maximum(mass.diagonal(), 1e-6 * mass.diagonal().max()))
+        return np.asarray(scipy.linalg.eigh(normal, more, subset_by_index=chosen)[1])
+
+
 def _jets(
     problem: Problem,
     basis: str,
@@ -243,22 +257,3 @@ def _jets(
     with torch.no_grad():
         values = field.jets(x.to(field.table), channels).to(x)
     return {(name, o): values[i, k] for i, name in enumerate(problem.fields) for k, o in enumerate(orders)}
-
-
-def lowest_of(normal: np.ndarray, mass: np.ndarray, count: int) -> np.ndarray:
-    """Eigenvectors (n, count) of the smallest eigenvalues.
-
-    A mass matrix by few points, of a domain as small as some cells, may be singular; functions that it does not see are
-    then given a little mass.
-
-    Examples
-    --------
-    >>> lowest_of(np.diag([3.0, 1.0, 2.0]), np.diag([1.0, 1.0, 0.0]), 2).round(6).tolist()
-    [[0.0, 1.0], [1.0, 0.0], [0.0, 0.0]]
-    """
-    chosen = [0, count - 1]
-    try:
-        return np.asarray(scipy.linalg.eigh(normal, mass, subset_by_index=chosen)[1])
-    except np.linalg.LinAlgError:
-        more = mass + UNSEEN * np.diag(np.maximum(mass.diagonal(), 1e-6 * mass.diagonal().max()))
-        return np.asarray(scipy.linalg.eigh(normal, more, subset_by_index=chosen)[1])

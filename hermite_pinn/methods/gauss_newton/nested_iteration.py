@@ -37,9 +37,9 @@ from .options import GaussNewtonOptions
 from .pace import Pace
 from .resolutions import Resolutions
 from .saved_state import check_nested
+from .slab_march import march
 from .stage import Discretization, Stage, relative, solve_at_once
 from .term_sizes import floored, implied_sizes, strengths
-from .time_slabs import march
 from .unfinished import Unfinished
 from .uniqueness import freedom
 from .verdict import BY_ITSELF, determined, verdict
@@ -331,10 +331,13 @@ class NestedIteration:
 
         def run(grid: Discretization, guarded: bool) -> Stage:
             return march(
-                grid, resolution, count, guess, self.solver, self._progress(count), kept, resumed, guarded=guarded
-            )
+                grid, resolution, count, guess, self.solver, self._progress(), kept, resumed,
+                guarded=guarded, start=self.state.marching.start, tol=self.tol,
+            )  # fmt: skip
 
         stage, self.state.marching = marched(self.grid, self.state.marching, run)
+        if stage is not None:
+            self.state.marching = replace(self.state.marching, start=stage.start)
         self._marching_known()
         if stage is None and self.options.slabs != "auto":
             stage = run(self.grid, False)
@@ -379,10 +382,10 @@ class NestedIteration:
         self.grid = replace(self.grid, scales=row_scales(self.problem, norms))
 
     # -- what it tells ---
-    def _progress(self, count: int) -> Callable[[int], None]:
+    def _progress(self) -> Callable[[int, int], None]:
         began = self.monitor.clock()
 
-        def tell(done: int) -> None:
+        def tell(done: int, count: int) -> None:
             left = (self.monitor.clock() - began) * (count - done) / done
             text = f"{'x'.join(map(str, self.state.path[-1]))} cells, slab {done} of {count}"
             self.monitor.progress.update(done / count, text, left)

@@ -107,6 +107,8 @@ def _check_marching(entry: Entry) -> None:
     entry.items_named([f.name for f in fields(Marching)])
     if entry.at("gauss").value is not None:
         entry.at("gauss").integer(1, 16)
+    if entry.at("start").value is not None:
+        entry.at("start").number(1e-300)
     entry.at("genuine").flag()
     entry.at("unstable").flag()
 

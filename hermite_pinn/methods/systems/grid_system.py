@@ -319,8 +319,13 @@ class GridSystem(BlockSystem[DenseBlock]):
         return BASES[self.basis].coefficients > 2
 
     def iteration_cost(self) -> tuple[float, float] | None:
-        """None: what steps mostly take."""
-        return None
+        """About 60 ns per unknown and step, and the calls for every block; on a GPU what steps mostly take.
+
+        Iterations are tried where nothing is known of them.
+        """
+        if self.device.type != "cpu":
+            return None
+        return 6e-8 * self.size + 3e-4 * len(self.blocks), 0.0
 
     def settling(self) -> Settling | None:
         """None: iterations end by the gradient."""

@@ -14,7 +14,7 @@ from hermite_pinn.expressions.program import Leaf, Value
 from hermite_pinn.geometry import Samples
 from hermite_pinn.residuals.compiled import CompiledTerm, Jet
 
-from .block import Axis
+from .block import PIECE, Axis
 from .block_memory import BlockMemory
 from .dense_block import DenseBlock
 from .vertex_basis import changed_columns
@@ -162,3 +162,16 @@ class PointBlock(DenseBlock):
                 rows[:, k, self.fields.index(name)] += s.expand_as(self.root).cpu()[:, None] * values[o]
         columns = index[:, None, :] + torch.arange(len(self.fields))[None, :, None] * size
         yield columns.reshape(n, -1), rows.reshape(n, len(self.terms), -1)
+
+    def products(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The normal matrix as dense pieces, cell by cell of those that have points; see :class:`Block`."""
+        for columns, rows in self.elements():
+            _, cells, counts = np.unique(columns[:, 0].numpy(), return_inverse=True, return_counts=True)
+            order = np.argsort(cells, kind="stable")
+            starts = np.cumsum(counts) - counts
+            for count in np.unique(counts):  # points in a cell
+                own = starts[counts == count]
+                for some in np.array_split(own, max(1, len(own) * columns.shape[1] ** 2 // PIECE)):
+                    at = torch.as_tensor(order[some[:, None] + np.arange(count)])
+                    every = rows[at].flatten(1, 2)
+                    yield columns[at[:, 0]], torch.bmm(every.mT, every)

@@ -16,15 +16,13 @@ from hermite_pinn.cuda.tensor_grid.sum_factorization import SumFactorization
 from hermite_pinn.expressions.program import Leaf, Value
 from hermite_pinn.residuals.compiled import CompiledTerm, Jet
 
-from .block import Axis
+from .block import PIECE, Axis
 from .block_memory import BlockMemory
 from .channel_block import ChannelBlock
 from .dense_block import DenseBlock
 from .vertex_basis import changed_columns
 
 __all__ = ["TensorBlock"]
-
-_PIECE = 4_000_000  # numbers in one piece of a Jacobian
 
 
 def _spread(values: np.ndarray | torch.Tensor, axis: int, dim: int) -> torch.Tensor:
@@ -188,7 +186,7 @@ class TensorBlock(ChannelBlock[SumFactorization], DenseBlock):
         local = [c.shape[1] for c in columns]
         inside, count = math.prod(per for _, per in cells), math.prod(local)
         others = math.prod(groups for groups, _ in cells[1:])
-        chunk = max(1, _PIECE // (others * len(self.terms) * inside * len(self.fields) * count))
+        chunk = max(1, PIECE // (others * len(self.terms) * inside * len(self.fields) * count))
         for begin in range(0, cells[0][0], chunk):
             part = slice(begin, min(begin + chunk, cells[0][0]))
             shape = [part.stop - part.start, *(groups for groups, _ in cells[1:])]
