@@ -12,7 +12,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from .carving import Carving
-from .domain import Corner
+from .corner import Corner
 from .shape import Creases, Surface
 
 __all__ = ["Reentrant", "all_creases", "corner_arcs", "corners_of", "meeting_points", "shape_creases"]
@@ -296,10 +296,11 @@ def _own_creases(carving: Carving) -> list[Creases]:
         own = cutter.shape.creases
         if not len(own.angles):
             continue
-        segments, origin = _divided(own.segments, carving.size / PIECE)
+        near, which = _clipped(own.segments, carving.lower - carving.size, carving.upper + carving.size)
+        segments, origin = _divided(near, carving.size / PIECE)
         margin = carving.margin(number, segments.mean(1).T)
         free = np.flatnonzero(margin < -NEAR * carving.size)
-        angles = own.angles[origin[free]]
+        angles = own.angles[which[origin[free]]]
         found.append(Creases(segments[free], angles if cutter.keep else 2.0 * math.pi - angles))
         meeting = np.flatnonzero(np.abs(margin) <= NEAR * carving.size)[:MOST]
         if meeting.size:
@@ -319,6 +320,22 @@ def _meeting(carving: Carving, segments: np.ndarray) -> Creases:
     arcs = _arcs(carving.whole_level, segments.mean(1).T, frame, radii, RAYS // 2)
     pairs = [(k, b - a) for k, own in enumerate(arcs) for a, b in own if abs(b - a - math.pi) > FLAT]
     return Creases(segments[[k for k, _ in pairs]], np.array([angle for _, angle in pairs]))
+
+
+def _clipped(segments: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What of segments (n, 2, dim) lies between two corners, and the segments to which it belongs."""
+    start, way = segments[:, 0], segments[:, 1] - segments[:, 0]
+    still, inside = way == 0, (start >= lower) & (start <= upper)
+    steps = np.where(still, 1.0, way)
+    first, second = (lower - start) / steps, (upper - start) / steps
+    enter = np.where(still, np.where(inside, 0.0, 1.0), np.minimum(first, second)).max(1).clip(min=0.0)
+    leave = np.where(still, np.where(inside, 1.0, 0.0), np.maximum(first, second)).min(1).clip(max=1.0)
+    which = np.flatnonzero(leave >= enter)
+    part = segments[which].copy()
+    late, early = enter[which] > 0.0, leave[which] < 1.0
+    part[late, 0] += enter[which][late, None] * way[which][late]
+    part[early, 1] -= (1.0 - leave[which][early, None]) * way[which][early]
+    return part, which
 
 
 def _divided(segments: np.ndarray, longest: float) -> tuple[np.ndarray, np.ndarray]:

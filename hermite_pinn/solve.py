@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy
 import scipy
@@ -22,16 +22,18 @@ from hermite_pinn.cuda.runtime.failures import recognized
 from hermite_pinn.field.field import Field, Levels
 from hermite_pinn.field.hermite_grid import plain_levels
 from hermite_pinn.methods.base import Outcome, Task
-from hermite_pinn.methods.evidence import judged
+from hermite_pinn.methods.evidence import judged, unjudged
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.evaluation import HeldOut, residual_rms
 from hermite_pinn.residuals.scales import source_norms
 from hermite_pinn.result.solution import Solution
 from hermite_pinn.run.arguments import checked_seed, chosen_dtype, chosen_field, limit, listeners
 from hermite_pinn.run.callbacks import Callback
-from hermite_pinn.run.checkpoint import Checkpoint, begin, read_checkpoint
+from hermite_pinn.run.checkpoint import Checkpoint, Saver, begin, read_checkpoint
 from hermite_pinn.run.device import choose_device
 from hermite_pinn.run.distributed import Ranks, join
+from hermite_pinn.run.ending import described
+from hermite_pinn.run.identity import plain, run_identity
 from hermite_pinn.run.interrupt import hold, terminable
 from hermite_pinn.run.monitor import Monitor
 from hermite_pinn.run.progress import NoProgress, ProgressMeter, choose_progress
@@ -46,8 +48,6 @@ from .version import installed_version
 __all__ = ["solve"]
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 @isolated()
@@ -116,6 +116,9 @@ def solve(
     started) the processes share the work; every one of them returns the solution, and rank 0 alone calls the
     callbacks, shows progress and writes files.  See docs/performance/distributed.md.
 
+    Whatever is raised after the first steps, by a callback of yours, say, has the best state so far in its attribute
+    ``solution``.
+
     Returns
     -------
     Solution
@@ -133,7 +136,7 @@ def solve(
     DistributedError
         If the processes of a run disagree, or another one failed.
     DivergedError
-        If a residual becomes infinite or NaN (unless ``throw=False``); ``error.solution`` holds the last good state.
+        If a residual becomes infinite or NaN (unless ``throw=False``).
 
     Examples
     --------
@@ -160,7 +163,7 @@ def solve(
     source = None if resume is None else path("resume", resume, otherwise="None")
     ranks = _joined(place, chosen)
     monitor = Monitor(hearing, meter if ranks.leader else NoProgress(), max_time, ranks)
-    identity = _identity(problem, chosen, spec, levels, seed, kind)
+    identity = run_identity(problem, chosen, spec, levels, seed, kind)
     same = identity | identity["parts"] | {"tol": tol, "max_time": max_time, "device": place.type, "resume": source}
     ranks.check_same({key: str(value) for key, value in same.items() if key != "parts"})
     task = Task(
@@ -175,29 +178,36 @@ def solve(
         ranks=ranks,
     )
     chosen.check(task)
-    if source is not None:
-        task.saved = read_checkpoint(source, identity, monitor) or None
-    saver = keeper.saver(identity, monitor) if keeper is not None and ranks.leader else None
-    begin(saver, task.saved, ranks)
-    if saver is not None:
-        task.save, task.checkpointed = saver, True
+    saver = _kept(task, keeper, source, identity)
     _versions()  # from files, which may be out of reach after the run
     with terminable() as signals:
-        run = _judged(_run(chosen, task), task)
-        solution = _solution(chosen, run, task, identity)
+        run, residuals = _looked_at(_judged(_run(chosen, task), task), task)
+        solution = _solution(chosen, run, residuals, task, identity)
         if saver is not None and saver.failure is not None:
             solution.message += f"; the checkpoint is not that of the end: {saver.failure}"
             solution.stats["checkpoint_failed"] = saver.failure
         late = signals.missed()
         if late is not None:
             solution.message += f"; {late} when the run was over"
-        if ranks.leader:
+        if ranks.leader and (run.failure is None or isinstance(run.failure, DivergedError)):
             _end(hearing, solution)
         signals.missed()
-    if run.diverged is not None and throw:
-        run.diverged.solution = solution  # type: ignore[attr-defined]
-        raise run.diverged
+    if run.failure is not None and (throw or not isinstance(run.failure, DivergedError)):
+        with suppress(AttributeError):  # exceptions with slots
+            run.failure.solution = solution  # type: ignore[attr-defined]
+        raise run.failure
     return solution
+
+
+def _kept(task: Task, keeper: Checkpoint | None, source: Path | None, identity: dict[str, Any]) -> Saver | None:
+    """Let a task continue a checkpoint, and keep one itself: what it saves with, if it does."""
+    if source is not None:
+        task.saved = read_checkpoint(source, identity, task.monitor) or None
+    saver = keeper.saver(identity, task.monitor) if keeper is not None and task.ranks.leader else None
+    begin(saver, task.saved, task.ranks)
+    if saver is not None:
+        task.save, task.checkpointed = saver, True
+    return saver
 
 
 def _end(callbacks: Sequence[Callback], solution: Solution) -> None:
@@ -216,20 +226,21 @@ def _end(callbacks: Sequence[Callback], solution: Solution) -> None:
 
 @dataclass(frozen=True)
 class _Run:
-    """What a method returned, and what it cost: seconds without and of compilation, and bytes."""
+    """What a method returned, or an error left, and what it cost: seconds without and of compilation, and bytes."""
 
     outcome: Outcome
-    diverged: DivergedError | None
+    failure: Exception | None
     seconds: float
     compile_seconds: float
     memory: int
 
 
 def _run(method: Method, task: Task) -> _Run:
-    """Run the method; a divergence that left a good state is returned, other errors end the other processes too."""
+    """Run the method; an error that left a good state is returned with it, others end the other processes too."""
     compiling: list[float] = []
     token = compile_clock.set(compiling)
-    monitor, diverged = task.monitor, None
+    monitor = task.monitor
+    failure: Exception | None = None
     if task.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(task.device)
     began = time.perf_counter()
@@ -238,26 +249,25 @@ def _run(method: Method, task: Task) -> _Run:
     try:
         outcome = method.run(task)
         hold()
-    except DivergedError as error:
-        diverged = error
-        last = getattr(error, "outcome", None)
-        if last is None:
-            raise
-        outcome = last
     except BaseException as error:
         # what the arguments cause happens on every rank; after anything else the others would wait for this one
         if isinstance(error, DistributedError) or not isinstance(error, HermitePinnError):
             task.ranks.abandon()
         known = isinstance(error, RuntimeError | MemoryError) and error is not monitor.foreign
         mended = recognized(error, f"the method {method.name}") if known else None
-        if mended is None:
-            raise
-        raise mended from error
+        left = getattr(error, "outcome", None)
+        if not isinstance(left, Outcome) or not isinstance(error, Exception):
+            if mended is None:
+                raise
+            raise mended from error
+        if mended is not None:
+            mended.__cause__ = error
+        outcome, failure = left, mended or error
     finally:
         monitor.progress.close()
         compile_clock.reset(token)
     seconds = time.perf_counter() - began - sum(compiling)
-    return _Run(outcome, diverged, seconds, sum(compiling), peak_memory(task.device))
+    return _Run(outcome, failure, seconds, sum(compiling), peak_memory(task.device))
 
 
 def _keeper(checkpoint: str | Path | Checkpoint | None) -> Checkpoint | None:
@@ -270,23 +280,40 @@ def _keeper(checkpoint: str | Path | Checkpoint | None) -> Checkpoint | None:
     return checkpoint
 
 
-def _attempted(work: Callable[[], T], otherwise: T) -> tuple[T, str]:
-    """What is to be known of a finished result, and why it is not: no lack of files or memory loses the result."""
-    try:
-        return work(), ""
-    except (OSError, MemoryError, BackendUnavailableError) as error:
-        return otherwise, f"; it could not be checked: {error or 'there is no memory for it'}"
-
-
 def _judged(run: _Run, task: Task) -> _Run:
-    """The run with the status that its result deserves, the same on all processes."""
-    if run.diverged is not None:
+    """The run with the status that its result deserves, the same on all processes.
+
+    A result that cannot be judged is no success.  What a function of the user raises is the error of the run.
+    """
+    if run.failure is not None:
         return run
-    outcome, unknown = _attempted(lambda: judged(task.problem, run.outcome), run.outcome)
-    told = outcome.message + unknown
-    status, message, stages = task.ranks.from_leader((outcome.status, told, outcome.stats.get("stages")))
+    failure: Exception | None = None
+    try:
+        outcome = judged(task.problem, run.outcome)
+    except Exception as error:
+        outcome = unjudged(run.outcome, recognized(error, "the check of the result") or error)
+        failure = None if _is_lack(error) else error
+    status, message, stages = task.ranks.from_leader((outcome.status, outcome.message, outcome.stats.get("stages")))
     stats = outcome.stats if stages is None else outcome.stats | {"stages": stages}
-    return replace(run, outcome=replace(outcome, status=status, message=message, stats=stats))
+    return replace(run, outcome=replace(outcome, status=status, message=message, stats=stats), failure=failure)
+
+
+def _looked_at(run: _Run, task: Task) -> tuple[_Run, HeldOut]:
+    """The residuals of a result at points of their own; none, and why not in its message, where they cannot be had."""
+    outcome, nothing = run.outcome, HeldOut({}, {})
+    if outcome.status is Status.DIVERGED:
+        return run, nothing
+    try:
+        return run, residual_rms(task.problem, outcome.field.collapsed(), outcome.parameters, task.seed)
+    except Exception as error:
+        told = replace(outcome, message=f"{outcome.message}; its residuals are not known: {described(error)}")
+        failure = run.failure or (None if _is_lack(error) else error)
+        return replace(run, outcome=told, failure=failure), nothing
+
+
+def _is_lack(error: Exception) -> bool:
+    """Whether an error tells of a lack of files, memory or kernels, not of a mistake."""
+    return isinstance(error, OSError | MemoryError | BackendUnavailableError) or recognized(error, "") is not None
 
 
 def _joined(place: torch.device, method: Method) -> Ranks:
@@ -307,50 +334,6 @@ def _method(method: str | Method) -> Method:
     return instance("method", method, Method, f"a method object or one of {', '.join(map(repr, METHODS))}", hint=hint)
 
 
-def _identity(
-    problem: Problem,
-    method: Method,
-    field: Field | None,
-    levels: Levels | None,
-    seed: int,
-    dtype: torch.dtype | None,
-) -> dict[str, Any]:
-    """What must agree for a checkpoint to be continued, and what a file tells about its making."""
-    return {
-        "problem": str(problem),
-        "parts": {name: asdict(part) for name, part in problem.identity.items()},
-        "method": method.name,
-        "options": _plain(_options(method)),
-        "field": None if field is None else _plain(asdict(field)),
-        "levels": _plain(levels),
-        "seed": seed,
-        "dtype": None if dtype is None else str(dtype).removeprefix("torch."),
-    }
-
-
-def _options(method: Method) -> dict[str, Any]:
-    """Options of a method by name; those of a chain's members in order, with the members' names."""
-    if not is_dataclass(method):
-        return {}
-    options = asdict(method)
-    for k, member in enumerate(getattr(method, "methods", ()), 1):
-        options.pop("methods", None)
-        options[f"method {k}"] = member.name
-        options |= {f"{name} of method {k}": value for name, value in _options(member).items()}
-    return options
-
-
-def _plain(value: Any) -> Any:
-    """JSON's idea of a value."""
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    return repr(value)
-
-
 @cache
 def _versions() -> dict[str, str]:
     return {
@@ -362,7 +345,7 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _solution(method: Method, run: _Run, task: Task, identity: dict[str, Any]) -> Solution:
+def _solution(method: Method, run: _Run, residuals: HeldOut, task: Task, identity: dict[str, Any]) -> Solution:
     problem, outcome = task.problem, run.outcome
     field = outcome.field
     interior = [t.name for t in problem.terms if t.region.is_interior]
@@ -385,14 +368,7 @@ def _solution(method: Method, run: _Run, task: Task, identity: dict[str, Any]) -
         "versions": dict(_versions()),
         "residual_scales": dict(zip(interior, source_norms(problem), strict=True)),
     }
-    stats |= _plain(outcome.stats) | ({"notes": list(problem.notes)} if problem.notes else {})
-    residuals = HeldOut({}, {})
-    message = outcome.message
-    if outcome.status is not Status.DIVERGED:
-        residuals, unknown = _attempted(
-            lambda: residual_rms(problem, field.collapsed(), outcome.parameters, task.seed), residuals
-        )
-        message = message.removesuffix(unknown) + unknown
+    stats |= plain(outcome.stats) | ({"notes": list(problem.notes)} if problem.notes else {})
     if residuals.by_face:
         stats["face_residuals"] = residuals.by_face
     solution = Solution(
@@ -400,7 +376,7 @@ def _solution(method: Method, run: _Run, task: Task, identity: dict[str, Any]) -
         periodic=problem.periodic,
         field=field,
         status=outcome.status,
-        message=message,
+        message=outcome.message,
         history=task.monitor.history,
         parameters=outcome.parameters,
         stats=stats,

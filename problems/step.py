@@ -38,7 +38,7 @@ BLOCK = ((2.8, 0.8), (3.6, 1.1))
 
 
 @settings(obstacles=functools.partial(checks.integer, least=0), nu=positive_number)
-def step(obstacles: int = 0, nu: float = 0.01, outlet: str = "suppressed") -> hp.Problem:
+def step(obstacles: int = 0, nu: float = 0.01, outlet: str = "traction") -> hp.Problem:
     """Two space axes; fields u, v and the pressure p; faces ``step``, ``disk``, ``disk2``, ``disk3`` and ``block``.
 
     Parameters
@@ -48,7 +48,7 @@ def step(obstacles: int = 0, nu: float = 0.01, outlet: str = "suppressed") -> hp
     nu
         Viscosity.
     outlet
-        ``"suppressed"`` or ``"traction"``.
+        ``"traction"``, or ``"suppressed"`` to compare with PINNacle's table.
 
     Examples
     --------

@@ -15,7 +15,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ import torch
 from hermite_pinn.cuda.encoder.channels import Channel, Channels
 from hermite_pinn.schema import Entry
 
-__all__ = ["SingularFunction", "Wedge", "following", "wedge_functions"]
+__all__ = ["SingularFunction", "Wedge", "combination", "following", "wedge_functions"]
 
 Vector = tuple[float, float]
 
@@ -79,6 +79,7 @@ class SingularFunction:
     finite: bool = False
     logarithm: bool = False
     conjugate: int = 0
+    kind: ClassVar[str] = "harmonic"  # in files
 
     @property
     def order(self) -> float:
@@ -104,18 +105,9 @@ class SingularFunction:
     def _channel(self, channel: Channel, powers: Mapping[tuple[int, int], torch.Tensor]) -> torch.Tensor | float:
         """A sum of derivatives from the products of a derivative of ``F`` and one of the power of the conjugate."""
         slopes = [complex(self.frame[0][axis], self.frame[1][axis]) for axis in range(2)]
-        factors: dict[tuple[int, int], complex] = {}
-        for weight, (along, across) in channel:
-            for i, j in itertools.product(range(along + 1), range(across + 1)):
-                other = along - i + across - j
-                if (i + j, other) not in powers:
-                    continue  # zero
-                factor = math.comb(along, i) * math.comb(across, j) * slopes[0] ** i * slopes[1] ** j
-                factor *= slopes[0].conjugate() ** (along - i) * slopes[1].conjugate() ** (across - j)
-                factors[i + j, other] = factors.get((i + j, other), 0.0) + weight * factor
         total: torch.Tensor | float = 0.0
-        for key, factor in factors.items():
-            if factor != 0:
+        for key, factor in combination(channel, slopes).items():
+            if factor != 0 and key in powers:  # others are zero
                 total = total + (powers[key] * (cmath.exp(1j * self.phase) * factor)).real
         return total
 
@@ -143,6 +135,7 @@ class SingularFunction:
     def describe(self) -> dict[str, Any]:
         """As plain data."""
         return {
+            "kind": self.kind,
             "point": list(self.point),
             "exponent": self.exponent,
             "phase": self.phase,
@@ -177,6 +170,24 @@ class SingularFunction:
             described.at("logarithm").flag(),
             conjugate,
         )
+
+
+def combination(channel: Channel, slopes: Sequence[complex]) -> dict[tuple[int, int], complex]:
+    """A sum of derivatives along the axes from those by a complex variable and by its conjugate, by their orders.
+
+    Parameters
+    ----------
+    slopes
+        Of the variable along the axes.
+    """
+    factors: dict[tuple[int, int], complex] = {}
+    for weight, (along, across) in channel:
+        for i, j in itertools.product(range(along + 1), range(across + 1)):
+            factor = math.comb(along, i) * math.comb(across, j) * slopes[0] ** i * slopes[1] ** j
+            factor *= slopes[0].conjugate() ** (along - i) * slopes[1].conjugate() ** (across - j)
+            key = i + j, along - i + across - j
+            factors[key] = factors.get(key, 0.0) + weight * factor
+    return factors
 
 
 def _pair(entry: Entry) -> Vector:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import torch
 
@@ -13,13 +14,35 @@ from hermite_pinn.schema import FLOATS, Entry
 
 from .linearization import RowProducts
 from .singular import SingularFunction
+from .singular_sector import SectorFunction
 from .tree import Tree
 
-__all__ = ["SingularBasis", "SingularPart", "SingularProducts"]
+__all__ = ["Shape", "SingularBasis", "SingularPart", "SingularProducts"]
 
 MOST = 10_000  # functions in a file
 PIECE = 1 << 16  # points evaluated at a time
 COEFFICIENTS = "coefficients"  # the one parameter
+KINDS: Mapping[str, type[SingularFunction] | type[SectorFunction]] = MappingProxyType(
+    {own.kind: own for own in (SingularFunction, SectorFunction)}
+)
+
+
+class Shape(Protocol):
+    """A function of two coordinates that is singular at a point."""
+
+    @property
+    def point(self) -> tuple[float, float]:
+        """The point."""
+
+    @property
+    def order(self) -> float:
+        """The power of the distance from it."""
+
+    def jets(self, x: torch.Tensor, channels: Channels) -> torch.Tensor:
+        """Derivative channels at points (2, n): (channels, n)."""
+
+    def describe(self) -> dict[str, Any]:
+        """As plain data."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +55,9 @@ class SingularBasis:
         The functions.
     fields
         By function, the name of its field.
+    members
+        By function, the number of the coefficient that it is multiplied with: those of a system have one for functions
+        of several fields.  Empty where every function has its own.
 
     Examples
     --------
@@ -39,29 +65,43 @@ class SingularBasis:
     >>> basis = SingularBasis((root, root), ("u", "v"))
     >>> len(basis), basis.of("v"), basis.unknowns
     (2, (1,), ('corner:0', 'corner:1'))
+    >>> len(SingularBasis((root, root), ("u", "v"), (0, 0)))
+    1
     """
 
-    functions: tuple[SingularFunction, ...] = ()
+    functions: tuple[Shape, ...] = ()
     fields: tuple[str, ...] = ()
+    members: tuple[int, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.functions)
+        return max(self.members) + 1 if self.members else len(self.functions)
 
     def of(self, field: str) -> tuple[int, ...]:
-        """Numbers of the functions of a field."""
-        return tuple(i for i, name in enumerate(self.fields) if name == field)
+        """Numbers of the coefficients that a field depends on, in increasing order."""
+        return tuple(i for i, _ in self._of(field))
+
+    def _of(self, field: str) -> list[tuple[int, Shape]]:
+        numbers = self.members or range(len(self.functions))
+        chosen = zip(numbers, self.functions, self.fields, strict=True)
+        return sorted(((i, function) for i, function, name in chosen if name == field), key=lambda pair: pair[0])
 
     @property
     def unknowns(self) -> tuple[str, ...]:
         """Names of the coefficients, which no parameter of a problem can have."""
         return tuple(f"corner:{i}" for i in range(len(self)))
 
-    def jets(self, x: torch.Tensor, channels: Channels, numbers: Sequence[int] | None = None) -> torch.Tensor:
-        """Derivative channels of all functions, or of some, at points (2, n): (functions, channels, n)."""
-        chosen = self.functions if numbers is None else [self.functions[i] for i in numbers]
+    def jets(self, x: torch.Tensor, channels: Channels, field: str) -> torch.Tensor:
+        """Derivative channels at points (2, n) of what multiplies the coefficients :meth:`of` a field.
+
+        Returns
+        -------
+        torch.Tensor
+            (coefficients, channels, n).
+        """
+        chosen = self._of(field)
         if not chosen:
             return x.new_zeros(0, len(channels), x.shape[1])
-        return torch.stack([function.jets(x, channels) for function in chosen])
+        return torch.stack([function.jets(x, channels) for _, function in chosen])
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +113,7 @@ class SingularPart:
     basis
         The functions, and whose they are.
     coefficients
-        One per function; the parameter ``coefficients``.
+        One per member of the basis; the parameter ``coefficients``.
     """
 
     basis: SingularBasis
@@ -95,9 +135,7 @@ class SingularPart:
         by_field = []
         for name in fields:
             numbers = list(self.basis.of(name))
-            by_field.append(
-                torch.einsum("i,icn->cn", self.coefficients[numbers], self.basis.jets(x, channels, numbers))
-            )
+            by_field.append(torch.einsum("i,icn->cn", self.coefficients[numbers], self.basis.jets(x, channels, name)))
         return torch.stack(by_field)
 
     def evaluate(self, x: torch.Tensor, channels: Channels, fields: Sequence[str]) -> torch.Tensor:
@@ -106,18 +144,21 @@ class SingularPart:
             return torch.cat([self.jets(part, channels, fields) for part in x.split(PIECE, 1)], 2)
 
     def by_field(self, x: torch.Tensor, channels: Channels, fields: Sequence[str]) -> torch.Tensor:
-        """Derivative channels of every function, (functions, fields, channels, n), zero in fields not its own."""
-        jets = self.basis.jets(x, channels)
-        out = jets.new_zeros(len(jets), len(fields), *jets.shape[1:])
-        for i, name in enumerate(self.basis.fields):
-            out[i, list(fields).index(name)] = jets[i]
+        """Derivative channels by coefficient, (coefficients, fields, channels, n)."""
+        out = x.new_zeros(len(self.basis), len(fields), len(channels), x.shape[1])
+        for k, name in enumerate(fields):
+            out[list(self.basis.of(name)), k] = self.basis.jets(x, channels, name)
         return out
 
     # -- files ---
     def describe(self) -> list[dict[str, Any]]:
         """Everything but the coefficients as plain data."""
-        pairs = zip(self.basis.functions, self.basis.fields, strict=True)
-        return [{"field": name} | function.describe() for function, name in pairs]
+        basis, found = self.basis, []
+        for function, name, number in zip(
+            basis.functions, basis.fields, basis.members or range(len(basis)), strict=True
+        ):
+            found.append({"field": name, "member": number} | function.describe())
+        return found
 
     @classmethod
     def from_description(
@@ -133,10 +174,17 @@ class SingularPart:
         if len(axes) != 2:
             raise described.refuse("nothing, since only fields of two coordinates have singular functions")
         items = described.items(least=1, most=MOST)
-        basis = SingularBasis(
-            tuple(SingularFunction.from_description(item) for item in items),
-            tuple(item.at("field").text(fields) for item in items),
-        )
+        functions, names, members = [], [], []
+        for k, item in enumerate(items):
+            kind, member = item.get("kind"), item.get("member")
+            functions.append(KINDS[kind.text(KINDS) if kind else SingularFunction.kind].from_description(item))
+            names.append(item.at("field").text(fields))
+            members.append(member.integer(0, len(items) - 1) if member else k)
+        places = set(zip(members, names, strict=True))
+        if sorted(set(members)) != list(range(max(members) + 1)) or len(places) < len(items):
+            raise described.refuse("members that are numbered from 0 on, each of which has a field once")
+        own = members == list(range(len(items)))
+        basis = SingularBasis(tuple(functions), tuple(names), () if own else tuple(members))
         return cls(basis, tree.at(COEFFICIENTS).tensor((len(basis),), FLOATS))
 
 

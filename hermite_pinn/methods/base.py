@@ -11,11 +11,12 @@ from typing import Any, Literal
 import torch
 
 from hermite_pinn.checks import instance, items
-from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.errors import DivergedError, InvalidArgumentError
 from hermite_pinn.field.field import Field, GridField, Levels
 from hermite_pinn.field.outline import Outline
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.run.distributed import ALONE, Ranks
+from hermite_pinn.run.ending import Ending, described, keep_result, obstacle
 from hermite_pinn.run.monitor import Monitor
 from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
@@ -249,12 +250,50 @@ class Chain(Method):
                 tol=task.tol if k == len(self.methods) - 1 else None,
                 save=self._saver(task, part, k, list(rows)),
             )
-            outcome = method.run(part)
+            try:
+                outcome = method.run(part)
+            except Exception as error:
+                return self._broken_off(error, part, k, rows)
             rows.append(self._row(method, outcome, task))
             if outcome.status in ENDING:
                 break
             part = replace(part, start=outcome.field, start_parameters=outcome.parameters, saved=None)
         return replace(outcome, stats=outcome.stats | {"stages": rows})
+
+    def _broken_off(self, error: Exception, part: Task, index: int, rows: list[dict[str, Any]]) -> Outcome:
+        """The result of the methods before one that an error ended before it had a state of its own.
+
+        Raises
+        ------
+        Exception
+            The error itself, with that result in its attribute ``outcome``, unless what lacked was memory or a kernel.
+        """
+        before, name = part.start, f"method {index + 1} of the chain, {self.methods[index].name}"
+        own = getattr(error, "outcome", None)
+        if isinstance(own, Outcome):  # the method had a state
+            own.stats["stages"] = [*rows, self._row(self.methods[index], own, part)]
+        if own is not None or before is None:
+            raise error
+        ended = obstacle(error, part.monitor)
+        status = Status.DIVERGED if isinstance(error, DivergedError) else Status.INTERRUPTED
+        ending = ended or Ending(status, described(error))
+        message = f"{name}, did not begin, and this is the result before it: {described(error)}"
+        stages = {
+            "stages": [
+                *rows,
+                {
+                    "method": self.methods[index].name,
+                    "steps": 0,
+                    "status": ending.status.label,
+                    "message": ending.message,
+                },
+            ]
+        }
+        result = Outcome(before, dict(part.start_parameters or {}), ending.status, message, None, stages)
+        if ended is not None:
+            return result
+        keep_result(error, lambda: result)
+        raise error
 
     @staticmethod
     def _row(method: Method, outcome: Outcome, task: Task) -> dict[str, Any]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
-from hermite_pinn.cuda.runtime.failures import recognized
-from hermite_pinn.errors import BackendUnavailableError, DivergedError, OutOfMemoryError
+from hermite_pinn.errors import DivergedError
+from hermite_pinn.run.ending import Ending, described, keep_result, obstacle
 from hermite_pinn.run.interrupt import hold, release
 from hermite_pinn.run.monitor import Monitor, StopRun
 from hermite_pinn.run.status import Status
@@ -15,22 +14,6 @@ from hermite_pinn.run.status import Status
 __all__ = ["Ending", "run_to_end"]
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Ending:
-    """Why a run ended.
-
-    Attributes
-    ----------
-    status
-        Of the solution.
-    message
-        A sentence for the user.
-    """
-
-    status: Status
-    message: str
 
 
 def _worked(work: Callable[[], Ending]) -> Ending:
@@ -46,17 +29,6 @@ def _worked(work: Callable[[], Ending]) -> Ending:
 
 def _unchanged(ending: Ending) -> Ending:
     return ending
-
-
-def _obstacle(error: RuntimeError | MemoryError, monitor: Monitor) -> Ending | None:
-    """The ending of a run that could not go on for want of memory or of a kernel; None after other errors."""
-    if isinstance(error, BackendUnavailableError):
-        # other processes would wait for one that went on alone
-        alone = monitor.ranks.size == 1
-        return Ending(Status.INTERRUPTED, f"this is the best state so far: {error}") if alone else None
-    full = error if isinstance(error, OutOfMemoryError) else recognized(error, "going on")
-    told = isinstance(full, OutOfMemoryError)
-    return Ending(Status.MAX_SIZE, f"this is the best state so far: {full}") if told else None
 
 
 def run_to_end(
@@ -95,7 +67,8 @@ def run_to_end(
     Raises
     ------
     DivergedError
-        From ``work`` or ``settle``; its attribute ``outcome`` holds the outcome with the last good state.
+        From ``work`` or ``settle``; its attribute ``outcome`` holds the outcome with the last good state.  So does
+        that of any other exception, if there is a usable state.
     """
     try:
         try:
@@ -103,12 +76,17 @@ def run_to_end(
         except KeyboardInterrupt:
             ending = Ending(Status.INTERRUPTED, interrupted())
         except (RuntimeError, MemoryError) as error:
-            obstacle = None if error is monitor.foreign else _obstacle(error, monitor)
-            if obstacle is None or not usable():
+            ended = obstacle(error, monitor)
+            if ended is None or not usable():
                 raise
-            ending = obstacle
+            ending = ended
         ending = settle(ending)
     except DivergedError as error:
         error.outcome = outcome(Ending(Status.DIVERGED, str(error)))  # type: ignore[attr-defined]
+        raise
+    except Exception as error:
+        if usable() and monitor.ranks.size == 1:  # other processes may be gone
+            lost = Ending(Status.INTERRUPTED, f"this is the best state before {described(error)}")
+            keep_result(error, lambda: outcome(lost))
         raise
     return outcome(ending)

@@ -18,7 +18,7 @@ from hermite_pinn.run.status import Status
 
 from .base import Doubt, Outcome
 
-__all__ = ["doubts_about", "judged"]
+__all__ = ["doubts_about", "judged", "unjudged"]
 
 #: Relative accuracy that is asked for where nobody names one.
 ACCURACY = 1e-6
@@ -128,9 +128,28 @@ def judged(problem: Problem, outcome: Outcome) -> Outcome:
         return outcome
     sentences = "; ".join(d.sentence for d in doubts[:MOST_TOLD])
     joint = "and" if "; but " in outcome.message else "but"
-    status, message = _status(outcome, doubts), f"{outcome.message}; {joint} {sentences}"
+    return _told(outcome, _status(outcome, doubts), f"{outcome.message}; {joint} {sentences}")
+
+
+def unjudged(outcome: Outcome, obstacle: Exception) -> Outcome:
+    """An outcome that could not be judged: nothing is promised of it, so it is no success, and it says why.
+
+    Parameters
+    ----------
+    obstacle
+        What was raised by :func:`judged`: no memory gives :attr:`Status.MAX_SIZE`, anything else, such as a file that
+        cannot be opened, :attr:`Status.INTERRUPTED`.  A status without success stays.
+    """
+    lack = isinstance(obstacle, MemoryError)
+    status = (Status.MAX_SIZE if lack else Status.INTERRUPTED) if outcome.status.success else outcome.status
+    why = str(obstacle) or ("there is no memory for it" if lack else type(obstacle).__name__)
+    return _told(outcome, status, f"{outcome.message}; it could not be checked: {why}")
+
+
+def _told(outcome: Outcome, status: Status, message: str) -> Outcome:
+    """The outcome with another status and message; in a chain these are those of the last method, too."""
     stats = dict(outcome.stats)
-    if "stages" in stats:  # of a chain: the last method is the one that is judged
+    if stats.get("stages"):
         *before, last = stats["stages"]
         stats["stages"] = [*before, last | {"status": status.label, "message": message}]
     return replace(outcome, status=status, message=message, stats=stats)
@@ -213,6 +232,10 @@ def _of_parameters(misfits: Sequence[TermMisfit], parameters: Mapping[str, float
     for name in parameters:
         if all(m.sensitivities.get(name, 0.0) == 0.0 for m in misfits):
             yield Doubt("parameter", f"nothing determines {name}")
+    for m in misfits:
+        if m.faded:
+            names = " and ".join(m.sensitivities)
+            yield Doubt("parameter", f"{m.term.name} vanishes with {names}, so that it asks nothing of the fields")
 
 
 # -- numbers ---

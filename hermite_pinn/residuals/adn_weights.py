@@ -23,7 +23,7 @@ from hermite_pinn.problem.terms import Term
 from .compiled import CompiledTerm, Jet, compile_term
 from .scales import first_sizes
 
-__all__ = ["derived_rows", "equation_weights"]
+__all__ = ["are_conserved", "derived_rows", "equation_weights"]
 
 NEEDED = 0.2  # share of its own row, at the size of a cell, from which on a derivative is taken along
 
@@ -62,6 +62,22 @@ def equation_weights(orders: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None
     return s.astype(int), t.astype(int)
 
 
+def _orders(problem: Problem, terms: Sequence[CompiledTerm]) -> np.ndarray:
+    """What :func:`equation_weights` takes."""
+    orders = np.full((len(terms), len(problem.fields)), -math.inf)
+    for k, term in enumerate(terms):
+        for field, o in term.jets:
+            j = problem.fields.index(field)
+            orders[k, j] = max(orders[k, j], sum(o))
+    return orders
+
+
+def are_conserved(problem: Problem, terms: Sequence[CompiledTerm]) -> list[bool]:
+    """Which equations have ``s = -1``, as the conservation of mass in a flow has."""
+    weights = equation_weights(_orders(problem, terms))
+    return [False] * len(terms) if weights is None else [bool(s == -1) for s in weights[0]]
+
+
 def derived_rows(
     problem: Problem, terms: Sequence[CompiledTerm], scales: Sequence[float], resolution: Sequence[int]
 ) -> tuple[list[CompiledTerm], list[float]]:
@@ -80,14 +96,9 @@ def derived_rows(
     resolution
         Cells along the axes.
     """
-    orders = np.full((len(terms), len(problem.fields)), -math.inf)
-    for k, term in enumerate(terms):
-        for field, o in term.jets:
-            j = problem.fields.index(field)
-            orders[k, j] = max(orders[k, j], sum(o))
     derived: list[CompiledTerm] = []
     divisors: list[float] = []
-    weights = equation_weights(orders)
+    weights = equation_weights(_orders(problem, terms))
     if weights is None or -1 not in weights[0]:
         return derived, divisors
     s, t = weights

@@ -155,3 +155,14 @@ def test_nothing_is_thin_where_there_is_room():
         CUBE - hp.Cuboid((0.3, 0.3, 0.3), (0.7, 0.7, 0.7)),
     ):
         assert domain.thin((32,) * domain.dim) == ()
+
+
+@pytest.mark.parametrize("radius", [1e3, 2.0**31])
+def test_edges_far_outside_of_the_box_take_no_memory(radius):
+    """A half space, in effect: the rims of the cylinder are far away, and its mantle is a plane."""
+    box = hp.Box(x=(0, 1), y=(0, 1), z=(0, 1))
+    domain = box - hp.Cylinder((0.5, 0.5 + radius, -2 * radius), (0.5, 0.5 + radius, 2 * radius), radius)
+    assert domain.interior.measure == pytest.approx(0.5, rel=1e-2)
+    assert domain.reentrant_distance(torch.rand(3, 5, dtype=torch.float64)) is None
+    notch = box - hp.Cylinder((0.5, 0.5, 0.5), (0.5, 0.5, 2), radius)
+    assert notch.interior.measure == pytest.approx(0.5, rel=1e-2)

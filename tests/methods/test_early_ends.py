@@ -1,6 +1,8 @@
 """A run that something ends in the middle of a stage: the estimate that is reported is that of what is returned."""
 
 import itertools
+import signal
+import sys
 
 import pytest
 
@@ -9,6 +11,7 @@ from hermite_pinn import pi, sin
 from hermite_pinn.errors import DivergedError
 from hermite_pinn.methods.base import Outcome
 from hermite_pinn.methods.course import Ending, run_to_end
+from hermite_pinn.methods.least_squares.levenberg_marquardt import LevenbergMarquardt
 from hermite_pinn.run.monitor import Monitor, StopRun
 from hermite_pinn.run.status import Status
 
@@ -169,3 +172,114 @@ def test_a_kernel_that_cannot_be_loaded_ends_a_run_with_the_best_state_unless_a_
     assert "no kernel" in run(True).message
     with pytest.raises(hp.BackendUnavailableError):
         run(False)
+
+
+@pytest.mark.parametrize("power", [1, 3], ids=["affine", "nonlinear"])
+@pytest.mark.parametrize("error", [hp.BackendUnavailableError("no kernel"), MemoryError("no more")])
+def test_what_fails_before_the_first_step_is_an_error_and_no_solution_of_zeros(error, power, monkeypatch):
+    def failing(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(LevenbergMarquardt, "fit", failing)
+    with pytest.raises(type(error)):
+        hp.solve(line(power), levels=2, progress=False)
+
+
+# -- what went before an error ---
+class Broken(hp.GaussNewton):
+    """Fails before its first step."""
+
+    def run(self, task):
+        raise self.error
+
+
+def broken(error):
+    method = Broken()
+    object.__setattr__(method, "error", error)
+    return method
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (MemoryError("no more"), Status.MAX_SIZE),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), Status.MAX_SIZE),
+        (hp.BackendUnavailableError("no kernel"), Status.INTERRUPTED),
+    ],
+)
+def test_a_method_that_lacks_something_at_its_start_leaves_the_result_of_the_one_before(error, status):
+    alone = hp.solve(line(1), levels=3, progress=False)
+    solution = hp.solve(line(1), method=hp.GaussNewton() >> broken(error) >> hp.GaussNewton(), levels=3, progress=False)
+    assert solution.status is status
+    assert str(error) in solution.message
+    assert true(solution) == true(alone)
+    assert [row["status"] for row in solution.stats["stages"]] == ["completed", status.label]
+
+
+@pytest.mark.parametrize("error", [ValueError("of another library"), DivergedError("nothing is finite")])
+def test_an_error_at_the_start_of_a_method_has_the_result_of_the_one_before(error):
+    alone = hp.solve(line(1), levels=3, progress=False)
+    with pytest.raises(type(error)) as caught:
+        hp.solve(line(1), method=hp.GaussNewton() >> broken(error), levels=3, progress=False)
+    assert caught.value is error
+    assert not error.solution.status.success
+    assert str(error) in error.solution.message
+    assert true(error.solution) == true(alone)
+
+
+@pytest.mark.parametrize(
+    "method", [hp.GaussNewton(), hp.LBFGS(steps=30, points=64, check_every=1)], ids=["levels", "training"]
+)
+def test_an_error_of_a_callback_has_the_best_state(method):
+    class Mistaken(hp.Callback):
+        def on_step(self, state):
+            if state.step == 3:
+                raise LookupError("of the user")
+
+    field = hp.Field(head="linear", table_size=None)
+    with pytest.raises(LookupError, match="of the user") as caught:
+        hp.solve(line(3), method=method, field=field, levels=4, callbacks=[Mistaken()], progress=False)
+    assert caught.value.solution.status is Status.INTERRUPTED
+    assert len(caught.value.solution.history) == 3
+
+
+def test_a_signal_between_two_methods_keeps_the_result_of_the_first():
+    class Signalled(hp.GaussNewton):
+        def run(self, task):
+            outcome = super().run(task)
+            signal.raise_signal(signal.SIGTERM)  # put off: the work of this method is done
+            return outcome
+
+    alone = hp.solve(line(1), levels=3, progress=False)
+    for second in (hp.GaussNewton(), hp.LBFGS(steps=2, points=64)):
+        solution = hp.solve(line(1), method=Signalled() >> second, levels=3, progress=False)
+        assert solution.status is Status.INTERRUPTED
+        assert true(solution) == pytest.approx(true(alone), rel=1e-6)
+
+
+# -- a result that cannot be judged ---
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(OSError(24, "Too many open files"), Status.INTERRUPTED), (MemoryError(), Status.MAX_SIZE)],
+    ids=["files", "memory"],
+)
+def test_a_result_that_could_not_be_judged_is_no_success(error, status, monkeypatch):
+    def judged(problem, outcome):
+        raise error
+
+    monkeypatch.setattr(sys.modules["hermite_pinn.solve"], "judged", judged)
+    solution = hp.solve(line(1), levels=3, progress=False)
+    assert solution.status is status
+    assert "it could not be checked" in solution.message
+    assert true(solution) < 1e-2
+
+
+def test_a_function_that_raises_where_a_result_is_judged_does_not_take_the_result_with_it(monkeypatch):
+    def judged(problem, outcome):
+        raise LookupError("of the user")
+
+    monkeypatch.setattr(sys.modules["hermite_pinn.solve"], "judged", judged)
+    with pytest.raises(LookupError, match="of the user") as caught:
+        hp.solve(line(1), levels=3, progress=False)
+    assert not caught.value.solution.status.success
+    assert true(caught.value.solution) < 1e-2

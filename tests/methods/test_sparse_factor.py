@@ -1,14 +1,23 @@
-"""A sparse factor of small systems on cut domains solves what conjugate gradients solve."""
+"""A sparse factor of small systems solves what conjugate gradients solve, in any number of axes."""
 
+import math
 import warnings
 
 import pytest
 import torch
 
 import hermite_pinn as hp
+from hermite_pinn.cuda.encoder.channels import Channels
+from hermite_pinn.methods.gauss_newton import sparse_factor
+from hermite_pinn.methods.gauss_newton.normal_factor import NormalFactor, normal_blocks
 from hermite_pinn.methods.gauss_newton.sparse_factor import SparseFactor
 from hermite_pinn.methods.gauss_newton.stage import Discretization
-from hermite_pinn.methods.least_squares.linear_solver import BlockConjugateGradients, Limits
+from hermite_pinn.methods.least_squares.linear_solver import (
+    BlockConjugateGradients,
+    ConjugateGradients,
+    Limits,
+)
+from hermite_pinn.methods.least_squares.nested_dissection import dissect
 from hermite_pinn.residuals.scales import source_scales
 
 LIMITS = Limits(1e-12, 5000, lambda steps, reduction: False)
@@ -47,39 +56,138 @@ def corner():
     )
 
 
-def prepared(problem):
-    grid = Discretization(problem, "cubic", None, torch.float64, torch.device("cpu"), source_scales(problem))
-    system = grid.system([(4, 4), (8, 8)])
-    vector = torch.zeros(system.size, dtype=torch.float64)
-    rows = system.linearize(system.impose(vector))
-    return system, vector, rows
+def cut_in_time():
+    return hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1), t=(0, 0.2)) - hp.Disk((0.5, 0.45), 0.2),
+        ["u"],
+        lambda u, x: u.t - u.xx - (1 + x) * u.yy - 1,
+        [hp.Dirichlet(u=0.0), hp.Initial(u=0.0)],
+    )
 
 
-@pytest.mark.parametrize("statement", [one_field, measured, two_fields, corner])
-def test_it_agrees_with_conjugate_gradients(statement):
+def ball():
+    return hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1), z=(0, 1)) & hp.Ball((0.5, 0.5, 0.5), 0.4),
+        ["u"],
+        lambda u: u.laplacian + 1,
+        [hp.Dirichlet(u=0.0, on="ball")],
+    )
+
+
+def mixed_sides():
+    return hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 2)),
+        ["u", "v"],
+        lambda u, v, x, y: (u.xx + u.yy + v.x - x, v.xx + v.yy - u.y + y),
+        [hp.Dirichlet(u=0.0, v=0.0, on=["x-", "x+"]), hp.Robin(u=(1.0, 2.0, 0.3), v=(2.0, 1.0, 0.0), on=["y-", "y+"])],
+    )
+
+
+def robin_in_time():
+    return hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1), t=(0, 0.5)),
+        ["u"],
+        lambda u, x: u.t - u.xx - (1 + x) * u.yy,
+        [hp.Robin(u=(1.0, 1.0, 0.5), on="boundary"), hp.Initial(u=0.2)],
+    )
+
+
+def around():
+    return hp.Problem(
+        hp.Box(x=(0, 1), t=(0, 0.5)),
+        ["u"],
+        lambda u, x: u.t + u.x - 0.1 * u.xx - hp.sin(2 * hp.pi * x),
+        [hp.Periodic("x"), hp.Initial(u=0.0)],
+    )
+
+
+def three_axes():
+    return hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1), z=(0, 1)),
+        ["u"],
+        lambda u, x, z: u.xx + u.yy + (1 + x) * u.zz - z,
+        [hp.Periodic("y"), hp.Dirichlet(u=0.0, on=["x-", "z-"]), hp.Neumann(u=0.3, on=["x+", "z+"])],
+    )
+
+
+def unknown_number():
+    k = hp.Parameter("k", init=0.7)
+    x = torch.linspace(0.1, 0.9, 9, dtype=torch.float64)
+    points = torch.cartesian_prod(x, x).numpy()
+    known = 0.1 * (torch.sin(hp.pi * x)[:, None] * torch.sin(hp.pi * x)).reshape(-1).numpy()
+    return hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)),
+        ["u"],
+        lambda u, x, y, k: u.xx + u.yy + k * hp.sin(hp.pi * x) * hp.sin(hp.pi * y),
+        [hp.Dirichlet(u=0.0), hp.Data(points, u=known)],
+        parameters=[k],
+    )
+
+
+CUT = [one_field, measured, two_fields, corner, cut_in_time, ball]
+BOXES = [mixed_sides, robin_in_time, around, three_axes, unknown_number]
+
+
+def prepared(problem, basis="cubic", cells=(4, 8)):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", hp.HermitePinnWarning)
-        system, vector, rows = prepared(statement())
+        grid = Discretization(problem, basis, None, torch.float64, torch.device("cpu"), source_scales(problem))
+        system = grid.system([(n,) * problem.domain.dim for n in cells])
+        vector = torch.zeros(system.size, dtype=torch.float64)
+        rows = system.linearize(system.impose(vector))
     system.settling = lambda: None
-    fields = []
-    for solver in (SparseFactor(), BlockConjugateGradients()):
-        step, result = solver.solve(system, rows, 0.0, LIMITS)
-        assert result.converged
-        fields.append(
-            system.at(vector + step).jets(torch.tensor([[0.9, 1.0], [0.2, 0.85]], dtype=torch.float64), hp_value())
-        )
-    assert torch.allclose(fields[0], fields[1], rtol=1e-6, atol=1e-8)
+    return system, vector, [row.clone() for row in rows]
 
 
-def hp_value():
-    from hermite_pinn.cuda.encoder.channels import Channels
+def values(system, vector):
+    """Of the fields at some points of all these domains."""
+    domain = system.problem.domain
+    inside = torch.tensor([[0.53, 0.61], [0.75, 0.8], [0.6, 0.55]], dtype=torch.float64)
+    lower, upper = (torch.tensor(side, dtype=torch.float64) for side in (domain.lower, domain.upper))
+    x = lower[:, None] + inside[: domain.dim] * (upper - lower)[:, None]
+    return system.at(vector).jets(x, Channels.value(domain.dim))
 
-    return Channels.value(2)
+
+@pytest.mark.parametrize("statement", CUT + BOXES)
+@pytest.mark.parametrize("damping", [0.0, 1e-3])
+def test_it_agrees_with_conjugate_gradients(statement, damping):
+    system, vector, rows = prepared(statement(), cells=(8,))
+    if damping and len(system.corners):
+        pytest.skip("singular functions are not damped")
+    plain = BlockConjugateGradients() if system.preconditioned else ConjugateGradients()
+    step, result = SparseFactor().solve(system, rows, damping, LIMITS)
+    other, found = plain.solve(system, rows, damping, LIMITS)
+    assert result.converged
+    assert result.steps < found.steps or len(system.corners)
+    assert torch.allclose(values(system, vector + step), values(system, vector + other), rtol=1e-6, atol=1e-8)
+    assert system.parameters(step) == pytest.approx(system.parameters(other), rel=1e-6, abs=1e-8)
+    assert result.decrease == pytest.approx(found.decrease, rel=1e-6)
+
+
+@pytest.mark.parametrize("statement", CUT + BOXES)
+@pytest.mark.parametrize("basis", ["cubic", "quintic"])
+def test_the_normal_matrix_is_that_of_the_products(statement, basis):
+    system, _, _ = prepared(statement(), basis, (2,) if statement in (ball, three_axes) else (4,))
+    layout = system.layout
+    dissection = dissect(layout.positions, layout.sides, layout.wraps, layout.width)
+    blocks = normal_blocks(system, layout, dissection)
+    generator = torch.Generator().manual_seed(0)
+    direction = torch.zeros(system.size, dtype=torch.float64)
+    own = torch.as_tensor(layout.unknowns[dissection.order])
+    x = torch.randn(own.shape, generator=generator, dtype=torch.float64)
+    direction[own] = x
+    image = system.forward(direction.clone())
+    exact = system.adjoint([row.clone() for row in image])[own]
+    first = torch.repeat_interleave(torch.arange(len(own)), torch.as_tensor(dissection.starts).diff())
+    later = torch.as_tensor(dissection.later)
+    product = torch.zeros_like(x).index_add_(0, later, torch.einsum("pij,pj->pi", blocks, x[first]))
+    off = first != later
+    product.index_add_(0, first[off], torch.einsum("pij,pi->pj", blocks[off], x[later[off]]))
+    assert float((product - exact).norm()) < 1e-11 * float(exact.norm())
 
 
 def test_damped_steps_are_those_of_the_damped_problem():
     system, _, rows = prepared(one_field())
-    system.settling = lambda: None
     columns = system.column_scale()
     step, result = SparseFactor().solve(system, rows, 0.1, LIMITS)
     weight = torch.where(columns > 0, columns, torch.inf).square().reciprocal() * 0.1
@@ -92,9 +200,119 @@ def test_damped_steps_are_those_of_the_damped_problem():
     assert result.decrease == pytest.approx(fallen, rel=1e-6)
 
 
-def test_it_is_taken_where_it_costs_less_and_fits():
+def nonlinear():
+    return hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1), t=(0, 1)),
+        ["u"],
+        lambda u, x, y: u.t - u.xx - u.yy + u**3 - 5 * x * y,
+        [hp.Neumann(u=0.0), hp.Initial(u=1.0)],
+    )
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """Counts the factors that are made."""
+    count = []
+
+    class Counted(NormalFactor):
+        def __init__(self, *args):
+            count.append(args)
+            super().__init__(*args)
+
+    monkeypatch.setattr(sparse_factor, "NormalFactor", Counted)
+    monkeypatch.setattr(sparse_factor, "OPERATION", 1e-6)  # factors are dear
+    return count
+
+
+def test_a_factor_serves_again_while_its_steps_are_cheap(made):
+    system, vector, rows = prepared(nonlinear(), cells=(4,))
+    factor, answers = SparseFactor(), []
+    for damping in (1e-3, 3e-3):
+        step, result = factor.solve(system, rows, damping, LIMITS)
+        assert result.converged
+        answers.append(step)
+    assert len(made) == 1
+    rows = [r.clone() for r in system.linearize(vector + 0.01 * answers[1])]
+    again, result = factor.solve(system, rows, 0.0, LIMITS)
+    assert len(made) == 1
+    assert result.converged
+    assert torch.allclose(again, SparseFactor().solve(system, rows, 0.0, LIMITS)[0], rtol=1e-6, atol=1e-9)
+
+
+def test_a_factor_is_made_anew_when_the_system_has_changed(made, monkeypatch):
+    system, vector, rows = prepared(nonlinear(), cells=(4,))
+    factor = SparseFactor()
+    step, _ = factor.solve(system, rows, 1.0, LIMITS)
+    monkeypatch.setattr(sparse_factor, "OPERATION", 0.0)  # and now they cost next to nothing
+    rows = [r.clone() for r in system.linearize(vector + 100.0 * step)]
+    again, result = factor.solve(system, rows, 0.0, LIMITS)
+    assert len(made) == 2
+    assert result.converged
+    assert torch.allclose(again, SparseFactor().solve(system, rows, 0.0, LIMITS)[0], rtol=1e-6, atol=1e-9)
+
+
+def test_an_old_factor_that_would_take_too_many_steps_is_given_up(made, monkeypatch):
+    system, vector, rows = prepared(nonlinear(), cells=(4,))
+    factor = SparseFactor()
+    step, _ = factor.solve(system, rows, 1e3, LIMITS)
+    cost = sparse_factor._cost(system)
+    monkeypatch.setattr(sparse_factor, "_cost", lambda system: sparse_factor._Cost(15 * cost.step, cost.step, 0.0))
+    rows = [r.clone() for r in system.linearize(vector + step)]
+    _, result = factor.solve(system, rows, 0.0, LIMITS)
+    assert len(made) == 2
+    assert result.converged
+    assert result.steps < 10
+
+
+def test_another_level_has_another_factor(made):
+    factor = SparseFactor()
+    for cells in ((4,), (4, 8), (8,)):
+        system, _, rows = prepared(around(), cells=cells)
+        assert factor.solve(system, rows, 0.0, LIMITS)[1].converged
+    assert len(made) == 2  # the last two have the same unknowns on their finest level
+
+
+def test_a_saved_state_has_no_factor(made):
+    system, _, rows = prepared(around())
+    factor = SparseFactor()
+    factor.solve(system, rows, 0.0, LIMITS)
+    assert factor.state() == {}
+    factor.solve(system, rows, 0.0, LIMITS)
+    assert len(made) == 2
+
+
+def test_it_is_taken_where_it_costs_less_and_fits(monkeypatch):
     system, _, _ = prepared(one_field())
     factor = SparseFactor()
     assert factor.seconds(system, None) < BlockConjugateGradients().seconds(system, None)
-    box = hp.Problem(hp.Box(x=(0, 1), y=(0, 1)), ["u"], lambda u: u.xx + u.yy + 1, [hp.Dirichlet(u=0.0)])
-    assert factor.seconds(prepared(box)[0], None) == float("inf")
+    box, _, _ = prepared(mixed_sides())
+    assert ConjugateGradients().seconds(box, None) < factor.seconds(box, None) < math.inf
+    assert factor.seconds(box, 1e5) < ConjugateGradients().seconds(box, 1e5)
+    monkeypatch.setattr(sparse_factor, "available_memory", lambda device: 1000)
+    assert factor.seconds(box, 1e5) == math.inf
+
+
+def test_unknowns_that_begin_to_have_an_effect_get_a_new_factor(made):
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)),
+        ["u", "v"],
+        lambda u, v, x: (u.laplacian + 1, u * v - x),
+        [hp.Dirichlet(u=0.0), hp.Neumann(v=0.0)],
+    )
+    system, vector, rows = prepared(problem, cells=(4,))
+    rows = [r.clone() for r in system.linearize(torch.zeros_like(vector))]  # v has none yet
+    factor = SparseFactor()
+    step, _ = factor.solve(system, rows, 0.0, LIMITS)
+    rows = [r.clone() for r in system.linearize(step)]
+    again, result = factor.solve(system, rows, 0.0, LIMITS)
+    assert len(made) == 2
+    assert result.converged
+    assert bool(again[: system.grid_size].view(2, -1)[1].any())
+
+
+def test_sensitivities_that_are_not_finite_end_without_a_step():
+    problem = hp.Problem(hp.Box(x=(0, 1), y=(0, 1)), ["u"], lambda u: u.laplacian + hp.sqrt(u.x), [hp.Dirichlet(u=0.0)])
+    system, _, rows = prepared(problem)
+    step, result = SparseFactor().solve(system, rows, 0.0, LIMITS)
+    assert (result.converged, result.reason) == (False, "not finite")
+    assert not step.any()

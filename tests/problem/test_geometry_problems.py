@@ -79,20 +79,20 @@ class Field:
 
 
 class Flow:
-    """Linear velocities, and a pressure with a gradient."""
+    """A steady flow with linear velocities, whose convection the pressure balances."""
 
     u = Field(lambda x, y: 2 * x + 3 * y, lambda x, y: 2 + 0 * x, lambda x, y: 3 + 0 * x)
     v = Field(lambda x, y: 5 * x - 2 * y, lambda x, y: 5 + 0 * x, lambda x, y: -2 + 0 * x)
-    p = Field(lambda x, y: 7 * x - 4 * y, None, None)
+    p = Field(lambda x, y: -9.5 * (x**2 + y**2), None, None)
 
 
 def test_forces_are_the_integral_of_the_traction():
     """By the divergence theorem a constant stress has none, and a pressure gradient the buoyancy of the disc."""
     found = forces(Flow(), speed=1.5, nu=1.0)
     area = np.pi * 0.05**2
-    assert found["drag"] == pytest.approx(-7 * area * 2 / 0.1, rel=1e-9)
-    assert found["lift"] == pytest.approx(4 * area * 2 / 0.1, rel=1e-9)
-    assert found["pressure difference"] == pytest.approx(-0.7)
+    assert found["drag"] == pytest.approx(19 * 0.2 * area * 2 / 0.1, rel=1e-9)
+    assert found["lift"] == pytest.approx(19 * 0.2 * area * 2 / 0.1, rel=1e-9)
+    assert found["pressure difference"] == pytest.approx(9.5 * (0.25**2 - 0.15**2))
     assert set(found) == set(COEFFICIENTS)
 
 

@@ -18,12 +18,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import hermite_pinn as hp
 from hermite_pinn import problems
 from hermite_pinn.run.callbacks import Callback, RunState
 
+from .cut_manufactured import CUT_KINDS, cut_manufactured
 from .manufactured import KINDS, manufactured
 from .suite import machine
 
@@ -59,6 +61,9 @@ CASES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("plate", {"support": "clamped"}),
     ("plate", {"form": "auxiliary"}),
     ("kuramoto_sivashinsky", {}),
+    ("l_shape", {}),
+    ("plate_with_hole", {}),
+    ("poisson_mesh", {"mesh": "gear", "solution": "manufactured"}),
 )
 
 
@@ -149,9 +154,10 @@ def cases(seconds: float, random: int) -> Iterator[tuple[str, Callable[[], hp.Pr
     for name, settings in CASES:
         label = " ".join([name, *(f"{k}={v}" for k, v in settings.items())])
         yield label, lambda name=name, settings=settings: problems.make(name, **settings)  # type: ignore[misc]
-    for kind in KINDS:
-        for seed in range(random):
-            yield f"{kind} {seed}", lambda kind=kind, seed=seed: manufactured(kind, seed)  # type: ignore[misc]
+    for kinds, make in ((KINDS, manufactured), (CUT_KINDS, cut_manufactured)):
+        for kind in kinds:
+            for seed in range(random):
+                yield f"{kind} {seed}", partial(make, kind, seed)
 
 
 @dataclass(frozen=True)

@@ -34,18 +34,19 @@ JUDGED = 60 * 2**20  # bytes from which on they are compared
 
 @dataclass(frozen=True)
 class MemoryCase:
-    """One configuration: a problem, its levels and basis, and options of :class:`hermite_pinn.GaussNewton`."""
+    """One configuration: a problem and its settings, its levels, and options of :class:`hermite_pinn.GaussNewton`."""
 
     problem: str
     levels: int
     basis: str = "cubic"
     base: int = 4
     options: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
         """The case in words."""
-        more = [f"{name}={value}" for name, value in self.options.items()]
+        more = [f"{name}={value}" for name, value in [*self.settings.items(), *self.options.items()]]
         more += [f"base={self.base}"] if self.base != 4 else []
         return ", ".join([self.problem, self.basis, f"{self.levels} level{'s' * (self.levels > 1)}", *more])
 
@@ -97,6 +98,17 @@ CASES: tuple[MemoryCase, ...] = (
     MemoryCase("taylor_green", 4, options={"slabs": 4}),
     MemoryCase("taylor_green", 3, "quintic", options={"slabs": 2}),
     MemoryCase("flow_mixing", 5),
+    MemoryCase("four_discs", 7),
+    MemoryCase("l_shape", 7),
+    MemoryCase("poisson2d_cg", 7),
+    MemoryCase("plate_with_hole", 6),
+    MemoryCase("step", 5),
+    MemoryCase("heat2d_cg", 4),
+    MemoryCase("poisson3d_cg", 4),
+    MemoryCase("poisson_mesh", 4, settings={"mesh": "gear"}),
+    MemoryCase("poisson_mesh", 4, settings={"mesh": "torus_knot", "side": "inside", "solution": "manufactured"}),
+    MemoryCase("poisson_mesh", 3, "quintic", settings={"mesh": "bracket", "solution": "manufactured"}),
+    MemoryCase("heat_on_part", 3),
 )
 
 
@@ -114,7 +126,7 @@ def _most_resident() -> int:
 
 def _run(case: MemoryCase) -> MemoryRow:
     """Estimate and measurement in this process, which must not have solved anything larger."""
-    problem = problems.make(case.problem)
+    problem = problems.make(case.problem, **case.settings)
     options: dict[str, Any] = {"inner_steps": 6, "outer_steps": 2} | dict(case.options)
     method, kind = hp.GaussNewton(**options), hp.Field(basis=case.basis, base=case.base)
     hp.solve(problem, field=hp.Field(basis=case.basis), method=method, levels=1, progress=False, throw=False)
@@ -166,6 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure all cases; see the module."""
     parser = argparse.ArgumentParser(description="Estimates of memory against what runs take.")
     parser.add_argument("--out", type=Path, help="Markdown file; standard output if not given")
+    parser.add_argument("--only", default="", help="cases whose label contains this")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     if chosen.one is not None:
@@ -174,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.write(json.dumps(numbers) + "\n")
         return
     rows: list[MemoryRow] = []
-    for case in CASES:
+    for case in (c for c in CASES if chosen.only in c.label):
         rows.append(measured(case))
         if chosen.out is not None:
             chosen.out.write_text(markdown(rows), encoding="utf-8")

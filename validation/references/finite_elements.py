@@ -277,7 +277,7 @@ def _given_velocities(mesh: Any, velocity: Any, length: float, tolerance: float,
 
 
 def step_flow(
-    obstacles: int = 0, nu: float = 0.01, outlet: str = "suppressed", size: float = 0.1, corner: float = 0.02
+    obstacles: int = 0, nu: float = 0.01, outlet: str = "traction", size: float = 0.1, corner: float = 0.02
 ) -> PlaneFields:
     """The solution of :func:`hermite_pinn.problems.step`.
 

@@ -24,7 +24,6 @@ __all__ = ["cases"]
 
 ATTACK = "disks"
 REPEATS = {"file limit": 5, "full": 3, "no descriptors": 2}  # of those with random sizes
-SAVED = "coupled"
 
 
 @dataclass(frozen=True)
@@ -215,7 +214,8 @@ def _runs(name: str, how: Trouble) -> Callable[[Bench], None]:
             saving = hp.Checkpoint(path, seconds=0)
             found, _, said = _disturbed(bench, how, folder, good.stat().st_size, name, checkpoint=saving)
             said = [line for line in said if path.name in line]
-            same_tensors(truth, found.field.tensors())
+            if not (how.ends and found.status is hp.Status.INTERRUPTED and found.message):
+                same_tensors(truth, found.field.tensors())
             if how.keeps:
                 _judge(folder, {}, None)
                 again = CHECKPOINTS[name].solve(resume=path)

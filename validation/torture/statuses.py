@@ -12,6 +12,7 @@ import numpy as np
 import hermite_pinn as hp
 
 from .case import Bench, Case, Fault, Kind
+from .cut_answers import CUT_ANSWERS, CUT_UNSOLVABLE
 from .hard_answers import HARD_ANSWERS
 from .known_answers import ANSWERS, Answer
 from .stock import Recipe
@@ -36,11 +37,11 @@ def cases(seed: int) -> list[Case]:
     given: dict[str, Any] = {"memory": MEMORY}
     made = [
         Case(ATTACK, name, seed, _answered(answer), limit=answer.limit, long=answer.long or name in SLOW, **given)
-        for name, answer in (ANSWERS | HARD_ANSWERS).items()
+        for name, answer in (ANSWERS | HARD_ANSWERS | CUT_ANSWERS).items()
     ]
     made += [
         Case(ATTACK, f"unsolvable: {name}", seed, _unsolvable(recipe), limit=60.0, long=name in SLOW, **given)
-        for name, recipe in UNSOLVABLE.items()
+        for name, recipe in (UNSOLVABLE | CUT_UNSOLVABLE).items()
     ]
     return made
 

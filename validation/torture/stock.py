@@ -73,6 +73,14 @@ def nonlinear() -> hp.Problem:
     )
 
 
+def notched() -> hp.Problem:
+    """Poisson around a mesh in space."""
+    corners = [(0.2, 0.2, 0.2), (0.8, 0.2, 0.2), (0.2, 0.8, 0.2), (0.2, 0.2, 0.8)]
+    hole = hp.Mesh((corners, [(0, 2, 1), (0, 1, 3), (1, 2, 3), (2, 0, 3)]))
+    domain = hp.Box(x=(0, 1), y=(0, 1), z=(0, 1)) - hole
+    return hp.Problem(domain, "u", lambda u: u.laplacian + 1, [hp.Dirichlet(u=0.0)])
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A run that takes a moment: the problem, and what else :func:`hermite_pinn.solve` is told."""
@@ -121,6 +129,8 @@ SOLUTIONS: dict[str, Recipe] = {
     "coupled": Recipe(nonlinear, {"levels": 2}),
     "moving": Recipe(lambda: hp.problems.heat(dim=2), {"levels": 1}),
     "samples": Recipe(poisson, {"levels": 1}),
+    "corner": Recipe(lambda: hp.problems.l_shape(), {"levels": 2}),
+    "mesh": Recipe(notched, {"levels": 1}),
 }
 
 #: Runs that can be continued, by name.
@@ -129,6 +139,7 @@ CHECKPOINTS: dict[str, Recipe] = {
     "nonlinear": Recipe(nonlinear, {"levels": 2, "method": hp.GaussNewton(slabs=1)}),
     "slabs": Recipe(lambda: hp.problems.heat(), {"levels": 2, "method": hp.GaussNewton(slabs=3)}),
     "parameters": Recipe(identified, {"levels": 3}),
+    "corner": Recipe(lambda: hp.problems.l_shape(), {"levels": 3}),
     "joint": Recipe(reaction, {"levels": 3, "field": JOINT, "method": _joint("readout", "all", start="random")}),
     "adam": Recipe(poisson, {"levels": 2, "field": SIREN, "method": _adam()}, exact=True),
     "adaptive": Recipe(poisson, {"levels": 2, "field": SIREN, "method": _adam(adaptive=hp.RAD(every=10))}, exact=True),

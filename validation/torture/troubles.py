@@ -35,11 +35,14 @@ class Trouble:
         A context in which the folder is in trouble; ``size`` says how many bytes the good files need.
     keeps
         Whether the files that were there can be looked at afterwards.
+    ends
+        Whether it may end a run before its time, which must then say so.
     """
 
     folder: Callable[[Bench], contextlib.AbstractContextManager[Path]]
     begins: Callable[[Path, Bench, int], contextlib.AbstractContextManager[None]]
     keeps: bool = True
+    ends: bool = False
 
 
 @cache
@@ -211,7 +214,7 @@ TROUBLES = {
     "read-only": Trouble(small_disk, _read_only),
     "gone": Trouble(_plain, _gone, keeps=False),
     "a file instead": Trouble(_plain, _file_instead, keeps=False),
-    "no descriptors": Trouble(_plain, _no_descriptors),
+    "no descriptors": Trouble(_plain, _no_descriptors, ends=True),
     "forbidden": Trouble(_plain, _forbidden),
     "full device": Trouble(_plain, _full_device, keeps=False),
 }

@@ -36,7 +36,7 @@ def _reentrant(problem: Problem) -> list[str]:
     places = int((domain.creases.angles > REENTRANT).sum())
     sentences = []
     if len(functions.basis):
-        count = len(functions.treated)
+        count = len({function.point for function in functions.basis.functions})
         corners = "a corner" if count == 1 else f"{count} corners"
         sentences.append(f"{len(functions.basis)} singular functions take part at {corners} of the boundary")
     if not places or functions.complete:

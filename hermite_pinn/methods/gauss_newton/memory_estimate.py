@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from functools import reduce
 
 from hermite_pinn.cuda.encoder.basis import BASES
-from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
-from hermite_pinn.methods.systems.block_memory import BlockMemory, block_memory
+from hermite_pinn.methods.systems.block_memory import BlockMemory
 from hermite_pinn.methods.systems.grid_system import GridSystem
 
 from .banded_cholesky import banded_cost
 
-__all__ = ["cut_memory", "stage_memory"]
+__all__ = ["stage_memory"]
 
 REAL = 8.0  # bytes of a number
 PIECE = 4e6  # numbers of rows that a banded matrix is summed up from at a time
-PER_UNKNOWN = 120  # numbers per unknown of a cut domain
 GAPS = 1.1  # what the allocator takes for itself, as a factor
 
 
@@ -52,17 +50,6 @@ def stage_memory(
     return GAPS * REAL * (whole + 2 * kept + working)  # the slab before lives on until its end is final
 
 
-def cut_memory(pyramid: Pyramid, slabs: int) -> float:
-    """Rough estimate of the bytes of a stage on a cut domain.
-
-    Per unknown a few vectors and rows of Gauss points, sensitivities, records of cells and prolongations; arrays of
-    all vertices are made between the linear solves.
-    """
-    vector = pyramid.size / slabs
-    dense = math.prod(pyramid.dense_shapes[-1])
-    return GAPS * REAL * (PER_UNKNOWN * vector + 6 * dense)
-
-
 def _coefficients(few: GridSystem, resolution: Sequence[int]) -> float:
     m = BASES[few.basis].coefficients
     per_axis = (m * (n + (not p)) for n, p in zip(resolution, few.problem.periodic, strict=True))
@@ -79,7 +66,7 @@ def _system(
     size, finest
         Coefficients of all levels, and of the last.
     """
-    total = reduce(BlockMemory.__add__, (block_memory(b, resolution) for b in few.blocks))
+    total = reduce(BlockMemory.__add__, (b.memory(resolution) for b in few.blocks))
     columns = total.rows / max(1, len(few.interior.terms)) * len(few.parameter_names)
     again = 1 if few.affine else 2  # of a nonlinear iteration the old and the new state are there
     kept = total.kept + total.sensitivity + size / REAL + columns

@@ -13,7 +13,7 @@ import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.field.field import Field, GridField
-from hermite_pinn.methods.base import Doubt, Outcome, Task
+from hermite_pinn.methods.base import Outcome, Task
 from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.methods.least_squares.levenberg_marquardt import LevenbergMarquardt
 from hermite_pinn.methods.systems.grid_system import GridSystem
@@ -31,14 +31,15 @@ from .grid_solver import grid_solver
 from .indicators import indicators
 from .marching import marched
 from .mixed_precision import chosen_precision
+from .nested_outcome import nested_outcome
 from .nested_state import NestedState
 from .options import GaussNewtonOptions
+from .pace import Pace
 from .resolutions import Resolutions
 from .saved_state import check_nested
+from .slab_march import march
 from .stage import Discretization, Stage, relative, solve_at_once
-from .standard_errors import parameter_doubts, parameter_sensitivity, standard_errors
 from .term_sizes import floored, implied_sizes, strengths
-from .time_slabs import march
 from .unfinished import Unfinished
 from .uniqueness import freedom
 from .verdict import BY_ITSELF, determined, verdict
@@ -53,8 +54,8 @@ Resolution = tuple[int, ...]
 REPEATS = 3  # of the first stage, with rows scaled anew
 CLOSE, WORTH = 1e-8, 1_000_000  # errors and sizes beyond which a tolerance that cannot be met counts no more
 SMALL = 1e-12  # errors below which it counts no more on any level
+FINISHING = 3.0  # times what looking at the domain takes on the first level
 HASTE = 0.3  # of the time that a level is expected to take: it is not begun with less left
-INSIDE = "an equation or a start is not defined at points of cut cells outside the domain, so these were divided and have points inside alone"
 ZERO = 1e-6  # of its implied size: a field that counts as zero where no tolerance says so
 
 
@@ -92,7 +93,7 @@ class NestedIteration:
         self.state = NestedState(Convergence(self.basis, self.tol), norms)
         self.precision = chosen_precision(options.precision, task.device)
         self.watch = WatchPoints(self.problem)
-        self.seconds: list[float] = []
+        self.pace = Pace(self.monitor.clock)
         self.solver = self._solver(Misfit(self.problem))
         self.unfinished = Unfinished(task, self.solver.state)
 
@@ -122,9 +123,14 @@ class NestedIteration:
             self._outcome,
             interrupted=lambda: f"{cause()}; this is the best state so far",
             settle=self._settled,
-            usable=lambda: self.state.best is not None,
+            usable=self._is_usable,
             monitor=self.monitor,
         )
+
+    def _is_usable(self) -> bool:
+        """Whether the best state is more than the one with which the first stage begins."""
+        worked = self.task.start is not None or len(self.monitor.history) > 0
+        return self.state.best is not None and worked
 
     def _settled(self, ending: Ending) -> Ending:
         """Save what is not saved yet; the ending, with what is known of the uniqueness of the solution."""
@@ -135,47 +141,17 @@ class NestedIteration:
         return determined(ending, *freedom(self.grid, best, self.state.path[0]))
 
     def _outcome(self, ending: Ending) -> Outcome:
-        best, message = self.state.best or self._empty(), ending.message
-        stats: dict[str, Any] = {
-            "inner_steps": self.solver.inner_total,
-            "resolution": best.resolutions[-1],
-            "points": best.points,
-            "slabs": best.slabs,
-            "precision": self.precision,
-            "memory_estimate": self.grid.memory(best.resolutions, best.slabs),
-            "residual_scales": dict(zip(self.problem.residuals, self.state.norms, strict=True)),
-        }
-        if ending.status in (Status.MAX_SIZE, Status.MAX_TIME, Status.COMPLETED):
-            message = "; ".join(part for part in (message, self._unresolved(best)) if part)
-        if best.choice is not None:
-            stats |= best.choice.stats(self.problem)
-            message += f"; {best.choice.sentence(self.problem)}"
-        notes = geometry_notes(self.problem, best.resolutions[-1])
-        if notes:
-            stats["geometry"] = list(notes)
-            message = "; ".join((message, *notes))
-        if best.undefined_outside:
-            message += f"; {INSIDE}"
-        doubts: tuple[Doubt, ...] = ()
-        if self.problem.parameters and ending.status in BY_ITSELF:
-            system = self._system(best)
-            known = parameter_sensitivity(system, best.vector, self.solver.inner_tol, self.options.inner_steps)
-            errors = standard_errors(system, known, best.choice)
-            doubts = tuple(parameter_doubts(self.problem.parameters, best.parameters, known, errors))
-            if errors:
-                stats["standard_errors"] = errors
-        error = None if ending.status is Status.DIVERGED else best.error
-        minimised = best.settled and ending.status in BY_ITSELF
-        parameters = {p.name: best.parameters[p.name] for p in self.problem.parameters}
-        return Outcome(self._field(best), parameters, ending.status, message, error, stats, minimised, doubts)
-
-    def _unresolved(self, stage: Stage) -> str:
-        """What the last finished stage did not resolve, for the message."""
-        domain = self.problem.domain
-        cells = [a / n for a, n in zip(domain.lengths, stage.resolutions[-1], strict=True)]
-        return self.state.convergence.last.unresolved(domain.names, cells)
+        best = self.state.best or self._empty()
+        return nested_outcome(
+            ending, best, self.state, self.grid, self.solver, self.options.inner_steps, self._field(best)
+        )
 
     def _empty(self) -> Stage:
+        """What there is before the first stage: the field of the method before, or zero."""
+        if self.task.start is not None:
+            self.state.take_over(self.task.start, self._first_parameters(), self.grid)
+            assert self.state.best is not None
+            return self.state.best
         first = self.resolutions.first()[:1]
         pyramid = self.grid.pyramid(first)
         zero = torch.zeros(pyramid.size, dtype=self.grid.dtype, device=self.task.device)
@@ -201,7 +177,7 @@ class NestedIteration:
         while True:
             if not foreign:
                 self._refine()
-            began = self.monitor.clock()
+            self.pace.begin()
             stage = self._solve()
             if len(state.path) == 1 and not foreign:
                 stage = self._balanced(stage)
@@ -212,12 +188,22 @@ class NestedIteration:
             state.best, foreign = stage, False
             self.unfinished.finished(state.saved())
             self._record(stage)
-            self.seconds.append(self.monitor.clock() - began)
+            self.pace.end(self.grid.pyramid(state.path[-1:]).size)
             self.unfinished.save()
+            self._keep_time()
             ending = self._verdict()
             if ending is not None:
                 return ending
             self.monitor.check_time()
+
+    def _keep_time(self) -> None:
+        """Of a time limit, leave what it takes to look at a cut domain at the end, which the first level tells."""
+        limit, path = self.monitor.max_time, self.state.path
+        if limit is None or math.isinf(limit) or len(path) > 1 or not self.problem.domain.is_cut:
+            return
+        began = self.monitor.clock()
+        geometry_notes(self.problem, path[-1])
+        self.monitor.reserve = min(FINISHING * (self.monitor.clock() - began), 0.2 * limit)
 
     def _refine(self) -> None:
         """Append the resolution of the next stage to the path."""
@@ -226,10 +212,10 @@ class NestedIteration:
         limit = self.resolutions.obstacle(self.grid, path, following, best)
         if limit:
             raise StopRun(Status.MAX_SIZE, limit)
-        if self.seconds and best is not None and best.error is not None:
-            growth = math.prod(following) / math.prod(best.resolutions[-1])
+        expected = self.pace.expected(self.grid.pyramid([following]).size) if self.monitor.max_time else None
+        if expected is not None and best is not None and best.error is not None:
             cells = "x".join(map(str, following))
-            self.monitor.require(growth * self.seconds[-1], f"the next level ({cells} cells)", HASTE)
+            self.monitor.require(expected, f"the next level ({cells} cells)", HASTE)
         self._check_reach(following)
         path.append(following)
 
@@ -280,14 +266,6 @@ class NestedIteration:
             stage.fitted,
             self.grid.inner(stage.resolutions[-1]),
         )
-
-    def _system(self, stage: Stage) -> GridSystem:
-        """The system of a stage, linearised there."""
-        system = self.grid.system(stage.resolutions)
-        if stage.choice is not None:
-            system.smooth(stage.choice.weights, stage.choice.emphasis)
-        system.linearize(stage.vector)
-        return system
 
     def _restore(self, saved: dict[str, Any]) -> None:
         entry = Entry.of(saved, "the checkpoint")
@@ -353,10 +331,13 @@ class NestedIteration:
 
         def run(grid: Discretization, guarded: bool) -> Stage:
             return march(
-                grid, resolution, count, guess, self.solver, self._progress(count), kept, resumed, guarded=guarded
-            )
+                grid, resolution, count, guess, self.solver, self._progress(), kept, resumed,
+                guarded=guarded, start=self.state.marching.start, tol=self.tol,
+            )  # fmt: skip
 
         stage, self.state.marching = marched(self.grid, self.state.marching, run)
+        if stage is not None:
+            self.state.marching = replace(self.state.marching, start=stage.start)
         self._marching_known()
         if stage is None and self.options.slabs != "auto":
             stage = run(self.grid, False)
@@ -401,10 +382,10 @@ class NestedIteration:
         self.grid = replace(self.grid, scales=row_scales(self.problem, norms))
 
     # -- what it tells ---
-    def _progress(self, count: int) -> Callable[[int], None]:
+    def _progress(self) -> Callable[[int, int], None]:
         began = self.monitor.clock()
 
-        def tell(done: int) -> None:
+        def tell(done: int, count: int) -> None:
             left = (self.monitor.clock() - began) * (count - done) / done
             text = f"{'x'.join(map(str, self.state.path[-1]))} cells, slab {done} of {count}"
             self.monitor.progress.update(done / count, text, left)
@@ -416,9 +397,9 @@ class NestedIteration:
         path, planned = self.state.path, self.resolutions.planned
         ahead = self.state.convergence.stages_left() if planned is None else len(planned) - len(path)
         left = None
-        if ahead is not None and self.seconds:
+        if ahead is not None and self.pace.last is not None:
             growth = 2.0**self.problem.domain.dim
-            left = sum(self.seconds[-1] * growth ** (i + 1) for i in range(ahead))
+            left = sum(self.pace.last * growth ** (i + 1) for i in range(ahead))
         self.monitor.record(
             loss=stage.loss,
             terms=stage.residuals,

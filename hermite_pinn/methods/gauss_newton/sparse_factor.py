@@ -1,227 +1,224 @@
-"""A sparse factor of the normal matrix of the finest level of a cut domain, as preconditioner where it is small.
+"""A sparse factor of the normal matrix of the finest level, as preconditioner where it is small: in any number of axes.
 
-The unknowns of a vertex belong together, so the matrix is a sparse one of dense blocks: of all pairs of vertices of a
-cell.  Vertices are eliminated in an order of least degree.  Parameters are dense last columns.  Singular functions are
-not: they are so close to what the grid holds that a squared matrix loses the difference.  Each is replaced by itself
-less what comes closest to it on the grid, found by a few steps, and the small problem for these is solved apart.  The
-factor preconditions conjugate gradients on the least-squares problem, of which a handful of steps remain; rounding
-in the squared matrix costs steps, not digits.
+The factor preconditions conjugate gradients on the least-squares problem, of which a handful of steps remain; rounding
+in the squared matrix costs steps, not digits.  A factor that is there already serves as long as the steps that it
+costs more than a new one would take less time than making that: for the next damping, the next step of a nonlinear
+iteration, the next time slab.
+
+Singular functions are so close to what the grid holds that a squared matrix loses the difference.  Each is replaced by
+itself less what comes closest to it on the grid, found by a few steps, and the small problem for these is solved apart.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass, replace
-from typing import cast
+from functools import lru_cache
+from typing import Any
 
-import numpy as np
-import scipy.sparse as sparse
 import torch
-from scipy.sparse.linalg import SuperLU, splu
 
+from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.memory import available_memory
 from hermite_pinn.methods.least_squares.cgls import LeastSquaresResult
-from hermite_pinn.methods.least_squares.linear_solver import Limits, LinearSolver
-from hermite_pinn.methods.least_squares.rows import Rows, vdot
+from hermite_pinn.methods.least_squares.linear_solver import (
+    Limits,
+    LinearSolver,
+    iteration_seconds,
+    preconditioned_steps,
+    steps_left,
+)
+from hermite_pinn.methods.least_squares.nested_dissection import Dissection, Work, dissect, elimination_work
+from hermite_pinn.methods.least_squares.rows import Rows
 from hermite_pinn.methods.least_squares.tail_scaling import closest_unknowns
-from hermite_pinn.methods.systems.cut_system import CutSystem
 from hermite_pinn.methods.systems.grid_system import GridSystem
+from hermite_pinn.methods.systems.vertex_layout import VertexLayout
+
+from .normal_factor import NormalFactor
 
 __all__ = ["SparseFactor"]
 
-LEAST_SHIFT = 1e-15  # of the scaled matrix, below rounding
-RATE = 1.0e-8  # seconds per b**3 V**1.5 in the plane, for V vertices with b unknowns each: measured on two cores
-MOST = 60  # steps, where a factor without rounding takes two
+logger = logging.getLogger(__name__)
+
+#: Seconds on two cores, measured: per operation of an elimination, per number that a front passes on, per front, per
+#: product of two columns of a cell in one row, per number of the factor that is read, and of what is done once.
+OPERATION, PASSED, FRONT, PRODUCT, READ, CALLS = 5e-11, 4e-9, 2e-4, 1e-9, 1e-9, 5e-3
+SHARE = 0.3  # of the free memory
+FEW = 4.0  # steps that a new factor takes
+TRIAL = 5  # steps after which an old factor shows how many it takes
+MOST = 300  # steps
+RESTART = 20  # steps after which the residual is computed anew
 SMALL = 1e-3  # part of the change that rounding may leave
 PASSES = 2  # over the grid and the singular functions in turn
-SPREAD = 16.0  # entries of the factor per entry of the matrix that are reckoned with
 
 
-@dataclass
-class _Factor:
-    """The factored matrix ``D N D + shift`` of the free unknowns of the finest level and of the last ones."""
+@dataclass(frozen=True)
+class _Cost:
+    """Seconds of a new factor, and of a step with it; bytes of both together."""
 
-    system: CutSystem
-    order: torch.Tensor  # numbers of the unknowns of the whole vector, by row of the matrix
-    scale: np.ndarray  # D
-    lu: SuperLU
-
-    def apply(self, gradient: torch.Tensor) -> torch.Tensor:
-        """About the inverse of the normal matrix times a gradient; zero on coarser levels."""
-        own = gradient[self.order].cpu().numpy() * self.scale
-        solved = self.lu.solve(own) * self.scale
-        out = torch.zeros_like(gradient)
-        out[self.order] = torch.as_tensor(solved).to(gradient)
-        return out
+    making: float
+    step: float
+    memory: float
 
 
 class SparseFactor(LinearSolver[GridSystem]):
-    """Conjugate gradients preconditioned by a sparse factor, on cut domains in two space axes without time."""
+    """Conjugate gradients preconditioned by a sparse Cholesky factor."""
 
     name = "a sparse factor on the CPU"
 
+    def __init__(self) -> None:
+        self._kept: NormalFactor | None = None
+        self._dissection: tuple[VertexLayout, Dissection] | None = None
+
     def seconds(self, system: GridSystem, steps: float | None) -> float:
         """By the count of operations of an elimination by nested dissection; infinity where it does not fit."""
-        domain = system.problem.domain
-        if system.tensor or domain.time_axis is not None or len(domain.space_axes) != 2:
+        cost = _cost(system)
+        free = system.ranks.least(available_memory(torch.device("cpu")) or math.inf)
+        if cost.memory > SHARE * free:
             return math.inf
-        level = cast("CutSystem", system).pyramid.levels[-1]
-        size = len(system.problem.fields) * level.record
-        entries = SPREAD * 9 * size**2 * level.count
-        free = available_memory(torch.device("cpu")) or math.inf
-        if 24.0 * entries > 0.3 * free or entries > 2**31:
-            return math.inf
-        return RATE * size**3 * level.count**1.5 + 2e-8 * 9 * size**2 * level.count
+        return cost.making + FEW * cost.step
 
     def solve(
         self, system: GridSystem, rows: Rows, damping: float, limits: Limits
     ) -> tuple[torch.Tensor, LeastSquaresResult]:
         """See :meth:`LinearSolver.solve`."""
-        system = cast("CutSystem", system)
-        columns = system.column_scale()
-        factor = _factored(system, columns, damping)
-        return _around_corners(system, columns, factor, rows, damping, limits)
-
-
-def _factored(system: CutSystem, columns: torch.Tensor, damping: float) -> _Factor:
-    level, fields = system.pyramid.levels[-1], len(system.problem.fields)
-    own = fields * level.record
-    place = (
-        torch.arange(level.count)[:, None, None] * level.record
-        + torch.arange(fields)[None, :, None] * level.count * level.record
-        + torch.arange(level.record)
-    ).reshape(-1)  # of a vertex: fields, then records
-    first, extra = system.pyramid.slices[-1].start, len(system.problem.parameters)
-    order = torch.cat([first + place, torch.arange(system.grid_size, system.grid_size + extra)])
-    scale = columns.cpu()[order].numpy()
-    matrix = _normal(system, own)
-    if extra:
-        matrix = _bordered(system, matrix, order, extra)
-    scaling = sparse.diags(scale)
-    matrix = (scaling @ matrix @ scaling).tocsc()
-    shift = max(damping, LEAST_SHIFT)
-    while True:
-        shifted = matrix + sparse.diags(np.where(scale == 0.0, 1.0, shift), format="csc")
+        cost = _cost(system)
+        layout, dissection = self._dissected(system)
+        if self._kept is not None and self._kept.fits(system, layout, dissection, rows):
+            found = self._again(self._kept, system, rows, damping, limits, cost)
+            if found is not None:
+                return found
+        self._kept = None  # before there are two
+        limits.require(cost.making)
         try:
-            lu = splu(shifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-            return _Factor(system, order.to(columns.device), scale, lu)
-        except RuntimeError:  # exactly singular
-            shift *= 100.0
+            self._kept = NormalFactor(system, layout, dissection, damping)
+        except ArithmeticError:
+            zero = torch.zeros(system.size, dtype=system.dtype, device=system.device)
+            return zero, LeastSquaresResult(zero, 0, math.nan, False, "not finite", 0.0)
+        return _around_corners(system, self._kept, rows, damping, limits)
+
+    def _again(
+        self,
+        factor: NormalFactor,
+        system: GridSystem,
+        rows: Rows,
+        damping: float,
+        limits: Limits,
+        cost: _Cost,
+    ) -> tuple[torch.Tensor, LeastSquaresResult] | None:
+        """With a factor that is there; None where a new one is expected to take less time than the steps."""
+        worth = cost.making / cost.step + FEW  # steps
+        given_up = False
+
+        def stop(steps: int, reduction: float) -> bool:
+            nonlocal given_up
+            if steps >= TRIAL and steps % TRIAL == 0:
+                given_up = steps_left(steps, reduction, limits.tol) > worth
+            return given_up or limits.stop(steps, reduction)
+
+        if worth < 2.0 * TRIAL:
+            return None
+        step, result = _around_corners(system, factor, rows, damping, replace(limits, stop=stop))
+        if given_up or (not result.converged and result.reason != "callback"):
+            logger.debug("an old factor is given up after %d steps", result.steps)
+            return None
+        return step, result
+
+    def _dissected(self, system: GridSystem) -> tuple[VertexLayout, Dissection]:
+        """The order of elimination, kept for levels with the same vertices."""
+        layout = system.layout
+        if self._dissection is None or not self._dissection[0].same(layout):
+            made = dissect(layout.positions, layout.sides, layout.wraps, layout.width)
+            self._dissection = layout, made
+        return self._dissection
+
+    def state(self) -> dict[str, Any]:
+        """Nothing: the factor is given up with every state that a checkpoint may keep, as a resumed run has none."""
+        self._kept = None
+        return {}
 
 
-def _normal(system: CutSystem, own: int) -> sparse.bsr_matrix:
-    """The normal matrix of the finest level, by vertices."""
-    level = system.pyramid.levels[-1]
-    count, corners = level.count, 2**level.dim
-    pairs = np.unique((level.corners[:, :, None] * count + level.corners[:, None, :]).ravel())
-    blocks = torch.zeros(len(pairs), own, own, dtype=torch.float64)
-    for block in system.blocks:
-        for at, products in block.vertex_products(own):
-            keys = (at[:, :, None] * count + at[:, None, :]).ravel()
-            number = torch.as_tensor(np.searchsorted(pairs, keys))
-            split = products.reshape(len(at), corners, own, corners, own).transpose(2, 3).reshape(-1, own, own)
-            blocks.index_add_(0, number, split)
-    starts = np.searchsorted(pairs // count, np.arange(count + 1))
-    return sparse.bsr_matrix((blocks.numpy(), pairs % count, starts), shape=(count * own, count * own))
+def _cost(system: GridSystem) -> _Cost:
+    """Counted on a whole grid of as many vertices."""
+    m, wraps = BASES[system.basis].coefficients, tuple(system.problem.periodic)
+    fields, *shape = system.pyramid.dense_shapes[-1]
+    share = math.prod(system.pyramid.shapes[-1]) / (fields * math.prod(shape))
+    sides = tuple(max(1, round(n // m * share ** (1.0 / len(shape)))) for n in shape)
+    width = fields * m ** len(shape)
+    work = _work(sides, wraps, width)
+    vertices = math.prod(sides)
+    columns = width * 2 ** len(sides)
+    rows = sum(math.prod(b.shape) * len(b.terms) for b in system.blocks)
+    making = (
+        (4.0 + len(system.blocks)) * CALLS
+        + OPERATION * work.operations
+        + PASSED * work.passing
+        + FRONT * work.fronts
+        + PRODUCT * (0.1 * rows * columns**2 + 3.0 * vertices * columns**2)
+    )
+    pairs = (3 ** len(sides) + 1) / 2 * vertices * width**2
+    products = iteration_seconds(system, 1.0)
+    step = products + 2.0 * READ * work.entries + 0.5 * FRONT * work.fronts
+    return _Cost(making, step, 8.0 * (work.entries + pairs + 0.5 * work.passing))
 
 
-def _bordered(system: CutSystem, matrix: sparse.bsr_matrix, order: torch.Tensor, extra: int) -> sparse.csc_matrix:
-    """With the products of the last, dense, columns of the system."""
-    border = []
-    for k in range(extra):
-        direction = torch.zeros(system.size, dtype=system.dtype, device=system.device)
-        direction[system.grid_size + k] = 1.0
-        product = system.adjoint([row.clone() for row in system.forward(direction)])
-        border.append(product.cpu()[order].numpy())
-    both = np.array(border).T  # (unknowns, extra)
-    side = sparse.csr_matrix(both[: matrix.shape[0]])
-    return sparse.bmat([[matrix, side], [side.T, sparse.csr_matrix(both[matrix.shape[0] :])]]).tocsc()
+@lru_cache(maxsize=64)
+def _work(sides: tuple[int, ...], wraps: tuple[bool, ...], width: int) -> Work:
+    return elimination_work(sides, wraps, width)
 
 
 def _around_corners(
-    system: CutSystem, columns: torch.Tensor, factor: _Factor, rows: Rows, damping: float, limits: Limits
+    system: GridSystem, factor: NormalFactor, rows: Rows, damping: float, limits: Limits
 ) -> tuple[torch.Tensor, LeastSquaresResult]:
-    """:func:`_preconditioned` with the singular functions, which are not damped."""
-    count = len(system.corners)
+    """:func:`_preconditioned` with the singular functions, which are damped as what remains of them, normalised."""
+    count, columns = len(system.corners), factor.columns
     if not count:
-        return _preconditioned(system, columns, factor, rows, damping, limits)
+        return _preconditioned(system, factor, rows, damping, limits)
 
     def product(x: torch.Tensor) -> Rows:
         return [row.clone() for row in system.forward(x.clone())]
 
     def solve(rows: Rows) -> tuple[torch.Tensor, LeastSquaresResult]:
-        return _preconditioned(system, columns, factor, rows, damping, limits)
+        return _preconditioned(system, factor, rows, damping, limits)
 
     weight = torch.where(columns > 0, columns, torch.inf).square().reciprocal() * damping
 
     def size(left: Rows, x: torch.Tensor) -> float:
         """Of the gradient in the norm of the factor."""
-        gradient = system.adjoint(left) + x * weight
-        return math.sqrt(max(float(vdot(gradient, factor.apply(gradient))), 0.0))
+        return float(factor.transposed(system.adjoint(left) + x * weight).norm())
 
     tail, others = closest_unknowns(system, count, lambda left: -solve(left)[0], system.close_to_corners)
     system.close_to_corners = others
     x, left = torch.zeros(system.size, dtype=system.dtype, device=system.device), rows
-    steps = 0
+    damped, steps = torch.zeros_like(x), 0  # the step but for what makes up for singular functions
+    own = x.new_zeros(count)
     for _ in range(PASSES):
         step, result = solve(left)
         steps += result.steps
+        damped += step
         left = [r + d for r, d in zip(left, product(step), strict=True)]
-        corners = tail.coefficients(left)
+        change = (tail.variables(left) - damping * own) / (1.0 + damping)
+        own += change
+        corners = tail.factor @ change
         step -= corners @ others
         step[system.size - count :] = corners
         x += step
         left = [r + d for r, d in zip(rows, product(x), strict=True)]
-    reduction = size(left, x) / max(size(rows, torch.zeros_like(x)), 1e-300)
+    reduction = size(left, damped) / max(size(rows, torch.zeros_like(x)), 1e-300)
     decrease = float(system.inner(rows, rows) - system.inner(left, left))
     if damping > 0:
-        own = x[: system.size - count] / columns[: system.size - count].clamp(min=1e-300)
-        decrease -= damping * float(torch.where(columns[: system.size - count] > 0, own, 0.0).square().sum())
+        scaled = torch.where(columns > 0, damped / columns.clamp(min=1e-300), 0.0)[: system.size - count]
+        decrease -= damping * float(scaled.square().sum() + own.square().sum())
     return x, replace(result, y=x, steps=steps, reduction=reduction, decrease=decrease)
 
 
 def _preconditioned(
-    system: CutSystem, columns: torch.Tensor, factor: _Factor, rows: Rows, damping: float, limits: Limits
+    system: GridSystem, factor: NormalFactor, rows: Rows, damping: float, limits: Limits
 ) -> tuple[torch.Tensor, LeastSquaresResult]:
-    """Conjugate gradients for ``|J x + r|^2 + damping |x / columns|^2`` from zero; the residual is the true one."""
-    weight = torch.where(columns > 0, columns, torch.inf).square().reciprocal() * damping
-    b = [-r for r in rows]
-    x = torch.zeros(system.size, dtype=system.dtype, device=system.device)
-    left = b
-    gradient = system.adjoint(left).clone()
-    z = factor.apply(gradient)
-    p, gamma = z.clone(), float(vdot(gradient, z))
-    start, best, decrease, steps, reason = gamma, gamma, 0.0, 0, "steps"
-    if not gamma > 0 or not math.isfinite(gamma):
-        return x, LeastSquaresResult(x, 0, 0.0 if gamma == 0 else math.nan, gamma == 0.0, "zero", 0.0)
-    while steps < min(limits.max_steps, MOST):
-        q = [row.clone() for row in system.forward(p.clone())]
-        curvature = float(system.inner(q, q)) + float(vdot(p * weight, p))
-        if not curvature > 0 or not math.isfinite(curvature):
-            reason = "rounding"
-            break
-        alpha = gamma / curvature
-        x.add_(p, alpha=alpha)
-        decrease += alpha * gamma
-        steps += 1
-        image = system.forward(x.clone())
-        left = [u - v for u, v in zip(b, image, strict=True)]
-        gradient = system.adjoint(left).sub_(x * weight)
-        z = factor.apply(gradient)
-        new = float(vdot(gradient, z))
-        if new <= limits.tol**2 * start:
-            gamma, reason = new, "tolerance"
-            break
-        if new > 0.5 * best and steps > 2:
-            gamma, reason = new, "rounding"
-            break
-        if limits.stop(steps, math.sqrt(abs(new) / start)):
-            gamma, reason = new, "callback"
-            break
-        best = min(best, new)
-        p.mul_(new / gamma).add_(z)
-        gamma = new
-    # with a factor, that is how much of the energy of the error is left, not only of the gradient
-    rest = math.sqrt(max(gamma, 0.0) / start)
-    converged = reason == "tolerance" or (reason == "rounding" and rest <= SMALL)
-    return x, LeastSquaresResult(x, steps, rest, converged, reason, decrease, rest if converged else None)
+    """Minimise ``|J x + r|^2 + damping |x / columns|^2`` on the finest level, from zero."""
+    few = replace(limits, max_steps=min(limits.max_steps, MOST))
+    step, result = preconditioned_steps(system, rows, factor.columns, factor, damping, few, restart=RESTART)
+    # with a factor, the reduction is how much of the energy of the error is left, not only of the gradient
+    converged = result.converged and (result.reason != "rounding" or result.reduction <= SMALL)
+    return step, replace(result, converged=converged, left=result.reduction if converged else None)

@@ -19,13 +19,15 @@ from hermite_pinn.methods.systems.compact_pyramid import CompactPyramid, inner_v
 from hermite_pinn.methods.systems.constraints import Carried
 from hermite_pinn.methods.systems.cut_system import CutSystem
 from hermite_pinn.methods.systems.grid_system import GridSystem
+from hermite_pinn.methods.systems.inner_system import InnerSystem
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.reference_state import reference_state
 from hermite_pinn.run.distributed import ALONE, Ranks
 from hermite_pinn.schema import Entry
 
+from .cut_memory import cut_memory
 from .indicators import Indicators
-from .memory_estimate import cut_memory, stage_memory
+from .memory_estimate import stage_memory
 from .penalty_weights import Choice, fit_smoothly
 from .term_sizes import Sensitivities, sensitivity_norms
 
@@ -92,9 +94,11 @@ class Discretization:
         return self.problem.domain.is_cut
 
     def memory(self, resolutions: Sequence[Resolution], slabs: int) -> float:
-        """Estimate of the bytes of a stage; see :func:`stage_memory`."""
+        """Estimate of the bytes of a stage; see :func:`stage_memory` and :func:`cut_memory`."""
+        p = self.problem
         if self.cut:
-            return cut_memory(self.pyramid(resolutions), slabs)
+            levels = CompactPyramid(p, self.basis, resolutions, self.dtype, self.device)
+            return cut_memory(p, levels, self.gauss, slabs)
         return stage_memory(self._few, resolutions, slabs, mixed=self.mixed, banded=self.banded)
 
     @cached_property
@@ -104,10 +108,18 @@ class Discretization:
         return GridSystem(self.problem, self.basis, [few], self.gauss, self.dtype, self.device, scales=self.scales)
 
     def system(
-        self, resolutions: Sequence[Resolution], problem: Problem | None = None, carried: Carried | None = None
+        self,
+        resolutions: Sequence[Resolution],
+        problem: Problem | None = None,
+        carried: Carried | None = None,
+        *,
+        inner: bool = False,
     ) -> GridSystem:
-        """The least-squares system on nested levels, of the whole problem or of its part on a time slab."""
-        kind = CutSystem if self.cut else GridSystem
+        """The least-squares system on nested levels, of the whole problem or of its part on a time slab.
+
+        With ``inner``, cut cells have points inside the domain alone.
+        """
+        kind = (InnerSystem if inner else CutSystem) if self.cut else GridSystem
         return kind(
             problem or self.problem, self.basis, resolutions, self.gauss, self.dtype, self.device,
             scales=self.scales, carried=carried, ranks=self.ranks,
@@ -154,6 +166,8 @@ class Stage:
         Number of residual rows.
     slabs
         Number of time slabs.
+    start
+        Length of the first part of the first slab where the solution begins with a layer, or None.
     speeds
         Per axis the largest speed of transport (see :meth:`GridSystem.speeds`).
     choice
@@ -188,6 +202,7 @@ class Stage:
     damping: float = 0.0
     points: int = 0
     slabs: int = 1
+    start: float | None = None
     speeds: tuple[float, ...] = ()
     choice: Choice | None = None
     error: float | None = None
@@ -213,7 +228,8 @@ def describe(system: GridSystem, fit: Fit) -> Stage:
     if system.problem.gauges:
         last, whole = len(system.pyramid.shapes) - 1, system.finest(fit.vector)
         level = system.pyramid.views(system.split(fit.vector)[0])[last]
-        level += system.pyramid.compact(last, system.without_means(whole) - whole)
+        shifted = system.without_means(whole, system.at_corners(fit.vector))
+        level += system.pyramid.compact(last, shifted - whole)
     finest, parameters = system.finest(fit.vector), system.parameters(fit.vector)
     held_out = system.held_out(finest, parameters)
     return Stage(

@@ -132,9 +132,12 @@ class _Iterate:
         else:
             self.refused, self.damping = self.damping, max(8.0 * self.damping, 1e-9)
 
-    def adapt(self, gain: float) -> None:
-        """Damp the next step by how much of the predicted decrease came true; after an accepted step."""
-        if gain > 0.7:
+    def adapt(self, gain: float, solved: bool) -> None:
+        """Damp the next step by how much of the predicted decrease came true; after an accepted step.
+
+        Where the linear problem was not solved within its steps, the next one is not made harder.
+        """
+        if gain > 0.7 and solved:
             # what was refused is approached again, but more slowly every time
             self.damping = max(self.damping * (0.01 if gain > 0.95 else 0.2), 2.0 * self.refused, 1e-14)
             self.refused *= 0.5
@@ -261,7 +264,7 @@ class LevenbergMarquardt(Generic[System]):
                 iterate.fit = Fit(trial.vector, trial.rows, trial.loss, trial.result, iterate.damping, finished)
                 if accepted is not None and accepted(iterate.fit):
                     break
-                iterate.adapt(trial.gain)
+                iterate.adapt(trial.gain, trial.result.reason != "steps")
                 if stepped is not None and not finished and k + 1 < self.outer_steps:
                     stepped(iterate.state(k + 1))
             if iterate.over or iterate.fit.finished:

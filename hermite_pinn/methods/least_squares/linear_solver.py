@@ -10,6 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
@@ -31,9 +32,14 @@ __all__ = [
     "LinearSolver",
     "LinearSystem",
     "PreconditionedSystem",
+    "iteration_seconds",
+    "preconditioned_steps",
+    "steps_left",
 ]
 
 logger = logging.getLogger(__name__)
+
+LOOK = 25  # steps between two looks at how many are left
 
 
 class LinearSystem(Protocol):
@@ -166,6 +172,60 @@ def iteration_seconds(system: LinearSystem, steps: float | None) -> float:
     return steps * (6e-8 * system.size if system.device.type == "cpu" else 1e-3 + 2e-9 * system.size)
 
 
+def preconditioned_steps(
+    system: LinearSystem,
+    rows: Rows,
+    columns: torch.Tensor,
+    change: Scaling,
+    damping: float,
+    limits: Limits,
+    settling: Settling | None = None,
+    restart: int = 50,
+) -> tuple[torch.Tensor, LeastSquaresResult]:
+    """Conjugate gradients in other variables; the damping, which is that of the columns, becomes rows.
+
+    Parameters
+    ----------
+    columns
+        The column scale.
+    change
+        The variables; the damping that it was made for need not be that of the problem.
+    settling
+        What may end the iteration, or None.
+    restart
+        See :func:`cgls`.
+    """
+    own, roots = len(rows), []
+    if damping > 0:
+        scale = torch.where(columns > 0, columns, torch.inf)
+        roots = [math.sqrt(damping) / scale]
+
+    def forward(y: torch.Tensor) -> Rows:
+        x = change.apply(y)
+        parts = [x * root for root in roots]
+        return [*system.forward(x), *parts]
+
+    def adjoint(r: Rows) -> torch.Tensor:
+        gradient = system.adjoint(r[:own])
+        for root, row in zip(roots, r[own:], strict=True):
+            gradient.addcmul_(row, root)
+        return change.transposed(gradient)
+
+    def inner(a: Rows, b: Rows) -> torch.Tensor:
+        total = system.inner(a[:own], b[:own])
+        return total + dot(a[own:], b[own:]) if roots else total  # every process has the rows of the damping
+
+    b = [*(-r for r in rows), *(torch.zeros_like(root) for root in roots)]
+    settled = None if settling is None else lambda steps, y: settling(steps, change.apply(y))
+    result = cgls(
+        forward, adjoint, b, tol=limits.tol, max_steps=limits.max_steps, restart=restart, on_step=limits.stop,
+        inner=inner, settled=settled,
+    )  # fmt: skip
+    if settling is not None and result.reason == "settled":
+        result = replace(result, left=settling.left)
+    return change.apply(result.y), result
+
+
 class ConjugateGradients(LinearSolver[System]):
     """Conjugate gradients on columns of unit norm.
 
@@ -220,35 +280,8 @@ class BlockConjugateGradients(LinearSolver[Preconditioned]):
     ) -> tuple[torch.Tensor, LeastSquaresResult]:
         """See :meth:`LinearSolver.solve`; the damping, which is that of the columns, becomes rows."""
         columns = system.column_scale()
-        change = system.preconditioner(columns, damping)
-        own, roots = len(rows), []
-        if change.damping > 0:
-            scale = torch.where(columns > 0, columns, torch.inf)
-            roots = [math.sqrt(change.damping) / scale]
-
-        def forward(y: torch.Tensor) -> Rows:
-            x = change.apply(y)
-            return [*system.forward(x), *(x * root for root in roots)]
-
-        def adjoint(r: Rows) -> torch.Tensor:
-            gradient = system.adjoint(r[:own])
-            for root, row in zip(roots, r[own:], strict=True):
-                gradient.addcmul_(row, root)
-            return change.transposed(gradient)
-
-        def inner(a: Rows, b: Rows) -> torch.Tensor:
-            total = system.inner(a[:own], b[:own])
-            return total + dot(a[own:], b[own:]) if roots else total  # every process has the rows of the damping
-
-        b = [*(-r for r in rows), *(torch.zeros_like(root) for root in roots)]
-        settling = system.settling()
-        settled = None if settling is None else lambda steps, y: settling(steps, change.apply(y))
-        result = cgls(
-            forward, adjoint, b, tol=limits.tol, max_steps=limits.max_steps, on_step=limits.stop, inner=inner, settled=settled
-        )  # fmt: skip
-        if settling is not None and result.reason == "settled":
-            result = replace(result, left=settling.left)
-        return change.apply(result.y), result
+        change, settling = system.preconditioner(columns, damping), system.settling()
+        return preconditioned_steps(system, rows, columns, change, change.damping, limits, settling)
 
 
 class DenseQR(LinearSolver[DenseSystem]):
@@ -270,11 +303,63 @@ class DenseQR(LinearSolver[DenseSystem]):
         return step, LeastSquaresResult(step, 1, 0.0, True, "direct", decrease)
 
 
+class _Watch:
+    """Gives up an iteration that has taken as long as a factor would, and will take as long once more.
+
+    Parameters
+    ----------
+    limits
+        Of the iteration, whose own reasons to stop come first.
+    step
+        Seconds of a step; 0 where they are not known, and then nothing is given up.
+    factor
+        Seconds of a factor, from how many steps there will be.
+
+    Attributes
+    ----------
+    given_up
+        Whether it was.
+    total
+        Steps that it would have taken.
+    """
+
+    def __init__(self, limits: Limits, step: float, factor: Callable[[float], float]) -> None:
+        self.limits, self.step, self.factor = limits, step, factor
+        self.given_up, self.total = False, 0
+        self._least: float | None = None
+
+    def __call__(self, steps: int, reduction: float) -> bool:
+        if self.limits.stop(steps, reduction):
+            return True
+        if steps % LOOK == 0 and self.step > 0:
+            left = steps_left(steps, reduction, self.limits.tol)
+            self.total = min(math.ceil(steps + left), self.limits.max_steps)
+            if self._least is None:
+                self._least = self.factor(self.total)
+            self.given_up = self.step * min(steps, self.total - steps) > self._least
+        return self.given_up
+
+
+def steps_left(steps: int, reduction: float, tol: float) -> float:
+    """Steps that an iteration will still take at its mean rate so far.
+
+    Examples
+    --------
+    >>> steps_left(10, 1e-2, 1e-6)
+    20.0
+    """
+    if not 0.0 < reduction < 1.0:
+        return math.inf if reduction != 0.0 else 0.0
+    return steps * max(0.0, math.log(tol / reduction) / math.log(reduction))
+
+
 class CheapestSolver(LinearSolver[System]):
     """The rule: of some solvers the one with the least :meth:`LinearSolver.seconds`, the first of those that are equal.
 
-    It remembers how many steps iterations took by the number of unknowns, and expects as many as on the largest problem
-    so far that was not larger, times the root of the growth since.
+    It remembers how many steps iterations took by the number of unknowns, and expects them to grow from the largest
+    problem so far that was not larger as they grew to that one, or with the root of the unknowns where that is not
+    known, which is the most.  An iteration that has taken as long as a factor
+    would, and at its rate will take as long once more, is given up for that.
 
     Parameters
     ----------
@@ -290,14 +375,23 @@ class CheapestSolver(LinearSolver[System]):
 
     def expected(self, size: int) -> float | None:
         """Steps that conjugate gradients are expected to take; None where nothing is known."""
-        smaller = [known for known in self.steps_by_size if known <= size]
-        return self.steps_by_size[max(smaller)] * math.sqrt(size / max(smaller)) if smaller else None
+        known = sorted(n for n in self.steps_by_size if n <= size)
+        if not known:
+            return None
+        last, power = known[-1], 0.5
+        steps = self.steps_by_size[last]
+        if len(known) > 1 and min(steps, self.steps_by_size[known[-2]]) > 0:
+            grown = math.log(steps / self.steps_by_size[known[-2]]) / math.log(last / known[-2])
+            power = min(max(grown, 0.0), 0.5)
+        return steps * (size / last) ** power
 
     def chosen(self, system: System) -> LinearSolver[System]:
         """The solver for a system."""
         if len(self.solvers) == 1:
             return self.solvers[0]
-        steps = self.expected(system.size)
+        return self._cheapest(system, self.expected(system.size))
+
+    def _cheapest(self, system: System, steps: float | None) -> LinearSolver[System]:
         return min(self.solvers, key=lambda solver: solver.seconds(system, steps))
 
     def seconds(self, system: System, steps: float | None) -> float:
@@ -309,26 +403,44 @@ class CheapestSolver(LinearSolver[System]):
     ) -> tuple[torch.Tensor, LeastSquaresResult]:
         """See :meth:`LinearSolver.solve`."""
         solver = self.chosen(system)
+        if not solver.iterative:
+            return self._factored(solver, system, rows, damping, limits)
+        watch = _Watch(limits, solver.seconds(system, 1.0), partial(self._factor_seconds, system))
+        step, result = solver.solve(system, rows, damping, replace(limits, stop=watch))
+        taken = watch.total if watch.given_up else result.steps
+        self.steps_by_size[system.size] = max(taken, self.steps_by_size.get(system.size, 0))
+        if not watch.given_up:
+            return step, result
+        step, found = self._factored(self._cheapest(system, taken), system, rows, damping, limits)
+        return step, replace(found, steps=result.steps + found.steps)
+
+    def _factor_seconds(self, system: System, steps: float) -> float:
+        """The least time of a solver that does not iterate."""
+        direct = (solver.seconds(system, steps) for solver in self.solvers if not solver.iterative)
+        return min(direct, default=math.inf)
+
+    def _factored(
+        self, solver: LinearSolver[System], system: System, rows: Rows, damping: float, limits: Limits
+    ) -> tuple[torch.Tensor, LeastSquaresResult]:
         expected = self.expected(system.size)
-        if not solver.iterative and expected is not None and system.device.type != "cpu":
+        if expected is not None and system.device.type != "cpu":
             logger.info(
                 "%s takes the place of about %.0f steps of conjugate gradients on %s",
                 solver.name,
                 expected,
                 system.device,
             )
-        if not solver.iterative:
-            limits.require(solver.seconds(system, expected))
-        step, result = solver.solve(system, rows, damping, limits)
-        if solver.iterative:
-            self.steps_by_size[system.size] = max(result.steps, self.steps_by_size.get(system.size, 0))
-        return step, result
+        limits.require(solver.seconds(system, expected))
+        return solver.solve(system, rows, damping, limits)
 
     def state(self) -> dict[str, Any]:
-        """The steps that iterations took."""
-        return {"steps_per_size": [[size, steps] for size, steps in self.steps_by_size.items()]}
+        """The steps that iterations took, and what the solvers keep."""
+        own = {"steps_per_size": [[size, steps] for size, steps in self.steps_by_size.items()]}
+        return {key: value for solver in self.solvers for key, value in solver.state().items()} | own
 
     def restore(self, state: Entry) -> None:
         """Take over what a checkpoint kept."""
         pairs = [pair.items(2) for pair in state.at("steps_per_size").items()]
         self.steps_by_size = {size.integer(1): steps.integer(0) for size, steps in pairs}
+        for solver in self.solvers:
+            solver.restore(state)

@@ -87,10 +87,10 @@ class Tail:
     factor: torch.Tensor
     inner: Callable[[Rows, Rows], torch.Tensor]
 
-    def coefficients(self, left: Rows) -> torch.Tensor:
-        """The coefficients c for which the sum of ``left`` and c times the columns is least."""
+    def variables(self, left: Rows) -> torch.Tensor:
+        """The variables y for which the sum of ``left`` and ``factor @ y`` times the columns is least."""
         products = torch.stack([self.inner(own, left) for own in self.rows]).to(self.factor)
-        return -self.factor @ (self.factor.mT @ products)
+        return -self.factor.mT @ products
 
 
 def closest_unknowns(

@@ -1,8 +1,8 @@
 """Blocks of weighted collocation rows, with their exact linearisation.
 
-A block is a set of points with the terms imposed there.  All blocks see the same unknown: the coefficients
-``(fields, m N_1, ...)`` of the finest level of a nested tensor grid.  Rows are multiplied by
-``sqrt(quadrature weight) / scale``, so that the sum of squares approximates an integral.
+A block is a set of points with the terms imposed there.  All blocks of a system see the same unknown, the coefficients
+of the finest of its levels: those of all vertices (:class:`.DenseBlock`), or of some (:class:`.CompactBlock`).  Rows
+are multiplied by ``sqrt(quadrature weight) / scale``, so that the sum of squares approximates an integral.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
 from hermite_pinn.expressions.program import Leaf, Value
@@ -20,7 +19,9 @@ from hermite_pinn.residuals.compiled import CompiledTerm, Jet
 
 from .singular_columns import SingularColumns
 
-__all__ = ["Axis", "Block"]
+__all__ = ["PIECE", "Axis", "Block"]
+
+PIECE = 4_000_000  # numbers in one piece of a Jacobian or a normal matrix
 
 
 @dataclass(frozen=True)
@@ -94,15 +95,6 @@ class Block(ABC):
         """Add the transpose to ``out``; returns the part that belongs to the parameters."""
 
     @abstractmethod
-    def diagonal(
-        self, resolution: tuple[int, ...], shape: tuple[int, ...], change: Sequence[np.ndarray] | None = None
-    ) -> torch.Tensor:
-        """Squared column norms for the coefficients of a level, of shape ``shape``.
-
-        With ``change``, one array per axis, for coefficients in another basis (see :func:`vertex_basis`).
-        """
-
-    @abstractmethod
     def elements(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """The Jacobian with respect to the finest coefficients as dense pieces.
 
@@ -110,9 +102,20 @@ class Block(ABC):
         flattened (fields, ...) array, and their rows (E, P, L), on the CPU.
         """
 
-    def vertex_products(self, own: int) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-        """Products of rows by the unknowns of the vertices of their cells, for blocks on compact levels."""
-        raise NotImplementedError("levels of all vertices have no products by vertices")
+    def products(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The normal matrix of the rows with respect to the finest coefficients as dense pieces.
+
+        Yields
+        ------
+        columns
+            For E cells (or points) the numbers of their coefficients, as :meth:`elements` has them, (E, L).
+        products
+            Of their columns, (E, L, L), on the CPU.
+        """
+        for columns, rows in self.elements():
+            step = max(1, PIECE // columns.shape[1] ** 2)
+            for part in zip(columns.split(step), rows.split(step), strict=True):
+                yield part[0], torch.bmm(part[1].mT, part[1])
 
     # -- parameters: dense columns ``root * d residual / d parameter / scale`` ---
     def _column(self, k: int, name: str) -> torch.Tensor | None:

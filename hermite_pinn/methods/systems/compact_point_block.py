@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sparse
-import torch
 
 from hermite_pinn.problem.problem import Problem
 
+from .compact_block import CompactBlock, LevelState
 from .level_cells import level_cells
+from .level_gram import LevelGram
 from .point_block import PointBlock
 
 __all__ = ["CompactPointBlock"]
 
 
-class CompactPointBlock(PointBlock):
+class CompactPointBlock(PointBlock, CompactBlock):
     """As :class:`PointBlock`; columns are those of the coefficients (V m**d, T) that exist.
 
     Parameters
@@ -30,15 +31,9 @@ class CompactPointBlock(PointBlock):
         self._problem = problem
         super().__init__(*args, **options)
 
-    def vertex_products(self, own: int) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-        """See :meth:`.CutBlock.vertex_products`; the vertices of the cell of every point."""
-        level = level_cells(self._problem, self.basis, self.resolution)
-        for columns, rows in self.elements():
-            fields, corners = len(self.fields), 2**level.dim
-            by_field = rows.reshape(len(rows), -1, fields, corners, level.record).transpose(2, 3)
-            flat = by_field.reshape(len(rows), -1, corners * own)
-            first = columns.reshape(len(rows), fields, corners, level.record)[:, 0, :, 0]
-            yield (first // level.record).numpy(), torch.bmm(flat.mT, flat)
+    def add_to(self, gram: LevelGram, level: LevelState) -> None:
+        """Column norms; scattered points have no part in the blocks of vertices.  See :class:`CompactBlock`."""
+        gram.squares += self.diagonal(level.resolution, tuple(gram.squares.shape)).cpu()
 
     def _csr(
         self, resolution: tuple[int, ...], orders: tuple[int, ...], change: Sequence[np.ndarray] | None = None

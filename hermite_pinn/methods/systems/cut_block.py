@@ -12,15 +12,16 @@ from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.expressions.program import Leaf, Value
 from hermite_pinn.residuals.compiled import CompiledTerm, Jet
 
-from .cell_channels import CellChannels, CellPoints, TimeRule
-from .channel_block import ChannelBlock, Evaluator
+from .block import PIECE
+from .cell_channels import CellChannels, TimeRule
+from .channel_block import ChannelBlock
+from .compact_block import CompactBlock, LevelState, Placement
+from .level_gram import LevelGram
 
 __all__ = ["CutBlock"]
 
-_PIECE = 4_000_000  # numbers in one piece of a Jacobian
 
-
-class CutBlock(ChannelBlock):
+class CutBlock(ChannelBlock[CellChannels], CompactBlock):
     """Terms at points of cells times points in time.
 
     Parameters
@@ -31,18 +32,12 @@ class CutBlock(ChannelBlock):
         Of all axes.
     space, time
         Numbers of the space axes, and of the time axis or None.
-    points
-        Over the space axes.
-    root
-        Roots of the weights of the points, float64, (points,).
-    rule
-        Points in time, None without time.
+    placement
+        Where the rows are.
     normals
         Outward normals over the space axes, (d, points), or None.
     kept
         Where a term holds, (points, times), or None for everywhere.
-    taken_at
-        Places (d, points) at which coordinates in the terms are taken, other than the points; None for the points.
     """
 
     def __init__(
@@ -53,21 +48,19 @@ class CutBlock(ChannelBlock):
         names: Sequence[str],
         space: Sequence[int],
         time: int | None,
-        points: CellPoints,
-        root: np.ndarray,
-        rule: TimeRule | None = None,
+        placement: Placement,
         scales: Sequence[float] | None = None,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
         normals: np.ndarray | None = None,
         kept: np.ndarray | None = None,
-        taken_at: np.ndarray | None = None,
     ) -> None:
         self.terms, self.fields, self.parameters = list(terms), fields, parameters
         self.scales = [1.0] * len(self.terms) if scales is None else list(scales)
         self.dtype, self.device = dtype, torch.device(device)
         self.names, self.dim, self.space, self.time = tuple(names), len(names), tuple(space), time
         self.normals = normals
+        points, rule, root = placement.points, placement.rule, placement.root
         self.points, self.rule, self.space_root = points, rule, root
         to = partial(torch.Tensor.to, device=self.device, dtype=dtype)
         whole = root[:, None] if rule is None else root[:, None] * np.sqrt(rule.weights)
@@ -78,7 +71,7 @@ class CutBlock(ChannelBlock):
         self.shape = tuple(self.root.shape)
         self._env: dict[Leaf, Value] = {
             ("coordinate", names[axis]): to(torch.as_tensor(x)[:, None])
-            for axis, x in zip(self.space, points.x if taken_at is None else taken_at, strict=True)
+            for axis, x in zip(self.space, points.x if placement.taken_at is None else placement.taken_at, strict=True)
         }
         if rule is not None and time is not None:
             self._env[("coordinate", names[time])] = to(torch.as_tensor(rule.points)[None, :])
@@ -91,14 +84,14 @@ class CutBlock(ChannelBlock):
         self._sensitivity: list[dict[Jet, Value]] = [{} for _ in self.terms]
         self._by_parameter: list[dict[str, Value]] = [{} for _ in self.terms]
 
-    def _evaluators(self, channels: Sequence[Channels | None]) -> list[Evaluator | None]:
+    def _evaluators(self, channels: Sequence[Channels | None]) -> list[CellChannels | None]:
         return [None if c is None else self.evaluator(c, self.root) for c in channels]
 
     def evaluator(self, channels: Channels, root: torch.Tensor) -> CellChannels:
         """Makes channels at the points, times some roots."""
         return CellChannels(self.points, channels, self.space, self.time, self.rule, root)
 
-    def sensitize(self, jets: Mapping[Jet, Value], parameters: Mapping[str, float]) -> None:
+    def _sensitize(self, jets: Mapping[Jet, Value], parameters: Mapping[str, float]) -> None:
         """Remember the sensitivities at given jets at the points, of shape (points, times)."""
         env = self._env | {("parameter", name): value for name, value in parameters.items()}
         for k, t in enumerate(self.terms):
@@ -144,7 +137,7 @@ class CutBlock(ChannelBlock):
         """Groups and parts of their cells whose rows fit into memory."""
         size = 2**self.points.level.dim * self.points.level.record * len(self.terms) * len(self.fields)
         for g, group in enumerate(self.points.groups):
-            step = max(1, _PIECE // (size * group.per_cell))
+            step = max(1, PIECE // (size * group.per_cell))
             for first in range(0, len(group.cells), step):
                 yield g, slice(first, min(first + step, len(group.cells)))
 
@@ -177,35 +170,59 @@ class CutBlock(ChannelBlock):
                     torch.as_tensor(total).reshape(len(corners), -1, columns[0].numel()),
                 )
 
-    def vertex_products(self, own: int) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-        """Products of the rows of cells by the unknowns of their vertices, without time.
+    def products(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The normal matrix as dense pieces, by cells of space and time; see :class:`Block`.
 
-        Yields
-        ------
-        corners
-            Numbers of the vertices (C, 2 ** d).
-        products
-            (C, 2 ** d own, 2 ** d own), where a vertex has ``own`` unknowns: fields, then records.
+        Sensitivities that vary in time are taken at their mean.
         """
-        level = self.points.level
+        if self.rule is None:
+            yield from super().products()
+            return
+        fields, record = len(self.fields), self.points.level.record
+        times = self.rule.rows.shape[1]
+        unknowns = self.points.level.count * record * times
         for g, part in self.pieces():
-            (rows,) = dict(self.local_rows(part, g)).values()
-            cells = rows.shape[0]
-            rows = rows.reshape(cells, -1, len(self.fields), 2**level.dim, level.record).transpose(2, 3)
-            rows = rows.reshape(cells, -1, 2**level.dim * own)
-            yield self.points.corners[g][part], torch.bmm(rows.mT, rows)
+            rows = {o: r.flatten(3).flatten(1, 2) for o, r in self.local_rows(part, g)}  # (C, Q terms, fields K)
+            corners = torch.as_tensor(self.points.corners[g][part])
+            space = (corners[:, :, None] * record + torch.arange(record)).reshape(len(corners), -1)
+            columns = (space[:, None, :] + torch.arange(fields)[:, None] * (unknowns // times)).flatten(1) * times
+            over = {(o, p): torch.bmm(rows[o].mT, rows[p]) for o in rows for p in rows}
+            for at, along in _products_in_time(self.rule, tuple(rows)):
+                step = max(1, PIECE // (columns.shape[1] * len(at)) ** 2)
+                for first in range(0, len(corners), step):
+                    some = slice(first, first + step)
+                    total: torch.Tensor | int = 0
+                    for key, one in over.items():
+                        total = total + one[some][:, :, None, :, None] * along[key][:, None, :]
+                    where = (columns[some][:, :, None] + at).flatten(1)
+                    yield where, torch.as_tensor(total).reshape(len(where), where.shape[1], where.shape[1])
 
-    def diagonal(
-        self, resolution: tuple[int, ...], shape: tuple[int, ...], change: Sequence[np.ndarray] | None = None
-    ) -> torch.Tensor:
-        """Not used: a :class:`~hermite_pinn.methods.systems.vertex_blocks.VertexBlocks` has the column norms."""
-        raise NotImplementedError("column norms of cut cells are those of their vertex blocks")
+    # -- levels ---
+    def add_to(self, gram: LevelGram, level: LevelState) -> None:
+        """Column norms and blocks of vertices; see :class:`CompactBlock`."""
+        own = self if level.finest else self._on(level)
+        gram.add(((own.points.corners[g][part], own.local_rows(part, g)) for g, part in own.pieces()), own.rule)
 
-    def on_level(
-        self, points: CellPoints, root: np.ndarray, rule: TimeRule | None, normals: np.ndarray | None = None
-    ) -> CutBlock:
-        """The same terms at points of another level."""
-        return CutBlock(
-            self.terms, self.fields, self.parameters, self.names, self.space, self.time, points, root, rule,
-            self.scales, self.dtype, self.device, normals,
+    def _on(self, level: LevelState) -> CutBlock:
+        """The rows on another level, with the sensitivities at the state of the system."""
+        placement = level.place(self.terms, Placement(self.points, self.space_root, self.rule))
+        own = CutBlock(
+            self.terms, self.fields, self.parameters, self.names, self.space, self.time, placement, self.scales,
+            self.dtype, self.device, self.normals,
         )  # fmt: skip
+        wanted = () if all(t.affine for t in self.terms) else {j for t in self.terms for j in t.jets}
+        own._sensitize(level.jets(wanted, own.points, own.rule), level.parameters)
+        return own
+
+
+def _products_in_time(
+    rule: TimeRule, orders: Sequence[int]
+) -> Iterator[tuple[torch.Tensor, dict[tuple[int, int], torch.Tensor]]]:
+    """By cell of time, its coefficients (T,), and by pair of orders the products of their columns (T, T)."""
+    weights, matrices = rule.weights, rule.rows.matrices
+    first = next(iter(matrices.values())).indices.reshape(len(weights), -1)
+    groups = np.split(np.arange(len(weights)), np.flatnonzero((first[1:] != first[:-1]).any(1)) + 1)
+    lines = {o: matrices[o].data.reshape(len(weights), -1) for o in orders}
+    for q in groups:
+        pairs = {(o, p): (lines[o][q] * weights[q, None]).T @ lines[p][q] for o in orders for p in orders}
+        yield torch.as_tensor(first[q[0]].astype(np.int64)), {k: torch.as_tensor(v) for k, v in pairs.items()}

@@ -14,22 +14,24 @@ import torch
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
-from hermite_pinn.expressions.program import Value
 from hermite_pinn.methods.least_squares.scaling import Scaling
 from hermite_pinn.methods.least_squares.settling import Settling
 from hermite_pinn.methods.least_squares.tail_scaling import tail_scaling
 from hermite_pinn.problem.terms import Term
-from hermite_pinn.residuals.compiled import Jet
 
-from .cell_channels import CellChannels, CellPoints, PointGroup
+from .cell_channels import CellChannels
+from .compact_block import CompactBlock
 from .compact_pyramid import CompactPyramid
 from .constraints import Carried, Constraints
 from .cut_block import CutBlock
 from .cut_constraints import CutConstraints
+from .cut_level import CutLevel
 from .cut_rows import CutRows
 from .grid_rows import GridRows
 from .grid_system import GridSystem
-from .vertex_blocks import LevelGram, block_scaling
+from .level_gram import LevelGram
+from .vertex_blocks import block_scaling
+from .vertex_layout import VertexLayout, compact_layout
 
 __all__ = ["CutSystem"]
 
@@ -49,6 +51,7 @@ class CutSystem(GridSystem):
     tensor: ClassVar[bool] = False
     _rows_of: ClassVar[type[GridRows]] = CutRows
     _rows: CutRows
+    blocks: list[CompactBlock]  # type: ignore[assignment]
     interior: CutBlock  # type: ignore[assignment]
     pyramid: CompactPyramid
     constraints: CutConstraints
@@ -86,14 +89,15 @@ class CutSystem(GridSystem):
         if corners is not None and len(self.corners):
             for name, value in zip(self.problem.fields, values, strict=True):
                 own = list(self.corners.of(name))
-                value += (corners[own] @ self._values_at_corners[own]).reshape(value.shape)
+                value += (corners[own] @ self._values_at_corners[name]).reshape(value.shape)
         return [float(value.norm()) for value in values]
 
     @cached_property
-    def _values_at_corners(self) -> torch.Tensor:
-        """Singular functions at the Gauss points times the roots of their weights, (functions, n)."""
+    def _values_at_corners(self) -> dict[str, torch.Tensor]:
+        """By field, singular functions at the Gauss points times the roots of their weights, (functions, n)."""
         x = torch.as_tensor(self._value.points.x).to(self.device, self.dtype)
-        return self.corners.jets(x, Channels.value(2))[:, 0] * self._value.root.reshape(-1)
+        root = self._value.root.reshape(-1)
+        return {f: self.corners.jets(x, Channels.value(2), f)[:, 0] * root for f in self.problem.fields}
 
     @cached_property
     def _value(self) -> CellChannels:  # type: ignore[override]
@@ -116,8 +120,11 @@ class CutSystem(GridSystem):
         along = rule.rows.matrices[0]
         return sparse.csr_array(sparse.kron(space, along.T @ sparse.diags(rule.weights) @ along))
 
-    def without_means(self, finest: torch.Tensor) -> torch.Tensor:
-        """Coefficients of all vertices of the finest level, less the means over the domain of fields with a gauge."""
+    def without_means(self, finest: torch.Tensor, corners: torch.Tensor | None = None) -> torch.Tensor:
+        """Coefficients of all vertices of the finest level, less the means over the domain of fields with a gauge.
+
+        Those of singular functions count in the means.
+        """
         points, area, inside = self._rows.gauss_points(self._rows.level)
         weights = torch.as_tensor(np.where(inside, area, 0.0)[:, None]).to(self.device, self.dtype)
         space = tuple(range(len(self.interior.space)))
@@ -126,7 +133,12 @@ class CutSystem(GridSystem):
         compact, level = self._compacted(finest).clone(), self._rows.level
         for name in self.problem.gauges:
             field = compact[self.problem.fields.index(name)]
-            field[:: level.record] -= functional @ field
+            mean = functional @ field
+            own = list(self.corners.of(name))
+            if corners is not None and own:
+                root = self._value.root.reshape(-1)
+                mean = mean + corners[own] @ (self._values_at_corners[name] @ root) / root.square().sum()
+            field[:: level.record] -= mean
         return self.pyramid.dense(len(self.pyramid.shapes) - 1, compact)
 
     def held_out(self, finest: torch.Tensor, parameters: dict[str, float]) -> dict[str, float]:
@@ -186,6 +198,14 @@ class CutSystem(GridSystem):
         return Settling(size, ALGEBRAIC / (4.0 ** BASES[self.basis].coefficients - 1.0))
 
     @cached_property
+    def layout(self) -> VertexLayout:
+        """The coefficients of the finest level by vertex, along time last."""
+        level, time = self.pyramid.levels[-1], self.problem.domain.time_axis
+        fields, _, times = self.pyramid.shapes[-1]
+        along = None if time is None else (times // level.m, self.problem.periodic[time])
+        return compact_layout(fields, level.vertices, level.sides, level.wraps, level.record, along, level.m)
+
+    @cached_property
     def _masks(self) -> list[torch.Tensor]:
         return [
             self.pyramid.compact(k, self.constraints.mask(shape, self.device))
@@ -209,45 +229,13 @@ class CutSystem(GridSystem):
     @cached_property
     def _grams(self) -> list[LevelGram]:
         """Column norms and vertex blocks of all levels at the last linearisation."""
-        grams, last = [], len(self.pyramid.levels) - 1
-        for k, level in enumerate(self.pyramid.levels):
-            gram = LevelGram(level, len(self.problem.fields), self.pyramid.shapes[k][2])
-            resolution = self.pyramid.resolutions[k]
+        coefficients, parameters = self._linearized
+        grams = []
+        for level, shape, resolution in zip(
+            self.pyramid.levels, self.pyramid.shapes, self.pyramid.resolutions, strict=True
+        ):
+            gram = LevelGram(level, len(self.problem.fields), shape[2])
             for block in self.blocks:
-                if k == last and isinstance(block, CutBlock):
-                    gram.add(block)
-                elif isinstance(block, CutBlock):
-                    gram.add(self._on_level(block, resolution))
-                else:
-                    gram.squares += block.diagonal(resolution, self.pyramid.shapes[k]).cpu()
+                block.add_to(gram, CutLevel(self._rows, resolution, coefficients, parameters))
             grams.append(gram)
         return grams
-
-    def _on_level(self, block: CutBlock, resolution: tuple[int, ...]) -> CutBlock:
-        """The rows of a block on a coarser level, with the sensitivities at the current state."""
-        own = self._rows.on_level(block, resolution)
-        _, parameters = self._linearized
-        own.sensitize({} if all(t.affine for t in block.terms) else self._jets(own), parameters)
-        return own
-
-    def _jets(self, block: CutBlock) -> dict[Jet, Value]:
-        """The jets of the current state at the points of a block; where it does not reach, their means."""
-        finest, _ = self._linearized
-        level = self._rows.level
-        cells, inside = level.locate(block.points.x)
-        known = np.flatnonzero(level.has(cells))
-        points = CellPoints(level, (PointGroup(cells[known], inside[known], own=True),))
-        rule = block.rule
-        if rule is not None:
-            rule = self._rows.rule_at(rule.points, rule.weights, self.resolution)
-        times = 1 if rule is None else len(rule.points)
-        root = torch.ones(len(known), times, dtype=self.dtype, device=self.device)
-        at = torch.as_tensor(known)
-        jets: dict[Jet, Value] = {}
-        for name, orders in sorted({j for t in block.terms for j in t.jets}):
-            channel = CellChannels(points, Channels.of(block.dim, [orders]), block.space, block.time, rule, root)
-            (value,) = channel.forward(finest[self.problem.fields.index(name)])
-            whole = value.mean().expand(block.points.count, times).clone()
-            whole[at] = value
-            jets[name, orders] = whole
-        return jets

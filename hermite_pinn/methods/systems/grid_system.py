@@ -31,12 +31,14 @@ from hermite_pinn.run.distributed import ALONE, Ranks
 from .block import Axis, Block
 from .block_system import BlockSystem
 from .constraints import Carried, Constraints, is_hard
+from .dense_block import DenseBlock
 from .gauge import remove_means
 from .grid_rows import GridRows
 from .singular_columns import SingularColumns
 from .tensor_block import TensorBlock
 from .transport import transport_speeds
 from .vertex_basis import VertexBases, VertexScaling
+from .vertex_layout import VertexLayout, dense_layout
 
 __all__ = ["GridSystem"]
 
@@ -45,7 +47,7 @@ AnyBlock = TypeVar("AnyBlock", bound=Block)
 FAINT = 1e-20  # of the squared norms of columns: those of unknowns without effect
 
 
-class GridSystem(BlockSystem[Block]):
+class GridSystem(BlockSystem[DenseBlock]):
     """Residuals, products and column norms of a problem on levels ``resolutions[0] ... resolutions[-1]``.
 
     Parameters
@@ -230,8 +232,14 @@ class GridSystem(BlockSystem[Block]):
             math.sqrt(s) for s in self.ranks.add_all(*(float(self._value.forward(c)[0].norm()) ** 2 for c in finest))
         ]
 
-    def without_means(self, finest: torch.Tensor) -> torch.Tensor:
-        """Coefficients of all vertices of the finest level, less the means over space of fields with a gauge."""
+    def without_means(self, finest: torch.Tensor, corners: torch.Tensor | None = None) -> torch.Tensor:
+        """Coefficients of all vertices of the finest level, less the means over space of fields with a gauge.
+
+        Parameters
+        ----------
+        corners
+            Coefficients of singular functions, on domains that have them.
+        """
         return remove_means(self.problem, self.basis, self.resolution, finest.clone())
 
     def change(self, step: torch.Tensor, vector: torch.Tensor) -> float:
@@ -311,8 +319,13 @@ class GridSystem(BlockSystem[Block]):
         return BASES[self.basis].coefficients > 2
 
     def iteration_cost(self) -> tuple[float, float] | None:
-        """None: what steps mostly take."""
-        return None
+        """About 60 ns per unknown and step, and the calls for every block; on a GPU what steps mostly take.
+
+        Iterations are tried where nothing is known of them.
+        """
+        if self.device.type != "cpu":
+            return None
+        return 6e-8 * self.size + 3e-4 * len(self.blocks), 0.0
 
     def settling(self) -> Settling | None:
         """None: iterations end by the gradient."""
@@ -327,6 +340,12 @@ class GridSystem(BlockSystem[Block]):
         jets = {o for block in self.blocks for t in block.terms for _, o in t.jets}
         orders = [range(max(o[axis] for o in jets) + 1) for axis in range(len(self.axes))]
         return VertexBases(self.pyramid, orders, self._masks)
+
+    @cached_property
+    def layout(self) -> VertexLayout:
+        """The coefficients of the finest level by vertex."""
+        shape = self.pyramid.shapes[-1]
+        return dense_layout(shape[0], shape[1:], self.problem.periodic, BASES[self.basis].coefficients)
 
     @cached_property
     def _masks(self) -> list[torch.Tensor]:

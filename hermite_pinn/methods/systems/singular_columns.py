@@ -69,10 +69,10 @@ class SingularColumns:
         self._constant = [self._sum(x, t) for t in self.terms]
         variable = sorted({j for t in self.terms for j in t.variable if j[0] in self._of})
         self._variable: dict[Jet, torch.Tensor] = {}
-        for name, numbers in self._of.items():
+        for name in self._of:
             orders = [o for f, o in variable if f == name]
             if orders:
-                jets = basis.jets(x, Channels.of(2, orders), numbers)
+                jets = basis.jets(x, Channels.of(2, orders), name)
                 self._variable |= {(name, o): jets[:, i] for i, o in enumerate(orders)}
         self.columns: list[torch.Tensor] = []
 
@@ -88,7 +88,7 @@ class SingularColumns:
             members = tuple((s, o) for (f, o), s in term.constant.items() if f == name)
             if members:
                 total = self._zero.clone() if total is None else total
-                total[numbers] = self.basis.jets(x, Channels(2, (members,)), numbers)[:, 0]
+                total[numbers] += self.basis.jets(x, Channels(2, (members,)), name)[:, 0]
         return total
 
     def coefficients(self, state: Mapping[str, float]) -> torch.Tensor:

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from hermite_pinn.errors import DivergedError
 from hermite_pinn.field.field import Field, Levels
 from hermite_pinn.field.outline import Outline
 from hermite_pinn.methods.base import Method, Outcome, Task, planned
@@ -72,8 +71,10 @@ class TrainingMethod(Method):
         session = Session(task.monitor, task.seed, task.device, task.ranks, task.saved, task.save)
         try:
             return objective.outcome(self.train(objective, session))
-        except DivergedError as error:
-            error.outcome = objective.outcome(error.outcome)  # type: ignore[attr-defined]
+        except Exception as error:
+            last = getattr(error, "outcome", None)
+            if isinstance(last, TrainingResult):
+                error.outcome = objective.outcome(last)  # type: ignore[attr-defined]
             raise
 
 
