@@ -180,7 +180,7 @@ ROWS: tuple[Task, ...] = (
         0.59,
         given=_blocks,
         needs=("poisson_a_coef.dat", "poisson_f_coef.dat"),
-        note="a times the Laplacian, as it is coded, with its tables of a and f; the reference are spectral elements",
+        note="a times the Laplacian, as it is coded, with its tables of a and f; the reference is by spectral elements",
     ),
     _task(
         "heat2d-vc",
@@ -190,7 +190,7 @@ ROWS: tuple[Task, ...] = (
         1e-3,
         120.0,
         0.21,
-        note="the coefficient of the seed, which is not that of the table; the reference are finite elements",
+        note="the coefficient of the seed, which is not that of the table; the reference is by finite elements",
     ),
     _task(
         "heat2d-ms",
@@ -241,7 +241,7 @@ ROWS: tuple[Task, ...] = (
         5e-2,
         300.0,
         0.97,
-        note="v = 0 beside p = 0 at the outlet, where the code has one condition; the reference are finite elements",
+        note="v = 0 beside p = 0 at the outlet, where the code has one condition; the reference is by finite elements",
     ),
     _task(
         "wave1d-c",
@@ -261,7 +261,7 @@ ROWS: tuple[Task, ...] = (
         3e-2,
         300.0,
         0.79,
-        note="the square without holes, as it is coded; the reference are finite differences",
+        note="the square without holes, as it is coded; the reference is by finite differences",
         reference=_made(random_media.file_of("wave"), random_media.__name__, "wave"),
     ),
     _task(

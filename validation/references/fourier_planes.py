@@ -206,7 +206,7 @@ class _Run:
 #: What there are references for.
 PROBLEMS: dict[str, _Run] = {
     "gray_scott": _Run(_gray_scott, -1.0, 1.0, (256, 1.0), (384, 0.5)),
-    "burgers2d": _Run(_burgers2d, 0.0, 4.0, (192, 2e-3), (320, 1e-3), np.float32),
+    "burgers2d": _Run(_burgers2d, 0.0, 4.0, (192, 2e-3), (288, 1e-3), np.float32),
 }
 
 
