@@ -10,8 +10,8 @@ intervals cut in parts, and the leapfrog scheme in single precision, whose round
 The values lie beside this file, at random points of the lattice and some times, made in some minutes by
 ``python -m hermite_pinn.validation.references.random_media NAME``, on a grid and on one twice as fine; they are those
 of Richardson's extrapolation, and the accuracy kept is a third of the difference, the error of the finer one.  That of
-the waves falls by 2.6 with a doubling of both grids, not by 4 (kinks travel from the boundary), so that their accuracy is
-that of the extrapolated values, too.
+the waves falls by 2.6 with a doubling of both grids, not by 4 (kinks travel from the boundary), so that their accuracy
+is that of the extrapolated values, too.
 """
 
 from __future__ import annotations
