@@ -196,11 +196,12 @@ def export(
     ],
     resolution: Annotated[float | None, typer.Option(help="Intervals per axis.")] = None,
     times: Annotated[int | None, typer.Option(help="Frames of a .pvd.")] = None,
+    boundary: Annotated[bool, typer.Option("--boundary", help="Of a .pvd: the boundary at every time.")] = False,
 ) -> None:
     """Convert a saved solution for ParaView."""
     with reported():
         solution = hp.Solution.load(source)
-        for file in solution.to_vtk(target, resolution=resolution, times=times):
+        for file in solution.to_vtk(target, resolution=resolution, times=times, boundary=boundary):
             typer.echo(f"wrote {file}")
 
 

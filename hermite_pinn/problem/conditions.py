@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from hermite_pinn.checks import items, number, refuse, spelled, text
 from hermite_pinn.errors import InvalidProblemError
@@ -102,7 +102,38 @@ class _Values(_OnFaces):
         return f"{type(self).__name__}({', '.join(self.values)}, on={self._label()!r})"
 
 
-class Dirichlet(_Values):
+class _Prescribed(_Values):
+    """Conditions on a field or its derivative along the normal, which a grid may satisfy exactly."""
+
+    _order: ClassVar[int]  # of differentiation along the normal
+
+    def __init__(
+        self,
+        *,
+        on: On = "boundary",
+        weight: float | None = None,
+        where: Callable[..., Any] | None = None,
+        **values: Any,
+    ) -> None:
+        super().__init__(on, weight, where, values)
+
+    def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
+        """Residuals of the condition, one per field and face."""
+        terms, restriction = [], self._restriction(symbols)
+        for name, value in self.values.items():
+            u, g = symbols.field(name), symbols.value(value, f"the value of {name} in {self}", normal=True)
+            residual = (_slope(u) if self._order else u) - g
+            label = f"{name}{'.n' if self._order else ''} on {self._label()}"
+            for face in self.faces(domain, periodic):
+                trace = None
+                if restriction is None and face.plane is not None:
+                    along = normal(face.plane.axis) * g if self._order else g
+                    trace = FaceTrace(name, self._order, with_normal(along, face))
+                terms.append(Term(label, residual, face, self.weight, trace, restriction))
+        return terms
+
+
+class Dirichlet(_Prescribed):
     """Prescribed values: ``Dirichlet(u=0.0)``, ``Dirichlet(u=lambda x, y: x * y, on=["x-", "y+"])``.
 
     On a whole face of a box and a dense Hermite grid the condition is imposed exactly (to the interpolation error of
@@ -127,31 +158,10 @@ class Dirichlet(_Values):
     ('x-', 'y+')
     """
 
-    def __init__(
-        self,
-        *,
-        on: On = "boundary",
-        weight: float | None = None,
-        where: Callable[..., Any] | None = None,
-        **values: Any,
-    ) -> None:
-        super().__init__(on, weight, where, values)
-
-    def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
-        """Residuals of the condition, one per field and face."""
-        terms, restriction = [], self._restriction(symbols)
-        for name, value in self.values.items():
-            u, g = symbols.field(name), symbols.value(value, f"the value of {name} in {self}", normal=True)
-            residual = u - g
-            for face in self.faces(domain, periodic):
-                trace = None
-                if restriction is None and face.plane is not None:
-                    trace = FaceTrace(name, 0, with_normal(g, face))
-                terms.append(Term(f"{name} on {self._label()}", residual, face, self.weight, trace, restriction))
-        return terms
+    _order = 0
 
 
-class Neumann(_Values):
+class Neumann(_Prescribed):
     """Prescribed outward normal derivatives: ``Neumann(u=0.0, on="x+")``; arguments as for :class:`Dirichlet`.
 
     Examples
@@ -161,29 +171,7 @@ class Neumann(_Values):
     'y+'
     """
 
-    def __init__(
-        self,
-        *,
-        on: On = "boundary",
-        weight: float | None = None,
-        where: Callable[..., Any] | None = None,
-        **values: Any,
-    ) -> None:
-        super().__init__(on, weight, where, values)
-
-    def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
-        """Residuals of the condition, one per field and face."""
-        terms, restriction = [], self._restriction(symbols)
-        for name, value in self.values.items():
-            u, g = symbols.field(name), symbols.value(value, f"the value of {name} in {self}", normal=True)
-            residual = _slope(u) - g
-            for face in self.faces(domain, periodic):
-                trace = None
-                if restriction is None and face.plane is not None:
-                    along = with_normal(normal(face.plane.axis) * g, face)
-                    trace = FaceTrace(name, 1, along)
-                terms.append(Term(f"{name}.n on {self._label()}", residual, face, self.weight, trace, restriction))
-        return terms
+    _order = 1
 
 
 class Robin(_Values):

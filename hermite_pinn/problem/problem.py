@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import keyword
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -23,6 +22,7 @@ from .consistency import Conditions, highest_orders
 from .data import Data
 from .identity import Digest, Part, identify
 from .missing import missing_conditions
+from .names import check_names, checked_exact
 from .parameters import Parameter
 from .plan import Plan
 from .smoothness import Smoothness
@@ -32,56 +32,7 @@ __all__ = ["HermitePinnWarning", "Problem"]
 
 AnyCondition = Dirichlet | Neumann | Robin | Initial | Periodic | Gauge | Data | Smoothness | Condition
 
-#: Attributes of a solution, which fields must leave free.
-RESERVED = frozenset(
-    [
-        "domain",
-        "periodic",
-        "field",
-        "fields",
-        "status",
-        "message",
-        "history",
-        "parameters",
-        "stats",
-        "residuals",
-        "estimated_error",
-        "title",
-        "settings",
-        "problem",
-        "on_grid",
-        "at_points",
-        "inside",
-        "vertex_axes",
-        "has_equations",
-        "exact_values",
-        "error",
-        "residual",
-        "save",
-        "to_hdf5",
-        "load",
-        "to_vtk",
-        "plot",
-        "plot_history",
-    ]
-)
-
-
 listed = functools.partial(items, error=InvalidProblemError)
-
-
-def _checked_exact(exact: object) -> dict[str, Any]:
-    """The known solution by field, each a function or a number."""
-    if exact is None:
-        return {}
-    accepted = "a dict of functions by field such as {'u': lambda x: x**2}"
-    known = instance("exact", exact, Mapping, accepted, otherwise="None", error=InvalidProblemError)  # type: ignore[type-abstract]
-    for name, value in known.items():
-        if not isinstance(name, str):
-            refuse("a field in exact", name, "a name", error=InvalidProblemError)
-        if not callable(value) or isinstance(value, type):
-            number(f"exact[{name!r}]", value, otherwise="a function of the coordinates", error=InvalidProblemError)
-    return dict(known)
 
 
 class HermitePinnWarning(UserWarning):
@@ -182,11 +133,17 @@ class Problem(Immutable):
         )
         for p in self.parameters:
             instance("a parameter", p, Parameter, "a Parameter such as Parameter('nu')", error=InvalidProblemError)
-        self.exact = ReadOnly(_checked_exact(exact))
+        self.exact = ReadOnly(checked_exact(exact))
         self.name = None if name is None else text("name", name, otherwise="None", error=InvalidProblemError)
         self.max_order = integer("max_order", max_order, least=1, most=4, error=InvalidProblemError)
         max_order = self.max_order
-        self._check_names()
+        check_names(domain, self.fields, [p.name for p in self.parameters], self.exact)
+        for condition in self.conditions:
+            if not isinstance(condition, AnyCondition):
+                raise InvalidProblemError(
+                    f"{spelled(condition)} is no condition; use Dirichlet, Neumann, Robin, Periodic, Initial, Gauge, Data, Smoothness or "
+                    "Condition"
+                )
         self.plan = Plan(Symbols(self.fields, domain.names, tuple(p.name for p in self.parameters), max_order))
         self.symbols = self.plan.symbols
         self.periodic = self._periodic_axes()
@@ -199,46 +156,6 @@ class Problem(Immutable):
             warnings.warn(sentence, HermitePinnWarning, stacklevel=4)
 
     # -- checks ---
-    def _check_names(self) -> None:
-        if not self.fields:
-            raise InvalidProblemError("a problem needs at least one field, for example fields=['u']")
-        taken: dict[str, str] = {}
-        groups = {
-            "coordinate": self.domain.names,
-            "field": self.fields,
-            "parameter": tuple(p.name for p in self.parameters),
-        }
-        for kind, names in groups.items():
-            for name in names:
-                if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
-                    raise InvalidProblemError(
-                        f"the name of a {kind} must be usable as an argument, got {spelled(name)}"
-                    )
-                if name in taken:
-                    raise InvalidProblemError(f"the name {name!r} is used for a {taken[name]} and a {kind}")
-                taken[name] = kind
-        for face in self.domain.faces:
-            if face.name in taken:
-                raise InvalidProblemError(
-                    f"the name {face.name!r} is used for a {taken[face.name]} and a face of the domain; give the shape another by name="
-                )
-        for name in self.fields:
-            if name in RESERVED:
-                raise InvalidProblemError(
-                    f"a field cannot be called {name!r}: a Solution has an attribute of that name"
-                )
-        for name in self.exact:
-            if name not in self.fields:
-                raise InvalidProblemError(
-                    f"exact gives {name!r}, which is no field; the fields are {', '.join(self.fields)}"
-                )
-        for condition in self.conditions:
-            if not isinstance(condition, AnyCondition):
-                raise InvalidProblemError(
-                    f"{spelled(condition)} is no condition; use Dirichlet, Neumann, Robin, Periodic, Initial, Gauge, Data, Smoothness or "
-                    "Condition"
-                )
-
     def _periodic_axes(self) -> tuple[bool, ...]:
         names = [name for c in self.conditions if isinstance(c, Periodic) for name in c.axes]
         chosen = {self.domain.axis(name) for name in names}

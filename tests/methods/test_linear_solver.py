@@ -10,6 +10,7 @@ from hermite_pinn import exp, pi, problems, sin
 from hermite_pinn.methods.gauss_newton.banded_cholesky import BandedCholesky
 from hermite_pinn.methods.gauss_newton.grid_solver import grid_solver
 from hermite_pinn.methods.gauss_newton.mixed_precision import single_products
+from hermite_pinn.methods.gauss_newton.sparse_factor import SparseFactor
 from hermite_pinn.methods.least_squares.cgls import LeastSquaresResult
 from hermite_pinn.methods.least_squares.levenberg_marquardt import LevenbergMarquardt
 from hermite_pinn.methods.least_squares.linear_solver import (
@@ -193,6 +194,50 @@ def test_iterations_are_tried_until_a_factor_is_expected_to_cost_less():
     assert again.expected(50) is None
 
 
+class Halving(LinearSolver):
+    """Halves the gradient with every step, and asks whether to stop."""
+
+    name, iterative = "halving", True
+
+    def seconds(self, system, steps):
+        return 0.0 if steps is None else 1.0 * steps
+
+    def solve(self, system, rows, damping, limits):
+        steps = 1
+        while 0.5**steps > limits.tol and not limits.stop(steps, 0.5**steps):
+            steps += 1
+        solved = 0.5**steps <= limits.tol
+        return rows[0], LeastSquaresResult(
+            rows[0], steps, 0.5**steps, solved, "tolerance" if solved else "callback", 0.0
+        )
+
+
+@pytest.mark.parametrize(("cost", "steps"), [(30.0, 50 + 2), (80.0, 100 + 2), (120.0, 200), (math.inf, 200)])
+def test_an_iteration_that_takes_longer_than_a_factor_is_given_up_for_it(cost, steps):
+    rule = CheapestSolver([Halving(), Priced(cost, steps=2)])
+    limits = Limits(0.5**200, 5000, lambda steps, reduction: False)
+    _, result = rule.solve(Sized(100), [torch.zeros(1)], 0.0, limits)
+    assert result.steps == steps
+    assert rule.expected(100) == pytest.approx(200)
+    assert (rule.chosen(Sized(100)).name == "priced") == (cost < 200)
+
+
+def test_a_run_that_is_stopped_does_not_begin_a_factor():
+    rule = CheapestSolver([Halving(), Priced(1.0)])
+    limits = Limits(0.5**200, 5000, lambda steps, reduction: steps >= 10)
+    _, result = rule.solve(Sized(100), [torch.zeros(1)], 0.0, limits)
+    assert (result.steps, result.reason) == (10, "callback")
+
+
+def test_steps_are_expected_to_grow_as_they_grew():
+    rule = CheapestSolver([Priced(1.0)])
+    rule.steps_by_size = {100: 40, 400: 44, 1600: 44}
+    assert rule.expected(500) == pytest.approx(44 * (5 / 4) ** math.log(1.1, 4))
+    assert rule.expected(6400) == 44
+    rule.steps_by_size = {100: 40, 200: 400}
+    assert rule.expected(800) == 800  # with the root of the unknowns at most
+
+
 def test_a_grid_gets_the_factor_that_was_asked_for():
     system = GRIDS["cubic"]()
     assert isinstance(grid_solver("banded").chosen(system), BandedCholesky)
@@ -203,4 +248,4 @@ def test_a_grid_gets_the_factor_that_was_asked_for():
     assert isinstance(grid_solver("cg").chosen(GRIDS["quintic"]()), BlockConjugateGradients)
     three = GridSystem(problems.helmholtz3d(a=1), "cubic", [(2, 2, 2)])
     slow.restore(Entry({"steps_per_size": [[three.size, 10**7]]}, "a checkpoint"))
-    assert isinstance(slow.chosen(three), ConjugateGradients)
+    assert isinstance(slow.chosen(three), SparseFactor)

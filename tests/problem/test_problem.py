@@ -181,7 +181,7 @@ def test_a_gpu_that_is_not_there():
 
 
 def test_names_of_fields_do_not_hide_what_a_solution_offers():
-    from hermite_pinn.problem.problem import RESERVED
+    from hermite_pinn.problem.names import RESERVED
 
     solution = hp.solve(hp.Problem(hp.Box(x=(0, 1)), "u", lambda u: u.xx, [hp.Dirichlet(u=0.0)]), levels=1)
     public = {name for name in [*dir(hp.Solution), *vars(solution)] if not name.startswith("_")}

@@ -31,6 +31,9 @@ from hermite_pinn.methods.systems.grid_system import GridSystem
 __all__ = ["BandedCholesky", "BandedNormal", "banded_cost", "load_blas"]
 
 
+CALLS = 5e-3  # seconds, of what is done once and for every block
+
+
 @dataclass(frozen=True)
 class _Ordering:
     """Positions of the coefficients in the order along one axis, and the half bandwidth."""
@@ -231,17 +234,18 @@ class BandedCholesky(LinearSolver[GridSystem]):
     name = "a banded factor on the CPU"
 
     def seconds(self, system: GridSystem, steps: float | None) -> float:
-        """See :func:`banded_cost`; infinity where the factor is too large, and while iterations are not known.
+        """See :func:`banded_cost`; infinity where the factor is too large.
 
         Factors are made on the CPU in runs on a GPU, too.
         """
         if not system.tensor:
             return math.inf
         cost = banded_cost(system.pyramid.shapes[-1], system.problem.periodic, system.basis)
-        if cost is None or steps is None:
+        if cost is None:
             return math.inf
         free = system.ranks.least(available_memory(torch.device("cpu")) or math.inf)
-        return cost[0] if cost[1] < min(2**31, free / 4) else math.inf
+        calls = CALLS * (4.0 + len(system.blocks))
+        return cost[0] + calls if cost[1] < min(2**31, free / 4) else math.inf
 
     def solve(
         self, system: GridSystem, rows: Rows, damping: float, limits: Limits

@@ -11,6 +11,7 @@ import torch
 
 from hermite_pinn.methods.least_squares.block_cholesky import BlockCholesky
 from hermite_pinn.methods.least_squares.nested_dissection import Dissection
+from hermite_pinn.methods.least_squares.rows import Rows
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.methods.systems.vertex_layout import VertexLayout
 
@@ -29,44 +30,81 @@ class NormalFactor:
         Linearised.
     layout, dissection
         Of its finest level.
-    columns
-        Its column scale; unknowns where it is 0 stay 0, and so do those of coarser levels and singular functions.
     damping
         Of the linearised problem.
 
     Attributes
     ----------
-    free
-        Which of the unknowns of the finest level and the parameters are free, in the order of elimination.
+    columns
+        Inverse column norms, as :meth:`GridSystem.column_scale` has them, of the finest level and the parameters; 0 for
+        the unknowns of coarser levels and for singular functions, which stay 0.
     entries
         Numbers of the factor.
+
+    Raises
+    ------
+    ArithmeticError
+        If numbers are not finite.
     """
 
-    def __init__(
-        self,
-        system: GridSystem,
-        layout: VertexLayout,
-        dissection: Dissection,
-        columns: torch.Tensor,
-        damping: float,
-    ) -> None:
+    def __init__(self, system: GridSystem, layout: VertexLayout, dissection: Dissection, damping: float) -> None:
         self.layout, self.damping = layout, damping
-        extra = len(system.problem.parameters)
-        self._count = layout.unknowns.size
-        self.order = factor_order(system, layout, dissection).to(columns.device)
-        self.scale = columns[self.order].to("cpu", torch.float64)
-        self.free = self.scale > 0
+        self._count, self._extra = layout.unknowns.size, len(system.problem.parameters)
+        self._order = _order(system, layout, dissection)
         blocks = normal_blocks(system, layout, dissection)
-        scale = self.scale[: self._count].view(-1, layout.width)
+        if not bool(torch.isfinite(blocks).all()):
+            raise ArithmeticError("a matrix with numbers that are not finite has no factor")
+        own = torch.as_tensor(dissection.starts[:-1])
+        self.columns = self._inverse_norms(system, blocks.diagonal(dim1=1, dim2=2)[own].reshape(-1))
+        self._scale = self.columns[self._order].to("cpu", torch.float64)
+        self._dead = (self.columns == 0) & ~self._fixed(system)  # without effect, that may come
+        scale = self._scale[: self._count].view(-1, layout.width)
         first = np.repeat(np.arange(len(scale)), np.diff(dissection.starts))
         blocks *= scale[torch.as_tensor(dissection.later)][:, :, None]
         blocks *= scale[torch.as_tensor(first)][:, None, :]
-        own = torch.as_tensor(dissection.starts[:-1])
         diagonal = blocks.diagonal(dim1=1, dim2=2)
         diagonal[own] = torch.where(scale > 0, diagonal[own], 1.0)
         self._cholesky = BlockCholesky(dissection, blocks, max(damping, LEAST_SHIFT))
         del blocks
-        self._border, self._last = self._bordered(system, extra)
+        self._border, self._last = self._bordered(system, self._extra)
+
+    def _inverse_norms(self, system: GridSystem, squares: torch.Tensor) -> torch.Tensor:
+        """Of all unknowns, from the squares of the norms on the finest level in the order of elimination."""
+        every = torch.zeros(system.size, dtype=system.dtype, device=system.device)
+        every[self._order[: self._count]] = squares.to(every)
+        last = every[system.grid_size : system.grid_size + self._extra]
+        for block in system.blocks:
+            last += block.parameter_diagonal()[: self._extra]
+        if system.ranks.size > 1:
+            last.copy_(system.ranks.add(last.clone()))
+        return system.inverse_norms(every, system.effective(every) & ~self._fixed(system))
+
+    @staticmethod
+    def _fixed(system: GridSystem) -> torch.Tensor:
+        """Which unknowns are fixed, or none of the factor's."""
+        fixed = torch.ones(system.size, dtype=torch.bool, device=system.device)
+        fixed[system.pyramid.slices[-1]] = system.fixed.reshape(-1)
+        fixed[system.grid_size : system.grid_size + len(system.problem.parameters)] = False
+        return fixed
+
+    def fits(self, system: GridSystem, layout: VertexLayout, dissection: Dissection, rows: Rows) -> bool:
+        """Whether a system at its linearisation has the same unknowns; takes their places in it if so.
+
+        There may be more levels below.  Unknowns that had no effect must still have none, which their gradient tells.
+        """
+        if layout is not self.layout or len(system.problem.parameters) != self._extra:
+            return False
+        order = _order(system, layout, dissection)
+        columns = torch.zeros(system.size, dtype=system.dtype, device=system.device)
+        columns[order] = self._scale.to(columns)
+        fixed = self._fixed(system)
+        dead = (columns == 0) & ~fixed
+        if bool((fixed & (columns > 0)).any()) or int(dead.sum()) != int(self._dead.sum()):
+            return False
+        if bool(dead.any()) and bool(system.adjoint([r.clone() for r in rows])[dead].any()):
+            return False
+        self._order, self.columns, self._dead = order, columns, dead
+        return True
 
     @property
     def entries(self) -> int:
@@ -80,10 +118,10 @@ class NormalFactor:
             unit = torch.zeros(system.size, dtype=system.dtype, device=system.device)
             unit[system.grid_size + k] = 1.0
             product = system.adjoint([row.clone() for row in system.forward(unit)])
-            products[:, k] = product[self.order].to("cpu", torch.float64) * self.scale
-        products *= self.scale[self._count :]
+            products[:, k] = product[self._order].to("cpu", torch.float64) * self._scale
+        products *= self._scale[self._count :]
         border = self._cholesky.lower(products[: self._count])
-        shift = max(self.damping, LEAST_SHIFT) + (self.scale[self._count :] == 0)
+        shift = max(self.damping, LEAST_SHIFT) + (self._scale[self._count :] == 0)
         rest = products[self._count :] + torch.diag(shift) - border.mT @ border
         values, vectors = torch.linalg.eigh(0.5 * (rest + rest.mT))
         least = FLOOR * values[-1:].clamp(min=1e-300)
@@ -92,28 +130,28 @@ class NormalFactor:
     # -- the change of variables ---
     def apply(self, y: torch.Tensor) -> torch.Tensor:
         """Unknowns from the new variables."""
-        own = y[self.order].to("cpu", torch.float64)
+        own = y[self._order].to("cpu", torch.float64)
         last = self._last @ own[self._count :]
         grid = self._cholesky.upper(own[: self._count] - self._border @ last)
         x = torch.zeros_like(y)
-        x[self.order] = (torch.cat([grid, last]) * self.scale).to(y)
+        x[self._order] = (torch.cat([grid, last]) * self._scale).to(y)
         return x
 
     def transposed(self, gradient: torch.Tensor) -> torch.Tensor:
         """Gradient with respect to the new variables."""
-        own = gradient[self.order].to("cpu", torch.float64) * self.scale
+        own = gradient[self._order].to("cpu", torch.float64) * self._scale
         grid = self._cholesky.lower(own[: self._count])
         last = self._last.mT @ (own[self._count :] - self._border.mT @ grid)
         out = torch.zeros_like(gradient)
-        out[self.order] = torch.cat([grid, last]).to(gradient)
+        out[self._order] = torch.cat([grid, last]).to(gradient)
         return out
 
 
-def factor_order(system: GridSystem, layout: VertexLayout, dissection: Dissection) -> torch.Tensor:
+def _order(system: GridSystem, layout: VertexLayout, dissection: Dissection) -> torch.Tensor:
     """Numbers of the unknowns of the finest level in the order of elimination, then of the parameters."""
     first, extra = system.pyramid.slices[-1].start, len(system.problem.parameters)
     grid = torch.as_tensor(layout.unknowns[dissection.order].reshape(-1)) + first
-    return torch.cat([grid, torch.arange(system.grid_size, system.grid_size + extra)])
+    return torch.cat([grid, torch.arange(system.grid_size, system.grid_size + extra)]).to(system.device)
 
 
 def normal_blocks(system: GridSystem, layout: VertexLayout, dissection: Dissection) -> torch.Tensor:

@@ -17,7 +17,7 @@ from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit
 from hermite_pinn.methods.systems.block import Block
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.problem.problem import Problem
-from hermite_pinn.residuals.data_weights import STRONG, Misfit, size_of
+from hermite_pinn.residuals.data_weights import STRONG, Misfit
 
 __all__ = ["Choice", "RiskCurve", "choose_weights", "fit_smoothly"]
 
@@ -80,7 +80,7 @@ class Choice:
         stats: dict[str, Any] = {"smoothness": dict(self.weights), "degrees_of_freedom": self.freedom}
         if misfit.known:
             return stats | {"scatter": self.scatter}
-        return stats | {"noise": {t.name.removeprefix("data "): self.scatter * size_of(t) for t in misfit.noisy}}
+        return stats | {"noise": {t.name.removeprefix("data "): self.scatter * misfit.size_of(t) for t in misfit.noisy}}
 
     def error(self, problem: Problem) -> float:
         """A tenth of the relative error that the noise leaves in the fields that are measured."""
@@ -242,7 +242,7 @@ def choose_weights(
     """
     curve = RiskCurve(system, vector)
     fields = system.misfit.automatic
-    start = {f: weights.get(f, system.misfit.first) for f in fields}
+    start = {f: weights.get(f, system.misfit.first(f)) for f in fields}
     best, lowest = dict(start), curve.at(start)
     place = dict.fromkeys(fields, 0)
     moves = [fields] if len(fields) == 1 else [fields, *((f,) for f in fields)]
@@ -252,7 +252,7 @@ def choose_weights(
         for together, direction in itertools.product(moves, (-1, 1)):
             while all(abs(place[f] + direction) <= reach for f in together):
                 trial = best | {f: start[f] * STEP ** (place[f] + direction) for f in together}
-                if min(trial[f] for f in together) < SMALLEST * system.misfit.first:
+                if min(trial[f] / system.misfit.first(f) for f in together) < SMALLEST:
                     break
                 look()
                 risk = curve.at(trial)

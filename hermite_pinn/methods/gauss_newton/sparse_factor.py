@@ -35,15 +35,15 @@ from hermite_pinn.methods.least_squares.tail_scaling import closest_unknowns
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.methods.systems.vertex_layout import VertexLayout
 
-from .normal_factor import NormalFactor, factor_order
+from .normal_factor import NormalFactor
 
 __all__ = ["SparseFactor"]
 
 logger = logging.getLogger(__name__)
 
 #: Seconds on two cores, measured: per operation of an elimination, per number that a front passes on, per front, per
-#: product of two columns of a cell in one row, and per number of the factor that is read.
-OPERATION, PASSED, FRONT, PRODUCT, READ = 5e-11, 4e-9, 2e-4, 1e-9, 1.0e-9
+#: product of two columns of a cell in one row, per number of the factor that is read, and of what is done once.
+OPERATION, PASSED, FRONT, PRODUCT, READ, CALLS = 5e-11, 4e-9, 2e-4, 1e-9, 1e-9, 5e-3
 SHARE = 0.3  # of the free memory
 FEW = 4.0  # steps that a new factor takes
 TRIAL = 5  # steps after which an old factor shows how many it takes
@@ -83,26 +83,25 @@ class SparseFactor(LinearSolver[GridSystem]):
         self, system: GridSystem, rows: Rows, damping: float, limits: Limits
     ) -> tuple[torch.Tensor, LeastSquaresResult]:
         """See :meth:`LinearSolver.solve`."""
-        columns, cost = system.column_scale(), _cost(system)
+        cost = _cost(system)
         layout, dissection = self._dissected(system)
-        if self._kept is not None and self._fits(self._kept, system, layout, dissection, columns):
-            found = self._again(self._kept, system, columns, rows, damping, limits, cost)
+        if self._kept is not None and self._kept.fits(system, layout, dissection, rows):
+            found = self._again(self._kept, system, rows, damping, limits, cost)
             if found is not None:
                 return found
         self._kept = None  # before there are two
         limits.require(cost.making)
         try:
-            self._kept = NormalFactor(system, layout, dissection, columns, damping)
+            self._kept = NormalFactor(system, layout, dissection, damping)
         except ArithmeticError:
             zero = torch.zeros(system.size, dtype=system.dtype, device=system.device)
             return zero, LeastSquaresResult(zero, 0, math.nan, False, "not finite", 0.0)
-        return _around_corners(system, columns, self._kept, rows, damping, limits)
+        return _around_corners(system, self._kept, rows, damping, limits)
 
     def _again(
         self,
         factor: NormalFactor,
         system: GridSystem,
-        columns: torch.Tensor,
         rows: Rows,
         damping: float,
         limits: Limits,
@@ -120,8 +119,8 @@ class SparseFactor(LinearSolver[GridSystem]):
 
         if worth < 2.0 * TRIAL:
             return None
-        step, result = _around_corners(system, columns, factor, rows, damping, replace(limits, stop=stop))
-        if given_up or not result.converged and result.reason != "callback":
+        step, result = _around_corners(system, factor, rows, damping, replace(limits, stop=stop))
+        if given_up or (not result.converged and result.reason != "callback"):
             logger.debug("an old factor is given up after %d steps", result.steps)
             return None
         return step, result
@@ -133,21 +132,6 @@ class SparseFactor(LinearSolver[GridSystem]):
             made = dissect(layout.positions, layout.sides, layout.wraps, layout.width)
             self._dissection = layout, made
         return self._dissection
-
-    def _fits(
-        self,
-        kept: NormalFactor,
-        system: GridSystem,
-        layout: VertexLayout,
-        dissection: Dissection,
-        columns: torch.Tensor,
-    ) -> bool:
-        """Whether a factor is of a system with the same unknowns."""
-        if kept.layout is not layout or len(system.problem.parameters) + layout.unknowns.size != len(kept.order):
-            return False
-        order = factor_order(system, layout, dissection).to(columns.device)
-        kept.order = order  # there may be more levels below
-        return torch.equal((columns[order] > 0).cpu(), kept.free)
 
     def state(self) -> dict[str, Any]:
         """Nothing: the factor is given up with every state that a checkpoint may keep, as a resumed run has none."""
@@ -167,7 +151,8 @@ def _cost(system: GridSystem) -> _Cost:
     columns = width * 2 ** len(sides)
     rows = sum(math.prod(b.shape) * len(b.terms) for b in system.blocks)
     making = (
-        OPERATION * work.operations
+        (4.0 + len(system.blocks)) * CALLS
+        + OPERATION * work.operations
         + PASSED * work.passing
         + FRONT * work.fronts
         + PRODUCT * (0.1 * rows * columns**2 + 3.0 * vertices * columns**2)
@@ -184,18 +169,18 @@ def _work(sides: tuple[int, ...], wraps: tuple[bool, ...], width: int) -> Work:
 
 
 def _around_corners(
-    system: GridSystem, columns: torch.Tensor, factor: NormalFactor, rows: Rows, damping: float, limits: Limits
+    system: GridSystem, factor: NormalFactor, rows: Rows, damping: float, limits: Limits
 ) -> tuple[torch.Tensor, LeastSquaresResult]:
     """:func:`_preconditioned` with the singular functions, which are damped as what remains of them, normalised."""
-    count = len(system.corners)
+    count, columns = len(system.corners), factor.columns
     if not count:
-        return _preconditioned(system, columns, factor, rows, damping, limits)
+        return _preconditioned(system, factor, rows, damping, limits)
 
     def product(x: torch.Tensor) -> Rows:
         return [row.clone() for row in system.forward(x.clone())]
 
     def solve(rows: Rows) -> tuple[torch.Tensor, LeastSquaresResult]:
-        return _preconditioned(system, columns, factor, rows, damping, limits)
+        return _preconditioned(system, factor, rows, damping, limits)
 
     weight = torch.where(columns > 0, columns, torch.inf).square().reciprocal() * damping
 
@@ -229,11 +214,11 @@ def _around_corners(
 
 
 def _preconditioned(
-    system: GridSystem, columns: torch.Tensor, factor: NormalFactor, rows: Rows, damping: float, limits: Limits
+    system: GridSystem, factor: NormalFactor, rows: Rows, damping: float, limits: Limits
 ) -> tuple[torch.Tensor, LeastSquaresResult]:
     """Minimise ``|J x + r|^2 + damping |x / columns|^2`` on the finest level, from zero."""
     few = replace(limits, max_steps=min(limits.max_steps, MOST))
-    step, result = preconditioned_steps(system, rows, columns, factor, damping, few, restart=RESTART)
+    step, result = preconditioned_steps(system, rows, factor.columns, factor, damping, few, restart=RESTART)
     # with a factor, the reduction is how much of the energy of the error is left, not only of the gradient
     converged = result.converged and (result.reason != "rounding" or result.reduction <= SMALL)
     return step, replace(result, converged=converged, left=result.reduction if converged else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,10 +97,8 @@ class BlockCholesky:
         for child, passed in below.items():
             at = _local(front, dissection.fronts[child].boundary)
             inner = int(np.searchsorted(at, own))
-            places = _spread(at, w)
-            panel[places[:, None], places[: inner * w]] += passed[:, : inner * w]
-            outer = places[inner * w :] - own * w
-            rest[outer[:, None], outer] += passed[inner * w :, inner * w :]
+            _add(panel, at, at[:inner], passed[:, : inner * w], w)
+            _add(rest, at[inner:] - own, at[inner:] - own, passed[inner * w :, inner * w :], w)
         corner = self._corner(panel[: own * w])
         under = torch.linalg.solve_triangular(corner.mT, panel[own * w :], upper=True, left=False)
         step = _Step(slice(front.first * w, front.end * w), _spread(boundary, w), corner, under)
@@ -146,6 +145,23 @@ class BlockCholesky:
                 own = own - s.below.mT @ x.index_select(0, s.boundary)
             x[s.own] = torch.linalg.solve_triangular(s.corner.mT, own, upper=True)
         return x.view(right.shape)
+
+
+def _add(matrix: torch.Tensor, rows: np.ndarray, columns: np.ndarray, part: torch.Tensor, width: int) -> None:
+    """Add a matrix to the rows and columns of some vertices of another: first spread its columns, then add its rows."""
+    if not len(rows) or not len(columns):
+        return
+    spread = torch.zeros(len(part), matrix.shape[1], dtype=part.dtype)
+    for first, last, to in _runs(columns):
+        spread[:, to * width : (to + last - first) * width] = part[:, first * width : last * width]
+    for first, last, to in _runs(rows):
+        matrix[to * width : (to + last - first) * width] += spread[first * width : last * width]
+
+
+def _runs(places: np.ndarray) -> list[tuple[int, int, int]]:
+    """Parts of ascending places that follow each other: first, end, and the place of the first."""
+    breaks = [0, *(np.flatnonzero(np.diff(places) != 1) + 1).tolist(), len(places)]
+    return [(a, b, int(places[a])) for a, b in itertools.pairwise(breaks)]
 
 
 def _local(front: Front, places: np.ndarray) -> np.ndarray:

@@ -356,8 +356,9 @@ def steps_left(steps: int, reduction: float, tol: float) -> float:
 class CheapestSolver(LinearSolver[System]):
     """The rule: of some solvers the one with the least :meth:`LinearSolver.seconds`, the first of those that are equal.
 
-    It remembers how many steps iterations took by the number of unknowns, and expects as many as on the largest problem
-    so far that was not larger, times the root of the growth since.  An iteration that has taken as long as a factor
+    It remembers how many steps iterations took by the number of unknowns, and expects them to grow from the largest
+    problem so far that was not larger as they grew to that one, or with the root of the unknowns where that is not
+    known, which is the most.  An iteration that has taken as long as a factor
     would, and at its rate will take as long once more, is given up for that.
 
     Parameters
@@ -374,8 +375,15 @@ class CheapestSolver(LinearSolver[System]):
 
     def expected(self, size: int) -> float | None:
         """Steps that conjugate gradients are expected to take; None where nothing is known."""
-        smaller = [known for known in self.steps_by_size if known <= size]
-        return self.steps_by_size[max(smaller)] * math.sqrt(size / max(smaller)) if smaller else None
+        known = sorted(n for n in self.steps_by_size if n <= size)
+        if not known:
+            return None
+        last, power = known[-1], 0.5
+        steps = self.steps_by_size[last]
+        if len(known) > 1 and min(steps, self.steps_by_size[known[-2]]) > 0:
+            grown = math.log(steps / self.steps_by_size[known[-2]]) / math.log(last / known[-2])
+            power = min(max(grown, 0.0), 0.5)
+        return steps * (size / last) ** power
 
     def chosen(self, system: System) -> LinearSolver[System]:
         """The solver for a system."""
@@ -434,3 +442,5 @@ class CheapestSolver(LinearSolver[System]):
         """Take over what a checkpoint kept."""
         pairs = [pair.items(2) for pair in state.at("steps_per_size").items()]
         self.steps_by_size = {size.integer(1): steps.integer(0) for size, steps in pairs}
+        for solver in self.solvers:
+            solver.restore(state)
