@@ -4,8 +4,17 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 import hermite_pinn as hp
+from hermite_pinn.methods.gauss_newton.graded_start import CELLS, GradedStart
+from hermite_pinn.methods.gauss_newton.grid_solver import grid_solver
+from hermite_pinn.methods.gauss_newton.initial_mismatch import incompatible
+from hermite_pinn.methods.gauss_newton.stage import Discretization
+from hermite_pinn.methods.gauss_newton.time_slabs import time_orders
+from hermite_pinn.methods.least_squares.levenberg_marquardt import LevenbergMarquardt
+from hermite_pinn.residuals.scales import source_scales
+from hermite_pinn.run.monitor import Monitor
 
 LEVELS = [(4, 4, 4), (8, 8, 8), (16, 16, 16)]
 
@@ -47,3 +56,50 @@ def test_a_symmetric_problem_stays_symmetric():
     u = solution.u(x, y, t)
     for other in (solution.u(-x, y, t), solution.u(x, -y, t), solution.u(y, x, t)):
         assert np.allclose(u, other, rtol=3e-3)  # points on the circle are not quite symmetric
+
+
+@pytest.mark.parametrize(
+    ("initial", "wanted"), [(0.0, True), (lambda x, y: hp.log(hp.sqrt(x**2 + y**2)) * -0.4, False)]
+)
+def test_a_contradiction_at_the_start_is_noticed(initial, wanted):
+    """The second state has the slope that the hole asks for."""
+    sides = hp.Dirichlet(u=initial, on=["x-", "x+", "y-", "y+"])
+    problem = warmed().replace(conditions=[hp.Neumann(u=1.0, on="hole"), sides, hp.Initial(u=initial)])
+    grid = Discretization(problem, "cubic", None, torch.float64, torch.device("cpu"), source_scales(problem))
+    assert incompatible(grid.system([(16, 16, 2)])) is wanted
+
+
+def test_fields_that_pass_through_zero_are_no_instability(caplog):
+    exact = lambda x, t: hp.sin(x + 0.3) * hp.sin(t)
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), t=(0, 12.5)),
+        "u",
+        lambda u, x, t: u.t - u.xx - hp.sin(x + 0.3) * (hp.cos(t) + hp.sin(t)),
+        [hp.Dirichlet(u=exact), hp.Initial(u=0.0)],
+    )
+    with caplog.at_level("INFO"):
+        hp.solve(problem, levels=[(8, 64)], method=hp.GaussNewton(slabs=32))
+    assert "grow" not in caplog.text
+
+
+def test_parts_end_where_the_grid_does_and_agree_with_it():
+    """A state that is linear in time is taken over exactly, however the parts are divided."""
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1), t=(0, 1)) - hp.Disk((0.5, 0.5), 0.2),
+        "u",
+        lambda u, x: u.t - u.laplacian - x,
+        [hp.Dirichlet(u=lambda x, t: x * t), hp.Initial(u=0.0)],
+    )
+    grid = Discretization(problem, "cubic", None, torch.float64, torch.device("cpu"), source_scales(problem))
+    solver = LevenbergMarquardt(
+        grid_solver(), inner_tol=1e-12, near_tol=1e-12, inner_steps=3000, outer_steps=1, damping=0.0, change=None,
+        monitor=Monitor(),
+    )  # fmt: skip
+    start = GradedStart(grid, (4, 4, 8), time_orders(problem), solver)
+    parts = start.solve(3, lambda system, fit: None)
+    assert parts[-1].end == pytest.approx(CELLS / 8)
+    assert start.depth(parts[0].end) == 3
+    found = start.taken_over(parts)
+    system = grid.system([(4, 4, CELLS)], problem.restricted(t=(0, CELLS / 8)))
+    rows = system.linearize_at(found, {})
+    assert max(float(r.abs().max()) for r in rows) < 1e-3
