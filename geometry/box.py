@@ -16,8 +16,9 @@ from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.immutable import Immutable
 
 from .cut import Cuttable
-from .domain import Plane, Region, Union
 from .quadrature import gauss_axis, golden_axis, per_axis, sobol_cube
+from .region import Plane, Region
+from .region_union import Union
 from .samples import Rule, Samples
 
 __all__ = ["Box", "Face", "Interior"]

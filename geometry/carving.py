@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 from scipy.spatial import cKDTree
 
-from .cell_kinds import centres, shape_cells
+from .cell_kinds import centres
 from .cells import FULL, OUTSIDE, TOUCHED, Cells
+from .cutter import Cutter
 from .digest import digest
-from .quadrature import gauss_axis
-from .shape import Piece, Shape, Surface
-from .touched import near_cells
+from .shape import Piece, Surface
 
-__all__ = ["Carving", "Cutter"]
+__all__ = ["Carving"]
 
 CLOSE = 1e-9  # of the longest edge: points nearer to the boundary are on it
 BESIDE = 1e-6  # of the longest edge: a step across the boundary that lands on one side of it
@@ -26,67 +25,7 @@ BATCH = 1 << 18  # points at once
 MANY = 20_000  # points for which it pays to look at cells first
 BETWEEN = 1e-6  # part of a cell within which a point lies between two
 LOOKED_AT = {2: 128, 3: 32}  # cells along the longest edge, by dimension, of the grid that sorts points
-COARSE = {2: 256, 3: 48}  # surface points along the longest edge of a shape, to see where it is
-PARTS = {2: (3, 96), 3: (2, 8)}  # of a touched cell along an axis, to measure it: at first, and at most
-SETTLED = 1e-4  # change of a measure from which on its error is taken to fall as it should
 MOST = 2_000_000  # points on a piece of a boundary, of which most may lie outside the box
-FEW = 8  # places of a side that a tangent boundary can seem to cut away
-SIDE = 64, 512  # cells of a side along an axis: of all of it, and where boundaries pass
-
-
-@dataclass(frozen=True, eq=False)
-class Cutter:
-    """A shape of which a box keeps the inside, or the outside."""
-
-    shape: Shape
-    keep: bool
-
-    def kinds(self, lower: np.ndarray, upper: np.ndarray, counts: tuple[int, ...]) -> np.ndarray:
-        """Kinds, int8, of the cells of a grid between two corners: touched, kept (full) or cut away."""
-        kinds: np.ndarray = self._kinds(lower.tobytes(), upper.tobytes(), counts)
-        return kinds
-
-    @cached_property
-    def _kinds(self):  # type: ignore[no-untyped-def]  # a cache that goes with its object
-        def made(lower: bytes, upper: bytes, counts: tuple[int, ...]) -> np.ndarray:
-            own = shape_cells(self.shape, np.frombuffer(lower), np.frombuffer(upper), counts)
-            return own if self.keep else np.where(own == TOUCHED, TOUCHED, FULL - own).astype(np.int8)
-
-        return lru_cache(maxsize=4)(made)
-
-    @cached_property
-    def coarse(self) -> Surface:
-        """Some points on its boundary, with normals that point out of what is kept."""
-        low, high = self.shape.bounds
-        extent = float(np.max(high - low))
-        around = sum(p.measure for p in self.shape.pieces) ** (1.0 / (self.shape.dim - 1))
-        spacing = (extent if np.isfinite(extent) else max(around, 1e-300)) / COARSE[self.shape.dim]
-        parts = [p.points(spacing) for p in self.shape.pieces]
-        dim = self.shape.dim
-        return self.outward(
-            Surface(
-                np.concatenate([np.zeros((dim, 0)), *(p.x for p in parts)], axis=1),
-                np.concatenate([np.zeros(0), *(p.weights for p in parts)]),
-                np.concatenate([np.zeros((dim, 0)), *(p.normals for p in parts)], axis=1),
-            )
-        )
-
-    def level(self, x: np.ndarray) -> np.ndarray:
-        """Signed distances (n,) of points (dim, n), negative in what is kept."""
-        distance = self.shape.signed_distance(x)
-        return distance if self.keep else -distance
-
-    def contains(self, x: np.ndarray, slack: float) -> np.ndarray:
-        """Which points (dim, n) are kept, (n,), or lie nearer than ``slack`` to what is kept."""
-        kept = np.asarray(self.shape.contains(x)) == self.keep
-        lost = np.flatnonzero(~kept)
-        if lost.size and slack > 0:
-            kept[lost] = np.abs(self.shape.signed_distance(x[:, lost])) <= slack
-        return kept
-
-    def outward(self, surface: Surface) -> Surface:
-        """Points on its boundary with normals that point out of what is kept."""
-        return surface if self.keep else Surface(surface.x, surface.weights, -surface.normals)
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,57 +165,6 @@ class Carving:
         result: np.ndarray = np.where(lost, OUTSIDE, np.where(touched, TOUCHED, FULL)).astype(np.int8)
         return result
 
-    # -- measures ---
-    @cached_property
-    def measure(self) -> float:
-        """Area or volume of what is left."""
-        known = self._sum_of_measures
-        if known is not None:
-            return known
-        lower, upper = self.extent
-        counts = self.resolution(lower, upper)
-        cells = self.kinds(lower, upper, counts)
-        size = (upper - lower) / np.array(counts)
-        full = float(np.count_nonzero(cells == FULL))
-        touched = np.stack(np.nonzero(cells == TOUCHED))
-        parts, most = PARTS[self.dim]
-        coarse = float(self._share(lower, size, touched, parts).sum())
-        while True:
-            parts *= 2
-            fine = float(self._share(lower, size, touched, parts).sum())
-            if abs(fine - coarse) <= SETTLED * (full + fine) or 2 * parts > most:
-                break
-            coarse = fine
-        # the error of flat parts falls with the square of their size
-        return float(np.prod(size)) * max(full + (4.0 * fine - coarse) / 3.0, 0.5 * fine)
-
-    @cached_property
-    def _sum_of_measures(self) -> float | None:
-        """The measure where all boundaries are whole and those of the shapes are known."""
-        known = [cutter.shape.measure for cutter in self.cutters]
-        if None in known or not all(self.trimmed(k, c.coarse).all() for k, c in enumerate(self.cutters)):
-            return None
-        states = {self.side_state(axis, end) for axis in range(self.dim) for end in (0, 1)}
-        if len(states) > 1 or "cut" in states:
-            return None
-        total = float(np.prod(self.upper - self.lower)) if states == {"whole"} else 0.0
-        return total + sum(v if c.keep else -v for c, v in zip(self.cutters, known, strict=True) if v is not None)
-
-    def _share(self, lower: np.ndarray, size: np.ndarray, cells: np.ndarray, m: int) -> np.ndarray:
-        """Parts (n,) of the volume of cells (dim, n) that are left, by ``m`` parts along every axis."""
-        dim = self.dim
-        offsets = np.stack([g.ravel() for g in np.meshgrid(*[(np.arange(m) + 0.5) / m] * dim, indexing="ij")])
-        shares = np.zeros(cells.shape[1])
-        batch = max(1, BATCH // m**dim)
-        for start in range(0, shares.size, batch):
-            part = cells[:, start : start + batch]
-            x = lower[:, None, None] + (part[:, :, None] + offsets[:, None, :]) * size[:, None, None]
-            level = self.level(x.reshape(dim, -1)).reshape(-1, *[m] * dim)
-            slopes = np.gradient(level, axis=tuple(range(1, dim + 1)))  # differences over one part
-            width = np.maximum(sum(np.abs(s) for s in slopes), 1e-300)
-            shares[start : start + batch] = np.clip(0.5 - level / width, 0.0, 1.0).reshape(part.shape[1], -1).mean(1)
-        return shares
-
     # -- surfaces ---
     def trimmed(self, number: int, surface: Surface) -> np.ndarray:
         """Which points on the boundary of a cutter, with outward normals, are on the boundary of what is left, (n,).
@@ -348,114 +236,6 @@ class Carving:
             if k != number:
                 np.maximum(result, cutter.level(x), out=result)
         return np.asarray(result)
-
-    # -- sides of the box ---
-    def side(self, axis: int, end: int, counts: Sequence[int], points: int) -> tuple[np.ndarray, np.ndarray]:
-        """Points (dim, n) of a side that are left, with the areas (n,) of what is left around them.
-
-        Parameters
-        ----------
-        axis, end
-            The axis across the side, and 0 or 1.
-        counts
-            Cells along all axes of space.
-        points
-            Per cell and axis.
-        """
-        across = [i for i in range(self.dim) if i != axis]
-        rules = [gauss_axis(self.lower[i], self.upper[i], counts[i] * points, 1) for i in across]
-        mesh = np.meshgrid(*(r[0] for r in rules), indexing="ij")
-        x = np.empty((self.dim, mesh[0].size))
-        for i, g in zip(across, mesh, strict=True):
-            x[i] = g.ravel()
-        x[axis] = (self.lower, self.upper)[end][axis]
-        widths = np.array([r[1][0] for r in rules])
-        return self._cut_patches(x, axis, end, across, widths)
-
-    def _cut_patches(
-        self, x: np.ndarray, axis: int, end: int, across: Sequence[int], widths: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Patches of a side around points (dim, n), cut by the shapes."""
-        inward = np.zeros((self.dim, 1))
-        inward[axis] = (1.0, -1.0)[end] * BESIDE * self.size
-        level = self.level(x + inward)
-        reach = 0.5 * float(np.linalg.norm(widths))
-        area = float(np.prod(widths))
-        whole, cut = np.flatnonzero(level <= -reach), np.flatnonzero(np.abs(level) < reach)
-        m = 8
-        offsets = [((np.arange(m) + 0.5) / m - 0.5) * w for w in widths]
-        fine = np.stack([g.ravel() for g in np.meshgrid(*offsets, indexing="ij")])
-        parts, weights = [x[:, whole]], [np.full(whole.size, area)]
-        batch = max(1, BATCH // fine.shape[1])
-        for start in range(0, cut.size, batch):
-            chosen = cut[start : start + batch]
-            y = np.repeat(x[:, chosen, None], fine.shape[1], axis=2)
-            for i, o in zip(across, fine, strict=True):
-                y[i] += o
-            shape = (chosen.size, *[m] * len(across))
-            value = self.level((y + inward[..., None]).reshape(self.dim, -1)).reshape(shape)
-            slopes = np.gradient(value, axis=tuple(range(1, len(shape))))
-            slopes = slopes if isinstance(slopes, (list, tuple)) else [slopes]
-            width = np.maximum(sum(np.abs(s) for s in slopes), 1e-300)
-            share = np.clip(0.5 - value / width, 0.0, 1.0).reshape(chosen.size, -1)
-            total = share.sum(1)
-            left = self._left_beside(y, inward)
-            some = (total > 1e-6) & left.any(1)
-            y, share, total, left = y[:, some], share[some], total[some], left[some]
-            mean = (y * share).sum(2) / total
-            good = self._left_beside(mean[..., None], inward)[:, 0]
-            # where the middle is not left, of a curved patch, the nearest part that is
-            away = np.where(left, ((y - mean[..., None]) ** 2).sum(0), np.inf).argmin(1)
-            mean = np.where(good, mean, y[:, np.arange(total.size), away])
-            parts.append(mean)
-            weights.append(total / fine.shape[1] * area)
-        return np.concatenate(parts, 1), np.concatenate(weights)
-
-    def _left_beside(self, x: np.ndarray, inward: np.ndarray) -> np.ndarray:
-        """Which points (dim, n, m) of a side are left, and so are those beside them in the box, (n, m)."""
-        flat = x.reshape(self.dim, -1)
-        left = self.kept(flat)
-        left[left] = self.kept(flat[:, left] + inward, 0.0)
-        return left.reshape(x.shape[1:])
-
-    def side_state(self, axis: int, end: int) -> str:
-        """Whether a side is left ``"whole"``, ``"cut"``, or ``"gone"``."""
-        state: str = self._side_states(axis, end)
-        return state
-
-    @cached_property
-    def _side_states(self):  # type: ignore[no-untyped-def]  # a cache that goes with its object
-        return lru_cache(maxsize=None)(self._looked_at)
-
-    def _looked_at(self, axis: int, end: int) -> str:
-        across = [i for i in range(self.dim) if i != axis]
-        lower, upper = self.lower[across], self.upper[across]
-        place = (self.lower, self.upper)[end][axis] + (1.0, -1.0)[end] * BESIDE * self.size
-
-        def raised(flat: np.ndarray) -> np.ndarray:
-            x = np.empty((self.dim, flat.shape[1]))
-            x[across], x[axis] = flat, place
-            return x
-
-        none = np.zeros((len(across), 0))
-
-        def near(count: int) -> np.ndarray:
-            return near_cells(lambda x: self.level(raised(x)), none, lower, upper, [count] * len(across))
-
-        coarse, fine = SIDE
-        if np.mean(near(coarse)) > 0.5:  # a boundary that lies in the side
-            fine = 2 * coarse
-        grids = [np.stack(np.nonzero(near(fine))), np.indices([coarse] * len(across)).reshape(len(across), -1)]
-        flat = [centres(lower, upper, [n] * len(across), g) for n, g in zip((fine, coarse), grids, strict=True)]
-        x = raised(np.concatenate(flat, axis=1))
-        kept = self.kept(x, 0.0)
-        lost = np.flatnonzero(~kept)
-        if lost.size <= FEW:  # where a boundary is tangent to the side, perhaps
-            x[axis] += (place - x[axis]) + (-1.0, 1.0)[end] * 0.99 * BESIDE * self.size
-            kept[lost] = self.kept(x[:, lost], 0.0)
-        if not kept.any():
-            return "gone"
-        return "whole" if kept.all() else "cut"
 
     def middle(self) -> np.ndarray:
         """Centres (dim, n) of the full cells of a moderate grid."""

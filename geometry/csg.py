@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,28 +13,32 @@ from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.immutable import Immutable
 from hermite_pinn.schema import Entry
 
-from .ridges import Edges, crossings, lie_on, plane_creases, sectors, straight
-from .shape import Creases, Piece, Shape, Surface
+from .combined_boundary import CombinedBoundary
+from .part import Part, coordinates
+from .ridges import Edges
+from .shape import Creases, Piece, Shape
 from .similarity import Similarity, Vector
-from .trimming import ChosenPiece, MovedPiece
+from .trimming import MovedPiece
 
 __all__ = ["Combination", "Complement", "Intersection", "Moved", "Solid", "Union"]
 
-ON = 1e-12  # of the size: points nearer to two boundaries are on both
-ALONG = 1e-4  # boundaries whose normals differ by a cosine of less than this coincide
-BESIDE = 1e-7  # of the size: a step off a boundary that lands on one side of it
-LOOKED_AT = {2: 256, 3: 24}  # points along the edge of a combination, to see whether anything is left
-EDGES = 64  # parts of an edge as long as a combination
-SAME = 1e-7  # of the size: edges nearer to each other are one
 MOST_PARTS = 10_000  # shapes in a combination that is read
 ROUNDING = 1e-15  # of the size
 
 
-class Solid(Shape):
+class Solid(Part):
     """A shape that can be combined with others and moved.
 
     ``a | b`` is the union, ``a & b`` the intersection, ``a - b`` the difference, and ``~a`` the complement.
     """
+
+    #: Between the shapes of which it is made, where it is written: ``"|"``, ``"&"`` or ``"~"``; else nothing.
+    sign: ClassVar[str] = ""
+
+    @property
+    def removed(self) -> Solid | None:
+        """The shape of which it is the complement, or None."""
+        return None
 
     def __or__(self, other: Shape) -> Shape:
         """What lies in one of the two."""
@@ -78,51 +80,11 @@ class Solid(Shape):
 
     def moved(self, motion: Similarity) -> Solid:
         """The image of the shape under a similarity."""
-        return Moved.of(self, motion)
+        return Moved(self, motion)
 
     def within(self, lower: np.ndarray, upper: np.ndarray, axes: Sequence[str] = ()) -> Solid:
         """The shape as a box between two corners (dim,) with named axes sees it; most shapes are as they are."""
         return self
-
-    @property
-    def is_bounded(self) -> bool:
-        """Whether it is known where its boundary lies; an implicit function is first given bounds, or a box."""
-        return True
-
-    @property
-    def extent(self) -> float:
-        """How large it is, for steps and tolerances."""
-        lower, upper = self.bounds
-        size = float(np.max(upper - lower))
-        return max(size, 1e-4 * float(max(np.abs(lower).max(), np.abs(upper).max()))) if math.isfinite(size) else 1.0
-
-    def edges(self, spacing: float) -> Edges:
-        """Its creases in parts that are at most ``spacing`` long."""
-        return straight(self.creases, spacing)
-
-    @property
-    def leaves(self) -> tuple[Solid, ...]:
-        """The shapes of which it is made, from left to right."""
-        return (self,)
-
-    def logic(self, states: Iterator[np.ndarray]) -> np.ndarray:
-        """Which points are inside, (n,), by what is known of each of the leaves, in their order."""
-        return next(states)
-
-    @classmethod
-    @abstractmethod
-    def from_state(cls, entry: Entry, shape: Callable[[Entry], Shape]) -> Shape:
-        """What :meth:`state` described; ``shape`` reads the shapes in it."""
-
-
-def _distance(leaf: Shape, x: np.ndarray, slack: float) -> np.ndarray:
-    """Signed distances (n,) of points (dim, n); of those farther than ``slack`` from the bounds a lower bound."""
-    lower, upper = leaf.bounds
-    gap = np.maximum(np.maximum(lower[:, None] - x, x - upper[:, None]), 0.0)
-    result = np.linalg.norm(np.where(np.isfinite(gap), gap, 0.0), axis=0)
-    near = np.flatnonzero(result <= slack)
-    result[near] = leaf.signed_distance(x[:, near])
-    return result
 
 
 class Combination(Immutable, Solid):
@@ -132,20 +94,17 @@ class Combination(Immutable, Solid):
     it is the distance wherever the nearest point of the boundary belongs to the leaf that decides.
     """
 
-    #: How it is written.
-    sign: ClassVar[str]
-
     def __init__(self, parts: Sequence[Solid]) -> None:
         self.parts = tuple(parts)
         self.dim = self.parts[0].dim
 
     @property
-    def leaves(self) -> tuple[Solid, ...]:
+    def leaves(self) -> tuple[Part, ...]:
         """The shapes of which it is made, from left to right."""
         return self._leaves
 
     @cached_property
-    def _leaves(self) -> tuple[Solid, ...]:
+    def _leaves(self) -> tuple[Part, ...]:
         return tuple(leaf for part in self.parts for leaf in part.leaves)
 
     @property
@@ -157,13 +116,6 @@ class Combination(Immutable, Solid):
     def extent(self) -> float:  # type: ignore[override]
         """That of the largest part."""
         return max(p.extent for p in self.parts)
-
-    @cached_property
-    def _on(self) -> float:
-        """How near points are to boundaries on which they are."""
-        corners = np.abs(np.array([leaf.bounds for leaf in self.leaves]))
-        largest = float(np.max(corners, where=np.isfinite(corners), initial=0.0))
-        return max(ON * self.extent, 16 * float(np.finfo(np.float64).eps) * largest)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -192,115 +144,27 @@ class Combination(Immutable, Solid):
         return cls(parts)  # type: ignore[arg-type]
 
     def __repr__(self) -> str:
-        texts = (f"({p!r})" if isinstance(p, Combination) and p.sign in "|&" else repr(p) for p in self.parts)
+        texts = (f"({p!r})" if p.sign in ("|", "&") else repr(p) for p in self.parts)
         return f" {self.sign} ".join(texts)
 
     # -- the boundary ---
+    @cached_property
+    def _boundary(self) -> CombinedBoundary:
+        return CombinedBoundary(self.leaves, self.logic, self.dim, self.extent)
+
     @property
     def pieces(self) -> tuple[Piece, ...]:
         """What is left of the boundaries of the leaves; where they coincide, of the first."""
-        return self._pieces
+        return self._boundary.pieces
 
-    @cached_property
-    def _pieces(self) -> tuple[Piece, ...]:
-        found: list[Piece] = []
-        for number, leaf in enumerate(self.leaves):
-            sides, clearance = partial(self._sides, number), partial(self._clearance, number)
-            for piece in leaf.pieces:
-                left = piece.trimmed(sides, clearance, number)
-                if left is None:
-                    left = ChosenPiece(piece, sides, clearance, self.dim, number, leaf.signed_distance)
-                if left.points(self.extent / LOOKED_AT[self.dim]).count:
-                    found.append(left)
-        return tuple(found)
-
-    def _sides(self, number: int, surface: Surface) -> np.ndarray:
-        """Whether points on the boundary of a leaf bound the combination: 1, or -1 with the other side, else 0."""
-        x, step = surface.x, BESIDE * self.extent * surface.normals
-        within, beyond = [], []
-        claimed = np.zeros(surface.count, dtype=bool)  # by a leaf that comes first
-        for k, leaf in enumerate(self.leaves):
-            if k == number:
-                within.append(np.ones(surface.count, dtype=bool))
-                beyond.append(np.zeros(surface.count, dtype=bool))
-                continue
-            if k not in self._neighbours[number]:
-                within.append(np.zeros(surface.count, dtype=bool))
-                beyond.append(within[-1])
-                continue
-            distance = _distance(leaf, x, 2 * BESIDE * self.extent)
-            inner, outer = distance < 0, distance < 0
-            near = np.flatnonzero(np.abs(distance) <= self._on)
-            if near.size:
-                before, after = (leaf.signed_distance(x[:, near] + s * step[:, near]) for s in (-1, 1))
-                inner[near], outer[near] = before < 0, after < 0
-                along = np.minimum(np.abs(before), np.abs(after)) > (1 - ALONG) * BESIDE * self.extent
-                claimed[near] |= along & (k < number)
-            within.append(inner)
-            beyond.append(outer)
-        side = self.logic(iter(within)).astype(np.int8) - self.logic(iter(beyond)).astype(np.int8)
-        side[claimed] = 0
-        return np.asarray(side)
-
-    def _clearance(self, number: int, x: np.ndarray) -> np.ndarray:
-        """Distances (n,) of points (dim, n) from the boundaries of the leaves but one, or less."""
-        result = np.full(x.shape[1], np.inf)
-        for k in self._neighbours[number]:
-            np.minimum(result, np.abs(_distance(self.leaves[k], x, 0.0)), out=result)
-        return result
-
-    @cached_property
-    def _neighbours(self) -> list[frozenset[int]]:
-        """For every leaf the others with boxes that overlap its own, or nearly."""
-        lower, upper = (np.array(c) for c in zip(*(leaf.bounds for leaf in self.leaves), strict=True))
-        margin = 0.05 * self.extent
-        near = [
-            ((lower <= high + margin) & (upper >= low - margin)).all(1) for low, high in zip(lower, upper, strict=True)
-        ]
-        return [frozenset(np.flatnonzero(row).tolist()) - {k} for k, row in enumerate(near)]
-
-    def _inside(self, x: np.ndarray) -> np.ndarray:
-        """Which points (dim, n) are inside, (n,)."""
-        return self.logic(iter([_distance(leaf, x, 0.0) < 0 for leaf in self.leaves]))
-
-    # -- where it is not smooth ---
     @property
     def creases(self) -> Creases:
         """Those of the leaves as far as they are left, and where boundaries of leaves cross."""
-        return self._creases
-
-    @cached_property
-    def _creases(self) -> Creases:
-        if self.dim == 2:
-            own = [leaf.creases.segments[:, 0].T for leaf in self.leaves]
-            ends = [p.ends for p in self.pieces]
-            return plane_creases(self._inside, np.concatenate([*own, *ends], axis=1), self.extent)
-        return self.edges(self.extent / EDGES).creases
+        return self._boundary.creases
 
     def edges(self, spacing: float) -> Edges:
         """Edges in space in parts that are at most about ``spacing`` long."""
-        found = []
-        for k, leaf in enumerate(self.leaves):
-            edges = leaf.edges(spacing)
-            clear = self._clearance(k, edges.middles)
-            near = clear <= 0.6 * edges.lengths
-            found.append(self._kept(k, edges.take(~near)))
-            found.append(sectors(self._inside, edges.take(near), self.extent))
-        for k, first in enumerate(self.leaves):
-            for second in self.leaves[k + 1 :]:
-                crossed = crossings(first, second)
-                if crossed.count:
-                    crossed = crossed.take(~lie_on(crossed, Edges.joined(found), SAME * self.extent))
-                    found.append(sectors(self._inside, crossed, self.extent))
-        return Edges.joined(found)
-
-    def _kept(self, number: int, edges: Edges) -> Edges:
-        """Edges of a leaf that are away from all others, as far as they are left."""
-        states = [_distance(leaf, edges.middles, 0.0) < 0 for leaf in self.leaves]
-        inner, outer = (np.full(edges.count, value) for value in (True, False))
-        side = self.logic(iter([*states[:number], inner, *states[number + 1 :]])).astype(np.int8)
-        side -= self.logic(iter([*states[:number], outer, *states[number + 1 :]])).astype(np.int8)
-        return edges.with_angles(np.where(side < 0, 2 * np.pi - edges.angles, edges.angles)).take(side != 0)
+        return self._boundary.edges(spacing)
 
 
 class Union(Combination):
@@ -349,18 +213,17 @@ class Intersection(Combination):
         made = cls(_flat(cls, parts))
         lower, upper = made.bounds
         if (upper < lower).any() or (made.is_bounded and not made.pieces):
-            hint = "what is subtracted covers it" if isinstance(parts[1], Complement) else "they do not overlap"
+            hint = "they do not overlap" if parts[1].removed is None else "what is subtracted covers it"
             raise InvalidProblemError(f"{made!r} leaves nothing: {hint}; move one of them or change its size")
         return made
 
     def __repr__(self) -> str:
         first, *others = self.parts
-        text = f"({first!r})" if isinstance(first, Union) else repr(first)
+        text = f"({first!r})" if first.sign == "|" else repr(first)
         for part in others:
-            hole = isinstance(part, Complement)
-            shown = part.parts[0] if isinstance(part, Complement) else part
-            inner = f"({shown!r})" if isinstance(shown, Combination) and shown.sign != "~" else repr(shown)
-            text += f" {'-' if hole else '&'} {inner}"
+            shown = part if part.removed is None else part.removed
+            inner = f"({shown!r})" if shown.sign in ("|", "&") else repr(shown)
+            text += f" {'&' if part.removed is None else '-'} {inner}"
         return text
 
     def contains(self, x: np.ndarray) -> np.ndarray:
@@ -390,12 +253,16 @@ class Complement(Combination):
     @classmethod
     def of(cls, part: Any) -> Solid:
         """The complement; that of a complement is what it came from."""
-        _operand(part)
-        return part.parts[0] if isinstance(part, Complement) else cls([part])
+        solid = _operand(part)
+        return cls([solid]) if solid.removed is None else solid.removed
+
+    @property
+    def removed(self) -> Solid:
+        """The shape of which it is the complement."""
+        return self.parts[0]
 
     def __repr__(self) -> str:
-        (part,) = self.parts
-        return f"~({part!r})" if isinstance(part, Combination) else f"~{part!r}"
+        return f"~({self.removed!r})" if self.removed.sign else f"~{self.removed!r}"
 
     def contains(self, x: np.ndarray) -> np.ndarray:
         """Which points are not inside, the boundary included."""
@@ -422,10 +289,9 @@ class Moved(Immutable, Solid):
         self.shape, self.motion = shape, motion
         self.dim, self.name = shape.dim, shape.name
 
-    @classmethod
-    def of(cls, shape: Solid, motion: Similarity) -> Moved:
-        """The image of a shape, or of what that is an image of."""
-        return cls(shape.shape, motion.after(shape.motion)) if isinstance(shape, Moved) else cls(shape, motion)
+    def moved(self, motion: Similarity) -> Moved:
+        """The image of what it is an image of, by both moves."""
+        return Moved(self.shape, motion.after(self.motion))
 
     @property
     def kind(self) -> str:
@@ -494,20 +360,6 @@ class Moved(Immutable, Solid):
         if motion.dim != part.dim or not isinstance(part, Solid):
             raise entry.at("motion").refuse(f"a move of {part.dim} axes")
         return cls(part, motion)
-
-
-def coordinates(x: Any, dim: int) -> np.ndarray:
-    """Points as an array (dim, n).
-
-    Raises
-    ------
-    InvalidProblemError
-        If they have another number of coordinates.
-    """
-    found = np.asarray(x, dtype=np.float64)
-    if found.ndim != 2 or found.shape[0] != dim:
-        raise InvalidProblemError(f"points must be an array of shape ({dim}, n), got the shape {found.shape}")
-    return found
 
 
 def _operand(shape: object) -> Solid:

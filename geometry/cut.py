@@ -14,15 +14,22 @@ from hermite_pinn.checks import refuse
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.immutable import Immutable, ReadOnly
 
-from .carving import CLOSE, Carving, Cutter
+from .carving import CLOSE, Carving
 from .cells import Cells
+from .corner import Corner, Meeting
 from .cut_checks import check_cuts
 from .cut_corners import Arc, Reentrant, all_creases, corner_arcs, corners_of, meeting_points, shape_creases
-from .cut_faces import Leaf, leaves_of, surfaces_of
-from .cut_regions import CutFace, CutInterior, CutSide, CutSpan, Span
+from .cut_face import CutFace
+from .cut_interior import CutInterior, CutSpan
+from .cut_side import CutSide
+from .cut_sides import side_state
+from .cutter import Cutter
 from .digest import digest
-from .domain import Corner, Domain, Meeting, Region
+from .domain import Domain
+from .face_names import Leaf, leaves_of, surfaces_of
+from .region import Region
 from .shape import Creases, Piece, Shape
+from .span import Span
 from .thin import thin_places
 
 __all__ = ["Cut", "Cuttable"]
@@ -143,7 +150,7 @@ class Cut(Immutable, Cuttable):
             if plane.axis == self.time_axis:
                 found[side.name] = CutSpan(self._carving, self._span, self.interior, side)
                 continue
-            state = self._carving.side_state(self._space.index(plane.axis), plane.side)
+            state = side_state(self._carving, self._space.index(plane.axis), plane.side)
             if state == "whole":
                 found[side.name] = side
             elif state == "cut":

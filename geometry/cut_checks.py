@@ -9,9 +9,11 @@ from scipy import ndimage
 
 from hermite_pinn.errors import InvalidProblemError
 
-from .carving import BESIDE, Carving, Cutter
+from .carving import BESIDE, Carving
 from .cell_kinds import centres
 from .cells import FULL, OUTSIDE
+from .cut_sides import side_state
+from .cutter import Cutter
 from .shape import Surface
 
 __all__ = ["check_cuts", "count_parts"]
@@ -109,7 +111,7 @@ def _contacts(carving: Carving, cutter: Cutter, inside: np.ndarray) -> list[str]
             side = f"{AXES[axis]}{'-+'[end]}"
             position, bound = (carving.lower, carving.upper)[end][axis], (low, high)[end][axis]
             beyond = (bound - position) * (1 if end else -1)
-            if abs(beyond) <= BESIDE * carving.size and carving.side_state(axis, end) != "cut" and inside.any():
+            if abs(beyond) <= BESIDE * carving.size and side_state(carving, axis, end) != "cut" and inside.any():
                 touching = surface.x[:, np.abs(surface.x[axis] - position) <= 2e-2 * carving.size]
                 others = [i for i in range(carving.dim) if i != axis]
                 within = (touching[others] >= carving.lower[others, None]) & (

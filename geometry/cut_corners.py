@@ -12,7 +12,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from .carving import Carving
-from .domain import Corner
+from .corner import Corner
 from .shape import Creases, Surface
 
 __all__ = ["Reentrant", "all_creases", "corner_arcs", "corners_of", "meeting_points", "shape_creases"]

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from .domain import Region
+from .region import Region
 from .samples import Samples
 
 __all__ = ["Penalty", "Points"]

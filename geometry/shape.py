@@ -32,6 +32,22 @@ class Surface:
     weights: np.ndarray
     normals: np.ndarray
 
+    @classmethod
+    def joined(cls, parts: Sequence[Surface], dim: int) -> Surface:
+        """The points of several, in their order; none where there are none.
+
+        Examples
+        --------
+        >>> one = Surface(np.zeros((2, 3)), np.ones(3), np.ones((2, 3)))
+        >>> Surface.joined([one, one], 2).count, Surface.joined([], 2).x.shape
+        (6, (2, 0))
+        """
+        return cls(
+            np.concatenate([np.zeros((dim, 0)), *(p.x for p in parts)], axis=1),
+            np.concatenate([np.zeros(0), *(p.weights for p in parts)]),
+            np.concatenate([np.zeros((dim, 0)), *(p.normals for p in parts)], axis=1),
+        )
+
     def take(self, chosen: np.ndarray) -> Surface:
         """Some of the points, by a mask or numbers."""
         return Surface(self.x[:, chosen], self.weights[chosen], self.normals[:, chosen])

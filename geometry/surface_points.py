@@ -11,9 +11,11 @@ import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
-from .domain import Domain, Region
+from .domain import Domain
 from .quadrature import gauss_axis, per_axis
+from .region import Region
 from .samples import Samples
+from .seeds import numpy_seed
 
 __all__ = ["SurfacePoints", "areas"]
 
@@ -121,8 +123,7 @@ class SurfacePoints(Region):
 
     def random(self, count: int, generator: torch.Generator, dtype: torch.dtype) -> Samples:
         """Some of the points, in proportion to their areas, at random times."""
-        drawn = torch.randint(2**62, (1,), generator=generator, device=generator.device, dtype=torch.int64)
-        rng = np.random.default_rng(int(drawn.item()))
+        rng = np.random.default_rng(numpy_seed(generator))
         return self._drawn(count, rng, rng.random(count)).to(generator.device, dtype)
 
     def quasi_random(self, count: int, seed: int) -> Samples:

@@ -109,7 +109,7 @@ class ChosenPiece(Piece):
         near = self.clearance(whole.x) <= 0.75 * np.sqrt(whole.weights)
         if not near.any():
             return self._left(whole)
-        return _joined([self._left(whole.take(~near)), *self._patches(whole.take(near))])
+        return Surface.joined([self._left(whole.take(~near)), *self._patches(whole.take(near))], 3)
 
     def _patches(self, whole: Surface) -> list[Surface]:
         """For points near the cut the middles of what is left of squares around them, on either side."""
@@ -149,7 +149,7 @@ class ChosenPiece(Piece):
             total += draw.count
             if total >= count:
                 break
-        surface = _joined([Surface(np.zeros((3, 0)), np.zeros(0), np.zeros((3, 0))), *found])
+        surface = Surface.joined(found, 3)
         surface = surface.take(np.arange(min(count, surface.count)))
         return Surface(surface.x, np.full(surface.count, self.measure / max(1, surface.count)), surface.normals)
 
@@ -157,14 +157,6 @@ class ChosenPiece(Piece):
         side = self.sides(surface) if surface.count else np.zeros(0, dtype=np.int8)
         kept = np.flatnonzero(side)
         return Surface(surface.x[:, kept], surface.weights[kept], surface.normals[:, kept] * side[kept])
-
-
-def _joined(parts: list[Surface]) -> Surface:
-    return Surface(
-        np.concatenate([p.x for p in parts], 1),
-        np.concatenate([p.weights for p in parts]),
-        np.concatenate([p.normals for p in parts], 1),
-    )
 
 
 def _tangents(normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

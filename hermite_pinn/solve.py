@@ -7,7 +7,7 @@ import platform
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,11 @@ from hermite_pinn.residuals.scales import source_norms
 from hermite_pinn.result.solution import Solution
 from hermite_pinn.run.arguments import checked_seed, chosen_dtype, chosen_field, limit, listeners
 from hermite_pinn.run.callbacks import Callback
-from hermite_pinn.run.checkpoint import Checkpoint, begin, read_checkpoint
+from hermite_pinn.run.checkpoint import Checkpoint, Saver, begin, read_checkpoint
 from hermite_pinn.run.device import choose_device
 from hermite_pinn.run.distributed import Ranks, join
 from hermite_pinn.run.ending import described
+from hermite_pinn.run.identity import plain, run_identity
 from hermite_pinn.run.interrupt import hold, terminable
 from hermite_pinn.run.monitor import Monitor
 from hermite_pinn.run.progress import NoProgress, ProgressMeter, choose_progress
@@ -162,7 +163,7 @@ def solve(
     source = None if resume is None else path("resume", resume, otherwise="None")
     ranks = _joined(place, chosen)
     monitor = Monitor(hearing, meter if ranks.leader else NoProgress(), max_time, ranks)
-    identity = _identity(problem, chosen, spec, levels, seed, kind)
+    identity = run_identity(problem, chosen, spec, levels, seed, kind)
     same = identity | identity["parts"] | {"tol": tol, "max_time": max_time, "device": place.type, "resume": source}
     ranks.check_same({key: str(value) for key, value in same.items() if key != "parts"})
     task = Task(
@@ -177,12 +178,7 @@ def solve(
         ranks=ranks,
     )
     chosen.check(task)
-    if source is not None:
-        task.saved = read_checkpoint(source, identity, monitor) or None
-    saver = keeper.saver(identity, monitor) if keeper is not None and ranks.leader else None
-    begin(saver, task.saved, ranks)
-    if saver is not None:
-        task.save, task.checkpointed = saver, True
+    saver = _kept(task, keeper, source, identity)
     _versions()  # from files, which may be out of reach after the run
     with terminable() as signals:
         run, residuals = _looked_at(_judged(_run(chosen, task), task), task)
@@ -201,6 +197,17 @@ def solve(
             run.failure.solution = solution  # type: ignore[attr-defined]
         raise run.failure
     return solution
+
+
+def _kept(task: Task, keeper: Checkpoint | None, source: Path | None, identity: dict[str, Any]) -> Saver | None:
+    """Let a task continue a checkpoint, and keep one itself: what it saves with, if it does."""
+    if source is not None:
+        task.saved = read_checkpoint(source, identity, task.monitor) or None
+    saver = keeper.saver(identity, task.monitor) if keeper is not None and task.ranks.leader else None
+    begin(saver, task.saved, task.ranks)
+    if saver is not None:
+        task.save, task.checkpointed = saver, True
+    return saver
 
 
 def _end(callbacks: Sequence[Callback], solution: Solution) -> None:
@@ -327,50 +334,6 @@ def _method(method: str | Method) -> Method:
     return instance("method", method, Method, f"a method object or one of {', '.join(map(repr, METHODS))}", hint=hint)
 
 
-def _identity(
-    problem: Problem,
-    method: Method,
-    field: Field | None,
-    levels: Levels | None,
-    seed: int,
-    dtype: torch.dtype | None,
-) -> dict[str, Any]:
-    """What must agree for a checkpoint to be continued, and what a file tells about its making."""
-    return {
-        "problem": str(problem),
-        "parts": {name: asdict(part) for name, part in problem.identity.items()},
-        "method": method.name,
-        "options": _plain(_options(method)),
-        "field": None if field is None else _plain(asdict(field)),
-        "levels": _plain(levels),
-        "seed": seed,
-        "dtype": None if dtype is None else str(dtype).removeprefix("torch."),
-    }
-
-
-def _options(method: Method) -> dict[str, Any]:
-    """Options of a method by name; those of a chain's members in order, with the members' names."""
-    if not is_dataclass(method):
-        return {}
-    options = asdict(method)
-    for k, member in enumerate(getattr(method, "methods", ()), 1):
-        options.pop("methods", None)
-        options[f"method {k}"] = member.name
-        options |= {f"{name} of method {k}": value for name, value in _options(member).items()}
-    return options
-
-
-def _plain(value: Any) -> Any:
-    """JSON's idea of a value."""
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    return repr(value)
-
-
 @cache
 def _versions() -> dict[str, str]:
     return {
@@ -405,7 +368,7 @@ def _solution(method: Method, run: _Run, residuals: HeldOut, task: Task, identit
         "versions": dict(_versions()),
         "residual_scales": dict(zip(interior, source_norms(problem), strict=True)),
     }
-    stats |= _plain(outcome.stats) | ({"notes": list(problem.notes)} if problem.notes else {})
+    stats |= plain(outcome.stats) | ({"notes": list(problem.notes)} if problem.notes else {})
     if residuals.by_face:
         stats["face_residuals"] = residuals.by_face
     solution = Solution(

@@ -14,15 +14,22 @@ from hermite_pinn.errors import InvalidArgumentError
 
 from .allen_cahn import allen_cahn
 from .burgers import burgers
+from .burgers2d import burgers2d
 from .cavity import cavity
 from .convection import convection
 from .cylinder import cylinder
 from .flow_mixing import flow_mixing
 from .four_discs import four_discs
+from .gray_scott import gray_scott
 from .heat import heat
 from .heat2d_cg import heat2d_cg
+from .heat_ball import heat_ball
+from .heat_multiscale import heat_multiscale
 from .heat_on_part import heat_on_part
+from .heat_pulsed import heat_pulsed
+from .heat_random import heat_random
 from .helmholtz import helmholtz2d, helmholtz3d
+from .inverse_heat import inverse_heat
 from .inverse_poisson import inverse_poisson
 from .kdv import kdv
 from .klein_gordon import klein_gordon
@@ -34,11 +41,16 @@ from .plate_with_hole import plate_with_hole
 from .poisson import poisson2d, poisson3d
 from .poisson2d_cg import poisson2d_cg
 from .poisson3d_cg import poisson3d_cg
+from .poisson_blocks import poisson_blocks
 from .poisson_mesh import poisson_mesh
+from .poisson_sines import poisson_sines
+from .pulsed_channel import pulsed_channel
 from .step import step
 from .stokes import stokes
 from .taylor_green import taylor_green
 from .wave import wave
+from .wave_anisotropic import wave_anisotropic
+from .wave_random import wave_random
 
 __all__ = [
     "PROBLEMS",
@@ -72,6 +84,18 @@ __all__ = [
     "l_shape",
     "poisson_mesh",
     "heat_on_part",
+    "burgers2d",
+    "gray_scott",
+    "heat_multiscale",
+    "heat_pulsed",
+    "heat_random",
+    "heat_ball",
+    "poisson_blocks",
+    "poisson_sines",
+    "pulsed_channel",
+    "wave_anisotropic",
+    "wave_random",
+    "inverse_heat",
 ]
 
 #: Every problem by its name in Python and on the command line.
@@ -105,6 +129,18 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "l_shape": l_shape,
     "poisson_mesh": poisson_mesh,
     "heat_on_part": heat_on_part,
+    "burgers2d": burgers2d,
+    "gray_scott": gray_scott,
+    "heat_multiscale": heat_multiscale,
+    "heat_pulsed": heat_pulsed,
+    "heat_random": heat_random,
+    "heat_ball": heat_ball,
+    "poisson_blocks": poisson_blocks,
+    "poisson_sines": poisson_sines,
+    "pulsed_channel": pulsed_channel,
+    "wave_anisotropic": wave_anisotropic,
+    "wave_random": wave_random,
+    "inverse_heat": inverse_heat,
 }
 
 

@@ -12,8 +12,9 @@ import numpy as np
 
 from hermite_pinn import checks
 from hermite_pinn.errors import InvalidProblemError
-from hermite_pinn.geometry.csg import Solid, coordinates
+from hermite_pinn.geometry.csg import Solid
 from hermite_pinn.geometry.names import face_name
+from hermite_pinn.geometry.part import coordinates
 from hermite_pinn.geometry.shape import Creases, Piece, Shape
 from hermite_pinn.geometry.similarity import Similarity
 from hermite_pinn.immutable import Immutable

@@ -10,7 +10,8 @@ import numpy as np
 
 from hermite_pinn.checks import integer
 from hermite_pinn.errors import InvalidProblemError
-from hermite_pinn.geometry.csg import Solid, coordinates
+from hermite_pinn.geometry.csg import Solid
+from hermite_pinn.geometry.part import coordinates
 from hermite_pinn.geometry.ridges import Edges, plane_creases, sectors
 from hermite_pinn.geometry.shape import Creases, Piece, Shape
 from hermite_pinn.immutable import Immutable

@@ -11,7 +11,8 @@ import numpy as np
 
 from hermite_pinn.checks import number
 from hermite_pinn.errors import InvalidProblemError
-from hermite_pinn.geometry.csg import Solid, coordinates
+from hermite_pinn.geometry.csg import Solid
+from hermite_pinn.geometry.part import coordinates
 from hermite_pinn.geometry.shape import Piece, Shape
 from hermite_pinn.geometry.similarity import LARGEST, vector
 from hermite_pinn.immutable import Immutable, read_only

@@ -232,6 +232,10 @@ def _of_parameters(misfits: Sequence[TermMisfit], parameters: Mapping[str, float
     for name in parameters:
         if all(m.sensitivities.get(name, 0.0) == 0.0 for m in misfits):
             yield Doubt("parameter", f"nothing determines {name}")
+    for m in misfits:
+        if m.faded:
+            names = " and ".join(m.sensitivities)
+            yield Doubt("parameter", f"{m.term.name} vanishes with {names}, so that it asks nothing of the fields")
 
 
 # -- numbers ---

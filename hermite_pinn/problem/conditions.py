@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from hermite_pinn.checks import items, number, refuse, spelled, text
 from hermite_pinn.errors import InvalidProblemError
@@ -12,9 +12,10 @@ from hermite_pinn.expressions.graph import Expr, constant, normal
 from hermite_pinn.expressions.jets import FieldJet
 from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.geometry import Domain, Region
-from hermite_pinn.immutable import Immutable, ReadOnly
+from hermite_pinn.immutable import ReadOnly
 
-from .places import GivenPoints, On, checked_on, named_faces
+from .places import On, places
+from .statement import Statement
 from .terms import FaceTrace, Term, checked_weight, with_normal
 
 __all__ = ["Condition", "Dirichlet", "Gauge", "Initial", "Neumann", "Periodic", "Robin"]
@@ -53,11 +54,12 @@ def _slope(u: FieldJet) -> Expr:
     return total
 
 
-class _OnFaces(Immutable):
+class _OnFaces(Statement):
     """What conditions on faces share: the choice of faces and the weight."""
 
     def __init__(self, on: On, weight: float | None, where: Callable[..., Any] | None) -> None:
-        self.on = checked_on(on)
+        self._places = places(on)
+        self.on = self._places.given
         self.weight = checked_weight(weight)
         if where is not None and not callable(where):
             refuse(
@@ -67,14 +69,10 @@ class _OnFaces(Immutable):
 
     def faces(self, domain: Domain, periodic: tuple[bool, ...]) -> tuple[Region, ...]:
         """The regions where the condition holds."""
-        if isinstance(self.on, GivenPoints):
-            return (self.on.region(domain, self),)
-        return named_faces([self.on] if isinstance(self.on, str) else self.on, domain, periodic, self)
+        return self._places.regions(domain, periodic, self)
 
     def _label(self) -> str:
-        if isinstance(self.on, GivenPoints):
-            return repr(self.on)
-        return self.on if isinstance(self.on, str) else ", ".join(self.on)
+        return repr(self._places)
 
     def _restriction(self, symbols: Symbols) -> Expr | None:
         return None if self.where is None else symbols.value(self.where, f"`where` of {self}")
@@ -102,7 +100,38 @@ class _Values(_OnFaces):
         return f"{type(self).__name__}({', '.join(self.values)}, on={self._label()!r})"
 
 
-class Dirichlet(_Values):
+class _Prescribed(_Values):
+    """Conditions on a field or its derivative along the normal, which a grid may satisfy exactly."""
+
+    _order: ClassVar[int]  # of differentiation along the normal
+
+    def __init__(
+        self,
+        *,
+        on: On = "boundary",
+        weight: float | None = None,
+        where: Callable[..., Any] | None = None,
+        **values: Any,
+    ) -> None:
+        super().__init__(on, weight, where, values)
+
+    def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
+        """Residuals of the condition, one per field and face."""
+        terms, restriction = [], self._restriction(symbols)
+        for name, value in self.values.items():
+            u, g = symbols.field(name), symbols.value(value, f"the value of {name} in {self}", normal=True)
+            residual = (_slope(u) if self._order else u) - g
+            label = f"{name}{'.n' if self._order else ''} on {self._label()}"
+            for face in self.faces(domain, periodic):
+                trace = None
+                if restriction is None and face.plane is not None:
+                    along = normal(face.plane.axis) * g if self._order else g
+                    trace = FaceTrace(name, self._order, with_normal(along, face))
+                terms.append(Term(label, residual, face, self.weight, trace, restriction))
+        return terms
+
+
+class Dirichlet(_Prescribed):
     """Prescribed values: ``Dirichlet(u=0.0)``, ``Dirichlet(u=lambda x, y: x * y, on=["x-", "y+"])``.
 
     On a whole face of a box and a dense Hermite grid the condition is imposed exactly (to the interpolation error of
@@ -127,31 +156,10 @@ class Dirichlet(_Values):
     ('x-', 'y+')
     """
 
-    def __init__(
-        self,
-        *,
-        on: On = "boundary",
-        weight: float | None = None,
-        where: Callable[..., Any] | None = None,
-        **values: Any,
-    ) -> None:
-        super().__init__(on, weight, where, values)
-
-    def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
-        """Residuals of the condition, one per field and face."""
-        terms, restriction = [], self._restriction(symbols)
-        for name, value in self.values.items():
-            u, g = symbols.field(name), symbols.value(value, f"the value of {name} in {self}", normal=True)
-            residual = u - g
-            for face in self.faces(domain, periodic):
-                trace = None
-                if restriction is None and face.plane is not None:
-                    trace = FaceTrace(name, 0, with_normal(g, face))
-                terms.append(Term(f"{name} on {self._label()}", residual, face, self.weight, trace, restriction))
-        return terms
+    _order = 0
 
 
-class Neumann(_Values):
+class Neumann(_Prescribed):
     """Prescribed outward normal derivatives: ``Neumann(u=0.0, on="x+")``; arguments as for :class:`Dirichlet`.
 
     Examples
@@ -161,29 +169,7 @@ class Neumann(_Values):
     'y+'
     """
 
-    def __init__(
-        self,
-        *,
-        on: On = "boundary",
-        weight: float | None = None,
-        where: Callable[..., Any] | None = None,
-        **values: Any,
-    ) -> None:
-        super().__init__(on, weight, where, values)
-
-    def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
-        """Residuals of the condition, one per field and face."""
-        terms, restriction = [], self._restriction(symbols)
-        for name, value in self.values.items():
-            u, g = symbols.field(name), symbols.value(value, f"the value of {name} in {self}", normal=True)
-            residual = _slope(u) - g
-            for face in self.faces(domain, periodic):
-                trace = None
-                if restriction is None and face.plane is not None:
-                    along = with_normal(normal(face.plane.axis) * g, face)
-                    trace = FaceTrace(name, 1, along)
-                terms.append(Term(f"{name}.n on {self._label()}", residual, face, self.weight, trace, restriction))
-        return terms
+    _order = 1
 
 
 class Robin(_Values):
@@ -232,7 +218,7 @@ class Robin(_Values):
         return terms
 
 
-class Initial(Immutable):
+class Initial(Statement):
     """Values at the start of time: ``Initial(u=lambda x: sin(x))``, and with ``u_t=`` the first time derivative.
 
     Parameters
@@ -282,7 +268,7 @@ class Initial(Immutable):
         return terms
 
 
-class Periodic(Immutable):
+class Periodic(Statement):
     """Periodicity along one or more axes, exact in all derivatives the basis has: the grid index wraps.
 
     ``Periodic("x")``, ``Periodic("x", "y")``.
@@ -307,12 +293,13 @@ class Periodic(Immutable):
     def __repr__(self) -> str:
         return f"Periodic({', '.join(map(repr, self.axes))})"
 
-    def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
-        """No residual: the grid satisfies it."""
-        return []
+    @property
+    def wraps(self) -> tuple[str, ...]:
+        """The axes."""
+        return self.axes
 
 
-class Gauge(Immutable):
+class Gauge(Statement):
     """Fields that only enter by their derivatives in space, such as a pressure: ``Gauge("p")``.
 
     The equations leave a constant (or a function of time) free; it is chosen so that the mean over space is zero at
@@ -334,9 +321,10 @@ class Gauge(Immutable):
     def __repr__(self) -> str:
         return f"Gauge({', '.join(map(repr, self.fields))})"
 
-    def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
-        """No residual: the method chooses among equal solutions."""
-        return []
+    @property
+    def gauged(self) -> tuple[str, ...]:
+        """The fields."""
+        return self.fields
 
 
 class Condition(_OnFaces):

@@ -39,7 +39,7 @@ __all__ = ["Conditions", "Form", "forms", "highest_orders"]
 POINTS = 64  # of a face, or of an edge, where conditions are compared
 CONTRADICTION = 1e-3  # difference of two values, relative to the largest of the field, that no interpolation explains
 JUMP = 1e-6  # the same where two faces meet
-FLOOR = 1e-12  # sizes of values below which they count as rounding
+FLOOR = 1e-12  # of what a prescribed function is anywhere: values on a face below which they count as rounding
 
 
 class Values(NamedTuple):
@@ -164,6 +164,7 @@ class Conditions:
         self.by_region: dict[Region, list[tuple[Form, Values]]] = {}
         self.samples: dict[Region, Samples] = {}
         self.sizes: dict[str, float] = {}
+        self.rounding: dict[str, float] = {}
         for form in self.forms:
             region = form.term.region
             if region not in self.samples:
@@ -171,9 +172,19 @@ class Conditions:
             given = form.at(self.samples[region], domain.names)
             self.by_region.setdefault(region, []).append((form, given))
             largest = float(np.abs(given.values[given.holds]).max(initial=0.0))
-            self.sizes[form.field] = max(self.sizes.get(form.field, FLOOR), largest)
-
+            self.sizes[form.field] = max(self.sizes.get(form.field, 0.0), largest)
+            rounding = FLOOR * max(largest, self._anywhere(form))
+            self.rounding[form.field] = max(self.rounding.get(form.field, 0.0), rounding)
         self._share_pieces()
+
+    def _anywhere(self, form: Form) -> float:
+        """The largest value of a prescribed function in the domain, or one where it has none there."""
+        inside = self.domain.interior.quasi_random(POINTS, 0)
+        try:
+            values = form.at(Samples(inside.x, normals=form.term.region.normal), self.domain.names).values
+        except Exception:  # of a user's function that is made for points of the face, or that depends on a normal
+            return 1.0
+        return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
 
     def _share_pieces(self) -> None:
         """Conditions on the whole boundary of a shape hold on its pieces, too."""
@@ -205,7 +216,8 @@ class Conditions:
         for region, members in self.by_region.items():
             for (a, of_a), (b, of_b) in itertools.combinations(members, 2):
                 if a.field == b.field and a.orders == b.orders:
-                    _compare(a, of_a, b, of_b, self.samples[region], self.sizes[a.field], self.domain)
+                    least = max(CONTRADICTION * self.sizes[a.field], self.rounding[a.field])
+                    _compare(a, of_a, b, of_b, self.samples[region], least, self.domain)
         for region in self.by_region if orders is not None else ():
             self._count(region, orders or (), exact)
 
@@ -277,7 +289,7 @@ class Conditions:
                 of_a, of_b = a.at(at_a, self.domain.names), b.at(at_b, self.domain.names)
                 off = np.where(of_a.holds & of_b.holds, np.abs(of_a.values - of_b.values), 0.0)
                 at = int(off.argmax())
-                if off[at] > JUMP * self.sizes[a.field] and off[at] > FLOOR:
+                if off[at] > max(JUMP * self.sizes[a.field], self.rounding[a.field]):
                     yield (
                         f"{a.field} jumps from {of_a.values[at]:.6g} to {of_b.values[at]:.6g} where the faces "
                         f"{a.term.region.name} and {b.term.region.name} meet "
@@ -329,11 +341,11 @@ class Conditions:
         return normals[:, nearest]
 
 
-def _compare(a: Form, of_a: Values, b: Form, of_b: Values, points: Samples, size: float, domain: Domain) -> None:
+def _compare(a: Form, of_a: Values, b: Form, of_b: Values, points: Samples, least: float, domain: Domain) -> None:
     alike = np.abs(of_a.slopes - of_b.slopes).max(0) <= 1e-9
     off = np.where(of_a.holds & of_b.holds & alike, np.abs(of_a.values - of_b.values), 0.0)
     at = int(off.argmax())
-    if off[at] <= CONTRADICTION * size or off[at] <= FLOOR:
+    if off[at] <= least:
         return
     place, region = _place(domain.names, points.x[:, at].numpy()), a.term.region
     general = [f.term.name for f in (a, b) if f.term.name.endswith("on boundary")]

@@ -15,7 +15,7 @@ from .terms import Term
 __all__ = ["missing_conditions"]
 
 POINTS = 64  # of a side where coefficients are looked at
-ROUNDING = 1e-12  # below which they count as zero there
+ROUNDING = 1e-12  # of their size inside, below which they count as zero there
 
 
 def missing_conditions(
@@ -86,15 +86,18 @@ def _degenerate(domain: Domain, residuals: Sequence[Expr], field: str, axis: int
     A smooth solution then needs one condition less there, as at the centre of polar coordinates.  Coefficients that
     depend on fields or parameters are taken not to vanish.
     """
-    points = side.quasi_random(POINTS, 0).leaves(domain.names)
+    places = [region.quasi_random(POINTS, 0).leaves(domain.names) for region in (side, domain.interior)]
     for residual in residuals:
         for (_, data), slope in partials(residual, lambda leaf: leaf.op == "jet").items():
             if data[0] != field or data[1][axis] != order:
                 continue
             if depends_on(slope, ["jet", "parameter", "data"]):
                 return False
-            size = float(torch.as_tensor(Program([slope]).run(points)[0], dtype=torch.float64).abs().max())
-            if not size <= ROUNDING:
+            program = Program([slope])
+            there, inside = (
+                float(torch.as_tensor(program.run(at)[0], dtype=torch.float64).abs().max()) for at in places
+            )
+            if not there <= ROUNDING * inside:
                 return False
     return order > 0
 

@@ -55,3 +55,14 @@ class Parameter:
             )
         object.__setattr__(self, "init", init)
         object.__setattr__(self, "bounds", (lower, upper))
+
+    def size(self, value: float) -> float:
+        """A change that matters, where it has a value: the largest of that, the start and half the distance of bounds.
+
+        Examples
+        --------
+        >>> Parameter("nu", init=0.1, bounds=(0, 1)).size(0.2), Parameter("shift", init=0.0).size(0.0)
+        (0.5, 1.0)
+        """
+        half = 0.5 * (self.bounds[1] - self.bounds[0])
+        return max(abs(value), abs(self.init), half if math.isfinite(half) else 0.0) or 1.0

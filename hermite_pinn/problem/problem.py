@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import keyword
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -18,70 +17,18 @@ from hermite_pinn.geometry import Domain, Region
 from hermite_pinn.immutable import Immutable, ReadOnly
 from hermite_pinn.torch_state import isolated
 
-from .conditions import Condition, Dirichlet, Gauge, Initial, Neumann, Periodic, Robin
 from .consistency import Conditions, highest_orders
-from .data import Data
 from .identity import Digest, Part, identify
 from .missing import missing_conditions
+from .names import check_names, checked_exact
 from .parameters import Parameter
 from .plan import Plan
-from .smoothness import Smoothness
+from .statement import Statement
 from .terms import Term
 
 __all__ = ["HermitePinnWarning", "Problem"]
 
-AnyCondition = Dirichlet | Neumann | Robin | Initial | Periodic | Gauge | Data | Smoothness | Condition
-
-#: Attributes of a solution, which fields must leave free.
-RESERVED = frozenset(
-    [
-        "domain",
-        "periodic",
-        "field",
-        "fields",
-        "status",
-        "message",
-        "history",
-        "parameters",
-        "stats",
-        "residuals",
-        "estimated_error",
-        "title",
-        "settings",
-        "problem",
-        "on_grid",
-        "at_points",
-        "inside",
-        "vertex_axes",
-        "has_equations",
-        "exact_values",
-        "error",
-        "residual",
-        "save",
-        "to_hdf5",
-        "load",
-        "to_vtk",
-        "plot",
-        "plot_history",
-    ]
-)
-
-
 listed = functools.partial(items, error=InvalidProblemError)
-
-
-def _checked_exact(exact: object) -> dict[str, Any]:
-    """The known solution by field, each a function or a number."""
-    if exact is None:
-        return {}
-    accepted = "a dict of functions by field such as {'u': lambda x: x**2}"
-    known = instance("exact", exact, Mapping, accepted, otherwise="None", error=InvalidProblemError)  # type: ignore[type-abstract]
-    for name, value in known.items():
-        if not isinstance(name, str):
-            refuse("a field in exact", name, "a name", error=InvalidProblemError)
-        if not callable(value) or isinstance(value, type):
-            number(f"exact[{name!r}]", value, otherwise="a function of the coordinates", error=InvalidProblemError)
-    return dict(known)
 
 
 class HermitePinnWarning(UserWarning):
@@ -159,7 +106,7 @@ class Problem(Immutable):
         domain: Domain,
         fields: str | Iterable[str],
         residual: Callable[..., Any],
-        conditions: Iterable[AnyCondition] = (),
+        conditions: Iterable[Statement] = (),
         *,
         parameters: Iterable[Parameter] = (),
         exact: Mapping[str, Callable[..., Any]] | None = None,
@@ -174,7 +121,7 @@ class Problem(Immutable):
         named = [fields] if isinstance(fields, str) else fields
         self.fields: tuple[str, ...] = tuple(listed("fields", named, "a list of names such as ['u', 'v']"))
         self.residual = residual
-        self.conditions: tuple[AnyCondition, ...] = tuple(
+        self.conditions: tuple[Statement, ...] = tuple(
             listed("conditions", conditions, "a list of conditions such as [Dirichlet(u=0.0)]")
         )
         self.parameters: tuple[Parameter, ...] = tuple(
@@ -182,11 +129,17 @@ class Problem(Immutable):
         )
         for p in self.parameters:
             instance("a parameter", p, Parameter, "a Parameter such as Parameter('nu')", error=InvalidProblemError)
-        self.exact = ReadOnly(_checked_exact(exact))
+        self.exact = ReadOnly(checked_exact(exact))
         self.name = None if name is None else text("name", name, otherwise="None", error=InvalidProblemError)
         self.max_order = integer("max_order", max_order, least=1, most=4, error=InvalidProblemError)
         max_order = self.max_order
-        self._check_names()
+        check_names(domain, self.fields, [p.name for p in self.parameters], self.exact)
+        for condition in self.conditions:
+            if not isinstance(condition, Statement):
+                raise InvalidProblemError(
+                    f"{spelled(condition)} is no condition; use Dirichlet, Neumann, Robin, Periodic, Initial, Gauge, Data, Smoothness or "
+                    "Condition"
+                )
         self.plan = Plan(Symbols(self.fields, domain.names, tuple(p.name for p in self.parameters), max_order))
         self.symbols = self.plan.symbols
         self.periodic = self._periodic_axes()
@@ -199,49 +152,8 @@ class Problem(Immutable):
             warnings.warn(sentence, HermitePinnWarning, stacklevel=4)
 
     # -- checks ---
-    def _check_names(self) -> None:
-        if not self.fields:
-            raise InvalidProblemError("a problem needs at least one field, for example fields=['u']")
-        taken: dict[str, str] = {}
-        groups = {
-            "coordinate": self.domain.names,
-            "field": self.fields,
-            "parameter": tuple(p.name for p in self.parameters),
-        }
-        for kind, names in groups.items():
-            for name in names:
-                if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
-                    raise InvalidProblemError(
-                        f"the name of a {kind} must be usable as an argument, got {spelled(name)}"
-                    )
-                if name in taken:
-                    raise InvalidProblemError(f"the name {name!r} is used for a {taken[name]} and a {kind}")
-                taken[name] = kind
-        for face in self.domain.faces:
-            if face.name in taken:
-                raise InvalidProblemError(
-                    f"the name {face.name!r} is used for a {taken[face.name]} and a face of the domain; give the shape another by name="
-                )
-        for name in self.fields:
-            if name in RESERVED:
-                raise InvalidProblemError(
-                    f"a field cannot be called {name!r}: a Solution has an attribute of that name"
-                )
-        for name in self.exact:
-            if name not in self.fields:
-                raise InvalidProblemError(
-                    f"exact gives {name!r}, which is no field; the fields are {', '.join(self.fields)}"
-                )
-        for condition in self.conditions:
-            if not isinstance(condition, AnyCondition):
-                raise InvalidProblemError(
-                    f"{spelled(condition)} is no condition; use Dirichlet, Neumann, Robin, Periodic, Initial, Gauge, Data, Smoothness or "
-                    "Condition"
-                )
-
     def _periodic_axes(self) -> tuple[bool, ...]:
-        names = [name for c in self.conditions if isinstance(c, Periodic) for name in c.axes]
-        chosen = {self.domain.axis(name) for name in names}
+        chosen = {self.domain.axis(name) for c in self.conditions for name in c.wraps}
         whole = {(f.plane.axis, f.plane.side) for f in self.domain.faces if f.plane is not None}
         for axis in sorted(chosen):
             cut = [f"{self.domain.names[axis]}{'-+'[side]}" for side in (0, 1) if (axis, side) not in whole]
@@ -282,7 +194,7 @@ class Problem(Immutable):
             for term in condition.terms(self.domain, self.symbols, self.periodic):
                 self._check_fields(term)
                 terms.append(self.plan.known_term(term))
-        named = [name for c in self.conditions if isinstance(c, Smoothness) for name in c.weights]
+        named = [name for c in self.conditions for name in c.smoothed]
         if len(named) > len(set(named)):
             raise InvalidProblemError(f"only one Smoothness per field; got {', '.join(named)}")
         smooth = {t.region.penalty: t.weight for t in terms if t.region.penalty is not None}
@@ -303,7 +215,7 @@ class Problem(Immutable):
 
     def _gauged_fields(self) -> tuple[str, ...]:
         """The fields of all gauges, after a check that they are free."""
-        gauged = dict.fromkeys(f for c in self.conditions if isinstance(c, Gauge) for f in c.fields)
+        gauged = dict.fromkeys(f for c in self.conditions for f in c.gauged)
         for name in gauged:
             if name not in self.fields:
                 raise InvalidProblemError(
@@ -389,8 +301,9 @@ class Problem(Immutable):
 
         Examples
         --------
-        >>> from hermite_pinn.geometry import Box
-        >>> problem = Problem(Box(x=(0, 1), t=(0, 4)), ["u"], lambda u: u.t - u.xx, [Dirichlet(u=0.0), Initial(u=1.0)])
+        >>> import hermite_pinn as hp
+        >>> conditions = [hp.Dirichlet(u=0.0), hp.Initial(u=1.0)]
+        >>> problem = Problem(hp.Box(x=(0, 1), t=(0, 4)), ["u"], lambda u: u.t - u.xx, conditions)
         >>> problem.restricted(t=(1, 2)).domain
         Box(x=(0, 1), t=(1, 2))
         """

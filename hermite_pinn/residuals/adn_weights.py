@@ -11,7 +11,7 @@ and the condition of the normal equations grows like ``1 / h**2``.  Its gradient
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -20,10 +20,10 @@ from hermite_pinn.expressions.program import is_smooth, total_derivative
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
 
-from .compiled import CompiledTerm, compile_term
+from .compiled import CompiledTerm, Jet, compile_term
 from .scales import first_sizes
 
-__all__ = ["derived_rows", "equation_weights"]
+__all__ = ["are_conserved", "derived_rows", "equation_weights"]
 
 NEEDED = 0.2  # share of its own row, at the size of a cell, from which on a derivative is taken along
 
@@ -62,12 +62,29 @@ def equation_weights(orders: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None
     return s.astype(int), t.astype(int)
 
 
+def _orders(problem: Problem, terms: Sequence[CompiledTerm]) -> np.ndarray:
+    """What :func:`equation_weights` takes."""
+    orders = np.full((len(terms), len(problem.fields)), -math.inf)
+    for k, term in enumerate(terms):
+        for field, o in term.jets:
+            j = problem.fields.index(field)
+            orders[k, j] = max(orders[k, j], sum(o))
+    return orders
+
+
+def are_conserved(problem: Problem, terms: Sequence[CompiledTerm]) -> list[bool]:
+    """Which equations have ``s = -1``, as the conservation of mass in a flow has."""
+    weights = equation_weights(_orders(problem, terms))
+    return [False] * len(terms) if weights is None else [bool(s == -1) for s in weights[0]]
+
+
 def derived_rows(
     problem: Problem, terms: Sequence[CompiledTerm], scales: Sequence[float], resolution: Sequence[int]
 ) -> tuple[list[CompiledTerm], list[float]]:
     """Derivatives of the equations with ``s = -1`` along the space axes, and the divisors of their rows.
 
-    A row is scaled so that its coefficients of the highest derivatives are those of the equations with ``s = 0``.  It
+    A row is scaled so that its coefficients of the highest derivatives are those of the equations with ``s = 0``: those
+    of the same derivative, so that units of length do not matter, or where no equation has one of the largest.  It
     is left out where, at the size of a cell, it would be small beside the row that it is the derivative of: then
     transport or time, not the order, rules the system.  Residuals that have no classical derivatives (``where``,
     ``abs``, tabulated functions) are left as they are.
@@ -79,42 +96,61 @@ def derived_rows(
     resolution
         Cells along the axes.
     """
-    orders = np.full((len(terms), len(problem.fields)), -math.inf)
-    for k, term in enumerate(terms):
-        for field, o in term.jets:
-            j = problem.fields.index(field)
-            orders[k, j] = max(orders[k, j], sum(o))
     derived: list[CompiledTerm] = []
     divisors: list[float] = []
-    weights = equation_weights(orders)
+    weights = equation_weights(_orders(problem, terms))
     if weights is None or -1 not in weights[0]:
         return derived, divisors
     s, t = weights
-    leading: list[dict[str, float]] = []  # by field, the size of the coefficients of derivatives with o_kj = s_k + t_j
+    leading: list[dict[Jet, float]] = []  # the sizes of the coefficients of derivatives with o_kj = s_k + t_j
     for k, term in enumerate(terms):
         order = {f: s[k] + t[j] for j, f in enumerate(problem.fields)}
-        leading.append({})
-        for (field, o), size in first_sizes(problem, term).items():
-            if sum(o) == order[field]:
-                leading[k][field] = max(leading[k].get(field, 0.0), size)
+        leading.append({(f, o): size for (f, o), size in first_sizes(problem, term).items() if sum(o) == order[f]})
+    others = [
+        {jet: size / scale for jet, size in other.items()}
+        for other, scale, weight in zip(leading, scales, s, strict=True)
+        if weight == 0
+    ]
     for k, term in enumerate(terms):
         if s[k] != -1 or not _is_smooth(problem, term):
             continue
-        factor = max(
-            (
-                other[f] / scale / own
-                for other, scale, weight in zip(leading, scales, s, strict=True)
-                for f, own in leading[k].items()
-                if weight == 0 and own > 0 and f in other
-            ),
-            default=0.0,
-        )
         for axis in problem.domain.space_axes:
             size = problem.domain.lengths[axis] / resolution[axis]
+            factor = _ratio(leading[k], others, axis, problem.domain.lengths)
             if factor / size > NEEDED / scales[k]:
                 derived.append(_derivative(problem, term, axis))
                 divisors.append(1.0 / factor)
     return derived, divisors
+
+
+def _ratio(
+    own: Mapping[Jet, float], others: Sequence[Mapping[Jet, float]], axis: int, lengths: Sequence[float]
+) -> float:
+    """The largest ratio of a coefficient of other equations to that of the same derivative along an axis of one's own.
+
+    Where there is none, that of terms of fields that vary over some lengths.
+    """
+
+    def raised(o: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(m + (i == axis) for i, m in enumerate(o))
+
+    def unit(o: tuple[int, ...]) -> float:
+        return math.prod(a**m for a, m in zip(lengths, o, strict=True))
+
+    mine = [(f, raised(o), size) for (f, o), size in own.items() if size > 0]
+    same = [other[f, o] / size for other in others for f, o, size in mine if other.get((f, o), 0.0) > 0]
+    if same:
+        return max(same)
+    return max(
+        (
+            theirs / unit(p) / (size / unit(o))
+            for other in others
+            for f, o, size in mine
+            for (g, p), theirs in other.items()
+            if f == g
+        ),
+        default=0.0,
+    )
 
 
 def _is_smooth(problem: Problem, term: CompiledTerm) -> bool:

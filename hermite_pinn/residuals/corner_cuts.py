@@ -15,7 +15,7 @@ import torch
 from scipy import ndimage
 
 from hermite_pinn.geometry import Domain
-from hermite_pinn.geometry.domain import Corner
+from hermite_pinn.geometry.corner import Corner
 
 __all__ = ["contained", "cut_of", "hole_middles"]
 

@@ -13,7 +13,7 @@ from hermite_pinn.expressions.program import depends_on
 from hermite_pinn.field.singular import SingularFunction, Wedge, following, wedge_functions
 from hermite_pinn.field.singular_part import SingularBasis, SingularPart
 from hermite_pinn.geometry import Domain
-from hermite_pinn.geometry.domain import Corner
+from hermite_pinn.geometry.corner import Corner
 from hermite_pinn.problem.problem import Problem
 
 from .compiled import Jet, compile_term

@@ -10,7 +10,7 @@ import numpy as np
 
 from hermite_pinn.field.singular_part import Shape
 from hermite_pinn.field.singular_sector import SectorFunction
-from hermite_pinn.geometry.domain import Corner
+from hermite_pinn.geometry.corner import Corner
 from hermite_pinn.problem.problem import Problem
 
 from .adn_weights import equation_weights

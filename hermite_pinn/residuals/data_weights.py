@@ -11,12 +11,14 @@ from hermite_pinn.geometry import Samples
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
 
-__all__ = ["STRONG", "Misfit", "size_of"]
+from .sizes import balance_of, field_sizes
+
+__all__ = ["STRONG", "Misfit"]
 
 #: Weight of noisy data: relative misfits cost this much less than relative residuals, so that the equations hold.
 STRONG = 1e-3
 
-#: First weight of a penalty where it is to be chosen, in units of the data's mean square.
+#: First weight of a penalty where it is to be chosen, in units of the data's mean square and of the field's.
 FIRST = 1e-4
 
 
@@ -55,12 +57,14 @@ class Misfit:
         self.penalties: dict[str, float | None] = {
             t.region.penalty: t.weight for t in problem.terms if t.region.penalty is not None
         }
+        self._fields = field_sizes(problem) if self.penalties else {}
         self.automatic = tuple(f for f, weight in self.penalties.items() if weight is None)
         data = [t for t in problem.terms if t.region.measured is not None]
         self.noisy = [t for t in data if t.noise is not None or self.penalties]
         self.known = bool(self.noisy) and all(isinstance(t.noise, np.ndarray) for t in self.noisy)
         self.count = sum(_measured(t).count for t in self.noisy)
-        relative = [float(np.mean(self._unit(t) ** -2.0)) ** -0.5 / size_of(t) for t in self.noisy]
+        self._sizes = {id(t): _size_of(problem, t) for t in data}
+        relative = [float(np.mean(self._unit(t) ** -2.0)) ** -0.5 / self.size_of(t) for t in self.noisy]
         self.unit = min(relative, default=1.0)
         factors = [(t.weight or strong) * r**2 for t, r in zip(self.noisy, relative, strict=True)]
         self.strength = min(factors, default=1.0)
@@ -70,7 +74,7 @@ class Misfit:
         if self.known:
             assert isinstance(term.noise, np.ndarray)
             return term.noise
-        return np.full(_measured(term).count, size_of(term))
+        return np.full(_measured(term).count, self.size_of(term))
 
     def is_noisy(self, term: Term) -> bool:
         """Whether a term compares with noisy data."""
@@ -81,19 +85,23 @@ class Misfit:
         if self.is_noisy(term):
             return self.strength / (self.count * self._unit(term) ** 2)
         n = _measured(term).count
-        return np.full(n, (term.weight or 1.0) / (n * size_of(term) ** 2))
+        return np.full(n, (term.weight or 1.0) / (n * self.size_of(term) ** 2))
 
     def penalty(self, field: str, chosen: dict[str, float]) -> float:
         """Weight of the mean square roughness of a field, with the weights chosen so far."""
         given = self.penalties[field]
-        return self.strength * (chosen.get(field, self.first) if given is None else given)
+        return self.strength * (chosen.get(field, self.first(field)) if given is None else given)
 
-    @property
-    def first(self) -> float:
-        """First weight where one is to be chosen; large, so that the first solution is smooth."""
+    def first(self, field: str) -> float:
+        """First weight of a field where one is to be chosen; large, so that the first solution is smooth."""
+        own = FIRST / self._fields[field] ** 2
         if not self.known:
-            return FIRST
-        return FIRST * float(np.mean([np.mean((size_of(t) / self._unit(t)) ** 2) for t in self.noisy]))
+            return own
+        return own * float(np.mean([np.mean((self.size_of(t) / self._unit(t)) ** 2) for t in self.noisy]))
+
+    def size_of(self, term: Term) -> float:
+        """Root mean square of the values of a data term; if they are zero, what fields of their sizes make of it."""
+        return self._sizes[id(term)]
 
     @property
     def variance(self) -> float | None:
@@ -106,8 +114,12 @@ def _measured(term: Term) -> Samples:
     return term.region.measured
 
 
-def size_of(term: Term) -> float:
-    """Root mean square of the values of a data term; 1 if they are zero."""
+def _size_of(problem: Problem, term: Term) -> float:
+    """See :meth:`Misfit.size_of`."""
     columns = [_measured(term).columns[d].numpy() for k, d in leaves(term.residual) if k == "data"]
     size = max((float(np.sqrt(np.mean(c**2))) for c in columns), default=0.0)
+    if math.isfinite(size) and size > 0:
+        return size
+    sizes = field_sizes(problem)
+    size = max((s * sizes[f] for (f, _), s in balance_of(problem, term, sizes).terms.items()), default=0.0)
     return size if math.isfinite(size) and size > 0 else 1.0

@@ -29,7 +29,9 @@ FACE_POINTS = 256
 POINTS = 4096  # on faces of which a condition keeps a part
 GRID_POINTS = 512  # at which sizes of jets are taken
 SEED = 7919
-NEGLIGIBLE = 1e-6  # of the size assumed for an equation: smaller terms are no measure for what is left of them
+NEGLIGIBLE = 1e-6  # of the size assumed for an equation, or of a condition: smaller terms are no measure for the rest
+ROUNDED = 1e-8  # of what a derivative by a parameter might be: it is rounding
+DOUBTFUL = 5e-5  # of the size of a condition: a larger residual is compared with what its terms might be
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,10 @@ class TermMisfit:
     reach
         Size of the field in the domain over that of the measured values; 1 for other terms.
     sensitivities
-        Root mean squares of the derivatives of the residual by the parameters, by name.
+        Root mean squares of the derivatives of the residual by the parameters, by name; 0 where they are nothing but
+        rounding, beside what they are of fields that vary over the domain as much as they are large.
+    faded
+        Whether the parameters have made an equation vanish, beside what it was at their first values.
     """
 
     term: Term
@@ -64,6 +69,7 @@ class TermMisfit:
     assumed: float = 0.0
     reach: float = 1.0
     sensitivities: Mapping[str, float] = dataclass_field(default_factory=dict)
+    faded: bool = False
 
     @property
     def rms(self) -> float:
@@ -148,7 +154,8 @@ class _Misfits:
         source, derivatives, sensitivities = self._parts(term, points, jets)
         size = math.hypot(source, *(rms(s * jets[j]) for j, s in derivatives.items()))
         size = max(size, NEGLIGIBLE * assumed)
-        return TermMisfit(term.term, self._values(term, samples), samples.x, size, assumed, 1.0, sensitivities)
+        faded = bool(sensitivities) and self._has_faded(term, points)
+        return TermMisfit(term.term, self._values(term, samples), samples.x, size, assumed, 1.0, sensitivities, faded)
 
     def _condition(self, term: CompiledTerm) -> Iterator[TermMisfit]:
         """The misfit of a condition; nothing where its restriction keeps none of the points."""
@@ -166,10 +173,46 @@ class _Misfits:
         values = self._values(term, samples)
         if region.measured is None:
             size, reach = math.hypot(source, max(own, whole)), 1.0
+            if rms(values) > DOUBTFUL * size:
+                size = max(size, NEGLIGIBLE * self._natural(term, derivatives))
         else:
             size = source if source > 0 else whole
             reach = max(1.0, whole / size) if size > 0 else 1.0
         yield TermMisfit(term.term, values, samples.x, size, 0.0, reach, sensitivities)
+
+    def _has_faded(self, term: CompiledTerm, points: Samples) -> bool:
+        """Whether an equation is next to nothing at the values of the parameters, whatever the fields are."""
+        jets, sizes = self._natural_jets(term), []
+        zero: dict[Jet, Value] = dict.fromkeys(term.jets, torch.zeros((), dtype=torch.float64))
+        for values in (self.parameters, {p.name: p.init for p in self.problem.parameters}):
+            env: dict[Leaf, Value] = dict(points.leaves(self.problem.domain.names))
+            env |= {("parameter", name): value for name, value in values.items()}
+            derivatives = term.constant | term.evaluate(env, jets)[1]
+            source = rms(term.evaluate(env, zero)[0])
+            sizes.append(math.hypot(source, *(rms(s * jets[j]) for j, s in derivatives.items())))
+        now, first = sizes
+        return now < NEGLIGIBLE * first
+
+    def _natural_jets(self, term: CompiledTerm) -> dict[Jet, Value]:
+        """Sizes of the jets of a term for fields that vary over the domain as much as they are large."""
+        lengths, sizes = self.problem.domain.lengths, self._field_sizes
+        found: dict[Jet, Value] = {}
+        for f, o in term.jets:
+            size = sizes[f] * math.prod(a**-m for a, m in zip(lengths, o, strict=True))
+            found[f, o] = torch.tensor(size, dtype=torch.float64)
+        return found
+
+    def _natural(self, term: CompiledTerm, derivatives: Mapping[Jet, Value]) -> float:
+        """The size of a condition's terms for such fields."""
+        jets = self._natural_jets(term)
+        return math.hypot(*(rms(s * jets[j]) for j, s in derivatives.items()))
+
+    @cached_property
+    def _field_sizes(self) -> dict[str, float]:
+        """Root mean squares of the fields in the domain."""
+        x = self._inside.x.to(self.field.device, self.field.dtype)
+        values = self.field.evaluate(x, Channels.value(self.problem.domain.dim))[:, 0].to("cpu", torch.float64)
+        return dict(zip(self.problem.fields, (rms(v) for v in values), strict=True))
 
     @cached_property
     def _inside(self) -> Samples:
@@ -240,6 +283,9 @@ class _Misfits:
         source = rms(term.evaluate(env, zero)[0])
         _, variable, by_parameter = term.evaluate(env, jets)
         sensitivities = {name: rms(s) for name, s in by_parameter.items()}
+        if any(s > 0 for s in sensitivities.values()) and term.jets:
+            natural = term.evaluate(env, self._natural_jets(term))[2]
+            sensitivities = {k: s if s > ROUNDED * rms(natural[k]) else 0.0 for k, s in sensitivities.items()}
         return source if math.isfinite(source) else 0.0, term.constant | variable, sensitivities
 
 

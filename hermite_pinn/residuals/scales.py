@@ -8,43 +8,17 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.expressions.program import Leaf, Value, depends_on
+from hermite_pinn.expressions.program import Leaf, Value
 from hermite_pinn.field.field import GridField
-from hermite_pinn.geometry import Region
 from hermite_pinn.problem.problem import Problem
 
 from .compiled import CompiledTerm, Jet, compile_term
 from .reference_state import reference_state
+from .sizes import ROUNDING, balances, field_sizes, rms, sampled_region, sobol_points
 
 __all__ = ["first_sizes", "rms", "row_scales", "sobol_points", "source_norms", "source_scales", "term_norms"]
 
 IMBALANCE = 30.0  # of the sizes of terms, or of equations against what was assumed, that counts as far
-
-
-def rms(value: Value) -> float:
-    """Root mean square of a tensor in float64, or the size of a number."""
-    if isinstance(value, torch.Tensor):
-        return float(value.to(torch.float64).square().mean().sqrt())
-    return abs(float(value))
-
-
-def sobol_points(problem: Problem, term: CompiledTerm | None = None) -> dict[Leaf, Value]:
-    """Coordinates of 4096 scrambled Sobol points, which no periodic source can fool, and the first parameters.
-
-    The points are those of the whole domain, or of the region of a term that depends on its normal.
-    """
-    region = _sampled(problem, term)
-    return dict(problem.plan.own.once(("sobol points", region), lambda: _sobol_points(problem, region)))
-
-
-def _sampled(problem: Problem, term: CompiledTerm | None) -> Region:
-    turning = term is not None and depends_on(term.term.residual, ["normal"])
-    return term.term.region if term is not None and turning else problem.domain.interior
-
-
-def _sobol_points(problem: Problem, region: Region) -> dict[Leaf, Value]:
-    leaves = region.quasi_random(4096, 0).leaves(problem.domain.names)
-    return leaves | {("parameter", p.name): p.init for p in problem.parameters}
 
 
 def sensitivity_sizes(problem: Problem, term: CompiledTerm, env: Mapping[Leaf, Value]) -> dict[Jet, float]:
@@ -55,7 +29,7 @@ def sensitivity_sizes(problem: Problem, term: CompiledTerm, env: Mapping[Leaf, V
 
 def first_sizes(problem: Problem, term: CompiledTerm) -> dict[Jet, float]:
     """:func:`sensitivity_sizes` at :func:`sobol_points`; kept in the problem's plan."""
-    residual, region = problem.plan.known(term.term.residual), _sampled(problem, term)
+    residual, region = problem.plan.known(term.term.residual), sampled_region(problem, term)
     key = ("first sizes", id(residual), region)
     return problem.plan.own.once(key, lambda: sensitivity_sizes(problem, term, sobol_points(problem, term)))
 
@@ -63,28 +37,23 @@ def first_sizes(problem: Problem, term: CompiledTerm) -> dict[Jet, float]:
 def source_norms(problem: Problem) -> list[float]:
     """Root mean squares of the interior residuals at the :func:`reference_state`, mostly the zero field.
 
-    Where that is zero, the size of the operator on functions of unit size that vary over the box, without values of
-    fields whose coefficients outweigh those of the derivatives by far: fields with such coefficients are not of unit
-    size, or balance each other.
+    Where that is zero, the sum of the terms that fields of the :func:`.field_sizes` have there if they vary over the
+    lengths of the domain, without values of fields whose coefficients outweigh those of the derivatives by far: fields
+    with such coefficients balance each other.
     """
     return list(problem.plan.own.once("source norms", lambda: _source_norms(problem)))
 
 
 def _source_norms(problem: Problem) -> list[float]:
-    env, norms = sobol_points(problem), []
-    jets = reference_state(problem).jets(problem, env)
-    for term in problem.terms:
-        if not term.region.is_interior:
+    sizes, norms = field_sizes(problem), []
+    for balance in balances(problem, {}):
+        if not balance.inside:
             continue
-        compiled = compile_term(problem, term)
-        size = rms(compiled.evaluate(env, jets)[0])
-        if not (size > 0 and math.isfinite(size)):
-            values, derivatives = 0.0, 0.0
-            for (_, o), s in first_sizes(problem, compiled).items():
-                if any(o):
-                    derivatives += s / math.prod(a**m for a, m in zip(problem.domain.lengths, o, strict=True))
-                else:
-                    values += s
+        terms = {(f, o): s * sizes[f] * math.pi ** -sum(o) for (f, o), s in balance.terms.items()}
+        values = math.fsum(s for (_, o), s in terms.items() if not any(o))
+        derivatives = math.fsum(s for (_, o), s in terms.items() if any(o))
+        size = balance.source
+        if not size > ROUNDING * (values + derivatives):
             size = derivatives if 0 < IMBALANCE * derivatives < values else derivatives + values
         norms.append(size if size > 0 and math.isfinite(size) else 1.0)
     return norms

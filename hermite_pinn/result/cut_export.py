@@ -1,4 +1,4 @@
-"""Files of domains that shapes cut: the volume, its boundary, and the volume at instants."""
+"""Files of domains that shapes cut: the volume and its boundary, also at instants."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .exportable import Exportable
 from .sampling import channels_of, finite, named, sample_points, three
 from .vtk import write_cells, write_polygons
 
-__all__ = ["write_boundary", "write_volume", "write_volumes"]
+__all__ = ["write_boundaries", "write_boundary", "write_volume", "write_volumes"]
 
 
 def write_volume(solution: Exportable, target: Path, axes: Sequence[np.ndarray], options: Mapping[str, bool]) -> Path:
@@ -57,27 +57,67 @@ def write_boundary(solution: Exportable, target: Path, axes: Sequence[np.ndarray
     if space not in (2, 3) or domain.dim > 3:
         raise InvalidArgumentError(
             f"{target.name}: a .vtp has the boundary in two or three axes, time included, and {spelled(domain)} has {domain.dim}, "
-            f"{space} of space; write {'.pvd' if t is not None and space > 1 else '.vti'}"
+            f"{space} of space; write {'.pvd with boundary=True' if t is not None and space > 1 else '.vti'}"
         )
     surface = boundary_mesh(domain, domain_mesh(domain, axes), axes)
     points, normals = surface.points, surface.normals
-    if space == 3:
-        cells, owner, kind = list(surface.facets), np.arange(len(surface.facets)), "Polys"
-    elif t is None:
-        cells, owner = _polylines(surface)
-        kind = "Lines"
-    else:
+    cells, owner, kind = _in_space(surface)
+    if t is not None:
         points, extruded = _extruded(domain, points, {"line": surface.facets}, axes[t])
         cells, kind = list(extruded["quad"]), "Polys"
         owner, normals = (
             np.repeat(np.arange(len(surface.facets)), len(axes[t]) - 1),
             _level_normals(domain, normals, axes[t]),
         )
-    data = _samples(solution, points, options)
-    data |= finite(_normal_derivatives(solution, points, normals), points)
+    data = _boundary_samples(solution, points, normals, options)
+    return write_polygons(target, points, cells, kind, data | {"Normals": three(normals)}, _face_data(surface, owner))
+
+
+def write_boundaries(
+    solution: Exportable, axes: Sequence[np.ndarray], options: Mapping[str, bool]
+) -> Callable[[Path, float], Path]:
+    """What writes the boundary in space at an instant, as :func:`write_boundary` does.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If space has one axis.
+    """
+    domain = solution.domain
+    if len(domain.space_axes) == 1:
+        raise InvalidArgumentError(
+            f"the boundary of {spelled(domain)} is two points at every time; write .vti, which has time as its second axis"
+        )
+    surface = boundary_mesh(domain, domain_mesh(domain, axes), axes)
+    cells, owner, kind = _in_space(surface)
+    faces = _face_data(surface, owner)
+
+    def write(path: Path, instant: float) -> Path:
+        points = _at_instants(domain, surface.points, np.array([instant]))
+        normals = _level_normals(domain, surface.normals, np.array([instant]))
+        data = _boundary_samples(solution, points, normals, options) | {"Normals": three(surface.normals)}
+        return write_polygons(path, surface.points, cells, kind, data, faces)
+
+    return write
+
+
+def _in_space(surface: BoundaryMesh) -> tuple[list[np.ndarray], np.ndarray, str]:
+    """Triangles or lines of a boundary, the facet whose face each has, and what VTK calls them."""
+    if surface.points.shape[1] == 3:
+        return list(surface.facets), np.arange(len(surface.facets)), "Polys"
+    return *_polylines(surface), "Lines"
+
+
+def _face_data(surface: BoundaryMesh, owner: np.ndarray) -> dict[str, np.ndarray | Sequence[str]]:
+    """Number and name of the face by cell, from the numbers of facets."""
     face = surface.face[owner]
-    cell_data: dict[str, np.ndarray | Sequence[str]] = {"face": face, "face_name": [surface.names[k] for k in face]}
-    return write_polygons(target, points, cells, kind, data | {"Normals": three(normals)}, cell_data)
+    return {"face": face, "face_name": [surface.names[k] for k in face]}
+
+
+def _boundary_samples(
+    solution: Exportable, points: np.ndarray, normals: np.ndarray, options: Mapping[str, bool]
+) -> dict[str, np.ndarray]:
+    return _samples(solution, points, options) | finite(_normal_derivatives(solution, points, normals), points)
 
 
 def _samples(solution: Exportable, points: np.ndarray, options: Mapping[str, bool]) -> dict[str, np.ndarray]:

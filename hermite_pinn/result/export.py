@@ -14,7 +14,7 @@ from hermite_pinn.checks import either, flag, items, real_array, spelled
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.output import check_writable, make_folder, output_path, staged
 
-from .cut_export import write_boundary, write_volume, write_volumes
+from .cut_export import write_boundaries, write_boundary, write_volume, write_volumes
 from .exportable import Exportable
 from .sampling import channels_of, named, sample, three
 from .sizes import ENCODED, check_grid, intervals
@@ -33,6 +33,7 @@ def to_vtk(
     resolution: float | None = None,
     points: Any = None,
     times: int | Sequence[float] | None = None,
+    boundary: bool = False,
     gradient: bool = True,
     exact: bool = True,
     residual: bool = True,
@@ -52,6 +53,8 @@ def to_vtk(
         (n, dim) for a ``.vtu`` of scattered points.
     times
         Number of frames, or the times, of a ``.pvd`` (default 21).
+    boundary
+        Whether a ``.pvd`` has the boundary in two or three space axes at every time, as ``.vtp``, not what it encloses.
     gradient, exact, residual
         What to add to the values (see :func:`sample`).
 
@@ -75,6 +78,10 @@ def to_vtk(
     given = {"gradient": gradient, "exact": exact, "residual": residual}
     options = {name: flag(name, value) for name, value in given.items()}
     count = either(intervals, None)("resolution", resolution)
+    if flag("boundary", boundary) and suffix not in (".pvd", ".vtp"):
+        raise InvalidArgumentError(
+            f"boundary=True is for a series, .pvd, got {target.name}; .vtp has the boundary, and time as an axis of it"
+        )
     if times is not None:  # looked at for every format, used by series
         t = domain.time_axis
         _instants((0.0, 1.0) if t is None else (domain.lower[t], domain.upper[t]), times)
@@ -84,7 +91,7 @@ def to_vtk(
         return [_write_points(solution, target, points, options)]
     axes = _axes(solution, count, series=suffix == ".pvd")
     if suffix == ".pvd":
-        return _write_frames(solution, target, axes, times, options)
+        return _write_frames(solution, target, axes, times, boundary, options)
     if suffix not in (".vti", ".vtu", ".vtp"):
         raise InvalidArgumentError(
             f"unknown format {suffix or target.name!r}; use .vti (a box), .vtu (a mesh or points), .vtp (the boundary) or .pvd "
@@ -93,6 +100,7 @@ def to_vtk(
     if domain.dim > 3:
         raise InvalidArgumentError(
             f"{target.name}: {domain} has {domain.dim} axes, {suffix} takes up to three; write a .pvd series over t"
+            f"{' with boundary=True' if suffix == '.vtp' else ''}"
         )
     check_grid([len(a) for a in axes], _numbers(solution, options), times=ENCODED, folder=target.parent)
     if suffix == ".vtp":
@@ -158,12 +166,13 @@ def _write_frames(
     target: Path,
     axes: list[np.ndarray],
     times: int | Sequence[float] | None,
+    boundary: bool,
     options: dict[str, bool],
 ) -> list[Path]:
     domain = solution.domain
     t = domain.time_axis
     if t is None:
-        single = ".vtu" if domain.is_cut else ".vti"
+        single = ".vtp" if boundary else ".vtu" if domain.is_cut else ".vti"
         raise InvalidArgumentError(
             f"{target.name}: a .pvd series needs a time axis called t; the axes are {', '.join(domain.names)}; write {single}"
         )
@@ -173,11 +182,11 @@ def _write_frames(
     counts = [len(a) for i, a in enumerate(axes) if i != t]
     check_grid(counts, _numbers(solution, options), times=ENCODED, folder=target.parent, files=len(instants))
     check_writable(target)
+    write, suffix = _frame_writer(solution, axes, boundary, options)
+    names = [f"{target.stem}_{k:04d}{suffix}" for k in range(len(instants))]
     folder = target.with_suffix("")
     made = not folder.exists()
     make_folder(folder)
-    write = write_volumes(solution, axes, options) if domain.is_cut else _image_writer(solution, axes, options)
-    names = [f"{target.stem}_{k:04d}{'.vtu' if domain.is_cut else '.vti'}" for k in range(len(instants))]
     try:
         with staged(target) as stage, staged(folder / names[0]) as frames:  # which get their names first
             for name, instant in zip(names, instants, strict=True):
@@ -189,6 +198,17 @@ def _write_frames(
                 folder.rmdir()
         raise
     return [target, *(folder / name for name in names)]
+
+
+def _frame_writer(
+    solution: Exportable, axes: list[np.ndarray], boundary: bool, options: dict[str, bool]
+) -> tuple[Callable[[Path, float], Path], str]:
+    """What writes the file of an instant, and how that ends."""
+    if boundary:
+        return write_boundaries(solution, axes, options), ".vtp"
+    if solution.domain.is_cut:
+        return write_volumes(solution, axes, options), ".vtu"
+    return _image_writer(solution, axes, options), ".vti"
 
 
 def _image_writer(

@@ -10,7 +10,7 @@ import torch
 
 from hermite_pinn.checks import spelled
 from hermite_pinn.errors import InvalidArgumentError
-from hermite_pinn.geometry import Domain
+from hermite_pinn.geometry import Domain, Span
 from hermite_pinn.geometry.cells import FULL, TOUCHED
 from hermite_pinn.memory import check_fits
 
@@ -106,15 +106,13 @@ def _cell_of(positions: np.ndarray, lower: float, length: float, count: int) -> 
 
 def cut_level(domain: Domain) -> Callable[[np.ndarray], np.ndarray]:
     """Distances to what cuts a domain as a function of its space coordinates alone, (space axes, n) to (n,)."""
-    first, space = torch.tensor(domain.lower, dtype=torch.float64)[:, None], list(domain.space_axes)
+    span = Span.of(domain)
 
     def level(x: np.ndarray) -> np.ndarray:
         found = np.empty(x.shape[1])
         for start in range(0, x.shape[1], PIECE):
-            part = torch.as_tensor(np.ascontiguousarray(x[:, start : start + PIECE]))
-            whole = first.repeat(1, part.shape[1])
-            whole[space] = part
-            found[start : start + PIECE] = domain.cut_distance(whole).numpy()
+            part = span.joined(x[:, start : start + PIECE], span.start)
+            found[start : start + PIECE] = domain.cut_distance(part).numpy()
         return found
 
     return level

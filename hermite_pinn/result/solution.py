@@ -6,7 +6,6 @@ import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,14 @@ import numpy as np
 import torch
 
 from hermite_pinn import checks
-from hermite_pinn.checks import either, instance, integer, items, real_array, spelled
-from hermite_pinn.cuda.encoder.channels import Channels
+from hermite_pinn.checks import either, instance, items, spelled
 from hermite_pinn.errors import HermitePinnError, InvalidArgumentError
 from hermite_pinn.expressions.graph import Expr
 from hermite_pinn.expressions.program import Program
 from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.field.field import GridField
-from hermite_pinn.field.sampling import grid_jets, off_lattice_axes, vertex_axes
+from hermite_pinn.field.sampling import off_lattice_axes
 from hermite_pinn.geometry import Domain
-from hermite_pinn.memory import check_fits
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.evaluation import TermEvaluator
 from hermite_pinn.run.history import History
@@ -32,19 +29,17 @@ from hermite_pinn.run.store import write_store
 from hermite_pinn.torch_state import isolated
 
 from .comparison import compared, inner_points, without_mean
-from .coordinates import broadcast_coordinates, grid_axes, point_array
-from .field_function import FieldFunction, Sums, UnknownAttributeError
-from .inside import SLACK, inside_grid, inside_points
+from .coordinates import broadcast_coordinates
+from .evaluable import PIECE, Evaluable
+from .inside import SLACK
 from .report import solution_report
 from .sizes import WRITTEN, check_grid, intervals
 from .solution_file import read_solution, solution_contents
 
-__all__ = ["FieldFunction", "Solution"]
-
-PIECE = 1 << 17  # points at which residuals are evaluated at a time
+__all__ = ["Solution"]
 
 
-class Solution:
+class Solution(Evaluable):
     """What :func:`hermite_pinn.solve` returns.
 
     Attributes
@@ -125,145 +120,6 @@ class Solution:
         twin = type(self).__new__(type(self))
         twin.__dict__ |= copy.deepcopy(self.__getstate__(), memo) | {"problem": self.problem}
         return twin
-
-    # -- evaluation ---
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """Names of the fields."""
-        return self.field.names
-
-    def __getattr__(self, name: str) -> FieldFunction:
-        field = self.__dict__.get("field")
-        if field is None or name.startswith("__"):
-            raise AttributeError(name)
-        if name not in field.names:
-            fields = ", ".join(field.names)
-            raise UnknownAttributeError(f"a Solution has no attribute {name!r}; its fields are {fields}")
-        return FieldFunction(self, self.domain.names, self._evaluate, name, [[(1.0, (0,) * self.domain.dim)]], name)
-
-    @cached_property
-    def _fast(self) -> GridField:
-        return self.field.collapsed()
-
-    @isolated(grad=None)
-    def _evaluate(self, name: str, terms: Sums, values: Sequence[Any]) -> Any:
-        as_tensor = any(isinstance(v, torch.Tensor) for v in values)
-        tensors = broadcast_coordinates(self.domain, values, self.periodic)
-        shape = tensors[0].shape
-        if shape.numel() > PIECE:
-            need = 8.0 * shape.numel() * (self.domain.dim + len(terms) * len(self.fields))
-            check_fits(need, f"the evaluation at {shape.numel():,} points", "evaluate fewer at a time")
-        x = torch.stack([t.reshape(-1) for t in tensors])
-        channels = Channels(self.domain.dim, tuple(tuple(t) for t in terms))
-        graph = torch.is_grad_enabled() and x.requires_grad
-        inside = x.to(self.field.device, self.field.dtype)
-        jets = self._fast.jets(inside, channels) if graph else self._fast.evaluate(inside.detach(), channels)
-        components = jets[self.fields.index(name)].to(x.device, torch.float64)
-        out = components.T.reshape(*shape, len(terms)) if len(terms) > 1 else components[0].reshape(shape)
-        if as_tensor:
-            return out
-        array = out.detach().numpy()
-        return float(array) if array.ndim == 0 else array
-
-    @isolated()
-    def on_grid(self, axes: Sequence[np.ndarray], channels: Channels | None = None) -> np.ndarray:
-        """Channels of all fields on the tensor product of axes: (fields, channels, n_1, ..., n_d), float64.
-
-        Where shapes cut the domain, the values outside are NaN.
-
-        Raises
-        ------
-        InvalidArgumentError
-            If the axes are not those of the domain, or leave its bounding box.
-        OutOfMemoryError
-            If the grid does not fit.
-        """
-        chosen, positions = self._channels(channels), grid_axes(self.domain, self.periodic, axes)
-        check_grid([len(a) for a in positions], len(self.fields) * len(chosen))
-        if not self.domain.is_cut:
-            return grid_jets(self._fast, positions, chosen).double().cpu().numpy()
-        inside = inside_grid(self.domain, positions)
-        values = np.full((len(self.fields), len(chosen), *inside.shape), np.nan)
-        points = torch.stack([torch.as_tensor(a[k]) for a, k in zip(positions, inside.nonzero(), strict=True)])
-        found = self._fast.evaluate(points.to(self.field.device, self.field.dtype), chosen)
-        values[:, :, inside] = found.double().cpu().numpy()
-        return values
-
-    @isolated()
-    def inside(self, *coordinates: Any) -> np.ndarray:
-        """Which points lie in the domain, its boundary included: where the fields can be evaluated.
-
-        Parameters
-        ----------
-        coordinates
-            Points (n, dim), or one number or array per axis, in the order of the domain; these are broadcast.
-
-        Returns
-        -------
-        ndarray
-            Truth values, (n,) for points, else of the shape of the coordinates.  Periodic axes have no outside.
-
-        Raises
-        ------
-        InvalidArgumentError
-            If they are no coordinates.
-
-        Examples
-        --------
-        >>> import hermite_pinn as hp
-        >>> solution = hp.solve(hp.problems.poisson2d(), levels=1, progress=False)
-        >>> solution.inside([[0.5, 0.5], [0.5, 2.0]]).tolist(), bool(solution.inside(0.5, 1.0))
-        ([True, False], True)
-        """
-        domain = self.domain
-        if len(coordinates) == 1 and domain.dim > 1:
-            shape = f"an array of shape (n, {domain.dim}), the coordinates {', '.join(domain.names)} in this order"
-            array = real_array("points", coordinates[0], shape=shape, columns=domain.dim, finite=False)
-            return inside_points(domain, torch.as_tensor(np.ascontiguousarray(array.T)), self.periodic).numpy()
-        if len(coordinates) != domain.dim:
-            raise InvalidArgumentError(
-                f"inside takes points (n, {domain.dim}) or the coordinates {', '.join(domain.names)}, got {len(coordinates)} arguments"
-            )
-        spread = [t.detach().cpu() for t in broadcast_coordinates(domain, coordinates)]
-        x = torch.stack([t.reshape(-1) for t in spread])
-        return inside_points(domain, x, self.periodic).numpy().reshape(spread[0].shape)
-
-    def _channels(self, channels: Channels | None) -> Channels:
-        if channels is None:
-            return Channels.value(self.domain.dim)
-        chosen = instance(
-            "channels", channels, Channels, "hermite_pinn.cuda.encoder.channels.Channels", otherwise="None"
-        )
-        if chosen.dim != self.domain.dim:
-            raise InvalidArgumentError(
-                f"channels of {chosen.dim} axes on a domain with {self.domain.dim}: {self.domain}"
-            )
-        return chosen
-
-    @isolated()
-    def at_points(self, points: Any, channels: Channels | None = None, *, slack: float = SLACK) -> np.ndarray:
-        """Channels of all fields at points (n, dim): (fields, channels, n), float64.
-
-        Parameters
-        ----------
-        points, channels
-            Where, and which derivatives.
-        slack
-            How far beyond shapes that cut the domain points may lie, relative to the edge lengths; the fields go on
-            for up to a cell.
-
-        Raises
-        ------
-        InvalidArgumentError
-            If points have the wrong shape or lie outside the domain.
-        """
-        x = torch.as_tensor(np.ascontiguousarray(self._points(points, slack).T)).to(self.field.device, self.field.dtype)
-        return self._fast.evaluate(x, self._channels(channels)).double().cpu().numpy()
-
-    @isolated()
-    def vertex_axes(self, limit: int) -> list[np.ndarray]:
-        """Positions along each axis through the vertices of the finest level, at most ``limit`` intervals."""
-        return vertex_axes(self.field, integer("limit", limit, least=1))
 
     @property
     def has_equations(self) -> bool:
@@ -390,9 +246,6 @@ class Solution:
                 row[part] = r.double().cpu().numpy()
         return {t.name: row for t, row in zip(terms, values, strict=True)}
 
-    def _points(self, points: Any, slack: float = SLACK) -> np.ndarray:
-        return point_array(self.domain, self.periodic, points, slack)
-
     # -- report ---
     def __repr__(self) -> str:
         return f"Solution({self.title or ', '.join(self.fields)}, {self.status.label})"
@@ -461,17 +314,19 @@ class Solution:
         resolution: float | None = None,
         points: Any = None,
         times: int | Sequence[float] | None = None,
+        boundary: bool = False,
         gradient: bool = True,
         exact: bool = True,
         residual: bool = True,
     ) -> list[Path]:
-        """Write ``.vti``, ``.vtu`` or ``.pvd`` for ParaView; see :func:`hermite_pinn.result.export.to_vtk`."""
+        """Write ``.vti``, ``.vtu``, ``.vtp`` or ``.pvd`` for ParaView: :func:`hermite_pinn.result.export.to_vtk`."""
         from .export import to_vtk
 
         if not self._writes:
             return []
         return to_vtk(
-            self, path, resolution=resolution, points=points, times=times, gradient=gradient, exact=exact, residual=residual
+            self, path, resolution=resolution, points=points, times=times, boundary=boundary, gradient=gradient,
+            exact=exact, residual=residual,
         )  # fmt: skip
 
     def plot(

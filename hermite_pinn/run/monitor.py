@@ -66,6 +66,7 @@ class Monitor:
         self.callbacks = tuple(callbacks)
         self.progress = progress or NoProgress()
         self.max_time = max_time
+        self.reserve = 0.0  # seconds of these for what is to be told of the result
         self.history = History()
         self.method = ""
         self.stage: int | None = None
@@ -86,10 +87,10 @@ class Monitor:
 
     @property
     def out_of_time(self) -> bool:
-        """Whether the time limit has passed."""
+        """Whether the time limit has passed, but for what telling the result takes."""
         if self.max_time is None:
             return False
-        return self._agreed(self.clock() - self._began > self.max_time)
+        return self._agreed(self.clock() - self._began > self.max_time - self.reserve)
 
     def _agreed(self, late: bool) -> bool:
         """What the leader's clock says."""
@@ -109,7 +110,7 @@ class Monitor:
         """
         if self.max_time is None:
             return
-        left = self._began + self.max_time - self.clock()
+        left = self._began + self.max_time - self.reserve - self.clock()
         if self._agreed(share * seconds > left):
             raise StopRun(
                 Status.MAX_TIME,

@@ -14,7 +14,8 @@ from hermite_pinn.methods.systems.compact_field import compact_field
 from hermite_pinn.methods.systems.compact_pyramid import CompactPyramid, inner_vertices
 from hermite_pinn.methods.systems.cut_block import CutBlock
 from hermite_pinn.methods.systems.cut_system import CutSystem
-from hermite_pinn.methods.systems.vertex_blocks import LevelGram, block_scaling
+from hermite_pinn.methods.systems.level_gram import LevelGram
+from hermite_pinn.methods.systems.vertex_blocks import block_scaling
 
 DISK = hp.Disk((0.42, 0.71), 0.31)
 

@@ -132,6 +132,7 @@ def test_flows_around_a_hole_converge(nu, convection):
     assert errors[-1] < 1e-5
 
 
+@pytest.mark.slow
 def test_a_flow_with_an_outlet_and_a_corner_in_the_channel():
     """The corners need functions, whose coefficients are zero in this solution."""
     domain = square() - hp.Rectangle((-0.2, 0.8), (0.3, 1.3), name="step")
@@ -142,50 +143,17 @@ def test_a_flow_with_an_outlet_and_a_corner_in_the_channel():
 
 # -- Smoothness ---
 def test_smoothness_leaves_linear_functions_on_a_cut_domain():
-    """Second derivatives cost, so that three values determine a linear function in all of the domain."""
+    """Second derivatives cost nothing where the source is linear, so that it is found exactly from few values."""
     domain = square() - DISK
-    linear = lambda x, y: 1 + 2 * x - y
-    points = np.array([[0.0, 0.3], [0.8, 0.35], [0.3, 1.15]])
+    potential = lambda x, y: x**3 / 3 - y**3 / 6 + x**2 / 2
+    points = points_inside(domain, 12).numpy().T
     problem = hp.Problem(
         domain,
         ["u", "a"],
-        lambda u: {"u": u.laplacian},
-        [
-            hp.Dirichlet(u=lambda x, y: x * y),
-            hp.Data(points, a=linear(*points.T)),
-            hp.Smoothness(a=1e-4),
-        ],
-    )
-    solution = hp.solve(problem, levels=doubled(3), progress=False)
-    x = points_inside(domain, 300)
-    assert np.abs(solution.a(*x) - linear(*x)).max() < 1e-4
-    assert np.abs(solution.u(*x) - x[0].numpy() * x[1].numpy()).max() < 1e-6
-
-
-def test_an_unknown_field_on_a_cut_domain():
-    """A conductivity from measured temperatures, in a box with a hole."""
-    domain = square() - DISK
-    conductivity = lambda x, y: 1.5 + 0.5 * sin(2 * x + y)
-    temperature = lambda x, y: x + 0.5 * y + 0.2 * x * y
-
-    def residual(u, a, x, y):
-        ax, ay = cos(2 * x + y), 0.5 * cos(2 * x + y)
-        source = ax * (1 + 0.2 * y) + ay * (0.5 + 0.2 * x)
-        return a.x * u.x + a.y * u.y + a * u.laplacian - source
-
-    points = points_inside(domain, 150).numpy().T
-    problem = hp.Problem(
-        domain,
-        ["u", "a"],
-        residual,
-        [
-            hp.Dirichlet(u=temperature),
-            hp.Dirichlet(a=conductivity, on=["x-", "y-"]),
-            hp.Data(points, u=temperature(*points.T)),
-            hp.Smoothness(a=1e-8),
-        ],
+        lambda u, a: u.laplacian - a,
+        [hp.Dirichlet(u=potential), hp.Data(points, u=potential(*points.T)), hp.Smoothness(a=1e-4)],
     )
     solution = hp.solve(problem, levels=doubled(3), progress=False)
     x = points_inside(domain, 300, seed=1).numpy()
-    known = conductivity(*x)
-    assert np.linalg.norm(solution.a(*x) - known) < 1e-2 * np.linalg.norm(known)
+    assert np.abs(solution.a(*x) - (1 + 2 * x[0] - x[1])).max() < 1e-5
+    assert np.abs(solution.u(*x) - potential(*x)).max() < 1e-7

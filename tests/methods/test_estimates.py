@@ -12,6 +12,7 @@ from hermite_pinn.methods.gauss_newton.convergence import Convergence, unsolved
 from hermite_pinn.methods.gauss_newton.indicators import Indicators, growth
 from hermite_pinn.methods.gauss_newton.surplus import surpluses
 from hermite_pinn.methods.gauss_newton.watch_points import WatchPoints
+from hermite_pinn.validation.accuracy.cut_manufactured import CUT_KINDS, cut_manufactured
 from hermite_pinn.validation.accuracy.estimates import rows_of, summary
 from hermite_pinn.validation.accuracy.manufactured import KINDS, manufactured
 
@@ -27,6 +28,25 @@ def test_estimates_are_close_to_the_errors_of_random_problems():
     assert found.count > 20
     assert found.low == 0
     assert found.close > 0.8
+
+
+def test_estimates_are_close_to_the_errors_on_cut_domains():
+    kinds = ["in a polygon", "around discs", "a corner", "in a curve", "carried"]
+    rows = [row for kind in kinds for row in rows_of(kind, cut_manufactured(kind, 0), 1e4, tol=1e-4)]
+    found = summary(rows)
+    assert found.count > 10
+    assert found.low == 0
+    assert found.close >= 0.9
+
+
+@pytest.mark.slow
+def test_estimates_are_close_to_the_errors_on_many_cut_domains():
+    rows = [
+        row for kind in CUT_KINDS for k in (20, 21) for row in rows_of(kind, cut_manufactured(kind, k), 1e4, tol=1e-3)
+    ]
+    found = summary(rows)
+    assert found.low <= 0.02 * found.count
+    assert found.close > 0.85
 
 
 @pytest.mark.slow

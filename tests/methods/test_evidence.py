@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -233,6 +234,34 @@ def test_a_layer_is_a_success(eps: float) -> None:
 )  # fmt: skip
 def test_singular_and_discontinuous_solutions_are_a_success(problem: Callable[[], hp.Problem]) -> None:
     assert solved(problem(), tol=1e-2).status is hp.Status.CONVERGED
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_a_constant_under_conditions_on_slopes_is_a_success(scale: float) -> None:
+    """Its slopes are nothing but rounding, and no measure for what is left of them."""
+    box = hp.Box(x=(0, 1), y=(0, 1))
+    for domain in (box, box - hp.Disk((0.4, 0.5), 0.2)):
+        problem = hp.Problem(domain, "u", lambda u: u.laplacian - u + scale, [hp.Condition(lambda u: u.n)])
+        solution = solved(problem, tol=1e-3)
+        assert solution.status is hp.Status.CONVERGED, solution.message
+
+
+def test_a_slope_that_is_missed_is_seen_beside_a_large_constant() -> None:
+    flat, steep = (
+        on_line(lambda u: u.xx, hp.Dirichlet(u=100.0, on="x-"), hp.Neumann(u=s, on="x+")) for s in (0.0, 0.1)
+    )
+    misfits = term_misfits(steep, solved(flat, levels=2).field, {})
+    assert max(m.relative for m in misfits) == pytest.approx(1.0, rel=1e-6)
+
+
+def test_nothing_determines_a_factor_of_what_vanishes() -> None:
+    """The iteration could only make the factor smaller and smaller."""
+    straight = hp.Dirichlet(u=lambda x: 2 + x)
+    for scale in (1e-6, 1.0, 1e6):
+        equation = lambda u, k, s=scale: s * k * u.xx
+        solution = solved(on_line(equation, straight, parameters=[hp.Parameter("k", init=2.0)]), tol=1e-6)
+        assert solution.status is hp.Status.UNDETERMINED
+        assert re.search("nothing determines k|vanishes with k", solution.message)
 
 
 # -- all methods ---

@@ -5,8 +5,8 @@ import pytest
 import hermite_pinn as hp
 from hermite_pinn import cos, pi, sin
 from hermite_pinn.methods.gauss_newton.marching import Marching, marched
+from hermite_pinn.methods.gauss_newton.slab_march import UnstableMarch, growing
 from hermite_pinn.methods.gauss_newton.stage import Discretization
-from hermite_pinn.methods.gauss_newton.time_slabs import UnstableMarch, growing
 
 
 def grid():

@@ -8,6 +8,7 @@ import pytest
 
 import hermite_pinn as hp
 from hermite_pinn import cos, exp, pi, sin
+from hermite_pinn.methods.gauss_newton.low_functions import _lowest
 
 pytestmark = pytest.mark.filterwarnings("ignore::hermite_pinn.HermitePinnWarning")
 
@@ -140,3 +141,19 @@ def test_the_verdict_does_not_depend_on_units():
             hp.Box(x=(0, scale)), "u", lambda u, x, s=scale: u.xx - u / s**2 - exp(x / s), [hp.Dirichlet(u=0.0)]
         )
         assert hp.solve(problem, levels=3, progress=False).status is hp.Status.COMPLETED
+
+
+def test_a_domain_of_few_cells_is_looked_at_although_its_points_do_not_see_all_functions():
+    """A thin star whose mass matrix on the coarsest level is singular."""
+    angles = np.pi * np.arange(8) / 4 + 0.3
+    radii = np.where(np.arange(8) % 2, 0.2, 0.4)
+    star = hp.Polygon([(0.5 + r * np.cos(a), 0.5 + r * np.sin(a)) for r, a in zip(radii, angles, strict=True)])
+    domain = hp.Box(x=(0, 1), y=(0, 1)) & star
+    problem = hp.Problem(domain, "u", lambda u: u.laplacian - u + 1, [hp.Neumann(u=0.0)])
+    assert hp.solve(problem, tol=1e-3, progress=False).status is hp.Status.CONVERGED
+
+
+def test_a_singular_mass_matrix_leaves_functions_that_it_does_not_see_apart():
+    normal, mass = np.diag([3.0, 1.0, 2.0]), np.diag([1.0, 1.0, 0.0])
+    vectors = _lowest(normal, mass, 2)
+    assert np.abs(vectors).argmax(0).tolist() == [1, 0]

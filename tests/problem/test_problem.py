@@ -181,7 +181,7 @@ def test_a_gpu_that_is_not_there():
 
 
 def test_names_of_fields_do_not_hide_what_a_solution_offers():
-    from hermite_pinn.problem.problem import RESERVED
+    from hermite_pinn.problem.names import RESERVED
 
     solution = hp.solve(hp.Problem(hp.Box(x=(0, 1)), "u", lambda u: u.xx, [hp.Dirichlet(u=0.0)]), levels=1)
     public = {name for name in [*dir(hp.Solution), *vars(solution)] if not name.startswith("_")}
@@ -207,3 +207,20 @@ def test_options_of_methods_are_checked():
     ):
         with pytest.raises(InvalidArgumentError):
             make()
+
+
+def test_a_new_kind_of_condition_needs_no_place_in_the_problem():
+    from hermite_pinn.problem.statement import Statement
+
+    class Ring(Statement):
+        @property
+        def wraps(self):
+            return ("x",)
+
+        @property
+        def gauged(self):
+            return ("u",)
+
+    ring = hp.Problem(hp.Box(x=(0, 1)), "u", lambda u, x: u.xx + hp.cos(2 * hp.pi * x), [Ring()])
+    assert (ring.periodic, ring.gauges) == ((True,), ("u",))
+    assert ring.faces == ()

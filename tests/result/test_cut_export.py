@@ -271,6 +271,50 @@ def test_a_series_has_a_volume_per_time(moving, tmp_path):
         assert np.isfinite(mesh.point_data["residual pde"]).all()
 
 
+def test_a_series_has_a_boundary_per_time(moving, tmp_path):
+    files = moving.to_vtk(tmp_path / "heat.pvd", resolution=16, times=[0.0, 0.5], boundary=True)
+    assert [f.name for f in files] == ["heat.pvd", "heat_0000.vtp", "heat_0001.vtp"]
+    rows = ElementTree.parse(files[0]).getroot().find("Collection").findall("DataSet")
+    assert [row.attrib["file"] for row in rows] == ["heat/heat_0000.vtp", "heat/heat_0001.vtp"]
+    for path, t in zip(files[1:], (0.0, 0.5), strict=True):
+        data, arrays = read_vtk(path)
+        points, normals = points_of(data), arrays["Normals"]
+        assert sizes(data, "Length").sum() == pytest.approx(4 + 2 * pi * RADIUS, rel=1e-2)
+        assert np.abs(points[:, 2]).max() == 0
+        at = {"x": points[:, 0], "y": points[:, 1], "t": t}
+        assert np.allclose(arrays["u"], moving.u(**at), atol=1e-6)
+        slope = moving.u.x(**at) * normals[:, 0] + moving.u.y(**at) * normals[:, 1]
+        assert np.allclose(arrays["u_n"], slope, atol=1e-5)
+
+
+def test_the_boundary_of_a_solid_in_time(tmp_path):
+    """Heat leaves through the boundary: the flux is the change of the mean, at every time."""
+    box = hp.Box(x=(0, 1), y=(0, 1), z=(0, 1), t=(0, 1))
+    problem = hp.Problem(
+        box,
+        "u",
+        lambda u, x, y, z, t: u.t - u.laplacian,
+        [
+            hp.Initial(u=lambda x, y, z: x**2 + y**2 + z**2),
+            hp.Dirichlet(u=lambda x, y, z, t: x**2 + y**2 + z**2 + 6 * t),
+        ],
+    )
+    solution = on_part(hp.solve(problem, levels=1), box - hp.Ball((0.5, 0.5, 0.5), 0.3, name="hole"))
+    with pytest.raises(InvalidArgumentError, match="boundary=True"):
+        solution.to_vtk(tmp_path / "u.vtp")
+    with pytest.raises(InvalidArgumentError, match="is for a series"):
+        solution.to_vtk(tmp_path / "u.vti", boundary=True)
+    assert list(tmp_path.iterdir()) == []
+    files = solution.to_vtk(tmp_path / "u.pvd", resolution=12, times=[0.25, 1.0], boundary=True)
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+
+    for path in files[1:]:
+        data, arrays = read_vtk(path)
+        triangles = vtk_to_numpy(data.GetPolys().GetConnectivityArray()).reshape(-1, 3)
+        flux = (sizes(data, "Area") * arrays["u_n"][triangles].mean(1)).sum()
+        assert flux == pytest.approx(6 * (1 - 4 / 3 * pi * 0.3**3), rel=2e-2)
+
+
 # -- what cannot be written ---
 @pytest.mark.parametrize(
     ("name", "options", "error", "message"),

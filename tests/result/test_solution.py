@@ -10,7 +10,7 @@ import torch
 import hermite_pinn as hp
 from hermite_pinn import pi, problems, sin
 from hermite_pinn.errors import CorruptFileError, InvalidArgumentError, OutputError
-from hermite_pinn.problem.problem import RESERVED
+from hermite_pinn.problem.names import RESERVED
 from hermite_pinn.run.store_format import SEAL_SIZE
 
 

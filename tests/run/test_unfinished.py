@@ -27,6 +27,16 @@ def decay():
     return hp.Problem(hp.Box(x=(0, 1), t=(0, 1)), "u", lambda u: u.t + u**2 - 0.1 * u.xx, [hp.Dirichlet(u=0.0), start])
 
 
+def warmed():
+    """Heat around a hole that warms a body from the start on: the first slab is solved in parts."""
+    return hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1), t=(0, 0.5)) - hp.Disk((0.4, 0.55), 0.2, name="hole"),
+        "u",
+        lambda u, t: u.t - (1 + t) * u.laplacian,
+        [hp.Robin(u=(1.0, 1.0, 2.0), on="hole"), hp.Dirichlet(u=0.0, on=["x-", "x+", "y-", "y+"]), hp.Initial(u=0.0)],
+    )
+
+
 def unknown():
     """A coefficient from values, whose weight is chosen on the way."""
     points = np.linspace(0.1, 0.9, 9)[:, None]
@@ -44,6 +54,7 @@ SMALL = hp.Field(head="siren", features=2, width=8, depth=1)
 CASES = {
     "levels": (line, hp.GaussNewton(), {"levels": 4}),
     "slabs": (decay, hp.GaussNewton(slabs=4), {"levels": [(8, 16), (16, 32)]}),
+    "slabs around a hole": (warmed, hp.GaussNewton(slabs=4), {"levels": [(4, 4, 8), (8, 8, 8)]}),
     "joint": (line, hp.GaussNewton(), {"levels": 2, "field": SMALL}),
     "adam": (line, hp.Adam(**SHORT), {"levels": 2}),
     "soap": (line, hp.SOAP(**SHORT), {"levels": 2, "field": SMALL}),

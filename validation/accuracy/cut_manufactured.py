@@ -53,15 +53,19 @@ class _Waves:
         return total
 
 
-def _plane(random: Random, domain: Domain, *more: Any, free: tuple[str, ...] = ()) -> hp.Problem:
-    """Poisson's equation; the derivative along the normal is told on the faces ``free``, values on the others."""
+def _plane(random: Random, domain: Domain, free: tuple[str, ...] = ()) -> hp.Problem:
+    """Poisson's equation; the derivative along the normal is told on the faces ``free``, values on the others.
+
+    Helmholtz's with a real wave number where no value is told.
+    """
     wave = _Waves(random, 2, 12.0)
     held = [face.name for face in domain.faces if face.name not in free]
-    conditions = [hp.Dirichlet(u=lambda x, y: wave.value(x, y), on=held)]
+    conditions: list[Any] = [hp.Dirichlet(u=lambda x, y: wave.value(x, y), on=held)] if held else []
+    loss = 0.0 if held else 1.0
     if free:
         conditions.append(hp.Neumann(u=lambda x, y, n: wave.slope((x, y), n), on=list(free)))
     return hp.Problem(
-        domain, "u", lambda u, x, y: u.laplacian - wave.laplacian(x, y), conditions,
+        domain, "u", lambda u, x, y: u.laplacian - loss * u - wave.laplacian(x, y) + loss * wave.value(x, y), conditions,
         exact={"u": lambda x, y: wave.value(x, y)},
     )  # fmt: skip
 

@@ -24,7 +24,6 @@ __all__ = ["cases"]
 
 ATTACK = "disks"
 REPEATS = {"file limit": 5, "full": 3, "no descriptors": 2}  # of those with random sizes
-SAVED = "coupled"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from .runner import Ended
 
 __all__ = ["faults_text", "table", "write_figures"]
 
-FAULTS = [kind for kind in Kind if kind.fault]
 MARKS = ("<!-- figures of make torture -->", "<!-- end of the figures -->")
 
 

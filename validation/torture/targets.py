@@ -185,6 +185,7 @@ def _solution_targets() -> list[Target]:
                 "resolution": 3,
                 "points": None,
                 "times": None,
+                "boundary": False,
                 "gradient": True,
                 "exact": True,
                 "residual": True,

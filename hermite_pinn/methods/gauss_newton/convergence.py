@@ -119,18 +119,18 @@ class Convergence:
         that of a level that knew nothing, its indicator counts as well, and alone where the changes fall
         faster than any order allows.  Where there is no change of the refinement before, or that of a level that knew
         little, the fall of the residual stands for it if surplus and residual fall by half the order at least, and
-        half the order of the basis if nothing does.  Where only some axes were refined, the error along the others
+        half the order of the basis if nothing does; it stands alone where the surplus is not known either, as on a cut
+        domain in which few vertices lie.  Where only some axes were refined, the error along the others
         stays, of which only the residual tells: its fall and the smaller of the other two count.  Never more than the
         order of the basis, nor less than 1.5.
         """
-        surplus, half = self.last.rate, math.sqrt(self.factor)
+        surplus, half, fall = self.last.rate, math.sqrt(self.factor), self.residual_rate
         known = len(self.changes) > 1
         if not known and surplus is None:
-            return FIRST
+            return self._bounded(fall) if fall >= half and change < MISSED else FIRST
         if not change > 0:
             return self.factor if surplus is None else self._bounded(surplus)
         observed = self.changes[-2] / change if known else half
-        fall = self.residual_rate
         if (
             surplus is not None
             and min(surplus, fall) >= half

@@ -13,6 +13,7 @@ from hermite_pinn.methods.systems.grid_system import GridSystem
 from .banded_cholesky import BandedCholesky
 from .mixed_precision import single_products
 from .sparse_factor import SparseFactor
+from .time_modes import TimeModes
 
 __all__ = ["grid_solver"]
 
@@ -31,5 +32,5 @@ def grid_solver(inner: str = "auto", *, mixed: bool = False) -> CheapestSolver[G
         BlockConjugateGradients(),
         ConjugateGradients(single_products if mixed else None),
     ]
-    factors: list[LinearSolver[GridSystem]] = [BandedCholesky(), SparseFactor()]
+    factors: list[LinearSolver[GridSystem]] = [BandedCholesky(), SparseFactor(), TimeModes()]
     return CheapestSolver({"cg": iterations, "banded": factors, "auto": iterations + factors}[inner])

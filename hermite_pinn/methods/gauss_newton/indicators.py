@@ -252,7 +252,7 @@ def indicators(
         watched=watched,
         place=place,
         jumps=INVERSE * max(jumps, default=0.0),
-        rounding=rounding_level(problem, basis, resolution, sensitivities, torch.finfo(finest.dtype).eps),
+        rounding=rounding_level(problem, basis, resolution, sensitivities, sizes, torch.finfo(finest.dtype).eps),
     )
 
 
@@ -269,24 +269,30 @@ def _misfit(residual: float, m: int, jets: Sequence[Jet]) -> float:
 
 
 def rounding_level(
-    problem: Problem, basis: str, resolution: Sequence[int], sensitivities: Sensitivities, epsilon: float
+    problem: Problem,
+    basis: str,
+    resolution: Sequence[int],
+    sensitivities: Sensitivities,
+    sizes: Sequence[float],
+    epsilon: float,
 ) -> float:
     """About the relative error that rounding in the residuals leaves in the fields.
 
     A derivative of order o is wrong by ``epsilon`` times the size of its terms, ``c_o h**-o``.  Errors that are
     independent at every point move a field that varies over the domain, ``pi / L`` at a time, by as much as they do on
-    average along the axis with most points.  The factor is that of measurements.
+    average along the axis with most points.  Fields have some sizes.  The factor is that of measurements.
     """
     m, lengths = BASES[basis].coefficients, problem.domain.lengths
-    sizes = [
+    largest = [
         max(abs(float(v)) for v in basis_values(basis, torch.zeros((), dtype=torch.float64), o)) for o in range(2 * m)
     ]
-    worst = 0.0
+    worst, known = 0.0, {f: s if s > 0 else 0.0 for f, s in zip(problem.fields, sizes, strict=True)}
     for row in sensitivities:
         terms, whole = [0.0], [0.0]
-        for (_, orders), s in row.items():
+        for (field, orders), slope in row.items():
+            s = slope * known[field]
             over = list(zip(orders, lengths, resolution, strict=True))
-            terms.append(s * math.prod(sizes[o] * (n / a) ** o for o, a, n in over))
+            terms.append(s * math.prod(largest[o] * (n / a) ** o for o, a, n in over))
             whole.append(s * math.prod((math.pi / a) ** o for o, a, _ in over))
         if max(whole) > 0:
             worst = max(worst, max(terms) / max(whole))

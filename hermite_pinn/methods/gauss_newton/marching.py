@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from .slab_march import UnstableMarch
 from .stage import Discretization, Stage
-from .time_slabs import UnstableMarch
 
 __all__ = ["Marching", "marched"]
 
@@ -30,11 +30,14 @@ class Marching:
         Whether growing losses are known to belong to the solution.
     unstable
         Whether it is unstable with more points, too: then all times are solved for at once, where that can be.
+    start
+        Length of the first part of the first slab where the solution begins with a layer, or None.
     """
 
     gauss: int | None = None
     genuine: bool = False
     unstable: bool = False
+    start: float | None = None
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""

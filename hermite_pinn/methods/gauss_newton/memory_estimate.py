@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import reduce
 
 from hermite_pinn.cuda.encoder.basis import BASES
-from hermite_pinn.methods.systems.block_memory import BlockMemory, block_memory
+from hermite_pinn.methods.systems.block_memory import BlockMemory
 from hermite_pinn.methods.systems.grid_system import GridSystem
 
 from .banded_cholesky import banded_cost
@@ -66,7 +66,7 @@ def _system(
     size, finest
         Coefficients of all levels, and of the last.
     """
-    total = reduce(BlockMemory.__add__, (block_memory(b, resolution) for b in few.blocks))
+    total = reduce(BlockMemory.__add__, (b.memory(resolution) for b in few.blocks))
     columns = total.rows / max(1, len(few.interior.terms)) * len(few.parameter_names)
     again = 1 if few.affine else 2  # of a nonlinear iteration the old and the new state are there
     kept = total.kept + total.sensitivity + size / REAL + columns

@@ -13,33 +13,35 @@ import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.field.field import Field, GridField
-from hermite_pinn.methods.base import Doubt, Outcome, Task
+from hermite_pinn.methods.base import Outcome, Task
 from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.methods.least_squares.levenberg_marquardt import LevenbergMarquardt
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.residuals.corner_functions import singular_part
 from hermite_pinn.residuals.data_weights import Misfit
-from hermite_pinn.residuals.scales import IMBALANCE, row_scales, source_norms, term_norms
+from hermite_pinn.residuals.scales import row_scales, source_norms
 from hermite_pinn.run.interrupt import cause
 from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
 
+from .balance import ZERO, balanced_norms
 from .convergence import Convergence, unsolved
 from .geometry_notes import geometry_notes
 from .grid_solver import grid_solver
 from .indicators import indicators
 from .marching import marched
 from .mixed_precision import chosen_precision
+from .nested_outcome import nested_outcome
 from .nested_state import NestedState
 from .options import GaussNewtonOptions
 from .pace import Pace
 from .resolutions import Resolutions
 from .saved_state import check_nested
+from .slab_march import march
 from .stage import Discretization, Stage, relative, solve_at_once
-from .standard_errors import parameter_doubts, parameter_sensitivity, standard_errors
+from .stage_record import record_stage
 from .term_sizes import floored, implied_sizes, strengths
-from .time_slabs import march
 from .unfinished import Unfinished
 from .uniqueness import freedom
 from .verdict import BY_ITSELF, determined, verdict
@@ -54,9 +56,8 @@ Resolution = tuple[int, ...]
 REPEATS = 3  # of the first stage, with rows scaled anew
 CLOSE, WORTH = 1e-8, 1_000_000  # errors and sizes beyond which a tolerance that cannot be met counts no more
 SMALL = 1e-12  # errors below which it counts no more on any level
+FINISHING = 3.0  # times what looking at the domain takes on the first level
 HASTE = 0.3  # of the time that a level is expected to take: it is not begun with less left
-INSIDE = "an equation or a start is not defined at points of cut cells outside the domain, so these were divided and have points inside alone"
-ZERO = 1e-6  # of its implied size: a field that counts as zero where no tolerance says so
 
 
 class NestedIteration:
@@ -141,45 +142,10 @@ class NestedIteration:
         return determined(ending, *freedom(self.grid, best, self.state.path[0]))
 
     def _outcome(self, ending: Ending) -> Outcome:
-        best, message = self.state.best or self._empty(), ending.message
-        stats: dict[str, Any] = {
-            "inner_steps": self.solver.inner_total,
-            "resolution": best.resolutions[-1],
-            "points": best.points,
-            "slabs": best.slabs,
-            "precision": self.precision,
-            "memory_estimate": self.grid.memory(best.resolutions, best.slabs),
-            "residual_scales": dict(zip(self.problem.residuals, self.state.norms, strict=True)),
-        }
-        if ending.status in (Status.MAX_SIZE, Status.MAX_TIME, Status.COMPLETED):
-            message = "; ".join(part for part in (message, self._unresolved(best)) if part)
-        if best.choice is not None:
-            stats |= best.choice.stats(self.problem)
-            message += f"; {best.choice.sentence(self.problem)}"
-        notes = geometry_notes(self.problem, best.resolutions[-1])
-        if notes:
-            stats["geometry"] = list(notes)
-            message = "; ".join((message, *notes))
-        if best.undefined_outside:
-            message += f"; {INSIDE}"
-        doubts: tuple[Doubt, ...] = ()
-        if self.problem.parameters and ending.status in BY_ITSELF:
-            system = self._system(best)
-            known = parameter_sensitivity(system, best.vector, self.solver.inner_tol, self.options.inner_steps)
-            errors = standard_errors(system, known, best.choice)
-            doubts = tuple(parameter_doubts(self.problem.parameters, best.parameters, known, errors))
-            if errors:
-                stats["standard_errors"] = errors
-        error = None if ending.status is Status.DIVERGED else best.error
-        minimised = best.settled and ending.status in BY_ITSELF
-        parameters = {p.name: best.parameters[p.name] for p in self.problem.parameters}
-        return Outcome(self._field(best), parameters, ending.status, message, error, stats, minimised, doubts)
-
-    def _unresolved(self, stage: Stage) -> str:
-        """What the last finished stage did not resolve, for the message."""
-        domain = self.problem.domain
-        cells = [a / n for a, n in zip(domain.lengths, stage.resolutions[-1], strict=True)]
-        return self.state.convergence.last.unresolved(domain.names, cells)
+        best = self.state.best or self._empty()
+        return nested_outcome(
+            ending, best, self.state, self.grid, self.solver, self.options.inner_steps, self._field(best)
+        )
 
     def _empty(self) -> Stage:
         """What there is before the first stage: the field of the method before, or zero."""
@@ -225,10 +191,20 @@ class NestedIteration:
             self._record(stage)
             self.pace.end(self.grid.pyramid(state.path[-1:]).size)
             self.unfinished.save()
+            self._keep_time()
             ending = self._verdict()
             if ending is not None:
                 return ending
             self.monitor.check_time()
+
+    def _keep_time(self) -> None:
+        """Of a time limit, leave what it takes to look at a cut domain at the end, which the first level tells."""
+        limit, path = self.monitor.max_time, self.state.path
+        if limit is None or math.isinf(limit) or len(path) > 1 or not self.problem.domain.is_cut:
+            return
+        began = self.monitor.clock()
+        geometry_notes(self.problem, path[-1])
+        self.monitor.reserve = min(FINISHING * (self.monitor.clock() - began), 0.2 * limit)
 
     def _refine(self) -> None:
         """Append the resolution of the next stage to the path."""
@@ -291,14 +267,6 @@ class NestedIteration:
             stage.fitted,
             self.grid.inner(stage.resolutions[-1]),
         )
-
-    def _system(self, stage: Stage) -> GridSystem:
-        """The system of a stage, linearised there."""
-        system = self.grid.system(stage.resolutions)
-        if stage.choice is not None:
-            system.smooth(stage.choice.weights, stage.choice.emphasis)
-        system.linearize(stage.vector)
-        return system
 
     def _restore(self, saved: dict[str, Any]) -> None:
         entry = Entry.of(saved, "the checkpoint")
@@ -364,10 +332,13 @@ class NestedIteration:
 
         def run(grid: Discretization, guarded: bool) -> Stage:
             return march(
-                grid, resolution, count, guess, self.solver, self._progress(count), kept, resumed, guarded=guarded
-            )
+                grid, resolution, count, guess, self.solver, self._progress(), kept, resumed,
+                guarded=guarded, start=self.state.marching.start, tol=self.tol,
+            )  # fmt: skip
 
         stage, self.state.marching = marched(self.grid, self.state.marching, run)
+        if stage is not None:
+            self.state.marching = replace(self.state.marching, start=stage.start)
         self._marching_known()
         if stage is None and self.options.slabs != "auto":
             stage = run(self.grid, False)
@@ -376,19 +347,12 @@ class NestedIteration:
         return stage
 
     def _balanced(self, stage: Stage) -> Stage:
-        """The first stage, solved again while the terms of one equation outweigh those of another by far.
-
-        The sources, or where there is none the coefficients, say beforehand how large an equation is; its terms at the
-        solution may say more (with buoyancy in one equation, say, and a Rayleigh number of a million).  They never say
-        less: terms vanish where nothing moves or changes, which is no reason to enforce an equation beyond all others.
-        """
+        """The first stage, solved again while the terms of one equation outweigh those of another by far."""
         for _ in range(REPEATS):
-            if stage.slabs > 1 or len(self.state.norms) == 1:
-                break
-            terms = term_norms(self.problem, self._field(stage), stage.parameters)
-            norms = [max(pair) for pair in zip(terms, self.state.norms, strict=True)]
-            ratios = [new / old for new, old in zip(norms, self.state.norms, strict=True)]
-            if not IMBALANCE * min(ratios) < max(ratios) < math.inf:
+            norms = None
+            if stage.slabs == 1 and len(self.state.norms) > 1:
+                norms = balanced_norms(self.problem, self._field(stage), stage, self.state.norms)
+            if norms is None:
                 break
             logger.info(
                 "the terms of the equations have sizes %s, not %s: rows are scaled anew", norms, self.state.norms
@@ -403,10 +367,10 @@ class NestedIteration:
         self.grid = replace(self.grid, scales=row_scales(self.problem, norms))
 
     # -- what it tells ---
-    def _progress(self, count: int) -> Callable[[int], None]:
+    def _progress(self) -> Callable[[int, int], None]:
         began = self.monitor.clock()
 
-        def tell(done: int) -> None:
+        def tell(done: int, count: int) -> None:
             left = (self.monitor.clock() - began) * (count - done) / done
             text = f"{'x'.join(map(str, self.state.path[-1]))} cells, slab {done} of {count}"
             self.monitor.progress.update(done / count, text, left)
@@ -417,24 +381,7 @@ class NestedIteration:
     def _record(self, stage: Stage) -> None:
         path, planned = self.state.path, self.resolutions.planned
         ahead = self.state.convergence.stages_left() if planned is None else len(planned) - len(path)
-        left = None
-        if ahead is not None and self.pace.last is not None:
-            growth = 2.0**self.problem.domain.dim
-            left = sum(self.pace.last * growth ** (i + 1) for i in range(ahead))
-        self.monitor.record(
-            loss=stage.loss,
-            terms=stage.residuals,
-            level=len(path),
-            unknowns=stage.vector.numel(),
-            field=lambda: self._field(stage),
-            error=stage.error,
-            done=0.0 if ahead is None else len(path) / (len(path) + ahead),
-            left=left,
-            inner=stage.inner,
-            reduction=stage.reduction,
-            damping=stage.damping,
-            slabs=stage.slabs,
-        )
+        record_stage(self.monitor, stage, lambda: self._field(stage), len(path), ahead, self.pace.last)
 
     def _field(self, stage: Stage) -> GridField:
         return replace(self.grid.field(stage), singular=singular_part(self.problem, stage.parameters, stage.vector))

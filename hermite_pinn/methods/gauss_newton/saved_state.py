@@ -43,7 +43,6 @@ def check_nested(saved: Mapping[str, Any], grid: Discretization, planned: Sequen
         If something is missing, is not finite, or does not fit the problem and the rest.
     """
     whole, problem = Entry.of(saved, "the checkpoint"), grid.problem
-    corners = corner_functions(problem).basis
     for key in ("changes", "residuals", "truncation"):
         for entry in whole.at(key).items():
             entry.number(0.0)
@@ -54,6 +53,27 @@ def check_nested(saved: Mapping[str, Any], grid: Discretization, planned: Sequen
         if entry.value is not None:
             entry.number(0.0)
     whole.at("changes").items(most=len(estimates))
+    _check_levels(whole, grid, planned)
+    whole.at("settled").flag()
+    whole.at("solved").flag()
+    for key, least in (("points", 0), ("slabs", 1), ("inner", 0)):
+        whole.at(key).integer(least)
+    whole.at("reduction").number(0.0)
+    for key, count in (("sizes", len(problem.fields)), ("speeds", problem.domain.dim)):
+        for entry in whole.at(key).items(len(whole.at(key).value) and count):
+            entry.number(0.0)
+    for entry in whole.at("norms").items(len(problem.residuals)):
+        entry.number(1.0 / LARGEST_SIZE, LARGEST_SIZE)
+    names = [*(p.name for p in problem.parameters), *corner_functions(problem).basis.unknowns]
+    whole.at("parameters").named_numbers(names)
+    choice = whole.get("choice")
+    if choice is not None:
+        restored_choice(choice, problem)
+
+
+def _check_levels(whole: Entry, grid: Discretization, planned: Sequence[Resolution] | None) -> None:
+    """The path, the levels of the state, and its coefficients fit each other and the problem."""
+    problem = grid.problem
     path = _nested(whole.at("path"), problem.domain.dim)
     if planned is not None and path != list(planned[: len(path)]):
         raise whole.at("path").refuse(f"the beginning of {list(map(list, planned))}")
@@ -63,24 +83,10 @@ def check_nested(saved: Mapping[str, Any], grid: Discretization, planned: Sequen
     vector = whole.at("vector").tensor((None,))
     size = math.inf
     if all(math.prod(r) <= vector.numel() for r in resolutions):
+        corners = corner_functions(problem).basis
         size = grid.pyramid(resolutions).size + len(problem.parameters) + len(corners)
     if vector.numel() != size:
         raise whole.at("vector").refuse(f"the coefficients of the levels {list(map(list, resolutions))}")
-    whole.at("settled").flag()
-    whole.at("solved").flag()
-    for key, least in (("points", 0), ("slabs", 1), ("inner", 0)):
-        whole.at(key).integer(least)
-    whole.at("reduction").number(0.0)
-    for entry in whole.at("sizes").items(len(whole.at("sizes").value) and len(problem.fields)):
-        entry.number(0.0)
-    for entry in whole.at("speeds").items(len(whole.at("speeds").value) and problem.domain.dim):
-        entry.number(0.0)
-    for entry in whole.at("norms").items(len(problem.residuals)):
-        entry.number(1.0 / LARGEST_SIZE, LARGEST_SIZE)
-    whole.at("parameters").named_numbers([*(p.name for p in problem.parameters), *corners.unknowns])
-    choice = whole.get("choice")
-    if choice is not None:
-        restored_choice(choice, problem)
 
 
 def _check_indicators(entry: Entry, problem: Problem) -> None:
@@ -101,6 +107,8 @@ def _check_marching(entry: Entry) -> None:
     entry.items_named([f.name for f in fields(Marching)])
     if entry.at("gauss").value is not None:
         entry.at("gauss").integer(1, 16)
+    if entry.at("start").value is not None:
+        entry.at("start").number(1e-300)
     entry.at("genuine").flag()
     entry.at("unstable").flag()
 

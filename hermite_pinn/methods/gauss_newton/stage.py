@@ -19,6 +19,7 @@ from hermite_pinn.methods.systems.compact_pyramid import CompactPyramid, inner_v
 from hermite_pinn.methods.systems.constraints import Carried
 from hermite_pinn.methods.systems.cut_system import CutSystem
 from hermite_pinn.methods.systems.grid_system import GridSystem
+from hermite_pinn.methods.systems.start_system import CutStartSystem
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.reference_state import reference_state
 from hermite_pinn.run.distributed import ALONE, Ranks
@@ -107,10 +108,18 @@ class Discretization:
         return GridSystem(self.problem, self.basis, [few], self.gauss, self.dtype, self.device, scales=self.scales)
 
     def system(
-        self, resolutions: Sequence[Resolution], problem: Problem | None = None, carried: Carried | None = None
+        self,
+        resolutions: Sequence[Resolution],
+        problem: Problem | None = None,
+        carried: Carried | None = None,
+        *,
+        starting: bool = False,
     ) -> GridSystem:
-        """The least-squares system on nested levels, of the whole problem or of its part on a time slab."""
-        kind = CutSystem if self.cut else GridSystem
+        """The least-squares system on nested levels, of the whole problem or of its part on a time slab.
+
+        With ``starting``, that of a cut domain is for short times after a start: see :class:`CutStartSystem`.
+        """
+        kind = (CutStartSystem if starting else CutSystem) if self.cut else GridSystem
         return kind(
             problem or self.problem, self.basis, resolutions, self.gauss, self.dtype, self.device,
             scales=self.scales, carried=carried, ranks=self.ranks,
@@ -157,6 +166,8 @@ class Stage:
         Number of residual rows.
     slabs
         Number of time slabs.
+    start
+        Length of the first part of the first slab where the solution begins with a layer, or None.
     speeds
         Per axis the largest speed of transport (see :meth:`GridSystem.speeds`).
     choice
@@ -191,6 +202,7 @@ class Stage:
     damping: float = 0.0
     points: int = 0
     slabs: int = 1
+    start: float | None = None
     speeds: tuple[float, ...] = ()
     choice: Choice | None = None
     error: float | None = None

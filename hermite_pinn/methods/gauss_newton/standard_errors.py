@@ -211,7 +211,7 @@ def parameter_doubts(
     errors
         Standard errors; empty without data.
     """
-    scales = {p.name: _scale(p, values[p.name]) for p in parameters}
+    scales = {p.name: p.size(values[p.name]) for p in parameters}
     groups = sensitivity.undetermined(scales)
     for group in groups:
         apart = "" if len(group) == 1 else " apart from each other"
@@ -223,12 +223,6 @@ def parameter_doubts(
                 "parameter",
                 f"the standard error {error:.2g} of {name} exceeds its size, and its value is {values[name]:.3g}",
             )
-
-
-def _scale(parameter: Parameter, value: float) -> float:
-    low, high = parameter.bounds
-    half = 0.5 * (high - low)
-    return max(abs(value), abs(parameter.init), half if math.isfinite(half) else 0.0) or 1.0
 
 
 def _listed(names: Sequence[str]) -> str:

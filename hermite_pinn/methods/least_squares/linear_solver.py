@@ -333,7 +333,7 @@ class _Watch:
             return True
         if steps % LOOK == 0 and self.step > 0:
             left = steps_left(steps, reduction, self.limits.tol)
-            self.total = min(math.ceil(steps + left), self.limits.max_steps)
+            self.total = math.ceil(min(steps + left, self.limits.max_steps))
             if self._least is None:
                 self._least = self.factor(self.total)
             self.given_up = self.step * min(steps, self.total - steps) > self._least
@@ -442,3 +442,5 @@ class CheapestSolver(LinearSolver[System]):
         """Take over what a checkpoint kept."""
         pairs = [pair.items(2) for pair in state.at("steps_per_size").items()]
         self.steps_by_size = {size.integer(1): steps.integer(0) for size, steps in pairs}
+        for solver in self.solvers:
+            solver.restore(state)

@@ -1,8 +1,8 @@
 """Blocks of weighted collocation rows, with their exact linearisation.
 
-A block is a set of points with the terms imposed there.  All blocks see the same unknown: the coefficients
-``(fields, m N_1, ...)`` of the finest level of a nested tensor grid.  Rows are multiplied by
-``sqrt(quadrature weight) / scale``, so that the sum of squares approximates an integral.
+A block is a set of points with the terms imposed there.  All blocks of a system see the same unknown, the coefficients
+of the finest of its levels: those of all vertices (:class:`.DenseBlock`), or of some (:class:`.CompactBlock`).  Rows
+are multiplied by ``sqrt(quadrature weight) / scale``, so that the sum of squares approximates an integral.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
 from hermite_pinn.expressions.program import Leaf, Value
@@ -94,15 +93,6 @@ class Block(ABC):
     @abstractmethod
     def adjoint(self, rows: Sequence[torch.Tensor], out: torch.Tensor) -> torch.Tensor:
         """Add the transpose to ``out``; returns the part that belongs to the parameters."""
-
-    @abstractmethod
-    def diagonal(
-        self, resolution: tuple[int, ...], shape: tuple[int, ...], change: Sequence[np.ndarray] | None = None
-    ) -> torch.Tensor:
-        """Squared column norms for the coefficients of a level, of shape ``shape``.
-
-        With ``change``, one array per axis, for coefficients in another basis (see :func:`vertex_basis`).
-        """
 
     @abstractmethod
     def elements(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import torch
 
@@ -30,7 +30,10 @@ class Evaluator(Protocol):
         """The transpose, written or added to ``out``."""
 
 
-class ChannelBlock(Block):
+AnyEvaluator = TypeVar("AnyEvaluator", bound=Evaluator)
+
+
+class ChannelBlock(Block, Generic[AnyEvaluator]):
     """Terms at points where an :class:`Evaluator` makes the channels.
 
     Jets with constant sensitivities are merged to one channel per term and field.  A block of this kind sets all
@@ -48,7 +51,7 @@ class ChannelBlock(Block):
     _env: dict[Leaf, Value]
 
     @abstractmethod
-    def _evaluators(self, channels: Sequence[Channels | None]) -> list[Evaluator | None]:
+    def _evaluators(self, channels: Sequence[Channels | None]) -> list[AnyEvaluator | None]:
         """By field, what makes its channels."""
 
     def _plan(self) -> None:

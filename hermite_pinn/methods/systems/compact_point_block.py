@@ -10,13 +10,15 @@ import scipy.sparse as sparse
 
 from hermite_pinn.problem.problem import Problem
 
+from .compact_block import CompactBlock, LevelState
 from .level_cells import level_cells
+from .level_gram import LevelGram
 from .point_block import PointBlock
 
 __all__ = ["CompactPointBlock"]
 
 
-class CompactPointBlock(PointBlock):
+class CompactPointBlock(PointBlock, CompactBlock):
     """As :class:`PointBlock`; columns are those of the coefficients (V m**d, T) that exist.
 
     Parameters
@@ -28,6 +30,10 @@ class CompactPointBlock(PointBlock):
     def __init__(self, problem: Problem, *args: Any, **options: Any) -> None:
         self._problem = problem
         super().__init__(*args, **options)
+
+    def add_to(self, gram: LevelGram, level: LevelState) -> None:
+        """Column norms; scattered points have no part in the blocks of vertices.  See :class:`CompactBlock`."""
+        gram.squares += self.diagonal(level.resolution, tuple(gram.squares.shape)).cpu()
 
     def _csr(
         self, resolution: tuple[int, ...], orders: tuple[int, ...], change: Sequence[np.ndarray] | None = None

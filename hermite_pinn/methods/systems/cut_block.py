@@ -13,13 +13,15 @@ from hermite_pinn.expressions.program import Leaf, Value
 from hermite_pinn.residuals.compiled import CompiledTerm, Jet
 
 from .block import PIECE
-from .cell_channels import CellChannels, CellPoints, TimeRule
-from .channel_block import ChannelBlock, Evaluator
+from .cell_channels import CellChannels, TimeRule
+from .channel_block import ChannelBlock
+from .compact_block import CompactBlock, LevelState, Placement
+from .level_gram import LevelGram
 
 __all__ = ["CutBlock"]
 
 
-class CutBlock(ChannelBlock):
+class CutBlock(ChannelBlock[CellChannels], CompactBlock):
     """Terms at points of cells times points in time.
 
     Parameters
@@ -30,18 +32,12 @@ class CutBlock(ChannelBlock):
         Of all axes.
     space, time
         Numbers of the space axes, and of the time axis or None.
-    points
-        Over the space axes.
-    root
-        Roots of the weights of the points, float64, (points,).
-    rule
-        Points in time, None without time.
+    placement
+        Where the rows are.
     normals
         Outward normals over the space axes, (d, points), or None.
     kept
         Where a term holds, (points, times), or None for everywhere.
-    taken_at
-        Places (d, points) at which coordinates in the terms are taken, other than the points; None for the points.
     """
 
     def __init__(
@@ -52,21 +48,19 @@ class CutBlock(ChannelBlock):
         names: Sequence[str],
         space: Sequence[int],
         time: int | None,
-        points: CellPoints,
-        root: np.ndarray,
-        rule: TimeRule | None = None,
+        placement: Placement,
         scales: Sequence[float] | None = None,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
         normals: np.ndarray | None = None,
         kept: np.ndarray | None = None,
-        taken_at: np.ndarray | None = None,
     ) -> None:
         self.terms, self.fields, self.parameters = list(terms), fields, parameters
         self.scales = [1.0] * len(self.terms) if scales is None else list(scales)
         self.dtype, self.device = dtype, torch.device(device)
         self.names, self.dim, self.space, self.time = tuple(names), len(names), tuple(space), time
         self.normals = normals
+        points, rule, root = placement.points, placement.rule, placement.root
         self.points, self.rule, self.space_root = points, rule, root
         to = partial(torch.Tensor.to, device=self.device, dtype=dtype)
         whole = root[:, None] if rule is None else root[:, None] * np.sqrt(rule.weights)
@@ -77,7 +71,7 @@ class CutBlock(ChannelBlock):
         self.shape = tuple(self.root.shape)
         self._env: dict[Leaf, Value] = {
             ("coordinate", names[axis]): to(torch.as_tensor(x)[:, None])
-            for axis, x in zip(self.space, points.x if taken_at is None else taken_at, strict=True)
+            for axis, x in zip(self.space, points.x if placement.taken_at is None else placement.taken_at, strict=True)
         }
         if rule is not None and time is not None:
             self._env[("coordinate", names[time])] = to(torch.as_tensor(rule.points)[None, :])
@@ -90,14 +84,14 @@ class CutBlock(ChannelBlock):
         self._sensitivity: list[dict[Jet, Value]] = [{} for _ in self.terms]
         self._by_parameter: list[dict[str, Value]] = [{} for _ in self.terms]
 
-    def _evaluators(self, channels: Sequence[Channels | None]) -> list[Evaluator | None]:
+    def _evaluators(self, channels: Sequence[Channels | None]) -> list[CellChannels | None]:
         return [None if c is None else self.evaluator(c, self.root) for c in channels]
 
     def evaluator(self, channels: Channels, root: torch.Tensor) -> CellChannels:
         """Makes channels at the points, times some roots."""
         return CellChannels(self.points, channels, self.space, self.time, self.rule, root)
 
-    def sensitize(self, jets: Mapping[Jet, Value], parameters: Mapping[str, float]) -> None:
+    def _sensitize(self, jets: Mapping[Jet, Value], parameters: Mapping[str, float]) -> None:
         """Remember the sensitivities at given jets at the points, of shape (points, times)."""
         env = self._env | {("parameter", name): value for name, value in parameters.items()}
         for k, t in enumerate(self.terms):
@@ -203,20 +197,22 @@ class CutBlock(ChannelBlock):
                     where = (columns[some][:, :, None] + at).flatten(1)
                     yield where, torch.as_tensor(total).reshape(len(where), where.shape[1], where.shape[1])
 
-    def diagonal(
-        self, resolution: tuple[int, ...], shape: tuple[int, ...], change: Sequence[np.ndarray] | None = None
-    ) -> torch.Tensor:
-        """Not used: a :class:`~hermite_pinn.methods.systems.vertex_blocks.VertexBlocks` has the column norms."""
-        raise NotImplementedError("column norms of cut cells are those of their vertex blocks")
+    # -- levels ---
+    def add_to(self, gram: LevelGram, level: LevelState) -> None:
+        """Column norms and blocks of vertices; see :class:`CompactBlock`."""
+        own = self if level.finest else self._on(level)
+        gram.add(((own.points.corners[g][part], own.local_rows(part, g)) for g, part in own.pieces()), own.rule)
 
-    def on_level(
-        self, points: CellPoints, root: np.ndarray, rule: TimeRule | None, normals: np.ndarray | None = None
-    ) -> CutBlock:
-        """The same terms at points of another level."""
-        return CutBlock(
-            self.terms, self.fields, self.parameters, self.names, self.space, self.time, points, root, rule,
-            self.scales, self.dtype, self.device, normals,
+    def _on(self, level: LevelState) -> CutBlock:
+        """The rows on another level, with the sensitivities at the state of the system."""
+        placement = level.place(self.terms, Placement(self.points, self.space_root, self.rule))
+        own = CutBlock(
+            self.terms, self.fields, self.parameters, self.names, self.space, self.time, placement, self.scales,
+            self.dtype, self.device, self.normals,
         )  # fmt: skip
+        wanted = () if all(t.affine for t in self.terms) else {j for t in self.terms for j in t.jets}
+        own._sensitize(level.jets(wanted, own.points, own.rule), level.parameters)
+        return own
 
 
 def _products_in_time(

@@ -6,9 +6,11 @@ that is inside, but no less than a tenth.  The weight does not vary in a cell be
 smooth; a jump would cost conditions on slopes up to an order and a half.
 Where something is not defined outside, cells at the boundary are divided and have points inside alone.
 Cells that the boundary passes through have more points.  Rows on the boundary weigh as much as soft conditions of a
-box, times :data:`FIRM`.  All rows are multiplied by ``min(1, max(r, h/4) / r0)`` at a distance r from re-entrant
-corners and edges, where a least-squares solution would otherwise be wrong without any symptom; by the root of that
-where singular functions do most of the work.
+box, times :data:`FIRM`; equations of lower order in a system, as the conservation of mass, and with them the boundary,
+weigh :data:`CONSERVED` squared times as much as their sizes say: a flow that loses mass between its ends satisfies the
+equations of momentum only too well.  All rows are multiplied by ``min(1, max(r, h/4) / r0)`` at a distance r from
+re-entrant corners and edges, where a least-squares solution would otherwise be wrong without any symptom; by the root
+of that where singular functions do most of the work.
 """
 
 from __future__ import annotations
@@ -24,16 +26,16 @@ from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.tensor_grid.axis import evaluation_matrix
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.program import Leaf, Value
-from hermite_pinn.geometry import Region, Samples, gauss_axis
+from hermite_pinn.geometry import Region, Samples, Span, gauss_axis
 from hermite_pinn.problem.terms import Term
-from hermite_pinn.residuals.adn_weights import derived_rows
+from hermite_pinn.residuals.adn_weights import are_conserved, derived_rows
 from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
 from hermite_pinn.residuals.corner_functions import corner_functions
 from hermite_pinn.residuals.evaluation import restriction
 from hermite_pinn.residuals.reference_state import reference_state
 
-from .block import Block
 from .cell_channels import CellPoints, PointGroup, TimeRule
+from .compact_block import CompactBlock, Placement
 from .compact_point_block import CompactPointBlock
 from .cut_block import CutBlock
 from .cut_constraints import inward
@@ -42,6 +44,7 @@ from .level_cells import LevelCells, contained, level_cells
 
 __all__ = ["CutRows"]
 
+CONSERVED = 8.0  # root of the weight of mass against momentum
 FAINT = 1e-6  # root of the weight of such points outside, with the residual of the nearest inside: no column vanishes
 SUBCELLS = {2: 4, 3: 2}  # by the number of axes, parts of a cell along each where points inside alone are taken
 
@@ -140,12 +143,8 @@ class CutRows(GridRows):
     def fading(self, x: np.ndarray, level: LevelCells) -> np.ndarray:
         """Factors (n,) of rows at points (d, n): less than one near re-entrant corners and edges."""
         domain = self.problem.domain
-        whole = np.empty((domain.dim, x.shape[1]))
-        whole[list(self.space)] = x
-        if self.time is not None:
-            whole[self.time] = domain.lower[self.time]
-        reach = REACH * max(domain.lengths[i] for i in self.space)
-        r = domain.reentrant_distance(torch.as_tensor(whole), within=reach)
+        span, reach = Span.of(domain), REACH * max(domain.lengths[i] for i in self.space)
+        r = domain.reentrant_distance(span.joined(x, span.start), within=reach)
         if r is None:
             return np.ones(x.shape[1])
         h = float(np.prod(level.widths) ** (1.0 / level.dim))
@@ -176,32 +175,27 @@ class CutRows(GridRows):
     def _cut_block(
         self,
         terms: Sequence[CompiledTerm],
-        points: CellPoints,
-        root: np.ndarray,
-        rule: TimeRule | None,
+        placement: Placement,
         scales: Sequence[float] | None,
         normals: np.ndarray | None = None,
         kept: np.ndarray | None = None,
-        taken_at: np.ndarray | None = None,
     ) -> CutBlock:
         return CutBlock(
-            terms, self.problem.fields, self.names, self.problem.domain.names, self.space, self.time, points, root,
-            rule, scales, self.dtype, self.device, normals, kept, taken_at,
+            terms, self.problem.fields, self.names, self.problem.domain.names, self.space, self.time, placement,
+            scales, self.dtype, self.device, normals, kept,
         )  # fmt: skip
 
-    def _cells_block(
-        self, terms: Sequence[CompiledTerm], level: LevelCells, rule: TimeRule | None, scales: Sequence[float] | None
-    ) -> CutBlock:
-        """Terms at the Gauss points of whole cells; inside alone where they are not defined outside."""
+    def _in_cells(self, terms: Sequence[CompiledTerm], level: LevelCells, rule: TimeRule | None) -> Placement:
+        """The Gauss points of whole cells, with their weights; inside alone where terms are not defined outside."""
         points, area, inside = self.gauss_points(level)
         if self.defined_outside(terms, points, inside, rule):
             root = np.sqrt(area * self.shares(points, inside)) * self.fading(points.x, level)
-            return self._cut_block(terms, points, root, rule, scales)
+            return Placement(points, root, rule)
         points, area, inside = self.gauss_points(level, SUBCELLS[level.dim])
         if not inside.any():
             raise InvalidProblemError(f"no point of {points.count} in the cells of {self.problem.domain} lies inside")
         root = np.sqrt(area) * self.fading(points.x, level) * np.where(inside, 1.0, FAINT)
-        return self._cut_block(terms, points, root, rule, scales, taken_at=inward(points.x, inside))
+        return Placement(points, root, rule, taken_at=inward(points.x, inside))
 
     def defined_outside(
         self, terms: Sequence[CompiledTerm], points: CellPoints, inside: np.ndarray, rule: TimeRule | None
@@ -210,14 +204,9 @@ class CutRows(GridRows):
         x = points.x[:, ~inside]
         if not x.shape[1]:
             return True
-        domain, columns = self.problem.domain, []
-        for t in [0.0] if rule is None else rule.points[:: max(1, len(rule.points) // 4)]:
-            whole = np.empty((domain.dim, x.shape[1]))
-            whole[list(self.space)] = x
-            if self.time is not None:
-                whole[self.time] = t
-            columns.append(whole)
-        at = torch.as_tensor(np.concatenate(columns, 1))
+        domain = self.problem.domain
+        times = [0.0] if rule is None else rule.points[:: max(1, len(rule.points) // 4)]
+        at = torch.cat([Span.of(domain).joined(x, t) for t in times], 1)
         env: dict[Leaf, Value] = {("coordinate", name): at[i] for i, name in enumerate(domain.names)}
         env |= {("parameter", p.name): p.init for p in self.problem.parameters}
         jets = reference_state(self.problem).jets(self.problem, env)
@@ -229,34 +218,25 @@ class CutRows(GridRows):
                     return False
         return True
 
-    def cell_block(
-        self,
-        terms: Sequence[CompiledTerm],
-        scales: Sequence[float] | None,
-        level: LevelCells | None = None,
-        cells: int | None = None,
-    ) -> CutBlock:
-        """Equations at the Gauss points of whole cells, of a level or the finest, with their weights.
-
-        Parameters
-        ----------
-        cells
-            Of the level along time; those of the finest where it is not given.
-        """
-        along = None if self.time is None else self.time_rule(cells or self.resolution[self.time])
-        return self._cells_block(terms, level or self.level, along, scales)
+    def _cell_block(self, terms: Sequence[CompiledTerm], scales: Sequence[float]) -> CutBlock:
+        """Equations at the Gauss points of whole cells."""
+        rule = None if self.time is None else self.time_rule(self.resolution[self.time])
+        return self._cut_block(terms, self._in_cells(terms, self.level, rule), scales)
 
     def _interior_block(self, terms: list[CompiledTerm]) -> CutBlock:  # type: ignore[override]
-        return self.cell_block(terms, self._scales)
+        conserved = are_conserved(self.problem, terms)
+        return self._cell_block(
+            terms, [s / CONSERVED if c else s for s, c in zip(self._scales, conserved, strict=True)]
+        )
 
     def _derived_block(self) -> CutBlock | None:  # type: ignore[override]
         own = self.interior
         terms, scales = derived_rows(self.problem, own.terms, own.scales, self.resolution)
-        return self.cell_block(terms, scales) if terms else None
+        return self._cell_block(terms, scales) if terms else None
 
     def _penalty_block(self, field: str, terms: Sequence[Term]) -> CutBlock:  # type: ignore[override]
         members = [compile_term(self.problem, t) for t in terms if t.region.penalty == field]
-        return self.cell_block(members, [1.0] * len(members))
+        return self._cell_block(members, [1.0] * len(members))
 
     def held_out_block(self) -> CutBlock:  # type: ignore[override]
         """The equations at one point of every active cell that is inside; see :meth:`GridRows.held_out_block`."""
@@ -275,13 +255,12 @@ class CutRows(GridRows):
             n = self.resolution[self.time]
             at = a + (b - a) * (np.arange(n) + (0.31 + 0.6180339887498949 * np.arange(n)) % 1.0) / n
             rule = self._rule_at(at, np.full(n, (b - a) / n), n)
-        return self._cut_block(self.interior.terms, points, root, rule, None)
+        return self._cut_block(self.interior.terms, Placement(points, root, rule), None)
 
-    def _soft_block(self, term: Term) -> Block:
+    def _soft_block(self, term: Term) -> CompactBlock:  # type: ignore[override]
         compiled = compile_term(self.problem, term)
-        measured = term.region.measured
-        if measured is not None:
-            return super()._soft_block(term)
+        if term.region.measured is not None:
+            return self._point_block(compiled, self._measured(term.region.measured, term), 1.0)
         level = self.level
         scale = self._face_scale(compiled) / math.sqrt((term.weight or 1.0) * FIRM)
         if term.region.plane is not None and term.region.plane.axis == self.time:
@@ -293,7 +272,7 @@ class CutRows(GridRows):
         root = np.sqrt(weights) * self.fading(points.x, level)
         rule = None if self.time is None else self.time_rule(self.resolution[self.time])
         kept = self._kept(term, points, rule, normals)
-        return self._cut_block([compiled], points, root, rule, [scale], normals, kept)
+        return self._cut_block([compiled], Placement(points, root, rule), [scale], normals, kept)
 
     def _point_block(self, term: CompiledTerm, samples: Samples, scale: float) -> CompactPointBlock:
         """A term at scattered points, all of which lie in the domain."""
@@ -306,7 +285,7 @@ class CutRows(GridRows):
         """A condition at the start or the end of time, at the points inside the domain."""
         assert self.time is not None
         rule = self._rule_at(np.array([position]), np.ones(1), self.resolution[self.time])
-        return self._cells_block([term], self.level, rule, [scale])
+        return self._cut_block([term], self._in_cells([term], self.level, rule), [scale])
 
     def face_points(self, region: Region) -> Samples:
         """Points of a part of the boundary over the space axes, kept for all parts of the problem in time."""
@@ -346,15 +325,9 @@ class CutRows(GridRows):
         """Where the restriction of a term holds, (points, times); None without one."""
         if term.where is None:
             return None
-        times = [None] if rule is None else list(rule.points)
-        columns = []
-        for t in times:
-            whole = np.empty((self.problem.domain.dim, points.count))
-            whole[list(self.space)] = points.x
-            if self.time is not None:
-                whole[self.time] = t
-            columns.append(restriction(term, self.problem, Samples(torch.as_tensor(whole))).numpy())
-        kept = np.stack(columns, 1)
+        span = Span.of(self.problem.domain)
+        instants = (Samples(span.joined(points.x, t)) for t in ([0.0] if rule is None else rule.points))
+        kept = np.stack([restriction(term, self.problem, x).numpy() for x in instants], 1)
         if not kept.any():
             raise InvalidProblemError(
                 f"the condition {term.name!r} applies to none of {kept.size} points of the face {term.region.name}: its `where` "
@@ -363,18 +336,15 @@ class CutRows(GridRows):
         return kept
 
     # -- other levels, for the preconditioner ---
-    def on_level(self, block: CutBlock, resolution: tuple[int, ...]) -> CutBlock:
-        """The rows of a block for the coefficients of a coarser level.
+    def on_level(self, terms: Sequence[CompiledTerm], rows: Placement, resolution: tuple[int, ...]) -> Placement:
+        """Where rows are for the coefficients of a coarser level.
 
-        Blocks of equations have the points of the level's own cells, others the points they have.
+        Those of equations are at the points of the level's own cells, others at the points they have.
         """
         level = level_cells(self.problem, self.basis, resolution)
         cells = None if self.time is None else resolution[self.time]
-        if not block.points.groups[0].own and (block.rule is None or len(block.rule.points) > 1):
-            return self.cell_block(block.terms, block.scales, level, cells)
-        positions, inside = level.locate(block.points.x)
-        group = PointGroup(positions, inside, own=True)
-        rule = (
-            None if block.rule is None or cells is None else self._rule_at(block.rule.points, block.rule.weights, cells)
-        )
-        return block.on_level(CellPoints(level, (group,)), block.space_root, rule, block.normals)
+        if not rows.points.groups[0].own and (rows.rule is None or len(rows.rule.points) > 1):
+            return self._in_cells(terms, level, None if cells is None else self.time_rule(cells))
+        positions, inside = level.locate(rows.points.x)
+        rule = None if rows.rule is None or cells is None else self._rule_at(rows.rule.points, rows.rule.weights, cells)
+        return Placement(CellPoints(level, (PointGroup(positions, inside, own=True),)), rows.root, rule)

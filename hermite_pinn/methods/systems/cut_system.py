@@ -14,22 +14,23 @@ import torch
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
-from hermite_pinn.expressions.program import Value
 from hermite_pinn.methods.least_squares.scaling import Scaling
 from hermite_pinn.methods.least_squares.settling import Settling
 from hermite_pinn.methods.least_squares.tail_scaling import tail_scaling
 from hermite_pinn.problem.terms import Term
-from hermite_pinn.residuals.compiled import Jet
 
-from .cell_channels import CellChannels, CellPoints, PointGroup
+from .cell_channels import CellChannels
+from .compact_block import CompactBlock
 from .compact_pyramid import CompactPyramid
 from .constraints import Carried, Constraints
 from .cut_block import CutBlock
 from .cut_constraints import CutConstraints
+from .cut_level import CutLevel
 from .cut_rows import CutRows
 from .grid_rows import GridRows
 from .grid_system import GridSystem
-from .vertex_blocks import LevelGram, block_scaling
+from .level_gram import LevelGram
+from .vertex_blocks import block_scaling
 from .vertex_layout import VertexLayout, compact_layout
 
 __all__ = ["CutSystem"]
@@ -50,6 +51,7 @@ class CutSystem(GridSystem):
     tensor: ClassVar[bool] = False
     _rows_of: ClassVar[type[GridRows]] = CutRows
     _rows: CutRows
+    blocks: list[CompactBlock]  # type: ignore[assignment]
     interior: CutBlock  # type: ignore[assignment]
     pyramid: CompactPyramid
     constraints: CutConstraints
@@ -219,7 +221,7 @@ class CutSystem(GridSystem):
         parameters.zero_()
         for block in self.blocks:
             parameters += block.parameter_diagonal()
-        free = self.effective(squares)
+        free = self.free(squares)
         for view, mask in zip(self.pyramid.views(self.split(free)[0]), self._masks, strict=True):
             view &= ~mask
         return self.inverse_norms(squares, free)
@@ -227,45 +229,13 @@ class CutSystem(GridSystem):
     @cached_property
     def _grams(self) -> list[LevelGram]:
         """Column norms and vertex blocks of all levels at the last linearisation."""
-        grams, last = [], len(self.pyramid.levels) - 1
-        for k, level in enumerate(self.pyramid.levels):
-            gram = LevelGram(level, len(self.problem.fields), self.pyramid.shapes[k][2])
-            resolution = self.pyramid.resolutions[k]
+        coefficients, parameters = self._linearized
+        grams = []
+        for level, shape, resolution in zip(
+            self.pyramid.levels, self.pyramid.shapes, self.pyramid.resolutions, strict=True
+        ):
+            gram = LevelGram(level, len(self.problem.fields), shape[2])
             for block in self.blocks:
-                if k == last and isinstance(block, CutBlock):
-                    gram.add(block)
-                elif isinstance(block, CutBlock):
-                    gram.add(self._on_level(block, resolution))
-                else:
-                    gram.squares += block.diagonal(resolution, self.pyramid.shapes[k]).cpu()
+                block.add_to(gram, CutLevel(self._rows, resolution, coefficients, parameters))
             grams.append(gram)
         return grams
-
-    def _on_level(self, block: CutBlock, resolution: tuple[int, ...]) -> CutBlock:
-        """The rows of a block on a coarser level, with the sensitivities at the current state."""
-        own = self._rows.on_level(block, resolution)
-        _, parameters = self._linearized
-        own.sensitize({} if all(t.affine for t in block.terms) else self._jets(own), parameters)
-        return own
-
-    def _jets(self, block: CutBlock) -> dict[Jet, Value]:
-        """The jets of the current state at the points of a block; where it does not reach, their means."""
-        finest, _ = self._linearized
-        level = self._rows.level
-        cells, inside = level.locate(block.points.x)
-        known = np.flatnonzero(level.has(cells))
-        points = CellPoints(level, (PointGroup(cells[known], inside[known], own=True),))
-        rule = block.rule
-        if rule is not None:
-            rule = self._rows.rule_at(rule.points, rule.weights, self.resolution)
-        times = 1 if rule is None else len(rule.points)
-        root = torch.ones(len(known), times, dtype=self.dtype, device=self.device)
-        at = torch.as_tensor(known)
-        jets: dict[Jet, Value] = {}
-        for name, orders in sorted({j for t in block.terms for j in t.jets}):
-            channel = CellChannels(points, Channels.of(block.dim, [orders]), block.space, block.time, rule, root)
-            (value,) = channel.forward(finest[self.problem.fields.index(name)])
-            whole = value.mean().expand(block.points.count, times).clone()
-            whole[at] = value
-            jets[name, orders] = whole
-        return jets

@@ -21,6 +21,7 @@ from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.evaluation import restricted
 from hermite_pinn.residuals.scales import first_sizes, source_norms, source_scales
+from hermite_pinn.residuals.sizes import relative_sizes
 from hermite_pinn.run.distributed import ALONE, Ranks
 
 from .block_system import BlockSystem
@@ -101,7 +102,7 @@ def collocate(
             continue
         factor = math.sqrt((t.weight or 1.0) * points.face_weight)
         samples = restricted(t, problem, region.gauss(cells, points.gauss))
-        ratio = _relative_size(problem, compile_term(problem, t), interior, norms, region.spacing(cells))
+        ratio = _relative_size(problem, compile_term(problem, t), interior, norms, cells)
         scale = ratio * math.sqrt(region.measure) / factor
         blocks += _chunked([t], problem, samples, [scale], dtype, device, ranks)
     return blocks
@@ -164,20 +165,24 @@ def _relative_size(
     term: CompiledTerm,
     interior: Sequence[Term],
     scales: Sequence[float],
-    h: float,
+    cells: Sequence[int],
 ) -> float:
-    """Residual of a condition over the relative interior residual, both for a function that varies over ``h``."""
-    names = {f for f, _ in term.jets}
-    own = max((s * h ** -sum(o) for (_, o), s in first_sizes(problem, term).items()), default=0.0)
-    inside = max(
-        (
-            v * h ** -sum(o) / s
-            for t, s in zip(interior, scales, strict=True)
-            for (f, o), v in first_sizes(problem, compile_term(problem, t)).items()
-            if f in names
-        ),
-        default=0.0,
-    )
+    """Residual of a condition over the relative interior residual, both for a function that varies over a cell."""
+    weights = relative_sizes(problem, {f for f, _ in term.jets})
+    cell = [a / n for a, n in zip(problem.domain.lengths, cells, strict=True)]
+
+    def size(t: CompiledTerm) -> float:
+        return max(
+            (
+                weights[f] * s / math.prod(a**m for a, m in zip(cell, o, strict=True))
+                for (f, o), s in first_sizes(problem, t).items()
+                if f in weights
+            ),
+            default=0.0,
+        )
+
+    own = size(term)
+    inside = max((size(compile_term(problem, t)) / s for t, s in zip(interior, scales, strict=True)), default=0.0)
     return own / inside if own > 0 and inside > 0 else 1.0
 
 

@@ -18,11 +18,12 @@ from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.evaluation import restricted
 from hermite_pinn.residuals.reference_state import reference_state
-from hermite_pinn.residuals.scales import rms, sobol_points
+from hermite_pinn.residuals.sizes import relative_sizes, rms, sobol_points
 from hermite_pinn.run.distributed import Ranks
 
-from .block import Axis, Block
+from .block import Axis
 from .constraints import Constraints
+from .dense_block import DenseBlock
 from .point_block import PointBlock
 from .tensor_block import TensorBlock
 
@@ -103,7 +104,7 @@ class GridRows:
         self.soft = [self._soft_block(t) for t in soft]
 
     @property
-    def blocks(self) -> list[Block]:
+    def blocks(self) -> list[DenseBlock]:
         """All blocks, in their order."""
         derived = [self.derived] if self.derived else []
         return [self.interior, *derived, *self.soft, *self.penalties.values()]
@@ -206,12 +207,10 @@ class GridRows:
                     taken.append(name)
         return sorted(taken) == sorted(self.problem.fields) and len(taken) == len(terms)
 
-    def _soft_block(self, term: Term) -> Block:
+    def _soft_block(self, term: Term) -> DenseBlock:
         compiled = compile_term(self.problem, term)
-        measured = term.region.measured
-        if measured is not None:
-            there = torch.as_tensor(self.misfit.point_weights(term))
-            return self._point_block(compiled, Samples(measured.x, there, columns=measured.columns), 1.0)
+        if term.region.measured is not None:
+            return self._point_block(compiled, self._measured(term.region.measured, term), 1.0)
         scale = self._face_scale(compiled) / math.sqrt(term.weight or 1.0)
         samples = restricted(term, self.problem, term.region.gauss(self.resolution, self.gauss))
         if samples.axes is not None:
@@ -219,6 +218,10 @@ class GridRows:
             points, weights = self._own(samples, per, 1)
             return self._tensor_block([compiled], points, weights, [scale])
         return self._point_block(compiled, samples, scale)
+
+    def _measured(self, points: Samples, term: Term) -> Samples:
+        """Measured points with the weights of the data there."""
+        return Samples(points.x, torch.as_tensor(self.misfit.point_weights(term)), columns=points.columns)
 
     def _point_block(self, term: CompiledTerm, samples: Samples, scale: float) -> PointBlock:
         """A term at scattered points, of which every rank has a part."""
@@ -230,19 +233,26 @@ class GridRows:
     def _face_scale(self, term: CompiledTerm) -> float:
         """Divisor that makes a boundary row as large as the interior rows at the size of a cell.
 
-        A function of unit size that varies over a cell has an interior residual of about ``|S| h**-m``, with the
-        highest derivative m of the field, and a boundary residual of about ``|S_b| h**-m_b``.  A trace is half an order
-        rougher than the function, so the boundary residual is weighted by ``h**(1/2)`` less than their ratio, as the
-        fractional norm that balances the L2 norm of the interior residual asks.
+        A function of the size of its field that varies over a cell has an interior residual of about ``|S| h**-m``,
+        with the highest derivative m of the field and the size of the cell along each axis, and a boundary residual of
+        about ``|S_b| h**-m_b``.  A trace is half an order rougher than the function, so the boundary residual is
+        weighted by ``h**(1/2)`` less than their ratio, as the fractional norm that balances the L2 norm of the interior
+        residual asks.
         """
         h = term.term.region.spacing(self.resolution)
-        names = {f for f, _ in term.jets}
+        cell = [a / n for a, n in zip(self.problem.domain.lengths, self.resolution, strict=True)]
+        weights = relative_sizes(self.problem, {f for f, _ in term.jets})
 
         def size(t: CompiledTerm) -> float:
             env = self._env_of(t)
             _, sensitivity, _ = t.evaluate(env, reference_state(self.problem).jets(self.problem, env))
             return max(
-                (rms(s) * h ** -sum(o) for (f, o), s in (t.constant | sensitivity).items() if f in names), default=0.0
+                (
+                    weights[f] * rms(s) / math.prod(a**m for a, m in zip(cell, o, strict=True))
+                    for (f, o), s in (t.constant | sensitivity).items()
+                    if f in weights
+                ),
+                default=0.0,
             )
 
         interior = max(

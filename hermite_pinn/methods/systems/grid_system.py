@@ -25,11 +25,13 @@ from hermite_pinn.residuals.corner_functions import corner_functions, singular_p
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.reference_state import reference_state
 from hermite_pinn.residuals.scales import source_scales
+from hermite_pinn.residuals.sizes import field_sizes
 from hermite_pinn.run.distributed import ALONE, Ranks
 
 from .block import Axis, Block
 from .block_system import BlockSystem
 from .constraints import Carried, Constraints, is_hard
+from .dense_block import DenseBlock
 from .gauge import remove_means
 from .grid_rows import GridRows
 from .singular_columns import SingularColumns
@@ -42,8 +44,10 @@ __all__ = ["GridSystem"]
 
 AnyBlock = TypeVar("AnyBlock", bound=Block)
 
+FAINT = 1e-20  # of the squared norms of columns: those of unknowns without effect
 
-class GridSystem(BlockSystem[Block]):
+
+class GridSystem(BlockSystem[DenseBlock]):
     """Residuals, products and column norms of a problem on levels ``resolutions[0] ... resolutions[-1]``.
 
     Parameters
@@ -298,7 +302,7 @@ class GridSystem(BlockSystem[Block]):
     @cached_property
     def _single(self) -> GridSystem:
         gauss, scales, carried = self._options
-        return GridSystem(
+        return type(self)(
             self.problem, self.basis, self.pyramid.resolutions, gauss, torch.float32, self.device,
             scales=self._scales if scales is None else scales, carried=carried, ranks=self.ranks,
         )  # fmt: skip
@@ -368,10 +372,29 @@ class GridSystem(BlockSystem[Block]):
         for block in self.blocks:
             parameters += block.parameter_diagonal()
         self.ranks.add(squares)
-        free = self.effective(squares)
+        free = self.free(squares)
         for view, mask in zip(self.pyramid.views(self.split(free)[0]), self._masks, strict=True):
             view &= ~mask
         return self.inverse_norms(squares, free)
+
+    def free(self, squares: torch.Tensor) -> torch.Tensor:
+        """Which unknowns have an effect on the rows, from the squared norms of their columns.
+
+        Coefficients are compared with those of the same field; parameters and singular functions, at changes of their
+        sizes, with those of all fields at theirs.
+        """
+        known = field_sizes(self.problem)
+        sizes = squares.new_tensor([known[f] for f in self.problem.fields])
+        grid, parameters = self.split(squares)
+        views = self.pyramid.views(grid)
+        largest = torch.stack([view.flatten(1).amax(1) for view in views]).amax(0)
+        free = torch.empty(len(squares), dtype=torch.bool, device=squares.device)
+        for view, own in zip(self.pyramid.views(self.split(free)[0]), views, strict=True):
+            view.copy_(own > FAINT * largest.reshape(-1, *[1] * (own.ndim - 1)))
+        changes = [*(p.size(p.init) for p in self.problem.parameters), *([float(sizes.max())] * len(self.corners))]
+        least = FAINT * (largest * sizes.square()).max()
+        self.split(free)[1].copy_(parameters * squares.new_tensor(changes).square() > least)
+        return free
 
     def forward(self, direction: torch.Tensor) -> list[torch.Tensor]:
         """Product with the Jacobian; ``direction`` is overwritten."""

@@ -9,12 +9,11 @@ from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sparse
-import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES, basis_values
 from hermite_pinn.cuda.tensor_grid.axis import prolongation_matrix
 from hermite_pinn.errors import InvalidProblemError
-from hermite_pinn.geometry import Domain
+from hermite_pinn.geometry import Domain, Span
 from hermite_pinn.geometry.cells import TOUCHED
 from hermite_pinn.problem.problem import Problem
 
@@ -180,11 +179,8 @@ def level_cells(problem: Problem, basis: str, resolution: Sequence[int]) -> Leve
 
 def contained(domain: Domain, x: np.ndarray) -> np.ndarray:
     """Which points (d, n) over the space axes lie in a domain."""
-    whole = np.empty((domain.dim, x.shape[1]))
-    whole[list(domain.space_axes)] = x
-    if domain.time_axis is not None:
-        whole[domain.time_axis] = 0.5 * (domain.lower[domain.time_axis] + domain.upper[domain.time_axis])
-    return domain.contains(torch.as_tensor(whole)).numpy()
+    span = Span.of(domain)
+    return domain.contains(span.joined(x, 0.5 * (span.start + span.end))).numpy()
 
 
 def prolongation(coarse: LevelCells, fine: LevelCells) -> sparse.csr_matrix:

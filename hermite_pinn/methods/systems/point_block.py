@@ -8,18 +8,21 @@ import numpy as np
 import scipy.sparse as sparse
 import torch
 
+from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix, evaluation_matrix
 from hermite_pinn.expressions.program import Leaf, Value
 from hermite_pinn.geometry import Samples
 from hermite_pinn.residuals.compiled import CompiledTerm, Jet
 
-from .block import PIECE, Axis, Block
+from .block import PIECE, Axis
+from .block_memory import BlockMemory
+from .dense_block import DenseBlock
 from .vertex_basis import changed_columns
 
 __all__ = ["PointBlock"]
 
 
-class PointBlock(Block):
+class PointBlock(DenseBlock):
     """Terms at scattered points, by sparse rows on the finest level.
 
     Parameters
@@ -126,7 +129,7 @@ class PointBlock(Block):
     def diagonal(
         self, resolution: tuple[int, ...], shape: tuple[int, ...], change: Sequence[np.ndarray] | None = None
     ) -> torch.Tensor:
-        """Squared column norms of a level; see :class:`Block`."""
+        """Squared column norms of a level; see :class:`DenseBlock`."""
         matrices = {o: self._csr(resolution, o, change) for o in self._matrices}
         diagonal = torch.zeros(shape, dtype=self.dtype, device=self.device)
         for sensitivity in self._sensitivity:
@@ -140,6 +143,12 @@ class PointBlock(Block):
                     squares = np.asarray(total.multiply(total).sum(0)).ravel()
                     diagonal[f] += torch.as_tensor(squares).to(self.device, self.dtype).view(shape[1:])
         return diagonal
+
+    def memory(self, resolution: Sequence[int]) -> BlockMemory:
+        """What the block would hold on other cells: what it holds on these; see :class:`DenseBlock`."""
+        count, local = len(self.points), (2 * BASES[self.basis].coefficients) ** len(self.axes)
+        orders, rows = len(self._matrices), float(count * len(self.terms))
+        return BlockMemory(6.0 * count * local * orders, rows, rows)
 
     def elements(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """The Jacobian as dense pieces, point by point; see :class:`Block`."""

@@ -16,20 +16,20 @@ from hermite_pinn.cuda.tensor_grid.sum_factorization import SumFactorization
 from hermite_pinn.expressions.program import Leaf, Value
 from hermite_pinn.residuals.compiled import CompiledTerm, Jet
 
-from .block import Axis
-from .channel_block import ChannelBlock, Evaluator
+from .block import PIECE, Axis
+from .block_memory import BlockMemory
+from .channel_block import ChannelBlock
+from .dense_block import DenseBlock
 from .vertex_basis import changed_columns
 
 __all__ = ["TensorBlock"]
-
-_PIECE = 4_000_000  # numbers in one piece of a Jacobian
 
 
 def _spread(values: np.ndarray | torch.Tensor, axis: int, dim: int) -> torch.Tensor:
     return torch.as_tensor(values).reshape([-1 if i == axis else 1 for i in range(dim)])
 
 
-class TensorBlock(ChannelBlock):
+class TensorBlock(ChannelBlock[SumFactorization], DenseBlock):
     """Terms on a tensor product of points: the interior or a whole face of a box.
 
     Parameters
@@ -81,7 +81,7 @@ class TensorBlock(ChannelBlock):
         self._by_parameter: list[dict[str, Value]] = [{} for _ in self.terms]
 
     # -- channels ---
-    def _evaluators(self, channels: Sequence[Channels | None]) -> list[Evaluator | None]:
+    def _evaluators(self, channels: Sequence[Channels | None]) -> list[SumFactorization | None]:
         matrices = [self._matrix(i, self.resolution[i]) for i in range(self.dim)]
         return [None if c is None else SumFactorization(matrices, c) for c in channels]
 
@@ -92,15 +92,10 @@ class TensorBlock(ChannelBlock):
         )
         return AxisMatrix(evaluated.matrices, self.dtype, self.device)
 
-    @property
-    def nodes(self) -> list[tuple[int, ...]]:
-        """Of every field that occurs, the numbers of arrays on the way from coefficients to channels."""
-        return [s.plan.nodes for s in self._factorized if isinstance(s, SumFactorization)]
-
     def diagonal(
         self, resolution: tuple[int, ...], shape: tuple[int, ...], change: Sequence[np.ndarray] | None = None
     ) -> torch.Tensor:
-        """Squared column norms of a level; see :class:`Block`."""
+        """Squared column norms of a level; see :class:`DenseBlock`."""
         matrices = [self._matrix(i, resolution[i]) for i in range(self.dim)]
         if change is not None:
             matrices = [
@@ -144,6 +139,37 @@ class TensorBlock(ChannelBlock):
                         squares[f] += outer
         return squares.clamp_(min=0.0)
 
+    def memory(self, resolution: Sequence[int]) -> BlockMemory:
+        """What the block would hold on other cells, with as many points in each; see :class:`DenseBlock`."""
+        dim, m = self.dim, BASES[self.basis].coefficients
+        shape = [
+            len(p) // small * cells if len(p) > 1 else 1
+            for p, small, cells in zip(self.points, self.resolution, resolution, strict=True)
+        ]
+        coefficients = [m * (n + (not a.periodic)) for n, a in zip(resolution, self.axes, strict=True)]
+        count = float(math.prod(shape))
+        kept = math.prod(n for n, one in zip(shape, self.root.shape, strict=True) if one > 1)
+        for factorized in self._factorized:
+            if factorized is None:
+                continue
+            nodes = factorized.plan.nodes  # arrays on the way from coefficients to channels
+            for axis in range(dim):
+                forward = math.prod(coefficients[:axis]) * math.prod(shape[axis:])
+                adjoint = math.prod(coefficients[: axis + 1]) * math.prod(shape[axis + 1 :])
+                kept += nodes[axis] * forward + (nodes[axis + 1] * adjoint if axis < dim - 1 else 0)
+        leaves = {
+            ("coordinate", a.name): tuple(n if i == axis else 1 for axis, n in enumerate(shape))
+            for i, a in enumerate(self.axes)
+        }
+        variables = {jet for t in self.terms for jet in t.variable}
+        leaves_of_all = leaves | {("jet", jet): tuple(shape) for jet in variables}
+        held = max((t.held(leaves_of_all) for t in self.terms), default=0)
+        sensitivity = sum(t.kept(leaves_of_all) for t in self.terms)
+        rows = count * len(self.terms)
+        jets = count * len(variables)
+        scaled = any(s != 1.0 for s in self.scales)
+        return BlockMemory(float(kept), float(sensitivity), rows, held + jets + 2 * count, scaled * rows + jets + count)
+
     def elements(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """The Jacobian as dense pieces, cell by cell; see :class:`Block`."""
         dim, cells, factors, columns = self.dim, [], [], []
@@ -160,7 +186,7 @@ class TensorBlock(ChannelBlock):
         local = [c.shape[1] for c in columns]
         inside, count = math.prod(per for _, per in cells), math.prod(local)
         others = math.prod(groups for groups, _ in cells[1:])
-        chunk = max(1, _PIECE // (others * len(self.terms) * inside * len(self.fields) * count))
+        chunk = max(1, PIECE // (others * len(self.terms) * inside * len(self.fields) * count))
         for begin in range(0, cells[0][0], chunk):
             part = slice(begin, min(begin + chunk, cells[0][0]))
             shape = [part.stop - part.start, *(groups for groups, _ in cells[1:])]

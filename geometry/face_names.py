@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from hermite_pinn.errors import InvalidProblemError
 
 from .carving import Carving
-from .cut_regions import CutFace, Span
+from .cut_face import CutFace
 from .shape import Piece
+from .span import Span
 
 __all__ = ["Leaf", "leaves_of", "surfaces_of"]
 

@@ -1,0 +1,92 @@
+"""Names of the fields of a problem, and what is given by them."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hermite_pinn.checks import instance, number, refuse, spelled
+from hermite_pinn.errors import InvalidProblemError
+from hermite_pinn.geometry import Domain
+
+__all__ = ["RESERVED", "check_names", "checked_exact"]
+
+#: Attributes of a solution, which fields must leave free.
+RESERVED = frozenset(
+    [
+        "domain",
+        "periodic",
+        "field",
+        "fields",
+        "status",
+        "message",
+        "history",
+        "parameters",
+        "stats",
+        "residuals",
+        "estimated_error",
+        "title",
+        "settings",
+        "problem",
+        "on_grid",
+        "at_points",
+        "inside",
+        "vertex_axes",
+        "has_equations",
+        "exact_values",
+        "error",
+        "residual",
+        "save",
+        "to_hdf5",
+        "load",
+        "to_vtk",
+        "plot",
+        "plot_history",
+    ]
+)
+
+
+def check_names(domain: Domain, fields: Sequence[str], parameters: Sequence[str], exact: Mapping[str, Any]) -> None:
+    """Every name is one, and means one thing; exact solutions are those of fields.
+
+    Raises
+    ------
+    InvalidProblemError
+        If not.
+    """
+    if not fields:
+        raise InvalidProblemError("a problem needs at least one field, for example fields=['u']")
+    taken: dict[str, str] = {}
+    for kind, names in (("coordinate", domain.names), ("field", fields), ("parameter", parameters)):
+        for name in names:
+            if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+                raise InvalidProblemError(f"the name of a {kind} must be usable as an argument, got {spelled(name)}")
+            if name in taken:
+                raise InvalidProblemError(f"the name {name!r} is used for a {taken[name]} and a {kind}")
+            taken[name] = kind
+    for face in domain.faces:
+        if face.name in taken:
+            raise InvalidProblemError(
+                f"the name {face.name!r} is used for a {taken[face.name]} and a face of the domain; give the shape another by name="
+            )
+    for name in fields:
+        if name in RESERVED:
+            raise InvalidProblemError(f"a field cannot be called {name!r}: a Solution has an attribute of that name")
+    for name in exact:
+        if name not in fields:
+            raise InvalidProblemError(f"exact gives {name!r}, which is no field; the fields are {', '.join(fields)}")
+
+
+def checked_exact(exact: object) -> dict[str, Any]:
+    """The known solution by field, each a function or a number."""
+    if exact is None:
+        return {}
+    accepted = "a dict of functions by field such as {'u': lambda x: x**2}"
+    known = instance("exact", exact, Mapping, accepted, otherwise="None", error=InvalidProblemError)  # type: ignore[type-abstract]
+    for name, value in known.items():
+        if not isinstance(name, str):
+            refuse("a field in exact", name, "a name", error=InvalidProblemError)
+        if not callable(value) or isinstance(value, type):
+            number(f"exact[{name!r}]", value, otherwise="a function of the coordinates", error=InvalidProblemError)
+    return dict(known)

@@ -1,0 +1,249 @@
+"""How large fields and equations are, found together from what is prescribed: in nobody's units.
+
+A field is as large as what conditions and data prescribe of it.  Where they prescribe nothing but zero, an equation
+tells: its largest term balances another one or its source.  So sizes spread from field to field through the
+coefficients of the equations: from displacements to stresses, from a load to a deflection.  An equation is as large as
+its source, or else as its terms are at fields of these sizes.
+
+All of it follows a change of units: fields in other units have other sizes, equations that are multiplied by a number
+are larger by that number, and so are coefficients where lengths and times are measured otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from hermite_pinn.expressions.program import Leaf, Value, depends_on
+from hermite_pinn.geometry import Region
+from hermite_pinn.problem.problem import Problem
+from hermite_pinn.problem.terms import Term
+
+from .compiled import CompiledTerm, Jet, compile_term
+from .evaluation import restriction
+from .reference_state import reference_state
+
+__all__ = [
+    "ROUNDING",
+    "Balance",
+    "balance_of",
+    "balances",
+    "field_sizes",
+    "implied_by",
+    "relative_sizes",
+    "rms",
+    "sampled_region",
+    "sobol_points",
+]
+
+CONDITION_POINTS = 1024
+ROUNDING = 1e-12  # of a function elsewhere: values on a face that count as zero
+UNKNOWN = 1.0  # size of a field of which nothing is known, and which others are measured by
+
+
+def rms(value: Value) -> float:
+    """Root mean square of a tensor in float64, or the size of a number."""
+    if isinstance(value, torch.Tensor):
+        return float(value.to(torch.float64).square().mean().sqrt())
+    return abs(float(value))
+
+
+def sobol_points(problem: Problem, term: CompiledTerm | None = None) -> dict[Leaf, Value]:
+    """Coordinates of 4096 scrambled Sobol points, which no periodic source can fool, and the first parameters.
+
+    The points are those of the whole domain, or of the region of a term that depends on its normal.
+    """
+    region = sampled_region(problem, term)
+    return dict(problem.plan.own.once(("sobol points", region), lambda: _sobol_points(problem, region)))
+
+
+def sampled_region(problem: Problem, term: CompiledTerm | None) -> Region:
+    """The region whose points :func:`sobol_points` takes."""
+    turning = term is not None and depends_on(term.term.residual, ["normal"])
+    return term.term.region if term is not None and turning else problem.domain.interior
+
+
+def _sobol_points(problem: Problem, region: Region) -> dict[Leaf, Value]:
+    leaves = region.quasi_random(4096, 0).leaves(problem.domain.names)
+    return leaves | {("parameter", p.name): p.init for p in problem.parameters}
+
+
+@dataclass(frozen=True)
+class Balance:
+    """The terms that one equation or condition adds up.
+
+    Attributes
+    ----------
+    inside
+        Whether it is an equation, not a condition or data.
+    source
+        Root mean square of what is there without fields.
+    terms
+        By jet, the root mean square of the term of a field of unit size that is half a wave over the domain.
+    """
+
+    inside: bool
+    source: float
+    terms: Mapping[Jet, float]
+
+    @property
+    def fields(self) -> set[str]:
+        """The fields in it."""
+        return {f for (f, _), size in self.terms.items() if size > 0}
+
+    def of(self, field: str) -> float:
+        """All terms of a field of unit size together."""
+        return math.fsum(size for (f, _), size in self.terms.items() if f == field)
+
+    def others(self, field: str, sizes: Mapping[str, float]) -> float:
+        """The largest of the source and of the terms of other fields whose sizes are known."""
+        return max(self.source, *(s * sizes[f] for (f, _), s in self.terms.items() if f != field and f in sizes), 0.0)
+
+    def without(self, axis: int) -> Balance:
+        """The same without derivatives along an axis."""
+        return replace(self, terms={(f, o): size for (f, o), size in self.terms.items() if not o[axis]})
+
+    def told(self, field: str) -> float:
+        """The size of a field that is alone in it, or zero."""
+        return self.source / self.of(field) if self.source > 0 and self.fields == {field} else 0.0
+
+
+def balances(problem: Problem, sizes: Mapping[str, float]) -> list[Balance]:
+    """What all terms but penalties add up, in the problem's order, where the fields have some sizes.
+
+    Coefficients that depend on fields are taken where each jet is as large as that of half a wave of that size over the
+    domain; jets of the other fields are zero.
+    """
+    return [balance_of(problem, t, sizes) for t in problem.terms if t.region.penalty is None]
+
+
+def balance_of(problem: Problem, term: Term, sizes: Mapping[str, float]) -> Balance:
+    """What one term adds up; see :func:`balances`."""
+    compiled = compile_term(problem, term)
+    if compiled.affine:
+        key = ("balance", id(problem.plan.known(term.residual)), term.region, id(term.where))
+        return problem.plan.own.once(key, lambda: _taken(problem, compiled, {}))
+    return _taken(problem, compiled, sizes)
+
+
+def _taken(problem: Problem, term: CompiledTerm, sizes: Mapping[str, float]) -> Balance:
+    region, domain = term.term.region, problem.domain
+    env = sobol_points(problem) if region.is_interior else _points(problem, term.term)
+    if env is None:
+        return Balance(False, 0.0, {})
+    start = reference_state(problem).jets(problem, env)
+    residual, slopes, _ = term.evaluate(env, start)
+    if sizes and not start:
+        slopes |= _slopes_at(problem, term, env, sizes)
+    terms = {(f, o): rms(s) / _unit(domain.lengths, o) for (f, o), s in (term.constant | slopes).items()}
+    source = rms(residual)
+    if not math.isfinite(source) or (region.on_boundary and source <= ROUNDING * _anywhere(problem, term)):
+        source = 0.0
+    return Balance(
+        region.is_interior,
+        source,
+        {j: size for j, size in terms.items() if math.isfinite(size)},
+    )
+
+
+def _anywhere(problem: Problem, term: CompiledTerm) -> float:
+    """What a condition prescribes where it does not hold, which tells zero from rounding; zero where it cannot."""
+    if depends_on(term.term.residual, ["normal"]):
+        return 0.0
+    try:
+        size = rms(term.evaluate(sobol_points(problem), {})[0])
+    except Exception:  # of a function that is made for points of the face
+        return 0.0
+    return size if math.isfinite(size) else 0.0
+
+
+def _slopes_at(
+    problem: Problem, term: CompiledTerm, env: Mapping[Leaf, Value], sizes: Mapping[str, float]
+) -> dict[Jet, Value]:
+    """Derivatives of a residual by jets where these are as large as fields of some sizes have them; finite ones."""
+    jets = {(f, o): sizes[f] / _unit(problem.domain.lengths, o) for f, o in term.jets if f in sizes}
+    try:
+        slopes = term.evaluate(env, jets)[1]
+    except Exception:  # of a tabulated function, outside its table
+        return {}
+    return {jet: s for jet, s in slopes.items() if math.isfinite(rms(s))}
+
+
+def _points(problem: Problem, term: Term) -> dict[Leaf, Value] | None:
+    """Points of a condition or of data, with the first parameters; None where its restriction keeps none."""
+    samples = term.region.quasi_random(CONDITION_POINTS, 0)
+    if term.where is not None:
+        samples = samples.take(restriction(term, problem, samples))
+    if not samples.count:
+        return None
+    return dict(samples.leaves(problem.domain.names)) | {("parameter", p.name): p.init for p in problem.parameters}
+
+
+def _unit(lengths: Sequence[float], orders: Sequence[int]) -> float:
+    """The size of half a wave over some lengths relative to that of its derivative."""
+    return math.prod((a / math.pi) ** m for a, m in zip(lengths, orders, strict=True))
+
+
+def field_sizes(problem: Problem) -> dict[str, float]:
+    """The size of every field, in the problem's order, as far as the statement of the problem tells.
+
+    The problem's plan keeps them; parts of the problem have those of the whole.
+    """
+    return dict(problem.plan.shared.once("field sizes", lambda: _field_sizes(problem)))
+
+
+def relative_sizes(problem: Problem, fields: Collection[str]) -> dict[str, float]:
+    """The :func:`field_sizes` of some fields, relative to the largest of them."""
+    sizes = {f: s for f, s in field_sizes(problem).items() if f in fields}
+    return {f: s / max(sizes.values()) for f, s in sizes.items()}
+
+
+def _field_sizes(problem: Problem) -> dict[str, float]:
+    """See above; derivatives in time tell only where nothing else does: how long one looks is not how fast it goes."""
+    known = _told(problem)
+    while len(known) < len(problem.fields):
+        rows, axis = balances(problem, known), problem.domain.time_axis
+        unknown = [f for f in problem.fields if f not in known]
+        steady = rows if axis is None else [row.without(axis) for row in rows]
+        known |= implied_by(steady, unknown, known) or implied_by(rows, unknown, known) or {unknown[0]: UNKNOWN}
+    return {f: known[f] for f in problem.fields}
+
+
+def _told(problem: Problem) -> dict[str, float]:
+    """Sizes of the fields that conditions and data prescribe: values, or where there are none derivatives."""
+    told: dict[bool, dict[str, float]] = {True: {}, False: {}}
+    for balance in balances(problem, {}):
+        if balance.inside:
+            continue
+        for field in balance.fields:
+            size, by_value = balance.told(field), any(not any(o) for _, o in balance.terms)
+            if 0 < size < math.inf:
+                told[by_value][field] = max(size, told[by_value].get(field, 0.0))
+    return told[False] | told[True]
+
+
+def implied_by(rows: Sequence[Balance], unknown: Sequence[str], known: Mapping[str, float]) -> dict[str, float]:
+    """Sizes of fields that follow from those of others, as far as they do: what is needed to balance what is known.
+
+    Equations whose other fields are all known are asked first, then those where some are, with conditions that have a
+    source, and last all conditions: most of these say little of what happens inside.
+
+    Examples
+    --------
+    >>> stress = Balance(True, 0.0, {("s", (0,)): 1.0, ("u", (1,)): 7e10})
+    >>> implied_by([stress], ["s"], {"u": 1e-5})
+    {'s': 700000.0}
+    """
+    found: list[dict[str, float]] = [{}, {}, {}]
+    for row in rows:
+        for field in unknown:
+            own, others = row.of(field), row.others(field, known)
+            size = others / own if own > 0 and others > 0 else 0.0
+            if 0 < size < math.inf:
+                complete = row.inside and row.fields - {field} <= known.keys()
+                rank = 0 if complete else 1 if row.inside or row.source > 0 else 2
+                found[rank][field] = max(size, found[rank].get(field, 0.0))
+    return next(filter(None, found), {})
