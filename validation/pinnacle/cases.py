@@ -116,7 +116,7 @@ def _heat2d_lt(solution: hp.Solution) -> Errors:
     points, times, _ = evolution_rows("heat_longtime.dat.gz", 100.0, 2)
     values = np.load(shared_file(*DATA, "heat_lt_ref.npy"))
     error = deviation(solution, ["u"], at_times(points, times), values.reshape(1, -1))
-    return {"error": error} | against_table(solution, ["u"], "heat_longtime.dat.gz", 100.0, 2)
+    return {"error": error, **against_table(solution, ["u"], "heat_longtime.dat.gz", 100.0, 2)}
 
 
 def _cavity() -> Reference:
