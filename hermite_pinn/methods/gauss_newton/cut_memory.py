@@ -22,9 +22,11 @@ from hermite_pinn.residuals.corner_functions import corner_functions
 __all__ = ["cut_memory"]
 
 REAL = 8.0  # bytes of a number
+REUSED = 0.5  # of what scaling takes, that is not taken again by the iterations
 GAPS = 1.1  # what the allocator takes for itself, as a factor
 PIECE = 4e6  # numbers of rows that vertex blocks are summed up from at a time
-COPIES = 5  # of such a piece
+COPIES = 3  # of such a piece, and one of the rows of one field in one equation
+SLABS = 3.0  # slabs whose systems live at a time: the one before does until its end is final
 VECTORS = 15  # of all unknowns
 DENSE = 6  # arrays of all vertices of the finest level, between the linear solves
 PER_AREA = 9  # points on a face for every cell that it passes, in space; the root of that in the plane
@@ -43,11 +45,11 @@ def cut_memory(problem: Problem, pyramid: CompactPyramid, gauss: int | None, sla
         Number of time slabs.
     """
     counts = _Counts(problem, pyramid, gauss, slabs)
-    kept = counts.interior + counts.faces + counts.held_out + counts.levels + counts.corners
-    again = 1.0 if slabs == 1 else 2.0  # the slab before lives on until its end is final
+    kept, solving = counts.faces + counts.levels + counts.corners, counts.interior + counts.held_out
+    again = 1.0 if slabs == 1 else SLABS
     vectors = VECTORS * pyramid.size / slabs
     dense = DENSE * math.prod(pyramid.dense_shapes[-1])
-    return GAPS * REAL * (again * kept + vectors + dense + counts.passing)
+    return GAPS * REAL * (again * (kept + solving) + vectors + dense + REUSED * counts.scaling)
 
 
 @dataclass(frozen=True)
@@ -164,14 +166,15 @@ class _Counts:
         return functions * (3 * rows + 3 * self.pyramid.size)
 
     @property
-    def passing(self) -> float:
-        """What is held for a while only: pieces of rows, eigenvectors of blocks, records of cells, coarser levels."""
-        fields, cells = len(self.problem.fields), len(self.level.cells)
-        per = self.points / max(1, cells)
-        piece = min(PIECE, cells * per * self.local * fields * len(self.equations))
+    def scaling(self) -> float:
+        """While the columns are scaled: pieces of rows, conditions on coarser levels, eigenvectors of blocks.
+
+        That is before the iterations need theirs, which is partly the same.
+        """
+        fields, equations = len(self.problem.fields), len(self.equations)
+        piece = min(PIECE, self.points * self.local * fields * equations)
         coarse = sum(n * self.local * 2.0 for _, n in self.on_faces)
-        records = cells * self.local * self.times
-        return max(COPIES * piece + coarse, 3 * self._blocks(self.level, fields), records + self.points * self.times)
+        return max((COPIES + 1.0 / (fields * equations)) * piece + coarse, 3 * self._blocks(self.level, fields))
 
 
 def _channels(terms: Sequence[CompiledTerm]) -> int:

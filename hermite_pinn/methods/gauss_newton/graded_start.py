@@ -4,7 +4,7 @@ Where boundary conditions hold from the start that the initial state does not sa
 begins like the square root of time.  On equal cells the first one loses some per cent of what crosses the boundary
 meanwhile, and that stays.  Parts whose ends grow by a factor of four bring the state right; the grid of equal cells
 then takes over the values and derivatives at its own times, and in its first cell what comes closest.  Where shapes cut
-cells, only points inside count meanwhile; see :class:`~hermite_pinn.methods.systems.inner_system.InnerSystem`.
+cells, only points inside count; see :class:`~hermite_pinn.methods.systems.start_system.CutStartSystem`.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ class GradedStart:
         for a, b in itertools.pairwise(ends):
             problem = self.grid.problem.restricted(**{self.name: (a, b)})
             carried = self._carried(parts[-1], (b - a) / CELLS) if parts else None
-            system = self.grid.system(ladder(local), problem, carried, inner=True)
+            system = self.grid.system(ladder(local), problem, carried, starting=True)
             before = torch.zeros(system.pyramid.dense_shapes[-1], dtype=self.grid.dtype, device=self.grid.device)
             if carried is None:
                 reference_state(self.grid.problem).fill(self.grid.problem, self.grid.basis, before)

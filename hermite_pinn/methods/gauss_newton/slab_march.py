@@ -23,7 +23,7 @@ from .initial_mismatch import incompatible
 from .slab_start import average, slab_start
 from .stage import Discretization, Stage, well_solved
 from .term_sizes import sensitivity_norms
-from .time_slabs import ladder, part_in_time, slab_ends, time_orders
+from .time_slabs import ladder, parabolic, part_in_time, slab_ends, time_orders
 
 __all__ = ["UnstableMarch", "growing", "march"]
 
@@ -40,7 +40,7 @@ class UnstableMarch(Exception):  # noqa: N818 - a signal between the march and t
     Parameters
     ----------
     losses
-        Of the slabs so far, relative to the squares of the fields' sizes there.
+        Of the slabs so far, relative to the square of the largest size of the fields in a slab until then.
     gauss
         Gauss points per cell and axis.
     """
@@ -91,7 +91,8 @@ class _March:
         self.squares: dict[str, float] = {}
         self.between: set[str] = set()
         self.last: tuple[GridSystem, slice] | None = None  # the slab whose end is not final
-        self.losses: list[float] = []  # of the finished slabs, relative to the squares of the sizes of the fields
+        self.largest = 0.0  # sum of the squares of the sizes of the fields of a slab so far
+        self.losses: list[float] = []  # of the finished slabs, relative to that: fields may pass through zero
         self.copied: torch.Tensor | None = None  # for a checkpoint
 
     def slab(self, first: int, end: int) -> None:
@@ -136,9 +137,9 @@ class _March:
     @property
     def layered(self) -> bool:
         """Whether the first slabs say that the solution begins with a layer that has not been resolved."""
-        if self.graded is not None or self.last is None:
+        if self.graded is not None or self.last is None or not parabolic(self.grid.problem):
             return False
-        if self.last[1].start == 0 and not set(self.orders.values()) - {1} and incompatible(self.last[0]):
+        if self.last[1].start == 0 and incompatible(self.last[0]):
             return True
         return begins_with_a_layer(self.first_squares, sum(n * n for n in self.norms))
 
@@ -161,7 +162,7 @@ class _March:
         carried = None if state is None else Carried(axis, self.orders, state)
         local = tuple(end - first if i == axis else n for i, n in enumerate(resolution))
         problem = part_in_time(grid.problem, axis, first, end, resolution[axis])
-        system = grid.system(ladder(local), problem, carried, inner=self.graded is not None)
+        system = grid.system(ladder(local), problem, carried, starting=self.graded is not None)
         return system, part, carried
 
     def state(self, done: int) -> dict[str, Any]:
