@@ -16,7 +16,7 @@ import numpy as np
 import hermite_pinn as hp
 from hermite_pinn import problems
 from hermite_pinn.validation import geometry
-from hermite_pinn.validation.geometry.case import Case, Errors, Solving
+from hermite_pinn.validation.geometry.case import Case, Errors, Solving, inside_points
 from hermite_pinn.validation.references import fourier_planes, pulsed_channel, random_media
 from hermite_pinn.validation.references.blocks import spectral_elements
 from hermite_pinn.validation.references.pinnacle import read_table, shared_file
@@ -103,7 +103,7 @@ def _places() -> dict[str, Any]:
 # -- comparisons ---
 def _poisson2d_ms(solution: hp.Solution) -> Errors:
     tables = _blocks()
-    points = geometry.case.inside_points(solution.domain)
+    points = inside_points(solution.domain)
     fine, coarse = (
         spectral_elements(tables["coefficient"], tables["constant"], tables["amplitude"], degree=p)(*points)
         for p in (9, 7)
@@ -116,7 +116,7 @@ def _heat2d_lt(solution: hp.Solution) -> Errors:
     points, times, _ = evolution_rows("heat_longtime.dat.gz", 100.0, 2)
     values = np.load(shared_file(*DATA, "heat_lt_ref.npy"))
     error = deviation(solution, ["u"], at_times(points, times), values.reshape(1, -1))
-    return {"error": error} | against_table(solution, ["u"], "heat_longtime.dat.gz", 100.0, 2)
+    return {"error": error, **against_table(solution, ["u"], "heat_longtime.dat.gz", 100.0, 2)}
 
 
 def _cavity() -> Reference:
