@@ -270,9 +270,9 @@ def test_a_grid_gets_the_factor_that_was_asked_for():
     assert isinstance(grid_solver("banded").chosen(system), BandedCholesky)
     assert isinstance(grid_solver("auto").chosen(system), ConjugateGradients)  # nothing is known of iterations
     slow = grid_solver("auto")
-    slow.restore(Entry({"steps_per_size": [[system.size, 10**7]]}, "a checkpoint"))
+    slow.restore(Entry({"steps_per_size": [[system.size, 10**7]], "without_modes": False}, "a checkpoint"))
     assert isinstance(slow.chosen(system), BandedCholesky)
     assert isinstance(grid_solver("cg").chosen(GRIDS["quintic"]()), BlockConjugateGradients)
     three = GridSystem(problems.helmholtz3d(a=1), "cubic", [(2, 2, 2)])
-    slow.restore(Entry({"steps_per_size": [[three.size, 10**7]]}, "a checkpoint"))
+    slow.restore(Entry({"steps_per_size": [[three.size, 10**7]], "without_modes": False}, "a checkpoint"))
     assert isinstance(slow.chosen(three), SparseFactor)

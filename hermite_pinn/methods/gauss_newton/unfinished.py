@@ -22,7 +22,9 @@ class Unfinished:
 
     A state is that of the end of the last finished level, with what has been done of the next one.  The numbers are
     those of an uninterrupted run to the last bit, except where weights are chosen during a level or the rows of the
-    first level are scaled anew: there a level is begun again, from the vector that was reached.
+    first level are scaled anew: there a level is begun again, from the vector that was reached.  A sparse factor that
+    serves for several steps is made anew after every state that is kept, so that runs with a checkpoint agree to the
+    last bit, and with one without to the tolerance of the linear solves.
 
     Parameters
     ----------

@@ -39,6 +39,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
+GROWTH = 5.0  # of steps that is expected at most from what is known: beyond, iterations are tried
 LOOK = 25  # steps between two looks at how many are left
 
 
@@ -358,7 +359,7 @@ class CheapestSolver(LinearSolver[System]):
 
     It remembers how many steps iterations took by the number of unknowns, and expects them to grow from the largest
     problem so far that was not larger as they grew to that one, or with the root of the unknowns where that is not
-    known, which is the most.  An iteration that has taken as long as a factor
+    known, which is the most, and to five times as many.  An iteration that has taken as long as a factor
     would, and at its rate will take as long once more, is given up for that.
 
     Parameters
@@ -383,7 +384,7 @@ class CheapestSolver(LinearSolver[System]):
         if len(known) > 1 and min(steps, self.steps_by_size[known[-2]]) > 0:
             grown = math.log(steps / self.steps_by_size[known[-2]]) / math.log(last / known[-2])
             power = min(max(grown, 0.0), 0.5)
-        return steps * (size / last) ** power
+        return steps * min((size / last) ** power, GROWTH)
 
     def chosen(self, system: System) -> LinearSolver[System]:
         """The solver for a system."""
