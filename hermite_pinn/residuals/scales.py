@@ -37,20 +37,21 @@ def first_sizes(problem: Problem, term: CompiledTerm) -> dict[Jet, float]:
 def source_norms(problem: Problem) -> list[float]:
     """Root mean squares of the interior residuals at the :func:`reference_state`, mostly the zero field.
 
-    Where that is zero, the sum of the terms that fields of the :func:`.field_sizes` have if they vary over the domain,
-    without values of fields whose coefficients outweigh those of the derivatives by far: fields with such coefficients
-    balance each other.
+    Where that is zero, the sum of the terms that fields of the :func:`.field_sizes` have there if they vary over the
+    lengths of the domain, without values of fields whose coefficients outweigh those of the derivatives by far: fields
+    with such coefficients balance each other.
     """
     return list(problem.plan.own.once("source norms", lambda: _source_norms(problem)))
 
 
 def _source_norms(problem: Problem) -> list[float]:
     sizes, norms = field_sizes(problem), []
-    for balance in balances(problem, sizes):
+    for balance in balances(problem, {}):
         if not balance.inside:
             continue
-        values = math.fsum(s * sizes[f] for (f, o), s in balance.terms.items() if not any(o))
-        derivatives = math.fsum(s * sizes[f] for (f, o), s in balance.terms.items() if any(o))
+        terms = {(f, o): s * sizes[f] * math.pi ** -sum(o) for (f, o), s in balance.terms.items()}
+        values = math.fsum(s for (_, o), s in terms.items() if not any(o))
+        derivatives = math.fsum(s for (_, o), s in terms.items() if any(o))
         size = balance.source
         if not size > ROUNDING * (values + derivatives):
             size = derivatives if 0 < IMBALANCE * derivatives < values else derivatives + values

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -82,7 +82,7 @@ class Balance:
     source
         Root mean square of what is there without fields.
     terms
-        By jet, the root mean square of the term of a field of unit size that varies over the lengths of the domain.
+        By jet, the root mean square of the term of a field of unit size that is half a wave over the domain.
     """
 
     inside: bool
@@ -95,12 +95,16 @@ class Balance:
         return {f for (f, _), size in self.terms.items() if size > 0}
 
     def of(self, field: str) -> float:
-        """The largest term of a field of unit size."""
-        return max((size for (f, _), size in self.terms.items() if f == field), default=0.0)
+        """All terms of a field of unit size together."""
+        return math.fsum(size for (f, _), size in self.terms.items() if f == field)
 
     def others(self, field: str, sizes: Mapping[str, float]) -> float:
         """The largest of the source and of the terms of other fields whose sizes are known."""
         return max(self.source, *(s * sizes[f] for (f, _), s in self.terms.items() if f != field and f in sizes), 0.0)
+
+    def without(self, axis: int) -> Balance:
+        """The same without derivatives along an axis."""
+        return replace(self, terms={(f, o): size for (f, o), size in self.terms.items() if not o[axis]})
 
     def told(self, field: str) -> float:
         """The size of a field that is alone in it, or zero."""
@@ -110,8 +114,8 @@ class Balance:
 def balances(problem: Problem, sizes: Mapping[str, float]) -> list[Balance]:
     """What all terms but penalties add up, in the problem's order, where the fields have some sizes.
 
-    Coefficients that depend on fields are taken where each jet is as large as a field of that size has it that varies
-    over the lengths of the domain; jets of the other fields are zero.
+    Coefficients that depend on fields are taken where each jet is as large as that of half a wave of that size over the
+    domain; jets of the other fields are zero.
     """
     return [balance_of(problem, t, sizes) for t in problem.terms if t.region.penalty is None]
 
@@ -179,7 +183,8 @@ def _points(problem: Problem, term: Term) -> dict[Leaf, Value] | None:
 
 
 def _unit(lengths: Sequence[float], orders: Sequence[int]) -> float:
-    return math.prod(a**m for a, m in zip(lengths, orders, strict=True))
+    """The size of half a wave over some lengths relative to that of its derivative."""
+    return math.prod((a / math.pi) ** m for a, m in zip(lengths, orders, strict=True))
 
 
 def field_sizes(problem: Problem) -> dict[str, float]:
@@ -197,11 +202,13 @@ def relative_sizes(problem: Problem, fields: Collection[str]) -> dict[str, float
 
 
 def _field_sizes(problem: Problem) -> dict[str, float]:
+    """See above; derivatives in time tell only where nothing else does: how long one looks is not how fast it goes."""
     known = _told(problem)
     while len(known) < len(problem.fields):
-        found = balances(problem, known)
+        rows, axis = balances(problem, known), problem.domain.time_axis
         unknown = [f for f in problem.fields if f not in known]
-        known |= implied_by(found, unknown, known) or {unknown[0]: UNKNOWN}
+        steady = rows if axis is None else [row.without(axis) for row in rows]
+        known |= implied_by(steady, unknown, known) or implied_by(rows, unknown, known) or {unknown[0]: UNKNOWN}
     return {f: known[f] for f in problem.fields}
 
 
@@ -219,10 +226,10 @@ def _told(problem: Problem) -> dict[str, float]:
 
 
 def implied_by(rows: Sequence[Balance], unknown: Sequence[str], known: Mapping[str, float]) -> dict[str, float]:
-    """Sizes of fields that follow from those of others, as far as they do.
+    """Sizes of fields that follow from those of others, as far as they do: what is needed to balance what is known.
 
-    No term of a sum that vanishes is larger than all others together: so the least that equations allow whose other
-    fields are all known.  Where there is no such equation, the most that is needed to balance what is known.
+    Equations whose other fields are all known are asked first, then those where some are, with conditions that have a
+    source, and last all conditions: most of these say little of what happens inside.
 
     Examples
     --------
@@ -230,16 +237,13 @@ def implied_by(rows: Sequence[Balance], unknown: Sequence[str], known: Mapping[s
     >>> implied_by([stress], ["s"], {"u": 1e-5})
     {'s': 700000.0}
     """
-    complete: dict[str, float] = {}
-    incomplete: dict[str, float] = {}
+    found: list[dict[str, float]] = [{}, {}, {}]
     for row in rows:
         for field in unknown:
             own, others = row.of(field), row.others(field, known)
             size = others / own if own > 0 and others > 0 else 0.0
-            if not 0 < size < math.inf:
-                continue
-            if row.fields - {field} <= known.keys():
-                complete[field] = min(size, complete.get(field, math.inf))
-            else:
-                incomplete[field] = max(size, incomplete.get(field, 0.0))
-    return complete or incomplete
+            if 0 < size < math.inf:
+                complete = row.inside and row.fields - {field} <= known.keys()
+                rank = 0 if complete else 1 if row.inside or row.source > 0 else 2
+                found[rank][field] = max(size, found[rank].get(field, 0.0))
+    return next(filter(None, found), {})

@@ -260,22 +260,11 @@ def relative(a, b):
     return np.linalg.norm(a - b) / np.linalg.norm(b)
 
 
-#: What does not hold, and why.  An equation without a source is scaled by its coefficients, as if all fields were of
-#: size one, and derivatives of the continuity equation are rows of the same weight along every axis, however long.
-BROKEN = {
-    ("system", "units of the fields"): "the continuity equation has no source that tells its scale",
-    ("system", "units of each field"): "the continuity equation has no source that tells its scale",
-    ("system", "stretched"): "derived rows and the scale of the continuity equation depend on the lengths of the axes",
-}
-
-
 def pairs():
     for name, case in CASES.items():
         for telling, words in TELLINGS.items():
             if len(case.fields) > 1 or not words.field_order:
-                reason = BROKEN.get((name, telling))
-                marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
-                yield pytest.param(name, telling, marks=marks, id=f"{name}-{telling}")
+                yield pytest.param(name, telling, id=f"{name}-{telling}")
 
 
 @pytest.mark.parametrize(("name", "telling"), list(pairs()))
