@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from hermite_pinn.errors import InvalidProblemError
 
-from .carving import BESIDE, Carving
+from .carving import BESIDE, MOST, Carving
 from .cell_kinds import centres
 from .cells import FULL, OUTSIDE
 from .cut_sides import side_state
@@ -19,6 +19,7 @@ from .shape import Surface
 __all__ = ["check_cuts", "count_parts"]
 
 FAR = 50.0  # ratio of the sizes of a shape and the box from which on units are suspected
+ACROSS = 8  # points on a boundary that a box has along an edge at least
 UNSEEN = 300.0  # ratio from which on no grid sees a shape
 AXES = "xyz"
 
@@ -61,6 +62,8 @@ def _effect(box: str, carving: Carving, number: int) -> list[str]:
     inside = carving.in_box(cutter.coarse.x)
     changed = bool((kinds == OUTSIDE).any()) or bool(inside.any())
     if changed:
+        if (kinds != OUTSIDE).any() and (kinds != FULL).any():  # its boundary passes
+            _check_size(box, carving, cutter)
         return [*_contacts(carving, cutter, inside), *_suspicions(carving, cutter)]
     what = (
         f"{cutter.shape!r} contains all of {box}, so that it cuts nothing away"
@@ -71,6 +74,16 @@ def _effect(box: str, carving: Carving, number: int) -> list[str]:
     if len(carving.cutters) == 1:
         raise InvalidProblemError(f"{what}{_unit(carving, cutter) or advice}")
     return [what]
+
+
+def _check_size(box: str, carving: Carving, cutter: Cutter) -> None:
+    """Raise an error if the boundary of a shape is so large that hardly a point of it lies in the box."""
+    apart = max((p.measure / MOST) ** (1.0 / (carving.dim - 1)) for p in cutter.shape.pieces)
+    if apart * ACROSS > carving.size:
+        raise InvalidProblemError(
+            f"{cutter.shape!r} is too large beside {box} for points on its boundary, of which most lie outside; give it a size "
+            "that is nearer to that of the box"
+        )
 
 
 def _place(cutter: Cutter) -> str:

@@ -15,6 +15,7 @@ __all__ = ["array_of", "count_of", "face_name", "frame", "gauss_panels", "number
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(3)
 MOST = 1 << 24  # points along a line
+TOGETHER = 3e6  # points on circles, all together
 
 
 def count_of(length: float, spacing: float) -> int:
@@ -63,7 +64,10 @@ def rings(radii: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray, np
     ring, turn, count
         Number of the circle and angle of every point, (n,); number of points of every circle, (m,).
     """
-    count = np.maximum(4, np.ceil(2 * np.pi * radii / spacing * (1 - 1e-12))).astype(np.int64)
+    wanted = 2 * np.pi * radii / spacing * (1 - 1e-12)
+    if wanted.sum() > TOGETHER:  # far larger than what it cuts
+        wanted *= TOGETHER / wanted.sum()
+    count = np.maximum(4, np.ceil(wanted)).astype(np.int64)
     ring = np.repeat(np.arange(count.size), count)
     place = np.arange(ring.size) - np.repeat(np.cumsum(count) - count, count)
     shift = 0.5 + 0.6180339887498949 * np.arange(count.size) % 1.0  # so that no seam shows

@@ -157,12 +157,18 @@ def test_nothing_is_thin_where_there_is_room():
         assert domain.thin((32,) * domain.dim) == ()
 
 
-@pytest.mark.parametrize("radius", [1e3, 2.0**31])
-def test_edges_far_outside_of_the_box_take_no_memory(radius):
-    """A half space, in effect: the rims of the cylinder are far away, and its mantle is a plane."""
-    box = hp.Box(x=(0, 1), y=(0, 1), z=(0, 1))
-    domain = box - hp.Cylinder((0.5, 0.5 + radius, -2 * radius), (0.5, 0.5 + radius, 2 * radius), radius)
-    assert domain.interior.measure == pytest.approx(0.5, rel=1e-2)
-    assert domain.reentrant_distance(torch.rand(3, 5, dtype=torch.float64)) is None
-    notch = box - hp.Cylinder((0.5, 0.5, 0.5), (0.5, 0.5, 2), radius)
-    assert notch.interior.measure == pytest.approx(0.5, rel=1e-2)
+@pytest.mark.parametrize("radius", [300.0, 2.0**31])
+def test_a_shape_far_larger_than_the_box_is_an_error_and_takes_no_memory(radius):
+    """Its boundary would be a face without points, and so without a condition."""
+    for start, end in (((0.5, 0.5, 0.2), (0.5, 0.5, 0.8)), ((0.5, 0.5 + radius, -radius), (0.5, 0.5 + radius, radius))):
+        with pytest.raises(hp.InvalidProblemError, match=r"too large beside|leave nothing"):
+            CUBE - hp.Cylinder(start, end, radius)
+
+
+def test_edges_far_outside_of_the_box_do_not_count():
+    far = CUBE - hp.Cylinder((0.5, 20.5, -40), (0.5, 20.5, 40), 20)
+    assert far.interior.measure == pytest.approx(0.5, rel=1e-2)
+    assert far.reentrant_distance(torch.rand(3, 5, dtype=torch.float64)) is None
+    slab = CUBE - hp.Cylinder((0.5, 0.5, 0.3), (0.5, 0.5, 0.7), 20)
+    assert slab.interior.measure == pytest.approx(0.6, rel=1e-2)
+    assert slab.face("cylinder").measure == pytest.approx(2.0, rel=1e-2)
