@@ -410,16 +410,6 @@ def test_a_field_that_only_a_product_determines_has_a_size() -> None:
     assert field_sizes(problem)["a"] == pytest.approx(7.0 / (2.0 * pi**2))
 
 
-@pytest.mark.parametrize("unit", [BIG, SMALL])
-def test_weights_of_smoothness_are_relative_to_the_size_of_the_field(unit: float) -> None:
-    def problem(a: float) -> hp.Problem:
-        data = hp.Data([[0.3], [0.6]], u=[1.0, 2.0], noise=0.1)
-        given = [hp.Dirichlet(u=0.0), data, hp.Smoothness("a")]
-        return hp.Problem(hp.Box(x=(0, 1)), ["u", "a"], named(lambda u, k: k / a * u.xx + 3.0, ["u", "a"]), given)
-
-    assert Misfit(problem(unit)).penalty("a", {}) * unit**2 == pytest.approx(Misfit(problem(1.0)).penalty("a", {}))
-
-
 def test_data_that_are_zero_weigh_as_much_as_their_field_is_large() -> None:
     def weight(unit: float) -> float:
         problem = hp.Problem(
