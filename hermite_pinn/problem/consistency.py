@@ -181,7 +181,7 @@ class Conditions:
         """The largest value of a prescribed function in the domain, or one where it has none there."""
         inside = self.domain.interior.quasi_random(POINTS, 0)
         try:
-            values = form.at(Samples(inside.x, normals=self.samples[form.term.region].normal), self.domain.names).values
+            values = form.at(Samples(inside.x, normals=form.term.region.normal), self.domain.names).values
         except Exception:  # of a user's function that is made for points of the face, or that depends on a normal
             return 1.0
         return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
