@@ -235,7 +235,7 @@ def plot(
 @app.command()
 def validate(
     suite: Annotated[
-        str, typer.Option(help="quick, basic, paper, standard, noisy, full, compact, or geometry.")
+        str, typer.Option(help="quick, basic, paper, standard, noisy, full, compact, geometry, or pinnacle.")
     ] = "quick",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     method: Annotated[str, typer.Option(help="As in `solve`; all but gauss_newton run for --time.")] = "gauss_newton",
@@ -243,7 +243,7 @@ def validate(
     seeds: Annotated[int, typer.Option(help="Number of runs of another method, from --seed on.")] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
     only: Annotated[
-        str, typer.Option(help="Of the suites compact and geometry: what has names that contain this text.")
+        str, typer.Option(help="Of the suites compact, geometry and pinnacle: what has names that contain this text.")
     ] = "",
     out: OutOption = None,
     as_json: JsonOption = False,
@@ -253,6 +253,8 @@ def validate(
     With --method, train them by another method for a given time and tell error and steps a second.
     The suite compact compares networks and tables of 4096 slots and has nothing to reach.
     The suite geometry solves on domains with holes, inside and outside of meshes; with --out it draws every solution.
+    The suite pinnacle solves the cases of that benchmark by the default call; with --out it draws every solution, keeps
+    every row, and does not run again what it finds there.
     """
     from . import validation
 
@@ -262,10 +264,13 @@ def validate(
     if suite == "geometry":
         _geometry(only, seed, device, out, as_json)
         return
+    if suite == "pinnacle":
+        _pinnacle(only, seed, device, out, as_json)
+        return
     with reported(as_json):
         if suite not in validation.SUITES:
             raise InvalidArgumentError(
-                f"unknown suite {suite!r}; known: {', '.join(validation.SUITES)}, compact, geometry"
+                f"unknown suite {suite!r}; known: {', '.join(validation.SUITES)}, compact, geometry, pinnacle"
             )
         folder = output_folder(out)
         if method != "gauss_newton":
@@ -355,6 +360,34 @@ def _geometry(only: str, seed: int, device: str, out: Path | None, as_json: bool
         if as_json:
             print_json(report)
     if not all(o.reached or o.skipped for o in outcomes):
+        raise typer.Exit(1)
+
+
+def _pinnacle(only: str, seed: int, device: str, out: Path | None, as_json: bool) -> None:
+    """Run the rows of the benchmark PINNacle, and write the table of all that the folder knows after every one."""
+    from hermite_pinn.validation import pinnacle
+
+    from .validation import machine
+
+    with reported(as_json):
+        chosen = [t for t in pinnacle.ROWS if only in t.case.name]
+        if not chosen:
+            names = ", ".join(t.case.name for t in pinnacle.ROWS)
+            raise InvalidArgumentError(f"no case of the suite pinnacle contains {only!r}; there are: {names}")
+        folder, found = output_folder(out), {}
+        report: dict[str, Any] = {"suite": "pinnacle", "machine": machine()}
+        for task in chosen:
+            found[task] = pinnacle.run_row(task, seed, device, folder)
+            if not as_json:
+                typer.echo(found[task].line)
+            if folder is not None:
+                rows = [found.get(t) or pinnacle.kept_row(t, folder, seed, device) for t in pinnacle.ROWS]
+                known = [r for r in rows if r is not None]
+                table = pinnacle.to_markdown(known)
+                write_report(folder, "pinnacle", report | {"results": pinnacle.to_json(known)}, table)
+        if as_json:
+            print_json(report | {"results": pinnacle.to_json(list(found.values()))})
+    if not all(r.reached or r.mark == "skipped" for r in found.values()):
         raise typer.Exit(1)
 
 

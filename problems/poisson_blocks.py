@@ -110,7 +110,7 @@ def random_blocks(blocks: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.nd
 def _checked(name: str, given: Table, blocks: int) -> np.ndarray:
     try:
         table = np.array(given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise InvalidArgumentError(f"{name} must be a table of {blocks} x {blocks} numbers: {error}") from error
     if table.shape != (blocks, blocks) or not np.isfinite(table).all():
         raise InvalidArgumentError(f"{name} must be a table of {blocks} x {blocks} finite numbers, got {table.shape}")

@@ -40,5 +40,5 @@ def gaussian_field(size: int, power: float = 4.0, seed: int = 20220722) -> np.nd
     noise = random.normal(size=(size, size)) + 1j * random.normal(size=(size, size))
     field = np.fft.ifft2(noise * amplitude).real
     field = (field - field.mean()) / field.std()
-    field.flags.writeable = False
+    field.setflags(write=False)
     return field

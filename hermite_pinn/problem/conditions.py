@@ -12,9 +12,10 @@ from hermite_pinn.expressions.graph import Expr, constant, normal
 from hermite_pinn.expressions.jets import FieldJet
 from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.geometry import Domain, Region
-from hermite_pinn.immutable import Immutable, ReadOnly
+from hermite_pinn.immutable import ReadOnly
 
-from .places import GivenPoints, On, checked_on, named_faces
+from .places import On, places
+from .statement import Statement
 from .terms import FaceTrace, Term, checked_weight, with_normal
 
 __all__ = ["Condition", "Dirichlet", "Gauge", "Initial", "Neumann", "Periodic", "Robin"]
@@ -53,11 +54,12 @@ def _slope(u: FieldJet) -> Expr:
     return total
 
 
-class _OnFaces(Immutable):
+class _OnFaces(Statement):
     """What conditions on faces share: the choice of faces and the weight."""
 
     def __init__(self, on: On, weight: float | None, where: Callable[..., Any] | None) -> None:
-        self.on = checked_on(on)
+        self._places = places(on)
+        self.on = self._places.given
         self.weight = checked_weight(weight)
         if where is not None and not callable(where):
             refuse(
@@ -67,14 +69,10 @@ class _OnFaces(Immutable):
 
     def faces(self, domain: Domain, periodic: tuple[bool, ...]) -> tuple[Region, ...]:
         """The regions where the condition holds."""
-        if isinstance(self.on, GivenPoints):
-            return (self.on.region(domain, self),)
-        return named_faces([self.on] if isinstance(self.on, str) else self.on, domain, periodic, self)
+        return self._places.regions(domain, periodic, self)
 
     def _label(self) -> str:
-        if isinstance(self.on, GivenPoints):
-            return repr(self.on)
-        return self.on if isinstance(self.on, str) else ", ".join(self.on)
+        return repr(self._places)
 
     def _restriction(self, symbols: Symbols) -> Expr | None:
         return None if self.where is None else symbols.value(self.where, f"`where` of {self}")
@@ -220,7 +218,7 @@ class Robin(_Values):
         return terms
 
 
-class Initial(Immutable):
+class Initial(Statement):
     """Values at the start of time: ``Initial(u=lambda x: sin(x))``, and with ``u_t=`` the first time derivative.
 
     Parameters
@@ -270,7 +268,7 @@ class Initial(Immutable):
         return terms
 
 
-class Periodic(Immutable):
+class Periodic(Statement):
     """Periodicity along one or more axes, exact in all derivatives the basis has: the grid index wraps.
 
     ``Periodic("x")``, ``Periodic("x", "y")``.
@@ -295,12 +293,13 @@ class Periodic(Immutable):
     def __repr__(self) -> str:
         return f"Periodic({', '.join(map(repr, self.axes))})"
 
-    def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
-        """No residual: the grid satisfies it."""
-        return []
+    @property
+    def wraps(self) -> tuple[str, ...]:
+        """The axes."""
+        return self.axes
 
 
-class Gauge(Immutable):
+class Gauge(Statement):
     """Fields that only enter by their derivatives in space, such as a pressure: ``Gauge("p")``.
 
     The equations leave a constant (or a function of time) free; it is chosen so that the mean over space is zero at
@@ -322,9 +321,10 @@ class Gauge(Immutable):
     def __repr__(self) -> str:
         return f"Gauge({', '.join(map(repr, self.fields))})"
 
-    def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
-        """No residual: the method chooses among equal solutions."""
-        return []
+    @property
+    def gauged(self) -> tuple[str, ...]:
+        """The fields."""
+        return self.fields
 
 
 class Condition(_OnFaces):

@@ -13,14 +13,15 @@ from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.graph import Expr
 from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.geometry import Domain, Points
-from hermite_pinn.immutable import Immutable, ReadOnly, read_only
+from hermite_pinn.immutable import ReadOnly, read_only
 
+from .statement import Statement
 from .terms import Term, checked_weight
 
 __all__ = ["Data"]
 
 
-class Data(Immutable):
+class Data(Statement):
     """Measured values at points: ``Data(points, u=values)``, with noise ``Data(points, u=values, noise=0.1)``.
 
     Parameters

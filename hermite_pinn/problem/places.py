@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from hermite_pinn.geometry import Domain, Region
 from hermite_pinn.geometry.surface_points import SurfacePoints
 from hermite_pinn.immutable import Immutable, read_only
 
-__all__ = ["GivenPoints", "On", "checked_on", "named_faces"]
+__all__ = ["GivenPoints", "NamedFaces", "On", "Places", "places"]
 
 On = str | Sequence[str]
 
@@ -23,7 +24,26 @@ RESTRICT = "to restrict a face use where=lambda x, y: ..."
 UNIT = 1e-3  # by which normals may differ from unit length
 
 
-class GivenPoints(Immutable):
+class Places(ABC):
+    """Where a condition holds; how it is written is what messages call it."""
+
+    @property
+    @abstractmethod
+    def given(self) -> Any:
+        """As a condition tells it: a name, names, or points."""
+
+    @abstractmethod
+    def regions(self, domain: Domain, periodic: tuple[bool, ...], condition: object) -> tuple[Region, ...]:
+        """The regions of a domain.
+
+        Raises
+        ------
+        InvalidProblemError
+            If it has none; the message names the condition.
+        """
+
+
+class GivenPoints(Immutable, Places):
     """Points on which a condition holds, with their outward normals or without.
 
     Attributes
@@ -42,7 +62,12 @@ class GivenPoints(Immutable):
     def __repr__(self) -> str:
         return f"{len(self.points)} points"
 
-    def region(self, domain: Domain, condition: object) -> SurfacePoints:
+    @property
+    def given(self) -> GivenPoints:
+        """The points."""
+        return self
+
+    def regions(self, domain: Domain, periodic: tuple[bool, ...], condition: object) -> tuple[Region, ...]:
         """The points as a region of a domain.
 
         Raises
@@ -52,7 +77,7 @@ class GivenPoints(Immutable):
         """
         if domain not in self._regions:
             self._regions[domain] = self._made(domain, condition)
-        return self._regions[domain]
+        return (self._regions[domain],)
 
     def _made(self, domain: Domain, condition: object) -> SurfacePoints:
         points, normals = self.points, self.normals
@@ -99,8 +124,58 @@ class GivenPoints(Immutable):
         return np.asarray(normals / lengths[:, None])
 
 
-def checked_on(on: Any) -> str | tuple[str, ...] | GivenPoints:
-    """The places of a condition: a name, names, or points.
+class NamedFaces(Immutable, Places):
+    """Faces by name, of which ``"boundary"`` is one: all of the space axes.
+
+    Attributes
+    ----------
+    names
+        Of the faces.
+    """
+
+    def __init__(self, names: str | tuple[str, ...]) -> None:
+        self._given = names
+        self.names = (names,) if isinstance(names, str) else names
+
+    def __repr__(self) -> str:
+        return ", ".join(self.names)
+
+    @property
+    def given(self) -> str | tuple[str, ...]:
+        """A name, or several."""
+        return self._given
+
+    def regions(self, domain: Domain, periodic: tuple[bool, ...], condition: object) -> tuple[Region, ...]:
+        """The faces.
+
+        Raises
+        ------
+        InvalidProblemError
+            If a face does not exist or there is none.
+        """
+        found: list[Region] = []
+        for name in self.names:
+            if name == "boundary":
+                found.extend(f for f in domain.space_faces if f.plane is None or not periodic[f.plane.axis])
+            else:
+                face = domain.face(name)
+                if face.plane is not None and periodic[face.plane.axis]:
+                    axis = domain.names[face.plane.axis]
+                    raise InvalidProblemError(
+                        f"{condition}: the axis {axis} is periodic, so it has no face {name!r}; "
+                        f"remove this condition or Periodic({axis!r})"
+                    )
+                found.append(face)
+        if not found:
+            raise InvalidProblemError(
+                f"{condition} applies to no point: 'boundary' means the faces of the space axes that are not periodic, and "
+                f"{domain} has none"
+            )
+        return tuple(dict.fromkeys(found))
+
+
+def places(on: Any) -> Places:
+    """The places of a condition from a name, names, points, or points and normals.
 
     Raises
     ------
@@ -108,12 +183,12 @@ def checked_on(on: Any) -> str | tuple[str, ...] | GivenPoints:
         If they are anything else.
     """
     if isinstance(on, str):
-        return str(on)
+        return NamedFaces(str(on))
     if np.ndim(_plain(on)) == 2 and hasattr(on, "shape"):
         return _given([on], on)
     entries = items("`on`", on, FACES, hint=RESTRICT, error=InvalidProblemError)
     if all(isinstance(name, str) for name in entries):
-        return tuple(map(str, entries))
+        return NamedFaces(tuple(map(str, entries)))
     if any(isinstance(name, str) for name in entries):
         refuse("`on`", on, FACES, hint=RESTRICT, error=InvalidProblemError)
     pair = len(entries) == 2 and all(np.ndim(_plain(e)) == 2 for e in entries)
@@ -134,34 +209,3 @@ def _plain(value: Any) -> Any:
         return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
     except Exception:  # ragged lists, tensors without data, foreign objects: whatever their conversion raises
         return None
-
-
-def named_faces(
-    names: Sequence[str], domain: Domain, periodic: tuple[bool, ...], condition: object
-) -> tuple[Region, ...]:
-    """The regions of a domain with some names, of which ``"boundary"`` is one.
-
-    Raises
-    ------
-    InvalidProblemError
-        If a face does not exist or there is none.
-    """
-    regions: list[Region] = []
-    for name in names:
-        if name == "boundary":
-            regions.extend(f for f in domain.space_faces if f.plane is None or not periodic[f.plane.axis])
-        else:
-            face = domain.face(name)
-            if face.plane is not None and periodic[face.plane.axis]:
-                axis = domain.names[face.plane.axis]
-                raise InvalidProblemError(
-                    f"{condition}: the axis {axis} is periodic, so it has no face {name!r}; "
-                    f"remove this condition or Periodic({axis!r})"
-                )
-            regions.append(face)
-    if not regions:
-        raise InvalidProblemError(
-            f"{condition} applies to no point: 'boundary' means the faces of the space axes that are not periodic, and "
-            f"{domain} has none"
-        )
-    return tuple(dict.fromkeys(regions))

@@ -17,20 +17,16 @@ from hermite_pinn.geometry import Domain, Region
 from hermite_pinn.immutable import Immutable, ReadOnly
 from hermite_pinn.torch_state import isolated
 
-from .conditions import Condition, Dirichlet, Gauge, Initial, Neumann, Periodic, Robin
 from .consistency import Conditions, highest_orders
-from .data import Data
 from .identity import Digest, Part, identify
 from .missing import missing_conditions
 from .names import check_names, checked_exact
 from .parameters import Parameter
 from .plan import Plan
-from .smoothness import Smoothness
+from .statement import Statement
 from .terms import Term
 
 __all__ = ["HermitePinnWarning", "Problem"]
-
-AnyCondition = Dirichlet | Neumann | Robin | Initial | Periodic | Gauge | Data | Smoothness | Condition
 
 listed = functools.partial(items, error=InvalidProblemError)
 
@@ -110,7 +106,7 @@ class Problem(Immutable):
         domain: Domain,
         fields: str | Iterable[str],
         residual: Callable[..., Any],
-        conditions: Iterable[AnyCondition] = (),
+        conditions: Iterable[Statement] = (),
         *,
         parameters: Iterable[Parameter] = (),
         exact: Mapping[str, Callable[..., Any]] | None = None,
@@ -125,7 +121,7 @@ class Problem(Immutable):
         named = [fields] if isinstance(fields, str) else fields
         self.fields: tuple[str, ...] = tuple(listed("fields", named, "a list of names such as ['u', 'v']"))
         self.residual = residual
-        self.conditions: tuple[AnyCondition, ...] = tuple(
+        self.conditions: tuple[Statement, ...] = tuple(
             listed("conditions", conditions, "a list of conditions such as [Dirichlet(u=0.0)]")
         )
         self.parameters: tuple[Parameter, ...] = tuple(
@@ -139,7 +135,7 @@ class Problem(Immutable):
         max_order = self.max_order
         check_names(domain, self.fields, [p.name for p in self.parameters], self.exact)
         for condition in self.conditions:
-            if not isinstance(condition, AnyCondition):
+            if not isinstance(condition, Statement):
                 raise InvalidProblemError(
                     f"{spelled(condition)} is no condition; use Dirichlet, Neumann, Robin, Periodic, Initial, Gauge, Data, Smoothness or "
                     "Condition"
@@ -157,8 +153,7 @@ class Problem(Immutable):
 
     # -- checks ---
     def _periodic_axes(self) -> tuple[bool, ...]:
-        names = [name for c in self.conditions if isinstance(c, Periodic) for name in c.axes]
-        chosen = {self.domain.axis(name) for name in names}
+        chosen = {self.domain.axis(name) for c in self.conditions for name in c.wraps}
         whole = {(f.plane.axis, f.plane.side) for f in self.domain.faces if f.plane is not None}
         for axis in sorted(chosen):
             cut = [f"{self.domain.names[axis]}{'-+'[side]}" for side in (0, 1) if (axis, side) not in whole]
@@ -199,7 +194,7 @@ class Problem(Immutable):
             for term in condition.terms(self.domain, self.symbols, self.periodic):
                 self._check_fields(term)
                 terms.append(self.plan.known_term(term))
-        named = [name for c in self.conditions if isinstance(c, Smoothness) for name in c.weights]
+        named = [name for c in self.conditions for name in c.smoothed]
         if len(named) > len(set(named)):
             raise InvalidProblemError(f"only one Smoothness per field; got {', '.join(named)}")
         smooth = {t.region.penalty: t.weight for t in terms if t.region.penalty is not None}
@@ -220,7 +215,7 @@ class Problem(Immutable):
 
     def _gauged_fields(self) -> tuple[str, ...]:
         """The fields of all gauges, after a check that they are free."""
-        gauged = dict.fromkeys(f for c in self.conditions if isinstance(c, Gauge) for f in c.fields)
+        gauged = dict.fromkeys(f for c in self.conditions for f in c.gauged)
         for name in gauged:
             if name not in self.fields:
                 raise InvalidProblemError(
@@ -306,8 +301,9 @@ class Problem(Immutable):
 
         Examples
         --------
-        >>> from hermite_pinn.geometry import Box
-        >>> problem = Problem(Box(x=(0, 1), t=(0, 4)), ["u"], lambda u: u.t - u.xx, [Dirichlet(u=0.0), Initial(u=1.0)])
+        >>> import hermite_pinn as hp
+        >>> conditions = [hp.Dirichlet(u=0.0), hp.Initial(u=1.0)]
+        >>> problem = Problem(hp.Box(x=(0, 1), t=(0, 4)), ["u"], lambda u: u.t - u.xx, conditions)
         >>> problem.restricted(t=(1, 2)).domain
         Box(x=(0, 1), t=(1, 2))
         """

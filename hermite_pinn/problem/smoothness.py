@@ -9,14 +9,15 @@ from hermite_pinn.checks import integer, number, spelled
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.geometry import Domain, Penalty
-from hermite_pinn.immutable import Immutable, ReadOnly
+from hermite_pinn.immutable import ReadOnly
 
+from .statement import Statement
 from .terms import Term
 
 __all__ = ["Smoothness"]
 
 
-class Smoothness(Immutable):
+class Smoothness(Statement):
     """Fields that the data do not determine alone are to be smooth: ``Smoothness("a")``, ``Smoothness(a=1e-3)``.
 
     Tikhonov regularisation.  To the mean square misfit of the data it adds, for each field, a weight times the mean
@@ -71,6 +72,11 @@ class Smoothness(Immutable):
 
     def __repr__(self) -> str:
         return f"Smoothness({', '.join(f'{k}={v!r}' for k, v in self.weights.items())})"
+
+    @property
+    def smoothed(self) -> tuple[str, ...]:
+        """The fields."""
+        return tuple(self.weights)
 
     def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
         """One term per derivative; the root of how often it occurs among all of that order is its factor."""

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import hermite_pinn as hp
-from hermite_pinn import arctan2, cos, sin, sqrt
+from hermite_pinn import arctan2, cos, problems, sin, sqrt
 
 SQUARE = hp.Box(x=(-0.97, 1.03), y=(-1.02, 0.98))
 ELL = SQUARE - hp.Rectangle((0, -1.1), (1.1, 0))
@@ -79,7 +79,7 @@ def flow(domain, exact, convection=0.0):
 @pytest.mark.parametrize(
     ("domain", "exact"), [(ELL, slow_flow()), (TURNED, slow_flow((0.05, 0.02), 0.3))], ids=["ell", "turned"]
 )
-def test_slow_flow_in_a_re_entrant_corner(domain, exact):
+def test_slow_flow_in_a_re_entrant_corner(domain, exact, tmp_path):
     """Without its functions the velocity is off by some percent on all levels."""
     solution = hp.solve(flow(domain, exact), levels=[8, 16, 32], progress=False)
     found = errors(solution, dict(zip("uvp", exact, strict=True)), ["p"])
@@ -89,3 +89,16 @@ def test_slow_flow_in_a_re_entrant_corner(domain, exact):
     pressure = np.asarray(solution.p(*x))
     assert abs(pressure.mean()) < 0.05 * pressure.std()  # the gauge sees the singular functions
     assert "singular functions" in solution.message
+    solution.save(tmp_path / "flow.h5")
+    loaded = hp.Solution.load(tmp_path / "flow.h5")
+    assert loaded.field.singular.basis == solution.field.singular.basis
+    np.testing.assert_array_equal(loaded.p(*x[:, :50]), pressure[:50])
+
+
+@pytest.mark.parametrize("outlet", ["suppressed", "traction"])
+def test_a_flow_over_a_step_keeps_its_mass(outlet):
+    """Also on coarse grids, where steps of the iteration have to be damped along singular functions, too."""
+    solution = hp.solve(problems.step(outlet=outlet), levels=[(8, 4), (16, 8)], progress=False)
+    for x in (0.0, 1.0, 2.5, 4.0):
+        y = np.linspace(0.0, 1.0 if x < 2 else 2.0, 801)
+        assert np.trapezoid(np.asarray(solution.u(np.full_like(y, x), y)), y) == pytest.approx(2 / 3, abs=1e-2)

@@ -1,5 +1,6 @@
 """Linear solvers are handed to Levenberg-Marquardt, agree with each other, and are chosen by their counted cost."""
 
+import dataclasses
 import math
 
 import pytest
@@ -96,6 +97,32 @@ def decay():
     t = torch.linspace(0.1, 1, 10, dtype=torch.float64).numpy()
     data = hp.Data(t[:, None], u=exp(-1.3 * t))
     return hp.Problem(hp.Box(t=(0, 1)), "u", lambda u, t, nu: u.t + nu * u, [hp.Initial(u=1.0), data], parameters=[nu])
+
+
+class Tired(Normal):
+    """Meets its limit of steps every time."""
+
+    def __init__(self, reason):
+        self.reason, self.dampings = reason, []
+
+    def solve(self, system, rows, damping, limits):
+        self.dampings.append(damping)
+        step, result = super().solve(system, rows, damping, limits)
+        return step, dataclasses.replace(result, converged=self.reason != "steps", reason=self.reason)
+
+
+def test_the_damping_does_not_fall_after_a_linear_problem_that_met_its_limit():
+    dampings = {}
+    for reason in ("direct", "steps"):
+        linear = Tired(reason)
+        solver = LevenbergMarquardt(
+            linear, inner_tol=1e-12, near_tol=1e-12, inner_steps=50, outer_steps=8, damping=1e-3, change=None,
+            monitor=Monitor(),
+        )  # fmt: skip
+        solver.fit(Rosenbrock(), torch.tensor([0.9, 0.8], dtype=torch.float64))
+        dampings[reason] = linear.dampings
+    assert min(dampings["direct"]) < 1e-3
+    assert dampings["steps"] == sorted(dampings["steps"])
 
 
 GRIDS = {

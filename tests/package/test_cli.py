@@ -158,6 +158,17 @@ def test_cases_of_the_geometry_suite_run_alone(tmp_path, monkeypatch):
     assert run("validate", "--suite", "geometry", "--only", "nothing").exit_code == 2
 
 
+def test_cases_of_the_pinnacle_suite_run_once(tmp_path):
+    for _ in range(2):
+        result = run("validate", "--suite", "pinnacle", "--only", "pnd-5", "--out", str(tmp_path))
+        assert result.exit_code == 1, result.output
+        assert "FAILED: InvalidProblemError: a box has one to four named axes" in result.output
+    found = json.loads((tmp_path / "pinnacle.json").read_text())["results"]
+    assert [r["name"] for r in found] == ["pnd-5"]
+    assert "| PNd, 5 axes |" in (tmp_path / "pinnacle.md").read_text()
+    assert run("validate", "--suite", "pinnacle", "--only", "nothing").exit_code == 2
+
+
 def test_validate_quick_reaches_its_limits(tmp_path):
     result = run("validate", "--suite", "quick", "--out", str(tmp_path))
     assert result.exit_code == 0, result.stdout

@@ -251,3 +251,31 @@ def test_where_there_are_none_the_reason_is_given(residual, conditions, why):
     assert not any(np.allclose(f.point, 0.0) for f in found.basis.functions)
 
     assert all(re.search(why, text) for corner, text in found.reasons if corner.angle > math.pi)
+
+
+def test_descriptions_are_read_again_and_others_refused():
+    from hermite_pinn.errors import CorruptFileError
+    from hermite_pinn.field.singular_part import SingularPart
+    from hermite_pinn.schema import Entry
+
+    basis = corner_functions(no_slip(HOLE)).basis
+    part = SingularPart(basis, torch.arange(len(basis), dtype=torch.float64))
+    tree = Entry.of(part.parameters(), "a file")
+    read = lambda described: SingularPart.from_description(
+        Entry.of(described, "a file"), tree, ("x", "y"), ("u", "v", "p")
+    )
+    assert read(part.describe()).basis == basis
+    for change, words in [
+        ({"kind": "round"}, "one of harmonic, sector"),
+        ({"member": 1}, "members that are numbered"),
+        ({"member": -1}, "integer"),
+        ({"series": []}, "1 to 1000"),
+        ({"series": [math.nan]}, "finite"),
+        ({"imaginary": [1.0, 2.0]}, "none or"),
+        ({"length": 0.0}, "positive"),
+        ({"reach": -1.0}, "positive"),
+    ]:
+        described = part.describe()
+        described[0] |= change
+        with pytest.raises(CorruptFileError, match=words):
+            read(described)

@@ -207,3 +207,20 @@ def test_options_of_methods_are_checked():
     ):
         with pytest.raises(InvalidArgumentError):
             make()
+
+
+def test_a_new_kind_of_condition_needs_no_place_in_the_problem():
+    from hermite_pinn.problem.statement import Statement
+
+    class Ring(Statement):
+        @property
+        def wraps(self):
+            return ("x",)
+
+        @property
+        def gauged(self):
+            return ("u",)
+
+    ring = hp.Problem(hp.Box(x=(0, 1)), "u", lambda u, x: u.xx + hp.cos(2 * hp.pi * x), [Ring()])
+    assert (ring.periodic, ring.gauges) == ((True,), ("u",))
+    assert ring.faces == ()

@@ -12,6 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import torch
+
+from hermite_pinn.memory import available_memory
+from hermite_pinn.methods.least_squares.nested_dissection import elimination_work
 from hermite_pinn.methods.systems.compact_pyramid import CompactPyramid
 from hermite_pinn.methods.systems.level_cells import LevelCells
 from hermite_pinn.problem.problem import Problem
@@ -19,12 +23,19 @@ from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
 from hermite_pinn.residuals.corner_functions import corner_functions
 
+from .sparse_factor import FRONT, OPERATION, PASSED, PRODUCT, SHARE
+
 __all__ = ["cut_memory"]
 
 REAL = 8.0  # bytes of a number
+LEFT = 0.5  # of what a sparse factor is expected to take on a whole grid, as measured
+ASKED = 200 * 2**20  # bytes in which distances in space are asked for, and what remembers them
+STEPS = 200  # of conjugate gradients, by which a sparse factor is judged
+REUSED = 0.5  # of what scaling takes, that is not taken again by the iterations
 GAPS = 1.1  # what the allocator takes for itself, as a factor
 PIECE = 4e6  # numbers of rows that vertex blocks are summed up from at a time
-COPIES = 5  # of such a piece
+COPIES = 3  # of such a piece, and one of the rows of one field in one equation
+SLABS = 3.0  # slabs whose systems live at a time: the one before does until its end is final
 VECTORS = 15  # of all unknowns
 DENSE = 6  # arrays of all vertices of the finest level, between the linear solves
 PER_AREA = 9  # points on a face for every cell that it passes, in space; the root of that in the plane
@@ -43,11 +54,14 @@ def cut_memory(problem: Problem, pyramid: CompactPyramid, gauss: int | None, sla
         Number of time slabs.
     """
     counts = _Counts(problem, pyramid, gauss, slabs)
-    kept = counts.interior + counts.faces + counts.held_out + counts.levels + counts.corners
-    again = 1.0 if slabs == 1 else 2.0  # the slab before lives on until its end is final
+    kept, solving = counts.faces + counts.levels + counts.corners, counts.interior + counts.held_out
+    again = 1.0 if slabs == 1 else SLABS
     vectors = VECTORS * pyramid.size / slabs
     dense = DENSE * math.prod(pyramid.dense_shapes[-1])
-    return GAPS * REAL * (again * kept + vectors + dense + counts.passing)
+    asked = ASKED if counts.level.dim == 3 else 0.0
+    total = asked + GAPS * REAL * (again * (kept + solving) + vectors + dense + REUSED * counts.scaling)
+    factor, free = GAPS * REAL * counts.factor, available_memory(torch.device("cpu"))
+    return total + factor if free is None or factor <= SHARE * (free - total) else total
 
 
 @dataclass(frozen=True)
@@ -163,15 +177,35 @@ class _Counts:
         rows = self.points * len(self.equations) + sum(n for _, n in self.on_faces)
         return functions * (3 * rows + 3 * self.pyramid.size)
 
+    @cached_property
+    def factor(self) -> float:
+        """Of a sparse factor, where it is expected to take less time than conjugate gradients."""
+        m, shape = self.level.m, self.pyramid.dense_shapes[-1][1:]
+        time = self.pyramid.time
+        own = [math.ceil(n / self.slabs) if i == time else n for i, n in enumerate(shape)]
+        finest = math.prod(self.pyramid.shapes[-1]) / len(self.problem.fields) / math.prod(shape)
+        sides = tuple(max(1, round(n // m * finest ** (1.0 / len(shape)))) for n in own)
+        width = len(self.problem.fields) * m ** len(shape)
+        work, columns = elimination_work(sides, tuple(self.problem.periodic), width), width * 2 ** len(shape)
+        rows = self.points * self.times * len(self.equations)
+        making = OPERATION * work.operations + PASSED * work.passing + FRONT * work.fronts
+        making += PRODUCT * columns**2 * (0.1 * rows + 3.0 * math.prod(sides))
+        size = self.pyramid.size / self.slabs
+        if making > STEPS * (1e-3 + 1.3e-7 * size):
+            return 0.0
+        pairs = (3 ** len(sides) + 1) / 2 * math.prod(sides) * width**2
+        return LEFT * (work.entries + pairs + 0.5 * work.passing)
+
     @property
-    def passing(self) -> float:
-        """What is held for a while only: pieces of rows, eigenvectors of blocks, records of cells, coarser levels."""
-        fields, cells = len(self.problem.fields), len(self.level.cells)
-        per = self.points / max(1, cells)
-        piece = min(PIECE, cells * per * self.local * fields * len(self.equations))
+    def scaling(self) -> float:
+        """While the columns are scaled: pieces of rows, conditions on coarser levels, eigenvectors of blocks.
+
+        That is before the iterations need theirs, which is partly the same.
+        """
+        fields, equations = len(self.problem.fields), len(self.equations)
+        piece = min(PIECE, self.points * self.local * fields * equations)
         coarse = sum(n * self.local * 2.0 for _, n in self.on_faces)
-        records = cells * self.local * self.times
-        return max(COPIES * piece + coarse, 3 * self._blocks(self.level, fields), records + self.points * self.times)
+        return max((COPIES + 1.0 / (fields * equations)) * piece + coarse, 3 * self._blocks(self.level, fields))
 
 
 def _channels(terms: Sequence[CompiledTerm]) -> int:

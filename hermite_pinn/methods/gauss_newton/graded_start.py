@@ -4,7 +4,7 @@ Where boundary conditions hold from the start that the initial state does not sa
 begins like the square root of time.  On equal cells the first one loses some per cent of what crosses the boundary
 meanwhile, and that stays.  Parts whose ends grow by a factor of four bring the state right; the grid of equal cells
 then takes over the values and derivatives at its own times, and in its first cell what comes closest.  Where shapes cut
-cells, only points inside count meanwhile; see :class:`~hermite_pinn.methods.systems.inner_system.InnerSystem`.
+cells, only points inside count; see :class:`~hermite_pinn.methods.systems.start_system.CutStartSystem`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .slab_start import slab_start
 from .stage import Discretization
 from .time_slabs import ladder
 
-__all__ = ["CELLS", "SEEN", "GradedStart", "begins_with_a_layer", "squares_in_time"]
+__all__ = ["CELLS", "SEEN", "TRIAL", "GradedStart", "begins_with_a_layer", "squares_in_time"]
 
 Resolution = tuple[int, ...]
 Noted = Callable[[GridSystem, Fit], None]
@@ -39,6 +39,9 @@ DEEPEST = 6
 SEEN = 4  # cells that are looked at, at least
 LAYER = 0.5  # of the squares of their residuals, in the first one
 EXACT = 1e-16  # squares of residuals, relative to those of the fields, that are rounding
+LOSS = 0.03  # of what comes in during the first part
+STAGNANT = 0.7  # change of the state by one more part, relative to that by the one before
+TRIAL = 30_000  # unknowns of a slab on which the parts are chosen; finer levels keep their length
 SHARE = 0.1  # of the tolerance that the start may use up
 TOL = 1e-3  # where none was asked for
 
@@ -147,10 +150,12 @@ class GradedStart:
                 own = state.square().mean(1).sqrt()
                 known = own if size is None else torch.maximum(own, torch.as_tensor(size).to(own))
                 change = float(torch.where(known > 0, moved / known, 0.0).max())
-                if change <= least or change > 0.7 * last:
+                if change <= least:
                     return CELLS * self.cell / RATIO ** (depth - 1)
+                if change > STAGNANT * last:  # cells over space are too large to tell
+                    break
             before, last = state, change
-        return CELLS * self.cell / RATIO**DEEPEST
+        return min(CELLS * self.cell, least * self.cell * self.resolution[self.axis] / LOSS)
 
     def _values(self, part: _Part) -> torch.Tensor:
         """At the vertices, by field, at the end of a part."""
@@ -168,7 +173,7 @@ class GradedStart:
         for a, b in itertools.pairwise(ends):
             problem = self.grid.problem.restricted(**{self.name: (a, b)})
             carried = self._carried(parts[-1], (b - a) / CELLS) if parts else None
-            system = self.grid.system(ladder(local), problem, carried, inner=True)
+            system = self.grid.system(ladder(local), problem, carried, starting=True)
             before = torch.zeros(system.pyramid.dense_shapes[-1], dtype=self.grid.dtype, device=self.grid.device)
             if carried is None:
                 reference_state(self.grid.problem).fill(self.grid.problem, self.grid.basis, before)

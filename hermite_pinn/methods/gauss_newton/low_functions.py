@@ -106,8 +106,7 @@ class LowFunctions:
         """The normal matrix of the free coefficients, of all ranks."""
         parts = [sparse.csr_array((self.size, self.size))]
         for block in self.system.blocks:
-            for columns, rows in block.elements():
-                products = torch.bmm(rows.mT, rows)
+            for columns, products in block.products():
                 at = columns[:, :, None].expand_as(products), columns[:, None, :].expand_as(products)
                 entries = products.reshape(-1).numpy(), tuple(a.reshape(-1).numpy() for a in at)
                 parts.append(sparse.coo_array(entries, shape=(self.size, self.size)).tocsr())

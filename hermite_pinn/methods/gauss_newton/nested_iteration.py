@@ -19,12 +19,13 @@ from hermite_pinn.methods.least_squares.levenberg_marquardt import LevenbergMarq
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.residuals.corner_functions import singular_part
 from hermite_pinn.residuals.data_weights import Misfit
-from hermite_pinn.residuals.scales import IMBALANCE, row_scales, source_norms, term_norms
+from hermite_pinn.residuals.scales import row_scales, source_norms
 from hermite_pinn.run.interrupt import cause
 from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
 
+from .balance import ZERO, balanced_norms
 from .convergence import Convergence, unsolved
 from .geometry_notes import geometry_notes
 from .grid_solver import grid_solver
@@ -39,6 +40,7 @@ from .resolutions import Resolutions
 from .saved_state import check_nested
 from .slab_march import march
 from .stage import Discretization, Stage, relative, solve_at_once
+from .stage_record import record_stage
 from .term_sizes import floored, implied_sizes, strengths
 from .unfinished import Unfinished
 from .uniqueness import freedom
@@ -56,7 +58,6 @@ CLOSE, WORTH = 1e-8, 1_000_000  # errors and sizes beyond which a tolerance that
 SMALL = 1e-12  # errors below which it counts no more on any level
 FINISHING = 3.0  # times what looking at the domain takes on the first level
 HASTE = 0.3  # of the time that a level is expected to take: it is not begun with less left
-ZERO = 1e-6  # of its implied size: a field that counts as zero where no tolerance says so
 
 
 class NestedIteration:
@@ -346,28 +347,12 @@ class NestedIteration:
         return stage
 
     def _balanced(self, stage: Stage) -> Stage:
-        """The first stage, solved again while the terms of one equation outweigh those of another by far.
-
-        What is prescribed says beforehand how large an equation is; its terms at the solution may say more (with
-        buoyancy in one equation, say, and a Rayleigh number of a million) or less (small changes of a large number).
-        They vanish where nothing moves or changes, which is no reason to enforce an equation beyond all others: it is
-        never smaller than for fields of the sizes found, or those implied by others, that vary over the domain.
-        """
-        root = math.sqrt(self.problem.domain.interior.measure)
+        """The first stage, solved again while the terms of one equation outweigh those of another by far."""
         for _ in range(REPEATS):
-            if stage.slabs > 1 or len(self.state.norms) == 1:
-                break
-            terms = term_norms(self.problem, self._field(stage), stage.parameters)
-            strong = strengths(stage.sensitivities, self.problem.fields, self.problem.domain.lengths)
-            found = [n / root for n in stage.norms]
-            implied = implied_sizes(strong, self.state.norms, found)
-            least = floored(found, [0.0] * len(found), implied, ZERO)
-            floors = [max(s * n for s, n in zip(row, least, strict=True)) for row in strong]
-            norms = [max(pair) for pair in zip(terms, floors, strict=True)]
-            if not all(0 < n < math.inf for n in norms):
-                break
-            ratios = [new / old for new, old in zip(norms, self.state.norms, strict=True)]
-            if not IMBALANCE * min(ratios) < max(ratios):
+            norms = None
+            if stage.slabs == 1 and len(self.state.norms) > 1:
+                norms = balanced_norms(self.problem, self._field(stage), stage, self.state.norms)
+            if norms is None:
                 break
             logger.info(
                 "the terms of the equations have sizes %s, not %s: rows are scaled anew", norms, self.state.norms
@@ -396,24 +381,7 @@ class NestedIteration:
     def _record(self, stage: Stage) -> None:
         path, planned = self.state.path, self.resolutions.planned
         ahead = self.state.convergence.stages_left() if planned is None else len(planned) - len(path)
-        left = None
-        if ahead is not None and self.pace.last is not None:
-            growth = 2.0**self.problem.domain.dim
-            left = sum(self.pace.last * growth ** (i + 1) for i in range(ahead))
-        self.monitor.record(
-            loss=stage.loss,
-            terms=stage.residuals,
-            level=len(path),
-            unknowns=stage.vector.numel(),
-            field=lambda: self._field(stage),
-            error=stage.error,
-            done=0.0 if ahead is None else len(path) / (len(path) + ahead),
-            left=left,
-            inner=stage.inner,
-            reduction=stage.reduction,
-            damping=stage.damping,
-            slabs=stage.slabs,
-        )
+        record_stage(self.monitor, stage, lambda: self._field(stage), len(path), ahead, self.pace.last)
 
     def _field(self, stage: Stage) -> GridField:
         return replace(self.grid.field(stage), singular=singular_part(self.problem, stage.parameters, stage.vector))

@@ -18,12 +18,12 @@ from hermite_pinn.residuals.sizes import field_sizes
 from hermite_pinn.run.interrupt import uninterrupted
 from hermite_pinn.schema import Entry
 
-from .graded_start import CELLS, SEEN, GradedStart, begins_with_a_layer, squares_in_time
+from .graded_start import CELLS, SEEN, TRIAL, GradedStart, begins_with_a_layer, squares_in_time
 from .initial_mismatch import incompatible
 from .slab_start import average, slab_start
 from .stage import Discretization, Stage, well_solved
 from .term_sizes import sensitivity_norms
-from .time_slabs import ladder, part_in_time, slab_ends, time_orders
+from .time_slabs import ladder, parabolic, part_in_time, slab_ends, time_orders
 
 __all__ = ["UnstableMarch", "growing", "march"]
 
@@ -40,7 +40,7 @@ class UnstableMarch(Exception):  # noqa: N818 - a signal between the march and t
     Parameters
     ----------
     losses
-        Of the slabs so far, relative to the squares of the fields' sizes there.
+        Of the slabs so far, relative to the square of the largest size of the fields in a slab until then.
     gauss
         Gauss points per cell and axis.
     """
@@ -91,7 +91,8 @@ class _March:
         self.squares: dict[str, float] = {}
         self.between: set[str] = set()
         self.last: tuple[GridSystem, slice] | None = None  # the slab whose end is not final
-        self.losses: list[float] = []  # of the finished slabs, relative to the squares of the sizes of the fields
+        self.largest = 0.0  # sum of the squares of the sizes of the fields of a slab so far
+        self.losses: list[float] = []  # of the finished slabs, relative to that: fields may pass through zero
         self.copied: torch.Tensor | None = None  # for a checkpoint
 
     def slab(self, first: int, end: int) -> None:
@@ -136,9 +137,9 @@ class _March:
     @property
     def layered(self) -> bool:
         """Whether the first slabs say that the solution begins with a layer that has not been resolved."""
-        if self.graded is not None or self.last is None:
+        if self.graded is not None or self.last is None or not parabolic(self.grid.problem):
             return False
-        if self.last[1].start == 0 and not set(self.orders.values()) - {1} and incompatible(self.last[0]):
+        if self.last[1].start == 0 and incompatible(self.last[0]):
             return True
         return begins_with_a_layer(self.first_squares, sum(n * n for n in self.norms))
 
@@ -161,7 +162,7 @@ class _March:
         carried = None if state is None else Carried(axis, self.orders, state)
         local = tuple(end - first if i == axis else n for i, n in enumerate(resolution))
         problem = part_in_time(grid.problem, axis, first, end, resolution[axis])
-        system = grid.system(ladder(local), problem, carried, inner=self.graded is not None)
+        system = grid.system(ladder(local), problem, carried, starting=self.graded is not None)
         return system, part, carried
 
     def state(self, done: int) -> dict[str, Any]:
@@ -273,6 +274,7 @@ def march(
     guarded: bool = False,
     start: float | None = None,
     tol: float | None = None,
+    chosen: bool = False,
 ) -> Stage:
     """Solve slab after slab in time, each from the end of the last.
 
@@ -295,8 +297,9 @@ def march(
         Given what a checkpoint keeps after a slab, and what one has kept, or None.
     guarded
         Whether losses that grow from slab to slab end the march.
-    start
-        Length of the first part of the first slab where that is known to be needed.
+    start, chosen
+        Length of the first part of the first slab where that is known to be needed, and whether it is for this
+        resolution; where slabs are small, that of a coarser one is chosen anew.
     tol
         Relative error asked for, or None.
 
@@ -310,6 +313,8 @@ def march(
     same = resumed is not None and (resumed.at("slabs").value, resumed.at("gauss").value) == (count, grid.gauss)
     if resumed is not None and same and resumed.at("start").value is not None:
         start = resumed.at("start").number(1e-300)
+    elif start is not None and not chosen and _is_small(grid, resolution, axis):
+        start = None
     slabs = slab_ends(resolution[axis], count, None if start is None else CELLS)
     course = _March(grid, resolution, count, guess, solver, start)
     done = course.restore(resumed, slabs) if resumed is not None and same else 0
@@ -319,7 +324,17 @@ def march(
             start = course.first_part(tol)
             logger.info("the solution begins with a layer: the first part of the first slab lasts %g", start)
             return march(
-                grid, resolution, count, guess, solver, progress, stepped, guarded=guarded, start=start, tol=tol
+                grid,
+                resolution,
+                count,
+                guess,
+                solver,
+                progress,
+                stepped,
+                guarded=guarded,
+                start=start,
+                tol=tol,
+                chosen=True,
             )
         if guarded and growing(course.losses):
             assert course.last is not None
@@ -329,3 +344,8 @@ def march(
                 stepped(course.state(k))
         progress(k, len(slabs))
     return course.result()
+
+
+def _is_small(grid: Discretization, resolution: Resolution, axis: int) -> bool:
+    """Whether slabs are so small that lengths are tried on them."""
+    return grid.pyramid([tuple(CELLS if i == axis else n for i, n in enumerate(resolution))]).size <= TRIAL

@@ -108,12 +108,13 @@ class SparseFactor(LinearSolver[GridSystem]):
         cost: _Cost,
     ) -> tuple[torch.Tensor, LeastSquaresResult] | None:
         """With a factor that is there; None where a new one is expected to take less time than the steps."""
-        worth = cost.making / cost.step + FEW  # steps
+        solves = len(system.corners) + PASSES if len(system.corners) else 1
+        worth = cost.making / (solves * cost.step) + FEW  # steps
         given_up = False
 
         def stop(steps: int, reduction: float) -> bool:
             nonlocal given_up
-            if steps >= TRIAL and steps % TRIAL == 0:
+            if not given_up and steps >= TRIAL and steps % TRIAL == 0:
                 given_up = steps_left(steps, reduction, limits.tol) > worth
             return given_up or limits.stop(steps, reduction)
 
@@ -149,13 +150,12 @@ def _cost(system: GridSystem) -> _Cost:
     work = _work(sides, wraps, width)
     vertices = math.prod(sides)
     columns = width * 2 ** len(sides)
-    rows = sum(math.prod(b.shape) * len(b.terms) for b in system.blocks)
     making = (
         (4.0 + len(system.blocks)) * CALLS
         + OPERATION * work.operations
         + PASSED * work.passing
         + FRONT * work.fronts
-        + PRODUCT * (0.1 * rows * columns**2 + 3.0 * vertices * columns**2)
+        + PRODUCT * (0.1 * system.rows * columns**2 + 3.0 * vertices * columns**2)
     )
     pairs = (3 ** len(sides) + 1) / 2 * vertices * width**2
     products = iteration_seconds(system, 1.0)

@@ -19,7 +19,7 @@ from hermite_pinn.methods.systems.compact_pyramid import CompactPyramid, inner_v
 from hermite_pinn.methods.systems.constraints import Carried
 from hermite_pinn.methods.systems.cut_system import CutSystem
 from hermite_pinn.methods.systems.grid_system import GridSystem
-from hermite_pinn.methods.systems.inner_system import InnerSystem
+from hermite_pinn.methods.systems.start_system import CutStartSystem
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.reference_state import reference_state
 from hermite_pinn.run.distributed import ALONE, Ranks
@@ -113,13 +113,13 @@ class Discretization:
         problem: Problem | None = None,
         carried: Carried | None = None,
         *,
-        inner: bool = False,
+        starting: bool = False,
     ) -> GridSystem:
         """The least-squares system on nested levels, of the whole problem or of its part on a time slab.
 
-        With ``inner``, cut cells have points inside the domain alone.
+        With ``starting``, that of a cut domain is for short times after a start: see :class:`CutStartSystem`.
         """
-        kind = (InnerSystem if inner else CutSystem) if self.cut else GridSystem
+        kind = (CutStartSystem if starting else CutSystem) if self.cut else GridSystem
         return kind(
             problem or self.problem, self.basis, resolutions, self.gauss, self.dtype, self.device,
             scales=self.scales, carried=carried, ranks=self.ranks,

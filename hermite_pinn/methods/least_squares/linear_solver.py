@@ -333,7 +333,7 @@ class _Watch:
             return True
         if steps % LOOK == 0 and self.step > 0:
             left = steps_left(steps, reduction, self.limits.tol)
-            self.total = min(math.ceil(steps + left), self.limits.max_steps)
+            self.total = math.ceil(min(steps + left, self.limits.max_steps))
             if self._least is None:
                 self._least = self.factor(self.total)
             self.given_up = self.step * min(steps, self.total - steps) > self._least

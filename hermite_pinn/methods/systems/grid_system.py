@@ -302,7 +302,7 @@ class GridSystem(BlockSystem[DenseBlock]):
     @cached_property
     def _single(self) -> GridSystem:
         gauss, scales, carried = self._options
-        return GridSystem(
+        return type(self)(
             self.problem, self.basis, self.pyramid.resolutions, gauss, torch.float32, self.device,
             scales=self._scales if scales is None else scales, carried=carried, ranks=self.ranks,
         )  # fmt: skip

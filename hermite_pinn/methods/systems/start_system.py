@@ -1,4 +1,4 @@
-"""The system of a cut domain with residuals at points inside alone: for times when fields do not continue outside."""
+"""The system of a cut domain for short times after a start at which a solution has layers thinner than a cell."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .cut_rows import CutRows
 from .cut_system import CutSystem
 from .grid_rows import GridRows
 
-__all__ = ["InnerSystem"]
+__all__ = ["CutStartSystem"]
 
 
-class _InnerRows(CutRows):
+class _CutStartRows(CutRows):
     """Rows of equations at points inside alone, as where they are not defined outside; see :class:`CutRows`."""
 
     def defined_outside(
@@ -27,11 +27,10 @@ class _InnerRows(CutRows):
         return False
 
 
-class InnerSystem(CutSystem):
+class CutStartSystem(CutSystem):
     """As :class:`CutSystem`, but cells at the boundary are divided and have points inside alone.
 
-    Shortly after the start of time a solution that is warmed from its boundary has a layer thinner than a cell.  With
-    equations in whole cells, the parts outside would have to be warmed first.
+    With equations in whole cells, the parts outside would have to be warmed first by what comes through the boundary.
     """
 
-    _rows_of: ClassVar[type[GridRows]] = _InnerRows
+    _rows_of: ClassVar[type[GridRows]] = _CutStartRows
