@@ -18,7 +18,7 @@ __all__ = ["STRONG", "Misfit"]
 #: Weight of noisy data: relative misfits cost this much less than relative residuals, so that the equations hold.
 STRONG = 1e-3
 
-#: First weight of a penalty where it is to be chosen, in units of the data's mean square and of the field's.
+#: First weight of a penalty where it is to be chosen, in units of the data's mean square.
 FIRST = 1e-4
 
 
@@ -57,7 +57,6 @@ class Misfit:
         self.penalties: dict[str, float | None] = {
             t.region.penalty: t.weight for t in problem.terms if t.region.penalty is not None
         }
-        self._fields = field_sizes(problem) if self.penalties else {}
         self.automatic = tuple(f for f, weight in self.penalties.items() if weight is None)
         data = [t for t in problem.terms if t.region.measured is not None]
         self.noisy = [t for t in data if t.noise is not None or self.penalties]
@@ -90,14 +89,14 @@ class Misfit:
     def penalty(self, field: str, chosen: dict[str, float]) -> float:
         """Weight of the mean square roughness of a field, with the weights chosen so far."""
         given = self.penalties[field]
-        return self.strength * (chosen.get(field, self.first(field)) if given is None else given)
+        return self.strength * (chosen.get(field, self.first) if given is None else given)
 
-    def first(self, field: str) -> float:
-        """First weight of a field where one is to be chosen; large, so that the first solution is smooth."""
-        own = FIRST / self._fields[field] ** 2
+    @property
+    def first(self) -> float:
+        """First weight where one is to be chosen; large, so that the first solution is smooth."""
         if not self.known:
-            return own
-        return own * float(np.mean([np.mean((self.size_of(t) / self._unit(t)) ** 2) for t in self.noisy]))
+            return FIRST
+        return FIRST * float(np.mean([np.mean((self.size_of(t) / self._unit(t)) ** 2) for t in self.noisy]))
 
     def size_of(self, term: Term) -> float:
         """Root mean square of the values of a data term; if they are zero, what fields of their sizes make of it."""

@@ -384,7 +384,7 @@ def test_what_conditions_prescribe_is_the_size_of_a_field() -> None:
         hp.Box(x=(0, 1), y=(0, 1)),
         ["u"],
         lambda u, x, y: u.laplacian + 1e9 * sin(pi * x),
-        [hp.Dirichlet(u=3e-4, on="x-"), hp.Neumann(u=1e5, on="y-")],
+        [hp.Dirichlet(u=3e-4, on="x-"), hp.Dirichlet(u=1e-4, on=["x+", "y+"]), hp.Neumann(u=1e5, on="y-")],
     )
     assert field_sizes(problem)["u"] == pytest.approx(3e-4)
 
@@ -408,16 +408,6 @@ def test_a_field_that_only_a_product_determines_has_a_size() -> None:
         [hp.Dirichlet(u=2.0), hp.Data([[0.3], [0.6]], u=[2.0, 2.0], noise=0.1), hp.Smoothness("a")],
     )
     assert field_sizes(problem)["a"] == pytest.approx(7.0 / (2.0 * pi**2))
-
-
-@pytest.mark.parametrize("unit", [BIG, SMALL])
-def test_weights_of_smoothness_are_relative_to_the_size_of_the_field(unit: float) -> None:
-    def problem(a: float) -> hp.Problem:
-        data = hp.Data([[0.3], [0.6]], u=[1.0, 2.0], noise=0.1)
-        given = [hp.Dirichlet(u=0.0), data, hp.Smoothness("a")]
-        return hp.Problem(hp.Box(x=(0, 1)), ["u", "a"], named(lambda u, k: k / a * u.xx + 3.0, ["u", "a"]), given)
-
-    assert Misfit(problem(unit)).penalty("a", {}) * unit**2 == pytest.approx(Misfit(problem(1.0)).penalty("a", {}))
 
 
 def test_data_that_are_zero_weigh_as_much_as_their_field_is_large() -> None:
@@ -446,5 +436,5 @@ def test_contradictions_are_found_in_all_units(unit: float) -> None:
 
 @pytest.mark.parametrize("factor", [1e-15, 1.0, 1e15])
 def test_missing_conditions_are_found_in_all_units(factor: float) -> None:
-    problem = hp.Problem(hp.Box(x=(0, 1)), ["u"], lambda u, x: factor * (u.xx + x), [hp.Dirichlet(u=0.0, on="x-")])
-    assert problem.missing
+    with pytest.warns(hp.HermitePinnWarning, match="1 conditions on x-"):
+        hp.Problem(hp.Box(x=(0, 1)), ["u"], lambda u, x: factor * (u.xx + x), [hp.Dirichlet(u=0.0, on="x-")])

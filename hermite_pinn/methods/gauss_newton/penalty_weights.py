@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -238,55 +238,32 @@ def choose_weights(
 ) -> Choice:
     """The weights of the automatic penalties with the lowest estimated risk near some weights.
 
-    All together and one after another, in factors of the root of ten, up to ``reach`` of them, until nothing improves;
-    then once where parabolas through the neighbours have their lowest point, so that the first weights do not matter.
+    All together and one after another, in factors of the root of ten, up to ``reach`` of them, until nothing improves.
     """
     curve = RiskCurve(system, vector)
     fields = system.misfit.automatic
-    start = {f: weights.get(f, system.misfit.first(f)) for f in fields}
+    start = {f: weights.get(f, system.misfit.first) for f in fields}
     best, lowest = dict(start), curve.at(start)
     place = dict.fromkeys(fields, 0)
     moves = [fields] if len(fields) == 1 else [fields, *((f,) for f in fields)]
-    beside: dict[tuple[str, ...], dict[int, float]] = {}
     moved = True
     while moved:
         moved = False
         for together, direction in itertools.product(moves, (-1, 1)):
             while all(abs(place[f] + direction) <= reach for f in together):
                 trial = best | {f: start[f] * STEP ** (place[f] + direction) for f in together}
-                if min(trial[f] / system.misfit.first(f) for f in together) < SMALLEST:
+                if min(trial[f] for f in together) < SMALLEST * system.misfit.first:
                     break
                 look()
                 risk = curve.at(trial)
                 if not risk.risk < lowest.risk:
-                    beside.setdefault(together, {})[direction] = risk.risk
                     break
-                best, lowest, moved, beside = trial, risk, True, {}
+                best, lowest, moved = trial, risk, True
                 place |= {f: place[f] + direction for f in together}
-    offsets = {f: _vertex(beside.get((f,), {}), lowest.risk) for f in fields}
-    if any(offsets.values()):
-        look()
-        trial = {f: w * STEP ** offsets[f] for f, w in best.items()}
-        risk = curve.at(trial)
-        if risk.risk < lowest.risk:
-            best, lowest = trial, risk
     left = max(curve.count - lowest.freedom, 1.0)
     strength = system.misfit.strength * curve.emphasis
     scatter = math.sqrt(max(lowest.misfit, 0.0) * curve.count / left / strength)
     return Choice(best, scatter, lowest.freedom, curve.emphasis)
-
-
-def _vertex(beside: Mapping[int, float], here: float) -> float:
-    """Where the parabola through three risks is lowest, in steps from the middle one; 0 where one is not known."""
-    if beside.keys() != {-1, 1}:
-        return 0.0
-    left, right = beside[-1] - here, beside[1] - here
-    return 0.5 * (left - right) / (left + right) if left + right > 0 else 0.0
-
-
-def _alike(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
-    """Whether weights differ by less than half a step."""
-    return one.keys() == other.keys() and all(1.0 / STEP < (one[f] / other[f]) ** 2 < STEP for f in one)
 
 
 def balanced(system: GridSystem, rows: Sequence[torch.Tensor], scatter: float) -> float:
@@ -348,7 +325,7 @@ def fit_smoothly(
             break
         choice = choose_weights(system, state.vector, weights, 4 if weights else 12, check)
         wanted = balanced(system, state.rows, choice.scatter)
-        settled = _alike(choice.weights, weights) and 0.3 < wanted / emphasis < 3.0
+        settled = choice.weights == weights and 0.3 < wanted / emphasis < 3.0
         vector, weights = state.vector, choice.weights
         if settled:
             break
