@@ -10,6 +10,7 @@ import numpy as np
 
 from hermite_pinn import checks
 from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.memory import check_fits
 
 from .reading import of_scene, read
 from .triangles import Triangles
@@ -17,6 +18,7 @@ from .units import METRES, unit
 
 __all__ = ["Given", "taken"]
 
+PER_TRIANGLE = 860.0  # bytes in memory, until the surface is mended, as measured
 ACCEPTED = "a file, arrays (vertices, faces), or a trimesh.Trimesh"
 
 
@@ -56,6 +58,8 @@ def _given(source: Any) -> Given:
         source = (source.vertices, getattr(source, "faces", np.zeros((0, 3), dtype=np.int64)))
     if not isinstance(source, tuple | list) or len(source) != 2:
         checks.refuse("source", source, ACCEPTED)
+    count = len(source[1]) if isinstance(source[1], np.ndarray) and source[1].ndim else 0
+    check_fits(PER_TRIANGLE * count, f"a mesh of {count:,} triangles", "simplify it before")
     return Given(Triangles.of(_vertices(source[0]), _faces(source[1], len(source[0]))), "the mesh")
 
 

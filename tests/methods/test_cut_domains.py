@@ -302,3 +302,11 @@ def test_several_processes_are_refused():
 )
 def test_chains_with_adam(chain):
     assert error(hp.solve(poisson(square() & DISK), levels=2, method=chain, field=hp.Field(basis="cubic"))) < 0.1
+
+
+def test_a_plate_that_misses_the_points_of_its_cells():
+    """Residuals are looked at between the collocation points, wherever these lie."""
+    thin = hp.Box(x=(0, 1), y=(0, 1)) & hp.Rectangle((0.1, 0.46), (0.9, 0.48))
+    problem = hp.Problem(thin, "u", lambda u: u.laplacian, [hp.Dirichlet(u=lambda x, y: x + y)])
+    solution = hp.solve(problem, levels=[(4, 4)], throw=False)
+    assert abs(float(solution.u(0.5, 0.47)) - 0.97) < 1e-6

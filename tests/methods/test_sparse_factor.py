@@ -12,6 +12,7 @@ from hermite_pinn.methods.gauss_newton import sparse_factor
 from hermite_pinn.methods.gauss_newton.normal_factor import NormalFactor, normal_blocks
 from hermite_pinn.methods.gauss_newton.sparse_factor import SparseFactor
 from hermite_pinn.methods.gauss_newton.stage import Discretization
+from hermite_pinn.methods.gauss_newton.time_modes import TimeModes
 from hermite_pinn.methods.least_squares.linear_solver import (
     BlockConjugateGradients,
     ConjugateGradients,
@@ -270,6 +271,14 @@ def test_another_level_has_another_factor(made):
         system, _, rows = prepared(around(), cells=cells)
         assert factor.solve(system, rows, 0.0, LIMITS)[1].converged
     assert len(made) == 2  # the last two have the same unknowns on their finest level
+
+
+def test_time_slabs_share_a_factor(made, monkeypatch):
+    monkeypatch.setattr(sparse_factor, "OPERATION", 5e-11)  # and iterations are dearer
+    monkeypatch.setattr(TimeModes, "seconds", lambda *args: math.inf)
+    solution = hp.solve(cut_in_time(), method=hp.GaussNewton(slabs=4), levels=1, progress=False)
+    assert solution.stats["slabs"] == 4
+    assert len(made) == 1
 
 
 def test_a_saved_state_has_no_factor(made):

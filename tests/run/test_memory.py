@@ -133,7 +133,6 @@ def test_estimates_grow_with_the_unknowns():
         "poisson3d, cubic, 4 levels",
         "four_discs, cubic, 7 levels",
         "poisson_mesh, cubic, 4 levels, mesh=gear",
-        "heat2d_cg, cubic, 4 levels",
     ],
 )
 def test_estimates_are_what_runs_take(label):

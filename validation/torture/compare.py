@@ -28,7 +28,8 @@ def _zero() -> float:
 def used(loaded: hp.Solution, bench: Bench) -> None:
     """Ask a solution for all that it offers."""
     lower, upper = np.array(list(loaded.domain.bounds.values()), dtype=float).T
-    points = lower + (upper - lower) * np.random.default_rng(1).random((7, len(lower)))
+    points = lower + (upper - lower) * np.random.default_rng(1).random((100, len(lower)))
+    points = points[np.asarray(loaded.inside(*points.T))][:7]
     for name in loaded.fields:
         function = getattr(loaded, name)
         for value in (function, function.grad, function.laplacian) if loaded.domain.space_axes else (function,):

@@ -143,6 +143,7 @@ def _error(answer: Answer, found: hp.Solution) -> float:
     rng = np.random.default_rng(5)
     lower, upper = np.array(list(found.domain.bounds.values()), dtype=float).T
     points = lower + (upper - lower) * rng.random((4000, len(lower)))
+    points = points[np.asarray(found.inside(*points.T))]
     values = {f: v[0] for f, v in zip(found.fields, found.at_points(points), strict=True)}
     truths = {f: np.broadcast_to(np.asarray(t(*points.T), dtype=float), len(points)) for f, t in truth.items()}
     for f in set(found.problem.gauges) & set(truths):

@@ -31,9 +31,6 @@ from hermite_pinn.methods.systems.grid_system import GridSystem
 __all__ = ["BandedCholesky", "BandedNormal", "banded_cost", "load_blas"]
 
 
-CALLS = 5e-3  # seconds, of what is done once and for every block
-
-
 @dataclass(frozen=True)
 class _Ordering:
     """Positions of the coefficients in the order along one axis, and the half bandwidth."""
@@ -244,8 +241,7 @@ class BandedCholesky(LinearSolver[GridSystem]):
         if cost is None:
             return math.inf
         free = system.ranks.least(available_memory(torch.device("cpu")) or math.inf)
-        calls = CALLS * (4.0 + len(system.blocks))
-        return cost[0] + calls if cost[1] < min(2**31, free / 4) else math.inf
+        return cost[0] if cost[1] < min(2**31, free / 4) else math.inf
 
     def solve(
         self, system: GridSystem, rows: Rows, damping: float, limits: Limits

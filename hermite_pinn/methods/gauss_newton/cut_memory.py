@@ -12,6 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import torch
+
+from hermite_pinn.memory import available_memory
+from hermite_pinn.methods.least_squares.nested_dissection import elimination_work
 from hermite_pinn.methods.systems.compact_pyramid import CompactPyramid
 from hermite_pinn.methods.systems.level_cells import LevelCells
 from hermite_pinn.problem.problem import Problem
@@ -19,9 +23,14 @@ from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
 from hermite_pinn.residuals.corner_functions import corner_functions
 
+from .sparse_factor import FRONT, OPERATION, PASSED, PRODUCT, SHARE
+
 __all__ = ["cut_memory"]
 
 REAL = 8.0  # bytes of a number
+LEFT = 0.5  # of what a sparse factor is expected to take on a whole grid, as measured
+ASKED = 200 * 2**20  # bytes in which distances in space are asked for, and what remembers them
+STEPS = 200  # of conjugate gradients, by which a sparse factor is judged
 REUSED = 0.5  # of what scaling takes, that is not taken again by the iterations
 GAPS = 1.1  # what the allocator takes for itself, as a factor
 PIECE = 4e6  # numbers of rows that vertex blocks are summed up from at a time
@@ -49,7 +58,10 @@ def cut_memory(problem: Problem, pyramid: CompactPyramid, gauss: int | None, sla
     again = 1.0 if slabs == 1 else SLABS
     vectors = VECTORS * pyramid.size / slabs
     dense = DENSE * math.prod(pyramid.dense_shapes[-1])
-    return GAPS * REAL * (again * (kept + solving) + vectors + dense + REUSED * counts.scaling)
+    asked = ASKED if counts.level.dim == 3 else 0.0
+    total = asked + GAPS * REAL * (again * (kept + solving) + vectors + dense + REUSED * counts.scaling)
+    factor, free = GAPS * REAL * counts.factor, available_memory(torch.device("cpu"))
+    return total + factor if free is None or factor <= SHARE * (free - total) else total
 
 
 @dataclass(frozen=True)
@@ -164,6 +176,25 @@ class _Counts:
         functions = len(corner_functions(self.problem).basis)
         rows = self.points * len(self.equations) + sum(n for _, n in self.on_faces)
         return functions * (3 * rows + 3 * self.pyramid.size)
+
+    @cached_property
+    def factor(self) -> float:
+        """Of a sparse factor, where it is expected to take less time than conjugate gradients."""
+        m, shape = self.level.m, self.pyramid.dense_shapes[-1][1:]
+        time = self.pyramid.time
+        own = [math.ceil(n / self.slabs) if i == time else n for i, n in enumerate(shape)]
+        finest = math.prod(self.pyramid.shapes[-1]) / len(self.problem.fields) / math.prod(shape)
+        sides = tuple(max(1, round(n // m * finest ** (1.0 / len(shape)))) for n in own)
+        width = len(self.problem.fields) * m ** len(shape)
+        work, columns = elimination_work(sides, tuple(self.problem.periodic), width), width * 2 ** len(shape)
+        rows = self.points * self.times * len(self.equations)
+        making = OPERATION * work.operations + PASSED * work.passing + FRONT * work.fronts
+        making += PRODUCT * columns**2 * (0.1 * rows + 3.0 * math.prod(sides))
+        size = self.pyramid.size / self.slabs
+        if making > STEPS * (1e-3 + 1.3e-7 * size):
+            return 0.0
+        pairs = (3 ** len(sides) + 1) / 2 * math.prod(sides) * width**2
+        return LEFT * (work.entries + pairs + 0.5 * work.passing)
 
     @property
     def scaling(self) -> float:

@@ -28,7 +28,7 @@ from .slab_start import slab_start
 from .stage import Discretization
 from .time_slabs import ladder
 
-__all__ = ["CELLS", "SEEN", "GradedStart", "begins_with_a_layer", "squares_in_time"]
+__all__ = ["CELLS", "SEEN", "TRIAL", "GradedStart", "begins_with_a_layer", "squares_in_time"]
 
 Resolution = tuple[int, ...]
 Noted = Callable[[GridSystem, Fit], None]
@@ -39,6 +39,9 @@ DEEPEST = 6
 SEEN = 4  # cells that are looked at, at least
 LAYER = 0.5  # of the squares of their residuals, in the first one
 EXACT = 1e-16  # squares of residuals, relative to those of the fields, that are rounding
+LOSS = 0.03  # of what comes in during the first part
+STAGNANT = 0.7  # change of the state by one more part, relative to that by the one before
+TRIAL = 30_000  # unknowns of a slab on which the parts are chosen; finer levels keep their length
 SHARE = 0.1  # of the tolerance that the start may use up
 TOL = 1e-3  # where none was asked for
 
@@ -147,10 +150,12 @@ class GradedStart:
                 own = state.square().mean(1).sqrt()
                 known = own if size is None else torch.maximum(own, torch.as_tensor(size).to(own))
                 change = float(torch.where(known > 0, moved / known, 0.0).max())
-                if change <= least or change > 0.7 * last:
+                if change <= least:
                     return CELLS * self.cell / RATIO ** (depth - 1)
+                if change > STAGNANT * last:  # cells over space are too large to tell
+                    break
             before, last = state, change
-        return CELLS * self.cell / RATIO**DEEPEST
+        return min(CELLS * self.cell, least * self.cell * self.resolution[self.axis] / LOSS)
 
     def _values(self, part: _Part) -> torch.Tensor:
         """At the vertices, by field, at the end of a part."""

@@ -48,8 +48,9 @@ class GaussNewton(GaussNewtonOptions, Method):
         Most coefficients per stage when levels are chosen automatically; ``None``: what fits into memory.
     inner
         ``"cg"``, ``"banded"`` (a Cholesky factor as preconditioner: a banded one, or a sparse one where that costs
-        less), or ``"auto"``: a factor where conjugate gradients are expected to cost more, or have cost as much
-        already, as for transport and waves.  It is made on the CPU, also in runs on a GPU.
+        less; one or two axes), or ``"auto"``: a factor, in any number of axes, where conjugate gradients are expected
+        to cost more or have cost as much already, as for transport and waves.  It is made on the CPU, also in runs on
+        a GPU.
     precision
         Of the steps of conjugate gradients on dense levels: ``"float64"``; ``"mixed"``: float32, with residuals and the
         solution in float64, which reaches the same accuracy; ``"auto"``: mixed on GPUs whose float64 is slow (1/32 of

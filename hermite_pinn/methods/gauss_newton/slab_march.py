@@ -18,7 +18,7 @@ from hermite_pinn.residuals.sizes import field_sizes
 from hermite_pinn.run.interrupt import uninterrupted
 from hermite_pinn.schema import Entry
 
-from .graded_start import CELLS, SEEN, GradedStart, begins_with_a_layer, squares_in_time
+from .graded_start import CELLS, SEEN, TRIAL, GradedStart, begins_with_a_layer, squares_in_time
 from .initial_mismatch import incompatible
 from .slab_start import average, slab_start
 from .stage import Discretization, Stage, well_solved
@@ -274,6 +274,7 @@ def march(
     guarded: bool = False,
     start: float | None = None,
     tol: float | None = None,
+    chosen: bool = False,
 ) -> Stage:
     """Solve slab after slab in time, each from the end of the last.
 
@@ -296,8 +297,9 @@ def march(
         Given what a checkpoint keeps after a slab, and what one has kept, or None.
     guarded
         Whether losses that grow from slab to slab end the march.
-    start
-        Length of the first part of the first slab where that is known to be needed.
+    start, chosen
+        Length of the first part of the first slab where that is known to be needed, and whether it is for this
+        resolution; where slabs are small, that of a coarser one is chosen anew.
     tol
         Relative error asked for, or None.
 
@@ -311,6 +313,8 @@ def march(
     same = resumed is not None and (resumed.at("slabs").value, resumed.at("gauss").value) == (count, grid.gauss)
     if resumed is not None and same and resumed.at("start").value is not None:
         start = resumed.at("start").number(1e-300)
+    elif start is not None and not chosen and _is_small(grid, resolution, axis):
+        start = None
     slabs = slab_ends(resolution[axis], count, None if start is None else CELLS)
     course = _March(grid, resolution, count, guess, solver, start)
     done = course.restore(resumed, slabs) if resumed is not None and same else 0
@@ -320,7 +324,17 @@ def march(
             start = course.first_part(tol)
             logger.info("the solution begins with a layer: the first part of the first slab lasts %g", start)
             return march(
-                grid, resolution, count, guess, solver, progress, stepped, guarded=guarded, start=start, tol=tol
+                grid,
+                resolution,
+                count,
+                guess,
+                solver,
+                progress,
+                stepped,
+                guarded=guarded,
+                start=start,
+                tol=tol,
+                chosen=True,
             )
         if guarded and growing(course.losses):
             assert course.last is not None
@@ -330,3 +344,8 @@ def march(
                 stepped(course.state(k))
         progress(k, len(slabs))
     return course.result()
+
+
+def _is_small(grid: Discretization, resolution: Resolution, axis: int) -> bool:
+    """Whether slabs are so small that lengths are tried on them."""
+    return grid.pyramid([tuple(CELLS if i == axis else n for i, n in enumerate(resolution))]).size <= TRIAL

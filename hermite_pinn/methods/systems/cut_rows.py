@@ -48,6 +48,7 @@ CONSERVED = 8.0  # root of the weight of mass against momentum
 FAINT = 1e-6  # root of the weight of such points outside, with the residual of the nearest inside: no column vanishes
 SUBCELLS = {2: 4, 3: 2}  # by the number of axes, parts of a cell along each where points inside alone are taken
 
+TRIES = 100  # positions of points in cells that a thin domain may miss altogether
 OUTSIDE = 0.1  # least weight of the residuals of a cell
 FIRM = 3.0  # of the weight of boundary rows, against that of soft rows of a box
 REACH = (
@@ -242,10 +243,13 @@ class CutRows(GridRows):
         """The equations at one point of every active cell that is inside; see :meth:`GridRows.held_out_block`."""
         level = self.level
         golden = np.array([0.6180339887498949, 0.4142135623730951, 0.7320508075688772])[: level.dim]
-        inside = (0.31 + 0.17 * np.arange(level.dim) + level.cells * golden) % 1.0
-        x = (level.lower + (level.cells + inside) * level.widths).T
         chosen = ~level.touched
-        chosen[level.touched] = contained(self.problem.domain, x[:, level.touched])
+        for k in range(TRIES):
+            inside = (0.31 + 0.17 * np.arange(level.dim) + level.cells * golden + k * golden[::-1]) % 1.0
+            x = (level.lower + (level.cells + inside) * level.widths).T
+            chosen[level.touched] = contained(self.problem.domain, x[:, level.touched])
+            if chosen.any():
+                break
         group = PointGroup(level.cells[chosen], inside[chosen], own=True)
         points = CellPoints(level, (group,))
         root = np.full(points.count, math.sqrt(math.prod(level.widths)))

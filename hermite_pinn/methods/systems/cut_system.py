@@ -171,9 +171,11 @@ class CutSystem(GridSystem):
         return scaling
 
     def iteration_cost(self) -> tuple[float, float]:
-        """About 130 ns per unknown and step, and a millisecond of calls; on a GPU about what steps mostly take."""
+        """About 130 ns per unknown and step, and the calls for every block; on a GPU about what steps mostly take."""
         per_unknown = 1.3e-7 if self.device.type == "cpu" else 5e-9
-        return 1e-3 + per_unknown * self.size, STEPS_EXPECTED if self._second_order else STEPS_FEARED
+        return 1e-3 + 3e-4 * len(
+            self.blocks
+        ) + per_unknown * self.size, STEPS_EXPECTED if self._second_order else STEPS_FEARED
 
     @cached_property
     def _second_order(self) -> bool:

@@ -150,7 +150,7 @@ class LevelCells:
             one = one.reshape(n, 2, self.m) * self.widths[axis] ** -order
             ends, m = product.shape[1], product.shape[2]
             product = (product[:, :, None, :, None] * one[:, None, :, None, :]).reshape(n, 2 * ends, m * self.m)
-        return product.reshape(n, -1)
+        return product.reshape(n, math.prod(product.shape[1:]))
 
 
 def level_cells(problem: Problem, basis: str, resolution: Sequence[int]) -> LevelCells:
