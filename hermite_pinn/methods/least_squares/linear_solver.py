@@ -346,8 +346,8 @@ def steps_left(steps: int, reduction: float, tol: float) -> float:
 
     Examples
     --------
-    >>> steps_left(10, 1e-2, 1e-6)
-    20.0
+    >>> round(steps_left(10, 1e-2, 1e-6))
+    20
     """
     if not 0.0 < reduction < 1.0:
         return math.inf if reduction != 0.0 else 0.0

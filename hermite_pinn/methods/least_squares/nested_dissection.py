@@ -93,7 +93,7 @@ def dissect(positions: np.ndarray, sides: Sequence[int], wraps: Sequence[bool], 
 
     Examples
     --------
-    >>> line = dissect(np.arange(7)[:, None], (7,), (False,), 100)
+    >>> line = dissect(np.arange(7)[:, None], (7,), (False,), 60)
     >>> line.order.tolist(), [front.boundary.tolist() for front in line.fronts]
     ([0, 1, 2, 4, 5, 6, 3], [[6], [6], []])
     """
