@@ -77,7 +77,7 @@ class NormalFactor:
             last += block.parameter_diagonal()[: self._extra]
         if system.ranks.size > 1:
             last.copy_(system.ranks.add(last.clone()))
-        return system.inverse_norms(every, system.effective(every) & ~self._fixed(system))
+        return system.inverse_norms(every, system.free(every) & ~self._fixed(system))
 
     @staticmethod
     def _fixed(system: GridSystem) -> torch.Tensor:
