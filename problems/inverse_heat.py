@@ -93,10 +93,7 @@ def inverse_heat(
 
 
 def _checked(places: Places) -> np.ndarray:
-    try:
-        where = np.array(places, dtype=np.float64)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InvalidArgumentError(f"places must be a table of numbers with columns x, y, t: {error}") from error
-    if where.ndim != 2 or where.shape[1] != 3 or len(where) == 0:
-        raise InvalidArgumentError(f"places must have the shape (n, 3): columns x, y, t; got {where.shape}")
+    where = checks.real_array("places", places, shape="a table of numbers with columns x, y, t", columns=3)
+    if not len(where):
+        raise InvalidArgumentError("places must have at least one row, got none")
     return where

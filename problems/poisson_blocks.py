@@ -108,12 +108,11 @@ def random_blocks(blocks: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.nd
 
 
 def _checked(name: str, given: Table, blocks: int) -> np.ndarray:
-    try:
-        table = np.array(given, dtype=np.float64)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InvalidArgumentError(f"{name} must be a table of {blocks} x {blocks} numbers: {error}") from error
-    if table.shape != (blocks, blocks) or not np.isfinite(table).all():
-        raise InvalidArgumentError(f"{name} must be a table of {blocks} x {blocks} finite numbers, got {table.shape}")
+    table = checks.real_array(name, given, shape=f"a table of {blocks} x {blocks} numbers")
+    if table.shape != (blocks, blocks):
+        raise InvalidArgumentError(
+            f"{name} must be a table of {blocks} x {blocks} numbers, got the shape {table.shape}"
+        )
     return table
 
 

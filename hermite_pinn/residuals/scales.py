@@ -49,12 +49,12 @@ def _source_norms(problem: Problem) -> list[float]:
     for balance in balances(problem, {}):
         if not balance.inside:
             continue
-        terms = {(f, o): s * sizes[f] * math.pi ** -sum(o) for (f, o), s in balance.terms.items()}
-        values = math.fsum(s for (_, o), s in terms.items() if not any(o))
-        derivatives = math.fsum(s for (_, o), s in terms.items() if any(o))
+        terms = {(f, o): s * sizes[f] for (f, o), s in balance.terms.items()}
+        values = max((s for (_, o), s in terms.items() if not any(o)), default=0.0)
+        derivatives = max((s for (_, o), s in terms.items() if any(o)), default=0.0)
         size = balance.source
         if not size > ROUNDING * (values + derivatives):
-            size = derivatives if 0 < IMBALANCE * derivatives < values else derivatives + values
+            size = derivatives if 0 < IMBALANCE * derivatives < values else max(derivatives, values)
         norms.append(size if size > 0 and math.isfinite(size) else 1.0)
     return norms
 

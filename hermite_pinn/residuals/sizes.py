@@ -37,9 +37,11 @@ __all__ = [
     "rms",
     "sampled_region",
     "sobol_points",
+    "wave_numbers",
 ]
 
 CONDITION_POINTS = 1024
+SHIFT = 1e-3  # of a length, over which a function is compared with itself for its wave number
 ROUNDING = 1e-12  # of a function elsewhere: values on a face that count as zero
 UNKNOWN = 1.0  # size of a field of which nothing is known, and which others are measured by
 
@@ -82,7 +84,7 @@ class Balance:
     source
         Root mean square of what is there without fields.
     terms
-        By jet, the root mean square of the term of a field of unit size that is half a wave over the domain.
+        By jet, the root mean square of the term of a field of unit size that has the problem's :func:`wave_numbers`.
     """
 
     inside: bool
@@ -102,6 +104,10 @@ class Balance:
         """The largest of the source and of the terms of other fields whose sizes are known."""
         return max(self.source, *(s * sizes[f] for (f, _), s in self.terms.items() if f != field and f in sizes), 0.0)
 
+    def defines(self, field: str) -> bool:
+        """Whether a field has no derivatives in it."""
+        return not any(any(o) for (f, o), size in self.terms.items() if f == field and size > 0)
+
     def without(self, axis: int) -> Balance:
         """The same without derivatives along an axis."""
         return replace(self, terms={(f, o): size for (f, o), size in self.terms.items() if not o[axis]})
@@ -114,8 +120,8 @@ class Balance:
 def balances(problem: Problem, sizes: Mapping[str, float]) -> list[Balance]:
     """What all terms but penalties add up, in the problem's order, where the fields have some sizes.
 
-    Coefficients that depend on fields are taken where each jet is as large as that of half a wave of that size over the
-    domain; jets of the other fields are zero.
+    Coefficients that depend on fields are taken where each jet is as large as that of a wave of that size; jets of the
+    other fields are zero.
     """
     return [balance_of(problem, t, sizes) for t in problem.terms if t.region.penalty is None]
 
@@ -130,7 +136,7 @@ def balance_of(problem: Problem, term: Term, sizes: Mapping[str, float]) -> Bala
 
 
 def _taken(problem: Problem, term: CompiledTerm, sizes: Mapping[str, float]) -> Balance:
-    region, domain = term.term.region, problem.domain
+    region = term.term.region
     env = sobol_points(problem) if region.is_interior else _points(problem, term.term)
     if env is None:
         return Balance(False, 0.0, {})
@@ -138,7 +144,8 @@ def _taken(problem: Problem, term: CompiledTerm, sizes: Mapping[str, float]) -> 
     residual, slopes, _ = term.evaluate(env, start)
     if sizes and not start:
         slopes |= _slopes_at(problem, term, env, sizes)
-    terms = {(f, o): rms(s) / _unit(domain.lengths, o) for (f, o), s in (term.constant | slopes).items()}
+    waves = wave_numbers(problem)
+    terms = {(f, o): rms(s) * _derivative(waves, o) for (f, o), s in (term.constant | slopes).items()}
     source = rms(residual)
     if not math.isfinite(source) or (region.on_boundary and source <= ROUNDING * _anywhere(problem, term)):
         source = 0.0
@@ -164,7 +171,8 @@ def _slopes_at(
     problem: Problem, term: CompiledTerm, env: Mapping[Leaf, Value], sizes: Mapping[str, float]
 ) -> dict[Jet, Value]:
     """Derivatives of a residual by jets where these are as large as fields of some sizes have them; finite ones."""
-    jets = {(f, o): sizes[f] / _unit(problem.domain.lengths, o) for f, o in term.jets if f in sizes}
+    waves = wave_numbers(problem)
+    jets = {(f, o): sizes[f] * _derivative(waves, o) for f, o in term.jets if f in sizes}
     try:
         slopes = term.evaluate(env, jets)[1]
     except Exception:  # of a tabulated function, outside its table
@@ -182,9 +190,55 @@ def _points(problem: Problem, term: Term) -> dict[Leaf, Value] | None:
     return dict(samples.leaves(problem.domain.names)) | {("parameter", p.name): p.init for p in problem.parameters}
 
 
-def _unit(lengths: Sequence[float], orders: Sequence[int]) -> float:
-    """The size of half a wave over some lengths relative to that of its derivative."""
-    return math.prod((a / math.pi) ** m for a, m in zip(lengths, orders, strict=True))
+def _derivative(waves: Sequence[float], orders: Sequence[int]) -> float:
+    """The size of a derivative of a wave of unit size."""
+    return math.prod(k**m for k, m in zip(waves, orders, strict=True))
+
+
+def wave_numbers(problem: Problem) -> tuple[float, ...]:
+    """Along every axis, how fast the functions vary that the problem prescribes: at least half a wave over the domain.
+
+    The fastest of the sources, of the values on faces, and of the initial values counts: the root mean square of its
+    slope relative to its own.
+    """
+    return problem.plan.shared.once("wave numbers", lambda: _wave_numbers(problem))
+
+
+def _wave_numbers(problem: Problem) -> tuple[float, ...]:
+    domain = problem.domain
+    least = [math.pi / a for a in domain.lengths]
+    for term in problem.terms:
+        if term.region.penalty is None:
+            least = [max(a, b) for a, b in zip(least, _waves_of(problem, compile_term(problem, term)), strict=True)]
+    return tuple(least)
+
+
+def _waves_of(problem: Problem, term: CompiledTerm) -> list[float]:
+    """Wave numbers of what a term has without fields; zero where it has nothing, or where they cannot be told."""
+    domain, none = problem.domain, [0.0] * problem.domain.dim
+    env = sobol_points(problem) if term.term.region.is_interior else _points(problem, term.term)
+    if env is None:
+        return none
+    start = reference_state(problem)
+    try:
+        here = torch.as_tensor(term.evaluate(env, start.jets(problem, env))[0], dtype=torch.float64)
+        size = rms(here)
+        if not (0 < size < math.inf) or (term.term.region.on_boundary and size <= ROUNDING * _anywhere(problem, term)):
+            return none
+        found = []
+        for name, low, length in zip(domain.names, domain.lower, domain.lengths, strict=True):
+            leaf = ("coordinate", name)
+            if leaf not in env:
+                found.append(0.0)
+                continue
+            at = torch.as_tensor(env[leaf], dtype=torch.float64)
+            moved = env | {leaf: at + SHIFT * length * torch.where(at < low + length / 2, 1.0, -1.0)}
+            there = torch.as_tensor(term.evaluate(moved, start.jets(problem, moved))[0], dtype=torch.float64)
+            slope = rms(there - here) / (SHIFT * length * size)
+            found.append(slope if math.isfinite(slope) else 0.0)
+    except Exception:  # of a function that is made for points of the domain
+        return none
+    return found
 
 
 def field_sizes(problem: Problem) -> dict[str, float]:
@@ -228,8 +282,9 @@ def _told(problem: Problem) -> dict[str, float]:
 def implied_by(rows: Sequence[Balance], unknown: Sequence[str], known: Mapping[str, float]) -> dict[str, float]:
     """Sizes of fields that follow from those of others, as far as they do: what is needed to balance what is known.
 
-    Equations whose other fields are all known are asked first, then those where some are, with conditions that have a
-    source, and last all conditions: most of these say little of what happens inside.
+    Equations whose other fields are all known are asked first, of these such as define the field, which has no
+    derivatives there; then those where some are known, with conditions that have a source, and last all conditions: most
+    of these say little of what happens inside.
 
     Examples
     --------
@@ -237,13 +292,13 @@ def implied_by(rows: Sequence[Balance], unknown: Sequence[str], known: Mapping[s
     >>> implied_by([stress], ["s"], {"u": 1e-5})
     {'s': 700000.0}
     """
-    found: list[dict[str, float]] = [{}, {}, {}]
+    found: list[dict[str, float]] = [{}, {}, {}, {}]
     for row in rows:
         for field in unknown:
             own, others = row.of(field), row.others(field, known)
             size = others / own if own > 0 and others > 0 else 0.0
             if 0 < size < math.inf:
                 complete = row.inside and row.fields - {field} <= known.keys()
-                rank = 0 if complete else 1 if row.inside or row.source > 0 else 2
+                rank = (0 if row.defines(field) else 1) if complete else 2 if row.inside or row.source > 0 else 3
                 found[rank][field] = max(size, found[rank].get(field, 0.0))
     return next(filter(None, found), {})

@@ -67,6 +67,7 @@ class Monitor:
         self.progress = progress or NoProgress()
         self.max_time = max_time
         self.reserve = 0.0  # seconds of these for what is to be told of the result
+        self.ahead = 0.0  # seconds that the end of what is being done takes
         self.history = History()
         self.method = ""
         self.stage: int | None = None
@@ -87,10 +88,10 @@ class Monitor:
 
     @property
     def out_of_time(self) -> bool:
-        """Whether the time limit has passed, but for what telling the result takes."""
+        """Whether the time limit has passed, but for what ending a step and telling the result takes."""
         if self.max_time is None:
             return False
-        return self._agreed(self.clock() - self._began > self.max_time - self.reserve)
+        return self._agreed(self.clock() - self._began > self.max_time - self.reserve - self.ahead)
 
     def _agreed(self, late: bool) -> bool:
         """What the leader's clock says."""

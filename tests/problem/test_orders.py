@@ -91,7 +91,7 @@ STEPS = {"stokes": lambda: problems.make("stokes"), "fluxes": lambda: fluxes(smo
 
 @pytest.mark.parametrize("name", STEPS)
 def test_steps_of_the_linear_solver_do_not_grow(name):
-    steps = hp.solve(STEPS[name](), levels=6, progress=False).history["inner"]
+    steps = hp.solve(STEPS[name](), method=hp.GaussNewton(inner="cg"), levels=6, progress=False).history["inner"]
     logger.info("%s: %s steps by level", name, steps.tolist())
     assert steps[-1] <= 1.2 * steps[-3]
 
@@ -182,12 +182,11 @@ def test_rows_are_scaled_by_the_sizes_of_terms_that_conditions_imply():
 
 def test_rows_are_scaled_anew_by_the_sizes_of_terms():
     """What is prescribed says nothing of the waves that a small coefficient of the highest derivatives makes."""
-    wave = lambda x: sin(200 * x)
     problem = hp.Problem(
         hp.Box(x=(0, 1)),
         ["u", "v"],
         lambda u, v, x: {"wave": u.xx + 200**2 * u, "slope": v - u.x - 0 * x},
-        [hp.Dirichlet(u=wave)],
+        [hp.Dirichlet(u=0.0, on="x-"), hp.Dirichlet(u=1.0, on="x+")],
     )
     stats = hp.solve(problem, levels=[(64,), (128,)], progress=False).stats
     assert stats["residual_scales"]["wave"] > 100 * source_norms(problem)[0]

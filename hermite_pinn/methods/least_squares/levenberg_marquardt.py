@@ -19,6 +19,8 @@ from .rows import Rows
 
 __all__ = ["Fit", "LeastSquares", "LevenbergMarquardt"]
 
+AFTER = 3.0  # steps of conjugate gradients that take as long as what follows a linear solve
+
 
 class LeastSquares(LinearSystem, Protocol):
     """What the iteration needs of a system, beside its linearisation."""
@@ -349,12 +351,21 @@ class LevenbergMarquardt(Generic[System]):
     def _linear(self, system: System, rows: Rows, damping: float) -> tuple[torch.Tensor, LeastSquaresResult]:
         """One linearised problem: the step and how it was found."""
         near = not system.affine or system.warm  # a nonlinear iteration corrects what is left
+        began = self.monitor.clock()
+
+        def late(steps: int, reduction: float) -> bool:
+            """Whether a step that ended now would end in time."""
+            self.monitor.ahead = AFTER * (self.monitor.clock() - began) / max(steps, 1)
+            return self.monitor.out_of_time
+
         limits = Limits(
             self.near_tol if near else self.inner_tol,
             self.inner_steps,
-            lambda steps, reduction: self.monitor.out_of_time,
+            late,
             lambda seconds: self.monitor.require(seconds, "a factorisation"),
         )
         step, result = self.linear.solve(system, rows, damping, limits)
+        if result.reason != "callback":
+            self.monitor.ahead = 0.0
         self.inner_total += result.steps
         return step, result
