@@ -283,8 +283,8 @@ def implied_by(rows: Sequence[Balance], unknown: Sequence[str], known: Mapping[s
     """Sizes of fields that follow from those of others, as far as they do: what is needed to balance what is known.
 
     Equations whose other fields are all known are asked first, of these such as define the field, which has no
-    derivatives there; then those where some are known, with conditions that have a source, and last all conditions: most
-    of these say little of what happens inside.
+    derivatives there; then those where some are known, with conditions that have a source, and last all conditions:
+    most of these say little of what happens inside.
 
     Examples
     --------
