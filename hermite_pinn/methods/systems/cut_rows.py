@@ -51,9 +51,7 @@ SUBCELLS = {2: 4, 3: 2}  # by the number of axes, parts of a cell along each whe
 TRIES = 100  # positions of points in cells that a thin domain may miss altogether
 OUTSIDE = 0.1  # least weight of the residuals of a cell
 FIRM = 3.0  # of the weight of boundary rows, against that of soft rows of a box
-REACH = (
-    0.06  # of the longest edge of the box: distance from re-entrant places from which on rows have their full weight
-)
+REACH = 0.06  # of the longest edge: distance from re-entrant places from which on rows have their full weight
 
 
 class CutRows(GridRows):
