@@ -232,7 +232,7 @@ def _waves_of(problem: Problem, term: CompiledTerm) -> list[float]:
                 found.append(0.0)
                 continue
             at = torch.as_tensor(env[leaf], dtype=torch.float64)
-            moved = env | {leaf: at + SHIFT * length * torch.where(at < low + length / 2, 1.0, -1.0)}
+            moved = env | {leaf: at + SHIFT * length * (1 - 2 * (at >= low + length / 2).to(at.dtype))}
             there = torch.as_tensor(term.evaluate(moved, start.jets(problem, moved))[0], dtype=torch.float64)
             slope = rms(there - here) / (SHIFT * length * size)
             found.append(slope if math.isfinite(slope) else 0.0)

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import scipy.linalg
@@ -70,7 +71,7 @@ def _positions(shape: tuple[int, ...], along: int, wraps: bool, orders: int) -> 
 
 @cache
 def load_blas() -> Any:
-    """What limits the threads of BLAS, imported before the first run: it reads files.
+    """What limits the threads of BLAS, imported before the first run: it reads files.  None where it is missing.
 
     Raises
     ------
@@ -78,9 +79,16 @@ def load_blas() -> Any:
         If that is impossible.
     """
     with loading("the package threadpoolctl", "KMP_DUPLICATE_LIB_OK"):
-        from threadpoolctl import ThreadpoolController  # needed by a factorisation on a CPU only
-
+        try:
+            from threadpoolctl import ThreadpoolController  # needed by a factorisation on a CPU only
+        except ModuleNotFoundError:  # it makes factorisations faster, not right
+            return None
         return ThreadpoolController()
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    blas = load_blas()
+    return nullcontext() if blas is None else cast("AbstractContextManager[Any]", blas.limit(limits=1, user_api="blas"))
 
 
 def _spread(values: np.ndarray, axis: int, ndim: int) -> np.ndarray:
@@ -147,7 +155,7 @@ class BandedNormal:
             banded = normal.copy(order="F")
             banded[0] += shift
             try:
-                with load_blas().limit(limits=1, user_api="blas"):  # its small blocks do not pay for threads
+                with _one_thread():  # its small blocks do not pay for threads
                     return scipy.linalg.cholesky_banded(banded, overwrite_ab=True, lower=True, check_finite=False)
             except np.linalg.LinAlgError:
                 shift *= 100.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 
 from hermite_pinn.field.field import Field, basis_for
@@ -93,8 +92,7 @@ class GaussNewton(GaussNewtonOptions, Method):
             refuse_half(field, self.name)
         check_nested(self, task, field, before)
         if self.inner != "cg" and task.problem.domain.dim <= 2:
-            with suppress(ModuleNotFoundError):  # most runs need no factor; those that do say what is missing
-                load_blas()
+            load_blas()
         if before is not None and task.levels is not None:  # what a run by itself finds in its first moments
             NestedIteration(self, task, field).plan()
         return Outline(linear=True, basis=field.basis)

@@ -20,20 +20,25 @@ def refined(
     resolutions: Sequence[Resolution],
     finest: torch.Tensor,
     inner: torch.Tensor | None = None,
+    together: Sequence[int] = (),
 ) -> Resolution:
     """The resolution of the next level: twice as many cells along the axes that are not resolved.
 
     The first refinement doubles all axes.  Later those are doubled whose :func:`roughness` is within ``4**-m`` of the
     largest, since one doubling lowers the error of a field with m coefficients per vertex and axis by ``4**m``.
+
+    Axes that go ``together`` are all doubled where one of them is: conditions on a boundary that cuts flat cells hold
+    them less well, whatever the field is like.
     """
     n = resolutions[-1]
     if len(resolutions) < 2:
         return tuple(2 * k for k in n)
     indicators = roughness(finest, basis, periodic, inner)
     worst = max(indicators)
-    return tuple(
-        2 * k if i >= worst / 4 ** BASES[basis].coefficients else k for k, i in zip(n, indicators, strict=True)
-    )
+    chosen = {axis for axis, i in enumerate(indicators) if i >= worst / 4 ** BASES[basis].coefficients}
+    if chosen & {*together}:
+        chosen |= {*together}
+    return tuple(2 * k if axis in chosen else k for axis, k in enumerate(n))
 
 
 def roughness(

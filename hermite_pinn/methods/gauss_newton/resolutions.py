@@ -103,7 +103,9 @@ class Resolutions:
         if best is None:
             return self.first()[0]
         active = grid.inner(best.resolutions[-1])
-        return refined(self.field.basis, self.problem.periodic, path, best.finest, active)
+        domain = self.problem.domain
+        together = domain.space_axes if domain.is_cut else ()
+        return refined(self.field.basis, self.problem.periodic, path, best.finest, active, together)
 
     def slabs(self, resolution: Resolution, best: Stage | None) -> int:
         """Number of time slabs of a stage; 1 where it is solved for all times at once."""

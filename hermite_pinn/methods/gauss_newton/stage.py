@@ -329,8 +329,8 @@ def solve_at_once(
     for i, name in enumerate(system.parameter_names):
         values[i] = parameters.get(name, 0.0)
     before, corners = system.finest(vector), system.at_corners(vector).clone()
-    if start is not None and start.close_to_corners is not None:
-        system.take_corners(start.close_to_corners)
+    if start is not None and start.close_to_corners is not None and stepped is None:
+        system.take_corners(start.close_to_corners)  # which no checkpoint keeps
     system.impose(vector)
     choice, error = (None, None) if start is None else (start.choice, start.error)
     floors = [] if start is None else start.sizes
@@ -355,8 +355,15 @@ def solve_at_once(
 
     begun = None if system.noisy else resumed  # where weights are chosen on the way, it is begun again
 
+    def keep(state: dict[str, Any]) -> None:
+        assert stepped is not None
+        system.close_to_corners = None
+        stepped(state)
+
+    kept = None if stepped is None else keep
+
     def fit(vector: torch.Tensor) -> Fit:
-        return solver.fit(system, vector, step, guessed=guessed, stepped=stepped, resumed=begun)
+        return solver.fit(system, vector, step, guessed=guessed, stepped=kept, resumed=begun)
 
     final = choice
     if system.noisy:
