@@ -65,6 +65,7 @@ def _oscillator() -> Answer:
         ),
         {"u": truth},
         parameters={"c": 5.0, "k": 300.0},
+        noise=0.01,
     )
 
 

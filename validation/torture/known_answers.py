@@ -39,6 +39,8 @@ class Answer:
         Most that success may leave.
     limit
         Seconds after which the case counts as hanging.
+    noise
+        Relative error of the fields that the noise of data may make, of which no estimate tells.
     """
 
     problem: Callable[[], hp.Problem]
@@ -50,6 +52,7 @@ class Answer:
     limit: float = 60.0
     long: bool = False
     needs_estimate: bool = True
+    noise: float = 0.0
 
 
 def on(

@@ -106,7 +106,7 @@ def _check_success(answer: Answer, found: hp.Solution, error: float, told: str) 
         if answer.needs_estimate:
             raise Fault(Kind.STATUS, f"success without an estimate: {told}")
         return
-    if error > TRUST * max(estimate, FLOOR):
+    if error > TRUST * max(estimate, FLOOR, answer.noise):
         raise Fault(Kind.STATUS, f"the error is {error / max(estimate, FLOOR):.0f} times the estimate: {told}")
     if answer.error is not None and error > answer.error:
         raise Fault(Kind.STATUS, f"the error is larger than {answer.error:g}: {told}")
