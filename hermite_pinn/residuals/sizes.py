@@ -11,9 +11,11 @@ are larger by that number, and so are coefficients where lengths and times are m
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 
@@ -39,6 +41,10 @@ __all__ = [
     "sobol_points",
     "wave_numbers",
 ]
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 CONDITION_POINTS = 1024
 SHIFT = 1e-3  # of a length, over which a function is compared with itself for its wave number
@@ -160,11 +166,19 @@ def _anywhere(problem: Problem, term: CompiledTerm) -> float:
     """What a condition prescribes where it does not hold, which tells zero from rounding; zero where it cannot."""
     if depends_on(term.term.residual, ["normal"]):
         return 0.0
+    size = _elsewhere(lambda: rms(term.evaluate(sobol_points(problem), {})[0]))
+    return 0.0 if size is None or not math.isfinite(size) else size
+
+
+def _elsewhere(evaluate: Callable[[], T]) -> T | None:
+    """What functions of a problem give where they need not be defined: a condition off its face, or outside a table."""
     try:
-        size = rms(term.evaluate(sobol_points(problem), {})[0])
-    except Exception:  # of a function that is made for points of the face
-        return 0.0
-    return size if math.isfinite(size) else 0.0
+        return evaluate()
+    except MemoryError:
+        raise
+    except Exception as error:
+        logger.debug("a function is not defined where its size is looked for: %r", error)
+        return None
 
 
 def _slopes_at(
@@ -173,11 +187,8 @@ def _slopes_at(
     """Derivatives of a residual by jets where these are as large as fields of some sizes have them; finite ones."""
     waves = wave_numbers(problem)
     jets = {(f, o): sizes[f] * _derivative(waves, o) for f, o in term.jets if f in sizes}
-    try:
-        slopes = term.evaluate(env, jets)[1]
-    except Exception:  # of a tabulated function, outside its table
-        return {}
-    return {jet: s for jet, s in slopes.items() if math.isfinite(rms(s))}
+    slopes = _elsewhere(lambda: term.evaluate(env, jets)[1])
+    return {jet: s for jet, s in (slopes or {}).items() if math.isfinite(rms(s))}
 
 
 def _points(problem: Problem, term: Term) -> dict[Leaf, Value] | None:
@@ -215,30 +226,36 @@ def _wave_numbers(problem: Problem) -> tuple[float, ...]:
 
 def _waves_of(problem: Problem, term: CompiledTerm) -> list[float]:
     """Wave numbers of what a term has without fields; zero where it has nothing, or where they cannot be told."""
-    domain, none = problem.domain, [0.0] * problem.domain.dim
+    none = [0.0] * problem.domain.dim
     env = sobol_points(problem) if term.term.region.is_interior else _points(problem, term.term)
     if env is None:
         return none
-    start = reference_state(problem)
-    try:
-        here = torch.as_tensor(term.evaluate(env, start.jets(problem, env))[0], dtype=torch.float64)
-        size = rms(here)
-        if not (0 < size < math.inf) or (term.term.region.on_boundary and size <= ROUNDING * _anywhere(problem, term)):
-            return none
-        found = []
-        for name, low, length in zip(domain.names, domain.lower, domain.lengths, strict=True):
-            leaf = ("coordinate", name)
-            if leaf not in env:
-                found.append(0.0)
-                continue
-            at = torch.as_tensor(env[leaf], dtype=torch.float64)
-            moved = env | {leaf: at + SHIFT * length * (1 - 2 * (at >= low + length / 2).to(at.dtype))}
-            there = torch.as_tensor(term.evaluate(moved, start.jets(problem, moved))[0], dtype=torch.float64)
-            slope = rms(there - here) / (SHIFT * length * size)
-            found.append(slope if math.isfinite(slope) else 0.0)
-    except Exception:  # of a function that is made for points of the domain
+    here = _elsewhere(lambda: _source(problem, term, env))
+    size = math.nan if here is None else rms(here)
+    if here is None or not (0 < size < math.inf):
         return none
-    return found
+    if term.term.region.on_boundary and size <= ROUNDING * _anywhere(problem, term):
+        return none
+    return [_slope(problem, term, env, axis, here) / size for axis in range(problem.domain.dim)]
+
+
+def _source(problem: Problem, term: CompiledTerm, env: Mapping[Leaf, Value]) -> torch.Tensor:
+    """What a term has without fields."""
+    return torch.as_tensor(term.evaluate(env, reference_state(problem).jets(problem, env))[0], dtype=torch.float64)
+
+
+def _slope(problem: Problem, term: CompiledTerm, env: Mapping[Leaf, Value], axis: int, here: torch.Tensor) -> float:
+    """Root mean square of the slope of a source along an axis, by a difference towards the middle; zero if unknown."""
+    domain = problem.domain
+    leaf, length = ("coordinate", domain.names[axis]), domain.lengths[axis]
+    if leaf not in env:
+        return 0.0
+    at = torch.as_tensor(env[leaf], dtype=torch.float64)
+    inward = 1 - 2 * (at >= domain.lower[axis] + length / 2).to(at.dtype)
+    moved = {**env, leaf: at + SHIFT * length * inward}
+    there = _elsewhere(lambda: _source(problem, term, moved))
+    slope = math.nan if there is None else rms(there - here) / (SHIFT * length)
+    return slope if math.isfinite(slope) else 0.0
 
 
 def field_sizes(problem: Problem) -> dict[str, float]:
