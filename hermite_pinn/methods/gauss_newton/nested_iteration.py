@@ -17,9 +17,10 @@ from hermite_pinn.methods.base import Outcome, Task
 from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.methods.least_squares.levenberg_marquardt import LevenbergMarquardt
 from hermite_pinn.methods.systems.grid_system import GridSystem
-from hermite_pinn.residuals.corner_functions import singular_part
+from hermite_pinn.residuals.corner_data import known_part
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.scales import row_scales, source_norms
+from hermite_pinn.residuals.shifted import shifted
 from hermite_pinn.run.interrupt import cause
 from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
@@ -74,6 +75,9 @@ class NestedIteration:
     """
 
     def __init__(self, options: GaussNewtonOptions, task: Task, field: Field) -> None:
+        known = known_part(task.problem) if task.start is None else None
+        if known is not None:  # what is left beside it is solved for
+            task = replace(task, problem=shifted(task.problem, known))
         self.options, self.task, self.problem = options, task, task.problem
         self.monitor = task.monitor
         self.basis = field.basis
@@ -90,6 +94,7 @@ class NestedIteration:
             task.ranks,
             mixed=chosen_precision(options.precision, task.device) == "mixed",
             banded=options.inner == "banded",
+            known=known,
         )
         self.state = NestedState(Convergence(self.basis, self.tol), norms)
         self.precision = chosen_precision(options.precision, task.device)
@@ -249,6 +254,7 @@ class NestedIteration:
         """What a finished stage changed, and what it says of its error."""
         problem, path = self.problem, self.state.path
         root = math.sqrt(problem.domain.interior.measure)
+        stage.norms = self.grid.sizes(stage)
         strong = strengths(stage.sensitivities, problem.fields, problem.domain.lengths)
         implied = implied_sizes(strong, self.grid.scales, stage.norms)
         stage.sizes = floored(stage.norms, stage.moved, implied, self.tol or ZERO)
@@ -351,7 +357,7 @@ class NestedIteration:
         for _ in range(REPEATS):
             norms = None
             if stage.slabs == 1 and len(self.state.norms) > 1:
-                norms = balanced_norms(self.problem, self._field(stage), stage, self.state.norms)
+                norms = balanced_norms(self.problem, self.grid.field(stage), stage, self.state.norms)
             if norms is None:
                 break
             logger.info(
@@ -384,4 +390,4 @@ class NestedIteration:
         record_stage(self.monitor, stage, lambda: self._field(stage), len(path), ahead, self.pace.last)
 
     def _field(self, stage: Stage) -> GridField:
-        return replace(self.grid.field(stage), singular=singular_part(self.problem, stage.parameters, stage.vector))
+        return self.grid.whole(stage)
