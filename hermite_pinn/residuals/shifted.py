@@ -17,7 +17,7 @@ from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import FaceTrace, Term
 
 from .scales import source_norms
-from .sizes import field_sizes, wave_numbers
+from .sizes import field_sizes, prescribed_sizes, wave_numbers
 
 __all__ = ["shifted"]
 
@@ -37,6 +37,7 @@ def shifted(problem: Problem, known: SingularPart) -> Problem:
     """
     jets = _Jets(problem, known)
     rest = problem.restated(lambda term: _without(term, jets, problem.domain.dim))
+    rest.plan.shared.once("prescribed sizes", lambda: prescribed_sizes(problem))
     rest.plan.shared.once("field sizes", lambda: field_sizes(problem))
     rest.plan.shared.once("wave numbers", lambda: wave_numbers(problem))
     rest.plan.own.once("source norms", lambda: source_norms(problem))

@@ -21,6 +21,7 @@ from hermite_pinn.residuals.corner_data import known_part
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.scales import row_scales, source_norms
 from hermite_pinn.residuals.shifted import shifted
+from hermite_pinn.residuals.sizes import prescribed_sizes
 from hermite_pinn.run.interrupt import cause
 from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
@@ -99,6 +100,8 @@ class NestedIteration:
         self.state = NestedState(Convergence(self.basis, self.tol), norms)
         self.precision = chosen_precision(options.precision, task.device)
         self.watch = WatchPoints(self.problem)
+        others = (t.region for t in self.problem.terms)
+        self.measured = any(r.measured is not None or r.penalty is not None for r in others)
         self.pace = Pace(self.monitor.clock)
         self.solver = self._solver(Misfit(self.problem))
         self.unfinished = Unfinished(task, self.solver.state)
@@ -190,7 +193,8 @@ class NestedIteration:
             self._measure(stage)
             change = None if foreign or len(state.path) == 1 else stage.change
             algebraic = unsolved(stage.inner, stage.reduction) if stage.left is None else stage.left
-            stage.error = state.convergence.add(change, stage.held_out, stage.indicators, algebraic, stage.solved)
+            loss = 0.0 if self.measured else stage.loss
+            stage.error = state.convergence.add(change, stage.held_out, stage.indicators, algebraic, stage.solved, loss)
             state.best, foreign = stage, False
             self.unfinished.finished(state.saved())
             self._record(stage)
@@ -257,7 +261,9 @@ class NestedIteration:
         stage.norms = self.grid.sizes(stage)
         strong = strengths(stage.sensitivities, problem.fields, problem.domain.lengths)
         implied = implied_sizes(strong, self.grid.scales, stage.norms)
-        stage.sizes = floored(stage.norms, stage.moved, implied, self.tol or ZERO)
+        told = prescribed_sizes(problem)
+        prescribed = [root * told.get(name, 0.0) for name in problem.fields]
+        stage.sizes = floored(stage.norms, stage.moved, implied, self.tol or ZERO, prescribed)
         stage.change = relative(stage.moved, stage.sizes)
         stage.indicators = indicators(
             problem,
