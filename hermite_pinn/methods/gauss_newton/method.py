@@ -49,7 +49,7 @@ class GaussNewton(GaussNewtonOptions, Method):
         ``"cg"``, ``"banded"`` (a Cholesky factor as preconditioner: a banded one, or a sparse one where that costs
         less; one or two axes), or ``"auto"``: a factor, in any number of axes, where conjugate gradients are expected
         to cost more or have cost as much already, as for transport and waves.  It is made on the CPU, also in runs on
-        a GPU.
+        a GPU.  Also fast diagonalisation for one field on a box, where that costs least.
     precision
         Of the steps of conjugate gradients on dense levels: ``"float64"``; ``"mixed"``: float32, with residuals and the
         solution in float64, which reaches the same accuracy; ``"auto"``: mixed on GPUs whose float64 is slow (1/32 of

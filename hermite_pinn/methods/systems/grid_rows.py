@@ -36,12 +36,13 @@ def gauss_points_per_axis(problem: Problem, basis: str, constraints: Constraints
     Along an axis a field has ``m N - (fixed)`` coefficients; ``m`` points per cell give ``m n`` equations (orthogonal
     spline collocation), which is enough for an elliptic problem with exact conditions on all sides.  Elsewhere ``m +
     1`` weighted points make a least-squares fit: collocation of evolution equations in space-time can be unstable
-    even where it is square.
+    even where it is square.  So do periodic axes where m is odd: on an even number of cells a function that alternates
+    from cell to cell vanishes at all collocation points.
     """
     m = BASES[basis].coefficients
     counts = []
     for axis, periodic in enumerate(problem.periodic):
-        beyond = max(0 if periodic else m - constraints.count(f, axis) for f in problem.fields)
+        beyond = max(m % 2 if periodic else m - constraints.count(f, axis) for f in problem.fields)
         counts.append(m if elliptic and beyond <= 0 else m + 1)
     return tuple(counts)
 

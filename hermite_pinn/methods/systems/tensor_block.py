@@ -20,6 +20,7 @@ from .block import PIECE, Axis
 from .block_memory import BlockMemory
 from .channel_block import ChannelBlock
 from .dense_block import DenseBlock
+from .separated_rows import SeparatedRow, separated_row
 from .vertex_basis import changed_columns
 
 __all__ = ["TensorBlock"]
@@ -138,6 +139,20 @@ class TensorBlock(ChannelBlock[SumFactorization], DenseBlock):
                             outer = outer[..., None] * column_sum(axis, o1[axis], o2[axis])
                         squares[f] += outer
         return squares.clamp_(min=0.0)
+
+    @property
+    def separable(self) -> bool:
+        """Whether points and equations are those of one field alone; see :class:`DenseBlock`."""
+        return len(self.fields) == 1 and not self.parameters and self.singular is None
+
+    def separated(self) -> list[SeparatedRow]:
+        """See :class:`DenseBlock`."""
+        matrices = [self._matrix(axis, n).matrices for axis, n in enumerate(self.resolution)]
+        rows = []
+        for k, t in enumerate(self.terms):
+            members = [(orders, s) for (_, orders), s in (t.constant | self._sensitivity[k]).items()]
+            rows += separated_row(members, lambda axis, order: matrices[axis][order], self.scales[k])
+        return rows
 
     def memory(self, resolution: Sequence[int]) -> BlockMemory:
         """What the block would hold on other cells, with as many points in each; see :class:`DenseBlock`."""
