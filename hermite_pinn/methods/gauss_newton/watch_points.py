@@ -11,7 +11,7 @@ import torch
 
 from hermite_pinn.expressions.program import Leaf, Value, depends_on, is_smooth
 from hermite_pinn.geometry import Samples
-from hermite_pinn.methods.systems.block import Axis
+from hermite_pinn.methods.systems.broken_axes import axes_of
 from hermite_pinn.methods.systems.point_block import PointBlock
 from hermite_pinn.methods.systems.singular_columns import SingularColumns
 from hermite_pinn.problem.problem import Problem
@@ -211,9 +211,7 @@ class WatchPoints:
         finest: torch.Tensor,
         parameters: dict[str, float],
     ) -> PointBlock:
-        domain, periodic = self.problem.domain, self.problem.periodic
-        bounds = zip(domain.names, domain.lower, domain.upper, periodic, strict=True)
-        axes = [Axis(name, (a, b), wraps) for name, a, b, wraps in bounds]
+        axes = axes_of(self.problem)
         block = PointBlock(
             terms, self.problem.fields, tuple(parameters), basis, resolution, axes, samples, None, finest.dtype,
             finest.device,
