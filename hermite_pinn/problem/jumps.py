@@ -26,6 +26,7 @@ SAMPLES = 4096  # intervals of an axis in which there can be one
 LINES = 8  # along an axis, on which a table is looked at
 HALVINGS = 60
 STEEP = 20.0  # a step between neighbours, over the median, that may be a jump
+SHARE = 0.1  # of the intervals in which a table changes, if it is constant in between
 KEPT = 0.3  # of a step that is left after all halvings, if it is a jump
 CLOSE = 1e-9  # places on several lines, relative to the length of the axis, that are one
 
@@ -43,10 +44,13 @@ class Jumps:
         By axis, where grids should have lines, ascending.
     notes
         Sentences about jumps that no lines of a grid follow.
+    everywhere
+        Whether these are all: nothing jumps or has a kink anywhere else, as far as can be known.
     """
 
     breaks: dict[str, tuple[float, ...]]
     notes: tuple[str, ...]
+    everywhere: bool
 
 
 def find_jumps(expressions: Sequence[Expr], domain: Domain) -> Jumps:
@@ -67,10 +71,12 @@ def find_jumps(expressions: Sequence[Expr], domain: Domain) -> Jumps:
     places: dict[str, set[float]] = {name: set() for name in domain.names}
     curved: dict[str, None] = {}
     many: dict[str, int] = {}
+    everywhere = True
     for e in postorder(*expressions):
         if e.op in _SWITCHES or e.op in _STEPS:
             coordinates = _coordinates(e.args)
-            if coordinates is None or not coordinates:
+            if not coordinates:
+                everywhere &= coordinates is not None
                 continue
             if len(coordinates) > 1:
                 curved[spelled(e, 60)] = None
@@ -79,10 +85,11 @@ def find_jumps(expressions: Sequence[Expr], domain: Domain) -> Jumps:
             found = _changes(_state(e, name), *domain.bounds[name])
         elif e.op == "opaque":
             found_in = _table(e, domain)
-            for name, own, off in found_in:
-                if off:
+            everywhere &= bool(found_in) and all(own.flat for _, own in found_in)
+            for name, own in found_in:
+                if own.elsewhere:
                     curved[spelled(e, 60)] = None
-                _enter(places, many, name, own)
+                _enter(places, many, name, own.places)
             continue
         else:
             continue
@@ -97,7 +104,7 @@ def find_jumps(expressions: Sequence[Expr], domain: Domain) -> Jumps:
         for name, count in many.items()
     ]
     breaks = {name: tuple(sorted(own)) for name, own in places.items() if own and name not in many}
-    return Jumps({n: b for n, b in breaks.items() if len(b) <= MOST}, tuple(notes))
+    return Jumps(breaks, tuple(notes), everywhere and not notes)
 
 
 def _enter(places: dict[str, set[float]], many: dict[str, int], name: str, found: Sequence[float]) -> None:
@@ -159,8 +166,27 @@ def _apart(places: np.ndarray, length: float) -> list[float]:
     return found
 
 
-def _table(e: Expr, domain: Domain) -> list[tuple[str, list[float], bool]]:
-    """By axis, where a tabulated function jumps on all lines alike, and whether it does elsewhere too."""
+@dataclass(frozen=True)
+class _Steps:
+    """Where a tabulated function jumps along an axis.
+
+    Attributes
+    ----------
+    places
+        On all lines alike.
+    elsewhere
+        Whether there are other jumps, on some lines.
+    flat
+        Whether it is constant in between.
+    """
+
+    places: list[float]
+    elsewhere: bool = False
+    flat: bool = False
+
+
+def _table(e: Expr, domain: Domain) -> list[tuple[str, _Steps]]:
+    """By axis, where a tabulated function jumps."""
     names = _coordinates(e.args)
     if not names:
         return []
@@ -183,28 +209,29 @@ def _table(e: Expr, domain: Domain) -> list[tuple[str, list[float], bool]]:
             return np.broadcast_to(np.asarray(program.run(env)[0], dtype=float), x.shape)
 
         try:
-            own, off = _steps(values, lower, upper, lines)
+            own = _steps(values, lower, upper, lines)
         except Exception:  # outside what it is defined for, perhaps; it is checked elsewhere
-            continue
-        result.append((name, own, off))
+            own = _Steps([])
+        result.append((name, own))
     return result
 
 
 def _steps(
     values: Callable[[np.ndarray], np.ndarray], lower: float, upper: float, lines: int
-) -> tuple[list[float], bool]:
-    """Jumps of a function on some lines (lines, n): those on all that change there, and whether others have some."""
+) -> _Steps:
+    """Jumps of a function on some lines (lines, n)."""
     x = np.broadcast_to(np.linspace(lower, upper, SAMPLES + 1), (lines, SAMPLES + 1)).copy()
     v = values(x)
     if not np.isfinite(v).all():
-        return [], False
+        return _Steps([])
     step = np.abs(np.diff(v, axis=1))
+    flat = float(np.mean(step > 0)) < SHARE
     if not step.any():
-        return [], False
+        return _Steps([], flat=True)
     scale = np.abs(v).max()
     row, at = np.nonzero(step > np.maximum(STEEP * np.median(step, 1, keepdims=True), 1e-9 * scale))
     if len(at) > 4 * MOST * lines:
-        return sorted({float(place) for place in x[row, at]}), False
+        return _Steps(_apart(x[row, at], upper - lower), flat=flat)
     first, a, b = step[row, at], x[row, at], x[row, at + 1]
     va, vb = v[row, at], v[row, at + 1]
     for _ in range(HALVINGS):
@@ -217,7 +244,7 @@ def _steps(
     jumped = np.abs(vb - va) > KEPT * first
     place = np.sort(b[jumped])
     if not len(place):
-        return [], False
+        return _Steps([], flat=flat)
     groups = np.split(place, np.flatnonzero(np.diff(place) > CLOSE * (upper - lower)) + 1)
     shared = [float(g[0]) for g in groups if len(g) > 1 or lines == 1]
-    return shared, len(shared) < len(groups)
+    return _Steps(shared, len(shared) < len(groups), flat)

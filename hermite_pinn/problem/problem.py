@@ -150,6 +150,7 @@ class Problem(Immutable):
         equations = list(self.residuals.values())
         jumps = find_jumps([*equations, *(flux.expression for _, flux in fluxes(equations))], domain)
         self.domain = domain = domain.with_breaks(jumps.breaks)
+        self.jumps_on_lines = jumps.everywhere and not domain.is_cut
         self.terms = self._traced_terms()
         self.gauges = self._gauged_fields()
         self.missing = missing_conditions(domain, self.fields, self.periodic, self.residuals.values(), self.terms)

@@ -102,7 +102,8 @@ class WatchPoints:
             chosen = chosen[values[chosen] > PEAK * values.square().mean().sqrt()]
             if len(chosen):
                 self.peaks.append(_Group(number, term, samples.take(chosen), float(values[chosen].max())))
-            if term.region.is_interior and not is_smooth(problem.plan.known(term.residual)):
+            on_lines = problem.jumps_on_lines  # of the grid
+            if term.region.is_interior and not on_lines and not is_smooth(problem.plan.known(term.residual)):
                 self.jumps.append(_Group(number, term, samples.take(slice(0, JUMP_POINTS))))
 
     def _prescribed(self, term: Term, samples: Samples) -> torch.Tensor | None:

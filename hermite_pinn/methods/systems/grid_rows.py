@@ -24,6 +24,7 @@ from hermite_pinn.run.distributed import Ranks
 from .block import Axis
 from .constraints import Constraints
 from .dense_block import DenseBlock
+from .piece_weights import balanced_terms
 from .point_block import PointBlock
 from .tensor_block import TensorBlock
 
@@ -98,7 +99,7 @@ class GridRows:
         soft = [t for t in terms if not (t.region.everywhere or t in hard)]
         interior = [compile_term(problem, t) for t in terms if t.region.is_interior]
         self.gauss = (gauss,) * problem.domain.dim if gauss else self._points_per_axis(soft, interior)
-        self.interior = self._interior_block(interior)
+        self.interior = self._interior_block(balanced_terms(problem, interior, resolution))
         self.derived = self._derived_block()
         self.penalties = {f: self._penalty_block(f, terms) for f in misfit.penalties}
         self.soft = [self._soft_block(t) for t in soft]
