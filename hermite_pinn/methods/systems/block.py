@@ -140,6 +140,10 @@ class Block(ABC):
         flattened (fields, ...) array, and their rows (E, P, L), on the CPU.
         """
 
+    def relabel(self, labels: tuple[torch.Tensor, torch.Tensor] | None) -> None:
+        """Set :attr:`labels`."""
+        self.labels = labels
+
     def _labelled(self, columns: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """A piece of the Jacobian for the coefficients that are unknowns."""
         if self.labels is None:

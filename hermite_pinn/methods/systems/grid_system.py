@@ -108,7 +108,7 @@ class GridSystem(BlockSystem[DenseBlock]):
         self.derived, self.blocks = made.derived, [self.enriched(b) for b in made.blocks]
         labels = self.pyramid.labels
         for block in self.blocks:
-            block.labels = labels
+            block.relabel(labels)
         self.noisy = [b for b in self.blocks if any(self.misfit.is_noisy(t.term) for t in b.terms)]
         self._roots = [b.root for b in self.noisy]
         self.smooth(smoothness or {})

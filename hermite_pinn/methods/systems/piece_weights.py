@@ -26,7 +26,7 @@ from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
 from hermite_pinn.residuals.reference_state import reference_state
 from hermite_pinn.residuals.sizes import relative_sizes
 
-__all__ = ["balanced_terms"]
+__all__ = ["balanced_terms", "block_sizes"]
 
 POINTS = 3  # along an axis of a block, at which its sizes are taken
 UNEVEN = 2.0  # ratio of sizes from which on they count
@@ -54,14 +54,10 @@ def _balanced(problem: Problem, term: CompiledTerm, resolution: tuple[int, ...])
 
 def _weight(problem: Problem, term: CompiledTerm, resolution: tuple[int, ...]) -> Expr | None:
     """The factor of an equation as a function of the coordinates; None where it is one."""
-    domain = problem.domain
-    knots = [
-        np.array(ends if own is None else own.knots)
-        for ends, own in zip(domain.bounds.values(), domain.pieces, strict=True)
-    ]
+    domain, knots = problem.domain, _knots(problem)
     if math.prod(len(k) - 1 for k in knots) > MOST:
         return None
-    sizes = _block_sizes(problem, term, resolution, knots)
+    sizes = block_sizes(problem, term, resolution)
     if not np.isfinite(sizes).all() or not sizes.max() > 0 or sizes.max() <= UNEVEN * sizes.min():
         return None
     sizes = np.maximum(sizes, LEAST * sizes.max())
@@ -80,20 +76,37 @@ def _weight(problem: Problem, term: CompiledTerm, resolution: tuple[int, ...]) -
     return weight
 
 
-def _block_sizes(
-    problem: Problem, term: CompiledTerm, resolution: Sequence[int], knots: Sequence[np.ndarray]
-) -> np.ndarray:
-    """By block the largest of the terms of an equation, for fields of their sizes that vary over a cell."""
+def _knots(problem: Problem) -> list[np.ndarray]:
+    """Bounds and breaks by axis."""
     domain = problem.domain
+    return [
+        np.array(ends if own is None else own.knots)
+        for ends, own in zip(domain.bounds.values(), domain.pieces, strict=True)
+    ]
+
+
+def block_sizes(
+    problem: Problem, term: CompiledTerm, resolution: Sequence[int], at: Mapping[int, float] | None = None
+) -> np.ndarray:
+    """By block the largest of the terms of an expression, for fields of their sizes that vary over a cell.
+
+    Parameters
+    ----------
+    at
+        Coordinates by axis, where sizes are those at one place; there is one block along these axes.
+    """
+    domain, knots, fixed = problem.domain, _knots(problem), at or {}
     env: dict[Leaf, Value] = {("parameter", p.name): p.init for p in problem.parameters}
     for axis, (name, k) in enumerate(zip(domain.names, knots, strict=True)):
         points = np.concatenate([gauss_axis(a, b, 1, POINTS)[0] for a, b in itertools.pairwise(k)])
+        if axis in fixed:
+            points = np.full(POINTS, fixed[axis])
         env[("coordinate", name)] = torch.as_tensor(points).reshape([-1 if i == axis else 1 for i in range(domain.dim)])
     jets = reference_state(problem).jets(problem, env)
     slopes: Mapping[tuple[str, tuple[int, ...]], Value] = {**term.constant, **term.evaluate(env, jets)[1]}
     cell = [a / n for a, n in zip(domain.lengths, resolution, strict=True)]
     weights = relative_sizes(problem, {name for name, _ in slopes})
-    shape = [len(k) - 1 for k in knots]
+    shape = [1 if axis in fixed else len(k) - 1 for axis, k in enumerate(knots)]
     largest = np.zeros(shape)
     for (name, orders), slope in slopes.items():
         unit = weights[name] / math.prod(h**o for h, o in zip(cell, orders, strict=True))
