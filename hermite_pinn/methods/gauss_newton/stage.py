@@ -17,6 +17,7 @@ from hermite_pinn.errors import DivergedError
 from hermite_pinn.field.field import GridField, linear_field
 from hermite_pinn.field.singular_part import SingularPart
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
+from hermite_pinn.methods.least_squares.rows import Rows
 from hermite_pinn.methods.systems.broken_axes import dense_pyramid, is_broken
 from hermite_pinn.methods.systems.compact_field import compact_field
 from hermite_pinn.methods.systems.compact_pyramid import CompactPyramid, inner_vertices
@@ -389,7 +390,7 @@ def solve_at_once(
     step = None if system.affine else tell
     guessed = start is not None
 
-    begun = None if system.noisy else resumed  # where weights are chosen on the way, it is begun again
+    # where weights are chosen on the way, a stage that was interrupted is begun again
 
     def keep(state: dict[str, Any]) -> None:
         assert stepped is not None
@@ -398,16 +399,17 @@ def solve_at_once(
 
     kept = None if stepped is None else keep
 
-    def fit(vector: torch.Tensor) -> Fit:
-        return solver.fit(system, vector, step, guessed=guessed, stepped=kept, resumed=begun)
-
     final = choice
     if system.noisy:
+
+        def fit(vector: torch.Tensor, enough: Callable[[Rows], float]) -> Fit:
+            return solver.fit(system, vector, step, guessed=guessed, stepped=kept, enough=enough)
+
         check = solver.monitor.check_time
         end, final = fit_smoothly(system, vector, choice, fit, first=not guessed, check=check)
     else:
         try:
-            end = fit(vector)
+            end = solver.fit(system, vector, step, guessed=guessed, stepped=kept, resumed=resumed)
         except DivergedError:
             if start is None or reference_state(grid.problem).is_zero:
                 raise
