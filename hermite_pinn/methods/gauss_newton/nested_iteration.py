@@ -38,6 +38,7 @@ from .nested_outcome import nested_outcome
 from .nested_state import NestedState
 from .options import GaussNewtonOptions
 from .pace import Pace
+from .reordering import Reordering
 from .resolutions import Resolutions
 from .saved_state import check_nested
 from .slab_march import march
@@ -81,7 +82,8 @@ class NestedIteration:
             task = replace(task, problem=shifted(task.problem, known))
         self.options, self.task, self.problem = options, task, task.problem
         self.monitor = task.monitor
-        self.basis = field.basis
+        self.basis, self.given = field.basis, field
+        self.reordering = Reordering(options, task)
         self.tol = task.tol if task.tol is not None else (1e-6 if task.levels is None else None)
         self.resolutions = Resolutions(options, task, field, self.tol)
         norms = source_norms(self.problem)
@@ -104,7 +106,7 @@ class NestedIteration:
         self.measured = any(r.measured is not None or r.penalty is not None for r in others)
         self.pace = Pace(self.monitor)
         self.solver = self._solver(Misfit(self.problem))
-        self.unfinished = Unfinished(task, self.solver.state)
+        self.unfinished = Unfinished(task, lambda: self.solver.state())
 
     def _solver(self, misfit: Misfit) -> LevenbergMarquardt[GridSystem]:
         options, smooth = self.options, BASES[self.basis].coefficients > 2
@@ -144,6 +146,9 @@ class NestedIteration:
     def _settled(self, ending: Ending) -> Ending:
         """Save what is not saved yet; the ending, with what is known of the uniqueness of the solution."""
         self.unfinished.save()
+        if self.reordering.was_better(self.state, ending):
+            self.grid, self.state = self.reordering.before
+            self.basis = self.grid.basis
         best = self.state.best
         if best is None or ending.status not in BY_ITSELF:
             return ending
@@ -174,12 +179,15 @@ class NestedIteration:
         self.plan()
         state, foreign = self.state, False
         if self.task.saved is not None:
+            self._take_basis(self.reordering.saved_basis(self.basis))
             self.solver.restore(Entry.of(self.task.saved, "the checkpoint").at("solver"))
         if self.task.saved is not None and "path" in self.task.saved:
             self._restore(self.task.saved)
             ending = self._verdict()
             if ending is not None:
                 return ending
+            foreign = self._reorder()
+            state = self.state
         elif self.task.start is not None:
             state.take_over(self.task.start, self._first_parameters(), self.grid)
             foreign = True  # a field of another method is first improved on its own levels
@@ -205,6 +213,28 @@ class NestedIteration:
             if ending is not None:
                 return ending
             self.monitor.check_time()
+            foreign = self._reorder()
+            state = self.state
+
+    def _reorder(self) -> bool:
+        """Go on with another basis where that takes less time; returns whether the next stage is the first with it."""
+        turned = self.reordering.turned(self.grid, self.state, self.solver)
+        if turned is not None:
+            self._take_basis(turned.convergence.basis)
+            self.state = turned
+        return turned is not None
+
+    def _take_basis(self, basis: str) -> None:
+        """Go on with a basis; what is known of linear solves on the other one is dropped."""
+        if basis == self.basis:
+            return
+        known = self.solver.state() | {"steps_per_size": []}
+        self.basis, self.grid = basis, replace(self.grid, basis=basis)
+        self.state = replace(self.state, convergence=Convergence(basis, self.tol))
+        self.resolutions = Resolutions(self.options, self.task, replace(self.given, basis=basis), self.tol)
+        self.solver = self._solver(Misfit(self.problem))
+        self.solver.restore(known)
+        self._marching_known()
 
     def _keep_time(self) -> None:
         """Of a time limit, leave what it takes to look at a cut domain at the end, which the first level tells."""

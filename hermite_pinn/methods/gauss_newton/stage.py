@@ -17,6 +17,8 @@ from hermite_pinn.errors import DivergedError
 from hermite_pinn.field.field import GridField, linear_field
 from hermite_pinn.field.singular_part import SingularPart
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
+from hermite_pinn.methods.least_squares.rows import Rows
+from hermite_pinn.methods.systems.broken_axes import dense_pyramid, is_broken
 from hermite_pinn.methods.systems.compact_field import compact_field
 from hermite_pinn.methods.systems.compact_pyramid import CompactPyramid, inner_vertices
 from hermite_pinn.methods.systems.constraints import Carried
@@ -82,19 +84,25 @@ class Discretization:
         p = self.problem
         if self.cut:
             return CompactPyramid(p, self.basis, resolutions, self.dtype, self.device)
-        return Pyramid(self.basis, resolutions, p.periodic, len(p.fields), self.dtype, self.device)
+        return dense_pyramid(p, self.basis, resolutions, self.dtype, self.device)
 
     def inner(self, resolution: Resolution) -> torch.Tensor | None:
         """Which vertices (N_1, ...) of a level lie in the domain; None for all."""
         return inner_vertices(self.problem, self.basis, resolution).to(self.device) if self.cut else None
 
     def field(self, stage: Stage) -> GridField:
-        """The fields of a stage: with all of its levels, or on a cut domain their sum on the vertices that it has."""
+        """The fields of a stage: with all of its levels, or on a cut domain their sum on the vertices that it has.
+
+        On a box with breaks there is the sum alone, too.
+        """
         pyramid, p = self.pyramid(stage.resolutions), self.problem
         vector = stage.vector[: pyramid.size]
         if self.cut:
             finest = pyramid.accumulate(vector.clone())
             return compact_field(p, self.basis, stage.resolutions[-1], finest)
+        if is_broken(p):
+            finest = [pyramid.accumulate(vector.clone())]
+            return linear_field(p.domain, p.fields, p.periodic, self.basis, stage.resolutions[-1:], finest)
         return linear_field(p.domain, p.fields, p.periodic, self.basis, stage.resolutions, pyramid.views(vector))
 
     def whole(self, stage: Stage) -> GridField:
@@ -130,8 +138,8 @@ class Discretization:
 
     @cached_property
     def _few(self) -> GridSystem:
-        """The system on four cells along every axis, which says how many numbers there are of what."""
-        few = (4,) * self.problem.domain.dim
+        """The system on four cells along every axis, four in each piece, which says how many numbers there are of what."""
+        few = tuple(4 if p is None else 4 * len(p.lengths) for p in self.problem.domain.pieces)
         return GridSystem(self.problem, self.basis, [few], self.gauss, self.dtype, self.device, scales=self.scales)
 
     def system(
@@ -386,7 +394,7 @@ def solve_at_once(
     step = None if system.affine else tell
     guessed = start is not None
 
-    begun = None if system.noisy else resumed  # where weights are chosen on the way, it is begun again
+    # where weights are chosen on the way, a stage that was interrupted is begun again
 
     def keep(state: dict[str, Any]) -> None:
         assert stepped is not None
@@ -395,16 +403,17 @@ def solve_at_once(
 
     kept = None if stepped is None else keep
 
-    def fit(vector: torch.Tensor) -> Fit:
-        return solver.fit(system, vector, step, guessed=guessed, stepped=kept, resumed=begun)
-
     final = choice
     if system.noisy:
+
+        def fit(vector: torch.Tensor, enough: Callable[[Rows], float]) -> Fit:
+            return solver.fit(system, vector, step, guessed=guessed, stepped=kept, enough=enough)
+
         check = solver.monitor.check_time
         end, final = fit_smoothly(system, vector, choice, fit, first=not guessed, check=check)
     else:
         try:
-            end = fit(vector)
+            end = solver.fit(system, vector, step, guessed=guessed, stepped=kept, resumed=resumed)
         except DivergedError:
             if start is None or reference_state(grid.problem).is_zero:
                 raise
