@@ -82,9 +82,7 @@ class Pieces:
     def parts(self, total: int, periodic: bool) -> tuple[slice, ...]:
         """By piece its vertices; on a periodic axis the last vertex of the last piece is the first of all."""
         ends = np.cumsum([n + 1 for n in self.cells(total)]).tolist()
-        return tuple(
-            slice(a, min(b, self.count(total, periodic))) for a, b in zip([0, *ends[:-1]], ends, strict=True)
-        )
+        return tuple(slice(a, min(b, self.count(total, periodic))) for a, b in zip([0, *ends[:-1]], ends, strict=True))
 
     def located(self, points: np.ndarray, total: int, periodic: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """By point the vertex on the left, the position in the cell from 0 to 1, and cells per unit of length."""

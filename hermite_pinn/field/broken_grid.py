@@ -253,4 +253,3 @@ def _uniform(
     cells = tuple(n + len(knots) - 2 for n, knots in zip(resolution, lines, strict=True))
     sizes = tuple(float(n) for n in cells)
     return GridLayout((0.0,) * len(cells), sizes, (cells,), basis, features, None, periodic)
-
