@@ -141,7 +141,8 @@ class FastDiagonalization(LinearSolver[GridSystem]):
     def _modes(self, system: GridSystem, plan: _Plan) -> list[NormalModes]:
         """The changes of variables of all fields at the last linearisation; modes that are known are not made again."""
         block, width = system.interior, BASES[system.basis].coefficients
-        changes, kept = [], []
+        changes: list[NormalModes] = []
+        kept: list[AxisModes] = []
         for name, free in zip(system.problem.fields, plan.free, strict=True):
             rows = [row for own in system.blocks for row in own.separated(name)]
             modes: list[AxisModes | None] = []
