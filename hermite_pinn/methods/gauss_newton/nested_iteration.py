@@ -17,9 +17,11 @@ from hermite_pinn.methods.base import Outcome, Task
 from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.methods.least_squares.levenberg_marquardt import LevenbergMarquardt
 from hermite_pinn.methods.systems.grid_system import GridSystem
-from hermite_pinn.residuals.corner_functions import singular_part
+from hermite_pinn.residuals.corner_data import known_part
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.scales import row_scales, source_norms
+from hermite_pinn.residuals.shifted import shifted
+from hermite_pinn.residuals.sizes import prescribed_sizes
 from hermite_pinn.run.interrupt import cause
 from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
@@ -75,6 +77,9 @@ class NestedIteration:
     """
 
     def __init__(self, options: GaussNewtonOptions, task: Task, field: Field) -> None:
+        known = known_part(task.problem) if task.start is None else None
+        if known is not None:  # what is left beside it is solved for
+            task = replace(task, problem=shifted(task.problem, known))
         self.options, self.task, self.problem = options, task, task.problem
         self.monitor = task.monitor
         self.basis, self.given = field.basis, field
@@ -92,10 +97,13 @@ class NestedIteration:
             task.ranks,
             mixed=chosen_precision(options.precision, task.device) == "mixed",
             banded=options.inner == "banded",
+            known=known,
         )
         self.state = NestedState(Convergence(self.basis, self.tol), norms)
         self.precision = chosen_precision(options.precision, task.device)
         self.watch = WatchPoints(self.problem)
+        others = (t.region for t in self.problem.terms)
+        self.measured = any(r.measured is not None or r.penalty is not None for r in others)
         self.pace = Pace(self.monitor.clock)
         self.solver = self._solver(Misfit(self.problem))
         self.unfinished = Unfinished(task, lambda: self.solver.state())
@@ -193,7 +201,8 @@ class NestedIteration:
             self._measure(stage)
             change = None if foreign or len(state.path) == 1 else stage.change
             algebraic = unsolved(stage.inner, stage.reduction) if stage.left is None else stage.left
-            stage.error = state.convergence.add(change, stage.held_out, stage.indicators, algebraic, stage.solved)
+            loss = 0.0 if self.measured else stage.loss
+            stage.error = state.convergence.add(change, stage.held_out, stage.indicators, algebraic, stage.solved, loss)
             state.best, foreign = stage, False
             self.unfinished.finished(state.saved())
             self._record(stage)
@@ -279,9 +288,12 @@ class NestedIteration:
         """What a finished stage changed, and what it says of its error."""
         problem, path = self.problem, self.state.path
         root = math.sqrt(problem.domain.interior.measure)
+        stage.norms = self.grid.sizes(stage)
         strong = strengths(stage.sensitivities, problem.fields, problem.domain.lengths)
         implied = implied_sizes(strong, self.grid.scales, stage.norms)
-        stage.sizes = floored(stage.norms, stage.moved, implied, self.tol or ZERO)
+        told = prescribed_sizes(problem)
+        prescribed = [root * told.get(name, 0.0) for name in problem.fields]
+        stage.sizes = floored(stage.norms, stage.moved, implied, self.tol or ZERO, prescribed)
         stage.change = relative(stage.moved, stage.sizes)
         stage.indicators = indicators(
             problem,
@@ -381,7 +393,7 @@ class NestedIteration:
         for _ in range(REPEATS):
             norms = None
             if stage.slabs == 1 and len(self.state.norms) > 1:
-                norms = balanced_norms(self.problem, self._field(stage), stage, self.state.norms)
+                norms = balanced_norms(self.problem, self.grid.field(stage), stage, self.state.norms)
             if norms is None:
                 break
             logger.info(
@@ -414,4 +426,4 @@ class NestedIteration:
         record_stage(self.monitor, stage, lambda: self._field(stage), len(path), ahead, self.pace.last)
 
     def _field(self, stage: Stage) -> GridField:
-        return replace(self.grid.field(stage), singular=singular_part(self.problem, stage.parameters, stage.vector))
+        return self.grid.whole(stage)

@@ -11,7 +11,7 @@ import torch
 
 from hermite_pinn.expressions.program import Leaf, Value, depends_on, is_smooth
 from hermite_pinn.geometry import Samples
-from hermite_pinn.methods.systems.block import Axis
+from hermite_pinn.methods.systems.broken_axes import axes_of
 from hermite_pinn.methods.systems.point_block import PointBlock
 from hermite_pinn.methods.systems.singular_columns import SingularColumns
 from hermite_pinn.problem.problem import Problem
@@ -102,7 +102,8 @@ class WatchPoints:
             chosen = chosen[values[chosen] > PEAK * values.square().mean().sqrt()]
             if len(chosen):
                 self.peaks.append(_Group(number, term, samples.take(chosen), float(values[chosen].max())))
-            if term.region.is_interior and not is_smooth(problem.plan.known(term.residual)):
+            on_lines = problem.jumps_on_lines  # of the grid
+            if term.region.is_interior and not on_lines and not is_smooth(problem.plan.known(term.residual)):
                 self.jumps.append(_Group(number, term, samples.take(slice(0, JUMP_POINTS))))
 
     def _prescribed(self, term: Term, samples: Samples) -> torch.Tensor | None:
@@ -211,9 +212,7 @@ class WatchPoints:
         finest: torch.Tensor,
         parameters: dict[str, float],
     ) -> PointBlock:
-        domain, periodic = self.problem.domain, self.problem.periodic
-        bounds = zip(domain.names, domain.lower, domain.upper, periodic, strict=True)
-        axes = [Axis(name, (a, b), wraps) for name, a, b, wraps in bounds]
+        axes = axes_of(self.problem)
         block = PointBlock(
             terms, self.problem.fields, tuple(parameters), basis, resolution, axes, samples, None, finest.dtype,
             finest.device,
