@@ -184,6 +184,9 @@ def test_the_axes_may_be_exchanged():
 @pytest.mark.parametrize(
     "problem",
     [
+        hp.Problem(
+            hp.Box(x=(0, 1), y=(0, 1), breaks={"x": [0.5]}), "u", lambda u: u.laplacian - 1, [hp.Dirichlet(u=0.0)]
+        ),
         problems.inverse_poisson(noise=0.0),
         hp.Problem(hp.Box(x=(0, 1)), "u", lambda u: u.xx - 1, [hp.Dirichlet(u=0.0)]),
         hp.Problem(
@@ -193,7 +196,7 @@ def test_the_axes_may_be_exchanged():
             [hp.Dirichlet(u=0.0), hp.Data([[0.5, 0.5]], u=[0.1])],
         ),
     ],
-    ids=["parameters", "one axis", "data"],
+    ids=["breaks", "parameters", "one axis", "data"],
 )
 def test_it_is_refused_where_the_operator_does_not_fit(problem):
     system = GridSystem(problem, "cubic", [(4,) * problem.domain.dim])

@@ -198,7 +198,7 @@ def _plan(system: GridSystem) -> _Plan | None:
     """How a system is taken apart; None where it is of another kind."""
     if not system.tensor or len(system.axes) < 2 or system.parameter_names or system.ranks.size > 1:
         return None
-    if system.device.type != "cpu" or not all(b.separable for b in system.blocks):
+    if system.problem.domain.breaks or system.device.type != "cpu" or not all(b.separable for b in system.blocks):
         return None
     free = []
     for fixed in system.fixed:
