@@ -31,8 +31,8 @@ class Reordering:
     Parameters
     ----------
     options, task
-        Of the run.  The basis stays where it or the levels are given, where the domain is cut or has breaks, and where parameters or
-        noisy data take part.
+        Of the run.  The basis stays where it or the levels are given, where the domain is cut or has breaks, and where
+        parameters or noisy data take part.
 
     Attributes
     ----------
