@@ -104,7 +104,7 @@ class NestedIteration:
         self.watch = WatchPoints(self.problem)
         others = (t.region for t in self.problem.terms)
         self.measured = any(r.measured is not None or r.penalty is not None for r in others)
-        self.pace = Pace(self.monitor.clock)
+        self.pace = Pace(self.monitor)
         self.solver = self._solver(Misfit(self.problem))
         self.unfinished = Unfinished(task, lambda: self.solver.state())
 
@@ -255,7 +255,7 @@ class NestedIteration:
         expected = self.pace.expected(self.grid.pyramid([following]).size) if self.monitor.max_time else None
         if expected is not None and best is not None and best.error is not None:
             cells = "x".join(map(str, following))
-            self.monitor.require(expected, f"the next level ({cells} cells)", HASTE)
+            self.monitor.require(expected, f"the next level ({cells} cells)", HASTE, self.pace.blind)
         self._check_reach(following)
         path.append(following)
 

@@ -125,7 +125,11 @@ class Discretization:
         return self.problem.domain.is_cut
 
     def memory(self, resolutions: Sequence[Resolution], slabs: int) -> float:
-        """Estimate of the bytes of a stage; see :func:`stage_memory` and :func:`cut_memory`."""
+        """Estimate of the bytes of a stage; see :func:`stage_memory` and :func:`cut_memory`.  The plan keeps it."""
+        key = "memory", self.basis, self.gauss, self.mixed, self.banded, tuple(resolutions), slabs
+        return self.problem.plan.own.once(key, lambda: self._memory(resolutions, slabs))
+
+    def _memory(self, resolutions: Sequence[Resolution], slabs: int) -> float:
         p = self.problem
         if self.cut:
             levels = CompactPyramid(p, self.basis, resolutions, self.dtype, self.device)
