@@ -11,10 +11,12 @@ from hermite_pinn.methods.base import Method, Outcome, Task, refuse_half
 from hermite_pinn.problem.problem import Problem
 
 from .banded_cholesky import load_blas
+from .evolution import Evolution
 from .joint import JointGaussNewton, is_joint
 from .nested_iteration import NestedIteration
 from .options import GaussNewtonOptions
 from .requirements import check_nested
+from .step_choice import step_basis
 
 __all__ = ["GaussNewton"]
 
@@ -110,6 +112,9 @@ class GaussNewton(GaussNewtonOptions, Method):
         """Solve; see :class:`Method`.  Hashed levels and networks are solved for by :class:`JointGaussNewton`."""
         if is_joint(task.field if task.start is None else Outline.of(task.start)):
             return self._joint.run(task)
+        basis = step_basis(self, task, task.field)
+        if basis is not None and (task.saved is None or "marches" in task.saved):
+            return Evolution(task, basis).outcome()
         return NestedIteration(self, task, task.field or self.default_field(task.problem)).outcome()
 
     @property
