@@ -58,6 +58,11 @@ class GaussNewton(GaussNewtonOptions, Method):
         Number of time slabs for an evolution problem, each solved from the end of the last; 1 solves for all times
         at once.  ``"auto"``: eight cells of time a slab, or fewer where signals cross many cells,
         if the initial conditions allow it.
+    refine
+        ``"uniform"``: levels of equal cells; ``"local"``: cells are divided where the error is, on boxes and for
+        equations up to second order without data and unknown parameters; ``"auto"``: local where a peak of what is
+        prescribed lies between the points of the first levels, or where what is not resolved by then is concentrated
+        in few cells.
 
     Notes
     -----

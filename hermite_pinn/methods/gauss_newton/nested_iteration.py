@@ -30,6 +30,8 @@ from .convergence import Convergence, unsolved
 from .geometry_notes import geometry_notes
 from .grid_solver import grid_solver
 from .indicators import indicators
+from .local_choice import LocalChoice, local_basis
+from .local_iteration import LocalIteration
 from .marching import marched
 from .mixed_precision import chosen_precision
 from .nested_outcome import nested_outcome
@@ -97,6 +99,8 @@ class NestedIteration:
         self.pace = Pace(self.monitor.clock)
         self.solver = self._solver(Misfit(self.problem))
         self.unfinished = Unfinished(task, self.solver.state)
+        self.choice = LocalChoice(options, task)
+        self.local: LocalIteration | None = None
 
     def _solver(self, misfit: Misfit) -> LevenbergMarquardt[GridSystem]:
         options, smooth = self.options, BASES[self.basis].coefficients > 2
@@ -131,7 +135,8 @@ class NestedIteration:
     def _is_usable(self) -> bool:
         """Whether the best state is more than the one with which the first stage begins."""
         worked = self.task.start is not None or len(self.monitor.history) > 0
-        return self.state.best is not None and worked
+        found = self.state.best is not None or (self.local is not None and self.local.best is not None)
+        return found and worked
 
     def _settled(self, ending: Ending) -> Ending:
         """Save what is not saved yet; the ending, with what is known of the uniqueness of the solution."""
@@ -142,6 +147,8 @@ class NestedIteration:
         return determined(ending, *freedom(self.grid, best, self.state.path[0]))
 
     def _outcome(self, ending: Ending) -> Outcome:
+        if self.local is not None and self.local.best is not None:
+            return self.local.outcome(ending)
         best = self.state.best or self._empty()
         return nested_outcome(
             ending, best, self.state, self.grid, self.solver, self.options.inner_steps, self._field(best)
@@ -163,6 +170,8 @@ class NestedIteration:
 
     def _stages(self) -> Ending:
         """Stage after stage until one is the last."""
+        if self.options.refine == "local":
+            return self._locally()
         self.plan()
         state, foreign = self.state, False
         if self.task.saved is not None:
@@ -195,7 +204,18 @@ class NestedIteration:
             ending = self._verdict()
             if ending is not None:
                 return ending
+            if self.local is None and self.choice.pays(stage, len(state.path)):
+                return self._locally()
             self.monitor.check_time()
+
+    def _locally(self) -> Ending:
+        """The rest of the run, on locally refined grids."""
+        logger.info("the solution is concentrated in few cells: the run goes on with local refinement")
+        tol = self.tol or 1e-6
+        base = self.resolutions.first()[0]
+        basis = local_basis(self.problem, self.task.field, tol)
+        self.local = LocalIteration(self.options, self.task, basis, base, tol, self.watch)
+        return self.local.stages()
 
     def _keep_time(self) -> None:
         """Of a time limit, leave what it takes to look at a cut domain at the end, which the first level tells."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 
 from hermite_pinn.expressions.program import Leaf, Value, depends_on, is_smooth
@@ -131,7 +132,9 @@ class WatchPoints:
         for group in self.peaks:
             sizes = self._at(group, basis, resolution, finest, parameters)
             if group.term.region.is_interior:
-                sizes = sizes * self._nearness(group.samples.x, resolution)
+                cell = [a / n for a, n in zip(self.problem.domain.lengths, resolution, strict=True)]
+                near = self.nearness(group.samples.x, np.array(cell))
+                sizes = sizes * torch.as_tensor(near, dtype=sizes.dtype)
             worst = int(sizes.argmax())
             names, point = self.problem.domain.names, group.samples.x[:, worst].tolist()
             text = ", ".join(f"{name}={value:.4g}" for name, value in zip(names, point, strict=True))
@@ -139,16 +142,20 @@ class WatchPoints:
             found.append(Watched(group.number, residual, residual / group.prescribed, text))
         return found
 
-    def _nearness(self, x: torch.Tensor, resolution: tuple[int, ...]) -> torch.Tensor:
+    def nearness(self, x: torch.Tensor, cells: np.ndarray) -> np.ndarray:
         """Factors (n,) of points (dim, n): distances to sides with exact values in cells, where they are less than one.
 
         There a source moves the fields the less the closer it is.
+
+        Parameters
+        ----------
+        cells
+            Lengths of the cells in which the points lie, (dim,), or (n, dim).
         """
-        domain, factors = self.problem.domain, torch.ones(x.shape[1], dtype=x.dtype)
+        domain, factors = self.problem.domain, np.ones(x.shape[1])
         for axis, side in self._pinned:
             bound = (domain.lower, domain.upper)[side][axis]
-            cell = domain.lengths[axis] / resolution[axis]
-            factors *= ((x[axis] - bound).abs() / cell).clamp(max=1.0)
+            factors *= np.minimum(np.abs(x[axis].numpy() - bound) / cells[..., axis], 1.0)
         return factors
 
     @cached_property
