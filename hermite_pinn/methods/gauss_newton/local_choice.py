@@ -30,7 +30,7 @@ __all__ = ["LocalChoice", "check_local", "local_basis", "why_not_local"]
 
 CONCENTRATED = 0.25  # of the cells that have four fifths of the squares of the surplus
 MOST_CELLS = 70_000  # that are looked at
-LEVELS = 3  # before a choice is made
+LEVELS = 3  # before a choice is made; one more in the plane where nothing tells of layers
 FINE = 1e-4  # tolerance from which on quintics have fewer unknowns
 
 
@@ -103,8 +103,12 @@ class LocalChoice:
         automatic = options.refine == "auto" and task.levels is None and task.start is None and task.ranks.size == 1
         wanted = automatic and options.inner == "auto" and options.slabs == "auto" and options.gauss is None
         self.possible = wanted and not why_not_local(task.problem)
-        if self.possible and task.problem.domain.time_axis is not None:
-            self.possible = bool(small_coefficients(task.problem))
+        self.asked = options.refine == "local"
+        self.levels = LEVELS
+        if self.possible:
+            layers = bool(small_coefficients(task.problem))
+            self.possible = layers or task.problem.domain.time_axis is None
+            self.levels += not layers and task.problem.domain.dim <= 2
 
     def pays(self, stage: Stage, levels: int) -> bool:
         """Whether the run goes on with locally refined grids.
@@ -116,7 +120,9 @@ class LocalChoice:
         levels
             How many there were.
         """
-        if not self.possible or levels < LEVELS or stage.indicators.resolved:
+        if self.asked:
+            return True
+        if not self.possible or levels < self.levels or stage.indicators.resolved:
             return False
         if not stage.indicators.seen:
             return True

@@ -31,6 +31,7 @@ from .options import GaussNewtonOptions
 from .pace import Pace
 from .refined_solver import RefinedSolver, stage_memory
 from .small_coefficients import added, small_coefficients
+from .stage import Stage
 from .watch_points import WatchPoints
 
 __all__ = ["LocalIteration"]
@@ -162,6 +163,12 @@ class LocalIteration:
             change=1e-2 * self.tol,
             monitor=self.monitor,
         )
+
+    def is_better_than(self, other: Stage | None) -> bool:
+        """Whether there is a state, and of the problem itself unless nothing is known of another one."""
+        if self.best is None:
+            return False
+        return self.best.original or other is None or other.error is None or other.error >= 1.0
 
     # -- limits ---
     def _check_size(self) -> None:

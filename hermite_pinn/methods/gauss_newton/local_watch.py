@@ -72,7 +72,8 @@ def missed(system: RefinedSystem, field: GridField, watch: WatchPoints, sizes: l
         asked = residual.numpy() / strength
         if group.term.region.is_interior:
             asked = asked * watch.nearness(x, widths)
-        unseen = residual.numpy() > SEEN * group.prescribed
+        assert group.sizes is not None
+        unseen = residual.numpy() > SEEN * group.sizes.numpy()
         parts.append((levels, cells, asked, unseen))
         if unseen.any() and asked[unseen].max() > worst:
             at = np.flatnonzero(unseen)[int(asked[unseen].argmax())]

@@ -135,8 +135,7 @@ class NestedIteration:
     def _is_usable(self) -> bool:
         """Whether the best state is more than the one with which the first stage begins."""
         worked = self.task.start is not None or len(self.monitor.history) > 0
-        found = self.state.best is not None or (self.local is not None and self.local.best is not None)
-        return found and worked
+        return self.state.best is not None and worked
 
     def _settled(self, ending: Ending) -> Ending:
         """Save what is not saved yet; the ending, with what is known of the uniqueness of the solution."""
@@ -147,7 +146,7 @@ class NestedIteration:
         return determined(ending, *freedom(self.grid, best, self.state.path[0]))
 
     def _outcome(self, ending: Ending) -> Outcome:
-        if self.local is not None and self.local.best is not None:
+        if self.local is not None and self.local.is_better_than(self.state.best):
             return self.local.outcome(ending)
         best = self.state.best or self._empty()
         return nested_outcome(
@@ -170,8 +169,6 @@ class NestedIteration:
 
     def _stages(self) -> Ending:
         """Stage after stage until one is the last."""
-        if self.options.refine == "local":
-            return self._locally()
         self.plan()
         state, foreign = self.state, False
         if self.task.saved is not None:
@@ -181,6 +178,8 @@ class NestedIteration:
             ending = self._verdict()
             if ending is not None:
                 return ending
+            if state.best is not None and self.choice.pays(state.best, len(state.path)):
+                return self._locally()
         elif self.task.start is not None:
             state.take_over(self.task.start, self._first_parameters(), self.grid)
             foreign = True  # a field of another method is first improved on its own levels
@@ -204,13 +203,13 @@ class NestedIteration:
             ending = self._verdict()
             if ending is not None:
                 return ending
-            if self.local is None and self.choice.pays(stage, len(state.path)):
+            if self.choice.pays(stage, len(state.path)):
                 return self._locally()
             self.monitor.check_time()
 
     def _locally(self) -> Ending:
         """The rest of the run, on locally refined grids."""
-        logger.info("the solution is concentrated in few cells: the run goes on with local refinement")
+        logger.info("the run goes on with cells that are divided where the error is")
         tol = self.tol or 1e-6
         base = self.resolutions.first()[0]
         basis = local_basis(self.problem, self.task.field, tol)

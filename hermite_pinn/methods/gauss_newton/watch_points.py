@@ -22,11 +22,14 @@ from hermite_pinn.residuals.corner_functions import corner_functions
 from hermite_pinn.residuals.evaluation import restriction
 from hermite_pinn.residuals.scales import rms
 
+from .peaks import candidates
+
 __all__ = ["Watched", "WatchPoints"]
 
 SCOUTS = 65536  # in the interior: a feature of a thousandth of a square is hit
 FACE_SCOUTS = 16384
-WATCHED = 64
+WATCHED, BLOCKS = 64, 256  # of the highest points, and parts of the box of which the highest is watched
+STARTS = 4096  # points among which searches for peaks begin
 PEAK = 3.0  # times the root mean square: a prescribed value that is watched
 JUMP_POINTS = 32768
 SPREAD = 1024  # points at which sizes of terms are taken
@@ -57,12 +60,32 @@ class Watched:
 
 @dataclass(frozen=True)
 class _Group:
-    """A term with the points to look at, and the size of what is prescribed there."""
+    """A term with the points to look at, and the sizes of what is prescribed there: the largest, and at every point."""
 
     number: int
     term: Term
     samples: Samples
     prescribed: float = 0.0
+    sizes: torch.Tensor | None = None
+
+
+def _highest(x: torch.Tensor, values: torch.Tensor, least: float) -> torch.Tensor:
+    """Numbers of the points (dim, n) with the largest values above the least, and of the largest in parts of the box.
+
+    Several narrow peaks differ in height; each has a point.
+    """
+    chosen = torch.topk(values, min(WATCHED, len(values))).indices
+    low, high = x.amin(1, keepdim=True), x.amax(1, keepdim=True)
+    count = max(2, round(BLOCKS ** (1.0 / len(x))))
+    parts = ((x - low) / (high - low).clamp(min=1e-300) * count).long().clamp(0, count - 1)
+    block = torch.zeros(x.shape[1], dtype=torch.int64)
+    for row in parts:
+        block = block * count + row
+    order = torch.argsort(values)
+    best = torch.full((count ** len(x),), -1, dtype=torch.int64)
+    best[block[order]] = order  # the last one, with the largest value, stays
+    chosen = torch.cat([chosen, best[best >= 0]]).unique()
+    return chosen[values[chosen] > least]
 
 
 class WatchPoints:
@@ -99,12 +122,25 @@ class WatchPoints:
             values = self._prescribed(term, samples)
             if values is None or not samples.count:
                 continue
-            chosen = torch.topk(values, min(WATCHED, len(values))).indices
-            chosen = chosen[values[chosen] > PEAK * values.square().mean().sqrt()]
-            if len(chosen):
-                self.peaks.append(_Group(number, term, samples.take(chosen), float(values[chosen].max())))
+            self._watch(number, term, samples, values)
             if term.region.is_interior and not is_smooth(problem.plan.known(term.residual)):
                 self.jumps.append(_Group(number, term, samples.take(slice(0, JUMP_POINTS))))
+
+    def _watch(self, number: int, term: Term, samples: Samples, values: torch.Tensor) -> None:
+        """Remember the peaks of a term among samples, and those that its expression tells of."""
+        least = PEAK * float(values.square().mean().sqrt())
+        parts = [samples.take(_highest(samples.x, values, least))]
+        if term.region.is_interior and not self.problem.domain.is_cut:
+            residual = self.problem.plan.known(term.residual)
+            searched = Samples(candidates(self.problem, residual, samples.take(slice(0, STARTS))))
+            found = self._prescribed(term, searched) if searched.count else None
+            if found is not None:
+                parts.append(searched.take(_highest(searched.x, found, least)))
+        for part in parts:
+            if part.count:
+                sizes = self._prescribed(term, part)
+                assert sizes is not None
+                self.peaks.append(_Group(number, term, part, float(sizes.max()), sizes))
 
     def _prescribed(self, term: Term, samples: Samples) -> torch.Tensor | None:
         """Sizes (n,) of a term's residual where all fields are zero; None where they are not numbers."""
