@@ -38,6 +38,8 @@ def why_not_local(problem: Problem) -> str:
     """What keeps a problem from being solved on locally refined grids, for messages; nothing if it can be."""
     if problem.domain.is_cut:
         return "shapes cut its domain out of a box"
+    if problem.domain.breaks:
+        return "its grid has lines where coefficients or sources jump"
     if problem.parameters:
         return "it has unknown parameters"
     if any(not (t.region.is_interior or t.region.plane is not None) or t.noise is not None for t in problem.terms):
