@@ -50,7 +50,7 @@ class Pieces:
         return self.knots[1:-1]
 
     def cells(self, total: int) -> tuple[int, ...]:
-        """How many of ``total`` cells every piece has: about in proportion, one at least; twice as many of twice as many."""
+        """How many of ``total`` cells every piece has: about in proportion, one at least, of 2n twice as many as of n."""
         return _shares(self.lengths, total)
 
     def vertices(self, total: int) -> np.ndarray:
@@ -70,7 +70,10 @@ class Pieces:
         shares = self.cells(total)
         ends = np.cumsum([n + 1 for n in shares])
         sizes = [length / n for length, n in zip(self.lengths, shares, strict=True)]
-        return tuple((int(e) - 1, int(e), right / left) for e, (left, right) in zip(ends, itertools.pairwise(sizes)))
+        return tuple(
+            (int(e) - 1, int(e), right / left)
+            for e, (left, right) in zip(ends, itertools.pairwise(sizes), strict=False)
+        )
 
     def merged(self, total: int) -> np.ndarray:
         """By vertex its number where the two of a break are one, int64."""

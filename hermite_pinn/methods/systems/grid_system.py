@@ -61,7 +61,7 @@ class GridSystem(BlockSystem[DenseBlock]):
     resolutions
         Cells per axis of every level, nested.
     gauss
-        Gauss points per cell and axis; ``None`` chooses.
+        Gauss points per cell, for all axes or by axis; ``None`` chooses.
     scales
         Divisors of the residuals (see :func:`source_scales`), for parts of a domain that are to share them.
     carried
@@ -78,7 +78,7 @@ class GridSystem(BlockSystem[DenseBlock]):
         problem: Problem,
         basis: str,
         resolutions: Sequence[tuple[int, ...]],
-        gauss: int | None = None,
+        gauss: int | tuple[int, ...] | None = None,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
         *,
