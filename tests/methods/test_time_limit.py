@@ -66,13 +66,30 @@ def wave():
 @pytest.mark.parametrize("limit", [0.5, 2.0, 5.0])
 @pytest.mark.parametrize("make", [poisson, reaction, wave])
 def test_a_run_keeps_its_time_and_tells_the_error_of_what_it_returns(make, limit, clock):
-    solution = hp.solve(make(), tol=1e-12, max_time=limit, progress=False)
+    method = hp.GaussNewton(basis="cubic", refine="uniform")  # others come down to rounding before
+    solution = hp.solve(make(), tol=1e-12, max_time=limit, method=method, progress=False)
     assert solution.status is hp.Status.MAX_TIME
     assert clock.now <= 1.1 * limit + 0.1
     assert solution.estimated_error == solution.history[-1]["error"]
     if solution.estimated_error is not None:
         truth = solution.error()["u"]["relative_l2"]
         assert solution.estimated_error > 0.3 * min(truth, 1.0)
+
+
+def test_a_level_is_not_begun_whose_blind_part_would_exceed_the_limit():
+    now = [0.0]
+    monitor = Monitor(max_time=10.0, clock=lambda: now[0])
+    now[0] = 6.0
+    monitor.require(6.0, "a level", share=0.3, blind=1.0)  # two thirds of six seconds, of which four are left
+    with pytest.raises(StopRun):
+        monitor.require(8.0, "a level", share=0.3, blind=1.0)
+    monitor.require(8.0, "a level", share=0.3, blind=0.5)
+    monitor.look()
+    monitor.longest = 0.0
+    for step in (0.5, 2.0, 0.1):
+        now[0] += step
+        monitor.check_time()
+    assert monitor.longest == pytest.approx(2.0)
 
 
 def test_work_that_cannot_end_is_not_begun():

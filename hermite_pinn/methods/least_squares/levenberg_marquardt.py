@@ -259,6 +259,8 @@ class LevenbergMarquardt(Generic[System]):
             If the time is over after a step, or in the middle of a linear solve, whose unfinished result is dropped.
         """
         iterate = self.init(system, vector)
+        if len(self.monitor.history):  # there is an earlier result
+            self.monitor.check_time()
         if system.affine:
             state = self._affine(system, iterate.fit)
             if accepted is not None:
