@@ -50,7 +50,7 @@ class Pieces:
         return self.knots[1:-1]
 
     def cells(self, total: int) -> tuple[int, ...]:
-        """How many of ``total`` cells every piece has: about in proportion, one at least; twice as many of twice as many."""
+        """How many of ``total`` cells every piece has: about in proportion, one at least, of 2n twice as many as of n."""
         return _shares(self.lengths, total)
 
     def vertices(self, total: int) -> np.ndarray:
@@ -70,7 +70,10 @@ class Pieces:
         shares = self.cells(total)
         ends = np.cumsum([n + 1 for n in shares])
         sizes = [length / n for length, n in zip(self.lengths, shares, strict=True)]
-        return tuple((int(e) - 1, int(e), right / left) for e, (left, right) in zip(ends, itertools.pairwise(sizes)))
+        return tuple(
+            (int(e) - 1, int(e), right / left)
+            for e, (left, right) in zip(ends, itertools.pairwise(sizes), strict=False)
+        )
 
     def merged(self, total: int) -> np.ndarray:
         """By vertex its number where the two of a break are one, int64."""
@@ -82,9 +85,7 @@ class Pieces:
     def parts(self, total: int, periodic: bool) -> tuple[slice, ...]:
         """By piece its vertices; on a periodic axis the last vertex of the last piece is the first of all."""
         ends = np.cumsum([n + 1 for n in self.cells(total)]).tolist()
-        return tuple(
-            slice(a, min(b, self.count(total, periodic))) for a, b in zip([0, *ends[:-1]], ends, strict=True)
-        )
+        return tuple(slice(a, min(b, self.count(total, periodic))) for a, b in zip([0, *ends[:-1]], ends, strict=True))
 
     def located(self, points: np.ndarray, total: int, periodic: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """By point the vertex on the left, the position in the cell from 0 to 1, and cells per unit of length."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -216,8 +217,9 @@ class BrokenGrid(Encoder):
         lines = []
         for entry in described.at("lines").items(least=1, most=4):
             knots = tuple(e.number() for e in entry.items(least=2))
-            if any(b <= a for a, b in zip(knots, knots[1:], strict=False)):
-                raise entry.refuse("ascending numbers")
+            least = 1e-7 * abs(knots[-1] - knots[0])
+            if any(not b - a >= least for a, b in itertools.pairwise(knots)):
+                raise entry.refuse("ascending numbers with room between them")
             lines.append(knots)
         cells = tuple(e.integer(1) for e in described.at("resolution").items(len(lines)))
         for entry, knots, n in zip(described.at("resolution").items(len(lines)), lines, cells, strict=True):
@@ -253,4 +255,3 @@ def _uniform(
     cells = tuple(n + len(knots) - 2 for n, knots in zip(resolution, lines, strict=True))
     sizes = tuple(float(n) for n in cells)
     return GridLayout((0.0,) * len(cells), sizes, (cells,), basis, features, None, periodic)
-

@@ -216,9 +216,7 @@ def _table(e: Expr, domain: Domain) -> list[tuple[str, _Steps]]:
     return result
 
 
-def _steps(
-    values: Callable[[np.ndarray], np.ndarray], lower: float, upper: float, lines: int
-) -> _Steps:
+def _steps(values: Callable[[np.ndarray], np.ndarray], lower: float, upper: float, lines: int) -> _Steps:
     """Jumps of a function on some lines (lines, n)."""
     x = np.broadcast_to(np.linspace(lower, upper, SAMPLES + 1), (lines, SAMPLES + 1)).copy()
     v = values(x)

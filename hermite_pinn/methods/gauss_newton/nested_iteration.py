@@ -32,6 +32,8 @@ from .convergence import Convergence, unsolved
 from .geometry_notes import geometry_notes
 from .grid_solver import grid_solver
 from .indicators import indicators
+from .local_choice import LocalChoice, local_basis
+from .local_iteration import LocalIteration
 from .marching import marched
 from .mixed_precision import chosen_precision
 from .nested_outcome import nested_outcome
@@ -104,9 +106,11 @@ class NestedIteration:
         self.watch = WatchPoints(self.problem)
         others = (t.region for t in self.problem.terms)
         self.measured = any(r.measured is not None or r.penalty is not None for r in others)
-        self.pace = Pace(self.monitor.clock)
+        self.pace = Pace(self.monitor)
         self.solver = self._solver(Misfit(self.problem))
         self.unfinished = Unfinished(task, lambda: self.solver.state())
+        self.choice = LocalChoice(options, task)
+        self.local: LocalIteration | None = None
 
     def _solver(self, misfit: Misfit) -> LevenbergMarquardt[GridSystem]:
         options, smooth = self.options, BASES[self.basis].coefficients > 2
@@ -155,6 +159,8 @@ class NestedIteration:
         return determined(ending, *freedom(self.grid, best, self.state.path[0]))
 
     def _outcome(self, ending: Ending) -> Outcome:
+        if self.local is not None and self.local.is_better_than(self.state.best):
+            return self.local.outcome(ending)
         best = self.state.best or self._empty()
         return nested_outcome(
             ending, best, self.state, self.grid, self.solver, self.options.inner_steps, self._field(best)
@@ -186,6 +192,8 @@ class NestedIteration:
             ending = self._verdict()
             if ending is not None:
                 return ending
+            if state.best is not None and self.choice.pays(state.best, len(state.path)):
+                return self._locally()
             foreign = self._reorder()
             state = self.state
         elif self.task.start is not None:
@@ -212,6 +220,8 @@ class NestedIteration:
             ending = self._verdict()
             if ending is not None:
                 return ending
+            if self.choice.pays(stage, len(state.path)):
+                return self._locally()
             self.monitor.check_time()
             foreign = self._reorder()
             state = self.state
@@ -236,6 +246,15 @@ class NestedIteration:
         self.solver.restore(known)
         self._marching_known()
 
+    def _locally(self) -> Ending:
+        """The rest of the run, on locally refined grids."""
+        logger.info("the run goes on with cells that are divided where the error is")
+        tol = self.tol or 1e-6
+        base = self.resolutions.first()[0]
+        basis = local_basis(self.problem, self.task.field, tol)
+        self.local = LocalIteration(self.options, self.task, basis, base, tol, self.watch)
+        return self.local.stages()
+
     def _keep_time(self) -> None:
         """Of a time limit, leave what it takes to look at a cut domain at the end, which the first level tells."""
         limit, path = self.monitor.max_time, self.state.path
@@ -255,7 +274,7 @@ class NestedIteration:
         expected = self.pace.expected(self.grid.pyramid([following]).size) if self.monitor.max_time else None
         if expected is not None and best is not None and best.error is not None:
             cells = "x".join(map(str, following))
-            self.monitor.require(expected, f"the next level ({cells} cells)", HASTE)
+            self.monitor.require(expected, f"the next level ({cells} cells)", HASTE, self.pace.blind)
         self._check_reach(following)
         path.append(following)
 

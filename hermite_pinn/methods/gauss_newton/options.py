@@ -29,6 +29,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "slabs": either(at_least_one, "auto"),
         "precision": partial(choice, options=PRECISIONS),
         "basis": partial(choice, options=("auto", *ORDERS)),
+        "refine": partial(choice, options=("auto", "uniform", "local")),
     }
 )
 
@@ -54,6 +55,7 @@ class GaussNewtonOptions:
     slabs: int | str = "auto"
     precision: str = "auto"
     basis: str = "auto"
+    refine: str = "auto"
 
     def __post_init__(self) -> None:
         check_options(self, CHECKS)

@@ -89,6 +89,5 @@ def piecewise_surpluses(
 def _together(members: Sequence[Sequence[float]], shares: Sequence[float]) -> tuple[float, ...]:
     """By field, the root mean square of values on parts of the domain."""
     return tuple(
-        math.sqrt(sum(s * v * v for s, v in zip(shares, values, strict=True)))
-        for values in zip(*members, strict=True)
+        math.sqrt(sum(s * v * v for s, v in zip(shares, values, strict=True))) for values in zip(*members, strict=True)
     )

@@ -125,7 +125,11 @@ class Discretization:
         return self.problem.domain.is_cut
 
     def memory(self, resolutions: Sequence[Resolution], slabs: int) -> float:
-        """Estimate of the bytes of a stage; see :func:`stage_memory` and :func:`cut_memory`."""
+        """Estimate of the bytes of a stage; see :func:`stage_memory` and :func:`cut_memory`.  The plan keeps it."""
+        key = "memory", self.basis, self.gauss, self.mixed, self.banded, tuple(resolutions), slabs
+        return self.problem.plan.own.once(key, lambda: self._memory(resolutions, slabs))
+
+    def _memory(self, resolutions: Sequence[Resolution], slabs: int) -> float:
         p = self.problem
         if self.cut:
             levels = CompactPyramid(p, self.basis, resolutions, self.dtype, self.device)
@@ -134,7 +138,7 @@ class Discretization:
 
     @cached_property
     def _few(self) -> GridSystem:
-        """The system on four cells along every axis, four in each piece, which says how many numbers there are of what."""
+        """The system on four cells along every axis, or in each of its pieces, which says how many numbers there are."""
         few = tuple(4 if p is None else 4 * len(p.lengths) for p in self.problem.domain.pieces)
         return GridSystem(self.problem, self.basis, [few], self.gauss, self.dtype, self.device, scales=self.scales)
 

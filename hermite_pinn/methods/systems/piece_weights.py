@@ -34,9 +34,7 @@ LEAST = 1e-6  # of the largest size: an equation that vanishes in a block has a 
 MOST = 200_000  # blocks that are looked at
 
 
-def balanced_terms(
-    problem: Problem, terms: Sequence[CompiledTerm], resolution: Sequence[int]
-) -> list[CompiledTerm]:
+def balanced_terms(problem: Problem, terms: Sequence[CompiledTerm], resolution: Sequence[int]) -> list[CompiledTerm]:
     """Equations divided by their sizes in every block, relative to the mean of these; the same where they are even."""
     if not problem.domain.breaks:
         return list(terms)
