@@ -45,7 +45,7 @@ def _parts(
         yield 1.0, finest, problem.periodic
         return
     wraps = tuple(p and i != axis for i, p in enumerate(problem.periodic))
-    parts = pieces.parts(resolution[axis], problem.periodic[axis])
+    parts = pieces.parts(resolution[axis])
     for length, part in zip(pieces.lengths, parts, strict=True):
         own = finest.narrow(axis + 1, part.start * m, (part.stop - part.start) * m)
         yield length / sum(pieces.lengths), own, wraps

@@ -110,7 +110,7 @@ class Discretization:
 
     @cached_property
     def _few(self) -> GridSystem:
-        """The system on four cells along every axis, or in each of its pieces, which says how many numbers there are."""
+        """The system on four cells along every axis, or in its every piece, which says how many numbers there are."""
         few = tuple(4 if p is None else 4 * len(p.lengths) for p in self.problem.domain.pieces)
         return GridSystem(self.problem, self.basis, [few], self.gauss, self.dtype, self.device, scales=self.scales)
 

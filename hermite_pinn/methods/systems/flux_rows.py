@@ -37,15 +37,16 @@ class Crossing:
     ----------
     equation
         Name of the equation.
-    axis, place
-        Number of the axis, and the coordinate of the break.
+    axis, sides
+        Number of the axis, and the coordinate of the break from the left and from the right: at the ends of a periodic
+        axis two.
     flux
         What is continuous.
     """
 
     equation: str
     axis: int
-    place: float
+    sides: tuple[float, float]
     flux: Expr
 
 
@@ -55,7 +56,10 @@ def crossings(problem: Problem) -> list[Crossing]:
     for name, residual in problem.residuals.items():
         for _, flux in fluxes([residual]):
             axis = problem.domain.axis(flux.axis)
-            found += [Crossing(name, axis, b, flux.expression) for b in problem.domain.breaks.get(flux.axis, ())]
+            places = [(b, b) for b in problem.domain.breaks.get(flux.axis, ())]
+            if places and problem.periodic[axis]:
+                places.append((problem.domain.upper[axis], problem.domain.lower[axis]))
+            found += [Crossing(name, axis, sides, flux.expression) for sides in places]
     return found
 
 
@@ -93,7 +97,7 @@ def _jump_block(
 ) -> JumpBlock:
     domain, axis = problem.domain, crossing.axis
     beside = BESIDE * domain.lengths[axis]
-    places = crossing.place - beside, crossing.place + beside
+    places = crossing.sides[0] - beside, crossing.sides[1] + beside
     name = f"{crossing.equation}: flux across breaks of {domain.names[axis]}"
     plain = compile_term(problem, Term(name, crossing.flux, domain.interior))
     weight = _weight(problem, plain, axis, places, resolution)
