@@ -331,6 +331,22 @@ class Problem(Immutable):
         vars(part)["terms"] = part._traced_terms()
         return part
 
+    def restated(self, changed: Callable[[Term], Term]) -> Problem:
+        """The same problem with other terms, for instance for another unknown.
+
+        Functions are not traced again, and nothing is checked; its exact solution is that of the problem.
+
+        Parameters
+        ----------
+        changed
+            Makes a term of each.
+        """
+        other = object.__new__(type(self))
+        vars(other).update(vars(self) | {"plan": Plan(self.symbols)})
+        vars(other).pop("identity", None)
+        vars(other)["terms"] = tuple(other.plan.known_term(changed(term)) for term in self.terms)
+        return other
+
     @functools.cached_property
     def continuity(self) -> Mapping[str, tuple[int, ...]]:
         """By field and axis, how many derivatives, the value included, do not jump across a break of the axis."""

@@ -38,12 +38,13 @@ def gauss_points_per_axis(problem: Problem, basis: str, constraints: Constraints
     Along an axis a field has ``m N - (fixed)`` coefficients; ``m`` points per cell give ``m n`` equations (orthogonal
     spline collocation), which is enough for an elliptic problem with exact conditions on all sides.  Elsewhere ``m +
     1`` weighted points make a least-squares fit: collocation of evolution equations in space-time can be unstable
-    even where it is square.
+    even where it is square.  So do periodic axes where m is odd: on an even number of cells a function that alternates
+    from cell to cell vanishes at all collocation points.
     """
     m = BASES[basis].coefficients
     counts = []
     for axis, periodic in enumerate(problem.periodic):
-        beyond = max(0 if periodic else m - constraints.count(f, axis) for f in problem.fields)
+        beyond = max(m % 2 if periodic else m - constraints.count(f, axis) for f in problem.fields)
         counts.append(m if elliptic and beyond <= 0 else m + 1)
     return tuple(counts)
 
@@ -62,7 +63,7 @@ class GridRows:
     misfit
         Weights of data and penalties.
     gauss
-        Gauss points per cell and axis; ``None`` chooses.
+        Gauss points per cell, for all axes or by axis; ``None`` chooses.
     scales
         Divisors of the interior residuals.
     ranks
@@ -84,7 +85,7 @@ class GridRows:
         constraints: Constraints,
         terms: Sequence[Term],
         misfit: Misfit,
-        gauss: int | None,
+        gauss: int | tuple[int, ...] | None,
         scales: Sequence[float],
         dtype: torch.dtype,
         device: torch.device,
@@ -99,7 +100,9 @@ class GridRows:
         hard = set(constraints.terms)
         soft = [t for t in terms if not (t.region.everywhere or t in hard)]
         interior = [compile_term(problem, t) for t in terms if t.region.is_interior]
-        self.gauss = (gauss,) * problem.domain.dim if gauss else self._points_per_axis(soft, interior)
+        if isinstance(gauss, int):
+            gauss = (gauss,) * problem.domain.dim
+        self.gauss = gauss or self._points_per_axis(soft, interior)
         self.interior = self._interior_block(balanced_terms(problem, interior, resolution))
         self.derived = self._derived_block()
         self.penalties = {f: self._penalty_block(f, terms) for f in misfit.penalties}

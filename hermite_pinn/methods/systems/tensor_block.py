@@ -19,6 +19,7 @@ from .block import PIECE, Axis
 from .block_memory import BlockMemory
 from .channel_block import ChannelBlock
 from .dense_block import DenseBlock
+from .separated_rows import SeparatedRow, separated_row
 from .vertex_basis import changed_columns
 
 __all__ = ["TensorBlock"]
@@ -135,6 +136,21 @@ class TensorBlock(ChannelBlock[SumFactorization], DenseBlock):
                             outer = outer[..., None] * column_sum(axis, o1[axis], o2[axis])
                         squares[f] += outer
         return squares.clamp_(min=0.0)
+
+    @property
+    def separable(self) -> bool:
+        """Whether nothing but fields takes part; see :class:`DenseBlock`."""
+        return not self.parameters and self.singular is None
+
+    def separated(self, field: str) -> list[SeparatedRow]:
+        """See :class:`DenseBlock`."""
+        matrices = [self._matrix(axis, n).matrices for axis, n in enumerate(self.resolution)]
+        rows = []
+        for k, t in enumerate(self.terms):
+            jets = (t.constant | self._sensitivity[k]).items()
+            members = [(orders, s) for (name, orders), s in jets if name == field]
+            rows += separated_row(members, lambda axis, order: matrices[axis][order], self.scales[k])
+        return rows
 
     def memory(self, resolution: Sequence[int]) -> BlockMemory:
         """What the block would hold on other cells, with as many points in each; see :class:`DenseBlock`."""
