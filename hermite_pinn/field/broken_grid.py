@@ -97,8 +97,8 @@ class BrokenGrid(Encoder):
     @property
     def grid(self) -> GridLayout:
         """The layout of a uniform grid on the same box with as many cells, for those who ask for cells and basis."""
-        box = {"lower": self.lower, "upper": self.upper}
-        return replace(self.inner.layout, **box, resolutions=(self.resolution,), periodic=self.periodic)
+        layout = replace(self.inner.layout, resolutions=(self.resolution,), periodic=self.periodic)
+        return replace(layout, lower=self.lower, upper=self.upper)
 
     @property
     def lower(self) -> tuple[float, ...]:
@@ -183,7 +183,7 @@ class BrokenGrid(Encoder):
         parts = []
         for terms in channels.channels:
             numbers = [(weight, orders.index(o)) for weight, o in terms]
-            parts.append(sum(weight * factors[k] * made[:, :, k] for weight, k in numbers))
+            parts.append(torch.stack([weight * factors[k] * made[:, :, k] for weight, k in numbers]).sum(0))
         return torch.stack(parts, 2)
 
     def linearized(self, x: torch.Tensor, channels: Channels, weights: torch.Tensor) -> RowProducts:

@@ -101,8 +101,8 @@ class Discretization:
             finest = pyramid.accumulate(vector.clone())
             return compact_field(p, self.basis, stage.resolutions[-1], finest)
         if is_broken(p):
-            finest = [pyramid.accumulate(vector.clone())]
-            return linear_field(p.domain, p.fields, p.periodic, self.basis, stage.resolutions[-1:], finest)
+            finest = pyramid.accumulate(vector.clone())
+            return linear_field(p.domain, p.fields, p.periodic, self.basis, stage.resolutions[-1:], [finest])
         return linear_field(p.domain, p.fields, p.periodic, self.basis, stage.resolutions, pyramid.views(vector))
 
     def whole(self, stage: Stage) -> GridField:

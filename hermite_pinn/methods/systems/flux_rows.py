@@ -109,8 +109,8 @@ def _jump_block(
     for place in places:
         rules = domain.interior.gauss(resolution, tuple(gauss)).axes
         assert rules is not None
-        rules = [Rule(np.array([place]), np.ones(1)) if i == axis else r for i, r in enumerate(rules)]
-        sides.append(make([weighed], Samples(axes=rules), [scale]))
+        beside_break = [Rule(np.array([place]), np.ones(1)) if i == axis else r for i, r in enumerate(rules)]
+        sides.append(make([weighed], Samples(axes=beside_break), [scale]))
     return JumpBlock(*sides)
 
 
