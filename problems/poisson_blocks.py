@@ -8,8 +8,8 @@ jump between the blocks, its first ones do not.
 
 Source: PINNacle (arXiv 2306.08827), case Poisson2d-MS, as it is coded: n = 5, a from 0.1 to 100.  The paper writes
 div(a grad u), which is another problem where a jumps.  Without tables of a, F and G random ones are drawn: log10 a
-between -1 and 2, F and G between -1 and 1.  With ``divergence`` it is the problem of the paper, whose slopes jump, too, and
-are singular where blocks meet.
+between -1 and 2, F and G between -1 and 1.  With ``divergence`` it is the problem of the paper, whose slopes jump, too,
+and are singular where blocks meet.
 
 Number to beat: 0.59, the best of PINNacle's methods.
 """

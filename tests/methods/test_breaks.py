@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import hermite_pinn as hp
+from hermite_pinn.validation.references.blocks import spectral_elements
 
 BREAKS, WAVES = (0.37, 0.71), (10.0, 30.0, 5.0)
 
@@ -142,6 +143,22 @@ def test_the_flux_is_continuous_and_the_slope_is_not():
     sides, y = np.array([0.4 - 1e-10, 0.4 + 1e-10]), np.array([0.3, 0.3])
     slope = solution.u.x(sides, y)
     assert slope[0] == pytest.approx(1000 * slope[1], rel=1e-3)
+
+
+def test_crossings_of_breaks_are_converged_to_and_never_thought_resolved():
+    tables = {
+        "coefficient": np.array([[1.0, 5.0], [5.0, 1.0]]),
+        "constant": np.array([[1.0, 3.0], [0.0, 2.0]]),
+        "amplitude": np.array([[1.0, 0.0], [0.5, 1.0]]),
+    }
+    x, y = np.random.default_rng(0).uniform(-10, 10, (2, 1000))
+    exact = spectral_elements(**tables, layers=7, degree=6, divergence=True)(x, y)
+    problem, errors = hp.problems.poisson_blocks(blocks=2, **tables, divergence=True), []
+    for levels in (3, 5):
+        solution = hp.solve(problem, levels=levels, progress=False)
+        errors.append(np.linalg.norm(solution.u(x, y) - exact) / np.linalg.norm(exact))
+        assert errors[-1] <= solution.estimated_error
+    assert errors[1] < 0.4 * errors[0]
 
 
 def test_breaks_that_nothing_needs_change_little():

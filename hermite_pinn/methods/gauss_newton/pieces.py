@@ -9,12 +9,14 @@ import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.tensor_grid.pieces import Pieces
+from hermite_pinn.methods.systems.crossing_weights import crossing_error
+from hermite_pinn.methods.systems.piece_weights import block_sizes
 from hermite_pinn.problem.problem import Problem
 
 from .refinement import roughness
 from .surplus import AxisSurplus, surpluses
 
-__all__ = ["first_cells", "piecewise_roughness", "piecewise_surpluses"]
+__all__ = ["crossing_level", "first_cells", "piecewise_roughness", "piecewise_surpluses"]
 
 LARGEST = 1.25  # of the cells of a first level, relative to those of an axis without breaks
 
@@ -34,6 +36,13 @@ def first_cells(pieces: Pieces, base: int) -> int:
         return max(a / n for a, n in zip(pieces.lengths, pieces.cells(total), strict=True))
 
     return next((n for n in range(least, 2 * least) if largest(n) <= target), least)
+
+
+def crossing_level(problem: Problem, resolution: Sequence[int]) -> float:
+    """See :func:`.crossing_error`."""
+    if not problem.domain.breaks:
+        return 0.0
+    return crossing_error(problem, resolution, lambda flux: block_sizes(problem, flux, resolution))
 
 
 def _parts(

@@ -16,6 +16,7 @@ from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
 
+from .crossing_weights import crossing_factor
 from .jump_block import JumpBlock
 from .piece_weights import block_sizes
 from .tensor_block import TensorBlock
@@ -100,7 +101,7 @@ def _jump_block(
     places = crossing.sides[0] - beside, crossing.sides[1] + beside
     name = f"{crossing.equation}: flux across breaks of {domain.names[axis]}"
     plain = compile_term(problem, Term(name, crossing.flux, domain.interior))
-    weight = _weight(problem, plain, axis, places, resolution)
+    weight = _weight(problem, crossing, plain, places, resolution)
     weighed = compile_term(problem, Term(name, crossing.flux * weight, domain.interior))
     h = domain.lengths[axis] / resolution[axis]
     size = interior(crossing.equation)
@@ -115,9 +116,15 @@ def _jump_block(
 
 
 def _weight(
-    problem: Problem, flux: CompiledTerm, axis: int, places: tuple[float, float], resolution: Sequence[int]
+    problem: Problem,
+    crossing: Crossing,
+    flux: CompiledTerm,
+    places: tuple[float, float],
+    resolution: Sequence[int],
 ) -> Expr:
     """One over the size of the flux on the side where it is smaller, by block along the break."""
+    axis = crossing.axis
+    near = crossing_factor(problem, crossing.equation, lambda flux: block_sizes(problem, flux, resolution))
     left, right = (block_sizes(problem, flux, resolution, {axis: place}) for place in places)
     sizes = np.minimum(left, right)
     sizes = np.maximum(sizes, LEAST * max(float(np.maximum(left, right).max()), 1e-300))
@@ -134,7 +141,10 @@ def _weight(
     def factor(*x: np.ndarray) -> np.ndarray:
         at = tuple(np.searchsorted(k[1:-1], v, side="right") for k, v in zip(knots, x, strict=True))
         found: np.ndarray = factors[at]
-        return found
+        if near is None:
+            return found
+        place = np.full(x[0].shape, crossing.sides[0])
+        return found * near(*x[:axis], place, *x[axis:])
 
     weight: Expr = tabulated(factor, name="the weight of a break")(*(coordinate(n) for n in names))
     return weight

@@ -26,6 +26,8 @@ from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
 from hermite_pinn.residuals.reference_state import reference_state
 from hermite_pinn.residuals.sizes import relative_sizes
 
+from .crossing_weights import crossing_factor
+
 __all__ = ["balanced_terms", "block_sizes"]
 
 POINTS = 3  # along an axis of a block, at which its sizes are taken
@@ -56,7 +58,10 @@ def _weight(problem: Problem, term: CompiledTerm, resolution: tuple[int, ...]) -
     if math.prod(len(k) - 1 for k in knots) > MOST:
         return None
     sizes = block_sizes(problem, term, resolution, evolving=True)
-    if not np.isfinite(sizes).all() or not sizes.max() > 0 or sizes.max() <= UNEVEN * sizes.min():
+    if not np.isfinite(sizes).all() or not sizes.max() > 0:
+        return None
+    near = crossing_factor(problem, term.name, lambda flux: block_sizes(problem, flux, resolution))
+    if near is None and sizes.max() <= UNEVEN * sizes.min():
         return None
     sizes = np.maximum(sizes, LEAST * sizes.max())
     volumes = np.ones(())
@@ -68,7 +73,7 @@ def _weight(problem: Problem, term: CompiledTerm, resolution: tuple[int, ...]) -
     def factor(*x: np.ndarray) -> np.ndarray:
         at = tuple(np.searchsorted(k[1:-1], v, side="right") for k, v in zip(knots, x, strict=True))
         found: np.ndarray = factors[at]
-        return found
+        return found if near is None else found * near(*x)
 
     weight: Expr = tabulated(factor, name="the weight of a block")(*(coordinate(n) for n in domain.names))
     return weight
