@@ -8,6 +8,7 @@ import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.errors import HermitePinnError
+from hermite_pinn.expressions.program import is_smooth
 from hermite_pinn.field.field import Field, basis_for
 from hermite_pinn.methods.base import Task
 from hermite_pinn.problem.problem import Problem
@@ -42,7 +43,9 @@ def step_basis(options: GaussNewtonOptions, task: Task, field: Field | None) -> 
         The kind of field that was asked for, or None.
     """
     problem = task.problem
-    if not _default(options, task, field) or problem.domain.time_axis is None or problem.domain.is_cut:
+    if not _default(options, task, field) or problem.domain.time_axis is None:
+        return None
+    if problem.domain.is_cut or problem.domain.breaks:
         return None
     if problem.domain.dim == 1 or (problem.domain.dim == 2 and problem.order < 3):
         return None
@@ -70,6 +73,8 @@ def _fits(problem: Problem, basis: str) -> bool:
     orders = set(time_orders(problem).values())
     if len(orders) != 1 or orders & {0} or max(orders) > 2 or why_at_once(problem, basis) is not None:
         return False
+    if not all(is_smooth(problem.plan.known(t.residual)) for t in problem.terms if t.region.is_interior):
+        return False  # where coefficients jump, cells beside them would be halved without end
     m = BASES[basis].coefficients
     if m % 2 or (max(orders) == 2 and m != 2):
         return False  # a mode that changes its sign from cell to cell vanishes at the points; steps would not be stable
