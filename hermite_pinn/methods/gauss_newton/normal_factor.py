@@ -184,6 +184,9 @@ def normal_blocks(
 def _add(blocks: torch.Tensor, keys: np.ndarray, count: int, at: np.ndarray, products: torch.Tensor) -> None:
     """Add the products of the columns of some cells, whose places and slots are ``at`` (E, L)."""
     width = blocks.shape[1]
+    if at.shape[1] % width:
+        _add_entries(blocks, keys, count, at, products)
+        return
     order = np.argsort(at[0], kind="stable")
     grouped = at[:, order].reshape(len(at), -1, width)
     vertices = grouped[:, :, 0] // width
@@ -206,7 +209,7 @@ def _add(blocks: torch.Tensor, keys: np.ndarray, count: int, at: np.ndarray, pro
 
 
 def _add_entries(blocks: torch.Tensor, keys: np.ndarray, count: int, at: np.ndarray, products: torch.Tensor) -> None:
-    """The same, entry by entry: for cells that have a vertex twice, or columns of none."""
+    """The same, entry by entry: for cells that have a vertex twice, parts of vertices, or columns of none."""
     width = blocks.shape[1]
     rows, columns = np.broadcast_arrays(at[:, :, None], at[:, None, :])
     kept = rows // width >= columns // width
