@@ -38,7 +38,7 @@ ENOUGH, ROUGH = 0.01, 0.01  # parts of the degrees of freedom, and of all data: 
 LEAST_GAIN = 0.1  # of risk or deviance, in units of the variance: other weights have to gain it
 UNLIKELY = 5.0  # deviance per degree of freedom
 CERTAIN = 1e-4  # part of the weight of data that stands for what is known without data
-LARGEST = 40_000
+LARGEST, LARGEST_AGAIN = 40_000, 10_000  # unknowns of a first level on which weights are chosen, and of a finer one
 MOST = 100.0
 SMALLEST = 1e-12
 
@@ -375,7 +375,8 @@ def fit_smoothly(
     fit, choice
         The choice is None where no weight is to be chosen; that of the coarser level where this one is too large.
     """
-    chooses = bool(system.misfit.automatic) and system.fixed.numel() <= LARGEST
+    most = LARGEST if first else LARGEST_AGAIN
+    chooses = bool(system.misfit.automatic) and system.fixed.numel() <= most
     weights, emphasis = ({}, 1.0) if before is None else (before.weights, before.emphasis)
     if before is not None and system.misfit.known and before.scatter > POOR:
         weights = {}  # functions too coarse for the data say little about the smoothness of the fields
