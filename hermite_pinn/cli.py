@@ -35,7 +35,6 @@ from .reports import (
     solution_text,
     timing_json,
     timing_tables,
-    write_report,
 )
 from .run.arguments import limit
 from .run.device import choose_device
@@ -235,7 +234,7 @@ def plot(
 @app.command()
 def validate(
     suite: Annotated[
-        str, typer.Option(help="quick, basic, paper, standard, noisy, full, compact, geometry, or pinnacle.")
+        str, typer.Option(help="quick, basic, paper, standard, noisy, full, compact, geometry, pinnacle, or rivals.")
     ] = "quick",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     method: Annotated[str, typer.Option(help="As in `solve`; all but gauss_newton run for --time.")] = "gauss_newton",
@@ -243,7 +242,10 @@ def validate(
     seeds: Annotated[int, typer.Option(help="Number of runs of another method, from --seed on.")] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
     only: Annotated[
-        str, typer.Option(help="Of the suites compact, geometry and pinnacle: what has names that contain this text.")
+        str,
+        typer.Option(
+            help="Of the suites compact, geometry, pinnacle and rivals: what has names that contain this text."
+        ),
     ] = "",
     out: OutOption = None,
     as_json: JsonOption = False,
@@ -255,140 +257,23 @@ def validate(
     The suite geometry solves on domains with holes, inside and outside of meshes; with --out it draws every solution.
     The suite pinnacle solves the cases of that benchmark by the default call; with --out it draws every solution, keeps
     every row, and does not run again what it finds there.
+    The suite rivals measures this package, finite elements (scikit-fem) and spectral methods in CPU seconds at equal
+    error; it has nothing to reach, and with --out it goes on where it was, too.
     """
-    from . import validation
+    from . import suites
 
-    if suite == "compact":
-        _compact(only, seed, out, as_json)
-        return
-    if suite == "geometry":
-        _geometry(only, seed, device, out, as_json)
-        return
-    if suite == "pinnacle":
-        _pinnacle(only, seed, device, out, as_json)
-        return
-    with reported(as_json):
-        if suite not in validation.SUITES:
-            raise InvalidArgumentError(
-                f"unknown suite {suite!r}; known: {', '.join(validation.SUITES)}, compact, geometry, pinnacle"
-            )
-        folder = output_folder(out)
-        if method != "gauss_newton":
-            _train(suite, method, time, range(seed, seed + seeds), device, folder, as_json)
-            return
-
-        def tell(r: validation.Result) -> None:
-            if not as_json:
-                mark = "reached" if r.reached else "MISSED"
-                typer.echo(
-                    f"{r.case.label:<40} error {r.error:.2e} (<= {r.case.error:.0e})  {r.seconds:6.2f} s (<= {r.case.seconds:g})  {mark}"
-                )
-
-        results = validation.run_suite(validation.SUITES[suite], seed, device, tell)
-        report = {"suite": suite, "machine": validation.machine(), "results": validation.to_json(results)}
-        if folder is not None:
-            tables = [validation.to_markdown(results), validation.cost_markdown(results)]
-            write_report(folder, suite, report, "\n\n".join(tables))
-            validation.draw_results(results, folder / f"{suite}.png")
-        if as_json:
-            print_json(report)
-    if not all(r.reached for r in results):
-        raise typer.Exit(1)
-
-
-def _train(
-    suite: str, method: str, time: float, seeds: Sequence[int], device: str, folder: Path | None, as_json: bool
-) -> None:
-    from . import validation
-
-    def tell(r: validation.Training) -> None:
-        if not as_json:
-            typer.echo(f"{r.case.name:<40} error {r.error:.2e}  {r.seconds:6.1f} s  {r.rate:7.1f} steps/s")
-
-    results = validation.train_suite(validation.SUITES[suite], chosen_method(method, None), time, seeds, device, tell)
-    report = {"suite": suite, "machine": validation.machine(), "results": validation.training_json(results)}
-    if folder is not None:
-        write_report(folder, f"{suite}-{method}", report, validation.training_markdown(results))
-    if as_json:
-        print_json(report)
-
-
-def _compact(only: str, seed: int, out: Path | None, as_json: bool) -> None:
-    """Run the ways of the compact comparison, and write their table."""
-    from hermite_pinn.validation.ablations import compact
-
-    from .validation import machine
-
-    with reported(as_json):
-        chosen = [v for v in compact.VARIANTS if only in v.name]
-        if not chosen:
-            names = "; ".join(v.name for v in compact.VARIANTS)
-            raise InvalidArgumentError(f"no way of the suite compact contains {only!r}; there are: {names}")
-        folder, results = output_folder(out), []
-        for variant in chosen:
-            r = compact.run_variant(variant, seed)
-            results.append(r)
-            if not as_json:
-                typer.echo(f"{variant.name:<60} error {r.error:.2e}  held out {r.held_out:.1e}  {r.seconds:6.2f} s")
-        rows = [{"name": r.variant.name} | {k: getattr(r, k) for k in compact.MEASURED} for r in results]
-        report = {"suite": "compact", "machine": machine(), "results": rows}
-        if folder is not None:
-            write_report(folder, "compact", report, compact.compact_markdown(results))
-        if as_json:
-            print_json(report)
-
-
-def _geometry(only: str, seed: int, device: str, out: Path | None, as_json: bool) -> None:
-    """Run the cases of the geometry suite, and write their table and pictures."""
-    from hermite_pinn.validation import geometry
-
-    from .validation import machine
-
-    with reported(as_json):
-        chosen = [c for c in geometry.CASES if only in c.name]
-        if not chosen:
-            names = ", ".join(c.name for c in geometry.CASES)
-            raise InvalidArgumentError(f"no case of the suite geometry contains {only!r}; there are: {names}")
-        folder, outcomes = output_folder(out), []
-        for case in chosen:
-            outcomes.append(geometry.run_case(case, seed, device, folder))
-            if not as_json:
-                typer.echo(outcomes[-1].line)
-        report = {"suite": "geometry", "machine": machine(), "results": geometry.to_json(outcomes)}
-        if folder is not None:
-            write_report(folder, "geometry", report, geometry.to_markdown(outcomes, "."))
-        if as_json:
-            print_json(report)
-    if not all(o.reached or o.skipped for o in outcomes):
-        raise typer.Exit(1)
-
-
-def _pinnacle(only: str, seed: int, device: str, out: Path | None, as_json: bool) -> None:
-    """Run the rows of the benchmark PINNacle, and write the table of all that the folder knows after every one."""
-    from hermite_pinn.validation import pinnacle
-
-    from .validation import machine
-
-    with reported(as_json):
-        chosen = [t for t in pinnacle.ROWS if only in t.case.name]
-        if not chosen:
-            names = ", ".join(t.case.name for t in pinnacle.ROWS)
-            raise InvalidArgumentError(f"no case of the suite pinnacle contains {only!r}; there are: {names}")
-        folder, found = output_folder(out), {}
-        report: dict[str, Any] = {"suite": "pinnacle", "machine": machine()}
-        for task in chosen:
-            found[task] = pinnacle.run_row(task, seed, device, folder)
-            if not as_json:
-                typer.echo(found[task].line)
-            if folder is not None:
-                rows = [found.get(t) or pinnacle.kept_row(t, folder, seed, device) for t in pinnacle.ROWS]
-                known = [r for r in rows if r is not None]
-                table = pinnacle.to_markdown(known)
-                write_report(folder, "pinnacle", report | {"results": pinnacle.to_json(known)}, table)
-        if as_json:
-            print_json(report | {"results": pinnacle.to_json(list(found.values()))})
-    if not all(r.reached or r.mark == "skipped" for r in found.values()):
-        raise typer.Exit(1)
+    others = {
+        "compact": lambda: suites.compare_compact(only, seed, out, as_json),
+        "geometry": lambda: suites.solve_geometry(only, seed, device, out, as_json),
+        "pinnacle": lambda: suites.solve_pinnacle(only, seed, device, out, as_json),
+        "rivals": lambda: suites.race_rivals(only, device, out, as_json),
+    }
+    if suite in others:
+        others[suite]()
+    elif method != "gauss_newton":
+        suites.train(suite, method, time, range(seed, seed + seeds), device, out, as_json)
+    else:
+        suites.solve_suite(suite, seed, device, out, as_json)
 
 
 @app.command()

@@ -309,7 +309,9 @@ def is_smooth(expression: Expr) -> bool:
     (True, False)
     """
     table = registered()
-    return all(e.op != "opaque" and (e.op not in table or table[e.op].smooth) for e in postorder(expression))
+    return all(
+        e.data.smooth if e.op == "opaque" else e.op not in table or table[e.op].smooth for e in postorder(expression)
+    )
 
 
 def total_derivative(expression: Expr, name: str, axis: int) -> Expr:

@@ -111,6 +111,10 @@ pow: Elementary = register(
 )
 
 
+#: The derivative of a whole expression, expanded; see :mod:`hermite_pinn.expressions.differentiation`.
+whole: Elementary = register(Elementary("whole", operator.pos, operator.pos, (lambda v, a: 1.0,)))
+
+
 # -- conditions and choices ---
 def _comparison(name: str, sign: str, compare: Callable[..., Any], *aliases: str) -> Elementary:
     return register(

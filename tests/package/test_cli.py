@@ -4,12 +4,13 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 import hermite_pinn as hp
 from hermite_pinn.cli import app
-from hermite_pinn.validation import SUITES
+from hermite_pinn.validation import SUITES, rivals
 from hermite_pinn.validation.ablations import compact
 
 KEYS = {
@@ -167,6 +168,27 @@ def test_cases_of_the_pinnacle_suite_run_once(tmp_path):
     assert [r["name"] for r in found] == ["pnd-5"]
     assert "| PNd, 5 axes |" in (tmp_path / "pinnacle.md").read_text()
     assert run("validate", "--suite", "pinnacle", "--only", "nothing").exit_code == 2
+
+
+def test_contests_of_the_suite_of_rivals_run_once(tmp_path, monkeypatch):
+    def made():
+        solve = lambda setting: rivals.Answer(lambda p: np.ones(3) + 1 / setting, 1)
+        entrants = tuple(rivals.Entrant(code, "m", (1, 2), solve) for code in ("hermite_pinn", "other"))
+        return rivals.Contest(
+            "any", "Any", "inverse", "u = 1", lambda: np.zeros(1), lambda p: np.ones(3), (0.7,), entrants
+        )
+
+    monkeypatch.setattr(rivals, "CONTESTS", {"any": made})
+    for _ in range(2):
+        result = run("validate", "--suite", "rivals", "--out", str(tmp_path))
+        assert result.exit_code == 0, result.output
+        assert result.stdout.count("5.0e-01 in") == 2
+    found = json.loads((tmp_path / "rivals.json").read_text())["results"]
+    assert [c["code"] for c in found[0]["curves"]] == ["hermite_pinn", "other"]
+    assert "| Any | 0.7 |" in (tmp_path / "rivals.md").read_text()
+    assert (tmp_path / "rivals.png").read_bytes().startswith(b"\x89PNG")
+    assert run("validate", "--suite", "rivals", "--only", "nothing").exit_code == 2
+    assert run("validate", "--suite", "rivals", "--device", "cuda").exit_code == 2
 
 
 def test_validate_quick_reaches_its_limits(tmp_path):

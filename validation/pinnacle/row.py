@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hermite_pinn.errors import CorruptFileError
-from hermite_pinn.output import write_text
 from hermite_pinn.schema import Entry
 from hermite_pinn.validation.geometry.case import Case, Outcome
+from hermite_pinn.validation.kept import read_kept, write_kept
 
 __all__ = ["Row", "Task", "read_row", "write_row"]
 
@@ -168,7 +166,7 @@ class Row:
 
 def write_row(path: Path, row: Row, asked: Mapping[str, Any]) -> None:
     """Write a row with what was asked, to be read by :func:`read_row`."""
-    write_text(path, json.dumps({"format": FORMAT, "asked": dict(asked), "row": asdict(row)}, indent=1) + "\n")
+    write_kept(path, FORMAT, asked, asdict(row))
 
 
 def read_row(path: Path, asked: Mapping[str, Any]) -> Row | None:
@@ -179,18 +177,8 @@ def read_row(path: Path, asked: Mapping[str, Any]) -> Row | None:
     CorruptFileError
         If the file is no row.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeError) as error:
-        raise CorruptFileError(f"{path} cannot be read: {error}; remove it to run its case again") from error
-    try:
-        found = Entry.of(json.loads(text), str(path))
-    except ValueError as error:
-        raise CorruptFileError(f"{path} is no JSON: {error}; remove it to run its case again") from error
-    found.at("format").text([FORMAT])
-    return _row(found.at("row")) if found.at("asked").value == dict(asked) else None
+    found = read_kept(path, FORMAT, asked)
+    return None if found is None else _row(found)
 
 
 def _row(entry: Entry) -> Row:

@@ -10,7 +10,7 @@ import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.errors import InvalidArgumentError
-from hermite_pinn.field.field import Field, basis_for
+from hermite_pinn.field.field import basis_for
 from hermite_pinn.methods.base import Task
 from hermite_pinn.methods.systems.refined_grid import RefinedGrid
 from hermite_pinn.methods.systems.refined_mesh import RefinedMesh
@@ -38,6 +38,8 @@ def why_not_local(problem: Problem) -> str:
     """What keeps a problem from being solved on locally refined grids, for messages; nothing if it can be."""
     if problem.domain.is_cut:
         return "shapes cut its domain out of a box"
+    if problem.domain.breaks:
+        return "its grid has lines on which coefficients or sources jump"
     if problem.parameters:
         return "it has unknown parameters"
     if any(not (t.region.is_interior or t.region.plane is not None) or t.noise is not None for t in problem.terms):
@@ -77,10 +79,8 @@ def check_local(options: GaussNewtonOptions, task: Task) -> None:
         raise InvalidArgumentError("refine='local' has no banded matrices; leave inner out, or use refine='uniform'")
 
 
-def local_basis(problem: Problem, field: Field | None, tol: float) -> str:
-    """The basis asked for, or the one with the fewest unknowns: quintic for small tolerances."""
-    if field is not None:
-        return field.basis
+def local_basis(problem: Problem, tol: float) -> str:
+    """The basis with the fewest unknowns: quintic for small tolerances."""
     least = basis_for(problem.order)
     return "quintic" if tol <= FINE and BASES[least].coefficients < 3 else least
 

@@ -12,6 +12,7 @@ import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.field.field import GridField
+from hermite_pinn.field.singular_part import SingularPart
 from hermite_pinn.memory import available_memory, spelled_size
 from hermite_pinn.methods.base import Outcome, Task
 from hermite_pinn.methods.course import Ending
@@ -62,13 +63,22 @@ class LocalIteration:
         Relative error asked for.
     watch
         Where the problem prescribes something narrow.
+    known
+        What is added to the fields that are solved for, or None.
     """
 
     def __init__(
-        self, options: GaussNewtonOptions, task: Task, basis: str, base: tuple[int, ...], tol: float, watch: WatchPoints
+        self,
+        options: GaussNewtonOptions,
+        task: Task,
+        basis: str,
+        base: tuple[int, ...],
+        tol: float,
+        watch: WatchPoints,
+        known: SingularPart | None = None,
     ) -> None:
         self.options, self.task, self.problem, self.basis = options, task, task.problem, basis
-        self.monitor, self.watch, self.tol = task.monitor, watch, tol
+        self.monitor, self.watch, self.tol, self.known = task.monitor, watch, tol, known
         mesh = RefinedMesh.uniform(base, task.problem.periodic)
         self.mesh = mesh.refined([np.ones(mesh.levels[0].count, dtype=bool)], (2,) * mesh.dim)
         self.scales = source_scales(self.problem)
@@ -247,7 +257,10 @@ class LocalIteration:
 
     def field(self, stage: LocalStage) -> GridField:
         """The fields of a stage."""
-        return stage.system.at(stage.vector).to(self.task.device)
+        found = stage.system.at(stage.vector)
+        if self.known is not None:
+            found = replace(found, singular=self.known.to(stage.vector))
+        return found.to(self.task.device)
 
     def outcome(self, ending: Ending) -> Outcome:
         """The best state, with what is to be said of it."""

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from hermite_pinn.checks import Check, check_options, choice, either, integer, number
 
 from .mixed_precision import PRECISIONS
+from .order import ORDERS
 
 __all__ = ["GaussNewtonOptions"]
 
@@ -28,6 +29,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "slabs": either(at_least_one, "auto"),
         "precision": partial(choice, options=PRECISIONS),
         "refine": partial(choice, options=("auto", "uniform", "local")),
+        "basis": partial(choice, options=("auto", *ORDERS)),
     }
 )
 
@@ -53,6 +55,7 @@ class GaussNewtonOptions:
     slabs: int | str = "auto"
     precision: str = "auto"
     refine: str = "auto"
+    basis: str = "auto"
 
     def __post_init__(self) -> None:
         check_options(self, CHECKS)

@@ -12,7 +12,7 @@ import torch
 
 from hermite_pinn.expressions.program import Leaf, Value, depends_on, is_smooth
 from hermite_pinn.geometry import Samples
-from hermite_pinn.methods.systems.block import Axis
+from hermite_pinn.methods.systems.broken_axes import axes_of
 from hermite_pinn.methods.systems.point_block import PointBlock
 from hermite_pinn.methods.systems.singular_columns import SingularColumns
 from hermite_pinn.problem.problem import Problem
@@ -123,7 +123,8 @@ class WatchPoints:
             if values is None or not samples.count:
                 continue
             self._watch(number, term, samples, values)
-            if term.region.is_interior and not is_smooth(problem.plan.known(term.residual)):
+            on_lines = problem.jumps_on_lines  # of the grid
+            if term.region.is_interior and not on_lines and not is_smooth(problem.plan.known(term.residual)):
                 self.jumps.append(_Group(number, term, samples.take(slice(0, JUMP_POINTS))))
 
     def _watch(self, number: int, term: Term, samples: Samples, values: torch.Tensor) -> None:
@@ -254,9 +255,7 @@ class WatchPoints:
         finest: torch.Tensor,
         parameters: dict[str, float],
     ) -> PointBlock:
-        domain, periodic = self.problem.domain, self.problem.periodic
-        bounds = zip(domain.names, domain.lower, domain.upper, periodic, strict=True)
-        axes = [Axis(name, (a, b), wraps) for name, a, b, wraps in bounds]
+        axes = axes_of(self.problem)
         block = PointBlock(
             terms, self.problem.fields, tuple(parameters), basis, resolution, axes, samples, None, finest.dtype,
             finest.device,

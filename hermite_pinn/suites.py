@@ -1,0 +1,173 @@
+"""The suites of ``hermite-pinn validate``: each runs its cases, tells every one, and writes its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import typer
+
+from hermite_pinn import validation
+from hermite_pinn.validation import geometry, pinnacle, rivals
+from hermite_pinn.validation.ablations import compact
+
+from .checks import choice
+from .command_arguments import chosen_method, output_folder
+from .errors import InvalidArgumentError
+from .reports import write_report
+from .streams import print_json, reported
+
+__all__ = ["compare_compact", "race_rivals", "solve_geometry", "solve_pinnacle", "solve_suite", "train"]
+
+Row = TypeVar("Row")
+
+
+def solve_suite(suite: str, seed: int, device: str, out: Path | None, as_json: bool) -> None:
+    """Run a suite of cases with exact solutions by the default method, and write its tables and picture."""
+
+    def tell(r: validation.Result) -> None:
+        if not as_json:
+            mark = "reached" if r.reached else "MISSED"
+            typer.echo(
+                f"{r.case.label:<40} error {r.error:.2e} (<= {r.case.error:.0e})  {r.seconds:6.2f} s (<= {r.case.seconds:g})  {mark}"
+            )
+
+    with reported(as_json):
+        cases = _suite(suite)
+        folder = output_folder(out)
+        results = validation.run_suite(cases, seed, device, tell)
+        report = {"suite": suite, "machine": validation.machine(), "results": validation.to_json(results)}
+        if folder is not None:
+            tables = [validation.to_markdown(results), validation.cost_markdown(results)]
+            write_report(folder, suite, report, "\n\n".join(tables))
+            validation.draw_results(results, folder / f"{suite}.png")
+        if as_json:
+            print_json(report)
+    if not all(r.reached for r in results):
+        raise typer.Exit(1)
+
+
+def train(
+    suite: str, method: str, time: float, seeds: Sequence[int], device: str, out: Path | None, as_json: bool
+) -> None:
+    """Train the problems of a suite by another method for a given time, and write its table."""
+
+    def tell(r: validation.Training) -> None:
+        if not as_json:
+            typer.echo(f"{r.case.name:<40} error {r.error:.2e}  {r.seconds:6.1f} s  {r.rate:7.1f} steps/s")
+
+    with reported(as_json):
+        cases = _suite(suite)
+        folder = output_folder(out)
+        results = validation.train_suite(cases, chosen_method(method, None), time, seeds, device, tell)
+        report = {"suite": suite, "machine": validation.machine(), "results": validation.training_json(results)}
+        if folder is not None:
+            write_report(folder, f"{suite}-{method}", report, validation.training_markdown(results))
+        if as_json:
+            print_json(report)
+
+
+def _suite(name: str) -> Sequence[validation.Case]:
+    if name not in validation.SUITES:
+        raise InvalidArgumentError(
+            f"unknown suite {name!r}; known: {', '.join(validation.SUITES)}, compact, geometry, pinnacle, rivals"
+        )
+    return validation.SUITES[name]
+
+
+def _chosen(suite: str, what: str, named: Mapping[str, Row], only: str) -> list[Row]:
+    """The rows of a suite whose names contain a text."""
+    chosen = [row for name, row in named.items() if only in name]
+    if not chosen:
+        raise InvalidArgumentError(f"no {what} of the suite {suite} contains {only!r}; there are: {', '.join(named)}")
+    return chosen
+
+
+def compare_compact(only: str, seed: int, out: Path | None, as_json: bool) -> None:
+    """Run the ways of the compact comparison, and write their table."""
+    with reported(as_json):
+        chosen = _chosen("compact", "way", {v.name: v for v in compact.VARIANTS}, only)
+        folder, results = output_folder(out), []
+        for variant in chosen:
+            r = compact.run_variant(variant, seed)
+            results.append(r)
+            if not as_json:
+                typer.echo(f"{variant.name:<60} error {r.error:.2e}  held out {r.held_out:.1e}  {r.seconds:6.2f} s")
+        rows = [{"name": r.variant.name} | {k: getattr(r, k) for k in compact.MEASURED} for r in results]
+        report = {"suite": "compact", "machine": validation.machine(), "results": rows}
+        if folder is not None:
+            write_report(folder, "compact", report, compact.compact_markdown(results))
+        if as_json:
+            print_json(report)
+
+
+def solve_geometry(only: str, seed: int, device: str, out: Path | None, as_json: bool) -> None:
+    """Run the cases of the geometry suite, and write their table and pictures."""
+    with reported(as_json):
+        chosen = _chosen("geometry", "case", {c.name: c for c in geometry.CASES}, only)
+        folder, outcomes = output_folder(out), []
+        for case in chosen:
+            outcomes.append(geometry.run_case(case, seed, device, folder))
+            if not as_json:
+                typer.echo(outcomes[-1].line)
+        report = {"suite": "geometry", "machine": validation.machine(), "results": geometry.to_json(outcomes)}
+        if folder is not None:
+            write_report(folder, "geometry", report, geometry.to_markdown(outcomes, "."))
+        if as_json:
+            print_json(report)
+    if not all(o.reached or o.skipped for o in outcomes):
+        raise typer.Exit(1)
+
+
+def solve_pinnacle(only: str, seed: int, device: str, out: Path | None, as_json: bool) -> None:
+    """Run the rows of the benchmark PINNacle, and write the table of all that the folder knows after every one."""
+    with reported(as_json):
+        chosen = _chosen("pinnacle", "case", {t.case.name: t for t in pinnacle.ROWS}, only)
+        folder, found = output_folder(out), {}
+        report: dict[str, Any] = {"suite": "pinnacle", "machine": validation.machine()}
+        for task in chosen:
+            found[task] = pinnacle.run_row(task, seed, device, folder)
+            if not as_json:
+                typer.echo(found[task].line)
+            if folder is not None:
+                rows = [found.get(t) or pinnacle.kept_row(t, folder, seed, device) for t in pinnacle.ROWS]
+                known = [r for r in rows if r is not None]
+                table = pinnacle.to_markdown(known)
+                write_report(folder, "pinnacle", report | {"results": pinnacle.to_json(known)}, table)
+        if as_json:
+            print_json(report | {"results": pinnacle.to_json(list(found.values()))})
+    if not all(r.reached or r.mark == "skipped" for r in found.values()):
+        raise typer.Exit(1)
+
+
+def race_rivals(only: str, device: str, out: Path | None, as_json: bool) -> None:
+    """Run all codes on the contests, and write tables and picture of all that the folder knows after every one."""
+    with reported(as_json):
+        choice("--device of the suite rivals", device, ["auto", "cpu"], hint="it compares CPU seconds")
+        chosen = [make() for make in _chosen("rivals", "contest", rivals.CONTESTS, only)]
+        folder = output_folder(out)
+        report: dict[str, Any] = {"suite": "rivals", "machine": validation.machine() | {"threads": 1}}
+        found: dict[str, list[rivals.Curve]] = {}
+        for contest in chosen:
+            found[contest.name] = []
+            for entrant in contest.entrants:
+                found[contest.name].append(rivals.run_curve(contest, entrant, folder))
+                if not as_json:
+                    typer.echo(found[contest.name][-1].line)
+                if folder is not None:
+                    _write_rivals(folder, found, report)
+        if as_json:
+            print_json(report | {"results": rivals.to_json(chosen, found)})
+
+
+def _write_rivals(folder: Path, found: Mapping[str, Sequence[rivals.Curve]], report: Mapping[str, Any]) -> None:
+    contests = [make() for make in rivals.CONTESTS.values()]
+    known: dict[str, Sequence[rivals.Curve]] = {}
+    for contest in contests:
+        curves = {curve.code: curve for curve in found.get(contest.name, ())}
+        kept = [curves.get(e.code) or rivals.kept_curve(contest, e, folder) for e in contest.entrants]
+        known[contest.name] = [curve for curve in kept if curve is not None]
+    results = {**report, "results": rivals.to_json(contests, known)}
+    write_report(folder, "rivals", results, rivals.to_markdown(contests, known))
+    rivals.draw_curves(contests, known, folder / "rivals.png")
