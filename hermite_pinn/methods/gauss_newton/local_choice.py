@@ -80,9 +80,9 @@ def check_local(options: GaussNewtonOptions, task: Task) -> None:
 
 
 def local_basis(problem: Problem, tol: float) -> str:
-    """The basis with the fewest unknowns: quintic for small tolerances."""
+    """The basis with the fewest unknowns: quintic for small tolerances in one and two axes."""
     least = basis_for(problem.order)
-    return "quintic" if tol <= FINE and BASES[least].coefficients < 3 else least
+    return "quintic" if tol <= FINE and problem.domain.dim <= 2 and BASES[least].coefficients < 3 else least
 
 
 class LocalChoice:
