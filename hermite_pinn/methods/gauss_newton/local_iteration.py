@@ -44,6 +44,7 @@ FEW = 4  # nonlinear steps of a stage whose equations are not yet those of the p
 MOST_UNKNOWNS = 200_000
 MOST_DEPTH = 40  # levels
 LEAST_HALVING = 0.25
+TRIES = 4  # stages with one coefficient: values on the sides that belong to a smaller one need not be resolved
 HASTE = 0.3  # of the time that a stage is expected to take: it is not begun with less left
 SHARE = 0.5  # of the free memory
 
@@ -88,6 +89,7 @@ class LocalIteration:
         self.convergence = LocalConvergence(tol)
         self.pace = Pace(self.monitor.clock)
         self.halvings = 0.0
+        self.tried = 0  # stages with the same coefficients
         self.inner_total = 0
         self.best: LocalStage | None = None
 
@@ -107,8 +109,10 @@ class LocalIteration:
             if ending is not None:
                 return ending
             self.monitor.check_time()
-            if not stage.original and stage.indicators.steepness <= LEAF:
+            self.tried += 1
+            if not stage.original and (stage.indicators.steepness <= LEAF or self.tried >= TRIES):
                 self.halvings += self._halving(stage)
+                self.tried = 0
             self.mesh = refined_mesh(stage, self.tol)
 
     def _halving(self, stage: LocalStage) -> float:
