@@ -12,11 +12,13 @@ import numpy as np
 import torch
 
 from hermite_pinn.checks import items, number
+from hermite_pinn.cuda.tensor_grid.pieces import Pieces
 from hermite_pinn.errors import InvalidProblemError
-from hermite_pinn.immutable import Immutable
+from hermite_pinn.immutable import Immutable, ReadOnly
 
+from .breaks import checked_breaks, merged_breaks
 from .cut import Cuttable
-from .quadrature import gauss_axis, golden_axis, per_axis, sobol_cube
+from .quadrature import gauss_pieces, golden_pieces, per_axis, sobol_cube
 from .region import Plane, Region
 from .region_union import Union
 from .samples import Rule, Samples
@@ -65,7 +67,7 @@ class BoxRegion(Region):
     def gauss(self, cells: Sequence[int], order: int | Sequence[int]) -> Samples:
         """A tensor product of Gauss rules on every cell."""
         points = per_axis(order, self.box.dim)
-        return self._product(lambda i: gauss_axis(self.box.lower[i], self.box.upper[i], cells[i], points[i]))
+        return self._product(lambda i: gauss_pieces(self.box.vertices(i, cells[i]), points[i]))
 
     def gauss_count(self, cells: Sequence[int], order: int | Sequence[int]) -> int:
         """Number of points of :meth:`gauss`."""
@@ -77,14 +79,22 @@ class BoxRegion(Region):
         """One point per cell, at positions in the cells that follow the golden ratio."""
 
         def rule(i: int) -> tuple[np.ndarray, np.ndarray]:
-            return golden_axis(self.box.lower[i], self.box.upper[i], cells[i], 0.31 + 0.17 * i)
+            return golden_pieces(self.box.vertices(i, cells[i]), 0.31 + 0.17 * i)
 
         return self._product(rule)
 
     def spacing(self, cells: Sequence[int]) -> float:
         """Size of a cell across a side; of a box the smallest."""
-        sizes = [length / n for length, n in zip(self.box.lengths, cells, strict=True)]
-        return min(sizes) if self.plane is None else sizes[self.plane.axis]
+        across = range(self.box.dim) if self.plane is None else [self.plane.axis]
+        return min(self._smallest(i, cells[i]) for i in across)
+
+    def _smallest(self, axis: int, cells: int) -> float:
+        """Cell of an axis, that of a side where it lies across."""
+        pieces = self.box.pieces[axis]
+        if pieces is None:
+            return self.box.lengths[axis] / cells
+        sizes = [length / n for length, n in zip(pieces.lengths, pieces.cells(cells), strict=True)]
+        return min(sizes) if self.plane is None else sizes[-self.plane.side]
 
     def in_space(self, cells: Sequence[int]) -> Samples:
         """Of a side, a tensor product of Gauss rules over the axes of space, three points per cell and axis."""
@@ -215,6 +225,9 @@ class Box(Immutable, Cuttable):
 
     Parameters
     ----------
+    breaks
+        By axis the coordinates at which coefficients or sources jump or have a kink, a number or several: grids have
+        lines there, and derivatives may jump across them.  Those that a problem's equations tell it finds by itself.
     axes
         Bounds ``(lower, upper)`` by name, one to four of them.
 
@@ -222,16 +235,24 @@ class Box(Immutable, Cuttable):
     ------
     InvalidProblemError
         For no or more than four axes, names that cannot be written as attributes, bounds that are not finite, or zero
-        size.
+        size; for breaks on axes that are none, outside the box, on its sides, twice, or closer than float64 resolves.
 
     Examples
     --------
     >>> box = Box(x=(0, 1), t=(0, 2))
     >>> box.dim, [f.name for f in box.space_faces], box.face("t-").position
     (2, ['x-', 'x+'], 0.0)
+    >>> Box(x=(0, 1), y=(0, 1), breaks={"x": [0.71, 0.37]})
+    Box(x=(0, 1), y=(0, 1), breaks={'x': (0.37, 0.71)})
     """
 
-    def __init__(self, /, **axes: tuple[float, float]) -> None:
+    def __init__(
+        self,
+        /,
+        *,
+        breaks: Mapping[str, float | Sequence[float]] | tuple[float, float] | None = None,
+        **axes: tuple[float, float],
+    ) -> None:
         if not 1 <= len(axes) <= 4:
             raise InvalidProblemError(
                 f"a box has one to four named axes, such as Box(x=(0, 1), y=(0, 1)); got {len(axes)}: {', '.join(axes) or 'none'}"
@@ -249,20 +270,60 @@ class Box(Immutable, Cuttable):
         self.names: tuple[str, ...] = tuple(axes)
         self.lower: tuple[float, ...] = tuple(lower)
         self.upper: tuple[float, ...] = tuple(upper)
+        self._given: Mapping[str, tuple[float, ...]] = ReadOnly(checked_breaks(breaks, self.bounds))
+        self._breaks = self._given
 
     def __repr__(self) -> str:
-        parts = zip(self.names, self.lower, self.upper, strict=True)
-        return f"Box({', '.join(f'{n}=({a:g}, {b:g})' for n, a, b in parts)})"
+        parts = [f"{n}=({a:g}, {b:g})" for n, a, b in zip(self.names, self.lower, self.upper, strict=True)]
+        if self.breaks:
+            parts.append(f"breaks={dict(self.breaks)}")
+        return f"Box({', '.join(parts)})"
+
+    @property
+    def _content(self) -> tuple[object, ...]:
+        return self.names, self.lower, self.upper, tuple(self.breaks.items())
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Box) and (self.names, self.lower, self.upper) == (
-            other.names,
-            other.lower,
-            other.upper,
-        )
+        return isinstance(other, Box) and self._content == other._content
 
     def __hash__(self) -> int:
-        return hash((self.names, self.lower, self.upper))
+        return hash(self._content)
+
+    @property
+    def breaks(self) -> Mapping[str, tuple[float, ...]]:
+        """By name of the axis, where grids have lines, ascending; those that :meth:`with_breaks` added included."""
+        return self._breaks
+
+    @property
+    def given_breaks(self) -> Mapping[str, tuple[float, ...]]:
+        """Those of the breaks that were given."""
+        return self._given
+
+    @property
+    def pieces(self) -> tuple[Pieces | None, ...]:
+        """By axis, the parts into which breaks cut it; None where there is none."""
+        return self._pieces
+
+    @cached_property
+    def _pieces(self) -> tuple[Pieces | None, ...]:
+        return tuple(
+            Pieces((a, *self.breaks[n], b)) if n in self.breaks else None
+            for n, a, b in zip(self.names, self.lower, self.upper, strict=True)
+        )
+
+    def vertices(self, axis: int, cells: int) -> np.ndarray | tuple[float, float, int]:
+        """Where the vertices of so many cells along an axis are: bounds and number where they are equal."""
+        pieces = self.pieces[axis]
+        return (self.lower[axis], self.upper[axis], cells) if pieces is None else pieces.vertices(cells)
+
+    def with_breaks(self, found: Mapping[str, Sequence[float]]) -> Box:
+        """The box with breaks that were not given, as far as they are no others."""
+        both = merged_breaks(self.breaks, found, self.bounds)
+        if both == dict(self.breaks):
+            return self
+        box = Box(**self.bounds, breaks=self.given_breaks)
+        vars(box)["_breaks"] = ReadOnly(both)
+        return box
 
     @property
     def interior(self) -> Interior:
@@ -276,7 +337,10 @@ class Box(Immutable, Cuttable):
 
     def restricted(self, bounds: Mapping[str, tuple[float, float]]) -> Box:
         """The part of the box between bounds, by name of the axis; other axes keep theirs."""
-        return Box(**(dict(self.bounds) | dict(bounds)))
+        box = Box(**(dict(self.bounds) | dict(bounds)))
+        for name in ("_given", "_breaks"):
+            vars(box)[name] = ReadOnly(merged_breaks({}, getattr(self, name), box.bounds))
+        return box
 
     def together(self, faces: Sequence[Region]) -> Region:
         """Several faces as one region; random points on sides of the box are drawn at once."""

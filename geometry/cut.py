@@ -70,6 +70,10 @@ class Cut(Immutable, Cuttable):
     """
 
     def __init__(self, box: Domain, cuts: Sequence[tuple[Shape, bool]]) -> None:
+        if box.given_breaks:
+            raise InvalidProblemError(
+                f"{box!r}: a box that shapes cut has no breaks; leave them out, or pose the problem on boxes without shapes"
+            )
         for shape, _ in cuts:
             _check_shape(box, shape)
         self.names: tuple[str, ...] = box.names

@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 
 import torch
 
+from hermite_pinn.cuda.tensor_grid.pieces import Pieces
 from hermite_pinn.errors import InvalidProblemError
+from hermite_pinn.immutable import ReadOnly
 
 from .cells import Cells
 from .corner import Corner, Meeting
@@ -52,6 +54,25 @@ class Domain(ABC):
     def bounds(self) -> Mapping[str, tuple[float, float]]:
         """Bounds by name of the axis."""
         return dict(zip(self.names, zip(self.lower, self.upper, strict=True), strict=True))
+
+    @property
+    def breaks(self) -> Mapping[str, tuple[float, ...]]:
+        """By name of the axis, where grids have lines since something jumps there; only boxes have some."""
+        return ReadOnly({})
+
+    @property
+    def given_breaks(self) -> Mapping[str, tuple[float, ...]]:
+        """Those of the breaks that were given, not found."""
+        return ReadOnly({})
+
+    @property
+    def pieces(self) -> tuple[Pieces | None, ...]:
+        """By axis, the parts into which breaks cut it; None where there is none."""
+        return (None,) * self.dim
+
+    def with_breaks(self, found: Mapping[str, Sequence[float]]) -> Domain:
+        """The domain with more breaks, where it can have some."""
+        return self
 
     @property
     def time_axis(self) -> int | None:

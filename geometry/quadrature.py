@@ -7,7 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-__all__ = ["gauss_axis", "golden_axis", "per_axis", "sobol_cube"]
+__all__ = ["gauss_axis", "gauss_pieces", "golden_axis", "golden_pieces", "per_axis", "sobol_cube"]
+
+#: Vertices of an axis, or its bounds and the number of its equal cells.
+Vertices = np.ndarray | tuple[float, float, int]
 
 
 def gauss_axis(lower: float, upper: float, cells: int, points: int) -> tuple[np.ndarray, np.ndarray]:
@@ -50,6 +53,36 @@ def golden_axis(lower: float, upper: float, cells: int, offset: float) -> tuple[
     cell = np.arange(cells)
     inside = (offset + cell * 0.6180339887498949) % 1.0
     return lower + (upper - lower) * (cell + inside) / cells, np.full(cells, (upper - lower) / cells)
+
+
+def gauss_pieces(vertices: Vertices, points: int) -> tuple[np.ndarray, np.ndarray]:
+    """:func:`gauss_axis` for cells between any vertices.
+
+    Examples
+    --------
+    >>> gauss_pieces(np.array([0.0, 1.0, 4.0]), 1)[0].tolist()
+    [0.5, 2.5]
+    """
+    if isinstance(vertices, tuple):
+        return gauss_axis(*vertices, points)
+    nodes, weights = np.polynomial.legendre.leggauss(points)
+    left, h = vertices[:-1, None], np.diff(vertices)[:, None]
+    return (left + h * (nodes + 1) / 2).ravel(), (h * weights / 2).ravel()
+
+
+def golden_pieces(vertices: Vertices, offset: float) -> tuple[np.ndarray, np.ndarray]:
+    """:func:`golden_axis` for cells between any vertices.
+
+    Examples
+    --------
+    >>> golden_pieces(np.array([0.0, 1.0, 2.0]), 0.25)[0].round(3).tolist()
+    [0.25, 1.868]
+    """
+    if isinstance(vertices, tuple):
+        return golden_axis(*vertices, offset)
+    h = np.diff(vertices)
+    inside = (offset + np.arange(len(h)) * 0.6180339887498949) % 1.0
+    return vertices[:-1] + h * inside, h
 
 
 def per_axis(value: int | Sequence[int], dim: int) -> tuple[int, ...]:

@@ -111,7 +111,7 @@ class Penalty(_Same):
 
     @property
     def penalty(self) -> str:
-        """The field."""
+        """The field, or what of it shares a weight."""
         return self.field
 
     @property

@@ -30,6 +30,7 @@ from .errors import (
     OutOfMemoryError,
     OutputError,
 )
+from .expressions.differentiation import derivative, div
 from .expressions.functions import (
     abs,
     arccos,
@@ -85,7 +86,7 @@ __all__ = [
     "InvalidArgumentError", "InvalidProblemError", "JointGaussNewton", "JointStage", "LBFGS", "Mesh", "MeshDomain", "Method", "Neumann", "OutOfMemoryError", "OutputError", "Parameter",
     "Periodic", "Polygon", "Problem",
     "RAD", "Rectangle", "Robin", "RunState", "SOAP", "Smoothness", "Solution", "Status", "Torus", "abs", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
-    "arctan2", "arctanh", "cbrt", "ceil", "cos", "cosh", "erf", "erfc", "exp", "expm1", "floor", "hypot", "log", "log1p", "maximum", "minimum", "pi", "sech", "sign", "sin", "sinh", "solve", "sqrt", "tabulated", "tan", "tanh", "where",
+    "arctan2", "arctanh", "cbrt", "ceil", "cos", "cosh", "derivative", "div", "erf", "erfc", "exp", "expm1", "floor", "hypot", "log", "log1p", "maximum", "minimum", "pi", "sech", "sign", "sin", "sinh", "solve", "sqrt", "tabulated", "tan", "tanh", "where",
 ]  # fmt: skip
 
 

@@ -5,8 +5,8 @@
 on [0, 1]^2, u = v = 0 on the boundary save u = lid(x) at y = 1; the equations hold p up to a constant, and its mean is
 set to zero.
 
-``lid="classical"``: lid = 1.  Velocity jumps and pressure is infinite at the upper corners; no solution has square
-integrable residuals there, and the problem is compared with the centre lines of Ghia, Ghia and Shin (table in
+``lid="classical"``: lid = 1.  Velocity jumps and pressure is infinite at the upper corners, which the solver takes as a
+known part of the solution; the problem is compared with the centre lines of Ghia, Ghia and Shin (table in
 :mod:`hermite_pinn.validation.references`).
 
 ``lid="regularised"``: lid = 16 x^2 (1 - x)^2, with a smooth solution; u and v are known from a spectral method

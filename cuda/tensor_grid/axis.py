@@ -18,7 +18,7 @@ from hermite_pinn.cuda.runtime.operands import require
 from hermite_pinn.cuda.runtime.source import BLOCK, REALS, assembled
 from hermite_pinn.errors import InvalidArgumentError
 
-__all__ = ["AxisMatrix", "evaluation_matrix", "prolongation_matrix"]
+__all__ = ["AxisMatrix", "cell_matrix", "evaluation_matrix", "prolongation_matrix"]
 
 MAX_TERMS = 8  # of one launch on a CPU
 MAX_TERMS_DEVICE = 4  # and on a GPU, where they are arguments of the kernel
@@ -188,7 +188,6 @@ def evaluation_matrix(
     row_weights
         Factor of every row (square roots of quadrature weights).
     """
-    m = BASES[basis].coefficients
     lower, upper = bounds
     p = (np.asarray(points, dtype=float) - lower) / (upper - lower)
     if periodic:
@@ -196,15 +195,38 @@ def evaluation_matrix(
     p = p * cells
     left = np.clip(np.floor(p), 0, cells - 1).astype(np.int64)
     vertices = cells if periodic else cells + 1
+    return cell_matrix(basis, vertices, left, p - left, cells / (upper - lower), orders, row_weights)
+
+
+def cell_matrix(
+    basis: str,
+    vertices: int,
+    left: np.ndarray,
+    inside: np.ndarray,
+    scale: float | np.ndarray,
+    orders: Sequence[int],
+    row_weights: np.ndarray | None = None,
+) -> AxisMatrix:
+    """As :func:`evaluation_matrix`, for points of which the cells are known.
+
+    Parameters
+    ----------
+    vertices
+        Number of vertices; the first one follows the last.
+    left, inside
+        By point, the vertex on the left, and the position in the cell from 0 to 1.
+    scale
+        Cells per unit of length, everywhere or by point.
+    """
+    m = BASES[basis].coefficients
     right = (left + 1) % vertices
     columns = np.stack([v * m + a for v in (left, right) for a in range(m)], 1)
-    rows = np.repeat(np.arange(len(p)), 2 * m)
-    scale = cells / (upper - lower)
-    weights = np.ones(len(p)) if row_weights is None else row_weights
+    rows = np.repeat(np.arange(len(left)), 2 * m)
+    weights = np.ones(len(left)) if row_weights is None else row_weights
     matrices: dict[Hashable, sparse.csr_matrix] = {}
     for order in orders:
-        values = np.stack(basis_values(basis, p - left, order), 1) * (scale**order * weights)[:, None]
-        matrix = sparse.coo_matrix((values.ravel(), (rows, columns.ravel())), shape=(len(p), m * vertices)).tocsr()
+        values = np.stack(basis_values(basis, inside, order), 1) * (scale**order * weights)[:, None]
+        matrix = sparse.coo_matrix((values.ravel(), (rows, columns.ravel())), shape=(len(left), m * vertices)).tocsr()
         matrix.sort_indices()
         matrices[order] = matrix
     return AxisMatrix(matrices)

@@ -91,6 +91,18 @@ class Pyramid:
         """Coefficients of all vertices of the finest level of the sum of all levels; ``vector`` is not changed."""
         return self.dense(len(self.shapes) - 1, self.accumulate(vector.clone()))
 
+    def merge_squares(self, level: int, squares: torch.Tensor) -> None:
+        """Add the squared norms of columns (fields, ...) of a level that belong to one unknown, in place."""
+
+    def bound(self, level: int, fixed: torch.Tensor) -> torch.Tensor:
+        """Which coefficients (fields, ...) of a level are no unknowns, those that are ``fixed`` included."""
+        return fixed
+
+    @property
+    def labels(self) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """See :attr:`Block.labels`."""
+        return None
+
     def accumulate(self, vector: torch.Tensor) -> torch.Tensor:
         """Finest-level coefficients of the sum of all levels; ``vector`` is overwritten on the way."""
         views = self.views(vector)

@@ -82,11 +82,18 @@ maximum, minimum, where = _binary("maximum"), _binary("minimum"), _ternary("wher
 
 
 class Tabulated:
-    """A function of coordinates that is evaluated, not traced; made by :func:`tabulated`."""
+    """A function of coordinates that is evaluated, not traced; made by :func:`tabulated`.
 
-    def __init__(self, function: Callable[..., Any], name: str) -> None:
+    Attributes
+    ----------
+    smooth
+        Whether it is known to have no kinks nor jumps.
+    """
+
+    def __init__(self, function: Callable[..., Any], name: str, smooth: bool = False) -> None:
         self.function = function
         self.name = name
+        self.smooth = smooth
 
     @cached_property
     def derivative(self) -> Tabulated | None:

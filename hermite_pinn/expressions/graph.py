@@ -67,6 +67,8 @@ class Expr:
         return apply("sub", other, self)
 
     def __mul__(self, other: Any) -> Expr:
+        if isinstance(other, tuple):  # a vector, which knows what to do
+            return NotImplemented
         return apply("mul", self, other)
 
     def __rmul__(self, other: Any) -> Expr:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hermite_pinn.errors import InvalidProblemError
 
-from .graph import Expr, constant, normal
+from .graph import Expr, constant, normal, wrap
 from .spelling import axes_of, jet_name
 
 __all__ = ["FieldJet", "NormalVector", "UnknownDerivativeError", "Vector", "leaves_of_linear"]
@@ -100,6 +100,14 @@ class Vector(tuple[Expr, ...]):
     >>> FieldJet("u", (0, 0), ("x", "y"), 2).grad.dot([3, coordinate("y")])
     u.x*3 + u.y*y
     """
+
+    __array_ufunc__ = None  # a NumPy number leaves products to it
+
+    def __mul__(self, factor: Any) -> Vector:  # type: ignore[override]
+        return Vector(wrap(component * factor) for component in self)
+
+    def __rmul__(self, factor: Any) -> Vector:  # type: ignore[override]
+        return Vector(wrap(factor * component) for component in self)
 
     def dot(self, other: Sequence[Any]) -> Expr:
         """Sum of products of the components."""

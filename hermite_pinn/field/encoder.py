@@ -129,6 +129,11 @@ class Encoder(ABC):
             For options that make no encoder, and for one that does not fit.
         """
 
+    @property
+    def breaks(self) -> tuple[tuple[float, ...], ...]:
+        """By axis, where the features or their derivatives may jump."""
+        return ((),) * self.dim
+
     @abstractmethod
     def parameters(self) -> dict[str, torch.Tensor]:
         """Trainable tensors by their path in the encoder; empty for none."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from .broken_grid import BrokenGrid
 from .encoder import Encoder
 from .hermite_grid import HermiteGrid
 from .registry import Registry
 
-__all__ = ["ENCODERS"]
+__all__ = ["ENCODERS", "READABLE"]
 
 #: Every encoder by the name that ``hp.Field(encoder=...)`` takes; a new one is entered here and nowhere else.
 ENCODERS: Registry[type[Encoder]] = Registry("encoder", (HermiteGrid,))
+
+#: Every encoder that a file can have: these, and what methods make of them.
+READABLE: Registry[type[Encoder]] = Registry("encoder", (HermiteGrid, BrokenGrid))

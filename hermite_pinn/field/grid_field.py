@@ -15,9 +15,10 @@ from hermite_pinn.geometry import Domain
 from hermite_pinn.schema import Entry
 
 from .boundary_factor import BoundaryFactor
+from .broken_grid import BrokenGrid
 from .earlier import modern_description, modern_tree
 from .encoder import Encoder
-from .encoders import ENCODERS
+from .encoders import READABLE
 from .head import Head
 from .heads import HEADS, LinearHead
 from .hermite_grid import HermiteGrid
@@ -306,7 +307,7 @@ class GridField:
             )
 
         kind = whole.at("encoder").at("name")
-        encoder = ENCODERS[kind.text(ENCODERS)].from_description(whole.at("encoder"), part(ENCODER))
+        encoder = READABLE[kind.text(READABLE)].from_description(whole.at("encoder"), part(ENCODER))
         if encoder.dim != len(axes):
             raise whole.at("axes").refuse(f"{encoder.dim} names, one for every axis of the encoder")
         shape = encoder.levels * encoder.features, len(names)
@@ -348,7 +349,14 @@ def linear_field(
     resolutions: Sequence[tuple[int, ...]],
     coefficients: Sequence[torch.Tensor],
 ) -> GridField:
-    """A linear-head field with dense levels given as tensors (fields, m N_1, ..., m N_d)."""
+    """A linear-head field with dense levels given as tensors (fields, m N_1, ..., m N_d).
+
+    On a domain with breaks that is one level, with the vertices on breaks twice.
+    """
+    if domain.breaks:
+        lines = [(a, *domain.breaks.get(n, ()), b) for n, (a, b) in domain.bounds.items()]
+        broken = BrokenGrid.of(lines, resolutions[-1], basis, periodic, coefficients[-1])
+        return GridField(domain.names, tuple(fields), broken, LinearHead(len(fields)))
     layout = GridLayout(domain.lower, domain.upper, tuple(resolutions), basis, len(fields), None, tuple(periodic))
     encoder = HermiteGrid.from_coefficients(layout, coefficients)
     return GridField(domain.names, tuple(fields), encoder, LinearHead(len(fields)))

@@ -127,6 +127,10 @@ class SingularPart:
         """The same functions with other coefficients."""
         return replace(self, coefficients=tree[COEFFICIENTS])
 
+    def to(self, like: torch.Tensor) -> SingularPart:
+        """The same with coefficients of the type and on the device of a tensor."""
+        return replace(self, coefficients=self.coefficients.to(like))
+
     def jets(self, x: torch.Tensor, channels: Channels, fields: Sequence[str]) -> torch.Tensor:
         """Derivative channels of the sum at points (2, n): (fields, channels, n), differentiable in the coefficients.
 

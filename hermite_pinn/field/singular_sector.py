@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -29,7 +29,7 @@ CUT_OFF = Polynomial([1.0, 0.0, -15.0, 40.0, -45.0, 24.0, -5.0])
 
 @dataclass(frozen=True)
 class SectorFunction:
-    """The real part of ``r**(exponent + i frequency) f(phi)`` with a series ``f``; r in units of a length.
+    """The real part of ``r**(exponent + i frequency) (f(phi) + log(r) g(phi))`` with series; r in units of a length.
 
     The angle counts from the direction that is opposite to the cut, where it jumps.  At the corner the value is 0 or,
     where it would be infinite, that at a distance of 1e-8 lengths, as are all derivatives.
@@ -50,6 +50,8 @@ class SectorFunction:
         The unit of length.
     reach
         Distance from which on the function is zero, by a factor that is 1 at the corner; infinite without a factor.
+    logarithm
+        Chebyshev coefficients of ``g``, which is real; empty if that is zero.
 
     Examples
     --------
@@ -67,6 +69,7 @@ class SectorFunction:
     imaginary: tuple[float, ...] = ()
     length: float = 1.0
     reach: float = math.inf
+    logarithm: tuple[float, ...] = ()
     kind: ClassVar[str] = "sector"  # in files
 
     @property
@@ -94,7 +97,9 @@ class SectorFunction:
         near = torch.where(z.abs() < CLOSEST, torch.full_like(z, CLOSEST * opposite), z)
         r = near.abs()
         unit, turned = near / r, near * opposite.conjugate()
-        by_angle = self._by_angle(torch.atan2(turned.imag, turned.real) / math.pi, order)
+        angle = torch.atan2(turned.imag, turned.real) / math.pi
+        by_angle = self._by_angle(angle, order)
+        rest = self._logarithmic(angle, order) if self.logarithm else []
         power = complex(self.exponent, self.frequency)
         radial = (r.log() * power).exp()
         found = {}
@@ -102,6 +107,10 @@ class SectorFunction:
             if p + q <= order:
                 factors = _angular_operator(power, p, q)
                 total = sum(c * d for c, d in zip(factors, by_angle, strict=False))
+                if rest:
+                    slopes = _angular_slope(power, p, q)
+                    total = total + r.log() * sum(c * d for c, d in zip(factors, rest, strict=False))
+                    total = total + sum(c * d for c, d in zip(slopes, rest, strict=False))
                 found[p, q] = radial * r ** -(p + q) * unit ** (q - p) * total
         if math.isfinite(self.reach):
             found = _product(found, _cut_off(near * (self.length / self.reach), self.length / self.reach, order), order)
@@ -128,6 +137,10 @@ class SectorFunction:
             return [torch.complex(v, torch.zeros_like(v)) for v in values]
         return [torch.complex(a, b) for a, b in zip(values[: order + 1], values[order + 1 :], strict=True)]
 
+    def _logarithmic(self, x: torch.Tensor, order: int) -> list[torch.Tensor]:
+        """The same of what the logarithm is multiplied with."""
+        return replace(self, series=self.logarithm, imaginary=(), logarithm=())._by_angle(x, order)
+
     # -- files ---
     def describe(self) -> dict[str, Any]:
         """As plain data."""
@@ -141,6 +154,7 @@ class SectorFunction:
             "imaginary": list(self.imaginary),
             "length": self.length,
             "reach": self.reach if math.isfinite(self.reach) else None,
+            "logarithm": list(self.logarithm),
         }
 
     @classmethod
@@ -159,6 +173,7 @@ class SectorFunction:
         )
         if imaginary and len(imaginary) != len(series):
             raise described.at("imaginary").refuse(f"none or {len(series)} numbers")
+        logarithm = described.get("logarithm")
         lengths = [entry for entry in (described.at("length"), described.get("reach")) if entry is not None]
         for entry in lengths:
             if not entry.number() > 0:
@@ -172,6 +187,7 @@ class SectorFunction:
             imaginary,
             lengths[0].number(),
             lengths[1].number() if len(lengths) > 1 else math.inf,
+            tuple(e.number() for e in logarithm.items(most=LONGEST)) if logarithm is not None else (),
         )
 
 
@@ -194,6 +210,19 @@ def _angular_operator(power: complex, p: int, q: int) -> np.ndarray:
         for i in range(times):
             factors = np.convolve(factors, 0.5 * np.array([power - 2 * i, sign]))
     return factors
+
+
+def _angular_slope(power: complex, p: int, q: int) -> np.ndarray:
+    """The derivative of :func:`_angular_operator` by the power."""
+    single = [0.5 * np.array([power - 2 * i, sign]) for sign, times in ((-1.0j, p), (1.0j, q)) for i in range(times)]
+    total = np.zeros(p + q + 1, dtype=complex)
+    for left_out in range(len(single)):
+        product = np.array([0.5 + 0.0j])
+        for i, factor in enumerate(single):
+            if i != left_out:
+                product = np.convolve(product, factor)
+        total[: len(product)] += product
+    return total
 
 
 def _cut_off(z: torch.Tensor, scale: float, order: int) -> dict[tuple[int, int], torch.Tensor]:

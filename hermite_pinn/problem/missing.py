@@ -40,7 +40,7 @@ def missing_conditions(
     """
     equations = list(residuals)
     measured = {f for t in terms if t.region.measured is not None for f in _fields(t)}
-    measured |= {t.region.penalty for t in terms if t.region.penalty is not None}
+    measured |= {f for t in terms if t.region.penalty is not None for f in _fields(t)}
     orders = [dict.fromkeys(fields, 0) for _ in domain.names]
     for kind, data in leaves(*equations):
         if kind == "jet":

@@ -9,6 +9,7 @@ from typing import Any
 
 from hermite_pinn.checks import instance, integer, items, number, refuse, spelled, text
 from hermite_pinn.errors import InvalidProblemError
+from hermite_pinn.expressions.differentiation import fluxes
 from hermite_pinn.expressions.graph import Expr
 from hermite_pinn.expressions.graph import spelled as written
 from hermite_pinn.expressions.program import leaves
@@ -19,6 +20,8 @@ from hermite_pinn.torch_state import isolated
 
 from .consistency import Conditions, highest_orders
 from .identity import Digest, Part, identify
+from .interfaces import continuity
+from .jumps import find_jumps
 from .missing import missing_conditions
 from .names import check_names, checked_exact
 from .parameters import Parameter
@@ -144,10 +147,14 @@ class Problem(Immutable):
         self.symbols = self.plan.symbols
         self.periodic = self._periodic_axes()
         self.residuals = ReadOnly(self._traced_residuals())
+        equations = list(self.residuals.values())
+        jumps = find_jumps([*equations, *(flux.expression for _, flux in fluxes(equations))], domain)
+        self.domain = domain = domain.with_breaks(jumps.breaks)
+        self.jumps_on_lines = jumps.everywhere and not domain.is_cut
         self.terms = self._traced_terms()
         self.gauges = self._gauged_fields()
         self.missing = missing_conditions(domain, self.fields, self.periodic, self.residuals.values(), self.terms)
-        self.notes = (*domain.notes, *self._checked_conditions())
+        self.notes = (*domain.notes, *jumps.notes, *self._checked_conditions())
         for sentence in self.missing:
             warnings.warn(sentence, HermitePinnWarning, stacklevel=4)
 
@@ -256,6 +263,7 @@ class Problem(Immutable):
             "the periodic axes": tuple(n for n, p in zip(domain.names, self.periodic, strict=True) if p),
             "the gauges": self.gauges,
             "max_order": self.max_order,
+            **({"the breaks": dict(domain.breaks)} if domain.breaks else {}),
         } | {f"the parameter {p.name!r}": p for p in self.parameters}
         return identify(statement, self.terms, Digest(domain.names, domain.lower, domain.upper))
 
@@ -322,6 +330,27 @@ class Problem(Immutable):
         vars(part).pop("identity", None)
         vars(part)["terms"] = part._traced_terms()
         return part
+
+    def restated(self, changed: Callable[[Term], Term]) -> Problem:
+        """The same problem with other terms, for instance for another unknown.
+
+        Functions are not traced again, and nothing is checked; its exact solution is that of the problem.
+
+        Parameters
+        ----------
+        changed
+            Makes a term of each.
+        """
+        other = object.__new__(type(self))
+        vars(other).update(vars(self) | {"plan": Plan(self.symbols)})
+        vars(other).pop("identity", None)
+        vars(other)["terms"] = tuple(other.plan.known_term(changed(term)) for term in self.terms)
+        return other
+
+    @functools.cached_property
+    def continuity(self) -> Mapping[str, tuple[int, ...]]:
+        """By field and axis, how many derivatives, the value included, do not jump across a break of the axis."""
+        return continuity(list(self.residuals.values()), self.fields, self.domain.dim)
 
     @functools.cached_property
     def exact_expressions(self) -> dict[str, Expr]:

@@ -29,7 +29,9 @@ class Smoothness(Statement):
     fields
         Names of fields whose weights are chosen automatically: by the unbiased estimate of the predictive risk where
         the noise of all data is known, else by generalised cross-validation (see the chapter on inverse problems of
-        the documentation).  The weights chosen are in ``solution.stats["smoothness"]``.
+        the documentation).  In a domain of space and time the derivatives that involve time have a weight of their
+        own, since few fields vary as much in time as in space; where it grows large, a field does not depend on time.
+        The weights chosen are in ``solution.stats["smoothness"]``, those by time as ``"NAME along t"``.
     order
         Of the derivatives, 1 or 2.  With 2, linear functions cost nothing; with 1, constants.
     weights
@@ -81,16 +83,18 @@ class Smoothness(Statement):
     def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
         """One term per derivative; the root of how often it occurs among all of that order is its factor."""
         terms = []
+        time = domain.time_axis if domain.dim > 1 else None
         for name, weight in self.weights.items():
-            u = symbols.field(name)
+            u, chosen = symbols.field(name), isinstance(weight, str)
             for axes in itertools.combinations_with_replacement(range(domain.dim), self.order):
                 often = len(set(itertools.permutations(axes)))
                 factor = math.sqrt(often) * math.prod(domain.lengths[i] for i in axes)
+                part = f"{name} along {domain.names[time]}" if chosen and time is not None and time in axes else name
                 terms.append(
                     Term(
-                        f"smoothness {name}",
+                        f"smoothness {part}",
                         factor * u._raised(list(axes)),
-                        Penalty(domain.interior, name),
+                        Penalty(domain.interior, part),
                         None if isinstance(weight, str) else float(weight),
                     )
                 )

@@ -13,14 +13,14 @@ of Solutions to Elliptic Equations* (2001), and for the discretisation Driscoll 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.polynomial import chebyshev
 
-__all__ = ["CornerMode", "Pencil", "corner_modes", "is_elliptic"]
+__all__ = ["CornerMode", "Pencil", "corner_modes", "is_elliptic", "is_polynomial", "particular"]
 
 #: An operator by field and orders of the derivatives along both axes.
 Operator = Mapping[tuple[int, tuple[int, int]], float]
@@ -30,6 +30,8 @@ AGREE = 1e-6  # largest difference of powers between them
 INTEGER, POLYNOMIAL = 1e-5, 1e-5  # how far from an integer, and from a polynomial, solutions are smooth
 BALANCING = 30  # passes over equations and fields
 NOTHING = 1e-14  # coefficients of series that are left out
+SINGULAR = 1e-9  # of its largest singular value: one that counts as zero
+PARTICULAR = 1e-6  # how closely discretisations of a solution with given values agree
 WELL_POSED = 1e-8  # smallest determinant of a principal part of size 1
 
 
@@ -94,6 +96,25 @@ class Pencil:
 
     def matrices(self, count: int) -> list[np.ndarray]:
         """The square matrix that is singular for a power: its coefficients of the powers of ``m``, from the zeroth."""
+        blocks, scales = self._blocks(count)
+        return [
+            np.concatenate([f * b[power] for f, b in zip(scales, blocks, strict=True)])
+            for power in range(len(blocks[0]))
+        ]
+
+    def angles(self, count: int, equation: int) -> np.ndarray:
+        """Where an equation is collocated."""
+        angles: np.ndarray = self.cut - math.pi + math.pi * chebyshev.chebpts1(count - self.s[equation])
+        return angles
+
+    def right_side(self, count: int, sources: Sequence[np.ndarray], values: Sequence[float]) -> np.ndarray:
+        """What the :meth:`matrices` have to give for equations with sources at their :meth:`angles`, and values."""
+        _, scales = self._blocks(count)
+        parts = [*sources, *(np.array([v]) for v in values)]
+        return np.concatenate([f * part for f, part in zip(scales, parts, strict=True)])
+
+    def _blocks(self, count: int) -> tuple[list[list[np.ndarray]], list[float]]:
+        """Rows by equation and condition and by power of ``m``, and what they are multiplied with."""
         sizes = [count + t for t in self.t]
         blocks = [
             self._rows(equation, chebyshev.chebpts1(count - s), sizes)
@@ -104,8 +125,7 @@ class Pencil:
             blocks.append(self._rows(condition, np.array([x]), sizes))
         degree = max(len(b) for b in blocks)
         full = [b + [np.zeros_like(b[0])] * (degree - len(b)) for b in blocks]
-        scale = [1.0 / max(np.abs(m).max() for m in b) for b in full]
-        return [np.concatenate([f * b[power] for f, b in zip(scale, full, strict=True)]) for power in range(degree)]
+        return full, [1.0 / max(np.abs(m).max() for m in b) for b in full]
 
     def _rows(self, operator: Operator, x: np.ndarray, sizes: Sequence[int]) -> list[np.ndarray]:
         """An operator at points between -1 and 1, on all coefficients; by power of ``m``."""
@@ -207,10 +227,91 @@ def corner_modes(pencil: Pencil, least: float, largest: float) -> tuple[CornerMo
     for count in COUNTS:
         found = _modes(pencil, count, least, largest)
         if earlier is not None and _agree(earlier, found):
-            smooth = [_is_polynomial(pencil, mode) for mode in found]
+            smooth = [is_polynomial(pencil, mode) for mode in found]
             return tuple(mode for mode, is_smooth in zip(found, smooth, strict=True) if not is_smooth)
         earlier = found
     raise ArithmeticError("the powers of the corner are not determined well enough")
+
+
+def particular(
+    pencil: Pencil,
+    power: float,
+    sources: Callable[[int, np.ndarray], np.ndarray],
+    values: Sequence[float],
+    sizes: Sequence[float],
+) -> tuple[CornerMode, CornerMode]:
+    """A solution ``u_j = r**(power + t_j) (f_j(phi) + log(r) g_j(phi))`` with sources and values of the conditions.
+
+    Where the power is one of those with which solutions begin without any, a logarithm is needed.
+
+    Parameters
+    ----------
+    sources
+        What an equation gives over ``r**(power - s_k)``, at angles.
+    values
+        What the conditions give over their powers of ``r``.
+    sizes
+        Of the fields, over the powers of ``r``: what is small beside these does not matter.
+
+    Returns
+    -------
+    f, g
+        As modes of that power.
+
+    Raises
+    ------
+    ArithmeticError
+        If it takes higher powers of the logarithm, or discretisations do not agree.
+
+    Examples
+    --------
+    A value that jumps by one in a right angle turns by two thirds of that in 60 degrees:
+
+    >>> laplace, value = {(0, (2, 0)): 1.0, (0, (0, 2)): 1.0}, {(0, (0, 0)): 1.0}
+    >>> pencil = Pencil((0,), (2,), (laplace,), ((value, 0.0), (value, 0.5 * math.pi)), 1.25 * math.pi)
+    >>> f, g = particular(pencil, -2.0, lambda k, angle: 0.0 * angle, [0.0, 1.0], [1.0])
+    >>> x = (math.pi / 3 - 0.25 * math.pi) / math.pi
+    >>> round(float(chebyshev.chebval(x, f.series[0]).real), 6), bool(np.abs(g.series[0]).max() < 1e-9)
+    (0.666667, True)
+    """
+    found = [_particular(pencil, count, power, sources, values) for count in COUNTS[:2]]
+    for first, last in zip(*found, strict=True):
+        for a, b, size in zip(first.series, last.series, sizes, strict=True):
+            if np.abs(a - b[: len(a)]).max() > PARTICULAR * max(size, float(np.abs(b).max())):
+                raise ArithmeticError("the solution at the corner is not determined well enough")
+    return found[-1]
+
+
+def _particular(
+    pencil: Pencil,
+    count: int,
+    power: float,
+    sources: Callable[[int, np.ndarray], np.ndarray],
+    values: Sequence[float],
+) -> tuple[CornerMode, CornerMode]:
+    matrices = pencil.matrices(count)
+    matrix = np.sum([power**k * m for k, m in enumerate(matrices)], axis=0)
+    slope = np.sum([k * power ** (k - 1) * m for k, m in enumerate(matrices) if k], axis=0)
+    given = [np.asarray(sources(k, pencil.angles(count, k)), dtype=float) for k in range(len(pencil.equations))]
+    wanted = pencil.right_side(count, given, values)
+    left, sizes, right = np.linalg.svd(matrix)
+    null = sizes < SINGULAR * sizes[0]
+    logarithmic = np.zeros(matrix.shape[1])
+    if null.any():
+        lost = left[:, null].T @ wanted
+        through = left[:, null].T @ slope @ right[null].T
+        factors = np.linalg.lstsq(through, lost, rcond=SINGULAR)[0]
+        if np.abs(through @ factors - lost).max() > PARTICULAR * max(1e-300, np.abs(wanted).max()):
+            raise ArithmeticError("the solution at the corner has squares of the logarithm")
+        logarithmic = right[null].T @ factors
+    rest = left[:, ~null].T @ (wanted - slope @ logarithmic)
+    regular = right[~null].T @ (rest / sizes[~null])
+    return _as_mode(pencil, count, power, regular), _as_mode(pencil, count, power, logarithmic)
+
+
+def _as_mode(pencil: Pencil, count: int, power: float, vector: np.ndarray) -> CornerMode:
+    parts = np.split(vector.astype(complex), np.cumsum([count + t for t in pencil.t])[:-1])
+    return CornerMode(complex(power), tuple(unit * part for unit, part in zip(pencil.units, parts, strict=True)))
 
 
 def _agree(first: Sequence[CornerMode], last: Sequence[CornerMode]) -> bool:
@@ -254,7 +355,7 @@ def _mode(pencil: Pencil, count: int, power: complex, vector: np.ndarray) -> Cor
     return CornerMode(power, tuple(unit * part for unit, part in zip(pencil.units, parts, strict=True)))
 
 
-def _is_polynomial(pencil: Pencil, mode: CornerMode) -> bool:
+def is_polynomial(pencil: Pencil, mode: CornerMode) -> bool:
     """Whether every field is a homogeneous polynomial in both coordinates."""
     if abs(mode.power - round(mode.power.real)) > INTEGER:
         return False
@@ -262,8 +363,8 @@ def _is_polynomial(pencil: Pencil, mode: CornerMode) -> bool:
     angle = pencil.cut - math.pi + math.pi * x
     for series, t, unit in zip(mode.series, pencil.t, pencil.units, strict=True):
         values, degree = chebyshev.chebval(x, series).real, round(mode.power.real) + t
-        known = np.stack([np.cos(angle) ** i * np.sin(angle) ** (degree - i) for i in range(degree + 1)], 1)
-        known = known if degree >= 0 else np.zeros((len(x), 1))
+        powers = [np.cos(angle) ** i * np.sin(angle) ** (degree - i) for i in range(degree + 1)]
+        known = np.stack(powers, 1) if powers else np.zeros((len(x), 1))
         rest = values - known @ np.linalg.lstsq(known, values, rcond=None)[0]
         if np.abs(rest).max() > POLYNOMIAL * unit:
             return False

@@ -19,7 +19,7 @@ from .corner_cuts import cut_of, hole_middles
 from .corner_pencil import CornerMode, Operator, Pencil, corner_modes, is_elliptic
 from .corner_terms import CLOSE, FLAT, UnsuitableError, conditions_on, sensitivities_at
 
-__all__ = ["Mode", "system_modes"]
+__all__ = ["CornerSystem", "Mode", "system_at", "system_modes"]
 
 SAME = 1e-6  # relative difference of principal parts at two states that are one
 
@@ -59,6 +59,55 @@ def system_modes(problem: Problem, corner: Corner) -> list[Mode]:
         If the equations are not elliptic, depend on the solution in their principal part, or have not as many
         conditions as they ask for.
     """
+    system = system_at(problem, corner)
+    if system is None:
+        return []
+    try:
+        modes = corner_modes(system.pencil, -0.5 * max(system.pencil.t) - 1.0, 0.0)
+    except (ArithmeticError, np.linalg.LinAlgError) as why:
+        raise UnsuitableError(str(why)) from None
+    return [m for mode in modes for m in system.functions(mode)]
+
+
+@dataclass(frozen=True)
+class CornerSystem:
+    """The principal part of a problem at a corner.
+
+    Attributes
+    ----------
+    corner, fields, length
+        Where, of what, and the unit of length of its functions.
+    pencil
+        The equations and conditions.
+    terms, conditions
+        Of the problem, in the order of the pencil; conditions with the face on which they hold there.
+    reach
+        Distance from which on functions are cut off.
+    """
+
+    corner: Corner
+    fields: tuple[str, ...]
+    length: float
+    pencil: Pencil
+    terms: tuple[CompiledTerm, ...]
+    conditions: tuple[tuple[CompiledTerm, int], ...]
+    reach: float
+
+    def functions(self, mode: CornerMode, logarithm: CornerMode | None = None) -> list[Mode]:
+        """The real functions of a mode, with what the logarithm of the distance is multiplied with."""
+        cut = self.pencil.cut
+        return _functions(mode, logarithm, self.corner, self.fields, self.pencil.t, cut, self.reach, self.length)
+
+
+def system_at(problem: Problem, corner: Corner) -> CornerSystem | None:
+    """The system of a corner; None where a straight side goes on with the same conditions.
+
+    Raises
+    ------
+    UnsuitableError
+        If the equations are not elliptic, depend on the solution in their principal part, or have not as many
+        conditions as they ask for.
+    """
     terms = [
         compile_term(problem, t) for t in problem.terms if t.region.is_interior and t.region.penalty is None
     ]  # penalties are no equations
@@ -77,12 +126,12 @@ def system_modes(problem: Problem, corner: Corner) -> list[Mode]:
         _principal(problem, term, corner.point, None, t, degree) for term, degree in zip(terms, s, strict=True)
     )
     sides = [_on_side(problem, corner, side, t) for side in (0, 1)]
-    if abs(corner.angle - math.pi) < FLAT and [o.keys() for o, _ in sides[0]] == [o.keys() for o, _ in sides[1]]:
-        return []
+    if abs(corner.angle - math.pi) < FLAT and [o.keys() for o, _, _ in sides[0]] == [o.keys() for o, _, _ in sides[1]]:
+        return None
     middles = problem.plan.own.once("middles of holes", lambda: hole_middles(problem.domain))
     direction, reach = cut_of(problem.domain, corner, middles)
     cut = math.atan2(direction[1], direction[0])
-    pencil = Pencil(s, t, equations, (*sides[0], *sides[1]), cut)
+    pencil = Pencil(s, t, equations, tuple((o, angle) for own in sides for o, angle, _ in own), cut)
     if not is_elliptic(pencil):
         raise UnsuitableError("the equations are not elliptic there")
     for face, own in zip(corner.faces, sides, strict=True):
@@ -90,12 +139,9 @@ def system_modes(problem: Problem, corner: Corner) -> list[Mode]:
             raise UnsuitableError(
                 f"the number of conditions on {face} is {len(own)}, where the equations ask for {pencil.order / 2:g}"
             )
-    try:
-        modes = corner_modes(pencil, -0.5 * highest - 1.0, 0.0)
-    except (ArithmeticError, np.linalg.LinAlgError) as why:
-        raise UnsuitableError(str(why)) from None
     length = 0.5 * math.hypot(*problem.domain.lengths)
-    return [m for mode in modes for m in _functions(mode, corner, fields, t, cut, reach, length)]
+    conditions = tuple((term, side) for side, own in enumerate(sides) for _, _, term in own)
+    return CornerSystem(corner, fields, length, pencil, tuple(terms), conditions, reach)
 
 
 def _orders(sensitivities: Sequence[Mapping[Jet, float]], fields: Sequence[str]) -> np.ndarray:
@@ -139,8 +185,10 @@ def _principal(
     return own
 
 
-def _on_side(problem: Problem, corner: Corner, side: int, t: Sequence[int]) -> list[tuple[Operator, float]]:
-    """The principal parts of the conditions on a side of a corner, and its angle."""
+def _on_side(
+    problem: Problem, corner: Corner, side: int, t: Sequence[int]
+) -> list[tuple[Operator, float, CompiledTerm]]:
+    """The principal parts of the conditions on a side of a corner, its angle, and the conditions."""
     angle = corner.start + side * corner.angle
     along = math.cos(angle), math.sin(angle)
     normal = (along[1], -along[0]) if side == 0 else (-along[1], along[0])
@@ -148,14 +196,16 @@ def _on_side(problem: Problem, corner: Corner, side: int, t: Sequence[int]) -> l
     point = [c + step * a for c, a in zip(corner.point, along, strict=True)]
     found = []
     for term in conditions_on(problem, corner.faces[side], point):
-        operator = _principal(problem, compile_term(problem, term), point, normal, t)
+        compiled = compile_term(problem, term)
+        operator = _principal(problem, compiled, point, normal, t)
         if operator:
-            found.append((operator, angle))
+            found.append((operator, angle, compiled))
     return found
 
 
 def _functions(
     mode: CornerMode,
+    logarithm: CornerMode | None,
     corner: Corner,
     fields: Sequence[str],
     t: Sequence[int],
@@ -167,12 +217,15 @@ def _functions(
     highest, found = max(t), []
     for turn in (1.0, -1.0j) if mode.power.imag else (1.0,):
         own = []
-        for name, series, weight in sorted(zip(fields, mode.series, t, strict=True), key=lambda part: -part[2]):
-            scaled = turn * length ** (weight - highest) * series
-            kept = np.flatnonzero(series)
+        others = [np.zeros_like(series) for series in mode.series] if logarithm is None else logarithm.series
+        parts = zip(fields, mode.series, others, t, strict=True)
+        for name, series, other, weight in sorted(parts, key=lambda part: -part[3]):
+            unit = length ** (weight - highest)
+            kept = np.flatnonzero((series != 0) | (other != 0))
             if not len(kept):
                 continue
-            scaled = scaled[: kept[-1] + 1]
+            scaled = turn * unit * series[: kept[-1] + 1]
+            extra = np.trim_zeros(unit * other.real, "b")
             function = SectorFunction(
                 corner.point,
                 mode.power.real + weight,
@@ -182,6 +235,7 @@ def _functions(
                 tuple(scaled.imag.tolist()) if mode.power.imag else (),
                 length,
                 reach,
+                tuple(extra.tolist()),
             )
             own.append((function, name))
         found.append(Mode(tuple(own)))

@@ -35,6 +35,7 @@ __all__ = [
     "balances",
     "field_sizes",
     "implied_by",
+    "prescribed_sizes",
     "relative_sizes",
     "rms",
     "sampled_region",
@@ -293,7 +294,14 @@ def _told(problem: Problem) -> dict[str, float]:
             size, by_value = balance.told(field), any(not any(o) for _, o in balance.terms)
             if 0 < size < math.inf:
                 told[by_value][field] = max(size, told[by_value].get(field, 0.0))
+    problem.plan.shared.once("prescribed sizes", lambda: told[True])
     return told[False] | told[True]
+
+
+def prescribed_sizes(problem: Problem) -> dict[str, float]:
+    """Root mean squares of the values that conditions and data prescribe, by field that has some which are not zero."""
+    field_sizes(problem)
+    return dict(problem.plan.shared.once("prescribed sizes", dict))
 
 
 def implied_by(rows: Sequence[Balance], unknown: Sequence[str], known: Mapping[str, float]) -> dict[str, float]:

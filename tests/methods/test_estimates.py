@@ -11,7 +11,9 @@ from hermite_pinn import cos, exp, pi, sin
 from hermite_pinn.methods.gauss_newton.convergence import Convergence, unsolved
 from hermite_pinn.methods.gauss_newton.indicators import Indicators, growth
 from hermite_pinn.methods.gauss_newton.surplus import surpluses
+from hermite_pinn.methods.gauss_newton.term_sizes import floored
 from hermite_pinn.methods.gauss_newton.watch_points import WatchPoints
+from hermite_pinn.residuals.sizes import prescribed_sizes
 from hermite_pinn.validation.accuracy.cut_manufactured import CUT_KINDS, cut_manufactured
 from hermite_pinn.validation.accuracy.estimates import rows_of, summary
 from hermite_pinn.validation.accuracy.manufactured import KINDS, manufactured
@@ -297,3 +299,52 @@ def test_a_run_of_one_level_says_that_nothing_is_known_of_its_error():
         assert "nothing is known of the error" in solution.message
     assert "not resolved" in coarse.message
     assert "not resolved" not in fine.message
+
+
+# -- residuals that stay ---
+def test_a_residual_that_does_not_fall_holds_the_estimate_up():
+    def estimate(losses):
+        convergence = Convergence("cubic", 1e-9)
+        smooth = [
+            Indicators(rate=16.0, residual=16.0 ** (-1 - k), cells=4 ** (k + 1), leaf=(0.01, 0.01)) for k in range(4)
+        ]
+        error = None
+        for k, loss in enumerate(losses):
+            error = convergence.add(16.0**-k if k else None, 1.0, smooth[k], loss=loss)
+        return error
+
+    change = 16.0**-3
+    assert estimate([1e-2, 1e-4, 1e-6, 1e-8]) == pytest.approx(change / 15)
+    assert estimate([1e-4, 1e-6, 1e-8, 1e-6]) == pytest.approx(2 * change)  # it rose
+    assert estimate([1e-4, 1e-4, 1e-4, 1e-4]) == pytest.approx(5 * change)  # it never fell
+    assert estimate([1e-4, 1e-4, 1e-4, 0.0]) == pytest.approx(change / 15)  # not known
+    assert estimate([1e-20, 1e-21, 1e-21, 1e-21]) == pytest.approx(change / 15)  # solved for, but for rounding
+    assert estimate([1e-4, 1e-6, 1e-10, 1e-10]) == pytest.approx(change / 15)  # less than the error
+
+
+def test_a_field_with_prescribed_values_is_not_measured_by_its_neighbours():
+    sizes, moved, implied = [9.0, 0.7], [0.1, 0.5], [0.0, 8.0]
+    assert floored(sizes, moved, implied, 1e-6) == [9.0, 8.0]
+    assert floored(sizes, moved, implied, 1e-6, [8.0, 0.5]) == sizes
+    problem = hp.problems.gray_scott()
+    told = prescribed_sizes(problem)
+    assert set(told) == {"u", "v"}
+    assert told["v"] < 0.2 * told["u"]
+    assert prescribed_sizes(hp.problems.cavity()).keys() == {"u"}
+
+
+def test_a_march_that_loses_accuracy_is_not_taken_for_a_converged_one():
+    beam = hp.Problem(
+        hp.Box(x=(0, 1), t=(0, 3)),
+        "u",
+        lambda u: u.tt + u.xxxx,
+        [
+            hp.Dirichlet(u=0.0),
+            hp.Condition(lambda u: u.xx, on=["x-", "x+"], name="moment"),
+            hp.Initial(u=lambda x: sin(pi * x), u_t=0.0),
+        ],
+        exact={"u": lambda x, t: sin(pi * x) * cos(pi**2 * t)},
+        max_order=4,
+    )
+    solution = hp.solve(beam, levels=3, progress=False)
+    assert solution.error()["u"]["relative_l2"] < solution.estimated_error < 1e-2

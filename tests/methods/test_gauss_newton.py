@@ -491,3 +491,21 @@ def test_a_jump_is_smeared_but_nothing_blows_up():
     u = hp.solve(problem, levels=6).u(np.linspace(0, 1, 301), 1.0)
     assert u.min() > -0.5
     assert u.max() < 1.5
+
+
+@pytest.mark.parametrize("basis", ["cubic", "quintic", "septic"])
+def test_functions_that_alternate_from_cell_to_cell_are_seen_on_periodic_axes(basis):
+    wave = lambda x, y: hp.sin(2 * hp.pi * x) * hp.cos(2 * hp.pi * y)
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)),
+        "u",
+        lambda u, x, y: u.laplacian - u + (1 + 8 * hp.pi**2) * wave(x, y),
+        [hp.Periodic("x"), hp.Periodic("y")],
+    )
+    system = GridSystem(problem, basis, [(4, 4)])
+    vector = torch.zeros(system.size, dtype=torch.float64)
+    system.linearize(vector)
+    columns = system.column_scale()
+    unit = torch.eye(system.size, dtype=torch.float64)
+    rows = torch.stack([torch.cat([r.flatten() for r in system.forward(u * columns)]) for u in unit])
+    assert torch.linalg.svdvals(rows)[-1] > 1e-3

@@ -9,6 +9,7 @@ import torch
 import hermite_pinn as hp
 from hermite_pinn import exp, pi, problems, sin
 from hermite_pinn.methods.gauss_newton.banded_cholesky import BandedCholesky
+from hermite_pinn.methods.gauss_newton.fast_diagonalization import FastDiagonalization
 from hermite_pinn.methods.gauss_newton.grid_solver import grid_solver
 from hermite_pinn.methods.gauss_newton.mixed_precision import single_products
 from hermite_pinn.methods.gauss_newton.sparse_factor import SparseFactor
@@ -275,4 +276,7 @@ def test_a_grid_gets_the_factor_that_was_asked_for():
     assert isinstance(grid_solver("cg").chosen(GRIDS["quintic"]()), BlockConjugateGradients)
     three = GridSystem(problems.helmholtz3d(a=1), "cubic", [(2, 2, 2)])
     slow.restore(Entry({"steps_per_size": [[three.size, 10**7]], "without_modes": False}, "a checkpoint"))
+    assert isinstance(slow.chosen(three), FastDiagonalization)
+    others = {"without_modes": False, "without_diagonalization": [three.size]}
+    slow.restore(Entry({"steps_per_size": [[three.size, 10**7]], **others}, "a checkpoint"))
     assert isinstance(slow.chosen(three), SparseFactor)

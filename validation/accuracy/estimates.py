@@ -162,11 +162,19 @@ def cases(seconds: float, random: int) -> Iterator[tuple[str, Callable[[], hp.Pr
 
 @dataclass(frozen=True)
 class Summary:
-    """How many rows there are, which shares lie within a factor of 3 and below by 10."""
+    """How many rows there are, and the share within a factor of 3.
+
+    Attributes
+    ----------
+    low, under, high
+        How many lie below by more than 10, below by more than 3, and above by more than 10.
+    """
 
     count: int
     close: float
     low: int
+    under: int = 0
+    high: int = 0
 
 
 def summary(rows: Sequence[Row]) -> Summary:
@@ -175,10 +183,15 @@ def summary(rows: Sequence[Row]) -> Summary:
     Examples
     --------
     >>> summary([Row("a", 2, (8,), 1e-3, 2e-3), Row("a", 3, (16,), 1e-3, 1e-5)])
-    Summary(count=2, close=0.5, low=1)
+    Summary(count=2, close=0.5, low=1, under=1, high=0)
     """
     close = sum(1 / 3 <= r.ratio <= 3 for r in rows)
-    return Summary(len(rows), close / max(1, len(rows)), sum(r.ratio < 0.1 for r in rows))
+    low, under, high = (
+        sum(r.ratio < 0.1 for r in rows),
+        sum(r.ratio < 1 / 3 for r in rows),
+        sum(r.ratio > 10 for r in rows),
+    )
+    return Summary(len(rows), close / max(1, len(rows)), low, under, high)
 
 
 def to_markdown(rows: Iterable[Row]) -> str:
@@ -210,9 +223,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             logger.info("%s: %s", name, summary(rows))
     found = summary(rows)
     sys.stdout.write(
-        f"{found.count} rows: {found.close:.1%} within a factor of 3, {found.low} below by more than 10; {machine()}\n\n"
-        + to_markdown(rows)
-        + "\n"
+        f"{found.count} rows: {found.close:.1%} within a factor of 3, {found.under} below by more than 3, {found.low} by more "
+        f"than 10, {found.high} above by more than 10; {machine()}\n\n" + to_markdown(rows) + "\n"
     )
 
 

@@ -120,7 +120,9 @@ def _heat2d_lt(solution: hp.Solution) -> Errors:
 
 
 def _cavity() -> Reference:
+    """The table without its two nodes at the upper corners, where the pressure is infinite."""
     rows = read_table("lid_driven_a4.dat.gz")
+    rows = rows[~((rows[:, 1] == 1) & ((rows[:, 0] == 0) | (rows[:, 0] == 1)))]
     return rows[:, :2].T.copy(), rows[:, 2:].T.copy(), 3.5e-4
 
 

@@ -24,7 +24,7 @@ SHORT: dict[str, Any] = {"steps": 2, "points": 16, "face_points": 4, "check_ever
 # arguments that work, by callable
 GAUSS_NEWTON: dict[str, Any] = {
     "gauss": 2, "inner_tol": 1e-8, "inner_steps": 100, "outer_steps": 3, "damping": 1e-3, "max_levels": 3,
-    "max_unknowns": 1000, "inner": "auto", "slabs": "auto", "precision": "auto",
+    "max_unknowns": 1000, "inner": "auto", "slabs": "auto", "precision": "auto", "basis": "auto",
 }  # fmt: skip
 JOINT_GAUSS_NEWTON: dict[str, Any] = {
     "stages": (hp.JointStage("readout", steps=1),), "gauss": 2, "oversampling": 4.0, "frequencies": (2.0,),

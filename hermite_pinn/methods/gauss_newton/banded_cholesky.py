@@ -29,7 +29,7 @@ from hermite_pinn.methods.least_squares.linear_solver import Limits, LinearSolve
 from hermite_pinn.methods.least_squares.rows import Rows
 from hermite_pinn.methods.systems.grid_system import GridSystem
 
-__all__ = ["BandedCholesky", "BandedNormal", "banded_cost", "load_blas"]
+__all__ = ["BandedCholesky", "BandedNormal", "banded_cost", "folded_axes", "load_blas"]
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,11 @@ def _spread(values: np.ndarray, axis: int, ndim: int) -> np.ndarray:
     return values.reshape([-1 if i == axis else 1 for i in range(ndim)])
 
 
+def folded_axes(system: GridSystem) -> tuple[bool, ...]:
+    """Along which axes vertices that are two apart share cells: periodic ones once folded, and those with breaks."""
+    return tuple(a.periodic or a.pieces is not None for a in system.axes)
+
+
 def banded_cost(shape: Sequence[int], periodic: Sequence[bool], basis: str) -> tuple[float, float] | None:
     """Estimated seconds and bytes of a factorisation on two CPU cores, or None where there is no banded form."""
     ordering = _ordering(tuple(shape), tuple(periodic), BASES[basis].coefficients)
@@ -121,7 +126,7 @@ class BandedNormal:
         self.system, self.damping = system, damping
         shape, orders = system.pyramid.shapes[-1], BASES[system.basis].coefficients
         periodic = system.problem.periodic
-        chosen = _ordering(tuple(shape), tuple(periodic), orders)
+        chosen = _ordering(tuple(shape), folded_axes(system), orders)
         assert chosen is not None
         self.band = chosen.band
         grid, self.parameter_scale = system.split(columns)
@@ -245,7 +250,9 @@ class BandedCholesky(LinearSolver[GridSystem]):
         """
         if not system.tensor:
             return math.inf
-        cost = banded_cost(system.pyramid.shapes[-1], system.problem.periodic, system.basis)
+        if any(a.periodic and a.pieces is not None for a in system.axes):
+            return math.inf  # its vertices may be three apart once it is folded
+        cost = banded_cost(system.pyramid.shapes[-1], folded_axes(system), system.basis)
         if cost is None:
             return math.inf
         free = system.ranks.least(available_memory(torch.device("cpu")) or math.inf)

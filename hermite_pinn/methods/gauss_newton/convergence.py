@@ -20,6 +20,9 @@ MISSED = 0.5  # change of a field above which the level before had nothing to do
 COARSE = 0.2  # change above which the rate of the refinement that made it says little
 FAST = 4.0  # times the order of the basis: a fall of the changes that is that of a level which knew little
 FALL = 1.25  # of the residual between the points, below which it did not fall
+HELD = 2.0  # fall of the residual at the points from which on it holds nothing up
+STUCK = 1.2  # rate where it has not fallen twice
+NOTHING = 1e-14  # sum of squares of relative residuals that a linear solve leaves
 
 
 def unsolved(steps: int, reduction: float) -> float:
@@ -67,6 +70,9 @@ class Convergence:
         What the last stage said of itself.
     truncation
         By stage with an estimate, the part of it that a finer level lowers.
+    losses
+        By stage the sum of squares of the residuals at the points, relative to the sizes of the equations; zero where
+        it tells nothing.
 
     Notes
     -----
@@ -87,6 +93,7 @@ class Convergence:
     estimates: list[float | None] = field(default_factory=list)
     residuals: list[float] = field(default_factory=list)
     truncation: list[float] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
     residual_rate: float = field(default=0.0, compare=False)
     partial: bool = field(default=False, compare=False)
     solved: bool = True
@@ -123,7 +130,31 @@ class Convergence:
         domain in which few vertices lie.  Where only some axes were refined, the error along the others
         stays, of which only the residual tells: its fall and the smaller of the other two count.  Never more than the
         order of the basis, nor less than 1.5.
+
+        Where the residual at the points, which no level has to leave, is larger than the error that follows from this
+        and has not fallen by two, the error falls no faster than that; by 1.2 if it did not fall twice.
         """
+        rate = self._witnessed(change)
+        if not change > 0 or not self._holds(change / (rate - 1.0)):
+            return rate
+        fall = self._fall(1)
+        if fall < FALL and 0.0 < self._fall(2) < FALL:
+            return min(rate, STUCK)
+        return min(rate, max(LEAST, fall))
+
+    def _fall(self, back: int) -> float:
+        """By how much a refinement lowered the residual at the points, the last one or one before; zero if unknown."""
+        if len(self.losses) <= back:
+            return 0.0
+        before, after = self.losses[-back - 1], self.losses[-back]
+        return math.sqrt(before / after) if min(before, after) > NOTHING else 0.0
+
+    def _holds(self, error: float) -> bool:
+        """Whether the residual at the points forbids an error that small."""
+        return 0.0 < self._fall(1) < HELD and math.sqrt(self.losses[-1]) > error
+
+    def _witnessed(self, change: float) -> float:
+        """The rate as far as changes, surplus and the residual between the points tell."""
         surplus, half, fall = self.last.rate, math.sqrt(self.factor), self.residual_rate
         known = len(self.changes) > 1
         if not known and surplus is None:
@@ -167,6 +198,7 @@ class Convergence:
         indicators: Indicators | None = None,
         algebraic: float = 0.0,
         solved: bool = True,
+        loss: float = 0.0,
     ) -> float | None:
         """Note a stage; returns the estimated error.
 
@@ -183,7 +215,10 @@ class Convergence:
         solved
             Whether they met their tolerances.  Where they did not, the change may miss smooth parts of the error, and
             the estimate falls by no more than the root of the order allows.
+        loss
+            Sum of squares of the relative residuals at the points; zero where noise or penalties are part of it.
         """
+        self.losses.append(loss)
         before_it, self.last, self.solved = self.last, indicators or Indicators(), solved
         self.residual_rate = before_it.residual / self.last.residual if self.last.residual > 0 else 0.0
         self.partial = self.last.cells < before_it.cells * 2 ** len(self.last.leaf)
@@ -267,6 +302,7 @@ class Convergence:
             "estimates": self.estimates,
             "residuals": self.residuals,
             "truncation": self.truncation,
+            "losses": self.losses,
             "solved": self.solved,
             "indicators": self.last.state(),
         }
@@ -275,5 +311,6 @@ class Convergence:
         """Take over the state of a checkpoint."""
         self.changes, self.estimates = list(state["changes"]), list(state["estimates"])
         self.residuals, self.truncation = list(state["residuals"]), list(state["truncation"])
+        self.losses = list(state["losses"])
         self.solved = bool(state["solved"])
         self.last = Indicators.restored(state["indicators"])

@@ -11,6 +11,7 @@ from hermite_pinn.methods.least_squares.linear_solver import (
 from hermite_pinn.methods.systems.grid_system import GridSystem
 
 from .banded_cholesky import BandedCholesky
+from .fast_diagonalization import FastDiagonalization
 from .mixed_precision import single_products
 from .sparse_factor import SparseFactor
 from .time_modes import TimeModes
@@ -33,4 +34,5 @@ def grid_solver(inner: str = "auto", *, mixed: bool = False) -> CheapestSolver[G
         ConjugateGradients(single_products if mixed else None),
     ]
     factors: list[LinearSolver[GridSystem]] = [BandedCholesky(), SparseFactor(), TimeModes()]
-    return CheapestSolver({"cg": iterations, "banded": factors, "auto": iterations + factors}[inner])
+    modes: list[LinearSolver[GridSystem]] = [FastDiagonalization()]
+    return CheapestSolver({"cg": iterations, "banded": factors, "auto": iterations + factors + modes}[inner])

@@ -121,6 +121,11 @@ class LowFunctions:
         """The matrix of the L2 product of the fields, relative to their sizes, for the free coefficients."""
         one = self.system.mass()
         whole = sparse.block_diag([one / size**2 for size in self.sizes]).tocsr()
+        labels = self.pyramid.labels
+        if labels is not None:
+            number, factor = (part.cpu().numpy() for part in labels)
+            tied = sparse.csr_array((factor, (np.arange(len(number)), number)), shape=whole.shape)
+            whole = (tied.T @ whole @ tied).tocsr()
         return whole[self.kept][:, self.kept]
 
     @property

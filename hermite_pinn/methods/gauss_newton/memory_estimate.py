@@ -10,7 +10,7 @@ from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.methods.systems.block_memory import BlockMemory
 from hermite_pinn.methods.systems.grid_system import GridSystem
 
-from .banded_cholesky import banded_cost
+from .banded_cholesky import banded_cost, folded_axes
 
 __all__ = ["stage_memory"]
 
@@ -51,8 +51,7 @@ def stage_memory(
 
 
 def _coefficients(few: GridSystem, resolution: Sequence[int]) -> float:
-    m = BASES[few.basis].coefficients
-    per_axis = (m * (n + (not p)) for n, p in zip(resolution, few.problem.periodic, strict=True))
+    per_axis = (a.coefficients(few.basis, n) for n, a in zip(resolution, few.axes, strict=True))
     return float(len(few.problem.fields) * math.prod(per_axis))
 
 
@@ -85,8 +84,8 @@ def _system(
 def _banded(few: GridSystem, resolution: Sequence[int]) -> float:
     """Numbers of a banded factor: the normal matrix, its factor, and the rows of the cells that are added at a time."""
     m, dim = BASES[few.basis].coefficients, len(resolution)
-    per_axis = (m * (n + (not p)) for n, p in zip(resolution, few.problem.periodic, strict=True))
-    cost = banded_cost((len(few.problem.fields), *per_axis), few.problem.periodic, few.basis)
+    per_axis = (a.coefficients(few.basis, n) for n, a in zip(resolution, few.axes, strict=True))
+    cost = banded_cost((len(few.problem.fields), *per_axis), folded_axes(few), few.basis)
     if cost is None:
         return 0.0
     columns = len(few.problem.fields) * (2 * m) ** dim

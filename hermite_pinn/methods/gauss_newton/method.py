@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.field import Field, basis_for
 from hermite_pinn.field.outline import Outline
 from hermite_pinn.methods.base import Method, Outcome, Task, refuse_half
 from hermite_pinn.problem.problem import Problem
 
 from .banded_cholesky import load_blas
+from .evolution import Evolution
 from .joint import JointGaussNewton, is_joint
 from .nested_iteration import NestedIteration
 from .options import GaussNewtonOptions
 from .requirements import check_nested
+from .step_choice import step_basis
 
 __all__ = ["GaussNewton"]
 
@@ -49,7 +52,7 @@ class GaussNewton(GaussNewtonOptions, Method):
         ``"cg"``, ``"banded"`` (a Cholesky factor as preconditioner: a banded one, or a sparse one where that costs
         less; one or two axes), or ``"auto"``: a factor, in any number of axes, where conjugate gradients are expected
         to cost more or have cost as much already, as for transport and waves.  It is made on the CPU, also in runs on
-        a GPU.
+        a GPU.  Also fast diagonalisation for one field on a box, where that costs least.
     precision
         Of the steps of conjugate gradients on dense levels: ``"float64"``; ``"mixed"``: float32, with residuals and the
         solution in float64, which reaches the same accuracy; ``"auto"``: mixed on GPUs whose float64 is slow (1/32 of
@@ -58,6 +61,15 @@ class GaussNewton(GaussNewtonOptions, Method):
         Number of time slabs for an evolution problem, each solved from the end of the last; 1 solves for all times
         at once.  ``"auto"``: eight cells of time a slab, or fewer where signals cross many cells,
         if the initial conditions allow it.
+    basis
+        Of the grid, where no field is given: ``"cubic"``, ``"quintic"``, ``"septic"``, or ``"auto"``: without
+        ``levels`` the run begins with cubics (or the first basis smooth enough for the problem), and goes on with a
+        smoother basis where its first levels tell that this meets ``tol`` in less time.
+    refine
+        ``"uniform"``: levels of equal cells; ``"local"``: cells are divided where the error is, on boxes and for
+        equations up to second order without data and unknown parameters; ``"auto"``: local where a peak of what is
+        prescribed lies between the points of the first levels, or where what is not resolved by then is concentrated
+        in few cells.
 
     Notes
     -----
@@ -81,13 +93,17 @@ class GaussNewton(GaussNewtonOptions, Method):
 
     def default_field(self, problem: Problem) -> Field:
         """Dense levels of the first basis smooth enough: cubic to second derivatives, septic to fourth."""
-        return Field(basis=basis_for(problem.order))
+        return Field(basis=basis_for(problem.order) if self.basis == "auto" else self.basis)
 
     def check(self, task: Task, before: Outline | None = None) -> Outline:
         """See :meth:`Method.check`."""
         if is_joint(task.field if before is None else before):
             return self._joint.check(task, before)
         field = task.field or self.default_field(task.problem)
+        if self.basis not in ("auto", field.basis):
+            raise InvalidArgumentError(
+                f"GaussNewton(basis={self.basis!r}) and the field's basis={field.basis!r} disagree; leave one of them out"
+            )
         if before is None:
             refuse_half(field, self.name)
         check_nested(self, task, field, before)
@@ -101,6 +117,9 @@ class GaussNewton(GaussNewtonOptions, Method):
         """Solve; see :class:`Method`.  Hashed levels and networks are solved for by :class:`JointGaussNewton`."""
         if is_joint(task.field if task.start is None else Outline.of(task.start)):
             return self._joint.run(task)
+        basis = step_basis(self, task, task.field)
+        if basis is not None and (task.saved is None or "marches" in task.saved):
+            return Evolution(task, basis).outcome()
         return NestedIteration(self, task, task.field or self.default_field(task.problem)).outcome()
 
     @property

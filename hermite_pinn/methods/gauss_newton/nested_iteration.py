@@ -17,9 +17,11 @@ from hermite_pinn.methods.base import Outcome, Task
 from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.methods.least_squares.levenberg_marquardt import LevenbergMarquardt
 from hermite_pinn.methods.systems.grid_system import GridSystem
-from hermite_pinn.residuals.corner_functions import singular_part
+from hermite_pinn.residuals.corner_data import known_part
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.scales import row_scales, source_norms
+from hermite_pinn.residuals.shifted import shifted
+from hermite_pinn.residuals.sizes import prescribed_sizes
 from hermite_pinn.run.interrupt import cause
 from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
@@ -30,12 +32,15 @@ from .convergence import Convergence, unsolved
 from .geometry_notes import geometry_notes
 from .grid_solver import grid_solver
 from .indicators import indicators
+from .local_choice import LocalChoice, local_basis
+from .local_iteration import LocalIteration
 from .marching import marched
 from .mixed_precision import chosen_precision
 from .nested_outcome import nested_outcome
 from .nested_state import NestedState
 from .options import GaussNewtonOptions
 from .pace import Pace
+from .reordering import Reordering
 from .resolutions import Resolutions
 from .saved_state import check_nested
 from .slab_march import march
@@ -74,9 +79,13 @@ class NestedIteration:
     """
 
     def __init__(self, options: GaussNewtonOptions, task: Task, field: Field) -> None:
+        known = known_part(task.problem) if task.start is None else None
+        if known is not None:  # what is left beside it is solved for
+            task = replace(task, problem=shifted(task.problem, known))
         self.options, self.task, self.problem = options, task, task.problem
         self.monitor = task.monitor
-        self.basis = field.basis
+        self.basis, self.given = field.basis, field
+        self.reordering = Reordering(options, task)
         self.tol = task.tol if task.tol is not None else (1e-6 if task.levels is None else None)
         self.resolutions = Resolutions(options, task, field, self.tol)
         norms = source_norms(self.problem)
@@ -90,13 +99,18 @@ class NestedIteration:
             task.ranks,
             mixed=chosen_precision(options.precision, task.device) == "mixed",
             banded=options.inner == "banded",
+            known=known,
         )
         self.state = NestedState(Convergence(self.basis, self.tol), norms)
         self.precision = chosen_precision(options.precision, task.device)
         self.watch = WatchPoints(self.problem)
-        self.pace = Pace(self.monitor.clock)
+        others = (t.region for t in self.problem.terms)
+        self.measured = any(r.measured is not None or r.penalty is not None for r in others)
+        self.pace = Pace(self.monitor)
         self.solver = self._solver(Misfit(self.problem))
-        self.unfinished = Unfinished(task, self.solver.state)
+        self.unfinished = Unfinished(task, lambda: self.solver.state())
+        self.choice = LocalChoice(options, task)
+        self.local: LocalIteration | None = None
 
     def _solver(self, misfit: Misfit) -> LevenbergMarquardt[GridSystem]:
         options, smooth = self.options, BASES[self.basis].coefficients > 2
@@ -136,12 +150,17 @@ class NestedIteration:
     def _settled(self, ending: Ending) -> Ending:
         """Save what is not saved yet; the ending, with what is known of the uniqueness of the solution."""
         self.unfinished.save()
+        if self.reordering.was_better(self.state, ending):
+            self.grid, self.state = self.reordering.before
+            self.basis = self.grid.basis
         best = self.state.best
         if best is None or ending.status not in BY_ITSELF:
             return ending
         return determined(ending, *freedom(self.grid, best, self.state.path[0]))
 
     def _outcome(self, ending: Ending) -> Outcome:
+        if self.local is not None and self.local.is_better_than(self.state.best):
+            return self.local.outcome(ending)
         best = self.state.best or self._empty()
         return nested_outcome(
             ending, best, self.state, self.grid, self.solver, self.options.inner_steps, self._field(best)
@@ -166,12 +185,17 @@ class NestedIteration:
         self.plan()
         state, foreign = self.state, False
         if self.task.saved is not None:
+            self._take_basis(self.reordering.saved_basis(self.basis))
             self.solver.restore(Entry.of(self.task.saved, "the checkpoint").at("solver"))
         if self.task.saved is not None and "path" in self.task.saved:
             self._restore(self.task.saved)
             ending = self._verdict()
             if ending is not None:
                 return ending
+            if state.best is not None and self.choice.pays(state.best, len(state.path)):
+                return self._locally()
+            foreign = self._reorder()
+            state = self.state
         elif self.task.start is not None:
             state.take_over(self.task.start, self._first_parameters(), self.grid)
             foreign = True  # a field of another method is first improved on its own levels
@@ -185,7 +209,8 @@ class NestedIteration:
             self._measure(stage)
             change = None if foreign or len(state.path) == 1 else stage.change
             algebraic = unsolved(stage.inner, stage.reduction) if stage.left is None else stage.left
-            stage.error = state.convergence.add(change, stage.held_out, stage.indicators, algebraic, stage.solved)
+            loss = 0.0 if self.measured else stage.loss
+            stage.error = state.convergence.add(change, stage.held_out, stage.indicators, algebraic, stage.solved, loss)
             state.best, foreign = stage, False
             self.unfinished.finished(state.saved())
             self._record(stage)
@@ -195,7 +220,40 @@ class NestedIteration:
             ending = self._verdict()
             if ending is not None:
                 return ending
+            if self.choice.pays(stage, len(state.path)):
+                return self._locally()
             self.monitor.check_time()
+            foreign = self._reorder()
+            state = self.state
+
+    def _reorder(self) -> bool:
+        """Go on with another basis where that takes less time; returns whether the next stage is the first with it."""
+        turned = self.reordering.turned(self.grid, self.state, self.solver)
+        if turned is not None:
+            self._take_basis(turned.convergence.basis)
+            self.state = turned
+        return turned is not None
+
+    def _take_basis(self, basis: str) -> None:
+        """Go on with a basis; what is known of linear solves on the other one is dropped."""
+        if basis == self.basis:
+            return
+        known = self.solver.state() | {"steps_per_size": []}
+        self.basis, self.grid = basis, replace(self.grid, basis=basis)
+        self.state = replace(self.state, convergence=Convergence(basis, self.tol))
+        self.resolutions = Resolutions(self.options, self.task, replace(self.given, basis=basis), self.tol)
+        self.solver = self._solver(Misfit(self.problem))
+        self.solver.restore(known)
+        self._marching_known()
+
+    def _locally(self) -> Ending:
+        """The rest of the run, on locally refined grids."""
+        logger.info("the run goes on with cells that are divided where the error is")
+        tol = self.tol or 1e-6
+        base = self.resolutions.first()[0]
+        basis = local_basis(self.problem, self.task.field, tol)
+        self.local = LocalIteration(self.options, self.task, basis, base, tol, self.watch)
+        return self.local.stages()
 
     def _keep_time(self) -> None:
         """Of a time limit, leave what it takes to look at a cut domain at the end, which the first level tells."""
@@ -216,7 +274,7 @@ class NestedIteration:
         expected = self.pace.expected(self.grid.pyramid([following]).size) if self.monitor.max_time else None
         if expected is not None and best is not None and best.error is not None:
             cells = "x".join(map(str, following))
-            self.monitor.require(expected, f"the next level ({cells} cells)", HASTE)
+            self.monitor.require(expected, f"the next level ({cells} cells)", HASTE, self.pace.blind)
         self._check_reach(following)
         path.append(following)
 
@@ -249,9 +307,12 @@ class NestedIteration:
         """What a finished stage changed, and what it says of its error."""
         problem, path = self.problem, self.state.path
         root = math.sqrt(problem.domain.interior.measure)
+        stage.norms = self.grid.sizes(stage)
         strong = strengths(stage.sensitivities, problem.fields, problem.domain.lengths)
         implied = implied_sizes(strong, self.grid.scales, stage.norms)
-        stage.sizes = floored(stage.norms, stage.moved, implied, self.tol or ZERO)
+        told = prescribed_sizes(problem)
+        prescribed = [root * told.get(name, 0.0) for name in problem.fields]
+        stage.sizes = floored(stage.norms, stage.moved, implied, self.tol or ZERO, prescribed)
         stage.change = relative(stage.moved, stage.sizes)
         stage.indicators = indicators(
             problem,
@@ -351,7 +412,7 @@ class NestedIteration:
         for _ in range(REPEATS):
             norms = None
             if stage.slabs == 1 and len(self.state.norms) > 1:
-                norms = balanced_norms(self.problem, self._field(stage), stage, self.state.norms)
+                norms = balanced_norms(self.problem, self.grid.field(stage), stage, self.state.norms)
             if norms is None:
                 break
             logger.info(
@@ -384,4 +445,4 @@ class NestedIteration:
         record_stage(self.monitor, stage, lambda: self._field(stage), len(path), ahead, self.pace.last)
 
     def _field(self, stage: Stage) -> GridField:
-        return replace(self.grid.field(stage), singular=singular_part(self.problem, stage.parameters, stage.vector))
+        return self.grid.whole(stage)

@@ -50,6 +50,7 @@ def nested_outcome(
     problem, message = grid.problem, ending.message
     stats: dict[str, Any] = {
         "inner_steps": solver.inner_total,
+        "basis": grid.basis,
         "resolution": best.resolutions[-1],
         "points": best.points,
         "slabs": best.slabs,

@@ -51,6 +51,7 @@ class NestedState:
         best = self.best
         assert best is not None
         return self.convergence.state() | {
+            "basis": self.convergence.basis,
             "path": [list(r) for r in self.path],
             "resolutions": [list(r) for r in best.resolutions],
             "vector": best.vector,

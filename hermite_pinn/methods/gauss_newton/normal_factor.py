@@ -6,19 +6,19 @@ cell.  Parameters are dense last columns.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
-from hermite_pinn.methods.least_squares.block_cholesky import BlockCholesky
+from hermite_pinn.methods.least_squares.bordered_factor import BorderedFactor
 from hermite_pinn.methods.least_squares.nested_dissection import Dissection
 from hermite_pinn.methods.least_squares.rows import Rows
+from hermite_pinn.methods.systems.dense_block import DenseBlock
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.methods.systems.vertex_layout import VertexLayout
 
-__all__ = ["NormalFactor", "normal_blocks"]
-
-LEAST_SHIFT = 1e-15  # of the scaled matrix, below rounding
-FLOOR = 1e-13  # of what the other columns leave of parameters, relative to the largest
+__all__ = ["NormalFactor", "elimination_order", "normal_blocks", "scale_blocks"]
 
 
 class NormalFactor:
@@ -32,6 +32,8 @@ class NormalFactor:
         Of its finest level.
     damping
         Of the linearised problem.
+    blocks
+        The :func:`normal_blocks`, which are changed; None makes them.
 
     Attributes
     ----------
@@ -47,26 +49,26 @@ class NormalFactor:
         If numbers are not finite.
     """
 
-    def __init__(self, system: GridSystem, layout: VertexLayout, dissection: Dissection, damping: float) -> None:
+    def __init__(
+        self,
+        system: GridSystem,
+        layout: VertexLayout,
+        dissection: Dissection,
+        damping: float,
+        blocks: torch.Tensor | None = None,
+    ) -> None:
         self.layout, self.damping = layout, damping
         self._count, self._extra = layout.unknowns.size, len(system.problem.parameters)
-        self._order = _order(system, layout, dissection)
-        blocks = normal_blocks(system, layout, dissection)
+        self._order = elimination_order(system, layout, dissection)
+        blocks = normal_blocks(system, layout, dissection) if blocks is None else blocks
         if not bool(torch.isfinite(blocks).all()):
             raise ArithmeticError("a matrix with numbers that are not finite has no factor")
         own = torch.as_tensor(dissection.starts[:-1])
         self.columns = self._inverse_norms(system, blocks.diagonal(dim1=1, dim2=2)[own].reshape(-1))
         self._scale = self.columns[self._order].to("cpu", torch.float64)
         self._dead = (self.columns == 0) & ~self._fixed(system)  # without effect, that may come
-        scale = self._scale[: self._count].view(-1, layout.width)
-        first = np.repeat(np.arange(len(scale)), np.diff(dissection.starts))
-        blocks *= scale[torch.as_tensor(dissection.later)][:, :, None]
-        blocks *= scale[torch.as_tensor(first)][:, None, :]
-        diagonal = blocks.diagonal(dim1=1, dim2=2)
-        diagonal[own] = torch.where(scale > 0, diagonal[own], 1.0)
-        self._cholesky = BlockCholesky(dissection, blocks, max(damping, LEAST_SHIFT))
-        del blocks
-        self._border, self._last = self._bordered(system, self._extra)
+        scale_blocks(blocks, dissection, self._scale[: self._count])
+        self._factor = BorderedFactor(dissection, blocks, self._columns_of_parameters(system), damping)
 
     def _inverse_norms(self, system: GridSystem, squares: torch.Tensor) -> torch.Tensor:
         """Of all unknowns, from the squares of the norms on the finest level in the order of elimination."""
@@ -94,7 +96,7 @@ class NormalFactor:
         """
         if layout is not self.layout or len(system.problem.parameters) != self._extra:
             return False
-        order = _order(system, layout, dissection)
+        order = elimination_order(system, layout, dissection)
         columns = torch.zeros(system.size, dtype=system.dtype, device=system.device)
         columns[order] = self._scale.to(columns)
         fixed = self._fixed(system)
@@ -109,53 +111,61 @@ class NormalFactor:
     @property
     def entries(self) -> int:
         """Numbers of the factor."""
-        return self._cholesky.entries
+        return self._factor.entries
 
-    def _bordered(self, system: GridSystem, extra: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The factor's rows of the parameters, and their own variables."""
-        products = torch.zeros(self._count + extra, extra, dtype=torch.float64)
-        for k in range(extra):
+    def _columns_of_parameters(self, system: GridSystem) -> torch.Tensor:
+        """The scaled columns of the parameters, (n + k, k)."""
+        products = torch.zeros(self._count + self._extra, self._extra, dtype=torch.float64)
+        for k in range(self._extra):
             unit = torch.zeros(system.size, dtype=system.dtype, device=system.device)
             unit[system.grid_size + k] = 1.0
             product = system.adjoint([row.clone() for row in system.forward(unit)])
             products[:, k] = product[self._order].to("cpu", torch.float64) * self._scale
-        products *= self._scale[self._count :]
-        border = self._cholesky.lower(products[: self._count])
-        shift = max(self.damping, LEAST_SHIFT) + (self._scale[self._count :] == 0)
-        rest = products[self._count :] + torch.diag(shift) - border.mT @ border
-        values, vectors = torch.linalg.eigh(0.5 * (rest + rest.mT))
-        least = FLOOR * values[-1:].clamp(min=1e-300)
-        return border, vectors * values.maximum(least).rsqrt() if extra else vectors
+        return products * self._scale[self._count :]
 
     # -- the change of variables ---
     def apply(self, y: torch.Tensor) -> torch.Tensor:
         """Unknowns from the new variables."""
-        own = y[self._order].to("cpu", torch.float64)
-        last = self._last @ own[self._count :]
-        grid = self._cholesky.upper(own[: self._count] - self._border @ last)
         x = torch.zeros_like(y)
-        x[self._order] = (torch.cat([grid, last]) * self._scale).to(y)
+        x[self._order] = (self._factor.upper(y[self._order].to("cpu", torch.float64)) * self._scale).to(y)
         return x
 
     def transposed(self, gradient: torch.Tensor) -> torch.Tensor:
         """Gradient with respect to the new variables."""
-        own = gradient[self._order].to("cpu", torch.float64) * self._scale
-        grid = self._cholesky.lower(own[: self._count])
-        last = self._last.mT @ (own[self._count :] - self._border.mT @ grid)
         out = torch.zeros_like(gradient)
-        out[self._order] = torch.cat([grid, last]).to(gradient)
+        out[self._order] = self._factor.lower(gradient[self._order].to("cpu", torch.float64) * self._scale).to(gradient)
         return out
 
 
-def _order(system: GridSystem, layout: VertexLayout, dissection: Dissection) -> torch.Tensor:
+def elimination_order(system: GridSystem, layout: VertexLayout, dissection: Dissection) -> torch.Tensor:
     """Numbers of the unknowns of the finest level in the order of elimination, then of the parameters."""
     first, extra = system.pyramid.slices[-1].start, len(system.problem.parameters)
     grid = torch.as_tensor(layout.unknowns[dissection.order].reshape(-1)) + first
     return torch.cat([grid, torch.arange(system.grid_size, system.grid_size + extra)]).to(system.device)
 
 
-def normal_blocks(system: GridSystem, layout: VertexLayout, dissection: Dissection) -> torch.Tensor:
-    """The products of the columns of the finest level, (pairs, w, w), by pair of :attr:`.Dissection.later`."""
+def scale_blocks(blocks: torch.Tensor, dissection: Dissection, scale: torch.Tensor) -> None:
+    """Scale rows and columns in place, with ones on the diagonal where the scale (n,) is 0."""
+    width = blocks.shape[1]
+    scale = scale.view(-1, width)
+    own = torch.as_tensor(dissection.starts[:-1])
+    first = np.repeat(np.arange(len(scale)), np.diff(dissection.starts))
+    blocks *= scale[torch.as_tensor(dissection.later)][:, :, None]
+    blocks *= scale[torch.as_tensor(first)][:, None, :]
+    diagonal = blocks.diagonal(dim1=1, dim2=2)
+    diagonal[own] = torch.where(scale > 0, diagonal[own], 1.0)
+
+
+def normal_blocks(
+    system: GridSystem, layout: VertexLayout, dissection: Dissection, members: Sequence[DenseBlock] | None = None
+) -> torch.Tensor:
+    """The products of the columns of the finest level, (pairs, w, w), by pair of :attr:`.Dissection.later`.
+
+    Parameters
+    ----------
+    members
+        The blocks of rows that count; None for all.
+    """
     width, count = layout.width, len(layout.positions)
     places = dissection.places
     at = np.empty(layout.unknowns.size, dtype=np.int64)  # place and slot, by unknown
@@ -163,7 +173,7 @@ def normal_blocks(system: GridSystem, layout: VertexLayout, dissection: Dissecti
     first = np.repeat(np.arange(count), np.diff(dissection.starts))
     keys = first * count + dissection.later
     blocks = torch.zeros(len(keys), width, width, dtype=torch.float64)
-    for block in system.blocks:
+    for block in system.blocks if members is None else members:
         for columns, products in block.products():
             _add(blocks, keys, count, at[columns.numpy()], products)
     if system.ranks.size > 1:
@@ -174,6 +184,9 @@ def normal_blocks(system: GridSystem, layout: VertexLayout, dissection: Dissecti
 def _add(blocks: torch.Tensor, keys: np.ndarray, count: int, at: np.ndarray, products: torch.Tensor) -> None:
     """Add the products of the columns of some cells, whose places and slots are ``at`` (E, L)."""
     width = blocks.shape[1]
+    if at.shape[1] % width:
+        _add_entries(blocks, keys, count, at, products)
+        return
     order = np.argsort(at[0], kind="stable")
     grouped = at[:, order].reshape(len(at), -1, width)
     vertices = grouped[:, :, 0] // width
@@ -183,17 +196,20 @@ def _add(blocks: torch.Tensor, keys: np.ndarray, count: int, at: np.ndarray, pro
         vertices, products = vertices[whole], products[torch.as_tensor(whole)]
     if not len(vertices):
         return
-    chosen = torch.as_tensor(order)
-    split = products.to(torch.float64).index_select(1, chosen).index_select(2, chosen)
-    split = split.view(len(vertices), vertices.shape[1], width, -1, width).transpose(2, 3)
-    later, earlier = np.broadcast_arrays(vertices[:, :, None], vertices[:, None, :])
-    kept = later >= earlier
-    numbers = np.searchsorted(keys, earlier[kept] * count + later[kept])
-    blocks.index_add_(0, torch.as_tensor(numbers), split[torch.as_tensor(kept)])
+    first, second = np.tril_indices(vertices.shape[1])
+    own = order.reshape(-1, width)
+    flat = own[first][:, :, None] * len(order) + own[second][:, None, :]  # every pair of vertices once
+    chosen = products.to(torch.float64).reshape(len(products), -1).index_select(1, torch.as_tensor(flat.reshape(-1)))
+    pairs = chosen.view(-1, width, width)
+    later, earlier = vertices[:, first].reshape(-1), vertices[:, second].reshape(-1)
+    turned = torch.as_tensor(np.flatnonzero(later < earlier))
+    pairs[turned] = pairs[turned].mT
+    keyed = np.minimum(later, earlier) * count + np.maximum(later, earlier)
+    blocks.index_add_(0, torch.as_tensor(np.searchsorted(keys, keyed)), pairs)
 
 
 def _add_entries(blocks: torch.Tensor, keys: np.ndarray, count: int, at: np.ndarray, products: torch.Tensor) -> None:
-    """The same, entry by entry: for cells that have a vertex twice, or columns of none."""
+    """The same, entry by entry: for cells that have a vertex twice, parts of vertices, or columns of none."""
     width = blocks.shape[1]
     rows, columns = np.broadcast_arrays(at[:, :, None], at[:, None, :])
     kept = rows // width >= columns // width

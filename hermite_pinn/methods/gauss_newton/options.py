@@ -10,6 +10,7 @@ from types import MappingProxyType
 from hermite_pinn.checks import Check, check_options, choice, either, integer, number
 
 from .mixed_precision import PRECISIONS
+from .order import ORDERS
 
 __all__ = ["GaussNewtonOptions"]
 
@@ -27,6 +28,8 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "inner": partial(choice, options=("auto", "cg", "banded")),
         "slabs": either(at_least_one, "auto"),
         "precision": partial(choice, options=PRECISIONS),
+        "basis": partial(choice, options=("auto", *ORDERS)),
+        "refine": partial(choice, options=("auto", "uniform", "local")),
     }
 )
 
@@ -51,6 +54,8 @@ class GaussNewtonOptions:
     inner: str = "auto"
     slabs: int | str = "auto"
     precision: str = "auto"
+    basis: str = "auto"
+    refine: str = "auto"
 
     def __post_init__(self) -> None:
         check_options(self, CHECKS)

@@ -6,18 +6,22 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sparse
 import torch
-from scipy.sparse.linalg import splu
 
+from hermite_pinn.methods.least_squares.bordered_factor import BorderedFactor
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit
-from hermite_pinn.methods.systems.block import Block
+from hermite_pinn.methods.least_squares.nested_dissection import Dissection, dissect
+from hermite_pinn.methods.systems.dense_block import DenseBlock
 from hermite_pinn.methods.systems.grid_system import GridSystem
+from hermite_pinn.methods.systems.vertex_layout import VertexLayout
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.data_weights import STRONG, Misfit
+
+from .normal_factor import elimination_order, normal_blocks, scale_blocks
 
 __all__ = ["Choice", "RiskCurve", "choose_weights", "fit_smoothly"]
 
@@ -27,6 +31,11 @@ STEP = math.sqrt(10.0)
 POOR = 1.5
 
 ROUNDS = 3
+FIRST_EMPHASIS = 10.0  # at least, on the coarsest level
+BEFORE = (100.0, 10.0)  # times the emphasis: on the way from the data to the equations
+RETURN = 10.0  # times the emphasis: to where the way goes back for other weights or levels
+ENOUGH, ROUGH = 0.01, 0.01  # parts of the degrees of freedom, and of all data: steps that gain less are the last
+LEAST_GAIN = 0.1  # degrees of freedom that other weights have to gain
 LARGEST = 40_000
 MOST = 100.0
 SMALLEST = 1e-12
@@ -121,90 +130,87 @@ class RiskCurve:
         self.count, self.emphasis = misfit.count, system.emphasis
         self.variance = None if misfit.variance is None else misfit.variance * self.emphasis
         rows = system.linearize(vector)
-        masks = system.fixed.reshape(-1)
-        self.kept = np.flatnonzero(~masks.cpu().numpy())
-        noisy: list[torch.Tensor] = []
-        places: list[int] = []
-        self.equations = _Part.empty(len(self.kept) + len(system.parameter_names))
-        self.data = _Part.empty(len(self.kept) + len(system.parameter_names))
-        self.penalties: dict[str, _Part] = {}
-        at = 0
-        for block in system.blocks:
-            mine = range(at, at + len(block.terms))
-            part = self._part(block, rows, mine)
-            field = next((f for f, b in system.penalties.items() if b is block), None)
-            if field is not None:
-                volume = math.prod(system.problem.domain.lengths)
-                self.penalties[field] = part.scaled(block.scales[0] ** 2 / volume)
-            elif any(misfit.is_noisy(t.term) for t in block.terms):
-                self.data = self.data + part
-                noisy.append(rows[at])
-                places.append(at)
-            else:
-                self.equations = self.equations + part
-            at += len(block.terms)
-        self.misfit = sum(float((r * r).sum()) for r in noisy)
+        layout = system.layout
+        self._dissection = dissect(layout.positions, layout.sides, layout.wraps, layout.width)
+        self._order = elimination_order(system, layout, self._dissection)
+        self._free = ~torch.cat([system.fixed.reshape(-1), system.fixed.new_zeros(len(system.parameter_names))])
+        self._free = self._free[self._order - system.pyramid.slices[-1].start].cpu()
+        every = range(len(rows))
+        starts = np.cumsum([0, *(len(b.terms) for b in system.blocks)])
+        places = {id(b): range(first, end) for b, first, end in zip(system.blocks, starts, starts[1:], strict=False)}
+        noisy = [i for b in system.noisy for i in places[id(b)]]
+        penal = [i for b in system.penalties.values() for i in places[id(b)]]
+        images = self._images()
+        self.data = self._part(layout, system.noisy, noisy, rows, images)
+        others = [b for b in system.blocks if not any(b is c for c in (*system.noisy, *system.penalties.values()))]
+        self.equations = self._part(layout, others, sorted({*every} - {*noisy, *penal}), rows, images)
+        volume = system.problem.domain.interior.measure
+        self.penalties = {
+            f: self._part(layout, [b], places[id(b)], rows, images).scaled(b.scales[0] ** 2 / volume)
+            for f, b in system.penalties.items()
+        }
+        self.misfit = sum(float(system.inner([rows[i]], [rows[i]])) for i in noisy)
         generator = torch.Generator().manual_seed(0)
         probes = []
         for _ in range(PROBES):
             zero = [torch.zeros_like(r) for r in rows]
-            for i in places:
+            for i in noisy:
                 zero[i] += torch.randint(2, rows[i].shape, generator=generator).to(rows[i]) * 2.0 - 1.0
             probes.append(self._adjoint(zero))
-        self.probes = np.stack(probes, 1)
+        self.probes = torch.stack(probes, 1)
 
-    def _adjoint(self, rows: Sequence[torch.Tensor]) -> np.ndarray:
-        """``J^T rows`` for the free coefficients of the finest level and the parameters."""
-        grid, parameters = self.system.split(self.system.adjoint(rows))
-        finest = self.system.pyramid.views(grid)[-1].reshape(-1).cpu().numpy()
-        return np.concatenate([finest[self.kept], parameters.cpu().numpy()])
+    def _adjoint(self, rows: Sequence[torch.Tensor]) -> torch.Tensor:
+        """``J^T rows`` for the coefficients of the finest level and the parameters in the order of elimination."""
+        gradient = self.system.adjoint(rows)[self._order].to("cpu", torch.float64)
+        return torch.where(self._free, gradient, 0.0)
 
-    def _part(self, block: Block, rows: Sequence[torch.Tensor], mine: range) -> _Part:
-        """Normal matrix and gradient of the rows of a block."""
-        only = [r if i in mine else torch.zeros_like(r) for i, r in enumerate(rows)]
-        size = math.prod(self.system.pyramid.shapes[-1])
-        normal = sparse.csr_matrix((size, size))
-        for columns, values in block.elements():
-            length = columns.shape[1]
-            products = torch.bmm(values.mT, values).numpy().ravel()
-            index = columns.numpy()
-            i, j = np.repeat(index, length, 1).ravel(), np.tile(index, (1, length)).ravel()
-            normal = normal + sparse.csr_matrix((products, (i, j)), shape=(size, size))
-        normal = normal[self.kept][:, self.kept]
-        borders = []
-        for k in range(len(self.system.parameter_names)):
-            unit = torch.zeros(self.system.size, dtype=self.system.dtype, device=self.system.device)
-            self.system.split(unit)[1][k] = 1.0
-            image = self.system.forward(unit)
-            borders.append(
-                self._adjoint([r.clone() if q in mine else torch.zeros_like(r) for q, r in enumerate(image)])
-            )
-        if borders:
-            border = np.stack(borders, 1)
-            upper, corner = sparse.csr_matrix(border[: len(self.kept)]), sparse.csr_matrix(border[len(self.kept) :])
-            normal = sparse.bmat([[normal, upper], [upper.T, corner]], format="csr")
-        return _Part(normal, self._adjoint(only))
+    def _images(self) -> list[list[torch.Tensor]]:
+        """The columns of the parameters."""
+        system, images = self.system, []
+        for k in range(len(system.parameter_names)):
+            unit = torch.zeros(system.size, dtype=system.dtype, device=system.device)
+            system.split(unit)[1][k] = 1.0
+            images.append([row.clone() for row in system.forward(unit)])
+        return images
+
+    def _part(
+        self,
+        layout: VertexLayout,
+        blocks: Sequence[DenseBlock],
+        mine: Sequence[int],
+        rows: Sequence[torch.Tensor],
+        images: Sequence[Sequence[torch.Tensor]],
+    ) -> _Part:
+        """Normal matrix and gradient of the rows of some blocks."""
+        kept = frozenset(mine)
+
+        def only(every: Sequence[torch.Tensor]) -> torch.Tensor:
+            return self._adjoint([r.clone() if i in kept else torch.zeros_like(r) for i, r in enumerate(every)])
+
+        normal = normal_blocks(self.system, layout, self._dissection, blocks)
+        last = torch.stack([only(image) for image in images], 1) if images else torch.zeros(len(self._order), 0)
+        return _Part(normal, last.to(torch.float64), only(rows))
 
     def at(self, weights: dict[str, float]) -> Risk:
         """The estimates at some weights of the penalties, given ones included."""
-        parts = [self.equations, self.data]
+        total = self.equations + self.data
         for field, part in self.penalties.items():
-            parts.append(part.scaled(self.emphasis * self.system.misfit.penalty(field, weights)))
-        normal = parts[0].normal
-        for part in parts[1:]:
-            normal = normal + part.normal
-        gradient = sum(part.gradient for part in parts)
-        diagonal = normal.diagonal()
-        scale = np.where(diagonal > 0, 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), 0.0)
-        scaled = sparse.diags(scale) @ normal @ sparse.diags(scale) + sparse.diags(np.where(scale > 0, 1e-15, 1.0))
-        factor = splu(
-            scaled.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
-        )
-        right = np.column_stack([-np.asarray(gradient), self.probes]) * scale[:, None]
-        solved = factor.solve(right) * scale[:, None]
-        step = solved[:, 0]
-        misfit = self.misfit + 2.0 * float(self.data.gradient @ step) + float(step @ (self.data.normal @ step))
-        freedom = float((self.probes * solved[:, 1:]).sum()) / PROBES
+            total = total + part.scaled(self.emphasis * self.system.misfit.penalty(field, weights))
+        count = self.system.layout.unknowns.size
+        own = torch.as_tensor(self._dissection.starts[:-1])
+        squares = torch.cat([total.normal.diagonal(dim1=1, dim2=2)[own].reshape(-1), total.last[count:].diagonal()])
+        scale = torch.where(self._free & (squares > 0), squares.clamp(min=1e-300).rsqrt(), 0.0)
+        scale_blocks(total.normal, self._dissection, scale[:count])
+        last = total.last * scale[:, None] * scale[count:]
+        factor = BorderedFactor(self._dissection, total.normal, last, 0.0)
+
+        def solved(right: torch.Tensor) -> torch.Tensor:
+            return factor.upper(factor.lower(right * scale[:, None])) * scale[:, None]
+
+        step = -solved(total.gradient[:, None])
+        moved = self.data.times(step, self._dissection)
+        misfit = self.misfit + 2.0 * float(self.data.gradient @ step[:, 0]) + float((step * moved).sum())
+        freedom = float((self.probes * solved(self.probes)).sum()) / PROBES
         left = max(self.count - freedom, 1e-3 * self.count)
         validated = self.count * misfit / left**2
         risk = validated if self.variance is None else misfit + 2.0 * self.variance * freedom
@@ -213,20 +219,28 @@ class RiskCurve:
 
 @dataclass(frozen=True)
 class _Part:
-    """Normal matrix and gradient of some rows."""
+    """Normal matrix and gradient of some rows: blocks, columns of the parameters (n + k, k), and (n + k,)."""
 
-    normal: sparse.csr_matrix
-    gradient: np.ndarray
-
-    @classmethod
-    def empty(cls, size: int) -> _Part:
-        return cls(sparse.csr_matrix((size, size)), np.zeros(size))
+    normal: torch.Tensor
+    last: torch.Tensor
+    gradient: torch.Tensor
 
     def __add__(self, other: _Part) -> _Part:
-        return _Part(self.normal + other.normal, self.gradient + other.gradient)
+        return _Part(self.normal + other.normal, self.last + other.last, self.gradient + other.gradient)
 
     def scaled(self, factor: float) -> _Part:
-        return _Part(self.normal * factor, self.gradient * factor)
+        return _Part(self.normal * factor, self.last * factor, self.gradient * factor)
+
+    def times(self, x: torch.Tensor, dissection: Dissection) -> torch.Tensor:
+        """The matrix times (n + k, 1)."""
+        width, count = self.normal.shape[1], len(self.gradient) - self.last.shape[1]
+        grid, rest = x[:count].view(-1, width, 1), x[count:]
+        first = torch.as_tensor(np.repeat(np.arange(len(grid)), np.diff(dissection.starts)))
+        later, off = torch.as_tensor(dissection.later), torch.as_tensor(dissection.later) != first
+        out = torch.zeros_like(grid).index_add_(0, later, self.normal @ grid[first])
+        out.index_add_(0, first[off], self.normal[off].mT @ grid[later[off]])
+        border = self.last[:count]
+        return torch.cat([out.view(-1, 1) + border @ rest, border.mT @ x[:count] + self.last[count:] @ rest])
 
 
 def choose_weights(
@@ -243,27 +257,36 @@ def choose_weights(
     curve = RiskCurve(system, vector)
     fields = system.misfit.automatic
     start = {f: weights.get(f, system.misfit.first) for f in fields}
-    best, lowest = dict(start), curve.at(start)
-    place = dict.fromkeys(fields, 0)
-    moves = [fields] if len(fields) == 1 else [fields, *((f,) for f in fields)]
+    known: dict[tuple[int, ...], Risk] = {}
+
+    def at(place: tuple[int, ...]) -> Risk:
+        if place not in known:
+            look()
+            known[place] = curve.at(weights_at(place))
+        return known[place]
+
+    def weights_at(place: tuple[int, ...]) -> dict[str, float]:
+        return {f: start[f] * STEP**n for f, n in zip(fields, place, strict=True)}
+
+    best = (0,) * len(fields)
+    lowest, gain = at(best), 1.0 - LEAST_GAIN / max(curve.count, 1)
+    every = tuple(range(len(fields)))
+    moves = [every] if len(fields) == 1 else [every, *((i,) for i in every)]
     moved = True
     while moved:
         moved = False
         for together, direction in itertools.product(moves, (-1, 1)):
-            while all(abs(place[f] + direction) <= reach for f in together):
-                trial = best | {f: start[f] * STEP ** (place[f] + direction) for f in together}
-                if min(trial[f] for f in together) < SMALLEST * system.misfit.first:
+            while True:
+                place = tuple(n + direction * (i in together) for i, n in enumerate(best))
+                if max(map(abs, place)) > reach or min(weights_at(place).values()) < SMALLEST * system.misfit.first:
                     break
-                look()
-                risk = curve.at(trial)
-                if not risk.risk < lowest.risk:
+                if not at(place).risk < lowest.risk * gain:
                     break
-                best, lowest, moved = trial, risk, True
-                place |= {f: place[f] + direction for f in together}
+                best, lowest, moved = place, at(place), True
     left = max(curve.count - lowest.freedom, 1.0)
     strength = system.misfit.strength * curve.emphasis
     scatter = math.sqrt(max(lowest.misfit, 0.0) * curve.count / left / strength)
-    return Choice(best, scatter, lowest.freedom, curve.emphasis)
+    return Choice(weights_at(best), scatter, lowest.freedom, curve.emphasis)
 
 
 def balanced(system: GridSystem, rows: Sequence[torch.Tensor], scatter: float) -> float:
@@ -287,7 +310,7 @@ def fit_smoothly(
     system: GridSystem,
     vector: torch.Tensor,
     before: Choice | None,
-    fit: Callable[[torch.Tensor], Fit],
+    fit: Callable[[torch.Tensor, Callable[[Sequence[torch.Tensor]], float]], Fit],
     *,
     first: bool,
     check: Callable[[], None] = lambda: None,
@@ -301,7 +324,8 @@ def fit_smoothly(
     before
         What was chosen on a coarser level, or None.
     fit
-        Solves the problem from a vector with the present weights.
+        Solves the problem from a vector with the present weights, up to changes of the loss that its second argument
+        tells of the rows.
     check
         Called on the way; may end the run.
     first
@@ -317,17 +341,53 @@ def fit_smoothly(
     weights, emphasis = ({}, 1.0) if before is None else (before.weights, before.emphasis)
     if before is not None and system.misfit.known and before.scatter > POOR:
         weights = {}  # functions too coarse for the data say little about the smoothness of the fields
-    choice = before
+    choice, least = before, FIRST_EMPHASIS if first else 0.0
+    emphasis = max(emphasis, least)
+    noise = _Noise(system)
+    present = math.inf if before is None else emphasis * RETURN
     for last in range(ROUNDS + 1):
-        system.smooth(weights, max(emphasis, 10.0) if first else emphasis)
-        state = fit(vector)
-        if not chooses or last == ROUNDS:
+        for stronger in BEFORE:
+            if stronger * emphasis <= present:
+                system.smooth(weights, stronger * emphasis)
+                vector = fit(vector, noise.rough).vector
+        system.smooth(weights, emphasis)
+        ends = not chooses or last == ROUNDS
+        freedom = 1.0 if choice is None else choice.freedom
+        state = fit(vector, partial(noise.small, freedom) if ends or choice is not before else noise.rough)
+        if ends:
             break
         choice = choose_weights(system, state.vector, weights, 4 if weights else 12, check)
-        wanted = balanced(system, state.rows, choice.scatter)
+        wanted = max(balanced(system, state.rows, choice.scatter), least)
         settled = choice.weights == weights and 0.3 < wanted / emphasis < 3.0
+        present = emphasis * (1.0 if choice.weights == weights else RETURN)
         vector, weights = state.vector, choice.weights
         if settled:
             break
         emphasis = wanted
     return state, None if choice is None else replace(choice, emphasis=emphasis)
+
+
+class _Noise:
+    """What the noise of the data makes of the loss: changes below are no gain.
+
+    Moving by the posterior standard deviation of one degree of freedom raises the loss by the variance of one row.
+    """
+
+    def __init__(self, system: GridSystem) -> None:
+        self.system = system
+
+    def variance(self, rows: Sequence[torch.Tensor]) -> float:
+        """Of a weighted row of the data: the given one, or what the misfit tells."""
+        system, misfit = self.system, self.system.misfit
+        if misfit.variance is not None:
+            return misfit.variance * system.emphasis
+        noisy = (r for block, own in system.parts(rows) if any(block is b for b in system.noisy) for r in own)
+        return sum(float(system.inner([r], [r])) for r in noisy) / max(misfit.count, 1)
+
+    def small(self, freedom: float, rows: Sequence[torch.Tensor]) -> float:
+        """A hundredth of the degrees of freedom: the distance is a tenth of the standard deviation."""
+        return ENOUGH * freedom * self.variance(rows)
+
+    def rough(self, rows: Sequence[torch.Tensor]) -> float:
+        """For a state that serves to choose weights: a hundredth of all data."""
+        return ROUGH * max(self.system.misfit.count, 1) * self.variance(rows)

@@ -21,6 +21,7 @@ def refined(
     finest: torch.Tensor,
     inner: torch.Tensor | None = None,
     together: Sequence[int] = (),
+    measured: Sequence[float] | None = None,
 ) -> Resolution:
     """The resolution of the next level: twice as many cells along the axes that are not resolved.
 
@@ -29,11 +30,13 @@ def refined(
 
     Axes that go ``together`` are all doubled where one of them is: conditions on a boundary that cuts flat cells hold
     them less well, whatever the field is like.
+
+    The roughness may have been ``measured``, on an axis with breaks piece by piece.
     """
     n = resolutions[-1]
     if len(resolutions) < 2:
         return tuple(2 * k for k in n)
-    indicators = roughness(finest, basis, periodic, inner)
+    indicators = roughness(finest, basis, periodic, inner) if measured is None else measured
     worst = max(indicators)
     chosen = {axis for axis, i in enumerate(indicators) if i >= worst / 4 ** BASES[basis].coefficients}
     if chosen & {*together}:

@@ -12,6 +12,7 @@ from hermite_pinn.methods.base import Task
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.data_weights import Misfit
 
+from .local_choice import check_local
 from .options import GaussNewtonOptions
 from .resolutions import first_resolutions
 from .time_slabs import why_at_once
@@ -46,6 +47,7 @@ def check_nested(options: GaussNewtonOptions, task: Task, field: Field, before: 
     """
     check_dtype(task)
     _check_basis(task.problem, field)
+    check_local(options, task)
     dim = task.problem.domain.dim
     if options.inner == "banded" and dim > 2:
         raise InvalidArgumentError(

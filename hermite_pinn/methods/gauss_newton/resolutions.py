@@ -13,6 +13,7 @@ from hermite_pinn.methods.base import Task
 from hermite_pinn.problem.problem import Problem
 
 from .options import GaussNewtonOptions
+from .pieces import first_cells, piecewise_roughness
 from .refinement import refined
 from .stage import Discretization, Stage
 from .time_slabs import cells_per_slab, why_at_once
@@ -34,6 +35,7 @@ def first_resolutions(task: Task, field: Field) -> list[Resolution]:
     if field.ratio != 2.0 and isinstance(levels, int):
         raise InvalidArgumentError(f"gauss_newton needs nested levels: ratio=2, got {field.ratio}")
     listed = resolutions_of(levels, first_base(task.problem, field), 2.0, task.problem.domain.dim)
+    _check_pieces(task.problem, listed)
     for coarse, fine in itertools.pairwise(listed):
         if any(b not in (a, 2 * a) for a, b in zip(coarse, fine, strict=True)):
             raise InvalidArgumentError(
@@ -45,9 +47,13 @@ def first_resolutions(task: Task, field: Field) -> list[Resolution]:
 def first_base(problem: Problem, field: Field) -> int | tuple[int, ...]:
     """Cells of the first level: those of the field, but nearly cubes on a domain that shapes cut out of a long box.
 
+    Where breaks cut an axis, there are as many more as make the largest cell about as small.
+
     Shapes know no axes, so cells that are much longer than wide would resolve them badly along one.
     """
     domain = problem.domain
+    if isinstance(field.base, int) and domain.breaks:
+        return tuple(field.base if p is None else first_cells(p, field.base) for p in domain.pieces)
     if not isinstance(field.base, int) or not domain.is_cut:
         return field.base
     least = min(domain.lengths[i] for i in domain.space_axes)
@@ -55,6 +61,17 @@ def first_base(problem: Problem, field: Field) -> int | tuple[int, ...]:
         field.base if i == domain.time_axis else field.base * 2 ** round(math.log2(a / least))
         for i, a in enumerate(domain.lengths)
     )
+
+
+def _check_pieces(problem: Problem, listed: Sequence[Resolution]) -> None:
+    """Refuse levels on which a piece of an axis would have no cell."""
+    for axis, pieces in enumerate(problem.domain.pieces):
+        if pieces is not None and listed[0][axis] < len(pieces.lengths):
+            name = problem.domain.names[axis]
+            raise InvalidArgumentError(
+                f"the axis {name} has breaks at {', '.join(f'{b:g}' for b in pieces.breaks[:8])} and needs a cell for each of its "
+                f"{len(pieces.lengths)} pieces, got a first level of {listed[0][axis]}; give more, or leave levels and base out"
+            )
 
 
 class Resolutions:
@@ -105,7 +122,8 @@ class Resolutions:
         active = grid.inner(best.resolutions[-1])
         domain = self.problem.domain
         together = domain.space_axes if domain.is_cut else ()
-        return refined(self.field.basis, self.problem.periodic, path, best.finest, active, together)
+        measured = piecewise_roughness(self.problem, self.field.basis, best.resolutions[-1], best.finest)
+        return refined(self.field.basis, self.problem.periodic, path, best.finest, active, together, measured)
 
     def slabs(self, resolution: Resolution, best: Stage | None) -> int:
         """Number of time slabs of a stage; 1 where it is solved for all times at once."""

@@ -43,7 +43,7 @@ def check_nested(saved: Mapping[str, Any], grid: Discretization, planned: Sequen
         If something is missing, is not finite, or does not fit the problem and the rest.
     """
     whole, problem = Entry.of(saved, "the checkpoint"), grid.problem
-    for key in ("changes", "residuals", "truncation"):
+    for key in ("changes", "residuals", "truncation", "losses"):
         for entry in whole.at(key).items():
             entry.number(0.0)
     _check_indicators(whole.at("indicators"), problem)

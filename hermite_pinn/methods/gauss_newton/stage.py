@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,10 +11,14 @@ from typing import Any
 import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
+from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
 from hermite_pinn.errors import DivergedError
 from hermite_pinn.field.field import GridField, linear_field
+from hermite_pinn.field.singular_part import SingularPart
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
+from hermite_pinn.methods.least_squares.rows import Rows
+from hermite_pinn.methods.systems.broken_axes import dense_pyramid, is_broken
 from hermite_pinn.methods.systems.compact_field import compact_field
 from hermite_pinn.methods.systems.compact_pyramid import CompactPyramid, inner_vertices
 from hermite_pinn.methods.systems.constraints import Carried
@@ -21,7 +26,9 @@ from hermite_pinn.methods.systems.cut_system import CutSystem
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.methods.systems.start_system import CutStartSystem
 from hermite_pinn.problem.problem import Problem
+from hermite_pinn.residuals.corner_functions import singular_part
 from hermite_pinn.residuals.reference_state import reference_state
+from hermite_pinn.residuals.scales import rms
 from hermite_pinn.run.distributed import ALONE, Ranks
 from hermite_pinn.schema import Entry
 
@@ -35,6 +42,7 @@ __all__ = ["Discretization", "Stage", "relative", "solve_at_once", "well_solved"
 
 Resolution = tuple[int, ...]
 
+SIZE_POINTS = 4096  # at which the sizes of fields are taken that are not known by coefficients alone
 SLACK = 100.0  # times the tolerance of a linear solve: a reduction that will do
 
 
@@ -56,6 +64,8 @@ class Discretization:
         The processes that share the points.
     mixed, banded
         How linear problems are solved, which takes memory (see :func:`stage_memory`).
+    known
+        What is added to the fields of the problem that is solved, or None (see :func:`.known_part`).
     """
 
     problem: Problem
@@ -67,26 +77,47 @@ class Discretization:
     ranks: Ranks = ALONE
     mixed: bool = False
     banded: bool = False
+    known: SingularPart | None = None
 
     def pyramid(self, resolutions: Sequence[Resolution]) -> Pyramid:
         """Nested levels for all fields."""
         p = self.problem
         if self.cut:
             return CompactPyramid(p, self.basis, resolutions, self.dtype, self.device)
-        return Pyramid(self.basis, resolutions, p.periodic, len(p.fields), self.dtype, self.device)
+        return dense_pyramid(p, self.basis, resolutions, self.dtype, self.device)
 
     def inner(self, resolution: Resolution) -> torch.Tensor | None:
         """Which vertices (N_1, ...) of a level lie in the domain; None for all."""
         return inner_vertices(self.problem, self.basis, resolution).to(self.device) if self.cut else None
 
     def field(self, stage: Stage) -> GridField:
-        """The fields of a stage: with all of its levels, or on a cut domain their sum on the vertices that it has."""
+        """The fields of a stage: with all of its levels, or on a cut domain their sum on the vertices that it has.
+
+        On a box with breaks there is the sum alone, too.
+        """
         pyramid, p = self.pyramid(stage.resolutions), self.problem
         vector = stage.vector[: pyramid.size]
         if self.cut:
             finest = pyramid.accumulate(vector.clone())
             return compact_field(p, self.basis, stage.resolutions[-1], finest)
+        if is_broken(p):
+            finest = [pyramid.accumulate(vector.clone())]
+            return linear_field(p.domain, p.fields, p.periodic, self.basis, stage.resolutions[-1:], finest)
         return linear_field(p.domain, p.fields, p.periodic, self.basis, stage.resolutions, pyramid.views(vector))
+
+    def whole(self, stage: Stage) -> GridField:
+        """The fields of a stage with all that is singular: in its coefficients, and known beside them."""
+        own = singular_part(self.problem, stage.parameters, stage.vector)
+        return replace(self.field(stage), singular=own if self.known is None else self.known.to(stage.vector))
+
+    def sizes(self, stage: Stage) -> list[float]:
+        """L2 norms of the fields: those of the stage, or where a part is known those of the sum at many points."""
+        if self.known is None:
+            return stage.norms
+        interior = self.problem.domain.interior
+        x = interior.quasi_random(SIZE_POINTS, 0).x.to(stage.vector)
+        values = self.whole(stage).jets(x, Channels.value(len(x)))[:, 0]
+        return [math.sqrt(interior.measure) * rms(own) for own in values]
 
     @property
     def cut(self) -> bool:
@@ -94,7 +125,11 @@ class Discretization:
         return self.problem.domain.is_cut
 
     def memory(self, resolutions: Sequence[Resolution], slabs: int) -> float:
-        """Estimate of the bytes of a stage; see :func:`stage_memory` and :func:`cut_memory`."""
+        """Estimate of the bytes of a stage; see :func:`stage_memory` and :func:`cut_memory`.  The plan keeps it."""
+        key = "memory", self.basis, self.gauss, self.mixed, self.banded, tuple(resolutions), slabs
+        return self.problem.plan.own.once(key, lambda: self._memory(resolutions, slabs))
+
+    def _memory(self, resolutions: Sequence[Resolution], slabs: int) -> float:
         p = self.problem
         if self.cut:
             levels = CompactPyramid(p, self.basis, resolutions, self.dtype, self.device)
@@ -103,8 +138,8 @@ class Discretization:
 
     @cached_property
     def _few(self) -> GridSystem:
-        """The system on four cells along every axis, which says how many numbers there are of what."""
-        few = (4,) * self.problem.domain.dim
+        """The system on four cells along every axis, or in each of its pieces, which says how many numbers there are."""
+        few = tuple(4 if p is None else 4 * len(p.lengths) for p in self.problem.domain.pieces)
         return GridSystem(self.problem, self.basis, [few], self.gauss, self.dtype, self.device, scales=self.scales)
 
     def system(
@@ -260,6 +295,7 @@ def error_on_the_way(
     error: float | None,
     floors: Sequence[float] = (),
     corners: tuple[torch.Tensor, torch.Tensor] | None = None,
+    partial: bool = False,
 ) -> float | None:
     """Bound of the error of a state inside a stage: that of its start, and how far the state has moved since.
 
@@ -275,11 +311,16 @@ def error_on_the_way(
         What that was relative to, by field; norms of fields that may well be zero lie below.
     corners
         Coefficients of singular functions at the start of the stage, and of the state.
+    partial
+        Whether the coefficients are only a part of the fields, whose sizes are those of the start.
     """
     if error is None:
         return None
     first, last = corners or (None, None)
     step = None if first is None or last is None else last - first
+    if partial:
+        far = system.norms(now - before, step)
+        return relative([error * size + own for size, own in zip(floors, far, strict=True)], floors)
     least = [*floors] or [0.0] * len(now)
     started = [max(pair) for pair in zip(system.norms(before, first), least, strict=True)]
     bound = [error * size + far for size, far in zip(started, system.norms(now - before, step), strict=True)]
@@ -337,7 +378,7 @@ def solve_at_once(
 
     def on_the_way(state: Stage) -> float | None:
         at = corners, system.at_corners(state.vector)
-        return error_on_the_way(system, before, state.finest, error, floors, at)
+        return error_on_the_way(system, before, state.finest, error, floors, at, grid.known is not None)
 
     if resumed is not None:
         vector = resumed.at("vector").tensor(vector.shape).to(vector, copy=True)
@@ -353,7 +394,7 @@ def solve_at_once(
     step = None if system.affine else tell
     guessed = start is not None
 
-    begun = None if system.noisy else resumed  # where weights are chosen on the way, it is begun again
+    # where weights are chosen on the way, a stage that was interrupted is begun again
 
     def keep(state: dict[str, Any]) -> None:
         assert stepped is not None
@@ -362,16 +403,17 @@ def solve_at_once(
 
     kept = None if stepped is None else keep
 
-    def fit(vector: torch.Tensor) -> Fit:
-        return solver.fit(system, vector, step, guessed=guessed, stepped=kept, resumed=begun)
-
     final = choice
     if system.noisy:
+
+        def fit(vector: torch.Tensor, enough: Callable[[Rows], float]) -> Fit:
+            return solver.fit(system, vector, step, guessed=guessed, stepped=kept, enough=enough)
+
         check = solver.monitor.check_time
         end, final = fit_smoothly(system, vector, choice, fit, first=not guessed, check=check)
     else:
         try:
-            end = fit(vector)
+            end = solver.fit(system, vector, step, guessed=guessed, stepped=kept, resumed=resumed)
         except DivergedError:
             if start is None or reference_state(grid.problem).is_zero:
                 raise

@@ -74,17 +74,28 @@ def implied_sizes(strong: Sequence[Sequence[float]], scales: Sequence[float], si
     return implied
 
 
-def floored(sizes: Sequence[float], moved: Sequence[float], implied: Sequence[float], zero: float) -> list[float]:
+def floored(
+    sizes: Sequence[float],
+    moved: Sequence[float],
+    implied: Sequence[float],
+    zero: float,
+    prescribed: Sequence[float] = (),
+) -> list[float]:
     """What changes of the fields are relative to: their sizes, or those implied where a field may well be zero.
 
     That is where it is smaller than ``zero`` times its implied size, and where it is small beside that and has changed
-    by so much of itself that none of its digits is certain.
+    by so much of itself that none of its digits is certain.  A field with ``prescribed`` values, which are not zero, is
+    as large as these at most, however large its neighbours are.
 
     Examples
     --------
     >>> floored([1.0, 1e-5], [1e-3, 2e-5], [0.0, 0.5], 1e-6), floored([1.0, 1e-5], [1e-3, 1e-7], [0.0, 0.5], 1e-6)
     ([1.0, 0.5], [1.0, 1e-05])
+    >>> floored([9.0, 0.7], [0.1, 0.5], [0.0, 7.0], 1e-6, [8.0, 0.5])
+    [9.0, 0.7]
     """
+    told = prescribed or [0.0] * len(implied)
+    implied = [min(whole, own) if own > 0 else whole for whole, own in zip(implied, told, strict=True)]
     return [
         whole if size <= zero * whole or (size <= SMALL * whole and change >= 0.5 * size) else size
         for size, change, whole in zip(sizes, moved, implied, strict=True)

@@ -54,6 +54,8 @@ def why_at_once(problem: Problem, basis: str) -> str | None:
         return "the domain has no axis called t"
     if problem.periodic[axis]:
         return "it is periodic in time"
+    if problem.domain.pieces[axis] is not None:
+        return "something jumps at a time"
     if problem.parameters:
         return "its unknown parameters belong to all times"
     for reason in (_all_times(term, axis) for term in problem.terms):

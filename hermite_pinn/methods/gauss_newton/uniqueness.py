@@ -157,7 +157,10 @@ def _looks(grid: Discretization, stage: Stage, first: Resolution) -> Iterator[Lo
     """Levels to look at, each of twice the resolution of the one before."""
     resolution = first
     sizes = _sizes(grid.problem, stage)
-    while grid.pyramid([resolution]).size > FIRST and all(n % 2 == 0 for n in resolution):
+    least = [1 if p is None else len(p.lengths) for p in grid.problem.domain.pieces]
+    while grid.pyramid([resolution]).size > FIRST and all(
+        n % 2 == 0 and n // 2 >= few for n, few in zip(resolution, least, strict=True)
+    ):
         resolution = tuple(n // 2 for n in resolution)
     while grid.pyramid([resolution]).size <= SOLID:
         solution = _moved(grid, stage, resolution)
@@ -188,6 +191,10 @@ def _moved(grid: Discretization, stage: Stage, resolution: Resolution) -> torch.
             scale = torch.tensor([float(step) ** a for a in range(m)], dtype=split.dtype, device=split.device)
             shape = [m if i == axis + 2 else 1 for i in range(split.ndim)]
             every = torch.arange(0, split.shape[axis + 1], step, device=split.device)
+            pieces = grid.problem.domain.pieces[axis]
+            if pieces is not None:
+                parts = pieces.parts(have, grid.problem.periodic[axis])
+                every = torch.cat([torch.arange(p.start, p.stop, step, device=split.device) for p in parts])
             coefficients = (split.index_select(axis + 1, every) * scale.reshape(shape)).flatten(axis + 1, axis + 2)
     at = [min(have, want) for have, want in zip(now, resolution, strict=True)]
     while at != list(resolution):

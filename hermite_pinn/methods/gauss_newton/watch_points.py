@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 
 from hermite_pinn.expressions.program import Leaf, Value, depends_on, is_smooth
 from hermite_pinn.geometry import Samples
-from hermite_pinn.methods.systems.block import Axis
+from hermite_pinn.methods.systems.broken_axes import axes_of
 from hermite_pinn.methods.systems.point_block import PointBlock
 from hermite_pinn.methods.systems.singular_columns import SingularColumns
 from hermite_pinn.problem.problem import Problem
@@ -21,11 +22,14 @@ from hermite_pinn.residuals.corner_functions import corner_functions
 from hermite_pinn.residuals.evaluation import restriction
 from hermite_pinn.residuals.scales import rms
 
+from .peaks import candidates
+
 __all__ = ["Watched", "WatchPoints"]
 
 SCOUTS = 65536  # in the interior: a feature of a thousandth of a square is hit
 FACE_SCOUTS = 16384
-WATCHED = 64
+WATCHED, BLOCKS = 64, 256  # of the highest points, and parts of the box of which the highest is watched
+STARTS = 4096  # points among which searches for peaks begin
 PEAK = 3.0  # times the root mean square: a prescribed value that is watched
 JUMP_POINTS = 32768
 SPREAD = 1024  # points at which sizes of terms are taken
@@ -56,12 +60,32 @@ class Watched:
 
 @dataclass(frozen=True)
 class _Group:
-    """A term with the points to look at, and the size of what is prescribed there."""
+    """A term with the points to look at, and the sizes of what is prescribed there: the largest, and at every point."""
 
     number: int
     term: Term
     samples: Samples
     prescribed: float = 0.0
+    sizes: torch.Tensor | None = None
+
+
+def _highest(x: torch.Tensor, values: torch.Tensor, least: float) -> torch.Tensor:
+    """Numbers of the points (dim, n) with the largest values above the least, and of the largest in parts of the box.
+
+    Several narrow peaks differ in height; each has a point.
+    """
+    chosen = torch.topk(values, min(WATCHED, len(values))).indices
+    low, high = x.amin(1, keepdim=True), x.amax(1, keepdim=True)
+    count = max(2, round(BLOCKS ** (1.0 / len(x))))
+    parts = ((x - low) / (high - low).clamp(min=1e-300) * count).long().clamp(0, count - 1)
+    block = torch.zeros(x.shape[1], dtype=torch.int64)
+    for row in parts:
+        block = block * count + row
+    order = torch.argsort(values)
+    best = torch.full((count ** len(x),), -1, dtype=torch.int64)
+    best[block[order]] = order  # the last one, with the largest value, stays
+    chosen = torch.cat([chosen, best[best >= 0]]).unique()
+    return chosen[values[chosen] > least]
 
 
 class WatchPoints:
@@ -98,12 +122,26 @@ class WatchPoints:
             values = self._prescribed(term, samples)
             if values is None or not samples.count:
                 continue
-            chosen = torch.topk(values, min(WATCHED, len(values))).indices
-            chosen = chosen[values[chosen] > PEAK * values.square().mean().sqrt()]
-            if len(chosen):
-                self.peaks.append(_Group(number, term, samples.take(chosen), float(values[chosen].max())))
-            if term.region.is_interior and not is_smooth(problem.plan.known(term.residual)):
+            self._watch(number, term, samples, values)
+            on_lines = problem.jumps_on_lines  # of the grid
+            if term.region.is_interior and not on_lines and not is_smooth(problem.plan.known(term.residual)):
                 self.jumps.append(_Group(number, term, samples.take(slice(0, JUMP_POINTS))))
+
+    def _watch(self, number: int, term: Term, samples: Samples, values: torch.Tensor) -> None:
+        """Remember the peaks of a term among samples, and those that its expression tells of."""
+        least = PEAK * float(values.square().mean().sqrt())
+        parts = [samples.take(_highest(samples.x, values, least))]
+        if term.region.is_interior and not self.problem.domain.is_cut:
+            residual = self.problem.plan.known(term.residual)
+            searched = Samples(candidates(self.problem, residual, samples.take(slice(0, STARTS))))
+            found = self._prescribed(term, searched) if searched.count else None
+            if found is not None:
+                parts.append(searched.take(_highest(searched.x, found, least)))
+        for part in parts:
+            if part.count:
+                sizes = self._prescribed(term, part)
+                assert sizes is not None
+                self.peaks.append(_Group(number, term, part, float(sizes.max()), sizes))
 
     def _prescribed(self, term: Term, samples: Samples) -> torch.Tensor | None:
         """Sizes (n,) of a term's residual where all fields are zero; None where they are not numbers."""
@@ -131,7 +169,9 @@ class WatchPoints:
         for group in self.peaks:
             sizes = self._at(group, basis, resolution, finest, parameters)
             if group.term.region.is_interior:
-                sizes = sizes * self._nearness(group.samples.x, resolution)
+                cell = [a / n for a, n in zip(self.problem.domain.lengths, resolution, strict=True)]
+                near = self.nearness(group.samples.x, np.array(cell))
+                sizes = sizes * torch.as_tensor(near, dtype=sizes.dtype)
             worst = int(sizes.argmax())
             names, point = self.problem.domain.names, group.samples.x[:, worst].tolist()
             text = ", ".join(f"{name}={value:.4g}" for name, value in zip(names, point, strict=True))
@@ -139,16 +179,20 @@ class WatchPoints:
             found.append(Watched(group.number, residual, residual / group.prescribed, text))
         return found
 
-    def _nearness(self, x: torch.Tensor, resolution: tuple[int, ...]) -> torch.Tensor:
+    def nearness(self, x: torch.Tensor, cells: np.ndarray) -> np.ndarray:
         """Factors (n,) of points (dim, n): distances to sides with exact values in cells, where they are less than one.
 
         There a source moves the fields the less the closer it is.
+
+        Parameters
+        ----------
+        cells
+            Lengths of the cells in which the points lie, (dim,), or (n, dim).
         """
-        domain, factors = self.problem.domain, torch.ones(x.shape[1], dtype=x.dtype)
+        domain, factors = self.problem.domain, np.ones(x.shape[1])
         for axis, side in self._pinned:
             bound = (domain.lower, domain.upper)[side][axis]
-            cell = domain.lengths[axis] / resolution[axis]
-            factors *= ((x[axis] - bound).abs() / cell).clamp(max=1.0)
+            factors *= np.minimum(np.abs(x[axis].numpy() - bound) / cells[..., axis], 1.0)
         return factors
 
     @cached_property
@@ -211,9 +255,7 @@ class WatchPoints:
         finest: torch.Tensor,
         parameters: dict[str, float],
     ) -> PointBlock:
-        domain, periodic = self.problem.domain, self.problem.periodic
-        bounds = zip(domain.names, domain.lower, domain.upper, periodic, strict=True)
-        axes = [Axis(name, (a, b), wraps) for name, a, b, wraps in bounds]
+        axes = axes_of(self.problem)
         block = PointBlock(
             terms, self.problem.fields, tuple(parameters), basis, resolution, axes, samples, None, finest.dtype,
             finest.device,

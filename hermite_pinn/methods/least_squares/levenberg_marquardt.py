@@ -19,6 +19,8 @@ from .rows import Rows
 
 __all__ = ["Fit", "LeastSquares", "LevenbergMarquardt"]
 
+CORRECTIONS, FALLING = 3, 0.5  # of a step that fails, as long as each lowers the loss by this factor
+CURVED = 64.0  # factor of the damping of a corrected step that fails where there is hardly any
 AFTER = 3.0  # steps of conjugate gradients that take as long as what follows a linear solve
 
 
@@ -127,12 +129,12 @@ class _Iterate:
         )
         return saved.at("steps").integer(0)
 
-    def refuse(self) -> None:
+    def refuse(self, factor: float = 8.0) -> None:
         """Damp the next step more strongly."""
         if self.damping > 1e12:
             self.over = True
         else:
-            self.refused, self.damping = self.damping, max(8.0 * self.damping, 1e-9)
+            self.refused, self.damping = self.damping, max(factor * self.damping, 1e-9)
 
     def adapt(self, gain: float, solved: bool) -> None:
         """Damp the next step by how much of the predicted decrease came true; after an accepted step.
@@ -181,8 +183,8 @@ class LevenbergMarquardt(Generic[System]):
     monitor
         For the time limit and the number of the step in messages.
     corrected
-        Whether a step that fails is tried once more with the second-order correction: the step by which the linear
-        model takes back what the residuals at its end are off.  It lets steps follow a curved valley, as of equations
+        Whether a step that fails is tried again with second-order corrections: the steps by which the linear model
+        takes back what the residuals at its end are off.  They let steps follow a curved valley, as of equations
         that weigh far more than noisy data.
     """
 
@@ -236,6 +238,7 @@ class LevenbergMarquardt(Generic[System]):
         guessed: bool = False,
         stepped: Callable[[dict[str, Any]], None] | None = None,
         resumed: Entry | None = None,
+        enough: Callable[[Rows], float] | None = None,
     ) -> Fit:
         """Iterate from ``vector``; ``accepted`` sees every state that lowered the loss, and ends it by returning True.
 
@@ -245,6 +248,8 @@ class LevenbergMarquardt(Generic[System]):
         A nonlinear iteration is finished where fields and parameters change by less than ``change``, where the loss
         falls by less than 1e-5, or where the next step, which the bend of the residual along the last one predicts,
         would be as small.  If ``vector`` is ``guessed`` from a coarser level, 1/1000 of the largest step is enough.
+        It is also finished where a step lowers the loss by less than ``enough`` says of the rows there: what noise
+        leaves open need not be found exactly.
 
         Raises
         ------
@@ -262,7 +267,9 @@ class LevenbergMarquardt(Generic[System]):
         for k in range(0 if resumed is None else iterate.restore(resumed), self.outer_steps):
             trial = self.step(system, iterate)
             if trial is not None:
-                finished = self.terminate(system, iterate, trial, guessed)
+                least = 0.0 if enough is None else enough(trial.rows)
+                small = iterate.damping < 0.1 and max(trial.fall * iterate.fit.loss, trial.result.decrease) < least
+                finished = self.terminate(system, iterate, trial, guessed) or small
                 iterate.fit = Fit(trial.vector, trial.rows, trial.loss, trial.result, iterate.damping, finished)
                 if accepted is not None and accepted(iterate.fit):
                     break
@@ -291,13 +298,19 @@ class LevenbergMarquardt(Generic[System]):
             return None
         image = [row.clone() for row in system.forward(step.clone())]
         trial, rows, loss = self._tried(system, state.vector, step)
-        if self.corrected and not loss <= (1.0 - 1e-4) * state.loss and math.isfinite(loss):
+        for _ in range(CORRECTIONS if self.corrected else 0):
+            if loss <= (1.0 - 1e-4) * state.loss or not math.isfinite(loss):
+                break
             off = [c - a - b for a, b, c in zip(state.rows, image, rows, strict=True)]
             system.linearize(state.vector)
-            step = step + self._linear(system, off, damping)[0]
+            correction = self._linear(system, off, damping)[0]
+            image = [a + b for a, b in zip(image, system.forward(correction.clone()), strict=True)]
+            step, before = step + correction, loss
             trial, rows, loss = self._tried(system, state.vector, step)
+            if not loss < FALLING * before:
+                break
         if not loss <= state.loss:  # also where the loss is not a number
-            iterate.refuse()
+            iterate.refuse(CURVED if self.corrected and damping < 1e-5 else 8.0)
             if not iterate.over:
                 state.rows = system.linearize(state.vector)
             return None

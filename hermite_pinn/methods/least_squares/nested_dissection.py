@@ -83,7 +83,7 @@ def dissect(positions: np.ndarray, sides: Sequence[int], wraps: Sequence[bool], 
     Parameters
     ----------
     positions
-        Of the vertices, int64, (V, d), each once.
+        Of the vertices, int64, (V, d); several at one place are neighbours.
     sides
         Vertices of the grid along every axis.
     wraps
@@ -161,6 +161,36 @@ def _neighbours(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Of every vertex itself and its later neighbours, in cells of which it is one."""
     count = len(positions)
+    places, member = np.unique(np.ravel_multi_index(tuple(positions.T), sides), return_inverse=True)
+    if len(places) < count:
+        return _shared_neighbours(np.stack(np.unravel_index(places, sides), 1), member, sides, wraps)
+    return _plain_neighbours(positions, sides, wraps, later=True)
+
+
+def _shared_neighbours(
+    places: np.ndarray, member: np.ndarray, sides: tuple[int, ...], wraps: tuple[bool, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same where vertices share their places, whose numbers are ``member``."""
+    count = len(member)
+    order = np.argsort(member, kind="stable")
+    sizes = np.bincount(member)
+    begins = np.cumsum(sizes) - sizes
+    starts, near = _plain_neighbours(places, sides, wraps, later=False)
+    first, second = np.repeat(np.arange(len(places)), np.diff(starts)), near
+    each = sizes[first] * sizes[second]
+    pair = np.repeat(np.arange(len(each)), each)
+    within = np.arange(each.sum()) - np.repeat(np.cumsum(each) - each, each)
+    a = order[begins[first[pair]] + within // sizes[second[pair]]]
+    b = order[begins[second[pair]] + within % sizes[second[pair]]]
+    pairs = np.unique((a * count + b)[b >= a])
+    return np.searchsorted(pairs // count, np.arange(count + 1)), pairs % count
+
+
+def _plain_neighbours(
+    positions: np.ndarray, sides: tuple[int, ...], wraps: tuple[bool, ...], *, later: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same where every vertex has its own place; all neighbours, or the later ones."""
+    count = len(positions)
     number = np.full(math.prod(sides), -1, dtype=np.int64)
     number[np.ravel_multi_index(tuple(positions.T), sides)] = np.arange(count)
     keys = []
@@ -174,7 +204,7 @@ def _neighbours(
                 inside &= (other[:, axis] >= 0) & (other[:, axis] < side)
         at = np.flatnonzero(inside)
         near = number[np.ravel_multi_index(tuple(other[at].T), sides)]
-        kept = near >= at  # also where there is none
+        kept = near >= (at if later else 0)  # not where there is none
         keys.append(at[kept] * count + near[kept])
     pairs = np.unique(np.concatenate(keys))
     first = pairs // count

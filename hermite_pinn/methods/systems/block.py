@@ -12,8 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
+from hermite_pinn.cuda.encoder.basis import BASES
+from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix, evaluation_matrix
+from hermite_pinn.cuda.tensor_grid.pieces import Pieces
 from hermite_pinn.expressions.program import Leaf, Value
 from hermite_pinn.residuals.compiled import CompiledTerm, Jet
 
@@ -26,11 +30,40 @@ PIECE = 4_000_000  # numbers in one piece of a Jacobian or a normal matrix
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of the grid."""
+    """One axis of the grid, in pieces where it has breaks."""
 
     name: str
     bounds: tuple[float, float]
     periodic: bool
+    pieces: Pieces | None = None
+
+    def vertices(self, cells: int) -> int:
+        """How many there are, those on breaks twice."""
+        return cells + (not self.periodic) if self.pieces is None else self.pieces.count(cells, self.periodic)
+
+    def coefficients(self, basis: str, cells: int) -> int:
+        """How many there are of a field along the axis."""
+        return BASES[basis].coefficients * self.vertices(cells)
+
+    def end_cells(self, cells: int) -> tuple[float, float]:
+        """Lengths of the first and the last cell."""
+        if self.pieces is None:
+            return ((self.bounds[1] - self.bounds[0]) / cells,) * 2
+        counts, lengths = self.pieces.cells(cells), self.pieces.lengths
+        return lengths[0] / counts[0], lengths[-1] / counts[-1]
+
+    def evaluation(
+        self,
+        basis: str,
+        cells: int,
+        points: np.ndarray,
+        orders: Sequence[int],
+        row_weights: np.ndarray | None = None,
+    ) -> AxisMatrix:
+        """Derivatives at points; see :func:`.evaluation_matrix`."""
+        if self.pieces is None:
+            return evaluation_matrix(basis, cells, self.bounds, self.periodic, points, orders, row_weights)
+        return self.pieces.evaluation(basis, cells, self.periodic, points, orders, row_weights)
 
 
 class Block(ABC):
@@ -53,6 +86,9 @@ class Block(ABC):
         Square roots of the quadrature weights; broadcasts to ``shape``.
     singular
         Singular functions whose coefficients are unknowns after the parameters, or None.
+    labels
+        Of every coefficient of the finest level the unknown that it is a multiple of, and the factor; None where each
+        is its own.  See :class:`.Ties`.
     """
 
     terms: list[CompiledTerm]
@@ -62,6 +98,7 @@ class Block(ABC):
     shape: tuple[int, ...]
     root: torch.Tensor
     singular: SingularColumns | None = None
+    labels: tuple[torch.Tensor, torch.Tensor] | None = None
     _env: dict[Leaf, Value]
     _sensitivity: list[dict[Jet, Any]]
     _by_parameter: list[dict[str, Value]]
@@ -101,6 +138,17 @@ class Block(ABC):
         Yields pairs ``(columns, rows)``: for E cells (or points) the indices (E, L) of their coefficients in the
         flattened (fields, ...) array, and their rows (E, P, L), on the CPU.
         """
+
+    def relabel(self, labels: tuple[torch.Tensor, torch.Tensor] | None) -> None:
+        """Set :attr:`labels`."""
+        self.labels = labels
+
+    def _labelled(self, columns: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """A piece of the Jacobian for the coefficients that are unknowns."""
+        if self.labels is None:
+            return columns, rows
+        number, factor = self.labels
+        return number[columns], rows * factor[columns].to(rows)[:, None, :]
 
     def products(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """The normal matrix of the rows with respect to the finest coefficients as dense pieces.

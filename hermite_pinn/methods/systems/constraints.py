@@ -16,7 +16,7 @@ import torch
 from scipy.sparse.linalg import splu
 
 from hermite_pinn.cuda.encoder.basis import BASES
-from hermite_pinn.cuda.tensor_grid.axis import evaluation_matrix
+from hermite_pinn.cuda.tensor_grid.pieces import Ties
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.program import Leaf, Value, leaves
 from hermite_pinn.geometry import Plane
@@ -71,13 +71,26 @@ class Carried:
 
 @dataclass(frozen=True)
 class Constraints:
-    """The fixed coefficients of a problem on a basis."""
+    """The fixed coefficients of a problem on a basis.
+
+    Attributes
+    ----------
+    terms
+        What the grid satisfies exactly.
+    fields, basis, axes
+        The unknowns.
+    carried
+        State at the start of time that replaces the initial conditions, or None.
+    continuity
+        See :attr:`.Problem.continuity`; needed where axes have breaks.
+    """
 
     terms: tuple[Term, ...]
     fields: tuple[str, ...]
     basis: str
     axes: tuple[Axis, ...]
     carried: Carried | None = None
+    continuity: Mapping[str, Sequence[int]] = field(default_factory=dict)
     _kept: dict[tuple[int, ...], tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict, repr=False)
 
     def count(self, field: str, axis: int) -> int:
@@ -143,17 +156,30 @@ class Constraints:
             self._kept[resolution] = (self.mask(like.shape, like.device), values)
         return self._kept[resolution]
 
+    def _tied(self, name: str, axis: int, cells: int) -> sparse.csr_array | None:
+        """Coefficients along an axis with breaks from those that are unknowns; None without breaks."""
+        own = self.axes[axis]
+        if own.pieces is None:
+            return None
+        m = BASES[self.basis].coefficients
+        count = own.coefficients(self.basis, cells)
+        number, factor = Ties([own.pieces], (cells,), [(self.continuity[name][axis],)], m).labels((1, count))
+        kept, column = np.unique(number.numpy(), return_inverse=True)
+        entries = factor.numpy(), (np.arange(count), column)
+        return sparse.csr_array(entries, shape=(count, len(kept)))
+
     def _projection(
         self, term: Term, trace: FaceTrace, resolution: tuple[int, ...], like: torch.Tensor
     ) -> torch.Tensor | float:
         """Coefficients of a prescribed function on its face: one axis after another, by the 1-D mass matrices."""
         face = _side(term)
         side = self.axes[face.axis]
-        cell = (side.bounds[1] - side.bounds[0]) / resolution[face.axis]
+        cell = side.end_cells(resolution[face.axis])[face.side]
         if trace.value.is_constant and trace.value.data == 0:
             return 0.0
         others = [i for i in range(len(self.axes)) if i != face.axis]
-        grids = term.region.gauss(resolution, BASES[self.basis].coefficients + 2).axes
+        m = BASES[self.basis].coefficients
+        grids = term.region.gauss(resolution, max(m + 2, 2 * m) if 1 in resolution else m + 2).axes
         assert grids is not None
         env: dict[Leaf, Value] = {("coordinate", side.name): face.position}
         for k, i in enumerate(others):
@@ -169,9 +195,14 @@ class Constraints:
         projected = value * cell**trace.order  # derivatives count in cell units
         for k, i in enumerate(others):
             a, (points, weights) = self.axes[i], grids[i]
-            one = evaluation_matrix(self.basis, resolution[i], a.bounds, a.periodic, points, (0,)).matrices[0]
+            one = a.evaluation(self.basis, resolution[i], points, (0,)).matrices[0]
+            tied = self._tied(trace.field, i, resolution[i])
+            if tied is not None:
+                one = one @ tied
             weighted = one.T @ sparse.diags(weights)
             flat = np.moveaxis(projected, k, 0)
             solved = splu((weighted @ one).tocsc()).solve(weighted @ flat.reshape(len(points), -1))
+            if tied is not None:
+                solved = tied @ solved
             projected = np.moveaxis(solved.reshape(-1, *flat.shape[1:]), 0, k)
         return torch.as_tensor(np.array(projected)).to(like)

@@ -10,6 +10,7 @@ import torch
 
 from .block import Block
 from .block_memory import BlockMemory
+from .separated_rows import SeparatedRow
 
 __all__ = ["DenseBlock"]
 
@@ -29,3 +30,12 @@ class DenseBlock(Block):
     @abstractmethod
     def memory(self, resolution: Sequence[int]) -> BlockMemory:
         """What the block would hold on ``resolution`` cells; scattered points are as many on all."""
+
+    @property
+    def separable(self) -> bool:
+        """Whether the rows are, or are close to, sums of products of matrices along the axes."""
+        return False
+
+    def separated(self, field: str) -> list[SeparatedRow]:
+        """Those sums at the last linearisation, for blocks that are separable: what a field has in the rows."""
+        return []

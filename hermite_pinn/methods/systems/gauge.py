@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
-from hermite_pinn.cuda.tensor_grid.axis import evaluation_matrix
 from hermite_pinn.problem.problem import Problem
+
+from .broken_axes import axes_of
 
 __all__ = ["remove_means"]
 
@@ -26,9 +27,8 @@ def remove_means(problem: Problem, basis: str, resolution: tuple[int, ...], fine
         field = finest[problem.fields.index(name)]
         mean, values = field, field
         for axis in domain.space_axes:
-            bounds = (domain.lower[axis], domain.upper[axis])
             points, weights = rules[axis]
-            matrix = evaluation_matrix(basis, resolution[axis], bounds, problem.periodic[axis], points, (0,))
+            matrix = axes_of(problem)[axis].evaluation(basis, resolution[axis], points, (0,))
             functional = torch.as_tensor(matrix.matrices[0].T @ weights / domain.lengths[axis]).to(finest)
             mean = torch.tensordot(mean, functional[:, None], ([axis], [0])).movedim(-1, axis)
             values = values[(slice(None),) * axis + (slice(0, None, m),)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import torch
@@ -24,6 +24,8 @@ from hermite_pinn.run.distributed import Ranks
 from .block import Axis
 from .constraints import Constraints
 from .dense_block import DenseBlock
+from .flux_rows import crossings, jump_blocks
+from .piece_weights import balanced_terms
 from .point_block import PointBlock
 from .tensor_block import TensorBlock
 
@@ -36,12 +38,13 @@ def gauss_points_per_axis(problem: Problem, basis: str, constraints: Constraints
     Along an axis a field has ``m N - (fixed)`` coefficients; ``m`` points per cell give ``m n`` equations (orthogonal
     spline collocation), which is enough for an elliptic problem with exact conditions on all sides.  Elsewhere ``m +
     1`` weighted points make a least-squares fit: collocation of evolution equations in space-time can be unstable
-    even where it is square.
+    even where it is square.  So do periodic axes where m is odd: on an even number of cells a function that alternates
+    from cell to cell vanishes at all collocation points.
     """
     m = BASES[basis].coefficients
     counts = []
     for axis, periodic in enumerate(problem.periodic):
-        beyond = max(0 if periodic else m - constraints.count(f, axis) for f in problem.fields)
+        beyond = max(m % 2 if periodic else m - constraints.count(f, axis) for f in problem.fields)
         counts.append(m if elliptic and beyond <= 0 else m + 1)
     return tuple(counts)
 
@@ -60,7 +63,7 @@ class GridRows:
     misfit
         Weights of data and penalties.
     gauss
-        Gauss points per cell and axis; ``None`` chooses.
+        Gauss points per cell, for all axes or by axis; ``None`` chooses.
     scales
         Divisors of the interior residuals.
     ranks
@@ -82,7 +85,7 @@ class GridRows:
         constraints: Constraints,
         terms: Sequence[Term],
         misfit: Misfit,
-        gauss: int | None,
+        gauss: int | tuple[int, ...] | None,
         scales: Sequence[float],
         dtype: torch.dtype,
         device: torch.device,
@@ -97,11 +100,13 @@ class GridRows:
         hard = set(constraints.terms)
         soft = [t for t in terms if not (t.region.everywhere or t in hard)]
         interior = [compile_term(problem, t) for t in terms if t.region.is_interior]
-        self.gauss = (gauss,) * problem.domain.dim if gauss else self._points_per_axis(soft, interior)
-        self.interior = self._interior_block(interior)
+        if isinstance(gauss, int):
+            gauss = (gauss,) * problem.domain.dim
+        self.gauss = gauss or self._points_per_axis(soft, interior)
+        self.interior = self._interior_block(balanced_terms(problem, interior, resolution))
         self.derived = self._derived_block()
         self.penalties = {f: self._penalty_block(f, terms) for f in misfit.penalties}
-        self.soft = [self._soft_block(t) for t in soft]
+        self.soft = [self._soft_block(t) for t in soft] + self._jump_blocks()
 
     @property
     def blocks(self) -> list[DenseBlock]:
@@ -125,7 +130,7 @@ class GridRows:
 
     def _points_per_axis(self, soft: Sequence[Term], interior: list[CompiledTerm]) -> tuple[int, ...]:
         """Gauss points per cell and axis where they are not given."""
-        elliptic = not soft and self._elliptic(interior)
+        elliptic = not soft and not crossings(self.problem) and self._elliptic(interior)
         return gauss_points_per_axis(self.problem, self.basis, self.constraints, elliptic)
 
     # -- blocks ---
@@ -219,6 +224,20 @@ class GridRows:
             return self._tensor_block([compiled], points, weights, [scale])
         return self._point_block(compiled, samples, scale)
 
+    def _jump_blocks(self) -> list[DenseBlock]:
+        """Fluxes across breaks, which do not jump."""
+
+        def make(terms: Sequence[CompiledTerm], samples: Samples, scales: Sequence[float]) -> TensorBlock:
+            per = [min(k, n) for k, n in zip(self.gauss, samples.shape, strict=True)]
+            points, weights = self._own(samples, per, 1)
+            return self._tensor_block(terms, points, weights, scales)
+
+        def interior(name: str) -> float:
+            both = zip(self.interior.terms, self.interior.scales, strict=True)
+            return max(self._size(t) / s for t, s in both if t.name == name)
+
+        return [*jump_blocks(self.problem, self.resolution, self.gauss, interior, make)]
+
     def _measured(self, points: Samples, term: Term) -> Samples:
         """Measured points with the weights of the data there."""
         return Samples(points.x, torch.as_tensor(self.misfit.point_weights(term)), columns=points.columns)
@@ -240,27 +259,28 @@ class GridRows:
         residual asks.
         """
         h = term.term.region.spacing(self.resolution)
-        cell = [a / n for a, n in zip(self.problem.domain.lengths, self.resolution, strict=True)]
-        weights = relative_sizes(self.problem, {f for f, _ in term.jets})
-
-        def size(t: CompiledTerm) -> float:
-            env = self._env_of(t)
-            _, sensitivity, _ = t.evaluate(env, reference_state(self.problem).jets(self.problem, env))
-            return max(
-                (
-                    weights[f] * rms(s) / math.prod(a**m for a, m in zip(cell, o, strict=True))
-                    for (f, o), s in (t.constant | sensitivity).items()
-                    if f in weights
-                ),
-                default=0.0,
-            )
-
+        fields = {f for f, _ in term.jets}
         interior = max(
-            (size(t) / s for t, s in zip(self.interior.terms, self.interior.scales, strict=True)),
+            (self._size(t, fields) / s for t, s in zip(self.interior.terms, self.interior.scales, strict=True)),
             default=0.0,
         )
-        own = size(term)
+        own = self._size(term, fields)
         return own / interior / math.sqrt(h) if interior > 0 and own > 0 else 1.0
+
+    def _size(self, term: CompiledTerm, fields: Collection[str] | None = None) -> float:
+        """The largest part of a term for fields of their relative sizes, all or some, that vary over a cell."""
+        cell = [a / n for a, n in zip(self.problem.domain.lengths, self.resolution, strict=True)]
+        weights = relative_sizes(self.problem, {f for f, _ in term.jets} if fields is None else fields)
+        env = self._env_of(term)
+        _, sensitivity, _ = term.evaluate(env, reference_state(self.problem).jets(self.problem, env))
+        return max(
+            (
+                weights[f] * rms(s) / math.prod(a**m for a, m in zip(cell, o, strict=True))
+                for (f, o), s in (term.constant | sensitivity).items()
+                if f in weights
+            ),
+            default=0.0,
+        )
 
     def _env_of(self, term: CompiledTerm) -> dict[Leaf, Value]:
         """Points at which the size of a term is taken: those of the equations unless it depends on its normal."""

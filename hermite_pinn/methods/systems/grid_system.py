@@ -14,7 +14,7 @@ import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix, evaluation_matrix
+from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
 from hermite_pinn.cuda.tensor_grid.sum_factorization import SumFactorization
 from hermite_pinn.field.field import GridField, linear_field
@@ -28,8 +28,9 @@ from hermite_pinn.residuals.scales import source_scales
 from hermite_pinn.residuals.sizes import field_sizes
 from hermite_pinn.run.distributed import ALONE, Ranks
 
-from .block import Axis, Block
+from .block import Block
 from .block_system import BlockSystem
+from .broken_axes import axes_of, dense_pyramid
 from .constraints import Carried, Constraints, is_hard
 from .dense_block import DenseBlock
 from .gauge import remove_means
@@ -44,6 +45,7 @@ __all__ = ["GridSystem"]
 
 AnyBlock = TypeVar("AnyBlock", bound=Block)
 
+TAKEN = {3: 50.0, 4: 250.0}  # steps of iterations by coefficients per vertex and axis
 FAINT = 1e-20  # of the squared norms of columns: those of unknowns without effect
 
 
@@ -59,7 +61,7 @@ class GridSystem(BlockSystem[DenseBlock]):
     resolutions
         Cells per axis of every level, nested.
     gauss
-        Gauss points per cell and axis; ``None`` chooses.
+        Gauss points per cell, for all axes or by axis; ``None`` chooses.
     scales
         Divisors of the residuals (see :func:`source_scales`), for parts of a domain that are to share them.
     carried
@@ -76,7 +78,7 @@ class GridSystem(BlockSystem[DenseBlock]):
         problem: Problem,
         basis: str,
         resolutions: Sequence[tuple[int, ...]],
-        gauss: int | None = None,
+        gauss: int | tuple[int, ...] | None = None,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
         *,
@@ -93,11 +95,7 @@ class GridSystem(BlockSystem[DenseBlock]):
         self.resolution = self.pyramid.resolutions[-1]
         self.corners = corner_functions(problem).basis
         self.parameter_names = (*(p.name for p in problem.parameters), *self.corners.unknowns)
-        domain = problem.domain
-        self.axes = tuple(
-            Axis(n, (a, b), p)
-            for n, a, b, p in zip(domain.names, domain.lower, domain.upper, problem.periodic, strict=True)
-        )
+        self.axes = axes_of(problem)
         terms = problem.terms if carried is None else [t for t in problem.terms if carried.keeps(t)]
         hard = () if len(self.corners) else tuple(t for t in terms if is_hard(t, basis))
         self.constraints = self._constraints_of(hard, carried)
@@ -109,6 +107,9 @@ class GridSystem(BlockSystem[DenseBlock]):
         )  # fmt: skip
         self.gauss, self.interior, self.penalties = made.gauss, made.interior, made.penalties
         self.derived, self.blocks = made.derived, [self.enriched(b) for b in made.blocks]
+        labels = self.pyramid.labels
+        for block in self.blocks:
+            block.relabel(labels)
         self.noisy = [b for b in self.blocks if any(self.misfit.is_noisy(t.term) for t in b.terms)]
         self._roots = [b.root for b in self.noisy]
         self.smooth(smoothness or {})
@@ -140,12 +141,11 @@ class GridSystem(BlockSystem[DenseBlock]):
 
     def _constraints_of(self, hard: tuple[Term, ...], carried: Carried | None) -> Constraints:
         """What the grid satisfies exactly."""
-        return Constraints(hard, self.problem.fields, self.basis, self.axes, carried)
+        return Constraints(hard, self.problem.fields, self.basis, self.axes, carried, self.problem.continuity)
 
     def _levels(self, resolutions: Sequence[tuple[int, ...]]) -> Pyramid:
         """The levels of the unknowns."""
-        p = self.problem
-        return Pyramid(self.basis, resolutions, p.periodic, len(p.fields), self.dtype, self.device)
+        return dense_pyramid(self.problem, self.basis, resolutions, self.dtype, self.device)
 
     @property
     def grid_size(self) -> int:
@@ -257,7 +257,7 @@ class GridSystem(BlockSystem[DenseBlock]):
         matrices = []
         for i, (a, n) in enumerate(zip(self.axes, self.resolution, strict=True)):
             root = np.sqrt(block.weights[i])
-            values = evaluation_matrix(self.basis, n, a.bounds, a.periodic, block.points[i], (0,), root)
+            values = a.evaluation(self.basis, n, block.points[i], (0,), root)
             matrices.append(AxisMatrix(values.matrices, self.dtype, self.device))
         return SumFactorization(matrices, Channels.value(len(self.axes)))
 
@@ -267,7 +267,7 @@ class GridSystem(BlockSystem[DenseBlock]):
         rule = self.problem.domain.interior.gauss(self.resolution, BASES[self.basis].coefficients * 2).axes
         assert rule is not None
         for axis, cells, (x, weights) in zip(self.axes, self.resolution, rule, strict=True):
-            values = evaluation_matrix(self.basis, cells, axis.bounds, axis.periodic, x, (0,)).matrices[0]
+            values = axis.evaluation(self.basis, cells, x, (0,)).matrices[0]
             one = sparse.kron(one, values.T @ sparse.diags(weights) @ values)
         return one
 
@@ -321,11 +321,11 @@ class GridSystem(BlockSystem[DenseBlock]):
     def iteration_cost(self) -> tuple[float, float] | None:
         """About 60 ns per unknown and step, and the calls for every block; on a GPU what steps mostly take.
 
-        Iterations are tried where nothing is known of them.
+        Where nothing is known of them, iterations are tried with cubics; beyond, they mostly take :data:`TAKEN`.
         """
         if self.device.type != "cpu":
             return None
-        return 6e-8 * self.size + 3e-4 * len(self.blocks), 0.0
+        return 6e-8 * self.size + 3e-4 * len(self.blocks), TAKEN.get(BASES[self.basis].coefficients, 0.0)
 
     def settling(self) -> Settling | None:
         """None: iterations end by the gradient."""
@@ -339,17 +339,21 @@ class GridSystem(BlockSystem[DenseBlock]):
     def _vertex_bases(self) -> VertexBases:
         jets = {o for block in self.blocks for t in block.terms for _, o in t.jets}
         orders = [range(max(o[axis] for o in jets) + 1) for axis in range(len(self.axes))]
-        return VertexBases(self.pyramid, orders, self._masks)
+        return VertexBases(self.pyramid, orders, self._masks, [a.pieces for a in self.axes])
 
     @cached_property
     def layout(self) -> VertexLayout:
         """The coefficients of the finest level by vertex."""
         shape = self.pyramid.shapes[-1]
-        return dense_layout(shape[0], shape[1:], self.problem.periodic, BASES[self.basis].coefficients)
+        merged = [
+            None if a.pieces is None else a.pieces.merged(n) for a, n in zip(self.axes, self.resolution, strict=True)
+        ]
+        return dense_layout(shape[0], shape[1:], self.problem.periodic, BASES[self.basis].coefficients, merged)
 
     @cached_property
     def _masks(self) -> list[torch.Tensor]:
-        return [self.constraints.mask(shape, self.device) for shape in self.pyramid.shapes]
+        masks = [self.constraints.mask(shape, self.device) for shape in self.pyramid.shapes]
+        return [self.pyramid.bound(level, mask) for level, mask in enumerate(masks)]
 
     @property
     def fixed(self) -> torch.Tensor:
@@ -368,6 +372,7 @@ class GridSystem(BlockSystem[DenseBlock]):
             for block in self.blocks:
                 change = None if changes is None else changes[level]
                 view += block.diagonal(self.pyramid.resolutions[level], self.pyramid.shapes[level], change)
+            self.pyramid.merge_squares(level, view)
         parameters.zero_()
         for block in self.blocks:
             parameters += block.parameter_diagonal()

@@ -9,7 +9,7 @@ import scipy.sparse as sparse
 import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
-from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix, evaluation_matrix
+from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix
 from hermite_pinn.expressions.program import Leaf, Value
 from hermite_pinn.geometry import Samples
 from hermite_pinn.residuals.compiled import CompiledTerm, Jet
@@ -68,7 +68,7 @@ class PointBlock(DenseBlock):
         columns, values = np.zeros((n, 1), dtype=np.int64), np.ones((n, 1))
         total = 1
         for i, a in enumerate(self.axes):
-            one = evaluation_matrix(self.basis, resolution[i], a.bounds, a.periodic, self.points[:, i], (orders[i],))
+            one = a.evaluation(self.basis, resolution[i], self.points[:, i], (orders[i],))
             m = one.matrices[orders[i]] if change is None else changed_columns(one.matrices[orders[i]], change[i])
             width = np.diff(m.indptr)
             if np.ptp(width):
@@ -161,7 +161,7 @@ class PointBlock(DenseBlock):
             for (name, o), s in sensitivity.items():
                 rows[:, k, self.fields.index(name)] += s.expand_as(self.root).cpu()[:, None] * values[o]
         columns = index[:, None, :] + torch.arange(len(self.fields))[None, :, None] * size
-        yield columns.reshape(n, -1), rows.reshape(n, len(self.terms), -1)
+        yield self._labelled(columns.reshape(n, -1), rows.reshape(n, len(self.terms), -1))
 
     def products(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """The normal matrix as dense pieces, cell by cell of those that have points; see :class:`Block`."""

@@ -9,9 +9,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix, evaluation_matrix
+from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix
 from hermite_pinn.cuda.tensor_grid.sum_factorization import SumFactorization
 from hermite_pinn.expressions.program import Leaf, Value
 from hermite_pinn.residuals.compiled import CompiledTerm, Jet
@@ -20,6 +19,7 @@ from .block import PIECE, Axis
 from .block_memory import BlockMemory
 from .channel_block import ChannelBlock
 from .dense_block import DenseBlock
+from .separated_rows import SeparatedRow, separated_row
 from .vertex_basis import changed_columns
 
 __all__ = ["TensorBlock"]
@@ -87,9 +87,7 @@ class TensorBlock(ChannelBlock[SumFactorization], DenseBlock):
 
     def _matrix(self, axis: int, cells: int) -> AxisMatrix:
         a = self.axes[axis]
-        evaluated = evaluation_matrix(
-            self.basis, cells, a.bounds, a.periodic, self.points[axis], self._orders[axis], self._roots[axis]
-        )
+        evaluated = a.evaluation(self.basis, cells, self.points[axis], self._orders[axis], self._roots[axis])
         return AxisMatrix(evaluated.matrices, self.dtype, self.device)
 
     def diagonal(
@@ -139,14 +137,29 @@ class TensorBlock(ChannelBlock[SumFactorization], DenseBlock):
                         squares[f] += outer
         return squares.clamp_(min=0.0)
 
+    @property
+    def separable(self) -> bool:
+        """Whether nothing but fields takes part; see :class:`DenseBlock`."""
+        return not self.parameters and self.singular is None
+
+    def separated(self, field: str) -> list[SeparatedRow]:
+        """See :class:`DenseBlock`."""
+        matrices = [self._matrix(axis, n).matrices for axis, n in enumerate(self.resolution)]
+        rows = []
+        for k, t in enumerate(self.terms):
+            jets = (t.constant | self._sensitivity[k]).items()
+            members = [(orders, s) for (name, orders), s in jets if name == field]
+            rows += separated_row(members, lambda axis, order: matrices[axis][order], self.scales[k])
+        return rows
+
     def memory(self, resolution: Sequence[int]) -> BlockMemory:
         """What the block would hold on other cells, with as many points in each; see :class:`DenseBlock`."""
-        dim, m = self.dim, BASES[self.basis].coefficients
+        dim = self.dim
         shape = [
             len(p) // small * cells if len(p) > 1 else 1
             for p, small, cells in zip(self.points, self.resolution, resolution, strict=True)
         ]
-        coefficients = [m * (n + (not a.periodic)) for n, a in zip(resolution, self.axes, strict=True)]
+        coefficients = [a.coefficients(self.basis, n) for n, a in zip(resolution, self.axes, strict=True)]
         count = float(math.prod(shape))
         kept = math.prod(n for n, one in zip(shape, self.root.shape, strict=True) if one > 1)
         for factorized in self._factorized:
@@ -211,10 +224,11 @@ class TensorBlock(ChannelBlock[SumFactorization], DenseBlock):
             flat = index.expand(*shape, *local).reshape(-1, 1, count)
             fields = torch.arange(len(self.fields))[None, :, None] * math.prod(sizes)
             elements = flat.shape[0]
-            yield (flat + fields).reshape(elements, -1), rows.reshape(elements, len(self.terms) * inside, -1)
+            both = (flat + fields).reshape(elements, -1), rows.reshape(elements, len(self.terms) * inside, -1)
+            yield self._labelled(*both)
 
     def _matrix_columns(self, axis: int) -> int:
-        return BASES[self.basis].coefficients * (self.resolution[axis] + (not self.axes[axis].periodic))
+        return self.axes[axis].coefficients(self.basis, self.resolution[axis])
 
     def _by_cell(self, value: Value, cells: Sequence[tuple[int, int]], part: slice) -> torch.Tensor:
         """A value at the points, (cells ..., points in a cell ..., 1 ...), for a part of the first axis."""

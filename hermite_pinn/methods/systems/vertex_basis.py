@@ -23,6 +23,7 @@ import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix, evaluation_matrix
+from hermite_pinn.cuda.tensor_grid.pieces import Pieces
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
 from hermite_pinn.geometry import gauss_axis
 
@@ -53,6 +54,7 @@ def vertex_basis(
     periodic: bool,
     orders: Sequence[int],
     fixed: tuple[Sequence[int], Sequence[int]] = ((), ()),
+    breaks: Sequence[int] = (),
 ) -> np.ndarray:
     """The change of basis along one axis.
 
@@ -64,6 +66,8 @@ def vertex_basis(
         Orders of differentiation along the axis that matter.
     fixed
         Coefficients that keep apart at the left and at the right end.
+    breaks
+        By break, the vertex on its left; the one on its right follows.  The coefficients of both stay as they are.
 
     Returns
     -------
@@ -78,8 +82,13 @@ def vertex_basis(
     """
     three = _three(basis, tuple(sorted(orders)), (tuple(fixed[0]), tuple(fixed[1])))
     if periodic:
-        return np.repeat(three[1:2], cells, 0)
-    return np.concatenate([three[:1], np.repeat(three[1:2], cells - 1, 0), three[2:]])
+        change = np.repeat(three[1:2], cells, 0)
+    else:
+        change = np.concatenate([three[:1], np.repeat(three[1:2], cells - 1, 0), three[2:]])
+    for left in breaks:
+        change = np.insert(change, left, np.eye(three.shape[1]), 0)
+        change[left + 1] = np.eye(three.shape[1])
+    return change
 
 
 def changed_columns(matrix: sparse.csr_matrix, change: np.ndarray) -> sparse.csr_matrix:
@@ -101,13 +110,28 @@ class VertexBases:
         By axis, the orders of differentiation that matter.
     masks
         By level, where coefficients are fixed.
+    pieces_of
+        By axis, the parts into which breaks cut it, or None.
     """
 
-    def __init__(self, pyramid: Pyramid, orders: Sequence[Sequence[int]], masks: Sequence[torch.Tensor]) -> None:
+    def __init__(
+        self,
+        pyramid: Pyramid,
+        orders: Sequence[Sequence[int]],
+        masks: Sequence[torch.Tensor],
+        pieces_of: Sequence[Pieces | None] = (),
+    ) -> None:
         self.pyramid, self.masks = pyramid, list(masks)
+
+        def broken(axis: int, cells: int) -> list[int]:
+            pieces = pieces_of[axis] if pieces_of else None
+            return [] if pieces is None else [left for left, _, _ in pieces.pairs(cells)]
+
         self.changes = [
             [
-                vertex_basis(pyramid.basis, n, p, o, _fixed(mask, axis + 1, BASES[pyramid.basis].coefficients))
+                vertex_basis(
+                    pyramid.basis, n, p, o, _fixed(mask, axis + 1, BASES[pyramid.basis].coefficients), broken(axis, n)
+                )
                 for axis, (n, p, o) in enumerate(zip(resolution, pyramid.periodic, orders, strict=True))
             ]
             for resolution, mask in zip(pyramid.resolutions, self.masks, strict=True)

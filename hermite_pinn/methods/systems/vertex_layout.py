@@ -19,7 +19,7 @@ class VertexLayout:
     Attributes
     ----------
     positions
-        Of the vertices, int64, (V, d).
+        Of the vertices, int64, (V, d); those on both sides of a break have one.
     sides, wraps
         Vertices of the whole grid along every axis, and which axes are periodic.
     unknowns
@@ -45,8 +45,20 @@ class VertexLayout:
         )
 
 
-def dense_layout(fields: int, shape: Sequence[int], wraps: Sequence[bool], m: int) -> VertexLayout:
+def dense_layout(
+    fields: int,
+    shape: Sequence[int],
+    wraps: Sequence[bool],
+    m: int,
+    merged: Sequence[np.ndarray | None] | None = None,
+) -> VertexLayout:
     """Of a level (m N_1, ..., m N_d) of all vertices, by field.
+
+    Parameters
+    ----------
+    merged
+        By axis, the place of every vertex where several are at one, as on both sides of a break; None where each has
+        its own.
 
     Examples
     --------
@@ -58,6 +70,10 @@ def dense_layout(fields: int, shape: Sequence[int], wraps: Sequence[bool], m: in
     orders = np.array(list(itertools.product(range(m), repeat=len(sides))), dtype=np.int64)
     own = positions[:, None, :] * m + orders
     numbers = np.ravel_multi_index(tuple(own.reshape(-1, len(sides)).T), tuple(shape)).reshape(len(own), -1)
+    for axis, places in enumerate(merged or ()):
+        if places is not None:
+            positions[:, axis] = places[positions[:, axis]]
+            sides = (*sides[:axis], int(places[sides[axis] - 1]) + 1, *sides[axis + 1 :])
     return VertexLayout(positions, sides, tuple(wraps), _by_field(numbers, fields, math.prod(shape)))
 
 

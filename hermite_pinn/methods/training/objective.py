@@ -18,6 +18,7 @@ from hermite_pinn.methods.gauss_newton.pilot import chosen_before, saved_choice
 from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.defined_start import defined_start
+from hermite_pinn.residuals.scales import first_scales
 from hermite_pinn.schema import Entry
 
 from .batches import Batch, TermGroup, term_groups
@@ -78,7 +79,7 @@ class Objective(Loss[PlacedTerms]):
             self.roots[t.name] = math.sqrt(float(weights.mean()))
             extra.setdefault(id(t.region), {})[ROOT + t.name] = np.sqrt(weights)
         self.groups = term_groups(self.problem, self.device, dtype, extra, together)
-        self.scales = dict.fromkeys((t.name for t in self.problem.terms), 1.0)
+        self.scales = first_scales(self.problem)
         free = {t.name for t in self.problem.terms if not t.region.is_interior} - set(self.roots)
         self.names = list(dict.fromkeys(t.name for group in self.groups for t in group.terms))
         self.weighted = [name for name in dict.fromkeys(t.name for t in self.problem.terms) if name in free]
@@ -131,7 +132,8 @@ class Objective(Loss[PlacedTerms]):
             )
         for t, r in zip(self.groups[0].terms, rows, strict=True):
             size = math.sqrt(float(batch.mean_square(r)))
-            self.scales[t.name] = size if math.isfinite(size) and size > 0 else 1.0
+            if math.isfinite(size) and size > 0:
+                self.scales[t.name] = size
 
     def residuals(
         self,

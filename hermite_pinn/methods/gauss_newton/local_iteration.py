@@ -1,0 +1,272 @@
+"""A Gauss-Newton run on locally refined grids: solve, estimate, mark, refine."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from hermite_pinn.cuda.encoder.basis import BASES
+from hermite_pinn.field.field import GridField
+from hermite_pinn.memory import available_memory, spelled_size
+from hermite_pinn.methods.base import Outcome, Task
+from hermite_pinn.methods.course import Ending
+from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
+from hermite_pinn.methods.systems.refined_mesh import RefinedMesh
+from hermite_pinn.methods.systems.refined_system import RefinedSystem
+from hermite_pinn.residuals.scales import source_scales
+from hermite_pinn.run.monitor import StopRun
+from hermite_pinn.run.status import Status
+
+from .balance import ZERO
+from .indicators import LEAF
+from .local_convergence import LocalConvergence
+from .local_marking import refined_mesh
+from .local_stage import LocalStage, measured
+from .options import GaussNewtonOptions
+from .pace import Pace
+from .refined_solver import RefinedSolver, stage_memory
+from .small_coefficients import added, small_coefficients
+from .stage import Stage
+from .watch_points import WatchPoints
+
+__all__ = ["LocalIteration"]
+
+logger = logging.getLogger(__name__)
+
+DAMPING = 1e-6  # of the first step: larger ones keep the smooth parts of a solution from moving
+FEW = 4  # nonlinear steps of a stage whose equations are not yet those of the problem, or that is not resolved
+MOST_UNKNOWNS = 200_000
+MOST_DEPTH = 40  # levels
+LEAST_HALVING = 0.25
+HASTE = 0.3  # of the time that a stage is expected to take: it is not begun with less left
+SHARE = 0.5  # of the free memory
+
+
+class LocalIteration:
+    """One run on locally refined grids.
+
+    Parameters
+    ----------
+    options
+        Of the method.
+    task
+        What to solve.
+    basis, base
+        Of the grid, and the cells per axis of its first level.
+    tol
+        Relative error asked for.
+    watch
+        Where the problem prescribes something narrow.
+    """
+
+    def __init__(
+        self, options: GaussNewtonOptions, task: Task, basis: str, base: tuple[int, ...], tol: float, watch: WatchPoints
+    ) -> None:
+        self.options, self.task, self.problem, self.basis = options, task, task.problem, basis
+        self.monitor, self.watch, self.tol = task.monitor, watch, tol
+        mesh = RefinedMesh.uniform(base, task.problem.periodic)
+        self.mesh = mesh.refined([np.ones(mesh.levels[0].count, dtype=bool)], (2,) * mesh.dim)
+        self.scales = source_scales(self.problem)
+        self.gauss = options.gauss or BASES[basis].coefficients + 1
+        self.equations = sum(t.region.is_interior for t in self.problem.terms)
+        self.small = small_coefficients(self.problem)
+        self.convergence = LocalConvergence(tol)
+        self.pace = Pace(self.monitor)
+        self.halvings = 0.0
+        self.inner_total = 0
+        self.best: LocalStage | None = None
+
+    # -- the run ---
+    def stages(self) -> Ending:
+        """Stage after stage until one is the last."""
+        while True:
+            self._check_size()
+            self.pace.begin()
+            stage = self._solved()
+            change = stage.change if self.best is not None else None
+            stage.error = self.convergence.add(stage, change, self._unseen(stage))
+            self.best = stage
+            self.pace.end(stage.system.unknowns)
+            self._record(stage)
+            ending = self._verdict(stage)
+            if ending is not None:
+                return ending
+            self.monitor.check_time()
+            if not stage.original and stage.indicators.steepness <= LEAF:
+                self.halvings += self._halving(stage)
+            self.mesh = refined_mesh(stage, self.tol)
+
+    def _halving(self, stage: LocalStage) -> float:
+        """By how many halvings a coefficient is lowered after a stage that resolves its layer: at most by one.
+
+        The surplus grows with the order of the basis as the layer narrows; it should not exceed twice what counts as
+        resolved, or the next stage would begin too far from its solution.
+        """
+        growth = math.log(stage.factor, 2)
+        room = math.log2(2.0 * LEAF / max(stage.indicators.steepness, 1e-300))
+        return min(max(room / growth, LEAST_HALVING), 1.0)
+
+    @property
+    def _original(self) -> bool:
+        """Whether the equations are those of the problem."""
+        return all(self.halvings >= c.halvings for c in self.small)
+
+    @staticmethod
+    def _unseen(stage: LocalStage) -> float:
+        return stage.missed.worst
+
+    def _solved(self) -> LocalStage:
+        extra = added(self.small, self.equations, self.halvings)
+        layers = [c.layer(self.halvings) for c in self.small]
+        system = RefinedSystem(self.problem, self.basis, self.mesh, self.gauss, self.scales, extra, layers)
+        best = self.best
+        if best is None:
+            vector = system.start()
+        else:
+            known = best.system.grid.transferred(best.system.split(best.vector)[0].numpy(), system.grid)
+            vector = system.start(known)
+        solver = self._solver(system)
+
+        def accepted(fit: Fit) -> None:
+            self.monitor.check_time()
+
+        fit = solver.fit(system, vector.clone(), None if system.affine else accepted, guessed=best is not None)
+        self.inner_total += solver.inner_total
+        moved = system.norms(fit.vector - vector)
+        stage = measured(system, fit.vector, fit.rows, moved, self.watch, self.tol or ZERO)
+        inner = fit.inner
+        return replace(
+            stage,
+            original=self._original,
+            settled=fit.settled,
+            inner=0 if inner is None else inner.steps,
+            reduction=0.0 if inner is None else inner.reduction,
+            damping=fit.damping,
+        )
+
+    def _solver(self, system: RefinedSystem) -> LevenbergMarquardt[RefinedSystem]:
+        options = self.options
+        best = self.best
+        rough = best is None or not best.original or best.indicators.steepness > LEAF
+        return LevenbergMarquardt(
+            RefinedSolver(),
+            inner_tol=options.inner_tol or 1e-10,
+            near_tol=options.inner_tol or 1e-8,
+            inner_steps=options.inner_steps,
+            outer_steps=min(options.outer_steps, FEW) if rough else options.outer_steps,
+            damping=min(options.damping, DAMPING),
+            change=1e-2 * self.tol,
+            monitor=self.monitor,
+        )
+
+    def is_better_than(self, other: Stage | None) -> bool:
+        """Whether there is a state, and of the problem itself unless nothing is known of another one."""
+        if self.best is None:
+            return False
+        return self.best.original or other is None or other.error is None or other.error >= 1.0
+
+    # -- limits ---
+    def _check_size(self) -> None:
+        """End the run before a stage that memory or the limits do not allow."""
+        best = self.best
+        if best is None:
+            return
+        system = RefinedSystem(self.problem, self.basis, self.mesh, self.gauss, self.scales)
+        count, tail = system.unknowns, ""
+        if best.error is not None:
+            tail = f"; the estimated relative error is {best.error:.1e}, tol={self.tol:g}"
+        most = self.options.max_unknowns or MOST_UNKNOWNS
+        if count > most:
+            raise StopRun(
+                Status.MAX_SIZE,
+                f"the next grid of {self.mesh.leaves:,} cells would have {count:,} coefficients > max_unknowns={most:,}{tail}",
+            )
+        if self.mesh.depth > MOST_DEPTH:
+            raise StopRun(Status.MAX_SIZE, f"stopped at {MOST_DEPTH} levels of cells{tail}")
+        need, free = stage_memory(system), available_memory(torch.device("cpu"))
+        if free is not None and need > SHARE * free:
+            raise StopRun(
+                Status.MAX_SIZE,
+                f"the next grid of {self.mesh.leaves:,} cells would need about {spelled_size(need)} of {spelled_size(free)} free "
+                f"memory{tail}",
+            )
+        expected = self.pace.expected(count) if self.monitor.max_time else None
+        if expected is not None:
+            self.monitor.require(expected, f"the next grid ({self.mesh.leaves:,} cells)", HASTE)
+
+    def _verdict(self, stage: LocalStage) -> Ending | None:
+        error, convergence = stage.error, self.convergence
+        if convergence.met and self._original:
+            return Ending(Status.CONVERGED, f"estimated relative error {error:.1e} <= {self.tol:g}")
+        if convergence.stagnant:
+            return Ending(
+                Status.STALLED,
+                f"local refinements did not lower the estimated relative error {error:.1e} (tol={self.tol:g})",
+            )
+        return None
+
+    # -- what it tells ---
+    def unresolved(self) -> str:
+        """What the last stage did not resolve, for messages; nothing where all is."""
+        stage = self.best
+        if stage is None:
+            return ""
+        parts, own = [], stage.indicators.steepness
+        if not self._original:
+            sizes = ", ".join(f"{abs(c.at(self.halvings)):.1e} instead of {abs(c.value):.1e}" for c in self.small)
+            parts.append(f"a layer is not resolved: the coefficient of the highest derivative still is {sizes}")
+        elif own > LEAF:
+            widths = stage.system.grid.widths(stage.mesh.depth - 1)
+            cells = " x ".join(f"{w:.1e}" for w in widths)
+            parts.append(
+                f"a layer is not resolved: in the smallest cells ({cells}) the solution changes by up to {own:.0%} of its size"
+            )
+        if stage.missed.worst > self.tol:
+            parts.append(f"a peak of what is prescribed, at {stage.missed.place}, is not seen by the cells")
+        return "; ".join(parts)
+
+    def _record(self, stage: LocalStage) -> None:
+        self.monitor.record(
+            loss=stage.loss,
+            terms=stage.residuals,
+            level=stage.mesh.depth,
+            unknowns=stage.system.unknowns,
+            field=lambda: self.field(stage),
+            error=stage.error,
+            inner=stage.inner,
+            reduction=stage.reduction,
+            damping=stage.damping,
+            slabs=1,
+            cells=stage.mesh.leaves,
+        )
+
+    def field(self, stage: LocalStage) -> GridField:
+        """The fields of a stage."""
+        return stage.system.at(stage.vector).to(self.task.device)
+
+    def outcome(self, ending: Ending) -> Outcome:
+        """The best state, with what is to be said of it."""
+        stage = self.best
+        assert stage is not None
+        message = ending.message
+        if ending.status in (Status.MAX_SIZE, Status.MAX_TIME, Status.STALLED):
+            message = "; ".join(part for part in (message, self.unresolved()) if part)
+        stats: dict[str, Any] = {
+            "inner_steps": self.inner_total,
+            "resolution": stage.mesh.levels[-1].resolution,
+            "cells": stage.mesh.leaves,
+            "levels": stage.mesh.depth,
+            "unknowns": stage.system.unknowns,
+            "points": sum(len(b.root) * len(b.terms) for b in stage.system.blocks),
+            "slabs": 1,
+            "precision": "float64",
+            "refine": "local",
+        }
+        error = None if ending.status is Status.DIVERGED else stage.error
+        minimised = stage.settled and ending.status in (Status.CONVERGED, Status.STALLED, Status.MAX_SIZE)
+        return Outcome(self.field(stage), {}, ending.status, message, error, stats, minimised)

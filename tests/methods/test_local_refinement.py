@@ -1,0 +1,193 @@
+"""Runs that divide cells where the error is: narrow sources, layers, fronts; and what they say of themselves."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import hermite_pinn as hp
+from hermite_pinn import exp, pi, sin
+from hermite_pinn.methods.gauss_newton.peaks import candidates
+from hermite_pinn.methods.gauss_newton.small_coefficients import small_coefficients
+from hermite_pinn.run.status import Status
+
+
+def gaussians(*specs: tuple[float, float, float, float]) -> hp.Problem:
+    """Poisson's equation in the unit square with sources at (x, y) of some width and height."""
+
+    def source(x, y):
+        return sum(a * exp(-((x - cx) ** 2 + (y - cy) ** 2) / w**2) for cx, cy, w, a in specs)
+
+    return hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)), ["u"], lambda u, x, y: u.laplacian + source(x, y), [hp.Dirichlet(u=0.0)]
+    )
+
+
+def series(points: np.ndarray, *specs: tuple[float, float, float, float]) -> np.ndarray:
+    """The solution of :func:`gaussians` as a series of sines, at points (n, 2)."""
+    total = np.zeros(len(points))
+    for cx, cy, w, a in specs:
+        m = np.arange(1, int(14 / (pi * w)) + 8)
+        decay = 2 * w * math.sqrt(pi) * np.exp(-((m * pi * w) ** 2) / 4)
+        modes = a * np.outer(decay * np.sin(m * pi * cx), decay * np.sin(m * pi * cy))
+        modes /= pi**2 * (m[:, None] ** 2 + m**2)
+        x, y = (np.sin(pi * np.outer(points[:, k], m)) for k in range(2))
+        total += ((x @ modes) * y).sum(1)
+    return total
+
+
+def error_at(solution: hp.Solution, points: np.ndarray, exact: np.ndarray) -> float:
+    values = np.asarray(solution.u(points[:, 0], points[:, 1]))
+    return float(np.linalg.norm(values - exact) / np.linalg.norm(exact))
+
+
+def test_a_source_narrower_than_the_first_cells_is_found_and_resolved() -> None:
+    spec = (0.29, 0.68, 4e-3, 1.0)
+    solution = hp.solve(gaussians(spec), progress=False)
+    assert solution.status is Status.CONVERGED
+    assert solution.stats["refine"] == "local"
+    assert solution.stats["unknowns"] < 20_000
+    random = np.random.default_rng(0)
+    near = np.array(spec[:2]) + spec[2] * random.standard_normal((50, 2))
+    for points in (random.random((100, 2)), near):
+        assert error_at(solution, points, series(points, spec)) < 1e-6
+
+
+@pytest.mark.slow
+def test_several_sources_of_different_width_and_height_are_found() -> None:
+    specs = ((0.3, 0.7, 1e-3, 1.0), (0.81, 0.13, 3e-3, 0.2), (0.52, 0.48, 0.03, 0.1))
+    solution = hp.solve(gaussians(*specs), progress=False)
+    assert solution.status is Status.CONVERGED
+    assert solution.stats["unknowns"] < 20_000
+    random = np.random.default_rng(1)
+    for cx, cy, w, _ in specs:
+        points = np.array([cx, cy]) + w * random.standard_normal((50, 2))
+        assert error_at(solution, points, series(points, *specs)) < 2e-6
+
+
+@pytest.mark.parametrize("width", [1e-3, 1e-6])
+def test_the_expression_tells_where_a_peak_is_that_no_sample_hits(width: float) -> None:
+    problem = gaussians((0.337, 0.7125, width, 1.0))
+    samples = problem.domain.interior.quasi_random(512, 0)
+    found = candidates(problem, problem.terms[0].residual, samples)
+    distance = (found - torch.tensor([[0.337], [0.7125]], dtype=torch.float64)).norm(dim=0)
+    assert float(distance.min()) < 1e-2 * width
+
+
+def test_a_layer_is_resolved_with_few_cells_along_it() -> None:
+    eps = 3e-3
+
+    def along(x):
+        return x - (exp((x - 1) / eps) - exp(-1 / eps)) / (1 - exp(-1 / eps))
+
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)),
+        ["u"],
+        lambda u, x, y: -eps * u.laplacian + u.x - sin(pi * y) * (1 + eps * pi**2 * along(x)),
+        [hp.Dirichlet(u=0.0)],
+        exact={"u": lambda x, y: along(x) * sin(pi * y)},
+    )
+    solution = hp.solve(problem, method=hp.GaussNewton(refine="local"), tol=1e-5, progress=False)
+    assert solution.status is Status.CONVERGED
+    assert solution.stats["unknowns"] < 10_000
+    assert solution.error()["u"]["relative_l2"] < 1e-5
+    x, y = 1 - eps * np.linspace(0, 5, 40), np.full(40, 0.4)
+    exact = np.asarray(problem.exact["u"](torch.as_tensor(x), torch.as_tensor(y)))
+    assert np.abs(np.asarray(solution.u(x, y)) - exact).max() < 1e-3
+    cells = solution.stats["resolution"]
+    assert cells[0] >= 8 * cells[1]  # levels that double one axis alone
+
+
+@pytest.mark.slow
+def test_the_front_of_burgers_equation_is_resolved_by_the_default_call() -> None:
+    problem = hp.problems.burgers()
+    solution = hp.solve(problem, progress=False)
+    assert solution.status is Status.CONVERGED
+    assert solution.stats["refine"] == "local"
+    assert solution.stats["unknowns"] < 25_000
+    assert solution.error()["u"]["relative_l2"] < 1e-6
+
+
+def test_small_coefficients_are_found_with_their_axis_and_sign() -> None:
+    problem = hp.problems.burgers()
+    (small,) = small_coefficients(problem)
+    axis = problem.domain.names.index("x")
+    assert small.jet == ("u", tuple(2 * (k == axis) for k in range(2)))
+    assert math.isclose(small.value, -0.01 / pi)
+    assert small.at(0) < small.value < 0
+    assert small.at(small.halvings) == pytest.approx(small.value)
+    assert small_coefficients(hp.problems.helmholtz2d()) == []
+
+
+def test_a_smooth_solution_is_left_to_uniform_levels() -> None:
+    problem = hp.problems.poisson2d()
+    automatic = hp.solve(problem, tol=1e-4, progress=False)
+    uniform = hp.solve(problem, method=hp.GaussNewton(refine="uniform"), tol=1e-4, progress=False)
+    assert "refine" not in automatic.stats
+    assert torch.equal(automatic.field.table, uniform.field.table)
+
+
+def test_a_front_that_the_limits_leave_unresolved_is_not_called_converged() -> None:
+    method = hp.GaussNewton(refine="local", max_unknowns=2000)
+    solution = hp.solve(hp.problems.burgers(), method=method, progress=False)
+    assert solution.status is Status.MAX_SIZE
+    assert "is not resolved" in solution.message
+    assert solution.estimated_error is None or solution.estimated_error > 0.05
+
+
+def test_the_solution_is_saved_and_loaded(tmp_path) -> None:
+    solution = hp.solve(
+        gaussians((0.3, 0.6, 0.02, 1.0)), method=hp.GaussNewton(refine="local"), tol=1e-3, progress=False
+    )
+    solution.save(tmp_path / "u.h5")
+    loaded = hp.Solution.load(tmp_path / "u.h5")
+    x = np.linspace(0, 1, 57)
+    assert np.array_equal(np.asarray(loaded.u(x, x**2)), np.asarray(solution.u(x, x**2)))
+
+
+def test_two_fields_with_soft_conditions_and_a_periodic_axis() -> None:
+    def bump(x, y):
+        return exp((hp.cos(2 * pi * (x - 0.3)) - 1) * 40) * exp(-((y - 0.4) ** 2) * 400)
+
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)),
+        ["u", "v"],
+        lambda u, v, x, y: (u.laplacian - v + bump(x, y), v.laplacian - 2 * v + u),
+        [hp.Periodic("x"), hp.Robin(u=(1.0, 0.5, 0.0)), hp.Dirichlet(v=0.0)],
+    )
+    local = hp.solve(problem, method=hp.GaussNewton(refine="local"), tol=1e-4, progress=False)
+    uniform = hp.solve(
+        problem, method=hp.GaussNewton(refine="uniform"), field=hp.Field(basis="quintic"), levels=4, progress=False
+    )
+    assert local.status is Status.CONVERGED
+    points = np.random.default_rng(0).random((200, 2)).T
+    for name in ("u", "v"):
+        a, b = (np.asarray(getattr(s, name)(*points)) for s in (local, uniform))
+        assert np.linalg.norm(a - b) < 2e-4 * np.linalg.norm(b)
+
+
+@pytest.mark.parametrize(
+    ("problem", "options", "reason"),
+    [
+        (hp.problems.four_discs, {}, "shapes cut"),
+        (hp.problems.inverse_poisson, {}, "unknown parameters|has data"),
+        (hp.problems.plate, {}, "order 4"),
+        (hp.problems.stokes, {}, "free"),
+        (hp.problems.poisson2d, {"levels": 3}, "levels"),
+    ],
+)
+def test_what_cannot_be_refined_locally_is_refused(problem, options, reason) -> None:
+    with pytest.raises(hp.InvalidArgumentError, match=reason):
+        hp.solve(problem(), method=hp.GaussNewton(refine="local"), progress=False, **options)
+
+
+@pytest.mark.filterwarnings("ignore::hermite_pinn.HermitePinnWarning")
+def test_a_problem_without_a_unique_solution_is_undetermined() -> None:
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)), ["u"], lambda u, x, y: u.xx + u.x - sin(pi * x), [hp.Dirichlet(u=0.0, on="x-")]
+    )
+    solution = hp.solve(problem, method=hp.GaussNewton(refine="local"), tol=1e-4, progress=False, max_time=20)
+    assert solution.status is Status.UNDETERMINED
