@@ -64,6 +64,7 @@ def courses(
     *,
     fast: bool,
     shares: Sequence[float] = (),
+    most: str = ORDERS[-1],
 ) -> list[Course]:
     """The courses that reach a tolerance, that with the present basis first.
 
@@ -81,6 +82,8 @@ def courses(
         Whether linear problems are solved by fast diagonalisation.
     shares
         By axis the part of the error that it causes, where that is known.
+    most
+        The smoothest basis.
 
     Examples
     --------
@@ -92,7 +95,7 @@ def courses(
     smooth = [_scaled(m, error * max(share, LEAST_SHARE)) for share in shares or [1.0] * len(resolution)]
     weights = dict(zip(ORDERS, FAST if fast else SLOW, strict=True))
     found = []
-    for name in [basis, *(b for b in ORDERS if BASES[b].coefficients > m)]:
+    for name in [basis, *(b for b in ORDERS[: ORDERS.index(most) + 1] if BASES[b].coefficients > m)]:
         own = BASES[name].coefficients
         if order > own:
             continue
@@ -131,6 +134,7 @@ def cheapest_course(
     *,
     fast: bool,
     shares: Sequence[float] = (),
+    most: str = ORDERS[-1],
 ) -> Course | None:
     """The course with another basis that spares time; None where there is none, or too little is known.
 
@@ -143,7 +147,7 @@ def cheapest_course(
         What the levels changed.
     resolution
         Cells of the last one.
-    least, order, fast, shares
+    least, order, fast, shares, most
         See :func:`courses`.
     fields
         Their number.
@@ -159,7 +163,7 @@ def cheapest_course(
     rate = convergence.last.rate
     if rate is not None and rate < fall:
         return None
-    found = courses(convergence.basis, resolution, error, tol, least, order, fast=fast, shares=shares)
+    found = courses(convergence.basis, resolution, error, tol, least, order, fast=fast, shares=shares, most=most)
     best = min(found, key=lambda course: course.work)
     if best is found[0] or fields * found[0].unknowns < FEW or best.work > WORTH * found[0].work:
         return None

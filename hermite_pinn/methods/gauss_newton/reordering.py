@@ -21,6 +21,7 @@ from .options import GaussNewtonOptions
 from .order import ORDERS, cheapest_course
 from .refinement import roughness
 from .stage import Discretization, Stage
+from .time_slabs import parabolic
 
 __all__ = ["Reordering"]
 
@@ -84,7 +85,12 @@ class Reordering:
         if not self.open or best is None:
             return None
         resolution = best.resolutions[-1]
-        fast = not solver.state().get("without_diagonalization", True) and separable(grid.system([state.path[0]]))
+        alone = len(problem.fields) == 1  # coupled fields may well take more steps
+        fast = (
+            alone
+            and not solver.state().get("without_diagonalization", True)
+            and separable(grid.system([state.path[0]]))
+        )
         rough = roughness(best.finest, grid.basis, problem.periodic)
         course = cheapest_course(
             state.convergence,
@@ -94,6 +100,7 @@ class Reordering:
             len(problem.fields),
             fast=fast,
             shares=[r / max(rough) for r in rough] if max(rough) > 0 else (),
+            most="quintic" if parabolic(problem) else "septic",  # third derivatives at a start make layers of rounding
         )
         most = self.options.max_unknowns
         if course is None or (most is not None and len(problem.fields) * course.unknowns > most):

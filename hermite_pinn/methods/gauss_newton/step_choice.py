@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 
 import torch
 
@@ -12,6 +13,7 @@ from hermite_pinn.expressions.program import is_smooth
 from hermite_pinn.field.field import Field, basis_for
 from hermite_pinn.methods.base import Task
 from hermite_pinn.problem.problem import Problem
+from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.residuals.scales import source_scales
 
 from .options import GaussNewtonOptions
@@ -24,6 +26,7 @@ __all__ = ["step_basis"]
 logger = logging.getLogger(__name__)
 
 FINE = 1e-3  # tolerance below which a basis of higher order takes fewer unknowns
+LEVELS, CROSSINGS = 1e-5, 20.0  # tolerances and times that are for levels whose order is chosen on the way
 FEW = 4  # cells on which the numbers of points and unknowns are compared
 
 
@@ -33,7 +36,7 @@ def step_basis(options: GaussNewtonOptions, task: Task, field: Field | None) -> 
     Steps are for problems of evolution in whole boxes without breaks, with as many points as unknowns: first or second
     order in time, the same for all fields, and conditions on the faces that the grid satisfies exactly.  They are taken
     where the levels of a whole time axis are many: in two or more axes of space, and on one where an equation has
-    derivatives of third order or higher.
+    derivatives of third order or higher.  Small tolerances of simple equations are for levels all the same.
 
     Parameters
     ----------
@@ -49,11 +52,37 @@ def step_basis(options: GaussNewtonOptions, task: Task, field: Field | None) -> 
         return None
     tol = 1e-6 if task.tol is None else task.tol
     wished = "cubic" if tol >= FINE else "septic"
+    if tol < LEVELS and task.field is None and _suits_levels(problem):
+        return None
     least = basis_for(problem.order)
     names = [least] if task.field is None else [task.field.basis]
     if task.field is None and all(problem.periodic[i] for i in problem.domain.space_axes):
         names.insert(0, max(wished, least, key=lambda name: BASES[name].coefficients))
     return next((name for name in names if _fits(problem, name)), None)
+
+
+def _suits_levels(problem: Problem) -> bool:
+    """Whether levels on all of space and time take less time for a small tolerance than steps of low order.
+
+    That is so for one field without periodic axes, whose linear problems fast diagonalisation solves in a few steps:
+    decay with constant coefficients, and waves that do not cross the box too often.
+    """
+    axis, lengths = problem.domain.time_axis, problem.domain.lengths
+    equations = [compile_term(problem, t) for t in problem.terms if t.region.is_interior]
+    if len(problem.fields) != 1 or len(equations) != 1 or any(problem.periodic) or axis is None:
+        return False
+    (field,), own = problem.fields, equations[0]
+    if time_orders(problem)[field] == 1:
+        return not own.variable
+    pure = [
+        own.constant.get((field, tuple(2 * (i == a) for i in range(len(lengths)))), 0.0) for a in range(len(lengths))
+    ]
+    if pure[axis] == 0.0 or any(sum(orders) > 1 for _, orders in own.variable):
+        return False
+    speeds = (
+        math.sqrt(abs(c / pure[axis])) / a for i, (c, a) in enumerate(zip(pure, lengths, strict=True)) if i != axis
+    )
+    return lengths[axis] * max(speeds) <= CROSSINGS
 
 
 def _default(options: GaussNewtonOptions, task: Task, field: Field | None) -> bool:
