@@ -35,6 +35,7 @@ from hermite_pinn.schema import Entry
 from .cut_memory import cut_memory
 from .indicators import Indicators
 from .memory_estimate import stage_memory
+from .noise_errors import noise_errors
 from .penalty_weights import Choice, fit_smoothly
 from .term_sizes import Sensitivities, sensitivity_norms
 
@@ -209,6 +210,9 @@ class Stage:
         Weights of the penalties that were chosen automatically, or None.
     error
         Estimate of the relative L2 error of this very state (largest of all fields), or None.
+    noise
+        What the noise of the data leaves of that: the largest relative standard deviation of a field, 0 without noise,
+        or None where it is not known.
     close_to_corners
         See :attr:`.CutSystem.close_to_corners`.
     undefined_outside
@@ -241,6 +245,7 @@ class Stage:
     speeds: tuple[float, ...] = ()
     choice: Choice | None = None
     error: float | None = None
+    noise: float | None = 0.0
     close_to_corners: torch.Tensor | None = None
     undefined_outside: bool = False
 
@@ -425,5 +430,8 @@ def solve_at_once(
     own = system.at_corners(stage.vector)
     stage.moved = system.norms(stage.finest - before, own - corners)
     stage.norms = system.norms(stage.finest, own)
+    if system.noisy:
+        open_left = noise_errors(system, stage.vector, final)
+        stage.noise = relative(open_left, stage.norms) if open_left else (start.noise if start is not None else None)
     stage.close_to_corners = system.close_to_corners
     return stage
