@@ -77,7 +77,12 @@ class Problem(Immutable):
     missing
         Sentences about conditions that it seems to lack, by counting derivatives.
     notes
-        Sentences about values that jump where two faces meet, and about what is worth knowing of the domain.
+        Sentences about values that jump where two faces meet, about jumps that no line of a grid follows,
+        and about what is worth knowing of the domain.
+    jump_notes
+        Those about jumps of coefficients.
+    jumps_on_lines
+        Whether nothing in the equations jumps or has a kink but on the breaks of the domain, as far as can be known.
 
     Raises
     ------
@@ -151,6 +156,7 @@ class Problem(Immutable):
         jumps = find_jumps([*equations, *(flux.expression for _, flux in fluxes(equations))], domain)
         self.domain = domain = domain.with_breaks(jumps.breaks)
         self.jumps_on_lines = jumps.everywhere and not domain.is_cut
+        self.jump_notes = jumps.notes
         self.terms = self._traced_terms()
         self.gauges = self._gauged_fields()
         self.missing = missing_conditions(domain, self.fields, self.periodic, self.residuals.values(), self.terms)

@@ -237,6 +237,28 @@ def test_a_run_continues_from_its_checkpoint(tmp_path):
     np.testing.assert_allclose(resumed.u(x, y), whole.u(x, y), rtol=1e-9)
 
 
+def test_jumps_along_curves_are_told_by_the_message():
+    def residual(u, x, y):
+        return u.laplacian + hp.where(x * x + y * y < 0.5, 1.0, 2.0)
+
+    problem = hp.Problem(hp.Box(x=(0, 1), y=(0, 1)), ["u"], residual, [hp.Dirichlet(u=0.0)])
+    assert "no line of the grid" in hp.solve(problem, levels=2, progress=False).message
+
+
+def test_three_axes_may_have_breaks():
+    def exact(x, y, z):
+        return hp.where(z < 0.4, z, 0.4 + (z - 0.4) / 50) * hp.sin(x) * hp.exp(y)
+
+    def residual(u, x, y, z):
+        return hp.div(hp.where(z < 0.4, 1.0, 50.0) * u.grad)
+
+    box = hp.Box(x=(0, 1), y=(0, 1), z=(0, 1))
+    problem = hp.Problem(box, ["u"], residual, [hp.Dirichlet(u=exact)], exact={"u": exact})
+    assert dict(problem.domain.breaks) == {"z": (0.4,)}
+    errors = [error(problem, levels=n) for n in (1, 2)]
+    assert errors[0] / errors[1] > 2**3.2
+
+
 def test_levels_without_a_cell_for_every_piece_are_refused():
     with pytest.raises(hp.InvalidArgumentError, match="a cell for each of its 3 pieces"):
         hp.solve(waves()[0], levels=[2, 4], progress=False)

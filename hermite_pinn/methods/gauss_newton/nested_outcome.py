@@ -67,6 +67,7 @@ def nested_outcome(
     if notes:
         stats["geometry"] = list(notes)
         message = "; ".join((message, *notes))
+    message = "; ".join((message, *problem.jump_notes))
     if best.undefined_outside:
         message += f"; {INSIDE}"
     doubts: tuple[Doubt, ...] = ()
