@@ -189,6 +189,18 @@ def test_a_function_at_the_points_of_the_quadrature_is_that_of_the_elements():
     assert slopes @ u == pytest.approx(known.grad[0].ravel())
 
 
+@needs_fem
+def test_values_at_points_are_those_of_scikit_fem():
+    for space in (
+        elements.interval(elements.graded(5, 0.2, 0.1), 4),
+        elements.rectangle(3, elements.graded(4, 0.3, 0.1), elements.uniform(3)),
+        elements.solid(*[elements.uniform(2)] * 3),
+    ):
+        u = np.random.default_rng(0).standard_normal(space.unknowns)
+        points = np.random.default_rng(1).random((space.basis.mesh.dim(), 20))
+        assert space.values(u)(points) == pytest.approx(space.basis.probes(points) @ space.whole(u), abs=1e-10)
+
+
 # -- times at equal error ---
 def points(*runs):
     return [rivals.Point("", 1, seconds, error) for seconds, error in runs]

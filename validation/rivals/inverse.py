@@ -83,7 +83,7 @@ def _diffusivity() -> Contest:
         space = elements.interval(elements.uniform(setting[0]), 4)
         mass, stiffness = space.mass(), space.stiffness()
         start = elements.direct(mass)(space.load(lambda s: _temperature(s, 0.0)))
-        probes = space.basis.probes(x[None]).tocsr()[:, space.inside]
+        probes = elements.probes(space.basis, x[None])[:, space.inside]
         found = _fitted(
             lambda kappa: np.stack(
                 [probes @ u for u in steps.march_diffusion(mass, kappa * stiffness, start, TIMES, 1)]
@@ -283,7 +283,7 @@ def _field_elements(known: _Measured, cells: int) -> Answer:
     lines = elements.uniform(cells)
     space = elements.rectangle(3, lines, lines)
     field = Basis(space.basis.mesh, ElementQuad2(), quadrature=space.basis.quadrature)
-    load, probes = space.load(known.source), space.basis.probes(known.points).tocsr()[:, space.inside]
+    load, probes = space.load(known.source), elements.probes(space.basis, known.points)[:, space.inside]
     held = known.coefficient(*field.doflocs)
     free = field.complement_dofs(field.get_dofs())
     product = BilinearForm(lambda p, v, w: p * dot(w["u"].grad, grad(v)))
@@ -311,7 +311,7 @@ def _field_elements(known: _Measured, cells: int) -> Answer:
         if misfit <= 1 + math.sqrt(2 / len(known.values)):
             break
     coefficients = whole(p)
-    return Answer(lambda points: field.probes(points) @ coefficients, space.unknowns + len(free))
+    return Answer(lambda points: elements.probes(field, points) @ coefficients, space.unknowns + len(free))
 
 
 #: What makes each contest, by name.

@@ -63,7 +63,9 @@ def _seconds(curve: Curve | None, error: float) -> str:
 
 def _ratio(ours: Curve | None, theirs: Curve | None, error: float) -> str:
     found = None if ours is None or theirs is None else ratio_at(ours.points, theirs.points, error)
-    return "" if found is None else f"{found:.2g}"
+    if found is None:
+        return ""
+    return f"{found:.2g}" if found < 10 else f"{found:.0f}"
 
 
 def _cell(text: str) -> str:
