@@ -33,8 +33,7 @@ def step_basis(options: GaussNewtonOptions, task: Task, field: Field | None) -> 
     Steps are for problems of evolution in whole boxes, where there are as many points as unknowns: first or second
     order in time, the same for all fields, and conditions on the faces that the grid satisfies exactly.  They are taken
     where the levels of a whole time axis are many: in two or more axes of space where an equation has second
-    derivatives, and on one where one has
-    derivatives of third order or higher.
+    derivatives, and on one where one has third derivatives or higher.
 
     Parameters
     ----------
