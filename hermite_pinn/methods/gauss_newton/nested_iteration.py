@@ -49,7 +49,7 @@ from .stage_record import record_stage
 from .term_sizes import floored, implied_sizes, strengths
 from .unfinished import Unfinished
 from .uniqueness import freedom
-from .verdict import BY_ITSELF, determined, verdict
+from .verdict import BY_ITSELF, determined, verdict, with_noise
 from .watch_points import WatchPoints
 
 __all__ = ["NestedIteration"]
@@ -210,7 +210,8 @@ class NestedIteration:
             change = None if foreign or len(state.path) == 1 else stage.change
             algebraic = unsolved(stage.inner, stage.reduction) if stage.left is None else stage.left
             loss = 0.0 if self.measured else stage.loss
-            stage.error = state.convergence.add(change, stage.held_out, stage.indicators, algebraic, stage.solved, loss)
+            error = state.convergence.add(change, stage.held_out, stage.indicators, algebraic, stage.solved, loss)
+            stage.error = with_noise(error, stage.noise)
             state.best, foreign = stage, False
             self.unfinished.finished(state.saved())
             self._record(stage)
@@ -251,8 +252,9 @@ class NestedIteration:
         logger.info("the run goes on with cells that are divided where the error is")
         tol = self.tol or 1e-6
         base = self.resolutions.first()[0]
-        basis = local_basis(self.problem, self.task.field, tol)
-        self.local = LocalIteration(self.options, self.task, basis, base, tol, self.watch)
+        given = self.task.field is not None or self.options.basis != "auto"
+        basis = self.basis if given else local_basis(self.problem, tol)
+        self.local = LocalIteration(self.options, self.task, basis, base, tol, self.watch, self.grid.known)
         return self.local.stages()
 
     def _keep_time(self) -> None:

@@ -30,7 +30,7 @@ FEW = 4  # cells on which the numbers of points and unknowns are compared
 def step_basis(options: GaussNewtonOptions, task: Task, field: Field | None) -> str | None:
     """The basis of a march step after step, or None where the problem is solved by nested levels.
 
-    Steps are for problems of evolution in whole boxes, where there are as many points as unknowns: first or second
+    Steps are for problems of evolution in whole boxes without breaks, with as many points as unknowns: first or second
     order in time, the same for all fields, and conditions on the faces that the grid satisfies exactly.  They are taken
     where the levels of a whole time axis are many: in two or more axes of space where an equation has second
     derivatives, and on one where one has third derivatives or higher.
@@ -42,10 +42,8 @@ def step_basis(options: GaussNewtonOptions, task: Task, field: Field | None) -> 
     field
         The kind of field that was asked for, or None.
     """
-    problem = task.problem
-    if not _default(options, task, field) or problem.domain.time_axis is None:
-        return None
-    if problem.domain.is_cut or problem.domain.breaks:
+    problem, domain = task.problem, task.problem.domain
+    if not _default(options, task, field) or domain.time_axis is None or domain.is_cut or domain.breaks:
         return None
     if problem.domain.dim == 1 or problem.order < (3 if problem.domain.dim == 2 else 2):
         return None
