@@ -41,7 +41,7 @@ def time_cells(grid: Discretization, course: Course, tol: float) -> tuple[int, f
     length = domain.lengths[domain.time_axis]
     numbers = len(grid.problem.fields) * m * math.prod(m * (n + 1) for n in course.cells)
     free = available_memory(grid.device)
-    most = max(LEAST, DENSE * len(course.records))
+    most = float(max(LEAST, DENSE * len(course.records)))
     if free is not None:
         most = max(FEWEST, min(most, SHARE * free / (8.0 * numbers)))
     cells = FEWEST

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.field import Field, basis_for
 from hermite_pinn.field.outline import Outline
 from hermite_pinn.methods.base import Method, Outcome, Task, refuse_half
 from hermite_pinn.problem.problem import Problem
+from hermite_pinn.run.status import Status
 
 from .banded_cholesky import load_blas
 from .evolution import Evolution
@@ -19,6 +21,8 @@ from .requirements import check_nested
 from .step_choice import step_basis
 
 __all__ = ["GaussNewton"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,12 @@ class GaussNewton(GaussNewtonOptions, Method):
             return self._joint.run(task)
         basis = step_basis(self, task, task.field)
         if basis is not None and (task.saved is None or "marches" in task.saved):
-            return Evolution(task, basis).outcome()
+            outcome = Evolution(task, basis).outcome()
+            if outcome.minimised or outcome.status not in (Status.STALLED, Status.MAX_SIZE):
+                return outcome
+            logger.info("steps in time came to no end (%s): the problem is solved on nested levels", outcome.message)
+            levels = NestedIteration(self, task, task.field or self.default_field(task.problem)).outcome()
+            return replace(levels, message=f"{levels.message}; steps in time came to no end before ({outcome.message})")
         return NestedIteration(self, task, task.field or self.default_field(task.problem)).outcome()
 
     @property

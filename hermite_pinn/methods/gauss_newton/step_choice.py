@@ -35,8 +35,9 @@ def step_basis(options: GaussNewtonOptions, task: Task, field: Field | None) -> 
 
     Steps are for problems of evolution in whole boxes without breaks, with as many points as unknowns: first or second
     order in time, the same for all fields, and conditions on the faces that the grid satisfies exactly.  They are taken
-    where the levels of a whole time axis are many: in two or more axes of space, and on one where an equation has
-    derivatives of third order or higher.  Small tolerances of simple equations are for levels all the same.
+    where the levels of a whole time axis are many: in two or more axes of space where an equation has second
+    derivatives, and on one where one has third derivatives or higher.  Small tolerances of simple equations are for
+    levels all the same.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ def step_basis(options: GaussNewtonOptions, task: Task, field: Field | None) -> 
     problem, domain = task.problem, task.problem.domain
     if not _default(options, task, field) or domain.time_axis is None or domain.is_cut or domain.breaks:
         return None
-    if problem.domain.dim == 1 or (problem.domain.dim == 2 and problem.order < 3):
+    if problem.domain.dim == 1 or problem.order < (3 if problem.domain.dim == 2 else 2):
         return None
     tol = 1e-6 if task.tol is None else task.tol
     wished = "cubic" if tol >= FINE else "septic"

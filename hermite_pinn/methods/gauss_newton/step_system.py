@@ -228,6 +228,7 @@ class StepSystem:
         inner, last, sizes = 0, math.inf, None
         rows = system.linearize(vector)
         for k in range(1, most + 1):
+            check()
             self._prepare()
             wanted = 0.1 * tol / last if k > 1 else FINE if system.affine else COARSE
             step, steps, met = self._newton(rows, min(COARSE, max(FINE, wanted)), check)

@@ -35,6 +35,7 @@ SPACE, TIME = 0.5, 0.5  # of the tolerance for what the cells in space and the s
 PATIENCE = 4  # pairs after a refused one, before a longer step is tried again
 EASY = 60  # steps of GMRES in a pair, beyond which longer ones would take more in all
 NEWTON = 0.02  # of the tolerance that the iteration of a step may leave
+WIDEST = 2048  # coefficients along an axis of space: its modes are dense matrices
 SHARE = 0.4  # of the free memory for the states and the field that is made of them
 
 
@@ -215,7 +216,7 @@ class Stepping:
         if not self._fits(cells):
             raise StopRun(
                 Status.MAX_SIZE,
-                f"{'x'.join(map(str, cells))} cells would be needed for tol={self.tol:g}, and their states do not fit into the free memory",
+                f"{'x'.join(map(str, cells))} cells would be needed for tol={self.tol:g}, which is more than steps in time are for or than fits into the free memory",
             )
         if self.course.records:
             last = self.course.records[-1]
@@ -228,6 +229,8 @@ class Stepping:
 
     def _fits(self, cells: Sequence[int]) -> bool:
         free = available_memory(self.grid.device)
+        if max((self.m * n for n in cells), default=0) > WIDEST:
+            return False
         if free is None:
             return True
         numbers = len(self.grid.problem.fields) * math.prod(self.m * n for n in cells) * self.m
