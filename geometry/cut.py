@@ -18,7 +18,7 @@ from .carving import CLOSE, Carving
 from .cells import Cells
 from .corner import Corner, Meeting
 from .cut_checks import check_cuts
-from .cut_corners import Arc, Reentrant, all_creases, corner_arcs, corners_of, meeting_points, shape_creases
+from .cut_corners import Arc, all_creases, corner_arcs, corners_of, meeting_points, shape_creases
 from .cut_face import CutFace
 from .cut_interior import CutInterior, CutSpan
 from .cut_side import CutSide
@@ -27,6 +27,7 @@ from .cutter import Cutter
 from .digest import digest
 from .domain import Domain
 from .face_names import Leaf, leaves_of, surfaces_of
+from .reentrant import Reentrant
 from .region import Region
 from .shape import Creases, Piece, Shape
 from .span import Span

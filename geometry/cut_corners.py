@@ -1,4 +1,4 @@
-"""Where the boundary of a cut domain is not smooth: corners in the plane, edges in space, and how far they are."""
+"""Where the boundary of a cut domain is not smooth: corners in the plane, edges in space."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from .carving import Carving
 from .corner import Corner
+from .reentrant import Reentrant
+from .segments import clipped, divided
 from .shape import Creases, Surface
 
-__all__ = ["Reentrant", "all_creases", "corner_arcs", "corners_of", "meeting_points", "shape_creases"]
+__all__ = ["all_creases", "corner_arcs", "corners_of", "meeting_points", "shape_creases"]
 
-REENTRANT = math.pi + math.radians(5.0)  # angles from which on solutions are treated as singular
 FLAT = 1e-2  # angles that differ from pi by less are no corners
 SEEDS = {2: 512, 3: 64}  # surface points along the longest edge from which crossings are looked for
 NEAR = 1e-4  # radius, relative to the longest edge, of the circle on which an angle is taken
@@ -28,7 +28,6 @@ STEPS = 12  # of Newton's method
 HALVINGS = 20  # of an angle until what bounds it is straight
 FEW = 64  # points where two boundaries meet at which values are compared
 MOST = 2000  # parts of creases on other boundaries that are looked at
-BATCH = 1 << 16  # points at once
 
 Level = Callable[[np.ndarray], np.ndarray]
 
@@ -296,8 +295,8 @@ def _own_creases(carving: Carving) -> list[Creases]:
         own = cutter.shape.creases
         if not len(own.angles):
             continue
-        near, which = _clipped(own.segments, carving.lower - carving.size, carving.upper + carving.size)
-        segments, origin = _divided(near, carving.size / PIECE)
+        near, which = clipped(own.segments, carving.lower - carving.size, carving.upper + carving.size)
+        segments, origin = divided(near, carving.size / PIECE)
         margin = carving.margin(number, segments.mean(1).T)
         free = np.flatnonzero(margin < -NEAR * carving.size)
         angles = own.angles[which[origin[free]]]
@@ -322,33 +321,6 @@ def _meeting(carving: Carving, segments: np.ndarray) -> Creases:
     return Creases(segments[[k for k, _ in pairs]], np.array([angle for _, angle in pairs]))
 
 
-def _clipped(segments: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What of segments (n, 2, dim) lies between two corners, and the segments to which it belongs."""
-    start, way = segments[:, 0], segments[:, 1] - segments[:, 0]
-    still, inside = way == 0, (start >= lower) & (start <= upper)
-    steps = np.where(still, 1.0, way)
-    first, second = (lower - start) / steps, (upper - start) / steps
-    enter = np.where(still, np.where(inside, 0.0, 1.0), np.minimum(first, second)).max(1).clip(min=0.0)
-    leave = np.where(still, np.where(inside, 1.0, 0.0), np.maximum(first, second)).min(1).clip(max=1.0)
-    which = np.flatnonzero(leave >= enter)
-    part = segments[which].copy()
-    late, early = enter[which] > 0.0, leave[which] < 1.0
-    part[late, 0] += enter[which][late, None] * way[which][late]
-    part[early, 1] -= (1.0 - leave[which][early, None]) * way[which][early]
-    return part, which
-
-
-def _divided(segments: np.ndarray, longest: float) -> tuple[np.ndarray, np.ndarray]:
-    """Segments (n, 2, dim) in parts that are not longer than some length, and the segments to which they belong."""
-    lengths = np.linalg.norm(segments[:, 1] - segments[:, 0], axis=1)
-    parts = np.maximum(1, np.ceil(lengths / longest).astype(np.int64))
-    origin = np.repeat(np.arange(len(segments)), parts)
-    place = np.arange(origin.size) - np.repeat(np.cumsum(parts) - parts, parts)
-    ends = np.stack([place, place + 1], axis=1) / parts[origin][:, None]
-    start, way = segments[origin, 0], segments[origin, 1] - segments[origin, 0]
-    return start[:, None, :] + ends[:, :, None] * way[:, None, :], origin
-
-
 def _trimmed_edges(carving: Carving) -> list[Creases]:
     """Edges in space where the boundary of a shape meets a side of the box or another shape."""
     levels, found = _levels(carving), []
@@ -360,49 +332,3 @@ def _trimmed_edges(carving: Carving) -> list[Creases]:
         along *= 0.5 * spacing / np.maximum(np.linalg.norm(along, axis=1), 1e-300)[:, None]
         found.append(_meeting(carving, np.stack([x.T - along, x.T + along], axis=1)))
     return found
-
-
-# -- distances ---
-@dataclass(frozen=True, eq=False)
-class Reentrant:
-    """Corners or edges of a domain whose angle exceeds pi by more than five degrees.
-
-    Attributes
-    ----------
-    segments
-        Ends of the edges (n, 2, dim); in the plane both are the corner.
-    """
-
-    segments: np.ndarray
-
-    @classmethod
-    def of(cls, creases: Creases) -> Reentrant | None:
-        """Those among creases, or None."""
-        chosen = creases.angles > REENTRANT
-        return cls(creases.segments[chosen]) if chosen.any() else None
-
-    @cached_property
-    def _tree(self) -> tuple[cKDTree, np.ndarray, np.ndarray]:
-        """Middles of short parts of the segments, and the parts."""
-        ends = self.segments.reshape(-1, self.segments.shape[2])
-        size = float(np.ptp(ends, axis=0).max())
-        parts, _ = _divided(self.segments, max(size / 256, 1e-300))
-        return cKDTree(parts.mean(1)), parts[:, 0], parts[:, 1] - parts[:, 0]
-
-    def distance(self, x: np.ndarray, within: float = math.inf) -> np.ndarray:
-        """Distances (n,) of points (dim, n) to the nearest; ``within`` for all that are farther away."""
-        tree, starts, ways = self._tree
-        near = min(4, len(starts))
-        result = np.full(x.shape[1], within)
-        squares = np.maximum((ways**2).sum(1), 1e-300)
-        reach = within + 0.5 * math.sqrt(squares.max())
-        for begin in range(0, x.shape[1], BATCH):
-            part = x[:, begin : begin + BATCH].T
-            chosen = tree.query(part, k=near, distance_upper_bound=reach)[1].reshape(len(part), near)
-            found = np.flatnonzero(chosen[:, 0] < len(starts))
-            chosen = np.where(chosen < len(starts), chosen, chosen[:, :1])[found]
-            away = part[found, None, :] - starts[chosen]
-            along = np.clip((away * ways[chosen]).sum(2) / squares[chosen], 0.0, 1.0)
-            gap = away - along[..., None] * ways[chosen]
-            result[begin + found] = np.minimum(np.sqrt((gap**2).sum(2).min(1)), within)
-        return result

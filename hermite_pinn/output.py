@@ -9,21 +9,16 @@ writer is gone is removed by the next write to the same name.
 from __future__ import annotations
 
 import errno
-import fcntl
-import hashlib
 import logging
 import os
-import re
-import secrets
-import shutil
 import signal
 import stat
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import InvalidArgumentError, OutputError
+from .partial_files import clean, close, create, drop, remove_folder, share
 
 __all__ = ["append_file", "check_writable", "make_folder", "output_path", "staged", "write_file", "write_text"]
 
@@ -31,7 +26,6 @@ logger = logging.getLogger(__name__)
 
 _BLOCK = 4096  # bytes of a trial
 _PIECE = 1 << 26  # bytes given to the system at once
-_STALE = 86_400.0  # seconds after which a partial file is abandoned, where the file system knows no locks
 
 _ADVICE = {
     errno.ENOSPC: "free some space, or choose another folder",
@@ -85,13 +79,13 @@ def check_writable(path: str | os.PathLike[str]) -> Path:
     with _reported(given):
         target = _resolved(given)
         _protected(target)
-        descriptor, draft = _created(target)
+        descriptor, draft = create(target)
         try:
             _write(descriptor, bytes(_BLOCK))
             os.fsync(descriptor)
         finally:
-            _dropped(draft)
-            _closed(descriptor)
+            drop(draft)
+            close(descriptor)
     return given
 
 
@@ -150,20 +144,20 @@ def write_file(path: str | os.PathLike[str], *pieces: bytes | bytearray | memory
     with _reported(given):
         target = _resolved(given)
         existing = _protected(target)
-        descriptor, draft = _created(target)
+        descriptor, draft = create(target)
         try:
             if existing is not None:
                 _keep(descriptor, existing)
             for piece in pieces:
                 _write(descriptor, piece)
             os.fsync(descriptor)
-            _share(descriptor)
+            share(descriptor)
             os.replace(draft, target)
         except BaseException:
-            _dropped(draft)
+            drop(draft)
             raise
         finally:
-            _closed(descriptor)
+            close(descriptor)
         _sync_folder(target.parent)
     return given
 
@@ -193,7 +187,7 @@ def append_file(path: str | os.PathLike[str], piece: bytes) -> None:
                     os.ftruncate(descriptor, size)
                 raise
         finally:
-            _closed(descriptor)
+            close(descriptor)
 
 
 @contextmanager
@@ -231,15 +225,15 @@ def staged(path: str | os.PathLike[str]) -> Iterator[Path]:
     with _reported(given):
         target = _resolved(given)
         _protected(target)
-        descriptor, stage = _created(target, folder=True)
+        descriptor, stage = create(target, folder=True)
         try:
             yield stage
             _moved(stage, given.parent)
         except OutputError as error:  # of a file in the folder, which has another name for everybody else
             raise OutputError(str(error).replace(str(stage), str(given.parent))) from error
         finally:
-            _closed(descriptor)  # before the folder is listed, which takes a descriptor: there may be no other
-            _removed(stage)
+            close(descriptor)  # before the folder is listed, which takes a descriptor: there may be no other
+            remove_folder(stage)
         _sync_folder(target.parent)
 
 
@@ -247,7 +241,7 @@ def _moved(stage: Path, folder: Path) -> None:
     """Flush all files of a staging folder, then give them their names."""
     moves: list[tuple[Path, Path]] = []
     for part in sorted(stage.iterdir()):
-        target = _resolved(folder / part.name, clean=False)
+        target = _resolved(folder / part.name, tidy=False)
         existing = _protected(target)
         descriptor = os.open(part, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -255,7 +249,7 @@ def _moved(stage: Path, folder: Path) -> None:
                 _keep(descriptor, existing)
             os.fsync(descriptor)
         finally:
-            _closed(descriptor)
+            close(descriptor)
         moves.append((part, target))
     for part, target in moves:
         os.replace(part, target)
@@ -293,7 +287,7 @@ def _limit_as_error() -> Iterator[None]:
 
 
 # -- the place ---
-def _resolved(given: Path, clean: bool = True) -> Path:
+def _resolved(given: Path, tidy: bool = True) -> Path:
     """The regular file to write, links followed; what killed writers left of it is removed."""
     try:
         mode = given.stat().st_mode
@@ -307,8 +301,8 @@ def _resolved(given: Path, clean: bool = True) -> Path:
     folder = target.parent
     if not folder.is_dir():
         raise OutputError(f"{given} cannot be written: the folder {folder} does not exist; create it first")
-    if clean:
-        _clean(target)
+    if tidy:
+        clean(target)
     return target
 
 
@@ -330,111 +324,6 @@ def _keep(descriptor: int, existing: os.stat_result) -> None:
         with suppress(OSError):
             os.fchown(descriptor, existing.st_uid, existing.st_gid)
     os.fchmod(descriptor, stat.S_IMODE(existing.st_mode))
-
-
-# -- partial files ---
-def _prefix(target: Path) -> str:
-    """How the names of the partial files of a target begin."""
-    name = target.name
-    if len(os.fsencode(name)) > 200:
-        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
-    return f".{name}."
-
-
-def _created(target: Path, folder: bool = False) -> tuple[int, Path]:
-    """A new partial file or folder beside the target, open and locked."""
-    while True:
-        draft = target.parent / f"{_prefix(target)}{os.getpid()}-{secrets.token_hex(4)}.partial"
-        try:
-            if folder:
-                draft.mkdir()
-                descriptor = _opened(draft)
-            else:
-                descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        except FileExistsError:
-            continue
-        # between the two calls another writer may have taken it for that of a killed one
-        if _locked(descriptor) is not False and _is(descriptor, draft):
-            return descriptor, draft
-        _closed(descriptor)
-
-
-def _opened(folder: Path) -> int:
-    """A new folder, open; it is removed where that is impossible."""
-    try:
-        return os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
-    except OSError:
-        folder.rmdir()
-        raise
-
-
-def _locked(descriptor: int) -> bool | None:
-    """Lock what is open; False if another has the lock, None if the file system knows no locks."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return None
-    return True
-
-
-def _share(descriptor: int) -> None:
-    """Let others lock what is open as readers do, such as those of HDF5: from now on it may be read under its name."""
-    with suppress(OSError):
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-
-
-def _is(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.lstat())
-    except FileNotFoundError:
-        return False
-
-
-def _clean(target: Path) -> None:
-    """Remove the partial files of writers that are gone."""
-    pattern = re.compile(re.escape(_prefix(target)) + r"\d+-[0-9a-f]{8}\.partial")
-    with suppress(OSError):
-        for name in filter(pattern.fullmatch, os.listdir(target.parent)):
-            with suppress(OSError):
-                _abandon(target.parent / name)
-
-
-def _abandon(draft: Path) -> None:
-    """Remove a partial file or folder unless its writer is alive."""
-    descriptor = os.open(draft, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    try:
-        free = _locked(descriptor)
-        if free is False or (free is None and time.time() - os.fstat(descriptor).st_mtime < _STALE):
-            return
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            shutil.rmtree(draft)
-        else:
-            os.unlink(draft)
-        logger.info("removed %s, which an earlier run left", draft)
-    finally:
-        _closed(descriptor)
-
-
-def _dropped(draft: Path) -> None:
-    with suppress(OSError):
-        os.unlink(draft)
-
-
-def _removed(stage: Path) -> None:
-    """Remove a staging folder with its files."""
-    with suppress(OSError):
-        for name in os.listdir(stage):
-            _dropped(stage / name)
-        stage.rmdir()
-        return
-    shutil.rmtree(stage, ignore_errors=True)  # a writer made folders in it
-
-
-def _closed(descriptor: int) -> None:
-    with suppress(OSError):  # what was written has been flushed before
-        os.close(descriptor)
 
 
 # -- bytes ---
@@ -460,4 +349,4 @@ def _sync_folder(folder: Path) -> None:
     except OSError as error:
         logger.info("the folder %s cannot be flushed: %s", folder, error.strerror)
     finally:
-        _closed(descriptor)
+        close(descriptor)

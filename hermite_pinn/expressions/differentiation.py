@@ -1,7 +1,7 @@
 """Derivatives of whole expressions, as conservation laws have them: ``div(a * u.grad)``.
 
-They are expanded by the product rule.  Where what is differentiated jumps in between, its derivative says nothing of the
-jump: the expression itself must be continuous there, and so it is kept beside its derivative.
+They are expanded by the product rule.  Where a coefficient jumps, the derivatives of the pieces say nothing of it: the
+expression itself must be continuous there, and so it is kept beside its derivative.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def derivative(expression: Any, axis: str) -> Any:
         total = wrap(total + (slope if kind == "coordinate" else slope * by_data[data]._raised([number])))
     if whole.op == "jet" or is_smooth(whole):
         return total
-    return Expr("whole", (total,), Flux(axis, whole))
+    return Expr("positive", (total,), Flux(axis, whole))
 
 
 def div(vector: Iterable[Any]) -> Any:
@@ -144,4 +144,4 @@ def fluxes(expressions: Sequence[Expr]) -> list[tuple[Expr, Flux]]:
     >>> [(flux.axis, flux.expression) for _, flux in fluxes([residual])]
     [('x', where(x < 1, 1, 2)*u.x)]
     """
-    return [(e, e.data) for e in postorder(*expressions) if e.op == "whole" and e.data is not None]
+    return [(e, e.data) for e in postorder(*expressions) if e.op == "positive" and e.data is not None]

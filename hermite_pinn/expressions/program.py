@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from .elementary import registered
@@ -146,9 +147,9 @@ class Program:
 
 
 def _common(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
-    """What shapes broadcast to; much faster than PyTorch's function where they are equal."""
+    """What shapes broadcast to; much faster than PyTorch's function."""
     different = {s for s in shapes if s}
-    return next(iter(different), ()) if len(different) < 2 else tuple(torch.broadcast_shapes(*different))
+    return next(iter(different), ()) if len(different) < 2 else np.broadcast_shapes(*different)
 
 
 def _identity(e: Expr) -> Any:

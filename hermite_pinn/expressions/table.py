@@ -111,8 +111,10 @@ pow: Elementary = register(
 )
 
 
-#: The derivative of a whole expression, expanded; see :mod:`hermite_pinn.expressions.differentiation`.
-whole: Elementary = register(Elementary("whole", operator.pos, operator.pos, (lambda v, a: 1.0,)))
+#: Its nodes mark the derivatives of whole expressions; see :mod:`hermite_pinn.expressions.differentiation`.
+positive: Elementary = register(
+    Elementary("positive", operator.pos, operator.pos, (lambda v, a: 1.0,), simplify=lambda a: a)
+)
 
 
 # -- conditions and choices ---
@@ -371,7 +373,6 @@ hypot: Elementary = register(
 
 #: Functions of NumPy and PyTorch that are written in others: number of operands, and how.
 _COMPOSITES: dict[str, tuple[int, Rule]] = {
-    "positive": (1, lambda x: x),
     "square": (1, lambda x: x**2),
     "reciprocal": (1, lambda x: 1.0 / x),
     "rsub": (2, lambda a, b: b - a),

@@ -159,6 +159,7 @@ class Method(ABC):
         InvalidArgumentError, InvalidProblemError, OutOfMemoryError, BackendUnavailableError
             For what cannot work: of the problem, the field, levels, tolerance, dtype, device, number of processes.
         """
+        refuse_breaks(task.problem, self.name)
         if before is not None:
             return before
         spec = task.field or self.default_field(task.problem)
@@ -184,6 +185,16 @@ def planned(task: Task, field: Field, levels: Levels) -> Outline:
     """The field that a method will begin with; ``levels`` are those that it takes when none are asked for."""
     p, chosen = task.problem, levels if task.levels is None else task.levels
     return field.outline(p.domain, p.fields, p.periodic, chosen, task.dtype or torch.float64, task.device)
+
+
+def refuse_breaks(problem: Problem, method: str) -> None:
+    """Raise an error for breaks that were given to a method whose fields have none; those that were found may be."""
+    given = problem.domain.given_breaks
+    if given:
+        raise InvalidArgumentError(
+            f"{method} trains fields without lines at breaks={dict(given)}; use gauss_newton with the sum of dense levels, or "
+            "leave the breaks out of the box"
+        )
 
 
 def refuse_half(field: Field, method: str) -> None:

@@ -28,10 +28,11 @@ class Smoothness(Statement):
     ----------
     fields
         Names of fields whose weights are chosen automatically: by the unbiased estimate of the predictive risk where
-        the noise of all data is known, else by generalised cross-validation (see the chapter on inverse problems of
-        the documentation).  In a domain of space and time the derivatives that involve time have a weight of their
-        own, since few fields vary as much in time as in space; where it grows large, a field does not depend on time.
-        The weights chosen are in ``solution.stats["smoothness"]``, those by time as ``"NAME along t"``.
+        the noise of all data is known, else by generalised cross-validation, as far as the likelihood allows (see the
+        chapter on inverse problems of the documentation).  In a domain of space and time the derivatives that involve
+        time have a weight of their own, since few fields vary as much in time as in space; where it grows large, a
+        field does not depend on time.  The weights chosen are in ``solution.stats["smoothness"]``, those by time as
+        ``"NAME along t"``.
     order
         Of the derivatives, 1 or 2.  With 2, linear functions cost nothing; with 1, constants.
     weights

@@ -16,8 +16,18 @@ from .compiled import CompiledTerm, Jet, compile_term
 from .reference_state import reference_state
 from .sizes import ROUNDING, balances, field_sizes, rms, sampled_region, sobol_points
 
-__all__ = ["first_sizes", "rms", "row_scales", "sobol_points", "source_norms", "source_scales", "term_norms"]
+__all__ = [
+    "first_scales",
+    "first_sizes",
+    "rms",
+    "row_scales",
+    "sobol_points",
+    "source_norms",
+    "source_scales",
+    "term_norms",
+]
 
+FAR = 1e3  # sizes beyond which, or below one over which, a problem is not in units of one
 IMBALANCE = 30.0  # of the sizes of terms, or of equations against what was assumed, that counts as far
 
 
@@ -79,6 +89,30 @@ def term_norms(problem: Problem, field: GridField, parameters: Mapping[str, floa
         _, variable, _ = term.evaluate(env, jets)
         norms.append(math.hypot(rms(source), *(rms(s * jets[j]) for j, s in (term.constant | variable).items())))
     return norms
+
+
+def in_units_of_one(problem: Problem) -> bool:
+    """Whether fields and lengths are within three orders of magnitude of one."""
+    return all(1 / FAR < size < FAR for size in (*field_sizes(problem).values(), *problem.domain.lengths))
+
+
+def first_scales(problem: Problem) -> dict[str, float]:
+    """By equation and condition, what its residual is divided by before anything is known of the solution.
+
+    One in units in which fields and lengths are within three orders of magnitude of that; else the size of its terms
+    where the fields have the :func:`.field_sizes`.
+    """
+    sizes, scales = field_sizes(problem), {t.name: 1.0 for t in problem.terms}
+    if in_units_of_one(problem):
+        return scales
+    norms, found = iter(source_norms(problem)), dict[str, float]()
+    terms = [t for t in problem.terms if t.region.penalty is None]
+    for term, balance in zip(terms, balances(problem, {}), strict=True):
+        own = max(balance.source, *(s * sizes[f] for (f, _), s in balance.terms.items()), 0.0)
+        size = next(norms) if balance.inside else own
+        if 0 < size < math.inf:
+            found[term.name] = max(size, found.get(term.name, 0.0))
+    return scales | found
 
 
 def row_scales(problem: Problem, norms: Sequence[float]) -> list[float]:

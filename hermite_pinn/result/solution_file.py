@@ -152,7 +152,8 @@ def _box(domain: Entry, field: GridField) -> Box:
     for name, lower, upper in zip(field.axes, encoder.lower, encoder.upper, strict=True):
         if [e.number() for e in bounds[name].items(2)] != [lower, upper]:
             raise bounds[name].refuse(f"{[lower, upper]}, as the field has it")
-    return Box(**dict(zip(field.axes, zip(encoder.lower, encoder.upper, strict=True), strict=True)))
+    breaks = {name: own for name, own in zip(field.axes, encoder.breaks, strict=True) if own}
+    return Box(**dict(zip(field.axes, zip(encoder.lower, encoder.upper, strict=True), strict=True)), breaks=breaks)
 
 
 def _stats(stats: Entry) -> dict[str, Any]:

@@ -19,6 +19,9 @@ from .status import Status
 
 __all__ = ["Monitor", "StopRun"]
 
+OVER = 0.08  # of a time limit, by which a run may exceed it
+GUESS = 2.0 / 3.0  # of the seconds that something takes at most: what it takes mostly
+
 
 def _true(answer: object, name: str) -> bool:
     """Whether a callback's answer is true."""
@@ -68,11 +71,12 @@ class Monitor:
         self.max_time = max_time
         self.reserve = 0.0  # seconds of these for what is to be told of the result
         self.ahead = 0.0  # seconds that the end of what is being done takes
+        self.longest = 0.0  # seconds between two looks at the clock, since this was last set to zero
         self.history = History()
         self.method = ""
         self.stage: int | None = None
         self.foreign: Exception | None = None  # what a callback raised, which the user gets as it is
-        self._began = clock()
+        self._began = self._looked = clock()
         self._announced = False
         self._earlier = 0.0
 
@@ -91,13 +95,19 @@ class Monitor:
         """Whether the time limit has passed, but for what ending a step and telling the result takes."""
         if self.max_time is None:
             return False
-        return self._agreed(self.clock() - self._began > self.max_time - self.reserve - self.ahead)
+        return self._agreed(self.look() - self._began > self.max_time - self.reserve - self.ahead)
+
+    def look(self) -> float:
+        """The time, and a note of how long nobody asked for it."""
+        now = self.clock()
+        self.longest, self._looked = max(self.longest, now - self._looked), now
+        return now
 
     def _agreed(self, late: bool) -> bool:
         """What the leader's clock says."""
         return late if self.ranks.size == 1 else bool(self.ranks.spread(torch.tensor(late, device=self.ranks.device)))
 
-    def require(self, seconds: float, what: str, share: float = 1.0) -> None:
+    def require(self, seconds: float, what: str, share: float = 1.0, blind: float = 0.0) -> None:
         """End the run if there is not time left for something that would be lost unfinished.
 
         Parameters
@@ -108,11 +118,14 @@ class Monitor:
             The start of a sentence, for the message.
         share
             Of those seconds that must be left: less than 1 where they are a guess.
+        blind
+            Part of them in which the run cannot end.  With two thirds of that, the seconds being what it takes at most,
+            the time limit must not be exceeded by more than 8 %.
         """
         if self.max_time is None:
             return
         left = self._began + self.max_time - self.reserve - self.clock()
-        if self._agreed(share * seconds > left):
+        if self._agreed(share * seconds > left or GUESS * blind * seconds > left + OVER * self.max_time):
             raise StopRun(
                 Status.MAX_TIME,
                 f"stopped after {self.elapsed:.1f} s (max_time={self.max_time:g}): {what} would take about {seconds:.1f} s more",

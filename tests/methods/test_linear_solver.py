@@ -277,6 +277,6 @@ def test_a_grid_gets_the_factor_that_was_asked_for():
     three = GridSystem(problems.helmholtz3d(a=1), "cubic", [(2, 2, 2)])
     slow.restore(Entry({"steps_per_size": [[three.size, 10**7]], "without_modes": False}, "a checkpoint"))
     assert isinstance(slow.chosen(three), FastDiagonalization)
-    others = {"without_modes": False, "without_diagonalization": True}
+    others = {"without_modes": False, "without_diagonalization": [three.size]}
     slow.restore(Entry({"steps_per_size": [[three.size, 10**7]], **others}, "a checkpoint"))
     assert isinstance(slow.chosen(three), SparseFactor)

@@ -7,7 +7,7 @@ import torch
 import hermite_pinn as hp
 from hermite_pinn import problems
 from hermite_pinn.errors import InvalidProblemError
-from hermite_pinn.methods.gauss_newton.penalty_weights import RiskCurve
+from hermite_pinn.methods.gauss_newton.penalty_weights import Evidence
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.residuals.data_weights import Misfit
 
@@ -87,7 +87,7 @@ def test_the_weight_chosen_is_nearly_the_best():
 def test_refinement_ends_where_the_noise_is_larger():
     solution = hp.solve(conductivity(3e-2, count=200))
     assert solution.status is hp.Status.COMPLETED
-    assert "below that of the noise" in solution.message
+    assert "the noise of the data leaves" in solution.message
     assert max(solution.field.layout.resolutions[-1]) <= 128
 
 
@@ -142,7 +142,7 @@ def test_the_risk_is_that_of_dense_matrices(told):
     vector[::2] = 1.0
     system.impose(vector)
     weights = {"u": 1e-3, "a": 2e-2}
-    found = RiskCurve(system, vector).at(weights)
+    found = Evidence(system, vector).at(weights)
     system.smooth(weights)
     rows = system.linearize(vector)
     jacobian, r = dense(system), torch.cat([row.reshape(-1) for row in rows])
@@ -155,11 +155,17 @@ def test_the_risk_is_that_of_dense_matrices(told):
     assert found.misfit == pytest.approx(float(left @ left), rel=1e-6)
     # the variance of the stochastic trace is at most twice the squared Frobenius norm over the number of probes
     assert abs(found.freedom - freedom) < 4 * float((2 * hat.square().sum() / 24).sqrt())
+    prior = jacobian.clone()
+    prior[data] *= 1e-2  # data that count 1e-4 times as much stand for what is known without any
+    determinants = float(torch.logdet(jacobian.T @ jacobian) - torch.logdet(prior.T @ prior))
+    least = float((r - jacobian @ (inverse @ (jacobian.T @ r))).square().sum())
     if told:
         variance = Misfit(problem).variance
-        assert found.risk == pytest.approx(found.misfit + 2 * variance * found.freedom)
+        assert found.risk == pytest.approx(found.misfit / variance + 2 * found.freedom)
+        assert found.deviance == pytest.approx(least / variance + determinants, rel=1e-6)
     else:
-        assert found.risk == pytest.approx(80 * found.misfit / (80 - found.freedom) ** 2)
+        assert found.risk == pytest.approx(80 * np.log(found.misfit / (80 - found.freedom) ** 2))
+        assert found.deviance == pytest.approx(80 * np.log(least) + determinants, rel=1e-6)
 
 
 def test_roughness_is_measured_in_units_of_the_box():
@@ -243,3 +249,22 @@ def test_a_field_with_a_penalty_is_determined_by_data_and_needs_no_initial_value
     conditions = [hp.Initial(u=0.0), hp.Data([[0.5, 0.5]], u=1.0), hp.Smoothness("b")]
     problem = hp.Problem(hp.Box(x=(0, 1), t=(0, 1)), ["u", "b"], lambda u, b: (u.t - hp.exp(b) * u.xx, b.t), conditions)
     assert not problem.missing
+
+
+def test_the_estimate_holds_the_error_that_noise_leaves():
+    """Over draws of which some hardly show the coefficient, the error is about as large as it is said to be."""
+    ratios = []
+    for seed in (1, 2, 3):
+        problem = conductivity(1e-2, seed=seed)
+        solution = hp.solve(problem, tol=1e-4)
+        estimate = solution.estimated_error
+        assert solution.status is hp.Status.COMPLETED
+        assert "the noise of the data leaves" in solution.message
+        ratios.append(error(solution) / estimate)
+    assert 0.2 < np.sqrt(np.mean(np.square(ratios))) < 1.5
+
+
+def test_a_tolerance_above_the_noise_is_met():
+    solution = hp.solve(conductivity(1e-3), tol=0.1)
+    assert solution.status is hp.Status.CONVERGED
+    assert error(solution) < 0.1

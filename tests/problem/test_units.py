@@ -20,7 +20,7 @@ import hermite_pinn as hp
 from hermite_pinn import cos, exp, pi, sin
 from hermite_pinn.problems.base import named
 from hermite_pinn.residuals.data_weights import Misfit
-from hermite_pinn.residuals.scales import source_norms
+from hermite_pinn.residuals.scales import first_scales, source_norms
 from hermite_pinn.residuals.sizes import field_sizes
 
 BIG, SMALL = 4.0**10, 4.0**-10  # about a million, and one over that
@@ -438,3 +438,54 @@ def test_contradictions_are_found_in_all_units(unit: float) -> None:
 def test_missing_conditions_are_found_in_all_units(factor: float) -> None:
     with pytest.warns(hp.HermitePinnWarning, match="1 conditions on x-"):
         hp.Problem(hp.Box(x=(0, 1)), ["u"], lambda u, x: factor * (u.xx + x), [hp.Dirichlet(u=0.0, on="x-")])
+
+
+def test_training_starts_with_rows_in_the_units_of_the_problem() -> None:
+    """In units of one nothing changes; far from that, rows are divided by their sizes."""
+
+    def cooling(length: float, time: float, size: float) -> hp.Problem:
+        diffusivity = 0.1 * length**2 / time
+        return hp.Problem(
+            hp.Box(x=(0, length), t=(0, time)),
+            "u",
+            lambda u: u.t - diffusivity * u.xx,
+            [hp.Dirichlet(u=0.0), hp.Initial(u=lambda x: size * sin(pi * x / length))],
+            exact={"u": lambda x, t: size * sin(pi * x / length) * exp(-0.1 * pi**2 * t / time)},
+        )
+
+    assert set(first_scales(cooling(1.0, 1.0, 1.0)).values()) == {1.0}
+    small, large = first_scales(cooling(1e-3, 1e-6, 1e-5)), first_scales(cooling(1e4, 1e6, 1e5))
+    for name in small:
+        unit = 1e-10 if name != "pde" else 1e-10 * 1e12
+        assert small[name] / large[name] == pytest.approx(unit, rel=1e-6)
+    options = {"method": hp.LBFGS(steps=40), "levels": 2, "progress": False}
+    errors = [
+        hp.solve(cooling(*units), **options).error()["u"]["relative_l2"]
+        for units in ((1e-3, 1e-6, 1e-5), (1e4, 1e6, 1e5))
+    ]
+    assert errors[0] == pytest.approx(errors[1], rel=0.1)
+    assert errors[0] < 0.1
+
+
+def test_steps_of_adam_are_relative_to_the_sizes_of_fields() -> None:
+    def sine(size: float, length: float) -> hp.Problem:
+        exact = lambda x: size * sin(pi * x / length)
+        return hp.Problem(
+            hp.Box(x=(0, length)),
+            "u",
+            lambda u, x: u.xx + pi**2 / length**2 * exact(x),
+            [hp.Dirichlet(u=0.0)],
+            exact={"u": exact},
+        )
+
+    network = hp.Field(head="siren", features=1, width=8, depth=1, table_size=64)
+    errors = []
+    for kind in (network, hp.Field()):
+        for size, length in ((1e-6, 1e-4), (1e7, 1e4)):
+            method = hp.Adam(steps=30, points=64, face_points=2, normalize=True)
+            options = {"field": kind, "levels": 2, "progress": False, "throw": False}
+            solution = hp.solve(sine(size, length), method=method, **options)
+            errors.append(solution.error()["u"]["relative_l2"])
+    assert errors[0] == pytest.approx(errors[1], rel=0.05)
+    assert errors[2] == pytest.approx(errors[3], rel=0.05)
+    assert max(errors) < 3.0

@@ -98,7 +98,7 @@ class _Levels(Callback):
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.states: dict[int, tuple[float | None, Any]] = {}
+        self.states: dict[tuple[str, int], tuple[float | None, Any]] = {}
         self._began, self._level = time.perf_counter(), 0
 
     def on_step(self, state: RunState) -> str | None:
@@ -109,7 +109,8 @@ class _Levels(Callback):
             if self._level and took > self.seconds / 4:
                 return "the next level would take too long"
             self._level = state.level
-        self.states[state.level] = (state.error, state.field)
+        field = state.field
+        self.states[field.layout.basis, state.level] = (state.error, field)
         return None
 
 
@@ -132,11 +133,10 @@ def rows_of(name: str, problem: hp.Problem, seconds: float = 10.0, tol: float = 
     solution = hp.solve(
         problem, tol=tol, callbacks=[levels], max_time=2 * seconds, progress=False, throw=False, **options
     )
-    last = max(levels.states, default=0)
-    if solution.status is hp.Status.MAX_TIME and last > 1:
-        levels.states.pop(last)  # it may be unfinished
+    if solution.status is hp.Status.MAX_TIME and len(levels.states) > 1:
+        levels.states.popitem()  # the last one may be unfinished
     rows = []
-    for level, (estimate, field) in levels.states.items():
+    for (_, level), (estimate, field) in levels.states.items():
         state = copy.copy(solution)
         state.field = field
         errors = [e["relative_l2"] for e in state.error().values()]
@@ -162,11 +162,19 @@ def cases(seconds: float, random: int) -> Iterator[tuple[str, Callable[[], hp.Pr
 
 @dataclass(frozen=True)
 class Summary:
-    """How many rows there are, which shares lie within a factor of 3 and below by 10."""
+    """How many rows there are, and the share within a factor of 3.
+
+    Attributes
+    ----------
+    low, under, high
+        How many lie below by more than 10, below by more than 3, and above by more than 10.
+    """
 
     count: int
     close: float
     low: int
+    under: int = 0
+    high: int = 0
 
 
 def summary(rows: Sequence[Row]) -> Summary:
@@ -175,10 +183,15 @@ def summary(rows: Sequence[Row]) -> Summary:
     Examples
     --------
     >>> summary([Row("a", 2, (8,), 1e-3, 2e-3), Row("a", 3, (16,), 1e-3, 1e-5)])
-    Summary(count=2, close=0.5, low=1)
+    Summary(count=2, close=0.5, low=1, under=1, high=0)
     """
     close = sum(1 / 3 <= r.ratio <= 3 for r in rows)
-    return Summary(len(rows), close / max(1, len(rows)), sum(r.ratio < 0.1 for r in rows))
+    low, under, high = (
+        sum(r.ratio < 0.1 for r in rows),
+        sum(r.ratio < 1 / 3 for r in rows),
+        sum(r.ratio > 10 for r in rows),
+    )
+    return Summary(len(rows), close / max(1, len(rows)), low, under, high)
 
 
 def to_markdown(rows: Iterable[Row]) -> str:
@@ -210,9 +223,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             logger.info("%s: %s", name, summary(rows))
     found = summary(rows)
     sys.stdout.write(
-        f"{found.count} rows: {found.close:.1%} within a factor of 3, {found.low} below by more than 10; {machine()}\n\n"
-        + to_markdown(rows)
-        + "\n"
+        f"{found.count} rows: {found.close:.1%} within a factor of 3, {found.under} below by more than 3, {found.low} by more "
+        f"than 10, {found.high} above by more than 10; {machine()}\n\n" + to_markdown(rows) + "\n"
     )
 
 

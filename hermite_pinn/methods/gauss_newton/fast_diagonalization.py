@@ -15,8 +15,6 @@ from hermite_pinn.cuda.tensor_grid.axis import evaluation_matrix
 from hermite_pinn.memory import available_memory
 from hermite_pinn.methods.least_squares.cgls import LeastSquaresResult, cgls
 from hermite_pinn.methods.least_squares.linear_solver import (
-    BlockConjugateGradients,
-    ConjugateGradients,
     Limits,
     LinearSolver,
     steps_left,
@@ -32,7 +30,8 @@ __all__ = ["FastDiagonalization", "separable"]
 #: number of coefficients of an axis, and of what is done once.
 OPERATION, READ, MODES, CALLS = 5e-11, 4e-9, 1e-9, 1e-2
 FEW, SOME = 6.0, 25.0  # steps for constant coefficients, and for others
-MOST = 80  # steps, beyond which it is given up for the rest of the run
+MOST = 80  # steps, beyond which it is given up
+LARGER, CHANCES = 3, 3  # times the unknowns for which it was given up: there it is tried again, and how often
 TRIAL = 15  # steps after which it shows how many it takes
 
 
@@ -45,109 +44,131 @@ class _Plan:
     along
         The axis along which nothing is diagonalised, or None.
     free
-        By axis which coefficients are free.
+        By field and axis which coefficients are free.
     shape
         Coefficients by axis.
     """
 
     along: int | None
-    free: list[np.ndarray]
+    free: list[list[np.ndarray]]
     shape: tuple[int, ...]
 
 
 class FastDiagonalization(LinearSolver[GridSystem]):
-    """Conjugate gradients in the variables of :class:`.NormalModes`, for scalar problems on boxes.
+    """Conjugate gradients in the variables of :class:`.NormalModes`, of every field by itself, on boxes.
 
-    Where they take too many steps, as for strong transport across the modes, they are given up for the rest of the run.
+    Where they take too many steps, as for strong transport across the modes, or for fields that the equations couple
+    strongly, they are given up for systems up to a size; several times, for the rest of the run.
+
+    Attributes
+    ----------
+    failed
+        Unknowns of the systems for which they took too many steps.
     """
 
     name = "fast diagonalisation"
 
     def __init__(self) -> None:
-        self.failed = False
+        self.failed: list[int] = []
         self._known: list[AxisModes] = []
 
     def seconds(self, system: GridSystem, steps: float | None) -> float:
         """By the count of operations; infinity where the problem is of another kind or the modes do not fit."""
-        plan = None if self.failed else _plan(system)
+        plan = None if self._is_given_up(system.size) else _plan(system)
         cost = system.iteration_cost()
         if plan is None or cost is None:
             return math.inf
-        width = BASES[system.basis].coefficients
-        size = math.prod(plan.shape)
+        width, fields = BASES[system.basis].coefficients, len(system.problem.fields)
+        size = fields * math.prod(plan.shape)
         chains = 0.0 if plan.along is None else 2.0 * width * size
         modes = float(sum(n**2 for i, n in enumerate(plan.shape) if i != plan.along))
         free = available_memory(system.device) or math.inf
         if 8.0 * (3.0 * chains + 3.0 * modes + 4.0 * size) > 0.3 * free:
             return math.inf
-        making = CALLS + MODES * sum(n**3 for i, n in enumerate(plan.shape) if i != plan.along)
+        making = CALLS + fields * MODES * sum(n**3 for i, n in enumerate(plan.shape) if i != plan.along)
         making += 5.0 * READ * width * chains
-        step = cost[0] + OPERATION * transform_operations(plan.shape, plan.along) + 2.0 * READ * chains
-        constant = all(not t.variable for block in system.blocks for t in block.terms)
+        step = cost[0] + fields * OPERATION * transform_operations(plan.shape, plan.along) + 2.0 * READ * chains
+        constant = all(not t.variable for block in system.blocks for t in block.terms) and fields == 1
         return making + (FEW if constant else SOME) * step
 
     def solve(
         self, system: GridSystem, rows: Rows, damping: float, limits: Limits
     ) -> tuple[torch.Tensor, LeastSquaresResult]:
-        """See :meth:`LinearSolver.solve`; the damping is that of the variables, in which the problem has unit size."""
+        """See :meth:`LinearSolver.solve`; the damping is that of the variables, in which the problem has unit size.
+
+        A result that is ``"unsuitable"`` says that this system is for another solver.
+        """
         plan = _plan(system)
         assert plan is not None
         try:
             change = self._modes(system, plan)
         except ArithmeticError:
-            self.failed = True
-            return _otherwise(system).solve(system, rows, damping, limits)
+            self.failed.append(system.size)
+            zero = torch.zeros(system.size, dtype=system.dtype, device=system.device)
+            return zero, LeastSquaresResult(zero, 0, 1.0, False, "unsuitable", 0.0)
         watch = _Watch(limits)
         shape, last = system.pyramid.shapes[-1], system.pyramid.slices[-1]
         none = torch.zeros(0, dtype=system.dtype, device=system.device)
 
+        def applied(y: torch.Tensor) -> torch.Tensor:
+            return torch.stack([own.apply(part) for own, part in zip(change, y.view(shape), strict=True)])
+
         def forward(y: torch.Tensor) -> Rows:
-            finest = change.apply(y.view(shape[1:]))[None]
+            finest = applied(y)
             return [row for block in system.blocks for row in block.forward(finest, none)]
 
         def adjoint(r: Rows) -> torch.Tensor:
             gradient = torch.zeros(shape, dtype=system.dtype, device=system.device)
             for block, own in system.parts(r):
                 block.adjoint(own, gradient)
-            return change.transposed(gradient[0]).reshape(-1)
+            return torch.stack([own.transposed(g) for own, g in zip(change, gradient, strict=True)]).reshape(-1)
 
         result = cgls(
             forward, adjoint, [-r for r in rows], tol=limits.tol, max_steps=min(limits.max_steps, MOST), damping=damping,
             restart=20, on_step=watch, inner=system.inner,
         )  # fmt: skip
         if watch.hopeless or (result.reason == "steps" and limits.max_steps > MOST):
-            self.failed, self._known = True, []
-            step, found = _otherwise(system).solve(system, rows, damping, limits)
-            return step, replace(found, steps=found.steps + result.steps)
+            self.failed.append(system.size)
+            self._known = []
+            result = replace(result, reason="unsuitable", converged=False)
         step = torch.zeros(system.size, dtype=system.dtype, device=system.device)
-        step[last] = change.apply(result.y.view(shape[1:])).reshape(-1)
+        step[last] = applied(result.y).reshape(-1)
         return step, result
 
-    def _modes(self, system: GridSystem, plan: _Plan) -> NormalModes:
-        """The change of variables at the last linearisation; modes of an axis that are known are not made again."""
-        rows = [row for block in system.blocks for row in block.separated()]
-        block = system.interior
-        modes: list[AxisModes | None] = []
-        for i, axis in enumerate(system.axes):
-            if i == plan.along:
-                modes.append(None)
-                continue
-            roots = np.sqrt(block.weights[i])
-            values = evaluation_matrix(
-                system.basis, system.resolution[i], axis.bounds, axis.periodic, block.points[i], (0,), roots
-            ).matrices[0]
-            modes.append(axis_modes(rows, i, values, plan.free[i], self._known))
-        self._known = [m for m in modes if m is not None]
-        return NormalModes(rows, modes, plan.free, BASES[system.basis].coefficients, system.device)
+    def _is_given_up(self, size: int) -> bool:
+        """Whether it is not tried with so many unknowns."""
+        return len(self.failed) >= CHANCES or (bool(self.failed) and size < LARGER * max(self.failed))
+
+    def _modes(self, system: GridSystem, plan: _Plan) -> list[NormalModes]:
+        """The changes of variables of all fields at the last linearisation; modes that are known are not made again."""
+        block, width = system.interior, BASES[system.basis].coefficients
+        changes: list[NormalModes] = []
+        kept: list[AxisModes] = []
+        for name, free in zip(system.problem.fields, plan.free, strict=True):
+            rows = [row for own in system.blocks for row in own.separated(name)]
+            modes: list[AxisModes | None] = []
+            for i, axis in enumerate(system.axes):
+                if i == plan.along:
+                    modes.append(None)
+                    continue
+                roots = np.sqrt(block.weights[i])
+                values = evaluation_matrix(
+                    system.basis, system.resolution[i], axis.bounds, axis.periodic, block.points[i], (0,), roots
+                ).matrices[0]
+                modes.append(axis_modes(rows, i, values, free[i], [*self._known, *kept]))
+            kept += [m for m in modes if m is not None]
+            changes.append(NormalModes(rows, modes, free, width, system.device))
+        self._known = kept
+        return changes
 
     def state(self) -> dict[str, Any]:
         """See :meth:`LinearSolver.state`."""
-        return {"without_diagonalization": self.failed}
+        return {"without_diagonalization": list(self.failed)}
 
     def restore(self, state: Entry) -> None:
         """See :meth:`LinearSolver.restore`."""
         known = state.get("without_diagonalization")
-        self.failed = known is not None and known.flag()
+        self.failed = [] if known is None else [size.integer(1) for size in known.items(most=CHANCES)]
 
 
 class _Watch:
@@ -164,11 +185,6 @@ class _Watch:
         return self.hopeless
 
 
-def _otherwise(system: GridSystem) -> LinearSolver[GridSystem]:
-    """What solves a system that does not fit after all."""
-    return BlockConjugateGradients() if system.preconditioned else ConjugateGradients()
-
-
 def separable(system: GridSystem) -> bool:
     """Whether a system is one that fast diagonalisation solves, as far as can be told beforehand."""
     return _plan(system) is not None
@@ -178,11 +194,14 @@ def _plan(system: GridSystem) -> _Plan | None:
     """How a system is taken apart; None where it is of another kind."""
     if not system.tensor or len(system.axes) < 2 or system.parameter_names or system.ranks.size > 1:
         return None
-    if system.device.type != "cpu" or len(system.problem.fields) > 1 or not all(b.separable for b in system.blocks):
+    if system.problem.domain.breaks or system.device.type != "cpu" or not all(b.separable for b in system.blocks):
         return None
-    free = free_along(system.fixed[0])
-    if free is None or not all(line.any() for line in free):
-        return None
+    free = []
+    for fixed in system.fixed:
+        lines = free_along(fixed)
+        if lines is None or not all(line.any() for line in lines):
+            return None
+        free.append(lines)
     return _Plan(_along(system), free, tuple(system.pyramid.shapes[-1][1:]))
 
 

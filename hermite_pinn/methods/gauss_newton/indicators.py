@@ -15,7 +15,7 @@ from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.compiled import Jet, compile_term
 from hermite_pinn.residuals.scales import first_sizes
 
-from .pieces import piecewise_surpluses
+from .pieces import crossing_level, piecewise_surpluses
 from .surplus import AxisSurplus, surpluses
 from .term_sizes import Sensitivities, relative_residual, strengths
 from .watch_points import WatchPoints
@@ -254,7 +254,7 @@ def indicators(
         residual=relative_residual([residuals.get(t.name, 0.0) for t in equations], over_cell, sizes),
         watched=watched,
         place=place,
-        jumps=INVERSE * max(jumps, default=0.0),
+        jumps=max(INVERSE * max(jumps, default=0.0), crossing_level(problem, resolution)),
         rounding=rounding_level(problem, basis, resolution, sensitivities, sizes, torch.finfo(finest.dtype).eps),
     )
 
@@ -286,9 +286,8 @@ def rounding_level(
     average along the axis with most points.  Fields have some sizes.  The factor is that of measurements.
     """
     m, lengths = BASES[basis].coefficients, problem.domain.lengths
-    largest = [
-        max(abs(float(v)) for v in basis_values(basis, torch.zeros((), dtype=torch.float64), o)) for o in range(2 * m)
-    ]
+    at = torch.linspace(0, 1, 33 if m > 2 else 1, dtype=torch.float64)  # functions of cubics bend most at a vertex
+    largest = [max(float(v.abs().max()) for v in basis_values(basis, at, o)) for o in range(2 * m)]
     worst, known = 0.0, {f: s if s > 0 else 0.0 for f, s in zip(problem.fields, sizes, strict=True)}
     for row in sensitivities:
         terms, whole = [0.0], [0.0]

@@ -17,7 +17,7 @@ from hermite_pinn.field.field import Field, GridField
 from hermite_pinn.field.heads import HEADS
 from hermite_pinn.field.outline import Outline
 from hermite_pinn.memory import available_memory, check_fits
-from hermite_pinn.methods.base import Method, Outcome, Task, planned, refuse_half
+from hermite_pinn.methods.base import Method, Outcome, Task, planned, refuse_breaks, refuse_half
 from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
 from hermite_pinn.methods.least_squares.linear_solver import (
@@ -123,6 +123,7 @@ class JointGaussNewton(Method):
     def check(self, task: Task, before: Outline | None = None) -> Outline:
         """See :meth:`Method.check`."""
         check_dtype(task)
+        refuse_breaks(task.problem, self.name)
         problem, start = task.problem, before
         exact = self.hard and bool(vanishing_faces(problem))
         if start is None:

@@ -40,7 +40,7 @@ def why_not_local(problem: Problem) -> str:
     if problem.domain.is_cut:
         return "shapes cut its domain out of a box"
     if problem.domain.breaks:
-        return "its grid has lines on which coefficients or sources jump"
+        return "its grid has lines where coefficients or sources jump"
     if problem.parameters:
         return "it has unknown parameters"
     if any(not (t.region.is_interior or t.region.plane is not None) or t.noise is not None for t in problem.terms):

@@ -88,7 +88,7 @@ class LocalIteration:
         self.equations = sum(t.region.is_interior for t in self.problem.terms)
         self.small = small_coefficients(self.problem)
         self.convergence = LocalConvergence(tol)
-        self.pace = Pace(self.monitor.clock)
+        self.pace = Pace(self.monitor)
         self.halvings = 0.0
         self.tried = 0  # stages with the same coefficients
         self.inner_total = 0

@@ -11,10 +11,12 @@ from hermite_pinn.methods.base import Method, Outcome, Task, refuse_half
 from hermite_pinn.problem.problem import Problem
 
 from .banded_cholesky import load_blas
+from .evolution import Evolution
 from .joint import JointGaussNewton, is_joint
 from .nested_iteration import NestedIteration
 from .options import GaussNewtonOptions
 from .requirements import check_nested
+from .step_choice import step_basis
 
 __all__ = ["GaussNewton"]
 
@@ -59,15 +61,15 @@ class GaussNewton(GaussNewtonOptions, Method):
         Number of time slabs for an evolution problem, each solved from the end of the last; 1 solves for all times
         at once.  ``"auto"``: eight cells of time a slab, or fewer where signals cross many cells,
         if the initial conditions allow it.
+    basis
+        Of the grid, where no field is given: ``"cubic"``, ``"quintic"``, ``"septic"``, or ``"auto"``: without
+        ``levels`` the run begins with cubics (or the first basis smooth enough for the problem), and goes on with a
+        smoother basis where its first levels tell that this meets ``tol`` in less time.
     refine
         ``"uniform"``: levels of equal cells; ``"local"``: cells are divided where the error is, on boxes and for
         equations up to second order without data and unknown parameters; ``"auto"``: local where a peak of what is
         prescribed lies between the points of the first levels, or where what is not resolved by then is concentrated
         in few cells.
-    basis
-        Of the grid, where no field is given: ``"cubic"``, ``"quintic"``, ``"septic"``, or ``"auto"``: without
-        ``levels`` the run begins with cubics (or the first basis smooth enough for the problem), and goes on with a
-        smoother basis where its first levels tell that this meets ``tol`` in less time.
 
     Notes
     -----
@@ -115,6 +117,9 @@ class GaussNewton(GaussNewtonOptions, Method):
         """Solve; see :class:`Method`.  Hashed levels and networks are solved for by :class:`JointGaussNewton`."""
         if is_joint(task.field if task.start is None else Outline.of(task.start)):
             return self._joint.run(task)
+        basis = step_basis(self, task, task.field)
+        if basis is not None and (task.saved is None or "marches" in task.saved):
+            return Evolution(task, basis).outcome()
         return NestedIteration(self, task, task.field or self.default_field(task.problem)).outcome()
 
     @property

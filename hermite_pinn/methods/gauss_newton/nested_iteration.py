@@ -49,7 +49,7 @@ from .stage_record import record_stage
 from .term_sizes import floored, implied_sizes, strengths
 from .unfinished import Unfinished
 from .uniqueness import freedom
-from .verdict import BY_ITSELF, determined, verdict
+from .verdict import BY_ITSELF, determined, verdict, with_noise
 from .watch_points import WatchPoints
 
 __all__ = ["NestedIteration"]
@@ -106,7 +106,7 @@ class NestedIteration:
         self.watch = WatchPoints(self.problem)
         others = (t.region for t in self.problem.terms)
         self.measured = any(r.measured is not None or r.penalty is not None for r in others)
-        self.pace = Pace(self.monitor.clock)
+        self.pace = Pace(self.monitor)
         self.solver = self._solver(Misfit(self.problem))
         self.unfinished = Unfinished(task, lambda: self.solver.state())
         self.choice = LocalChoice(options, task)
@@ -210,7 +210,8 @@ class NestedIteration:
             change = None if foreign or len(state.path) == 1 else stage.change
             algebraic = unsolved(stage.inner, stage.reduction) if stage.left is None else stage.left
             loss = 0.0 if self.measured else stage.loss
-            stage.error = state.convergence.add(change, stage.held_out, stage.indicators, algebraic, stage.solved, loss)
+            error = state.convergence.add(change, stage.held_out, stage.indicators, algebraic, stage.solved, loss)
+            stage.error = with_noise(error, stage.noise)
             state.best, foreign = stage, False
             self.unfinished.finished(state.saved())
             self._record(stage)
@@ -275,7 +276,7 @@ class NestedIteration:
         expected = self.pace.expected(self.grid.pyramid([following]).size) if self.monitor.max_time else None
         if expected is not None and best is not None and best.error is not None:
             cells = "x".join(map(str, following))
-            self.monitor.require(expected, f"the next level ({cells} cells)", HASTE)
+            self.monitor.require(expected, f"the next level ({cells} cells)", HASTE, self.pace.blind)
         self._check_reach(following)
         path.append(following)
 

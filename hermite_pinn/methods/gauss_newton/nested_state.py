@@ -16,6 +16,7 @@ from .marching import Marching
 from .penalty_weights import Choice
 from .requirements import check_start
 from .stage import Discretization, Stage
+from .verdict import with_noise
 
 __all__ = ["NestedState"]
 
@@ -62,6 +63,7 @@ class NestedState:
             "inner": best.inner,
             "reduction": best.reduction,
             "speeds": list(best.speeds),
+            "noise": best.noise,
             "choice": None if best.choice is None else asdict(best.choice),
             "marching": self.marching.state(),
             "norms": self.norms,
@@ -91,7 +93,8 @@ class NestedState:
             indicators=self.convergence.last,
             speeds=tuple(saved["speeds"]),
             choice=Choice(**saved["choice"]) if saved.get("choice") else None,
-            error=self.convergence.estimates[-1] if self.convergence.estimates else None,
+            error=with_noise(self.convergence.estimates[-1] if self.convergence.estimates else None, saved["noise"]),
+            noise=saved["noise"],
         )
 
     def take_over(self, field: GridField, parameters: dict[str, float], grid: Discretization) -> None:

@@ -28,8 +28,8 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "inner": partial(choice, options=("auto", "cg", "banded")),
         "slabs": either(at_least_one, "auto"),
         "precision": partial(choice, options=PRECISIONS),
-        "refine": partial(choice, options=("auto", "uniform", "local")),
         "basis": partial(choice, options=("auto", *ORDERS)),
+        "refine": partial(choice, options=("auto", "uniform", "local")),
     }
 )
 
@@ -54,8 +54,8 @@ class GaussNewtonOptions:
     inner: str = "auto"
     slabs: int | str = "auto"
     precision: str = "auto"
-    refine: str = "auto"
     basis: str = "auto"
+    refine: str = "auto"
 
     def __post_init__(self) -> None:
         check_options(self, CHECKS)

@@ -27,6 +27,7 @@ SMOOTH = 1.5  # times m: the power of two by which a doubling lowers the error o
 FEW = 20_000  # unknowns of the last level, below which no other basis is worth its first levels
 WORTH = 0.7  # of the time: what a change of the basis is to spare
 STAGES = 3  # levels that a new basis takes before its error is known twice
+REACHED = 1e-13  # error below which rounding keeps smooth bases from getting
 LEAST_SHARE = 1e-6  # of the error: what an axis causes of it at least
 SLACK = 0.4  # of a doubling: ten times the error with septics
 
@@ -147,9 +148,10 @@ def cheapest_course(
     fields
         Their number.
     """
-    tol, estimates = convergence.tol, convergence.estimates
-    if tol is None or len(estimates) < 2 or not (convergence.solved and convergence.last.resolved):
+    estimates = convergence.estimates
+    if convergence.tol is None or len(estimates) < 2 or not (convergence.solved and convergence.last.resolved):
         return None
+    tol = max(convergence.tol, REACHED)
     before, error = estimates[-2:]
     fall = 2.0 ** (SMOOTH * BASES[convergence.basis].coefficients)
     if before is None or error is None or not error > tol or before < fall * error:

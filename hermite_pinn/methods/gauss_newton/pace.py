@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from hermite_pinn.cuda.runtime.cache import compile_clock
+from hermite_pinn.run.monitor import Monitor
 
 __all__ = ["Pace"]
 
@@ -16,36 +15,49 @@ class Pace:
 
     Parameters
     ----------
-    clock
-        Tells the seconds.
+    monitor
+        Whose clock tells the seconds, and which knows how long nobody looked at it.
+
+    Attributes
+    ----------
+    blind
+        The part of the last level in which nobody looked at the clock, and so could not have ended the run.
 
     Examples
     --------
     >>> now = [0.0]
-    >>> pace = Pace(lambda: now[0])
+    >>> monitor = Monitor(max_time=9.0, clock=lambda: now[0])
+    >>> pace = Pace(monitor)
     >>> for seconds, unknowns in ((1.2, 100), (2.0, 500)):
     ...     pace.begin()
-    ...     now[0] += seconds
+    ...     now[0] += 0.5 * seconds
+    ...     monitor.check_time()
+    ...     now[0] += 0.5 * seconds
     ...     pace.end(unknowns)
-    >>> round(pace.expected(2500), 6)
-    6.0
+    >>> round(pace.expected(2500), 6), round(pace.blind, 6)
+    (6.0, 0.5)
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self.clock = clock
+    def __init__(self, monitor: Monitor) -> None:
+        self.monitor, self.blind = monitor, 0.0
         self.levels: list[tuple[float, int]] = []
         self._began = 0.0
 
     def _now(self) -> float:
-        return self.clock() - sum(compile_clock.get() or ())
+        return self.monitor.clock() - sum(compile_clock.get() or ())
 
     def begin(self) -> None:
         """A level begins."""
         self._began = self._now()
+        self.monitor.look()
+        self.monitor.longest = 0.0
 
     def end(self, unknowns: int) -> None:
         """It is done, and had so many unknowns."""
-        self.levels.append((self._now() - self._began, unknowns))
+        took = self._now() - self._began
+        self.monitor.look()
+        self.blind = min(1.0, self.monitor.longest / took) if took > 0 else 0.0
+        self.levels.append((took, unknowns))
 
     @property
     def last(self) -> float | None:

@@ -1,4 +1,4 @@
-"""Automatic weights of penalties: the predictive risk of the linearised problem, estimated without the solution."""
+"""Automatic weights of penalties: predictive risk and likelihood of the data in the linearised problem."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hermite_pinn.residuals.data_weights import STRONG, Misfit
 
 from .normal_factor import elimination_order, normal_blocks, scale_blocks
 
-__all__ = ["Choice", "RiskCurve", "choose_weights", "fit_smoothly"]
+__all__ = ["Choice", "Evidence", "choose_weights", "fit_smoothly"]
 
 PROBES = 24
 STEP = math.sqrt(10.0)
@@ -35,21 +35,24 @@ FIRST_EMPHASIS = 10.0  # at least, on the coarsest level
 BEFORE = (100.0, 10.0)  # times the emphasis: on the way from the data to the equations
 RETURN = 10.0  # times the emphasis: to where the way goes back for other weights or levels
 ENOUGH, ROUGH = 0.01, 0.01  # parts of the degrees of freedom, and of all data: steps that gain less are the last
-LEAST_GAIN = 0.1  # degrees of freedom that other weights have to gain
-LARGEST = 40_000
+LEAST_GAIN = 0.1  # of risk or deviance, in units of the variance: other weights have to gain it
+UNLIKELY = 5.0  # deviance per degree of freedom
+CERTAIN = 1e-4  # part of the weight of data that stands for what is known without data
+LARGEST, LARGEST_AGAIN = 40_000, 10_000  # unknowns of a first level on which weights are chosen, and of a finer one
 MOST = 100.0
 SMALLEST = 1e-12
 
 
 @dataclass(frozen=True)
-class Risk:
+class Prediction:
     """Estimates at given weights.
 
     Attributes
     ----------
     risk
-        What is minimised: the estimated mean square error of the predicted data, up to a constant, or the score of
-        generalised cross-validation; in units of weighted rows.
+        Estimated error of the predicted data in units of the variance of a row, up to a constant.
+    deviance
+        Minus twice the logarithm of the likelihood of the data, up to a constant.
     misfit
         Sum of squares of the noisy data rows.
     freedom
@@ -57,6 +60,7 @@ class Risk:
     """
 
     risk: float
+    deviance: float
     misfit: float
     freedom: float
 
@@ -91,11 +95,6 @@ class Choice:
             return stats | {"scatter": self.scatter}
         return stats | {"noise": {t.name.removeprefix("data "): self.scatter * misfit.size_of(t) for t in misfit.noisy}}
 
-    def error(self, problem: Problem) -> float:
-        """A tenth of the relative error that the noise leaves in the fields that are measured."""
-        misfit = Misfit(problem)
-        return 0.1 * self.scatter * misfit.unit * math.sqrt(self.freedom / misfit.count)
-
     def sentence(self, problem: Problem) -> str:
         """For ``solution.message``."""
         misfit = Misfit(problem)
@@ -109,19 +108,28 @@ class Choice:
         return text
 
 
-class RiskCurve:
-    """Misfit, degrees of freedom and risk of the linearised problem as functions of the weights of the penalties.
+class Evidence:
+    """Misfit, degrees of freedom and likelihood of the linearised problem as functions of the weights of the penalties.
 
     With the rows ``r`` and the Jacobian ``J`` at a state, split into equations, data ``d`` and penalties ``p``, the
     minimiser for weights ``w`` moves by ``s = -(J^T J)^-1 J^T r``, and the matrix that maps noise to predictions is
-    ``A = J_d (J^T J)^-1 J_d^T``.  Known noise of variance ``v`` per weighted row gives the unbiased estimate of the
-    predictive risk ``|r_d|^2 + 2 v tr A``, otherwise the score is that of generalised cross-validation,
-    ``n |r_d|^2 / (n - tr A)^2``.  The trace is estimated with 24 fixed vectors of random signs.
+    ``A = J_d (J^T J)^-1 J_d^T``.  If penalties and equations are taken as the prior distribution of the fields, data
+    of variance ``v`` per weighted row have, up to a constant, the log-likelihood
+    ``-(m / v - log det (1 - A)) / 2`` with the least sum of squares ``m`` of all rows; without a known variance, that
+    for the most likely one, ``-(n log m - log det (1 - A)) / 2``.  The determinant is that of the normal matrix in
+    which data count 1e-4 times as much over that of the whole.  The predictive risk is ``|r_d|^2 / v + 2 tr A``, or the
+    logarithm of the score of generalised cross-validation, ``n log(|r_d|^2 / (n - tr A)^2)``; the trace is estimated
+    with 24 fixed vectors of random signs.
 
     Parameters
     ----------
     system, vector
         The problem, and the state at which it is linearised.
+
+    References
+    ----------
+    S. N. Wood, J. R. Statist. Soc. B 73 (2011), on restricted maximum likelihood beside cross-validation, which smooths
+    too much or too little where data are few.
     """
 
     def __init__(self, system: GridSystem, vector: torch.Tensor) -> None:
@@ -149,7 +157,7 @@ class RiskCurve:
             f: self._part(layout, [b], places[id(b)], rows, images).scaled(b.scales[0] ** 2 / volume)
             for f, b in system.penalties.items()
         }
-        self.misfit = sum(float(system.inner([rows[i]], [rows[i]])) for i in noisy)
+        self.misfit = self.data.loss
         generator = torch.Generator().manual_seed(0)
         probes = []
         for _ in range(PROBES):
@@ -189,20 +197,31 @@ class RiskCurve:
 
         normal = normal_blocks(self.system, layout, self._dissection, blocks)
         last = torch.stack([only(image) for image in images], 1) if images else torch.zeros(len(self._order), 0)
-        return _Part(normal, last.to(torch.float64), only(rows))
+        loss = sum(float(self.system.inner([rows[i]], [rows[i]])) for i in kept)
+        return _Part(normal, last.to(torch.float64), only(rows), loss)
 
-    def at(self, weights: dict[str, float]) -> Risk:
-        """The estimates at some weights of the penalties, given ones included."""
-        total = self.equations + self.data
+    def _factor(self, weights: dict[str, float]) -> tuple[_Part, BorderedFactor, torch.Tensor, float]:
+        """All rows with some weights, the factor of their scaled normal matrix, the scale, and ``log det (1 - A)``."""
+        prior = self.equations
         for field, part in self.penalties.items():
-            total = total + part.scaled(self.emphasis * self.system.misfit.penalty(field, weights))
+            prior = prior + part.scaled(self.emphasis * self.system.misfit.penalty(field, weights))
+        total = prior + self.data
         count = self.system.layout.unknowns.size
         own = torch.as_tensor(self._dissection.starts[:-1])
         squares = torch.cat([total.normal.diagonal(dim1=1, dim2=2)[own].reshape(-1), total.last[count:].diagonal()])
         scale = torch.where(self._free & (squares > 0), squares.clamp(min=1e-300).rsqrt(), 0.0)
-        scale_blocks(total.normal, self._dissection, scale[:count])
-        last = total.last * scale[:, None] * scale[count:]
-        factor = BorderedFactor(self._dissection, total.normal, last, 0.0)
+
+        def factor(part: _Part) -> BorderedFactor:
+            blocks = part.normal.clone()
+            scale_blocks(blocks, self._dissection, scale[:count])
+            return BorderedFactor(self._dissection, blocks, part.last * scale[:, None] * scale[count:], 0.0)
+
+        whole, before = factor(total), factor(prior + self.data.scaled(CERTAIN))
+        return total, whole, scale, before.log_determinant - whole.log_determinant
+
+    def at(self, weights: dict[str, float]) -> Prediction:
+        """The estimates at some weights of the penalties, given ones included."""
+        total, factor, scale, log_determinant = self._factor(weights)
 
         def solved(right: torch.Tensor) -> torch.Tensor:
             return factor.upper(factor.lower(right * scale[:, None])) * scale[:, None]
@@ -211,25 +230,30 @@ class RiskCurve:
         moved = self.data.times(step, self._dissection)
         misfit = self.misfit + 2.0 * float(self.data.gradient @ step[:, 0]) + float((step * moved).sum())
         freedom = float((self.probes * solved(self.probes)).sum()) / PROBES
-        left = max(self.count - freedom, 1e-3 * self.count)
-        validated = self.count * misfit / left**2
-        risk = validated if self.variance is None else misfit + 2.0 * self.variance * freedom
-        return Risk(risk, misfit, freedom)
+        count, least = self.count, max(total.loss + float(total.gradient @ step[:, 0]), 1e-300)
+        if self.variance is None:
+            left = max(count - freedom, 1e-3 * count)
+            risk, fit = count * math.log(max(misfit, 1e-300) / left**2), count * math.log(least)
+        else:
+            risk, fit = misfit / self.variance + 2.0 * freedom, least / self.variance
+        return Prediction(risk, fit - log_determinant, misfit, freedom)
 
 
 @dataclass(frozen=True)
 class _Part:
-    """Normal matrix and gradient of some rows: blocks, columns of the parameters (n + k, k), and (n + k,)."""
+    """Normal matrix of some rows as blocks and columns of the parameters (n + k, k), gradient (n + k,), and loss."""
 
     normal: torch.Tensor
     last: torch.Tensor
     gradient: torch.Tensor
+    loss: float
 
     def __add__(self, other: _Part) -> _Part:
-        return _Part(self.normal + other.normal, self.last + other.last, self.gradient + other.gradient)
+        sums = self.normal + other.normal, self.last + other.last, self.gradient + other.gradient
+        return _Part(*sums, self.loss + other.loss)
 
     def scaled(self, factor: float) -> _Part:
-        return _Part(self.normal * factor, self.last * factor, self.gradient * factor)
+        return _Part(self.normal * factor, self.last * factor, self.gradient * factor, self.loss * factor)
 
     def times(self, x: torch.Tensor, dissection: Dissection) -> torch.Tensor:
         """The matrix times (n + k, 1)."""
@@ -250,43 +274,57 @@ def choose_weights(
     reach: int,
     look: Callable[[], None] = lambda: None,
 ) -> Choice:
-    """The weights of the automatic penalties with the lowest estimated risk near some weights.
+    """The weights of the automatic penalties near some weights that predict the data best and are likely.
 
-    All together and one after another, in factors of the root of ten, up to ``reach`` of them, until nothing improves.
+    The predictive risk alone is flat, and may smooth away what little data hardly see; the likelihood has a steep
+    maximum, but takes fields for as rough on small scales as on large ones.  So the risk is minimised where the
+    deviance is not more than five per degree of freedom above its minimum.  The search changes all weights together
+    and one after another, in factors of the root of ten, up to ``reach`` of them, until nothing improves.
     """
-    curve = RiskCurve(system, vector)
+    evidence = Evidence(system, vector)
     fields = system.misfit.automatic
     start = {f: weights.get(f, system.misfit.first) for f in fields}
-    known: dict[tuple[int, ...], Risk] = {}
-
-    def at(place: tuple[int, ...]) -> Risk:
-        if place not in known:
-            look()
-            known[place] = curve.at(weights_at(place))
-        return known[place]
+    known: dict[tuple[int, ...], Prediction] = {}
 
     def weights_at(place: tuple[int, ...]) -> dict[str, float]:
         return {f: start[f] * STEP**n for f, n in zip(fields, place, strict=True)}
 
-    best = (0,) * len(fields)
-    lowest, gain = at(best), 1.0 - LEAST_GAIN / max(curve.count, 1)
-    every = tuple(range(len(fields)))
-    moves = [every] if len(fields) == 1 else [every, *((i,) for i in every)]
-    moved = True
+    def at(place: tuple[int, ...]) -> Prediction:
+        if place not in known:
+            look()
+            known[place] = evidence.at(weights_at(place))
+        return known[place]
+
+    def allowed(place: tuple[int, ...]) -> bool:
+        small = min(weights_at(place).values()) < SMALLEST * system.misfit.first
+        return not small and max(map(abs, place)) <= reach
+
+    likely = _lowest((0,) * len(fields), lambda place: at(place).deviance, allowed)
+    most = at(likely).deviance + UNLIKELY * at(likely).freedom
+    best = _lowest(likely, lambda place: at(place).risk, lambda place: allowed(place) and at(place).deviance <= most)
+    chosen = at(best)
+    left = max(evidence.count - chosen.freedom, 1.0)
+    strength = system.misfit.strength * evidence.emphasis
+    scatter = math.sqrt(max(chosen.misfit, 0.0) * evidence.count / left / strength)
+    return Choice(weights_at(best), scatter, chosen.freedom, evidence.emphasis)
+
+
+def _lowest(
+    start: tuple[int, ...], value: Callable[[tuple[int, ...]], float], allowed: Callable[[tuple[int, ...]], bool]
+) -> tuple[int, ...]:
+    """The place of a lattice at which no allowed move lowers a value."""
+    every = tuple(range(len(start)))
+    moves = [every] if len(start) == 1 else [every, *((i,) for i in every)]
+    best, moved = start, True
     while moved:
         moved = False
         for together, direction in itertools.product(moves, (-1, 1)):
             while True:
                 place = tuple(n + direction * (i in together) for i, n in enumerate(best))
-                if max(map(abs, place)) > reach or min(weights_at(place).values()) < SMALLEST * system.misfit.first:
+                if not allowed(place) or not value(place) < value(best) - LEAST_GAIN:
                     break
-                if not at(place).risk < lowest.risk * gain:
-                    break
-                best, lowest, moved = place, at(place), True
-    left = max(curve.count - lowest.freedom, 1.0)
-    strength = system.misfit.strength * curve.emphasis
-    scatter = math.sqrt(max(lowest.misfit, 0.0) * curve.count / left / strength)
-    return Choice(weights_at(best), scatter, lowest.freedom, curve.emphasis)
+                best, moved = place, True
+    return best
 
 
 def balanced(system: GridSystem, rows: Sequence[torch.Tensor], scatter: float) -> float:
@@ -337,7 +375,8 @@ def fit_smoothly(
     fit, choice
         The choice is None where no weight is to be chosen; that of the coarser level where this one is too large.
     """
-    chooses = bool(system.misfit.automatic) and system.fixed.numel() <= LARGEST
+    most = LARGEST if first else LARGEST_AGAIN
+    chooses = bool(system.misfit.automatic) and system.fixed.numel() <= most
     weights, emphasis = ({}, 1.0) if before is None else (before.weights, before.emphasis)
     if before is not None and system.misfit.known and before.scatter > POOR:
         weights = {}  # functions too coarse for the data say little about the smoothness of the fields

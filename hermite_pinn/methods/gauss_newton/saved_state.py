@@ -66,6 +66,8 @@ def check_nested(saved: Mapping[str, Any], grid: Discretization, planned: Sequen
         entry.number(1.0 / LARGEST_SIZE, LARGEST_SIZE)
     names = [*(p.name for p in problem.parameters), *corner_functions(problem).basis.unknowns]
     whole.at("parameters").named_numbers(names)
+    if whole.at("noise").value is not None:
+        whole.at("noise").number(0.0)
     choice = whole.get("choice")
     if choice is not None:
         restored_choice(choice, problem)

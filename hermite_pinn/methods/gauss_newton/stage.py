@@ -35,6 +35,7 @@ from hermite_pinn.schema import Entry
 from .cut_memory import cut_memory
 from .indicators import Indicators
 from .memory_estimate import stage_memory
+from .noise_errors import noise_errors
 from .penalty_weights import Choice, fit_smoothly
 from .term_sizes import Sensitivities, sensitivity_norms
 
@@ -101,8 +102,8 @@ class Discretization:
             finest = pyramid.accumulate(vector.clone())
             return compact_field(p, self.basis, stage.resolutions[-1], finest)
         if is_broken(p):
-            finest = [pyramid.accumulate(vector.clone())]
-            return linear_field(p.domain, p.fields, p.periodic, self.basis, stage.resolutions[-1:], finest)
+            finest = pyramid.accumulate(vector.clone())
+            return linear_field(p.domain, p.fields, p.periodic, self.basis, stage.resolutions[-1:], [finest])
         return linear_field(p.domain, p.fields, p.periodic, self.basis, stage.resolutions, pyramid.views(vector))
 
     def whole(self, stage: Stage) -> GridField:
@@ -125,7 +126,11 @@ class Discretization:
         return self.problem.domain.is_cut
 
     def memory(self, resolutions: Sequence[Resolution], slabs: int) -> float:
-        """Estimate of the bytes of a stage; see :func:`stage_memory` and :func:`cut_memory`."""
+        """Estimate of the bytes of a stage; see :func:`stage_memory` and :func:`cut_memory`.  The plan keeps it."""
+        key = "memory", self.basis, self.gauss, self.mixed, self.banded, tuple(resolutions), slabs
+        return self.problem.plan.own.once(key, lambda: self._memory(resolutions, slabs))
+
+    def _memory(self, resolutions: Sequence[Resolution], slabs: int) -> float:
         p = self.problem
         if self.cut:
             levels = CompactPyramid(p, self.basis, resolutions, self.dtype, self.device)
@@ -134,7 +139,7 @@ class Discretization:
 
     @cached_property
     def _few(self) -> GridSystem:
-        """The system on four cells along every axis, four in each piece, which says how many numbers there are of what."""
+        """The system on four cells along every axis, or in its every piece, which says how many numbers there are."""
         few = tuple(4 if p is None else 4 * len(p.lengths) for p in self.problem.domain.pieces)
         return GridSystem(self.problem, self.basis, [few], self.gauss, self.dtype, self.device, scales=self.scales)
 
@@ -205,6 +210,9 @@ class Stage:
         Weights of the penalties that were chosen automatically, or None.
     error
         Estimate of the relative L2 error of this very state (largest of all fields), or None.
+    noise
+        What the noise of the data leaves of that: the largest relative standard deviation of a field, 0 without noise,
+        or None where it is not known.
     close_to_corners
         See :attr:`.CutSystem.close_to_corners`.
     undefined_outside
@@ -237,6 +245,7 @@ class Stage:
     speeds: tuple[float, ...] = ()
     choice: Choice | None = None
     error: float | None = None
+    noise: float | None = 0.0
     close_to_corners: torch.Tensor | None = None
     undefined_outside: bool = False
 
@@ -421,5 +430,8 @@ def solve_at_once(
     own = system.at_corners(stage.vector)
     stage.moved = system.norms(stage.finest - before, own - corners)
     stage.norms = system.norms(stage.finest, own)
+    if system.noisy:
+        open_left = noise_errors(system, stage.vector, final)
+        stage.noise = relative(open_left, stage.norms) if open_left else (start.noise if start is not None else None)
     stage.close_to_corners = system.close_to_corners
     return stage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from hermite_pinn.methods.course import Ending
@@ -11,7 +12,9 @@ from hermite_pinn.run.status import Status
 from .convergence import Convergence
 from .stage import Stage
 
-__all__ = ["BY_ITSELF", "determined", "verdict"]
+__all__ = ["BY_ITSELF", "determined", "verdict", "with_noise"]
+
+NEGLIGIBLE = 0.3  # of what noise leaves open: an error of discretisation that hardly adds to it
 
 #: How a run ends that no limit of time, callback, user or error ends.
 BY_ITSELF = (
@@ -22,6 +25,11 @@ BY_ITSELF = (
     Status.UNDETERMINED,
     Status.UNSOLVED,
 )
+
+
+def with_noise(error: float | None, noise: float | None) -> float | None:
+    """An estimated error of discretisation together with what the noise of the data leaves open."""
+    return error if error is None or not noise else math.hypot(error, noise)
 
 
 def verdict(
@@ -42,14 +50,18 @@ def verdict(
     """
     tol, error = convergence.tol, stage.error
     estimate = "unknown" if error is None else f"{error:.1e}"
-    if convergence.met and stage.settled:
+    if convergence.met and stage.settled and error is not None and tol is not None and error <= tol:
         return Ending(Status.CONVERGED, f"estimated relative error {estimate} <= {tol:g}")
+    grid, noise = convergence.estimates[-1] if convergence.estimates else None, stage.noise or 0.0
+    known = grid is not None and stage.settled and (convergence.met or grid <= NEGLIGIBLE * noise)
+    if known and (planned is None or (done >= planned and tol is not None)):
+        asked = "" if tol is None or tol >= noise else f", more than tol={tol:g}: that takes more data or less noise"
+        return Ending(
+            Status.COMPLETED,
+            f"estimated relative error {estimate}, of which the discretisation adds {grid:.1e}; "
+            f"the noise of the data leaves {noise:.1e}{asked}",
+        )
     if planned is None:
-        if stage.choice is not None and error is not None and error <= stage.choice.error(problem):
-            return Ending(
-                Status.COMPLETED,
-                f"estimated relative error {estimate} of the discretisation is below that of the noise",
-            )
         if convergence.rounded:
             return Ending(
                 Status.STALLED,

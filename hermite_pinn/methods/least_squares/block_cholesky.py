@@ -126,6 +126,11 @@ class BlockCholesky:
         """Numbers that are kept."""
         return sum(s.corner.numel() + s.below.numel() for s in self._steps)
 
+    @property
+    def log_determinant(self) -> float:
+        """Of the matrix."""
+        return sum(2.0 * float(s.corner.diagonal().log().sum()) for s in self._steps)
+
     def lower(self, right: torch.Tensor) -> torch.Tensor:
         """``L^-1`` times a vector (n,) or some columns (n, k)."""
         x = right.clone().view(self.size, -1)

@@ -27,6 +27,11 @@ class BorderedFactor:
     shift
         Is added to the diagonal.
 
+    Attributes
+    ----------
+    log_determinant
+        Of the matrix.
+
     Raises
     ------
     ArithmeticError
@@ -42,6 +47,8 @@ class BorderedFactor:
     >>> factor = BorderedFactor(pair, blocks, last, 0.0)
     >>> factor.upper(factor.lower(torch.tensor([2.0, 2.0, 2.0], dtype=torch.float64))).round(decimals=9)
     tensor([1., 1., 1.], dtype=torch.float64)
+    >>> round(np.exp(factor.log_determinant), 9)
+    0.5
     """
 
     def __init__(self, dissection: Dissection, blocks: torch.Tensor, last: torch.Tensor, shift: float) -> None:
@@ -53,7 +60,9 @@ class BorderedFactor:
         rest = corner + torch.diag(shifts) - self._border.mT @ self._border
         values, vectors = torch.linalg.eigh(0.5 * (rest + rest.mT))
         least = FLOOR * values[-1:].clamp(min=1e-300)
-        self._last = vectors * values.maximum(least).rsqrt() if len(values) else vectors
+        values = values.maximum(least) if len(values) else values
+        self._last = vectors * values.rsqrt()
+        self.log_determinant = self._cholesky.log_determinant + float(values.log().sum())
 
     @property
     def entries(self) -> int:

@@ -18,7 +18,6 @@ import torch
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix, evaluation_matrix
 from hermite_pinn.cuda.tensor_grid.pieces import Pieces
-
 from hermite_pinn.expressions.program import Leaf, Value
 from hermite_pinn.residuals.compiled import CompiledTerm, Jet
 
@@ -40,7 +39,7 @@ class Axis:
 
     def vertices(self, cells: int) -> int:
         """How many there are, those on breaks twice."""
-        return cells + (not self.periodic) if self.pieces is None else self.pieces.count(cells, self.periodic)
+        return cells + (not self.periodic) if self.pieces is None else self.pieces.count(cells)
 
     def coefficients(self, basis: str, cells: int) -> int:
         """How many there are of a field along the axis."""

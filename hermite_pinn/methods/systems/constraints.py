@@ -163,7 +163,9 @@ class Constraints:
             return None
         m = BASES[self.basis].coefficients
         count = own.coefficients(self.basis, cells)
-        number, factor = Ties([own.pieces], (cells,), [(self.continuity[name][axis],)], m).labels((1, count))
+        number, factor = Ties([own.pieces], (cells,), [(self.continuity[name][axis],)], m, [own.periodic]).labels(
+            (1, count)
+        )
         kept, column = np.unique(number.numpy(), return_inverse=True)
         entries = factor.numpy(), (np.arange(count), column)
         return sparse.csr_array(entries, shape=(count, len(kept)))
@@ -178,7 +180,8 @@ class Constraints:
         if trace.value.is_constant and trace.value.data == 0:
             return 0.0
         others = [i for i in range(len(self.axes)) if i != face.axis]
-        grids = term.region.gauss(resolution, BASES[self.basis].coefficients + 2).axes
+        m = BASES[self.basis].coefficients
+        grids = term.region.gauss(resolution, max(m + 2, 2 * m) if 1 in resolution else m + 2).axes
         assert grids is not None
         env: dict[Leaf, Value] = {("coordinate", side.name): face.position}
         for k, i in enumerate(others):

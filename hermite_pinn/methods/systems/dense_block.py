@@ -36,6 +36,6 @@ class DenseBlock(Block):
         """Whether the rows are, or are close to, sums of products of matrices along the axes."""
         return False
 
-    def separated(self) -> list[SeparatedRow]:
-        """Those sums at the last linearisation, for blocks that are separable; of the first field."""
+    def separated(self, field: str) -> list[SeparatedRow]:
+        """Those sums at the last linearisation, for blocks that are separable: what a field has in the rows."""
         return []

@@ -63,7 +63,7 @@ class GridRows:
     misfit
         Weights of data and penalties.
     gauss
-        Gauss points per cell and axis; ``None`` chooses.
+        Gauss points per cell, for all axes or by axis; ``None`` chooses.
     scales
         Divisors of the interior residuals.
     ranks
@@ -85,7 +85,7 @@ class GridRows:
         constraints: Constraints,
         terms: Sequence[Term],
         misfit: Misfit,
-        gauss: int | None,
+        gauss: int | tuple[int, ...] | None,
         scales: Sequence[float],
         dtype: torch.dtype,
         device: torch.device,
@@ -100,7 +100,9 @@ class GridRows:
         hard = set(constraints.terms)
         soft = [t for t in terms if not (t.region.everywhere or t in hard)]
         interior = [compile_term(problem, t) for t in terms if t.region.is_interior]
-        self.gauss = (gauss,) * problem.domain.dim if gauss else self._points_per_axis(soft, interior)
+        if isinstance(gauss, int):
+            gauss = (gauss,) * problem.domain.dim
+        self.gauss = gauss or self._points_per_axis(soft, interior)
         self.interior = self._interior_block(balanced_terms(problem, interior, resolution))
         self.derived = self._derived_block()
         self.penalties = {f: self._penalty_block(f, terms) for f in misfit.penalties}

@@ -61,7 +61,7 @@ class GridSystem(BlockSystem[DenseBlock]):
     resolutions
         Cells per axis of every level, nested.
     gauss
-        Gauss points per cell and axis; ``None`` chooses.
+        Gauss points per cell, for all axes or by axis; ``None`` chooses.
     scales
         Divisors of the residuals (see :func:`source_scales`), for parts of a domain that are to share them.
     carried
@@ -78,7 +78,7 @@ class GridSystem(BlockSystem[DenseBlock]):
         problem: Problem,
         basis: str,
         resolutions: Sequence[tuple[int, ...]],
-        gauss: int | None = None,
+        gauss: int | tuple[int, ...] | None = None,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
         *,
@@ -346,7 +346,8 @@ class GridSystem(BlockSystem[DenseBlock]):
         """The coefficients of the finest level by vertex."""
         shape = self.pyramid.shapes[-1]
         merged = [
-            None if a.pieces is None else a.pieces.merged(n) for a, n in zip(self.axes, self.resolution, strict=True)
+            None if a.pieces is None else a.pieces.merged(n, a.periodic)
+            for a, n in zip(self.axes, self.resolution, strict=True)
         ]
         return dense_layout(shape[0], shape[1:], self.problem.periodic, BASES[self.basis].coefficients, merged)
 

@@ -139,15 +139,16 @@ class TensorBlock(ChannelBlock[SumFactorization], DenseBlock):
 
     @property
     def separable(self) -> bool:
-        """Whether points and equations are those of one field alone; see :class:`DenseBlock`."""
-        return len(self.fields) == 1 and not self.parameters and self.singular is None
+        """Whether nothing but fields takes part; see :class:`DenseBlock`."""
+        return not self.parameters and self.singular is None
 
-    def separated(self) -> list[SeparatedRow]:
+    def separated(self, field: str) -> list[SeparatedRow]:
         """See :class:`DenseBlock`."""
         matrices = [self._matrix(axis, n).matrices for axis, n in enumerate(self.resolution)]
         rows = []
         for k, t in enumerate(self.terms):
-            members = [(orders, s) for (_, orders), s in (t.constant | self._sensitivity[k]).items()]
+            jets = (t.constant | self._sensitivity[k]).items()
+            members = [(orders, s) for (name, orders), s in jets if name == field]
             rows += separated_row(members, lambda axis, order: matrices[axis][order], self.scales[k])
         return rows
 

@@ -1,0 +1,91 @@
+"""Whether an evolution problem is marched through step after step, and on which basis."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+
+from hermite_pinn.cuda.encoder.basis import BASES
+from hermite_pinn.errors import HermitePinnError
+from hermite_pinn.expressions.program import is_smooth
+from hermite_pinn.field.field import Field, basis_for
+from hermite_pinn.methods.base import Task
+from hermite_pinn.problem.problem import Problem
+from hermite_pinn.residuals.scales import source_scales
+
+from .options import GaussNewtonOptions
+from .stage import Discretization
+from .step_system import SpaceModes, StepSystem
+from .time_slabs import time_orders, why_at_once
+
+__all__ = ["step_basis"]
+
+logger = logging.getLogger(__name__)
+
+FINE = 1e-3  # tolerance below which a basis of higher order takes fewer unknowns
+FEW = 4  # cells on which the numbers of points and unknowns are compared
+
+
+def step_basis(options: GaussNewtonOptions, task: Task, field: Field | None) -> str | None:
+    """The basis of a march step after step, or None where the problem is solved by nested levels.
+
+    Steps are for problems of evolution in whole boxes without breaks, with as many points as unknowns: first or second
+    order in time, the same for all fields, and conditions on the faces that the grid satisfies exactly.  They are taken
+    where the levels of a whole time axis are many: in two or more axes of space, and on one where an equation has
+    derivatives of third order or higher.
+
+    Parameters
+    ----------
+    options, task
+        The run.
+    field
+        The kind of field that was asked for, or None.
+    """
+    problem, domain = task.problem, task.problem.domain
+    if not _default(options, task, field) or domain.time_axis is None or domain.is_cut or domain.breaks:
+        return None
+    if problem.domain.dim == 1 or (problem.domain.dim == 2 and problem.order < 3):
+        return None
+    tol = 1e-6 if task.tol is None else task.tol
+    wished = "cubic" if tol >= FINE else "septic"
+    least = basis_for(problem.order)
+    names = [least] if task.field is None else [task.field.basis]
+    if task.field is None and all(problem.periodic[i] for i in problem.domain.space_axes):
+        names.insert(0, max(wished, least, key=lambda name: BASES[name].coefficients))
+    return next((name for name in names if _fits(problem, name)), None)
+
+
+def _default(options: GaussNewtonOptions, task: Task, field: Field | None) -> bool:
+    """Whether nothing was asked for that only nested levels have."""
+    plain = (
+        options.gauss is None and options.slabs == "auto" and options.inner == "auto" and options.max_unknowns is None
+    )
+    alone = task.ranks.size == 1 and task.device.type == "cpu" and task.start is None and task.levels is None
+    own = task.field is None or (task.field.linear and task.field.encoder == "hermite")
+    return plain and alone and own and task.dtype in (None, torch.float64)
+
+
+def _fits(problem: Problem, basis: str) -> bool:
+    """Whether steps on a basis have as many points as unknowns."""
+    orders = set(time_orders(problem).values())
+    if len(orders) != 1 or orders & {0} or max(orders) > 2 or why_at_once(problem, basis) is not None:
+        return False
+    if not all(is_smooth(problem.plan.known(t.residual)) for t in problem.terms if t.region.is_interior):
+        return False  # where coefficients jump, cells beside them would be halved without end
+    m = BASES[basis].coefficients
+    if m % 2 or (max(orders) == 2 and m != 2):
+        return False  # a mode that changes its sign from cell to cell vanishes at the points; steps would not be stable
+    if problem.gauges or problem.parameters or any(t.noise is not None for t in problem.terms):
+        return False
+    axis = problem.domain.time_axis
+    assert axis is not None
+    lower, length = problem.domain.lower[axis], problem.domain.lengths[axis]
+    grid = Discretization(problem, basis, None, torch.float64, torch.device("cpu"), source_scales(problem))
+    cells = (FEW,) * len(problem.domain.space_axes)
+    try:
+        system = StepSystem(grid, cells, lower, lower + length / FEW, time_orders(problem), None, SpaceModes(basis))
+    except HermitePinnError as error:
+        logger.info("no steps in time: %s", error)
+        return False
+    return system.square

@@ -1,0 +1,417 @@
+"""A march in time step after step, whose steps and cells in space follow the solution."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from hermite_pinn.cuda.encoder.basis import BASES, basis_values
+from hermite_pinn.cuda.tensor_grid.axis import prolongation_matrix
+from hermite_pinn.memory import available_memory, spelled_size
+from hermite_pinn.run.monitor import StopRun
+from hermite_pinn.run.status import Status
+
+from .indicators import growth
+from .stage import Discretization
+from .step_system import SpaceModes, StepSystem, Taken
+from .surplus import surpluses
+from .time_slabs import time_orders
+
+__all__ = ["Course", "Record", "Stepping", "prolonged_in_space"]
+
+logger = logging.getLogger(__name__)
+
+FIRST = 2.0**-12  # of all times: a step that tells how fast the solution changes
+LARGEST = 2.0**-4  # step, of all times
+SMALLEST = 2.0**-40
+BEGIN = 0.1  # of a field's size that it changes in the first step at most
+CALM = 0.7  # of the tolerance, below which a step of twice the length would do
+SPACE, TIME = 0.5, 0.5  # of the tolerance for what the cells in space and the steps miss
+PATIENCE = 4  # pairs after a refused one, before a longer step is tried again
+EASY = 60  # steps of GMRES in a pair, beyond which longer ones would take more in all
+NEWTON = 0.02  # of the tolerance that the iteration of a step may leave
+SHARE = 0.4  # of the free memory for the states and the field that is made of them
+
+
+@dataclass(frozen=True)
+class Record:
+    """A state of the march.
+
+    Attributes
+    ----------
+    time
+        Of the state.
+    cells
+        Along the axes of space.
+    values
+        Coefficients over space (fields, m N_1, ..., m), the last axis with the derivatives in time.
+    error
+        Of what lies between this state and the one before, relative to the sizes of the fields.
+    """
+
+    time: float
+    cells: tuple[int, ...]
+    values: torch.Tensor
+    error: float
+
+
+@dataclass
+class Course:
+    """What a march has come to.
+
+    Attributes
+    ----------
+    records
+        The states so far, in the order of time.
+    cells
+        Along the axes of space, at the end.
+    steps, refused, newton, inner
+        Numbers of steps that were taken, of those refused, and of the iterations within all of them.
+    space_errors
+        Along the axes of space, the largest error of the cells.
+    """
+
+    records: list[Record] = field(default_factory=list)
+    cells: tuple[int, ...] = ()
+    steps: int = 0
+    refused: int = 0
+    newton: int = 0
+    inner: int = 0
+    space_errors: tuple[float, ...] = ()
+
+    @property
+    def space_error(self) -> float:
+        """The largest error of the cells in space."""
+        return max(self.space_errors, default=0.0)
+
+    @property
+    def time_error(self) -> float:
+        """What the polynomials between the states miss, in the mean square over all times."""
+        pairs = list(itertools.pairwise(self.records))
+        whole = sum(b.time - a.time for a, b in pairs)
+        return math.sqrt(sum((b.time - a.time) * b.error**2 for a, b in pairs) / whole) if whole > 0 else 0.0
+
+
+def prolonged_in_space(
+    values: torch.Tensor, grid: Discretization, before: Sequence[int], after: Sequence[int]
+) -> torch.Tensor:
+    """A state (fields, m N_1, ..., m) on cells that are those of its own or halves of these, again and again."""
+    for i, axis in enumerate(grid.problem.domain.space_axes):
+        n = before[i]
+        while n < after[i]:
+            matrix = prolongation_matrix(grid.basis, n, 2 * n, grid.problem.periodic[axis])
+            values = matrix.apply([(0, values)], i + 1)
+            n *= 2
+    return values
+
+
+class Stepping:
+    """Marches from the start to the end of time.
+
+    Two steps of equal length are taken together.  Where the polynomials of both meet, the jump of the first derivative
+    that no condition carries over says how well they follow the solution in time; the hierarchical surplus of the state
+    says the same of the cells in space.  Where either misses more than it may, both steps are taken again, with half
+    the length, or on cells of half the size along the axes that miss most.
+
+    Parameters
+    ----------
+    grid
+        The problem, on a basis.
+    cells
+        Along the axes of space, at the start.
+    tol
+        What steps and cells together may miss, relative to the sizes of the fields.
+    progress
+        Told the time that has been reached.
+    check
+        Called within steps.  Both may raise :class:`.StopRun`.
+    """
+
+    def __init__(
+        self,
+        grid: Discretization,
+        cells: Sequence[int],
+        tol: float,
+        progress: Callable[[float], None],
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        domain = grid.problem.domain
+        assert domain.time_axis is not None
+        self.grid, self.tol, self.progress, self.check = grid, tol, progress, check
+        self.axis, self.m = domain.time_axis, BASES[grid.basis].coefficients
+        self.begin, self.end = domain.lower[self.axis], domain.upper[self.axis]
+        self.orders = time_orders(grid.problem)
+        self.order = next(iter(self.orders.values()))
+        self.modes = SpaceModes(grid.basis)
+        self.course = Course(cells=tuple(cells))
+        self.sizes = torch.zeros(len(grid.problem.fields), dtype=torch.float64)  # largest RMS of the fields so far
+        self.rate = 0.0  # of their change
+
+    @property
+    def length(self) -> float:
+        """Of all times."""
+        return self.end - self.begin
+
+    # -- the march ---
+    def run(self) -> Course:
+        """March to the end.
+
+        Raises
+        ------
+        StopRun
+            If steps become too small, if the memory does not suffice, or whatever ``progress`` raises.
+        """
+        at, power = 0, self._first_power()  # time is at / 2**power of its length
+        rest = 0  # pairs until a longer step is tried
+        while at < 2**power:
+            self.progress(self._time(at, power))
+            work = self.course.inner
+            pair = self._pair(at, power)
+            shorter = 0 if pair is not None else 1
+            if pair is not None:
+                if max(pair.space_error, default=0.0) > SPACE * self.tol and self._refine(pair.space_error, at == 0):
+                    self.course.refused += 2
+                    continue
+                if pair.time_error > TIME * self.tol:
+                    shorter = max(1, math.ceil(math.log2(pair.time_error / (TIME * self.tol)) / (2 * self.m)))
+            if shorter or pair is None:
+                at, power, rest = at << shorter, power + shorter, PATIENCE
+                self.course.refused += 2
+                if 2.0**-power < SMALLEST:
+                    raise StopRun(Status.STALLED, f"steps in time become too small at {self._time(at, power):.6g}")
+                continue
+            self._accept(pair)
+            at, rest, work = at + 2, max(0, rest - 1), self.course.inner - work
+            calm = pair.time_error * 4.0**self.m < CALM * TIME * self.tol and work <= EASY
+            if not rest and calm and at % 4 == 0 and power > -math.log2(LARGEST):
+                at, power = at // 2, power - 1
+        return self.course
+
+    def _time(self, at: int, power: int) -> float:
+        return self.begin + self.length * at / 2.0**power
+
+    def _first_power(self) -> int:
+        """The first step, by how fast the solution changes in a very short one."""
+        step = FIRST * self.length
+        system, taken = self._step(None, self.begin, self.begin + step, None)
+        c = taken.coefficients
+        start, moved = c.narrow(self.axis + 1, 0, 1), c.narrow(self.axis + 1, self.m, 1) - c.narrow(self.axis + 1, 0, 1)
+        sizes = start.flatten(1).norm(dim=1).clamp(min=1e-300)
+        change = float((moved.flatten(1).norm(dim=1) / sizes).max())
+        del system
+        wanted = LARGEST if not change > 0 or not taken.solved else BEGIN * FIRST / change
+        return max(round(-math.log2(LARGEST)), min(round(-math.log2(SMALLEST)), math.ceil(-math.log2(wanted))))
+
+    def _refine(self, space: Sequence[float], starting: bool) -> bool:
+        """Halve the cells along the axes that miss most; False where the memory does not suffice."""
+        worst = max(space)
+        cells = tuple(2 * n if e > worst / 4.0**self.m else n for n, e in zip(self.course.cells, space, strict=True))
+        logger.info("cells in space: %s, as %s misses %s", cells, self.course.cells, space)
+        if not self._fits(cells):
+            raise StopRun(
+                Status.MAX_SIZE,
+                f"{'x'.join(map(str, cells))} cells would be needed for tol={self.tol:g}, and their states do not fit into the free memory",
+            )
+        if self.course.records:
+            last = self.course.records[-1]
+            values = prolonged_in_space(last.values, self.grid, last.cells, cells)
+            self.course.records[-1] = Record(last.time, cells, values, last.error)
+        if starting:
+            self.course.records.clear()
+        self.course.cells = cells
+        return True
+
+    def _fits(self, cells: Sequence[int]) -> bool:
+        free = available_memory(self.grid.device)
+        if free is None:
+            return True
+        numbers = len(self.grid.problem.fields) * math.prod(self.m * n for n in cells) * self.m
+        return 8.0 * numbers * (40 + 2 * len(self.course.records)) < SHARE * free
+
+    # -- two steps ---
+    def _pair(self, at: int, power: int) -> _Pair | None:
+        """Both steps, or None where an iteration did not end."""
+        course, begun = self.course, self.course.records
+        times = [self._time(at + k, power) for k in range(3)]
+        state, before = (None, None) if not begun else (begun[-1].values, self._last_cell())
+        coefficients: list[torch.Tensor] = []
+        for start, end in itertools.pairwise(times):
+            system, taken = self._step(state, start, end, before)
+            course.newton += taken.newton
+            course.inner += taken.inner
+            if not taken.solved or not bool(torch.isfinite(taken.coefficients).all()):
+                return None
+            coefficients.append(taken.coefficients)
+            h = end - start
+            state = self._physical(taken.coefficients.narrow(self.axis + 1, self.m, self.m), h)
+            before = (taken.coefficients, start, h)
+        self._measure(system, coefficients)
+        return _Pair(times, coefficients, self._time_error(coefficients, h), self._space_error(coefficients[1]), before)
+
+    def _step(
+        self,
+        state: torch.Tensor | None,
+        start: float,
+        end: float,
+        before: tuple[torch.Tensor, float, float] | None,
+    ) -> tuple[StepSystem, Taken]:
+        h = end - start
+        carried = None if state is None else self._scaled(state, h)
+        system = StepSystem(self.grid, self.course.cells, start, end, self.orders, carried, self.modes)
+        guess = torch.zeros(system.shape, dtype=self.grid.dtype, device=self.grid.device)
+        if carried is None:
+            guess = system.system.impose(guess.reshape(-1)).view(system.shape)
+            carried = guess.narrow(self.axis + 1, 0, self.m).clone()
+        first = guess.narrow(self.axis + 1, 0, self.m)
+        first.copy_(carried)
+        last = guess.narrow(self.axis + 1, self.m, self.m)
+        if before is None:
+            last.narrow(self.axis + 1, 0, 1).copy_(carried.narrow(self.axis + 1, 0, 1))
+            if self.order > 1:
+                last.narrow(self.axis + 1, 1, 1).copy_(carried.narrow(self.axis + 1, 1, 1))
+        else:
+            last.copy_(self._extrapolated(before, end, h))
+        return system, system.solve(guess, NEWTON * self.tol, self.check)
+
+    def _extrapolated(self, before: tuple[torch.Tensor, float, float], end: float, h: float) -> torch.Tensor:
+        """The polynomial of a step before, at the end of the next one."""
+        own, start, width = before
+        local = torch.tensor((end - start) / width, dtype=torch.float64)
+        parts = []
+        for order in range(self.m):
+            weights = torch.stack([torch.as_tensor(w) for w in basis_values(self.grid.basis, local, order)]).to(own)
+            parts.append(torch.tensordot(own, weights, ([self.axis + 1], [0])) * (h / width) ** order)
+        return torch.stack(parts, self.axis + 1)
+
+    def _last_cell(self) -> tuple[torch.Tensor, float, float] | None:
+        """The polynomial between the last two states."""
+        records = self.course.records
+        if len(records) < 2 or records[-2].cells != records[-1].cells:
+            return None
+        a, b = records[-2:]
+        h = b.time - a.time
+        return torch.cat([self._scaled(a.values, h), self._scaled(b.values, h)], self.axis + 1), a.time, h
+
+    def _scaled(self, values: torch.Tensor, h: float) -> torch.Tensor:
+        """A state with its derivatives per step of length h, along the axis of time."""
+        powers = torch.tensor([h**k for k in range(self.m)], dtype=values.dtype, device=values.device)
+        return (values * powers).movedim(-1, self.axis + 1).contiguous()
+
+    def _physical(self, coefficients: torch.Tensor, h: float) -> torch.Tensor:
+        """The inverse of :meth:`_scaled`."""
+        powers = torch.tensor([h**-k for k in range(self.m)], dtype=coefficients.dtype, device=coefficients.device)
+        return coefficients.movedim(self.axis + 1, -1) * powers
+
+    # -- how good they are ---
+    def _measure(self, system: StepSystem, coefficients: Sequence[torch.Tensor]) -> None:
+        """Note the sizes of the fields."""
+        root = math.sqrt(system.system.problem.domain.interior.measure)
+        own = torch.tensor(system.system.norms(coefficients[-1]), dtype=torch.float64) / root
+        self.sizes = torch.maximum(self.sizes, own)
+
+    def _rms(self, values: torch.Tensor) -> torch.Tensor:
+        """By field, of values (fields, m N_1, ...) over space, by those at the vertices."""
+        for axis in range(1, values.ndim):
+            values = values.index_select(axis, torch.arange(0, values.shape[axis], self.m, device=values.device))
+        return values.reshape(len(values), -1).square().mean(1).sqrt().cpu()
+
+    def _relative(self, values: Sequence[float] | torch.Tensor) -> float:
+        own = torch.as_tensor(values, dtype=torch.float64)
+        return float(torch.where(self.sizes > 0, own / self.sizes, 0.0).max())
+
+    def _time_error(self, coefficients: Sequence[torch.Tensor], h: float) -> float:
+        """What the polynomials miss, by the jump of the first derivative that is not carried over."""
+        if self.order >= self.m:
+            return self._bend_error(coefficients, h)
+        left = coefficients[0].select(self.axis + 1, self.m + self.order)
+        right = coefficients[1].select(self.axis + 1, self.order)
+        return BUBBLE[self.m] * self._relative(self._rms(right - left))
+
+    def _bend_error(self, coefficients: Sequence[torch.Tensor], h: float) -> float:
+        """The same for fields whose m derivatives are all carried over: by the jump of the next one.
+
+        Their phase goes wrong by about as much in every radian, and stays wrong.
+        """
+        weights = [
+            torch.stack(
+                [
+                    torch.as_tensor(w)
+                    for w in basis_values(self.grid.basis, torch.tensor(x, dtype=torch.float64), self.m)
+                ]
+            )
+            for x in (1.0, 0.0)
+        ]
+        ends = [torch.tensordot(c, w.to(c), ([self.axis + 1], [0])) for c, w in zip(coefficients, weights, strict=True)]
+        change = self._rms(coefficients[1].select(self.axis + 1, 0) - coefficients[0].select(self.axis + 1, 0))
+        self.rate = max(self.rate, self._relative(change) / h)
+        radians = max(1.0, self.rate * self.length)
+        return BEND * radians * self._relative(self._rms(ends[1] - ends[0]))
+
+    def _space_error(self, coefficients: torch.Tensor) -> list[float]:
+        """By axis of space, what the interpolant on the cells misses at the end of a step."""
+        state = coefficients.narrow(self.axis + 1, self.m, 1).movedim(self.axis + 1, -1)[..., 0]
+        if state.ndim < 2:
+            return []
+        space = self.grid.problem.domain.space_axes
+        found = []
+        for own in surpluses(state, self.grid.basis, [self.grid.problem.periodic[a] for a in space]):
+            errors = [
+                details[0] / (growth(details, 4.0**self.m, smooth) or 1.0)
+                for details, smooth in zip(zip(*own.details, strict=True), own.smooth, strict=True)
+            ]
+            found.append(self._relative(errors) if errors else 0.0)
+        return found
+
+    def _accept(self, pair: _Pair) -> None:
+        """Keep the states at the ends of both steps."""
+        course, times = self.course, pair.times
+        h = times[1] - times[0]
+        first, second = (self._physical_cell(c, h) for c in pair.coefficients)
+        cells = course.cells
+        if not course.records:
+            course.records.append(Record(times[0], cells, first[0], 0.0))
+        else:
+            last = course.records[-1]
+            course.records[-1] = Record(last.time, cells, self._mean(last.values, first[0]), last.error)
+        course.records.append(Record(times[1], cells, self._mean(first[1], second[0]), pair.time_error))
+        course.records.append(Record(times[2], cells, second[1], pair.time_error))
+        course.steps += 2
+        known = course.space_errors or (0.0,) * len(pair.space_error)
+        course.space_errors = tuple(map(max, known, pair.space_error))
+        if not self._fits(cells):
+            raise StopRun(
+                Status.MAX_SIZE,
+                f"the states until {times[2]:.6g} need about {spelled_size(8.0 * second[1].numel() * len(course.records))}, and the memory does not suffice for more",
+            )
+
+    def _physical_cell(self, coefficients: torch.Tensor, h: float) -> tuple[torch.Tensor, torch.Tensor]:
+        start, end = (coefficients.narrow(self.axis + 1, k * self.m, self.m) for k in (0, 1))
+        return self._physical(start, h), self._physical(end, h)
+
+    def _mean(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        """Of what both sides of a time were free to choose; the rest is that of the left."""
+        out = left.clone()
+        out[..., self.order :] = 0.5 * (left[..., self.order :] + right[..., self.order :])
+        return out
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two steps of equal length."""
+
+    times: Sequence[float]
+    coefficients: Sequence[torch.Tensor]
+    time_error: float
+    space_error: Sequence[float]
+    before: tuple[torch.Tensor, float, float] | None
+
+
+#: By number of coefficients per vertex, the RMS of the polynomial with a unit jump of its first derivative between
+#: two cells, shared by both sides.
+BUBBLE = {2: 0.05, 3: 0.05, 4: 0.05}
+BEND = 0.01  # the same for cubics and the second derivative
