@@ -39,6 +39,8 @@ def why_not_local(problem: Problem) -> str:
     """What keeps a problem from being solved on locally refined grids, for messages; nothing if it can be."""
     if problem.domain.is_cut:
         return "shapes cut its domain out of a box"
+    if problem.domain.dim > 3:
+        return f"it has {problem.domain.dim} axes"
     if problem.domain.breaks:
         return "its grid has lines where coefficients or sources jump"
     if problem.parameters:
