@@ -29,6 +29,7 @@ from .stage import Stage
 __all__ = ["LocalChoice", "check_local", "local_basis", "why_not_local"]
 
 CONCENTRATED = 0.25  # of the cells that have four fifths of the squares of the surplus
+THIN = 2000.0  # layers that are thinner by this factor than the domain are long
 MOST_CELLS = 70_000  # that are looked at
 LEVELS = 3  # before a choice is made; one more in the plane where nothing tells of layers
 FINE = 1e-4  # tolerance from which on quintics have fewer unknowns
@@ -38,6 +39,8 @@ def why_not_local(problem: Problem) -> str:
     """What keeps a problem from being solved on locally refined grids, for messages; nothing if it can be."""
     if problem.domain.is_cut:
         return "shapes cut its domain out of a box"
+    if problem.domain.dim > 3:
+        return f"it has {problem.domain.dim} axes"
     if problem.domain.breaks:
         return "its grid has lines where coefficients or sources jump"
     if problem.parameters:
@@ -89,8 +92,9 @@ class LocalChoice:
     """Decides after the levels of a nested iteration whether to go on with locally refined ones.
 
     That pays where a peak of what is prescribed has not been seen by then, or where the solution is not resolved and
-    what the last level added is concentrated in few cells.  Evolution has its time slabs; there it pays where a small
-    coefficient of the highest derivative makes fronts.
+    what the last level added is concentrated in few cells: along several axes, or in a layer that is too thin for
+    even levels that double one axis.  Evolution has its time slabs; there it pays where a small coefficient of the
+    highest derivative makes fronts.
 
     Parameters
     ----------
@@ -104,11 +108,15 @@ class LocalChoice:
         wanted = automatic and options.inner == "auto" and options.slabs == "auto" and options.gauss is None
         self.possible = wanted and not why_not_local(task.problem)
         self.asked = options.refine == "local"
-        self.levels = LEVELS
+        self.levels, self.layers, self.wide = LEVELS, False, False
         if self.possible:
-            layers = bool(small_coefficients(task.problem))
-            self.possible = layers or task.problem.domain.time_axis is None
-            self.levels += not layers and task.problem.domain.dim <= 2
+            domain, small = task.problem.domain, small_coefficients(task.problem)
+            self.possible = bool(small) or domain.time_axis is None
+            self.levels += not small and domain.dim <= 2
+            layers = [c.layer(c.halvings) for c in small]
+            thin = any(domain.lengths[axis] > THIN * width for axis, width in layers)
+            self.layers = thin or domain.time_axis is not None
+            self.wide = bool(small) and not self.layers
 
     def pays(self, stage: Stage, levels: int) -> bool:
         """Whether the run goes on with locally refined grids.
@@ -129,6 +137,9 @@ class LocalChoice:
         resolution = stage.resolutions[-1]
         if math.prod(resolution) > MOST_CELLS or any(n % 2 for n in resolution):
             return False
+        axes = sum(s > LEAF for s in stage.indicators.leaf)
+        if not self.layers and (self.wide or (axes < 2 and self.problem.domain.dim > 1)):
+            return False  # levels that double one axis will do
         surplus, steepness = self._surplus(stage, resolution)
         return steepness > LEAF and concentration(surplus[1:]) < CONCENTRATED
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.methods.systems.refined_block import RefinedBlock
 from hermite_pinn.methods.systems.refined_grid import RefinedGrid
 from hermite_pinn.methods.systems.refined_level import cell_values, offsets
+from hermite_pinn.methods.systems.refined_mesh import RefinedMesh
 from hermite_pinn.methods.systems.refined_points import gauss_points
 from hermite_pinn.methods.systems.refined_system import RefinedSystem
 from hermite_pinn.residuals.scales import rms
@@ -55,6 +56,20 @@ class CellIndicators:
     residual: list[np.ndarray]
     surplus: list[np.ndarray]
     steepness: float
+
+    def without(self, mesh: RefinedMesh, sides: Sequence[tuple[int, int]]) -> CellIndicators:
+        """The same with zeros in the cells at some sides of the box, given by their axes and ends."""
+        kept, asked, most, rest = [], [], 0.0, 0.0
+        for level, own, residual in zip(mesh.levels, self.surplus, self.residual, strict=True):
+            cells, near = level.cells[level.leaves], np.zeros(len(level.leaves), dtype=bool)
+            for axis, end in sides:
+                near |= cells[:, axis] == (level.resolution[axis] - 1 if end else 0)
+            local = np.where(np.isfinite(own), own, 0.0) * math.sqrt(level.cells_of_grid)
+            most = max(most, float(local.max(initial=0.0)))
+            rest = max(rest, float(local[~near].max(initial=0.0)))
+            kept.append(np.where(near & np.isfinite(own), 0.0, own))
+            asked.append(np.where(near, 0.0, residual))
+        return replace(self, residual=asked, surplus=kept, steepness=self.steepness * rest / most if most > 0 else 0.0)
 
     @staticmethod
     def norm(parts: Sequence[np.ndarray]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -154,6 +155,8 @@ class LocalIteration:
         moved = system.norms(fit.vector - vector)
         stage = measured(system, fit.vector, fit.rows, moved, self.watch, self.tol or ZERO)
         inner = fit.inner
+        if not self._original:
+            stage.indicators = stage.indicators.without(self.mesh, self._foreign)
         return replace(
             stage,
             original=self._original,
@@ -162,6 +165,18 @@ class LocalIteration:
             reduction=0.0 if inner is None else inner.reduction,
             damping=fit.damping,
         )
+
+    @cached_property
+    def _foreign(self) -> list[tuple[int, int]]:
+        """Sides at which a layer ends, with values that belong to the problem's coefficients, not to larger ones."""
+        across, found = {c.jet[1].index(2) for c in self.small}, []
+        for term in self.problem.terms:
+            plane, trace = term.region.plane, term.trace
+            if plane is None or trace is None or plane.axis in across:
+                continue
+            if not (trace.value.is_constant and trace.value.data == 0):
+                found.append((plane.axis, plane.side))
+        return found
 
     def _solver(self, system: RefinedSystem) -> LevenbergMarquardt[RefinedSystem]:
         options = self.options
