@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 import hermite_pinn as hp
-from hermite_pinn.checks import spelled
+from hermite_pinn.checks import either, spelled, text
 from hermite_pinn.errors import InvalidArgumentError
 
 from .base import flag, not_negative, positive_number, settings
@@ -26,7 +26,7 @@ __all__ = ["heat_on_part"]
 WARM = {"gear": "bore", "bracket": "holes"}
 
 
-@settings(cooling=not_negative, time=positive_number, steady=flag)
+@settings(warm=either(text, None), cooling=not_negative, time=positive_number, steady=flag)
 def heat_on_part(
     part: Any = "bracket", warm: str | None = None, cooling: float = 1.0, time: float = 0.1, steady: bool = False
 ) -> hp.Problem:

@@ -50,7 +50,7 @@ class Pieces:
         return self.knots[1:-1]
 
     def cells(self, total: int) -> tuple[int, ...]:
-        """How many of ``total`` cells every piece has: about in proportion, one at least, of 2n twice as many as of n."""
+        """How many of ``total`` cells a piece has: about in proportion, one at least; of 2n twice as many as of n."""
         return _shares(self.lengths, total)
 
     def vertices(self, total: int) -> np.ndarray:
@@ -61,31 +61,33 @@ class Pieces:
         ]
         return np.append(np.concatenate(parts), self.knots[-1])
 
-    def count(self, total: int, periodic: bool) -> int:
-        """Number of vertices, those on breaks twice."""
-        return total + len(self.breaks) + (not periodic)
+    def count(self, total: int) -> int:
+        """Number of vertices, those on breaks twice; both ends count, also on a periodic axis."""
+        return total + len(self.breaks) + 1
 
-    def pairs(self, total: int) -> tuple[tuple[int, int, float], ...]:
-        """By break the two vertices, and the length of a cell on its right relative to one on its left."""
+    def pairs(self, total: int, periodic: bool) -> tuple[tuple[int, int, float], ...]:
+        """By break the two vertices, and the length of a cell on its right relative to one on its left.
+
+        On a periodic axis the ends are one more.
+        """
         shares = self.cells(total)
         ends = np.cumsum([n + 1 for n in shares])
         sizes = [length / n for length, n in zip(self.lengths, shares, strict=True)]
-        return tuple(
-            (int(e) - 1, int(e), right / left)
-            for e, (left, right) in zip(ends, itertools.pairwise(sizes), strict=False)
-        )
+        both = zip(ends.tolist(), itertools.pairwise(sizes), strict=False)
+        inner = tuple((e - 1, e, right / left) for e, (left, right) in both)
+        return (*inner, (int(ends[-1]) - 1, 0, sizes[0] / sizes[-1])) if periodic else inner
 
-    def merged(self, total: int) -> np.ndarray:
+    def merged(self, total: int, periodic: bool) -> np.ndarray:
         """By vertex its number where the two of a break are one, int64."""
-        numbers = np.arange(self.count(total, False))
-        for _, right, _ in self.pairs(total):
+        numbers = np.arange(self.count(total))
+        for _, right, _ in self.pairs(total, False):
             numbers[right:] -= 1
-        return numbers
+        return numbers % total if periodic else numbers
 
-    def parts(self, total: int, periodic: bool) -> tuple[slice, ...]:
-        """By piece its vertices; on a periodic axis the last vertex of the last piece is the first of all."""
+    def parts(self, total: int) -> tuple[slice, ...]:
+        """By piece its vertices."""
         ends = np.cumsum([n + 1 for n in self.cells(total)]).tolist()
-        return tuple(slice(a, min(b, self.count(total, periodic))) for a, b in zip([0, *ends[:-1]], ends, strict=True))
+        return tuple(slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True))
 
     def located(self, points: np.ndarray, total: int, periodic: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """By point the vertex on the left, the position in the cell from 0 to 1, and cells per unit of length."""
@@ -112,24 +114,13 @@ class Pieces:
     ) -> AxisMatrix:
         """As :func:`.evaluation_matrix`, for coefficients of all vertices, those on breaks twice."""
         left, inside, scale = self.located(points, total, periodic)
-        return cell_matrix(basis, self.count(total, periodic), left, inside, scale, orders, row_weights)
+        return cell_matrix(basis, self.count(total), left, inside, scale, orders, row_weights)
 
-    def prolongation(self, basis: str, coarse: int, fine: int, periodic: bool) -> AxisMatrix:
+    def prolongation(self, basis: str, coarse: int, fine: int) -> AxisMatrix:
         """As :func:`.prolongation_matrix`, piece by piece."""
-        rows, columns, values = [], [], []
-        shape = [self.count(n, periodic) for n in (fine, coarse)]
-        m, first = 0, [0, 0]
-        for a, b in zip(self.cells(coarse), self.cells(fine), strict=True):
-            one = prolongation_matrix(basis, a, b, False).matrices[0].tocoo()
-            m = one.shape[1] // (a + 1)
-            rows.append(one.row + m * first[0])
-            columns.append(one.col + m * first[1])
-            values.append(one.data)
-            first = [first[0] + b + 1, first[1] + a + 1]
-        row, column = np.concatenate(rows), np.concatenate(columns) % (m * shape[1])
-        kept = row < m * shape[0]  # the last vertex of a periodic axis is the first
-        entries = np.concatenate(values)[kept], (row[kept], column[kept])
-        matrix = sparse.coo_matrix(entries, shape=(m * shape[0], m * shape[1])).tocsr()
+        both = zip(self.cells(coarse), self.cells(fine), strict=True)
+        parts = [prolongation_matrix(basis, a, b, False).matrices[0] for a, b in both]
+        matrix = sparse.csr_matrix(sparse.block_diag(parts, format="csr"))
         matrix.sort_indices()
         return AxisMatrix({0: matrix})
 
@@ -162,6 +153,8 @@ class Ties:
         By field and axis, the number of derivatives, the value included, that do not jump.
     m
         Coefficients per vertex and axis.
+    periodic
+        By axis; none of them where it is left out.
 
     Examples
     --------
@@ -174,12 +167,18 @@ class Ties:
     """
 
     def __init__(
-        self, pieces: Sequence[Pieces | None], cells: Sequence[int], orders: Sequence[Sequence[int]], m: int
+        self,
+        pieces: Sequence[Pieces | None],
+        cells: Sequence[int],
+        orders: Sequence[Sequence[int]],
+        m: int,
+        periodic: Sequence[bool] | None = None,
     ) -> None:
+        wraps = [False] * len(pieces) if periodic is None else list(periodic)
         self._members: list[tuple[int, int, int, int, float]] = []  # field, axis, left, right, factor
         for f, by_axis in enumerate(orders):
             for axis, (own, n, tied) in enumerate(zip(pieces, cells, by_axis, strict=True)):
-                for left, right, ratio in () if own is None else own.pairs(n):
+                for left, right, ratio in () if own is None else own.pairs(n, wraps[axis]):
                     for a in range(min(tied, m)):
                         self._members.append((f, axis, left * m + a, right * m + a, ratio**a))
 

@@ -1,7 +1,7 @@
 """Derivatives of whole expressions, as conservation laws have them: ``div(a * u.grad)``.
 
-They are expanded by the product rule.  Where a coefficient jumps, the derivative of the pieces says nothing of the jump:
-the expression itself must be continuous there, and so it is kept beside its derivative.
+They are expanded by the product rule.  Where a coefficient jumps, the derivatives of the pieces say nothing of it: the
+expression itself must be continuous there, and so it is kept beside its derivative.
 """
 
 from __future__ import annotations

@@ -34,6 +34,8 @@ class BrokenGrid(Encoder):
         By axis, its ends and breaks, ascending.
     resolution
         Cells along every axis.
+    periodic
+        By axis; both ends have vertices all the same.
     inner
         The coefficients as those of a uniform grid whose cells have length one: between the two vertices of a break
         there is a cell that no point lies in.
@@ -48,6 +50,7 @@ class BrokenGrid(Encoder):
 
     lines: tuple[tuple[float, ...], ...]
     resolution: tuple[int, ...]
+    periodic: tuple[bool, ...]
     inner: HermiteGrid
 
     name: ClassVar[str] = "broken"
@@ -63,9 +66,9 @@ class BrokenGrid(Encoder):
         coefficients: torch.Tensor,
     ) -> BrokenGrid:
         """From coefficients (features, m N_1, ..., m N_d) of all vertices, those on breaks twice."""
-        chosen, cells = tuple(map(tuple, lines)), tuple(resolution)
-        layout = _uniform(chosen, cells, basis, len(coefficients), tuple(periodic))
-        return cls(chosen, cells, HermiteGrid.from_coefficients(layout, [coefficients]))
+        chosen, cells, wraps = tuple(map(tuple, lines)), tuple(resolution), tuple(periodic)
+        layout = _uniform(chosen, cells, basis, len(coefficients), wraps)
+        return cls(chosen, cells, wraps, HermiteGrid.from_coefficients(layout, [coefficients]))
 
     @classmethod
     def build(
@@ -94,7 +97,8 @@ class BrokenGrid(Encoder):
     @property
     def grid(self) -> GridLayout:
         """The layout of a uniform grid on the same box with as many cells, for those who ask for cells and basis."""
-        return replace(self.inner.layout, lower=self.lower, upper=self.upper, resolutions=(self.resolution,))
+        layout = replace(self.inner.layout, resolutions=(self.resolution,), periodic=self.periodic)
+        return replace(layout, lower=self.lower, upper=self.upper)
 
     @property
     def lower(self) -> tuple[float, ...]:
@@ -148,7 +152,7 @@ class BrokenGrid(Encoder):
             shares = Pieces(knots).cells(total)
             ends = plain.new_tensor(knots)
             along = plain[axis]
-            if self.inner.layout.periodic[axis]:
+            if self.periodic[axis]:
                 length = knots[-1] - knots[0]
                 along = along - length * torch.floor((along - knots[0]) / length)
             piece = torch.bucketize(along, ends[1:-1].contiguous(), right=True)
@@ -179,7 +183,7 @@ class BrokenGrid(Encoder):
         parts = []
         for terms in channels.channels:
             numbers = [(weight, orders.index(o)) for weight, o in terms]
-            parts.append(sum(weight * factors[k] * made[:, :, k] for weight, k in numbers))
+            parts.append(torch.stack([weight * factors[k] * made[:, :, k] for weight, k in numbers]).sum(0))
         return torch.stack(parts, 2)
 
     def linearized(self, x: torch.Tensor, channels: Channels, weights: torch.Tensor) -> RowProducts:
@@ -208,7 +212,7 @@ class BrokenGrid(Encoder):
             "resolution": list(self.resolution),
             "basis": layout.basis,
             "features": layout.features,
-            "periodic": list(layout.periodic),
+            "periodic": list(self.periodic),
         }
 
     @classmethod
@@ -232,7 +236,7 @@ class BrokenGrid(Encoder):
         except InvalidArgumentError as error:
             raise CorruptFileError(f"{described.source} is damaged: {error}") from error
         kept = HermiteGrid.from_description(Entry({"layout": layout.key}, described.source, described.path), tree)
-        return cls(tuple(lines), cells, kept)
+        return cls(tuple(lines), cells, periodic, kept)
 
 
 def _factor(scales: torch.Tensor, orders: Sequence[int]) -> torch.Tensor:
@@ -254,4 +258,5 @@ def _uniform(
     """The grid with cells of length one, a cell that is none at every break."""
     cells = tuple(n + len(knots) - 2 for n, knots in zip(resolution, lines, strict=True))
     sizes = tuple(float(n) for n in cells)
-    return GridLayout((0.0,) * len(cells), sizes, (cells,), basis, features, None, periodic)
+    wraps = tuple(p and len(knots) == 2 for p, knots in zip(periodic, lines, strict=True))
+    return GridLayout((0.0,) * len(cells), sizes, (cells,), basis, features, None, wraps)

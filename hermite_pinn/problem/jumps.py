@@ -127,8 +127,7 @@ def _state(e: Expr, name: str) -> Callable[[np.ndarray], np.ndarray]:
     if e.op in _STEPS:
         program = Program([Expr(e.op, e.args)])
     else:
-        a, b = (*e.args, None)[:2]
-        program = Program([a if b is None else a - b])
+        program = Program([e.args[0] - e.args[1] if len(e.args) > 1 else e.args[0]])
 
     def state(x: np.ndarray) -> np.ndarray:
         value = np.broadcast_to(np.asarray(program.run({("coordinate", name): torch.as_tensor(x)})[0]), x.shape)

@@ -91,6 +91,11 @@ def term_norms(problem: Problem, field: GridField, parameters: Mapping[str, floa
     return norms
 
 
+def in_units_of_one(problem: Problem) -> bool:
+    """Whether fields and lengths are within three orders of magnitude of one."""
+    return all(1 / FAR < size < FAR for size in (*field_sizes(problem).values(), *problem.domain.lengths))
+
+
 def first_scales(problem: Problem) -> dict[str, float]:
     """By equation and condition, what its residual is divided by before anything is known of the solution.
 
@@ -98,7 +103,7 @@ def first_scales(problem: Problem) -> dict[str, float]:
     where the fields have the :func:`.field_sizes`.
     """
     sizes, scales = field_sizes(problem), {t.name: 1.0 for t in problem.terms}
-    if all(1 / FAR < size < FAR for size in (*sizes.values(), *problem.domain.lengths)):
+    if in_units_of_one(problem):
         return scales
     norms, found = iter(source_norms(problem)), dict[str, float]()
     terms = [t for t in problem.terms if t.region.penalty is None]

@@ -1,6 +1,7 @@
 """Estimated errors: what they are made of, and that they are right."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,18 +19,24 @@ from hermite_pinn.validation.accuracy.cut_manufactured import CUT_KINDS, cut_man
 from hermite_pinn.validation.accuracy.estimates import rows_of, summary
 from hermite_pinn.validation.accuracy.manufactured import KINDS, manufactured
 
+UNIFORM = hp.GaussNewton(refine="uniform", basis="cubic")
 
-def measured(kinds, seeds, tol):
+
+def measured(kinds, seeds, tol, **options):
     """All levels of runs that end by their tolerance, not by the clock."""
-    return [row for kind in kinds for seed in seeds for row in rows_of(kind, manufactured(kind, seed), 1e4, tol=tol)]
+    problems = [(kind, manufactured(kind, seed)) for kind in kinds for seed in seeds]
+    return [row for kind, problem in problems for row in rows_of(kind, problem, 1e4, tol=tol, **options)]
 
 
 def test_estimates_are_close_to_the_errors_of_random_problems():
-    rows = measured(["waves on a line", "layer", "front", "corner", "peak", "heat"], [11], 1e-5)
-    found = summary(rows)
+    kinds = ["waves on a line", "layer", "front", "corner", "peak", "heat"]
+    found = summary(measured(kinds, [11], 1e-5, method=UNIFORM))
     assert found.count > 20
     assert found.low == 0
     assert found.close > 0.8
+    of_default_runs = summary(measured(["layer", "peak"], [11], 1e-5))
+    assert of_default_runs.count > 10
+    assert of_default_runs.under == 0
 
 
 def test_estimates_are_close_to_the_errors_on_cut_domains():
@@ -190,7 +197,7 @@ def layer(e):
 
 
 def test_a_layer_that_is_not_resolved_ends_at_the_limit_and_says_so():
-    solution = hp.solve(layer(1e-3), method=hp.GaussNewton(max_unknowns=250), progress=False)
+    solution = hp.solve(layer(1e-3), method=replace(UNIFORM, max_unknowns=250), progress=False)
     assert solution.status is hp.Status.MAX_SIZE
     assert "not resolved along x" in solution.message
     error = solution.error()["u"]["relative_l2"]
@@ -209,7 +216,7 @@ def bump(width, amplitude=1.0):
 
 @pytest.mark.parametrize("amplitude", [1.0, 1e-9])
 def test_a_source_between_the_points_is_seen(amplitude):
-    solution = hp.solve(bump(2e-3, amplitude), method=hp.GaussNewton(max_unknowns=10_000), progress=False)
+    solution = hp.solve(bump(2e-3, amplitude), method=replace(UNIFORM, max_unknowns=10_000), progress=False)
     assert solution.status is hp.Status.MAX_SIZE
     assert "a peak of what is prescribed, at x=0.3" in solution.message
     assert solution.estimated_error > 0.1

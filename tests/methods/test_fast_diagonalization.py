@@ -10,7 +10,7 @@ from hermite_pinn import problems
 from hermite_pinn.methods.gauss_newton.fast_diagonalization import FastDiagonalization
 from hermite_pinn.methods.gauss_newton.grid_solver import grid_solver
 from hermite_pinn.methods.gauss_newton.sparse_factor import SparseFactor
-from hermite_pinn.methods.least_squares.linear_solver import Limits
+from hermite_pinn.methods.least_squares.linear_solver import CheapestSolver, Limits
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.schema import Entry
 
@@ -211,20 +211,30 @@ def test_it_is_refused_on_cut_domains():
     assert solution.status.name in ("COMPLETED", "UNSOLVED")
 
 
-def test_where_it_takes_too_many_steps_the_others_are_used_from_then_on():
+def test_where_it_takes_too_many_steps_the_others_are_used():
     problem = problems.convection(c=30)
     system, rows = prepared(problem, "cubic", (16, 16))
     solver = FastDiagonalization()
-    step, result = solver.solve(system, rows, 0.0, LIMITS)
-    exact = system.finest(reference(system, rows))
-    assert result.converged
-    assert (system.finest(step) - exact).norm() < 1e-4 * exact.norm()
+    _, result = solver.solve(system, rows, 0.0, LIMITS)
+    assert result.reason == "unsuitable"
+    assert not result.converged
     assert solver.seconds(system, None) == math.inf
     finer, _ = prepared(problem, "cubic", (32, 32))
     assert solver.seconds(finer, None) < math.inf  # it may fit there
     again = FastDiagonalization()
     again.restore(Entry(solver.state(), "a checkpoint"))
     assert again.failed == solver.failed
+
+
+def test_the_rule_goes_on_with_another_solver():
+    system, rows = prepared(problems.convection(c=30), "cubic", (16, 16))
+    rule = CheapestSolver([FastDiagonalization(), SparseFactor()])
+    rule.solvers[1].seconds = lambda system, steps: 1e6
+    step, result = rule.solve(system, rows, 0.0, Limits(1e-10, 100, lambda steps, reduction: False))
+    exact = system.finest(reference(system, rows))
+    assert result.converged
+    assert result.steps > 15
+    assert (system.finest(step) - exact).norm() < 1e-6 * exact.norm()
 
 
 def test_a_time_limit_ends_it_without_giving_it_up():

@@ -174,3 +174,17 @@ def test_prescribed_values_are_held_to_the_order_of_the_basis() -> None:
         values = system.at(system.start()).evaluate(x, Channels.value(2)).reshape(-1)
         errors.append(float((values - torch.sin(3 + 2 * y)).abs().max()))
     assert errors[1] < errors[0] / 12
+
+
+@pytest.mark.parametrize("basis", ["cubic", "quintic"])
+def test_column_norms_count_the_rows_of_the_cells_that_are_not_refined(basis: str) -> None:
+    problem = hp.problems.convection(c=2)
+    system = RefinedSystem(problem, basis, mesh_of(7, problem.periodic), 4, source_scales(problem))
+    system.linearize(system.start())
+    scale = system.column_scale()
+    chosen = np.flatnonzero(system.movable)
+    for k in np.random.default_rng(0).choice(chosen, 20, replace=False):
+        column = torch.zeros(system.size, dtype=torch.float64)
+        column[k] = 1.0
+        image = system.forward(column)
+        assert math.isclose(float(scale[k]) * math.sqrt(float(system.inner(image, image))), 1.0, rel_tol=1e-9)

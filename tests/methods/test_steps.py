@@ -95,34 +95,26 @@ def test_without_coupling_the_preconditioner_is_the_inverse():
     assert taken.inner == 1
 
 
-@pytest.mark.parametrize("basis", ["cubic", "quintic", "septic"])
+@pytest.mark.parametrize("basis", ["cubic", "septic"])
 def test_a_step_of_a_periodic_equation_converges_by_its_order(basis):
     """The state after a time, of a wave that travels: doubling steps and cells gains the order of the basis."""
     problem = hp.Problem(
         hp.Box(x=(0, 1), t=(0, 0.5)),
         ["u"],
-        lambda u: u.t + u.x - 1e-3 * u.xxx,
-        [hp.Periodic("x"), hp.Initial(u=lambda x: hp.sin(2 * math.pi * x))],
+        lambda u: u.t + u.x,
+        [hp.Periodic("x"), hp.Initial(u=lambda x: hp.sin(2 * math.pi * x + 0.4))],
     )
-    if basis == "cubic":
-        problem = hp.Problem(
-            problem.domain,
-            ["u"],
-            lambda u: u.t + u.x,
-            [hp.Periodic("x"), hp.Initial(u=lambda x: hp.sin(2 * math.pi * x))],
-        )
-    speed = 1.0 + (0.0 if basis == "cubic" else 1e-3 * (2 * math.pi) ** 2)
     errors = []
-    for n in (4, 8):
+    for n in (8, 16):
         grid, orders, modes = grid_of(problem, basis), time_orders(problem), SpaceModes(basis)
-        m, state = {"cubic": 2, "quintic": 3, "septic": 4}[basis], None
+        m, state = {"cubic": 2, "septic": 4}[basis], None
         for k in range(n):
             system = StepSystem(grid, (n,), 0.5 * k / n, 0.5 * (k + 1) / n, orders, state, modes)
             state = system.solve(torch.zeros(system.shape, dtype=torch.float64), 1e-12, lambda: None).coefficients
             state = state.narrow(2, m, m).clone()
         x = np.arange(n) / n
-        errors.append(float(np.abs(state[0, ::m, 0].numpy() - np.sin(2 * math.pi * (x - 0.5 * speed))).max()))
-    assert errors[0] > 2.0**3 * {"cubic": 2, "quintic": 3, "septic": 4}[basis] * errors[1]
+        errors.append(float(np.abs(state[0, ::m, 0].numpy() - np.sin(2 * math.pi * (x - 0.5) + 0.4)).max()))
+    assert errors[0] > 0.4 * {"cubic": 4**2, "septic": 4**4}[basis] * errors[1]
 
 
 def test_steps_of_waves_keep_the_energy_whatever_their_length():
@@ -137,7 +129,7 @@ def test_steps_of_waves_keep_the_energy_whatever_their_length():
 
 def test_decay_of_heat_is_met_with_an_estimate_that_holds():
     solution = hp.solve(heat(), tol=1e-4, progress=False)
-    error = solution.error()["u"].relative_l2
+    error = solution.error()["u"]["relative_l2"]
     assert solution.status is hp.Status.CONVERGED
     assert error <= 1e-4
     assert error <= 2.0 * solution.estimated_error
@@ -156,18 +148,41 @@ def test_units_of_space_time_and_fields_change_no_step():
 def test_a_wave_over_many_periods_stays_right():
     solution = hp.solve(wave(10.0), tol=1e-2, progress=False)
     assert solution.status is hp.Status.CONVERGED
-    assert solution.error()["u"].relative_l2 <= 1e-2
+    assert solution.error()["u"]["relative_l2"] <= 1e-2
 
 
-def test_systems_with_reaction_agree_with_the_march_of_slabs():
-    steps = hp.solve(reaction(1.0), tol=1e-4, progress=False)
-    slabs = hp.solve(reaction(1.0), tol=1e-4, method=hp.GaussNewton(slabs=4), progress=False)
-    x, y, t = (torch.linspace(0.05, 0.95, 7, dtype=torch.float64) for _ in range(3))
-    for name in ("u", "v"):
-        a, b = (getattr(s, name)(x, y, t) for s in (steps, slabs))
-        assert float((a - b).norm() / b.norm()) < 1e-3
-    assert "marches" in steps.stats
-    assert "marches" not in slabs.stats
+def test_a_nonlinear_system_of_two_fields_meets_its_exact_solution():
+    """On septics, as the box is periodic and much is asked for."""
+
+    def u_exact(x, y, t):
+        return 1.0 + 0.3 * hp.sin(2 * math.pi * (x - t)) * hp.cos(2 * math.pi * y)
+
+    def v_exact(x, y, t):
+        return hp.exp(-t) * (1.0 + 0.5 * hp.cos(2 * math.pi * x))
+
+    k = 4 * math.pi**2
+
+    def residual(u, v, x, y, t):
+        a, b = u_exact(x, y, t), v_exact(x, y, t)
+        moved = 0.3 * 2 * math.pi * hp.cos(2 * math.pi * (x - t)) * hp.cos(2 * math.pi * y)
+        return {
+            "u": u.t - 0.01 * u.laplacian + u * v * v - (-moved + 0.02 * k * (a - 1.0) + a * b * b),
+            "v": v.t - 0.1 * v.laplacian - u * v - (-b + 0.1 * k * (b - hp.exp(-t)) - a * b),
+        }
+
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1), t=(0, 1)),
+        ["u", "v"],
+        residual,
+        [
+            hp.Periodic("x", "y"),
+            hp.Initial(u=lambda x, y: u_exact(x, y, 0.0), v=lambda x, y: v_exact(x, y, 0.0)),
+        ],
+        exact={"u": u_exact, "v": v_exact},
+    )
+    solution = hp.solve(problem, tol=5e-4, progress=False)
+    assert solution.status is hp.Status.CONVERGED
+    assert max(e["relative_l2"] for e in solution.error().values()) <= min(5e-4, 2.0 * solution.estimated_error)
 
 
 def test_an_end_by_time_returns_what_the_march_has_reached():
@@ -183,7 +198,7 @@ def test_an_end_by_time_returns_what_the_march_has_reached():
 def test_steps_are_for_whole_boxes_with_as_many_points_as_unknowns():
     options, robin = GaussNewtonOptions(), heat()
     assert step_basis(options, task_of(heat(), 1e-2), None) == "cubic"
-    assert step_basis(options, task_of(reaction(), 1e-5), None) == "quintic"
+    assert step_basis(options, task_of(reaction(), 1e-5), None) == "septic"
     assert step_basis(options, task_of(wave(1.0), 1e-8), None) == "cubic"
     assert step_basis(options, task_of(hp.problems.heat(), 1e-2), None) is None  # one axis of space
     assert step_basis(GaussNewtonOptions(slabs=1), task_of(heat(), 1e-2), None) is None

@@ -98,7 +98,7 @@ class _Levels(Callback):
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.states: dict[int, tuple[float | None, Any]] = {}
+        self.states: dict[tuple[str, int], tuple[float | None, Any]] = {}
         self._began, self._level = time.perf_counter(), 0
 
     def on_step(self, state: RunState) -> str | None:
@@ -109,7 +109,8 @@ class _Levels(Callback):
             if self._level and took > self.seconds / 4:
                 return "the next level would take too long"
             self._level = state.level
-        self.states[state.level] = (state.error, state.field)
+        field = state.field
+        self.states[field.layout.basis, state.level] = (state.error, field)
         return None
 
 
@@ -132,11 +133,10 @@ def rows_of(name: str, problem: hp.Problem, seconds: float = 10.0, tol: float = 
     solution = hp.solve(
         problem, tol=tol, callbacks=[levels], max_time=2 * seconds, progress=False, throw=False, **options
     )
-    last = max(levels.states, default=0)
-    if solution.status is hp.Status.MAX_TIME and last > 1:
-        levels.states.pop(last)  # it may be unfinished
+    if solution.status is hp.Status.MAX_TIME and len(levels.states) > 1:
+        levels.states.popitem()  # the last one may be unfinished
     rows = []
-    for level, (estimate, field) in levels.states.items():
+    for (_, level), (estimate, field) in levels.states.items():
         state = copy.copy(solution)
         state.field = field
         errors = [e["relative_l2"] for e in state.error().values()]

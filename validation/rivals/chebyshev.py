@@ -23,7 +23,7 @@ def lobatto(degree: int, lower: float = -1.0, upper: float = 1.0) -> Array:
 
     Examples
     --------
-    >>> lobatto(2, 0, 1).tolist()
+    >>> lobatto(2, 0, 1).round(12).tolist()
     [0.0, 0.5, 1.0]
     """
     points: Array = lower + (upper - lower) * np.sin(np.pi * np.arange(degree + 1) / (2 * degree)) ** 2

@@ -33,6 +33,8 @@ LEAST = 1.5  # rate of convergence that is assumed at least
 UNKNOWN = 2.0  # rate where there was one change only
 UNRESOLVED = 0.5  # change of a field above which a march had nothing to do with the one before
 STAGNANT = 0.9
+FAINT = 0.02  # part of the tolerance that cells along an axis may miss without being halved
+GROWN = 1.5  # times how much longer than the one before a march took: how much longer the next one will
 HASTE = 0.6  # of the time that a march is expected to take: it is not begun with less left
 
 
@@ -158,6 +160,18 @@ class Evolution:
         marches.append(march)
         self._record(march)
         self.task.save(self._saved, True)
+
+    def _finer(self, last: _March) -> tuple[float, tuple[int, ...]]:
+        """The tolerance of the next march, and its first cells: of half the size, but where they miss next to nothing."""
+        tol, course = last.tol / self.factor, last.course
+        known = course.space_errors if course is not None and course.space_errors else (math.inf,) * len(last.cells)
+        return tol, tuple(2 * n if e > FAINT * tol else n for n, e in zip(last.cells, known, strict=True))
+
+    def _expected(self, marches: list[_March]) -> float:
+        """Seconds of the next march: as many times more as the last one took, or half the cells and steps would."""
+        last, most = marches[-1].seconds, 2.0**self.problem.domain.dim
+        before = marches[-2].seconds if len(marches) > 1 else 0.0
+        return last * (min(most, max(2.0, GROWN * last / before)) if before > 0 else most)
 
     def _estimate(self, march: _March, earlier: list[_March]) -> float:
         """The error that the change from march to march tells of, and at least what the march says of itself.

@@ -15,8 +15,6 @@ from hermite_pinn.cuda.tensor_grid.axis import evaluation_matrix
 from hermite_pinn.memory import available_memory
 from hermite_pinn.methods.least_squares.cgls import LeastSquaresResult, cgls
 from hermite_pinn.methods.least_squares.linear_solver import (
-    BlockConjugateGradients,
-    ConjugateGradients,
     Limits,
     LinearSolver,
     steps_left,
@@ -96,14 +94,18 @@ class FastDiagonalization(LinearSolver[GridSystem]):
     def solve(
         self, system: GridSystem, rows: Rows, damping: float, limits: Limits
     ) -> tuple[torch.Tensor, LeastSquaresResult]:
-        """See :meth:`LinearSolver.solve`; the damping is that of the variables, in which the problem has unit size."""
+        """See :meth:`LinearSolver.solve`; the damping is that of the variables, in which the problem has unit size.
+
+        A result that is ``"unsuitable"`` says that this system is for another solver.
+        """
         plan = _plan(system)
         assert plan is not None
         try:
             change = self._modes(system, plan)
         except ArithmeticError:
             self.failed.append(system.size)
-            return _otherwise(system).solve(system, rows, damping, limits)
+            zero = torch.zeros(system.size, dtype=system.dtype, device=system.device)
+            return zero, LeastSquaresResult(zero, 0, 1.0, False, "unsuitable", 0.0)
         watch = _Watch(limits)
         shape, last = system.pyramid.shapes[-1], system.pyramid.slices[-1]
         none = torch.zeros(0, dtype=system.dtype, device=system.device)
@@ -128,8 +130,7 @@ class FastDiagonalization(LinearSolver[GridSystem]):
         if watch.hopeless or (result.reason == "steps" and limits.max_steps > MOST):
             self.failed.append(system.size)
             self._known = []
-            step, found = _otherwise(system).solve(system, rows, damping, limits)
-            return step, replace(found, steps=found.steps + result.steps)
+            result = replace(result, reason="unsuitable", converged=False)
         step = torch.zeros(system.size, dtype=system.dtype, device=system.device)
         step[last] = applied(result.y).reshape(-1)
         return step, result
@@ -182,11 +183,6 @@ class _Watch:
         if steps >= TRIAL:
             self.hopeless = steps + steps_left(steps, reduction, self.limits.tol) > MOST
         return self.hopeless
-
-
-def _otherwise(system: GridSystem) -> LinearSolver[GridSystem]:
-    """What solves a system that does not fit after all."""
-    return BlockConjugateGradients() if system.preconditioned else ConjugateGradients()
 
 
 def separable(system: GridSystem) -> bool:

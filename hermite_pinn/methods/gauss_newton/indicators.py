@@ -15,7 +15,7 @@ from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.compiled import Jet, compile_term
 from hermite_pinn.residuals.scales import first_sizes
 
-from .pieces import piecewise_surpluses
+from .pieces import crossing_level, piecewise_surpluses
 from .surplus import AxisSurplus, surpluses
 from .term_sizes import Sensitivities, relative_residual, strengths
 from .watch_points import WatchPoints
@@ -254,7 +254,7 @@ def indicators(
         residual=relative_residual([residuals.get(t.name, 0.0) for t in equations], over_cell, sizes),
         watched=watched,
         place=place,
-        jumps=INVERSE * max(jumps, default=0.0),
+        jumps=max(INVERSE * max(jumps, default=0.0), crossing_level(problem, resolution)),
         rounding=rounding_level(problem, basis, resolution, sensitivities, sizes, torch.finfo(finest.dtype).eps),
     )
 

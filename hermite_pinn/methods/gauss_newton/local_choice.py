@@ -10,7 +10,7 @@ import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.errors import InvalidArgumentError
-from hermite_pinn.field.field import Field, basis_for
+from hermite_pinn.field.field import basis_for
 from hermite_pinn.methods.base import Task
 from hermite_pinn.methods.systems.refined_grid import RefinedGrid
 from hermite_pinn.methods.systems.refined_mesh import RefinedMesh
@@ -79,12 +79,10 @@ def check_local(options: GaussNewtonOptions, task: Task) -> None:
         raise InvalidArgumentError("refine='local' has no banded matrices; leave inner out, or use refine='uniform'")
 
 
-def local_basis(problem: Problem, field: Field | None, tol: float) -> str:
-    """The basis asked for, or the one with the fewest unknowns: quintic for small tolerances."""
-    if field is not None:
-        return field.basis
+def local_basis(problem: Problem, tol: float) -> str:
+    """The basis with the fewest unknowns: quintic for small tolerances in one and two axes."""
     least = basis_for(problem.order)
-    return "quintic" if tol <= FINE and BASES[least].coefficients < 3 else least
+    return "quintic" if tol <= FINE and problem.domain.dim <= 2 and BASES[least].coefficients < 3 else least
 
 
 class LocalChoice:

@@ -33,6 +33,7 @@ __all__ = [
     "surplus_by_cell",
 ]
 
+PEAK = 0.5  # of the largest value of a field: its size where it is narrow
 ACROSS = 0.38  # where in a cell, across an axis, jumps of the highest derivative are taken
 
 
@@ -47,7 +48,8 @@ class CellIndicators:
     surplus
         The difference from the interpolant on the parents of the cells; infinite on the first level.
     steepness
-        The largest surplus of any cell over the root of its size, relative to the sizes of the fields.
+        The largest surplus of any cell over the root of its size, relative to the sizes of the fields, or to half of
+        their largest values.
     """
 
     residual: list[np.ndarray]
@@ -152,7 +154,8 @@ def surplus_by_cell(grid: RefinedGrid, values: np.ndarray, sizes: Sequence[float
             local = details[f][columns.numpy()] @ points.values(g, none).numpy().T
             own = np.sqrt((local**2 * weights).sum(1) / volume) / size
             found[group.level] = np.maximum(found[group.level], own)
-            steepest = max(steepest, float(own.max(initial=0.0)) * math.sqrt(volume / cell))
+            largest = max(1.0, PEAK * float(np.abs(values[f, :: grid.record]).max()) / size)
+            steepest = max(steepest, float(own.max(initial=0.0)) * math.sqrt(volume / cell) / largest)
     return found, steepest
 
 

@@ -12,6 +12,7 @@ import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.field.field import GridField
+from hermite_pinn.field.singular_part import SingularPart
 from hermite_pinn.memory import available_memory, spelled_size
 from hermite_pinn.methods.base import Outcome, Task
 from hermite_pinn.methods.course import Ending
@@ -43,6 +44,7 @@ FEW = 4  # nonlinear steps of a stage whose equations are not yet those of the p
 MOST_UNKNOWNS = 200_000
 MOST_DEPTH = 40  # levels
 LEAST_HALVING = 0.25
+TRIES = 4  # stages with one coefficient: values on the sides that belong to a smaller one need not be resolved
 HASTE = 0.3  # of the time that a stage is expected to take: it is not begun with less left
 SHARE = 0.5  # of the free memory
 
@@ -62,13 +64,22 @@ class LocalIteration:
         Relative error asked for.
     watch
         Where the problem prescribes something narrow.
+    known
+        What is added to the fields that are solved for, or None.
     """
 
     def __init__(
-        self, options: GaussNewtonOptions, task: Task, basis: str, base: tuple[int, ...], tol: float, watch: WatchPoints
+        self,
+        options: GaussNewtonOptions,
+        task: Task,
+        basis: str,
+        base: tuple[int, ...],
+        tol: float,
+        watch: WatchPoints,
+        known: SingularPart | None = None,
     ) -> None:
         self.options, self.task, self.problem, self.basis = options, task, task.problem, basis
-        self.monitor, self.watch, self.tol = task.monitor, watch, tol
+        self.monitor, self.watch, self.tol, self.known = task.monitor, watch, tol, known
         mesh = RefinedMesh.uniform(base, task.problem.periodic)
         self.mesh = mesh.refined([np.ones(mesh.levels[0].count, dtype=bool)], (2,) * mesh.dim)
         self.scales = source_scales(self.problem)
@@ -78,6 +89,7 @@ class LocalIteration:
         self.convergence = LocalConvergence(tol)
         self.pace = Pace(self.monitor)
         self.halvings = 0.0
+        self.tried = 0  # stages with the same coefficients
         self.inner_total = 0
         self.best: LocalStage | None = None
 
@@ -97,8 +109,10 @@ class LocalIteration:
             if ending is not None:
                 return ending
             self.monitor.check_time()
-            if not stage.original and stage.indicators.steepness <= LEAF:
+            self.tried += 1
+            if not stage.original and (stage.indicators.steepness <= LEAF or self.tried >= TRIES):
                 self.halvings += self._halving(stage)
+                self.tried = 0
             self.mesh = refined_mesh(stage, self.tol)
 
     def _halving(self, stage: LocalStage) -> float:
@@ -247,7 +261,10 @@ class LocalIteration:
 
     def field(self, stage: LocalStage) -> GridField:
         """The fields of a stage."""
-        return stage.system.at(stage.vector).to(self.task.device)
+        found = stage.system.at(stage.vector)
+        if self.known is not None:
+            found = replace(found, singular=self.known.to(stage.vector))
+        return found.to(self.task.device)
 
     def outcome(self, ending: Ending) -> Outcome:
         """The best state, with what is to be said of it."""

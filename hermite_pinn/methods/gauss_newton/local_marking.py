@@ -17,6 +17,10 @@ from .local_stage import LocalStage
 __all__ = ["bulk", "refined_mesh"]
 
 BULK = 0.8  # of the sum of squares that the marked cells have
+ENOUGH = (
+    10.0  # times the tolerance: an error that is small enough while a coefficient is larger than that of the problem
+)
+NEAR = 0.2  # of the surplus of what is not resolved
 RINGS = 1  # of neighbours that are divided with them
 
 
@@ -54,6 +58,14 @@ def _errors(stage: LocalStage) -> list[np.ndarray]:
     ]
 
 
+def _steep(stage: LocalStage) -> list[np.ndarray]:
+    """By level and leaf, where the surplus is not far below that of what is not resolved."""
+    found = []
+    for level, own in zip(stage.mesh.levels, stage.indicators.surplus, strict=True):
+        found.append(np.isfinite(own) & (own * math.sqrt(level.cells_of_grid) > NEAR * LEAF))
+    return found
+
+
 def _forced(stage: LocalStage, least: float) -> list[np.ndarray]:
     """By level, the cells with peaks of what is prescribed that are not seen and matter."""
     forced = [np.zeros(level.count, dtype=bool) for level in stage.mesh.levels]
@@ -74,7 +86,9 @@ def refined_mesh(stage: LocalStage, least: float) -> RefinedMesh:
     """
     mesh = stage.mesh
     marked = []
-    for level, own in zip(mesh.levels, bulk(_errors(stage)), strict=True):
+    settled = not stage.original and stage.indicators.steepness <= LEAF and stage.by_residual < ENOUGH * least
+    wanted = _steep(stage) if settled else bulk(_errors(stage))
+    for level, own in zip(mesh.levels, wanted, strict=True):
         cells = np.zeros(level.count, dtype=bool)
         cells[level.leaves[own]] = True
         marked.append(cells)

@@ -21,7 +21,8 @@ from .stepping import Course, Record, prolonged_in_space
 __all__ = ["change_between", "march_field", "time_cells"]
 
 FEWEST = 4  # cells in time
-MOST = 2**20
+LEAST, DENSE = 64, 4  # of them at most, or by state of the march
+FAST = 0.1  # error of a cell by the derivatives at its ends, above which differences of the states serve better
 SHARE = 0.25  # of the free memory
 POINTS = 2**14
 SLACK = 1e-9  # of the length of time: times closer than that are the same
@@ -40,7 +41,9 @@ def time_cells(grid: Discretization, course: Course, tol: float) -> tuple[int, f
     length = domain.lengths[domain.time_axis]
     numbers = len(grid.problem.fields) * m * math.prod(m * (n + 1) for n in course.cells)
     free = available_memory(grid.device)
-    most = MOST if free is None else max(FEWEST, min(MOST, SHARE * free / (8.0 * numbers)))
+    most = max(LEAST, DENSE * len(course.records))
+    if free is not None:
+        most = max(FEWEST, min(most, SHARE * free / (8.0 * numbers)))
     cells = FEWEST
     while True:
         lost = _lost(course.records, length / cells, length, 2 * m)
@@ -55,7 +58,7 @@ def _lost(records: Sequence[Record], cell: float, length: float, order: int) -> 
     for a, b in itertools.pairwise(records):
         ratio = cell / (b.time - a.time)
         if ratio > 1.0 + SLACK:
-            squares += (b.time - a.time) / length * (b.error * ratio**order) ** 2
+            squares += (b.time - a.time) / length * min(1.0, b.error * ratio**order) ** 2
     return math.sqrt(squares)
 
 
@@ -77,7 +80,30 @@ def march_field(grid: Discretization, course: Course, cells: int) -> GridField:
     resolution = list(course.cells)
     resolution.insert(axis, cells)
     whole = torch.cat(parts, axis + 1)
+    for vertex in range(cells + 1):
+        if _is_fast(records, times, domain.lower[axis] + step * vertex, step, 2 * m):
+            _take_differences(whole, axis + 1, vertex, cells, m)
     return linear_field(domain, problem.fields, problem.periodic, grid.basis, [tuple(resolution)], [whole])
+
+
+def _is_fast(records: Sequence[Record], times: np.ndarray, time: float, cell: float, order: int) -> bool:
+    """Whether the solution changes so fast at a time that its derivatives there say nothing of a whole cell."""
+    after = min(max(1, int(np.searchsorted(times, time))), len(times) - 1)
+    for k in {after, min(after + 1, len(times) - 1)}:
+        a, b = records[k - 1], records[k]
+        ratio = cell / (b.time - a.time)
+        if ratio > 1.0 + SLACK and b.error * ratio**order > FAST:
+            return True
+    return False
+
+
+def _take_differences(whole: torch.Tensor, at: int, vertex: int, cells: int, m: int) -> None:
+    """Replace the first derivative in time at a vertex by a difference of values, and the higher ones by zero."""
+    low, high = max(0, vertex - 1), min(cells, vertex + 1)
+    slope = (whole.select(at, m * high) - whole.select(at, m * low)) / (high - low)
+    whole.select(at, m * vertex + 1).copy_(slope)
+    for k in range(2, m):
+        whole.select(at, m * vertex + k).zero_()
 
 
 def _state(

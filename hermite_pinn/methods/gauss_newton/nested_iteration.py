@@ -252,8 +252,9 @@ class NestedIteration:
         logger.info("the run goes on with cells that are divided where the error is")
         tol = self.tol or 1e-6
         base = self.resolutions.first()[0]
-        basis = local_basis(self.problem, self.task.field, tol)
-        self.local = LocalIteration(self.options, self.task, basis, base, tol, self.watch)
+        given = self.task.field is not None or self.options.basis != "auto"
+        basis = self.basis if given else local_basis(self.problem, tol)
+        self.local = LocalIteration(self.options, self.task, basis, base, tol, self.watch, self.grid.known)
         return self.local.stages()
 
     def _keep_time(self) -> None:

@@ -9,12 +9,14 @@ import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.tensor_grid.pieces import Pieces
+from hermite_pinn.methods.systems.crossing_weights import crossing_error
+from hermite_pinn.methods.systems.piece_weights import block_sizes
 from hermite_pinn.problem.problem import Problem
 
 from .refinement import roughness
 from .surplus import AxisSurplus, surpluses
 
-__all__ = ["first_cells", "piecewise_roughness", "piecewise_surpluses"]
+__all__ = ["crossing_level", "first_cells", "piecewise_roughness", "piecewise_surpluses"]
 
 LARGEST = 1.25  # of the cells of a first level, relative to those of an axis without breaks
 
@@ -36,6 +38,13 @@ def first_cells(pieces: Pieces, base: int) -> int:
     return next((n for n in range(least, 2 * least) if largest(n) <= target), least)
 
 
+def crossing_level(problem: Problem, resolution: Sequence[int]) -> float:
+    """See :func:`.crossing_error`."""
+    if not problem.domain.breaks:
+        return 0.0
+    return crossing_error(problem, resolution, lambda flux: block_sizes(problem, flux, resolution))
+
+
 def _parts(
     problem: Problem, basis: str, axis: int, resolution: Sequence[int], finest: torch.Tensor
 ) -> Iterator[tuple[float, torch.Tensor, tuple[bool, ...]]]:
@@ -45,7 +54,7 @@ def _parts(
         yield 1.0, finest, problem.periodic
         return
     wraps = tuple(p and i != axis for i, p in enumerate(problem.periodic))
-    parts = pieces.parts(resolution[axis], problem.periodic[axis])
+    parts = pieces.parts(resolution[axis])
     for length, part in zip(pieces.lengths, parts, strict=True):
         own = finest.narrow(axis + 1, part.start * m, (part.stop - part.start) * m)
         yield length / sum(pieces.lengths), own, wraps

@@ -47,7 +47,13 @@ class Reordering:
     def __init__(self, options: GaussNewtonOptions, task: Task) -> None:
         problem, misfit = task.problem, Misfit(task.problem)
         given = task.field is not None or task.levels is not None or task.start is not None or options.basis != "auto"
-        hard = problem.domain.is_cut or bool(problem.domain.breaks) or bool(problem.parameters) or bool(misfit.noisy) or bool(misfit.automatic)
+        hard = (
+            problem.domain.is_cut
+            or bool(problem.domain.breaks)
+            or bool(problem.parameters)
+            or bool(misfit.noisy)
+            or bool(misfit.automatic)
+        )
         self.options, self.task = options, task
         self.open = not (given or hard)
         self._changed = False

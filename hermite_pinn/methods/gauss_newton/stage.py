@@ -102,8 +102,8 @@ class Discretization:
             finest = pyramid.accumulate(vector.clone())
             return compact_field(p, self.basis, stage.resolutions[-1], finest)
         if is_broken(p):
-            finest = [pyramid.accumulate(vector.clone())]
-            return linear_field(p.domain, p.fields, p.periodic, self.basis, stage.resolutions[-1:], finest)
+            finest = pyramid.accumulate(vector.clone())
+            return linear_field(p.domain, p.fields, p.periodic, self.basis, stage.resolutions[-1:], [finest])
         return linear_field(p.domain, p.fields, p.periodic, self.basis, stage.resolutions, pyramid.views(vector))
 
     def whole(self, stage: Stage) -> GridField:
@@ -139,7 +139,7 @@ class Discretization:
 
     @cached_property
     def _few(self) -> GridSystem:
-        """The system on four cells along every axis, or in each of its pieces, which says how many numbers there are."""
+        """The system on four cells along every axis, or in its every piece, which says how many numbers there are."""
         few = tuple(4 if p is None else 4 * len(p.lengths) for p in self.problem.domain.pieces)
         return GridSystem(self.problem, self.basis, [few], self.gauss, self.dtype, self.device, scales=self.scales)
 

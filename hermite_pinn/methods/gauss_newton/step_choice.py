@@ -8,6 +8,7 @@ import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.errors import HermitePinnError
+from hermite_pinn.expressions.program import is_smooth
 from hermite_pinn.field.field import Field, basis_for
 from hermite_pinn.methods.base import Task
 from hermite_pinn.problem.problem import Problem
@@ -22,14 +23,14 @@ __all__ = ["step_basis"]
 
 logger = logging.getLogger(__name__)
 
-FINE, FINEST = 3e-3, 1e-6  # tolerances below which a basis of higher order takes fewer unknowns
+FINE = 1e-3  # tolerance below which a basis of higher order takes fewer unknowns
 FEW = 4  # cells on which the numbers of points and unknowns are compared
 
 
 def step_basis(options: GaussNewtonOptions, task: Task, field: Field | None) -> str | None:
     """The basis of a march step after step, or None where the problem is solved by nested levels.
 
-    Steps are for problems of evolution in whole boxes, where there are as many points as unknowns: first or second
+    Steps are for problems of evolution in whole boxes without breaks, with as many points as unknowns: first or second
     order in time, the same for all fields, and conditions on the faces that the grid satisfies exactly.  They are taken
     where the levels of a whole time axis are many: in two or more axes of space, and on one where an equation has
     derivatives of third order or higher.
@@ -41,13 +42,13 @@ def step_basis(options: GaussNewtonOptions, task: Task, field: Field | None) -> 
     field
         The kind of field that was asked for, or None.
     """
-    problem = task.problem
-    if not _default(options, task, field) or problem.domain.time_axis is None or problem.domain.is_cut:
+    problem, domain = task.problem, task.problem.domain
+    if not _default(options, task, field) or domain.time_axis is None or domain.is_cut or domain.breaks:
         return None
     if problem.domain.dim == 1 or (problem.domain.dim == 2 and problem.order < 3):
         return None
     tol = 1e-6 if task.tol is None else task.tol
-    wished = "cubic" if tol >= FINE else "quintic" if tol >= FINEST else "septic"
+    wished = "cubic" if tol >= FINE else "septic"
     least = basis_for(problem.order)
     names = [least] if task.field is None else [task.field.basis]
     if task.field is None and all(problem.periodic[i] for i in problem.domain.space_axes):
@@ -70,8 +71,11 @@ def _fits(problem: Problem, basis: str) -> bool:
     orders = set(time_orders(problem).values())
     if len(orders) != 1 or orders & {0} or max(orders) > 2 or why_at_once(problem, basis) is not None:
         return False
-    if max(orders) == 2 and BASES[basis].coefficients != 2:
-        return False  # steps would not be stable
+    if not all(is_smooth(problem.plan.known(t.residual)) for t in problem.terms if t.region.is_interior):
+        return False  # where coefficients jump, cells beside them would be halved without end
+    m = BASES[basis].coefficients
+    if m % 2 or (max(orders) == 2 and m != 2):
+        return False  # a mode that changes its sign from cell to cell vanishes at the points; steps would not be stable
     if problem.gauges or problem.parameters or any(t.noise is not None for t in problem.terms):
         return False
     axis = problem.domain.time_axis

@@ -72,8 +72,8 @@ class Course:
         Along the axes of space, at the end.
     steps, refused, newton, inner
         Numbers of steps that were taken, of those refused, and of the iterations within all of them.
-    space_error
-        The largest error of the cells in space.
+    space_errors
+        Along the axes of space, the largest error of the cells.
     """
 
     records: list[Record] = field(default_factory=list)
@@ -82,7 +82,12 @@ class Course:
     refused: int = 0
     newton: int = 0
     inner: int = 0
-    space_error: float = 0.0
+    space_errors: tuple[float, ...] = ()
+
+    @property
+    def space_error(self) -> float:
+        """The largest error of the cells in space."""
+        return max(self.space_errors, default=0.0)
 
     @property
     def time_error(self) -> float:
@@ -371,12 +376,13 @@ class Stepping:
         if not course.records:
             course.records.append(Record(times[0], cells, first[0], 0.0))
         else:
-            known = course.records[-1]
-            course.records[-1] = Record(known.time, cells, self._mean(known.values, first[0]), known.error)
+            last = course.records[-1]
+            course.records[-1] = Record(last.time, cells, self._mean(last.values, first[0]), last.error)
         course.records.append(Record(times[1], cells, self._mean(first[1], second[0]), pair.time_error))
         course.records.append(Record(times[2], cells, second[1], pair.time_error))
         course.steps += 2
-        course.space_error = max([course.space_error, *pair.space_error])
+        known = course.space_errors or (0.0,) * len(pair.space_error)
+        course.space_errors = tuple(map(max, known, pair.space_error))
         if not self._fits(cells):
             raise StopRun(
                 Status.MAX_SIZE,

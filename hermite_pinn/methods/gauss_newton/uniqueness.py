@@ -193,7 +193,7 @@ def _moved(grid: Discretization, stage: Stage, resolution: Resolution) -> torch.
             every = torch.arange(0, split.shape[axis + 1], step, device=split.device)
             pieces = grid.problem.domain.pieces[axis]
             if pieces is not None:
-                parts = pieces.parts(have, grid.problem.periodic[axis])
+                parts = pieces.parts(have)
                 every = torch.cat([torch.arange(p.start, p.stop, step, device=split.device) for p in parts])
             coefficients = (split.index_select(axis + 1, every) * scale.reshape(shape)).flatten(axis + 1, axis + 2)
     at = [min(have, want) for have, want in zip(now, resolution, strict=True)]

@@ -42,7 +42,8 @@ class LeastSquaresResult:
     converged
         Whether ``reduction`` met the tolerance.
     reason
-        ``"tolerance"``, ``"rounding"``, ``"settled"``, ``"steps"``, ``"callback"``, ``"zero"`` or ``"not finite"``.
+        ``"tolerance"``, ``"rounding"``, ``"settled"``, ``"steps"``, ``"callback"``, ``"zero"``, ``"not finite"``, or
+        ``"unsuitable"`` where a solver gave up for others.
     decrease
         ``||b||^2 - ||b - A y||^2 - damping ||y||^2``, the predicted decrease of what is minimised.
     left

@@ -432,7 +432,11 @@ class CheapestSolver(LinearSolver[System]):
                 system.device,
             )
         limits.require(solver.seconds(system, expected))
-        return solver.solve(system, rows, damping, limits)
+        step, result = solver.solve(system, rows, damping, limits)
+        if result.reason != "unsuitable":
+            return step, result
+        step, found = self.solve(system, rows, damping, limits)  # by another one
+        return step, replace(found, steps=result.steps + found.steps)
 
     def state(self) -> dict[str, Any]:
         """The steps that iterations took, and what the solvers keep."""

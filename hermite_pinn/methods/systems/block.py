@@ -39,7 +39,7 @@ class Axis:
 
     def vertices(self, cells: int) -> int:
         """How many there are, those on breaks twice."""
-        return cells + (not self.periodic) if self.pieces is None else self.pieces.count(cells, self.periodic)
+        return cells + (not self.periodic) if self.pieces is None else self.pieces.count(cells)
 
     def coefficients(self, basis: str, cells: int) -> int:
         """How many there are of a field along the axis."""

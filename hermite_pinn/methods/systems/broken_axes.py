@@ -72,7 +72,8 @@ class BrokenPyramid(Pyramid):
         self.ties = [self._ties(r) for r in self.resolutions]
 
     def _ties(self, resolution: tuple[int, ...]) -> Ties:
-        return Ties([a.pieces for a in self.axes], resolution, self._orders, BASES[self.basis].coefficients)
+        m = BASES[self.basis].coefficients
+        return Ties([a.pieces for a in self.axes], resolution, self._orders, m, self.periodic)
 
     @cached_property
     def _steps(self) -> list[list[AxisMatrix | None]]:
@@ -82,7 +83,7 @@ class BrokenPyramid(Pyramid):
             row = list(plain._steps[level])
             for i, (axis, a, b) in enumerate(zip(self.axes, coarse, fine, strict=True)):
                 if axis.pieces is not None and a != b:
-                    made = axis.pieces.prolongation(self.basis, a, b, axis.periodic)
+                    made = axis.pieces.prolongation(self.basis, a, b)
                     row[i] = AxisMatrix(made.matrices, self.dtype, self.device)
             steps.append(row)
         return steps

@@ -163,7 +163,9 @@ class Constraints:
             return None
         m = BASES[self.basis].coefficients
         count = own.coefficients(self.basis, cells)
-        number, factor = Ties([own.pieces], (cells,), [(self.continuity[name][axis],)], m).labels((1, count))
+        number, factor = Ties([own.pieces], (cells,), [(self.continuity[name][axis],)], m, [own.periodic]).labels(
+            (1, count)
+        )
         kept, column = np.unique(number.numpy(), return_inverse=True)
         entries = factor.numpy(), (np.arange(count), column)
         return sparse.csr_array(entries, shape=(count, len(kept)))

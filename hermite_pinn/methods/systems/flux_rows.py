@@ -16,6 +16,7 @@ from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
 
+from .crossing_weights import crossing_factor
 from .jump_block import JumpBlock
 from .piece_weights import block_sizes
 from .tensor_block import TensorBlock
@@ -37,15 +38,16 @@ class Crossing:
     ----------
     equation
         Name of the equation.
-    axis, place
-        Number of the axis, and the coordinate of the break.
+    axis, sides
+        Number of the axis, and the coordinate of the break from the left and from the right: at the ends of a periodic
+        axis two.
     flux
         What is continuous.
     """
 
     equation: str
     axis: int
-    place: float
+    sides: tuple[float, float]
     flux: Expr
 
 
@@ -55,7 +57,10 @@ def crossings(problem: Problem) -> list[Crossing]:
     for name, residual in problem.residuals.items():
         for _, flux in fluxes([residual]):
             axis = problem.domain.axis(flux.axis)
-            found += [Crossing(name, axis, b, flux.expression) for b in problem.domain.breaks.get(flux.axis, ())]
+            places = [(b, b) for b in problem.domain.breaks.get(flux.axis, ())]
+            if places and problem.periodic[axis]:
+                places.append((problem.domain.upper[axis], problem.domain.lower[axis]))
+            found += [Crossing(name, axis, sides, flux.expression) for sides in places]
     return found
 
 
@@ -93,10 +98,10 @@ def _jump_block(
 ) -> JumpBlock:
     domain, axis = problem.domain, crossing.axis
     beside = BESIDE * domain.lengths[axis]
-    places = crossing.place - beside, crossing.place + beside
+    places = crossing.sides[0] - beside, crossing.sides[1] + beside
     name = f"{crossing.equation}: flux across breaks of {domain.names[axis]}"
     plain = compile_term(problem, Term(name, crossing.flux, domain.interior))
-    weight = _weight(problem, plain, axis, places, resolution)
+    weight = _weight(problem, crossing, plain, places, resolution)
     weighed = compile_term(problem, Term(name, crossing.flux * weight, domain.interior))
     h = domain.lengths[axis] / resolution[axis]
     size = interior(crossing.equation)
@@ -105,15 +110,21 @@ def _jump_block(
     for place in places:
         rules = domain.interior.gauss(resolution, tuple(gauss)).axes
         assert rules is not None
-        rules = [Rule(np.array([place]), np.ones(1)) if i == axis else r for i, r in enumerate(rules)]
-        sides.append(make([weighed], Samples(axes=rules), [scale]))
+        beside_break = [Rule(np.array([place]), np.ones(1)) if i == axis else r for i, r in enumerate(rules)]
+        sides.append(make([weighed], Samples(axes=beside_break), [scale]))
     return JumpBlock(*sides)
 
 
 def _weight(
-    problem: Problem, flux: CompiledTerm, axis: int, places: tuple[float, float], resolution: Sequence[int]
+    problem: Problem,
+    crossing: Crossing,
+    flux: CompiledTerm,
+    places: tuple[float, float],
+    resolution: Sequence[int],
 ) -> Expr:
     """One over the size of the flux on the side where it is smaller, by block along the break."""
+    axis = crossing.axis
+    near = crossing_factor(problem, crossing.equation, lambda flux: block_sizes(problem, flux, resolution))
     left, right = (block_sizes(problem, flux, resolution, {axis: place}) for place in places)
     sizes = np.minimum(left, right)
     sizes = np.maximum(sizes, LEAST * max(float(np.maximum(left, right).max()), 1e-300))
@@ -130,7 +141,10 @@ def _weight(
     def factor(*x: np.ndarray) -> np.ndarray:
         at = tuple(np.searchsorted(k[1:-1], v, side="right") for k, v in zip(knots, x, strict=True))
         found: np.ndarray = factors[at]
-        return found
+        if near is None:
+            return found
+        place = np.full(x[0].shape, crossing.sides[0])
+        return found * near(*x[:axis], place, *x[axis:])
 
     weight: Expr = tabulated(factor, name="the weight of a break")(*(coordinate(n) for n in names))
     return weight

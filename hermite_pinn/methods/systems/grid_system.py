@@ -346,7 +346,8 @@ class GridSystem(BlockSystem[DenseBlock]):
         """The coefficients of the finest level by vertex."""
         shape = self.pyramid.shapes[-1]
         merged = [
-            None if a.pieces is None else a.pieces.merged(n) for a, n in zip(self.axes, self.resolution, strict=True)
+            None if a.pieces is None else a.pieces.merged(n, a.periodic)
+            for a, n in zip(self.axes, self.resolution, strict=True)
         ]
         return dense_layout(shape[0], shape[1:], self.problem.periodic, BASES[self.basis].coefficients, merged)
 

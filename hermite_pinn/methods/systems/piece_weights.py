@@ -4,7 +4,7 @@ Least squares take a residual for as small as its number says.  Where the coeffi
 equation in one block would outweigh that in its neighbour by the square of their ratio, and what no grid resolves,
 such as the second derivatives where four blocks meet, would be paid for where coefficients are small.  So the equation
 is divided in each block by the size that it has there for functions which vary over a cell; what it says does not
-change.
+change.  Of an equation with derivatives in time that is the size of these: a residual moves the fields at its own rate.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
 from hermite_pinn.residuals.reference_state import reference_state
 from hermite_pinn.residuals.sizes import relative_sizes
+
+from .crossing_weights import crossing_factor
 
 __all__ = ["balanced_terms", "block_sizes"]
 
@@ -55,8 +57,11 @@ def _weight(problem: Problem, term: CompiledTerm, resolution: tuple[int, ...]) -
     domain, knots = problem.domain, _knots(problem)
     if math.prod(len(k) - 1 for k in knots) > MOST:
         return None
-    sizes = block_sizes(problem, term, resolution)
-    if not np.isfinite(sizes).all() or not sizes.max() > 0 or sizes.max() <= UNEVEN * sizes.min():
+    sizes = block_sizes(problem, term, resolution, evolving=True)
+    if not np.isfinite(sizes).all() or not sizes.max() > 0:
+        return None
+    near = crossing_factor(problem, term.name, lambda flux: block_sizes(problem, flux, resolution))
+    if near is None and sizes.max() <= UNEVEN * sizes.min():
         return None
     sizes = np.maximum(sizes, LEAST * sizes.max())
     volumes = np.ones(())
@@ -68,7 +73,7 @@ def _weight(problem: Problem, term: CompiledTerm, resolution: tuple[int, ...]) -
     def factor(*x: np.ndarray) -> np.ndarray:
         at = tuple(np.searchsorted(k[1:-1], v, side="right") for k, v in zip(knots, x, strict=True))
         found: np.ndarray = factors[at]
-        return found
+        return found if near is None else found * near(*x)
 
     weight: Expr = tabulated(factor, name="the weight of a block")(*(coordinate(n) for n in domain.names))
     return weight
@@ -84,7 +89,12 @@ def _knots(problem: Problem) -> list[np.ndarray]:
 
 
 def block_sizes(
-    problem: Problem, term: CompiledTerm, resolution: Sequence[int], at: Mapping[int, float] | None = None
+    problem: Problem,
+    term: CompiledTerm,
+    resolution: Sequence[int],
+    at: Mapping[int, float] | None = None,
+    *,
+    evolving: bool = False,
 ) -> np.ndarray:
     """By block the largest of the terms of an expression, for fields of their sizes that vary over a cell.
 
@@ -92,6 +102,8 @@ def block_sizes(
     ----------
     at
         Coordinates by axis, where sizes are those at one place; there is one block along these axes.
+    evolving
+        Whether only derivatives in time count where there are some.
     """
     domain, knots, fixed = problem.domain, _knots(problem), at or {}
     env: dict[Leaf, Value] = {("parameter", p.name): p.init for p in problem.parameters}
@@ -102,6 +114,9 @@ def block_sizes(
         env[("coordinate", name)] = torch.as_tensor(points).reshape([-1 if i == axis else 1 for i in range(domain.dim)])
     jets = reference_state(problem).jets(problem, env)
     slopes: Mapping[tuple[str, tuple[int, ...]], Value] = {**term.constant, **term.evaluate(env, jets)[1]}
+    time = domain.time_axis
+    if evolving and time is not None and any(orders[time] for _, orders in slopes):
+        slopes = {jet: slope for jet, slope in slopes.items() if jet[1][time]}
     cell = [a / n for a, n in zip(domain.lengths, resolution, strict=True)]
     weights = relative_sizes(problem, {name for name, _ in slopes})
     shape = [1 if axis in fixed else len(k) - 1 for axis, k in enumerate(knots)]

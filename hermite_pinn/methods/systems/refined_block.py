@@ -149,3 +149,11 @@ class RefinedBlock:
             for first in range(0, len(whole), step):
                 own = self.cell_rows(g, slice(first, min(first + step, len(whole))))
                 yield whole[first : first + step], torch.bmm(own.mT, own)
+
+    def cell_products(self) -> Iterator[torch.Tensor]:
+        """By group, the products of the columns of every field in every cell, (C, fields, K, K)."""
+        for g, columns in enumerate(self.points.columns):
+            width, fields = columns.shape[1], len(self.fields)
+            rows = self.cell_rows(g, slice(0, len(columns)))
+            own = rows.reshape(len(columns), -1, fields, width).transpose(1, 2)
+            yield own.mT @ own

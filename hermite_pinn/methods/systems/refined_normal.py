@@ -11,6 +11,7 @@ from scipy.sparse.linalg import splu
 
 from .refined_block import RefinedBlock
 from .refined_grid import RefinedGrid
+from .refined_level import cell_values, offsets
 
 __all__ = ["NormalLU", "normal_matrix"]
 
@@ -35,6 +36,49 @@ def normal_matrix(blocks: Sequence[RefinedBlock], grid: RefinedGrid, free: np.nd
             whole = whole + sparse.csr_array(part)
     combination = sparse.block_diag([grid.combination(np.flatnonzero(f)) for f in free], format="csr")
     return sparse.csr_array(combination.T @ (whole @ combination))
+
+
+def column_squares(blocks: Sequence[RefinedBlock], grid: RefinedGrid) -> np.ndarray:
+    """Squared norms of the columns of all functions of all levels at the last linearisation, (fields, size).
+
+    The products of the columns of a cell are those of its parts, in terms of the coefficients of the parts: from the
+    finest level up, so that every level counts the same rows.
+    """
+    mesh, fields = grid.mesh, blocks[0].fields
+    width = 2**mesh.dim * grid.record
+    squares = np.zeros((len(fields), grid.size))
+    own = [np.zeros((level.count, len(fields), width, width)) for level in mesh.levels]
+    for block in blocks:
+        places = [(g.level, g.cells) for g in block.points.groups]
+        for (number, cells), parts in zip(places, block.cell_products(), strict=True):
+            own[number][cells] += parts.numpy()
+    for number in reversed(range(mesh.depth)):
+        level = mesh.levels[number]
+        corners = grid.starts[number] + level.corners[:, :, None] * grid.record + np.arange(grid.record)
+        columns = corners.reshape(level.count, width)
+        for f in range(len(fields)):
+            np.add.at(squares[f], columns, np.diagonal(own[number][:, f], axis1=1, axis2=2))
+        if number:
+            ratio = np.array(mesh.ratio(number - 1))
+            parents = mesh.levels[number - 1].find(level.cells // ratio)
+            parts_of = level.cells % ratio
+            for part in np.unique(parts_of, axis=0):  # every parent has one of each
+                some = np.flatnonzero((parts_of == part).all(1))
+                change = _part_of_cell(grid, part, ratio)
+                own[number - 1][parents[some]] += change.T @ own[number][some] @ change
+        own[number] = np.zeros(0)
+    return squares
+
+
+def _part_of_cell(grid: RefinedGrid, part: np.ndarray, ratio: np.ndarray) -> np.ndarray:
+    """The coefficients at the corners of a part of a cell from those at its own, (K, K)."""
+    dim, rows = grid.mesh.dim, []
+    for corner in offsets(dim):
+        at = ((part + corner) / ratio)[None, :]
+        for orders in offsets(dim, range(grid.m)):
+            scale = float(np.prod((1.0 / ratio) ** orders))
+            rows.append(scale * cell_values(grid.basis, at, orders.tolist(), [1.0] * dim)[0])
+    return np.stack(rows)
 
 
 class NormalLU:

@@ -31,7 +31,7 @@ from .refined_block import RefinedBlock
 from .refined_faces import RefinedFaces
 from .refined_grid import RefinedGrid
 from .refined_mesh import RefinedMesh
-from .refined_normal import normal_matrix
+from .refined_normal import column_squares, normal_matrix
 from .refined_points import LeafPoints, gauss_points
 
 __all__ = ["RefinedSystem"]
@@ -152,6 +152,11 @@ class RefinedSystem(BlockSystem[RefinedBlock]):
         return (self.grid.independent & ~self.faces.fixed).ravel()
 
     @cached_property
+    def movable(self) -> np.ndarray:
+        """Which entries of a vector have a function and are not fixed, (size,); some depend on others."""
+        return (self.grid.active & ~self.faces.fixed).ravel()
+
+    @cached_property
     def unknowns(self) -> int:
         """Number of unknowns."""
         return int(self.free.sum())
@@ -242,16 +247,18 @@ class RefinedSystem(BlockSystem[RefinedBlock]):
         for block, own in self.parts(rows):
             block.adjoint(own, out)
         gradient = torch.as_tensor(self.grid.collected(out.numpy())).reshape(-1)
-        return gradient.mul_(torch.as_tensor(self.free))
+        return gradient.mul_(torch.as_tensor(self.movable))
 
     def normal(self) -> sparse.csr_array:
         """The normal matrix of the unknowns at the last linearisation."""
         return normal_matrix(self.blocks, self.grid, self.free.reshape(len(self.problem.fields), -1))
 
     def column_scale(self) -> torch.Tensor:
-        """Inverse norms of the columns of the unknowns at the last linearisation; 0 for all other entries."""
-        squares = torch.zeros(self.size, dtype=self.dtype)
-        squares[torch.as_tensor(self.free)] = torch.as_tensor(self.normal().diagonal())
+        """Inverse norms of the columns of all functions at the last linearisation; 0 for fixed and other entries.
+
+        Functions that depend on others are among them: together they are a multilevel preconditioner.
+        """
+        squares = torch.as_tensor(np.where(self.movable, column_squares(self.blocks, self.grid).ravel(), 0.0))
         return self.inverse_norms(squares, self.effective(squares))
 
     def iteration_cost(self) -> None:

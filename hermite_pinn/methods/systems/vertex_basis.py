@@ -67,7 +67,8 @@ def vertex_basis(
     fixed
         Coefficients that keep apart at the left and at the right end.
     breaks
-        By break, the vertex on its left; the one on its right follows.  The coefficients of both stay as they are.
+        By break, the vertex on its left; the one on its right follows.  The coefficients of both stay as they are, and
+        those of both ends of a periodic axis, which are vertices of their own then.
 
     Returns
     -------
@@ -81,10 +82,12 @@ def vertex_basis(
     ((5, 3, 3), True, True)
     """
     three = _three(basis, tuple(sorted(orders)), (tuple(fixed[0]), tuple(fixed[1])))
-    if periodic:
+    if periodic and not breaks:
         change = np.repeat(three[1:2], cells, 0)
     else:
         change = np.concatenate([three[:1], np.repeat(three[1:2], cells - 1, 0), three[2:]])
+    if periodic and breaks:
+        change[[0, -1]] = np.eye(three.shape[1])
     for left in breaks:
         change = np.insert(change, left, np.eye(three.shape[1]), 0)
         change[left + 1] = np.eye(three.shape[1])
@@ -125,7 +128,7 @@ class VertexBases:
 
         def broken(axis: int, cells: int) -> list[int]:
             pieces = pieces_of[axis] if pieces_of else None
-            return [] if pieces is None else [left for left, _, _ in pieces.pairs(cells)]
+            return [] if pieces is None else [left for left, _, _ in pieces.pairs(cells, False)]
 
         self.changes = [
             [

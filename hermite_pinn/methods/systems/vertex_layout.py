@@ -73,7 +73,7 @@ def dense_layout(
     for axis, places in enumerate(merged or ()):
         if places is not None:
             positions[:, axis] = places[positions[:, axis]]
-            sides = (*sides[:axis], int(places[sides[axis] - 1]) + 1, *sides[axis + 1 :])
+            sides = (*sides[:axis], int(places.max()) + 1, *sides[axis + 1 :])
     return VertexLayout(positions, sides, tuple(wraps), _by_field(numbers, fields, math.prod(shape)))
 
 

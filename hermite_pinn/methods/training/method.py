@@ -10,7 +10,7 @@ import torch
 
 from hermite_pinn.field.field import Field, Levels
 from hermite_pinn.field.outline import Outline
-from hermite_pinn.methods.base import Method, Outcome, Task, planned
+from hermite_pinn.methods.base import Method, Outcome, Task, planned, refuse_breaks
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.evaluation import restricted
 
@@ -60,6 +60,7 @@ class TrainingMethod(Method):
 
     def check(self, task: Task, before: Outline | None = None) -> Outline:
         """See :meth:`Method.check`; what all training methods have in common."""
+        refuse_breaks(task.problem, self.name)
         check_problem(task, self.name)
         if before is not None:
             return before

@@ -18,6 +18,7 @@ from hermite_pinn.methods.gauss_newton.pilot import chosen_before, saved_choice
 from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.defined_start import defined_start
+from hermite_pinn.residuals.field_units import field_units
 from hermite_pinn.residuals.scales import first_scales
 from hermite_pinn.schema import Entry
 
@@ -80,6 +81,8 @@ class Objective(Loss[PlacedTerms]):
             extra.setdefault(id(t.region), {})[ROOT + t.name] = np.sqrt(weights)
         self.groups = term_groups(self.problem, self.device, dtype, extra, together)
         self.scales = first_scales(self.problem)
+        self.units = field_units(self.problem, self.field)
+        self.resumed_units = task.start is not None and bool(self.units)
         free = {t.name for t in self.problem.terms if not t.region.is_interior} - set(self.roots)
         self.names = list(dict.fromkeys(t.name for group in self.groups for t in group.terms))
         self.weighted = [name for name in dict.fromkeys(t.name for t in self.problem.terms) if name in free]
@@ -104,7 +107,10 @@ class Objective(Loss[PlacedTerms]):
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Copies of all start values, parameters included."""
-        start = self.field.tensors() | {PREFIX + k: v for k, v in self.start_parameters.items()}
+        own = self.field.tensors()
+        if self.resumed_units:
+            own = {k: v / self.units.get(k, 1.0) for k, v in own.items()}
+        start = own | {PREFIX + k: v for k, v in self.start_parameters.items()}
         return {k: v.detach().clone() for k, v in start.items()}
 
     def model(self, tensors: Mapping[str, torch.Tensor]) -> GridField:
@@ -112,8 +118,9 @@ class Objective(Loss[PlacedTerms]):
         return self.field_of(tensors).rounded()
 
     def field_of(self, tensors: Mapping[str, torch.Tensor]) -> GridField:
-        """The field with these tensors."""
-        return self.field.with_tensors({k: v for k, v in tensors.items() if not k.startswith(PREFIX)})
+        """The field with these tensors, which count in units of the sizes of the fields."""
+        own = {k: v for k, v in tensors.items() if not k.startswith(PREFIX)}
+        return self.field.with_tensors(own | {k: own[k] * unit for k, unit in self.units.items()})
 
     def parameters_of(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """The problem's parameters among these tensors."""
