@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import scipy.stats
+from scipy.integrate import solve_ivp
 
 import hermite_pinn as hp
 
@@ -131,3 +132,41 @@ def test_parameters_that_data_do_not_determine_have_no_finite_standard_error():
     solution = hp.solve(problem, levels=2)
     assert all(np.isinf(v) or v > 1e2 for v in solution.stats["standard_errors"].values())
     assert solution.parameters["a"] + solution.parameters["b"] == pytest.approx(2.0, abs=0.1)
+
+
+def lorenz(end, count):
+    """The Lorenz equations from (-8, 7, 27), with exact values and all three parameters unknown."""
+
+    def slopes(t, u):
+        return [10 * (u[1] - u[0]), u[0] * (28 - u[2]) - u[1], u[0] * u[1] - 8 / 3 * u[2]]
+
+    times = np.linspace(0, end, count)
+    x, y, z = solve_ivp(slopes, (0, end), [-8, 7, 27], t_eval=times, rtol=1e-11, atol=1e-11).y
+    return hp.Problem(
+        hp.Box(t=(0, end)),
+        ["x", "y", "z"],
+        lambda x, y, z, s, r, b: {"x": x.t - s * (y - x), "y": y.t - x * (r - z) + y, "z": z.t - x * y + b * z},
+        [hp.Initial(x=-8.0, y=7.0, z=27.0), hp.Data(times[:, None], x=x, y=y, z=z)],
+        parameters=[hp.Parameter(name, 1.0) for name in "srb"],
+    )
+
+
+def test_parameters_far_from_the_start_are_found_from_exact_data():
+    solution = hp.solve(lorenz(3.0, 25), tol=1e-4)
+    assert solution.status is hp.Status.CONVERGED
+    assert list(solution.parameters.values()) == pytest.approx([10, 28, 8 / 3], rel=1e-3)
+
+
+def test_parameters_far_from_the_start_are_found_from_noisy_data():
+    """A damped oscillation of three periods, whose misfit has many minima."""
+    t, fast = np.linspace(0.02, 1.2, 60), np.sqrt(300 - 2.5**2)
+    x = np.exp(-2.5 * t) * (np.cos(fast * t) + 2.5 / fast * np.sin(fast * t))
+    values = x + 0.03 * np.random.default_rng(0).standard_normal(60)
+    conditions = [hp.Initial(x=1.0), hp.Initial(x_t=0.0), hp.Data(t[:, None], x=values, noise=0.03)]
+    parameters = [hp.Parameter("c", 1.0), hp.Parameter("k", 200.0)]
+    solution = hp.solve(
+        hp.Problem(hp.Box(t=(0, 1.2)), "x", lambda x, c, k: x.tt + c * x.t + k * x, conditions, parameters=parameters)
+    )
+    errors = solution.stats["standard_errors"]
+    assert abs(solution.parameters["c"] - 5) < 3 * errors["c"] < 0.5
+    assert abs(solution.parameters["k"] - 300) < 3 * errors["k"] < 10

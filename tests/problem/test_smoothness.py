@@ -7,7 +7,7 @@ import torch
 import hermite_pinn as hp
 from hermite_pinn import problems
 from hermite_pinn.errors import InvalidProblemError
-from hermite_pinn.methods.gauss_newton.penalty_weights import Evidence
+from hermite_pinn.methods.gauss_newton.penalty_evidence import Evidence
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.residuals.data_weights import Misfit
 

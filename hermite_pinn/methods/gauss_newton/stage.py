@@ -36,7 +36,7 @@ from .cut_memory import cut_memory
 from .indicators import Indicators
 from .memory_estimate import stage_memory
 from .noise_errors import noise_errors
-from .penalty_weights import Choice, fit_smoothly
+from .penalty_weights import Choice, fit_smoothly, from_data
 from .term_sizes import Sensitivities, sensitivity_norms
 
 __all__ = ["Discretization", "Stage", "relative", "solve_at_once", "well_solved"]
@@ -418,6 +418,8 @@ def solve_at_once(
         end, final = fit_smoothly(system, vector, choice, fit, first=not guessed, check=check)
     else:
         try:
+            if resumed is None:
+                vector = from_data(system, vector, lambda vector: solver.fit(system, vector, step, guessed=True))
             end = solver.fit(system, vector, step, guessed=guessed, stepped=kept, resumed=resumed)
         except DivergedError:
             if start is None or reference_state(grid.problem).is_zero:
