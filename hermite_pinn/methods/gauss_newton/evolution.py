@@ -162,7 +162,7 @@ class Evolution:
         self.task.save(self._saved, True)
 
     def _finer(self, last: _March) -> tuple[float, tuple[int, ...]]:
-        """The tolerance of the next march, and its first cells: of half the size, but where they miss next to nothing."""
+        """The tolerance of the next march, and its first cells: halved where they miss anything to speak of."""
         tol, course = last.tol / self.factor, last.course
         known = course.space_errors if course is not None and course.space_errors else (math.inf,) * len(last.cells)
         return tol, tuple(2 * n if e > FAINT * tol else n for n, e in zip(last.cells, known, strict=True))
