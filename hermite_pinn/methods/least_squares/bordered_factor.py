@@ -49,7 +49,7 @@ class BorderedFactor:
     >>> factor = BorderedFactor(pair, blocks, last, 0.0)
     >>> factor.upper(factor.lower(torch.tensor([2.0, 2.0, 2.0], dtype=torch.float64))).round(decimals=9)
     tensor([1., 1., 1.], dtype=torch.float64)
-    >>> round(np.exp(factor.log_determinant), 9)
+    >>> round(float(np.exp(factor.log_determinant)), 9)
     0.5
     """
 
