@@ -216,9 +216,9 @@ def made(monkeypatch):
     count = []
 
     class Counted(NormalFactor):
-        def __init__(self, *args):
+        def __init__(self, *args, **options):
             count.append(args)
-            super().__init__(*args)
+            super().__init__(*args, **options)
 
     monkeypatch.setattr(sparse_factor, "NormalFactor", Counted)
     monkeypatch.setattr(sparse_factor, "OPERATION", 1e-6)  # factors are dear
@@ -325,3 +325,66 @@ def test_sensitivities_that_are_not_finite_end_without_a_step():
     step, result = SparseFactor().solve(system, rows, 0.0, LIMITS)
     assert (result.converged, result.reason) == (False, "not finite")
     assert not step.any()
+
+
+# -- singular matrices ---
+def fluxes_all_around():
+    source = lambda x, y: 8 * hp.pi**2 * hp.cos(2 * hp.pi * x) * hp.cos(2 * hp.pi * y)
+    square = hp.Box(x=(0, 1), y=(0, 1))
+    return hp.Problem(square, ["u"], lambda u, x, y: u.laplacian + source(x, y), [hp.Neumann(u=0.0)])
+
+
+def periodic_all_around():
+    source = lambda x, y: 8 * hp.pi**2 * hp.sin(2 * hp.pi * x) * hp.cos(2 * hp.pi * y)
+    square = hp.Box(x=(0, 1), y=(0, 1))
+    conditions = [hp.Periodic("x"), hp.Periodic("y")]
+    return hp.Problem(square, ["u"], lambda u, x, y: u.laplacian + source(x, y), conditions)
+
+
+def pressure_without_gauge():
+    return hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)),
+        ["u", "v", "p"],
+        lambda u, v, p, x, y: (p.x - u.laplacian - hp.sin(hp.pi * y), p.y - v.laplacian - hp.cos(x), u.x + v.y),
+        [hp.Dirichlet(u=0.0, v=0.0)],
+    )
+
+
+SINGULAR = [fluxes_all_around, periodic_all_around, pressure_without_gauge]
+
+
+@pytest.mark.parametrize("basis", ["cubic", "quintic"])
+@pytest.mark.parametrize("make", SINGULAR)
+def test_a_singular_matrix_leaves_open_directions_alone(make, basis):
+    system, _, rows = prepared(make(), basis)
+    step, result = SparseFactor().solve(system, rows, 0.0, LIMITS)
+    assert result.converged
+    assert float(step.abs().max()) < 10.0
+    own = ConjugateGradients().solve(system, rows, 0.0, Limits(1e-9, 5000, LIMITS.stop))[0]
+    losses = []
+    for found in (step, own):
+        left = [r + d for r, d in zip(rows, system.forward(found.clone()), strict=True)]
+        losses.append(float(system.inner(left, left)))
+    assert losses[0] <= losses[1] * (1 + 1e-6) + 1e-24
+
+
+def test_a_second_singular_matrix_is_known_from_the_first():
+    solver = SparseFactor()
+    for cells in ((4,), (4, 8)):
+        system, _, rows = prepared(fluxes_all_around(), cells=cells)
+        result = solver.solve(system, rows, 0.0, LIMITS)[1]
+    assert result.converged
+    assert result.steps <= 5
+
+
+def test_a_singular_matrix_that_no_shift_mends_is_refused(monkeypatch):
+    monkeypatch.setattr(sparse_factor, "SHIFT", 1e-15)  # no more than rounding
+    system, _, rows = prepared(fluxes_all_around())
+    solver = SparseFactor()
+    assert solver.seconds(system, None) < math.inf
+    step, result = solver.solve(system, rows, 0.0, LIMITS)
+    assert result.reason == "unsuitable"
+    assert not bool(step.any())
+    assert solver.seconds(system, None) == math.inf
+    solver.state()
+    assert solver.seconds(system, None) < math.inf

@@ -168,6 +168,33 @@ def test_the_risk_is_that_of_dense_matrices(told):
         assert found.deviance == pytest.approx(80 * np.log(least) + determinants, rel=1e-6)
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["known noise", "unknown noise"])
+def test_slopes_are_those_of_differences(told):
+    system = GridSystem(conductivity(1e-2, told), "cubic", [(8,)])
+    vector = torch.zeros(system.size, dtype=torch.float64)
+    vector[::2] = 1.0
+    system.impose(vector)
+    evidence, weights, by = Evidence(system, vector), {"u": 1e-3, "a": 2e-2}, 1e-3
+    here = evidence.at(weights)
+    assert set(here.risk_slopes) == {"u", "a"}
+    for field in weights:
+        less, more = (evidence.at(weights | {field: weights[field] * np.exp(sign * by)}) for sign in (-1, 1))
+        slope = (more.risk - less.risk) / (2 * by)
+        assert here.risk_slopes[field] == pytest.approx(slope, rel=1e-4, abs=1e-4)
+        # the determinant's part is an estimate from 24 vectors of random signs of a trace of at most ten or so
+        slope = (more.deviance - less.deviance) / (2 * by)
+        assert here.deviance_slopes[field] == pytest.approx(slope, rel=0.1, abs=4 * (2 * here.freedom / 24) ** 0.5)
+
+
+def test_factors_that_were_given_up_are_made_again():
+    system = GridSystem(conductivity(1e-2, True), "cubic", [(8,)])
+    evidence, weights = Evidence(system, torch.zeros(system.size, dtype=torch.float64)), {"u": 1e-3, "a": 2e-2}
+    whole, parted = evidence.at(weights), evidence.at(weights)
+    assert parted.risk == whole.risk
+    parted.release()
+    assert parted.deviance == whole.deviance
+
+
 def test_roughness_is_measured_in_units_of_the_box():
     """The mean square of all second derivatives of x^2 y on [0, 2] x [0, 3], by scaled coordinates."""
     problem = hp.Problem(

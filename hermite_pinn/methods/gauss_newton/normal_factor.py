@@ -20,6 +20,8 @@ from hermite_pinn.methods.systems.vertex_layout import VertexLayout
 
 __all__ = ["NormalFactor", "elimination_order", "normal_blocks", "scale_blocks"]
 
+SINGULAR = 1e-9  # pivot of a matrix of unit diagonal: rounding grows with the unknowns
+
 
 class NormalFactor:
     """Variables in which the normal matrix of the finest level and the parameters was one; a :class:`.Scaling`.
@@ -34,6 +36,8 @@ class NormalFactor:
         Of the linearised problem.
     blocks
         The :func:`normal_blocks`, which are changed; None makes them.
+    shift
+        Least number that is added to the diagonal of the scaled matrix.
 
     Attributes
     ----------
@@ -42,6 +46,9 @@ class NormalFactor:
         the unknowns of coarser levels and for singular functions, which stay 0.
     entries
         Numbers of the factor.
+    singular
+        Whether the matrix is so close to a singular one that rounding may have made what the factor says of some
+        directions: by its least pivot.
 
     Raises
     ------
@@ -56,6 +63,8 @@ class NormalFactor:
         dissection: Dissection,
         damping: float,
         blocks: torch.Tensor | None = None,
+        *,
+        shift: float = 0.0,
     ) -> None:
         self.layout, self.damping = layout, damping
         self._count, self._extra = layout.unknowns.size, len(system.problem.parameters)
@@ -68,7 +77,8 @@ class NormalFactor:
         self._scale = self.columns[self._order].to("cpu", torch.float64)
         self._dead = (self.columns == 0) & ~self._fixed(system)  # without effect, that may come
         scale_blocks(blocks, dissection, self._scale[: self._count])
-        self._factor = BorderedFactor(dissection, blocks, self._columns_of_parameters(system), damping)
+        self._factor = BorderedFactor(dissection, blocks, self._columns_of_parameters(system), max(damping, shift))
+        self.singular = self._factor.least_pivot < SINGULAR
 
     def _inverse_norms(self, system: GridSystem, squares: torch.Tensor) -> torch.Tensor:
         """Of all unknowns, from the squares of the norms on the finest level in the order of elimination."""

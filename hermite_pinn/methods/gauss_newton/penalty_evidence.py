@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -21,28 +22,6 @@ __all__ = ["Evidence", "Prediction"]
 
 PROBES = 24
 CERTAIN = 1e-4  # part of the weight of data that stands for what is known without data
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Estimates at given weights.
-
-    Attributes
-    ----------
-    risk
-        Estimated error of the predicted data in units of the variance of a row, up to a constant.
-    deviance
-        Minus twice the logarithm of the likelihood of the data, up to a constant.
-    misfit
-        Sum of squares of the noisy data rows.
-    freedom
-        Effective number of degrees of freedom: the trace of the matrix that maps data to predictions.
-    """
-
-    risk: float
-    deviance: float
-    misfit: float
-    freedom: float
 
 
 class Evidence:
@@ -94,7 +73,6 @@ class Evidence:
             f: self._part(layout, [b], places[id(b)], rows, images).scaled(b.scales[0] ** 2 / volume)
             for f, b in system.penalties.items()
         }
-        self.misfit = self.data.loss
         generator = torch.Generator().manual_seed(0)
         probes = []
         for _ in range(PROBES):
@@ -137,43 +115,189 @@ class Evidence:
         loss = sum(float(self.system.inner([rows[i]], [rows[i]])) for i in kept)
         return _Part(normal, last.to(torch.float64), only(rows), loss)
 
-    def _factor(self, weights: dict[str, float]) -> tuple[_Part, BorderedFactor, torch.Tensor, float]:
-        """All rows with some weights, the factor of their scaled normal matrix, the scale, and ``log det (1 - A)``."""
-        prior = self.equations
-        for field, part in self.penalties.items():
-            prior = prior + part.scaled(self.emphasis * self.system.misfit.penalty(field, weights))
-        total = prior + self.data
-        count = self.system.layout.unknowns.size
+    def weight_of(self, field: str, weights: dict[str, float]) -> float:
+        """What the mean square roughness of a field counts."""
+        return self.emphasis * self.system.misfit.penalty(field, weights)
+
+    def scale_of(self, total: _Part) -> torch.Tensor:
+        """Inverse column norms; 0 for unknowns that are fixed or have no effect."""
         own = torch.as_tensor(self._dissection.starts[:-1])
+        count = self.system.layout.unknowns.size
         squares = torch.cat([total.normal.diagonal(dim1=1, dim2=2)[own].reshape(-1), total.last[count:].diagonal()])
-        scale = torch.where(self._free & (squares > 0), squares.clamp(min=1e-300).rsqrt(), 0.0)
+        return torch.where(self._free & (squares > 0), squares.clamp(min=1e-300).rsqrt(), 0.0)
 
-        def factor(part: _Part) -> BorderedFactor:
-            blocks = part.normal.clone()
-            scale_blocks(blocks, self._dissection, scale[:count])
-            return BorderedFactor(self._dissection, blocks, part.last * scale[:, None] * scale[count:], 0.0)
+    def factor(self, part: _Part, scale: torch.Tensor) -> BorderedFactor:
+        """Of the scaled normal matrix of some rows."""
+        count, blocks = self.system.layout.unknowns.size, part.normal.clone()
+        scale_blocks(blocks, self._dissection, scale[:count])
+        return BorderedFactor(self._dissection, blocks, part.last * scale[:, None] * scale[count:], 0.0)
 
-        whole, before = factor(total), factor(prior + self.data.scaled(CERTAIN))
-        return total, whole, scale, before.log_determinant - whole.log_determinant
+    def times(self, part: _Part, x: torch.Tensor) -> torch.Tensor:
+        """The normal matrix of some rows times (n + k, c)."""
+        return part.times(x, self._dissection)
 
     def at(self, weights: dict[str, float]) -> Prediction:
         """The estimates at some weights of the penalties, given ones included."""
-        total, factor, scale, log_determinant = self._factor(weights)
+        return Prediction(self, weights)
 
-        def solved(right: torch.Tensor) -> torch.Tensor:
-            return factor.upper(factor.lower(right * scale[:, None])) * scale[:, None]
 
-        step = -solved(total.gradient[:, None])
-        moved = self.data.times(step, self._dissection)
-        misfit = self.misfit + 2.0 * float(self.data.gradient @ step[:, 0]) + float((step * moved).sum())
-        freedom = float((self.probes * solved(self.probes)).sum()) / PROBES
-        count, least = self.count, max(total.loss + float(total.gradient @ step[:, 0]), 1e-300)
-        if self.variance is None:
-            left = max(count - freedom, 1e-3 * count)
-            risk, fit = count * math.log(max(misfit, 1e-300) / left**2), count * math.log(least)
-        else:
-            risk, fit = misfit / self.variance + 2.0 * freedom, least / self.variance
-        return Prediction(risk, fit - log_determinant, misfit, freedom)
+class Prediction:
+    """Estimates at given weights, each made when it is first asked for.
+
+    Parameters
+    ----------
+    evidence
+        Of the linearised problem.
+    weights
+        Of the penalties.
+    """
+
+    def __init__(self, evidence: Evidence, weights: dict[str, float]) -> None:
+        self._evidence, self._weights = evidence, dict(weights)
+        self._factored: _Factored | None = None
+
+    def release(self) -> None:
+        """Give up the factors; numbers that are known stay, others make new factors."""
+        self._factored = None
+
+    @property
+    def _own(self) -> _Factored:
+        if self._factored is None:
+            self._factored = _Factored(self._evidence, self._weights)
+        return self._factored
+
+    @cached_property
+    def misfit(self) -> float:
+        """Sum of squares of the noisy data rows."""
+        data, own = self._evidence.data, self._own
+        moved = data.loss + 2.0 * float(data.gradient @ own.step[:, 0]) + float((own.step * own.moved).sum())
+        return max(moved, 1e-300)
+
+    @cached_property
+    def freedom(self) -> float:
+        """Effective number of degrees of freedom: the trace of the matrix that maps data to predictions."""
+        return float((self._evidence.probes * self._own.probes).sum()) / PROBES
+
+    @property
+    def _left(self) -> float:
+        """Data beyond the degrees of freedom."""
+        return max(self._evidence.count - self.freedom, 1e-3 * self._evidence.count)
+
+    @cached_property
+    def _least(self) -> float:
+        """Least sum of squares of all rows."""
+        total = self._own.total
+        return max(total.loss + float(total.gradient @ self._own.step[:, 0]), 1e-300)
+
+    @cached_property
+    def risk(self) -> float:
+        """Estimated error of the predicted data in units of the variance of a row, up to a constant."""
+        if self._evidence.variance is None:
+            return self._evidence.count * math.log(self.misfit / self._left**2)
+        return self.misfit / self._evidence.variance + 2.0 * self.freedom
+
+    @cached_property
+    def deviance(self) -> float:
+        """Minus twice the logarithm of the likelihood of the data, up to a constant."""
+        variance, count = self._evidence.variance, self._evidence.count
+        fit = count * math.log(self._least) if variance is None else self._least / variance
+        return fit - (self._own.before.log_determinant - self._own.whole.log_determinant)
+
+    @cached_property
+    def risk_slopes(self) -> dict[str, float]:
+        """Derivatives of the risk by the logarithms of the weights that are chosen, by field."""
+        evidence, own = self._evidence, self._own
+        adjoint = own.solved(own.whole, (evidence.data.gradient[:, None] + own.moved))
+        slopes = {}
+        for field, part in own.weighted():
+            freedom = -float((own.probes * evidence.times(part, own.probes)).sum()) / PROBES
+            pulled = part.gradient[:, None] + evidence.times(part, own.step)
+            misfit = -2.0 * float((adjoint * pulled).sum())
+            if evidence.variance is None:
+                slopes[field] = evidence.count * (misfit / self.misfit + 2.0 * freedom / self._left)
+            else:
+                slopes[field] = misfit / evidence.variance + 2.0 * freedom
+        return slopes
+
+    @cached_property
+    def deviance_slopes(self) -> dict[str, float]:
+        """Derivatives of the deviance in the same way; those of its determinant are estimates, as the trace is.
+
+        With ``N`` the normal matrix, ``B`` that with data that hardly count, and a penalty ``Q``, the derivative of
+        ``log det B - log det N`` is the trace of ``B^-1 Q - N^-1 Q = B^-1 (N - B) N^-1 Q``, where ``N - B`` has data
+        alone: so the vectors serve of which the degrees of freedom are estimated.
+        """
+        evidence, own = self._evidence, self._own
+        before = own.solved(own.before, evidence.probes)
+        slopes = {}
+        for field, part in own.weighted():
+            trace = (1.0 - CERTAIN) * float((before * evidence.times(part, own.probes)).sum()) / PROBES
+            rough = part.loss + 2.0 * float(part.gradient @ own.step[:, 0])
+            rough += float((own.step * evidence.times(part, own.step)).sum())
+            fit = rough / evidence.variance if evidence.variance is not None else evidence.count * rough / self._least
+            slopes[field] = fit - trace
+        return slopes
+
+
+class _Factored:
+    """Factors of the normal matrices at given weights, and what is solved with them.
+
+    Parameters
+    ----------
+    evidence, weights
+        As for :class:`Prediction`.
+
+    Attributes
+    ----------
+    total
+        All rows.
+    whole
+        Factor of their scaled normal matrix.
+    """
+
+    def __init__(self, evidence: Evidence, weights: dict[str, float]) -> None:
+        self._evidence, self._weights = evidence, weights
+        self._prior = evidence.equations
+        for field, part in evidence.penalties.items():
+            self._prior = self._prior + part.scaled(evidence.weight_of(field, weights))
+        self.total = self._prior + evidence.data
+        self._scale = evidence.scale_of(self.total)
+        self.whole = evidence.factor(self.total, self._scale)
+
+    def weighted(self) -> Iterator[tuple[str, _Part]]:
+        """Penalties whose weights are chosen, as they count."""
+        evidence = self._evidence
+        for field in evidence.system.misfit.automatic:
+            yield field, evidence.penalties[field].scaled(evidence.weight_of(field, self._weights))
+
+    def solved(self, factor: BorderedFactor, right: torch.Tensor) -> torch.Tensor:
+        """Solutions with one of the factors."""
+        scale = self._scale[:, None]
+        return factor.upper(factor.lower(right * scale)) * scale
+
+    @cached_property
+    def before(self) -> BorderedFactor:
+        """Factor of what is known without data."""
+        return self._evidence.factor(self._prior + self._evidence.data.scaled(CERTAIN), self._scale)
+
+    @cached_property
+    def _solutions(self) -> torch.Tensor:
+        return self.solved(self.whole, torch.cat([-self.total.gradient[:, None], self._evidence.probes], 1))
+
+    @property
+    def step(self) -> torch.Tensor:
+        """To the minimiser, (n + k, 1)."""
+        return self._solutions[:, :1]
+
+    @property
+    def probes(self) -> torch.Tensor:
+        """Solutions for the vectors of random signs, (n + k, c)."""
+        return self._solutions[:, 1:]
+
+    @cached_property
+    def moved(self) -> torch.Tensor:
+        """The normal matrix of the data times the step."""
+        return self._evidence.times(self._evidence.data, self.step)
 
 
 @dataclass(frozen=True)
@@ -193,12 +317,12 @@ class _Part:
         return _Part(self.normal * factor, self.last * factor, self.gradient * factor, self.loss * factor)
 
     def times(self, x: torch.Tensor, dissection: Dissection) -> torch.Tensor:
-        """The matrix times (n + k, 1)."""
+        """The matrix times (n + k, c)."""
         width, count = self.normal.shape[1], len(self.gradient) - self.last.shape[1]
-        grid, rest = x[:count].view(-1, width, 1), x[count:]
+        grid, rest = x[:count].reshape(-1, width, x.shape[1]), x[count:]
         first = torch.as_tensor(np.repeat(np.arange(len(grid)), np.diff(dissection.starts)))
         later, off = torch.as_tensor(dissection.later), torch.as_tensor(dissection.later) != first
         out = torch.zeros_like(grid).index_add_(0, later, self.normal @ grid[first])
         out.index_add_(0, first[off], self.normal[off].mT @ grid[later[off]])
         border = self.last[:count]
-        return torch.cat([out.view(-1, 1) + border @ rest, border.mT @ x[:count] + self.last[count:] @ rest])
+        return torch.cat([out.view(count, -1) + border @ rest, border.mT @ x[:count] + self.last[count:] @ rest])

@@ -95,7 +95,7 @@ def choose_weights(
     deviance is not more than five per degree of freedom above its minimum.  Data without told noise that are fitted to
     within 3 % are an exception: what is left of them on coarse levels is the error of the equations, of which the
     likelihood knows nothing, so that the risk alone decides.  The search changes all weights together and one after
-    another, in factors of the root of ten, up to ``reach`` of them, until nothing improves.
+    another, by factors of 100, 10 and at last the root of ten, up to ``reach`` of these, until nothing improves.
     """
     evidence = Evidence(system, vector)
     fields = system.misfit.automatic
@@ -108,6 +108,8 @@ def choose_weights(
     def at(place: tuple[int, ...]) -> Prediction:
         if place not in known:
             look()
+            for other in known.values():
+                other.release()
             known[place] = evidence.at(weights_at(place))
         return known[place]
 
@@ -115,40 +117,89 @@ def choose_weights(
         small = min(weights_at(place).values()) < SMALLEST * system.misfit.first
         return not small and max(map(abs, place)) <= reach
 
+    strength = system.misfit.strength * evidence.emphasis
+
     def choice(place: tuple[int, ...]) -> Choice:
         chosen = at(place)
         left = max(evidence.count - chosen.freedom, 1.0)
-        strength = system.misfit.strength * evidence.emphasis
-        scatter = math.sqrt(max(chosen.misfit, 0.0) * evidence.count / left / strength)
+        scatter = math.sqrt(chosen.misfit * evidence.count / left / strength)
         return Choice(weights_at(place), scatter, chosen.freedom, evidence.emphasis)
 
+    def slopes(every: dict[str, float]) -> list[float]:
+        return [every[f] * math.log(STEP) for f in fields]
+
     first = (0,) * len(fields)
-    if not system.misfit.known:
-        found = choice(_lowest(first, lambda place: at(place).risk, allowed))
+    risk = _Measure(lambda place: at(place).risk, lambda place: slopes(at(place).risk_slopes))
+    deviance = _Measure(lambda place: at(place).deviance, lambda place: slopes(at(place).deviance_slopes))
+    if not system.misfit.known and _may_be_met(at, allowed, len(fields), reach, strength):
+        found = choice(_lowest(first, risk, allowed, lambda place: True, reach))
         if found.scatter <= MET:
             return found
-    likely = _lowest(first, lambda place: at(place).deviance, allowed)
+    likely = _lowest(first, deviance, allowed, lambda place: True, reach)
     most = at(likely).deviance + UNLIKELY * at(likely).freedom
-    return choice(
-        _lowest(likely, lambda place: at(place).risk, lambda place: allowed(place) and at(place).deviance <= most)
-    )
+    return choice(_lowest(likely, risk, allowed, lambda place: at(place).deviance <= most, reach))
+
+
+def _may_be_met(
+    at: Callable[[tuple[int, ...]], Prediction],
+    allowed: Callable[[tuple[int, ...]], bool],
+    count: int,
+    reach: int,
+    strength: float,
+) -> bool:
+    """Whether some weights may leave data fitted closely: the misfit is least where nothing is smoothed."""
+    least = next(place for n in range(reach, -1, -1) if n == 0 or allowed(place := (-n,) * count))
+    return at(least).misfit <= MET**2 * strength
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """What is minimised over the places of a lattice, and its slopes per step along every axis."""
+
+    value: Callable[[tuple[int, ...]], float]
+    slopes: Callable[[tuple[int, ...]], Sequence[float]]
 
 
 def _lowest(
-    start: tuple[int, ...], value: Callable[[tuple[int, ...]], float], allowed: Callable[[tuple[int, ...]], bool]
+    start: tuple[int, ...],
+    measure: _Measure,
+    allowed: Callable[[tuple[int, ...]], bool],
+    also: Callable[[tuple[int, ...]], bool],
+    reach: int,
 ) -> tuple[int, ...]:
-    """The place of a lattice at which no allowed move lowers a value."""
-    every = tuple(range(len(start)))
-    moves = [every] if len(start) == 1 else [every, *((i,) for i in every)]
-    best, moved = start, True
-    while moved:
-        moved = False
-        for together, direction in itertools.product(moves, (-1, 1)):
+    """The place of a lattice from which no allowed move of one step lowers a value.
+
+    The moves are those of all axes together and of every axis, of four steps at first where the reach is large, then of
+    two and one.  Those of which the slopes promise most are tried first, and those of which they promise nothing never.
+
+    Parameters
+    ----------
+    allowed, also
+        Where a place may be; ``also`` is asked only where the value is lower.
+    """
+    count = len(start)
+    axes = [range(count)] if count == 1 else [range(count), *([i] for i in range(count))]
+    best, stride = start, 4 if reach > 4 else 2
+    while stride:
+        slopes = measure.slopes(best)
+        promised = [
+            (
+                stride * direction * sum(slopes[i] for i in together),
+                tuple(direction * (i in together) for i in range(count)),
+            )
+            for together, direction in itertools.product(axes, (-1, 1))
+        ]
+        before = best
+        for _, move in sorted(pair for pair in promised if pair[0] < -LEAST_GAIN):
             while True:
-                place = tuple(n + direction * (i in together) for i, n in enumerate(best))
-                if not allowed(place) or not value(place) < value(best) - LEAST_GAIN:
+                place = tuple(n + stride * m for n, m in zip(best, move, strict=True))
+                if not allowed(place) or not measure.value(place) < measure.value(best) - LEAST_GAIN or not also(place):
                     break
-                best, moved = place, True
+                best = place
+            if best != before:
+                break
+        if best == before:
+            stride //= 2
     return best
 
 

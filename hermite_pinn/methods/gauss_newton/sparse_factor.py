@@ -5,6 +5,11 @@ in the squared matrix costs steps, not digits.  A factor that is there already s
 costs more than a new one would take less time than making that: for the next damping, the next step of a nonlinear
 iteration, the next time slab.
 
+Where the equations leave a direction open, as a pressure without a gauge or a temperature with fluxes all around, the
+matrix is singular and its factor rounding: vectors grow along that direction until nothing else is left of them.  That
+is noticed by the least pivot of a factor whose steps fail.  The next factor has a small shift, which leaves such
+directions almost as they are and costs the others a few steps; a system for which that fails too is refused.
+
 Singular functions are so close to what the grid holds that a squared matrix loses the difference.  Each is replaced by
 itself less what comes closest to it on the grid, found by a few steps, and the small problem for these is solved apart.
 """
@@ -50,6 +55,7 @@ TRIAL = 5  # steps after which an old factor shows how many it takes
 MOST = 300  # steps
 RESTART = 20  # steps after which the residual is computed anew
 SMALL = 1e-3  # part of the change that rounding may leave
+SHIFT = 1e-8  # of the diagonal of a singular matrix: far above rounding, below what the steps notice
 PASSES = 2  # over the grid and the singular functions in turn
 
 
@@ -63,16 +69,26 @@ class _Cost:
 
 
 class SparseFactor(LinearSolver[GridSystem]):
-    """Conjugate gradients preconditioned by a sparse Cholesky factor."""
+    """Conjugate gradients preconditioned by a sparse Cholesky factor.
+
+    Attributes
+    ----------
+    failed
+        Unknowns of the singular systems for which it is refused.
+    """
 
     name = "a sparse factor on the CPU"
 
     def __init__(self) -> None:
+        self.failed: set[int] = set()
+        self._shift = 0.0
         self._kept: NormalFactor | None = None
         self._dissection: tuple[VertexLayout, Dissection] | None = None
 
     def seconds(self, system: GridSystem, steps: float | None) -> float:
         """By the count of operations of an elimination by nested dissection; infinity where it does not fit."""
+        if system.size in self.failed:
+            return math.inf
         cost = _cost(system)
         free = system.ranks.least(available_memory(torch.device("cpu")) or math.inf)
         if cost.memory > SHARE * free:
@@ -89,10 +105,27 @@ class SparseFactor(LinearSolver[GridSystem]):
             found = self._again(self._kept, system, rows, damping, limits, cost)
             if found is not None:
                 return found
+        found = self._anew(system, rows, damping, limits, cost.making)
+        if self._kept is not None and self._kept.singular and _failed(found[1]) and not self._shift:
+            logger.debug("a factor of a singular matrix is made anew with a shift")
+            self._shift = SHIFT
+            again, result = self._anew(system, rows, damping, limits, cost.making)
+            found = again, replace(result, steps=found[1].steps + result.steps)
+        if self._shift and _failed(found[1]):
+            self._kept = None
+            self.failed.add(system.size)
+            return torch.zeros_like(found[0]), replace(found[1], reason="unsuitable")
+        return found
+
+    def _anew(
+        self, system: GridSystem, rows: Rows, damping: float, limits: Limits, seconds: float
+    ) -> tuple[torch.Tensor, LeastSquaresResult]:
+        """With a new factor."""
+        layout, dissection = self._dissected(system)
         self._kept = None  # before there are two
-        limits.require(cost.making)
+        limits.require(seconds)
         try:
-            self._kept = NormalFactor(system, layout, dissection, damping)
+            self._kept = NormalFactor(system, layout, dissection, damping, shift=self._shift)
         except ArithmeticError:
             zero = torch.zeros(system.size, dtype=system.dtype, device=system.device)
             return zero, LeastSquaresResult(zero, 0, math.nan, False, "not finite", 0.0)
@@ -136,8 +169,13 @@ class SparseFactor(LinearSolver[GridSystem]):
 
     def state(self) -> dict[str, Any]:
         """Nothing: the factor is given up with every state that a checkpoint may keep, as a resumed run has none."""
-        self._kept = None
+        self._kept, self._shift, self.failed = None, 0.0, set()
         return {}
+
+
+def _failed(result: LeastSquaresResult) -> bool:
+    """Whether steps ended without a solution by themselves."""
+    return not result.converged and result.reason not in ("callback", "not finite")
 
 
 def _cost(system: GridSystem) -> _Cost:

@@ -131,6 +131,11 @@ class BlockCholesky:
         """Of the matrix."""
         return sum(2.0 * float(s.corner.diagonal().log().sum()) for s in self._steps)
 
+    @property
+    def least_pivot(self) -> float:
+        """The smallest square of a diagonal entry of L: of a singular matrix it is rounding, or the shift."""
+        return min((float(s.corner.diagonal().min()) ** 2 for s in self._steps if len(s.corner)), default=1.0)
+
     def lower(self, right: torch.Tensor) -> torch.Tensor:
         """``L^-1`` times a vector (n,) or some columns (n, k)."""
         x = right.clone().view(self.size, -1)

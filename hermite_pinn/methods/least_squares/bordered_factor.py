@@ -31,6 +31,8 @@ class BorderedFactor:
     ----------
     log_determinant
         Of the matrix.
+    least_pivot
+        See :attr:`.BlockCholesky.least_pivot`.
 
     Raises
     ------
@@ -53,6 +55,7 @@ class BorderedFactor:
 
     def __init__(self, dissection: Dissection, blocks: torch.Tensor, last: torch.Tensor, shift: float) -> None:
         self._cholesky = BlockCholesky(dissection, blocks, max(shift, LEAST_SHIFT))
+        self.least_pivot = self._cholesky.least_pivot
         count = self._count = self._cholesky.size
         self._border = self._cholesky.lower(last[:count])
         corner = last[count:]
