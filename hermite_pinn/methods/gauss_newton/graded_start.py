@@ -28,7 +28,7 @@ from .slab_start import slab_start
 from .stage import Discretization
 from .time_slabs import ladder
 
-__all__ = ["CELLS", "SEEN", "TRIAL", "GradedStart", "begins_with_a_layer", "squares_in_time"]
+__all__ = ["CELLS", "SEEN", "TRIAL", "GradedStart", "begins_with_a_layer", "relative_sizes", "sizes_in_time", "squares_in_time"]
 
 Resolution = tuple[int, ...]
 Noted = Callable[[GridSystem, Fit], None]
@@ -60,8 +60,41 @@ def squares_in_time(system: GridSystem, rows: Sequence[torch.Tensor]) -> list[fl
     return list(squares.tolist())
 
 
-def begins_with_a_layer(squares: Sequence[float], size: float) -> bool:
+def sizes_in_time(system: GridSystem, finest: torch.Tensor) -> torch.Tensor:
+    """Mean squares (fields, cells) of the fields at the vertices at both ends of every cell in time.
+
+    Parameters
+    ----------
+    finest
+        Coefficients (fields, ...) of the system's finest level.
+    """
+    axis = system.problem.domain.time_axis
+    assert axis is not None
+    m, values = BASES[system.basis].coefficients, finest
+    for i in range(1, values.ndim):
+        values = values.index_select(i, torch.arange(0, values.shape[i], m, device=values.device))
+    squares = values.movedim(axis + 1, 1).flatten(2).square().mean(2).cpu()
+    return 0.5 * (squares[:, 1:] + squares[:, :-1])
+
+
+def relative_sizes(sizes: Sequence[torch.Tensor]) -> list[float]:
+    """By cell the largest of the fields' mean squares (fields,), each relative to that of the first cell.
+
+    Examples
+    --------
+    >>> relative_sizes([torch.tensor([4.0, 1.0]), torch.tensor([1.0, 0.5])])
+    [1.0, 0.5]
+    """
+    if not sizes or not bool((sizes[0] > 0).any()):
+        return []
+    seen = sizes[0] > 0
+    return [float((own[seen] / sizes[0][seen]).max()) for own in sizes]
+
+
+def begins_with_a_layer(squares: Sequence[float], size: float, sizes: Sequence[float] = ()) -> bool:
     """Whether most of the residual of the first slabs is that of their first cell in time.
+
+    Where a solution decays, what is left of the equations decays with it: that is no layer.
 
     Parameters
     ----------
@@ -69,14 +102,23 @@ def begins_with_a_layer(squares: Sequence[float], size: float) -> bool:
         See :func:`squares_in_time`.
     size
         Sum of the squares of the norms of the fields there.
+    sizes
+        Squares of the fields by cell, relative to those in the first one; residuals of cells in which they are smaller
+        are raised.  Default: they are the same.
 
     Examples
     --------
     >>> begins_with_a_layer([9.0, 0.2, 0.1, 0.1], 1.0), begins_with_a_layer([9.0, 5.0, 3.0, 2.0], 1.0)
     (True, False)
+    >>> begins_with_a_layer([9.0, 3.0, 1.0, 0.3], 1.0, [1.0, 0.3, 0.1, 0.03])
+    False
     """
     total = sum(squares)
-    return len(squares) >= SEEN and total > EXACT * size and squares[0] > LAYER * total
+    if len(squares) < SEEN or not total > EXACT * size:
+        return False
+    known = sizes or [1.0] * len(squares)
+    raised = [q / min(1.0, max(s, 1e-300)) for q, s in zip(squares, known, strict=True)]
+    return squares[0] > LAYER * sum(raised)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,16 @@ from hermite_pinn.residuals.sizes import field_sizes
 from hermite_pinn.run.interrupt import uninterrupted
 from hermite_pinn.schema import Entry
 
-from .graded_start import CELLS, SEEN, TRIAL, GradedStart, begins_with_a_layer, squares_in_time
+from .graded_start import (
+    CELLS,
+    SEEN,
+    TRIAL,
+    GradedStart,
+    begins_with_a_layer,
+    relative_sizes,
+    sizes_in_time,
+    squares_in_time,
+)
 from .initial_mismatch import incompatible
 from .slab_start import average, slab_start
 from .stage import Discretization, Stage, well_solved
@@ -85,6 +94,7 @@ class _March:
         self.orders = time_orders(grid.problem)
         self.solver, self.graded = solver, start
         self.first_squares: list[float] = []  # of residuals, by cell in time
+        self.first_sizes: list[torch.Tensor] = []  # mean squares of the fields there
         self.total = Stage([resolution], torch.empty(0), torch.empty(0), {}, slabs=count, start=start)
         self.whole: torch.Tensor | None = None if guess is None else guess.clone()
         self.moved, self.norms = [0.0] * len(self.orders), [0.0] * len(self.orders)
@@ -108,7 +118,7 @@ class _March:
             finest = system.without_means(system.finest(fit.vector))
             self._note(system, fit)
             if self.graded is None and len(self.first_squares) < SEEN:
-                self.first_squares += squares_in_time(system, fit.rows)
+                self._look_at_start(system, fit, finest)
         if carried is not None:
             average(finest, carried)
         assert self.whole is not None
@@ -118,6 +128,12 @@ class _March:
             self.norms[i] += b * b
         self._finish()
         self.last = (system, part)
+
+    def _look_at_start(self, system: GridSystem, fit: Fit, finest: torch.Tensor) -> None:
+        """Keep what tells whether the solution begins with a layer."""
+        squares = squares_in_time(system, fit.rows)
+        self.first_squares += squares
+        self.first_sizes += list(sizes_in_time(system, finest).unbind(1)) if squares else []
 
     def _before(self, system: GridSystem, part: slice) -> torch.Tensor:
         """The guess on a slab."""
@@ -141,7 +157,8 @@ class _March:
             return False
         if self.last[1].start == 0 and incompatible(self.last[0]):
             return True
-        return begins_with_a_layer(self.first_squares, sum(n * n for n in self.norms))
+        sizes = relative_sizes(self.first_sizes)
+        return begins_with_a_layer(self.first_squares, sum(n * n for n in self.norms), sizes)
 
     def first_part(self, tol: float | None) -> float:
         """Length of the first part of a graded start; the work for it is counted as that of the march."""
