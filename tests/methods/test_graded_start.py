@@ -127,6 +127,15 @@ def test_a_solution_that_decays_begins_with_no_layer(basis, rate, caplog):
     assert solution.status.success
 
 
+def test_parts_too_short_for_the_order_are_given_up():
+    """The fastest mode decays first; what is left of it looks like a layer, of the size of rounding."""
+    field = hp.Field(head="linear", basis="septic")
+    solution = hp.solve(hp.problems.heat(), levels=3, field=field, progress=False)
+    assert solution.error()["u"]["relative_l2"] < 1e-7
+    assert solution.estimated_error < 1e-6
+    assert solution.status.success
+
+
 def test_a_jump_at_the_start_is_a_layer_though_the_solution_decays(caplog):
     """The values at the sides contradict the initial state."""
     problem = decaying(4.0).replace(conditions=[hp.Dirichlet(u=0.0), hp.Initial(u=lambda x: hp.cos(math.pi * x) + 2.0)])

@@ -28,7 +28,17 @@ from .slab_start import slab_start
 from .stage import Discretization
 from .time_slabs import ladder
 
-__all__ = ["CELLS", "SEEN", "TRIAL", "GradedStart", "begins_with_a_layer", "relative_sizes", "sizes_in_time", "squares_in_time"]
+__all__ = [
+    "CELLS",
+    "SEEN",
+    "TRIAL",
+    "GradedStart",
+    "begins_with_a_layer",
+    "parts_are_solved",
+    "relative_sizes",
+    "sizes_in_time",
+    "squares_in_time",
+]
 
 Resolution = tuple[int, ...]
 Noted = Callable[[GridSystem, Fit], None]
@@ -39,6 +49,7 @@ DEEPEST = 6
 SEEN = 4  # cells that are looked at, at least
 LAYER = 0.5  # of the squares of their residuals, in the first one
 EXACT = 1e-16  # squares of residuals, relative to those of the fields, that are rounding
+FAILED = 100.0  # times what is left of the equations without parts
 LOSS = 0.03  # of what comes in during the first part
 STAGNANT = 0.7  # change of the state by one more part, relative to that by the one before
 TRIAL = 30_000  # unknowns of a slab on which the parts are chosen; finer levels keep their length
@@ -91,7 +102,32 @@ def relative_sizes(sizes: Sequence[torch.Tensor]) -> list[float]:
     return [float((own[seen] / sizes[0][seen]).max()) for own in sizes]
 
 
-def begins_with_a_layer(squares: Sequence[float], size: float, sizes: Sequence[float] = ()) -> bool:
+def parts_are_solved(losses: Sequence[float], whole: float) -> bool:
+    """Whether the parts of the last graded start tried leave about as much of the equations as the slab did as a whole.
+
+    The residual of a layer grows with the root of the times at which parts begin to tell it; what grows by far more is
+    rounding, of an order too high for short parts.
+
+    Parameters
+    ----------
+    losses
+        Sums of squares of the residuals by part, of starts in 1, 2, ... parts.
+    whole
+        That of the slab at once.
+
+    Examples
+    --------
+    >>> parts_are_solved([1e-3, 2e-3, 1e-3], 1e-3), parts_are_solved([1e-9, 1e-8, 0.1], 1e-16)
+    (True, False)
+    """
+    depth = (math.isqrt(8 * len(losses) + 1) - 3) // 2
+    own = losses[len(losses) - depth - 1 :]
+    return sum(own) <= FAILED * RATIO ** (0.5 * depth) * whole
+
+
+def begins_with_a_layer(
+    squares: Sequence[float], size: float, sizes: Sequence[float] = (), tol: float | None = None
+) -> bool:
     """Whether most of the residual of the first slabs is that of their first cell in time.
 
     Where a solution decays, what is left of the equations decays with it: that is no layer.
@@ -101,10 +137,12 @@ def begins_with_a_layer(squares: Sequence[float], size: float, sizes: Sequence[f
     squares
         See :func:`squares_in_time`.
     size
-        Sum of the squares of the norms of the fields there.
+        Sum of the squares of the norms of the fields there, each in its unit.
     sizes
         Squares of the fields by cell, relative to those in the first one; residuals of cells in which they are smaller
         are raised.  Default: they are the same.
+    tol
+        Relative error asked for; residuals that are smaller matter nothing.
 
     Examples
     --------
@@ -114,7 +152,7 @@ def begins_with_a_layer(squares: Sequence[float], size: float, sizes: Sequence[f
     False
     """
     total = sum(squares)
-    if len(squares) < SEEN or not total > EXACT * size:
+    if len(squares) < SEEN or not total > max(EXACT, (SHARE * (tol or 0.0)) ** 2) * size:
         return False
     known = sizes or [1.0] * len(squares)
     raised = [q / min(1.0, max(s, 1e-300)) for q, s in zip(squares, known, strict=True)]

@@ -136,7 +136,10 @@ class LowFunctions:
             return False
         scale = np.sqrt(np.clip(self.normal.diagonal(), 0.0, None))
         scale[scale == 0] = 1.0
-        scaled, share = self.normal.toarray() / np.outer(scale, scale), DOUBT * 0.1 ** BASES[self.grid.basis].coefficients
+        scaled, share = (
+            self.normal.toarray() / np.outer(scale, scale),
+            DOUBT * 0.1 ** BASES[self.grid.basis].coefficients,
+        )
         if self.gauged == 0:
             return not _positive(scaled, share * _largest(scaled))
         values = scipy.linalg.eigvalsh(scaled)
