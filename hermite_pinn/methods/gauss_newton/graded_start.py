@@ -84,7 +84,8 @@ def sizes_in_time(system: GridSystem, finest: torch.Tensor) -> torch.Tensor:
     m, values = BASES[system.basis].coefficients, finest
     for i in range(1, values.ndim):
         values = values.index_select(i, torch.arange(0, values.shape[i], m, device=values.device))
-    squares = values.movedim(axis + 1, 1).flatten(2).square().mean(2).cpu()
+    along = values.movedim(axis + 1, 1)
+    squares = along.reshape(*along.shape[:2], -1).square().mean(2).cpu()
     return 0.5 * (squares[:, 1:] + squares[:, :-1])
 
 
