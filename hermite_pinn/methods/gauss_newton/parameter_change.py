@@ -8,7 +8,7 @@ from hermite_pinn.problem.problem import Problem
 
 __all__ = ["parameter_change"]
 
-SMALL = 1e-3  # times its start: a parameter that is smaller counts as so large
+SMALL = 1e-3  # times its start, or its size where that is zero: a parameter that is smaller counts as so large
 
 
 def parameter_change(problem: Problem, before: Mapping[str, float], now: Mapping[str, float]) -> float:
@@ -37,6 +37,6 @@ def parameter_change(problem: Problem, before: Mapping[str, float], now: Mapping
     changes = []
     for parameter in problem.parameters:
         value, name = now[parameter.name], parameter.name
-        least = SMALL * (abs(parameter.init) or parameter.size(value))
+        least = SMALL * (abs(parameter.init) or parameter.size(0.0))
         changes.append(abs(value - before[name]) / max(abs(value), least))
     return max(changes, default=0.0)
