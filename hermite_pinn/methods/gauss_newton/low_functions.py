@@ -140,6 +140,8 @@ class LowFunctions:
             self.normal.toarray() / np.outer(scale, scale),
             DOUBT * 0.1 ** BASES[self.grid.basis].coefficients,
         )
+        if not scaled.any():
+            return False
         if self.gauged == 0:
             return not _positive(scaled, share * _largest(scaled))
         values = scipy.linalg.eigvalsh(scaled)
