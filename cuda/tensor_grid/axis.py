@@ -63,14 +63,15 @@ class AxisMatrix:
     @cached_property
     def transposed(self) -> AxisMatrix:
         """The transposes."""
-        turned = {}
-        for key, m in self.matrices.items():
-            # transposing numbers instead of values keeps explicit zeros, so that all matrices keep one pattern
-            order = sparse.csr_matrix(
-                (np.arange(1, m.nnz + 1, dtype=float), m.indices, m.indptr), shape=m.shape
-            ).T.tocsr()
-            data = m.data[order.data.astype(np.int64) - 1]
-            turned[key] = sparse.csr_matrix((data, order.indices, order.indptr), shape=order.shape)
+        first = next(iter(self.matrices.values()))
+        # transposing numbers instead of values keeps explicit zeros, so that all matrices keep one pattern
+        numbers = np.arange(1, first.nnz + 1, dtype=float)
+        order = sparse.csr_matrix((numbers, first.indices, first.indptr), shape=first.shape).T.tocsr()
+        at = order.data.astype(np.int64) - 1
+        turned = {
+            key: sparse.csr_matrix((m.data[at], order.indices, order.indptr), shape=order.shape)
+            for key, m in self.matrices.items()
+        }
         return AxisMatrix(turned, self.dtype, self.device)
 
     def with_matrices(self, more: dict[Hashable, np.ndarray]) -> AxisMatrix:
@@ -220,15 +221,21 @@ def cell_matrix(
     """
     m = BASES[basis].coefficients
     right = (left + 1) % vertices
-    columns = np.stack([v * m + a for v in (left, right) for a in range(m)], 1)
-    rows = np.repeat(np.arange(len(left)), 2 * m)
+    ends = (left, right) if vertices > 1 else (left,)  # a single periodic cell has its vertex on both sides
+    columns = np.stack([v * m + a for v in ends for a in range(m)], 1).astype(np.int32)
+    width = columns.shape[1]
+    start = np.arange(0, width * len(left) + 1, width, dtype=np.int32)
+    sorting = np.argsort(columns, axis=1, kind="stable")
+    columns = np.take_along_axis(columns, sorting, 1)
     weights = np.ones(len(left)) if row_weights is None else row_weights
     matrices: dict[Hashable, sparse.csr_matrix] = {}
     for order in orders:
         values = np.stack(basis_values(basis, inside, order), 1) * (scale**order * weights)[:, None]
-        matrix = sparse.coo_matrix((values.ravel(), (rows, columns.ravel())), shape=(len(left), m * vertices)).tocsr()
-        matrix.sort_indices()
-        matrices[order] = matrix
+        if vertices == 1:
+            values = values[:, :m] + values[:, m:]
+        values = np.take_along_axis(values, sorting, 1)
+        entries = values.ravel(), columns.ravel(), start
+        matrices[order] = sparse.csr_matrix(entries, shape=(len(left), m * vertices), copy=True)
     return AxisMatrix(matrices)
 
 

@@ -157,6 +157,15 @@ def test_every_indicator_raises_the_estimate(indicators):
     assert found[1] > 100.0 * found[0]
 
 
+def test_parameters_that_converge_later_hold_the_estimate_up():
+    """Each change is a tenth of the one before; those of the fields are much smaller."""
+    c = Convergence("cubic", 1e-6)
+    for k in range(5):
+        error = c.add(None if k == 0 else 1e-4 * 16.0**-k, 1.0, Indicators(rate=16.0), moved=10.0**-k)
+    assert error == pytest.approx(1e-4 / 9)
+    assert not c.met
+
+
 def test_a_linear_problem_that_was_not_solved_cannot_converge():
     for solved in (True, False):
         c = Convergence("septic", 1e-6)
@@ -179,7 +188,7 @@ def test_nothing_stalls_before_it_is_resolved(indicators):
 def test_the_state_of_a_convergence_is_restored():
     c, d = Convergence("cubic", 1e-6), Convergence("cubic", 1e-6)
     for change in (None, 1e-2, 1e-3):
-        c.add(change, 1.0, Indicators(leaf=(0.2, 0.1), place="x=1"), solved=False)
+        c.add(change, 1.0, Indicators(leaf=(0.2, 0.1), place="x=1"), solved=False, moved=0.1)
     d.restore(c.state())
     assert c == d
 

@@ -103,3 +103,42 @@ def test_parts_end_where_the_grid_does_and_agree_with_it():
     system = grid.system([(4, 4, CELLS)], problem.restricted(t=(0, CELLS / 8)))
     rows = system.linearize_at(found, {})
     assert max(float(r.abs().max()) for r in rows) < 1e-3
+
+
+def decaying(rate):
+    """Heat that decays as a single mode: nothing happens at the start."""
+    return hp.Problem(
+        hp.Box(x=(0, 1), t=(0, 1)),
+        "u",
+        lambda u: u.t - rate / math.pi**2 * u.xx,
+        [hp.Dirichlet(u=0.0), hp.Initial(u=lambda x: hp.sin(math.pi * x))],
+        exact={"u": lambda x, t: hp.sin(math.pi * x) * hp.exp(-rate * t)},
+    )
+
+
+@pytest.mark.parametrize("basis", ["cubic", "septic"])
+@pytest.mark.parametrize("rate", [4.0, 16.0])
+def test_a_solution_that_decays_begins_with_no_layer(basis, rate, caplog):
+    field = hp.Field(head="linear", basis=basis)
+    with caplog.at_level("INFO"):
+        solution = hp.solve(decaying(rate), levels=3, field=field, method=hp.GaussNewton(slabs=2), progress=False)
+    assert "begins with a layer" not in caplog.text
+    assert solution.error()["u"]["relative_l2"] < 1e-3
+    assert solution.status.success
+
+
+def test_parts_too_short_for_the_order_are_given_up():
+    """The fastest mode decays first; what is left of it looks like a layer, of the size of rounding."""
+    field = hp.Field(head="linear", basis="septic")
+    solution = hp.solve(hp.problems.heat(), levels=3, field=field, progress=False)
+    assert solution.error()["u"]["relative_l2"] < 1e-7
+    assert solution.estimated_error < 1e-6
+    assert solution.status.success
+
+
+def test_a_jump_at_the_start_is_a_layer_though_the_solution_decays(caplog):
+    """The values at the sides contradict the initial state."""
+    problem = decaying(4.0).replace(conditions=[hp.Dirichlet(u=0.0), hp.Initial(u=lambda x: hp.cos(math.pi * x) + 2.0)])
+    with caplog.at_level("INFO"):
+        hp.solve(problem, levels=[(8, 16)], method=hp.GaussNewton(slabs=4), progress=False)
+    assert "begins with a layer" in caplog.text

@@ -170,3 +170,24 @@ def test_parameters_far_from_the_start_are_found_from_noisy_data():
     errors = solution.stats["standard_errors"]
     assert abs(solution.parameters["c"] - 5) < 3 * errors["c"] < 0.5
     assert abs(solution.parameters["k"] - 300) < 3 * errors["k"] < 10
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e6])
+@pytest.mark.parametrize("tol", [1e-4, 1e-6])
+def test_the_tolerance_is_that_of_the_parameters_too(tol, scale):
+    """Exact values determine the speed of a decay, which converges later than the fields."""
+    exact = lambda x, t: hp.sin(np.pi * x) * hp.exp(-t) + hp.sin(3 * np.pi * x) * hp.exp(-9 * t)
+    points = np.random.default_rng(5).uniform(0.05, 0.95, (60, 2))
+    values = np.sin(np.pi * points[:, 0]) * np.exp(-points[:, 1])
+    values += np.sin(3 * np.pi * points[:, 0]) * np.exp(-9 * points[:, 1])
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), t=(0, 1)),
+        "u",
+        lambda u, k: u.t - (k / scale) * u.xx,
+        [hp.Dirichlet(u=0.0), hp.Initial(u=lambda x: exact(x, 0.0)), hp.Data(points, u=values)],
+        parameters=[hp.Parameter("k", init=scale)],
+    )
+    solution = hp.solve(problem, tol=tol, progress=False)
+    assert solution.status is hp.Status.CONVERGED
+    assert abs(solution.parameters["k"] * np.pi**2 / scale - 1.0) < tol
+    assert solution.estimated_error > 0.1 * abs(solution.parameters["k"] * np.pi**2 / scale - 1.0)

@@ -73,6 +73,8 @@ class Convergence:
     losses
         By stage the sum of squares of the residuals at the points, relative to the sizes of the equations; zero where
         it tells nothing.
+    parameters
+        Largest relative changes of a parameter of the problem, of the stages that had one before.
 
     Notes
     -----
@@ -94,6 +96,7 @@ class Convergence:
     residuals: list[float] = field(default_factory=list)
     truncation: list[float] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
+    parameters: list[float] = field(default_factory=list)
     residual_rate: float = field(default=0.0, compare=False)
     partial: bool = field(default=False, compare=False)
     solved: bool = True
@@ -199,6 +202,7 @@ class Convergence:
         algebraic: float = 0.0,
         solved: bool = True,
         loss: float = 0.0,
+        moved: float = 0.0,
     ) -> float | None:
         """Note a stage; returns the estimated error.
 
@@ -217,6 +221,8 @@ class Convergence:
             the estimate falls by no more than the root of the order allows.
         loss
             Sum of squares of the relative residuals at the points; zero where noise or penalties are part of it.
+        moved
+            Largest relative change of a parameter from the stage before.
         """
         self.losses.append(loss)
         before_it, self.last, self.solved = self.last, indicators or Indicators(), solved
@@ -237,6 +243,7 @@ class Convergence:
                 unseen / (rate - 1.0),
                 own.jumps,
                 own.misfit,
+                self._of_parameters(moved),
             )
             if not solved and before is not None:
                 error = max(error, before / math.sqrt(self.factor))
@@ -244,6 +251,14 @@ class Convergence:
             error = max(error, own.rounding)
         self.estimates.append(error)
         return error
+
+    def _of_parameters(self, moved: float) -> float:
+        """The error of the parameters: they may converge later than the fields, and tell themselves how fast."""
+        before = self.parameters[-1] if self.parameters else None
+        self.parameters.append(moved)
+        if not moved > 0:
+            return 0.0
+        return moved / ((FIRST if before is None else self._bounded(before / moved)) - 1.0)
 
     @property
     def met(self) -> bool:
@@ -303,6 +318,7 @@ class Convergence:
             "residuals": self.residuals,
             "truncation": self.truncation,
             "losses": self.losses,
+            "parameter_changes": self.parameters,
             "solved": self.solved,
             "indicators": self.last.state(),
         }
@@ -312,5 +328,6 @@ class Convergence:
         self.changes, self.estimates = list(state["changes"]), list(state["estimates"])
         self.residuals, self.truncation = list(state["residuals"]), list(state["truncation"])
         self.losses = list(state["losses"])
+        self.parameters = list(state.get("parameter_changes", ()))
         self.solved = bool(state["solved"])
         self.last = Indicators.restored(state["indicators"])

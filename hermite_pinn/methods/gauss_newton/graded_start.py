@@ -28,7 +28,17 @@ from .slab_start import slab_start
 from .stage import Discretization
 from .time_slabs import ladder
 
-__all__ = ["CELLS", "SEEN", "TRIAL", "GradedStart", "begins_with_a_layer", "squares_in_time"]
+__all__ = [
+    "CELLS",
+    "SEEN",
+    "TRIAL",
+    "GradedStart",
+    "begins_with_a_layer",
+    "parts_are_solved",
+    "relative_sizes",
+    "sizes_in_time",
+    "squares_in_time",
+]
 
 Resolution = tuple[int, ...]
 Noted = Callable[[GridSystem, Fit], None]
@@ -39,6 +49,7 @@ DEEPEST = 6
 SEEN = 4  # cells that are looked at, at least
 LAYER = 0.5  # of the squares of their residuals, in the first one
 EXACT = 1e-16  # squares of residuals, relative to those of the fields, that are rounding
+FAILED = 100.0  # times what is left of the equations without parts
 LOSS = 0.03  # of what comes in during the first part
 STAGNANT = 0.7  # change of the state by one more part, relative to that by the one before
 TRIAL = 30_000  # unknowns of a slab on which the parts are chosen; finer levels keep their length
@@ -60,23 +71,93 @@ def squares_in_time(system: GridSystem, rows: Sequence[torch.Tensor]) -> list[fl
     return list(squares.tolist())
 
 
-def begins_with_a_layer(squares: Sequence[float], size: float) -> bool:
+def sizes_in_time(system: GridSystem, finest: torch.Tensor) -> torch.Tensor:
+    """Mean squares (fields, cells) of the fields at the vertices at both ends of every cell in time.
+
+    Parameters
+    ----------
+    finest
+        Coefficients (fields, ...) of the system's finest level.
+    """
+    axis = system.problem.domain.time_axis
+    assert axis is not None
+    m, values = BASES[system.basis].coefficients, finest
+    for i in range(1, values.ndim):
+        values = values.index_select(i, torch.arange(0, values.shape[i], m, device=values.device))
+    along = values.movedim(axis + 1, 1)
+    squares = along.reshape(*along.shape[:2], -1).square().mean(2).cpu()
+    return 0.5 * (squares[:, 1:] + squares[:, :-1])
+
+
+def relative_sizes(sizes: Sequence[torch.Tensor]) -> list[float]:
+    """By cell the largest of the fields' mean squares (fields,), each relative to that of the first cell.
+
+    Examples
+    --------
+    >>> relative_sizes([torch.tensor([4.0, 1.0]), torch.tensor([1.0, 0.5])])
+    [1.0, 0.5]
+    """
+    if not sizes or not bool((sizes[0] > 0).any()):
+        return []
+    seen = sizes[0] > 0
+    return [float((own[seen] / sizes[0][seen]).max()) for own in sizes]
+
+
+def parts_are_solved(losses: Sequence[float], whole: float) -> bool:
+    """Whether the parts of the last graded start tried leave about as much of the equations as the slab did as a whole.
+
+    The residual of a layer grows with the root of the times at which parts begin to tell it; what grows by far more is
+    rounding, of an order too high for short parts.
+
+    Parameters
+    ----------
+    losses
+        Sums of squares of the residuals by part, of starts in 1, 2, ... parts.
+    whole
+        That of the slab at once.
+
+    Examples
+    --------
+    >>> parts_are_solved([1e-3, 2e-3, 1e-3], 1e-3), parts_are_solved([1e-9, 1e-8, 0.1], 1e-16)
+    (True, False)
+    """
+    depth = (math.isqrt(8 * len(losses) + 1) - 3) // 2
+    own = losses[len(losses) - depth - 1 :]
+    return sum(own) <= FAILED * RATIO ** (0.5 * depth) * whole
+
+
+def begins_with_a_layer(
+    squares: Sequence[float], size: float, sizes: Sequence[float] = (), tol: float | None = None
+) -> bool:
     """Whether most of the residual of the first slabs is that of their first cell in time.
+
+    Where a solution decays, what is left of the equations decays with it: that is no layer.
 
     Parameters
     ----------
     squares
         See :func:`squares_in_time`.
     size
-        Sum of the squares of the norms of the fields there.
+        Sum of the squares of the norms of the fields there, each in its unit.
+    sizes
+        Squares of the fields by cell, relative to those in the first one; residuals of cells in which they are smaller
+        are raised.  Default: they are the same.
+    tol
+        Relative error asked for; residuals that are smaller matter nothing.
 
     Examples
     --------
     >>> begins_with_a_layer([9.0, 0.2, 0.1, 0.1], 1.0), begins_with_a_layer([9.0, 5.0, 3.0, 2.0], 1.0)
     (True, False)
+    >>> begins_with_a_layer([9.0, 3.0, 1.0, 0.3], 1.0, [1.0, 0.3, 0.1, 0.03])
+    False
     """
     total = sum(squares)
-    return len(squares) >= SEEN and total > EXACT * size and squares[0] > LAYER * total
+    if len(squares) < SEEN or not total > max(EXACT, (SHARE * (tol or 0.0)) ** 2) * size:
+        return False
+    known = sizes or [1.0] * len(squares)
+    raised = [q / min(1.0, max(s, 1e-300)) for q, s in zip(squares, known, strict=True)]
+    return squares[0] > LAYER * sum(raised)
 
 
 @dataclass(frozen=True)

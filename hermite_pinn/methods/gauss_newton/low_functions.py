@@ -32,6 +32,7 @@ __all__ = ["EXACT", "FIRST", "LowFunctions", "SMALL", "THOROUGH"]
 Resolution = tuple[int, ...]
 
 DENSE = 200  # unknowns up to which all eigenvectors are found at once
+SEVERAL = 50  # unknowns up to which all eigenvalues take no time
 FIRST = 1300  # most unknowns of the first level that is looked at
 THOROUGH = 1300  # most unknowns of a later one, where something is suspected
 #: Smallest eigenvalue of the scaled normal matrix, relative to the largest, from which on something is suspected; and
@@ -135,8 +136,16 @@ class LowFunctions:
             return False
         scale = np.sqrt(np.clip(self.normal.diagonal(), 0.0, None))
         scale[scale == 0] = 1.0
-        values = scipy.linalg.eigvalsh(self.normal.toarray() / np.outer(scale, scale))
-        return bool(values[self.gauged] < DOUBT * 0.1 ** BASES[self.grid.basis].coefficients * values[-1])
+        scaled, share = (
+            self.normal.toarray() / np.outer(scale, scale),
+            DOUBT * 0.1 ** BASES[self.grid.basis].coefficients,
+        )
+        if not scaled.any():
+            return False
+        if self.gauged == 0:
+            return not _positive(scaled, share * _largest(scaled))
+        values = scipy.linalg.eigvalsh(scaled)
+        return bool(values[self.gauged] < share * values[-1])
 
     @property
     def gauged(self) -> int:
@@ -230,6 +239,31 @@ class LowFunctions:
                 terms += [rms(part) / scale, rms(s) * rms(jets[(name, value)]) / unit / scale]
             residuals.append(rms(total) / scale)
         return math.hypot(*residuals), max(math.hypot(*terms), 1e-300)
+
+
+def _largest(matrix: np.ndarray) -> float:
+    """The largest eigenvalue of a positive matrix (n, n), to a thousandth."""
+    n = len(matrix)
+    if n <= SEVERAL:
+        return float(scipy.linalg.eigvalsh(matrix)[-1])
+    v0 = np.random.default_rng(0).standard_normal(n)
+    return float(eigsh(matrix, 1, which="LA", v0=v0, tol=1e-3, maxiter=RESTARTS, return_eigenvectors=False)[0])
+
+
+def _positive(matrix: np.ndarray, shift: float) -> bool:
+    """Whether all eigenvalues of a symmetric matrix (n, n), which is overwritten, are larger than a shift.
+
+    Examples
+    --------
+    >>> _positive(np.diag([1.0, 3.0]), 0.9), _positive(np.diag([1.0, 3.0]), 1.1)
+    (True, False)
+    """
+    matrix[np.diag_indices_from(matrix)] -= shift
+    try:
+        scipy.linalg.cholesky(matrix.T, lower=True, overwrite_a=True, check_finite=False)
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def _lowest(normal: np.ndarray, mass: np.ndarray, count: int) -> np.ndarray:

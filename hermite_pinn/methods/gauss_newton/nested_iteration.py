@@ -40,6 +40,7 @@ from .nested_outcome import nested_outcome
 from .nested_state import NestedState
 from .options import GaussNewtonOptions
 from .pace import Pace
+from .parameter_change import parameter_change
 from .reordering import Reordering
 from .resolutions import Resolutions
 from .saved_state import check_nested
@@ -203,6 +204,7 @@ class NestedIteration:
             if not foreign:
                 self._refine()
             self.pace.begin()
+            before = state.best
             stage = self._solve()
             if len(state.path) == 1 and not foreign:
                 stage = self._balanced(stage)
@@ -210,7 +212,10 @@ class NestedIteration:
             change = None if foreign or len(state.path) == 1 else stage.change
             algebraic = unsolved(stage.inner, stage.reduction) if stage.left is None else stage.left
             loss = 0.0 if self.measured else stage.loss
-            error = state.convergence.add(change, stage.held_out, stage.indicators, algebraic, stage.solved, loss)
+            moved = 0.0 if before is None else parameter_change(self.problem, before.parameters, stage.parameters)
+            error = state.convergence.add(
+                change, stage.held_out, stage.indicators, algebraic, stage.solved, loss, moved
+            )
             stage.error = with_noise(error, stage.noise)
             state.best, foreign = stage, False
             self.unfinished.finished(state.saved())

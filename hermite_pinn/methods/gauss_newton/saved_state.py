@@ -46,6 +46,9 @@ def check_nested(saved: Mapping[str, Any], grid: Discretization, planned: Sequen
     for key in ("changes", "residuals", "truncation", "losses"):
         for entry in whole.at(key).items():
             entry.number(0.0)
+    moved = whole.get("parameter_changes")
+    for entry in [] if moved is None else moved.items(most=len(whole.at("changes").value)):
+        entry.number(0.0)
     _check_indicators(whole.at("indicators"), problem)
     _check_marching(whole.at("marching"))
     estimates = whole.at("estimates").items(len(whole.at("residuals").value))

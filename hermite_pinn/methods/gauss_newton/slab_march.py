@@ -18,7 +18,17 @@ from hermite_pinn.residuals.sizes import field_sizes
 from hermite_pinn.run.interrupt import uninterrupted
 from hermite_pinn.schema import Entry
 
-from .graded_start import CELLS, SEEN, TRIAL, GradedStart, begins_with_a_layer, squares_in_time
+from .graded_start import (
+    CELLS,
+    SEEN,
+    TRIAL,
+    GradedStart,
+    begins_with_a_layer,
+    parts_are_solved,
+    relative_sizes,
+    sizes_in_time,
+    squares_in_time,
+)
 from .initial_mismatch import incompatible
 from .slab_start import average, slab_start
 from .stage import Discretization, Stage, well_solved
@@ -77,14 +87,16 @@ class _March:
         guess: torch.Tensor | None,
         solver: LevenbergMarquardt[GridSystem],
         start: float | None,
+        tol: float | None,
     ) -> None:
         axis = grid.problem.domain.time_axis
         assert axis is not None
         self.grid, self.resolution, self.axis, self.m = grid, resolution, axis, BASES[grid.basis].coefficients
         self.guessed = guess is not None
         self.orders = time_orders(grid.problem)
-        self.solver, self.graded = solver, start
+        self.solver, self.graded, self.tol, self.plain = solver, start, tol, False
         self.first_squares: list[float] = []  # of residuals, by cell in time
+        self.first_sizes: list[torch.Tensor] = []  # mean squares of the fields there
         self.total = Stage([resolution], torch.empty(0), torch.empty(0), {}, slabs=count, start=start)
         self.whole: torch.Tensor | None = None if guess is None else guess.clone()
         self.moved, self.norms = [0.0] * len(self.orders), [0.0] * len(self.orders)
@@ -108,7 +120,7 @@ class _March:
             finest = system.without_means(system.finest(fit.vector))
             self._note(system, fit)
             if self.graded is None and len(self.first_squares) < SEEN:
-                self.first_squares += squares_in_time(system, fit.rows)
+                self._look_at_start(system, fit, finest)
         if carried is not None:
             average(finest, carried)
         assert self.whole is not None
@@ -118,6 +130,12 @@ class _March:
             self.norms[i] += b * b
         self._finish()
         self.last = (system, part)
+
+    def _look_at_start(self, system: GridSystem, fit: Fit, finest: torch.Tensor) -> None:
+        """Keep what tells whether the solution begins with a layer."""
+        squares = squares_in_time(system, fit.rows)
+        self.first_squares += squares
+        self.first_sizes += list(sizes_in_time(system, finest).unbind(1)) if squares else []
 
     def _before(self, system: GridSystem, part: slice) -> torch.Tensor:
         """The guess on a slab."""
@@ -137,22 +155,30 @@ class _March:
     @property
     def layered(self) -> bool:
         """Whether the first slabs say that the solution begins with a layer that has not been resolved."""
-        if self.graded is not None or self.last is None or not parabolic(self.grid.problem):
+        if self.graded is not None or self.plain or self.last is None or not parabolic(self.grid.problem):
             return False
         if self.last[1].start == 0 and incompatible(self.last[0]):
             return True
-        return begins_with_a_layer(self.first_squares, sum(n * n for n in self.norms))
+        return begins_with_a_layer(
+            self.first_squares, self._relative_squares(self.norms), relative_sizes(self.first_sizes), self.tol
+        )
 
-    def first_part(self, tol: float | None) -> float:
-        """Length of the first part of a graded start; the work for it is counted as that of the march."""
-        size = None
+    def _relative_squares(self, norms: Sequence[float]) -> float:
+        """Sum of the squares of the norms of the fields, each in its own unit."""
+        return sum((n / s) ** 2 for n, s in zip(norms, field_sizes(self.grid.problem).values(), strict=True))
+
+    def first_part(self) -> float | None:
+        """Length of the first part of a graded start; None where the parts leave more than the slab did as a whole."""
+        size, tol = None, self.tol
         if self.guessed and self.whole is not None:
             values = self.whole
             for axis in range(1, values.ndim):
                 values = values.index_select(axis, torch.arange(0, values.shape[axis], self.m, device=values.device))
             size = values.flatten(1).square().mean(1).sqrt().tolist()
         start = GradedStart(self.grid, self.resolution, self.orders, self.solver)
-        return start.length(tol, size, lambda system, fit: None)
+        losses: list[float] = []
+        length = start.length(tol, size, lambda system, fit: losses.append(float(system.inner(fit.rows, fit.rows))))
+        return length if parts_are_solved(losses, sum(self.first_squares)) else None
 
     def _system(self, first: int, end: int) -> tuple[GridSystem, slice, Carried | None]:
         """The problem between two vertices of the time axis, its part of the coefficients, and what it starts from."""
@@ -242,8 +268,7 @@ class _March:
             for other, row in zip(own, total.sensitivities or own, strict=True)
         ]
         loss = float(system.inner(rows, rows))
-        whole = field_sizes(self.grid.problem).values()
-        size = sum((n / s) ** 2 for n, s in zip(system.norms(coefficients), whole, strict=True))
+        size = self._relative_squares(system.norms(coefficients))
         self.losses.append(loss / size if size > 0 else 0.0)
         total.loss += loss
         self.between.update(held_out)
@@ -316,13 +341,14 @@ def march(
     elif start is not None and not chosen and _is_small(grid, resolution, axis):
         start = None
     slabs = slab_ends(resolution[axis], count, None if start is None else CELLS)
-    course = _March(grid, resolution, count, guess, solver, start)
+    course = _March(grid, resolution, count, guess, solver, start, tol)
     done = course.restore(resumed, slabs) if resumed is not None and same else 0
     for k, (first, end) in enumerate(slabs[done:], done + 1):
         course.slab(first, end)
-        if course.layered:
-            start = course.first_part(tol)
-            logger.info("the solution begins with a layer: the first part of the first slab lasts %g", start)
+        begun = course.first_part() if course.layered else None
+        course.plain = course.plain or (begun is None and len(course.first_squares) >= SEEN)
+        if begun is not None:
+            logger.info("the solution begins with a layer: the first part of the first slab lasts %g", begun)
             return march(
                 grid,
                 resolution,
@@ -332,7 +358,7 @@ def march(
                 progress,
                 stepped,
                 guarded=guarded,
-                start=start,
+                start=begun,
                 tol=tol,
                 chosen=True,
             )
