@@ -20,7 +20,7 @@ from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
 
-from .march_field import change_between, march_field, time_cells
+from .march_field import FEWEST, change_between, march_field, time_cells
 from .march_plan import MarchPlan, Past, coarser_plan, finer_plan, finest_that_fits
 from .stage import Discretization
 from .stepping import LARGEST, Course, Stepping
@@ -187,13 +187,23 @@ class Evolution:
         stepping = Stepping(self.grid, plan.cells, plan.tol, tell, self.monitor.check_time, plan.largest)
         self.state.partial = stepping.course
         course = stepping.run()
-        count, lost = time_cells(self.grid, course, 0.25 * plan.tol)
+        count, lost = time_cells(self.grid, course, 0.25 * plan.tol, self._fewest(plan))
         found = march_field(self.grid, course, count)
         local = math.hypot(course.space_error, course.time_error, lost)
         self.state.partial = None
         errors = course.space_errors, course.time_error
         said = Past(plan.tol, course.cells, *errors, min(LARGEST, course.longest), 0.0)
         return _March(plan.tol, found, course.cells, said, course, None, local, None, self.monitor.clock() - began)
+
+    def _fewest(self, plan: MarchPlan) -> int:
+        """Cells in time of the field of a march: twice those of the one before, fewer in a coarser one."""
+        marches = self.state.marches
+        if not marches:
+            return 2 * FEWEST
+        axis = self.problem.domain.time_axis
+        assert axis is not None
+        known = marches[-1].field.layout.resolutions[-1][axis]
+        return 2 * known if plan.tol < marches[-1].tol else max(FEWEST, known // 2)
 
     def _append(self, march: _March) -> None:
         """Take a march as the best one."""
