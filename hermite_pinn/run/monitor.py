@@ -97,6 +97,11 @@ class Monitor:
             return False
         return self._agreed(self.look() - self._began > self.max_time - self.reserve - self.ahead)
 
+    @property
+    def left(self) -> float | None:
+        """Seconds until the time limit, less those for telling the result; None without a limit."""
+        return None if self.max_time is None else self._began + self.max_time - self.reserve - self.clock()
+
     def look(self) -> float:
         """The time, and a note of how long nobody asked for it."""
         now = self.clock()
@@ -122,9 +127,9 @@ class Monitor:
             Part of them in which the run cannot end.  With two thirds of that, the seconds being what it takes at most,
             the time limit must not be exceeded by more than 8 %.
         """
-        if self.max_time is None:
+        left = self.left
+        if left is None or self.max_time is None:
             return
-        left = self._began + self.max_time - self.reserve - self.clock()
         if self._agreed(share * seconds > left or GUESS * blind * seconds > left + OVER * self.max_time):
             raise StopRun(
                 Status.MAX_TIME,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -9,8 +10,11 @@ import pytest
 import torch
 
 import hermite_pinn as hp
+from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.methods.base import Task
+from hermite_pinn.methods.gauss_newton.evolution import Evolution
 from hermite_pinn.methods.gauss_newton.gmres import gmres
+from hermite_pinn.methods.gauss_newton.march_plan import Past, coarser_plan, finer_plan, finest_that_fits
 from hermite_pinn.methods.gauss_newton.options import GaussNewtonOptions
 from hermite_pinn.methods.gauss_newton.stage import Discretization
 from hermite_pinn.methods.gauss_newton.step_choice import step_basis
@@ -193,6 +197,48 @@ def test_an_end_by_time_returns_what_the_march_has_reached():
     assert outcome.status is hp.Status.MAX_TIME
     assert outcome.error is None
     assert "came to t=" in outcome.message
+
+
+@pytest.mark.parametrize("limit", [150.0, 500.0, 700.0])
+def test_an_end_by_time_leaves_an_estimate_that_holds(limit):
+    ticks = itertools.count()
+    problem = heat()
+    task = task_of(problem, 1e-9)
+    task.monitor = Monitor(max_time=limit, clock=lambda: float(next(ticks)))
+    outcome = Evolution(task, "cubic").outcome()
+    assert outcome.status is hp.Status.MAX_TIME
+    assert len(outcome.stats["marches"]) > 1
+    x = torch.rand(3, 1000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    exact = torch.sin(math.pi * x[0]) * torch.sin(math.pi * x[1]) * torch.exp(-x[2])
+    error = float((outcome.field.evaluate(x, Channels.value(3))[0, 0] - exact).norm() / exact.norm())
+    assert error <= outcome.error
+
+
+def test_more_time_is_used():
+    errors = []
+    for limit in (150.0, 500.0):
+        ticks = itertools.count()
+        task = task_of(heat(), 1e-9)
+        task.monitor = Monitor(max_time=limit, clock=lambda ticks=ticks: float(next(ticks)))
+        errors.append(Evolution(task, "cubic").outcome().error)
+    assert errors[1] < 0.5 * errors[0]
+
+
+def test_axes_that_miss_nothing_keep_their_cells():
+    past = Past(0.1, (16, 8), (1e-2, 1e-9), 1e-3, 1 / 16, 1.0)
+    plan = finer_plan(past, 2.0, 4)
+    assert plan.cells == (32, 8)
+    assert plan.largest == 1 / 32
+    assert finer_plan(Past(0.1, (16, 8), (1e-9, 1e-9), 1e-9, 1 / 16, 1.0), 2.0, 4).cells == (32, 16)
+
+
+def test_a_march_fits_into_the_time_that_is_left():
+    past = Past(0.1, (64, 64), (1e-2, 1e-2), 1e-3, 1 / 64, 10.0)
+    for left in (15.0, 40.0, 70.0, 500.0):
+        plan = finest_that_fits(past, 4, left)
+        assert plan is None or plan.seconds <= left
+    assert finest_that_fits(past, 4, 15.0) is None
+    assert all(a < b for a, b in zip(coarser_plan(past, 4, 5.0).cells, past.cells, strict=True))
 
 
 def test_steps_are_for_whole_boxes_with_as_many_points_as_unknowns():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -16,12 +16,14 @@ from hermite_pinn.methods.base import Outcome, Task
 from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.residuals.scales import row_scales, source_norms
 from hermite_pinn.run.interrupt import cause
+from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
 
-from .march_field import change_between, march_field, time_cells
+from .march_field import FEWEST, change_between, march_field, time_cells
+from .march_plan import MarchPlan, Past, coarser_plan, finer_plan, finest_that_fits
 from .stage import Discretization
-from .stepping import Course, Stepping
+from .stepping import LARGEST, Course, Stepping
 
 __all__ = ["Evolution"]
 
@@ -33,8 +35,10 @@ LEAST = 1.5  # rate of convergence that is assumed at least
 UNKNOWN = 2.0  # rate where there was one change only
 UNRESOLVED = 0.5  # change of a field above which a march had nothing to do with the one before
 STAGNANT = 0.9
-FAINT = 0.02  # part of the tolerance that cells along an axis may miss without being halved
-GROWN = 1.5  # times how much longer than the one before a march took: how much longer the next one will
+LOOSE = 0.4  # tolerance of a first march that would take too long otherwise
+SEEN, MOST = 0.1, 0.7  # parts of the time: what tells how long the first march takes, and what it may take
+SPARED = 1.5  # times the seconds of a coarser march, which a finer one leaves it
+SHORT = "the time left is too short for a finer march, and coarser cells do not hold the solution"
 HASTE = 0.6  # of the time that a march is expected to take: it is not begun with less left
 
 
@@ -52,6 +56,8 @@ class _March:
         How; None for one of a checkpoint.
     cells
         Along the axes of space at its end.
+    said
+        Of the next one.
     change
         From the march before, the largest of all fields; None for the first.
     local
@@ -65,6 +71,7 @@ class _March:
     tol: float
     field: GridField
     cells: tuple[int, ...]
+    said: Past
     course: Course | None = None
     change: float | None = None
     local: float = 0.0
@@ -111,11 +118,6 @@ class Evolution:
         self.grid = Discretization(self.problem, basis, None, torch.float64, task.device, scales)
         self.state = _State()
 
-    @property
-    def factor(self) -> float:
-        """By how much half the cells and steps lower the error of a smooth solution."""
-        return 4.0 ** BASES[self.basis].coefficients
-
     def outcome(self) -> Outcome:
         """Solve, and say how it ended."""
         return run_to_end(
@@ -138,53 +140,165 @@ class Evolution:
             self._march()
 
     def _march(self) -> None:
+        """The first march, a finer one, or a coarser one where only one is known and no finer one can end in time."""
         marches = self.state.marches
-        tol, cells = FIRST, (CELLS,) * len(self.problem.domain.space_axes)
-        if marches:
-            tol, cells = marches[-1].tol / self.factor, tuple(2 * n for n in marches[-1].cells)
-            expected = marches[-1].seconds * 2.0**self.problem.domain.dim
-            self.monitor.require(expected, f"the next march ({'x'.join(map(str, cells))} cells in space)", HASTE)
+        if not marches:
+            self._first()
+            return
+        past, left = self._past(), self.monitor.left
+        alone = len(marches) == 1
+        spared = coarser_plan(past, self.order, 0.0).seconds if alone else 0.0
+        if alone:
+            plan = finest_that_fits(past, self.order, None if left is None else left - spared)
+        else:
+            plan = finer_plan(past, 2.0, self.order)
+            what = f"the next march ({'x'.join(map(str, plan.cells))} cells in space)"
+            self.monitor.require(plan.seconds, what, HASTE)
+        if plan is not None:
+            try:
+                march = self._taken(plan, self._unlikely(plan, spared) if alone else _never)
+            except _TooLongError:
+                logger.info("a finer march would not end in time; a coarser one tells the error")
+            else:
+                self._append(march)
+                return
+        self._compare(coarser_plan(past, self.order, self.monitor.left))
+
+    def _first(self) -> None:
+        """The first march, begun anew with a larger tolerance where it would take most of the time."""
+        cells = (CELLS,) * len(self.problem.domain.space_axes)
+        try:
+            march = self._taken(MarchPlan(FIRST, cells, LARGEST, 0.0), self._slow)
+        except _TooLongError:
+            logger.info("the first march would take most of the time; it begins anew with a larger tolerance")
+            march = self._taken(MarchPlan(LOOSE, cells, LARGEST, 0.0), _never)
+        self._append(march)
+
+    def _taken(self, plan: MarchPlan, too_long: Callable[[float], bool]) -> _March:
+        """A march that came to its end.
+
+        Raises
+        ------
+        _TooLongError
+            If ``too_long``, told the seconds until the end that are expected, says so.
+        """
         began = self.monitor.clock()
-        stepping = Stepping(self.grid, cells, tol, self._progress(tol), self.monitor.check_time)
+        tell = self._progress(plan.tol, too_long)
+        stepping = Stepping(self.grid, plan.cells, plan.tol, tell, self.monitor.check_time, plan.largest)
         self.state.partial = stepping.course
         course = stepping.run()
-        count, lost = time_cells(self.grid, course, 0.25 * tol)
+        count, lost = time_cells(self.grid, course, 0.25 * plan.tol, self._fewest(plan))
         found = march_field(self.grid, course, count)
         local = math.hypot(course.space_error, course.time_error, lost)
-        march = _March(tol, found, course.cells, course, None, local, None, self.monitor.clock() - began)
-        if marches:
-            domain = self.problem.domain
-            march.change = max(change_between(marches[-1].field, found, domain.lower, domain.upper))
-            march.error = self._estimate(march, marches)
         self.state.partial = None
+        errors = course.space_errors, course.time_error
+        said = Past(plan.tol, course.cells, *errors, min(LARGEST, course.longest), 0.0)
+        return _March(plan.tol, found, course.cells, said, course, None, local, None, self.monitor.clock() - began)
+
+    def _fewest(self, plan: MarchPlan) -> int:
+        """Cells in time of the field of a march: twice those of the one before, fewer in a coarser one."""
+        marches = self.state.marches
+        if not marches:
+            return 2 * FEWEST
+        axis = self.problem.domain.time_axis
+        assert axis is not None
+        known = marches[-1].field.layout.resolutions[-1][axis]
+        return 2 * known if plan.tol < marches[-1].tol else max(FEWEST, known // 2)
+
+    def _append(self, march: _March) -> None:
+        """Take a march as the best one."""
+        marches = self.state.marches
+        if marches:
+            march.change = self._change(marches[-1], march)
+            march.error = self._estimate(march, marches)
+        for earlier in marches:
+            if earlier.course is not None:
+                earlier.course.records.clear()
         marches.append(march)
         self._record(march)
         self.task.save(self._saved, True)
 
-    def _finer(self, last: _March) -> tuple[float, tuple[int, ...]]:
-        """The tolerance of the next march, and its first cells: halved where they miss anything to speak of."""
-        tol, course = last.tol / self.factor, last.course
-        known = course.space_errors if course is not None and course.space_errors else (math.inf,) * len(last.cells)
-        return tol, tuple(2 * n if e > FAINT * tol else n for n, e in zip(last.cells, known, strict=True))
+    def _compare(self, plan: MarchPlan) -> None:
+        """March once more, coarser, and put this march before the only one, whose error the change between them tells.
 
-    def _expected(self, marches: list[_March]) -> float:
-        """Seconds of the next march: as many times more as the last one took, or half the cells and steps would."""
-        last, most = marches[-1].seconds, 2.0**self.problem.domain.dim
-        before = marches[-2].seconds if len(marches) > 1 else 0.0
-        return last * (min(most, max(2.0, GROWN * last / before)) if before > 0 else most)
+        Raises
+        ------
+        StopRun
+            If the coarser march needs as many cells, or does not come to its end.
+        """
+        (march,) = self.state.marches
+        try:
+            coarser = self._taken(plan, _never)
+        except StopRun as stop:
+            if stop.status is not Status.STALLED:
+                raise
+            raise StopRun(Status.MAX_TIME, f"{SHORT} ({stop.message})") from None
+        pairs = list(zip(march.cells, coarser.cells, strict=True))
+        if all(own <= other for own, other in pairs):  # it has taken more cells than it began with
+            if march.cells == coarser.cells:
+                raise StopRun(Status.MAX_TIME, SHORT)
+            self._append(coarser)
+            return
+        if any(own < other for own, other in pairs):
+            raise StopRun(Status.MAX_TIME, SHORT)
+        march.change = self._change(coarser, march)
+        march.error = self._estimate(march, [coarser])
+        self.state.marches.insert(0, coarser)
+        self._record(march)
+        self.task.save(self._saved, True)
+
+    def _change(self, before: _March, after: _March) -> float:
+        domain = self.problem.domain
+        return max(change_between(before.field, after.field, domain.lower, domain.upper))
+
+    # -- how long marches take ---
+    def _slow(self, expected: float) -> bool:
+        """Whether the first march would take most of the time."""
+        left, limit = self.monitor.left, self.monitor.max_time
+        return left is not None and limit is not None and left < (1.0 - SEEN) * limit and expected > MOST * left
+
+    def _unlikely(self, plan: MarchPlan, spared: float) -> Callable[[float], bool]:
+        """Whether a finer march does not end in time, when there is just enough of it left for a coarser one.
+
+        That is soon so where it needs more cells than it began with.
+        """
+        told, longest = self.monitor.clock(), 0.0
+
+        def too_long(expected: float) -> bool:
+            nonlocal told, longest
+            now, left, course = self.monitor.clock(), self.monitor.left, self.state.partial
+            told, longest = now, max(longest, now - told)
+            grown = course is not None and course.cells != plan.cells
+            return left is not None and expected > left and (grown or left < SPARED * spared + longest)
+
+        return too_long
+
+    @property
+    def order(self) -> int:
+        """Power of the cells and steps that the error of a smooth solution falls with."""
+        return 2 * BASES[self.basis].coefficients
+
+    def _past(self) -> Past:
+        """What the last march says of the next one."""
+        last = self.state.marches[-1]
+        return replace(last.said, seconds=last.seconds)
 
     def _estimate(self, march: _March, earlier: list[_March]) -> float:
         """The error that the change from march to march tells of, and at least what the march says of itself.
 
         The change of a march is the error of the one before; its own is smaller by the rate at which changes fell, or
-        by two where there was no other, and by what the order of the basis allows at most.
+        by two where there was no other, and by the ratio of the tolerances at most.
         """
         assert march.change is not None
-        before, rate = earlier[-1].change, UNKNOWN
-        if before is not None and march.change > 0:
-            rate = min(max(LEAST, before / march.change), self.factor)
-        if before is not None and before > UNRESOLVED:
-            rate = min(rate, UNKNOWN)
+        before, last = earlier[-1].change, earlier[-1]
+        ratio = max(LEAST, last.tol / march.tol)
+        if before is not None and march.change > 0 and len(earlier) > 1:
+            power = min(1.0, math.log(ratio) / math.log(max(LEAST, earlier[-2].tol / last.tol)))
+            rate = max(LEAST, min(max(1.0, before / march.change) ** power, ratio))
+            if before > UNRESOLVED:
+                rate = min(rate, UNKNOWN)
+        else:
+            rate = max(LEAST, UNKNOWN ** min(1.0, math.log(ratio) / (self.order * math.log(2.0))))
         return max(march.change / (rate - 1.0), march.local)
 
     def _verdict(self) -> Ending | None:
@@ -203,7 +317,7 @@ class Evolution:
         return None
 
     # -- what it tells ---
-    def _progress(self, tol: float) -> Callable[[float], None]:
+    def _progress(self, tol: float, too_long: Callable[[float], bool]) -> Callable[[float], None]:
         axis = self.problem.domain.time_axis
         assert axis is not None
         lower, length = self.problem.domain.lower[axis], self.problem.domain.lengths[axis]
@@ -216,6 +330,8 @@ class Evolution:
             cells = "" if course is None else f", {'x'.join(map(str, course.cells))} cells"
             self.monitor.progress.update(done, f"steps to {tol:.0e}: t={time:.4g}{cells}", left)
             self.monitor.check_time()
+            if left is not None and too_long(left):
+                raise _TooLongError
 
         return tell
 
@@ -285,6 +401,9 @@ class Evolution:
                     "local": m.local,
                     "error": m.error,
                     "seconds": m.seconds,
+                    "space_errors": list(m.said.space_errors),
+                    "time_error": m.said.time_error,
+                    "largest": m.said.largest,
                 }
                 for m in marches
             ],
@@ -316,6 +435,15 @@ class Evolution:
             self.state.marches = [_restored(row, found, space) for row in rows]
 
 
+def _never(expected: float) -> bool:
+    """A march that goes on whatever time it takes."""
+    return False
+
+
+class _TooLongError(Exception):
+    """A march that would not come to its end in time; never leaves this module."""
+
+
 def _restored(row: Entry, found: GridField, space: int) -> _March:
     """A march of a checkpoint."""
 
@@ -324,4 +452,7 @@ def _restored(row: Entry, found: GridField, space: int) -> _March:
 
     cells = tuple(n.integer(1) for n in row.at("cells").items(space))
     local, seconds = row.at("local").number(0.0), row.at("seconds").number(0.0)
-    return _March(row.at("tol").number(0.0), found, cells, None, known("change"), local, known("error"), seconds)
+    tol, largest = row.at("tol").number(0.0), row.at("largest").number(0.0, 1.0)
+    errors = tuple(n.number(0.0) for n in row.at("space_errors").items(space))
+    said = Past(tol, cells, errors, row.at("time_error").number(0.0), largest, seconds)
+    return _March(tol, found, cells, said, None, known("change"), local, known("error"), seconds)

@@ -18,7 +18,7 @@ from hermite_pinn.memory import available_memory
 from .stage import Discretization
 from .stepping import Course, Record, prolonged_in_space
 
-__all__ = ["change_between", "march_field", "time_cells"]
+__all__ = ["FEWEST", "change_between", "march_field", "time_cells"]
 
 FEWEST = 4  # cells in time
 LEAST, DENSE = 64, 4  # of them at most, or by state of the march
@@ -28,8 +28,17 @@ POINTS = 2**14
 SLACK = 1e-9  # of the length of time: times closer than that are the same
 
 
-def time_cells(grid: Discretization, course: Course, tol: float) -> tuple[int, float]:
+def time_cells(grid: Discretization, course: Course, tol: float, fewest: int = FEWEST) -> tuple[int, float]:
     """The least number of equal cells in time that loses no more than ``tol`` of the steps, if memory allows.
+
+    Parameters
+    ----------
+    grid, course
+        The march.
+    tol
+        Relative to the sizes of the fields.
+    fewest
+        Cells to begin with; more than those of the march before let the change from it tell what they lose.
 
     Returns
     -------
@@ -44,7 +53,7 @@ def time_cells(grid: Discretization, course: Course, tol: float) -> tuple[int, f
     most = float(max(LEAST, DENSE * len(course.records)))
     if free is not None:
         most = max(FEWEST, min(most, SHARE * free / (8.0 * numbers)))
-    cells = FEWEST
+    cells = max(FEWEST, fewest if fewest <= most else FEWEST)
     while True:
         lost = _lost(course.records, length / cells, length, 2 * m)
         if lost <= tol or 2 * cells > most:

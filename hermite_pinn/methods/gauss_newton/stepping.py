@@ -22,7 +22,7 @@ from .step_system import SpaceModes, StepSystem, Taken
 from .surplus import surpluses
 from .time_slabs import time_orders
 
-__all__ = ["Course", "Record", "Stepping", "prolonged_in_space"]
+__all__ = ["LARGEST", "Course", "Record", "Stepping", "prolonged_in_space"]
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,10 @@ SMALLEST = 2.0**-40
 BEGIN = 0.1  # of a field's size that it changes in the first step at most
 CALM = 0.7  # of the tolerance, below which a step of twice the length would do
 SPACE, TIME = 0.5, 0.5  # of the tolerance for what the cells in space and the steps miss
-PATIENCE = 4  # pairs after a refused one, before a longer step is tried again
+PATIENCE, MOST_PATIENCE = (
+    4,
+    64,
+)  # pairs after a refused one, before a longer step is tried again: twice as many each time
 EASY = 60  # steps of GMRES in a pair, beyond which longer ones would take more in all
 NEWTON = 0.02  # of the tolerance that the iteration of a step may leave
 WIDEST = 2048  # coefficients along an axis of space: its modes are dense matrices
@@ -75,6 +78,8 @@ class Course:
         Numbers of steps that were taken, of those refused, and of the iterations within all of them.
     space_errors
         Along the axes of space, the largest error of the cells.
+    rate
+        The fastest change of a field, in its sizes per unit of time.
     """
 
     records: list[Record] = field(default_factory=list)
@@ -84,6 +89,13 @@ class Course:
     newton: int = 0
     inner: int = 0
     space_errors: tuple[float, ...] = ()
+    rate: float = 0.0
+
+    @property
+    def longest(self) -> float:
+        """The longest step, as a part of the times so far."""
+        steps = [b.time - a.time for a, b in itertools.pairwise(self.records)]
+        return max(steps) / sum(steps) if steps else 1.0
 
     @property
     def space_error(self) -> float:
@@ -131,6 +143,8 @@ class Stepping:
         Told the time that has been reached.
     check
         Called within steps.  Both may raise :class:`.StopRun`.
+    largest
+        Step, as a part of all times.
     """
 
     def __init__(
@@ -140,6 +154,7 @@ class Stepping:
         tol: float,
         progress: Callable[[float], None],
         check: Callable[[], None] = lambda: None,
+        largest: float = LARGEST,
     ) -> None:
         domain = grid.problem.domain
         assert domain.time_axis is not None
@@ -151,7 +166,7 @@ class Stepping:
         self.modes = SpaceModes(grid.basis)
         self.course = Course(cells=tuple(cells))
         self.sizes = torch.zeros(len(grid.problem.fields), dtype=torch.float64)  # largest RMS of the fields so far
-        self.rate = 0.0  # of their change
+        self.largest = round(-math.log2(largest))  # of steps: the power of one half
 
     @property
     def length(self) -> float:
@@ -168,7 +183,7 @@ class Stepping:
             If steps become too small, if the memory does not suffice, or whatever ``progress`` raises.
         """
         at, power = 0, self._first_power()  # time is at / 2**power of its length
-        rest = 0  # pairs until a longer step is tried
+        rest, patience, longer = 0, PATIENCE, False  # pairs until a longer step is tried; whether this is one
         while at < 2**power:
             self.progress(self._time(at, power))
             work = self.course.inner
@@ -181,16 +196,20 @@ class Stepping:
                 if pair.time_error > TIME * self.tol:
                     shorter = max(1, math.ceil(math.log2(pair.time_error / (TIME * self.tol)) / (2 * self.m)))
             if shorter or pair is None:
-                at, power, rest = at << shorter, power + shorter, PATIENCE
+                patience = min(2 * patience, MOST_PATIENCE) if longer else patience
+                at, power, rest, longer = at << shorter, power + shorter, patience, False
                 self.course.refused += 2
                 if 2.0**-power < SMALLEST:
                     raise StopRun(Status.STALLED, f"steps in time become too small at {self._time(at, power):.6g}")
                 continue
             self._accept(pair)
+            patience = max(PATIENCE, patience // 2) if longer else patience
             at, rest, work = at + 2, max(0, rest - 1), self.course.inner - work
             calm = pair.time_error * 4.0**self.m < CALM * TIME * self.tol and work <= EASY
-            if not rest and calm and at % 4 == 0 and power > -math.log2(LARGEST):
-                at, power = at // 2, power - 1
+            if not rest and calm and at % 4 == 0 and power > self.largest:
+                at, power, longer = at // 2, power - 1, True
+            else:
+                longer = False
         return self.course
 
     def _time(self, at: int, power: int) -> float:
@@ -205,8 +224,8 @@ class Stepping:
         sizes = start.flatten(1).norm(dim=1).clamp(min=1e-300)
         change = float((moved.flatten(1).norm(dim=1) / sizes).max())
         del system
-        wanted = LARGEST if not change > 0 or not taken.solved else BEGIN * FIRST / change
-        return max(round(-math.log2(LARGEST)), min(round(-math.log2(SMALLEST)), math.ceil(-math.log2(wanted))))
+        wanted = 2.0**-self.largest if not change > 0 or not taken.solved else BEGIN * FIRST / change
+        return max(self.largest, min(round(-math.log2(SMALLEST)), math.ceil(-math.log2(wanted))))
 
     def _refine(self, space: Sequence[float], starting: bool) -> bool:
         """Halve the cells along the axes that miss most; False where the memory does not suffice."""
@@ -253,8 +272,8 @@ class Stepping:
             h = end - start
             state = self._physical(taken.coefficients.narrow(self.axis + 1, self.m, self.m), h)
             before = (taken.coefficients, start, h)
-        self._measure(system, coefficients)
-        return _Pair(times, coefficients, self._time_error(coefficients, h), self._space_error(coefficients[1]), before)
+        self._measure(system, coefficients, h)
+        return _Pair(times, coefficients, self._time_error(coefficients), self._space_error(coefficients[1]), before)
 
     def _step(
         self,
@@ -311,11 +330,13 @@ class Stepping:
         return coefficients.movedim(self.axis + 1, -1) * powers
 
     # -- how good they are ---
-    def _measure(self, system: StepSystem, coefficients: Sequence[torch.Tensor]) -> None:
-        """Note the sizes of the fields."""
+    def _measure(self, system: StepSystem, coefficients: Sequence[torch.Tensor], h: float) -> None:
+        """Note the sizes of the fields, and how fast they change."""
         root = math.sqrt(system.system.problem.domain.interior.measure)
         own = torch.tensor(system.system.norms(coefficients[-1]), dtype=torch.float64) / root
         self.sizes = torch.maximum(self.sizes, own)
+        change = self._rms(coefficients[1].select(self.axis + 1, 0) - coefficients[0].select(self.axis + 1, 0))
+        self.course.rate = max(self.course.rate, self._relative(change) / h)
 
     def _rms(self, values: torch.Tensor) -> torch.Tensor:
         """By field, of values (fields, m N_1, ...) over space, by those at the vertices."""
@@ -327,15 +348,15 @@ class Stepping:
         own = torch.as_tensor(values, dtype=torch.float64)
         return float(torch.where(self.sizes > 0, own / self.sizes, 0.0).max())
 
-    def _time_error(self, coefficients: Sequence[torch.Tensor], h: float) -> float:
+    def _time_error(self, coefficients: Sequence[torch.Tensor]) -> float:
         """What the polynomials miss, by the jump of the first derivative that is not carried over."""
         if self.order >= self.m:
-            return self._bend_error(coefficients, h)
+            return self._bend_error(coefficients)
         left = coefficients[0].select(self.axis + 1, self.m + self.order)
         right = coefficients[1].select(self.axis + 1, self.order)
         return BUBBLE[self.m] * self._relative(self._rms(right - left))
 
-    def _bend_error(self, coefficients: Sequence[torch.Tensor], h: float) -> float:
+    def _bend_error(self, coefficients: Sequence[torch.Tensor]) -> float:
         """The same for fields whose m derivatives are all carried over: by the jump of the next one.
 
         Their phase goes wrong by about as much in every radian, and stays wrong.
@@ -350,9 +371,7 @@ class Stepping:
             for x in (1.0, 0.0)
         ]
         ends = [torch.tensordot(c, w.to(c), ([self.axis + 1], [0])) for c, w in zip(coefficients, weights, strict=True)]
-        change = self._rms(coefficients[1].select(self.axis + 1, 0) - coefficients[0].select(self.axis + 1, 0))
-        self.rate = max(self.rate, self._relative(change) / h)
-        radians = max(1.0, self.rate * self.length)
+        radians = max(1.0, self.course.rate * self.length)
         return BEND * radians * self._relative(self._rms(ends[1] - ends[0]))
 
     def _space_error(self, coefficients: torch.Tensor) -> list[float]:
