@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 SIDE_POINTS, SIDE_PART = 12, 0.02  # points on a side, and the part of it, by which values are known near a corner
 SMOOTH = 1e-7  # of values: how well a polynomial has to fit them
-RINGS, CLOSE = (1.0, 2.0, 4.0, 8.0), 1e-4  # distances, in parts of the length, at which equations are looked at
+RINGS, CLOSE = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0), 1e-4  # distances, in parts of the length, at which equations are looked at
 NOTHING = 1e-13  # of a series: coefficients that are left out
 SEEN = 1e-7  # of the size of a field: a function that is worth while
 MEAN_POINTS = 160  # along an axis, to find the mean of a field
@@ -151,13 +151,19 @@ def _enter(
     system: CornerSystem, pair: tuple[CornerMode, CornerMode], power: int, known: _Known, sizes: Mapping[str, float]
 ) -> None:
     """Note the functions of a level."""
+    scales = [
+        system.length ** (power + weight) / (sizes[name] or 1.0)
+        for weight, name in zip(system.pencil.t, system.fields, strict=True)
+    ]
+
+    def relative(mode: CornerMode) -> CornerMode:
+        """Over the length of the domain and the sizes of the fields, in the units of the pencil."""
+        every = zip(mode.series, scales, system.pencil.units, strict=True)
+        return CornerMode(mode.power, tuple(series * scale * unit for series, scale, unit in every))
 
     def size(mode: CornerMode) -> float:
         """The largest of all fields over the length of the domain, relative to the sizes of the fields."""
-        return max(
-            float(np.abs(series).max()) * system.length ** (power + weight) / (sizes[name] or 1.0)
-            for series, weight, name in zip(mode.series, system.pencil.t, system.fields, strict=True)
-        )
+        return max(float(np.abs(s).max()) * scale for s, scale in zip(mode.series, scales, strict=True))
 
     mode, logarithm = (
         CornerMode(m.power, tuple(np.where(np.abs(s) < NOTHING * np.abs(s).max(), 0.0, s) for s in m.series))
@@ -166,7 +172,7 @@ def _enter(
     if max(size(mode), size(logarithm)) < SEEN:
         return
     logarithmic = size(logarithm) >= SEEN
-    smooth = not logarithmic and is_polynomial(system.pencil, mode)
+    smooth = not logarithmic and is_polynomial(system.pencil, relative(mode))
     coefficient = system.length ** (power + max(system.pencil.t))
     for own in system.functions(mode, logarithm if logarithmic else None):
         for function, name in own.functions:
@@ -185,7 +191,9 @@ def _values(problem: Problem, corner: Corner, face: str, side: int) -> dict[str,
     axis = 0 if abs(along[0]) > 0.5 else 1
     reach = SIDE_PART * problem.domain.lengths[axis]
     nodes = 0.5 - 0.5 * np.cos(math.pi * (np.arange(SIDE_POINTS) + 0.5) / SIDE_POINTS)
-    x = torch.tensor([[c + reach * s * a for s in nodes] for c, a in zip(corner.point, along, strict=True)])
+    x = torch.tensor(
+        [[c + reach * s * a for s in nodes] for c, a in zip(corner.point, along, strict=True)], dtype=torch.float64
+    )
     x[1 - axis] = corner.point[1 - axis]
     env = _environment(problem, x, normal)
     middle = [float(row[0]) for row in x]
@@ -219,7 +227,8 @@ def _sources(
         values = np.broadcast_to(np.asarray(residual, dtype=float), (len(angles),))
         rows.append(values * r ** (system.pencil.s[equation] - power))
     rings = np.array(RINGS)
-    shapes = np.stack([np.ones_like(rings), rings, rings * np.log(rings)], 1)
+    logarithm = np.log(rings)
+    shapes = np.stack([np.ones_like(rings), rings, rings * logarithm, rings**2, rings**2 * logarithm], 1)
     leading: np.ndarray = np.linalg.lstsq(shapes, np.stack(rows), rcond=None)[0][0]
     if not np.isfinite(leading).all():
         raise UnsuitableError("the equations are not defined beside the corner")
