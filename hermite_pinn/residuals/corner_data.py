@@ -123,6 +123,7 @@ def _at_corner(problem: Problem, corner: Corner) -> _Known:
     sizes = field_sizes(problem)
     highest = max(system.pencil.t)
     degrees = [_degree(system, operator) for operator, _ in system.pencil.conditions]
+    _check_homogeneous(system, degrees)
     for power in range(-highest, 0):
         values = []
         for (term, side), degree in zip(system.conditions, degrees, strict=True):
@@ -145,6 +146,14 @@ def _at_corner(problem: Problem, corner: Corner) -> _Known:
 def _degree(system: CornerSystem, operator: Operator) -> int:
     """By how much the order of a condition exceeds the weights of its fields."""
     return max(sum(orders) - system.pencil.t[f] for f, orders in operator)
+
+
+def _check_homogeneous(system: CornerSystem, degrees: Sequence[int]) -> None:
+    """Conditions with terms of lower order, as Robin's, prescribe values that depend on the solution at the corner."""
+    weights = dict(zip(system.fields, system.pencil.t, strict=True))
+    for (term, _), degree in zip(system.conditions, degrees, strict=True):
+        if any(sum(orders) - weights[name] < degree for name, orders in (*term.constant, *term.variable)):
+            raise UnsuitableError(f"the condition {term.term.name!r} has terms of lower order")
 
 
 def _enter(

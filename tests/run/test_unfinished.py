@@ -106,7 +106,7 @@ def test_every_state_that_is_saved_can_be_resumed(name, files, tmp_path, one_thr
 def test_where_weights_are_chosen_on_the_way_a_level_is_begun_again(files, tmp_path, one_thread):
     options = {"levels": 2, "progress": False}
     whole = hp.solve(unknown(), checkpoint=hp.Checkpoint(tmp_path / "run.h5", seconds=0), **options)
-    assert len(files) > 4
+    assert len(files) >= 4
     for file in files[:: len(files) // 4]:
         resumed = hp.solve(unknown(), resume=file, **options)
         assert resumed.status is whole.status
