@@ -106,7 +106,7 @@ METHODS = {
         hp.Field(head="siren", features=2, width=32, omega=2.0),
         0.5,
     ),
-    "lbfgs": (hp.LBFGS(steps=400), hp.Field(), 0.2),
+    "lbfgs": (hp.LBFGS(steps=1000), hp.Field(), 0.2),
     "hashed gauss_newton": (
         hp.JointGaussNewton(stages=(hp.JointStage("table", 30, 16),), held_out=200),
         hp.Field(table_size=32),

@@ -137,7 +137,25 @@ def choose_weights(
             return found
     likely = _lowest(first, deviance, allowed, lambda place: True, reach)
     most = at(likely).deviance + UNLIKELY * at(likely).freedom
-    return choice(_lowest(likely, risk, allowed, lambda place: at(place).deviance <= most, reach))
+    best = _lowest(likely, risk, allowed, lambda place: at(place).deviance <= most, reach)
+    return choice(_smoothest(best, at, allowed, most))
+
+
+def _smoothest(
+    best: tuple[int, ...],
+    at: Callable[[tuple[int, ...]], Prediction],
+    allowed: Callable[[tuple[int, ...]], bool],
+    most: float,
+) -> tuple[int, ...]:
+    """The largest weights, field by field, that predict the data as well as the best ones: they make the problem easier."""
+    limit = at(best).risk + LEAST_GAIN
+    for i, stride in itertools.product(range(len(best)), (4, 2, 1)):
+        while True:
+            place = tuple(n + stride * (i == k) for k, n in enumerate(best))
+            if not allowed(place) or at(place).risk > limit or at(place).deviance > most:
+                break
+            best = place
+    return best
 
 
 def _may_be_met(
