@@ -37,7 +37,10 @@ logger = logging.getLogger(__name__)
 
 SIDE_POINTS, SIDE_PART = 12, 0.02  # points on a side, and the part of it, by which values are known near a corner
 SMOOTH = 1e-7  # of values: how well a polynomial has to fit them
-RINGS, CLOSE = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0), 1e-4  # distances, in parts of the length, at which equations are looked at
+RINGS, CLOSE = (
+    (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0),
+    1e-4,
+)  # distances, in parts of the length, at which equations are looked at
 NOTHING = 1e-13  # of a series: coefficients that are left out
 SEEN = 1e-7  # of the size of a field: a function that is worth while
 MEAN_POINTS = 160  # along an axis, to find the mean of a field

@@ -147,7 +147,7 @@ def _smoothest(
     allowed: Callable[[tuple[int, ...]], bool],
     most: float,
 ) -> tuple[int, ...]:
-    """The largest weights, field by field, that predict the data as well as the best ones: they make the problem easier."""
+    """The largest weights, field by field, that predict the data as well as the best: they make the problem easier."""
     limit = at(best).risk + LEAST_GAIN
     for i, stride in itertools.product(range(len(best)), (4, 2, 1)):
         while True:
