@@ -17,6 +17,7 @@ from .local_stage import LocalStage
 __all__ = ["bulk", "refined_mesh"]
 
 BULK = 0.8  # of the sum of squares that the marked cells have
+CONFIRMING = 0.5  # of that, where the tolerance is met and a stage more has only to confirm it
 ENOUGH = (
     10.0  # times the tolerance: an error that is small enough while a coefficient is larger than that of the problem
 )
@@ -82,12 +83,13 @@ def refined_mesh(stage: LocalStage, least: float) -> RefinedMesh:
     Parameters
     ----------
     least
-        Change of the fields that an unseen peak must ask for to be followed.
+        The tolerance: change of the fields that an unseen peak must ask for to be followed.
     """
     mesh = stage.mesh
     marked = []
     settled = not stage.original and stage.indicators.steepness <= LEAF and stage.by_residual < ENOUGH * least
-    wanted = _steep(stage) if settled else bulk(_errors(stage))
+    met = stage.original and stage.error is not None and stage.error <= least
+    wanted = _steep(stage) if settled else bulk(_errors(stage), CONFIRMING if met else BULK)
     for level, own in zip(mesh.levels, wanted, strict=True):
         cells = np.zeros(level.count, dtype=bool)
         cells[level.leaves[own]] = True
