@@ -31,7 +31,7 @@ def parameter_change(problem: Problem, before: Mapping[str, float], now: Mapping
     ...     [hp.Dirichlet(u=0.0)],
     ...     parameters=[hp.Parameter("k", init=1.0)],
     ... )
-    >>> parameter_change(problem, {"k": 0.5}, {"k": 0.4})
+    >>> round(parameter_change(problem, {"k": 0.5}, {"k": 0.4}), 9)
     0.25
     """
     changes = []
