@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 
@@ -41,7 +42,11 @@ class Pyramid:
             (fields, *(m * (n + (not p)) for n, p in zip(r, self.periodic, strict=True))) for r in self.resolutions
         ]
         self.dense_shapes = self.shapes
-        sizes = [int(torch.Size(s).numel()) for s in self.shapes]
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        """Where the levels stand in a vector, from their shapes."""
+        sizes = [math.prod(s) for s in self.shapes]
         self.slices = [slice(sum(sizes[:i]), sum(sizes[: i + 1])) for i in range(len(sizes))]
         self.size = sum(sizes)
 

@@ -13,11 +13,9 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 import scipy.sparse as sparse
 
-from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix
 from hermite_pinn.methods.systems.grid_rows import GridRows
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.methods.systems.tensor_block import TensorBlock
-from hermite_pinn.residuals.compiled import CompiledTerm
 
 __all__ = ["StageBlock", "StageRows", "WaveSteps", "stage_matrices"]
 
@@ -62,33 +60,24 @@ def stage_matrices(length: float) -> dict[int, np.ndarray]:
 class StageBlock(TensorBlock):
     """Terms at the points of a step, with the values of the method of Gauss there."""
 
-    def _matrix(self, axis: int, cells: int) -> AxisMatrix:
+    def evaluated(self, axis: int, cells: int, orders: Sequence[int]) -> dict[Hashable, sparse.csr_matrix]:
+        """See :meth:`TensorBlock.evaluated`."""
         a = self.axes[axis]
         if a.name != "t":
-            return super()._matrix(axis, cells)
+            return super().evaluated(axis, cells, orders)
         made = stage_matrices(a.bounds[1] - a.bounds[0])
         matrices: dict[Hashable, sparse.csr_matrix] = {}
         columns, rows = np.tile(np.arange(2 * STAGES), STAGES), np.arange(STAGES + 1) * 2 * STAGES
-        for order in self._orders[axis]:
+        for order in orders:
             values = (made[order] * self._roots[axis][:, None]).ravel()
             matrices[order] = sparse.csr_matrix((values, columns, rows), shape=(STAGES, 2 * STAGES))
-        return AxisMatrix(matrices, self.dtype, self.device)
+        return matrices
 
 
 class StageRows(GridRows):
     """Makes such blocks."""
 
-    def _tensor_block(
-        self,
-        terms: Sequence[CompiledTerm],
-        points: Sequence[np.ndarray],
-        weights: Sequence[np.ndarray],
-        scales: Sequence[float] | None,
-    ) -> TensorBlock:
-        return StageBlock(
-            terms, self.problem.fields, self.names, self.basis, self.resolution, self.axes, points, weights, scales,
-            self.dtype, self.device,
-        )  # fmt: skip
+    _block_of = StageBlock
 
 
 class WaveSteps(GridSystem):

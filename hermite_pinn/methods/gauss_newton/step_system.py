@@ -32,7 +32,7 @@ from hermite_pinn.problem.problem import Problem
 
 from .gmres import gmres
 from .stage import Discretization
-from .step_rows import WaveSteps, stage_matrices
+from .step_rows import WaveSteps
 
 __all__ = ["SpaceModes", "StepSystem", "Taken", "points_in_time"]
 
@@ -284,21 +284,8 @@ class StepSystem:
         for axis in space:
             strengths = {o[axis]: s for o, s in known.items() if sum(o) == o[axis] and o[axis] > 0}
             along.append(self.modes.of(system, axis, self.free[f][axis], strengths))
-        a = system.axes[self.axis]
-        made = evaluation_matrix(
-            system.basis,
-            1,
-            a.bounds,
-            False,
-            block.points[self.axis],
-            sorted({0, *time}),
-            np.sqrt(block.weights[self.axis]),
-        )
         free = self.free[f][self.axis]
-        rows = {o: m.toarray() for o, m in made.matrices.items()}
-        if isinstance(system, WaveSteps):
-            root = np.sqrt(block.weights[self.axis])[:, None]
-            rows = {o: m * root for o, m in stage_matrices(a.bounds[1] - a.bounds[0]).items()}
+        rows = {o: m.toarray() for o, m in block.evaluated(self.axis, 1, sorted({0, *time})).items()}
         matrices = {o: torch.as_tensor(np.ascontiguousarray(m[:, free])) for o, m in rows.items()}
         own = sum((s * matrices[o] for o, s in time.items()), torch.zeros_like(matrices[0]))
         total: torch.Tensor = torch.zeros([1] * len(space), dtype=torch.float64)

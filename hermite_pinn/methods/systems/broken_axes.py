@@ -65,9 +65,7 @@ class BrokenPyramid(Pyramid):
             for r in self.resolutions
         ]
         self.dense_shapes = self.shapes
-        sizes = [int(torch.Size(s).numel()) for s in self.shapes]
-        self.slices = [slice(sum(sizes[:i]), sum(sizes[: i + 1])) for i in range(len(sizes))]
-        self.size = sum(sizes)
+        self._lay_out()
         self._orders = [problem.continuity[name] for name in problem.fields]
         self.ties = [self._ties(r) for r in self.resolutions]
 

@@ -50,9 +50,7 @@ class CompactPyramid(Pyramid):
             (self.fields, level.count * level.record, self._times(shape))
             for level, shape in zip(self.levels, self.dense_shapes, strict=True)
         ]
-        sizes = [math.prod(s) for s in self.shapes]
-        self.slices = [slice(sum(sizes[:i]), sum(sizes[: i + 1])) for i in range(len(sizes))]
-        self.size = sum(sizes)
+        self._lay_out()
 
     def _times(self, shape: Sequence[int]) -> int:
         return 1 if self.time is None else shape[self.time + 1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -76,6 +77,8 @@ class GridRows:
         be small.
     """
 
+    _block_of: ClassVar[type[TensorBlock]] = TensorBlock
+
     def __init__(
         self,
         problem: Problem,
@@ -146,7 +149,7 @@ class GridRows:
         weights: Sequence[np.ndarray],
         scales: Sequence[float] | None,
     ) -> TensorBlock:
-        return TensorBlock(
+        return self._block_of(
             terms, self.problem.fields, self.names, self.basis, self.resolution, self.axes, points, weights, scales,
             self.dtype, self.device,
         )  # fmt: skip

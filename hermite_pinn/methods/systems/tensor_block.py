@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
 import torch
+from scipy import sparse
 
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix
@@ -85,10 +86,12 @@ class TensorBlock(ChannelBlock[SumFactorization], DenseBlock):
         matrices = [self._matrix(i, self.resolution[i]) for i in range(self.dim)]
         return [None if c is None else SumFactorization(matrices, c) for c in channels]
 
+    def evaluated(self, axis: int, cells: int, orders: Sequence[int]) -> dict[Hashable, sparse.csr_matrix]:
+        """Derivatives along an axis at the points times the roots of weights, by order: (points, coefficients)."""
+        return self.axes[axis].evaluation(self.basis, cells, self.points[axis], orders, self._roots[axis]).matrices
+
     def _matrix(self, axis: int, cells: int) -> AxisMatrix:
-        a = self.axes[axis]
-        evaluated = a.evaluation(self.basis, cells, self.points[axis], self._orders[axis], self._roots[axis])
-        return AxisMatrix(evaluated.matrices, self.dtype, self.device)
+        return AxisMatrix(self.evaluated(axis, cells, self._orders[axis]), self.dtype, self.device)
 
     def diagonal(
         self, resolution: tuple[int, ...], shape: tuple[int, ...], change: Sequence[np.ndarray] | None = None
