@@ -4,91 +4,8 @@ import numpy as np
 import pytest
 
 import hermite_pinn as hp
+from hermite_pinn.validation.accuracy.sharp_problems import BREAKS, jumping_waves, layered, squared
 from hermite_pinn.validation.references.blocks import spectral_elements
-
-BREAKS, WAVES = (0.37, 0.71), (10.0, 30.0, 5.0)
-
-
-def squared(x):
-    return hp.where(x < BREAKS[0], WAVES[0] ** 2, hp.where(x < BREAKS[1], WAVES[1] ** 2, WAVES[2] ** 2))
-
-
-def waves():
-    """Helmholtz's equation u.xx + k(x)^2 u = 1 between 0 and 1, with its exact solution."""
-    matrix, right = np.zeros((6, 6)), np.zeros(6)
-
-    def value(i, x):
-        return np.array([np.cos(WAVES[i] * x), np.sin(WAVES[i] * x)])
-
-    def slope(i, x):
-        return WAVES[i] * np.array([-np.sin(WAVES[i] * x), np.cos(WAVES[i] * x)])
-
-    matrix[0, :2], right[0] = value(0, 0.0), -1 / WAVES[0] ** 2
-    matrix[1, 4:], right[1] = value(2, 1.0), 1 - 1 / WAVES[2] ** 2
-    for i, x in enumerate(BREAKS):
-        left, both = 2 * i, slice(2 * i, 2 * i + 4)
-        assert left == both.start
-        matrix[2 + 2 * i, both] = np.concatenate([value(i, x), -value(i + 1, x)])
-        right[2 + 2 * i] = 1 / WAVES[i + 1] ** 2 - 1 / WAVES[i] ** 2
-        matrix[3 + 2 * i, both] = np.concatenate([slope(i, x), -slope(i + 1, x)])
-    found = np.linalg.solve(matrix, right).reshape(3, 2)
-
-    def exact(x):
-        piece = np.searchsorted(BREAKS, x, side="right")
-        k = np.array(WAVES)[piece]
-        return found[piece, 0] * np.cos(k * x) + found[piece, 1] * np.sin(k * x) + 1 / k**2
-
-    conditions = [hp.Dirichlet(u=0.0, on="x-"), hp.Dirichlet(u=1.0, on="x+")]
-    return hp.Problem(hp.Box(x=(0, 1)), ["u"], lambda u, x: u.xx + squared(x) * u - 1, conditions), exact
-
-
-def layered(ratio, time=False):
-    """div(a grad u) + f = 0 with a = 1 on the left of x = 0.4 and ``ratio`` on its right, and its exact solution."""
-    k, x0 = 3.0, 0.4
-    value, slope = np.sin(k * x0), k * np.cos(k * x0)
-
-    def left(x):
-        return hp.sin(k * x)
-
-    def right(x):
-        return value + slope / ratio * (x - x0) + (x - x0) ** 2 * hp.cos(2 * x)
-
-    def curvature(x):
-        return 2 * hp.cos(2 * x) - 8 * (x - x0) * hp.sin(2 * x) - 4 * (x - x0) ** 2 * hp.cos(2 * x)
-
-    def coefficient(x):
-        return hp.where(x < x0, 1.0, ratio)
-
-    def shape(x):
-        return hp.where(x < x0, left(x), right(x))
-
-    if time:
-
-        def source(x, t):
-            return -hp.exp(-t) * (hp.where(x < x0, -k * k * left(x), ratio * curvature(x)) + shape(x))
-
-        return hp.Problem(
-            hp.Box(x=(0, 1), t=(0, 1)),
-            ["u"],
-            lambda u, x, t: hp.derivative(coefficient(x) * u.x, "x") - u.t + source(x, t),
-            [hp.Dirichlet(u=lambda x, t: shape(x) * hp.exp(-t)), hp.Initial(u=shape)],
-            exact={"u": lambda x, t: shape(x) * hp.exp(-t)},
-        )  # fmt: skip
-
-    def steady(x, y):
-        across = hp.where(x < x0, (-k * k - hp.pi**2) * left(x), ratio * (curvature(x) - hp.pi**2 * right(x)))
-        return -across * hp.sin(hp.pi * y)
-
-    def exact(x, y):
-        return shape(x) * hp.sin(hp.pi * y)
-
-    return hp.Problem(
-        hp.Box(x=(0, 1), y=(0, 1)),
-        ["u"],
-        lambda u, x, y: hp.div(coefficient(x) * u.grad) + steady(x, y),
-        [hp.Dirichlet(u=exact)],
-        exact={"u": exact},
-    )
 
 
 def error(problem, **options):
@@ -97,7 +14,7 @@ def error(problem, **options):
 
 @pytest.mark.parametrize(("basis", "levels"), [("cubic", 6), ("quintic", 4), ("septic", 3)])
 def test_jumping_wave_numbers_cost_no_order(basis, levels):
-    problem, exact = waves()
+    problem, exact = jumping_waves()
     x, errors = np.random.default_rng(0).random(2000), []
     for n in (levels, levels + 1):
         solution = hp.solve(problem, levels=n, field=hp.Field(basis=basis), progress=False)
@@ -107,7 +24,7 @@ def test_jumping_wave_numbers_cost_no_order(basis, levels):
 
 
 def test_the_default_call_reaches_its_tolerance_with_few_unknowns():
-    problem, exact = waves()
+    problem, exact = jumping_waves()
     solution = hp.solve(problem, progress=False)
     x = np.random.default_rng(0).random(2000)
     reached = np.linalg.norm(solution.u(x) - exact(x)) / np.linalg.norm(exact(x))
@@ -117,7 +34,7 @@ def test_the_default_call_reaches_its_tolerance_with_few_unknowns():
 
 
 def test_second_derivatives_jump_and_slopes_do_not():
-    solution = hp.solve(waves()[0], levels=5, field=hp.Field(basis="quintic"), progress=False)
+    solution = hp.solve(jumping_waves()[0], levels=5, field=hp.Field(basis="quintic"), progress=False)
     for place in BREAKS:
         sides = np.array([place - 1e-10, place + 1e-10])
         value, slope, curvature = solution.u(sides), solution.u.x(sides), solution.u.xx(sides)
@@ -261,7 +178,7 @@ def test_three_axes_may_have_breaks():
 
 def test_levels_without_a_cell_for_every_piece_are_refused():
     with pytest.raises(hp.InvalidArgumentError, match="a cell for each of its 3 pieces"):
-        hp.solve(waves()[0], levels=[2, 4], progress=False)
+        hp.solve(jumping_waves()[0], levels=[2, 4], progress=False)
 
 
 @pytest.mark.parametrize("method", ["adam", "lbfgs", hp.GaussNewton()])

@@ -13,30 +13,7 @@ from hermite_pinn import exp, pi, sin
 from hermite_pinn.methods.gauss_newton.peaks import candidates
 from hermite_pinn.methods.gauss_newton.small_coefficients import small_coefficients
 from hermite_pinn.run.status import Status
-
-
-def gaussians(*specs: tuple[float, float, float, float]) -> hp.Problem:
-    """Poisson's equation in the unit square with sources at (x, y) of some width and height."""
-
-    def source(x, y):
-        return sum(a * exp(-((x - cx) ** 2 + (y - cy) ** 2) / w**2) for cx, cy, w, a in specs)
-
-    return hp.Problem(
-        hp.Box(x=(0, 1), y=(0, 1)), ["u"], lambda u, x, y: u.laplacian + source(x, y), [hp.Dirichlet(u=0.0)]
-    )
-
-
-def series(points: np.ndarray, *specs: tuple[float, float, float, float]) -> np.ndarray:
-    """The solution of :func:`gaussians` as a series of sines, at points (n, 2)."""
-    total = np.zeros(len(points))
-    for cx, cy, w, a in specs:
-        m = np.arange(1, int(14 / (pi * w)) + 8)
-        decay = 2 * w * math.sqrt(pi) * np.exp(-((m * pi * w) ** 2) / 4)
-        modes = a * np.outer(decay * np.sin(m * pi * cx), decay * np.sin(m * pi * cy))
-        modes /= pi**2 * (m[:, None] ** 2 + m**2)
-        x, y = (np.sin(pi * np.outer(points[:, k], m)) for k in range(2))
-        total += ((x @ modes) * y).sum(1)
-    return total
+from hermite_pinn.validation.accuracy.sharp_problems import layer, narrow_sources, sine_series
 
 
 def error_at(solution: hp.Solution, points: np.ndarray, exact: np.ndarray) -> float:
@@ -46,31 +23,31 @@ def error_at(solution: hp.Solution, points: np.ndarray, exact: np.ndarray) -> fl
 
 def test_a_source_narrower_than_the_first_cells_is_found_and_resolved() -> None:
     spec = (0.29, 0.68, 4e-3, 1.0)
-    solution = hp.solve(gaussians(spec), progress=False)
+    solution = hp.solve(narrow_sources(spec), progress=False)
     assert solution.status is Status.CONVERGED
     assert solution.stats["refine"] == "local"
     assert solution.stats["unknowns"] < 20_000
     random = np.random.default_rng(0)
     near = np.array(spec[:2]) + spec[2] * random.standard_normal((50, 2))
     for points in (random.random((100, 2)), near):
-        assert error_at(solution, points, series(points, spec)) < 1e-6
+        assert error_at(solution, points, sine_series(points, [spec])) < 1e-6
 
 
 @pytest.mark.slow
 def test_several_sources_of_different_width_and_height_are_found() -> None:
     specs = ((0.3, 0.7, 1e-3, 1.0), (0.81, 0.13, 3e-3, 0.2), (0.52, 0.48, 0.03, 0.1))
-    solution = hp.solve(gaussians(*specs), progress=False)
+    solution = hp.solve(narrow_sources(*specs), progress=False)
     assert solution.status is Status.CONVERGED
     assert solution.stats["unknowns"] < 20_000
     random = np.random.default_rng(1)
     for cx, cy, w, _ in specs:
         points = np.array([cx, cy]) + w * random.standard_normal((50, 2))
-        assert error_at(solution, points, series(points, *specs)) < 2e-6
+        assert error_at(solution, points, sine_series(points, specs)) < 2e-6
 
 
 @pytest.mark.parametrize("width", [1e-3, 1e-6])
 def test_the_expression_tells_where_a_peak_is_that_no_sample_hits(width: float) -> None:
-    problem = gaussians((0.337, 0.7125, width, 1.0))
+    problem = narrow_sources((0.337, 0.7125, width, 1.0))
     samples = problem.domain.interior.quasi_random(512, 0)
     found = candidates(problem, problem.terms[0].residual, samples)
     distance = (found - torch.tensor([[0.337], [0.7125]], dtype=torch.float64)).norm(dim=0)
@@ -79,17 +56,7 @@ def test_the_expression_tells_where_a_peak_is_that_no_sample_hits(width: float) 
 
 def test_a_layer_is_resolved_with_few_cells_along_it() -> None:
     eps = 3e-3
-
-    def along(x):
-        return x - (exp((x - 1) / eps) - exp(-1 / eps)) / (1 - exp(-1 / eps))
-
-    problem = hp.Problem(
-        hp.Box(x=(0, 1), y=(0, 1)),
-        ["u"],
-        lambda u, x, y: -eps * u.laplacian + u.x - sin(pi * y) * (1 + eps * pi**2 * along(x)),
-        [hp.Dirichlet(u=0.0)],
-        exact={"u": lambda x, y: along(x) * sin(pi * y)},
-    )
+    problem = layer(eps)
     solution = hp.solve(problem, method=hp.GaussNewton(refine="local"), tol=1e-5, progress=False)
     assert solution.status is Status.CONVERGED
     assert solution.stats["unknowns"] < 10_000
@@ -140,7 +107,7 @@ def test_a_front_that_the_limits_leave_unresolved_is_not_called_converged() -> N
 
 def test_the_solution_is_saved_and_loaded(tmp_path) -> None:
     solution = hp.solve(
-        gaussians((0.3, 0.6, 0.02, 1.0)), method=hp.GaussNewton(refine="local"), tol=1e-3, progress=False
+        narrow_sources((0.3, 0.6, 0.02, 1.0)), method=hp.GaussNewton(refine="local"), tol=1e-3, progress=False
     )
     solution.save(tmp_path / "u.h5")
     loaded = hp.Solution.load(tmp_path / "u.h5")
