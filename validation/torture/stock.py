@@ -13,6 +13,8 @@ from filelock import FileLock
 
 import hermite_pinn as hp
 
+from .alterations import Content
+
 __all__ = [
     "CHECKPOINTS", "JOINT", "SIREN", "SMALL", "SOLUTIONS", "Recipe", "Stop", "checkpoint", "continued", "poisson", "solution", "uninterrupted",
 ]  # fmt: skip
@@ -185,7 +187,7 @@ def checkpoint(shared: Path, name: str) -> Path:
 
     def make(path: Path) -> None:
         rows = 2
-        while not path.exists():  # some methods save after a few rows only
+        while not (path.exists() and Content(path).arrays):  # some methods save after a few rows only, and begin empty
             CHECKPOINTS[name].solve(checkpoint=hp.Checkpoint(path, seconds=0), callbacks=[Stop(rows)])
             rows *= 2
 
