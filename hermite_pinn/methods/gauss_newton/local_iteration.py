@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -29,6 +30,7 @@ from .indicators import LEAF
 from .local_convergence import LocalConvergence
 from .local_marking import refined_mesh
 from .local_stage import LocalStage, measured
+from .local_state import SavedLocal, local_state
 from .options import GaussNewtonOptions
 from .pace import Pace
 from .refined_solver import RefinedSolver, stage_memory
@@ -67,6 +69,8 @@ class LocalIteration:
         Where the problem prescribes something narrow.
     known
         What is added to the fields that are solved for, or None.
+    finished
+        Given what a checkpoint keeps, after every stage.
     """
 
     def __init__(
@@ -78,7 +82,9 @@ class LocalIteration:
         tol: float,
         watch: WatchPoints,
         known: SingularPart | None = None,
+        finished: Callable[[Callable[[], dict[str, Any]]], None] = lambda state: None,
     ) -> None:
+        self.finished = finished
         self.options, self.task, self.problem, self.basis = options, task, task.problem, basis
         self.monitor, self.watch, self.tol, self.known = task.monitor, watch, tol, known
         mesh = RefinedMesh.uniform(base, task.problem.periodic)
@@ -95,17 +101,12 @@ class LocalIteration:
         self.best: LocalStage | None = None
 
     # -- the run ---
-    def stages(self) -> Ending:
-        """Stage after stage until one is the last."""
+    def stages(self, saved: SavedLocal | None = None) -> Ending:
+        """Stage after stage until one is the last, after the one that a checkpoint kept if there is any."""
+        stage = None if saved is None else self._restored(saved)
         while True:
-            self._check_size()
-            self.pace.begin()
-            stage = self._solved()
-            change = stage.change if self.best is not None else None
-            stage.error = self.convergence.add(stage, change, self._unseen(stage))
-            self.best = stage
-            self.pace.end(stage.system.unknowns)
-            self._record(stage)
+            if stage is None:
+                stage = self._next()
             ending = self._verdict(stage)
             if ending is not None:
                 return ending
@@ -115,6 +116,41 @@ class LocalIteration:
                 self.halvings += self._halving(stage)
                 self.tried = 0
             self.mesh = refined_mesh(stage, self.tol)
+            stage = None
+
+    def _next(self) -> LocalStage:
+        """The next stage, solved, measured, recorded, and saved."""
+        self._check_size()
+        self.pace.begin()
+        stage = self._solved()
+        change = stage.change if self.best is not None else None
+        stage.error = self.convergence.add(stage, change, self._unseen(stage))
+        self.best = stage
+        self.pace.end(stage.system.unknowns)
+        self._record(stage)
+        course = {"halvings": self.halvings, "tried": self.tried, "inner_total": self.inner_total}
+        self.finished(lambda: local_state(stage, self.convergence, course))
+        return stage
+
+    def _restored(self, saved: SavedLocal) -> LocalStage:
+        """The stage of a checkpoint, with what follows from its coefficients."""
+        self.mesh, course = saved.mesh, saved.course
+        self.halvings, self.tried = course["halvings"], int(course["tried"])
+        self.inner_total = int(course["inner_total"])
+        self.convergence.restore(saved.convergence)
+        system = self._system()
+        rows = system.linearize(saved.vector)
+        stage = self._measured(system, saved.vector, rows, saved.moved)
+        numbers = saved.numbers
+        self.best = replace(
+            stage,
+            settled=saved.settled,
+            inner=int(numbers["inner"]),
+            reduction=numbers["reduction"],
+            damping=numbers["damping"],
+            error=saved.error,
+        )
+        return self.best
 
     def _halving(self, stage: LocalStage) -> float:
         """By how many halvings a coefficient is lowered after a stage that resolves its layer: at most by one.
@@ -135,11 +171,21 @@ class LocalIteration:
     def _unseen(stage: LocalStage) -> float:
         return stage.missed.worst
 
-    def _solved(self) -> LocalStage:
+    def _system(self) -> RefinedSystem:
         extra = added(self.small, self.equations, self.halvings)
         layers = [c.layer(self.halvings) for c in self.small]
-        system = RefinedSystem(self.problem, self.basis, self.mesh, self.gauss, self.scales, extra, layers)
-        best = self.best
+        return RefinedSystem(self.problem, self.basis, self.mesh, self.gauss, self.scales, extra, layers)
+
+    def _measured(
+        self, system: RefinedSystem, vector: torch.Tensor, rows: list[torch.Tensor], moved: list[float]
+    ) -> LocalStage:
+        stage = measured(system, vector, rows, moved, self.watch, self.tol or ZERO)
+        if not self._original:
+            stage.indicators = stage.indicators.without(self.mesh, self._foreign)
+        return replace(stage, original=self._original)
+
+    def _solved(self) -> LocalStage:
+        system, best = self._system(), self.best
         if best is None:
             vector = system.start()
         else:
@@ -153,13 +199,9 @@ class LocalIteration:
         fit = solver.fit(system, vector.clone(), None if system.affine else accepted, guessed=best is not None)
         self.inner_total += solver.inner_total
         moved = system.norms(fit.vector - vector)
-        stage = measured(system, fit.vector, fit.rows, moved, self.watch, self.tol or ZERO)
-        inner = fit.inner
-        if not self._original:
-            stage.indicators = stage.indicators.without(self.mesh, self._foreign)
+        stage, inner = self._measured(system, fit.vector, fit.rows, moved), fit.inner
         return replace(
             stage,
-            original=self._original,
             settled=fit.settled,
             inner=0 if inner is None else inner.steps,
             reduction=0.0 if inner is None else inner.reduction,

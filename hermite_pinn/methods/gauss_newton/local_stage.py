@@ -37,8 +37,8 @@ class LocalStage:
         What was solved, and the state.
     settled
         Whether linear and nonlinear iterations met their tolerances.
-    change
-        Largest relative L2 change of a field from the start of the stage.
+    moved, change
+        By field, the L2 norm of its change from the start of the stage; the largest relative one.
     indicators, missed, roughness
         By cell; see :class:`CellIndicators`, :class:`Missed`, :func:`roughness_by_cell`.
     sizes
@@ -56,6 +56,7 @@ class LocalStage:
     system: RefinedSystem
     vector: torch.Tensor
     settled: bool
+    moved: list[float]
     change: float
     indicators: CellIndicators
     missed: Missed
@@ -130,6 +131,7 @@ def measured(
         system,
         vector,
         settled=False,
+        moved=list(moved),
         change=change,
         indicators=by_cell,
         missed=missed(system, system.at(vector), watch, scaled),
