@@ -163,6 +163,27 @@ class _Trial:
     bend: float
 
 
+class _Pace:
+    """How long the steps of an iteration take, for the time that must be left after them."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self.monitor = monitor
+        self._first = 0, monitor.clock()  # number of a step, and when it ended
+
+    def late(self, steps: int, reduction: float) -> bool:
+        """Whether a step that ended now would end in time; told after every one of an iteration.
+
+        One that begins anew, because another was given up, is timed anew: what was before its first step, as a factor,
+        takes no part.
+        """
+        if steps <= self._first[0] or self._first[0] == 0:
+            self._first = steps, self.monitor.clock()
+        else:
+            number, began = self._first
+            self.monitor.ahead = AFTER * (self.monitor.clock() - began) / (steps - number)
+        return self.monitor.out_of_time
+
+
 class LevenbergMarquardt(Generic[System]):
     """Minimise the sum of squares of a system's rows; an affine system takes one undamped step.
 
@@ -366,17 +387,11 @@ class LevenbergMarquardt(Generic[System]):
     def _linear(self, system: System, rows: Rows, damping: float) -> tuple[torch.Tensor, LeastSquaresResult]:
         """One linearised problem: the step and how it was found."""
         near = not system.affine or system.warm  # a nonlinear iteration corrects what is left
-        began = self.monitor.clock()
-
-        def late(steps: int, reduction: float) -> bool:
-            """Whether a step that ended now would end in time."""
-            self.monitor.ahead = AFTER * (self.monitor.clock() - began) / max(steps, 1)
-            return self.monitor.out_of_time
-
+        pace = _Pace(self.monitor)
         limits = Limits(
             self.near_tol if near else self.inner_tol,
             self.inner_steps,
-            late,
+            pace.late,
             lambda seconds: self.monitor.require(seconds, "a factorisation"),
         )
         step, result = self.linear.solve(system, rows, damping, limits)
