@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,8 +18,12 @@ from .cgls import LeastSquaresResult
 from .linear_solver import Limits, LinearSolver, LinearSystem
 from .rows import Rows
 
-__all__ = ["Fit", "LeastSquares", "LevenbergMarquardt"]
+__all__ = ["SOLVED", "Fit", "LeastSquares", "LevenbergMarquardt"]
 
+logger = logging.getLogger(__name__)
+
+#: What is logged of every linear problem; the numbers of a record are its arguments.
+SOLVED = "%s: a linear problem of %d unknowns took %d steps (%s)"
 CORRECTIONS, FALLING = 3, 0.5  # of a step that fails, as long as each lowers the loss by this factor
 CURVED = 64.0  # factor of the damping of a corrected step that fails where there is hardly any
 AFTER = 3.0  # steps of conjugate gradients that take as long as what follows a linear solve
@@ -398,4 +403,5 @@ class LevenbergMarquardt(Generic[System]):
         if result.reason != "callback":
             self.monitor.ahead = 0.0
         self.inner_total += result.steps
+        logger.debug(SOLVED, system.location, system.size, result.steps, result.reason)
         return step, result
