@@ -266,8 +266,9 @@ class NestedIteration:
         if saved is not None:
             basis = saved.basis
         self.local = LocalIteration(
-            self.options, self.task, basis, base, tol, self.watch, self.grid.known, self.unfinished.beside
-        )
+            self.options, self.task, basis, base, tol, self.watch, self.grid.known, self.unfinished.beside,
+            self._first_parameters() if self.state.best is None else self.state.best.parameters, self.grid.scales,
+        )  # fmt: skip
         return self.local.stages(saved)
 
     def _keep_time(self) -> None:
