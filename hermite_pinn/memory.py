@@ -17,6 +17,7 @@ from .errors import OutOfMemoryError
 __all__ = ["available_memory", "check_fits", "peak_memory", "spelled_size"]
 
 PROC, CONTROL_GROUPS = Path("/proc"), Path("/sys/fs/cgroup")
+LARGEST = 1 << 16  # bytes of a file of these
 
 
 def available_memory(device: torch.device) -> int | None:
@@ -92,10 +93,17 @@ def check_fits(need: float, what: str, advice: str, device: torch.device | None 
 
 
 def _text(path: Path) -> str:
+    """What a small file says, read at once: a run asks often."""
     try:
-        return path.read_text(encoding="ascii", errors="replace")
+        file = os.open(path, os.O_RDONLY)
     except OSError:
         return ""
+    try:
+        return os.read(file, LARGEST).decode("ascii", errors="replace")
+    except OSError:
+        return ""
+    finally:
+        os.close(file)
 
 
 def _number(path: Path, pattern: str = r"(\d+)") -> int | None:

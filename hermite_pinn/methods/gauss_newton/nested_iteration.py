@@ -43,14 +43,14 @@ from .options import GaussNewtonOptions
 from .pace import Pace
 from .parameter_change import parameter_change
 from .reordering import Reordering
-from .resolutions import Resolutions
+from .resolutions import Resolutions, first_resolutions
 from .saved_state import check_nested
 from .slab_march import march
 from .stage import Discretization, Stage, relative, solve_at_once
 from .stage_record import record_stage
 from .term_sizes import floored, implied_sizes, strengths
 from .unfinished import Unfinished
-from .uniqueness import freedom
+from .uniqueness import freedom, on_vertices
 from .verdict import BY_ITSELF, determined, verdict, with_noise
 from .watch_points import WatchPoints
 
@@ -158,7 +158,16 @@ class NestedIteration:
         best = self.state.best
         if best is None or ending.status not in BY_ITSELF:
             return ending
-        return determined(ending, *freedom(self.grid, best, self.state.path[0]))
+        return determined(ending, *self._freedom(best))
+
+    def _freedom(self, best: Stage) -> tuple[int, Sequence[str]]:
+        """See :func:`.freedom`; with the basis and the level with which the run began, where it has found another."""
+        if self.basis == self.given.basis:
+            return freedom(self.grid, best, self.state.path[0])
+        first = first_resolutions(self.task, self.given)[0]
+        return freedom(
+            replace(self.grid, basis=self.given.basis), on_vertices(best, self.basis, self.given.basis), first
+        )
 
     def _outcome(self, ending: Ending) -> Outcome:
         if self.local is not None and self.local.is_better_than(self.state.best):
