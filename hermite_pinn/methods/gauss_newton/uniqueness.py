@@ -197,6 +197,9 @@ def _sizes(problem: Problem, stage: Stage) -> list[float]:
 def _moved(grid: Discretization, stage: Stage, resolution: Resolution) -> torch.Tensor | None:
     """The solution on another resolution: values and derivatives at its vertices; None where the two are not nested."""
     now, m = stage.resolutions[-1], BASES[grid.basis].coefficients
+    if all(compile_term(grid.problem, t).affine for t in grid.problem.terms):  # the same everywhere
+        dense = grid.pyramid([resolution]).dense_shapes[-1]
+        return torch.zeros(dense, dtype=stage.finest.dtype, device=stage.finest.device)
     coefficients = stage.finest
     for axis, (have, want) in enumerate(zip(now, resolution, strict=True)):
         if have % want and want % have:
