@@ -35,6 +35,7 @@ from .grid_solver import grid_solver
 from .indicators import indicators
 from .local_choice import LocalChoice, local_basis
 from .local_iteration import LocalIteration
+from .local_state import SavedLocal
 from .marching import marched
 from .mixed_precision import chosen_precision
 from .nested_outcome import nested_outcome
@@ -202,6 +203,9 @@ class NestedIteration:
             self.solver.restore(Entry.of(self.task.saved, "the checkpoint").at("solver"))
         if self.task.saved is not None and "path" in self.task.saved:
             self._restore(self.task.saved)
+            divided = SavedLocal.read(self.task.saved, self.problem)
+            if divided is not None:
+                return self._locally(divided)
             ending = self._verdict()
             if ending is not None:
                 return ending
@@ -264,15 +268,20 @@ class NestedIteration:
         self.solver.restore(known)
         self._marching_known()
 
-    def _locally(self) -> Ending:
-        """The rest of the run, on locally refined grids."""
+    def _locally(self, saved: SavedLocal | None = None) -> Ending:
+        """The rest of the run, on locally refined grids, from the stage of a checkpoint if it has one."""
         logger.info("the run goes on with cells that are divided where the error is")
         tol = self.tol or 1e-6
         base = first_resolutions(self.task, self.given)[0]
         given = self.task.field is not None or self.options.basis != "auto"
         basis = self.basis if given else local_basis(self.problem, tol)
-        self.local = LocalIteration(self.options, self.task, basis, base, tol, self.watch, self.grid.known)
-        return self.local.stages()
+        if saved is not None:
+            basis = saved.basis
+        self.local = LocalIteration(
+            self.options, self.task, basis, base, tol, self.watch, self.grid.known, self.unfinished.beside,
+            self._first_parameters() if self.state.best is None else self.state.best.parameters, self.grid.scales,
+        )  # fmt: skip
+        return self.local.stages(saved)
 
     def _keep_time(self) -> None:
         """Of a time limit, leave what it takes to look at a cut domain at the end, which the first level tells."""

@@ -14,6 +14,7 @@ from hermite_pinn.expressions.program import Leaf, Value, depends_on, is_smooth
 from hermite_pinn.geometry import Samples
 from hermite_pinn.methods.systems.broken_axes import axes_of
 from hermite_pinn.methods.systems.point_block import PointBlock
+from hermite_pinn.methods.systems.rough_terms import is_averaged
 from hermite_pinn.methods.systems.singular_columns import SingularColumns
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
@@ -127,8 +128,15 @@ class WatchPoints:
                 continue
             self._watch(number, term, samples, values)
             on_lines = problem.jumps_on_lines  # of the grid
-            if term.region.is_interior and not on_lines and not is_smooth(problem.plan.known(term.residual)):
+            if term.region.is_interior and not on_lines and self._is_sampled(term):
                 self.jumps.append(_Group(number, term, samples.take(slice(0, JUMP_POINTS))))
+
+    def _is_sampled(self, term: Term) -> bool:
+        """Whether an equation has jumps or kinks that are not averaged over cells."""
+        problem = self.problem
+        return not is_smooth(problem.plan.known(term.residual)) and not is_averaged(
+            problem, compile_term(problem, term)
+        )
 
     def _watch(self, number: int, term: Term, samples: Samples, values: torch.Tensor) -> None:
         """Remember the peaks of a term among samples, and those that its expression tells of."""
