@@ -13,6 +13,7 @@ import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.field.field import GridField, linear_field
+from hermite_pinn.geometry import Domain
 from hermite_pinn.methods.base import Outcome, Task
 from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.methods.systems.rough_terms import is_averaged
@@ -188,7 +189,8 @@ class Evolution:
         """
         began = self.monitor.clock()
         tell = self._progress(plan.tol, too_long)
-        stepping = Stepping(self.grid, plan.cells, plan.tol, tell, self.monitor.check_time, plan.largest)
+        shown = self.monitor.advanced if self._finest(plan) else _unseen
+        stepping = Stepping(self.grid, plan.cells, plan.tol, tell, self.monitor.check_time, plan.largest, shown)
         self.state.partial = stepping.course
         course = stepping.run()
         count, lost = time_cells(self.grid, course, 0.25 * plan.tol, self._fewest(plan))
@@ -198,6 +200,10 @@ class Evolution:
         errors = course.space_errors, course.time_error
         said = Past(plan.tol, course.cells, *errors, min(LARGEST, course.longest), 0.0)
         return _March(plan.tol, found, course.cells, said, course, None, local, None, self.monitor.clock() - began)
+
+    def _finest(self, plan: MarchPlan) -> bool:
+        """Whether a march is finer than all before it, so that others may want to look at it."""
+        return all(plan.tol < m.tol for m in self.state.marches)
 
     def _fewest(self, plan: MarchPlan) -> int:
         """Cells in time of the field of a march: twice those of the one before, fewer in a coarser one."""
@@ -447,6 +453,10 @@ class Evolution:
 def _never(expected: float) -> bool:
     """A march that goes on whatever time it takes."""
     return False
+
+
+def _unseen(domain: Domain, field: Callable[[], GridField]) -> None:
+    """Steps that nobody looks at."""
 
 
 class _TooLongError(Exception):

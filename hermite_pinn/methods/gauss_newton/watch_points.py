@@ -76,8 +76,12 @@ def _highest(x: torch.Tensor, values: torch.Tensor, least: float) -> torch.Tenso
 
     Several narrow peaks differ in height; each has a point.
     """
-    chosen = torch.topk(values, min(WATCHED, len(values))).indices
+    above = torch.nonzero(values > least)[:, 0]
+    if not len(above):
+        return above
     low, high = x.amin(1, keepdim=True), x.amax(1, keepdim=True)
+    x, values = x[:, above], values[above]
+    chosen = torch.topk(values, min(WATCHED, len(values))).indices
     count = max(2, round(BLOCKS ** (1.0 / len(x))))
     parts = ((x - low) / (high - low).clamp(min=1e-300) * count).long().clamp(0, count - 1)
     block = torch.zeros(x.shape[1], dtype=torch.int64)
@@ -86,8 +90,7 @@ def _highest(x: torch.Tensor, values: torch.Tensor, least: float) -> torch.Tenso
     order = torch.argsort(values)
     best = torch.full((count ** len(x),), -1, dtype=torch.int64)
     best[block[order]] = order  # the last one, with the largest value, stays
-    chosen = torch.cat([chosen, best[best >= 0]]).unique()
-    return chosen[values[chosen] > least]
+    return above[torch.cat([chosen, best[best >= 0]]).unique()]
 
 
 class WatchPoints:

@@ -173,6 +173,9 @@ class NormalModes:
         return x.reshape(self._shape[self._along], *others).movedim(0, self._along)
 
     def _along_modes(self, x: torch.Tensor, *, transposed: bool) -> torch.Tensor:
+        if x.ndim == 2 and self._along is None:
+            left, right = self._vectors[0], self._vectors[1]
+            return left.mT @ x @ right if transposed else left @ x @ right.mT
         for axis, vectors in self._vectors.items():
             matrix = vectors.mT if transposed else vectors
             x = torch.tensordot(matrix, x, dims=([1], [axis])).movedim(0, axis)
