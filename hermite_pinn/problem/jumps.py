@@ -49,7 +49,8 @@ class Jumps:
     everywhere
         Whether these are all: nothing jumps or has a kink anywhere else, as far as can be known.
     rough
-        The nodes that change along no line of a grid: comparisons and the like of several coordinates, and tables.
+        The nodes that change along no line of a grid: comparisons and the like of several coordinates, and tables; all
+        that change on domains that shapes cut, whose grids have no such lines.
     """
 
     breaks: dict[str, tuple[float, ...]]
@@ -129,7 +130,7 @@ def find_jumps(expressions: Sequence[Expr], domain: Domain, has_flux: bool = Fal
         for name, count in many.items()
     ]
     breaks = {name: tuple(sorted(own)) for name, own in places.items() if own and name not in many}
-    rough += [e for name in many for e in along[name]]
+    rough += [e for name in (along if domain.is_cut else many) for e in along[name]]
     unique = {id(e): e for e in rough}
     return Jumps(breaks, tuple(notes), everywhere and not notes, tuple(unique.values()))
 

@@ -82,7 +82,7 @@ class Problem(Immutable):
     jump_notes
         Those about jumps of coefficients.
     rough
-        What in the equations jumps or has a kink along no line of a grid; nothing on domains that shapes cut.
+        What in the equations jumps or has a kink along no line of a grid.
     jumps_on_lines
         Whether nothing in the equations jumps or has a kink but on the breaks of the domain, as far as can be known.
 
@@ -160,7 +160,7 @@ class Problem(Immutable):
         self.domain = domain = domain.with_breaks(jumps.breaks)
         self.jumps_on_lines = jumps.everywhere and not domain.is_cut
         self.jump_notes = jumps.notes
-        self.rough = () if domain.is_cut else jumps.rough
+        self.rough = jumps.rough
         self.terms = self._traced_terms()
         self.gauges = self._gauged_fields()
         self.missing = missing_conditions(domain, self.fields, self.periodic, self.residuals.values(), self.terms)

@@ -11,6 +11,7 @@ import pytest
 import hermite_pinn as hp
 from hermite_pinn.expressions.functions import where
 from hermite_pinn.expressions.graph import coordinate
+from hermite_pinn.methods.gauss_newton.local_choice import why_not_local
 from hermite_pinn.methods.systems.cell_polynomials import CellPolynomials
 from hermite_pinn.methods.systems.rough_terms import averaged_terms, divided_terms, is_averaged
 from hermite_pinn.residuals.compiled import compile_term
@@ -151,3 +152,73 @@ def test_heat_in_a_medium_of_pixels_is_marched_through() -> None:
     solution = hp.solve(problem, tol=4e-2, progress=False, throw=False)
     assert solution.status is hp.Status.CONVERGED
     assert solution.stats["marches"][-1]["cells"][0] <= 32
+
+
+def disc_flux(k: float) -> tuple[hp.Problem, Any]:
+    """Of div(a grad u) + 4 = 0, which has another solution than a Laplacian u + 4 = 0."""
+
+    def exact(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        r = np.hypot(x - X, y - Y)
+        return np.where(r < R, R * R * (1 - 1 / k) - r**2, -(r**2) / k)
+
+    known = hp.tabulated(exact, "exact")
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)),
+        ["u"],
+        lambda u, x, y: hp.div(hp.where(in_disc(x, y), 1.0, k) * u.grad) + 4.0,
+        [hp.Dirichlet(u=lambda x, y: known(x, y))],
+    )
+    return problem, known
+
+
+@pytest.mark.parametrize("k", [9.0, 0.1])
+def test_a_flux_that_jumps_along_a_circle_is_never_thought_known_when_it_is_not(k: float) -> None:
+    problem, exact = disc_flux(k)
+    solution = hp.solve(problem, tol=3e-2, levels=4, progress=False, throw=False)
+    error = relative_error(solution, exact)
+    assert solution.estimated_error is not None
+    assert error < 3 * solution.estimated_error
+    assert solution.status is not hp.Status.CONVERGED or error < 0.09
+
+
+def test_a_flux_across_a_layer_goes_to_that_of_the_jump() -> None:
+    errors = []
+    for cells in (16, 64):
+        problem, exact = disc_flux(0.1)
+        solution = hp.solve(problem, field=hp.Field(basis="cubic", base=cells), levels=1, progress=False, throw=False)
+        errors.append(relative_error(solution, exact))
+    assert errors[1] < 0.5 * errors[0]
+    assert errors[1] < 0.05
+
+
+def test_fluxes_that_jump_within_a_table_are_not_known() -> None:
+    table = hp.tabulated(lambda x, y: np.where((x - X) ** 2 + (y - Y) ** 2 < R * R, 1.0, 9.0), "table")
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)), ["u"], lambda u, x, y: hp.div(table(x, y) * u.grad) + 4.0, [hp.Dirichlet(u=0.0)]
+    )
+    solution = hp.solve(problem, tol=0.5, levels=3, progress=False, throw=False)
+    assert solution.status is not hp.Status.CONVERGED
+    assert solution.estimated_error == 1.0
+
+
+def test_on_cut_domains_a_flux_that_jumps_is_not_known() -> None:
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)) - hp.Disk((0.5, 0.5), 0.2),
+        ["u"],
+        lambda u, x, y: hp.div(hp.where(x < 0.2, 1.0, 9.0) * u.grad) + 1,
+        [hp.Dirichlet(u=0.0)],
+    )
+    solution = hp.solve(problem, tol=0.5, levels=2, progress=False, throw=False)
+    assert solution.status is not hp.Status.CONVERGED
+    assert solution.estimated_error == 1.0
+
+
+@pytest.mark.parametrize(("lead", "local"), [(hp.where, False), (lambda c, a, b: 1.0, True)], ids=["lead", "source"])
+def test_local_refinement_is_not_for_leading_coefficients_that_jump(lead: Any, local: bool) -> None:
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)),
+        ["u"],
+        lambda u, x, y: lead(in_disc(x, y), 1.0, 9.0) * u.laplacian + hp.where(in_disc(x, y), 1.0, 0.0),
+        [hp.Dirichlet(u=0.0)],
+    )
+    assert (why_not_local(problem) == "") == local

@@ -16,6 +16,7 @@ from hermite_pinn.methods.systems.broken_axes import axes_of
 from hermite_pinn.methods.systems.point_block import PointBlock
 from hermite_pinn.methods.systems.rough_terms import is_averaged
 from hermite_pinn.methods.systems.singular_columns import SingularColumns
+from hermite_pinn.methods.systems.smoothed_fluxes import is_smoothed
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
@@ -132,11 +133,12 @@ class WatchPoints:
                 self.jumps.append(_Group(number, term, samples.take(slice(0, JUMP_POINTS))))
 
     def _is_sampled(self, term: Term) -> bool:
-        """Whether an equation has jumps or kinks that are not averaged over cells."""
+        """Whether an equation has jumps or kinks that are not spread over cells."""
         problem = self.problem
-        return not is_smooth(problem.plan.known(term.residual)) and not is_averaged(
-            problem, compile_term(problem, term)
-        )
+        if is_smooth(problem.plan.known(term.residual)):
+            return False
+        own = compile_term(problem, term)
+        return not (is_averaged(problem, own) or is_smoothed(problem, own))
 
     def _watch(self, number: int, term: Term, samples: Samples, values: torch.Tensor) -> None:
         """Remember the peaks of a term among samples, and those that its expression tells of."""

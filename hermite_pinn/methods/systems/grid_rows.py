@@ -29,6 +29,7 @@ from .flux_rows import crossings, jump_blocks
 from .piece_weights import balanced_terms
 from .point_block import PointBlock
 from .rough_terms import averaged_terms, divided_terms
+from .smoothed_fluxes import smoothed_terms
 from .tensor_block import TensorBlock
 
 __all__ = ["GridRows", "gauss_points_per_axis"]
@@ -106,6 +107,7 @@ class GridRows:
         interior = [compile_term(problem, t) for t in terms if t.region.is_interior]
         if isinstance(gauss, int):
             gauss = (gauss,) * problem.domain.dim
+        interior = smoothed_terms(problem, interior, resolution)
         self.gauss = gauss or self._points_per_axis(soft, divided_terms(problem, interior))
         averaged = averaged_terms(problem, interior, self._edges(), self.gauss)
         self.interior = self._interior_block(balanced_terms(problem, averaged, resolution))

@@ -27,7 +27,7 @@ from hermite_pinn.residuals.compiled import CompiledTerm, Jet, compile_term
 
 from .cell_polynomials import CellPolynomials
 
-__all__ = ["averaged_terms", "divided_terms", "is_averaged"]
+__all__ = ["averaged_terms", "divided_terms", "is_averaged", "leads_off_lines"]
 
 PROBES = 2048  # points at which coefficients are compared
 EQUAL = 1e-12  # relative difference of numbers that are one
@@ -64,6 +64,14 @@ def is_averaged(problem: Problem, term: CompiledTerm) -> bool:
     True
     """
     return _products(problem, term) is not None
+
+
+def leads_off_lines(problem: Problem) -> bool:
+    """Whether the coefficient of the highest derivatives of an equation jumps along no line of the grid."""
+    if not problem.rough:
+        return False
+    equations = [compile_term(problem, t) for t in problem.terms if t.region.is_interior]
+    return any(_Sum(problem, t, problem.plan.known(t.term.residual)).leads() for t in equations)
 
 
 def divided_terms(problem: Problem, terms: Sequence[CompiledTerm]) -> list[CompiledTerm]:
@@ -135,7 +143,7 @@ def _names(problem: Problem, function: Expr) -> list[str]:
 
 def _products(problem: Problem, term: CompiledTerm) -> tuple[_Product, ...] | None:
     """What an equation is the sum of, divided as the module says; None where nothing jumps or no such sum is found."""
-    if not problem.rough:
+    if not problem.rough or problem.domain.is_cut:
         return None
     residual = problem.plan.known(term.term.residual)
     return problem.plan.shared.once(("rough", id(residual)), lambda: _Sum(problem, term, residual).products())
@@ -162,6 +170,10 @@ class _Sum:
         if found is None or len(found) > MOST:
             return None
         return tuple(self._product(factors, divisor) for factors in found)
+
+    def leads(self) -> bool:
+        """Whether the coefficient of a highest derivative jumps."""
+        return any(self._jumps(s) for s in self._highest())
 
     def _note(self, e: Expr) -> None:
         """Find out of all parts of an expression whether they jump, and whether they contain unknowns."""
