@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -15,6 +16,8 @@ from hermite_pinn.field.field import GridField, linear_field
 from hermite_pinn.geometry import Domain
 from hermite_pinn.methods.base import Outcome, Task
 from hermite_pinn.methods.course import Ending, run_to_end
+from hermite_pinn.methods.systems.rough_terms import is_averaged
+from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.residuals.scales import row_scales, source_norms
 from hermite_pinn.run.interrupt import cause
 from hermite_pinn.run.monitor import StopRun
@@ -40,6 +43,7 @@ LOOSE = 0.4  # tolerance of a first march that would take too long otherwise
 SEEN, MOST = 0.1, 0.7  # parts of the time: what tells how long the first march takes, and what it may take
 SPARED = 1.5  # times the seconds of a coarser march, which a finer one leaves it
 SHORT = "the time left is too short for a finer march, and coarser cells do not hold the solution"
+AVERAGED = 2  # order where coefficients jump within cells
 HASTE = 0.6  # of the time that a march is expected to take: it is not begun with less left
 
 
@@ -281,8 +285,13 @@ class Evolution:
 
     @property
     def order(self) -> int:
-        """Power of the cells and steps that the error of a smooth solution falls with."""
-        return 2 * BASES[self.basis].coefficients
+        """Power of the cells and steps that the error falls with: two where what jumps is averaged over cells."""
+        return AVERAGED if self._averaged else 2 * BASES[self.basis].coefficients
+
+    @cached_property
+    def _averaged(self) -> bool:
+        equations = [t for t in self.problem.terms if t.region.is_interior]
+        return any(is_averaged(self.problem, compile_term(self.problem, t)) for t in equations)
 
     def _past(self) -> Past:
         """What the last march says of the next one."""

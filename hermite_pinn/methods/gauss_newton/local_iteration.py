@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.field.field import GridField
 from hermite_pinn.field.singular_part import SingularPart
 from hermite_pinn.memory import available_memory, spelled_size
-from hermite_pinn.methods.base import Outcome, Task
+from hermite_pinn.methods.base import Doubt, Outcome, Task
 from hermite_pinn.methods.course import Ending
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
 from hermite_pinn.methods.systems.refined_mesh import RefinedMesh
@@ -29,13 +29,17 @@ from .balance import ZERO
 from .indicators import LEAF
 from .local_convergence import LocalConvergence
 from .local_marking import refined_mesh
+from .local_sensitivity import local_sensitivity
 from .local_stage import LocalStage, measured
 from .local_state import SavedLocal, local_state
 from .options import GaussNewtonOptions
 from .pace import Pace
+from .parameter_change import parameter_change
 from .refined_solver import RefinedSolver, stage_memory
 from .small_coefficients import added, small_coefficients
 from .stage import Stage
+from .standard_errors import parameter_doubts, standard_errors
+from .verdict import BY_ITSELF
 from .watch_points import WatchPoints
 
 __all__ = ["LocalIteration"]
@@ -49,6 +53,7 @@ MOST_DEPTH = 40  # levels
 LEAST_HALVING = 0.25
 TRIES = 4  # stages with one coefficient: values on the sides that belong to a smaller one need not be resolved
 HASTE = 0.3  # of the time that a stage is expected to take: it is not begun with less left
+TRUST = 1e-4  # in data that belong to the problem's coefficients, while these are larger
 SHARE = 0.5  # of the free memory
 
 
@@ -71,6 +76,10 @@ class LocalIteration:
         What is added to the fields that are solved for, or None.
     finished
         Given what a checkpoint keeps, after every stage.
+    parameters
+        Where the unknown parameters start.
+    scales
+        Divisors of the rows of the equations, or None for those by their sources.
     """
 
     def __init__(
@@ -83,13 +92,15 @@ class LocalIteration:
         watch: WatchPoints,
         known: SingularPart | None = None,
         finished: Callable[[Callable[[], dict[str, Any]]], None] = lambda state: None,
+        parameters: Mapping[str, float] | None = None,
+        scales: Sequence[float] | None = None,
     ) -> None:
-        self.finished = finished
+        self.finished, self.first_parameters = finished, dict(parameters or {})
         self.options, self.task, self.problem, self.basis = options, task, task.problem, basis
         self.monitor, self.watch, self.tol, self.known = task.monitor, watch, tol, known
         mesh = RefinedMesh.uniform(base, task.problem.periodic)
         self.mesh = mesh.refined([np.ones(mesh.levels[0].count, dtype=bool)], (2,) * mesh.dim)
-        self.scales = source_scales(self.problem)
+        self.scales = list(scales or source_scales(self.problem))
         self.gauss = options.gauss or BASES[basis].coefficients + 1
         self.equations = sum(t.region.is_interior for t in self.problem.terms)
         self.small = small_coefficients(self.problem)
@@ -174,7 +185,8 @@ class LocalIteration:
     def _system(self) -> RefinedSystem:
         extra = added(self.small, self.equations, self.halvings)
         layers = [c.layer(self.halvings) for c in self.small]
-        return RefinedSystem(self.problem, self.basis, self.mesh, self.gauss, self.scales, extra, layers)
+        trust = 1.0 if self._original else TRUST
+        return RefinedSystem(self.problem, self.basis, self.mesh, self.gauss, self.scales, extra, layers, trust)
 
     def _measured(
         self, system: RefinedSystem, vector: torch.Tensor, rows: list[torch.Tensor], moved: list[float]
@@ -187,10 +199,10 @@ class LocalIteration:
     def _solved(self) -> LocalStage:
         system, best = self._system(), self.best
         if best is None:
-            vector = system.start()
+            vector = system.start(None, self.first_parameters)
         else:
             known = best.system.grid.transferred(best.system.split(best.vector)[0].numpy(), system.grid)
-            vector = system.start(known)
+            vector = system.start(known, best.parameters)
         solver = self._solver(system)
 
         def accepted(fit: Fit) -> None:
@@ -198,10 +210,13 @@ class LocalIteration:
 
         fit = solver.fit(system, vector.clone(), None if system.affine else accepted, guessed=best is not None)
         self.inner_total += solver.inner_total
-        moved = system.norms(fit.vector - vector)
-        stage, inner = self._measured(system, fit.vector, fit.rows, moved), fit.inner
+        reached = system.without_means(fit.vector)
+        moved = system.norms(reached - system.without_means(vector))
+        stage, inner = self._measured(system, reached, fit.rows, moved), fit.inner
+        before = self.first_parameters if best is None else best.parameters
         return replace(
             stage,
+            change=max(stage.change, parameter_change(self.problem, before, stage.parameters)),
             settled=fit.settled,
             inner=0 if inner is None else inner.steps,
             reduction=0.0 if inner is None else inner.reduction,
@@ -343,4 +358,11 @@ class LocalIteration:
         }
         error = None if ending.status is Status.DIVERGED else stage.error
         minimised = stage.settled and ending.status in (Status.CONVERGED, Status.STALLED, Status.MAX_SIZE)
-        return Outcome(self.field(stage), {}, ending.status, message, error, stats, minimised)
+        parameters, doubts = stage.parameters, tuple[Doubt, ...]()
+        if parameters and ending.status in BY_ITSELF:
+            known = local_sensitivity(stage, self.options.inner_steps)
+            errors = standard_errors(stage.system, known)
+            doubts = tuple(parameter_doubts(self.problem.parameters, parameters, known, errors))
+            if errors:
+                stats["standard_errors"] = errors
+        return Outcome(self.field(stage), parameters, ending.status, message, error, stats, minimised, doubts)

@@ -77,6 +77,11 @@ class LocalStage:
         return self.system.grid.mesh
 
     @property
+    def parameters(self) -> dict[str, float]:
+        """Values of the unknown parameters."""
+        return self.system.parameters(self.vector)
+
+    @property
     def factor(self) -> float:
         """By how much a doubling of the resolution lowers the error of a smooth solution."""
         return 4.0 ** BASES[self.system.basis].coefficients
@@ -119,7 +124,8 @@ def measured(
     problem, total = system.problem, system.total(vector)
     norms = system.norms(vector)
     between = system.held_out_block()
-    held_out = between.linearize(total)
+    parameters = system.parameters(vector)
+    held_out = between.linearize(total, parameters)
     known = sensitivity_norms(between)
     strong = strengths(known, problem.fields, problem.domain.lengths)
     sizes = floored(norms, moved, implied_sizes(strong, system.interior.scales, norms), zero)
@@ -134,7 +140,7 @@ def measured(
         moved=list(moved),
         change=change,
         indicators=by_cell,
-        missed=missed(system, system.at(vector), watch, scaled),
+        missed=missed(system, system.at(vector), watch, scaled, parameters),
         roughness=roughness_by_cell(system, total, scaled),
         sizes=sizes,
         loss=float(system.inner(rows, rows)),

@@ -102,7 +102,7 @@ class SavedLocal:
         return cls(
             basis,
             mesh,
-            whole.at("local_vector").tensor((len(problem.fields) * size,)),
+            whole.at("local_vector").tensor((len(problem.fields) * size + len(problem.parameters),)),
             [m.number(0.0) for m in kept.at("moved").items(len(problem.fields))],
             numbers | {"inner": kept.at("inner").integer(0)},
             kept.at("settled").flag(),
