@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 SHARE = 0.3  # of the free memory
 COARSEST, LEAST = 4, 2  # times as long as the finest cells, and how many there are along an axis
+SMALL = 1e-3  # part of the gradient that rounding may leave
 STEADY = 3.0  # ratio of the largest and the smallest coefficient of a leading term that modes do with
 DOUBT = 2.0  # times the steps that are reckoned with, while none were taken
 LARGER, CHANCES = 3, 6  # times the unknowns for which it was given up: there it is tried again, and how often
@@ -256,12 +257,14 @@ class _Watch:
 def _steps(
     system: GridSystem, rows: Rows, damping: float, watch: _Watch, fine: Scaling, grid: CoarseGrid
 ) -> tuple[torch.Tensor, LeastSquaresResult] | None:
-    """The iteration; None where it takes too many steps."""
+    """The iteration; None where it takes too many steps, or rounding ends it far from the solution."""
     both, limits = WithCoarseGrid(system, grid), watch.limits
     few = replace(limits, max_steps=min(limits.max_steps, watch.most), stop=watch)
     change = CoarseFactorScaling(fine, grid, damping)
     step, result = preconditioned_steps(both, rows, both.column_scale(), change, damping, few)
     if watch.hopeless or (result.reason == "steps" and watch.most < limits.max_steps):
+        return None
+    if result.reason not in ("callback", "steps") and not (result.converged and result.reduction <= SMALL):
         return None
     return both.whole(step), result
 
