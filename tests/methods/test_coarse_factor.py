@@ -190,8 +190,11 @@ def test_what_rounding_ends_early_is_another_solvers():
         [hp.Periodic("x", "y"), hp.Initial(u=0.0, v=1.0), hp.Gauge("p")],
     )
     system, rows = prepared(flow, cells=(2, 4))  # whose modes are singular: the pressure is free
+    assert CoarseFactor(FineModes()).seconds(system, None) == math.inf
+    choice = CoarseFactor(FineColumns())._chosen(system, None)
     for fine in (FineModes(trial=1000), FineColumns(trial=1000, most=1000)):
         solver = CoarseFactor(fine)
+        solver._chosen = lambda *_: choice
         _, result = solver.solve(system, rows, 0.0, replace(LIMITS, tol=1e-6))
         assert (result.reason == "unsuitable") == bool(solver.failed)
         assert result.reason == "unsuitable" or (result.converged and result.reduction < 1e-3)

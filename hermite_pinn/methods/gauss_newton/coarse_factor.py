@@ -43,7 +43,8 @@ SHARE = 0.3  # of the free memory
 COARSEST, LEAST = 4, 2  # times as long as the finest cells, and how many there are along an axis
 SMALL = 1e-3  # part of the gradient that rounding may leave
 STEADY = 3.0  # ratio of the largest and the smallest coefficient of a leading term that modes do with
-DOUBT = 2.0  # times the steps that are reckoned with, while none were taken
+#: Times the steps that are reckoned with, while none were taken, and then: a factor of the finest level never fails.
+DOUBT, CAUTION = 3.0, 2.0
 LARGER, CHANCES = 3, 6  # times the unknowns for which it was given up: there it is tried again, and how often
 
 
@@ -164,7 +165,7 @@ class CoarseFactor(LinearSolver[GridSystem]):
         choice = self._chosen(system, steps)
         if choice is None:
             return math.inf
-        doubt = DOUBT if self._rate is None else 1.0
+        doubt = DOUBT if self._rate is None else CAUTION
         return choice.making + doubt * self._expected(choice, steps) * choice.step
 
     def _expected(self, choice: _Choice, steps: float | None) -> float:
@@ -270,10 +271,12 @@ def _steps(
 
 
 def _is_steady(interior: TensorBlock) -> bool:
-    """Whether the coefficients of the leading derivatives of all equations vary little, at the last linearisation."""
+    """Whether the leading derivatives of every equation are those of one field, and their coefficients vary little."""
     for k, t in enumerate(interior.terms):
         members = t.constant | interior.sensitivity(k)
         highest = max((sum(orders) for _, orders in members), default=0)
+        if len({name for name, orders in members if sum(orders) == highest}) > 1:
+            return False
         for (_, orders), value in members.items():
             if sum(orders) < highest or not isinstance(value, torch.Tensor):
                 continue
