@@ -6,14 +6,18 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.field.field import GridField, basis_for, linear_field
+from hermite_pinn.geometry import Domain
 from hermite_pinn.methods.base import Outcome, Task
 from hermite_pinn.methods.course import Ending, run_to_end
+from hermite_pinn.methods.systems.rough_terms import is_averaged
+from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.residuals.scales import row_scales, source_norms
 from hermite_pinn.run.interrupt import cause
 from hermite_pinn.run.monitor import StopRun
@@ -44,6 +48,7 @@ SEEN, MOST = 0.1, 0.7  # parts of the time: what tells how long the first march 
 ENOUGH = 0.2  # of the tolerance that is asked for: what a march has to meet at most
 SPARED = 1.5  # times the seconds of a coarser march, which a finer one leaves it
 SHORT = "the time left is too short for a finer march, and coarser cells do not hold the solution"
+AVERAGED = 2  # order where coefficients jump within cells
 HASTE = 0.6  # of the time that a march is expected to take: it is not begun with less left
 
 
@@ -213,7 +218,8 @@ class Evolution:
 
     def _course(self, plan: MarchPlan, tell: Callable[[float], None]) -> Course:
         """A march by the method of lines where that serves, or with implicit steps."""
-        options = plan.cells, plan.tol, tell, self.monitor.check_time, plan.largest
+        shown = self.monitor.advanced if self._finest(plan) else _unseen
+        options = plan.cells, plan.tol, tell, self.monitor.check_time, plan.largest, shown
         if self.equations is not None:
             lines = LineMarch(self.grid, *options, equations=self.equations)
             self.state.partial = lines.course
@@ -239,6 +245,10 @@ class Evolution:
         logger.info("the method of lines needs %s; implicit steps are taken", why)
         self.equations, self.basis = None, names[0]
         self.grid = replace(self.grid, basis=self.basis)
+
+    def _finest(self, plan: MarchPlan) -> bool:
+        """Whether a march is finer than all before it, so that others may want to look at it."""
+        return all(plan.tol < m.tol for m in self.state.marches)
 
     def _fewest(self, plan: MarchPlan) -> int:
         """Cells in time of the field of a march: twice those of the one before, fewer in a coarser one."""
@@ -325,8 +335,13 @@ class Evolution:
 
     @property
     def order(self) -> int:
-        """Power of the cells and steps that the error of a smooth solution falls with."""
-        return 2 * BASES[self.basis].coefficients
+        """Power of the cells and steps that the error falls with: two where what jumps is averaged over cells."""
+        return AVERAGED if self._averaged else 2 * BASES[self.basis].coefficients
+
+    @cached_property
+    def _averaged(self) -> bool:
+        equations = [t for t in self.problem.terms if t.region.is_interior]
+        return any(is_averaged(self.problem, compile_term(self.problem, t)) for t in equations)
 
     def _past(self) -> Past:
         """What the last march says of the next one."""
@@ -490,6 +505,10 @@ class Evolution:
 def _never(expected: float) -> bool:
     """A march that goes on whatever time it takes."""
     return False
+
+
+def _unseen(domain: Domain, field: Callable[[], GridField]) -> None:
+    """Steps that nobody looks at."""
 
 
 class _TooLongError(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,14 @@ from hermite_pinn.methods.least_squares.linear_solver import (
     steps_left,
 )
 from hermite_pinn.methods.least_squares.rows import Rows
-from hermite_pinn.methods.systems.axis_modes import AxisModes, NormalModes, axis_modes, free_along, transform_operations
+from hermite_pinn.methods.systems.axis_modes import (
+    AxisModes,
+    NormalModes,
+    along_axis,
+    axis_modes,
+    free_along,
+    transform_operations,
+)
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.schema import Entry
 
@@ -143,7 +150,8 @@ class FastDiagonalization(LinearSolver[GridSystem]):
         """The changes of variables of all fields at the last linearisation; modes that are known are not made again."""
         block, width = system.interior, BASES[system.basis].coefficients
         changes: list[NormalModes] = []
-        kept: list[AxisModes] = []
+        kept: dict[tuple[Hashable, ...], AxisModes] = {}
+        named = []  # what is told apart by its identity stays
         for name, free in zip(system.problem.fields, plan.free, strict=True):
             rows = [row for own in system.blocks for row in own.separated(name)]
             modes: list[AxisModes | None] = []
@@ -155,10 +163,13 @@ class FastDiagonalization(LinearSolver[GridSystem]):
                 values = evaluation_matrix(
                     system.basis, system.resolution[i], axis.bounds, axis.periodic, block.points[i], (0,), roots
                 ).matrices[0]
-                modes.append(axis_modes(rows, i, values, free[i], [*self._known, *kept]))
-            kept += [m for m in modes if m is not None]
+                named.append((rows, values))
+                key = id(values), free[i].tobytes(), *along_axis(rows, i)
+                if key not in kept:
+                    kept[key] = axis_modes(rows, i, values, free[i], [*self._known, *kept.values()])
+                modes.append(kept[key])
             changes.append(NormalModes(rows, modes, free, width, system.device))
-        self._known = kept
+        self._known = list(kept.values())
         return changes
 
     def state(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -271,6 +272,14 @@ def _misfit(residual: float, m: int, jets: Sequence[Jet]) -> float:
     return residual ** (2 * m / max(1, 2 * m - order))
 
 
+@lru_cache(maxsize=16)
+def _largest_derivatives(basis: str) -> tuple[float, ...]:
+    """By order the largest derivative of a function of a basis, over cells of unit length."""
+    m = BASES[basis].coefficients
+    at = torch.linspace(0, 1, 33 if m > 2 else 1, dtype=torch.float64)  # functions of cubics bend most at a vertex
+    return tuple(max(float(v.abs().max()) for v in basis_values(basis, at, o)) for o in range(2 * m))
+
+
 def rounding_level(
     problem: Problem,
     basis: str,
@@ -286,8 +295,7 @@ def rounding_level(
     average along the axis with most points.  Fields have some sizes.  The factor is that of measurements.
     """
     m, lengths = BASES[basis].coefficients, problem.domain.lengths
-    at = torch.linspace(0, 1, 33 if m > 2 else 1, dtype=torch.float64)  # functions of cubics bend most at a vertex
-    largest = [max(float(v.abs().max()) for v in basis_values(basis, at, o)) for o in range(2 * m)]
+    largest = _largest_derivatives(basis)
     worst, known = 0.0, {f: s if s > 0 else 0.0 for f, s in zip(problem.fields, sizes, strict=True)}
     for row in sensitivities:
         terms, whole = [0.0], [0.0]

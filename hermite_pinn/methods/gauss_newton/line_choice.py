@@ -32,6 +32,9 @@ def lines_of(problem: Problem, basis: str) -> list[LineEquation] | None:
     if problem.gauges or problem.parameters or any(t.noise is not None for t in problem.terms):
         return None
     equations = line_equations(problem, orders)
+    smooth = all(is_smooth(problem.plan.known(t.residual)) for t in problem.terms if t.region.is_interior)
+    if not smooth and order == 1:  # what jumps is averaged over the cells of implicit steps
+        return None
     if equations is None or not all(
         _serves(e, name, order, axis) for e, name in zip(equations, problem.fields, strict=True)
     ):

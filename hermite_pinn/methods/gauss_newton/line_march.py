@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
+from hermite_pinn.field.field import GridField, linear_field
+from hermite_pinn.geometry import Domain
 from hermite_pinn.memory import spelled_size
 from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
@@ -18,7 +20,7 @@ from .line_equations import LineEquation
 from .record_slopes import with_slopes
 from .space_lines import SpaceLines
 from .stage import Discretization
-from .stepping import LARGEST, SPACE, TIME, Course, Record, Stepping
+from .stepping import LARGEST, SPACE, TIME, Course, Record, Stepping, prolonged_in_space
 
 __all__ = ["LineMarch", "StiffError"]
 
@@ -95,7 +97,7 @@ class LineMarch(Stepping):
 
     Parameters
     ----------
-    grid, cells, tol, progress, check, largest
+    grid, cells, tol, progress, check, largest, advanced
         As for :class:`Stepping`.
     equations
         By field.
@@ -109,10 +111,11 @@ class LineMarch(Stepping):
         progress: Callable[[float], None],
         check: Callable[[], None] = lambda: None,
         largest: float = LARGEST,
+        advanced: Callable[[Domain, Callable[[], GridField]], None] = lambda domain, field: None,
         *,
         equations: Sequence[LineEquation],
     ) -> None:
-        super().__init__(grid, cells, tol, progress, check, largest)
+        super().__init__(grid, cells, tol, progress, check, largest, advanced)
         self.equations = equations
 
     # -- the march ---
@@ -312,3 +315,21 @@ class LineMarch(Stepping):
                 Status.MAX_SIZE,
                 f"the states until {state.time:.6g} need about {spelled_size(8.0 * numbers)}, and the memory does not suffice for more",
             )
+        if len(course.records) > 1:
+            self._show(course.records[-3:])
+
+    def _show(self, records: Sequence[Record]) -> None:
+        """Let others look at what lies between the last two states."""
+        p, (before, after) = self.grid.problem, records[-2:]
+        domain = p.domain.restricted({p.domain.names[self.axis]: (before.time, after.time)})
+        cells = list(after.cells)
+        cells.insert(self.axis, 1)
+
+        def field() -> GridField:
+            left, right = with_slopes(self.grid, records)[-2:]
+            h = after.time - before.time
+            whole = [prolonged_in_space(left.values, self.grid, left.cells, right.cells), right.values]
+            parts = torch.cat([self._scaled(values, h) for values in whole], self.axis + 1)
+            return linear_field(domain, p.fields, p.periodic, self.grid.basis, [tuple(cells)], [parts])
+
+        self.advanced(domain, field)

@@ -14,10 +14,8 @@ from hermite_pinn.field.field import basis_for
 from hermite_pinn.methods.base import Task
 from hermite_pinn.methods.systems.refined_grid import RefinedGrid
 from hermite_pinn.methods.systems.refined_mesh import RefinedMesh
+from hermite_pinn.methods.systems.rough_terms import leads_off_lines
 from hermite_pinn.problem.problem import Problem
-from hermite_pinn.residuals.adn_weights import derived_rows
-from hermite_pinn.residuals.compiled import compile_term
-from hermite_pinn.residuals.scales import source_scales
 
 from .indicators import LEAF
 from .local_indicators import surplus_by_cell
@@ -43,17 +41,16 @@ def why_not_local(problem: Problem) -> str:
         return f"it has {problem.domain.dim} axes"
     if problem.domain.breaks:
         return "its grid has lines where coefficients or sources jump"
-    if problem.parameters:
-        return "it has unknown parameters"
-    if any(not (t.region.is_interior or t.region.plane is not None) or t.noise is not None for t in problem.terms):
-        return "it has data, penalties, or conditions at points"
-    if problem.gauges:
-        return f"a constant of {', '.join(problem.gauges)} is free"
+    if leads_off_lines(problem):
+        return "the coefficient of its highest derivatives jumps along no line of the grid"
+    if any(t.region.penalty is not None or t.noise is not None for t in problem.terms):
+        return "it has noisy data or penalties"
+    if any(t.region.measured is None and not t.region.is_interior and t.region.plane is None for t in problem.terms):
+        return "it has conditions at points or on parts of its sides"
+    if problem.gauges and problem.domain.time_axis is not None:
+        return f"a function of time of {', '.join(problem.gauges)} is free"
     if problem.order > 2:
         return f"it has derivatives of order {problem.order}"
-    terms = [compile_term(problem, t) for t in problem.terms if t.region.is_interior]
-    if derived_rows(problem, terms, source_scales(problem), (4,) * problem.domain.dim)[0]:
-        return "its equations differ in order"
     return ""
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
+
+from hermite_pinn.schema import Entry
 
 from .indicators import LEAF, WATCHED
 from .local_stage import LocalStage
@@ -31,7 +34,7 @@ class LocalConvergence:
     changes, estimates, unknowns
         By stage; changes and estimates are None where nothing is known.
     resolved
-        Whether the last stages resolve the solution, of which all but the last two are forgotten.
+        Whether the stages resolve the solution.
     """
 
     tol: float
@@ -64,6 +67,28 @@ class LocalConvergence:
                 error = None
         self.estimates.append(error)
         return error
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        keys = ("changes", "estimates", "unknowns", "resolved")
+        return {key: list(getattr(self, key)) for key in keys} | {"settled": self.settled}
+
+    def restore(self, saved: Entry) -> None:
+        """Take over what a checkpoint kept.
+
+        Raises
+        ------
+        CorruptFileError
+            If it is none.
+        """
+        unknowns = [n.integer(0) for n in saved.at("unknowns").items(None, 1)]
+        changes, estimates = (
+            [None if v.value is None else v.number(0.0) for v in saved.at(key).items(len(unknowns))]
+            for key in ("changes", "estimates")
+        )
+        self.changes, self.estimates, self.unknowns = changes, estimates, unknowns
+        self.resolved = [r.flag() for r in saved.at("resolved").items(len(unknowns))]
+        self.settled = saved.at("settled").flag()
 
     def _rate(self, change: float) -> float:
         before = self.changes[-2] if len(self.changes) > 1 else None

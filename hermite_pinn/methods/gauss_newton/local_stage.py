@@ -37,8 +37,8 @@ class LocalStage:
         What was solved, and the state.
     settled
         Whether linear and nonlinear iterations met their tolerances.
-    change
-        Largest relative L2 change of a field from the start of the stage.
+    moved, change
+        By field, the L2 norm of its change from the start of the stage; the largest relative one.
     indicators, missed, roughness
         By cell; see :class:`CellIndicators`, :class:`Missed`, :func:`roughness_by_cell`.
     sizes
@@ -56,6 +56,7 @@ class LocalStage:
     system: RefinedSystem
     vector: torch.Tensor
     settled: bool
+    moved: list[float]
     change: float
     indicators: CellIndicators
     missed: Missed
@@ -74,6 +75,11 @@ class LocalStage:
     def mesh(self) -> RefinedMesh:
         """The cells."""
         return self.system.grid.mesh
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """Values of the unknown parameters."""
+        return self.system.parameters(self.vector)
 
     @property
     def factor(self) -> float:
@@ -118,7 +124,8 @@ def measured(
     problem, total = system.problem, system.total(vector)
     norms = system.norms(vector)
     between = system.held_out_block()
-    held_out = between.linearize(total)
+    parameters = system.parameters(vector)
+    held_out = between.linearize(total, parameters)
     known = sensitivity_norms(between)
     strong = strengths(known, problem.fields, problem.domain.lengths)
     sizes = floored(norms, moved, implied_sizes(strong, system.interior.scales, norms), zero)
@@ -130,9 +137,10 @@ def measured(
         system,
         vector,
         settled=False,
+        moved=list(moved),
         change=change,
         indicators=by_cell,
-        missed=missed(system, system.at(vector), watch, scaled),
+        missed=missed(system, system.at(vector), watch, scaled, parameters),
         roughness=roughness_by_cell(system, total, scaled),
         sizes=sizes,
         loss=float(system.inner(rows, rows)),

@@ -12,7 +12,9 @@ from hermite_pinn.errors import HermitePinnError
 from hermite_pinn.expressions.program import is_smooth
 from hermite_pinn.field.field import Field, basis_for
 from hermite_pinn.methods.base import Task
+from hermite_pinn.methods.systems.rough_terms import is_averaged
 from hermite_pinn.problem.problem import Problem
+from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.residuals.scales import source_scales
 
@@ -105,7 +107,7 @@ def steps_fit(problem: Problem, basis: str) -> bool:
     orders = set(time_orders(problem).values())
     if len(orders) != 1 or orders & {0} or max(orders) > 2 or why_at_once(problem, basis) is not None:
         return False
-    if not all(is_smooth(problem.plan.known(t.residual)) for t in problem.terms if t.region.is_interior):
+    if not all(_is_regular(problem, t) for t in problem.terms if t.region.is_interior):
         return False  # where coefficients jump, cells beside them would be halved without end
     m = BASES[basis].coefficients
     if m % 2 or (max(orders) == 2 and m != 2):
@@ -123,3 +125,8 @@ def steps_fit(problem: Problem, basis: str) -> bool:
         logger.info("no steps in time: %s", error)
         return False
     return system.square
+
+
+def _is_regular(problem: Problem, term: Term) -> bool:
+    """Whether an equation is smooth, or averaged over cells where it is not."""
+    return is_smooth(problem.plan.known(term.residual)) or is_averaged(problem, compile_term(problem, term))

@@ -70,15 +70,15 @@ class PointBlock(DenseBlock):
         for i, a in enumerate(self.axes):
             one = a.evaluation(self.basis, resolution[i], self.points[:, i], (orders[i],))
             m = one.matrices[orders[i]] if change is None else changed_columns(one.matrices[orders[i]], change[i])
-            width = np.diff(m.indptr)
-            if np.ptp(width):
+            if np.ptp(np.diff(m.indptr)):
                 raise AssertionError("rows of one axis have equal length")
             c, v = m.indices.reshape(n, -1), m.data.reshape(n, -1)
             columns = (columns[:, :, None] * m.shape[1] + c[:, None, :]).reshape(n, -1)
             values = (values[:, :, None] * v[:, None, :]).reshape(n, -1)
             total *= m.shape[1]
-        rows = np.repeat(np.arange(n), columns.shape[1])
-        return sparse.csr_matrix((values.ravel(), (rows, columns.ravel())), shape=(n, total))
+        width = columns.shape[1]
+        start = np.arange(0, n * width + 1, width)
+        return sparse.csr_matrix((values.ravel(), columns.ravel(), start), shape=(n, total))
 
     def jets(self, coefficients: torch.Tensor) -> dict[Jet, Value]:
         """Values (n,) of the jets that the terms need."""

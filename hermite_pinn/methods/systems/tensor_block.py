@@ -86,12 +86,16 @@ class TensorBlock(ChannelBlock[SumFactorization], DenseBlock):
         matrices = [self._matrix(i, self.resolution[i]) for i in range(self.dim)]
         return [None if c is None else SumFactorization(matrices, c) for c in channels]
 
-    def evaluated(self, axis: int, cells: int, orders: Sequence[int]) -> dict[Hashable, sparse.csr_matrix]:
+    def evaluator(self, axis: int, cells: int, orders: Sequence[int]) -> AxisMatrix:
         """Derivatives along an axis at the points times the roots of weights, by order: (points, coefficients)."""
-        return self.axes[axis].evaluation(self.basis, cells, self.points[axis], orders, self._roots[axis]).matrices
+        return self.axes[axis].evaluation(self.basis, cells, self.points[axis], orders, self._roots[axis])
+
+    def evaluated(self, axis: int, cells: int, orders: Sequence[int]) -> dict[Hashable, sparse.csr_matrix]:
+        """The matrices of :meth:`evaluator`."""
+        return self.evaluator(axis, cells, orders).matrices
 
     def _matrix(self, axis: int, cells: int) -> AxisMatrix:
-        return AxisMatrix(self.evaluated(axis, cells, self._orders[axis]), self.dtype, self.device)
+        return self.evaluator(axis, cells, self._orders[axis]).to(self.dtype, self.device)
 
     def diagonal(
         self, resolution: tuple[int, ...], shape: tuple[int, ...], change: Sequence[np.ndarray] | None = None
