@@ -38,8 +38,8 @@ class Smoothness(Statement):
         ``"NAME along t"``.
     order
         Of the derivatives, 1 to 4.  With 2, linear functions cost nothing; with 1, constants.  Orders 3 and 4 need a
-        basis smooth enough: quintics or septics.  ``"auto"``: 2, but for weights that are chosen automatically as much as
-        the basis takes; ``gauss_newton`` begins with septics where nothing is said of that.
+        basis smooth enough: quintics or septics.  ``"auto"``: 2, but for weights that are chosen automatically as
+        much as the basis takes; ``gauss_newton`` begins with septics where nothing is said of that.
     weights
         Weights by field, positive numbers or ``"auto"``.
 
