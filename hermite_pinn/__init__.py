@@ -73,19 +73,20 @@ from .problem.data import Data
 from .problem.parameters import Parameter
 from .problem.problem import HermitePinnWarning, Problem
 from .problem.smoothness import Smoothness
+from .result.series import Series
 from .result.solution import Solution
-from .run.callbacks import Callback, CSVLog, RunState
+from .run.callbacks import Advance, Callback, CSVLog, RunState
 from .run.checkpoint import Checkpoint
 from .run.history import History
 from .run.status import Status
 from .solve import solve
 
 __all__ = [
-    "Adam", "BackendUnavailableError", "Ball", "Box", "CSVLog", "Callback", "Checkpoint", "Condition", "CorruptFileError", "Cuboid", "Cylinder", "Data", "Dirichlet", "Disk",
+    "Adam", "Advance", "BackendUnavailableError", "Ball", "Box", "CSVLog", "Callback", "Checkpoint", "Condition", "CorruptFileError", "Cuboid", "Cylinder", "Data", "Dirichlet", "Disk",
     "DistributedError", "DivergedError", "Field", "Gauge", "GaussNewton", "GridField", "HermitePinnError", "HermitePinnWarning", "History", "Implicit", "Initial",
     "InvalidArgumentError", "InvalidProblemError", "JointGaussNewton", "JointStage", "LBFGS", "Mesh", "MeshDomain", "Method", "Neumann", "OutOfMemoryError", "OutputError", "Parameter",
     "Periodic", "Polygon", "Problem",
-    "RAD", "Rectangle", "Robin", "RunState", "SOAP", "Smoothness", "Solution", "Status", "Torus", "abs", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
+    "RAD", "Rectangle", "Robin", "RunState", "SOAP", "Series", "Smoothness", "Solution", "Status", "Torus", "abs", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
     "arctan2", "arctanh", "cbrt", "ceil", "cos", "cosh", "derivative", "div", "erf", "erfc", "exp", "expm1", "floor", "hypot", "log", "log1p", "maximum", "minimum", "pi", "sech", "sign", "sin", "sinh", "solve", "sqrt", "tabulated", "tan", "tanh", "where",
 ]  # fmt: skip
 

@@ -108,6 +108,17 @@ def solve(
     resume: Annotated[
         Path | None, typer.Option(parser=file_word, metavar="FILE", help="Checkpoint to continue.")
     ] = None,
+    series: Annotated[
+        Path | None,
+        typer.Option(
+            parser=file_word,
+            metavar="FILE",
+            help="Series over time (.pvd) that is written as the run goes, for ParaView.",
+        ),
+    ] = None,
+    every: Annotated[
+        float | None, typer.Option(help="Time between two of its frames; default: a twentieth of all times.")
+    ] = None,
     out: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -132,6 +143,7 @@ def solve(
             dtype=dtype,
             tol=error,
             max_time=seconds,
+            callbacks=_series(series, every),
             checkpoint=checkpoint,
             resume=resume,
             progress=False if as_json else "auto",
@@ -152,6 +164,17 @@ def solve(
         raise typer.Exit(3)
     if solution.status is hp.Status.INTERRUPTED:
         raise typer.Exit(signals.exit_code)
+
+
+def _series(path: Path | None, every: float | None) -> list[hp.Callback]:
+    """What writes a series as a run goes, if one is asked for."""
+    if path is not None:
+        return [hp.Series(path, every=limit("--every", every))]
+    if every is not None:
+        raise InvalidArgumentError(
+            "--every is the time between two frames of a series; give its file, too: --series run.pvd"
+        )
+    return []
 
 
 def _errors(solution: hp.Solution) -> dict[str, Any]:

@@ -97,7 +97,8 @@ def solve(
         ``"float64"`` or ``"float32"``; ``None`` takes the method's own (``gauss_newton``, ``lbfgs``: float64;
         ``adam``, ``soap``: float32).
     callbacks
-        Objects with ``on_start``, ``on_step``, ``on_end`` (see :class:`Callback`).
+        Objects with ``on_start``, ``on_step``, ``on_end`` (see :class:`Callback`), such as :class:`CSVLog` and
+        :class:`Series`.
     progress
         ``"auto"`` (a bar on a terminal), True, False, or a
         :class:`hermite_pinn.run.progress.ProgressMeter`.
@@ -158,7 +159,7 @@ def solve(
     levels = None if levels is None else plain_levels(levels)
     tol, max_time = limit("tol", tol), limit("max_time", max_time, infinite=True)
     seed, throw = checked_seed(seed), flag("throw", throw)
-    place, meter, hearing = choose_device(device), choose_progress(progress), listeners(callbacks)
+    place, meter, hearing = choose_device(device), choose_progress(progress), listeners(callbacks, problem)
     keeper = _keeper(checkpoint)
     source = None if resume is None else path("resume", resume, otherwise="None")
     ranks = _joined(place, chosen)

@@ -20,7 +20,7 @@ from .sampling import channels_of, named, sample, three
 from .sizes import ENCODED, check_grid, intervals
 from .vtk import write_image, write_mesh, write_series
 
-__all__ = ["to_vtk"]
+__all__ = ["MOST_FRAMES", "frame_axes", "frame_writer", "to_vtk"]
 
 MOST_FRAMES = 10_000
 LIMITS = {1: 4096, 2: 512, 3: 128, 4: 32}
@@ -89,7 +89,7 @@ def to_vtk(
         if suffix != ".vtu":
             raise InvalidArgumentError(f"scattered points are written as .vtu, got {target.name}")
         return [_write_points(solution, target, points, options)]
-    axes = _axes(solution, count, series=suffix == ".pvd")
+    axes = frame_axes(solution, count, series=suffix == ".pvd")
     if suffix == ".pvd":
         return _write_frames(solution, target, axes, times, boundary, options)
     if suffix not in (".vti", ".vtu", ".vtp"):
@@ -116,7 +116,7 @@ def to_vtk(
     return [write_mesh(target, mesh, flat, axes)]
 
 
-def _axes(solution: Exportable, count: int | None, series: bool) -> list[np.ndarray]:
+def frame_axes(solution: Exportable, count: int | None, series: bool) -> list[np.ndarray]:
     """Positions along the axes; refuses those of a grid that does not fit, time apart in a series."""
     if count is None:
         return solution.vertex_axes(LIMITS[solution.domain.dim])
@@ -182,7 +182,7 @@ def _write_frames(
     counts = [len(a) for i, a in enumerate(axes) if i != t]
     check_grid(counts, _numbers(solution, options), times=ENCODED, folder=target.parent, files=len(instants))
     check_writable(target)
-    write, suffix = _frame_writer(solution, axes, boundary, options)
+    write, suffix = frame_writer(solution, axes, boundary, options)
     names = [f"{target.stem}_{k:04d}{suffix}" for k in range(len(instants))]
     folder = target.with_suffix("")
     made = not folder.exists()
@@ -200,7 +200,7 @@ def _write_frames(
     return [target, *(folder / name for name in names)]
 
 
-def _frame_writer(
+def frame_writer(
     solution: Exportable, axes: list[np.ndarray], boundary: bool, options: dict[str, bool]
 ) -> tuple[Callable[[Path, float], Path], str]:
     """What writes the file of an instant, and how that ends."""

@@ -8,6 +8,7 @@ import torch
 
 from hermite_pinn.checks import choice, instance, integer, items, number, refuse
 from hermite_pinn.field.field import Field
+from hermite_pinn.problem.problem import Problem
 
 from .callbacks import Callback
 
@@ -50,8 +51,8 @@ def chosen_dtype(dtype: Any) -> torch.dtype | None:
     return {"float32": torch.float32, "float64": torch.float64}[name]
 
 
-def listeners(callbacks: Any) -> list[Callback]:
-    """Callbacks from one or several, objects with ``on_start``, ``on_step`` and ``on_end``, after their own check."""
+def listeners(callbacks: Any, problem: Problem) -> list[Callback]:
+    """Callbacks from one or several, objects with ``on_start``, ``on_step`` and ``on_end``, after their own checks."""
     several = [callbacks] if _listens(callbacks) else items("callbacks", callbacks, "a callback or a list of callbacks")
     for listener in several:
         if not _listens(listener):
@@ -61,6 +62,7 @@ def listeners(callbacks: Any) -> list[Callback]:
             refuse("each callback", listener, accepted, hint=advice)
         if isinstance(listener, Callback):
             listener.check()
+            listener.prepare(problem)
     return several
 
 

@@ -12,9 +12,11 @@ from typing import Any
 
 from hermite_pinn.errors import InvalidArgumentError, OutputError
 from hermite_pinn.field.field import GridField
+from hermite_pinn.geometry import Domain
 from hermite_pinn.output import append_file, check_writable, output_path, write_file
+from hermite_pinn.problem.problem import Problem
 
-__all__ = ["Callback", "CSVLog", "RunState"]
+__all__ = ["Advance", "CSVLog", "Callback", "RunState"]
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +68,41 @@ class RunState:
         return self._field()
 
 
+@dataclass(frozen=True)
+class Advance:
+    """A part of the times of an evolution problem that has just been solved.
+
+    Attributes
+    ----------
+    since, until
+        Its first and last time.
+    domain
+        The domain between these times.
+
+    Examples
+    --------
+    >>> import hermite_pinn as hp
+    >>> class Watch(hp.Callback):
+    ...     reached = 0.0
+    ...     def on_advance(self, state):
+    ...         self.reached = max(self.reached, state.until)
+    >>> watch = Watch()
+    >>> _ = hp.solve(hp.problems.heat(), levels=2, method=hp.GaussNewton(slabs=2), callbacks=[watch], progress=False)
+    >>> watch.reached
+    1.0
+    """
+
+    since: float
+    until: float
+    domain: Domain
+    _field: Callable[[], GridField] = field(repr=False, compare=False)
+
+    @property
+    def field(self) -> GridField:
+        """The fields between these times (made when asked for)."""
+        return self._field()
+
+
 class Callback:
     """Base of callbacks: override what you need.
 
@@ -86,12 +123,18 @@ class Callback:
     def check(self) -> None:
         """Called before the run starts; raises an error if the callback could not do its work later."""
 
+    def prepare(self, problem: Problem) -> None:
+        """Called before the run starts; raises an error if the callback could not do its work for this problem."""
+
     def on_start(self, state: RunState) -> None:
         """Called once before the first step."""
 
     def on_step(self, state: RunState) -> bool | str | None:
         """Called after every recorded step."""
         return None
+
+    def on_advance(self, state: Advance) -> None:
+        """Called after every time slab, and after steps in time; finer levels begin again at the start of time."""
 
     def on_end(self, solution: Any) -> None:
         """Called once with the result, a :class:`hermite_pinn.Solution`."""

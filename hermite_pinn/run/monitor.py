@@ -10,8 +10,9 @@ import torch
 
 from hermite_pinn.checks import refuse
 from hermite_pinn.field.field import GridField
+from hermite_pinn.geometry import Domain
 
-from .callbacks import Callback, RunState
+from .callbacks import Advance, Callback, RunState
 from .distributed import ALONE, Ranks
 from .history import History
 from .progress import NoProgress, ProgressMeter
@@ -179,6 +180,28 @@ class Monitor:
         verdict = self.ranks.from_leader(self._asked(state)) if self.callbacks else None
         if verdict is not None:
             raise StopRun(Status.STOPPED, f"stopped by a callback at step {step}: {verdict}")
+
+    def advanced(self, domain: Domain, field: Callable[[], GridField]) -> None:
+        """Let the callbacks look at a part of the times that has just been solved.
+
+        Parameters
+        ----------
+        domain
+            The domain between its first and its last time.
+        field
+            Makes the fields there.
+        """
+        axis = domain.time_axis
+        if not self.callbacks or axis is None or not self.ranks.leader:
+            return
+        state = Advance(domain.lower[axis], domain.upper[axis], domain, field)
+        try:
+            for c in self.callbacks:
+                if isinstance(c, Callback):
+                    c.on_advance(state)
+        except Exception as error:
+            self.foreign = error
+            raise
 
     def _asked(self, state: RunState) -> str | None:
         """Why a callback ends the run, or None."""

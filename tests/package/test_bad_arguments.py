@@ -37,7 +37,7 @@ VALUES = {
 }
 
 #: Public names that are made by the package, or are no callables with arguments of a user.
-MADE_HERE = {"GridField", "History", "Method", "RunState", "Solution", "Status", "Callback"}
+MADE_HERE = {"Advance", "GridField", "History", "Method", "RunState", "Solution", "Status", "Callback"}
 
 TRAINING = {"steps": 2, "points": 20, "face_points": 10}
 
@@ -52,6 +52,7 @@ CALLS = SHAPES | {
     "LBFGS": (hp.LBFGS, TRAINING),
     "RAD": (hp.RAD, {}),
     "CSVLog": (hp.CSVLog, {"path": "run.csv"}),
+    "Series": (hp.Series, {"path": "run.pvd"}),
     "Checkpoint": (hp.Checkpoint, {"path": "run.h5"}),
     "Box": (lambda x: hp.Box(x=x), {}),
     "Condition": (hp.Condition, {"function": lambda u: u.x}),

@@ -307,6 +307,11 @@ def _run_targets() -> list[Target]:
             "CSVLog", lambda bench, path: early(poisson(), callbacks=[hp.CSVLog(path)]), {"path": "{place}/run.csv"}
         ),
         Target(
+            "Series",
+            lambda bench, **chosen: early(hp.problems.heat(), callbacks=[hp.Series(**chosen)]),
+            {"path": "{place}/run.pvd", "every": 0.5, "resolution": 4, "gradient": False},
+        ),
+        Target(
             "Field",
             _field,
             TABLES,

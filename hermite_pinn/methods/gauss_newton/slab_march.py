@@ -130,6 +130,7 @@ class _March:
             self.norms[i] += b * b
         self._finish()
         self.last = (system, part)
+        self.solver.monitor.advanced(system.problem.domain, lambda: self.grid.part(system, finest))
 
     def _look_at_start(self, system: GridSystem, fit: Fit, finest: torch.Tensor) -> None:
         """Keep what tells whether the solution begins with a layer."""

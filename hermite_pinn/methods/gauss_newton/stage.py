@@ -111,6 +111,15 @@ class Discretization:
         own = singular_part(self.problem, stage.parameters, stage.vector)
         return replace(self.field(stage), singular=own if self.known is None else self.known.to(stage.vector))
 
+    def part(self, system: GridSystem, finest: torch.Tensor) -> GridField:
+        """The fields of a time slab, from the coefficients of all vertices of its finest level."""
+        p = system.problem
+        if self.cut:
+            compact = system.pyramid.compact(len(system.pyramid.shapes) - 1, finest)
+            return compact_field(p, self.basis, system.resolution, compact.clone())
+        own = linear_field(p.domain, p.fields, p.periodic, self.basis, [system.resolution], [finest.clone()])
+        return own if self.known is None else replace(own, singular=self.known.to(finest))
+
     def sizes(self, stage: Stage) -> list[float]:
         """L2 norms of the fields: those of the stage, or where a part is known those of the sum at many points."""
         if self.known is None:

@@ -12,6 +12,8 @@ import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES, basis_values
 from hermite_pinn.cuda.tensor_grid.axis import prolongation_matrix
+from hermite_pinn.field.field import GridField, linear_field
+from hermite_pinn.geometry import Domain
 from hermite_pinn.memory import available_memory, spelled_size
 from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
@@ -145,6 +147,8 @@ class Stepping:
         Called within steps.  Both may raise :class:`.StopRun`.
     largest
         Step, as a part of all times.
+    advanced
+        Told the domain of steps that were taken, and what makes the fields there.
     """
 
     def __init__(
@@ -155,10 +159,12 @@ class Stepping:
         progress: Callable[[float], None],
         check: Callable[[], None] = lambda: None,
         largest: float = LARGEST,
+        advanced: Callable[[Domain, Callable[[], GridField]], None] = lambda domain, field: None,
     ) -> None:
         domain = grid.problem.domain
         assert domain.time_axis is not None
         self.grid, self.tol, self.progress, self.check = grid, tol, progress, check
+        self.advanced = advanced
         self.axis, self.m = domain.time_axis, BASES[grid.basis].coefficients
         self.begin, self.end = domain.lower[self.axis], domain.upper[self.axis]
         self.orders = time_orders(grid.problem)
@@ -203,6 +209,7 @@ class Stepping:
                     raise StopRun(Status.STALLED, f"steps in time become too small at {self._time(at, power):.6g}")
                 continue
             self._accept(pair)
+            self._tell(pair)
             patience = max(PATIENCE, patience // 2) if longer else patience
             at, rest, work = at + 2, max(0, rest - 1), self.course.inner - work
             calm = pair.time_error * 4.0**self.m < CALM * TIME * self.tol and work <= EASY
@@ -376,7 +383,10 @@ class Stepping:
 
     def _space_error(self, coefficients: torch.Tensor) -> list[float]:
         """By axis of space, what the interpolant on the cells misses at the end of a step."""
-        state = coefficients.narrow(self.axis + 1, self.m, 1).movedim(self.axis + 1, -1)[..., 0]
+        return self._missed_in_space(coefficients.narrow(self.axis + 1, self.m, 1).movedim(self.axis + 1, -1)[..., 0])
+
+    def _missed_in_space(self, state: torch.Tensor) -> list[float]:
+        """The same of the coefficients of a state (fields, m N_1, ...)."""
         if state.ndim < 2:
             return []
         space = self.grid.problem.domain.space_axes
@@ -410,6 +420,19 @@ class Stepping:
                 Status.MAX_SIZE,
                 f"the states until {times[2]:.6g} need about {spelled_size(8.0 * second[1].numel() * len(course.records))}, and the memory does not suffice for more",
             )
+
+    def _tell(self, pair: _Pair) -> None:
+        """Let others look at both steps."""
+        p, (first, second), cells = self.grid.problem, pair.coefficients, list(self.course.cells)
+        cells.insert(self.axis, 2)
+        name = p.domain.names[self.axis]
+        domain = p.domain.restricted({name: (pair.times[0], pair.times[2])})
+
+        def field() -> GridField:
+            whole = torch.cat([first, second.narrow(self.axis + 1, self.m, self.m)], self.axis + 1)
+            return linear_field(domain, p.fields, p.periodic, self.grid.basis, [tuple(cells)], [whole])
+
+        self.advanced(domain, field)
 
     def _physical_cell(self, coefficients: torch.Tensor, h: float) -> tuple[torch.Tensor, torch.Tensor]:
         start, end = (coefficients.narrow(self.axis + 1, k * self.m, self.m) for k in (0, 1))

@@ -14,7 +14,9 @@ from hermite_pinn.expressions.program import Leaf, Value, depends_on, is_smooth
 from hermite_pinn.geometry import Samples
 from hermite_pinn.methods.systems.broken_axes import axes_of
 from hermite_pinn.methods.systems.point_block import PointBlock
+from hermite_pinn.methods.systems.rough_terms import is_averaged
 from hermite_pinn.methods.systems.singular_columns import SingularColumns
+from hermite_pinn.methods.systems.smoothed_fluxes import is_smoothed
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
@@ -74,8 +76,12 @@ def _highest(x: torch.Tensor, values: torch.Tensor, least: float) -> torch.Tenso
 
     Several narrow peaks differ in height; each has a point.
     """
-    chosen = torch.topk(values, min(WATCHED, len(values))).indices
+    above = torch.nonzero(values > least)[:, 0]
+    if not len(above):
+        return above
     low, high = x.amin(1, keepdim=True), x.amax(1, keepdim=True)
+    x, values = x[:, above], values[above]
+    chosen = torch.topk(values, min(WATCHED, len(values))).indices
     count = max(2, round(BLOCKS ** (1.0 / len(x))))
     parts = ((x - low) / (high - low).clamp(min=1e-300) * count).long().clamp(0, count - 1)
     block = torch.zeros(x.shape[1], dtype=torch.int64)
@@ -84,8 +90,7 @@ def _highest(x: torch.Tensor, values: torch.Tensor, least: float) -> torch.Tenso
     order = torch.argsort(values)
     best = torch.full((count ** len(x),), -1, dtype=torch.int64)
     best[block[order]] = order  # the last one, with the largest value, stays
-    chosen = torch.cat([chosen, best[best >= 0]]).unique()
-    return chosen[values[chosen] > least]
+    return above[torch.cat([chosen, best[best >= 0]]).unique()]
 
 
 class WatchPoints:
@@ -124,8 +129,16 @@ class WatchPoints:
                 continue
             self._watch(number, term, samples, values)
             on_lines = problem.jumps_on_lines  # of the grid
-            if term.region.is_interior and not on_lines and not is_smooth(problem.plan.known(term.residual)):
+            if term.region.is_interior and not on_lines and self._is_sampled(term):
                 self.jumps.append(_Group(number, term, samples.take(slice(0, JUMP_POINTS))))
+
+    def _is_sampled(self, term: Term) -> bool:
+        """Whether an equation has jumps or kinks that are not spread over cells."""
+        problem = self.problem
+        if is_smooth(problem.plan.known(term.residual)):
+            return False
+        own = compile_term(problem, term)
+        return not (is_averaged(problem, own) or is_smoothed(problem, own))
 
     def _watch(self, number: int, term: Term, samples: Samples, values: torch.Tensor) -> None:
         """Remember the peaks of a term among samples, and those that its expression tells of."""
