@@ -11,6 +11,7 @@ from hermite_pinn.methods.least_squares.linear_solver import (
 from hermite_pinn.methods.systems.grid_system import GridSystem
 
 from .banded_cholesky import BandedCholesky
+from .coarse_factor import CoarseFactor, FineColumns, FineModes
 from .fast_diagonalization import FastDiagonalization
 from .mixed_precision import single_products
 from .sparse_factor import SparseFactor
@@ -35,4 +36,6 @@ def grid_solver(inner: str = "auto", *, mixed: bool = False) -> CheapestSolver[G
     ]
     factors: list[LinearSolver[GridSystem]] = [BandedCholesky(), SparseFactor(), TimeModes()]
     modes: list[LinearSolver[GridSystem]] = [FastDiagonalization()]
-    return CheapestSolver({"cg": iterations, "banded": factors, "auto": iterations + factors + modes}[inner])
+    coarse: list[LinearSolver[GridSystem]] = [CoarseFactor(FineModes()), CoarseFactor(FineColumns())]
+    every = iterations + factors + modes + coarse
+    return CheapestSolver({"cg": iterations, "banded": factors, "auto": every}[inner])

@@ -24,6 +24,7 @@ from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
 from hermite_pinn.residuals.sizes import field_sizes, rms, sobol_points
 
+from .constant_coefficients import far_from_resonance
 from .low_functions import EXACT, FIRST, SMALL, THOROUGH, LowFunctions
 from .stage import Discretization, Stage
 
@@ -166,7 +167,8 @@ def _may_resonate(problem: Problem, stage: Stage) -> bool:
         if term.region.is_interior:
             for name, o in compile_term(problem, term).jets:
                 orders.setdefault(name, set()).add(sum(o))
-    return any(len(o) > 1 for o in orders.values()) and problem.domain.time_axis is None
+    mixed = any(len(o) > 1 for o in orders.values()) and problem.domain.time_axis is None
+    return mixed and not far_from_resonance(problem)
 
 
 def _looks(grid: Discretization, stage: Stage, first: Resolution) -> Iterator[LowFunctions]:

@@ -27,7 +27,7 @@ import torch
 from .mode_chains import Chains, Diagonal
 from .separated_rows import AxisProduct, SeparatedRow
 
-__all__ = ["AxisModes", "NormalModes", "axis_modes", "free_along"]
+__all__ = ["AxisModes", "NormalModes", "along_axis", "axis_modes", "free_along", "transform_operations"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +100,12 @@ def axis_modes(
     whole_vectors = np.zeros((len(free), len(free)))
     whole_vectors[np.ix_(free, free)] = vectors
     return AxisModes(whole_vectors, (own, mass))
+
+
+def along_axis(rows: Sequence[SeparatedRow], axis: int) -> list[tuple[tuple[float, int], ...]]:
+    """By row what it says along an axis, as factors and the identities of matrices: axes may well say the same."""
+    parts = ([p for p in row.products if _is_along(p, axis)] for row in rows)
+    return [tuple((p.coefficient, id(p.factors[axis])) for p in own) for own in parts if own]
 
 
 def _is_along(product: AxisProduct, axis: int) -> bool:
