@@ -15,7 +15,7 @@ from .low_functions import SMALL
 __all__ = ["far_from_resonance", "least_share", "wavenumbers"]
 
 BEYOND = 10.0  # times the wavenumber at which terms balance, up to which eigenfunctions are looked at
-MOST = 100_000  # of them
+MOST = 400_000  # of them
 
 
 def far_from_resonance(problem: Problem) -> bool:

@@ -234,7 +234,7 @@ class ModesScaling:
 
 
 def _modes(system: GridSystem, plan: _Plan, known: Sequence[AxisModes]) -> tuple[list[NormalModes], list[AxisModes]]:
-    """The changes of variables of all fields at the last linearisation, and their modes, some of which are known."""
+    """The changes of variables of all fields at the last linearisation, and the modes they have; known ones stay."""
     block, width = system.interior, BASES[system.basis].coefficients
     changes: list[NormalModes] = []
     kept: dict[tuple[Hashable, ...], AxisModes] = {}

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES, basis_values
+from hermite_pinn.methods.systems.rough_terms import is_averaged
+from hermite_pinn.methods.systems.smoothed_fluxes import is_smoothed
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.compiled import Jet, compile_term
@@ -31,6 +33,7 @@ WATCHED = 1e-2  # largest relative residual at a watch point
 UNKNOWN = 2.0  # the rate of convergence of what is not resolved at all
 IRREGULAR = 0.7  # ratio of two successive rates of the surplus below which they say little
 MISFIT = 0.1  # residual of a least-squares fit, relative to the terms of its equation, that is not small
+AVERAGED, SMOOTHED = 4.0, 2.0  # orders two and one: what jumps is averaged over cells, or spread over some
 INVERSE = 0.1  # about 1 / pi**2: how far a residual that varies over the domain moves a field
 
 
@@ -58,6 +61,8 @@ class Indicators:
         Change of the fields that the residual of a least-squares fit tells of, relative to its terms.
     rounding
         The level at which rounding limits the error.
+    most
+        By how much a doubling of the cells lowers the error at most, where what jumps is averaged; 0 elsewhere.
 
     Examples
     --------
@@ -75,6 +80,7 @@ class Indicators:
     jumps: float = 0.0
     misfit: float = 0.0
     rounding: float = 0.0
+    most: float = 0.0
 
     @property
     def seen(self) -> bool:
@@ -247,6 +253,7 @@ def indicators(
             default=0.0,
         )
     return Indicators(
+        most=_most(problem),
         misfit=misfit,
         interpolation=interpolation,
         rate=rate,
@@ -258,6 +265,14 @@ def indicators(
         jumps=max(INVERSE * max(jumps, default=0.0), crossing_level(problem, resolution)),
         rounding=rounding_level(problem, basis, resolution, sensitivities, sizes, torch.finfo(finest.dtype).eps),
     )
+
+
+def _most(problem: Problem) -> float:
+    """By how much a doubling lowers the error at most, where coefficients jump within cells; 0 where none does."""
+    equations = [compile_term(problem, t) for t in problem.terms if t.region.is_interior]
+    if any(is_smoothed(problem, t) for t in equations):
+        return SMOOTHED
+    return AVERAGED if any(is_averaged(problem, t) for t in equations) else 0.0
 
 
 def _misfit(residual: float, m: int, jets: Sequence[Jet]) -> float:

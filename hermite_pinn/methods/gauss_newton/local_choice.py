@@ -21,13 +21,14 @@ from .indicators import LEAF
 from .local_indicators import surplus_by_cell
 from .local_marking import concentration
 from .options import GaussNewtonOptions
-from .small_coefficients import small_coefficients
+from .small_coefficients import foreign_sides, small_coefficients
 from .stage import Stage
 
 __all__ = ["LocalChoice", "check_local", "local_basis", "why_not_local"]
 
 CONCENTRATED = 0.25  # of the cells that have four fifths of the squares of the surplus
-THIN = 2000.0  # layers that are thinner by this factor than the domain are long
+THIN = 500.0  # layers that are thinner by this factor than the domain are long
+THINNER = 2000.0  # the same where values on the sides at which a layer ends contain it: they do not fit wider layers
 MOST_CELLS = 70_000  # that are looked at
 LEVELS = 3  # before a choice is made; one more in the plane where nothing tells of layers
 FINE = 1e-4  # tolerance from which on quintics have fewer unknowns
@@ -111,7 +112,8 @@ class LocalChoice:
             self.possible = bool(small) or domain.time_axis is None
             self.levels += not small and domain.dim <= 2
             layers = [c.layer(c.halvings) for c in small]
-            thin = any(domain.lengths[axis] > THIN * width for axis, width in layers)
+            least = THINNER if foreign_sides(task.problem, small) else THIN
+            thin = any(domain.lengths[axis] > least * width for axis, width in layers)
             self.layers = thin or domain.time_axis is not None
             self.wide = bool(small) and not self.layers
 

@@ -15,6 +15,9 @@ __all__ = ["LocalConvergence"]
 
 SAFETY = 2.0  # times the surplus over its rate: what it fell short of the error in resolved layers
 LEAST, MOST = 1.5, 8.0  # rates of the changes: stages refine what is worst, not everything
+COARSE = (
+    0.02  # of the change that means over large cells ask for: what a source is moved by that its points miss, measured
+)
 BEFORE = 20.0  # times the tolerance that the estimate of the stage before may have
 BROUGHT = 0.9  # of the estimate, below which a stage brought something
 STAGES = 4  # that brought nothing, over which the unknowns doubled
@@ -44,7 +47,7 @@ class LocalConvergence:
     resolved: list[bool] = field(default_factory=list)
     settled: bool = False
 
-    def add(self, stage: LocalStage, change: float | None, unseen: float) -> float | None:
+    def add(self, stage: LocalStage, change: float | None, unseen: float, even: bool = False) -> float | None:
         """Note a stage; returns the estimated error.
 
         Parameters
@@ -53,14 +56,26 @@ class LocalConvergence:
             From the stage before, or None where that is no such stage.
         unseen
             Change of the fields that a peak of what is prescribed asks for which the stage has not seen.
+        even
+            Whether there may be layers that are not seen, of which a residual tells that does not alternate.
         """
         self.changes.append(change)
         self.unknowns.append(stage.system.unknowns)
-        self.resolved.append(stage.original and stage.indicators.steepness <= LEAF and unseen <= WATCHED)
+        wrong = even and stage.even.even and stage.even.asked > self.tol
+        own = stage.original and stage.indicators.steepness <= LEAF and unseen <= WATCHED
+        self.resolved.append(own and not wrong)
         self.settled = stage.settled
         error: float | None = None
         if change is not None:
-            error = max(SAFETY * stage.by_surplus, stage.by_residual, unseen, change / (self._rate(change) - 1.0))
+            error = max(
+                SAFETY * stage.by_surplus,
+                stage.by_residual,
+                COARSE * stage.even.coarse,
+                unseen,
+                change / (self._rate(change) - 1.0),
+            )
+            if wrong:
+                error = max(error, stage.even.asked)
             if not stage.original:
                 error = max(error, 1.0)
             elif not math.isfinite(error):

@@ -6,7 +6,6 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,7 +35,7 @@ from .options import GaussNewtonOptions
 from .pace import Pace
 from .parameter_change import parameter_change
 from .refined_solver import RefinedSolver, stage_memory
-from .small_coefficients import added, small_coefficients
+from .small_coefficients import added, foreign_sides, small_coefficients
 from .stage import Stage
 from .standard_errors import parameter_doubts, standard_errors
 from .verdict import BY_ITSELF
@@ -115,6 +114,8 @@ class LocalIteration:
     def stages(self, saved: SavedLocal | None = None) -> Ending:
         """Stage after stage until one is the last, after the one that a checkpoint kept if there is any."""
         stage = None if saved is None else self._restored(saved)
+        if stage is None and self.small and self._right_at_once():
+            self.halvings = max(c.halvings for c in self.small)
         while True:
             if stage is None:
                 stage = self._next()
@@ -135,7 +136,7 @@ class LocalIteration:
         self.pace.begin()
         stage = self._solved()
         change = stage.change if self.best is not None else None
-        stage.error = self.convergence.add(stage, change, self._unseen(stage))
+        stage.error = self.convergence.add(stage, change, self._unseen(stage), bool(self.small))
         self.best = stage
         self.pace.end(stage.system.unknowns)
         self._record(stage)
@@ -162,6 +163,22 @@ class LocalIteration:
             error=saved.error,
         )
         return self.best
+
+    def _right_at_once(self) -> bool:
+        """Whether the first grid, with the coefficients of the problem, has the solution that finer ones approach.
+
+        Where all layers are along the flow, or are nearly resolved, it does, and the coefficients need not be larger.
+        """
+        largest, self.halvings = self.halvings, max(c.halvings for c in self.small)
+        system = self._system()
+        right = False
+        if system.affine:
+            start = system.start(None, self.first_parameters)
+            fit = self._solver(system).fit(system, start.clone())
+            stage = self._measured(system, fit.vector, fit.rows, system.norms(fit.vector - start))
+            right = not stage.even.even
+        self.halvings = largest
+        return right
 
     def _halving(self, stage: LocalStage) -> float:
         """By how many halvings a coefficient is lowered after a stage that resolves its layer: at most by one.
@@ -191,9 +208,9 @@ class LocalIteration:
     def _measured(
         self, system: RefinedSystem, vector: torch.Tensor, rows: list[torch.Tensor], moved: list[float]
     ) -> LocalStage:
-        stage = measured(system, vector, rows, moved, self.watch, self.tol or ZERO)
+        stage = measured(system, vector, rows, moved, self.watch, self.tol or ZERO, not self._original)
         if not self._original:
-            stage.indicators = stage.indicators.without(self.mesh, self._foreign)
+            stage.indicators = stage.indicators.without(self.mesh, foreign_sides(self.problem, self.small))
         return replace(stage, original=self._original)
 
     def _solved(self) -> LocalStage:
@@ -222,18 +239,6 @@ class LocalIteration:
             reduction=0.0 if inner is None else inner.reduction,
             damping=fit.damping,
         )
-
-    @cached_property
-    def _foreign(self) -> list[tuple[int, int]]:
-        """Sides at which a layer ends, with values that belong to the problem's coefficients, not to larger ones."""
-        across, found = {c.jet[1].index(2) for c in self.small}, []
-        for term in self.problem.terms:
-            plane, trace = term.region.plane, term.trace
-            if plane is None or trace is None or plane.axis in across:
-                continue
-            if not (trace.value.is_constant and trace.value.data == 0):
-                found.append((plane.axis, plane.side))
-        return found
 
     def _solver(self, system: RefinedSystem) -> LevenbergMarquardt[RefinedSystem]:
         options = self.options

@@ -15,7 +15,9 @@ from hermite_pinn.methods.systems.refined_system import RefinedSystem
 
 from .local_indicators import (
     CellIndicators,
+    EvenResidual,
     cell_indicators,
+    even_residual,
     residual_rms,
     roughness_by_cell,
     sensitivity_norms,
@@ -47,6 +49,8 @@ class LocalStage:
         Sum of squares of the weighted residuals; their RMS by name, between the points for equations.
     inner, reduction, damping
         Of the last linear solve.
+    even
+        What of the residual does not alternate.
     error
         Estimate of the relative L2 error, or None.
     original
@@ -68,6 +72,7 @@ class LocalStage:
     reduction: float
     damping: float
     sensitivities: Sensitivities = field(default_factory=list)
+    even: EvenResidual = field(default_factory=EvenResidual)
     error: float | None = None
     original: bool = True
 
@@ -107,6 +112,7 @@ def measured(
     moved: Sequence[float],
     watch: WatchPoints,
     zero: float,
+    foreign: bool = False,
 ) -> LocalStage:
     """A solution with its indicators; not settled, and without what its solver says.
 
@@ -120,6 +126,8 @@ def measured(
         Where to look.
     zero
         Size of a field relative to the one that the equations imply, below which it counts as zero.
+    foreign
+        Whether equations have larger coefficients than those of the problem, whose sources then say nothing.
     """
     problem, total = system.problem, system.total(vector)
     norms = system.norms(vector)
@@ -140,7 +148,7 @@ def measured(
         moved=list(moved),
         change=change,
         indicators=by_cell,
-        missed=missed(system, system.at(vector), watch, scaled, parameters),
+        missed=missed(system, system.at(vector), watch, scaled, parameters, foreign),
         roughness=roughness_by_cell(system, total, scaled),
         sizes=sizes,
         loss=float(system.inner(rows, rows)),
@@ -149,4 +157,5 @@ def measured(
         reduction=0.0,
         damping=0.0,
         sensitivities=known,
+        even=even_residual(between, held_out, strong, scaled),
     )

@@ -45,7 +45,12 @@ class Missed:
 
 
 def missed(
-    system: RefinedSystem, field: GridField, watch: WatchPoints, sizes: list[float], parameters: dict[str, float]
+    system: RefinedSystem,
+    field: GridField,
+    watch: WatchPoints,
+    sizes: list[float],
+    parameters: dict[str, float],
+    foreign: bool = False,
 ) -> Missed:
     """What a state misses.
 
@@ -57,11 +62,15 @@ def missed(
         Root mean squares of the fields.
     parameters
         Values of the unknown parameters.
+    foreign
+        Whether the state solves other equations, and only conditions are looked at.
     """
     problem, grid = system.problem, system.grid
     parts = []
     worst, place = 0.0, ""
     for group in watch.peaks:
+        if foreign and group.term.region.is_interior:
+            continue
         x = group.samples.x.to(torch.float64)
         residual = TermEvaluator([group.term], problem).residuals(field, x, parameters, normals=group.samples.normals)[
             0

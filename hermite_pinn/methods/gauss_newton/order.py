@@ -128,6 +128,8 @@ def _doubled(cells: int, doublings: int, least: int) -> int:
 def falls_smoothly(convergence: Convergence) -> bool:
     """Whether the error of the last level is above the tolerance, and has fallen about as that of a smooth field."""
     estimates = convergence.estimates
+    if convergence.last.most > 0:
+        return False  # what jumps within cells lowers the order
     if convergence.tol is None or len(estimates) < 2 or not (convergence.solved and convergence.last.resolved):
         return False
     before, error = estimates[-2:]

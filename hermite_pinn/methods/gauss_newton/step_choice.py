@@ -18,12 +18,13 @@ from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.residuals.scales import source_scales
 
+from .line_choice import lines_basis
 from .options import GaussNewtonOptions
 from .stage import Discretization
 from .step_system import SpaceModes, StepSystem
 from .time_slabs import time_orders, why_at_once
 
-__all__ = ["step_basis"]
+__all__ = ["step_basis", "steps_fit"]
 
 logger = logging.getLogger(__name__)
 
@@ -57,11 +58,14 @@ def step_basis(options: GaussNewtonOptions, task: Task, field: Field | None) -> 
     wished = "cubic" if tol >= FINE else "septic"
     if tol < LEVELS and task.field is None and _suits_levels(problem):
         return None
+    by_lines = lines_basis(problem, tol, None if task.field is None else task.field.basis)
+    if by_lines is not None:
+        return by_lines
     least = basis_for(problem.order)
     names = [least] if task.field is None else [task.field.basis]
     if task.field is None and all(problem.periodic[i] for i in problem.domain.space_axes):
         names.insert(0, max(wished, least, key=lambda name: BASES[name].coefficients))
-    return next((name for name in names if _fits(problem, name)), None)
+    return next((name for name in names if steps_fit(problem, name)), None)
 
 
 def _suits_levels(problem: Problem) -> bool:
@@ -98,8 +102,8 @@ def _default(options: GaussNewtonOptions, task: Task, field: Field | None) -> bo
     return plain and alone and own and task.dtype in (None, torch.float64)
 
 
-def _fits(problem: Problem, basis: str) -> bool:
-    """Whether steps on a basis have as many points as unknowns."""
+def steps_fit(problem: Problem, basis: str) -> bool:
+    """Whether implicit steps on a basis have as many points as unknowns."""
     orders = set(time_orders(problem).values())
     if len(orders) != 1 or orders & {0} or max(orders) > 2 or why_at_once(problem, basis) is not None:
         return False

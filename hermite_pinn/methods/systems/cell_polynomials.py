@@ -15,8 +15,8 @@ from hermite_pinn.expressions.program import Leaf, Program, Value
 __all__ = ["CellPolynomials"]
 
 LEAST = 4  # samples along an axis of a cell, which tell where the function jumps
-SAMPLES = 2**21  # in all cells where it does
-MOST = 32  # along an axis of such a cell
+SAMPLES = 2**22  # in all cells where it does
+MOST = 128  # along an axis of such a cell
 INSIDE = 1e-9  # of a cell: how far its outermost samples lie within it
 FAINT = 1e-3  # of the largest value: what the polynomial leaves of a function that is smooth
 CHUNK = 2**20  # samples at once
@@ -55,7 +55,11 @@ class CellPolynomials:
         self, function: Expr, names: Sequence[str], edges: Sequence[np.ndarray], degrees: Sequence[int]
     ) -> None:
         self.edges, self.degrees, self.names = list(edges), list(degrees), list(names)
-        self._nodes = [0.5 + 0.5 * np.polynomial.legendre.leggauss(k)[0] for k in degrees]
+        rules = [np.polynomial.legendre.leggauss(k) for k in degrees]
+        self._nodes = [0.5 + 0.5 * x for x, _ in rules]
+        self._weights = np.ones(())
+        for _, w in rules:
+            self._weights = self._weights[..., None] * (0.5 * w)
         self._program = Program([function])
         shape, least = [len(e) - 1 for e in edges], max(LEAST, 2 * max(degrees))
         every = np.stack(np.unravel_index(np.arange(math.prod(shape)), shape), 1)
@@ -67,7 +71,8 @@ class CellPolynomials:
         if len(rough):
             per = max(least, min(MOST, int((SAMPLES / len(rough)) ** (1.0 / len(shape)))))
             found = self._fitted(every[rough], (np.arange(per) + 0.5) / per)
-            self.values[rough], self._least[rough], self._most[rough], _ = found
+            self.values[rough] = _limited(*found[:3], self._weights)
+            self._least[rough], self._most[rough] = found[1:3]
         smooth = np.flatnonzero(misfit <= FAINT * size)
         self._least[smooth], self._most[smooth] = -math.inf, math.inf
         self._strides = np.array([math.prod(shape[i + 1 :]) for i in range(len(shape))])
@@ -119,6 +124,20 @@ class CellPolynomials:
             weight = math.prod(f[..., i] for f, i in zip(factors, k, strict=True))
             total += weight * self.values[(at, *k)]
         return np.asarray(np.clip(total, self._least[at], self._most[at]))
+
+
+def _limited(values: np.ndarray, least: np.ndarray, most: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Values at the nodes of cells (n, nodes ...), brought closer to their mean until none is beyond the limits (n,).
+
+    Source: X. Zhang, C.-W. Shu, On maximum-principle-satisfying high order schemes, J. Comput. Phys. 229 (2010).
+    """
+    whole = (slice(None),) + (None,) * weights.ndim
+    over = tuple(range(1, values.ndim))
+    mean = np.clip((values * weights).sum(over), least, most)
+    away = values - mean[whole]
+    room = np.where(away > 0, most[whole] - mean[whole], mean[whole] - least[whole])
+    part = np.where(np.abs(away) > room, room / np.maximum(np.abs(away), 1e-300), 1.0).min(over)
+    return np.asarray(mean[whole] + part[whole] * away)
 
 
 def _lagrange(nodes: np.ndarray, x: np.ndarray) -> np.ndarray:
