@@ -225,7 +225,11 @@ class LocalIteration:
         def accepted(fit: Fit) -> None:
             self.monitor.check_time()
 
-        fit = solver.fit(system, vector.clone(), None if system.affine else accepted, guessed=best is not None)
+        told = None if system.affine else accepted
+        fit = solver.fit(system, vector.clone(), told, guessed=best is not None)
+        if fit.inner is None and not fit.finished:  # no step lowered the loss: more damping takes more of them
+            solver.outer_steps = self.options.outer_steps
+            fit = solver.fit(system, vector.clone(), told, guessed=best is not None)
         self.inner_total += solver.inner_total
         reached = system.without_means(fit.vector)
         moved = system.norms(reached - system.without_means(vector))
