@@ -167,9 +167,9 @@ def _control_groups(own: Path, root: Path) -> list[int]:
         else:
             continue
         for folder in _upwards(top, name):
-            used = _number(folder / usage)
             told = [n for n in (_number(folder / limit) for limit in limits) if n is not None]
-            if used is not None and told:
+            used = _number(folder / usage) if told else None
+            if used is not None:
                 reclaimable = _number(folder / "memory.stat", rf"^{cache} (\d+)") or 0
                 free.append(min(told) - used + min(reclaimable, used))
     return free

@@ -55,6 +55,27 @@ def test_the_expression_tells_where_a_peak_is_that_no_sample_hits(width: float) 
     assert float(distance.min()) < 1e-2 * width
 
 
+def test_peaks_at_sides_are_where_their_exponents_are_largest() -> None:
+    """Exponents that are affine are not searched, those that occur twice are searched once."""
+    problem = hp.Problem(
+        domain=hp.Box(x=(-1, 2), y=(3, 5)),
+        fields=["u"],
+        residual=lambda u, x, y: (
+            u.laplacian
+            - hp.exp(1e4 * (x - 2))
+            - u * hp.exp(1e4 * (x - 2))
+            - hp.exp(-3e3 * (y - 3) - 1e3 * x)
+            + hp.cosh(x)
+        ),
+        conditions=[hp.Dirichlet(u=0.0)],
+    )
+    samples = problem.domain.interior.quasi_random(512, 0)
+    found = candidates(problem, problem.terms[0].residual, samples)
+    sides = [found[0] == 2.0, (found[0] == -1.0) & (found[1] == 3.0), found[0] == -1.0]
+    assert all(bool(side.any()) for side in sides)
+    assert found.shape[1] <= 4 * 64
+
+
 def test_a_layer_is_resolved_with_few_cells_along_it() -> None:
     eps = 3e-3
     problem = layer(eps)

@@ -1,10 +1,10 @@
 """The basis and the levels with which a run begins, where the statement of a problem tells how fine they have to be.
 
-The solution of a linear elliptic problem on a box whose conditions are homogeneous is about as smooth as its source and its
-coefficients.  How well polynomials on the cells of an axis represent these is seen in their values at some points of a
-few lines; from that follow the cells that every basis takes for a tolerance.  Levels that are much coarser tell
-nothing, so that a run begins with a quarter of these cells along every axis: three levels are what an estimate takes.  Nothing
-depends on the prediction but time: where it is wrong, the run goes on as every other.
+The solution of a linear elliptic problem on a box whose conditions are homogeneous is about as smooth as its source and
+its coefficients.  How well polynomials on the cells of an axis represent these is seen in their values at some points
+of a few lines; from that follow the cells that every basis takes for a tolerance.  Levels that are much coarser tell
+nothing, so that a run begins with a quarter of these cells along every axis: three levels are what an estimate takes.
+Nothing depends on the prediction but time: where it is wrong, the run goes on as every other.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def _rms(value: Value) -> float:
 
 # -- what values on lines tell ---
 def _cells(problem: Problem, content: _Content, tol: float, watch: WatchPoints) -> dict[str, list[int]] | None:
-    """By basis the cells of every axis for a tolerance; None where the values do not tell, or the solution is not smooth."""
+    """By basis the cells of every axis for a tolerance; None where the values do not tell, or it may not be smooth."""
     if not _fits_at_corners(problem, content):
         return None
     dim = problem.domain.dim
@@ -238,7 +238,7 @@ def tails(values: np.ndarray) -> tuple[dict[str, float], bool]:
 def _resolved_tails(
     problem: Problem, content: _Content, axis: int, watch: WatchPoints
 ) -> tuple[int, dict[str, float]] | None:
-    """The pieces of an axis by which the tails of the source and of the coefficients are known, and the largest of them."""
+    """The pieces of an axis by which the tails of source and coefficients are known, and the largest of these."""
     for pieces in PIECES:
         most = dict.fromkeys(ORDERS, 0.0)
         for values in _along(problem, content, axis, pieces, watch):
@@ -273,7 +273,7 @@ def _along(problem: Problem, content: _Content, axis: int, pieces: int, watch: W
 
 
 def _fits_at_corners(problem: Problem, content: _Content) -> bool:
-    """Whether the source vanishes where two sides with prescribed values meet: else there are singular second derivatives."""
+    """Whether the source vanishes where two sides with prescribed values meet: else derivatives are singular there."""
     domain = problem.domain
     held = [[False, False] for _ in range(domain.dim)]
     for term in problem.terms:

@@ -14,6 +14,7 @@ from hermite_pinn.field.field import basis_for
 from hermite_pinn.methods.base import Task
 from hermite_pinn.methods.systems.refined_grid import RefinedGrid
 from hermite_pinn.methods.systems.refined_mesh import RefinedMesh
+from hermite_pinn.methods.systems.rough_terms import leads_off_lines
 from hermite_pinn.problem.problem import Problem
 
 from .indicators import LEAF
@@ -41,6 +42,8 @@ def why_not_local(problem: Problem) -> str:
         return f"it has {problem.domain.dim} axes"
     if problem.domain.breaks:
         return "its grid has lines where coefficients or sources jump"
+    if leads_off_lines(problem):
+        return "the coefficient of its highest derivatives jumps along no line of the grid"
     if any(t.region.penalty is not None or t.noise is not None for t in problem.terms):
         return "it has noisy data or penalties"
     if any(t.region.measured is None and not t.region.is_interior and t.region.plane is None for t in problem.terms):

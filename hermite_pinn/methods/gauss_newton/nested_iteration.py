@@ -29,6 +29,7 @@ from hermite_pinn.schema import Entry, intact
 
 from .balance import ZERO, balanced_norms
 from .convergence import Convergence, unsolved
+from .first_course import begun_with
 from .geometry_notes import geometry_notes
 from .grid_solver import grid_solver
 from .indicators import indicators
@@ -86,10 +87,13 @@ class NestedIteration:
             task = replace(task, problem=shifted(task.problem, known))
         self.options, self.task, self.problem = options, task, task.problem
         self.monitor = task.monitor
-        self.basis, self.given = field.basis, field
+        self.given = field
         self.reordering = Reordering(options, task)
         self.tol = task.tol if task.tol is not None else (1e-6 if task.levels is None else None)
-        self.resolutions = Resolutions(options, task, field, self.tol)
+        self.watch = WatchPoints(self.problem)
+        begun = field if known is not None else begun_with(options, task, field, self.tol, self.watch)
+        self.basis = begun.basis
+        self.resolutions = Resolutions(options, task, begun, self.tol)
         norms = source_norms(self.problem)
         self.grid = Discretization(
             self.problem,
@@ -105,7 +109,6 @@ class NestedIteration:
         )
         self.state = NestedState(Convergence(self.basis, self.tol), norms)
         self.precision = chosen_precision(options.precision, task.device)
-        self.watch = WatchPoints(self.problem)
         others = (t.region for t in self.problem.terms)
         self.measured = any(r.measured is not None or r.penalty is not None for r in others)
         self.pace = Pace(self.monitor)
@@ -117,7 +120,11 @@ class NestedIteration:
     def _solver(self, misfit: Misfit) -> LevenbergMarquardt[GridSystem]:
         options, smooth = self.options, BASES[self.basis].coefficients > 2
         return LevenbergMarquardt(
-            grid_solver(options.inner, mixed=self.precision == "mixed" and not misfit.noisy),
+            grid_solver(
+                options.inner,
+                mixed=self.precision == "mixed" and not misfit.noisy,
+                scattered=bool(misfit.noisy),
+            ),
             inner_tol=options.inner_tol or (1e-10 if smooth else 1e-8),
             near_tol=options.inner_tol or (1e-8 if smooth else 1e-6),
             inner_steps=options.inner_steps,
@@ -162,7 +169,7 @@ class NestedIteration:
 
     def _freedom(self, best: Stage) -> tuple[int, Sequence[str]]:
         """See :func:`.freedom`; with the basis and the level with which the run began, where it has found another."""
-        if self.basis == self.given.basis:
+        if self.task.start is not None or self.resolutions.planned is not None:
             return freedom(self.grid, best, self.state.path[0])
         first = first_resolutions(self.task, self.given)[0]
         return freedom(
@@ -269,7 +276,7 @@ class NestedIteration:
         """The rest of the run, on locally refined grids, from the stage of a checkpoint if it has one."""
         logger.info("the run goes on with cells that are divided where the error is")
         tol = self.tol or 1e-6
-        base = self.resolutions.first()[0]
+        base = first_resolutions(self.task, self.given)[0]
         given = self.task.field is not None or self.options.basis != "auto"
         basis = self.basis if given else local_basis(self.problem, tol)
         if saved is not None:

@@ -12,16 +12,19 @@ from hermite_pinn.errors import HermitePinnError
 from hermite_pinn.expressions.program import is_smooth
 from hermite_pinn.field.field import Field, basis_for
 from hermite_pinn.methods.base import Task
+from hermite_pinn.methods.systems.rough_terms import is_averaged
 from hermite_pinn.problem.problem import Problem
+from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.residuals.scales import source_scales
 
+from .line_choice import lines_basis
 from .options import GaussNewtonOptions
 from .stage import Discretization
 from .step_system import SpaceModes, StepSystem
 from .time_slabs import time_orders, why_at_once
 
-__all__ = ["step_basis"]
+__all__ = ["step_basis", "steps_fit"]
 
 logger = logging.getLogger(__name__)
 
@@ -55,11 +58,14 @@ def step_basis(options: GaussNewtonOptions, task: Task, field: Field | None) -> 
     wished = "cubic" if tol >= FINE else "septic"
     if tol < LEVELS and task.field is None and _suits_levels(problem):
         return None
+    by_lines = lines_basis(problem, tol, None if task.field is None else task.field.basis)
+    if by_lines is not None:
+        return by_lines
     least = basis_for(problem.order)
     names = [least] if task.field is None else [task.field.basis]
     if task.field is None and all(problem.periodic[i] for i in problem.domain.space_axes):
         names.insert(0, max(wished, least, key=lambda name: BASES[name].coefficients))
-    return next((name for name in names if _fits(problem, name)), None)
+    return next((name for name in names if steps_fit(problem, name)), None)
 
 
 def _suits_levels(problem: Problem) -> bool:
@@ -96,12 +102,12 @@ def _default(options: GaussNewtonOptions, task: Task, field: Field | None) -> bo
     return plain and alone and own and task.dtype in (None, torch.float64)
 
 
-def _fits(problem: Problem, basis: str) -> bool:
-    """Whether steps on a basis have as many points as unknowns."""
+def steps_fit(problem: Problem, basis: str) -> bool:
+    """Whether implicit steps on a basis have as many points as unknowns."""
     orders = set(time_orders(problem).values())
     if len(orders) != 1 or orders & {0} or max(orders) > 2 or why_at_once(problem, basis) is not None:
         return False
-    if not all(is_smooth(problem.plan.known(t.residual)) for t in problem.terms if t.region.is_interior):
+    if not all(_is_regular(problem, t) for t in problem.terms if t.region.is_interior):
         return False  # where coefficients jump, cells beside them would be halved without end
     m = BASES[basis].coefficients
     if m % 2 or (max(orders) == 2 and m != 2):
@@ -119,3 +125,8 @@ def _fits(problem: Problem, basis: str) -> bool:
         logger.info("no steps in time: %s", error)
         return False
     return system.square
+
+
+def _is_regular(problem: Problem, term: Term) -> bool:
+    """Whether an equation is smooth, or averaged over cells where it is not."""
+    return is_smooth(problem.plan.known(term.residual)) or is_averaged(problem, compile_term(problem, term))

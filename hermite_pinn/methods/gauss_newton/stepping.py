@@ -383,7 +383,10 @@ class Stepping:
 
     def _space_error(self, coefficients: torch.Tensor) -> list[float]:
         """By axis of space, what the interpolant on the cells misses at the end of a step."""
-        state = coefficients.narrow(self.axis + 1, self.m, 1).movedim(self.axis + 1, -1)[..., 0]
+        return self._missed_in_space(coefficients.narrow(self.axis + 1, self.m, 1).movedim(self.axis + 1, -1)[..., 0])
+
+    def _missed_in_space(self, state: torch.Tensor) -> list[float]:
+        """The same of the coefficients of a state (fields, m N_1, ...)."""
         if state.ndim < 2:
             return []
         space = self.grid.problem.domain.space_axes
