@@ -121,6 +121,13 @@ def test_what_is_chosen_stays(method):
     assert begun(waves(8, 8), 1e-9, field=Field()) == Field()
 
 
+def test_limits_of_unknowns_hold_from_the_first_level_on():
+    problem = waves(10, 10)
+    for most in (300, 3000, 30_000):
+        solution = hp.solve(problem, tol=1e-9, method=hp.GaussNewton(max_unknowns=most), progress=False)
+        assert solution.stats["parameters"] <= most
+
+
 @pytest.mark.parametrize(
     "problem",
     [waves(10, 10), waves(3, 9, lower=-50.0), waves(2, 3, (1e-3, 2e-3)), waves(1, 24), waves(5, 4, lower=400.0)],
