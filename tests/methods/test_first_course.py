@@ -114,7 +114,7 @@ def test_what_may_not_be_smooth_begins_as_ever(problem):
 
 
 @pytest.mark.parametrize(
-    "method", [hp.GaussNewton(basis="quintic"), hp.GaussNewton(refine="uniform"), hp.GaussNewton(gauss=3)]
+    "method", [hp.GaussNewton(basis="quintic"), hp.GaussNewton(refine="local"), hp.GaussNewton(gauss=3)]
 )
 def test_what_is_chosen_stays(method):
     assert begun(waves(8, 8), 1e-9, method) == Field()

@@ -110,7 +110,7 @@ def begun_with(options: GaussNewtonOptions, task: Task, field: Field, tol: float
 def _is_free(options: GaussNewtonOptions, task: Task) -> bool:
     """Whether basis and levels are left to the run, and it is not continued from a level."""
     chosen = task.field is None and task.levels is None and task.start is None and task.ranks.size == 1
-    automatic = options.basis == "auto" and options.refine == "auto" and options.inner == "auto"
+    automatic = options.basis == "auto" and options.refine != "local" and options.inner == "auto"
     return (
         chosen and automatic and options.gauss is None and options.slabs == "auto" and "path" not in (task.saved or {})
     )
