@@ -10,6 +10,7 @@ import torch
 from scipy.linalg import expm
 
 import hermite_pinn as hp
+from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.expressions.graph import coordinate
 from hermite_pinn.expressions.program import Program
 from hermite_pinn.geometry.quadrature import gauss_axis
@@ -20,6 +21,8 @@ from hermite_pinn.methods.gauss_newton.line_modes import line_modes
 from hermite_pinn.methods.gauss_newton.periods import one_period, periods, turns
 from hermite_pinn.methods.gauss_newton.record_slopes import slope_weights
 from hermite_pinn.methods.systems.block import Axis
+
+VALUE = Channels.value(3)
 
 
 def test_phi_functions_are_those_of_the_matrix_exponential():
@@ -219,3 +222,47 @@ def test_a_fast_reaction_is_left_to_implicit_steps():
     )
     solution = hp.solve(problem, tol=1e-2, progress=False, max_time=30)
     assert abs(float(solution.u(0.3, 0.4, 0.7)) - 1.0) < 1e-2
+
+
+def test_others_may_look_at_a_march_by_lines_while_it_goes_on():
+    class Seen(hp.Callback):
+        def __init__(self) -> None:
+            self.ends: list[tuple[float, float]] = []
+            self.errors: list[float] = []
+
+        def on_advance(self, state) -> None:
+            self.ends.append((state.since, state.until))
+            t = 0.5 * (state.since + state.until)
+            value = float(state.field.evaluate(torch.tensor([[0.5], [0.5], [t]], dtype=torch.float64), VALUE)[0, 0, 0])
+            self.errors.append(abs(value - math.exp(-t)))
+
+    def exact(x, y, t):
+        return hp.sin(math.pi * x) * hp.sin(math.pi * y) * hp.exp(-t)
+
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1), t=(0, 2)),
+        ["u"],
+        lambda u: u.t - u.laplacian / (2 * math.pi**2),
+        [hp.Dirichlet(u=0.0), hp.Initial(u=lambda x, y: exact(x, y, 0.0))],
+        exact={"u": exact},
+    )
+    seen = Seen()
+    solution = hp.solve(problem, tol=1e-3, callbacks=[seen], progress=False)
+    assert solution.status is hp.Status.CONVERGED
+    assert solution.error()["u"]["relative_l2"] < 1e-3
+    assert any(a == 0.0 for a, _ in seen.ends)
+    assert any(b == 2.0 for _, b in seen.ends)
+    assert max(seen.errors) < 0.05
+
+
+def test_fast_reactions_are_left_to_implicit_steps_from_the_start():
+    def problem(rate: float) -> hp.Problem:
+        return hp.Problem(
+            hp.Box(x=(0, 1), y=(0, 1), t=(0, 1)),
+            ["u"],
+            lambda u: u.t - 0.01 * u.laplacian + rate * (u * u * u - u),
+            [hp.Neumann(u=0.0), hp.Initial(u=lambda x, y: hp.cos(math.pi * x))],
+        )
+
+    assert lines_of(problem(10.0), "septic") is not None
+    assert lines_of(problem(1e4), "septic") is None

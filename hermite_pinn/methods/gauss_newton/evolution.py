@@ -45,6 +45,7 @@ UNRESOLVED = 0.5  # change of a field above which a march had nothing to do with
 STAGNANT = 0.9
 LOOSE = 0.4  # tolerance of a first march that would take too long otherwise
 SEEN, MOST = 0.1, 0.7  # parts of the time: what tells how long the first march takes, and what it may take
+BETWEEN = 0.5  # of the tolerance, that cubics between states may miss
 ENOUGH = 0.2  # of the tolerance that is asked for: what a march has to meet at most
 SPARED = 1.5  # times the seconds of a coarser march, which a finer one leaves it
 SHORT = "the time left is too short for a finer march, and coarser cells do not hold the solution"
@@ -208,7 +209,7 @@ class Evolution:
         began = self.monitor.clock()
         tell = self._progress(plan.tol, too_long)
         course = self._course(plan, tell)
-        count, lost = time_cells(self.grid, course, 0.25 * plan.tol, self._fewest(plan))
+        count, lost = time_cells(self.grid, course, 0.25 * self._shown_tol(plan), self._fewest(plan))
         found = march_field(self.grid, course, count)
         local = math.hypot(course.space_error, course.time_error, lost)
         self.state.partial = None
@@ -221,7 +222,7 @@ class Evolution:
         shown = self.monitor.advanced if self._finest(plan) else _unseen
         options = plan.cells, plan.tol, tell, self.monitor.check_time, plan.largest, shown
         if self.equations is not None:
-            lines = LineMarch(self.grid, *options, equations=self.equations)
+            lines = LineMarch(self.grid, *options, equations=self.equations, between=BETWEEN * self._shown_tol(plan))
             self.state.partial = lines.course
             try:
                 return lines.run()
@@ -230,6 +231,10 @@ class Evolution:
         stepping = Stepping(self.grid, *options)
         self.state.partial = stepping.course
         return stepping.run()
+
+    def _shown_tol(self, plan: MarchPlan) -> float:
+        """What the field of a march may lose in time: states between short steps cost memory only."""
+        return plan.tol if self.equations is None else min(plan.tol, self.tol)
 
     def _take_implicit_steps(self, why: str) -> None:
         """Leave the method of lines.

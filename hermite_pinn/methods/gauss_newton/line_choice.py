@@ -15,7 +15,8 @@ from .time_slabs import time_orders, why_at_once
 __all__ = ["LINES", "lines_basis", "lines_of"]
 
 LINES = 1e-4  # below which methods of higher order take fewer steps
-FEW = 4  # cells on which the numbers of points and coefficients are compared
+FEW = 8  # cells on which the equations are looked at
+REACTIONS = 400.0  # times that a reaction takes within all times: where it is much faster, implicit steps are longer
 
 
 def lines_of(problem: Problem, basis: str) -> list[LineEquation] | None:
@@ -47,8 +48,11 @@ def lines_of(problem: Problem, basis: str) -> list[LineEquation] | None:
             return None
         if ("coordinate", name) in leaves(term.trace.value) and not is_smooth(problem.plan.known(term.trace.value)):
             return None
-    cells = (FEW,) * len(problem.domain.space_axes)
-    return equations if SpaceLines(problem, basis, equations, order, cells).square else None
+    lines = SpaceLines(problem, basis, equations, order, (FEW,) * len(problem.domain.space_axes))
+    if not lines.square:
+        return None
+    times = problem.domain.lengths[axis]
+    return None if order == 1 and lines.reaction() * times > REACTIONS else equations
 
 
 def _serves(equation: LineEquation, own: str, order: int, axis: int) -> bool:

@@ -150,7 +150,7 @@ class EquationRows:
         values = Program(parts).run(env) if parts else []
         self._env = env | {(PLACES, k): v for k, v in enumerate(values)}
         self._program = Program([short])
-        self._slopes = _slopes(problem, equation)
+        self._variable, self._slopes = term.variable, _slopes(problem, equation)
         factor = equation.factor
         self.factor: Value = Program([factor]).run(env)[0] if isinstance(factor, Expr) else float(factor)
 
@@ -170,15 +170,23 @@ class EquationRows:
 
     def speeds(self, time: float, jets: Mapping[Jet, torch.Tensor]) -> dict[int, float]:
         """By axis, the largest factor in the rate of a first derivative in space that is not constant."""
-        env = self._env | {("coordinate", self.time): time} | {("jet", jet): value for jet, value in jets.items()}
         found: dict[int, float] = {}
         for (_, o), slope in self._slopes.items():
-            program = Program([slope])
-            for leaf in program.leaves - env.keys():
-                env[leaf] = 0.0
-            value = torch.as_tensor(program.run(env)[0], dtype=torch.float64) / self.factor
-            found[o.index(1)] = max(found.get(o.index(1), 0.0), float(value.abs().max()))
+            found[o.index(1)] = max(found.get(o.index(1), 0.0), self._largest(slope, time, jets))
         return found
+
+    def reaction(self, time: float, jets: Mapping[Jet, torch.Tensor]) -> float:
+        """The largest factor in the rate of a value of a field that is not constant."""
+        slopes = [e for jet, e in self._variable.items() if not any(jet[1])]
+        return max((self._largest(e, time, jets) for e in slopes), default=0.0)
+
+    def _largest(self, slope: Expr, time: float, jets: Mapping[Jet, torch.Tensor]) -> float:
+        env = self._env | {("coordinate", self.time): time} | {("jet", jet): value for jet, value in jets.items()}
+        program = Program([slope])
+        for leaf in program.leaves - env.keys():
+            env[leaf] = 0.0
+        value = torch.as_tensor(program.run(env)[0], dtype=torch.float64) / self.factor
+        return float(value.abs().max())
 
 
 def _slopes(problem: Problem, equation: LineEquation) -> dict[Jet, Expr]:

@@ -20,7 +20,7 @@ from .line_equations import LineEquation
 from .record_slopes import with_slopes
 from .space_lines import SpaceLines
 from .stage import Discretization
-from .stepping import LARGEST, SPACE, TIME, Course, Record, Stepping, prolonged_in_space
+from .stepping import LARGEST, SPACE, Course, Record, Stepping, prolonged_in_space
 
 __all__ = ["LineMarch", "StiffError"]
 
@@ -93,7 +93,7 @@ class _Pace:
 class LineMarch(Stepping):
     """Marches from the start to the end of time by exponential steps on the equations at the points of space.
 
-    States are kept where cubics between them would miss more than the tolerance allows.
+    States are kept where cubics between them would miss too much.
 
     Parameters
     ----------
@@ -101,6 +101,8 @@ class LineMarch(Stepping):
         As for :class:`Stepping`.
     equations
         By field.
+    between
+        What cubics between the states that are kept may miss, relative to the sizes of the fields.
     """
 
     def __init__(
@@ -114,9 +116,10 @@ class LineMarch(Stepping):
         advanced: Callable[[Domain, Callable[[], GridField]], None] = lambda domain, field: None,
         *,
         equations: Sequence[LineEquation],
+        between: float,
     ) -> None:
         super().__init__(grid, cells, tol, progress, check, largest, advanced)
-        self.equations = equations
+        self.equations, self.between_tol = equations, between
 
     # -- the march ---
     def run(self) -> Course:
@@ -223,7 +226,7 @@ class LineMarch(Stepping):
         if len(self.between) < 3:
             return
         missed = self._cubic_error()
-        if missed > TIME * self.tol or len(self.between) > BETWEEN:
+        if missed > self.between_tol or len(self.between) > BETWEEN:
             before = self.between[-2]
             error = self.missed if len(self.between) > 3 else missed / 2.0**CUBIC
             self._keep(before, error)

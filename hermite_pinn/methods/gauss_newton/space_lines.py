@@ -147,6 +147,12 @@ class SpaceLines:
                 found[space] = -s / equation.factor
         return found
 
+    def reaction(self) -> float:
+        """The largest factor of a value in the rates at the start that is not constant."""
+        begin = self.problem.domain.lower[self.time]
+        jets, _ = self._jets(begin, self.parts(self.start()))
+        return max(row.reaction(begin, jets) for row in self.rows)
+
     def damp(self, state: torch.Tensor) -> None:
         """Let the linear part damp the highest modes of fields that are carried along by others, or by themselves.
 
