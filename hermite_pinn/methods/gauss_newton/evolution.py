@@ -25,6 +25,7 @@ from .march_field import FEWEST, change_between, march_field, time_cells
 from .march_plan import MarchPlan, Past, coarser_plan, finer_plan, finest_that_fits
 from .stage import Discretization
 from .stepping import LARGEST, Course, Stepping
+from .time_slabs import time_orders
 
 __all__ = ["Evolution"]
 
@@ -40,6 +41,7 @@ LOOSE = 0.4  # tolerance of a first march that would take too long otherwise
 SEEN, MOST = 0.1, 0.7  # parts of the time: what tells how long the first march takes, and what it may take
 SPARED = 1.5  # times the seconds of a coarser march, which a finer one leaves it
 SHORT = "the time left is too short for a finer march, and coarser cells do not hold the solution"
+LONGEST = 0.25
 HASTE = 0.6  # of the time that a march is expected to take: it is not begun with less left
 
 
@@ -169,11 +171,17 @@ class Evolution:
         """The first march, begun anew with a larger tolerance where it would take most of the time."""
         cells = (CELLS,) * len(self.problem.domain.space_axes)
         try:
-            march = self._taken(MarchPlan(FIRST, cells, LARGEST, 0.0), self._slow)
+            march = self._taken(MarchPlan(FIRST, cells, self._longest, 0.0), self._slow)
         except _TooLongError:
             logger.info("the first march would take most of the time; it begins anew with a larger tolerance")
-            march = self._taken(MarchPlan(LOOSE, cells, LARGEST, 0.0), _never)
+            march = self._taken(MarchPlan(LOOSE, cells, self._longest, 0.0), _never)
         self._append(march)
+
+    @property
+    def _longest(self) -> float:
+        """Step of the first march at most, as a part of all times: longer where steps are of high order and dear."""
+        fitted = min(time_orders(self.problem).values()) == 0
+        return LONGEST if fitted and BASES[self.basis].coefficients > 2 else LARGEST
 
     def _taken(self, plan: MarchPlan, too_long: Callable[[float], bool]) -> _March:
         """A march that came to its end.
@@ -194,7 +202,7 @@ class Evolution:
         local = math.hypot(course.space_error, course.time_error, lost)
         self.state.partial = None
         errors = course.space_errors, course.time_error
-        said = Past(plan.tol, course.cells, *errors, min(LARGEST, course.longest), 0.0)
+        said = Past(plan.tol, course.cells, *errors, min(self._longest, course.longest), 0.0)
         return _March(plan.tol, found, course.cells, said, course, None, local, None, self.monitor.clock() - began)
 
     def _finest(self, plan: MarchPlan) -> bool:

@@ -52,6 +52,8 @@ def step_basis(options: GaussNewtonOptions, task: Task, field: Field | None) -> 
     if problem.domain.dim == 1 or problem.order < (3 if problem.domain.dim == 2 else 2):
         return None
     tol = 1e-6 if task.tol is None else task.tol
+    if min(time_orders(problem).values()) == 0 and tol < FINE:
+        return None  # fitted steps of higher order have large factors
     wished = "cubic" if tol >= FINE else "septic"
     if tol < LEVELS and task.field is None and _suits_levels(problem):
         return None
@@ -99,7 +101,11 @@ def _default(options: GaussNewtonOptions, task: Task, field: Field | None) -> bo
 def _fits(problem: Problem, basis: str) -> bool:
     """Whether steps on a basis have as many points as unknowns."""
     orders = set(time_orders(problem).values())
-    if len(orders) != 1 or orders & {0} or max(orders) > 2 or why_at_once(problem, basis) is not None:
+    if why_at_once(problem, basis) is not None:
+        return False
+    if orders == {0, 1}:
+        return _fits_fitted(problem)
+    if len(orders) != 1 or orders & {0} or max(orders) > 2:
         return False
     if not all(is_smooth(problem.plan.known(t.residual)) for t in problem.terms if t.region.is_interior):
         return False  # where coefficients jump, cells beside them would be halved without end
@@ -119,3 +125,19 @@ def _fits(problem: Problem, basis: str) -> bool:
         logger.info("no steps in time: %s", error)
         return False
     return system.square
+
+
+def _fits_fitted(problem: Problem) -> bool:
+    """Whether the equations of fields without a derivative in time can be fitted step by step.
+
+    That is so in two axes of space, whose matrices have small factors, for conditions on whole faces and coefficients
+    that do not jump, with an equation without derivatives in time for each of those fields.
+    """
+    own, axis = [t for t in problem.terms if t.region.is_interior], problem.domain.time_axis
+    assert axis is not None
+    still = [all(orders[axis] == 0 for _, orders in compile_term(problem, t).jets) for t in own]
+    if sum(still) != list(time_orders(problem).values()).count(0):
+        return False
+    smooth = all(is_smooth(problem.plan.known(t.residual)) for t in own)
+    faces = all(t.region.is_interior or t.region.everywhere or t.region.plane is not None for t in problem.terms)
+    return problem.domain.dim == 3 and smooth and faces and not problem.parameters
