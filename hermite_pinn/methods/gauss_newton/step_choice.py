@@ -52,16 +52,22 @@ def step_basis(options: GaussNewtonOptions, task: Task, field: Field | None) -> 
     if problem.domain.dim == 1 or problem.order < (3 if problem.domain.dim == 2 else 2):
         return None
     tol = 1e-6 if task.tol is None else task.tol
-    if min(time_orders(problem).values()) == 0 and tol < FINE:
-        return None  # fitted steps of higher order have large factors
-    wished = "cubic" if tol >= FINE else "septic"
+    fitted, periodic = min(time_orders(problem).values()) == 0, _is_periodic(problem)
+    if fitted and tol < FINE and not periodic:
+        return None  # fitted steps of higher order have large factors, but for those by waves
+    wished = "cubic" if tol >= FINE else "quintic" if fitted else "septic"
     if tol < LEVELS and task.field is None and _suits_levels(problem):
         return None
     least = basis_for(problem.order)
     names = [least] if task.field is None else [task.field.basis]
-    if task.field is None and all(problem.periodic[i] for i in problem.domain.space_axes):
+    if task.field is None and periodic:
         names.insert(0, max(wished, least, key=lambda name: BASES[name].coefficients))
     return next((name for name in names if _fits(problem, name)), None)
+
+
+def _is_periodic(problem: Problem) -> bool:
+    """Whether all axes of space wrap."""
+    return all(problem.periodic[i] for i in problem.domain.space_axes)
 
 
 def _suits_levels(problem: Problem) -> bool:

@@ -227,23 +227,34 @@ class Stepping:
 
     def _first_power(self) -> int:
         """The first step, by how fast the solution changes in a very short one."""
-        step = FIRST * self.length
-        _, taken = self._step(None, self.begin, self.begin + step, None)
-        c = taken.coefficients
-        start, moved = c.narrow(self.axis + 1, 0, 1), c.narrow(self.axis + 1, self.m, 1) - c.narrow(self.axis + 1, 0, 1)
-        sizes = start.flatten(1).norm(dim=1).clamp(min=1e-300)
-        change = float((moved.flatten(1).norm(dim=1) / sizes).max())
-        if not self.steps.smooth:
-            self._foresee()
-            change = self._relative(self._rms(moved.select(self.axis + 1, 0))) if self.sizes.any() else change
-        wanted = 2.0**-self.largest if not change > 0 or not taken.solved else BEGIN * FIRST / change
+        change = None if self.steps.smooth else self._foreseen()
+        if change is None:
+            _, taken = self._step(None, self.begin, self.begin + FIRST * self.length, None)
+            start, moved = self._moved(taken.coefficients)
+            sizes = start.flatten(1).norm(dim=1).clamp(min=1e-300)
+            change = float((moved.flatten(1).norm(dim=1) / sizes).max()) if taken.solved else 0.0
+        wanted = 2.0**-self.largest if not change > 0 else BEGIN * FIRST / change
         return max(self.largest, min(round(-math.log2(SMALLEST)), math.ceil(-math.log2(wanted))))
 
-    def _foresee(self) -> None:
-        """Sizes that fields have soon, by one long step: those of a flow that begins at rest are zero at first."""
+    def _moved(self, c: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Values at the start of a step, and by how much they change until its end."""
+        start = c.narrow(self.axis + 1, 0, 1)
+        return start, c.narrow(self.axis + 1, self.m, 1) - start
+
+    def _foreseen(self) -> float | None:
+        """Sizes that fields have soon, by one longer step: those of a flow that begins at rest are zero at first.
+
+        Returns
+        -------
+        float or None
+            How much they change in a very short step, relative to these sizes; None where that is not known.
+        """
         system, taken = self._step(None, self.begin, self.begin + SOON * self.length, None)
-        if taken.solved and bool(torch.isfinite(taken.coefficients).all()):
-            self.sizes = torch.maximum(self.sizes, self._sizes_of(system, taken.coefficients))
+        if not taken.solved or not bool(torch.isfinite(taken.coefficients).all()):
+            return None
+        self.sizes = torch.maximum(self.sizes, self._sizes_of(system, taken.coefficients))
+        _, moved = self._moved(taken.coefficients)
+        return self._relative(self._rms(moved.select(self.axis + 1, 0))) * FIRST / SOON
 
     def _sizes_of(self, system: Step, coefficients: torch.Tensor) -> torch.Tensor:
         """RMS of the fields over a step."""
