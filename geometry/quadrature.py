@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
+
+from hermite_pinn.immutable import read_only
 
 __all__ = ["gauss_axis", "gauss_pieces", "golden_axis", "golden_pieces", "per_axis", "sobol_cube"]
 
 #: Vertices of an axis, or its bounds and the number of its equal cells.
 Vertices = np.ndarray | tuple[float, float, int]
+
+
+@lru_cache(maxsize=32)
+def _legendre(points: int) -> tuple[np.ndarray, np.ndarray]:
+    """The Gauss rule on (-1, 1), which cannot be written to."""
+    nodes, weights = np.polynomial.legendre.leggauss(points)
+    return read_only(nodes), read_only(weights)
 
 
 def gauss_axis(lower: float, upper: float, cells: int, points: int) -> tuple[np.ndarray, np.ndarray]:
@@ -36,7 +46,7 @@ def gauss_axis(lower: float, upper: float, cells: int, points: int) -> tuple[np.
     >>> round(float(np.sum(w * x**3)), 12)
     4.0
     """
-    nodes, weights = np.polynomial.legendre.leggauss(points)
+    nodes, weights = _legendre(points)
     h = (upper - lower) / cells
     left = lower + h * np.arange(cells)
     return (left[:, None] + h * (nodes + 1) / 2).ravel(), np.tile(weights * h / 2, cells)
@@ -65,7 +75,7 @@ def gauss_pieces(vertices: Vertices, points: int) -> tuple[np.ndarray, np.ndarra
     """
     if isinstance(vertices, tuple):
         return gauss_axis(*vertices, points)
-    nodes, weights = np.polynomial.legendre.leggauss(points)
+    nodes, weights = _legendre(points)
     left, h = vertices[:-1, None], np.diff(vertices)[:, None]
     return (left + h * (nodes + 1) / 2).ravel(), (h * weights / 2).ravel()
 

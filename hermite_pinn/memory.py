@@ -17,6 +17,7 @@ from .errors import OutOfMemoryError
 __all__ = ["available_memory", "check_fits", "peak_memory", "spelled_size"]
 
 PROC, CONTROL_GROUPS = Path("/proc"), Path("/sys/fs/cgroup")
+LARGEST = 1 << 16  # bytes of a file of these
 
 
 def available_memory(device: torch.device) -> int | None:
@@ -92,10 +93,17 @@ def check_fits(need: float, what: str, advice: str, device: torch.device | None 
 
 
 def _text(path: Path) -> str:
+    """What a small file says, read at once: a run asks often."""
     try:
-        return path.read_text(encoding="ascii", errors="replace")
+        file = os.open(path, os.O_RDONLY)
     except OSError:
         return ""
+    try:
+        return os.read(file, LARGEST).decode("ascii", errors="replace")
+    except OSError:
+        return ""
+    finally:
+        os.close(file)
 
 
 def _number(path: Path, pattern: str = r"(\d+)") -> int | None:
@@ -159,9 +167,9 @@ def _control_groups(own: Path, root: Path) -> list[int]:
         else:
             continue
         for folder in _upwards(top, name):
-            used = _number(folder / usage)
             told = [n for n in (_number(folder / limit) for limit in limits) if n is not None]
-            if used is not None and told:
+            used = _number(folder / usage) if told else None
+            if used is not None:
                 reclaimable = _number(folder / "memory.stat", rf"^{cache} (\d+)") or 0
                 free.append(min(told) - used + min(reclaimable, used))
     return free

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
@@ -22,6 +22,8 @@ __all__ = ["AxisMatrix", "cell_matrix", "evaluation_matrix", "prolongation_matri
 
 MAX_TERMS = 8  # of one launch on a CPU
 MAX_TERMS_DEVICE = 4  # and on a GPU, where they are arguments of the kernel
+KEPT, KEPT_POINTS = 128, 2048  # matrices that are kept, and points of an axis up to which they are
+KEPT_WEIGHTS = 16  # sets of weights for which one is
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +75,27 @@ class AxisMatrix:
             for key, m in self.matrices.items()
         }
         return AxisMatrix(turned, self.dtype, self.device)
+
+    @cached_property
+    def _weighted(self) -> dict[Hashable, AxisMatrix]:
+        return {}
+
+    def weighted(self, terms: Iterable[tuple[int, float]]) -> AxisMatrix:
+        """The same pattern with matrices ``(order, weight)``: that of the order times the weight.  They are kept."""
+        key = frozenset(terms)
+        made = self._weighted.get(key)
+        if made is None:
+            if len(self._weighted) >= KEPT_WEIGHTS:
+                self._weighted.clear()
+            more: dict[Hashable, np.ndarray] = {(o, w): self.matrices[o].data * w for o, w in key}
+            made = self._weighted[key] = self.with_matrices(more)
+        return made
+
+    def to(self, dtype: torch.dtype, device: torch.device) -> AxisMatrix:
+        """The same for other tensors."""
+        if dtype is self.dtype and device == self.device:
+            return self
+        return AxisMatrix(self.matrices, dtype, device)
 
     def with_matrices(self, more: dict[Hashable, np.ndarray]) -> AxisMatrix:
         """The same pattern with further matrices, given by their values."""
@@ -188,9 +211,45 @@ def evaluation_matrix(
         Positions within ``bounds``.
     row_weights
         Factor of every row (square roots of quadrature weights).
+
+    Returns
+    -------
+    AxisMatrix
+        That of few points is kept and shared: its matrices are not to be changed.
     """
+    points = np.asarray(points, dtype=float)
+    if len(points) > KEPT_POINTS:
+        return _evaluation(basis, cells, bounds, periodic, points, orders, row_weights)
+    weights = None if row_weights is None else np.asarray(row_weights, dtype=float).tobytes()
+    return _kept_evaluation(basis, cells, tuple(bounds), bool(periodic), points.tobytes(), tuple(orders), weights)
+
+
+@lru_cache(maxsize=KEPT)
+def _kept_evaluation(
+    basis: str,
+    cells: int,
+    bounds: tuple[float, float],
+    periodic: bool,
+    points: bytes,
+    orders: tuple[int, ...],
+    row_weights: bytes | None,
+) -> AxisMatrix:
+    """:func:`evaluation_matrix` of points and weights as bytes."""
+    weights = None if row_weights is None else np.frombuffer(row_weights)
+    return _evaluation(basis, cells, bounds, periodic, np.frombuffer(points), orders, weights)
+
+
+def _evaluation(
+    basis: str,
+    cells: int,
+    bounds: tuple[float, float],
+    periodic: bool,
+    points: np.ndarray,
+    orders: Sequence[int],
+    row_weights: np.ndarray | None,
+) -> AxisMatrix:
     lower, upper = bounds
-    p = (np.asarray(points, dtype=float) - lower) / (upper - lower)
+    p = (points - lower) / (upper - lower)
     if periodic:
         p = p - np.floor(p)
     p = p * cells

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-import numpy as np
 import torch
 
 from hermite_pinn.cuda.encoder.channels import Channels
@@ -31,14 +30,8 @@ class SumFactorization:
 
     def __init__(self, axes: Sequence[AxisMatrix], channels: Channels) -> None:
         self.plan = channels.contraction
-        self.axes = [self._with_weights(i, matrix) for i, matrix in enumerate(axes)]
+        self.axes = [matrix.weighted((t.order, t.weight) for t in self.plan.terms[i]) for i, matrix in enumerate(axes)]
         self._buffers: dict[Hashable, torch.Tensor] = {}
-
-    def _with_weights(self, axis: int, matrix: AxisMatrix) -> AxisMatrix:
-        more: dict[Hashable, np.ndarray] = {}
-        for t in self.plan.terms[axis]:
-            more[(t.order, t.weight)] = matrix.matrices[t.order].data * t.weight
-        return matrix.with_matrices(more)
 
     def _buffer(self, key: Hashable, shape: Sequence[int], like: torch.Tensor) -> torch.Tensor:
         buffer = self._buffers.get(key)

@@ -16,7 +16,7 @@ from hermite_pinn.cuda.encoder import ops, products
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.cuda.encoder.half import half_copy
 from hermite_pinn.cuda.encoder.layout import GridLayout
-from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix, evaluation_matrix
+from hermite_pinn.cuda.tensor_grid.axis import evaluation_matrix
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid, from_records, to_records
 from hermite_pinn.cuda.tensor_grid.sum_factorization import SumFactorization
 from hermite_pinn.errors import InvalidArgumentError, OutOfMemoryError
@@ -155,7 +155,7 @@ class HermiteGrid(Encoder):
             bounds, orders = (layout.lower[i], layout.upper[i]), channels.axis_orders(i)
             cells, periodic = layout.resolutions[0][i], layout.periodic[i]
             axis = evaluation_matrix(layout.basis, cells, bounds, periodic, points, orders)
-            matrices.append(AxisMatrix(axis.matrices, self.table.dtype, self.table.device))
+            matrices.append(axis.to(self.table.dtype, self.table.device))
         factorized = SumFactorization(matrices, channels)
         coefficients = self.level_coefficients(0)
         return torch.stack([torch.stack([c.clone() for c in factorized.forward(f.contiguous())]) for f in coefficients])

@@ -7,6 +7,7 @@ curves is told, since it limits the order.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from hermite_pinn.geometry import Domain, sobol_cube
 __all__ = ["MOST", "Jumps", "find_jumps"]
 
 MOST = 64  # lines along an axis
+BLOCKS = 256  # into which they cut a box of two or more axes, beside time
 SAMPLES = 4096  # intervals of an axis in which there can be one
 LINES = 8  # along an axis, on which a table is looked at
 HALVINGS = 60
@@ -46,17 +48,30 @@ class Jumps:
         Sentences about jumps that no lines of a grid follow.
     everywhere
         Whether these are all: nothing jumps or has a kink anywhere else, as far as can be known.
+    rough
+        The nodes that change along no line of a grid: comparisons and the like of several coordinates, and tables; all
+        that change on domains that shapes cut, whose grids have no such lines.
     """
 
     breaks: dict[str, tuple[float, ...]]
     notes: tuple[str, ...]
     everywhere: bool
+    rough: tuple[Expr, ...] = ()
 
 
-def find_jumps(expressions: Sequence[Expr], domain: Domain) -> Jumps:
+def find_jumps(expressions: Sequence[Expr], domain: Domain, has_flux: bool = False) -> Jumps:
     """The jumps and kinks of some expressions along the axes of a domain.
 
     Those that depend on fields or parameters are nowhere in particular, and are left out.
+
+    Parameters
+    ----------
+    expressions
+        Equations, and what derivatives of whole expressions in them are taken of.
+    domain
+        Where they hold.
+    has_flux
+        Whether there are such derivatives, for which lines are put wherever there are not more than :data:`MOST`.
 
     Examples
     --------
@@ -71,6 +86,8 @@ def find_jumps(expressions: Sequence[Expr], domain: Domain) -> Jumps:
     places: dict[str, set[float]] = {name: set() for name in domain.names}
     curved: dict[str, None] = {}
     many: dict[str, int] = {}
+    rough: list[Expr] = []
+    along: dict[str, list[Expr]] = {name: [] for name in domain.names}  # what changes along lines across an axis
     everywhere = True
     for e in postorder(*expressions):
         if e.op in _SWITCHES or e.op in _STEPS:
@@ -80,8 +97,10 @@ def find_jumps(expressions: Sequence[Expr], domain: Domain) -> Jumps:
                 continue
             if len(coordinates) > 1:
                 curved[spelled(e, 60)] = None
+                rough.append(e)
                 continue
             name = coordinates[0]
+            along[name].append(e)
             found = _changes(_state(e, name), *domain.bounds[name])
         elif e.op == "opaque":
             found_in = _table(e, domain)
@@ -89,22 +108,31 @@ def find_jumps(expressions: Sequence[Expr], domain: Domain) -> Jumps:
             for name, own in found_in:
                 if own.elsewhere:
                     curved[spelled(e, 60)] = None
+                if own.elsewhere or own.steep:
+                    rough.append(e)
+                along[name].append(e)
                 _enter(places, many, name, own.places)
             continue
         else:
             continue
         _enter(places, many, name, found)
+    if domain.time_axis is not None and not has_flux:
+        cells = math.prod(len(places[name]) + 1 for name in domain.names if name != domain.names[domain.time_axis])
+        if domain.dim > 2 and cells > BLOCKS:  # all times at once on all of these cells would take too long
+            many |= {name: len(own) for name, own in places.items() if own}
     notes = [
         f"{text} changes along no line of the grid: its jumps and kinks lower the order of convergence to 1 or 2"
         for text in curved
     ]
     notes += [
-        f"coefficients or sources have {count} jumps or kinks along {name}, more than {MOST}: the grid has no lines there, and "
+        f"coefficients or sources have {count} jumps or kinks along {name}, too many for lines of the grid there: "
         "the order of convergence is 1 or 2 until its cells are as small"
         for name, count in many.items()
     ]
     breaks = {name: tuple(sorted(own)) for name, own in places.items() if own and name not in many}
-    return Jumps(breaks, tuple(notes), everywhere and not notes)
+    rough += [e for name in (along if domain.is_cut else many) for e in along[name]]
+    unique = {id(e): e for e in rough}
+    return Jumps(breaks, tuple(notes), everywhere and not notes, tuple(unique.values()))
 
 
 def _enter(places: dict[str, set[float]], many: dict[str, int], name: str, found: Sequence[float]) -> None:
@@ -177,11 +205,14 @@ class _Steps:
         Whether there are other jumps, on some lines.
     flat
         Whether it is constant in between.
+    steep
+        Whether it changes much within some intervals without a jump.
     """
 
     places: list[float]
     elsewhere: bool = False
     flat: bool = False
+    steep: bool = False
 
 
 def _table(e: Expr, domain: Domain) -> list[tuple[str, _Steps]]:
@@ -241,7 +272,7 @@ def _steps(values: Callable[[np.ndarray], np.ndarray], lower: float, upper: floa
     jumped = np.abs(vb - va) > KEPT * first
     place = np.sort(b[jumped])
     if not len(place):
-        return _Steps([], flat=flat)
+        return _Steps([], flat=flat, steep=len(at) > 0)
     groups = np.split(place, np.flatnonzero(np.diff(place) > CLOSE * (upper - lower)) + 1)
     shared = [float(g[0]) for g in groups if len(g) > 1 or lines == 1]
     return _Steps(shared, len(shared) < len(groups), flat)

@@ -81,6 +81,8 @@ class Problem(Immutable):
         and about what is worth knowing of the domain.
     jump_notes
         Those about jumps of coefficients.
+    rough
+        What in the equations jumps or has a kink along no line of a grid.
     jumps_on_lines
         Whether nothing in the equations jumps or has a kink but on the breaks of the domain, as far as can be known.
 
@@ -153,10 +155,12 @@ class Problem(Immutable):
         self.periodic = self._periodic_axes()
         self.residuals = ReadOnly(self._traced_residuals())
         equations = list(self.residuals.values())
-        jumps = find_jumps([*equations, *(flux.expression for _, flux in fluxes(equations))], domain)
+        whole = [flux.expression for _, flux in fluxes(equations)]
+        jumps = find_jumps([*equations, *whole], domain, bool(whole))
         self.domain = domain = domain.with_breaks(jumps.breaks)
         self.jumps_on_lines = jumps.everywhere and not domain.is_cut
         self.jump_notes = jumps.notes
+        self.rough = jumps.rough
         self.terms = self._traced_terms()
         self.gauges = self._gauged_fields()
         self.missing = missing_conditions(domain, self.fields, self.periodic, self.residuals.values(), self.terms)

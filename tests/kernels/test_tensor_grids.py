@@ -136,3 +136,33 @@ def test_axis_matrices_agree_with_scipy(shape, device):
     found = m.apply([(0, x.to(device)), (1, x.to(device))], 1).cpu()
     dense = torch.as_tensor((grid.matrices[0] + grid.matrices[1]).toarray())
     assert torch.allclose(found, torch.einsum("rc,pcq->prq", dense, x), atol=1e-12)
+
+
+@pytest.mark.parametrize("before", [1, 3, 4, 7, 8, 9, 17])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_the_last_axis_is_contracted_for_any_number_of_lines(before, dtype):
+    grid = evaluation_matrix("quintic", 5, (0.0, 1.0), False, np.linspace(0.0, 1.0, 13), (0, 2))
+    m, random = AxisMatrix(grid.matrices, dtype), np.random.default_rng(0)
+    parts = [torch.as_tensor(random.standard_normal((before, m.shape[1]))).to(dtype) for _ in range(2)]
+    start = torch.ones(before, m.shape[0], dtype=dtype)
+    expected = sum(p.double().numpy() @ grid.matrices[o].toarray().T for o, p in zip((0, 2), parts, strict=True))
+    found = m.apply([(0, parts[0]), (2, parts[1])], 1, start.clone(), add=True)
+    size = np.abs(expected).max()
+    assert np.abs(found.double().numpy() - 1.0 - expected).max() < 100 * torch.finfo(dtype).eps * size
+
+
+def test_kept_matrices_are_those_that_are_made_anew():
+    points, weights = np.linspace(0.0, 1.0, 9), np.linspace(1.0, 2.0, 9)
+    one = evaluation_matrix("cubic", 4, (0.0, 1.0), False, points, (0, 1), weights)
+    assert evaluation_matrix("cubic", 4, (0.0, 1.0), False, points.copy(), (0, 1), weights.copy()) is one
+    for other in (
+        evaluation_matrix("cubic", 4, (0.0, 1.0), True, points, (0, 1), weights),
+        evaluation_matrix("cubic", 4, (0.0, 2.0), False, points, (0, 1), weights),
+        evaluation_matrix("cubic", 4, (0.0, 1.0), False, points, (0, 1)),
+        evaluation_matrix("cubic", 4, (0.0, 1.0), False, points, (0, 1), 2 * weights),
+    ):
+        assert other.shape != one.shape or (other.matrices[1] != one.matrices[1]).nnz > 0
+    twice = one.weighted([(1, 2.0), (0, -1.0)])
+    assert one.weighted([(0, -1.0), (1, 2.0)]) is twice
+    assert (twice.matrices[1, 2.0] != 2.0 * one.matrices[1]).nnz == 0
+    assert set(one.matrices) == {0, 1}

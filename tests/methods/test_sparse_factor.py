@@ -8,7 +8,7 @@ import torch
 
 import hermite_pinn as hp
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.methods.gauss_newton import sparse_factor
+from hermite_pinn.methods.gauss_newton import factor_cost, sparse_factor
 from hermite_pinn.methods.gauss_newton.normal_factor import NormalFactor, normal_blocks
 from hermite_pinn.methods.gauss_newton.sparse_factor import SparseFactor
 from hermite_pinn.methods.gauss_newton.stage import Discretization
@@ -221,7 +221,7 @@ def made(monkeypatch):
             super().__init__(*args, **options)
 
     monkeypatch.setattr(sparse_factor, "NormalFactor", Counted)
-    monkeypatch.setattr(sparse_factor, "OPERATION", 1e-6)  # factors are dear
+    monkeypatch.setattr(factor_cost, "OPERATION", 1e-6)  # factors are dear
     return count
 
 
@@ -244,7 +244,7 @@ def test_a_factor_is_made_anew_when_the_system_has_changed(made, monkeypatch):
     system, vector, rows = prepared(nonlinear(), cells=(4,))
     factor = SparseFactor()
     step, _ = factor.solve(system, rows, 1.0, LIMITS)
-    monkeypatch.setattr(sparse_factor, "OPERATION", 0.0)  # and now they cost next to nothing
+    monkeypatch.setattr(factor_cost, "OPERATION", 0.0)  # and now they cost next to nothing
     rows = [r.clone() for r in system.linearize(vector + 100.0 * step)]
     again, result = factor.solve(system, rows, 0.0, LIMITS)
     assert len(made) == 2
@@ -257,7 +257,7 @@ def test_an_old_factor_that_would_take_too_many_steps_is_given_up(made, monkeypa
     factor = SparseFactor()
     step, _ = factor.solve(system, rows, 1e3, LIMITS)
     cost = sparse_factor._cost(system)
-    monkeypatch.setattr(sparse_factor, "_cost", lambda system: sparse_factor._Cost(15 * cost.step, cost.step, 0.0))
+    monkeypatch.setattr(sparse_factor, "_cost", lambda system: factor_cost.FactorCost(15 * cost.step, cost.step, 0.0))
     rows = [r.clone() for r in system.linearize(vector + step)]
     _, result = factor.solve(system, rows, 0.0, LIMITS)
     assert len(made) == 2
@@ -274,7 +274,7 @@ def test_another_level_has_another_factor(made):
 
 
 def test_time_slabs_share_a_factor(made, monkeypatch):
-    monkeypatch.setattr(sparse_factor, "OPERATION", 5e-11)  # and iterations are dearer
+    monkeypatch.setattr(factor_cost, "OPERATION", 5e-11)  # and iterations are dearer
     monkeypatch.setattr(TimeModes, "seconds", lambda *args: math.inf)
     solution = hp.solve(cut_in_time(), method=hp.GaussNewton(slabs=4), levels=1, progress=False)
     assert solution.stats["slabs"] == 4

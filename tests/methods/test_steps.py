@@ -243,9 +243,9 @@ def test_a_march_fits_into_the_time_that_is_left():
 
 def test_steps_are_for_whole_boxes_with_as_many_points_as_unknowns():
     options, robin = GaussNewtonOptions(), heat()
-    assert step_basis(options, task_of(heat(), 1e-2), None) == "cubic"
+    assert step_basis(options, task_of(heat(), 1e-2), None) == "septic"  # the method of lines
     assert step_basis(options, task_of(reaction(), 1e-5), None) == "septic"
-    assert step_basis(options, task_of(wave(1.0), 1e-3), None) == "cubic"
+    assert step_basis(options, task_of(wave(1.0), 1e-3), None) == "septic"
     assert step_basis(options, task_of(hp.problems.heat(), 1e-2), None) is None  # one axis of space
     assert step_basis(options, task_of(hp.problems.flow_mixing(), 1e-2), None) is None  # transport alone
     assert step_basis(GaussNewtonOptions(slabs=1), task_of(heat(), 1e-2), None) is None
@@ -270,4 +270,4 @@ def test_small_tolerances_of_simple_equations_are_for_levels():
     assert step_basis(options, task_of(wave(1.0), 1e-8), None) is None
     assert step_basis(options, task_of(wave(100.0), 1e-8), None) == "cubic"  # it crosses the box too often
     assert step_basis(options, task_of(hp.problems.heat_multiscale(), None), None) is None
-    assert step_basis(options, task_of(hp.problems.heat_multiscale(), 1e-3), None) == "cubic"
+    assert step_basis(options, task_of(hp.problems.heat_multiscale(), 1e-3), None) == "septic"

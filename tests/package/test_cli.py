@@ -220,3 +220,8 @@ def test_validate_trains_by_other_methods(tmp_path, monkeypatch):
     assert len(report) == 2
     assert all(len(r["errors"]) == 2 and r["rate"] > 0 for r in report)
     assert (tmp_path / "quick-adam.md").read_text().count("\n") == 4
+
+
+def test_the_package_runs_as_the_command():
+    done = subprocess.run([sys.executable, "-m", "hermite_pinn", "list"], capture_output=True, text=True, check=True)
+    assert "helmholtz2d" in done.stdout

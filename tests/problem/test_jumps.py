@@ -38,7 +38,7 @@ def test_jumps_along_axes_become_breaks(source, breaks):
     ("source", "told"),
     [
         (lambda x, y: hp.where(x * x + y * y < 1, 1.0, 2.0), "no line of the grid"),
-        (lambda x, y: hp.floor(100 * x), "more than 64"),
+        (lambda x, y: hp.floor(100 * x), "too many for lines of the grid"),
     ],
 )
 def test_jumps_that_no_lines_follow_are_told(source, told):

@@ -104,8 +104,9 @@ class Convergence:
 
     @property
     def factor(self) -> float:
-        """By how much a doubling of the resolution lowers the error of a smooth solution."""
-        return 4.0 ** BASES[self.basis].coefficients
+        """By how much a doubling of the resolution lowers the error of a smooth solution, or one averaged in cells."""
+        order = 4.0 ** BASES[self.basis].coefficients
+        return min(order, self.last.most) if self.last.most > 0 else order
 
     @property
     def share(self) -> float:

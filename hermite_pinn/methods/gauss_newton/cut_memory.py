@@ -23,7 +23,8 @@ from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
 from hermite_pinn.residuals.corner_functions import corner_functions
 
-from .sparse_factor import FRONT, OPERATION, PASSED, PRODUCT, SHARE
+from .factor_cost import FRONT, OPERATION, PASSED, PRODUCT
+from .sparse_factor import SHARE
 
 __all__ = ["cut_memory"]
 

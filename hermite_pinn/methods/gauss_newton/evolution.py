@@ -6,24 +6,31 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
-from hermite_pinn.field.field import GridField, linear_field
+from hermite_pinn.field.field import GridField, basis_for, linear_field
 from hermite_pinn.geometry import Domain
 from hermite_pinn.methods.base import Outcome, Task
 from hermite_pinn.methods.course import Ending, run_to_end
+from hermite_pinn.methods.systems.rough_terms import is_averaged
+from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.residuals.scales import row_scales, source_norms
 from hermite_pinn.run.interrupt import cause
 from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
 
+from .line_choice import LINES, lines_of
+from .line_march import LineMarch, StiffError
 from .march_field import FEWEST, change_between, march_field, time_cells
 from .march_plan import MarchPlan, Past, coarser_plan, finer_plan, finest_that_fits
+from .periods import one_period, periods
 from .stage import Discretization
+from .step_choice import steps_fit
 from .stepping import LARGEST, Course, Stepping
 from .time_slabs import time_orders
 
@@ -39,9 +46,12 @@ UNRESOLVED = 0.5  # change of a field above which a march had nothing to do with
 STAGNANT = 0.9
 LOOSE = 0.4  # tolerance of a first march that would take too long otherwise
 SEEN, MOST = 0.1, 0.7  # parts of the time: what tells how long the first march takes, and what it may take
+BETWEEN = 0.5  # of the tolerance, that cubics between states may miss
+ENOUGH = 0.2  # of the tolerance that is asked for: what a march has to meet at most
 SPARED = 1.5  # times the seconds of a coarser march, which a finer one leaves it
 SHORT = "the time left is too short for a finer march, and coarser cells do not hold the solution"
-LONGEST = 0.25
+LONGEST = 0.25  # step of a march of high order with fitted steps, as a part of all times
+AVERAGED = 2  # order where coefficients jump within cells
 HASTE = 0.6  # of the time that a march is expected to take: it is not begun with less left
 
 
@@ -114,12 +124,19 @@ class Evolution:
     """
 
     def __init__(self, task: Task, basis: str) -> None:
-        self.task, self.problem, self.monitor, self.basis = task, task.problem, task.monitor, basis
+        self.repeats = periods(task.problem)
+        self.task, self.problem, self.monitor, self.basis = (
+            task,
+            one_period(task.problem, self.repeats),
+            task.monitor,
+            basis,
+        )
         self.tol = 1e-6 if task.tol is None else task.tol
         self.norms = source_norms(self.problem)
         scales = row_scales(self.problem, self.norms)
         self.grid = Discretization(self.problem, basis, None, torch.float64, task.device, scales)
         self.state = _State()
+        self.equations = lines_of(self.problem, basis) if self.tol >= LINES else None
 
     def outcome(self) -> Outcome:
         """Solve, and say how it ended."""
@@ -152,9 +169,10 @@ class Evolution:
         alone = len(marches) == 1
         spared = coarser_plan(past, self.order, 0.0).seconds if alone else 0.0
         if alone:
-            plan = finest_that_fits(past, self.order, None if left is None else left - spared)
+            fits = finest_that_fits(past, self.order, None if left is None else left - spared)
+            plan = None if fits is None else self._wanted(fits)
         else:
-            plan = finer_plan(past, 2.0, self.order)
+            plan = self._wanted(finer_plan(past, self._ratio, self.order))
             what = f"the next march ({'x'.join(map(str, plan.cells))} cells in space)"
             self.monitor.require(plan.seconds, what, HASTE)
         if plan is not None:
@@ -166,6 +184,11 @@ class Evolution:
                 self._append(march)
                 return
         self._compare(coarser_plan(past, self.order, self.monitor.left))
+
+    def _wanted(self, plan: MarchPlan) -> MarchPlan:
+        """A plan whose tolerance is not far below what is asked for: high orders would go there in one march."""
+        past, least = self.state.marches[-1].tol, ENOUGH * self.tol
+        return replace(plan, tol=min(max(plan.tol, least), past / LEAST)) if self.equations is not None else plan
 
     def _first(self) -> None:
         """The first march, begun anew with a larger tolerance where it would take most of the time."""
@@ -193,17 +216,48 @@ class Evolution:
         """
         began = self.monitor.clock()
         tell = self._progress(plan.tol, too_long)
-        shown = self.monitor.advanced if self._finest(plan) else _unseen
-        stepping = Stepping(self.grid, plan.cells, plan.tol, tell, self.monitor.check_time, plan.largest, shown)
-        self.state.partial = stepping.course
-        course = stepping.run()
-        count, lost = time_cells(self.grid, course, 0.25 * plan.tol, self._fewest(plan))
+        course = self._course(plan, tell)
+        count, lost = time_cells(self.grid, course, 0.25 * self._shown_tol(plan), self._fewest(plan))
         found = march_field(self.grid, course, count)
         local = math.hypot(course.space_error, course.time_error, lost)
         self.state.partial = None
         errors = course.space_errors, course.time_error
         said = Past(plan.tol, course.cells, *errors, min(self._longest, course.longest), 0.0)
         return _March(plan.tol, found, course.cells, said, course, None, local, None, self.monitor.clock() - began)
+
+    def _course(self, plan: MarchPlan, tell: Callable[[float], None]) -> Course:
+        """A march by the method of lines where that serves, or with implicit steps."""
+        shown = self.monitor.advanced if self._finest(plan) else _unseen
+        options = plan.cells, plan.tol, tell, self.monitor.check_time, plan.largest, shown
+        if self.equations is not None:
+            lines = LineMarch(self.grid, *options, equations=self.equations, between=BETWEEN * self._shown_tol(plan))
+            self.state.partial = lines.course
+            try:
+                return lines.run()
+            except StiffError as stiff:
+                self._take_implicit_steps(str(stiff))
+        stepping = Stepping(self.grid, *options)
+        self.state.partial = stepping.course
+        return stepping.run()
+
+    def _shown_tol(self, plan: MarchPlan) -> float:
+        """What the field of a march may lose in time: states between short steps cost memory only."""
+        return plan.tol if self.equations is None else min(plan.tol, self.tol)
+
+    def _take_implicit_steps(self, why: str) -> None:
+        """Leave the method of lines.
+
+        Raises
+        ------
+        StopRun
+            If implicit steps do not serve, or a march by the method of lines has come to its end before.
+        """
+        names = [n for n in (self.basis, basis_for(self.problem.order)) if steps_fit(self.problem, n)]
+        if self.state.marches or not names:
+            raise StopRun(Status.STALLED, f"the method of lines needs {why}, and implicit steps do not serve")
+        logger.info("the method of lines needs %s; implicit steps are taken", why)
+        self.equations, self.basis = None, names[0]
+        self.grid = replace(self.grid, basis=self.basis)
 
     def _finest(self, plan: MarchPlan) -> bool:
         """Whether a march is finer than all before it, so that others may want to look at it."""
@@ -288,9 +342,19 @@ class Evolution:
         return too_long
 
     @property
+    def _ratio(self) -> float:
+        """Of the cells of a finer march to those before: half as many more are enough where the order is high."""
+        return 1.5 if self.equations is not None and self.order > 4 else 2.0
+
+    @property
     def order(self) -> int:
-        """Power of the cells and steps that the error of a smooth solution falls with."""
-        return 2 * BASES[self.basis].coefficients
+        """Power of the cells and steps that the error falls with: two where what jumps is averaged over cells."""
+        return AVERAGED if self._averaged else 2 * BASES[self.basis].coefficients
+
+    @cached_property
+    def _averaged(self) -> bool:
+        equations = [t for t in self.problem.terms if t.region.is_interior]
+        return any(is_averaged(self.problem, compile_term(self.problem, t)) for t in equations)
 
     def _past(self) -> Past:
         """What the last march says of the next one."""
@@ -380,6 +444,8 @@ class Evolution:
             "marches": [self._told(m) for m in marches],
             "residual_scales": dict(zip(self.problem.residuals, self.norms, strict=True)),
         }
+        if self.repeats:
+            stats["periods"] = dict(self.repeats)
         return Outcome(found, {}, status, message, None if status is Status.DIVERGED else error, stats, bool(marches))
 
     def _told(self, march: _March) -> dict[str, Any]:

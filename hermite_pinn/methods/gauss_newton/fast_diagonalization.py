@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,11 +20,18 @@ from hermite_pinn.methods.least_squares.linear_solver import (
     steps_left,
 )
 from hermite_pinn.methods.least_squares.rows import Rows
-from hermite_pinn.methods.systems.axis_modes import AxisModes, NormalModes, axis_modes, free_along, transform_operations
+from hermite_pinn.methods.systems.axis_modes import (
+    AxisModes,
+    NormalModes,
+    along_axis,
+    axis_modes,
+    free_along,
+    transform_operations,
+)
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.schema import Entry
 
-__all__ = ["FastDiagonalization", "separable"]
+__all__ = ["FastDiagonalization", "ModesCost", "ModesScaling", "modes_cost", "separable"]
 
 #: Seconds on two cores, measured: per operation of a change of variables, per number that the chains read, per cubed
 #: number of coefficients of an axis, and of what is done once.
@@ -74,22 +81,12 @@ class FastDiagonalization(LinearSolver[GridSystem]):
 
     def seconds(self, system: GridSystem, steps: float | None) -> float:
         """By the count of operations; infinity where the problem is of another kind or the modes do not fit."""
-        plan = None if self._is_given_up(system.size) else _plan(system)
-        cost = system.iteration_cost()
-        if plan is None or cost is None:
+        cost = None if self._is_given_up(system.size) else modes_cost(system)
+        if cost is None:
             return math.inf
-        width, fields = BASES[system.basis].coefficients, len(system.problem.fields)
-        size = fields * math.prod(plan.shape)
-        chains = 0.0 if plan.along is None else 2.0 * width * size
-        modes = float(sum(n**2 for i, n in enumerate(plan.shape) if i != plan.along))
-        free = available_memory(system.device) or math.inf
-        if 8.0 * (3.0 * chains + 3.0 * modes + 4.0 * size) > 0.3 * free:
-            return math.inf
-        making = CALLS + fields * MODES * sum(n**3 for i, n in enumerate(plan.shape) if i != plan.along)
-        making += 5.0 * READ * width * chains
-        step = cost[0] + fields * OPERATION * transform_operations(plan.shape, plan.along) + 2.0 * READ * chains
-        constant = all(not t.variable for block in system.blocks for t in block.terms) and fields == 1
-        return making + (FEW if constant else SOME) * step
+        constant = all(not t.variable for block in system.blocks for t in block.terms)
+        few = constant and len(system.problem.fields) == 1
+        return cost.making + (FEW if few else SOME) * cost.step
 
     def solve(
         self, system: GridSystem, rows: Rows, damping: float, limits: Limits
@@ -101,7 +98,7 @@ class FastDiagonalization(LinearSolver[GridSystem]):
         plan = _plan(system)
         assert plan is not None
         try:
-            change = self._modes(system, plan)
+            change, self._known = _modes(system, plan, self._known)
         except ArithmeticError:
             self.failed.append(system.size)
             zero = torch.zeros(system.size, dtype=system.dtype, device=system.device)
@@ -139,28 +136,6 @@ class FastDiagonalization(LinearSolver[GridSystem]):
         """Whether it is not tried with so many unknowns."""
         return len(self.failed) >= CHANCES or (bool(self.failed) and size < LARGER * max(self.failed))
 
-    def _modes(self, system: GridSystem, plan: _Plan) -> list[NormalModes]:
-        """The changes of variables of all fields at the last linearisation; modes that are known are not made again."""
-        block, width = system.interior, BASES[system.basis].coefficients
-        changes: list[NormalModes] = []
-        kept: list[AxisModes] = []
-        for name, free in zip(system.problem.fields, plan.free, strict=True):
-            rows = [row for own in system.blocks for row in own.separated(name)]
-            modes: list[AxisModes | None] = []
-            for i, axis in enumerate(system.axes):
-                if i == plan.along:
-                    modes.append(None)
-                    continue
-                roots = np.sqrt(block.weights[i])
-                values = evaluation_matrix(
-                    system.basis, system.resolution[i], axis.bounds, axis.periodic, block.points[i], (0,), roots
-                ).matrices[0]
-                modes.append(axis_modes(rows, i, values, free[i], [*self._known, *kept]))
-            kept += [m for m in modes if m is not None]
-            changes.append(NormalModes(rows, modes, free, width, system.device))
-        self._known = kept
-        return changes
-
     def state(self) -> dict[str, Any]:
         """See :meth:`LinearSolver.state`."""
         return {"without_diagonalization": list(self.failed)}
@@ -183,6 +158,105 @@ class _Watch:
         if steps >= TRIAL:
             self.hopeless = steps + steps_left(steps, reduction, self.limits.tol) > MOST
         return self.hopeless
+
+
+@dataclass(frozen=True)
+class ModesCost:
+    """Seconds of making modes, and of a step of conjugate gradients in their variables."""
+
+    making: float
+    step: float
+
+
+def modes_cost(system: GridSystem) -> ModesCost | None:
+    """By the count of operations; None where the problem is of another kind or the modes do not fit."""
+    plan, cost = _plan(system), system.iteration_cost()
+    if plan is None or cost is None:
+        return None
+    width, fields = BASES[system.basis].coefficients, len(system.problem.fields)
+    size = fields * math.prod(plan.shape)
+    chains = 0.0 if plan.along is None else 2.0 * width * size
+    modes = float(sum(n**2 for i, n in enumerate(plan.shape) if i != plan.along))
+    free = available_memory(system.device) or math.inf
+    if 8.0 * (3.0 * chains + 3.0 * modes + 4.0 * size) > 0.3 * free:
+        return None
+    making = CALLS + fields * MODES * sum(n**3 for i, n in enumerate(plan.shape) if i != plan.along)
+    making += 5.0 * READ * width * chains
+    step = cost[0] + fields * OPERATION * transform_operations(plan.shape, plan.along) + 2.0 * READ * chains
+    return ModesCost(making, step)
+
+
+@dataclass(frozen=True)
+class ModesScaling:
+    """The variables of the modes of all fields on the finest level, as a :class:`.Scaling`; all else stays zero.
+
+    Attributes
+    ----------
+    changes
+        By field.
+    place, shape
+        Where the finest level stands among the unknowns, and its shape.
+    damping
+        Of the linearised problem.
+    """
+
+    changes: Sequence[NormalModes]
+    place: slice
+    shape: tuple[int, ...]
+    damping: float
+
+    @classmethod
+    def of(cls, system: GridSystem, damping: float) -> ModesScaling:
+        """At the last linearisation of a system.
+
+        Raises
+        ------
+        ArithmeticError
+            If the matrix of a mode is not positive definite.
+        """
+        plan = _plan(system)
+        assert plan is not None
+        return cls(_modes(system, plan, [])[0], system.pyramid.slices[-1], system.pyramid.shapes[-1], damping)
+
+    def apply(self, y: torch.Tensor) -> torch.Tensor:
+        """Unknowns from the new variables."""
+        x = torch.zeros_like(y)
+        parts = zip(self.changes, y[self.place].view(self.shape), strict=True)
+        x[self.place] = torch.stack([own.apply(part) for own, part in parts]).reshape(-1)
+        return x
+
+    def transposed(self, gradient: torch.Tensor) -> torch.Tensor:
+        """Gradient with respect to the new variables."""
+        out = torch.zeros_like(gradient)
+        parts = zip(self.changes, gradient[self.place].view(self.shape), strict=True)
+        out[self.place] = torch.stack([own.transposed(part) for own, part in parts]).reshape(-1)
+        return out
+
+
+def _modes(system: GridSystem, plan: _Plan, known: Sequence[AxisModes]) -> tuple[list[NormalModes], list[AxisModes]]:
+    """The changes of variables of all fields at the last linearisation, and the modes they have; known ones stay."""
+    block, width = system.interior, BASES[system.basis].coefficients
+    changes: list[NormalModes] = []
+    kept: dict[tuple[Hashable, ...], AxisModes] = {}
+    named = []  # what is told apart by its identity stays
+    for name, free in zip(system.problem.fields, plan.free, strict=True):
+        rows = [row for own in system.blocks for row in own.separated(name)]
+        modes: list[AxisModes | None] = []
+        for i, axis in enumerate(system.axes):
+            if i == plan.along:
+                modes.append(None)
+                continue
+            roots = np.sqrt(block.weights[i])
+            values = evaluation_matrix(
+                system.basis, system.resolution[i], axis.bounds, axis.periodic, block.points[i], (0,), roots
+            ).matrices[0]
+            named.append((rows, values))
+            key = id(values), free[i].tobytes(), *along_axis(rows, i)
+            if key not in kept:
+                kept[key] = axis_modes(rows, i, values, free[i], [*known, *kept.values()])
+            modes.append(kept[key])
+        changes.append(NormalModes(rows, modes, free, width, system.device))
+    return changes, list(kept.values())
 
 
 def separable(system: GridSystem) -> bool:

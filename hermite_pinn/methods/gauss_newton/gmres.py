@@ -9,6 +9,8 @@ import torch
 
 __all__ = ["gmres"]
 
+FIRST = 16  # directions that there is room for at the beginning
+
 
 def gmres(
     product: Callable[[torch.Tensor], torch.Tensor],
@@ -42,7 +44,8 @@ def gmres(
     shape, size = b.shape, float(b.norm())
     if not size > 0 or not math.isfinite(size):
         return precondition(torch.zeros_like(b)), 0, size == 0.0
-    basis = [b.reshape(-1) / size]
+    basis = b.new_empty(min(most, FIRST) + 1, b.numel())
+    basis[0] = b.reshape(-1) / size
     directions: list[torch.Tensor] = []
     h = torch.zeros(most + 1, most, dtype=torch.float64)
     right = torch.zeros(most + 1, dtype=torch.float64)
@@ -51,7 +54,7 @@ def gmres(
     for k in range(most):
         directions.append(precondition(basis[k].view(shape)))
         w = product(directions[k]).reshape(-1)
-        known = torch.stack(basis)
+        known = basis[: k + 1]
         for _ in range(2):  # once more, for orthogonality
             own = known @ w
             w = w - own @ known
@@ -61,5 +64,7 @@ def gmres(
         left = float((h[: k + 2, : k + 1] @ y - right[: k + 2]).norm())
         if left <= tol * size or float(h[k + 1, k]) <= 1e-14 * size or not math.isfinite(left):
             break
-        basis.append(w / h[k + 1, k])
+        if k + 1 == len(basis):
+            basis = torch.cat([basis, torch.empty_like(basis)])
+        torch.div(w, h[k + 1, k].to(w), out=basis[k + 1])
     return torch.stack(directions, -1) @ y.to(directions[0]), k + 1, left <= tol * size

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES, basis_values
+from hermite_pinn.methods.systems.rough_terms import is_averaged
+from hermite_pinn.methods.systems.smoothed_fluxes import is_smoothed
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.compiled import Jet, compile_term
@@ -30,6 +33,7 @@ WATCHED = 1e-2  # largest relative residual at a watch point
 UNKNOWN = 2.0  # the rate of convergence of what is not resolved at all
 IRREGULAR = 0.7  # ratio of two successive rates of the surplus below which they say little
 MISFIT = 0.1  # residual of a least-squares fit, relative to the terms of its equation, that is not small
+AVERAGED, SMOOTHED = 4.0, 2.0  # orders two and one: what jumps is averaged over cells, or spread over some
 INVERSE = 0.1  # about 1 / pi**2: how far a residual that varies over the domain moves a field
 
 
@@ -57,6 +61,8 @@ class Indicators:
         Change of the fields that the residual of a least-squares fit tells of, relative to its terms.
     rounding
         The level at which rounding limits the error.
+    most
+        By how much a doubling of the cells lowers the error at most, where what jumps is averaged; 0 elsewhere.
 
     Examples
     --------
@@ -74,6 +80,7 @@ class Indicators:
     jumps: float = 0.0
     misfit: float = 0.0
     rounding: float = 0.0
+    most: float = 0.0
 
     @property
     def seen(self) -> bool:
@@ -246,6 +253,7 @@ def indicators(
             default=0.0,
         )
     return Indicators(
+        most=_most(problem),
         misfit=misfit,
         interpolation=interpolation,
         rate=rate,
@@ -259,6 +267,14 @@ def indicators(
     )
 
 
+def _most(problem: Problem) -> float:
+    """By how much a doubling lowers the error at most, where coefficients jump within cells; 0 where none does."""
+    equations = [compile_term(problem, t) for t in problem.terms if t.region.is_interior]
+    if any(is_smoothed(problem, t) for t in equations):
+        return SMOOTHED
+    return AVERAGED if any(is_averaged(problem, t) for t in equations) else 0.0
+
+
 def _misfit(residual: float, m: int, jets: Sequence[Jet]) -> float:
     """The error that a relative residual of an equation tells of.
 
@@ -269,6 +285,14 @@ def _misfit(residual: float, m: int, jets: Sequence[Jet]) -> float:
         return 0.0
     order = max(sum(orders) for _, orders in jets)
     return residual ** (2 * m / max(1, 2 * m - order))
+
+
+@lru_cache(maxsize=16)
+def _largest_derivatives(basis: str) -> tuple[float, ...]:
+    """By order the largest derivative of a function of a basis, over cells of unit length."""
+    m = BASES[basis].coefficients
+    at = torch.linspace(0, 1, 33 if m > 2 else 1, dtype=torch.float64)  # functions of cubics bend most at a vertex
+    return tuple(max(float(v.abs().max()) for v in basis_values(basis, at, o)) for o in range(2 * m))
 
 
 def rounding_level(
@@ -286,8 +310,7 @@ def rounding_level(
     average along the axis with most points.  Fields have some sizes.  The factor is that of measurements.
     """
     m, lengths = BASES[basis].coefficients, problem.domain.lengths
-    at = torch.linspace(0, 1, 33 if m > 2 else 1, dtype=torch.float64)  # functions of cubics bend most at a vertex
-    largest = [max(float(v.abs().max()) for v in basis_values(basis, at, o)) for o in range(2 * m)]
+    largest = _largest_derivatives(basis)
     worst, known = 0.0, {f: s if s > 0 else 0.0 for f, s in zip(problem.fields, sizes, strict=True)}
     for row in sensitivities:
         terms, whole = [0.0], [0.0]

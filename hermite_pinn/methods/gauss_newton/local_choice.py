@@ -14,22 +14,21 @@ from hermite_pinn.field.field import basis_for
 from hermite_pinn.methods.base import Task
 from hermite_pinn.methods.systems.refined_grid import RefinedGrid
 from hermite_pinn.methods.systems.refined_mesh import RefinedMesh
+from hermite_pinn.methods.systems.rough_terms import leads_off_lines
 from hermite_pinn.problem.problem import Problem
-from hermite_pinn.residuals.adn_weights import derived_rows
-from hermite_pinn.residuals.compiled import compile_term
-from hermite_pinn.residuals.scales import source_scales
 
 from .indicators import LEAF
 from .local_indicators import surplus_by_cell
 from .local_marking import concentration
 from .options import GaussNewtonOptions
-from .small_coefficients import small_coefficients
+from .small_coefficients import foreign_sides, small_coefficients
 from .stage import Stage
 
 __all__ = ["LocalChoice", "check_local", "local_basis", "why_not_local"]
 
 CONCENTRATED = 0.25  # of the cells that have four fifths of the squares of the surplus
-THIN = 2000.0  # layers that are thinner by this factor than the domain are long
+THIN = 500.0  # layers that are thinner by this factor than the domain are long
+THINNER = 2000.0  # the same where values on the sides at which a layer ends contain it: they do not fit wider layers
 MOST_CELLS = 70_000  # that are looked at
 LEVELS = 3  # before a choice is made; one more in the plane where nothing tells of layers
 FINE = 1e-4  # tolerance from which on quintics have fewer unknowns
@@ -43,17 +42,16 @@ def why_not_local(problem: Problem) -> str:
         return f"it has {problem.domain.dim} axes"
     if problem.domain.breaks:
         return "its grid has lines where coefficients or sources jump"
-    if problem.parameters:
-        return "it has unknown parameters"
-    if any(not (t.region.is_interior or t.region.plane is not None) or t.noise is not None for t in problem.terms):
-        return "it has data, penalties, or conditions at points"
-    if problem.gauges:
-        return f"a constant of {', '.join(problem.gauges)} is free"
+    if leads_off_lines(problem):
+        return "the coefficient of its highest derivatives jumps along no line of the grid"
+    if any(t.region.penalty is not None or t.noise is not None for t in problem.terms):
+        return "it has noisy data or penalties"
+    if any(t.region.measured is None and not t.region.is_interior and t.region.plane is None for t in problem.terms):
+        return "it has conditions at points or on parts of its sides"
+    if problem.gauges and problem.domain.time_axis is not None:
+        return f"a function of time of {', '.join(problem.gauges)} is free"
     if problem.order > 2:
         return f"it has derivatives of order {problem.order}"
-    terms = [compile_term(problem, t) for t in problem.terms if t.region.is_interior]
-    if derived_rows(problem, terms, source_scales(problem), (4,) * problem.domain.dim)[0]:
-        return "its equations differ in order"
     return ""
 
 
@@ -114,7 +112,8 @@ class LocalChoice:
             self.possible = bool(small) or domain.time_axis is None
             self.levels += not small and domain.dim <= 2
             layers = [c.layer(c.halvings) for c in small]
-            thin = any(domain.lengths[axis] > THIN * width for axis, width in layers)
+            least = THINNER if foreign_sides(task.problem, small) else THIN
+            thin = any(domain.lengths[axis] > least * width for axis, width in layers)
             self.layers = thin or domain.time_axis is not None
             self.wide = bool(small) and not self.layers
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
+
+from hermite_pinn.schema import Entry
 
 from .indicators import LEAF, WATCHED
 from .local_stage import LocalStage
@@ -12,6 +15,9 @@ __all__ = ["LocalConvergence"]
 
 SAFETY = 2.0  # times the surplus over its rate: what it fell short of the error in resolved layers
 LEAST, MOST = 1.5, 8.0  # rates of the changes: stages refine what is worst, not everything
+COARSE = (
+    0.02  # of the change that means over large cells ask for: what a source is moved by that its points miss, measured
+)
 BEFORE = 20.0  # times the tolerance that the estimate of the stage before may have
 BROUGHT = 0.9  # of the estimate, below which a stage brought something
 STAGES = 4  # that brought nothing, over which the unknowns doubled
@@ -31,7 +37,7 @@ class LocalConvergence:
     changes, estimates, unknowns
         By stage; changes and estimates are None where nothing is known.
     resolved
-        Whether the last stages resolve the solution, of which all but the last two are forgotten.
+        Whether the stages resolve the solution.
     """
 
     tol: float
@@ -41,7 +47,7 @@ class LocalConvergence:
     resolved: list[bool] = field(default_factory=list)
     settled: bool = False
 
-    def add(self, stage: LocalStage, change: float | None, unseen: float) -> float | None:
+    def add(self, stage: LocalStage, change: float | None, unseen: float, even: bool = False) -> float | None:
         """Note a stage; returns the estimated error.
 
         Parameters
@@ -50,20 +56,54 @@ class LocalConvergence:
             From the stage before, or None where that is no such stage.
         unseen
             Change of the fields that a peak of what is prescribed asks for which the stage has not seen.
+        even
+            Whether there may be layers that are not seen, of which a residual tells that does not alternate.
         """
         self.changes.append(change)
         self.unknowns.append(stage.system.unknowns)
-        self.resolved.append(stage.original and stage.indicators.steepness <= LEAF and unseen <= WATCHED)
+        wrong = even and stage.even.even and stage.even.asked > self.tol
+        own = stage.original and stage.indicators.steepness <= LEAF and unseen <= WATCHED
+        self.resolved.append(own and not wrong)
         self.settled = stage.settled
         error: float | None = None
         if change is not None:
-            error = max(SAFETY * stage.by_surplus, stage.by_residual, unseen, change / (self._rate(change) - 1.0))
+            error = max(
+                SAFETY * stage.by_surplus,
+                stage.by_residual,
+                COARSE * stage.even.coarse,
+                unseen,
+                change / (self._rate(change) - 1.0),
+            )
+            if wrong:
+                error = max(error, stage.even.asked)
             if not stage.original:
                 error = max(error, 1.0)
             elif not math.isfinite(error):
                 error = None
         self.estimates.append(error)
         return error
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        keys = ("changes", "estimates", "unknowns", "resolved")
+        return {key: list(getattr(self, key)) for key in keys} | {"settled": self.settled}
+
+    def restore(self, saved: Entry) -> None:
+        """Take over what a checkpoint kept.
+
+        Raises
+        ------
+        CorruptFileError
+            If it is none.
+        """
+        unknowns = [n.integer(0) for n in saved.at("unknowns").items(None, 1)]
+        changes, estimates = (
+            [None if v.value is None else v.number(0.0) for v in saved.at(key).items(len(unknowns))]
+            for key in ("changes", "estimates")
+        )
+        self.changes, self.estimates, self.unknowns = changes, estimates, unknowns
+        self.resolved = [r.flag() for r in saved.at("resolved").items(len(unknowns))]
+        self.settled = saved.at("settled").flag()
 
     def _rate(self, change: float) -> float:
         before = self.changes[-2] if len(self.changes) > 1 else None

@@ -27,7 +27,9 @@ from .term_sizes import Sensitivities
 
 __all__ = [
     "CellIndicators",
+    "EvenResidual",
     "cell_indicators",
+    "even_residual",
     "residual_rms",
     "roughness_by_cell",
     "sensitivity_norms",
@@ -35,6 +37,7 @@ __all__ = [
 ]
 
 PEAK = 0.5  # of the largest value of a field: its size where it is narrow
+EVEN = 0.5  # of a residual, in its means over cells, that does not alternate
 ACROSS = 0.38  # where in a cell, across an axis, jumps of the highest derivative are taken
 
 
@@ -81,6 +84,80 @@ def residual_rms(block: RefinedBlock, rows: Sequence[torch.Tensor]) -> dict[str,
     """Root mean squares over the domain of the rows of a block with the roots of quadrature weights, by term."""
     volume = float(block.root.square().sum())
     return {t.name: float(r.norm()) / math.sqrt(volume) for t, r in zip(block.terms, rows, strict=True)}
+
+
+@dataclass(frozen=True)
+class EvenResidual:
+    """The part of the residual between the points that does not alternate within the cells: its means over cells.
+
+    A solution that is the best on its grid leaves a residual that is orthogonal to the images of all functions of the
+    grid, and these come close to every smooth function unless the fields that belong to it have layers which the
+    grid does not resolve.  So the residual alternates, except beside the wrong solution that least squares prefer
+    there.
+
+    Attributes
+    ----------
+    asked
+        The change of a field, relative to its size, that the means ask for if they count over the whole domain.
+    share
+        The root mean square of the means over that of the residual, of the equation where they ask for most.
+    coarse
+        As ``asked``, for the means over the cells of the first level.
+    """
+
+    asked: float = 0.0
+    share: float = 0.0
+    coarse: float = 0.0
+
+    @property
+    def even(self) -> bool:
+        """Whether hardly anything of the residual alternates."""
+        return self.share > EVEN
+
+
+def even_residual(
+    block: RefinedBlock, rows: Sequence[torch.Tensor], strong: Sequence[Sequence[float]], sizes: Sequence[float]
+) -> EvenResidual:
+    """The :class:`EvenResidual` of a state.
+
+    Parameters
+    ----------
+    block, rows
+        The equations between the points, and their residuals times the roots of the quadrature weights.
+    strong
+        By equation and field, how large a residual of a field of size one is that varies over the domain.
+    sizes
+        Root mean squares of the fields.
+    """
+    volume, found, coarse = float(block.root.square().sum()), EvenResidual(), 0.0
+    level, parents = block.points.grid.mesh.levels[0], _first_cells(block)
+    size = volume / level.count
+    for row, strength in zip(rows, strong, strict=True):
+        means, sums = 0.0, np.zeros(level.count)
+        for group, part, parent in zip(block.points.groups, block.points.slices, parents, strict=True):
+            root = block.root[part].reshape(len(group.cells), -1)
+            own = (row[part].reshape(len(group.cells), -1) * root).sum(1)
+            means += float((own.square() / root.square().sum(1)).sum())
+            np.add.at(sums, parent, own.numpy())
+        most = max((s * size for s, size in zip(strength, sizes, strict=True)), default=0.0)
+        whole = float(row.square().sum())
+        if not (most > 0 and whole > 0):
+            continue
+        coarse = max(coarse, math.sqrt(float((sums**2).sum()) / size / volume) / most)
+        if math.sqrt(means / volume) > found.asked * most:
+            found = EvenResidual(math.sqrt(means / volume) / most, math.sqrt(means / whole))
+    return replace(found, coarse=coarse)
+
+
+def _first_cells(block: RefinedBlock) -> list[np.ndarray]:
+    """By group of points, the cells of the first level in which its cells lie."""
+    mesh = block.points.grid.mesh
+    first = np.array(mesh.levels[0].resolution)
+    found = []
+    for group in block.points.groups:
+        level = mesh.levels[group.level]
+        found.append(mesh.levels[0].find(level.cells[group.cells] // (np.array(level.resolution) // first)))
+    return found
 
 
 def sensitivity_norms(block: RefinedBlock) -> Sensitivities:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.field.field import GridField
 from hermite_pinn.field.singular_part import SingularPart
 from hermite_pinn.memory import available_memory, spelled_size
-from hermite_pinn.methods.base import Outcome, Task
+from hermite_pinn.methods.base import Doubt, Outcome, Task
 from hermite_pinn.methods.course import Ending
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
 from hermite_pinn.methods.systems.refined_mesh import RefinedMesh
@@ -28,12 +28,17 @@ from .balance import ZERO
 from .indicators import LEAF
 from .local_convergence import LocalConvergence
 from .local_marking import refined_mesh
+from .local_sensitivity import local_sensitivity
 from .local_stage import LocalStage, measured
+from .local_state import SavedLocal, local_state
 from .options import GaussNewtonOptions
 from .pace import Pace
+from .parameter_change import parameter_change
 from .refined_solver import RefinedSolver, stage_memory
-from .small_coefficients import added, small_coefficients
+from .small_coefficients import added, foreign_sides, small_coefficients
 from .stage import Stage
+from .standard_errors import parameter_doubts, standard_errors
+from .verdict import BY_ITSELF
 from .watch_points import WatchPoints
 
 __all__ = ["LocalIteration"]
@@ -47,6 +52,7 @@ MOST_DEPTH = 40  # levels
 LEAST_HALVING = 0.25
 TRIES = 4  # stages with one coefficient: values on the sides that belong to a smaller one need not be resolved
 HASTE = 0.3  # of the time that a stage is expected to take: it is not begun with less left
+TRUST = 1e-4  # in data that belong to the problem's coefficients, while these are larger
 SHARE = 0.5  # of the free memory
 
 
@@ -67,6 +73,12 @@ class LocalIteration:
         Where the problem prescribes something narrow.
     known
         What is added to the fields that are solved for, or None.
+    finished
+        Given what a checkpoint keeps, after every stage.
+    parameters
+        Where the unknown parameters start.
+    scales
+        Divisors of the rows of the equations, or None for those by their sources.
     """
 
     def __init__(
@@ -78,12 +90,16 @@ class LocalIteration:
         tol: float,
         watch: WatchPoints,
         known: SingularPart | None = None,
+        finished: Callable[[Callable[[], dict[str, Any]]], None] = lambda state: None,
+        parameters: Mapping[str, float] | None = None,
+        scales: Sequence[float] | None = None,
     ) -> None:
+        self.finished, self.first_parameters = finished, dict(parameters or {})
         self.options, self.task, self.problem, self.basis = options, task, task.problem, basis
         self.monitor, self.watch, self.tol, self.known = task.monitor, watch, tol, known
         mesh = RefinedMesh.uniform(base, task.problem.periodic)
         self.mesh = mesh.refined([np.ones(mesh.levels[0].count, dtype=bool)], (2,) * mesh.dim)
-        self.scales = source_scales(self.problem)
+        self.scales = list(scales or source_scales(self.problem))
         self.gauss = options.gauss or BASES[basis].coefficients + 1
         self.equations = sum(t.region.is_interior for t in self.problem.terms)
         self.small = small_coefficients(self.problem)
@@ -95,17 +111,14 @@ class LocalIteration:
         self.best: LocalStage | None = None
 
     # -- the run ---
-    def stages(self) -> Ending:
-        """Stage after stage until one is the last."""
+    def stages(self, saved: SavedLocal | None = None) -> Ending:
+        """Stage after stage until one is the last, after the one that a checkpoint kept if there is any."""
+        stage = None if saved is None else self._restored(saved)
+        if stage is None and self.small and self._right_at_once():
+            self.halvings = max(c.halvings for c in self.small)
         while True:
-            self._check_size()
-            self.pace.begin()
-            stage = self._solved()
-            change = stage.change if self.best is not None else None
-            stage.error = self.convergence.add(stage, change, self._unseen(stage))
-            self.best = stage
-            self.pace.end(stage.system.unknowns)
-            self._record(stage)
+            if stage is None:
+                stage = self._next()
             ending = self._verdict(stage)
             if ending is not None:
                 return ending
@@ -115,6 +128,57 @@ class LocalIteration:
                 self.halvings += self._halving(stage)
                 self.tried = 0
             self.mesh = refined_mesh(stage, self.tol)
+            stage = None
+
+    def _next(self) -> LocalStage:
+        """The next stage, solved, measured, recorded, and saved."""
+        self._check_size()
+        self.pace.begin()
+        stage = self._solved()
+        change = stage.change if self.best is not None else None
+        stage.error = self.convergence.add(stage, change, self._unseen(stage), bool(self.small))
+        self.best = stage
+        self.pace.end(stage.system.unknowns)
+        self._record(stage)
+        course = {"halvings": self.halvings, "tried": self.tried, "inner_total": self.inner_total}
+        self.finished(lambda: local_state(stage, self.convergence, course))
+        return stage
+
+    def _restored(self, saved: SavedLocal) -> LocalStage:
+        """The stage of a checkpoint, with what follows from its coefficients."""
+        self.mesh, course = saved.mesh, saved.course
+        self.halvings, self.tried = course["halvings"], int(course["tried"])
+        self.inner_total = int(course["inner_total"])
+        self.convergence.restore(saved.convergence)
+        system = self._system()
+        rows = system.linearize(saved.vector)
+        stage = self._measured(system, saved.vector, rows, saved.moved)
+        numbers = saved.numbers
+        self.best = replace(
+            stage,
+            settled=saved.settled,
+            inner=int(numbers["inner"]),
+            reduction=numbers["reduction"],
+            damping=numbers["damping"],
+            error=saved.error,
+        )
+        return self.best
+
+    def _right_at_once(self) -> bool:
+        """Whether the first grid, with the coefficients of the problem, has the solution that finer ones approach.
+
+        Where all layers are along the flow, or are nearly resolved, it does, and the coefficients need not be larger.
+        """
+        largest, self.halvings = self.halvings, max(c.halvings for c in self.small)
+        system = self._system()
+        right = False
+        if system.affine:
+            start = system.start(None, self.first_parameters)
+            fit = self._solver(system).fit(system, start.clone())
+            stage = self._measured(system, fit.vector, fit.rows, system.norms(fit.vector - start))
+            right = not stage.even.even
+        self.halvings = largest
+        return right
 
     def _halving(self, stage: LocalStage) -> float:
         """By how many halvings a coefficient is lowered after a stage that resolves its layer: at most by one.
@@ -135,16 +199,27 @@ class LocalIteration:
     def _unseen(stage: LocalStage) -> float:
         return stage.missed.worst
 
-    def _solved(self) -> LocalStage:
+    def _system(self) -> RefinedSystem:
         extra = added(self.small, self.equations, self.halvings)
         layers = [c.layer(self.halvings) for c in self.small]
-        system = RefinedSystem(self.problem, self.basis, self.mesh, self.gauss, self.scales, extra, layers)
-        best = self.best
+        trust = 1.0 if self._original else TRUST
+        return RefinedSystem(self.problem, self.basis, self.mesh, self.gauss, self.scales, extra, layers, trust)
+
+    def _measured(
+        self, system: RefinedSystem, vector: torch.Tensor, rows: list[torch.Tensor], moved: list[float]
+    ) -> LocalStage:
+        stage = measured(system, vector, rows, moved, self.watch, self.tol or ZERO, not self._original)
+        if not self._original:
+            stage.indicators = stage.indicators.without(self.mesh, foreign_sides(self.problem, self.small))
+        return replace(stage, original=self._original)
+
+    def _solved(self) -> LocalStage:
+        system, best = self._system(), self.best
         if best is None:
-            vector = system.start()
+            vector = system.start(None, self.first_parameters)
         else:
             known = best.system.grid.transferred(best.system.split(best.vector)[0].numpy(), system.grid)
-            vector = system.start(known)
+            vector = system.start(known, best.parameters)
         solver = self._solver(system)
 
         def accepted(fit: Fit) -> None:
@@ -152,31 +227,18 @@ class LocalIteration:
 
         fit = solver.fit(system, vector.clone(), None if system.affine else accepted, guessed=best is not None)
         self.inner_total += solver.inner_total
-        moved = system.norms(fit.vector - vector)
-        stage = measured(system, fit.vector, fit.rows, moved, self.watch, self.tol or ZERO)
-        inner = fit.inner
-        if not self._original:
-            stage.indicators = stage.indicators.without(self.mesh, self._foreign)
+        reached = system.without_means(fit.vector)
+        moved = system.norms(reached - system.without_means(vector))
+        stage, inner = self._measured(system, reached, fit.rows, moved), fit.inner
+        before = self.first_parameters if best is None else best.parameters
         return replace(
             stage,
-            original=self._original,
+            change=max(stage.change, parameter_change(self.problem, before, stage.parameters)),
             settled=fit.settled,
             inner=0 if inner is None else inner.steps,
             reduction=0.0 if inner is None else inner.reduction,
             damping=fit.damping,
         )
-
-    @cached_property
-    def _foreign(self) -> list[tuple[int, int]]:
-        """Sides at which a layer ends, with values that belong to the problem's coefficients, not to larger ones."""
-        across, found = {c.jet[1].index(2) for c in self.small}, []
-        for term in self.problem.terms:
-            plane, trace = term.region.plane, term.trace
-            if plane is None or trace is None or plane.axis in across:
-                continue
-            if not (trace.value.is_constant and trace.value.data == 0):
-                found.append((plane.axis, plane.side))
-        return found
 
     def _solver(self, system: RefinedSystem) -> LevenbergMarquardt[RefinedSystem]:
         options = self.options
@@ -301,4 +363,11 @@ class LocalIteration:
         }
         error = None if ending.status is Status.DIVERGED else stage.error
         minimised = stage.settled and ending.status in (Status.CONVERGED, Status.STALLED, Status.MAX_SIZE)
-        return Outcome(self.field(stage), {}, ending.status, message, error, stats, minimised)
+        parameters, doubts = stage.parameters, tuple[Doubt, ...]()
+        if parameters and ending.status in BY_ITSELF:
+            known = local_sensitivity(stage, self.options.inner_steps)
+            errors = standard_errors(stage.system, known)
+            doubts = tuple(parameter_doubts(self.problem.parameters, parameters, known, errors))
+            if errors:
+                stats["standard_errors"] = errors
+        return Outcome(self.field(stage), parameters, ending.status, message, error, stats, minimised, doubts)

@@ -42,15 +42,13 @@ def bulk(parts: Sequence[np.ndarray], share: float = BULK) -> list[np.ndarray]:
 
 
 def _errors(stage: LocalStage) -> list[np.ndarray]:
-    """By level and leaf what is marked by.
+    """By level and leaf what is marked by: the residual between the points and the surplus, each relative to its norm.
 
-    Where the solution is resolved, that is the residual between the points.  Where it is not, that of a layer is
-    spread over the domain, and the surplus counts as well; as it does where there are first derivatives, beside which
-    the residual tells less of the fields, once the equations are those of the problem.
+    Both bound the error, and the estimate falls only where both do.  While a coefficient is larger than that of the
+    problem and its layer is resolved, the residual is enough.
     """
     own = stage.indicators
-    transport = any(sum(orders) == 1 for row in stage.sensitivities for _, orders in row)
-    if own.steepness <= LEAF and not (transport and stage.original):
+    if own.steepness <= LEAF and not stage.original:
         return own.residual
     residual, surplus = CellIndicators.norm(own.residual), CellIndicators.norm(own.surplus)
     return [

@@ -15,7 +15,9 @@ from hermite_pinn.methods.systems.refined_system import RefinedSystem
 
 from .local_indicators import (
     CellIndicators,
+    EvenResidual,
     cell_indicators,
+    even_residual,
     residual_rms,
     roughness_by_cell,
     sensitivity_norms,
@@ -37,8 +39,8 @@ class LocalStage:
         What was solved, and the state.
     settled
         Whether linear and nonlinear iterations met their tolerances.
-    change
-        Largest relative L2 change of a field from the start of the stage.
+    moved, change
+        By field, the L2 norm of its change from the start of the stage; the largest relative one.
     indicators, missed, roughness
         By cell; see :class:`CellIndicators`, :class:`Missed`, :func:`roughness_by_cell`.
     sizes
@@ -47,6 +49,8 @@ class LocalStage:
         Sum of squares of the weighted residuals; their RMS by name, between the points for equations.
     inner, reduction, damping
         Of the last linear solve.
+    even
+        What of the residual does not alternate.
     error
         Estimate of the relative L2 error, or None.
     original
@@ -56,6 +60,7 @@ class LocalStage:
     system: RefinedSystem
     vector: torch.Tensor
     settled: bool
+    moved: list[float]
     change: float
     indicators: CellIndicators
     missed: Missed
@@ -67,6 +72,7 @@ class LocalStage:
     reduction: float
     damping: float
     sensitivities: Sensitivities = field(default_factory=list)
+    even: EvenResidual = field(default_factory=EvenResidual)
     error: float | None = None
     original: bool = True
 
@@ -74,6 +80,11 @@ class LocalStage:
     def mesh(self) -> RefinedMesh:
         """The cells."""
         return self.system.grid.mesh
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """Values of the unknown parameters."""
+        return self.system.parameters(self.vector)
 
     @property
     def factor(self) -> float:
@@ -101,6 +112,7 @@ def measured(
     moved: Sequence[float],
     watch: WatchPoints,
     zero: float,
+    foreign: bool = False,
 ) -> LocalStage:
     """A solution with its indicators; not settled, and without what its solver says.
 
@@ -114,11 +126,14 @@ def measured(
         Where to look.
     zero
         Size of a field relative to the one that the equations imply, below which it counts as zero.
+    foreign
+        Whether equations have larger coefficients than those of the problem, whose sources then say nothing.
     """
     problem, total = system.problem, system.total(vector)
     norms = system.norms(vector)
     between = system.held_out_block()
-    held_out = between.linearize(total)
+    parameters = system.parameters(vector)
+    held_out = between.linearize(total, parameters)
     known = sensitivity_norms(between)
     strong = strengths(known, problem.fields, problem.domain.lengths)
     sizes = floored(norms, moved, implied_sizes(strong, system.interior.scales, norms), zero)
@@ -130,9 +145,10 @@ def measured(
         system,
         vector,
         settled=False,
+        moved=list(moved),
         change=change,
         indicators=by_cell,
-        missed=missed(system, system.at(vector), watch, scaled),
+        missed=missed(system, system.at(vector), watch, scaled, parameters, foreign),
         roughness=roughness_by_cell(system, total, scaled),
         sizes=sizes,
         loss=float(system.inner(rows, rows)),
@@ -141,4 +157,5 @@ def measured(
         reduction=0.0,
         damping=0.0,
         sensitivities=known,
+        even=even_residual(between, held_out, strong, scaled),
     )

@@ -44,7 +44,14 @@ class Missed:
     place: str
 
 
-def missed(system: RefinedSystem, field: GridField, watch: WatchPoints, sizes: list[float]) -> Missed:
+def missed(
+    system: RefinedSystem,
+    field: GridField,
+    watch: WatchPoints,
+    sizes: list[float],
+    parameters: dict[str, float],
+    foreign: bool = False,
+) -> Missed:
     """What a state misses.
 
     Parameters
@@ -53,13 +60,21 @@ def missed(system: RefinedSystem, field: GridField, watch: WatchPoints, sizes: l
         The state.
     sizes
         Root mean squares of the fields.
+    parameters
+        Values of the unknown parameters.
+    foreign
+        Whether the state solves other equations, and only conditions are looked at.
     """
     problem, grid = system.problem, system.grid
     parts = []
     worst, place = 0.0, ""
     for group in watch.peaks:
+        if foreign and group.term.region.is_interior:
+            continue
         x = group.samples.x.to(torch.float64)
-        residual = TermEvaluator([group.term], problem).residuals(field, x, {}, normals=group.samples.normals)[0]
+        residual = TermEvaluator([group.term], problem).residuals(field, x, parameters, normals=group.samples.normals)[
+            0
+        ]
         residual = torch.where(torch.isfinite(residual), residual.abs(), math.inf)
         inside = (x.numpy() - grid.lower[:, None]) / (grid.upper - grid.lower)[:, None]
         levels, cells = grid.mesh.locate(inside)

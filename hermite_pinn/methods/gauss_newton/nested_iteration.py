@@ -29,11 +29,13 @@ from hermite_pinn.schema import Entry, intact
 
 from .balance import ZERO, balanced_norms
 from .convergence import Convergence, unsolved
+from .first_course import begun_with
 from .geometry_notes import geometry_notes
 from .grid_solver import grid_solver
 from .indicators import indicators
 from .local_choice import LocalChoice, local_basis
 from .local_iteration import LocalIteration
+from .local_state import SavedLocal
 from .marching import marched
 from .mixed_precision import chosen_precision
 from .nested_outcome import nested_outcome
@@ -42,14 +44,14 @@ from .options import GaussNewtonOptions
 from .pace import Pace
 from .parameter_change import parameter_change
 from .reordering import Reordering
-from .resolutions import Resolutions
+from .resolutions import Resolutions, first_resolutions
 from .saved_state import check_nested
 from .slab_march import march
 from .stage import Discretization, Stage, relative, solve_at_once
 from .stage_record import record_stage
 from .term_sizes import floored, implied_sizes, strengths
 from .unfinished import Unfinished
-from .uniqueness import freedom
+from .uniqueness import freedom, on_vertices
 from .verdict import BY_ITSELF, determined, verdict, with_noise
 from .watch_points import WatchPoints
 
@@ -85,10 +87,13 @@ class NestedIteration:
             task = replace(task, problem=shifted(task.problem, known))
         self.options, self.task, self.problem = options, task, task.problem
         self.monitor = task.monitor
-        self.basis, self.given = field.basis, field
+        self.given = field
         self.reordering = Reordering(options, task)
         self.tol = task.tol if task.tol is not None else (1e-6 if task.levels is None else None)
-        self.resolutions = Resolutions(options, task, field, self.tol)
+        self.watch = WatchPoints(self.problem)
+        begun = field if known is not None else begun_with(options, task, field, self.tol, self.watch)
+        self.basis = begun.basis
+        self.resolutions = Resolutions(options, task, begun, self.tol)
         norms = source_norms(self.problem)
         self.grid = Discretization(
             self.problem,
@@ -104,7 +109,6 @@ class NestedIteration:
         )
         self.state = NestedState(Convergence(self.basis, self.tol), norms)
         self.precision = chosen_precision(options.precision, task.device)
-        self.watch = WatchPoints(self.problem)
         others = (t.region for t in self.problem.terms)
         self.measured = any(r.measured is not None or r.penalty is not None for r in others)
         self.pace = Pace(self.monitor)
@@ -116,7 +120,11 @@ class NestedIteration:
     def _solver(self, misfit: Misfit) -> LevenbergMarquardt[GridSystem]:
         options, smooth = self.options, BASES[self.basis].coefficients > 2
         return LevenbergMarquardt(
-            grid_solver(options.inner, mixed=self.precision == "mixed" and not misfit.noisy),
+            grid_solver(
+                options.inner,
+                mixed=self.precision == "mixed" and not misfit.noisy,
+                scattered=bool(misfit.noisy),
+            ),
             inner_tol=options.inner_tol or (1e-10 if smooth else 1e-8),
             near_tol=options.inner_tol or (1e-8 if smooth else 1e-6),
             inner_steps=options.inner_steps,
@@ -157,7 +165,16 @@ class NestedIteration:
         best = self.state.best
         if best is None or ending.status not in BY_ITSELF:
             return ending
-        return determined(ending, *freedom(self.grid, best, self.state.path[0]))
+        return determined(ending, *self._freedom(best))
+
+    def _freedom(self, best: Stage) -> tuple[int, Sequence[str]]:
+        """See :func:`.freedom`; with the basis and the level with which the run began, where it has found another."""
+        if self.task.start is not None or self.resolutions.planned is not None:
+            return freedom(self.grid, best, self.state.path[0])
+        first = first_resolutions(self.task, self.given)[0]
+        return freedom(
+            replace(self.grid, basis=self.given.basis), on_vertices(best, self.basis, self.given.basis), first
+        )
 
     def _outcome(self, ending: Ending) -> Outcome:
         if self.local is not None and self.local.is_better_than(self.state.best):
@@ -190,6 +207,9 @@ class NestedIteration:
             self.solver.restore(Entry.of(self.task.saved, "the checkpoint").at("solver"))
         if self.task.saved is not None and "path" in self.task.saved:
             self._restore(self.task.saved)
+            divided = SavedLocal.read(self.task.saved, self.problem)
+            if divided is not None:
+                return self._locally(divided)
             ending = self._verdict()
             if ending is not None:
                 return ending
@@ -252,15 +272,20 @@ class NestedIteration:
         self.solver.restore(known)
         self._marching_known()
 
-    def _locally(self) -> Ending:
-        """The rest of the run, on locally refined grids."""
+    def _locally(self, saved: SavedLocal | None = None) -> Ending:
+        """The rest of the run, on locally refined grids, from the stage of a checkpoint if it has one."""
         logger.info("the run goes on with cells that are divided where the error is")
         tol = self.tol or 1e-6
-        base = self.resolutions.first()[0]
+        base = first_resolutions(self.task, self.given)[0]
         given = self.task.field is not None or self.options.basis != "auto"
         basis = self.basis if given else local_basis(self.problem, tol)
-        self.local = LocalIteration(self.options, self.task, basis, base, tol, self.watch, self.grid.known)
-        return self.local.stages()
+        if saved is not None:
+            basis = saved.basis
+        self.local = LocalIteration(
+            self.options, self.task, basis, base, tol, self.watch, self.grid.known, self.unfinished.beside,
+            self._first_parameters() if self.state.best is None else self.state.best.parameters, self.grid.scales,
+        )  # fmt: skip
+        return self.local.stages(saved)
 
     def _keep_time(self) -> None:
         """Of a time limit, leave what it takes to look at a cut domain at the end, which the first level tells."""

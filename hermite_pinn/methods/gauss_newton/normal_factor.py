@@ -6,7 +6,7 @@ cell.  Parameters are dense last columns.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from hermite_pinn.methods.systems.dense_block import DenseBlock
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.methods.systems.vertex_layout import VertexLayout
 
-__all__ = ["NormalFactor", "elimination_order", "normal_blocks", "scale_blocks"]
+__all__ = ["NormalFactor", "elimination_order", "gathered_blocks", "normal_blocks", "scale_blocks"]
 
 SINGULAR = 1e-9  # pivot of a matrix of unit diagonal: rounding grows with the unknowns
 
@@ -176,6 +176,17 @@ def normal_blocks(
     members
         The blocks of rows that count; None for all.
     """
+    own = (piece for block in (system.blocks if members is None else members) for piece in block.products())
+    blocks = gathered_blocks(layout, dissection, own)
+    if system.ranks.size > 1:
+        blocks = system.ranks.add(blocks.to(system.device)).cpu()
+    return blocks
+
+
+def gathered_blocks(
+    layout: VertexLayout, dissection: Dissection, pieces: Iterable[tuple[torch.Tensor, torch.Tensor]]
+) -> torch.Tensor:
+    """The sum of pieces of a normal matrix (see :meth:`.Block.products`), in the form of :func:`normal_blocks`."""
     width, count = layout.width, len(layout.positions)
     places = dissection.places
     at = np.empty(layout.unknowns.size, dtype=np.int64)  # place and slot, by unknown
@@ -183,11 +194,8 @@ def normal_blocks(
     first = np.repeat(np.arange(count), np.diff(dissection.starts))
     keys = first * count + dissection.later
     blocks = torch.zeros(len(keys), width, width, dtype=torch.float64)
-    for block in system.blocks if members is None else members:
-        for columns, products in block.products():
-            _add(blocks, keys, count, at[columns.numpy()], products)
-    if system.ranks.size > 1:
-        blocks = system.ranks.add(blocks.to(system.device)).cpu()
+    for columns, products in pieces:
+        _add(blocks, keys, count, at[columns.numpy()], products)
     return blocks
 
 

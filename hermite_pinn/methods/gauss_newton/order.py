@@ -16,7 +16,7 @@ from hermite_pinn.cuda.encoder.basis import BASES
 
 from .convergence import Convergence
 
-__all__ = ["Course", "cheapest_course", "courses"]
+__all__ = ["Course", "cheapest_course", "courses", "falls_smoothly"]
 
 logger = logging.getLogger(__name__)
 
@@ -125,6 +125,20 @@ def _doubled(cells: int, doublings: int, least: int) -> int:
     return cells * 2 ** max(0, doublings)
 
 
+def falls_smoothly(convergence: Convergence) -> bool:
+    """Whether the error of the last level is above the tolerance, and has fallen about as that of a smooth field."""
+    estimates = convergence.estimates
+    if convergence.last.most > 0:
+        return False  # what jumps within cells lowers the order
+    if convergence.tol is None or len(estimates) < 2 or not (convergence.solved and convergence.last.resolved):
+        return False
+    before, error = estimates[-2:]
+    fall = 2.0 ** (SMOOTH * BASES[convergence.basis].coefficients)
+    if before is None or error is None or not error > max(convergence.tol, REACHED) or before < fall * error:
+        return False
+    return convergence.last.rate is None or convergence.last.rate >= fall
+
+
 def cheapest_course(
     convergence: Convergence,
     resolution: Sequence[int],
@@ -152,17 +166,10 @@ def cheapest_course(
     fields
         Their number.
     """
-    estimates = convergence.estimates
-    if convergence.tol is None or len(estimates) < 2 or not (convergence.solved and convergence.last.resolved):
+    error = convergence.estimates[-1] if falls_smoothly(convergence) else None
+    if convergence.tol is None or error is None:
         return None
     tol = max(convergence.tol, REACHED)
-    before, error = estimates[-2:]
-    fall = 2.0 ** (SMOOTH * BASES[convergence.basis].coefficients)
-    if before is None or error is None or not error > tol or before < fall * error:
-        return None
-    rate = convergence.last.rate
-    if rate is not None and rate < fall:
-        return None
     found = courses(convergence.basis, resolution, error, tol, least, order, fast=fast, shares=shares, most=most)
     best = min(found, key=lambda course: course.work)
     if best is found[0] or fields * found[0].unknowns < FEW or best.work > WORTH * found[0].work:

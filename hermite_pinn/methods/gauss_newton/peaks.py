@@ -7,12 +7,12 @@ where ``g`` is zero.  ``g`` varies smoothly over the domain even where the peak 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
 from hermite_pinn.expressions.graph import Expr, postorder
-from hermite_pinn.expressions.program import Leaf, Program, Value, depends_on
+from hermite_pinn.expressions.program import Leaf, Program, Value, depends_on, is_smooth, partials
 from hermite_pinn.geometry import Samples
 from hermite_pinn.problem.problem import Problem
 
@@ -39,25 +39,51 @@ def candidates(problem: Problem, expression: Expr, samples: Samples) -> torch.Te
         Points of the region, among which the searches begin.
     """
     found = []
-    for objective in _objectives(problem, expression):
+    for argument, sign in _objectives(problem, expression):
+        objective = _objective(problem, argument, sign)
         values = objective(samples.x)
-        if bool(torch.isfinite(values).any()):
-            found.append(climbed(problem, objective, _best_of_blocks(problem, samples.x, values)))
+        if not bool(torch.isfinite(values).any()):
+            continue
+        starts = _best_of_blocks(problem, samples.x, values)
+        slopes = _constant_slopes(problem, argument) if sign else None
+        if slopes is None:
+            found.append(climbed(problem, objective, starts))
+        else:
+            found.append(_at_the_end(problem, [sign * s for s in slopes], starts))
     return torch.cat(found, 1) if found else samples.x[:, :0]
 
 
-def _objectives(problem: Problem, expression: Expr) -> list[Objective]:
-    """What to make as large as possible."""
-    objectives: list[Objective] = []
+def _constant_slopes(problem: Problem, argument: Expr) -> list[float] | None:
+    """The slopes along the axes of an argument that is affine in the coordinates; None for others."""
+    if not is_smooth(argument):
+        return None
+    slopes = partials(argument, lambda leaf: leaf.op == "coordinate")
+    numbers = {name: s.data for (_, name), s in slopes.items() if s.is_constant}
+    return [float(numbers.get(n, 0.0)) for n in problem.domain.names] if len(numbers) == len(slopes) else None
+
+
+def _at_the_end(problem: Problem, slopes: Sequence[float], x: torch.Tensor) -> torch.Tensor:
+    """Starts (dim, n), moved to where an affine function with some slopes is largest in the box."""
+    x = x.clone()
+    for row, slope, a, b in zip(x, slopes, problem.domain.lower, problem.domain.upper, strict=True):
+        if slope:
+            row.fill_(b if slope > 0 else a)
+    return x
+
+
+def _objectives(problem: Problem, expression: Expr) -> list[tuple[Expr, int]]:
+    """What to make as large as possible, each once: an argument, minus it (-1), or minus its size (0)."""
+    objectives: dict[tuple[int, int], tuple[Expr, int]] = {}
     for node in postorder(expression):
         if node.op not in LARGEST | STEEP | {"div"}:
             continue
         argument = node.args[-1]
         if not depends_on(argument, ["coordinate"]) or depends_on(node, ["jet", "parameter", "normal", "data"]):
             continue
+        argument = problem.plan.known(argument)
         signs = (1, -1) if node.op in EVEN else (1,) if node.op in LARGEST else (0,)
-        objectives += [_objective(problem, argument, sign) for sign in signs]
-    return objectives
+        objectives |= {(id(argument), sign): (argument, sign) for sign in signs}
+    return list(objectives.values())
 
 
 def _objective(problem: Problem, argument: Expr, sign: int) -> Objective:

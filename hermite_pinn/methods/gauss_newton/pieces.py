@@ -11,6 +11,7 @@ from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.tensor_grid.pieces import Pieces
 from hermite_pinn.methods.systems.crossing_weights import crossing_error
 from hermite_pinn.methods.systems.piece_weights import block_sizes
+from hermite_pinn.methods.systems.smoothed_fluxes import flux_error
 from hermite_pinn.problem.problem import Problem
 
 from .refinement import roughness
@@ -39,10 +40,11 @@ def first_cells(pieces: Pieces, base: int) -> int:
 
 
 def crossing_level(problem: Problem, resolution: Sequence[int]) -> float:
-    """See :func:`.crossing_error`."""
+    """The larger of :func:`.crossing_error` and :func:`.flux_error`."""
+    off_lines = flux_error(problem, resolution)
     if not problem.domain.breaks:
-        return 0.0
-    return crossing_error(problem, resolution, lambda flux: block_sizes(problem, flux, resolution))
+        return off_lines
+    return max(off_lines, crossing_error(problem, resolution, lambda flux: block_sizes(problem, flux, resolution)))
 
 
 def _parts(

@@ -18,7 +18,7 @@ from .convergence import Convergence
 from .fast_diagonalization import separable
 from .nested_state import NestedState
 from .options import GaussNewtonOptions
-from .order import ORDERS, cheapest_course
+from .order import ORDERS, cheapest_course, falls_smoothly
 from .refinement import roughness
 from .stage import Discretization, Stage
 from .time_slabs import parabolic
@@ -82,7 +82,7 @@ class Reordering:
     ) -> NestedState | None:
         """The state with which the run goes on with another basis, or None where it keeps its own."""
         best, problem = state.best, grid.problem
-        if not self.open or best is None:
+        if not self.open or best is None or not falls_smoothly(state.convergence):
             return None
         resolution = best.resolutions[-1]
         alone = len(problem.fields) == 1  # coupled fields may well take more steps

@@ -17,7 +17,7 @@ from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.compiled import CompiledTerm, Jet, compile_term
 from hermite_pinn.residuals.sizes import field_sizes, rms, sobol_points
 
-__all__ = ["SmallCoefficient", "added", "small_coefficients"]
+__all__ = ["SmallCoefficient", "added", "foreign_sides", "small_coefficients"]
 
 WIDTH = 0.25  # of the domain: of the layer with which a solve begins
 WORTH = 4.0  # times the coefficient: one with which a solve begins, if it is to begin there
@@ -113,3 +113,15 @@ def added(coefficients: Sequence[SmallCoefficient], equations: int, halvings: fl
         if extra:
             parts[c.equation][c.jet] = extra
     return parts
+
+
+def foreign_sides(problem: Problem, coefficients: Sequence[SmallCoefficient]) -> list[tuple[int, int]]:
+    """Sides, by axis and end, at which layers end, with values that belong to the problem's coefficients alone."""
+    across, found = {c.jet[1].index(2) for c in coefficients}, []
+    for term in problem.terms:
+        plane, trace = term.region.plane, term.trace
+        if plane is None or trace is None or plane.axis in across:
+            continue
+        if not (trace.value.is_constant and trace.value.data == 0):
+            found.append((plane.axis, plane.side))
+    return found

@@ -18,8 +18,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -34,21 +33,20 @@ from hermite_pinn.methods.least_squares.linear_solver import (
     preconditioned_steps,
     steps_left,
 )
-from hermite_pinn.methods.least_squares.nested_dissection import Dissection, Work, dissect, elimination_work
+from hermite_pinn.methods.least_squares.nested_dissection import Dissection, dissect
 from hermite_pinn.methods.least_squares.rows import Rows
 from hermite_pinn.methods.least_squares.tail_scaling import closest_unknowns
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.methods.systems.vertex_layout import VertexLayout
 
+from .constant_products import ConstantProducts
+from .factor_cost import FactorCost, factor_cost
 from .normal_factor import NormalFactor
 
 __all__ = ["SparseFactor"]
 
 logger = logging.getLogger(__name__)
 
-#: Seconds on two cores, measured: per operation of an elimination, per number that a front passes on, per front, per
-#: product of two columns of a cell in one row, per number of the factor that is read, and of what is done once.
-OPERATION, PASSED, FRONT, PRODUCT, READ, CALLS = 5e-11, 4e-9, 2e-4, 1e-9, 1e-9, 5e-3
 SHARE = 0.3  # of the free memory
 FEW = 4.0  # steps that a new factor takes
 TRIAL = 5  # steps after which an old factor shows how many it takes
@@ -56,20 +54,17 @@ MOST = 300  # steps
 RESTART = 20  # steps after which the residual is computed anew
 SMALL = 1e-3  # part of the change that rounding may leave
 SHIFT = 1e-8  # of the diagonal of a singular matrix: far above rounding, below what the steps notice
+SMALL_SYSTEM = 4000  # unknowns, whose factor takes less than some tens of steps
 PASSES = 2  # over the grid and the singular functions in turn
-
-
-@dataclass(frozen=True)
-class _Cost:
-    """Seconds of a new factor, and of a step with it; bytes of both together."""
-
-    making: float
-    step: float
-    memory: float
 
 
 class SparseFactor(LinearSolver[GridSystem]):
     """Conjugate gradients preconditioned by a sparse Cholesky factor.
+
+    Parameters
+    ----------
+    changing
+        Whether weights change from one problem to the next: then no factor of a small system serves twice.
 
     Attributes
     ----------
@@ -79,7 +74,8 @@ class SparseFactor(LinearSolver[GridSystem]):
 
     name = "a sparse factor on the CPU"
 
-    def __init__(self) -> None:
+    def __init__(self, *, changing: bool = False) -> None:
+        self.changing, self._products = changing, ConstantProducts()
         self.failed: set[int] = set()
         self._shift = 0.0
         self._kept: NormalFactor | None = None
@@ -101,7 +97,8 @@ class SparseFactor(LinearSolver[GridSystem]):
         """See :meth:`LinearSolver.solve`."""
         cost = _cost(system)
         layout, dissection = self._dissected(system)
-        if self._kept is not None and self._kept.fits(system, layout, dissection, rows):
+        anew = self.changing and system.size < SMALL_SYSTEM
+        if not anew and self._kept is not None and self._kept.fits(system, layout, dissection, rows):
             found = self._again(self._kept, system, rows, damping, limits, cost)
             if found is not None:
                 return found
@@ -125,7 +122,8 @@ class SparseFactor(LinearSolver[GridSystem]):
         self._kept = None  # before there are two
         limits.require(seconds)
         try:
-            self._kept = NormalFactor(system, layout, dissection, damping, shift=self._shift)
+            blocks = self._products.of(system, layout, dissection) if self.changing else None
+            self._kept = NormalFactor(system, layout, dissection, damping, blocks, shift=self._shift)
         except ArithmeticError:
             zero = torch.zeros(system.size, dtype=system.dtype, device=system.device)
             return zero, LeastSquaresResult(zero, 0, math.nan, False, "not finite", 0.0)
@@ -138,7 +136,7 @@ class SparseFactor(LinearSolver[GridSystem]):
         rows: Rows,
         damping: float,
         limits: Limits,
-        cost: _Cost,
+        cost: FactorCost,
     ) -> tuple[torch.Tensor, LeastSquaresResult] | None:
         """With a factor that is there; None where a new one is expected to take less time than the steps."""
         solves = len(system.corners) + PASSES if len(system.corners) else 1
@@ -178,32 +176,15 @@ def _failed(result: LeastSquaresResult) -> bool:
     return not result.converged and result.reason not in ("callback", "not finite")
 
 
-def _cost(system: GridSystem) -> _Cost:
-    """Counted on a whole grid of as many vertices."""
+def _cost(system: GridSystem) -> FactorCost:
+    """Counted on a whole grid of as many vertices, with the products of a step."""
     m, wraps = BASES[system.basis].coefficients, tuple(system.problem.periodic)
     fields, *shape = system.pyramid.dense_shapes[-1]
     share = math.prod(system.pyramid.shapes[-1]) / (fields * math.prod(shape))
     sides = tuple(max(1, round(n // m * share ** (1.0 / len(shape)))) for n in shape)
     width = fields * m ** len(shape)
-    work = _work(sides, wraps, width)
-    vertices = math.prod(sides)
-    columns = width * 2 ** len(sides)
-    making = (
-        (4.0 + len(system.blocks)) * CALLS
-        + OPERATION * work.operations
-        + PASSED * work.passing
-        + FRONT * work.fronts
-        + PRODUCT * (0.1 * system.rows * columns**2 + 3.0 * vertices * columns**2)
-    )
-    pairs = (3 ** len(sides) + 1) / 2 * vertices * width**2
-    products = iteration_seconds(system, 1.0)
-    step = products + 2.0 * READ * work.entries + 0.5 * FRONT * work.fronts
-    return _Cost(making, step, 8.0 * (work.entries + pairs + 0.5 * work.passing))
-
-
-@lru_cache(maxsize=64)
-def _work(sides: tuple[int, ...], wraps: tuple[bool, ...], width: int) -> Work:
-    return elimination_work(sides, wraps, width)
+    cost = factor_cost(sides, wraps, width, rows=system.rows, blocks=len(system.blocks))
+    return replace(cost, step=iteration_seconds(system, 1.0) + cost.step)
 
 
 def _around_corners(

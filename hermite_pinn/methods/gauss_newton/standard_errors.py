@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
@@ -13,6 +14,7 @@ from hermite_pinn.methods.least_squares.cgls import cgls
 from hermite_pinn.methods.least_squares.rows import Rows
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.problem.parameters import Parameter
+from hermite_pinn.residuals.data_weights import Misfit
 
 from .penalty_weights import Choice
 
@@ -26,6 +28,16 @@ NO_SEPARATE_EFFECT = 1e-10
 
 #: Without data: what is left of the equations, in units of what a change of a parameter by its size leaves.
 WITHIN_RESIDUAL = 0.1
+
+
+class Measured(Protocol):
+    """A system with measured data."""
+
+    misfit: Misfit
+
+    @property
+    def emphasis(self) -> float:
+        """Factor of the weight of noisy data against the equations."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +165,7 @@ def _misfit(system: GridSystem, rows: Rows) -> tuple[float, int]:
     return squares, count
 
 
-def standard_errors(system: GridSystem, sensitivity: Sensitivity, choice: Choice | None = None) -> dict[str, float]:
+def standard_errors(system: Measured, sensitivity: Sensitivity, choice: Choice | None = None) -> dict[str, float]:
     """Standard errors of the parameters, for independent noise in the data.
 
     The covariance of the parameters is ``sigma**2 S**-1``: ``S`` is the complement of the sensitivity, and ``sigma``

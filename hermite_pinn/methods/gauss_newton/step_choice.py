@@ -12,16 +12,19 @@ from hermite_pinn.errors import HermitePinnError
 from hermite_pinn.expressions.program import is_smooth
 from hermite_pinn.field.field import Field, basis_for
 from hermite_pinn.methods.base import Task
+from hermite_pinn.methods.systems.rough_terms import is_averaged
 from hermite_pinn.problem.problem import Problem
+from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.residuals.scales import source_scales
 
+from .line_choice import lines_basis
 from .options import GaussNewtonOptions
 from .stage import Discretization
 from .step_system import SpaceModes, StepSystem
 from .time_slabs import time_orders, why_at_once
 
-__all__ = ["step_basis"]
+__all__ = ["step_basis", "steps_fit"]
 
 logger = logging.getLogger(__name__)
 
@@ -58,11 +61,14 @@ def step_basis(options: GaussNewtonOptions, task: Task, field: Field | None) -> 
     wished = "cubic" if tol >= FINE else "quintic" if fitted else "septic"
     if tol < LEVELS and task.field is None and _suits_levels(problem):
         return None
+    by_lines = lines_basis(problem, tol, None if task.field is None else task.field.basis)
+    if by_lines is not None:
+        return by_lines
     least = basis_for(problem.order)
     names = [least] if task.field is None else [task.field.basis]
     if task.field is None and periodic:
         names.insert(0, max(wished, least, key=lambda name: BASES[name].coefficients))
-    return next((name for name in names if _fits(problem, name)), None)
+    return next((name for name in names if steps_fit(problem, name)), None)
 
 
 def _is_periodic(problem: Problem) -> bool:
@@ -104,8 +110,8 @@ def _default(options: GaussNewtonOptions, task: Task, field: Field | None) -> bo
     return plain and alone and own and task.dtype in (None, torch.float64)
 
 
-def _fits(problem: Problem, basis: str) -> bool:
-    """Whether steps on a basis have as many points as unknowns."""
+def steps_fit(problem: Problem, basis: str) -> bool:
+    """Whether implicit steps on a basis have as many points as unknowns."""
     orders = set(time_orders(problem).values())
     if why_at_once(problem, basis) is not None:
         return False
@@ -113,7 +119,7 @@ def _fits(problem: Problem, basis: str) -> bool:
         return _fits_fitted(problem)
     if len(orders) != 1 or orders & {0} or max(orders) > 2:
         return False
-    if not all(is_smooth(problem.plan.known(t.residual)) for t in problem.terms if t.region.is_interior):
+    if not all(_is_regular(problem, t) for t in problem.terms if t.region.is_interior):
         return False  # where coefficients jump, cells beside them would be halved without end
     m = BASES[basis].coefficients
     if m % 2 or (max(orders) == 2 and m != 2):
@@ -147,3 +153,8 @@ def _fits_fitted(problem: Problem) -> bool:
     smooth = all(is_smooth(problem.plan.known(t.residual)) for t in own)
     faces = all(t.region.is_interior or t.region.everywhere or t.region.plane is not None for t in problem.terms)
     return problem.domain.dim == 3 and smooth and faces and not problem.parameters
+
+
+def _is_regular(problem: Problem, term: Term) -> bool:
+    """Whether an equation is smooth, or averaged over cells where it is not."""
+    return is_smooth(problem.plan.known(term.residual)) or is_averaged(problem, compile_term(problem, term))

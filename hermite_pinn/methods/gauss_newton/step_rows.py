@@ -13,6 +13,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 import scipy.sparse as sparse
 
+from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix
 from hermite_pinn.methods.systems.grid_rows import GridRows
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.methods.systems.tensor_block import TensorBlock
@@ -60,18 +61,18 @@ def stage_matrices(length: float) -> dict[int, np.ndarray]:
 class StageBlock(TensorBlock):
     """Terms at the points of a step, with the values of the method of Gauss there."""
 
-    def evaluated(self, axis: int, cells: int, orders: Sequence[int]) -> dict[Hashable, sparse.csr_matrix]:
-        """See :meth:`TensorBlock.evaluated`."""
+    def evaluator(self, axis: int, cells: int, orders: Sequence[int]) -> AxisMatrix:
+        """See :meth:`TensorBlock.evaluator`."""
         a = self.axes[axis]
         if a.name != "t":
-            return super().evaluated(axis, cells, orders)
+            return super().evaluator(axis, cells, orders)
         made = stage_matrices(a.bounds[1] - a.bounds[0])
         matrices: dict[Hashable, sparse.csr_matrix] = {}
         columns, rows = np.tile(np.arange(2 * STAGES), STAGES), np.arange(STAGES + 1) * 2 * STAGES
         for order in orders:
             values = (made[order] * self._roots[axis][:, None]).ravel()
             matrices[order] = sparse.csr_matrix((values, columns, rows), shape=(STAGES, 2 * STAGES))
-        return matrices
+        return AxisMatrix(matrices)
 
 
 class StageRows(GridRows):

@@ -40,6 +40,8 @@ __all__ = ["SpaceModes", "SquareSteps", "Step", "StepSystem", "Steps", "Taken", 
 DIRECT = 3  # axes of the coefficients, that of the fields with them, up to which the matrix is factorised
 MOST = 40  # steps of GMRES
 COARSE, FINE = 1e-2, 1e-6  # reductions of the residual in a step of Newton's method
+FIRM = 0.1  # of the tolerance, that a step of an iteration leaves
+EASY = 1e-3  # the first one where equations are affine
 SPREAD = 1e8  # condition of eigenvectors up to which they serve
 
 
@@ -305,8 +307,9 @@ class StepSystem:
         for k in range(1, most + 1):
             check()
             self._prepare()
-            wanted = 0.1 * tol / last if k > 1 else FINE if system.affine else COARSE
-            step, steps, met = self._newton(rows, min(COARSE, max(FINE, wanted)), check)
+            wanted = FIRM * tol / last if k > 1 else EASY if system.affine else COARSE
+            reduction = min(COARSE, max(FINE, wanted))
+            step, steps, met = self._newton(rows, reduction, check)
             inner += steps
             if not met:
                 return Taken(vector.view(self.shape), k, inner, False)
@@ -316,8 +319,11 @@ class StepSystem:
             change = float(torch.where(sizes > 0, moved / sizes, 0.0).max())
             if not math.isfinite(change):
                 return Taken(vector.view(self.shape), k, inner, False)
+            if system.affine:
+                before, rows = rows, system.linearize(vector)
+                reduction = max(_size(rows) / max(_size(before), 1e-300), 1e-16)
             if (
-                system.affine
+                (system.affine and (reduction * change <= FIRM * tol or k > 1))
                 or change <= tol
                 or (last < math.inf and change < last and change * (change / last) <= 0.3 * tol)
             ):
@@ -325,7 +331,8 @@ class StepSystem:
             if k > 2 and change > 2.0 * last:
                 break
             last = change
-            rows = system.linearize(vector)
+            if not system.affine:
+                rows = system.linearize(vector)
         return Taken(vector.view(self.shape), k, inner, False)
 
     def _newton(
@@ -379,6 +386,11 @@ class StepSystem:
         for f, inverse in enumerate(self._inverse):
             inverse.put(rows[inverse.row], out[f])
         return out.reshape(-1)
+
+
+def _size(rows: Sequence[torch.Tensor]) -> float:
+    """The norm of all rows."""
+    return math.sqrt(sum(float(r.norm()) ** 2 for r in rows))
 
 
 def _assigned(system: GridSystem, orders: Mapping[str, int], axis: int) -> list[int]:

@@ -171,8 +171,8 @@ class Stepping:
         self.begin, self.end = domain.lower[self.axis], domain.upper[self.axis]
         orders = time_orders(grid.problem)
         fitted = min(orders.values()) == 0
-        self.steps: Steps = FittedSteps(grid, orders) if fitted else SquareSteps(grid, orders)
-        self.order = next(iter(self.steps.carried.values()))
+        self.implicit: Steps = FittedSteps(grid, orders) if fitted else SquareSteps(grid, orders)
+        self.order = next(iter(self.implicit.carried.values()))
         self.course = Course(cells=tuple(cells))
         self.sizes = torch.zeros(len(grid.problem.fields), dtype=torch.float64)  # largest RMS of the fields so far
         self.largest = round(-math.log2(largest))  # of steps: the power of one half
@@ -227,7 +227,7 @@ class Stepping:
 
     def _first_power(self) -> int:
         """The first step, by how fast the solution changes in a very short one."""
-        change = None if self.steps.smooth else self._foreseen()
+        change = None if self.implicit.smooth else self._foreseen()
         if change is None:
             _, taken = self._step(None, self.begin, self.begin + FIRST * self.length, None)
             start, moved = self._moved(taken.coefficients)
@@ -275,7 +275,7 @@ class Stepping:
             last = self.course.records[-1]
             values = prolonged_in_space(last.values, self.grid, last.cells, cells)
             if not starting:
-                state = self.steps.consistent(cells, last.time, self._scaled(values, 1.0))
+                state = self.implicit.consistent(cells, last.time, self._scaled(values, 1.0))
                 values = self._physical(state, 1.0)
             self.course.records[-1] = Record(last.time, cells, values, last.error)
         if starting:
@@ -321,7 +321,7 @@ class Stepping:
     ) -> tuple[Step, Taken]:
         h = end - start
         carried = None if state is None else self._scaled(state, h)
-        system = self.steps.make(self.course.cells, start, end, carried)
+        system = self.implicit.make(self.course.cells, start, end, carried)
         guess = torch.zeros(system.shape, dtype=self.grid.dtype, device=self.grid.device)
         if carried is None:
             guess = system.system.impose(guess.reshape(-1)).view(system.shape)
@@ -329,7 +329,7 @@ class Stepping:
         first = guess.narrow(self.axis + 1, 0, self.m)
         first.copy_(carried)
         last = guess.narrow(self.axis + 1, self.m, self.m)
-        if before is None or not self.steps.smooth:
+        if before is None or not self.implicit.smooth:
             last.narrow(self.axis + 1, 0, 1).copy_(carried.narrow(self.axis + 1, 0, 1))
             if self.order > 1 or before is not None:
                 if self.order == 1:
@@ -413,7 +413,10 @@ class Stepping:
 
     def _space_error(self, coefficients: torch.Tensor) -> list[float]:
         """By axis of space, what the interpolant on the cells misses at the end of a step."""
-        state = coefficients.narrow(self.axis + 1, self.m, 1).movedim(self.axis + 1, -1)[..., 0]
+        return self._missed_in_space(coefficients.narrow(self.axis + 1, self.m, 1).movedim(self.axis + 1, -1)[..., 0])
+
+    def _missed_in_space(self, state: torch.Tensor) -> list[float]:
+        """The same of the coefficients of a state (fields, m N_1, ...)."""
         if state.ndim < 2:
             return []
         space = self.grid.problem.domain.space_axes

@@ -101,6 +101,12 @@ class Unfinished:
         self._state = {**(self._finished if before is None else before), **under_way}
         self.task.save(self._latest, False)
 
+    def beside(self, state: Callable[[], Mapping[str, Any]]) -> None:
+        """Save what is done after the last finished level, beside the state at its end."""
+        if self.keeps:
+            self._state = {**self._finished, **state()}
+            self.save()
+
     def save(self) -> None:
         """Save the last state now, unless it is already in the file."""
         if self._state is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -23,10 +24,11 @@ from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
 from hermite_pinn.residuals.sizes import field_sizes, rms, sobol_points
 
+from .constant_coefficients import far_from_resonance
 from .low_functions import EXACT, FIRST, SMALL, THOROUGH, LowFunctions
 from .stage import Discretization, Stage
 
-__all__ = ["free_combinations", "freedom"]
+__all__ = ["free_combinations", "freedom", "on_vertices"]
 
 Resolution = tuple[int, ...]
 
@@ -76,6 +78,21 @@ def free_combinations(grid: Discretization, stage: Stage, first: Resolution) -> 
         return _count(coarse, fine, SPARE if doubtful else FEW)
     except (ArpackNoConvergence, np.linalg.LinAlgError):  # of sizes that float64 hardly tells apart
         return None
+
+
+def on_vertices(stage: Stage, before: str, basis: str) -> Stage:
+    """A stage with a smoother basis as one with another, which has its values and first derivatives at the vertices.
+
+    Parameters
+    ----------
+    before, basis
+        Names of the two.
+    """
+    m, kept = (BASES[b].coefficients for b in (before, basis))
+    finest = stage.finest
+    for axis in range(1, finest.ndim):
+        finest = finest.unflatten(axis, (-1, m)).narrow(axis + 1, 0, kept).flatten(axis, axis + 1)
+    return replace(stage, finest=finest.contiguous())
 
 
 def _limit(problem: Problem, doubtful: bool) -> int:
@@ -150,7 +167,8 @@ def _may_resonate(problem: Problem, stage: Stage) -> bool:
         if term.region.is_interior:
             for name, o in compile_term(problem, term).jets:
                 orders.setdefault(name, set()).add(sum(o))
-    return any(len(o) > 1 for o in orders.values()) and problem.domain.time_axis is None
+    mixed = any(len(o) > 1 for o in orders.values()) and problem.domain.time_axis is None
+    return mixed and not far_from_resonance(problem)
 
 
 def _looks(grid: Discretization, stage: Stage, first: Resolution) -> Iterator[LowFunctions]:
@@ -181,6 +199,9 @@ def _sizes(problem: Problem, stage: Stage) -> list[float]:
 def _moved(grid: Discretization, stage: Stage, resolution: Resolution) -> torch.Tensor | None:
     """The solution on another resolution: values and derivatives at its vertices; None where the two are not nested."""
     now, m = stage.resolutions[-1], BASES[grid.basis].coefficients
+    if all(compile_term(grid.problem, t).affine for t in grid.problem.terms):  # the same everywhere
+        dense = grid.pyramid([resolution]).dense_shapes[-1]
+        return torch.zeros(dense, dtype=stage.finest.dtype, device=stage.finest.device)
     coefficients = stage.finest
     for axis, (have, want) in enumerate(zip(now, resolution, strict=True)):
         if have % want and want % have:

@@ -10,11 +10,13 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from hermite_pinn.expressions.program import Leaf, Value, depends_on, is_smooth
+from hermite_pinn.expressions.program import Leaf, Program, Value, depends_on, is_smooth
 from hermite_pinn.geometry import Samples
 from hermite_pinn.methods.systems.broken_axes import axes_of
 from hermite_pinn.methods.systems.point_block import PointBlock
+from hermite_pinn.methods.systems.rough_terms import is_averaged
 from hermite_pinn.methods.systems.singular_columns import SingularColumns
+from hermite_pinn.methods.systems.smoothed_fluxes import is_smoothed
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
@@ -33,6 +35,8 @@ STARTS = 4096  # points among which searches for peaks begin
 PEAK = 3.0  # times the root mean square: a prescribed value that is watched
 JUMP_POINTS = 32768
 SPREAD = 1024  # points at which sizes of terms are taken
+STATES, INSIDE = 4, 1e-9  # samples along an axis of a cell that tell jumps, and how far they lie within it
+LAYER = 2  # cells on both sides over which jumps of fluxes are spread
 OUTLIER = 8.0  # times the median: a residual that belongs to a jump
 
 
@@ -74,8 +78,12 @@ def _highest(x: torch.Tensor, values: torch.Tensor, least: float) -> torch.Tenso
 
     Several narrow peaks differ in height; each has a point.
     """
-    chosen = torch.topk(values, min(WATCHED, len(values))).indices
+    above = torch.nonzero(values > least)[:, 0]
+    if not len(above):
+        return above
     low, high = x.amin(1, keepdim=True), x.amax(1, keepdim=True)
+    x, values = x[:, above], values[above]
+    chosen = torch.topk(values, min(WATCHED, len(values))).indices
     count = max(2, round(BLOCKS ** (1.0 / len(x))))
     parts = ((x - low) / (high - low).clamp(min=1e-300) * count).long().clamp(0, count - 1)
     block = torch.zeros(x.shape[1], dtype=torch.int64)
@@ -84,8 +92,7 @@ def _highest(x: torch.Tensor, values: torch.Tensor, least: float) -> torch.Tenso
     order = torch.argsort(values)
     best = torch.full((count ** len(x),), -1, dtype=torch.int64)
     best[block[order]] = order  # the last one, with the largest value, stays
-    chosen = torch.cat([chosen, best[best >= 0]]).unique()
-    return chosen[values[chosen] > least]
+    return above[torch.cat([chosen, best[best >= 0]]).unique()]
 
 
 class WatchPoints:
@@ -124,8 +131,16 @@ class WatchPoints:
                 continue
             self._watch(number, term, samples, values)
             on_lines = problem.jumps_on_lines  # of the grid
-            if term.region.is_interior and not on_lines and not is_smooth(problem.plan.known(term.residual)):
+            if term.region.is_interior and not on_lines and self._is_sampled(term):
                 self.jumps.append(_Group(number, term, samples.take(slice(0, JUMP_POINTS))))
+
+    def _is_sampled(self, term: Term) -> bool:
+        """Whether an equation has jumps or kinks that are not spread over cells."""
+        problem = self.problem
+        if is_smooth(problem.plan.known(term.residual)):
+            return False
+        own = compile_term(problem, term)
+        return not (is_averaged(problem, own) or is_smoothed(problem, own))
 
     def _watch(self, number: int, term: Term, samples: Samples, values: torch.Tensor) -> None:
         """Remember the peaks of a term among samples, and those that its expression tells of."""
@@ -172,11 +187,39 @@ class WatchPoints:
                 cell = [a / n for a, n in zip(self.problem.domain.lengths, resolution, strict=True)]
                 near = self.nearness(group.samples.x, np.array(cell))
                 sizes = sizes * torch.as_tensor(near, dtype=sizes.dtype)
+                sizes = torch.where(self._spread_there(group, cell), 0.0, sizes)
             worst = int(sizes.argmax())
             names, point = self.problem.domain.names, group.samples.x[:, worst].tolist()
             text = ", ".join(f"{name}={value:.4g}" for name, value in zip(names, point, strict=True))
             residual = float(sizes[worst])
             found.append(Watched(group.number, residual, residual / group.prescribed, text))
+        return found
+
+    def _spread_there(self, group: _Group, cell: Sequence[float]) -> torch.Tensor:
+        """At which points (n,) something jumps within the cell, or a few cells around, over which it is spread.
+
+        The residual of the equation itself, which is not that of the level, is as large as the jump there.
+        """
+        problem, x = self.problem, group.samples.x
+        own = compile_term(problem, group.term)
+        around = LAYER if is_smoothed(problem, own) else 0 if is_averaged(problem, own) else None
+        if around is None:
+            return torch.zeros(x.shape[1], dtype=torch.bool)
+        domain = problem.domain
+        inside = torch.linspace(-around + INSIDE, 1 + around - INSIDE, STATES * (1 + 2 * around), dtype=torch.float64)
+        env: dict[Leaf, Value] = {}
+        for axis, (name, h) in enumerate(zip(domain.names, cell, strict=True)):
+            lower, upper = domain.bounds[name]
+            corner = lower + h * ((x[axis].to(torch.float64) - lower) / h).floor()
+            places = (corner[:, None] + h * inside).clamp(lower, upper)
+            env[("coordinate", name)] = places.reshape(
+                [-1] + [len(inside) if i == axis else 1 for i in range(domain.dim)]
+            )
+        shape = [x.shape[1]] + [len(inside)] * domain.dim
+        found = torch.zeros(x.shape[1], dtype=torch.bool)
+        for value in Program(problem.rough).run(env):
+            states = torch.as_tensor(value, dtype=torch.float64).expand(shape).flatten(1)
+            found |= states.amax(1) > states.amin(1)
         return found
 
     def nearness(self, x: torch.Tensor, cells: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,8 +18,12 @@ from .cgls import LeastSquaresResult
 from .linear_solver import Limits, LinearSolver, LinearSystem
 from .rows import Rows
 
-__all__ = ["Fit", "LeastSquares", "LevenbergMarquardt"]
+__all__ = ["SOLVED", "Fit", "LeastSquares", "LevenbergMarquardt"]
 
+logger = logging.getLogger(__name__)
+
+#: What is logged of every linear problem; the numbers of a record are its arguments.
+SOLVED = "%s: a linear problem of %d unknowns took %d steps (%s)"
 CORRECTIONS, FALLING = 3, 0.5  # of a step that fails, as long as each lowers the loss by this factor
 CURVED = 64.0  # factor of the damping of a corrected step that fails where there is hardly any
 AFTER = 3.0  # steps of conjugate gradients that take as long as what follows a linear solve
@@ -161,6 +166,27 @@ class _Trial:
     gain: float
     fall: float
     bend: float
+
+
+class _Pace:
+    """How long the steps of an iteration take, for the time that must be left after them."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self.monitor = monitor
+        self._first = 0, monitor.clock()  # number of a step, and when it ended
+
+    def late(self, steps: int, reduction: float) -> bool:
+        """Whether a step that ended now would end in time; told after every one of an iteration.
+
+        One that begins anew, because another was given up, is timed anew: what was before its first step, as a factor,
+        takes no part.
+        """
+        if steps <= self._first[0] or self._first[0] == 0:
+            self._first = steps, self.monitor.clock()
+        else:
+            number, began = self._first
+            self.monitor.ahead = AFTER * (self.monitor.clock() - began) / (steps - number)
+        return self.monitor.out_of_time
 
 
 class LevenbergMarquardt(Generic[System]):
@@ -366,21 +392,16 @@ class LevenbergMarquardt(Generic[System]):
     def _linear(self, system: System, rows: Rows, damping: float) -> tuple[torch.Tensor, LeastSquaresResult]:
         """One linearised problem: the step and how it was found."""
         near = not system.affine or system.warm  # a nonlinear iteration corrects what is left
-        began = self.monitor.clock()
-
-        def late(steps: int, reduction: float) -> bool:
-            """Whether a step that ended now would end in time."""
-            self.monitor.ahead = AFTER * (self.monitor.clock() - began) / max(steps, 1)
-            return self.monitor.out_of_time
-
+        pace = _Pace(self.monitor)
         limits = Limits(
             self.near_tol if near else self.inner_tol,
             self.inner_steps,
-            late,
+            pace.late,
             lambda seconds: self.monitor.require(seconds, "a factorisation"),
         )
         step, result = self.linear.solve(system, rows, damping, limits)
         if result.reason != "callback":
             self.monitor.ahead = 0.0
         self.inner_total += result.steps
+        logger.debug(SOLVED, system.location, system.size, result.steps, result.reason)
         return step, result

@@ -46,7 +46,9 @@ LOOK = 25  # steps between two looks at how many are left
 class LinearSystem(Protocol):
     """A system at its last linearisation."""
 
-    device: torch.device
+    @property
+    def device(self) -> torch.device:
+        """Of all vectors."""
 
     @property
     def size(self) -> int:

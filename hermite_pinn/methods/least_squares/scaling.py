@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 
 from hermite_pinn.run.distributed import ALONE, Ranks
 
-__all__ = ["BlockScaling", "Scaling", "least_squares"]
+__all__ = ["BlockScaling", "ColumnScaling", "Scaling", "least_squares"]
 
 
 def least_squares(
@@ -60,6 +61,30 @@ class Scaling(Protocol):
 
     def transposed(self, gradient: torch.Tensor) -> torch.Tensor:
         """Gradient with respect to the new variables."""
+
+
+@dataclass(frozen=True)
+class ColumnScaling:
+    """Columns scaled to unit norm.
+
+    Attributes
+    ----------
+    columns
+        One over their norms; 0 for fixed unknowns.
+    damping
+        Of the linearised problem.
+    """
+
+    columns: torch.Tensor
+    damping: float
+
+    def apply(self, y: torch.Tensor) -> torch.Tensor:
+        """Unknowns from the new variables."""
+        return y * self.columns
+
+    def transposed(self, gradient: torch.Tensor) -> torch.Tensor:
+        """Gradient with respect to the new variables."""
+        return gradient * self.columns
 
 
 class BlockScaling:

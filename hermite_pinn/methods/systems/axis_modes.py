@@ -27,7 +27,7 @@ import torch
 from .mode_chains import Chains, Diagonal
 from .separated_rows import AxisProduct, SeparatedRow
 
-__all__ = ["AxisModes", "NormalModes", "axis_modes", "free_along"]
+__all__ = ["AxisModes", "NormalModes", "along_axis", "axis_modes", "free_along", "transform_operations"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +102,12 @@ def axis_modes(
     return AxisModes(whole_vectors, (own, mass))
 
 
+def along_axis(rows: Sequence[SeparatedRow], axis: int) -> list[tuple[tuple[float, int], ...]]:
+    """By row what it says along an axis, as factors and the identities of matrices: axes may well say the same."""
+    parts = ([p for p in row.products if _is_along(p, axis)] for row in rows)
+    return [tuple((p.coefficient, id(p.factors[axis])) for p in own) for own in parts if own]
+
+
 def _is_along(product: AxisProduct, axis: int) -> bool:
     """Whether a product differentiates along an axis and no other, or is a condition at one of its ends."""
     others = [i for i in range(len(product.orders)) if i != axis]
@@ -173,6 +179,9 @@ class NormalModes:
         return x.reshape(self._shape[self._along], *others).movedim(0, self._along)
 
     def _along_modes(self, x: torch.Tensor, *, transposed: bool) -> torch.Tensor:
+        if x.ndim == 2 and self._along is None:
+            left, right = self._vectors[0], self._vectors[1]
+            return left.mT @ x @ right if transposed else left @ x @ right.mT
         for axis, vectors in self._vectors.items():
             matrix = vectors.mT if transposed else vectors
             x = torch.tensordot(matrix, x, dims=([1], [axis])).movedim(0, axis)

@@ -8,7 +8,7 @@ are multiplied by ``sqrt(quadrature weight) / scale``, so that the sum of square
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from hermite_pinn.residuals.compiled import CompiledTerm, Jet
 
 from .singular_columns import SingularColumns
 
-__all__ = ["PIECE", "Axis", "Block"]
+__all__ = ["PIECE", "Axis", "Block", "squared"]
 
 PIECE = 4_000_000  # numbers in one piece of a Jacobian or a normal matrix
 
@@ -160,10 +160,7 @@ class Block(ABC):
         products
             Of their columns, (E, L, L), on the CPU.
         """
-        for columns, rows in self.elements():
-            step = max(1, PIECE // columns.shape[1] ** 2)
-            for part in zip(columns.split(step), rows.split(step), strict=True):
-                yield part[0], torch.bmm(part[1].mT, part[1])
+        return squared(self.elements())
 
     # -- parameters: dense columns ``root * d residual / d parameter / scale`` ---
     def _column(self, k: int, name: str) -> torch.Tensor | None:
@@ -197,3 +194,11 @@ class Block(ABC):
                 if column is not None:
                     squares[i] += column.square().sum()
         return squares if self.singular is None else torch.cat([squares, self.singular.squares()])
+
+
+def squared(pieces: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """The normal matrices (E, L, L) of dense pieces of a Jacobian: pairs of columns (E, L) and rows (E, P, L)."""
+    for columns, rows in pieces:
+        step = max(1, PIECE // columns.shape[1] ** 2)
+        for part in zip(columns.split(step), rows.split(step), strict=True):
+            yield part[0], torch.bmm(part[1].mT, part[1])

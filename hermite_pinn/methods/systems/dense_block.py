@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
 
-from .block import Block
+from .block import Block, squared
 from .block_memory import BlockMemory
 from .separated_rows import SeparatedRow
 
@@ -30,6 +31,27 @@ class DenseBlock(Block):
     @abstractmethod
     def memory(self, resolution: Sequence[int]) -> BlockMemory:
         """What the block would hold on ``resolution`` cells; scattered points are as many on all."""
+
+    has_levels: ClassVar[bool] = False  # whether the next two are there
+
+    def level_elements(self, resolution: tuple[int, ...]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The Jacobian with respect to the coefficients of a level as dense pieces, as :meth:`elements` has it.
+
+        Parameters
+        ----------
+        resolution
+            Cells of the level, of which those of the block are parts.
+
+        Raises
+        ------
+        NotImplementedError
+            If the block has none.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has rows for its own level alone")
+
+    def level_products(self, resolution: tuple[int, ...]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The normal matrix of those pieces, as :meth:`products` has it."""
+        return squared(self.level_elements(resolution))
 
     @property
     def separable(self) -> bool:

@@ -28,6 +28,8 @@ from .dense_block import DenseBlock
 from .flux_rows import crossings, jump_blocks
 from .piece_weights import balanced_terms
 from .point_block import PointBlock
+from .rough_terms import averaged_terms, divided_terms
+from .smoothed_fluxes import smoothed_terms
 from .tensor_block import TensorBlock
 
 __all__ = ["GridRows", "gauss_points_per_axis"]
@@ -105,8 +107,10 @@ class GridRows:
         interior = [compile_term(problem, t) for t in terms if t.region.is_interior]
         if isinstance(gauss, int):
             gauss = (gauss,) * problem.domain.dim
-        self.gauss = gauss or self._points_per_axis(soft, interior)
-        self.interior = self._interior_block(balanced_terms(problem, interior, resolution))
+        interior = smoothed_terms(problem, interior, resolution)
+        self.gauss = gauss or self._points_per_axis(soft, divided_terms(problem, interior))
+        averaged = averaged_terms(problem, interior, self._edges(), self.gauss)
+        self.interior = self._interior_block(balanced_terms(problem, averaged, resolution))
         self.derived = self._derived_block()
         self.penalties = {f: self._penalty_block(f, terms) for f in misfit.penalties}
         self.soft = [self._soft_block(t) for t in soft] + self._jump_blocks()
@@ -135,6 +139,13 @@ class GridRows:
         """Gauss points per cell and axis where they are not given."""
         elliptic = not soft and not crossings(self.problem) and self._elliptic(interior)
         return gauss_points_per_axis(self.problem, self.basis, self.constraints, elliptic)
+
+    def _edges(self) -> list[np.ndarray]:
+        """By axis the ends of the cells."""
+        return [
+            np.linspace(*a.bounds, n + 1) if a.pieces is None else a.pieces.vertices(n)
+            for a, n in zip(self.axes, self.resolution, strict=True)
+        ]
 
     # -- blocks ---
     def _interior_block(self, terms: list[CompiledTerm]) -> TensorBlock:

@@ -14,7 +14,6 @@ import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.cuda.tensor_grid.axis import AxisMatrix
 from hermite_pinn.cuda.tensor_grid.pyramid import Pyramid
 from hermite_pinn.cuda.tensor_grid.sum_factorization import SumFactorization
 from hermite_pinn.field.field import GridField, linear_field
@@ -258,7 +257,7 @@ class GridSystem(BlockSystem[DenseBlock]):
         for i, (a, n) in enumerate(zip(self.axes, self.resolution, strict=True)):
             root = np.sqrt(block.weights[i])
             values = a.evaluation(self.basis, n, block.points[i], (0,), root)
-            matrices.append(AxisMatrix(values.matrices, self.dtype, self.device))
+            matrices.append(values.to(self.dtype, self.device))
         return SumFactorization(matrices, Channels.value(len(self.axes)))
 
     def mass(self) -> sparse.csr_array:

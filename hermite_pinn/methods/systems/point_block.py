@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 import scipy.sparse as sparse
@@ -70,15 +71,15 @@ class PointBlock(DenseBlock):
         for i, a in enumerate(self.axes):
             one = a.evaluation(self.basis, resolution[i], self.points[:, i], (orders[i],))
             m = one.matrices[orders[i]] if change is None else changed_columns(one.matrices[orders[i]], change[i])
-            width = np.diff(m.indptr)
-            if np.ptp(width):
+            if np.ptp(np.diff(m.indptr)):
                 raise AssertionError("rows of one axis have equal length")
             c, v = m.indices.reshape(n, -1), m.data.reshape(n, -1)
             columns = (columns[:, :, None] * m.shape[1] + c[:, None, :]).reshape(n, -1)
             values = (values[:, :, None] * v[:, None, :]).reshape(n, -1)
             total *= m.shape[1]
-        rows = np.repeat(np.arange(n), columns.shape[1])
-        return sparse.csr_matrix((values.ravel(), (rows, columns.ravel())), shape=(n, total))
+        width = columns.shape[1]
+        start = np.arange(0, n * width + 1, width)
+        return sparse.csr_matrix((values.ravel(), columns.ravel(), start), shape=(n, total))
 
     def jets(self, coefficients: torch.Tensor) -> dict[Jet, Value]:
         """Values (n,) of the jets that the terms need."""
@@ -152,20 +153,40 @@ class PointBlock(DenseBlock):
 
     def elements(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """The Jacobian as dense pieces, point by point; see :class:`Block`."""
-        first = next(iter(self._matrices.values()))
+        yield self._labelled(*self._elements(self._matrices))
+
+    has_levels: ClassVar[bool] = True
+
+    def level_elements(self, resolution: tuple[int, ...]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """See :class:`DenseBlock`."""
+        yield self._elements({o: self._csr(resolution, o) for o in self._matrices})
+
+    def _elements(self, matrices: Mapping[tuple[int, ...], sparse.csr_matrix]) -> tuple[torch.Tensor, torch.Tensor]:
+        """The Jacobian, point by point, from the rows of derivatives on a level."""
+        first = next(iter(matrices.values()))
         n, size = len(self.points), first.shape[1]
         index = torch.as_tensor(first.indices.reshape(n, -1).astype(np.int64))
-        values = {o: torch.as_tensor(m.data.reshape(n, -1)) for o, m in self._matrices.items()}
+        values = {o: torch.as_tensor(m.data.reshape(n, -1)) for o, m in matrices.items()}
         rows = torch.zeros(n, len(self.terms), len(self.fields), index.shape[1], dtype=self.dtype)
         for k, sensitivity in enumerate(self._sensitivity):
             for (name, o), s in sensitivity.items():
                 rows[:, k, self.fields.index(name)] += s.expand_as(self.root).cpu()[:, None] * values[o]
         columns = index[:, None, :] + torch.arange(len(self.fields))[None, :, None] * size
-        yield self._labelled(columns.reshape(n, -1), rows.reshape(n, len(self.terms), -1))
+        return columns.reshape(n, -1), rows.reshape(n, len(self.terms), -1)
 
     def products(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """The normal matrix as dense pieces, cell by cell of those that have points; see :class:`Block`."""
-        for columns, rows in self.elements():
+        yield from self._products(self.elements())
+
+    def level_products(self, resolution: tuple[int, ...]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """See :class:`DenseBlock`; cell by cell of those that have points."""
+        yield from self._products(self.level_elements(resolution))
+
+    @staticmethod
+    def _products(
+        pieces: Iterator[tuple[torch.Tensor, torch.Tensor]],
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        for columns, rows in pieces:
             _, cells, counts = np.unique(columns[:, 0].numpy(), return_inverse=True, return_counts=True)
             order = np.argsort(cells, kind="stable")
             starts = np.cumsum(counts) - counts

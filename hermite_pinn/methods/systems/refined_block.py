@@ -34,6 +34,10 @@ class RefinedBlock:
         Divisor of every term's rows.
     added
         By term, what is added to its residual: numbers times jets.
+    parameters
+        Names of the unknown parameters.
+    known
+        Data and other values at the points that the terms take.
     """
 
     def __init__(
@@ -45,14 +49,19 @@ class RefinedBlock:
         root: np.ndarray,
         scales: Sequence[float],
         added: Sequence[Mapping[Jet, float]] = (),
+        parameters: Sequence[str] = (),
+        known: Mapping[Leaf, Value] | None = None,
     ) -> None:
+        self.parameters = tuple(parameters)
         self.terms, self.fields, self.scales = list(terms), tuple(fields), list(scales)
         self.points, self.root = points, torch.as_tensor(root)
         self.env: dict[Leaf, Value] = {
             ("coordinate", name): torch.as_tensor(x) for name, x in zip(names, points.x, strict=True)
         }
+        self.env |= known or {}
         self._added = [dict(a) for a in added] or [{} for _ in self.terms]
         self._sensitivity: list[dict[Jet, Value]] = [{} for _ in self.terms]
+        self._by_parameter: list[dict[str, Value]] = [{} for _ in self.terms]
 
     # -- evaluation ---
     def jets(self, total: torch.Tensor, wanted: Sequence[Jet]) -> dict[Jet, torch.Tensor]:
@@ -64,16 +73,17 @@ class RefinedBlock:
                 name, orders = jet
                 if name not in local:
                     local[name] = total[self.fields.index(name)][columns]
-                found[jet][part] = (local[name] @ self.points.values(g, orders).T).reshape(-1)
+                found[jet][part] = self.points.evaluated(g, orders, local[name]).reshape(-1)
         return found
 
-    def linearize(self, total: torch.Tensor) -> list[torch.Tensor]:
-        """Weighted residuals; remembers the sensitivities."""
+    def linearize(self, total: torch.Tensor, parameters: Mapping[str, float] | None = None) -> list[torch.Tensor]:
+        """Weighted residuals at coefficients and values of the parameters; remembers the sensitivities."""
+        env = self.env | {("parameter", name): value for name, value in (parameters or {}).items()}
         wanted = sorted({jet for t in self.terms for jet in t.jets})  # those added are among them
         jets = self.jets(total, wanted)
         rows = []
         for k, t in enumerate(self.terms):
-            value, sensitivity, _ = t.evaluate(self.env, {j: jets[j] for j in t.variable})
+            value, sensitivity, self._by_parameter[k] = t.evaluate(env, {j: jets[j] for j in t.variable})
             for jet, slope in t.constant.items():
                 value = value + slope * jets[jet]
             slopes: dict[Jet, Value] = {**t.constant, **sensitivity}
@@ -83,6 +93,14 @@ class RefinedBlock:
             self._sensitivity[k] = slopes
             rows.append(torch.as_tensor(value, dtype=torch.float64) * self.root / self.scales[k])
         return rows
+
+    def parameter_columns(self) -> torch.Tensor:
+        """The Jacobian by the parameters, (terms, points, parameters)."""
+        found = torch.zeros(len(self.terms), self.points.count, len(self.parameters), dtype=torch.float64)
+        for k, slopes in enumerate(self._by_parameter):
+            for name, s in slopes.items():
+                found[k, :, self.parameters.index(name)] = s * self.root / self.scales[k]
+        return found
 
     def sensitivity(self, k: int) -> Mapping[Jet, Value]:
         """The slopes of a term's residual at the last linearisation, by jet: numbers or (points,)."""
@@ -110,7 +128,7 @@ class RefinedBlock:
         for g, (part, columns) in enumerate(zip(self.points.slices, self.points.columns, strict=True)):
             local: dict[str, torch.Tensor] = {}
             for (name, orders), value in by_jet.items():
-                product = value[part].reshape(len(columns), -1) @ self.points.values(g, orders)
+                product = self.points.gathered(g, orders, value[part].reshape(len(columns), -1))
                 local[name] = local[name] + product if name in local else product
             for name, product in local.items():
                 out[self.fields.index(name)].index_add_(0, columns.reshape(-1), product.reshape(-1))
@@ -118,7 +136,7 @@ class RefinedBlock:
     def cell_rows(self, group: int, some: slice) -> torch.Tensor:
         """The Jacobian of some cells of a group as dense rows, (C, terms Q, fields K)."""
         points, part = self.points, self.points.slices[group]
-        q = len(points.groups[group].inside)
+        q = points.groups[group].per_cell
         count = len(range(*some.indices(len(points.groups[group].cells))))
         rows = slice(part.start + some.start * q, part.start + (some.start + count) * q)
         width = points.columns[group].shape[1]
@@ -128,7 +146,9 @@ class RefinedBlock:
             for (name, orders), s in slopes.items():
                 weight = s[rows].reshape(count, q, 1) if isinstance(s, torch.Tensor) and s.ndim else s
                 f = self.fields.index(name)
-                found[:, k, :, f] += points.values(group, orders) * (weight * root / self.scales[k])
+                values = points.values(group, orders)
+                values = values if values.ndim == 2 else values[some]
+                found[:, k, :, f] += values * (weight * root / self.scales[k])
         return found.reshape(count, len(self.terms) * q, -1)
 
     def products(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -144,7 +164,7 @@ class RefinedBlock:
         size = self.points.grid.size
         for g, columns in enumerate(self.points.columns):
             whole = torch.cat([columns + f * size for f in range(len(self.fields))], 1)
-            rows = max(whole.shape[1], len(self.terms) * len(self.points.groups[g].inside))
+            rows = max(whole.shape[1], len(self.terms) * self.points.groups[g].per_cell)
             step = max(1, PIECE // (whole.shape[1] * rows))
             for first in range(0, len(whole), step):
                 own = self.cell_rows(g, slice(first, min(first + step, len(whole))))

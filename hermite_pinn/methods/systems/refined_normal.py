@@ -13,7 +13,7 @@ from .refined_block import RefinedBlock
 from .refined_grid import RefinedGrid
 from .refined_level import cell_values, offsets
 
-__all__ = ["NormalLU", "normal_matrix"]
+__all__ = ["NormalLU", "bordered", "column_squares", "normal_matrix"]
 
 LEAST = 1e-15  # shift of the scaled matrix
 
@@ -38,6 +38,12 @@ def normal_matrix(blocks: Sequence[RefinedBlock], grid: RefinedGrid, free: np.nd
     return sparse.csr_array(combination.T @ (whole @ combination))
 
 
+def bordered(inner: sparse.csr_array, columns: np.ndarray, corner: np.ndarray) -> sparse.csr_array:
+    """A normal matrix with the products of the columns of parameters: with all others (n, p), and with each other."""
+    side = sparse.csr_array(columns)
+    return sparse.csr_array(sparse.block_array([[inner, side], [side.T, sparse.csr_array(corner)]], format="csr"))
+
+
 def column_squares(blocks: Sequence[RefinedBlock], grid: RefinedGrid) -> np.ndarray:
     """Squared norms of the columns of all functions of all levels at the last linearisation, (fields, size).
 
@@ -51,7 +57,7 @@ def column_squares(blocks: Sequence[RefinedBlock], grid: RefinedGrid) -> np.ndar
     for block in blocks:
         places = [(g.level, g.cells) for g in block.points.groups]
         for (number, cells), parts in zip(places, block.cell_products(), strict=True):
-            own[number][cells] += parts.numpy()
+            np.add.at(own[number], cells, parts.numpy())
     for number in reversed(range(mesh.depth)):
         level = mesh.levels[number]
         corners = grid.starts[number] + level.corners[:, :, None] * grid.record + np.arange(grid.record)

@@ -16,7 +16,7 @@ from hermite_pinn.geometry import Plane, gauss_axis
 from .refined_grid import RefinedGrid
 from .refined_level import cell_values
 
-__all__ = ["LeafGroup", "LeafPoints", "gauss_points"]
+__all__ = ["LeafGroup", "LeafPoints", "gauss_points", "scattered_points"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +28,9 @@ class LeafGroup:
     level, cells
         Numbers of the level, and of the cells (C,) among those of the level.
     inside
-        Positions in a cell, between 0 and 1, (Q, d).
+        Positions in a cell, between 0 and 1, (Q, d), or where they differ (C, Q, d).
     weights
-        Of the quadrature, (Q,), with the size of the cell.
+        Of the quadrature, (Q,), with the size of the cell, or (C, Q).
     """
 
     level: int
@@ -41,7 +41,12 @@ class LeafGroup:
     @property
     def count(self) -> int:
         """Number of points."""
-        return len(self.cells) * len(self.inside)
+        return len(self.cells) * self.per_cell
+
+    @property
+    def per_cell(self) -> int:
+        """Number of points in a cell."""
+        return int(self.inside.shape[-2])
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +89,7 @@ class LeafPoints:
     @cached_property
     def weights(self) -> np.ndarray:
         """Of the quadrature, float64, (count,)."""
-        parts = [np.tile(g.weights, len(g.cells)) for g in self.groups]
+        parts = [np.broadcast_to(g.weights, (len(g.cells), g.per_cell)).ravel() for g in self.groups]
         return np.concatenate(parts) if parts else np.zeros(0)
 
     def by_cell(self, function: Sequence[float]) -> np.ndarray:
@@ -102,13 +107,44 @@ class LeafPoints:
         return tuple(found)
 
     def values(self, group: int, orders: tuple[int, ...]) -> torch.Tensor:
-        """Derivatives of the functions of a cell at the points of a group, float64, (Q, 2 ** d m ** d)."""
+        """Derivatives of the functions of a cell at the points of a group, float64, (Q, 2 ** d m ** d).
+
+        Where the points differ from cell to cell, (C, Q, 2 ** d m ** d).
+        """
         key = group, orders
         if key not in self._values:
             g = self.groups[group]
-            made = cell_values(self.grid.basis, g.inside, orders, self.grid.widths(g.level).tolist())
-            self._values[key] = torch.as_tensor(made)
+            flat = g.inside.reshape(-1, self.grid.mesh.dim)
+            made = cell_values(self.grid.basis, flat, orders, self.grid.widths(g.level).tolist())
+            self._values[key] = torch.as_tensor(made.reshape(*g.inside.shape[:-1], -1))
         return self._values[key]
+
+    def evaluated(self, group: int, orders: tuple[int, ...], local: torch.Tensor) -> torch.Tensor:
+        """A derivative at the points of a group, (C, Q), from the coefficients of its cells, (C, 2 ** d m ** d)."""
+        values = self.values(group, orders)
+        if values.ndim == 2:
+            return local @ values.T
+        return (values @ local[:, :, None])[:, :, 0]
+
+    def gathered(self, group: int, orders: tuple[int, ...], rows: torch.Tensor) -> torch.Tensor:
+        """Transpose of :meth:`evaluated`: of rows (C, Q)."""
+        values = self.values(group, orders)
+        if values.ndim == 2:
+            return rows @ values
+        return (rows[:, None, :] @ values)[:, 0]
+
+
+def scattered_points(grid: RefinedGrid, x: np.ndarray, weights: np.ndarray) -> tuple[LeafPoints, np.ndarray]:
+    """Some points (d, n) of the box with weights (n,), and their order: by the level of the cells in which they are."""
+    inside = (x - grid.lower[:, None]) / (grid.upper - grid.lower)[:, None]
+    levels, cells = grid.mesh.locate(inside)
+    order, groups = np.argsort(levels, kind="stable"), []
+    for number in np.unique(levels):
+        own = order[levels[order] == number]
+        level = grid.mesh.levels[number]
+        place = inside[:, own].T * np.array(level.resolution) - level.cells[cells[own]]
+        groups.append(LeafGroup(int(number), cells[own], place[:, None, :], weights[own][:, None]))
+    return LeafPoints(grid, tuple(groups)), order
 
 
 def gauss_points(grid: RefinedGrid, per_axis: int | Sequence[int], plane: Plane | None = None) -> LeafPoints:

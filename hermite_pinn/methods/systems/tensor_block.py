@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Hashable, Iterator, Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -86,12 +87,16 @@ class TensorBlock(ChannelBlock[SumFactorization], DenseBlock):
         matrices = [self._matrix(i, self.resolution[i]) for i in range(self.dim)]
         return [None if c is None else SumFactorization(matrices, c) for c in channels]
 
-    def evaluated(self, axis: int, cells: int, orders: Sequence[int]) -> dict[Hashable, sparse.csr_matrix]:
+    def evaluator(self, axis: int, cells: int, orders: Sequence[int]) -> AxisMatrix:
         """Derivatives along an axis at the points times the roots of weights, by order: (points, coefficients)."""
-        return self.axes[axis].evaluation(self.basis, cells, self.points[axis], orders, self._roots[axis]).matrices
+        return self.axes[axis].evaluation(self.basis, cells, self.points[axis], orders, self._roots[axis])
+
+    def evaluated(self, axis: int, cells: int, orders: Sequence[int]) -> dict[Hashable, sparse.csr_matrix]:
+        """The matrices of :meth:`evaluator`."""
+        return self.evaluator(axis, cells, orders).matrices
 
     def _matrix(self, axis: int, cells: int) -> AxisMatrix:
-        return AxisMatrix(self.evaluated(axis, cells, self._orders[axis]), self.dtype, self.device)
+        return self.evaluator(axis, cells, self._orders[axis]).to(self.dtype, self.device)
 
     def diagonal(
         self, resolution: tuple[int, ...], shape: tuple[int, ...], change: Sequence[np.ndarray] | None = None
@@ -188,9 +193,20 @@ class TensorBlock(ChannelBlock[SumFactorization], DenseBlock):
 
     def elements(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """The Jacobian as dense pieces, cell by cell; see :class:`Block`."""
+        for columns, rows in self._elements(self.resolution):
+            yield self._labelled(columns, rows)
+
+    has_levels: ClassVar[bool] = True
+
+    def level_elements(self, resolution: tuple[int, ...]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """See :class:`DenseBlock`."""
+        return self._elements(resolution)
+
+    def _elements(self, resolution: tuple[int, ...]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The Jacobian with respect to the coefficients of a level, cell by cell of that."""
         dim, cells, factors, columns = self.dim, [], [], []
         for i, points in enumerate(self.points):
-            matrices = self._matrix(i, self.resolution[i]).matrices
+            matrices = self._matrix(i, resolution[i]).matrices
             first = matrices[self._orders[i][0]]
             entries = first.indices.reshape(len(points), -1)
             groups = 1 + int((entries[1:] != entries[:-1]).any(1).sum())  # cells that hold points
@@ -198,7 +214,7 @@ class TensorBlock(ChannelBlock[SumFactorization], DenseBlock):
             cells.append((groups, per))
             columns.append(torch.as_tensor(first.indices.reshape(groups, per, -1)[:, 0].astype(np.int64)))
             factors.append({o: torch.as_tensor(m.data.reshape(groups, per, -1)) for o, m in matrices.items()})
-        sizes = [self._matrix_columns(i) for i in range(dim)]
+        sizes = [a.coefficients(self.basis, n) for a, n in zip(self.axes, resolution, strict=True)]
         local = [c.shape[1] for c in columns]
         inside, count = math.prod(per for _, per in cells), math.prod(local)
         others = math.prod(groups for groups, _ in cells[1:])
@@ -227,11 +243,7 @@ class TensorBlock(ChannelBlock[SumFactorization], DenseBlock):
             flat = index.expand(*shape, *local).reshape(-1, 1, count)
             fields = torch.arange(len(self.fields))[None, :, None] * math.prod(sizes)
             elements = flat.shape[0]
-            both = (flat + fields).reshape(elements, -1), rows.reshape(elements, len(self.terms) * inside, -1)
-            yield self._labelled(*both)
-
-    def _matrix_columns(self, axis: int) -> int:
-        return self.axes[axis].coefficients(self.basis, self.resolution[axis])
+            yield (flat + fields).reshape(elements, -1), rows.reshape(elements, len(self.terms) * inside, -1)
 
     def _by_cell(self, value: Value, cells: Sequence[tuple[int, int]], part: slice) -> torch.Tensor:
         """A value at the points, (cells ..., points in a cell ..., 1 ...), for a part of the first axis."""
