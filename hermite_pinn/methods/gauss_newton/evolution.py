@@ -32,6 +32,7 @@ from .periods import one_period, periods
 from .stage import Discretization
 from .step_choice import steps_fit
 from .stepping import LARGEST, Course, Stepping
+from .time_slabs import time_orders
 
 __all__ = ["Evolution"]
 
@@ -49,6 +50,7 @@ BETWEEN = 0.5  # of the tolerance, that cubics between states may miss
 ENOUGH = 0.2  # of the tolerance that is asked for: what a march has to meet at most
 SPARED = 1.5  # times the seconds of a coarser march, which a finer one leaves it
 SHORT = "the time left is too short for a finer march, and coarser cells do not hold the solution"
+LONGEST = 0.25  # step of a march of high order with fitted steps, as a part of all times
 AVERAGED = 2  # order where coefficients jump within cells
 HASTE = 0.6  # of the time that a march is expected to take: it is not begun with less left
 
@@ -192,11 +194,17 @@ class Evolution:
         """The first march, begun anew with a larger tolerance where it would take most of the time."""
         cells = (CELLS,) * len(self.problem.domain.space_axes)
         try:
-            march = self._taken(MarchPlan(FIRST, cells, LARGEST, 0.0), self._slow)
+            march = self._taken(MarchPlan(FIRST, cells, self._longest, 0.0), self._slow)
         except _TooLongError:
             logger.info("the first march would take most of the time; it begins anew with a larger tolerance")
-            march = self._taken(MarchPlan(LOOSE, cells, LARGEST, 0.0), _never)
+            march = self._taken(MarchPlan(LOOSE, cells, self._longest, 0.0), _never)
         self._append(march)
+
+    @property
+    def _longest(self) -> float:
+        """Step of the first march at most, as a part of all times: longer where steps are of high order and dear."""
+        fitted = min(time_orders(self.problem).values()) == 0
+        return LONGEST if fitted and BASES[self.basis].coefficients > 2 else LARGEST
 
     def _taken(self, plan: MarchPlan, too_long: Callable[[float], bool]) -> _March:
         """A march that came to its end.
@@ -214,7 +222,7 @@ class Evolution:
         local = math.hypot(course.space_error, course.time_error, lost)
         self.state.partial = None
         errors = course.space_errors, course.time_error
-        said = Past(plan.tol, course.cells, *errors, min(LARGEST, course.longest), 0.0)
+        said = Past(plan.tol, course.cells, *errors, min(self._longest, course.longest), 0.0)
         return _March(plan.tol, found, course.cells, said, course, None, local, None, self.monitor.clock() - began)
 
     def _course(self, plan: MarchPlan, tell: Callable[[float], None]) -> Course:

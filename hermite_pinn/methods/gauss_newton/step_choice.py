@@ -55,7 +55,10 @@ def step_basis(options: GaussNewtonOptions, task: Task, field: Field | None) -> 
     if problem.domain.dim == 1 or problem.order < (3 if problem.domain.dim == 2 else 2):
         return None
     tol = 1e-6 if task.tol is None else task.tol
-    wished = "cubic" if tol >= FINE else "septic"
+    fitted, periodic = min(time_orders(problem).values()) == 0, _is_periodic(problem)
+    if fitted and tol < FINE and not periodic:
+        return None  # fitted steps of higher order have large factors, but for those by waves
+    wished = "cubic" if tol >= FINE else "quintic" if fitted else "septic"
     if tol < LEVELS and task.field is None and _suits_levels(problem):
         return None
     by_lines = lines_basis(problem, tol, None if task.field is None else task.field.basis)
@@ -63,9 +66,14 @@ def step_basis(options: GaussNewtonOptions, task: Task, field: Field | None) -> 
         return by_lines
     least = basis_for(problem.order)
     names = [least] if task.field is None else [task.field.basis]
-    if task.field is None and all(problem.periodic[i] for i in problem.domain.space_axes):
+    if task.field is None and periodic:
         names.insert(0, max(wished, least, key=lambda name: BASES[name].coefficients))
     return next((name for name in names if steps_fit(problem, name)), None)
+
+
+def _is_periodic(problem: Problem) -> bool:
+    """Whether all axes of space wrap."""
+    return all(problem.periodic[i] for i in problem.domain.space_axes)
 
 
 def _suits_levels(problem: Problem) -> bool:
@@ -105,7 +113,11 @@ def _default(options: GaussNewtonOptions, task: Task, field: Field | None) -> bo
 def steps_fit(problem: Problem, basis: str) -> bool:
     """Whether implicit steps on a basis have as many points as unknowns."""
     orders = set(time_orders(problem).values())
-    if len(orders) != 1 or orders & {0} or max(orders) > 2 or why_at_once(problem, basis) is not None:
+    if why_at_once(problem, basis) is not None:
+        return False
+    if orders == {0, 1}:
+        return _fits_fitted(problem)
+    if len(orders) != 1 or orders & {0} or max(orders) > 2:
         return False
     if not all(_is_regular(problem, t) for t in problem.terms if t.region.is_interior):
         return False  # where coefficients jump, cells beside them would be halved without end
@@ -125,6 +137,22 @@ def steps_fit(problem: Problem, basis: str) -> bool:
         logger.info("no steps in time: %s", error)
         return False
     return system.square
+
+
+def _fits_fitted(problem: Problem) -> bool:
+    """Whether the equations of fields without a derivative in time can be fitted step by step.
+
+    That is so in two axes of space, whose matrices have small factors, for conditions on whole faces and coefficients
+    that do not jump, with an equation without derivatives in time for each of those fields.
+    """
+    own, axis = [t for t in problem.terms if t.region.is_interior], problem.domain.time_axis
+    assert axis is not None
+    still = [all(orders[axis] == 0 for _, orders in compile_term(problem, t).jets) for t in own]
+    if sum(still) != list(time_orders(problem).values()).count(0):
+        return False
+    smooth = all(is_smooth(problem.plan.known(t.residual)) for t in own)
+    faces = all(t.region.is_interior or t.region.everywhere or t.region.plane is not None for t in problem.terms)
+    return problem.domain.dim == 3 and smooth and faces and not problem.parameters
 
 
 def _is_regular(problem: Problem, term: Term) -> bool:

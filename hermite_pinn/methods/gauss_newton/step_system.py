@@ -17,6 +17,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import scipy.linalg as dense
@@ -34,7 +35,7 @@ from .gmres import gmres
 from .stage import Discretization
 from .step_rows import WaveSteps
 
-__all__ = ["SpaceModes", "StepSystem", "Taken", "points_in_time"]
+__all__ = ["SpaceModes", "SquareSteps", "Step", "StepSystem", "Steps", "Taken", "points_in_time"]
 
 DIRECT = 3  # axes of the coefficients, that of the fields with them, up to which the matrix is factorised
 MOST = 40  # steps of GMRES
@@ -118,6 +119,80 @@ def _modes(values: np.ndarray, operator: np.ndarray, root: np.ndarray, even: boo
         to_modes = np.linalg.inv(values @ vectors)
     kind = torch.complex128 if np.iscomplexobj(vectors) else torch.float64
     return AxisModes(*(torch.as_tensor(np.ascontiguousarray(a)).to(kind) for a in (eigenvalues, to_modes, vectors)))
+
+
+class Step(Protocol):
+    """The equations of a step.
+
+    Attributes
+    ----------
+    system
+        In which the end of the step is unknown.
+    shape
+        Of the coefficients of its cell of time.
+    """
+
+    @property
+    def system(self) -> GridSystem:
+        """See above."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """See above."""
+
+    def solve(self, guess: torch.Tensor, tol: float, check: Callable[[], None]) -> Taken:
+        """Find the coefficients from a guess."""
+
+
+class Steps(Protocol):
+    """What makes the steps of a march.
+
+    Attributes
+    ----------
+    carried
+        By field, how many derivatives in time are taken over from the step before.
+    smooth
+        Whether the polynomials of a step may be continued to guess the next one; else straight lines are.
+    """
+
+    @property
+    def carried(self) -> Mapping[str, int]:
+        """See above."""
+
+    @property
+    def smooth(self) -> bool:
+        """See above."""
+
+    def make(self, cells: Sequence[int], start: float, end: float, state: torch.Tensor | None) -> Step:
+        """The step between two times from a state; None at the start of the problem."""
+
+    def consistent(self, cells: Sequence[int], time: float, state: torch.Tensor) -> torch.Tensor:
+        """A state on new cells with what the equations ask of states themselves."""
+
+
+class SquareSteps:
+    """Makes the steps of problems with as many points as unknowns, which share the modes of the axes of space.
+
+    Parameters
+    ----------
+    grid
+        The whole problem.
+    orders
+        By field, the highest derivative in time.
+    """
+
+    smooth = True
+
+    def __init__(self, grid: Discretization, orders: Mapping[str, int]) -> None:
+        self.grid, self.carried, self.modes = grid, orders, SpaceModes(grid.basis)
+
+    def make(self, cells: Sequence[int], start: float, end: float, state: torch.Tensor | None) -> StepSystem:
+        """See :meth:`Steps.make`."""
+        return StepSystem(self.grid, cells, start, end, self.carried, state, self.modes)
+
+    def consistent(self, cells: Sequence[int], time: float, state: torch.Tensor) -> torch.Tensor:
+        """The state itself: every field has a derivative in time, and may begin anywhere."""
+        return state
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ from hermite_pinn.memory import available_memory, spelled_size
 from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
 
+from .fitted_steps import FittedSteps
 from .indicators import growth
 from .stage import Discretization
-from .step_system import SpaceModes, StepSystem, Taken
+from .step_system import SquareSteps, Step, Steps, Taken
 from .surplus import surpluses
 from .time_slabs import time_orders
 
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 FIRST = 2.0**-12  # of all times: a step that tells how fast the solution changes
 LARGEST = 2.0**-4  # step, of all times
+SOON = 2.0**-6  # of all times: a step that tells the sizes of fields that are zero at first
 SMALLEST = 2.0**-40
 BEGIN = 0.1  # of a field's size that it changes in the first step at most
 CALM = 0.7  # of the tolerance, below which a step of twice the length would do
@@ -167,9 +169,10 @@ class Stepping:
         self.advanced = advanced
         self.axis, self.m = domain.time_axis, BASES[grid.basis].coefficients
         self.begin, self.end = domain.lower[self.axis], domain.upper[self.axis]
-        self.orders = time_orders(grid.problem)
-        self.order = next(iter(self.orders.values()))
-        self.modes = SpaceModes(grid.basis)
+        orders = time_orders(grid.problem)
+        fitted = min(orders.values()) == 0
+        self.implicit: Steps = FittedSteps(grid, orders) if fitted else SquareSteps(grid, orders)
+        self.order = next(iter(self.implicit.carried.values()))
         self.course = Course(cells=tuple(cells))
         self.sizes = torch.zeros(len(grid.problem.fields), dtype=torch.float64)  # largest RMS of the fields so far
         self.largest = round(-math.log2(largest))  # of steps: the power of one half
@@ -224,15 +227,39 @@ class Stepping:
 
     def _first_power(self) -> int:
         """The first step, by how fast the solution changes in a very short one."""
-        step = FIRST * self.length
-        system, taken = self._step(None, self.begin, self.begin + step, None)
-        c = taken.coefficients
-        start, moved = c.narrow(self.axis + 1, 0, 1), c.narrow(self.axis + 1, self.m, 1) - c.narrow(self.axis + 1, 0, 1)
-        sizes = start.flatten(1).norm(dim=1).clamp(min=1e-300)
-        change = float((moved.flatten(1).norm(dim=1) / sizes).max())
-        del system
-        wanted = 2.0**-self.largest if not change > 0 or not taken.solved else BEGIN * FIRST / change
+        change = None if self.implicit.smooth else self._foreseen()
+        if change is None:
+            _, taken = self._step(None, self.begin, self.begin + FIRST * self.length, None)
+            start, moved = self._moved(taken.coefficients)
+            sizes = start.flatten(1).norm(dim=1).clamp(min=1e-300)
+            change = float((moved.flatten(1).norm(dim=1) / sizes).max()) if taken.solved else 0.0
+        wanted = 2.0**-self.largest if not change > 0 else BEGIN * FIRST / change
         return max(self.largest, min(round(-math.log2(SMALLEST)), math.ceil(-math.log2(wanted))))
+
+    def _moved(self, c: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Values at the start of a step, and by how much they change until its end."""
+        start = c.narrow(self.axis + 1, 0, 1)
+        return start, c.narrow(self.axis + 1, self.m, 1) - start
+
+    def _foreseen(self) -> float | None:
+        """Sizes that fields have soon, by one longer step: those of a flow that begins at rest are zero at first.
+
+        Returns
+        -------
+        float or None
+            How much they change in a very short step, relative to these sizes; None where that is not known.
+        """
+        system, taken = self._step(None, self.begin, self.begin + SOON * self.length, None)
+        if not taken.solved or not bool(torch.isfinite(taken.coefficients).all()):
+            return None
+        self.sizes = torch.maximum(self.sizes, self._sizes_of(system, taken.coefficients))
+        _, moved = self._moved(taken.coefficients)
+        return self._relative(self._rms(moved.select(self.axis + 1, 0))) * FIRST / SOON
+
+    def _sizes_of(self, system: Step, coefficients: torch.Tensor) -> torch.Tensor:
+        """RMS of the fields over a step."""
+        root = math.sqrt(system.system.problem.domain.interior.measure)
+        return torch.tensor(system.system.norms(coefficients), dtype=torch.float64) / root
 
     def _refine(self, space: Sequence[float], starting: bool) -> bool:
         """Halve the cells along the axes that miss most; False where the memory does not suffice."""
@@ -247,6 +274,9 @@ class Stepping:
         if self.course.records:
             last = self.course.records[-1]
             values = prolonged_in_space(last.values, self.grid, last.cells, cells)
+            if not starting:
+                state = self.implicit.consistent(cells, last.time, self._scaled(values, 1.0))
+                values = self._physical(state, 1.0)
             self.course.records[-1] = Record(last.time, cells, values, last.error)
         if starting:
             self.course.records.clear()
@@ -288,10 +318,10 @@ class Stepping:
         start: float,
         end: float,
         before: tuple[torch.Tensor, float, float] | None,
-    ) -> tuple[StepSystem, Taken]:
+    ) -> tuple[Step, Taken]:
         h = end - start
         carried = None if state is None else self._scaled(state, h)
-        system = StepSystem(self.grid, self.course.cells, start, end, self.orders, carried, self.modes)
+        system = self.implicit.make(self.course.cells, start, end, carried)
         guess = torch.zeros(system.shape, dtype=self.grid.dtype, device=self.grid.device)
         if carried is None:
             guess = system.system.impose(guess.reshape(-1)).view(system.shape)
@@ -299,9 +329,11 @@ class Stepping:
         first = guess.narrow(self.axis + 1, 0, self.m)
         first.copy_(carried)
         last = guess.narrow(self.axis + 1, self.m, self.m)
-        if before is None:
+        if before is None or not self.implicit.smooth:
             last.narrow(self.axis + 1, 0, 1).copy_(carried.narrow(self.axis + 1, 0, 1))
-            if self.order > 1:
+            if self.order > 1 or before is not None:
+                if self.order == 1:
+                    last.narrow(self.axis + 1, 0, 1).add_(carried.narrow(self.axis + 1, 1, 1))
                 last.narrow(self.axis + 1, 1, 1).copy_(carried.narrow(self.axis + 1, 1, 1))
         else:
             last.copy_(self._extrapolated(before, end, h))
@@ -337,11 +369,9 @@ class Stepping:
         return coefficients.movedim(self.axis + 1, -1) * powers
 
     # -- how good they are ---
-    def _measure(self, system: StepSystem, coefficients: Sequence[torch.Tensor], h: float) -> None:
+    def _measure(self, system: Step, coefficients: Sequence[torch.Tensor], h: float) -> None:
         """Note the sizes of the fields, and how fast they change."""
-        root = math.sqrt(system.system.problem.domain.interior.measure)
-        own = torch.tensor(system.system.norms(coefficients[-1]), dtype=torch.float64) / root
-        self.sizes = torch.maximum(self.sizes, own)
+        self.sizes = torch.maximum(self.sizes, self._sizes_of(system, coefficients[-1]))
         change = self._rms(coefficients[1].select(self.axis + 1, 0) - coefficients[0].select(self.axis + 1, 0))
         self.course.rate = max(self.course.rate, self._relative(change) / h)
 
