@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 from hermite_pinn.checks import integer, number, spelled
 from hermite_pinn.errors import InvalidProblemError
@@ -15,6 +16,8 @@ from .statement import Statement
 from .terms import Term
 
 __all__ = ["Smoothness"]
+
+DEFAULT = 2  # order where nothing is said
 
 
 class Smoothness(Statement):
@@ -34,7 +37,9 @@ class Smoothness(Statement):
         field does not depend on time.  The weights chosen are in ``solution.stats["smoothness"]``, those by time as
         ``"NAME along t"``.
     order
-        Of the derivatives, 1 or 2.  With 2, linear functions cost nothing; with 1, constants.
+        Of the derivatives, 1 to 4.  With 2, linear functions cost nothing; with 1, constants.  Orders 3 and 4 need a
+        basis smooth enough: quintics or septics.  ``"auto"``: 2, but for weights that are chosen automatically as
+        much as the basis takes; ``gauss_newton`` begins with septics where nothing is said of that.
     weights
         Weights by field, positive numbers or ``"auto"``.
 
@@ -53,13 +58,16 @@ class Smoothness(Statement):
     Smoothness(a='auto', u=0.001)
     """
 
-    def __init__(self, *fields: str, order: int = 2, **weights: float | str) -> None:
-        order = integer("the order of Smoothness", order, least=1, most=2, error=InvalidProblemError)
+    def __init__(self, *fields: str, order: int | str = "auto", **weights: float | str) -> None:
+        if not (isinstance(order, str) and order == "auto"):
+            order = integer(
+                "the order of Smoothness", order, least=1, most=4, otherwise="'auto'", error=InvalidProblemError
+            )
         if not all(isinstance(f, str) for f in fields) or set(fields) & set(weights):
             raise InvalidProblemError(
                 f"Smoothness takes names of fields, each once, or weights by field, got {spelled(fields)} and {spelled(weights)}"
             )
-        self.order = order
+        self.order: int | str = order
         self.weights: ReadOnly[float | str] = ReadOnly({**dict.fromkeys(fields, "auto"), **weights})
         if not self.weights:
             raise InvalidProblemError("Smoothness needs a field, for example Smoothness('a') or Smoothness(a=1e-3)")
@@ -77,6 +85,26 @@ class Smoothness(Statement):
         return f"Smoothness({', '.join(f'{k}={v!r}' for k, v in self.weights.items())})"
 
     @property
+    def open(self) -> tuple[str, ...]:
+        """The fields for which order and weight are chosen automatically."""
+        if self.order != "auto":
+            return ()
+        return tuple(name for name, weight in self.weights.items() if isinstance(weight, str))
+
+    def raised(self, order: int) -> list[Smoothness]:
+        """The same with another order for the fields that leave it open.
+
+        Examples
+        --------
+        >>> [(s, s.order) for s in Smoothness("a", u=1e-3).raised(3)]
+        [(Smoothness(a='auto'), 3), (Smoothness(u=0.001), 2)]
+        """
+        if not self.open:
+            return [self]
+        rest = {name: weight for name, weight in self.weights.items() if name not in self.open}
+        return [Smoothness(*self.open, order=order), *([Smoothness(order=DEFAULT, **rest)] if rest else [])]
+
+    @property
     def smoothed(self) -> tuple[str, ...]:
         """The fields."""
         return tuple(self.weights)
@@ -85,9 +113,11 @@ class Smoothness(Statement):
         """One term per derivative; the root of how often it occurs among all of that order is its factor."""
         terms = []
         time = domain.time_axis if domain.dim > 1 else None
+        order = DEFAULT if isinstance(self.order, str) else self.order
+        symbols = replace(symbols, max_order=max(order, symbols.max_order))
         for name, weight in self.weights.items():
             u, chosen = symbols.field(name), isinstance(weight, str)
-            for axes in itertools.combinations_with_replacement(range(domain.dim), self.order):
+            for axes in itertools.combinations_with_replacement(range(domain.dim), order):
                 often = len(set(itertools.permutations(axes)))
                 factor = math.sqrt(often) * math.prod(domain.lengths[i] for i in axes)
                 part = f"{name} along {domain.names[time]}" if chosen and time is not None and time in axes else name

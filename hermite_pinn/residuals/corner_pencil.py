@@ -15,10 +15,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.polynomial import chebyshev
+
+from hermite_pinn.immutable import read_only
 
 __all__ = ["CornerMode", "Pencil", "corner_modes", "is_elliptic", "is_polynomial", "particular"]
 
@@ -113,8 +115,17 @@ class Pencil:
         parts = [*sources, *(np.array([v]) for v in values)]
         return np.concatenate([f * part for f, part in zip(scales, parts, strict=True)])
 
+    @cached_property
+    def _kept_blocks(self) -> dict[int, tuple[list[list[np.ndarray]], list[float]]]:
+        return {}
+
     def _blocks(self, count: int) -> tuple[list[list[np.ndarray]], list[float]]:
-        """Rows by equation and condition and by power of ``m``, and what they are multiplied with."""
+        """Rows by equation and condition and by power of ``m``, and what they are multiplied with; they are kept."""
+        if count not in self._kept_blocks:
+            self._kept_blocks[count] = self._made_blocks(count)
+        return self._kept_blocks[count]
+
+    def _made_blocks(self, count: int) -> tuple[list[list[np.ndarray]], list[float]]:
         sizes = [count + t for t in self.t]
         blocks = [
             self._rows(equation, chebyshev.chebpts1(count - s), sizes)
@@ -152,15 +163,20 @@ def _derivative(orders: tuple[int, int], t: float, angle: np.ndarray, x: np.ndar
     for taken, axis in enumerate([0] * orders[0] + [1] * orders[1]):
         terms = _differentiated(terms, axis, t - taken)
     highest = sum(orders)
-    series = np.eye(size)
-    values = [
-        chebyshev.chebval(x, chebyshev.chebder(series, n) if n else series).T / math.pi**n for n in range(highest + 1)
-    ]
+    values = [_chebyshev(x.tobytes(), size, n) for n in range(highest + 1)]
     found = [np.zeros((len(x), size)) for _ in range(highest + 1)]
     for (power, derivative), factors in terms.items():
         weight = sum(f * cosine**i * sine**j for (i, j), f in factors.items())
         found[power] += np.asarray(weight)[:, None] * values[derivative]
     return found
+
+
+@lru_cache(maxsize=64)
+def _chebyshev(x: bytes, size: int, order: int) -> np.ndarray:
+    """Derivatives by the angle of Chebyshev polynomials (points, size) at points that are given as bytes."""
+    series = np.eye(size)
+    values = chebyshev.chebval(np.frombuffer(x), chebyshev.chebder(series, order) if order else series)
+    return read_only(values.T / math.pi**order)
 
 
 def _differentiated(

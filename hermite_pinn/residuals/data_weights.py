@@ -21,6 +21,9 @@ STRONG = 1e-3
 #: First weight of a penalty where it is to be chosen, in units of the data's mean square.
 FIRST = 1e-4
 
+#: Wave number, in units of the box, of functions that first weights of penalties of any order smooth as much.
+WAVE = 2.0 * math.pi
+
 
 class Misfit:
     """Weights of the squares of data and penalty rows.
@@ -49,6 +52,8 @@ class Misfit:
         See above.
     count
         Number of noisy values.
+    order
+        The highest of the derivatives that are to be small; 0 without any.
     automatic
         Fields whose roughness has no weight yet.
     """
@@ -57,6 +62,10 @@ class Misfit:
         self.penalties: dict[str, float | None] = {
             t.region.penalty: t.weight for t in problem.terms if t.region.penalty is not None
         }
+        self.order = max(
+            (sum(d[1]) for t in problem.terms if t.region.penalty for k, d in leaves(t.residual) if k == "jet"),
+            default=0,
+        )
         self.automatic = tuple(f for f, weight in self.penalties.items() if weight is None)
         data = [t for t in problem.terms if t.region.measured is not None]
         self.noisy = [t for t in data if t.noise is not None or self.penalties]
@@ -94,9 +103,10 @@ class Misfit:
     @property
     def first(self) -> float:
         """First weight where one is to be chosen; large, so that the first solution is smooth."""
+        first = FIRST * WAVE ** (2 * min(0, 2 - self.order))
         if not self.known:
-            return FIRST
-        return FIRST * float(np.mean([np.mean((self.size_of(t) / self._unit(t)) ** 2) for t in self.noisy]))
+            return first
+        return first * float(np.mean([np.mean((self.size_of(t) / self._unit(t)) ** 2) for t in self.noisy]))
 
     def size_of(self, term: Term) -> float:
         """Root mean square of the values of a data term; if they are zero, what fields of their sizes make of it."""

@@ -222,3 +222,41 @@ def test_local_refinement_is_not_for_leading_coefficients_that_jump(lead: Any, l
         [hp.Dirichlet(u=0.0)],
     )
     assert (why_not_local(problem) == "") == local
+
+
+def test_a_ball_with_a_source_is_seen_and_its_mean_too() -> None:
+    """Points where the source jumps within a cell are no peaks that the cells have not seen."""
+
+    def exact(x: Any, y: Any, z: Any) -> Any:
+        r = np.sqrt(x * x + y * y + z * z)
+        return np.where(r < 0.5, r * r, 0.75 - 0.25 / np.maximum(r, 1e-9))
+
+    problem = hp.Problem(
+        hp.Box(x=(-1, 1), y=(-1, 1), z=(-1, 1)),
+        ["u"],
+        lambda u, x, y, z: u.laplacian - hp.where(x * x + y * y + z * z < 0.25, 6.0, 0.0),
+        [hp.Dirichlet(u=lambda x, y, z: 0.75 - 0.25 / hp.sqrt(x * x + y * y + z * z))],
+    )
+    solution = hp.solve(problem, tol=1e-2, levels=3, progress=False, throw=False)
+    points = 2 * np.random.default_rng(0).random((3, 2000)) - 1
+    known = exact(*points)
+    error = float(np.linalg.norm(solution.u(*points) - known) / np.linalg.norm(known))
+    assert solution.status is hp.Status.CONVERGED
+    assert error < 1e-2
+    assert solution.estimated_error is not None
+    assert error < 3 * solution.estimated_error
+
+
+def test_a_disc_between_the_first_cells_is_not_missed() -> None:
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1)),
+        ["u"],
+        lambda u, x, y: (
+            hp.where((x - 0.2) ** 2 + y * y < 0.01, 2.0, 1.0) * u.laplacian
+            + hp.where((x - 0.703) ** 2 + (y - 0.587) ** 2 < 1e-5, 1e3, 0.0)
+            + 1
+        ),
+        [hp.Dirichlet(u=0.0)],
+    )
+    solution = hp.solve(problem, tol=0.3, levels=2, progress=False, throw=False)
+    assert solution.status is not hp.Status.CONVERGED

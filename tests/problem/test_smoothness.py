@@ -7,9 +7,12 @@ import torch
 import hermite_pinn as hp
 from hermite_pinn import problems
 from hermite_pinn.errors import InvalidProblemError
+from hermite_pinn.expressions.program import leaves
 from hermite_pinn.methods.gauss_newton.penalty_evidence import Evidence
+from hermite_pinn.methods.gauss_newton.smoothness_order import with_order_of
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.residuals.data_weights import Misfit
+from hermite_pinn.validation.accuracy.noisy import row_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -257,7 +260,7 @@ def data(**changes):
         (lambda: [data(), hp.Smoothness("u"), hp.Smoothness(u=1.0)], "only one Smoothness per field; got u, u"),
         (lambda: [data(), hp.Smoothness("w")], "w"),
         (lambda: [hp.Smoothness(u=-1.0)], "positive finite number or 'auto', got -1.0"),
-        (lambda: [hp.Smoothness("u", order=3)], "order of Smoothness must be an integer between 1 and 2, got 3"),
+        (lambda: [hp.Smoothness("u", order=5)], "order of Smoothness must be an integer between 1 and 4"),
         (lambda: [hp.Smoothness()], "needs a field"),
         (lambda: [hp.Smoothness("u", u=1.0)], "each once"),
         (lambda: [data(noise=0.0)], "positive standard deviations, one or 1, or 'auto', got 0.0"),
@@ -289,6 +292,54 @@ def test_the_estimate_holds_the_error_that_noise_leaves():
         assert "the noise of the data leaves" in solution.message
         ratios.append(error(solution) / estimate)
     assert 0.2 < np.sqrt(np.mean(np.square(ratios))) < 1.5
+
+
+@pytest.mark.parametrize(
+    ("name", "draws"),
+    [
+        ("conductivity with waves", 1),
+        pytest.param("conductivity with a kink", 3, marks=pytest.mark.slow),
+        pytest.param("coefficient of inverse_poisson, noise 0.01", 5, marks=pytest.mark.slow),
+        pytest.param("coefficient of inverse_poisson, unknown noise 0.1", 5, marks=pytest.mark.slow),
+    ],
+)
+def test_estimates_from_noisy_values_are_within_a_factor_of_three(name, draws):
+    row = row_of(name, draws)
+    assert row.close == 1.0
+    assert {d.status for d in row.draws} == {"completed"}
+
+
+def test_a_smooth_basis_takes_a_higher_order():
+    """What costs nothing are cubic polynomials with septics, where nothing is said of the order."""
+    problem = conductivity(1e-2)
+    assert problem.order == 2
+    assert with_order_of(problem, "cubic") is problem
+    raised = with_order_of(problem, "septic")
+    jets = {data for t in raised.terms if t.region.penalty for kind, data in leaves(t.residual) if kind == "jet"}
+    assert jets == {("u", (4,)), ("a", (4,))}
+    told = problem.replace(conditions=[*problem.conditions[:2], hp.Smoothness("u", "a", order=2)])
+    assert with_order_of(told, "septic") is told
+
+
+def test_a_weight_keeps_its_order():
+    problem = conductivity(1e-2)
+    half = problem.replace(conditions=[*problem.conditions[:2], hp.Smoothness("a", u=1e-3)])
+    terms = [t for t in with_order_of(half, "septic").terms if t.region.penalty]
+    orders = {t.region.penalty: max(sum(d[1]) for k, d in leaves(t.residual) if k == "jet") for t in terms}
+    assert orders == {"a": 4, "u": 2}
+
+
+def test_a_higher_order_tells_a_smooth_coefficient_better_from_noise():
+    """Over draws, and it is what a run without any choice takes."""
+    squares = np.zeros(2)
+    for seed in range(4):
+        problem = conductivity(1e-2, count=200, seed=seed)
+        second = problem.replace(conditions=[*problem.conditions[:2], hp.Smoothness("u", "a", order=2)])
+        for i, own in enumerate((problem, second)):
+            solution = hp.solve(own, tol=1e-4)
+            assert solution.field.layout.basis == ("septic", "cubic")[i]
+            squares[i] += error(solution) ** 2
+    assert squares[0] < squares[1]
 
 
 def test_a_tolerance_above_the_noise_is_met():

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, replace
 
 from hermite_pinn.errors import InvalidArgumentError
-from hermite_pinn.field.field import Field, basis_for
+from hermite_pinn.field.field import Field, GridField, basis_for
 from hermite_pinn.field.outline import Outline
 from hermite_pinn.methods.base import Method, Outcome, Task, refuse_half
 from hermite_pinn.problem.problem import Problem
@@ -18,6 +18,7 @@ from .joint import JointGaussNewton, is_joint
 from .nested_iteration import NestedIteration
 from .options import GaussNewtonOptions
 from .requirements import check_nested
+from .smoothness_order import smooth_field, with_order_of
 from .step_choice import step_basis
 
 __all__ = ["GaussNewton"]
@@ -67,8 +68,9 @@ class GaussNewton(GaussNewtonOptions, Method):
         if the initial conditions allow it.
     basis
         Of the grid, where no field is given: ``"cubic"``, ``"quintic"``, ``"septic"``, or ``"auto"``: without
-        ``levels`` the run begins with cubics (or the first basis smooth enough for the problem), and goes on with a
-        smoother basis where its first levels tell that this meets ``tol`` in less time.
+        ``levels`` the run begins with cubics (or the first basis smooth enough for the problem), or with the basis and
+        the cells that the source asks for, and goes on with a smoother basis where its first levels tell that this
+        meets ``tol`` in less time.
     refine
         ``"uniform"``: levels of equal cells; ``"local"``: cells are divided where the error is, on boxes and for
         equations up to second order without data and unknown parameters; ``"auto"``: local where a peak of what is
@@ -103,7 +105,7 @@ class GaussNewton(GaussNewtonOptions, Method):
         """See :meth:`Method.check`."""
         if is_joint(task.field if before is None else before):
             return self._joint.check(task, before)
-        field = task.field or self.default_field(task.problem)
+        field = self._field(task, before)
         if self.basis not in ("auto", field.basis):
             raise InvalidArgumentError(
                 f"GaussNewton(basis={self.basis!r}) and the field's basis={field.basis!r} disagree; leave one of them out"
@@ -121,15 +123,25 @@ class GaussNewton(GaussNewtonOptions, Method):
         """Solve; see :class:`Method`.  Hashed levels and networks are solved for by :class:`JointGaussNewton`."""
         if is_joint(task.field if task.start is None else Outline.of(task.start)):
             return self._joint.run(task)
+        field = self._field(task, task.start)
+        if task.start is None:
+            task = replace(task, problem=with_order_of(task.problem, field.basis))
         basis = step_basis(self, task, task.field)
         if basis is not None and (task.saved is None or "marches" in task.saved):
             outcome = Evolution(task, basis).outcome()
             if outcome.minimised or outcome.status not in (Status.STALLED, Status.MAX_SIZE):
                 return outcome
             logger.info("steps in time came to no end (%s): the problem is solved on nested levels", outcome.message)
-            levels = NestedIteration(self, task, task.field or self.default_field(task.problem)).outcome()
+            levels = NestedIteration(self, task, field).outcome()
             return replace(levels, message=f"{levels.message}; steps in time came to no end before ({outcome.message})")
-        return NestedIteration(self, task, task.field or self.default_field(task.problem)).outcome()
+        return NestedIteration(self, task, field).outcome()
+
+    def _field(self, task: Task, before: Outline | GridField | None) -> Field:
+        """The kind of field of a run on a grid, where a method before may hand one over."""
+        if task.field is not None:
+            return task.field
+        free = self.basis == "auto" and task.levels is None and before is None
+        return (smooth_field(task.problem) if free else None) or self.default_field(task.problem)
 
     @property
     def _joint(self) -> JointGaussNewton:

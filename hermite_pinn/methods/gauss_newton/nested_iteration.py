@@ -120,7 +120,11 @@ class NestedIteration:
     def _solver(self, misfit: Misfit) -> LevenbergMarquardt[GridSystem]:
         options, smooth = self.options, BASES[self.basis].coefficients > 2
         return LevenbergMarquardt(
-            grid_solver(options.inner, mixed=self.precision == "mixed" and not misfit.noisy),
+            grid_solver(
+                options.inner,
+                mixed=self.precision == "mixed" and not misfit.noisy,
+                scattered=bool(misfit.noisy),
+            ),
             inner_tol=options.inner_tol or (1e-10 if smooth else 1e-8),
             near_tol=options.inner_tol or (1e-8 if smooth else 1e-6),
             inner_steps=options.inner_steps,

@@ -16,7 +16,8 @@ from hermite_pinn.methods.systems.dense_block import DenseBlock
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.methods.systems.vertex_layout import VertexLayout
 
-from .normal_factor import elimination_order, normal_blocks, scale_blocks
+from .constant_products import ConstantProducts
+from .normal_factor import elimination_order, scale_blocks
 
 __all__ = ["Evidence", "Prediction"]
 
@@ -41,6 +42,8 @@ class Evidence:
     ----------
     system, vector
         The problem, and the state at which it is linearised.
+    products, dissection
+        Keep what states of the same system share; None begins anew.
 
     References
     ----------
@@ -48,14 +51,21 @@ class Evidence:
     too much or too little where data are few.
     """
 
-    def __init__(self, system: GridSystem, vector: torch.Tensor) -> None:
-        self.system = system
+    def __init__(
+        self,
+        system: GridSystem,
+        vector: torch.Tensor,
+        products: ConstantProducts | None = None,
+        dissection: Dissection | None = None,
+    ) -> None:
+        self.system, self._products = system, products or ConstantProducts()
         misfit = system.misfit
         self.count, self.emphasis = misfit.count, system.emphasis
         self.variance = None if misfit.variance is None else misfit.variance * self.emphasis
         rows = system.linearize(vector)
         layout = system.layout
-        self._dissection = dissect(layout.positions, layout.sides, layout.wraps, layout.width)
+        made = dissection or dissect(layout.positions, layout.sides, layout.wraps, layout.width)
+        self._dissection = made
         self._order = elimination_order(system, layout, self._dissection)
         self._free = ~torch.cat([system.fixed.reshape(-1), system.fixed.new_zeros(len(system.parameter_names))])
         self._free = self._free[self._order - system.pyramid.slices[-1].start].cpu()
@@ -110,7 +120,7 @@ class Evidence:
         def only(every: Sequence[torch.Tensor]) -> torch.Tensor:
             return self._adjoint([r.clone() if i in kept else torch.zeros_like(r) for i, r in enumerate(every)])
 
-        normal = normal_blocks(self.system, layout, self._dissection, blocks)
+        normal = self._products.of(self.system, layout, self._dissection, blocks)
         last = torch.stack([only(image) for image in images], 1) if images else torch.zeros(len(self._order), 0)
         loss = sum(float(self.system.inner([rows[i]], [rows[i]])) for i in kept)
         return _Part(normal, last.to(torch.float64), only(rows), loss)

@@ -12,10 +12,12 @@ from typing import Any
 import torch
 
 from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit
+from hermite_pinn.methods.least_squares.nested_dissection import Dissection, dissect
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.data_weights import STRONG, Misfit
 
+from .constant_products import ConstantProducts
 from .penalty_evidence import Evidence, Prediction
 
 __all__ = ["Choice", "choose_weights", "fit_smoothly", "from_data"]
@@ -33,9 +35,9 @@ RETURN = 10.0  # times the emphasis: to where the way goes back for other weight
 ENOUGH, ROUGH = 0.01, 0.01  # parts of the degrees of freedom, and of all data: steps that gain less are the last
 LEAST_GAIN = 0.1  # of risk or deviance, in units of the variance: other weights have to gain it
 UNLIKELY = 5.0  # deviance per degree of freedom
-LARGEST, LARGEST_AGAIN = 40_000, 10_000  # unknowns of a first level on which weights are chosen, and of a finer one
+LARGEST, LARGEST_AGAIN = 40_000, 3_000  # unknowns of a first level on which weights are chosen, and of a finer one
 MOST = 100.0
-SMALLEST = 1e-12
+SMALLEST, GREATEST = 1e-12, 1e4  # times the first weight: with less or more nothing changes but rounding
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ def choose_weights(
     weights: dict[str, float],
     reach: int,
     look: Callable[[], None] = lambda: None,
+    products: ConstantProducts | None = None,
+    dissection: Dissection | None = None,
 ) -> Choice:
     """The weights of the automatic penalties near some weights that predict the data best and are likely.
 
@@ -97,7 +101,7 @@ def choose_weights(
     likelihood knows nothing, so that the risk alone decides.  The search changes all weights together and one after
     another, by factors of 100, 10 and at last the root of ten, up to ``reach`` of these, until nothing improves.
     """
-    evidence = Evidence(system, vector)
+    evidence = Evidence(system, vector, products, dissection)
     fields = system.misfit.automatic
     start = {f: weights.get(f, system.misfit.first) for f in fields}
     known: dict[tuple[int, ...], Prediction] = {}
@@ -114,8 +118,8 @@ def choose_weights(
         return known[place]
 
     def allowed(place: tuple[int, ...]) -> bool:
-        small = min(weights_at(place).values()) < SMALLEST * system.misfit.first
-        return not small and max(map(abs, place)) <= reach
+        every = [w / system.misfit.first for w in weights_at(place).values()]
+        return min(every) >= SMALLEST and max(every) <= GREATEST and max(map(abs, place)) <= reach
 
     strength = system.misfit.strength * evidence.emphasis
 
@@ -138,7 +142,12 @@ def choose_weights(
     likely = _lowest(first, deviance, allowed, lambda place: True, reach)
     most = at(likely).deviance + UNLIKELY * at(likely).freedom
     best = _lowest(likely, risk, allowed, lambda place: at(place).deviance <= most, reach)
-    return choice(_smoothest(best, at, allowed, most))
+    largest = {f: max(system.misfit.first, w) for f, w in weights_at(best).items()}
+
+    def moderate(place: tuple[int, ...]) -> bool:
+        return allowed(place) and all(w <= 1.001 * largest[f] for f, w in weights_at(place).items())
+
+    return choice(_smoothest(best, at, moderate, most))
 
 
 def _smoothest(
@@ -147,7 +156,10 @@ def _smoothest(
     allowed: Callable[[tuple[int, ...]], bool],
     most: float,
 ) -> tuple[int, ...]:
-    """The largest weights, field by field, that predict the data as well as the best: they make the problem easier."""
+    """The largest weights, field by field, that predict the data as well as the best: they make the problem easier.
+
+    They are not larger than first weights, beyond which fields would seem to be known better than data tell.
+    """
     limit = at(best).risk + LEAST_GAIN
     for i, stride in itertools.product(range(len(best)), (4, 2, 1)):
         while True:
@@ -276,7 +288,8 @@ def fit_smoothly(
         weights = {}  # functions too coarse for the data say little about the smoothness of the fields
     choice, least = before, FIRST_EMPHASIS if first else 0.0
     emphasis = max(emphasis, least)
-    noise = _Noise(system)
+    noise, products, layout = _Noise(system), ConstantProducts(), system.layout
+    dissection = dissect(layout.positions, layout.sides, layout.wraps, layout.width) if chooses else None
     present = math.inf if before is None else emphasis * RETURN
     for last in range(ROUNDS + 1):
         for stronger in BEFORE:
@@ -289,7 +302,9 @@ def fit_smoothly(
         state = fit(vector, partial(noise.small, freedom) if ends or choice is not before else noise.rough)
         if ends:
             break
-        choice = choose_weights(system, state.vector, weights, 4 if weights else 12, check)
+        if last:
+            least = 0.0
+        choice = choose_weights(system, state.vector, weights, 4 if weights else 12, check, products, dissection)
         wanted = max(balanced(system, state.rows, choice.scatter), least)
         settled = choice.weights == weights and 0.3 < wanted / emphasis < 3.0
         present = emphasis * (1.0 if choice.weights == weights else RETURN)

@@ -39,6 +39,7 @@ from hermite_pinn.methods.least_squares.tail_scaling import closest_unknowns
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.methods.systems.vertex_layout import VertexLayout
 
+from .constant_products import ConstantProducts
 from .factor_cost import FactorCost, factor_cost
 from .normal_factor import NormalFactor
 
@@ -53,11 +54,17 @@ MOST = 300  # steps
 RESTART = 20  # steps after which the residual is computed anew
 SMALL = 1e-3  # part of the change that rounding may leave
 SHIFT = 1e-8  # of the diagonal of a singular matrix: far above rounding, below what the steps notice
+SMALL_SYSTEM = 4000  # unknowns, whose factor takes less than some tens of steps
 PASSES = 2  # over the grid and the singular functions in turn
 
 
 class SparseFactor(LinearSolver[GridSystem]):
     """Conjugate gradients preconditioned by a sparse Cholesky factor.
+
+    Parameters
+    ----------
+    changing
+        Whether weights change from one problem to the next: then no factor of a small system serves twice.
 
     Attributes
     ----------
@@ -67,7 +74,8 @@ class SparseFactor(LinearSolver[GridSystem]):
 
     name = "a sparse factor on the CPU"
 
-    def __init__(self) -> None:
+    def __init__(self, *, changing: bool = False) -> None:
+        self.changing, self._products = changing, ConstantProducts()
         self.failed: set[int] = set()
         self._shift = 0.0
         self._kept: NormalFactor | None = None
@@ -89,7 +97,8 @@ class SparseFactor(LinearSolver[GridSystem]):
         """See :meth:`LinearSolver.solve`."""
         cost = _cost(system)
         layout, dissection = self._dissected(system)
-        if self._kept is not None and self._kept.fits(system, layout, dissection, rows):
+        anew = self.changing and system.size < SMALL_SYSTEM
+        if not anew and self._kept is not None and self._kept.fits(system, layout, dissection, rows):
             found = self._again(self._kept, system, rows, damping, limits, cost)
             if found is not None:
                 return found
@@ -113,7 +122,8 @@ class SparseFactor(LinearSolver[GridSystem]):
         self._kept = None  # before there are two
         limits.require(seconds)
         try:
-            self._kept = NormalFactor(system, layout, dissection, damping, shift=self._shift)
+            blocks = self._products.of(system, layout, dissection) if self.changing else None
+            self._kept = NormalFactor(system, layout, dissection, damping, blocks, shift=self._shift)
         except ArithmeticError:
             zero = torch.zeros(system.size, dtype=system.dtype, device=system.device)
             return zero, LeastSquaresResult(zero, 0, math.nan, False, "not finite", 0.0)

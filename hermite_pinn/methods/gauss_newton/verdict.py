@@ -15,6 +15,7 @@ from .stage import Stage
 __all__ = ["BY_ITSELF", "determined", "verdict", "with_noise"]
 
 NEGLIGIBLE = 0.3  # of what noise leaves open: an error of discretisation that hardly adds to it
+CLOSE = 0.4  # of that: a level that moved the fields by less is the last, since finer ones only follow the noise
 
 #: How a run ends that no limit of time, callback, user or error ends.
 BY_ITSELF = (
@@ -53,7 +54,11 @@ def verdict(
     if convergence.met and stage.settled and error is not None and tol is not None and error <= tol:
         return Ending(Status.CONVERGED, f"estimated relative error {estimate} <= {tol:g}")
     grid, noise = convergence.estimates[-1] if convergence.estimates else None, stage.noise or 0.0
-    known = grid is not None and stage.settled and (convergence.met or grid <= NEGLIGIBLE * noise)
+    resolved = convergence.met or (grid is not None and grid <= NEGLIGIBLE * noise)
+    if noise > 0 and convergence.changes and not problem.parameters:
+        resolved = resolved or convergence.changes[-1] <= CLOSE * noise
+    open_yet = planned is None and error is not None and tol is not None and error <= tol  # another level confirms it
+    known = grid is not None and stage.settled and (convergence.met or (resolved and not open_yet))
     if known and (planned is None or (done >= planned and tol is not None)):
         asked = "" if tol is None or tol >= noise else f", more than tol={tol:g}: that takes more data or less noise"
         return Ending(

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from hermite_pinn.expressions.program import Leaf, Value, depends_on, is_smooth
+from hermite_pinn.expressions.program import Leaf, Program, Value, depends_on, is_smooth
 from hermite_pinn.geometry import Samples
 from hermite_pinn.methods.systems.broken_axes import axes_of
 from hermite_pinn.methods.systems.point_block import PointBlock
@@ -35,6 +35,8 @@ STARTS = 4096  # points among which searches for peaks begin
 PEAK = 3.0  # times the root mean square: a prescribed value that is watched
 JUMP_POINTS = 32768
 SPREAD = 1024  # points at which sizes of terms are taken
+STATES, INSIDE = 4, 1e-9  # samples along an axis of a cell that tell jumps, and how far they lie within it
+LAYER = 2  # cells on both sides over which jumps of fluxes are spread
 OUTLIER = 8.0  # times the median: a residual that belongs to a jump
 
 
@@ -185,11 +187,39 @@ class WatchPoints:
                 cell = [a / n for a, n in zip(self.problem.domain.lengths, resolution, strict=True)]
                 near = self.nearness(group.samples.x, np.array(cell))
                 sizes = sizes * torch.as_tensor(near, dtype=sizes.dtype)
+                sizes = torch.where(self._spread_there(group, cell), 0.0, sizes)
             worst = int(sizes.argmax())
             names, point = self.problem.domain.names, group.samples.x[:, worst].tolist()
             text = ", ".join(f"{name}={value:.4g}" for name, value in zip(names, point, strict=True))
             residual = float(sizes[worst])
             found.append(Watched(group.number, residual, residual / group.prescribed, text))
+        return found
+
+    def _spread_there(self, group: _Group, cell: Sequence[float]) -> torch.Tensor:
+        """At which points (n,) something jumps within the cell, or a few cells around, over which it is spread.
+
+        The residual of the equation itself, which is not that of the level, is as large as the jump there.
+        """
+        problem, x = self.problem, group.samples.x
+        own = compile_term(problem, group.term)
+        around = LAYER if is_smoothed(problem, own) else 0 if is_averaged(problem, own) else None
+        if around is None:
+            return torch.zeros(x.shape[1], dtype=torch.bool)
+        domain = problem.domain
+        inside = torch.linspace(-around + INSIDE, 1 + around - INSIDE, STATES * (1 + 2 * around), dtype=torch.float64)
+        env: dict[Leaf, Value] = {}
+        for axis, (name, h) in enumerate(zip(domain.names, cell, strict=True)):
+            lower, upper = domain.bounds[name]
+            corner = lower + h * ((x[axis].to(torch.float64) - lower) / h).floor()
+            places = (corner[:, None] + h * inside).clamp(lower, upper)
+            env[("coordinate", name)] = places.reshape(
+                [-1] + [len(inside) if i == axis else 1 for i in range(domain.dim)]
+            )
+        shape = [x.shape[1]] + [len(inside)] * domain.dim
+        found = torch.zeros(x.shape[1], dtype=torch.bool)
+        for value in Program(problem.rough).run(env):
+            states = torch.as_tensor(value, dtype=torch.float64).expand(shape).flatten(1)
+            found |= states.amax(1) > states.amin(1)
         return found
 
     def nearness(self, x: torch.Tensor, cells: np.ndarray) -> np.ndarray:

@@ -57,9 +57,9 @@ class CellPolynomials:
         self.edges, self.degrees, self.names = list(edges), list(degrees), list(names)
         rules = [np.polynomial.legendre.leggauss(k) for k in degrees]
         self._nodes = [0.5 + 0.5 * x for x, _ in rules]
-        self._weights = math.prod(
-            0.5 * w.reshape([-1 if i == j else 1 for j in range(len(rules))]) for i, (_, w) in enumerate(rules)
-        )
+        self._weights = np.ones(())
+        for _, w in rules:
+            self._weights = self._weights[..., None] * (0.5 * w)
         self._program = Program([function])
         shape, least = [len(e) - 1 for e in edges], max(LEAST, 2 * max(degrees))
         every = np.stack(np.unravel_index(np.arange(math.prod(shape)), shape), 1)

@@ -1,0 +1,47 @@
+"""The order of smoothness, and the basis that goes with it, of unknown fields where nothing is said of them."""
+
+from __future__ import annotations
+
+from hermite_pinn.cuda.encoder.basis import BASES
+from hermite_pinn.field.field import Field
+from hermite_pinn.problem.problem import Problem
+from hermite_pinn.problem.smoothness import Smoothness
+
+__all__ = ["leaves_order_open", "smooth_field", "with_order_of"]
+
+BASIS = "septic"
+CELLS = {1: 4, 2: 2, 3: 1}  # of the first level along every axis, by number of axes
+
+
+def leaves_order_open(problem: Problem) -> bool:
+    """Whether order and weight of the smoothness of some field are chosen automatically."""
+    return any(isinstance(c, Smoothness) and c.open for c in problem.conditions)
+
+
+def smooth_field(problem: Problem) -> Field | None:
+    """The field with which a run begins whose problem leaves the order open; None where cubics serve as elsewhere.
+
+    Noise leaves smooth fields some tens of degrees of freedom, for which a few cells of a smooth basis are enough, and
+    the higher the order of the derivatives that are to be small, the better they tell smooth functions from noise.
+    """
+    domain = problem.domain
+    hard = domain.is_cut or bool(domain.breaks) or domain.dim not in CELLS or problem.max_order > 2
+    if hard or not leaves_order_open(problem):
+        return None
+    return Field(basis=BASIS, base=CELLS[domain.dim])
+
+
+def with_order_of(problem: Problem, basis: str) -> Problem:
+    """The problem with the highest order of smoothness that a basis takes, where it leaves that open.
+
+    Examples
+    --------
+    >>> from hermite_pinn.problems import inverse_poisson
+    >>> with_order_of(inverse_poisson(points=5), "quintic").order
+    3
+    """
+    order = BASES[basis].coefficients
+    if order <= problem.order or not leaves_order_open(problem):
+        return problem
+    conditions = [part for c in problem.conditions for part in (c.raised(order) if isinstance(c, Smoothness) else [c])]
+    return problem.replace(conditions=conditions)
