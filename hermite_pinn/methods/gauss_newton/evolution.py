@@ -47,6 +47,7 @@ STAGNANT = 0.9
 LOOSE = 0.4  # tolerance of a first march that would take too long otherwise
 SEEN, MOST = 0.1, 0.7  # parts of the time: what tells how long the first march takes, and what it may take
 BETWEEN = 0.5  # of the tolerance, that cubics between states may miss
+DROP = 16.0  # of the tolerance from march to march, at most
 ENOUGH = 0.2  # of the tolerance that is asked for: what a march has to meet at most
 SPARED = 1.5  # times the seconds of a coarser march, which a finer one leaves it
 SHORT = "the time left is too short for a finer march, and coarser cells do not hold the solution"
@@ -186,8 +187,12 @@ class Evolution:
         self._compare(coarser_plan(past, self.order, self.monitor.left))
 
     def _wanted(self, plan: MarchPlan) -> MarchPlan:
-        """A plan whose tolerance is not far below what is asked for: high orders would go there in one march."""
-        past, least = self.state.marches[-1].tol, ENOUGH * self.tol
+        """A plan for the method of lines: its tolerance is not far below the last one, nor below what is asked for.
+
+        High orders would go there in one march, whose steps would be many times those that its cells deserve.
+        """
+        past = self.state.marches[-1].tol
+        least = max(ENOUGH * self.tol, past / DROP)
         return replace(plan, tol=min(max(plan.tol, least), past / LEAST)) if self.equations is not None else plan
 
     def _first(self) -> None:
