@@ -114,11 +114,18 @@ def test_what_may_not_be_smooth_begins_as_ever(problem):
 
 
 @pytest.mark.parametrize(
-    "method", [hp.GaussNewton(basis="quintic"), hp.GaussNewton(refine="uniform"), hp.GaussNewton(gauss=3)]
+    "method", [hp.GaussNewton(basis="quintic"), hp.GaussNewton(refine="local"), hp.GaussNewton(gauss=3)]
 )
 def test_what_is_chosen_stays(method):
     assert begun(waves(8, 8), 1e-9, method) == Field()
     assert begun(waves(8, 8), 1e-9, field=Field()) == Field()
+
+
+def test_limits_of_unknowns_hold_from_the_first_level_on():
+    problem = waves(10, 10)
+    for most in (300, 3000, 30_000):
+        solution = hp.solve(problem, tol=1e-9, method=hp.GaussNewton(max_unknowns=most), progress=False)
+        assert solution.stats["parameters"] <= most
 
 
 @pytest.mark.parametrize(

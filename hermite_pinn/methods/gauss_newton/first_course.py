@@ -92,12 +92,12 @@ def begun_with(options: GaussNewtonOptions, task: Task, field: Field, tol: float
     share = COARSER if content.term.variable else 4
     least = [field.base] * problem.domain.dim if isinstance(field.base, int) else list(field.base)
     weights = dict(zip(ORDERS, FAST, strict=True))  # on boxes one field is solved for by fast diagonalisation
-    best, work = field, math.inf
+    best, work, most = field, math.inf, min(MOST_UNKNOWNS, options.max_unknowns or MOST_UNKNOWNS)
     for basis in ORDERS[ORDERS.index(field.basis) :]:
         cells = [max(n, 2 * share) for n in needed[basis]]
         m, dim = BASES[basis].coefficients, problem.domain.dim
         unknowns = m**dim * math.prod(cells)
-        if max(cells) <= MOST_CELLS and unknowns <= MOST_UNKNOWNS and weights[basis] * unknowns < work:
+        if max(cells) <= MOST_CELLS and unknowns <= most and weights[basis] * unknowns < work:
             work = weights[basis] * unknowns
             first = tuple(n // share for n in cells)
             coarser = basis == field.basis and any(n < b for n, b in zip(first, least, strict=True))
@@ -110,7 +110,7 @@ def begun_with(options: GaussNewtonOptions, task: Task, field: Field, tol: float
 def _is_free(options: GaussNewtonOptions, task: Task) -> bool:
     """Whether basis and levels are left to the run, and it is not continued from a level."""
     chosen = task.field is None and task.levels is None and task.start is None and task.ranks.size == 1
-    automatic = options.basis == "auto" and options.refine == "auto" and options.inner == "auto"
+    automatic = options.basis == "auto" and options.refine != "local" and options.inner == "auto"
     return (
         chosen and automatic and options.gauss is None and options.slabs == "auto" and "path" not in (task.saved or {})
     )

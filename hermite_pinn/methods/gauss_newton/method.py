@@ -68,8 +68,9 @@ class GaussNewton(GaussNewtonOptions, Method):
         if the initial conditions allow it.
     basis
         Of the grid, where no field is given: ``"cubic"``, ``"quintic"``, ``"septic"``, or ``"auto"``: without
-        ``levels`` the run begins with cubics (or the first basis smooth enough for the problem), and goes on with a
-        smoother basis where its first levels tell that this meets ``tol`` in less time.
+        ``levels`` the run begins with cubics (or the first basis smooth enough for the problem), or with the basis and
+        the cells that the source asks for, and goes on with a smoother basis where its first levels tell that this
+        meets ``tol`` in less time.
     refine
         ``"uniform"``: levels of equal cells; ``"local"``: cells are divided where the error is, on boxes and for
         equations up to second order without data and unknown parameters; ``"auto"``: local where a peak of what is
