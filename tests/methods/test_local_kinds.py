@@ -88,8 +88,12 @@ def test_a_layer_with_an_unknown_source_is_not_bent_to_the_data_while_it_is_wide
     assert solution.stats["unknowns"] < 3000
 
 
-def test_an_unknown_diffusion_that_makes_a_layer_is_found() -> None:
-    eps = 2e-3
+@pytest.mark.parametrize(
+    ("eps", "options"),
+    [(2e-3, LOCAL), pytest.param(5e-4, {"progress": False}, marks=pytest.mark.slow)],
+    ids=["local", "default"],
+)
+def test_an_unknown_diffusion_that_makes_a_layer_is_found(eps, options) -> None:
 
     def exact(x, y):
         return (x - (exp((x - 1) / eps) - np.exp(-1 / eps)) / (1 - np.exp(-1 / eps))) * sin(pi * y)
@@ -104,8 +108,9 @@ def test_an_unknown_diffusion_that_makes_a_layer_is_found() -> None:
         [hp.Dirichlet(u=0.0), hp.Data(points, u=values)],
         parameters=[hp.Parameter("k", init=2 * eps, bounds=(1e-5, 1.0))],
     )
-    solution = hp.solve(problem, tol=1e-4, **LOCAL)
+    solution = hp.solve(problem, tol=1e-4, **options)
     assert solution.status is Status.CONVERGED
+    assert solution.stats["refine"] == "local"
     assert solution.parameters["k"] == pytest.approx(eps, rel=1e-4)
 
 

@@ -106,7 +106,7 @@ class LocalChoice:
         wanted = automatic and options.inner == "auto" and options.slabs == "auto" and options.gauss is None
         self.possible = wanted and not why_not_local(task.problem)
         self.asked = options.refine == "local"
-        self.levels, self.layers, self.wide = LEVELS, False, False
+        self.levels, self.layers, self.wide, self.hidden = LEVELS, False, False, False
         if self.possible:
             domain, small = task.problem.domain, small_coefficients(task.problem)
             self.possible = bool(small) or domain.time_axis is None
@@ -114,6 +114,7 @@ class LocalChoice:
             layers = [c.layer(c.halvings) for c in small]
             least = THINNER if foreign_sides(task.problem, small) else THIN
             thin = any(domain.lengths[axis] > least * width for axis, width in layers)
+            self.hidden = thin and bool(task.problem.parameters)  # fits to data resolve something else meanwhile
             self.layers = thin or domain.time_axis is not None
             self.wide = bool(small) and not self.layers
 
@@ -129,7 +130,11 @@ class LocalChoice:
         """
         if self.asked:
             return True
-        if not self.possible or levels < self.levels or stage.indicators.resolved:
+        if not self.possible or levels < self.levels:
+            return False
+        if self.hidden:
+            return True
+        if stage.indicators.resolved:
             return False
         if not stage.indicators.seen:
             return True
@@ -139,8 +144,6 @@ class LocalChoice:
         axes = sum(s > LEAF for s in stage.indicators.leaf)
         if not self.layers and (self.wide or (axes < 2 and self.problem.domain.dim > 1)):
             return False  # levels that double one axis will do
-        if self.layers and self.problem.parameters:  # data bend the fields where the layer is not resolved
-            return axes > 0
         surplus, steepness = self._surplus(stage, resolution)
         return steepness > LEAF and concentration(surplus[1:]) < CONCENTRATED
 
