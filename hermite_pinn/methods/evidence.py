@@ -32,6 +32,9 @@ SMOOTH = 0.5
 #: Misfit of an equation below which noisy data may have bent the field.
 BENT = 0.05
 
+#: Part of an equation's size for fields of unit size that noise may leave of it, also where its terms all vanish.
+FAINT = 1e-3
+
 #: Misfit in units of the noise told, of many values, and the chance by which few values may exceed it.
 NOISES, CHANCE = 3.0, 1e-9
 
@@ -185,6 +188,8 @@ def _of_equations(misfits: Sequence[TermMisfit], standard: Standard) -> Iterator
             continue
         left = m.relative
         contradicted = left * math.sqrt(smooth_part(m.values, m.points, standard.degree))
+        if standard.bent and m.unsolved <= FAINT:
+            continue
         allowed = max(standard.value, standard.bent)
         if not (contradicted <= allowed or contradicted < SMOOTH * left):
             yield Doubt(

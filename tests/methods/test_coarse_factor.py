@@ -182,6 +182,24 @@ def test_too_many_steps_are_another_solvers():
     assert torch.allclose(step, exact, rtol=1e-6, atol=1e-9)
 
 
+def test_what_rounding_ends_early_is_another_solvers():
+    flow = hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1), t=(0, 0.5)),
+        ["u", "v", "p"],
+        lambda u, v, p, y: (u.t + p.x - 0.1 * u.laplacian, v.t + p.y - 0.1 * v.laplacian - y, u.x + v.y),
+        [hp.Periodic("x", "y"), hp.Initial(u=0.0, v=1.0), hp.Gauge("p")],
+    )
+    system, rows = prepared(flow, cells=(2, 4))  # whose modes are singular: the pressure is free
+    assert CoarseFactor(FineModes()).seconds(system, None) == math.inf
+    choice = CoarseFactor(FineColumns())._chosen(system, None)
+    for fine in (FineModes(trial=1000), FineColumns(trial=1000, most=1000)):
+        solver = CoarseFactor(fine)
+        solver._chosen = lambda *_: choice
+        _, result = solver.solve(system, rows, 0.0, replace(LIMITS, tol=1e-6))
+        assert (result.reason == "unsuitable") == bool(solver.failed)
+        assert result.reason == "unsuitable" or (result.converged and result.reduction < 1e-3)
+
+
 def test_a_checkpoint_keeps_what_is_known_of_steps():
     system, rows = prepared(waves(), cells=(4, 8))
     solver, resumed = (CoarseFactor(FineColumns()) for _ in range(2))

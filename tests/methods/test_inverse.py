@@ -8,6 +8,7 @@ import scipy.stats
 from scipy.integrate import solve_ivp
 
 import hermite_pinn as hp
+from hermite_pinn.validation.accuracy.noisy import CASES
 
 METHODS = {
     "adam": hp.Adam(steps=400, lr=3e-2, lr_end=1e-3, points=100, face_points=1, ema=0.9, weight=10.0, balance_every=0),
@@ -191,3 +192,12 @@ def test_the_tolerance_is_that_of_the_parameters_too(tol, scale):
     assert solution.status is hp.Status.CONVERGED
     assert abs(solution.parameters["k"] * np.pi**2 / scale - 1.0) < tol
     assert solution.estimated_error > 0.1 * abs(solution.parameters["k"] * np.pi**2 / scale - 1.0)
+
+
+def test_noisy_values_of_a_straight_line_do_not_contradict_its_equation():
+    """All terms of u.xx vanish, so that the little that noise bends the line is all of them."""
+    problem, truth = CASES["heat transfer at an end"](0)
+    solution = hp.solve(problem, tol=1e-4, progress=False)
+    assert solution.status is hp.Status.COMPLETED
+    error = solution.stats["standard_errors"]["h"]
+    assert abs(solution.parameters["h"] - truth["h"]) < 3 * error < 0.5

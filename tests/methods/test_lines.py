@@ -17,6 +17,7 @@ from hermite_pinn.geometry.quadrature import gauss_axis
 from hermite_pinn.methods.gauss_newton.exponential_steps import ExponentialSteps, phi_functions
 from hermite_pinn.methods.gauss_newton.line_choice import lines_of
 from hermite_pinn.methods.gauss_newton.line_equations import steady_parts
+from hermite_pinn.methods.gauss_newton.line_march import LineMarch, StiffError
 from hermite_pinn.methods.gauss_newton.line_modes import line_modes
 from hermite_pinn.methods.gauss_newton.periods import one_period, periods, turns
 from hermite_pinn.methods.gauss_newton.record_slopes import slope_weights
@@ -266,3 +267,18 @@ def test_fast_reactions_are_left_to_implicit_steps_from_the_start():
 
     assert lines_of(problem(10.0), "septic") is not None
     assert lines_of(problem(1e4), "septic") is None
+
+
+def test_a_checkpoint_of_a_march_that_left_the_lines_goes_on_with_implicit_steps(tmp_path, monkeypatch):
+    problem = moving_front(0.5)
+
+    def stiff(self):
+        raise StiffError("steps of nothing")
+
+    monkeypatch.setattr(LineMarch, "run", stiff)
+    first = hp.solve(problem, tol=5e-2, progress=False, checkpoint=tmp_path / "run.h5")
+    monkeypatch.undo()
+    again = hp.solve(problem, tol=2e-2, progress=False, resume=tmp_path / "run.h5")
+    assert first.status is again.status is hp.Status.CONVERGED
+    assert first.field.layout.basis == again.field.layout.basis == "cubic"
+    assert again.error()["u"]["relative_l2"] < 2e-2

@@ -88,6 +88,27 @@ def test_a_layer_with_an_unknown_source_is_not_bent_to_the_data_while_it_is_wide
     assert solution.stats["unknowns"] < 3000
 
 
+def test_an_unknown_diffusion_that_makes_a_layer_is_found() -> None:
+    eps = 2e-3
+
+    def exact(x, y):
+        return (x - (exp((x - 1) / eps) - np.exp(-1 / eps)) / (1 - np.exp(-1 / eps))) * sin(pi * y)
+
+    inside = np.stack([1 - eps * np.linspace(0.2, 4, 8), np.linspace(0.2, 0.8, 8)], 1)
+    points = np.concatenate([measured(), inside])
+    values = exact(*torch.as_tensor(points.T)).numpy()
+    problem = hp.Problem(
+        BOX,
+        "u",
+        lambda u, k, x, y: -k * u.laplacian + u.x - sin(pi * y) - eps * pi**2 * exact(x, y),
+        [hp.Dirichlet(u=0.0), hp.Data(points, u=values)],
+        parameters=[hp.Parameter("k", init=2 * eps, bounds=(1e-5, 1.0))],
+    )
+    solution = hp.solve(problem, tol=1e-4, **LOCAL)
+    assert solution.status is Status.CONVERGED
+    assert solution.parameters["k"] == pytest.approx(eps, rel=1e-4)
+
+
 def test_a_parameter_that_nothing_determines_is_doubted() -> None:
     problem = hp.Problem(
         BOX,

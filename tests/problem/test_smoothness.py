@@ -12,6 +12,7 @@ from hermite_pinn.methods.gauss_newton.penalty_evidence import Evidence
 from hermite_pinn.methods.gauss_newton.smoothness_order import with_order_of
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.residuals.data_weights import Misfit
+from hermite_pinn.validation.accuracy.noisy import row_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -291,6 +292,21 @@ def test_the_estimate_holds_the_error_that_noise_leaves():
         assert "the noise of the data leaves" in solution.message
         ratios.append(error(solution) / estimate)
     assert 0.2 < np.sqrt(np.mean(np.square(ratios))) < 1.5
+
+
+@pytest.mark.parametrize(
+    ("name", "draws"),
+    [
+        ("conductivity with waves", 1),
+        pytest.param("conductivity with a kink", 3, marks=pytest.mark.slow),
+        pytest.param("coefficient of inverse_poisson, noise 0.01", 5, marks=pytest.mark.slow),
+        pytest.param("coefficient of inverse_poisson, unknown noise 0.1", 5, marks=pytest.mark.slow),
+    ],
+)
+def test_estimates_from_noisy_values_are_within_a_factor_of_three(name, draws):
+    row = row_of(name, draws)
+    assert row.close == 1.0
+    assert {d.status for d in row.draws} == {"completed"}
 
 
 def test_a_smooth_basis_takes_a_higher_order():

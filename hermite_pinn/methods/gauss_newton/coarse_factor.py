@@ -41,8 +41,10 @@ logger = logging.getLogger(__name__)
 
 SHARE = 0.3  # of the free memory
 COARSEST, LEAST = 4, 2  # times as long as the finest cells, and how many there are along an axis
+SMALL = 1e-3  # part of the gradient that rounding may leave
 STEADY = 3.0  # ratio of the largest and the smallest coefficient of a leading term that modes do with
-DOUBT = 2.0  # times the steps that are reckoned with, while none were taken
+#: Times the steps that are reckoned with, while none were taken, and then: a factor of the finest level never fails.
+DOUBT, CAUTION = 3.0, 2.0
 LARGER, CHANCES = 3, 6  # times the unknowns for which it was given up: there it is tried again, and how often
 
 
@@ -163,7 +165,7 @@ class CoarseFactor(LinearSolver[GridSystem]):
         choice = self._chosen(system, steps)
         if choice is None:
             return math.inf
-        doubt = DOUBT if self._rate is None else 1.0
+        doubt = DOUBT if self._rate is None else CAUTION
         return choice.making + doubt * self._expected(choice, steps) * choice.step
 
     def _expected(self, choice: _Choice, steps: float | None) -> float:
@@ -256,21 +258,25 @@ class _Watch:
 def _steps(
     system: GridSystem, rows: Rows, damping: float, watch: _Watch, fine: Scaling, grid: CoarseGrid
 ) -> tuple[torch.Tensor, LeastSquaresResult] | None:
-    """The iteration; None where it takes too many steps."""
+    """The iteration; None where it takes too many steps, or rounding ends it far from the solution."""
     both, limits = WithCoarseGrid(system, grid), watch.limits
     few = replace(limits, max_steps=min(limits.max_steps, watch.most), stop=watch)
     change = CoarseFactorScaling(fine, grid, damping)
     step, result = preconditioned_steps(both, rows, both.column_scale(), change, damping, few)
     if watch.hopeless or (result.reason == "steps" and watch.most < limits.max_steps):
         return None
+    if result.reason not in ("callback", "steps") and not (result.converged and result.reduction <= SMALL):
+        return None
     return both.whole(step), result
 
 
 def _is_steady(interior: TensorBlock) -> bool:
-    """Whether the coefficients of the leading derivatives of all equations vary little, at the last linearisation."""
+    """Whether the leading derivatives of every equation are those of one field, and their coefficients vary little."""
     for k, t in enumerate(interior.terms):
         members = t.constant | interior.sensitivity(k)
         highest = max((sum(orders) for _, orders in members), default=0)
+        if len({name for name, orders in members if sum(orders) == highest}) > 1:
+            return False
         for (_, orders), value in members.items():
             if sum(orders) < highest or not isinstance(value, torch.Tensor):
                 continue

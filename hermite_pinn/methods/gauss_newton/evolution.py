@@ -479,6 +479,8 @@ class Evolution:
                 }
                 for m in marches
             ],
+            "basis": self.basis,
+            "lines": self.equations is not None,
             "time_cells": marches[-1].field.layout.resolutions[-1][self.problem.domain.time_axis or 0],
             "vector": marches[-1].field.level_coefficients(0).reshape(-1),
         }
@@ -494,6 +496,12 @@ class Evolution:
                 raise saved.at("marches").refuse("one march at least")
             resolution = [n.integer(1) for n in rows[-1].at("cells").items(space)]
             resolution.insert(axis, saved.at("time_cells").integer(1))
+            basis, by_lines = saved.at("basis").text(BASES), saved.at("lines").flag()
+            if not by_lines and self.equations is not None and steps_fit(self.problem, basis):
+                self.equations, self.basis = None, basis  # the method of lines was left
+                self.grid = replace(self.grid, basis=basis)
+            elif basis != self.basis:
+                raise saved.at("basis").refuse(f"{self.basis!r}, which this tolerance asks for")
             pyramid = self.grid.pyramid([tuple(resolution)])
             vector = saved.at("vector").tensor((pyramid.size,)).to(self.grid.device, self.grid.dtype)
             found = linear_field(

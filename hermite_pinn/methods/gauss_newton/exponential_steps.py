@@ -102,7 +102,7 @@ class ExponentialSteps:
     >>> linear = torch.tensor([-1000.0], dtype=torch.float64)
     >>> steps = ExponentialSteps(linear, lambda t, a: 1000.0 * torch.ones_like(a), 1.0)
     >>> a = torch.zeros(1, dtype=torch.float64)
-    >>> float(steps.take(0.0, 1.0, a, steps.rates(0.0, a)).state)
+    >>> round(float(steps.take(0.0, 1.0, a, steps.rates(0.0, a)).state), 12)
     1.0
     """
 

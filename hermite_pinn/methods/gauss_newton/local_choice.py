@@ -139,6 +139,8 @@ class LocalChoice:
         axes = sum(s > LEAF for s in stage.indicators.leaf)
         if not self.layers and (self.wide or (axes < 2 and self.problem.domain.dim > 1)):
             return False  # levels that double one axis will do
+        if self.layers and self.problem.parameters:  # data bend the fields where the layer is not resolved
+            return axes > 0
         surplus, steepness = self._surplus(stage, resolution)
         return steepness > LEAF and concentration(surplus[1:]) < CONCENTRATED
 

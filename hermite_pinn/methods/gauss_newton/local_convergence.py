@@ -61,7 +61,7 @@ class LocalConvergence:
         """
         self.changes.append(change)
         self.unknowns.append(stage.system.unknowns)
-        wrong = even and stage.even.even and stage.even.asked > self.tol
+        wrong = (even or not stage.settled) and stage.even.even and stage.even.asked > self.tol
         own = stage.original and stage.indicators.steepness <= LEAF and unseen <= WATCHED
         self.resolved.append(own and not wrong)
         self.settled = stage.settled

@@ -103,6 +103,8 @@ class LocalIteration:
         self.gauss = options.gauss or BASES[basis].coefficients + 1
         self.equations = sum(t.region.is_interior for t in self.problem.terms)
         self.small = small_coefficients(self.problem)
+        if self.small:  # levels on which a layer is not resolved tell nothing of parameters
+            self.first_parameters = {p.name: p.init for p in self.problem.parameters} | (task.start_parameters or {})
         self.convergence = LocalConvergence(tol)
         self.pace = Pace(self.monitor)
         self.halvings = 0.0
@@ -203,7 +205,9 @@ class LocalIteration:
         extra = added(self.small, self.equations, self.halvings)
         layers = [c.layer(self.halvings) for c in self.small]
         trust = 1.0 if self._original else TRUST
-        return RefinedSystem(self.problem, self.basis, self.mesh, self.gauss, self.scales, extra, layers, trust)
+        system = RefinedSystem(self.problem, self.basis, self.mesh, self.gauss, self.scales, extra, layers, trust)
+        system.held = not self._original
+        return system
 
     def _measured(
         self, system: RefinedSystem, vector: torch.Tensor, rows: list[torch.Tensor], moved: list[float]
@@ -225,7 +229,11 @@ class LocalIteration:
         def accepted(fit: Fit) -> None:
             self.monitor.check_time()
 
-        fit = solver.fit(system, vector.clone(), None if system.affine else accepted, guessed=best is not None)
+        told = None if system.affine else accepted
+        fit = solver.fit(system, vector.clone(), told, guessed=best is not None)
+        if fit.inner is None and not fit.finished:  # no step lowered the loss: more damping takes more of them
+            solver.outer_steps = self.options.outer_steps
+            fit = solver.fit(system, vector.clone(), told, guessed=best is not None)
         self.inner_total += solver.inner_total
         reached = system.without_means(fit.vector)
         moved = system.norms(reached - system.without_means(vector))

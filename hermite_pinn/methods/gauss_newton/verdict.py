@@ -55,7 +55,8 @@ def verdict(
         return Ending(Status.CONVERGED, f"estimated relative error {estimate} <= {tol:g}")
     grid, noise = convergence.estimates[-1] if convergence.estimates else None, stage.noise or 0.0
     resolved = convergence.met or (grid is not None and grid <= NEGLIGIBLE * noise)
-    resolved = resolved or (noise > 0 and stage.change <= CLOSE * noise)
+    if noise > 0 and convergence.changes and not problem.parameters:
+        resolved = resolved or convergence.changes[-1] <= CLOSE * noise
     open_yet = planned is None and error is not None and tol is not None and error <= tol  # another level confirms it
     known = grid is not None and stage.settled and (convergence.met or (resolved and not open_yet))
     if known and (planned is None or (done >= planned and tol is not None)):

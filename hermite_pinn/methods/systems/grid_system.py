@@ -45,6 +45,7 @@ __all__ = ["GridSystem"]
 AnyBlock = TypeVar("AnyBlock", bound=Block)
 
 TAKEN = {3: 50.0, 4: 250.0}  # steps of iterations by coefficients per vertex and axis
+DERIVATIVE, CALL = 1.5e-8, 7e-5  # seconds of a derivative of a field in a step: by unknown, and of the calls
 FAINT = 1e-20  # of the squared norms of columns: those of unknowns without effect
 
 
@@ -320,11 +321,15 @@ class GridSystem(BlockSystem[DenseBlock]):
     def iteration_cost(self) -> tuple[float, float] | None:
         """About 60 ns per unknown and step, and the calls for every block; on a GPU what steps mostly take.
 
-        Where nothing is known of them, iterations are tried with cubics; beyond, they mostly take :data:`TAKEN`.
+        More derivatives than four for every field, as in coupled equations, take longer.  Where nothing is known of
+        them, iterations are tried with cubics; beyond, they mostly take :data:`TAKEN`.
         """
         if self.device.type != "cpu":
             return None
-        return 6e-8 * self.size + 3e-4 * len(self.blocks), TAKEN.get(BASES[self.basis].coefficients, 0.0)
+        jets = sum(len(t.jets) for t in self.interior.terms)
+        unknown = max(6e-8, DERIVATIVE * jets / len(self.problem.fields))
+        calls = max(3e-4 * len(self.blocks), CALL * jets)
+        return unknown * self.size + calls, TAKEN.get(BASES[self.basis].coefficients, 0.0)
 
     def settling(self) -> Settling | None:
         """None: iterations end by the gradient."""

@@ -65,7 +65,7 @@ class RefinedSystem(BlockSystem[RefinedBlock]):
         Axes across which there are layers, and how wide these are: the rows of a cell weigh as much as it is long
         across them, or as the layer is wide, so that the residual in a layer does not outweigh all others.
     trust
-        Factor of the rows of data: small ones determine parameters, but do not bend fields.
+        Factor of the rows of data: those with small ones hardly bend fields.
 
     Attributes
     ----------
