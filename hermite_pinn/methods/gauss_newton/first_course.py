@@ -29,7 +29,7 @@ from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
 from hermite_pinn.residuals.data_weights import Misfit
 
 from .options import GaussNewtonOptions
-from .order import FAST, ORDERS, REACHED
+from .order import FAST, ORDERS
 from .small_coefficients import small_coefficients
 from .watch_points import WatchPoints
 
@@ -46,6 +46,7 @@ NOTHING = 1e-14  # of a tail
 #: measured: Helmholtz's equation on 16 to 64 cells, a wave per axis.
 ERRORS: Mapping[str, float] = MappingProxyType({"cubic": 8.0, "quintic": 6.0, "septic": 17.0})
 AIM = 0.5  # of the tolerance
+LEAST_TOL = 1e-12  # tolerance below which rounding has a say
 CORNER = (
     1e-8  # of the root mean square of a source: what it may be at corners where values are prescribed on both sides
 )
@@ -80,11 +81,11 @@ def begun_with(options: GaussNewtonOptions, task: Task, field: Field, tol: float
         Where what is prescribed has peaks.
     """
     problem = task.problem
-    if tol is None or not _is_free(options, task) or not _is_suitable(problem):
+    if tol is None or tol < LEAST_TOL or not _is_free(options, task) or not _is_suitable(problem):
         return field
     try:
         content = _content(problem)
-        needed = None if content is None else _cells(problem, content, max(tol, REACHED), watch)
+        needed = None if content is None else _cells(problem, content, tol, watch)
     except (ArithmeticError, ValueError, RuntimeError, HermitePinnError):  # not defined at a point: the run says where
         return field
     if needed is None or content is None:
