@@ -241,6 +241,16 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(tmp_path):
     assert resumed.stats["smoothness"] == whole.stats["smoothness"]
 
 
+def test_a_run_that_chose_its_order_is_resumed(tmp_path):
+    problem, path = conductivity(1e-2), tmp_path / "run.h5"
+    whole = hp.solve(problem, tol=1e-4)
+    hp.solve(problem, tol=1e-4, checkpoint=path, callbacks=StopAtLevel(1))
+    resumed = hp.solve(problem, tol=1e-4, resume=path)
+    x = np.linspace(0, 1, 40)
+    assert resumed.a(x).tobytes() == whole.a(x).tobytes()
+    assert resumed.message == whole.message
+
+
 class StopAtLevel(hp.Callback):
     def __init__(self, level):
         self.level = level
