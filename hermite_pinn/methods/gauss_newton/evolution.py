@@ -26,8 +26,10 @@ from hermite_pinn.schema import Entry, intact
 
 from .line_choice import LINES, lines_of
 from .line_march import LineMarch, StiffError
-from .march_field import FEWEST, change_between, march_field, time_cells
+from .march import LEAST, March, estimated_error
+from .march_field import FEWEST, begun_field, change_between, march_field, time_cells
 from .march_plan import MarchPlan, Past, coarser_plan, finer_plan, finest_that_fits
+from .march_time import begins_slowly, unlikely
 from .periods import one_period, periods
 from .stage import Discretization
 from .step_choice import steps_fit
@@ -40,57 +42,15 @@ logger = logging.getLogger(__name__)
 
 FIRST = 0.1  # tolerance of the first march
 CELLS = 8  # of its start, along every axis of space
-LEAST = 1.5  # rate of convergence that is assumed at least
-UNKNOWN = 2.0  # rate where there was one change only
-UNRESOLVED = 0.5  # change of a field above which a march had nothing to do with the one before
 STAGNANT = 0.9
 LOOSE = 0.4  # tolerance of a first march that would take too long otherwise
-SEEN, MOST = 0.1, 0.7  # parts of the time: what tells how long the first march takes, and what it may take
 BETWEEN = 0.5  # of the tolerance, that cubics between states may miss
 DROP = 16.0  # of the tolerance from march to march, at most
 ENOUGH = 0.2  # of the tolerance that is asked for: what a march has to meet at most
-SPARED = 1.5  # times the seconds of a coarser march, which a finer one leaves it
 SHORT = "the time left is too short for a finer march, and coarser cells do not hold the solution"
 LONGEST = 0.25  # step of a march of high order with fitted steps, as a part of all times
 AVERAGED = 2  # order where coefficients jump within cells
 HASTE = 0.6  # of the time that a march is expected to take: it is not begun with less left
-
-
-@dataclass
-class _March:
-    """A march that came to its end.
-
-    Attributes
-    ----------
-    tol
-        Of its steps and cells.
-    field
-        What it found.
-    course
-        How; None for one of a checkpoint.
-    cells
-        Along the axes of space at its end.
-    said
-        Of the next one.
-    change
-        From the march before, the largest of all fields; None for the first.
-    local
-        What steps and cells say that they miss.
-    error
-        Estimate of the relative error, or None.
-    seconds
-        That it took.
-    """
-
-    tol: float
-    field: GridField
-    cells: tuple[int, ...]
-    said: Past
-    course: Course | None = None
-    change: float | None = None
-    local: float = 0.0
-    error: float | None = None
-    seconds: float = 0.0
 
 
 @dataclass
@@ -105,7 +65,7 @@ class _State:
         The march under way.
     """
 
-    marches: list[_March] = field(default_factory=list)
+    marches: list[March] = field(default_factory=list)
     partial: Course | None = None
 
 
@@ -178,7 +138,9 @@ class Evolution:
             self.monitor.require(plan.seconds, what, HASTE)
         if plan is not None:
             try:
-                march = self._taken(plan, self._unlikely(plan, spared) if alone else _never)
+                march = self._taken(
+                    plan, unlikely(self.monitor, plan, spared, lambda: self.state.partial) if alone else _never
+                )
             except _TooLongError:
                 logger.info("a finer march would not end in time; a coarser one tells the error")
             else:
@@ -199,7 +161,9 @@ class Evolution:
         """The first march, begun anew with a larger tolerance where it would take most of the time."""
         cells = (CELLS,) * len(self.problem.domain.space_axes)
         try:
-            march = self._taken(MarchPlan(FIRST, cells, self._longest, 0.0), self._slow)
+            march = self._taken(
+                MarchPlan(FIRST, cells, self._longest, 0.0), lambda expected: begins_slowly(self.monitor, expected)
+            )
         except _TooLongError:
             logger.info("the first march would take most of the time; it begins anew with a larger tolerance")
             march = self._taken(MarchPlan(LOOSE, cells, self._longest, 0.0), _never)
@@ -211,7 +175,7 @@ class Evolution:
         fitted = min(time_orders(self.problem).values()) == 0
         return LONGEST if fitted and BASES[self.basis].coefficients > 2 else LARGEST
 
-    def _taken(self, plan: MarchPlan, too_long: Callable[[float], bool]) -> _March:
+    def _taken(self, plan: MarchPlan, too_long: Callable[[float], bool]) -> March:
         """A march that came to its end.
 
         Raises
@@ -228,7 +192,7 @@ class Evolution:
         self.state.partial = None
         errors = course.space_errors, course.time_error
         said = Past(plan.tol, course.cells, *errors, min(self._longest, course.longest), 0.0)
-        return _March(plan.tol, found, course.cells, said, course, None, local, None, self.monitor.clock() - began)
+        return March(plan.tol, found, course.cells, said, course, None, local, None, self.monitor.clock() - began)
 
     def _course(self, plan: MarchPlan, tell: Callable[[float], None]) -> Course:
         """A march by the method of lines where that serves, or with implicit steps."""
@@ -278,12 +242,12 @@ class Evolution:
         known = marches[-1].field.layout.resolutions[-1][axis]
         return 2 * known if plan.tol < marches[-1].tol else max(FEWEST, known // 2)
 
-    def _append(self, march: _March) -> None:
+    def _append(self, march: March) -> None:
         """Take a march as the best one."""
         marches = self.state.marches
         if marches:
             march.change = self._change(marches[-1], march)
-            march.error = self._estimate(march, marches)
+            march.error = estimated_error(march, marches, self.order)
         for earlier in marches:
             if earlier.course is not None:
                 earlier.course.records.clear()
@@ -315,36 +279,14 @@ class Evolution:
         if any(own < other for own, other in pairs):
             raise StopRun(Status.MAX_TIME, SHORT)
         march.change = self._change(coarser, march)
-        march.error = self._estimate(march, [coarser])
+        march.error = estimated_error(march, [coarser], self.order)
         self.state.marches.insert(0, coarser)
         self._record(march)
         self.task.save(self._saved, True)
 
-    def _change(self, before: _March, after: _March) -> float:
+    def _change(self, before: March, after: March) -> float:
         domain = self.problem.domain
         return max(change_between(before.field, after.field, domain.lower, domain.upper))
-
-    # -- how long marches take ---
-    def _slow(self, expected: float) -> bool:
-        """Whether the first march would take most of the time."""
-        left, limit = self.monitor.left, self.monitor.max_time
-        return left is not None and limit is not None and left < (1.0 - SEEN) * limit and expected > MOST * left
-
-    def _unlikely(self, plan: MarchPlan, spared: float) -> Callable[[float], bool]:
-        """Whether a finer march does not end in time, when there is just enough of it left for a coarser one.
-
-        That is soon so where it needs more cells than it began with.
-        """
-        told, longest = self.monitor.clock(), 0.0
-
-        def too_long(expected: float) -> bool:
-            nonlocal told, longest
-            now, left, course = self.monitor.clock(), self.monitor.left, self.state.partial
-            told, longest = now, max(longest, now - told)
-            grown = course is not None and course.cells != plan.cells
-            return left is not None and expected > left and (grown or left < SPARED * spared + longest)
-
-        return too_long
 
     @property
     def _ratio(self) -> float:
@@ -365,24 +307,6 @@ class Evolution:
         """What the last march says of the next one."""
         last = self.state.marches[-1]
         return replace(last.said, seconds=last.seconds)
-
-    def _estimate(self, march: _March, earlier: list[_March]) -> float:
-        """The error that the change from march to march tells of, and at least what the march says of itself.
-
-        The change of a march is the error of the one before; its own is smaller by the rate at which changes fell, or
-        by two where there was no other, and by the ratio of the tolerances at most.
-        """
-        assert march.change is not None
-        before, last = earlier[-1].change, earlier[-1]
-        ratio = max(LEAST, last.tol / march.tol)
-        if before is not None and march.change > 0 and len(earlier) > 1:
-            power = min(1.0, math.log(ratio) / math.log(max(LEAST, earlier[-2].tol / last.tol)))
-            rate = max(LEAST, min(max(1.0, before / march.change) ** power, ratio))
-            if before > UNRESOLVED:
-                rate = min(rate, UNKNOWN)
-        else:
-            rate = max(LEAST, UNKNOWN ** min(1.0, math.log(ratio) / (self.order * math.log(2.0))))
-        return max(march.change / (rate - 1.0), march.local)
 
     def _verdict(self) -> Ending | None:
         marches = self.state.marches
@@ -418,7 +342,7 @@ class Evolution:
 
         return tell
 
-    def _record(self, march: _March) -> None:
+    def _record(self, march: March) -> None:
         course = march.course
         assert course is not None
         self.monitor.record(
@@ -441,57 +365,23 @@ class Evolution:
             if error is None:
                 message += "; nothing is known of the error: an estimate takes two marches"
         else:
-            found, reached = self._begun(partial)
+            found, reached = begun_field(self.grid, partial, FIRST, CELLS)
             error = None
             message += f"; the first march came to t={reached:.4g} only, and what follows is its last state"
         stats: dict[str, Any] = {
             "resolution": found.layout.resolutions[-1],
-            "marches": [self._told(m) for m in marches],
+            "marches": [m.told() for m in marches],
             "residual_scales": dict(zip(self.problem.residuals, self.norms, strict=True)),
         }
         if self.repeats:
             stats["periods"] = dict(self.repeats)
         return Outcome(found, {}, status, message, None if status is Status.DIVERGED else error, stats, bool(marches))
 
-    def _told(self, march: _March) -> dict[str, Any]:
-        """A march in the statistics."""
-        told: dict[str, Any] = {"tol": march.tol, "cells": march.cells, "change": march.change, "error": march.error}
-        if march.course is not None:
-            c = march.course
-            told |= {"steps": c.steps, "refused": c.refused, "newton": c.newton, "inner": c.inner}
-        return told | {"seconds": march.seconds}
-
-    def _begun(self, course: Course | None) -> tuple[GridField, float]:
-        """The field of a march that did not come to its end, and the time that it reached."""
-        axis = self.problem.domain.time_axis
-        assert axis is not None
-        if course is not None and course.records:
-            count, _ = time_cells(self.grid, course, FIRST)
-            return march_field(self.grid, course, count), course.records[-1].time
-        cells = [CELLS] * self.problem.domain.dim
-        pyramid = self.grid.pyramid([tuple(cells)])
-        system = self.grid.system([tuple(cells)])
-        vector = system.impose(torch.zeros(pyramid.size, dtype=self.grid.dtype, device=self.grid.device))
-        return system.at(vector), self.problem.domain.lower[axis]
-
     # -- checkpoints ---
     def _saved(self) -> dict[str, Any]:
         marches = self.state.marches
         return {
-            "marches": [
-                {
-                    "tol": m.tol,
-                    "cells": list(m.cells),
-                    "change": m.change,
-                    "local": m.local,
-                    "error": m.error,
-                    "seconds": m.seconds,
-                    "space_errors": list(m.said.space_errors),
-                    "time_error": m.said.time_error,
-                    "largest": m.said.largest,
-                }
-                for m in marches
-            ],
+            "marches": [m.saved() for m in marches],
             "basis": self.basis,
             "lines": self.equations is not None,
             "time_cells": marches[-1].field.layout.resolutions[-1][self.problem.domain.time_axis or 0],
@@ -525,7 +415,7 @@ class Evolution:
                 pyramid.resolutions,
                 [vector.view(pyramid.shapes[0])],
             )
-            self.state.marches = [_restored(row, found, space) for row in rows]
+            self.state.marches = [March.restored(row, found, space) for row in rows]
 
 
 def _never(expected: float) -> bool:
@@ -539,17 +429,3 @@ def _unseen(domain: Domain, field: Callable[[], GridField]) -> None:
 
 class _TooLongError(Exception):
     """A march that would not come to its end in time; never leaves this module."""
-
-
-def _restored(row: Entry, found: GridField, space: int) -> _March:
-    """A march of a checkpoint."""
-
-    def known(key: str) -> float | None:
-        return None if row.at(key).value is None else row.at(key).number(0.0)
-
-    cells = tuple(n.integer(1) for n in row.at("cells").items(space))
-    local, seconds = row.at("local").number(0.0), row.at("seconds").number(0.0)
-    tol, largest = row.at("tol").number(0.0), row.at("largest").number(0.0, 1.0)
-    errors = tuple(n.number(0.0) for n in row.at("space_errors").items(space))
-    said = Past(tol, cells, errors, row.at("time_error").number(0.0), largest, seconds)
-    return _March(tol, found, cells, said, None, known("change"), local, known("error"), seconds)

@@ -18,7 +18,7 @@ from hermite_pinn.memory import available_memory
 from .stage import Discretization
 from .stepping import Course, Record, prolonged_in_space
 
-__all__ = ["FEWEST", "change_between", "march_field", "time_cells"]
+__all__ = ["FEWEST", "begun_field", "change_between", "march_field", "time_cells"]
 
 FEWEST = 4  # cells in time
 LEAST, DENSE = 64, 4  # of them at most, or by state of the march
@@ -148,3 +148,26 @@ def change_between(before: GridField, after: GridField, lower: Sequence[float], 
     sizes = second.square().mean(1).sqrt()
     moved = (second - first).square().mean(1).sqrt()
     return [float(a / b) if b > 0 else (0.0 if a == 0 else math.inf) for a, b in zip(moved, sizes, strict=True)]
+
+
+def begun_field(grid: Discretization, course: Course | None, tol: float, cells: int) -> tuple[GridField, float]:
+    """The field of a march that did not come to its end, and the time that it reached.
+
+    Parameters
+    ----------
+    course
+        What there is of it; without a state the field is that of the prescribed values on so many cells.
+    tol
+        What cubics between states may miss.
+    cells
+        Along every axis.
+    """
+    axis = grid.problem.domain.time_axis
+    assert axis is not None
+    if course is not None and course.records:
+        count, _ = time_cells(grid, course, tol)
+        return march_field(grid, course, count), course.records[-1].time
+    resolution = (cells,) * grid.problem.domain.dim
+    pyramid, system = grid.pyramid([resolution]), grid.system([resolution])
+    vector = system.impose(torch.zeros(pyramid.size, dtype=grid.dtype, device=grid.device))
+    return system.at(vector), grid.problem.domain.lower[axis]
