@@ -83,4 +83,5 @@ def test_steps_of_conjugate_gradients_become_fewer(name, basis, levels, gain, mo
     with_bases, without = (max(s.history["inner"]) for s in (bases, columns))
     logger.info("%s %s: %d steps by columns, %d by vertex bases", name, basis, without, with_bases)
     assert gain * with_bases <= without
-    assert bases.error()["u"]["relative_l2"] < 1.001 * columns.error()["u"]["relative_l2"]
+    rounding = 1e-13  # of both
+    assert bases.error()["u"]["relative_l2"] < 1.001 * columns.error()["u"]["relative_l2"] + rounding
