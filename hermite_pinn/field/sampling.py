@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from hermite_pinn.cuda.encoder.channels import Channels
+from hermite_pinn.geometry import Domain
 
 from .grid_field import GridField
 
@@ -18,28 +19,32 @@ LEAST_COUNT = 64  # along each axis, where MAX_POINTS allows
 MAX_POINTS = 4_000_000  # of a test grid
 
 
-def off_lattice_axes(field: GridField, most: int = MAX_POINTS) -> list[np.ndarray]:
+def off_lattice_axes(field: GridField, domain: Domain, most: int = MAX_POINTS) -> list[np.ndarray]:
     """Axes of a fine test grid that meets no vertex of the field, 3.3 points per cell of the finest level.
 
     With four cells per half wave, which a useful cubic field has, that is 13 points per half wave.  The number of
     points is bounded by ``most``; the positions are equidistant with an irrational offset.
     """
-    encoder = field.encoder
-    counts = [max(LEAST_COUNT, math.ceil(3.3 * n)) for n in encoder.cells]
-    excess = (math.prod(counts) / most) ** (1.0 / encoder.dim)
+    counts = [max(LEAST_COUNT, math.ceil(3.3 * n)) for n in _cells(field, domain)]
+    excess = (math.prod(counts) / most) ** (1.0 / domain.dim)
     if excess > 1:
         counts = [max(8, int(c / excess)) for c in counts]
     offset = 1.0 / math.sqrt(5.0)
-    return [
-        a + (b - a) * (np.arange(c) + offset) / c for a, b, c in zip(encoder.lower, encoder.upper, counts, strict=True)
-    ]
+    ends = zip(domain.lower, domain.upper, counts, strict=True)
+    return [a + (b - a) * (np.arange(c) + offset) / c for a, b, c in ends]
 
 
-def vertex_axes(field: GridField, limit: int) -> list[np.ndarray]:
+def vertex_axes(field: GridField, domain: Domain, limit: int) -> list[np.ndarray]:
     """Axes through the vertices of the finest level, thinned to at most ``limit`` intervals, ends included."""
-    encoder = field.encoder
-    ends = zip(encoder.lower, encoder.upper, encoder.cells, strict=True)
+    ends = zip(domain.lower, domain.upper, _cells(field, domain), strict=True)
     return [np.linspace(a, b, min(max(cells, 32), limit) + 1) for a, b, cells in ends]
+
+
+def _cells(field: GridField, domain: Domain) -> list[int]:
+    """Cells of the finest detail along the axes of a domain, which may have several periods of the field."""
+    encoder = field.encoder
+    ends = zip(encoder.lower, encoder.upper, domain.lengths, encoder.cells, strict=True)
+    return [n * round(length / (upper - lower)) for lower, upper, length, n in ends]
 
 
 def grid_jets(field: GridField, axes: Sequence[np.ndarray], channels: Channels) -> torch.Tensor:

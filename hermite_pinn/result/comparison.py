@@ -28,7 +28,7 @@ class Inner(NamedTuple):
 
 def inner_points(field: GridField, domain: Domain) -> Inner:
     """The points of a fine grid, which meets no vertex of the field, that lie in a domain that shapes cut."""
-    axes = off_lattice_axes(field, MOST)
+    axes = off_lattice_axes(field, domain, MOST)
     places = inside_grid(domain, axes).nonzero()
     t = domain.time_axis
     if len(places[0]) >= LEAST:

@@ -179,7 +179,7 @@ class Evaluable:
     @isolated()
     def vertex_axes(self, limit: int) -> list[np.ndarray]:
         """Positions along each axis through the vertices of the finest level, at most ``limit`` intervals."""
-        return vertex_axes(self.field, integer("limit", limit, least=1))
+        return vertex_axes(self.field, self.domain, integer("limit", limit, least=1))
 
     def _points(self, points: Any, slack: float = SLACK) -> np.ndarray:
         return point_array(self.domain, self.periodic, points, slack)

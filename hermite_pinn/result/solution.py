@@ -182,7 +182,7 @@ class Solution(Evaluable):
             x, instant = inner_points(self.field, self.domain)
             values, coordinates = self.at_points(x.T, slack=math.inf)[:, 0], list(x)
         elif points is None:
-            axes = off_lattice_axes(self.field)
+            axes = off_lattice_axes(self.field, self.domain)
             values = self.on_grid(axes)[:, 0]
             coordinates = [a.reshape([-1 if i == j else 1 for j in range(len(axes))]) for i, a in enumerate(axes)]
         else:

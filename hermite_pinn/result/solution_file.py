@@ -28,6 +28,7 @@ __all__ = ["read_solution", "solution_contents"]
 NUMBERS = ("seconds", "compile_seconds", "seconds_per_step", "steps_per_second")
 COUNTS = ("steps", "peak_memory", "parameters", "reachable", "threads", "ranks", "seed")
 TEXTS = ("method", "device", "dtype")
+SAME = 1e-9  # part of a number of periods that rounding may make of it
 
 
 class Storable(Reportable, Protocol):
@@ -149,11 +150,26 @@ def _box(domain: Entry, field: GridField) -> Box:
             f"{domain.source} is damaged: the domain has the axes {', '.join(bounds)}, the field {', '.join(field.axes)}"
         )
     encoder = field.encoder
-    for name, lower, upper in zip(field.axes, encoder.lower, encoder.upper, strict=True):
-        if [e.number() for e in bounds[name].items(2)] != [lower, upper]:
-            raise bounds[name].refuse(f"{[lower, upper]}, as the field has it")
+    whole = {
+        name: _bounds(bounds[name], lower, upper, periodic)
+        for name, lower, upper, periodic in zip(
+            field.axes, encoder.lower, encoder.upper, field.layout.periodic, strict=True
+        )
+    }
     breaks = {name: own for name, own in zip(field.axes, encoder.breaks, strict=True) if own}
-    return Box(**dict(zip(field.axes, zip(encoder.lower, encoder.upper, strict=True), strict=True)), breaks=breaks)
+    return Box(**whole, breaks=breaks)
+
+
+def _bounds(entry: Entry, lower: float, upper: float, periodic: bool) -> tuple[float, float]:
+    """Bounds of the domain along an axis: those of the field, or several periods of it."""
+    first, last = (e.number() for e in entry.items(2))
+    if (first, last) == (lower, upper):
+        return first, last
+    count = (last - lower) / (upper - lower)
+    if not (periodic and first == lower and count > 1.5 and abs(count - round(count)) < SAME * count):
+        several = " or several of these periods" if periodic else ""
+        raise entry.refuse(f"{[lower, upper]}{several}, as the field has it")
+    return first, last
 
 
 def _stats(stats: Entry) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def test_grids_are_the_points(options, levels, vanishing):
 
 def test_axes_resolve_the_finest_level_and_avoid_its_vertices():
     field = hp.Field(base=(30, 5)).build(BOX, ["u"], (False, False), 2)
-    off, on = off_lattice_axes(field), vertex_axes(field, 1000)
+    off, on = off_lattice_axes(field, BOX), vertex_axes(field, BOX, 1000)
     assert [len(a) for a in off] == [198, 64]
     assert [len(a) for a in on] == [61, 33]
     assert min(abs(a * 60 - np.round(a * 60)).min() for a in off[:1]) > 1e-4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -144,6 +145,24 @@ def test_one_period_is_solved_for_and_the_solution_repeats_everywhere():
     assert whole.stats["periods"] == {"x": 2}
     assert np.allclose(whole.u(x + 1, y, t / 2), whole.u(x, y, t / 2), atol=1e-12)
     assert np.allclose(whole.u(x, y, t / 2), part.u(x, y, t / 2), atol=1e-12)
+
+
+def test_a_solution_of_one_period_is_saved_and_exported_on_the_whole_box(tmp_path):
+    whole = hp.solve(decay((2, 1), 1), tol=1e-2, progress=False)
+    whole.save(tmp_path / "u.h5")
+    again = hp.Solution.load(tmp_path / "u.h5")
+    x, y, t = np.random.default_rng(0).uniform(0, (2, 1, 0.5), (50, 3)).T
+    assert again.domain.bounds == {"x": (0, 2), "y": (0, 1), "t": (0, 0.5)}
+    assert np.array_equal(again.u(x, y, t), whole.u(x, y, t))
+    axes = again.vertex_axes(64)
+    assert [(a[0], a[-1]) for a in axes] == [(0, 2), (0, 1), (0, 0.5)]
+    mesh = np.stack([a.ravel() for a in np.meshgrid(*axes, indexing="ij")], axis=1)
+    both = {"u": lambda x, y, t: again.u(x % 1.0, y, t)}
+    assert again.error(mesh, exact=both)["u"]["max"] < 1e-12 > again.error(exact=both)["u"]["max"]
+    again.to_vtk(tmp_path / "u.pvd")
+    head = (tmp_path / "u" / "u_0000.vti").read_bytes()[:500].decode(errors="replace")
+    counts, steps = (re.search(f'{key}="([^"]*)"', head)[1].split() for key in ("WholeExtent", "Spacing"))
+    assert np.allclose([int(n) * float(h) for n, h in zip(counts[1::2], steps, strict=True)][:2], [2, 1])
 
 
 def moving_front(speed: float) -> hp.Problem:

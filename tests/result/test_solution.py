@@ -99,7 +99,7 @@ def test_errors_and_residuals(solution):
 def test_the_error_grid_meets_no_vertex(solution):
     from hermite_pinn.field.sampling import off_lattice_axes
 
-    for axis in off_lattice_axes(solution.field):
+    for axis in off_lattice_axes(solution.field, solution.domain):
         cells = axis * solution.field.layout.resolutions[-1][0]
         assert np.abs(cells - np.round(cells)).min() > 1e-3
         assert len(axis) / solution.field.layout.resolutions[-1][0] > 2
