@@ -17,12 +17,11 @@ from hermite_pinn.output import check_writable, make_folder, output_path, staged
 from .cut_export import write_boundaries, write_boundary, write_volume, write_volumes
 from .exportable import Exportable
 from .sampling import channels_of, named, sample, three
-from .sizes import ENCODED, check_grid, intervals
+from .sizes import ENCODED, MOST_FRAMES, check_grid, intervals
 from .vtk import write_image, write_mesh, write_series
 
-__all__ = ["MOST_FRAMES", "frame_axes", "frame_writer", "to_vtk"]
+__all__ = ["frame_axes", "frame_writer", "to_vtk"]
 
-MOST_FRAMES = 10_000
 LIMITS = {1: 4096, 2: 512, 3: 128, 4: 32}
 
 

@@ -20,9 +20,7 @@ from hermite_pinn.problem.problem import Problem
 from hermite_pinn.run.callbacks import Advance, Callback, RunState
 
 from .evaluable import Evaluable
-from .export import MOST_FRAMES, frame_axes, frame_writer
-from .sizes import intervals
-from .vtk import write_series
+from .sizes import MOST_FRAMES, intervals
 
 __all__ = ["Series"]
 
@@ -183,6 +181,9 @@ class Series(Callback):
 
     def _write(self, frames: Sequence[int], domain: Domain, field: Callable[[], GridField]) -> None:
         """Write frames of a state, and the list of all; what cannot be written is told once."""
+        from .export import frame_axes, frame_writer
+        from .vtk import write_series
+
         t = domain.time_axis
         if not len(frames) or t is None:
             return

@@ -12,10 +12,12 @@ from hermite_pinn.checks import integer
 from hermite_pinn.errors import OutputError
 from hermite_pinn.memory import check_fits, spelled_size
 
-__all__ = ["DRAWN", "ENCODED", "WRITTEN", "check_disk", "check_grid", "intervals"]
+__all__ = ["DRAWN", "ENCODED", "MOST_FRAMES", "WRITTEN", "check_disk", "check_grid", "intervals"]
 
 #: How often samples are in memory while an HDF5 file, a VTK file or a picture of them is made.
 WRITTEN, ENCODED, DRAWN = 3.0, 8.0, 13.0
+#: Files that a series over time may have.
+MOST_FRAMES = 10_000
 
 
 def intervals(name: str, value: Any, **words: Any) -> int:

@@ -1,7 +1,6 @@
 """Whole runs on a GPU that is not there (``emulated_gpu.py``): nothing stays on the host or waits, numbers agree."""
 
 import importlib.util
-import logging
 from contextlib import nullcontext
 
 import numpy as np
@@ -297,12 +296,6 @@ def test_gauss_newton_gives_the_field_of_a_cpu(name):
     assert there.status is here.status
     assert distance(there, here) < (1e-4 if "network" in name or "data" in name else 1e-7)
     assert there.parameters == pytest.approx(here.parameters, rel=1e-6)
-
-
-def test_banded_factors_take_the_place_of_many_steps(gpu, caplog):
-    with caplog.at_level(logging.INFO):
-        GAUSS_NEWTON["data and penalties"]("cuda")
-    assert "a banded factor on the CPU takes the place of about" in caplog.text
 
 
 def first_order(name, method=hp.Adam, **changes):

@@ -15,7 +15,7 @@ import hermite_pinn as hp
 from hermite_pinn.cli import app
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.errors import InvalidArgumentError, OutputError
-from hermite_pinn.result import series as module
+from hermite_pinn.result import vtk
 
 
 def heat(*space, time=1.0, fields=("u",), shape=None):
@@ -126,7 +126,7 @@ def test_first_and_last_time_have_frames(tmp_path, every, times):
 
 def test_a_frame_that_cannot_be_written_does_not_end_the_run(tmp_path, monkeypatch, caplog):
     path = tmp_path / "run.pvd"
-    whole, full = module.write_series, [True]
+    whole, full = vtk.write_series, [True]
 
     def failing(*arguments):
         if full[0]:
@@ -137,7 +137,7 @@ def test_a_frame_that_cannot_be_written_does_not_end_the_run(tmp_path, monkeypat
         def on_step(self, state):
             full[0] = state.level < 2
 
-    monkeypatch.setattr(module, "write_series", failing)
+    monkeypatch.setattr(vtk, "write_series", failing)
     with caplog.at_level(logging.WARNING):
         chosen = [hp.Series(path, every=0.25), Freed()]
         solution = hp.solve(heat("x"), levels=2, method=hp.GaussNewton(slabs=2), callbacks=chosen, progress=False)

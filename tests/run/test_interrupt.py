@@ -179,7 +179,7 @@ def test_other_threads_leave_signals_alone():
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_command_writes_what_it_has_and_says_which_signal_ended_it(number, tmp_path, monkeypatch):
     original = hp.solve
-    monkeypatch.setattr(hp, "solve", lambda *a, **o: original(*a, callbacks=Send(number, row=1), **o))
+    monkeypatch.setattr(hp, "solve", lambda *a, **o: original(*a, **(o | {"callbacks": Send(number, row=1)})))
     result = CliRunner().invoke(app, ["solve", "heat", "--levels", "3", "--out", str(tmp_path), "--json"])
     assert result.exit_code == 128 + number
     assert '"status": "interrupted"' in result.stdout

@@ -110,7 +110,7 @@ def begun_with(options: GaussNewtonOptions, task: Task, field: Field, tol: float
 
 def _is_free(options: GaussNewtonOptions, task: Task) -> bool:
     """Whether basis and levels are left to the run, and it is not continued from a level."""
-    chosen = task.field is None and task.levels is None and task.start is None and task.ranks.size == 1
+    chosen = task.field is None and task.levels is None and task.start is None
     automatic = options.basis == "auto" and options.refine != "local" and options.inner == "auto"
     return (
         chosen and automatic and options.gauss is None and options.slabs == "auto" and "path" not in (task.saved or {})
@@ -193,7 +193,7 @@ def cells_needed(basis: str, pieces: int, tail: float, tol: float, wave: float =
     Examples
     --------
     >>> cells_needed("cubic", 8, 1e-4, 1e-6), cells_needed("septic", 8, 1e-4, 1e-6)
-    (48, 32)
+    (48, 24)
     """
     m = BASES[basis].coefficients
     n = pieces * (ERRORS[basis] * tail / tol) ** (0.5 / m)

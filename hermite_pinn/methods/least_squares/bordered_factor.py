@@ -59,7 +59,7 @@ class BorderedFactor:
         count = self._count = self._cholesky.size
         self._border = self._cholesky.lower(last[:count])
         corner = last[count:]
-        shifts = max(shift, LEAST_SHIFT) + (corner.diagonal() == 0)
+        shifts = max(shift, LEAST_SHIFT) + (corner.diagonal() == 0).to(corner.dtype)
         rest = corner + torch.diag(shifts) - self._border.mT @ self._border
         values, vectors = torch.linalg.eigh(0.5 * (rest + rest.mT))
         least = FLOOR * values[-1:].clamp(min=1e-300)

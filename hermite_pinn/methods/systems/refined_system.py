@@ -336,7 +336,7 @@ class RefinedSystem(BlockSystem[RefinedBlock]):
         if not self.parameter_names or self.held:
             return inner
         columns = [own for block in self.blocks for own in block.parameter_columns()]
-        corner = sum((own.T @ own for own in columns), torch.zeros(()))
+        corner = sum((own.T @ own for own in columns), torch.zeros((), dtype=torch.float64))
         products = [self.adjoint([own[:, i] for own in columns]) for i in range(len(self.parameter_names))]
         side = torch.stack(products, 1)[: -len(self.parameter_names)]
         return bordered(inner, side[torch.as_tensor(self._free.ravel())].numpy(), corner.numpy())
