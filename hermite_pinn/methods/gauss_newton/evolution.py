@@ -291,7 +291,7 @@ class Evolution:
     @property
     def _ratio(self) -> float:
         """Of the cells of a finer march to those before: half as many more are enough where the order is high."""
-        return 1.5 if self.equations is not None and self.order > 4 else 2.0
+        return 1.5 if self.order > 4 else 2.0
 
     @property
     def order(self) -> int:
