@@ -214,6 +214,7 @@ def test_waves_keep_their_phase():
     assert solution.error()["u"]["relative_l2"] < 2e-3
 
 
+@pytest.mark.slow
 def test_waves_in_a_medium_of_two_speeds_are_marched_through():
     problem = hp.problems.wave_random(time=0.2, size=16)
     solution = hp.solve(problem, tol=5e-2, progress=False)
@@ -222,6 +223,10 @@ def test_waves_in_a_medium_of_two_speeds_are_marched_through():
     a, b = solution.u(x, y, np.full(200, 0.2)), finer.u(x, y, np.full(200, 0.2))
     assert solution.status is hp.Status.CONVERGED
     assert np.linalg.norm(a - b) < 0.1 * np.linalg.norm(b)
+
+
+def test_waves_in_a_medium_that_jumps_are_left_to_steps_that_average_it():
+    assert lines_of(hp.problems.wave_random(size=16), "cubic") is None
 
 
 @pytest.mark.slow

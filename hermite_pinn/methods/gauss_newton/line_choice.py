@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from hermite_pinn.expressions.program import is_smooth, leaves
 from hermite_pinn.field.field import basis_for
+from hermite_pinn.methods.systems.rough_terms import is_averaged
 from hermite_pinn.problem.problem import Problem
+from hermite_pinn.residuals.compiled import compile_term
 
 from .line_equations import LineEquation, line_equations
 from .space_lines import SpaceLines, line_orders
@@ -33,9 +35,9 @@ def lines_of(problem: Problem, basis: str) -> list[LineEquation] | None:
     if problem.gauges or problem.parameters or any(t.noise is not None for t in problem.terms):
         return None
     equations = line_equations(problem, orders)
-    smooth = all(is_smooth(problem.plan.known(t.residual)) for t in problem.terms if t.region.is_interior)
-    if not smooth and order == 1:  # what jumps is averaged over the cells of implicit steps
-        return None
+    rough = [t for t in problem.terms if t.region.is_interior and not is_smooth(problem.plan.known(t.residual))]
+    if rough and (order == 1 or all(is_averaged(problem, compile_term(problem, t)) for t in rough)):
+        return None  # what jumps is averaged over the cells of implicit steps
     if equations is None or not all(
         _serves(e, name, order, axis) for e, name in zip(equations, problem.fields, strict=True)
     ):

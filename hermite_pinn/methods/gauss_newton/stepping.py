@@ -372,7 +372,8 @@ class Stepping:
     def _measure(self, system: Step, coefficients: Sequence[torch.Tensor], h: float) -> None:
         """Note the sizes of the fields, and how fast they change."""
         self.sizes = torch.maximum(self.sizes, self._sizes_of(system, coefficients[-1]))
-        change = self._rms(coefficients[1].select(self.axis + 1, 0) - coefficients[0].select(self.axis + 1, 0))
+        _, moved = self._moved(coefficients[-1])  # in the first step a state may leap to what holds on the faces
+        change = self._rms(moved.select(self.axis + 1, 0))
         self.course.rate = max(self.course.rate, self._relative(change) / h)
 
     def _rms(self, values: torch.Tensor) -> torch.Tensor:
