@@ -24,7 +24,9 @@ from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
 
-from .line_choice import LINES, lines_of
+from .line_choice import LINES, line_of, lines_of
+from .line_field import line_field
+from .line_implicit import ImplicitLines
 from .line_march import LineMarch, StiffError
 from .march import LEAST, March, estimated_error
 from .march_field import FEWEST, begun_field, change_between, march_field, time_cells
@@ -46,6 +48,8 @@ STAGNANT = 0.9
 LOOSE = 0.4  # tolerance of a first march that would take too long otherwise
 BETWEEN = 0.5  # of the tolerance, that cubics between states may miss
 DROP = 16.0  # of the tolerance from march to march, at most
+LINE_LEAST = 1e-10  # tolerance of a first march along one axis, which rounding allows
+LOST = 0.25  # of the tolerance of a march along one axis, for what its field loses of it
 ENOUGH = 0.2  # of the tolerance that is asked for: what a march has to meet at most
 SHORT = "the time left is too short for a finer march, and coarser cells do not hold the solution"
 LONGEST = 0.25  # step of a march of high order with fitted steps, as a part of all times
@@ -97,7 +101,8 @@ class Evolution:
         scales = row_scales(self.problem, self.norms)
         self.grid = Discretization(self.problem, basis, None, torch.float64, task.device, scales)
         self.state = _State()
-        self.equations = lines_of(self.problem, basis) if self.tol >= LINES else None
+        self.along = line_of(self.problem, basis)
+        self.equations = lines_of(self.problem, basis) if self.tol >= LINES and self.along is None else None
 
     def outcome(self) -> Outcome:
         """Solve, and say how it ended."""
@@ -130,7 +135,7 @@ class Evolution:
         alone = len(marches) == 1
         spared = coarser_plan(past, self.order, 0.0).seconds if alone else 0.0
         if alone:
-            fits = finest_that_fits(past, self.order, None if left is None else left - spared)
+            fits = self._fitting(past, None if left is None else left - spared)
             plan = None if fits is None else self._wanted(fits)
         else:
             plan = self._wanted(finer_plan(past, self._ratio, self.order))
@@ -143,10 +148,21 @@ class Evolution:
                 )
             except _TooLongError:
                 logger.info("a finer march would not end in time; a coarser one tells the error")
+            except StopRun as stop:
+                if not alone or self.along is None or stop.status not in (Status.STALLED, Status.MAX_SIZE):
+                    raise
+                logger.info("a finer march is not possible (%s); a coarser one tells the error", stop.message)
             else:
                 self._append(march)
                 return
         self._compare(coarser_plan(past, self.order, self.monitor.left))
+
+    def _fitting(self, past: Past, left: float | None) -> MarchPlan | None:
+        """The finer march that is expected to end in the time left."""
+        if self.along is None:
+            return finest_that_fits(past, self.order, left)
+        plan = finer_plan(past, self._ratio, self.order)
+        return plan if left is None or plan.seconds <= left else None
 
     def _wanted(self, plan: MarchPlan) -> MarchPlan:
         """A plan for the method of lines: its tolerance is not far below the last one, nor below what is asked for.
@@ -154,15 +170,18 @@ class Evolution:
         High orders would go there in one march, whose steps would be many times those that its cells deserve.
         """
         past = self.state.marches[-1].tol
+        if self.along is not None:
+            return replace(plan, tol=past / DROP)
         least = max(ENOUGH * self.tol, past / DROP)
         return replace(plan, tol=min(max(plan.tol, least), past / LEAST)) if self.equations is not None else plan
 
     def _first(self) -> None:
         """The first march, begun anew with a larger tolerance where it would take most of the time."""
         cells = (CELLS,) * len(self.problem.domain.space_axes)
+        tol = FIRST if self.along is None else max(ENOUGH * self.tol, LINE_LEAST)
         try:
             march = self._taken(
-                MarchPlan(FIRST, cells, self._longest, 0.0), lambda expected: begins_slowly(self.monitor, expected)
+                MarchPlan(tol, cells, self._longest, 0.0), lambda expected: begins_slowly(self.monitor, expected)
             )
         except _TooLongError:
             logger.info("the first march would take most of the time; it begins anew with a larger tolerance")
@@ -186,18 +205,28 @@ class Evolution:
         began = self.monitor.clock()
         tell = self._progress(plan.tol, too_long)
         course = self._course(plan, tell)
+        if self.along is not None:
+            found, lost = line_field(self.grid, course, LOST * plan.tol)
+            return self._made(plan, course, found, lost, self.monitor.clock() - began)
         count, lost = time_cells(self.grid, course, 0.25 * self._shown_tol(plan), self._fewest(plan))
         found = march_field(self.grid, course, count)
+        return self._made(plan, course, found, lost, self.monitor.clock() - began)
+
+    def _made(self, plan: MarchPlan, course: Course, found: GridField, lost: float, seconds: float) -> March:
         local = math.hypot(course.space_error, course.time_error, lost)
         self.state.partial = None
         errors = course.space_errors, course.time_error
         said = Past(plan.tol, course.cells, *errors, min(self._longest, course.longest), 0.0)
-        return March(plan.tol, found, course.cells, said, course, None, local, None, self.monitor.clock() - began)
+        return March(plan.tol, found, course.cells, said, course, None, local, None, seconds)
 
     def _course(self, plan: MarchPlan, tell: Callable[[float], None]) -> Course:
         """A march by the method of lines where that serves, or with implicit steps."""
         shown = self.monitor.advanced if self._finest(plan) else _unseen
         options = plan.cells, plan.tol, tell, self.monitor.check_time, plan.largest, shown
+        if self.along is not None:
+            line = ImplicitLines(self.grid, *options, equations=self.along)
+            self.state.partial = line.course
+            return line.run()
         if self.equations is not None:
             lines = LineMarch(self.grid, *options, equations=self.equations, between=BETWEEN * self._shown_tol(plan))
             self.state.partial = lines.course
@@ -306,6 +335,8 @@ class Evolution:
     def _past(self) -> Past:
         """What the last march says of the next one."""
         last = self.state.marches[-1]
+        if self.along is not None:  # all cells are others in the next march, so that the change tells of all
+            return replace(last.said, seconds=last.seconds, space_errors=(), time_error=None)
         return replace(last.said, seconds=last.seconds)
 
     def _verdict(self) -> Ending | None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.expressions.program import is_smooth, leaves
 from hermite_pinn.field.field import basis_for
+from hermite_pinn.methods.systems.constraints import is_hard
 from hermite_pinn.methods.systems.rough_terms import is_averaged
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.compiled import compile_term
 
 from .line_equations import LineEquation, line_equations
+from .line_soundness import is_sound
 from .space_lines import SpaceLines, line_orders
 from .time_slabs import time_orders, why_at_once
 
-__all__ = ["LINES", "lines_basis", "lines_of"]
+__all__ = ["LINES", "line_basis", "line_of", "lines_basis", "lines_of"]
 
 LINES = 1e-4  # below which methods of higher order take fewer steps
 FEW = 8  # cells on which the equations are looked at
@@ -95,3 +98,44 @@ def lines_basis(problem: Problem, tol: float, given: str | None) -> str | None:
     if given is None and smooth:
         names = ["septic", least]
     return next((name for name in names if lines_of(problem, name) is not None), None)
+
+
+def line_basis(problem: Problem, given: str) -> str | None:
+    """The basis of a march by implicit steps along one axis of space, or None.
+
+    Parameters
+    ----------
+    problem
+        What is solved.
+    given
+        The basis that was asked for, or ``"auto"``.
+    """
+    basis = "septic" if given == "auto" else given
+    high = BASES[basis].polynomials is not None and BASES[basis].coefficients > 2
+    return basis if high and line_of(problem, basis) is not None else None
+
+
+def line_of(problem: Problem, basis: str) -> list[LineEquation] | None:
+    """The equations of a march by implicit steps along one axis of space, by field; None where it does not serve.
+
+    It does for equations of first or second order in time without jumps, whose conditions on the faces the grid
+    satisfies and which do not contradict the state at the start.
+    """
+    domain, axis = problem.domain, problem.domain.time_axis
+    orders = time_orders(problem)
+    order = line_orders(orders)
+    if order is None or axis is None or domain.dim != 2 or why_at_once(problem, basis) is not None:
+        return None
+    if domain.is_cut or domain.breaks or problem.gauges or problem.parameters:
+        return None
+    if any(t.noise is not None or t.where is not None for t in problem.terms):
+        return None
+    equations = line_equations(problem, orders)
+    if equations is None or problem.order > BASES[basis].coefficients:
+        return None
+    for term in problem.terms:
+        smooth = is_smooth(problem.plan.known(term.residual)) and (term.trace is None or is_smooth(term.trace.value))
+        if not smooth or not (term.region.is_interior or is_hard(term, basis)):
+            return None
+    sound = problem.plan.shared.once(("line", basis), lambda: is_sound(problem, basis, equations, order))
+    return equations if sound else None

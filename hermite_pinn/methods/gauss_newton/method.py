@@ -129,10 +129,13 @@ class GaussNewton(GaussNewtonOptions, Method):
         basis = step_basis(self, task, task.field)
         if basis is not None and (task.saved is None or "marches" in task.saved):
             outcome = Evolution(task, basis).outcome()
-            if outcome.minimised or outcome.status not in (Status.STALLED, Status.MAX_SIZE):
+            ended = outcome.minimised and task.problem.domain.dim > 2
+            if ended or outcome.status not in (Status.STALLED, Status.MAX_SIZE):
                 return outcome
             logger.info("steps in time came to no end (%s): the problem is solved on nested levels", outcome.message)
-            levels = NestedIteration(self, task, field).outcome()
+            levels = NestedIteration(self, replace(task, saved=None), field).outcome()
+            if outcome.minimised and not _is_better(levels, outcome):
+                return outcome
             return replace(levels, message=f"{levels.message}; steps in time came to no end before ({outcome.message})")
         return NestedIteration(self, task, field).outcome()
 
@@ -147,3 +150,10 @@ class GaussNewton(GaussNewtonOptions, Method):
     def _joint(self) -> JointGaussNewton:
         """The method for fields that are no sum of nested dense levels."""
         return JointGaussNewton(damping=self.damping, gauss=self.gauss or 3)
+
+
+def _is_better(levels: Outcome, marches: Outcome) -> bool:
+    """Whether levels of all times tell of a smaller error than marches."""
+    if levels.error is None or not levels.minimised:
+        return False
+    return marches.error is None or levels.error < marches.error

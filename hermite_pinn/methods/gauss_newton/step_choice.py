@@ -18,7 +18,7 @@ from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.residuals.scales import source_scales
 
-from .line_choice import lines_basis
+from .line_choice import line_basis, lines_basis
 from .options import GaussNewtonOptions
 from .stage import Discretization
 from .step_system import SpaceModes, StepSystem
@@ -52,6 +52,10 @@ def step_basis(options: GaussNewtonOptions, task: Task, field: Field | None) -> 
     problem, domain = task.problem, task.problem.domain
     if not _default(options, task, field) or domain.time_axis is None or domain.is_cut or domain.breaks:
         return None
+    if problem.domain.dim == 2:
+        along = line_basis(problem, options.basis if task.field is None else task.field.basis)
+        if along is not None:
+            return along
     if problem.domain.dim == 1 or problem.order < (3 if problem.domain.dim == 2 else 2):
         return None
     tol = 1e-6 if task.tol is None else task.tol
