@@ -115,7 +115,8 @@ class ImplicitLines(Stepping):
             self._see()
         while True:
             self._take_cells()
-            self.now, self.before = self.begin, None
+            self.now: float = self.begin
+            self.before: RadauStep | None = None
             self.state = self.steps.solved_mass(self.rates.projected(self.rates.start(), self.begin))
             self.slope = self.steps.slope(self.begin, self.state)
             self.largest_sizes = self.rates.sizes(self.state[None])[0]
