@@ -131,6 +131,30 @@ def test_a_side_without_condition_still_warns():
         UNDETERMINED["an annulus without its inner side"]()
 
 
+def near_resonance(margin, kappa=1.0):
+    """Waves in a square, close to the first resonance, in a medium whose coefficient varies along x by exp(kappa x)."""
+
+    def equation(u, x, y):
+        k = (2 * pi**2 + kappa**2 / 4) * (1 + margin)
+        first = exp(-kappa * x / 2) * sin(pi * x) * sin(pi * y)
+        source = k * margin / (1 + margin) * first + 3 * pi**2 * exp(-kappa * x / 2) * sin(2 * pi * x) * sin(pi * y)
+        return exp(kappa * x) * (u.laplacian + kappa * u.x + k * u - source)
+
+    return hp.Problem(box((0, 1), (0, 1)), "u", equation, [hp.Dirichlet(u=0.0)])
+
+
+@pytest.mark.parametrize("margin", [1e-3, -1e-4])
+def test_a_resonance_that_two_levels_see_at_a_distance_determines_the_solution(margin):
+    solution = hp.solve(near_resonance(margin), progress=False)
+    assert solution.status is hp.Status.CONVERGED, solution.message
+
+
+@pytest.mark.parametrize("margin", [0.0, 1e-13])
+def test_a_resonance_as_close_as_rounding_leaves_the_solution_open(margin):
+    solution = hp.solve(near_resonance(margin), progress=False)
+    assert solution.status is hp.Status.UNDETERMINED, solution.message
+
+
 def test_the_verdict_does_not_depend_on_units():
     for scale in (1e-6, 1.0, 1e6):
         problem = hp.Problem(

@@ -27,7 +27,7 @@ from hermite_pinn.residuals.sizes import rms, sobol_points
 from .penalty_weights import Choice
 from .stage import Discretization
 
-__all__ = ["EXACT", "FIRST", "LowFunctions", "SMALL", "THOROUGH"]
+__all__ = ["EXACT", "FIRST", "LowFunctions", "SMALL", "Sampled", "THOROUGH"]
 
 Resolution = tuple[int, ...]
 
@@ -42,7 +42,58 @@ SMALL = 1e-2  # relative residual of a function that may be free
 EXACT = 1e-9  # and of one that surely is
 ROUNDING = 5e-15  # of the normal matrix, relative to its largest eigenvalue
 UNSEEN = 1e-8  # of the mass of a coefficient, that functions which no point sees are given
+ALIKE = 0.1  # part of a function that a coarser level may lack of the same one
+AGREED = 0.25  # of what the equations make of it, by which two levels may differ that say the same
 RESTARTS = 200  # of the iteration that looks for them; nothing is known where these do not do
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Functions at points, and what the linearised equations make of them.
+
+    Attributes
+    ----------
+    values
+        (fields times points, functions).
+    equations
+        Residuals (equations, points, functions), divided as the rows are.
+    terms
+        (functions,), the sizes of the terms of which the residuals are made.
+    """
+
+    values: np.ndarray
+    equations: np.ndarray
+    terms: np.ndarray
+
+    def margins(self, coarse: Sampled) -> np.ndarray:
+        """How far the equations certainly are from vanishing for each function, relative to their terms.
+
+        What the equations make of a function is projected on the functions, which leaves out what oscillates from cell
+        to cell.  It counts where a coarser level says the same of the same function to a quarter: of a function that
+        satisfies the equations it is an error of discretisation, and falls from level to level by much more.
+
+        Parameters
+        ----------
+        coarse
+            Functions of a level of half the resolution, at the same points.
+
+        Returns
+        -------
+        margins
+            (functions,), zero where nothing is certain.
+        """
+        fields = self.values.shape[0] // self.equations.shape[1]
+        combined, *_ = np.linalg.lstsq(coarse.values, self.values, rcond=None)
+        norms = np.linalg.norm(self.values, axis=0)
+        alike = np.linalg.norm(self.values - coarse.values @ combined, axis=0) <= ALIKE * norms
+        tests = self.values.reshape(fields, -1, self.values.shape[1])
+        tests = tests / np.maximum(np.linalg.norm(tests, axis=1, keepdims=True), 1e-300)
+        projected = [np.einsum("fpj,epi->fjei", tests, e) for e in (self.equations, coarse.equations @ combined)]
+        now, before = (p.reshape(-1, p.shape[-1]) for p in projected)
+        size = np.linalg.norm(now, axis=0)
+        agreed = alike & (np.linalg.norm(now - before, axis=0) <= AGREED * size)
+        largest = np.abs(now).max(0) / math.sqrt(self.equations.shape[1])
+        return np.where(agreed, largest / self.terms, 0.0)
 
 
 @dataclass
@@ -159,9 +210,15 @@ class LowFunctions:
         """Whether eigenvectors are found by iteration from those of a coarser level; factors would be too large."""
         return len(self.kept) > THOROUGH and self.grid.problem.domain.dim > 2
 
-    def smallest(self, spare: int, start: np.ndarray | None) -> np.ndarray:
-        """Relative residuals of the functions of smallest rows, without those that the gauges choose among."""
-        return self.residuals(self.lowest(self.gauged + spare, start))[self.gauged :]
+    def smallest(self, spare: int, start: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Relative residuals of the functions of smallest rows, sorted, and the functions (free, count).
+
+        Without the first ones, which the gauges choose among.
+        """
+        vectors = self.lowest(self.gauged + spare, start)
+        residuals = self.residuals(vectors)
+        order = np.argsort(residuals)[self.gauged :]
+        return residuals[order], vectors[:, order]
 
     def lowest(self, count: int, start: np.ndarray | None) -> np.ndarray:
         """Functions (free, count) of the smallest rows for their size; ``start`` are those of a coarser level."""
@@ -188,7 +245,7 @@ class LowFunctions:
         return torch.as_tensor(whole).reshape(-1, *self.pyramid.shapes[-1]).to(self.grid.device)
 
     def residuals(self, vectors: np.ndarray) -> np.ndarray:
-        """How large the residuals of functions are, relative to the terms that they are made of; sorted.
+        """How large the residuals of functions (free, count) are, relative to the terms that they are made of.
 
         What rounding may have made of a function that is surely free counts as :data:`EXACT`.
         """
@@ -198,7 +255,7 @@ class LowFunctions:
         largest = float((self.normal.diagonal() / self.mass.diagonal()).max())
         rounding = np.minimum(ROUNDING * largest * (sizes / terms) ** 2, 1e-2 * SMALL)
         relative = np.maximum(rows, between) / terms
-        return np.sort(np.where(relative <= rounding, np.minimum(relative, EXACT), relative))
+        return np.where(relative <= rounding, np.minimum(relative, EXACT), relative)
 
     def _rows(self, coefficients: torch.Tensor) -> float:
         """Norm of the linearised rows of a function; from the normal matrix it would have half as many digits."""
@@ -221,8 +278,25 @@ class LowFunctions:
             for term, scale in zip(equations, self.grid.scales, strict=True)
         ]
 
+    def sample(self, vectors: np.ndarray) -> Sampled:
+        """Functions (free, count), and what the linearised equations make of them, at Sobol points."""
+        parts = [self._at_points(v) for v in self.spread(vectors)]
+        return Sampled(
+            np.stack([p[0].reshape(-1).numpy() for p in parts], 1),
+            np.stack([np.stack([r.numpy() for r in p[1]]) for p in parts], 2),
+            np.array([p[2] for p in parts]),
+        )
+
     def _sizes(self, coefficients: torch.Tensor) -> tuple[float, float]:
         """Root mean squares of the linearised equations of a function and of their terms, divided as the rows are."""
+        _, residuals, terms = self._at_points(coefficients)
+        return math.hypot(*(rms(r) for r in residuals)), terms
+
+    def _at_points(self, coefficients: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor], float]:
+        """A function (fields, n) at Sobol points, its linearised equations, divided as rows are, and their terms.
+
+        Of the terms, the root mean square.
+        """
         problem = self.grid.problem
         coefficients = self.pyramid.dense(0, coefficients)
         env = sobol_points(problem)
@@ -237,8 +311,9 @@ class LowFunctions:
                 total = total + part
                 unit = math.prod(a**m for a, m in zip(problem.domain.lengths, orders, strict=True))
                 terms += [rms(part) / scale, rms(s) * rms(jets[(name, value)]) / unit / scale]
-            residuals.append(rms(total) / scale)
-        return math.hypot(*residuals), max(math.hypot(*terms), 1e-300)
+            residuals.append(torch.as_tensor(total, dtype=x.dtype).expand(x.shape[1]).cpu() / scale)
+        values = torch.stack([torch.as_tensor(jets[(name, value)]).expand(x.shape[1]).cpu() for name in problem.fields])
+        return values, residuals, max(math.hypot(*terms), 1e-300)
 
 
 def _largest(matrix: np.ndarray) -> float:

@@ -39,6 +39,7 @@ FALL = 4.0  # of the square of the residual from one level to the next that a sm
 SPARE = 6  # functions looked at beyond those of the gauges, where something is suspected
 FEW = 2  # and where nothing is
 MOST = 60  # of these
+LEAST_ERROR, MOST_ERROR = 1e-12, 1e-3  # of estimates, with which margins are compared
 
 
 def free_combinations(grid: Discretization, stage: Stage, first: Resolution) -> int | None:
@@ -75,7 +76,7 @@ def free_combinations(grid: Discretization, stage: Stage, first: Resolution) -> 
             break
         coarse, fine = fine, look
     try:
-        return _count(coarse, fine, SPARE if doubtful else FEW)
+        return _count(coarse, fine, SPARE if doubtful else FEW, _clear(stage))
     except (ArpackNoConvergence, np.linalg.LinAlgError):  # of sizes that float64 hardly tells apart
         return None
 
@@ -226,8 +227,20 @@ def _moved(grid: Discretization, stage: Stage, resolution: Resolution) -> torch.
     return coefficients.contiguous()
 
 
-def _count(coarse: LowFunctions | None, fine: LowFunctions, spare: int) -> int | None:
-    """Free functions of the finer level, those of the gauges apart."""
+def _clear(stage: Stage) -> float:
+    """Margin from which on a function is determined: rounding, divided by it, is below the estimated error."""
+    rounding = max(stage.indicators.rounding, torch.finfo(stage.vector.dtype).eps)
+    return rounding / min(max(stage.error or 0.0, LEAST_ERROR), MOST_ERROR)
+
+
+def _count(coarse: LowFunctions | None, fine: LowFunctions, spare: int, clear: float) -> int | None:
+    """Free functions of the finer level, those of the gauges apart.
+
+    Parameters
+    ----------
+    clear
+        Margin from which on a function is not free, if both levels say so.
+    """
     if fine.gauged > MOST:
         return None
     start = None
@@ -235,12 +248,14 @@ def _count(coarse: LowFunctions | None, fine: LowFunctions, spare: int) -> int |
         pyramid = fine.grid.pyramid([coarse.resolution, fine.resolution])
         vectors = coarse.spread(coarse.lowest(coarse.gauged + spare, None))
         start = np.stack([pyramid.prolong(0, v).reshape(-1).cpu().numpy() for v in vectors], 1)
-    last = fine.smallest(spare, start)
+    last, functions = fine.smallest(spare, start)
     if not (last < SMALL).any():
         return 0
-    before = np.full_like(last, np.nan) if coarse is None else coarse.smallest(spare, None)
+    before, coarser = (np.full_like(last, np.nan), None) if coarse is None else coarse.smallest(spare, None)
     n = min(len(last), len(before))
     falling = (last[:n] < SMALL) & (last[:n] ** 2 * FALL <= before[:n] ** 2)
     if any(t.region.measured is not None or t.region.penalty is not None for t in fine.grid.problem.terms):
         falling[:] = False  # data and penalties weigh little and leave what they determine weakly
+    if coarse is not None and coarser is not None and falling.any():
+        falling &= fine.sample(functions).margins(coarse.sample(coarser))[:n] < clear
     return int(((last[:n] <= EXACT) | falling).sum())
