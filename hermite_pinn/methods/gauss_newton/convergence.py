@@ -136,9 +136,12 @@ class Convergence:
         order of the basis, nor less than 1.5.
 
         Where the residual at the points, which no level has to leave, is larger than the error that follows from this
-        and has not fallen by two, the error falls no faster than that; by 1.2 if it did not fall twice.
+        and has not fallen by two, the error falls no faster than that; by 1.2 if it did not fall twice.  Nor does the
+        error of a start that is not smooth fall faster than such data allow.
         """
         rate = self._witnessed(change)
+        if self.last.start > 0:
+            rate = min(rate, self.last.start)
         if not change > 0 or not self._holds(change / (rate - 1.0)):
             return rate
         fall = self._fall(1)

@@ -63,6 +63,8 @@ class Indicators:
         The level at which rounding limits the error.
     most
         By how much a doubling of the cells lowers the error at most, where what jumps is averaged; 0 elsewhere.
+    start
+        The same where diffusion starts with data that are not smooth (see :func:`.start_rate`).
 
     Examples
     --------
@@ -81,6 +83,7 @@ class Indicators:
     misfit: float = 0.0
     rounding: float = 0.0
     most: float = 0.0
+    start: float = 0.0
 
     @property
     def seen(self) -> bool:
@@ -254,6 +257,7 @@ def indicators(
         )
     return Indicators(
         most=_most(problem),
+        start=watch.start_rate,
         misfit=misfit,
         interpolation=interpolation,
         rate=rate,

@@ -231,7 +231,7 @@ class NestedIteration:
             self._measure(stage)
             change = None if foreign or len(state.path) == 1 else stage.change
             algebraic = unsolved(stage.inner, stage.reduction) if stage.left is None else stage.left
-            loss = 0.0 if self.measured else stage.loss
+            loss = 0.0 if self.measured else stage.loss if stage.persisting is None else stage.persisting
             moved = 0.0 if before is None else parameter_change(self.problem, before.parameters, stage.parameters)
             error = state.convergence.add(
                 change, stage.held_out, stage.indicators, algebraic, stage.solved, loss, moved
@@ -346,6 +346,8 @@ class NestedIteration:
         prescribed = [root * told.get(name, 0.0) for name in problem.fields]
         stage.sizes = floored(stage.norms, stage.moved, implied, self.tol or ZERO, prescribed)
         stage.change = relative(stage.moved, stage.sizes)
+        if self.watch.start_rate:
+            self._forget_start(stage)
         stage.indicators = indicators(
             problem,
             self.basis,
@@ -360,6 +362,13 @@ class NestedIteration:
             stage.fitted,
             self.grid.inner(stage.resolutions[-1]),
         )
+
+    def _forget_start(self, stage: Stage) -> None:
+        """Judge residuals by those at later times; see :attr:`.WatchPoints.start_rate`."""
+        later = self.watch.residual_norms(self.basis, stage.resolutions[-1], stage.finest, stage.parameters)
+        stage.residuals |= later
+        stage.held_out = max(later.values())
+        stage.persisting = sum((r / s) ** 2 for r, s in zip(later.values(), self.grid.scales, strict=True))
 
     def _restore(self, saved: dict[str, Any]) -> None:
         entry = Entry.of(saved, "the checkpoint")

@@ -199,6 +199,8 @@ class Stage:
         Whether there are more points than coefficients.
     indicators
         What the stage says of its error, once it is finished.
+    persisting
+        The part of the loss that says of the error where it does not fall, or None where that is the loss.
     loss, residuals
         Sum of squares of the weighted residuals; their RMS by name, at and between collocation points.
     held_out
@@ -242,6 +244,7 @@ class Stage:
     fitted: bool = False
     indicators: Indicators = field(default_factory=Indicators)
     loss: float = 0.0
+    persisting: float | None = None
     residuals: dict[str, float] = field(default_factory=dict)
     held_out: float = 0.0
     inner: int = 0

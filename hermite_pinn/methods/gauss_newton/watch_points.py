@@ -24,6 +24,7 @@ from hermite_pinn.residuals.corner_functions import corner_functions
 from hermite_pinn.residuals.evaluation import restriction
 from hermite_pinn.residuals.scales import rms
 
+from .forgotten_start import later, start_rate
 from .peaks import candidates
 
 __all__ = ["Watched", "WatchPoints"]
@@ -110,6 +111,11 @@ class WatchPoints:
     ----------
     peaks, jumps
         What to look at; see :meth:`residuals` and :meth:`jump_means`.
+    spread
+        Points of the interior at which terms are compared.
+    start_rate
+        See :func:`.start_rate`.  Where it is not zero the start is forgotten, and residuals tell of the error at later
+        times only, in which all points of ``spread`` lie then; see :meth:`residual_norms`.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -117,6 +123,9 @@ class WatchPoints:
         self.peaks: list[_Group] = []
         self.jumps: list[_Group] = []
         self.spread = problem.domain.interior.quasi_random(SPREAD, 1)
+        self.start_rate = start_rate(problem)
+        if self.start_rate:
+            self.spread = later(problem, self.spread)
         for number, term in enumerate(problem.terms):
             if term.region.measured is not None or term.region.penalty is not None:
                 continue
@@ -264,7 +273,7 @@ class WatchPoints:
         self, basis: str, resolution: tuple[int, ...], finest: torch.Tensor, parameters: dict[str, float]
     ) -> list[float]:
         """By equation, how large its terms are at a state: the root mean square of the largest, the source included."""
-        equations = [compile_term(self.problem, t) for t in self.problem.terms if t.region.is_interior]
+        equations = self._equations
         block = self._block(equations, self.spread, basis, resolution, finest, parameters)
         env = dict(self.spread.to(finest.device, finest.dtype).leaves(self.problem.domain.names))
         env |= {("parameter", name): value for name, value in parameters.items()}
@@ -274,6 +283,19 @@ class WatchPoints:
             _, variable, _ = term.evaluate(env, jets)
             norms.append(max(rms(source), *(rms(s * jets[j]) for j, s in (term.constant | variable).items())))
         return norms
+
+    def residual_norms(
+        self, basis: str, resolution: tuple[int, ...], finest: torch.Tensor, parameters: dict[str, float]
+    ) -> dict[str, float]:
+        """Root mean squares of the residuals of the equations at the points at which terms are compared."""
+        equations = self._equations
+        block = self._block(equations, self.spread, basis, resolution, finest, parameters)
+        rows = block.linearize(finest, parameters)
+        return {t.name: rms(r) for t, r in zip(equations, rows, strict=True)}
+
+    @cached_property
+    def _equations(self) -> list[CompiledTerm]:
+        return [compile_term(self.problem, t) for t in self.problem.terms if t.region.is_interior]
 
     def _at(
         self,
