@@ -89,6 +89,19 @@ def test_what_a_start_costs_follows_from_its_values(name):
     assert start_rate(problem) == pytest.approx(rate)
 
 
+def test_a_plate_that_is_cooled_at_once_is_solved_on_nested_levels():
+    sides, start = hp.Dirichlet(u=0.0), hp.Initial(u=1.0)
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1), t=(0, 0.2)), "u", lambda u: u.t - CONDUCTIVITY * u.laplacian, [sides, start]
+    )
+    solution = hp.solve(problem, tol=3e-2, progress=False)
+    x, y, t = np.random.default_rng(0).random((3, 4000)) * np.array([[1], [1], [0.2]])
+    _, _, coefficients = STARTS["against the sides"]
+    exact = series(coefficients, x, t) * series(coefficients, y, t)
+    assert solution.status is hp.Status.CONVERGED, solution.message
+    assert np.linalg.norm(solution.u(x, y, t) - exact) <= 3e-2 * np.linalg.norm(exact)
+
+
 def test_residuals_are_looked_at_after_a_tenth_of_the_time():
     problem = heat(1.0, domain=hp.Box(t=(2, 4), x=(0, 1)))
     kept = later(problem, problem.domain.interior.quasi_random(1000, 0))

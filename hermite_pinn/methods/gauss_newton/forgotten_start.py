@@ -17,7 +17,7 @@ from hermite_pinn.problem.terms import FaceTrace, Term
 
 from .time_slabs import parabolic
 
-__all__ = ["later", "start_rate"]
+__all__ = ["JUMP", "later", "start_rate"]
 
 LATE = 0.1  # part of the time after which residuals tell of the error
 POINTS = 256  # of the line or face where a side begins, at which its values and the start are compared

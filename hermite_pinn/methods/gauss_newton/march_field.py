@@ -97,6 +97,8 @@ def march_field(grid: Discretization, course: Course, cells: int) -> GridField:
 
 def _is_fast(records: Sequence[Record], times: np.ndarray, time: float, cell: float, order: int) -> bool:
     """Whether the solution changes so fast at a time that its derivatives there say nothing of a whole cell."""
+    if len(records) < 2:
+        return False  # the march has not come to the end of its first step
     after = min(max(1, int(np.searchsorted(times, time))), len(times) - 1)
     for k in {after, min(after + 1, len(times) - 1)}:
         a, b = records[k - 1], records[k]

@@ -18,6 +18,7 @@ from hermite_pinn.problem.terms import Term
 from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.residuals.scales import source_scales
 
+from .forgotten_start import JUMP, start_rate
 from .line_choice import line_basis, lines_basis
 from .options import GaussNewtonOptions
 from .stage import Discretization
@@ -40,7 +41,7 @@ def step_basis(options: GaussNewtonOptions, task: Task, field: Field | None) -> 
     order in time, the same for all fields, and conditions on the faces that the grid satisfies exactly.  They are taken
     where the levels of a whole time axis are many: in two or more axes of space where an equation has second
     derivatives, and on one where one has third derivatives or higher.  Small tolerances of simple equations are for
-    levels all the same.
+    levels all the same, and so is diffusion from data that jump or contradict a side.
 
     Parameters
     ----------
@@ -58,6 +59,8 @@ def step_basis(options: GaussNewtonOptions, task: Task, field: Field | None) -> 
             return along
     if problem.domain.dim == 1 or problem.order < (3 if problem.domain.dim == 2 else 2):
         return None
+    if problem.order == 2 and start_rate(problem) == JUMP:
+        return None  # the first step would be halved without end
     tol = 1e-6 if task.tol is None else task.tol
     fitted, periodic = min(time_orders(problem).values()) == 0, _is_periodic(problem)
     if fitted and tol < FINE and not periodic:
