@@ -21,7 +21,7 @@ from .hermite_grid import HermiteGrid
 from .linearization import RowProducts
 from .tree import Tree
 
-__all__ = ["BrokenGrid"]
+__all__ = ["BrokenGrid", "uniform_layout"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ class BrokenGrid(Encoder):
     ) -> BrokenGrid:
         """From coefficients (features, m N_1, ..., m N_d) of all vertices, those on breaks twice."""
         chosen, cells, wraps = tuple(map(tuple, lines)), tuple(resolution), tuple(periodic)
-        layout = _uniform(chosen, cells, basis, len(coefficients), wraps)
+        layout = uniform_layout(chosen, cells, basis, len(coefficients), wraps)
         return cls(chosen, cells, wraps, HermiteGrid.from_coefficients(layout, [coefficients]))
 
     @classmethod
@@ -232,7 +232,7 @@ class BrokenGrid(Encoder):
         periodic = tuple(e.flag() for e in described.at("periodic").items(len(lines)))
         basis, features = described.at("basis").text(), described.at("features").integer(1)
         try:
-            layout = _uniform(tuple(lines), cells, basis, features, periodic)
+            layout = uniform_layout(tuple(lines), cells, basis, features, periodic)
         except InvalidArgumentError as error:
             raise CorruptFileError(f"{described.source} is damaged: {error}") from error
         kept = HermiteGrid.from_description(Entry({"layout": layout.key}, described.source, described.path), tree)
@@ -248,7 +248,7 @@ def _factor(scales: torch.Tensor, orders: Sequence[int]) -> torch.Tensor:
     return factor
 
 
-def _uniform(
+def uniform_layout(
     lines: tuple[tuple[float, ...], ...],
     resolution: tuple[int, ...],
     basis: str,

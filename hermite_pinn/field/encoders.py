@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .broken_grid import BrokenGrid
 from .encoder import Encoder
+from .graded_grid import GradedGrid
 from .hermite_grid import HermiteGrid
 from .registry import Registry
 
@@ -13,4 +14,4 @@ __all__ = ["ENCODERS", "READABLE"]
 ENCODERS: Registry[type[Encoder]] = Registry("encoder", (HermiteGrid,))
 
 #: Every encoder that a file can have: these, and what methods make of them.
-READABLE: Registry[type[Encoder]] = Registry("encoder", (HermiteGrid, BrokenGrid))
+READABLE: Registry[type[Encoder]] = Registry("encoder", (HermiteGrid, BrokenGrid, GradedGrid))

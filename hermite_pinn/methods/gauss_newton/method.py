@@ -17,6 +17,8 @@ from .evolution import Evolution
 from .joint import JointGaussNewton, is_joint
 from .nested_iteration import NestedIteration
 from .options import GaussNewtonOptions
+from .ordinary_choice import start_values
+from .ordinary_run import OrdinaryRun
 from .requirements import check_nested
 from .smoothness_order import smooth_field, with_order_of
 from .step_choice import step_basis
@@ -126,6 +128,15 @@ class GaussNewton(GaussNewtonOptions, Method):
         field = self._field(task, task.start)
         if task.start is None:
             task = replace(task, problem=with_order_of(task.problem, field.basis))
+        stated = start_values(self, task)
+        if stated is not None and (task.saved is None or "ordinary" in task.saved):
+            ordinary = OrdinaryRun(task, stated)
+            outcome = ordinary.outcome()
+            if ordinary.begun or outcome.status is not Status.STALLED:
+                return outcome
+            logger.info("no cell could be solved (%s): the problem is solved on nested levels", outcome.message)
+            levels = NestedIteration(self, task, field).outcome()
+            return replace(levels, message=f"{levels.message}; from the start values no cell could be solved")
         basis = step_basis(self, task, task.field)
         if basis is not None and (task.saved is None or "marches" in task.saved):
             outcome = Evolution(task, basis).outcome()

@@ -1,0 +1,275 @@
+"""A run on ordinary differential equations: marches with smaller and smaller tolerances, until two of them agree."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from typing import Any
+
+import numpy as np
+import torch
+
+from hermite_pinn.cuda.encoder.basis import BASES
+from hermite_pinn.cuda.encoder.channels import Channels
+from hermite_pinn.field.field import GridField
+from hermite_pinn.field.graded_grid import GradedGrid
+from hermite_pinn.field.heads import LinearHead
+from hermite_pinn.memory import available_memory, spelled_size
+from hermite_pinn.methods.base import Outcome, Task
+from hermite_pinn.methods.course import Ending, run_to_end
+from hermite_pinn.run.interrupt import cause
+from hermite_pinn.run.monitor import StopRun
+from hermite_pinn.run.status import Status
+from hermite_pinn.schema import Entry, intact
+
+from .ordinary_choice import StartValues
+from .ordinary_look import driven_sizes, watched_parts
+from .radau_march import RadauCourse, RadauMarch
+from .radau_points import radau_points
+
+__all__ = ["OrdinaryRun"]
+
+logger = logging.getLogger(__name__)
+
+FINER = 0.1  # tolerance of a march, relative to the one before
+WANTED = 0.3  # of the tolerance asked for, that the change from march to march is to be
+LEAST = 2e-15  # tolerance of a march
+STAGNANT = 0.7  # change of a march, relative to that of the one before
+VANISHING = 1e4  # times rounding: fields that are smaller are zero as far as anyone can tell
+FAINT = 1e-10  # of what drives a component: smaller values are not followed
+SMALL = 1e-6  # of a component: the same, where its size is known
+SHARE = 0.3  # of the free memory
+BETWEEN = 8  # points of a cell at which two marches are compared
+
+
+@dataclass
+class _Pass:
+    """A march that came to its end: its tolerance, field and cells, and the change from the one before, if any."""
+
+    tol: float
+    field: GridField
+    cells: int
+    change: float | None = None
+    error: float | None = None
+    told: dict[str, Any] = dataclass_field(default_factory=dict)
+
+
+class OrdinaryRun:
+    """One run of :class:`GaussNewton` on ordinary differential equations with start values.
+
+    Parameters
+    ----------
+    task
+        What to solve.
+    stated
+        The same as equations of a state.
+    """
+
+    def __init__(self, task: Task, stated: StartValues) -> None:
+        self.task, self.problem, self.monitor, self.stated = task, task.problem, task.monitor, stated
+        self.tol = 1e-6 if task.tol is None else task.tol
+        self.points = radau_points(stated.degree)
+        own = self.problem.domain.breaks.get(self.problem.domain.names[0], ())
+        lower, upper = self.problem.domain.lower[0], self.problem.domain.upper[0]
+        self.breaks = tuple(b for b in own if lower < b < upper)
+        self.ends = (lower, *self.breaks, upper)
+        self.watched: list[tuple[float, float, float]] = []
+        self.floors: np.ndarray | None = None
+        self.passes: list[_Pass] = []
+        self.partial: RadauCourse | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a cell at least."""
+        return bool(self.passes) or (self.partial is not None and self.partial.cells > 0)
+
+    def outcome(self) -> Outcome:
+        """Solve, and say how it ended."""
+        with np.errstate(all="ignore"):
+            return run_to_end(
+                self._marches,
+                self._outcome,
+                interrupted=lambda: f"{cause()}; this is the best state so far",
+                usable=lambda: bool(self.passes),
+                monitor=self.monitor,
+            )
+
+    # -- marches ---
+    def _marches(self) -> Ending:
+        if self.task.saved is not None:
+            self._restore(Entry.of(self.task.saved, "the checkpoint"))
+        while True:
+            ending = self._verdict()
+            if ending is not None:
+                return ending
+            self._append(self._taken(self._next_tol()))
+
+    def _next_tol(self) -> float:
+        if not self.passes:
+            return max(LEAST, self.tol)
+        last = self.passes[-1]
+        ratio = FINER if last.error is None else WANTED * self.tol / last.error
+        return max(LEAST, last.tol * min(max(ratio, 1e-4), FINER))
+
+    def _taken(self, tol: float) -> tuple[RadauCourse, float, float]:
+        """A march whose cells see what drives the equations, its tolerance, and what it still misses of that."""
+        equations, start = self.stated.equations, self.stated.start
+        if self.floors is None:
+            self.floors = FAINT * driven_sizes(equations, self.ends, start)
+        while True:
+            march = RadauMarch(equations, self.points, self.ends, start, tol, self._told, self.watched, self.floors)
+            self.partial = march.course
+            march.run()
+            missed, parts = watched_parts(self.stated.equations, march.course, self.ends, tol)
+            if not parts:
+                return march.course, tol, missed
+            logger.info("cells on %d parts of the axis have missed something and are divided", len(parts))
+            self.watched += parts
+
+    def _told(self, place: float) -> None:
+        domain, course = self.problem.domain, self.partial
+        done = (place - domain.lower[0]) / domain.lengths[0]
+        self.monitor.progress.update(done, f"march {len(self.passes) + 1}: {domain.names[0]}={place:.4g}", None)
+        self.monitor.check_time()
+        free = available_memory(torch.device("cpu")) if course is not None and course.cells % 4096 == 0 else None
+        if course is None or free is None or not course.cells:
+            return
+        n = self.stated.equations.count
+        wanted = 8 * course.cells * (n * (self.points.count + 2) + n * n)
+        if wanted > SHARE * (free + wanted):
+            raise StopRun(
+                Status.MAX_SIZE,
+                f"the {course.cells:,} cells until {domain.names[0]}={place:.6g} take {spelled_size(wanted)} of memory already",
+            )
+
+    def _append(self, taken: tuple[RadauCourse, float, float]) -> None:
+        course, tol, missed = taken
+        own = _Pass(tol, self._field(course), course.cells)
+        own.told = {"refused": course.refused, "newton": course.newton}
+        if self.passes:
+            own.change = self._change(self.passes[-1].field, own.field, course)
+            own.error = max(own.change, missed)
+        self.passes.append(own)
+        self.partial = None
+        if self.floors is not None:  # of the sizes that are known now, if these are smaller than it seemed
+            known = np.sqrt(np.average(course.means, axis=0, weights=np.diff(np.array(course.knots))))
+            self.floors = np.minimum(self.floors, SMALL * known)
+        self.monitor.record(
+            loss=missed**2,
+            terms={},
+            level=len(self.passes),
+            unknowns=own.field.parameter_count,
+            field=lambda: own.field,
+            error=own.error,
+            inner=course.newton,
+        )
+        self.task.save(self._saved, True)
+
+    def _change(self, before: GridField, after: GridField, course: RadauCourse) -> float:
+        """The largest change of a field relative to its size, in the mean square over the axis."""
+        knots = np.array(course.knots)
+        nodes, weights = np.polynomial.legendre.leggauss(BETWEEN)
+        lengths = np.diff(knots)
+        x = (knots[:-1, None] + lengths[:, None] * 0.5 * (nodes + 1.0)).reshape(1, -1)
+        at = torch.as_tensor(x).to(after.device)
+        share = torch.as_tensor((lengths[:, None] * 0.5 * weights).reshape(-1) / lengths.sum()).to(after.device)
+        first, second = (f.evaluate(at, Channels.value(1))[:, 0] for f in (before, after))
+        sizes = (second.square() * share).sum(1).sqrt().tolist()
+        moved = ((second - first).square() * share).sum(1).sqrt().tolist()
+        noise = np.sqrt(np.average(np.square(np.stack(course.noises)), axis=0, weights=lengths))
+        found = 0.0
+        for name, size, step in zip(self.problem.fields, sizes, moved, strict=True):
+            rounding = VANISHING * float(noise[self.stated.equations.states.index((name, 0))])
+            if size > rounding or step > rounding:
+                found = max(found, step / size if size > 0 else math.inf)
+        return found
+
+    def _verdict(self) -> Ending | None:
+        if not self.passes or self.passes[-1].error is None:
+            return None
+        last = self.passes[-1]
+        error = last.error
+        assert error is not None
+        if error <= self.tol:
+            return Ending(Status.CONVERGED, f"estimated relative error {error:.1e} <= {self.tol:g}")
+        known = [p.error for p in self.passes if p.error is not None]
+        stagnant = len(known) > 2 and min(known[-2:]) > STAGNANT * known[-3]
+        if stagnant or last.tol <= LEAST:
+            return Ending(
+                Status.STALLED,
+                f"marches with smaller tolerances do not lower the estimated relative error {error:.1e} (tol={self.tol:g}): the "
+                "solution multiplies rounding, or the tolerance is below it",
+            )
+        return None
+
+    # -- fields ---
+    def _field(self, course: RadauCourse, end: float | None = None) -> GridField:
+        """The fields of a march; where it has not come to an end, its last state until there."""
+        m, lowest = BASES[self.stated.basis].coefficients, self.stated.equations.states
+        left, right = self.points.end_derivatives(range(m))
+        both = np.concatenate([left, right])
+        names = self.problem.fields
+        own = [lowest.index((name, 0)) for name in names]
+        changes = np.stack(course.changes) if course.cells else np.zeros((0, len(lowest), self.points.count))
+        ends = np.einsum("kc,pnc->npk", both, changes[:, own])
+        starts = np.stack(course.starts)[:, own].T
+        ends[:, :, 0] += starts[:, :-1]
+        ends[:, :, m] += starts[:, :-1]
+        knots = list(course.knots)
+        if end is not None and knots[-1] < end:
+            still = np.zeros((len(names), 1, 2 * m))
+            still[:, 0, 0] = still[:, 0, m] = starts[:, -1]
+            ends = np.concatenate([ends, still], 1)
+            knots.append(end)
+        marked = [b for b in self.breaks if b in knots]
+        grid = GradedGrid.of_cells(knots, self.stated.basis, torch.as_tensor(ends), marked)
+        made = GridField(self.problem.domain.names, tuple(names), grid, LinearHead(len(names)))
+        return made.to(self.task.device)
+
+    def _outcome(self, ending: Ending) -> Outcome:
+        message, status, error = ending.message, ending.status, None
+        if self.passes:
+            found, error = self.passes[-1].field, self.passes[-1].error
+            if error is None:
+                message += "; nothing is known of the error: an estimate takes two marches"
+        else:
+            course = self.partial
+            if course is None:
+                course = RadauCourse(
+                    self.points, [self.ends[0]], [self.stated.start], np.zeros(self.stated.equations.count)
+                )
+            found = self._field(course, self.ends[-1])
+            message += (
+                f"; what is returned follows the solution to {self.problem.domain.names[0]}={course.knots[-1]:.6g} and stays at its "
+                "last state after that"
+            )
+        rows = [{"tol": p.tol, "cells": p.cells, "change": p.change, "error": p.error} | p.told for p in self.passes]
+        stats: dict[str, Any] = {"resolution": found.layout.resolutions[-1], "marches": rows}
+        return Outcome(
+            found, {}, status, message, None if status is Status.DIVERGED else error, stats, minimised=bool(self.passes)
+        )
+
+    # -- checkpoints ---
+    def _saved(self) -> dict[str, Any]:
+        last = self.passes[-1]
+        rows = [{"tol": p.tol, "cells": p.cells, "change": p.change, "error": p.error} for p in self.passes]
+        watched = [list(w) for w in self.watched]
+        return {"ordinary": rows, "watched": watched, "grid": last.field.describe(), "tensors": last.field.tensors()}
+
+    def _restore(self, saved: Entry) -> None:
+        """Take over the marches of a checkpoint; only the last one has its field."""
+        with intact(saved.source):
+            found = GridField.from_description(saved.at("grid"), saved.at("tensors"))
+            if found.axes != self.problem.domain.names or found.names != tuple(self.problem.fields):
+                raise saved.at("grid").refuse("the fields and the axis of the problem")
+            found = found.to(self.task.device, torch.float64)
+            for row in saved.at("ordinary").items(least=1):
+                change, error = (
+                    None if row.at(k).value is None else row.at(k).number(0.0) for k in ("change", "error")
+                )
+                self.passes.append(_Pass(row.at("tol").number(0.0), found, row.at("cells").integer(1), change, error))
+            for row in saved.at("watched").items():
+                a, b, length = (e.number() for e in row.items(3))
+                self.watched.append((a, b, length))

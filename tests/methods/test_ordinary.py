@@ -1,0 +1,188 @@
+"""Ordinary differential equations with start values: graded cells, honest estimates, files."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.integrate import solve_ivp
+
+import hermite_pinn as hp
+from hermite_pinn.field.graded_grid import GradedGrid
+from hermite_pinn.methods.gauss_newton.radau_march import RadauMarch
+from hermite_pinn.methods.gauss_newton.radau_points import radau_points
+from hermite_pinn.methods.gauss_newton.state_equations import StateEquations, start_state
+
+
+def robertson(unit: float = 1.0, end: float = 1e4) -> hp.Problem:
+    """Three species, with times in some unit."""
+    return hp.Problem(
+        domain=hp.Box(t=(0, end / unit)),
+        fields=["a", "b", "c"],
+        residual=lambda a, b, c: (
+            a.t - unit * (-0.04 * a + 1e4 * b * c),
+            b.t - unit * (0.04 * a - 1e4 * b * c - 3e7 * b * b),
+            c.t - unit * 3e7 * b * b,
+        ),
+        conditions=[hp.Initial(a=1.0, b=0.0, c=0.0)],
+    )
+
+
+def oscillator(periods: float = 1.0) -> hp.Problem:
+    """Its solution is a cosine."""
+    return hp.Problem(
+        domain=hp.Box(t=(0, 2 * np.pi * periods)),
+        fields=["u"],
+        residual=lambda u: u.tt + u,
+        conditions=[hp.Initial(u=1.0, u_t=0.0)],
+    )
+
+
+def relative(values: np.ndarray, truth: np.ndarray) -> float:
+    """Error in the mean square."""
+    return float(np.linalg.norm(values - truth) / np.linalg.norm(truth))
+
+
+def test_stiff_kinetics_agree_with_a_reference_over_all_decades() -> None:
+    solution = hp.solve(robertson(), progress=False)
+    assert solution.status is hp.Status.CONVERGED
+
+    def rates(t: float, y: np.ndarray) -> list[float]:
+        slow, fast, back = 0.04 * y[0], 3e7 * y[1] ** 2, 1e4 * y[1] * y[2]
+        return [back - slow, slow - back - fast, fast]
+
+    times = np.logspace(-5, 3.99, 60)
+    truth = solve_ivp(rates, (0, 1e4), [1, 0, 0], "Radau", times, rtol=1e-10, atol=1e-18).y
+    for name, own in zip("abc", truth, strict=True):
+        values = getattr(solution, name)(times)
+        late = times > 1e-2  # earlier cells are as right as the largest value on them asks for
+        assert np.abs(values / own - 1.0)[late].max() < 1e-6
+        assert relative(values, own) < 1e-6
+
+
+def test_units_of_time_change_nothing() -> None:
+    plain = hp.solve(robertson(), progress=False)
+    for unit in (1e-9, 1e9):
+        other = hp.solve(robertson(unit), progress=False)
+        assert other.status is hp.Status.CONVERGED
+        assert other.stats["resolution"] == plain.stats["resolution"]
+        times = np.logspace(-4, 3.9, 30)
+        np.testing.assert_allclose(other.b(times / unit), plain.b(times), rtol=1e-7)
+
+
+def test_the_estimate_is_no_smaller_than_the_error_of_long_oscillations() -> None:
+    solution = hp.solve(oscillator(20.0), progress=False)
+    times = np.linspace(0, 40 * np.pi, 1001)
+    error = relative(solution.u(times), np.cos(times))
+    assert solution.status is hp.Status.CONVERGED
+    assert error <= solution.estimated_error <= 1e-6
+
+
+@pytest.mark.parametrize("count", [3, 5])
+def test_the_state_at_the_end_converges_with_the_order_of_radau_points(count: int) -> None:
+    problem = oscillator()
+    equations, start = StateEquations(problem, {"u": 2}), start_state(problem, {"u": 2})
+    assert start is not None
+    errors = []
+    for cells in (8, 16):
+        length = 2 * np.pi / cells
+        march = RadauMarch(
+            equations, radau_points(count), (0.0, 2 * np.pi), start, 1e9, watched=[(0.0, 7.0, length * (1 + 1e-9))]
+        )
+        # a large tolerance: the cells are as long as they may be, after the short ones of the beginning
+        march.ends = tuple(length * k for k in range(cells + 1))
+        march._first = lambda: 1.0  # type: ignore[method-assign]
+        errors.append(np.linalg.norm(march.run().state - start))
+    assert np.log2(errors[0] / errors[1]) > 2 * count - 1.6
+
+
+def test_a_fast_transient_gets_short_cells_and_the_rest_long_ones() -> None:
+    rate = 1e6
+    problem = hp.Problem(
+        domain=hp.Box(t=(0, 1)),
+        fields=["u"],
+        residual=lambda u, t: u.t + rate * (u - hp.cos(t)) + hp.sin(t),
+        conditions=[hp.Initial(u=0.0)],
+    )
+    solution = hp.solve(problem, progress=False)
+    times = np.concatenate([np.logspace(-9, -5, 50), np.linspace(1e-4, 1, 50)])
+    assert solution.status is hp.Status.CONVERGED
+    assert solution.stats["resolution"][0] < 60
+    assert np.abs(solution.u(times) - np.cos(times) + np.exp(-rate * times)).max() < 1e-6
+
+
+def test_a_short_pulse_between_long_cells_is_seen() -> None:
+    width, middle = 1e-3, 0.543
+    problem = hp.Problem(
+        domain=hp.Box(t=(0, 1)),
+        fields=["u"],
+        residual=lambda u, t: u.t - hp.exp(-(((t - middle) / width) ** 2)) + u,
+        conditions=[hp.Initial(u=0.0)],
+    )
+    solution = hp.solve(problem, progress=False)
+    after = width * np.sqrt(np.pi) * np.exp(middle - 0.8 + width**2 / 4)
+    assert solution.status is hp.Status.CONVERGED
+    assert abs(float(solution.u(0.8)) / after - 1.0) < 1e-6
+
+
+def test_a_solution_that_ends_is_followed_until_there_and_says_so() -> None:
+    problem = hp.Problem(
+        domain=hp.Box(t=(0, 2)), fields=["u"], residual=lambda u: u.t - u * u, conditions=[hp.Initial(u=1.0)]
+    )
+    solution = hp.solve(problem, progress=False)
+    assert not solution.status.success
+    assert "t=1" in solution.message
+    assert float(solution.u(0.5)) == pytest.approx(2.0, rel=1e-5)
+
+
+def test_what_multiplies_rounding_is_not_called_converged() -> None:
+    problem = hp.Problem(
+        domain=hp.Box(t=(0, 30)),
+        fields=["u"],
+        residual=lambda u, t: u.t - u + 2 * hp.exp(-t),
+        conditions=[hp.Initial(u=1.0)],
+    )
+    solution = hp.solve(problem, progress=False)
+    times = np.linspace(0, 30, 500)
+    error = relative(solution.u(times), np.exp(-times))
+    assert error > 1e-6
+    assert not solution.status.success
+    assert solution.estimated_error is not None
+    assert solution.estimated_error > 0.3 * error
+
+
+def test_a_switch_at_a_time_ends_a_cell() -> None:
+    problem = hp.Problem(
+        domain=hp.Box(t=(0, 2)),
+        fields=["u"],
+        residual=lambda u, t: u.t - hp.where(t > 0.7, 1.0, 0.0),
+        conditions=[hp.Initial(u=1.0)],
+    )
+    solution = hp.solve(problem, progress=False)
+    times = np.linspace(0, 2, 101)
+    assert solution.status is hp.Status.CONVERGED
+    np.testing.assert_allclose(solution.u(times), 1 + np.maximum(times - 0.7, 0), atol=1e-12)
+
+
+def test_boundary_values_and_levels_asked_for_are_solved_on_equal_cells() -> None:
+    ends = hp.Problem(
+        domain=hp.Box(x=(0, 1)), fields=["u"], residual=lambda u: u.xx + 1, conditions=[hp.Dirichlet(u=0.0)]
+    )
+    assert hp.solve(ends, progress=False).field.encoder.name == "hermite"
+    assert hp.solve(oscillator(), levels=3, progress=False).field.encoder.name == "hermite"
+
+
+def test_files_and_checkpoints_hold_cells_of_many_lengths(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    solution = hp.solve(robertson(end=1e9), progress=False, checkpoint=tmp_path / "run.h5")
+    times = np.logspace(-6, 8.99, 50)
+    solution.save(tmp_path / "u.h5")
+    loaded = hp.Solution.load(tmp_path / "u.h5")
+    resumed = hp.solve(robertson(end=1e9), progress=False, resume=tmp_path / "run.h5")
+    for other in (loaded, resumed):
+        np.testing.assert_array_equal(other.b(times), solution.b(times))
+    assert resumed.status is solution.status
+
+
+def test_ends_of_cells_have_to_ascend() -> None:
+    with pytest.raises(hp.InvalidArgumentError, match="ascending"):
+        GradedGrid.of_cells([0.0, 0.0, 1.0], "linear", torch.zeros(1, 2, 2, dtype=torch.float64))
