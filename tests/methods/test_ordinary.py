@@ -186,3 +186,12 @@ def test_files_and_checkpoints_hold_cells_of_many_lengths(tmp_path) -> None:  # 
 def test_ends_of_cells_have_to_ascend() -> None:
     with pytest.raises(hp.InvalidArgumentError, match="ascending"):
         GradedGrid.of_cells([0.0, 0.0, 1.0], "linear", torch.zeros(1, 2, 2, dtype=torch.float64))
+
+
+def test_a_tolerance_below_rounding_is_not_met() -> None:
+    line = hp.Problem(domain=hp.Box(t=(0, 1)), fields=["u"], residual=lambda u: u.t - 1, conditions=[hp.Initial(u=1.0)])
+    for problem in (line, oscillator()):
+        solution = hp.solve(problem, tol=1e-20, progress=False)
+        assert solution.status is hp.Status.STALLED
+        assert solution.estimated_error is not None
+        assert 0 < solution.estimated_error < 1e-9

@@ -132,11 +132,13 @@ class GaussNewton(GaussNewtonOptions, Method):
         if stated is not None and (task.saved is None or "ordinary" in task.saved):
             ordinary = OrdinaryRun(task, stated)
             outcome = ordinary.outcome()
-            if ordinary.begun or outcome.status is not Status.STALLED:
+            if outcome.status is not Status.STALLED or (ordinary.begun and not ordinary.undefined):
                 return outcome
-            logger.info("no cell could be solved (%s): the problem is solved on nested levels", outcome.message)
+            logger.info(
+                "marches from the start values fail (%s): the problem is solved on nested levels", outcome.message
+            )
             levels = NestedIteration(self, task, field).outcome()
-            return replace(levels, message=f"{levels.message}; from the start values no cell could be solved")
+            return replace(levels, message=f"{levels.message}; a march from the start values failed before")
         basis = step_basis(self, task, task.field)
         if basis is not None and (task.saved is None or "marches" in task.saved):
             outcome = Evolution(task, basis).outcome()

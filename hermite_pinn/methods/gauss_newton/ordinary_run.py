@@ -26,7 +26,7 @@ from hermite_pinn.schema import Entry, intact
 
 from .ordinary_choice import StartValues
 from .ordinary_look import driven_sizes, watched_parts
-from .radau_march import RadauCourse, RadauMarch
+from .radau_march import LARGEST, RadauCourse, RadauMarch
 from .radau_points import radau_points
 
 __all__ = ["OrdinaryRun"]
@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 FINER = 0.1  # tolerance of a march, relative to the one before
 WANTED = 0.3  # of the tolerance asked for, that the change from march to march is to be
 LEAST = 2e-15  # tolerance of a march
+SHORTER = 0.7  # the longest cells of a march, relative to those of the one before, so that no two have the same
+ROUNDING = 4.0 * float(np.finfo(float).eps)  # error of a field that is not zero, at least
 STAGNANT = 0.7  # change of a march, relative to that of the one before
 VANISHING = 1e4  # times rounding: fields that are smaller are zero as far as anyone can tell
 FAINT = 1e-10  # of what drives a component: smaller values are not followed
@@ -79,6 +81,12 @@ class OrdinaryRun:
         self.floors: np.ndarray | None = None
         self.passes: list[_Pass] = []
         self.partial: RadauCourse | None = None
+        self._march: RadauMarch | None = None
+
+    @property
+    def undefined(self) -> bool:
+        """Whether the run has no answer because the equations have no finite values where the solution leads."""
+        return not self.passes and self._march is not None and self._march.undefined
 
     @property
     def begun(self) -> bool:
@@ -108,7 +116,7 @@ class OrdinaryRun:
 
     def _next_tol(self) -> float:
         if not self.passes:
-            return max(LEAST, self.tol)
+            return max(LEAST / FINER, self.tol)
         last = self.passes[-1]
         ratio = FINER if last.error is None else WANTED * self.tol / last.error
         return max(LEAST, last.tol * min(max(ratio, 1e-4), FINER))
@@ -119,7 +127,10 @@ class OrdinaryRun:
         if self.floors is None:
             self.floors = FAINT * driven_sizes(equations, self.ends, start)
         while True:
-            march = RadauMarch(equations, self.points, self.ends, start, tol, self._told, self.watched, self.floors)
+            march = self._march = RadauMarch(
+                equations, self.points, self.ends, start, tol, self._told, self.watched, self.floors,
+                LARGEST * SHORTER ** len(self.passes),
+            )  # fmt: skip
             self.partial = march.course
             march.run()
             missed, parts = watched_parts(self.stated.equations, march.course, self.ends, tol)
@@ -183,7 +194,7 @@ class OrdinaryRun:
         for name, size, step in zip(self.problem.fields, sizes, moved, strict=True):
             rounding = VANISHING * float(noise[self.stated.equations.states.index((name, 0))])
             if size > rounding or step > rounding:
-                found = max(found, step / size if size > 0 else math.inf)
+                found = max(found, step / size if size > 0 else math.inf, ROUNDING)
         return found
 
     def _verdict(self) -> Ending | None:

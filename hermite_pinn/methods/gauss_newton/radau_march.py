@@ -15,7 +15,7 @@ from hermite_pinn.run.status import Status
 from .radau_points import RadauPoints
 from .state_equations import StateEquations
 
-__all__ = ["RadauCourse", "RadauMarch"]
+__all__ = ["LARGEST", "RadauCourse", "RadauMarch"]
 
 FIRST = 2.0**-7  # of the length of the axis: the first cell that is tried
 BEGIN = 0.2  # of a component, that it may change on the first cell that is tried
@@ -28,6 +28,7 @@ SLOW = 0.7  # rate of convergence above which it is given up
 NOISE = 8.0 * float(np.finfo(float).eps)  # rounding of a term, relative to it
 SMALLEST = 16.0 * float(np.finfo(float).eps)  # cell, relative to its place
 NOTHING = 1e-60  # of the length of the axis: a cell that is none
+OVERFLOW = 1e100  # rates beyond which what is not finite is no matter of definition
 REFUSED = 400  # cells in a row
 CHECKED = 16  # cells between two looks at the clock
 
@@ -132,6 +133,15 @@ class RadauMarch:
         Parts of the axis and the longest cells there, ``(start, end, length)``.
     floors
         Sizes of the components at least, (n,); zero where that is left out.
+    largest
+        Cell, of the length of the axis.
+
+    Attributes
+    ----------
+    course
+        What the march has come to.
+    undefined
+        Whether the equations had no finite values on the last cell that was tried in vain.
     """
 
     def __init__(
@@ -144,9 +154,10 @@ class RadauMarch:
         told: Callable[[float], None] = lambda place: None,
         watched: Sequence[tuple[float, float, float]] = (),
         floors: np.ndarray | None = None,
+        largest: float = LARGEST,
     ) -> None:
         self.equations, self.points, self.ends, self.tol, self.told = equations, points, ends, tol, told
-        self.watched = list(watched)
+        self.watched, self.largest, self.undefined = list(watched), largest, False
         self.floors = np.zeros(equations.count) if floors is None else floors
         self.length = ends[-1] - ends[0]
         self.course = RadauCourse(points, [ends[0]], [start], np.zeros(equations.count))
@@ -187,7 +198,7 @@ class RadauMarch:
         while place < end:
             if (course.cells + course.refused) % CHECKED == 0:
                 self.told(place)
-            wished = min(wished, LARGEST * self.length, self._watched(place))
+            wished = min(wished, self.largest * self.length, self._watched(place))
             left = end - place
             last = wished >= left * (1.0 - 1e-3)
             step = left if last else min(wished, 0.5 * left) if wished > 0.6 * left else wished
@@ -219,7 +230,7 @@ class RadauMarch:
         return longest
 
     def _accept(self, place: float, step: float, cell: _Cell) -> None:
-        course, changes = self.course, cell.changes
+        course, changes, self.undefined = self.course, cell.changes, False
         course.changes.append(changes)
         course.filters.append(cell.filter)
         course.sizes.append(cell.sizes)
@@ -280,6 +291,8 @@ class RadauMarch:
             units = np.where(scale > 0, scale, 1.0)
             square = matrix.reshape(count * n, count * n) * np.tile(units, count)
             rows = np.abs(square).max(1)
+            if not np.isfinite(rest).all() and bool((np.abs(rates) < OVERFLOW).all()):
+                self.undefined = True
             if not np.isfinite(rows).all() or not (rows > 0).all():
                 return None
             try:
