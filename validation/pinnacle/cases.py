@@ -233,7 +233,7 @@ ROWS: tuple[Task, ...] = (
         8.2e-2,
         "solve(step(), tol=0.005)",
         "u, v, p",
-        note="the reference is by finite elements with the same outlet, v = 0 beside p = 0; that of the table suppresses backflow",
+        note="the reference is by finite elements with the same outlet without traction; that of the table suppresses backflow",
     ),
     _task(
         "ns2d-lt",
