@@ -8,6 +8,7 @@ import hermite_pinn as hp
 from hermite_pinn import problems
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.program import leaves
+from hermite_pinn.methods.gauss_newton import penalty_evidence
 from hermite_pinn.methods.gauss_newton.penalty_evidence import Evidence
 from hermite_pinn.methods.gauss_newton.smoothness_order import with_order_of
 from hermite_pinn.methods.systems.grid_system import GridSystem
@@ -196,6 +197,25 @@ def test_factors_that_were_given_up_are_made_again():
     assert parted.risk == whole.risk
     parted.release()
     assert parted.deviance == whole.deviance
+
+
+def test_dense_matrices_and_blocks_give_the_same_estimates(monkeypatch):
+    system = GridSystem(conductivity(1e-2, True), "cubic", [(8,)])
+    vector, weights = torch.zeros(system.size, dtype=torch.float64), {"u": 1e-3, "a": 2e-2}
+    dense_one = Evidence(system, vector).at(weights)
+    monkeypatch.setattr(penalty_evidence, "FEW", 0)
+    blocks = Evidence(system, vector).at(weights)
+    for name in ("misfit", "freedom", "risk", "deviance"):
+        assert getattr(dense_one, name) == pytest.approx(getattr(blocks, name), rel=1e-8)
+    assert dense_one.risk_slopes == pytest.approx(blocks.risk_slopes, rel=1e-6)
+    assert dense_one.deviance_slopes == pytest.approx(blocks.deviance_slopes, rel=1e-6)
+
+
+@pytest.mark.parametrize("cells", [1, 2, 4, 16])
+def test_fields_that_lack_conditions_have_more_equations_than_coefficients_on_every_axis(cells):
+    problem = problems.inverse_heat(points=20, known=False)
+    system = GridSystem(with_order_of(problem, "septic"), "septic", [(cells, 1, 1)])
+    assert system.gauss[0] * cells > 4 * (cells + 1)
 
 
 def test_roughness_is_measured_in_units_of_the_box():
