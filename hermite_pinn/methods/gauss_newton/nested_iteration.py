@@ -52,7 +52,7 @@ from .stage_record import record_stage
 from .term_sizes import floored, implied_sizes, strengths
 from .unfinished import Unfinished
 from .uniqueness import freedom, on_vertices
-from .verdict import BY_ITSELF, determined, verdict, with_noise
+from .verdict import BY_ITSELF, coarser_is_better, determined, verdict, with_noise
 from .watch_points import WatchPoints
 
 __all__ = ["NestedIteration"]
@@ -229,6 +229,11 @@ class NestedIteration:
             if len(state.path) == 1 and not foreign:
                 stage = self._balanced(stage)
             self._measure(stage)
+            ending = None if foreign or self.resolutions.planned else coarser_is_better(before, stage, self.tol)
+            if ending is not None:
+                state.path.pop()
+                state.best = before
+                return ending
             change = None if foreign or len(state.path) == 1 else stage.change
             algebraic = unsolved(stage.inner, stage.reduction) if stage.left is None else stage.left
             loss = 0.0 if self.measured else stage.loss if stage.persisting is None else stage.persisting
