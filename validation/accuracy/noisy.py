@@ -134,6 +134,7 @@ CASES: dict[str, Callable[[int], Made]] = {
     "diffusion in space and time": _fields(_diffusion),
     "two rates": _rates,
     "two rates, start 100 times too large": lambda s: _rates(s, 100.0),
+    "two rates, start 100 times too small": lambda s: _rates(s, 0.01),
     "heat transfer at an end": _transfer,
 }
 

@@ -27,7 +27,7 @@ from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
 
-from .balance import ZERO, balanced_norms
+from .balance import ZERO, balanced_norms, by_parameters
 from .convergence import Convergence, unsolved
 from .first_course import begun_with
 from .geometry_notes import geometry_notes
@@ -457,7 +457,7 @@ class NestedIteration:
         """The first stage, solved again while the terms of one equation outweigh those of another by far."""
         for _ in range(REPEATS):
             norms = None
-            if stage.slabs == 1 and len(self.state.norms) > 1:
+            if stage.slabs == 1 and (len(self.state.norms) > 1 or by_parameters(self.problem)):
                 norms = balanced_norms(self.problem, self.grid.field(stage), stage, self.state.norms)
             if norms is None:
                 break
