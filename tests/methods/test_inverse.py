@@ -173,6 +173,45 @@ def test_parameters_far_from_the_start_are_found_from_noisy_data():
     assert abs(solution.parameters["k"] - 300) < 3 * errors["k"] < 10
 
 
+def layer(init, noise):
+    """k u'' = u with k = 0.1 from 60 values."""
+    x, root = np.random.default_rng(3).random((60, 1)), np.sqrt(0.1)
+    values = np.sinh((1 - x[:, 0]) / root) / np.sinh(1 / root)
+    data = hp.Data(x, u=values + noise * np.random.default_rng(4).standard_normal(60), noise=noise or None)
+    conditions = [hp.Dirichlet(u=1.0, on="x-"), hp.Dirichlet(u=0.0, on="x+"), data]
+    return hp.Problem(
+        hp.Box(x=(0, 1)), "u", lambda u, k: k * u.xx - u, conditions, parameters=[hp.Parameter("k", init=init)]
+    )
+
+
+def test_what_noisy_data_say_does_not_depend_on_the_start():
+    """The size of the equation at the start says nothing of it at the solution, beside which the data weigh."""
+    found = [hp.solve(layer(init, 0.02), tol=1e-4) for init in (1e-3, 0.1, 10.0)]
+    assert all(s.status.success for s in found)
+    errors = [s.stats["standard_errors"]["k"] for s in found]
+    assert errors == pytest.approx([errors[1]] * 3, rel=0.05)
+    assert [s.parameters["k"] for s in found] == pytest.approx([found[1].parameters["k"]] * 3, abs=0.1 * errors[1])
+    assert abs(found[1].parameters["k"] - 0.1) < 3 * errors[1] < 0.1
+
+
+@pytest.mark.parametrize("init", [1e-3, 10.0])
+def test_exact_data_give_a_parameter_from_a_start_far_off(init):
+    solution = hp.solve(layer(init, 0.0), tol=1e-6)
+    assert solution.status is hp.Status.CONVERGED
+    assert solution.parameters["k"] == pytest.approx(0.1, rel=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("factor", ["large", "small"])
+def test_diffusion_and_decay_are_found_from_a_start_100_times_off(factor):
+    problem, truth = CASES[f"two rates, start 100 times too {factor}"](0)
+    solution = hp.solve(problem, tol=1e-4)
+    assert solution.status is hp.Status.COMPLETED
+    errors = solution.stats["standard_errors"]
+    for name, value in truth.items():
+        assert abs(solution.parameters[name] - value) < 3 * errors[name] < 0.3 * value
+
+
 @pytest.mark.parametrize("scale", [1.0, 1e6])
 @pytest.mark.parametrize("tol", [1e-4, 1e-6])
 def test_the_tolerance_is_that_of_the_parameters_too(tol, scale):

@@ -1,5 +1,7 @@
 """Unknown coefficient fields from noisy data: they are found, and the weights of penalties follow the noise."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -8,8 +10,13 @@ import hermite_pinn as hp
 from hermite_pinn import problems
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.program import leaves
+from hermite_pinn.methods.gauss_newton import penalty_evidence, verdict
+from hermite_pinn.methods.gauss_newton.noise_errors import noise_left
 from hermite_pinn.methods.gauss_newton.penalty_evidence import Evidence
+from hermite_pinn.methods.gauss_newton.penalty_weights import Choice
 from hermite_pinn.methods.gauss_newton.smoothness_order import with_order_of
+from hermite_pinn.methods.gauss_newton.stage import Stage
+from hermite_pinn.methods.gauss_newton.verdict import coarser_is_better
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.validation.accuracy.noisy import row_of
@@ -196,6 +203,87 @@ def test_factors_that_were_given_up_are_made_again():
     assert parted.risk == whole.risk
     parted.release()
     assert parted.deviance == whole.deviance
+
+
+def test_dense_matrices_and_blocks_give_the_same_estimates(monkeypatch):
+    system = GridSystem(conductivity(1e-2, True), "cubic", [(8,)])
+    vector, weights = torch.zeros(system.size, dtype=torch.float64), {"u": 1e-3, "a": 2e-2}
+    dense_one = Evidence(system, vector).at(weights)
+    monkeypatch.setattr(penalty_evidence, "FEW", 0)
+    blocks = Evidence(system, vector).at(weights)
+    for name in ("misfit", "freedom", "risk", "deviance"):
+        assert getattr(dense_one, name) == pytest.approx(getattr(blocks, name), rel=1e-8)
+    assert dense_one.risk_slopes == pytest.approx(blocks.risk_slopes, rel=1e-6)
+    assert dense_one.deviance_slopes == pytest.approx(blocks.deviance_slopes, rel=1e-6)
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["known noise", "unknown noise"])
+def test_the_risk_of_a_level_is_that_by_which_its_weights_are_chosen(told):
+    system = GridSystem(conductivity(1e-2, told), "cubic", [(8,)])
+    vector, weights = torch.zeros(system.size, dtype=torch.float64), {"u": 1e-3, "a": 2e-2}
+    vector[::2] = 1.0
+    system.smooth(weights, 3.0)
+    at = Evidence(system, vector).at(weights)
+    rows = system.linearize(vector)
+    misfit = sum(float((r * r).sum()) for block, own in system.parts(rows) for r in own if block in system.noisy)
+    left = noise_left(system, vector, Choice(weights, 1.0, 5.0, 3.0))
+    # of the vectors of random signs, those of the two are alike
+    if told:
+        assert left.risk == pytest.approx(misfit / (3.0 * system.misfit.variance) + 2.0 * at.freedom, rel=1e-6)
+    else:
+        assert left.risk == pytest.approx(80 * np.log(misfit / 3.0 / (80 - at.freedom) ** 2), rel=1e-6)
+
+
+def level(cells, risk, change=1e-3, noise=1e-2, settled=True):
+    nothing = torch.zeros(1, dtype=torch.float64)
+    choice = Choice({"u": 1.0}, 1.0, 5.0)
+    return Stage(
+        [(cells,)], nothing, nothing, {}, settled=settled, change=change, noise=noise, risk=risk, choice=choice
+    )
+
+
+def test_a_level_that_predicts_the_data_worse_is_not_taken():
+    before = level(2, 100.0)
+    ending = coarser_is_better(before, level(4, 103.0, change=2e-3), 1e-3)
+    assert ending.status is hp.Status.COMPLETED
+    assert "more than tol=0.001" in ending.message
+    assert before.error == pytest.approx(np.hypot(1e-2, 4e-3))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, level(4, 103.0)),
+        (level(2, 100.0), level(4, 100.5)),
+        (level(2, 100.0), level(4, None)),
+        (level(2, None), level(4, 103.0)),
+        (level(2, 100.0), level(4, 103.0, change=0.1)),
+        (level(2, 100.0, noise=None), level(4, 103.0)),
+        (level(2, 100.0, settled=False), level(4, 103.0)),
+        (level(2, 100.0), level(4, 103.0, settled=False)),
+    ],
+    ids=["first", "alike", "unknown", "unknown before", "far", "unknown noise", "unsettled before", "unsettled"],
+)
+def test_a_level_is_taken_where_the_data_do_not_speak_against_it(before, after):
+    assert coarser_is_better(before, after, 1e-3) is None
+
+
+def test_a_run_returns_the_level_that_predicts_better(monkeypatch):
+    problem = conductivity(3e-2, count=200)
+    kept = hp.solve(problem)
+    monkeypatch.setattr(verdict, "WORSE", -math.inf)
+    coarser = hp.solve(problem)
+    assert coarser.status is hp.Status.COMPLETED
+    assert "is not taken" in coarser.message
+    assert coarser.field.layout.resolutions[-1] < kept.field.layout.resolutions[-1]
+    assert abs(error(coarser) - error(kept)) < coarser.estimated_error
+
+
+@pytest.mark.parametrize("cells", [1, 2, 4, 16])
+def test_fields_that_lack_conditions_have_more_equations_than_coefficients_on_every_axis(cells):
+    problem = problems.inverse_heat(points=20, known=False)
+    system = GridSystem(with_order_of(problem, "septic"), "septic", [(cells, 1, 1)])
+    assert system.gauss[0] * cells > 4 * (cells + 1)
 
 
 def test_roughness_is_measured_in_units_of_the_box():

@@ -134,6 +134,7 @@ CASES: dict[str, Callable[[int], Made]] = {
     "diffusion in space and time": _fields(_diffusion),
     "two rates": _rates,
     "two rates, start 100 times too large": lambda s: _rates(s, 100.0),
+    "two rates, start 100 times too small": lambda s: _rates(s, 0.01),
     "heat transfer at an end": _transfer,
 }
 
@@ -180,10 +181,18 @@ class Row:
 
 
 def draw_of(problem: hp.Problem, truth: Mapping[str, float]) -> Draw:
-    """Solve by the default call, and compare."""
+    """Solve by the default call, and compare.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If the run was interrupted, with its message: that says nothing of the problem.
+    """
     began = time.process_time()
     solution = hp.solve(problem, tol=1e-4, progress=False, throw=False)
     seconds, status = time.process_time() - began, solution.status.name.lower()
+    if solution.status is hp.Status.INTERRUPTED:
+        raise KeyboardInterrupt(solution.message)
     if truth:
         errors = solution.stats.get("standard_errors", dict.fromkeys(truth, 0.0))
         pulls = [(solution.parameters[name] - value) / max(errors[name], 1e-300) for name, value in truth.items()]

@@ -12,9 +12,15 @@ from hermite_pinn.residuals.scales import IMBALANCE, term_norms
 from .stage import Stage
 from .term_sizes import floored, implied_sizes, strengths
 
-__all__ = ["ZERO", "balanced_norms"]
+__all__ = ["ZERO", "balanced_norms", "by_parameters"]
 
+MOVED = 3.0  # the ratio of sizes of an equation, by values of parameters, beyond which it counts otherwise
 ZERO = 1e-6  # of its implied size: a field that counts as zero where no tolerance says so
+
+
+def by_parameters(problem: Problem) -> bool:
+    """Whether the size of a single equation is in doubt: it depends on parameters, and data count beside it."""
+    return bool(problem.parameters) and any(t.region.measured is not None for t in problem.terms)
 
 
 def balanced_norms(problem: Problem, field: GridField, stage: Stage, norms: Sequence[float]) -> list[float] | None:
@@ -24,6 +30,10 @@ def balanced_norms(problem: Problem, field: GridField, stage: Stage, norms: Sequ
     in one equation, say, and a Rayleigh number of a million) or less (small changes of a large number).  They vanish
     where nothing moves or changes, which is no reason to enforce an equation beyond all others: it is never smaller
     than for fields of the sizes found, or those implied by others, that vary over the domain.
+
+    Equations with unknown parameters were measured by the first values of these.  Where measured data count beside
+    them, their own size matters too: with a parameter that begins far too large they weigh far too little, and the
+    fields follow the noise.
 
     Parameters
     ----------
@@ -42,4 +52,16 @@ def balanced_norms(problem: Problem, field: GridField, stage: Stage, norms: Sequ
     if not all(0 < n < math.inf for n in new):
         return None
     ratios = [a / b for a, b in zip(new, norms, strict=True)]
-    return new if IMBALANCE * min(ratios) < max(ratios) else None
+    by = by_parameters(problem)
+    known = [*ratios, 1.0] if by else ratios
+    if IMBALANCE * min(known) < max(known):
+        return new
+    if not by or not _far(ratios):
+        return None
+    first = term_norms(problem, field, {p.name: p.init for p in problem.parameters})
+    return new if _far([max(f, least) / n for f, least, n in zip(first, floors, new, strict=True)]) else None
+
+
+def _far(ratios: Sequence[float]) -> bool:
+    """Whether some sizes are not those known so far."""
+    return not all(1.0 / MOVED < r < MOVED for r in ratios)

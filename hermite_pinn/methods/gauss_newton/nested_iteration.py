@@ -27,7 +27,7 @@ from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
 
-from .balance import ZERO, balanced_norms
+from .balance import ZERO, balanced_norms, by_parameters
 from .convergence import Convergence, unsolved
 from .first_course import begun_with
 from .geometry_notes import geometry_notes
@@ -52,7 +52,7 @@ from .stage_record import record_stage
 from .term_sizes import floored, implied_sizes, strengths
 from .unfinished import Unfinished
 from .uniqueness import freedom, on_vertices
-from .verdict import BY_ITSELF, determined, verdict, with_noise
+from .verdict import BY_ITSELF, coarser_is_better, determined, verdict, with_noise
 from .watch_points import WatchPoints
 
 __all__ = ["NestedIteration"]
@@ -229,6 +229,11 @@ class NestedIteration:
             if len(state.path) == 1 and not foreign:
                 stage = self._balanced(stage)
             self._measure(stage)
+            ending = None if foreign or self.resolutions.planned else coarser_is_better(before, stage, self.tol)
+            if ending is not None:
+                state.path.pop()
+                state.best = before
+                return ending
             change = None if foreign or len(state.path) == 1 else stage.change
             algebraic = unsolved(stage.inner, stage.reduction) if stage.left is None else stage.left
             loss = 0.0 if self.measured else stage.loss if stage.persisting is None else stage.persisting
@@ -452,7 +457,7 @@ class NestedIteration:
         """The first stage, solved again while the terms of one equation outweigh those of another by far."""
         for _ in range(REPEATS):
             norms = None
-            if stage.slabs == 1 and len(self.state.norms) > 1:
+            if stage.slabs == 1 and (len(self.state.norms) > 1 or by_parameters(self.problem)):
                 norms = balanced_norms(self.problem, self.grid.field(stage), stage, self.state.norms)
             if norms is None:
                 break

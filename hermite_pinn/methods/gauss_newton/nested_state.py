@@ -64,6 +64,7 @@ class NestedState:
             "reduction": best.reduction,
             "speeds": list(best.speeds),
             "noise": best.noise,
+            "risk": best.risk,
             "choice": None if best.choice is None else asdict(best.choice),
             "marching": self.marching.state(),
             "norms": self.norms,
@@ -95,6 +96,7 @@ class NestedState:
             choice=Choice(**saved["choice"]) if saved.get("choice") else None,
             error=with_noise(self.convergence.estimates[-1] if self.convergence.estimates else None, saved["noise"]),
             noise=saved["noise"],
+            risk=saved.get("risk"),
         )
 
     def take_over(self, field: GridField, parameters: dict[str, float], grid: Discretization) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -14,9 +14,28 @@ from hermite_pinn.methods.systems.grid_system import GridSystem
 from .normal_factor import NormalFactor
 from .penalty_weights import LARGEST, Choice
 
-__all__ = ["noise_errors", "row_variance"]
+__all__ = ["NoiseLeft", "noise_left", "row_variance"]
 
 SAMPLES = 16
+PROBES = 24  # vectors of random signs of which the degrees of freedom are estimated
+
+
+@dataclass(frozen=True)
+class NoiseLeft:
+    """What the noise of the data leaves open at a solution.
+
+    Attributes
+    ----------
+    errors
+        L2 norms over the domain of the standard deviations of the fields, by field.
+    risk
+        How badly the solution predicts data: twice the logarithm of their likelihood is minus that, up to a constant
+        that all levels share, with a correction for its degrees of freedom.  It is ``|r_d|^2 / v + 2 tr A`` as in
+        :class:`.Evidence`, or ``n log(|r_d|^2 / (n - tr A)^2)`` where the noise is not known.
+    """
+
+    errors: tuple[float, ...]
+    risk: float
 
 
 def row_variance(system: GridSystem, rows: Rows, choice: Choice | None) -> float:
@@ -36,10 +55,10 @@ def row_variance(system: GridSystem, rows: Rows, choice: Choice | None) -> float
     return sum(float(system.inner([r], [r])) for r in noisy) / left
 
 
-def noise_errors(
+def noise_left(
     system: GridSystem, vector: torch.Tensor, choice: Choice | None, samples: int = SAMPLES
-) -> Sequence[float] | None:
-    """L2 norms over the domain of the standard deviations of the fields, by field; None for systems that are too large.
+) -> NoiseLeft | None:
+    """Standard deviations of the fields, and how well the solution predicts; None for systems that are too large.
 
     Parameters
     ----------
@@ -75,4 +94,23 @@ def noise_errors(
         x = factor.apply(y)
         own = system.norms(system.finest(x), system.at_corners(x))
         squares = [a + b**2 for a, b in zip(squares, own, strict=True)]
-    return [math.sqrt(variance * s / samples) for s in squares]
+    errors = tuple(math.sqrt(variance * s / samples) for s in squares)
+    return NoiseLeft(errors, _risk(system, rows, factor))
+
+
+def _risk(system: GridSystem, rows: Rows, factor: NormalFactor) -> float:
+    """See :attr:`NoiseLeft.risk`; the same vectors of signs for all levels, whose difference is then more exact."""
+    noisy = [any(block is b for b in system.noisy) for block, own in system.parts(rows) for _ in own]
+    misfit = sum(float(system.inner([r], [r])) for r, own in zip(rows, noisy, strict=True) if own) / system.emphasis
+    generator = torch.Generator().manual_seed(0)
+    squares = 0.0
+    for _ in range(PROBES):
+        signs = [torch.zeros_like(r) for r in rows]
+        for sign, own in zip(signs, noisy, strict=True):
+            if own:
+                sign += torch.randint(2, sign.shape, generator=generator).to(sign) * 2.0 - 1.0
+        squares += float(factor.transposed(system.adjoint(signs)).square().sum())
+    freedom, count, variance = squares / PROBES, system.misfit.count, system.misfit.variance
+    if variance is not None:
+        return misfit / variance + 2.0 * freedom
+    return count * math.log(max(misfit, 1e-300) / max(count - freedom, 1e-3 * count) ** 2)

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
 
-from hermite_pinn.methods.least_squares.bordered_factor import BorderedFactor
 from hermite_pinn.methods.least_squares.nested_dissection import Dissection, dissect
 from hermite_pinn.methods.systems.dense_block import DenseBlock
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.methods.systems.vertex_layout import VertexLayout
 
 from .constant_products import ConstantProducts
-from .normal_factor import elimination_order, scale_blocks
+from .normal_factor import elimination_order
+from .normal_parts import BlockPart, Factor, NormalPart
 
 __all__ = ["Evidence", "Prediction"]
 
 PROBES = 24
+FEW = 1500  # unknowns of which one dense matrix is made
 CERTAIN = 1e-4  # part of the weight of data that stands for what is known without data
 
 
@@ -75,14 +75,13 @@ class Evidence:
         noisy = [i for b in system.noisy for i in places[id(b)]]
         penal = [i for b in system.penalties.values() for i in places[id(b)]]
         images = self._images()
+        self._kept = self._free if not images and int(self._free.sum()) <= FEW else None
         self.data = self._part(layout, system.noisy, noisy, rows, images)
         others = [b for b in system.blocks if not any(b is c for c in (*system.noisy, *system.penalties.values()))]
         self.equations = self._part(layout, others, sorted({*every} - {*noisy, *penal}), rows, images)
         volume = system.problem.domain.interior.measure
-        self.penalties = {
-            f: self._part(layout, [b], places[id(b)], rows, images).scaled(b.scales[0] ** 2 / volume)
-            for f, b in system.penalties.items()
-        }
+        self.penalties = {f: self._part(layout, [b], places[id(b)], rows, images) for f, b in system.penalties.items()}
+        self._units = {f: float(b.scales[0]) ** 2 / volume for f, b in system.penalties.items()}
         generator = torch.Generator().manual_seed(0)
         probes = []
         for _ in range(PROBES):
@@ -90,7 +89,8 @@ class Evidence:
             for i in noisy:
                 zero[i] += torch.randint(2, rows[i].shape, generator=generator).to(rows[i]) * 2.0 - 1.0
             probes.append(self._adjoint(zero))
-        self.probes = torch.stack(probes, 1)
+        every_probe = torch.stack(probes, 1)
+        self.probes = every_probe if self._kept is None else every_probe[self._kept]
 
     def _adjoint(self, rows: Sequence[torch.Tensor]) -> torch.Tensor:
         """``J^T rows`` for the coefficients of the finest level and the parameters in the order of elimination."""
@@ -113,7 +113,7 @@ class Evidence:
         mine: Sequence[int],
         rows: Sequence[torch.Tensor],
         images: Sequence[Sequence[torch.Tensor]],
-    ) -> _Part:
+    ) -> NormalPart:
         """Normal matrix and gradient of the rows of some blocks."""
         kept = frozenset(mine)
 
@@ -123,28 +123,18 @@ class Evidence:
         normal = self._products.of(self.system, layout, self._dissection, blocks)
         last = torch.stack([only(image) for image in images], 1) if images else torch.zeros(len(self._order), 0)
         loss = sum(float(self.system.inner([rows[i]], [rows[i]])) for i in kept)
-        return _Part(normal, last.to(torch.float64), only(rows), loss)
+        part = BlockPart(self._dissection, normal, last.to(torch.float64), only(rows), loss)
+        return part if self._kept is None else part.dense(self._kept)
 
     def weight_of(self, field: str, weights: dict[str, float]) -> float:
-        """What the mean square roughness of a field counts."""
-        return self.emphasis * self.system.misfit.penalty(field, weights)
+        """What the rows of a field's penalty count, as they were linearised."""
+        return self.emphasis * self.system.misfit.penalty(field, weights) * self._units[field]
 
-    def scale_of(self, total: _Part) -> torch.Tensor:
+    def scale_of(self, total: NormalPart) -> torch.Tensor:
         """Inverse column norms; 0 for unknowns that are fixed or have no effect."""
-        own = torch.as_tensor(self._dissection.starts[:-1])
-        count = self.system.layout.unknowns.size
-        squares = torch.cat([total.normal.diagonal(dim1=1, dim2=2)[own].reshape(-1), total.last[count:].diagonal()])
-        return torch.where(self._free & (squares > 0), squares.clamp(min=1e-300).rsqrt(), 0.0)
-
-    def factor(self, part: _Part, scale: torch.Tensor) -> BorderedFactor:
-        """Of the scaled normal matrix of some rows."""
-        count, blocks = self.system.layout.unknowns.size, part.normal.clone()
-        scale_blocks(blocks, self._dissection, scale[:count])
-        return BorderedFactor(self._dissection, blocks, part.last * scale[:, None] * scale[count:], 0.0)
-
-    def times(self, part: _Part, x: torch.Tensor) -> torch.Tensor:
-        """The normal matrix of some rows times (n + k, c)."""
-        return part.times(x, self._dissection)
+        squares = total.diagonal()
+        free = self._free if self._kept is None else self._free[self._kept]
+        return torch.where(free & (squares > 0), squares.clamp(min=1e-300).rsqrt(), 0.0)
 
     def at(self, weights: dict[str, float]) -> Prediction:
         """The estimates at some weights of the penalties, given ones included."""
@@ -219,10 +209,10 @@ class Prediction:
         evidence, own = self._evidence, self._own
         adjoint = own.solved(own.whole, (evidence.data.gradient[:, None] + own.moved))
         slopes = {}
-        for field, part in own.weighted():
-            freedom = -float((own.probes * evidence.times(part, own.probes)).sum()) / PROBES
-            pulled = part.gradient[:, None] + evidence.times(part, own.step)
-            misfit = -2.0 * float((adjoint * pulled).sum())
+        for field, part, weight in own.weighted():
+            freedom = -weight * float((own.probes * part.times(own.probes)).sum()) / PROBES
+            pulled = part.gradient[:, None] + part.times(own.step)
+            misfit = -2.0 * weight * float((adjoint * pulled).sum())
             if evidence.variance is None:
                 slopes[field] = evidence.count * (misfit / self.misfit + 2.0 * freedom / self._left)
             else:
@@ -240,10 +230,10 @@ class Prediction:
         evidence, own = self._evidence, self._own
         before = own.solved(own.before, evidence.probes)
         slopes = {}
-        for field, part in own.weighted():
-            trace = (1.0 - CERTAIN) * float((before * evidence.times(part, own.probes)).sum()) / PROBES
+        for field, part, weight in own.weighted():
+            trace = (1.0 - CERTAIN) * weight * float((before * part.times(own.probes)).sum()) / PROBES
             rough = part.loss + 2.0 * float(part.gradient @ own.step[:, 0])
-            rough += float((own.step * evidence.times(part, own.step)).sum())
+            rough = weight * (rough + float((own.step * part.times(own.step)).sum()))
             fit = rough / evidence.variance if evidence.variance is not None else evidence.count * rough / self._least
             slopes[field] = fit - trace
         return slopes
@@ -269,26 +259,26 @@ class _Factored:
         self._evidence, self._weights = evidence, weights
         self._prior = evidence.equations
         for field, part in evidence.penalties.items():
-            self._prior = self._prior + part.scaled(evidence.weight_of(field, weights))
-        self.total = self._prior + evidence.data
+            self._prior = self._prior.plus(part, evidence.weight_of(field, weights))
+        self.total = self._prior.plus(evidence.data)
         self._scale = evidence.scale_of(self.total)
-        self.whole = evidence.factor(self.total, self._scale)
+        self.whole = self.total.factored(self._scale)
 
-    def weighted(self) -> Iterator[tuple[str, _Part]]:
-        """Penalties whose weights are chosen, as they count."""
+    def weighted(self) -> Iterator[tuple[str, NormalPart, float]]:
+        """Penalties whose weights are chosen, and what they count."""
         evidence = self._evidence
         for field in evidence.system.misfit.automatic:
-            yield field, evidence.penalties[field].scaled(evidence.weight_of(field, self._weights))
+            yield field, evidence.penalties[field], evidence.weight_of(field, self._weights)
 
-    def solved(self, factor: BorderedFactor, right: torch.Tensor) -> torch.Tensor:
+    def solved(self, factor: Factor, right: torch.Tensor) -> torch.Tensor:
         """Solutions with one of the factors."""
         scale = self._scale[:, None]
         return factor.upper(factor.lower(right * scale)) * scale
 
     @cached_property
-    def before(self) -> BorderedFactor:
+    def before(self) -> Factor:
         """Factor of what is known without data."""
-        return self._evidence.factor(self._prior + self._evidence.data.scaled(CERTAIN), self._scale)
+        return self._prior.plus(self._evidence.data, CERTAIN).factored(self._scale)
 
     @cached_property
     def _solutions(self) -> torch.Tensor:
@@ -307,32 +297,4 @@ class _Factored:
     @cached_property
     def moved(self) -> torch.Tensor:
         """The normal matrix of the data times the step."""
-        return self._evidence.times(self._evidence.data, self.step)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Normal matrix of some rows as blocks and columns of the parameters (n + k, k), gradient (n + k,), and loss."""
-
-    normal: torch.Tensor
-    last: torch.Tensor
-    gradient: torch.Tensor
-    loss: float
-
-    def __add__(self, other: _Part) -> _Part:
-        sums = self.normal + other.normal, self.last + other.last, self.gradient + other.gradient
-        return _Part(*sums, self.loss + other.loss)
-
-    def scaled(self, factor: float) -> _Part:
-        return _Part(self.normal * factor, self.last * factor, self.gradient * factor, self.loss * factor)
-
-    def times(self, x: torch.Tensor, dissection: Dissection) -> torch.Tensor:
-        """The matrix times (n + k, c)."""
-        width, count = self.normal.shape[1], len(self.gradient) - self.last.shape[1]
-        grid, rest = x[:count].reshape(-1, width, x.shape[1]), x[count:]
-        first = torch.as_tensor(np.repeat(np.arange(len(grid)), np.diff(dissection.starts)))
-        later, off = torch.as_tensor(dissection.later), torch.as_tensor(dissection.later) != first
-        out = torch.zeros_like(grid).index_add_(0, later, self.normal @ grid[first])
-        out.index_add_(0, first[off], self.normal[off].mT @ grid[later[off]])
-        border = self.last[:count]
-        return torch.cat([out.view(count, -1) + border @ rest, border.mT @ x[:count] + self.last[count:] @ rest])
+        return self._evidence.data.times(self.step)

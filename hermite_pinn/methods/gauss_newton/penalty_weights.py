@@ -29,6 +29,8 @@ POOR = 1.5
 ROUNDS = 3
 FIRST_EMPHASIS = 10.0  # at least, on the coarsest level
 BEFORE = (100.0, 10.0)  # times the emphasis: on the way from the data to the equations
+FARTHER = (1e6, 1e4, *BEFORE)  # the same where that way ends far from the data
+MISSED, MISSED_UNTOLD = 3.0, 0.3  # misfit, in units of the noise or else relative, that is far from the data
 STRONGER = (1e4, 1e2)  # times the weight of exact data, on the same way
 MET = 0.03  # relative misfit of exact data that are met
 RETURN = 10.0  # times the emphasis: to where the way goes back for other weights or levels
@@ -291,15 +293,23 @@ def fit_smoothly(
     noise, products, layout = _Noise(system), ConstantProducts(), system.layout
     dissection = dissect(layout.positions, layout.sides, layout.wraps, layout.width) if chooses else None
     present = math.inf if before is None else emphasis * RETURN
-    for last in range(ROUNDS + 1):
-        for stronger in BEFORE:
-            if stronger * emphasis <= present:
-                system.smooth(weights, stronger * emphasis)
-                vector = fit(vector, noise.rough).vector
+
+    def along(
+        way: Sequence[float], vector: torch.Tensor, emphasis: float, enough: Callable[[Sequence[torch.Tensor]], float]
+    ) -> Fit:
+        for stronger in way:
+            system.smooth(weights, stronger * emphasis)
+            vector = fit(vector, noise.rough).vector
         system.smooth(weights, emphasis)
+        return fit(vector, enough)
+
+    for last in range(ROUNDS + 1):
         ends = not chooses or last == ROUNDS
         freedom = 1.0 if choice is None else choice.freedom
-        state = fit(vector, partial(noise.small, freedom) if ends or choice is not before else noise.rough)
+        enough = partial(noise.small, freedom) if ends or choice is not before else noise.rough
+        state = along([stronger for stronger in BEFORE if stronger * emphasis <= present], vector, emphasis, enough)
+        if first and not last and system.problem.parameters and noise.misses(state.rows):
+            state = _better(system, state, along(FARTHER, vector, emphasis, enough))
         if ends:
             break
         if last:
@@ -313,6 +323,14 @@ def fit_smoothly(
             break
         emphasis = wanted
     return state, None if choice is None else replace(choice, emphasis=emphasis)
+
+
+def _better(system: GridSystem, one: Fit, other: Fit) -> Fit:
+    """The fit with the lower loss, at which the system is linearised."""
+    if other.loss < one.loss:
+        return other
+    system.linearize(one.vector)
+    return one
 
 
 def from_data(system: GridSystem, vector: torch.Tensor, fit: Callable[[torch.Tensor], Fit]) -> torch.Tensor:
@@ -361,6 +379,13 @@ class _Noise:
             return misfit.variance * system.emphasis
         noisy = (r for block, own in system.parts(rows) if any(block is b for b in system.noisy) for r in own)
         return sum(float(system.inner([r], [r])) for r in noisy) / max(misfit.count, 1)
+
+    def misses(self, rows: Sequence[torch.Tensor]) -> bool:
+        """Whether a state is far from the data."""
+        system, misfit = self.system, self.system.misfit
+        noisy = (r for block, own in system.parts(rows) if any(block is b for b in system.noisy) for r in own)
+        squares = sum(float(system.inner([r], [r])) for r in noisy) / (misfit.strength * system.emphasis)
+        return squares > (MISSED if misfit.known else MISSED_UNTOLD) ** 2
 
     def small(self, freedom: float, rows: Sequence[torch.Tensor]) -> float:
         """A hundredth of the degrees of freedom: the distance is a tenth of the standard deviation."""

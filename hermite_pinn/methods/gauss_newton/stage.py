@@ -35,7 +35,7 @@ from hermite_pinn.schema import Entry
 from .cut_memory import cut_memory
 from .indicators import Indicators
 from .memory_estimate import stage_memory
-from .noise_errors import noise_errors
+from .noise_errors import noise_left
 from .penalty_weights import Choice, fit_smoothly, from_data
 from .term_sizes import Sensitivities, sensitivity_norms
 
@@ -224,6 +224,8 @@ class Stage:
     noise
         What the noise of the data leaves of that: the largest relative standard deviation of a field, 0 without noise,
         or None where it is not known.
+    risk
+        How badly the stage predicts noisy data, see :class:`.NoiseLeft`; None where it is not known.
     close_to_corners
         See :attr:`.CutSystem.close_to_corners`.
     undefined_outside
@@ -258,6 +260,7 @@ class Stage:
     choice: Choice | None = None
     error: float | None = None
     noise: float | None = 0.0
+    risk: float | None = None
     close_to_corners: torch.Tensor | None = None
     undefined_outside: bool = False
 
@@ -445,7 +448,9 @@ def solve_at_once(
     stage.moved = system.norms(stage.finest - before, own - corners)
     stage.norms = system.norms(stage.finest, own)
     if system.noisy:
-        open_left = noise_errors(system, stage.vector, final)
-        stage.noise = relative(open_left, stage.norms) if open_left else (start.noise if start is not None else None)
+        open_left = noise_left(system, stage.vector, final)
+        stage.noise = start.noise if start is not None else None
+        if open_left is not None:
+            stage.noise, stage.risk = relative(open_left.errors, stage.norms), open_left.risk
     stage.close_to_corners = system.close_to_corners
     return stage

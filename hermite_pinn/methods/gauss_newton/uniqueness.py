@@ -18,7 +18,7 @@ import torch
 from scipy.sparse.linalg import ArpackNoConvergence
 
 from hermite_pinn.cuda.encoder.basis import BASES
-from hermite_pinn.expressions.program import Value
+from hermite_pinn.expressions.program import Value, leaves
 from hermite_pinn.geometry import Region
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.compiled import CompiledTerm, compile_term
@@ -71,14 +71,23 @@ def free_combinations(grid: Discretization, stage: Stage, first: Resolution) -> 
     if not doubtful and not _may_resonate(problem, stage):
         return 0
     coarse, fine = None, begin
-    for look in looks:
-        if look.size > _limit(problem, doubtful):
-            break
-        coarse, fine = fine, look
     try:
+        if _all_smoothed(problem) and _count(None, begin, SPARE, _clear(stage)) == 0:
+            return 0
+        for look in looks:
+            if look.size > _limit(problem, doubtful):
+                break
+            coarse, fine = fine, look
         return _count(coarse, fine, SPARE if doubtful else FEW, _clear(stage))
     except (ArpackNoConvergence, np.linalg.LinAlgError):  # of sizes that float64 hardly tells apart
         return None
+
+
+def _all_smoothed(problem: Problem) -> bool:
+    """Whether penalties see all of every field but polynomials, which all levels hold: one level tells of these."""
+    penalties = (t.residual for t in problem.terms if t.region.penalty is not None)
+    smoothed = {key[0] for residual in penalties for kind, key in leaves(residual) if kind == "jet"}
+    return smoothed.issuperset(problem.fields)
 
 
 def on_vertices(stage: Stage, before: str, basis: str) -> Stage:

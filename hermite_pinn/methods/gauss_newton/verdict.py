@@ -12,10 +12,12 @@ from hermite_pinn.run.status import Status
 from .convergence import Convergence
 from .stage import Stage
 
-__all__ = ["BY_ITSELF", "determined", "verdict", "with_noise"]
+__all__ = ["BY_ITSELF", "coarser_is_better", "determined", "verdict", "with_noise"]
 
 NEGLIGIBLE = 0.3  # of what noise leaves open: an error of discretisation that hardly adds to it
 CLOSE = 0.4  # of that: a level that moved the fields by less is the last, since finer ones only follow the noise
+WORSE = 1.0  # rise of the risk of prediction with which a finer level is not taken: the data tell the two apart
+DOUBLED = 2.0  # times the change to a finer level, which the error of the coarser one hardly exceeds
 
 #: How a run ends that no limit of time, callback, user or error ends.
 BY_ITSELF = (
@@ -31,6 +33,34 @@ BY_ITSELF = (
 def with_noise(error: float | None, noise: float | None) -> float | None:
     """An estimated error of discretisation together with what the noise of the data leaves open."""
     return error if error is None or not noise else math.hypot(error, noise)
+
+
+def coarser_is_better(before: Stage | None, stage: Stage, tol: float | None) -> Ending | None:
+    """The ending of a run whose last level predicts noisy data worse than the one before; None if it does not.
+
+    Weights of penalties that serve on one level leave more freedom on the next, which the noise of the data takes.  The
+    coarser stage, whose error is set, is then the result.  Where the two levels differ by more than the noise leaves
+    open, the data do not tell them apart alone, and the run goes on.
+
+    Parameters
+    ----------
+    before, stage
+        The level before, or None, and the last one.
+    tol
+        That was asked for.
+    """
+    if before is None or stage.choice is None or before.risk is None or stage.risk is None:
+        return None
+    noise = before.noise or 0.0
+    if not (before.settled and stage.settled) or stage.risk <= before.risk + WORSE or stage.change > noise:
+        return None
+    before.error = error = math.hypot(noise, DOUBLED * stage.change)
+    asked = "" if tol is None or tol >= error else f", more than tol={tol:g}"
+    return Ending(
+        Status.COMPLETED,
+        f"estimated relative error {error:.1e}{asked}; the noise of the data leaves {noise:.1e}; "
+        "the next level, which predicts the data worse, is not taken",
+    )
 
 
 def verdict(

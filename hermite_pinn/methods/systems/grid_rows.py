@@ -138,7 +138,22 @@ class GridRows:
     def _points_per_axis(self, soft: Sequence[Term], interior: list[CompiledTerm]) -> tuple[int, ...]:
         """Gauss points per cell and axis where they are not given."""
         elliptic = not soft and not crossings(self.problem) and self._elliptic(interior)
-        return gauss_points_per_axis(self.problem, self.basis, self.constraints, elliptic)
+        counts = gauss_points_per_axis(self.problem, self.basis, self.constraints, elliptic)
+        return self._enough_for_unknown_fields(counts) if self.misfit.penalties else counts
+
+    def _enough_for_unknown_fields(self, counts: tuple[int, ...]) -> tuple[int, ...]:
+        """Points per cell and axis that are more on the whole axis than a field has coefficients there.
+
+        Fields with penalties lack conditions, so that on few cells they have far more coefficients than equations at
+        the usual points: what satisfies the equations there may be no solution between them.
+        """
+        m, enough = BASES[self.basis].coefficients, []
+        for axis, (count, cells, periodic) in enumerate(
+            zip(counts, self.resolution, self.problem.periodic, strict=True)
+        ):
+            beyond = max(0 if periodic else m - self.constraints.count(f, axis) for f in self.problem.fields)
+            enough.append(max(count, m + beyond // cells + 1))
+        return tuple(enough)
 
     def _edges(self) -> list[np.ndarray]:
         """By axis the ends of the cells."""

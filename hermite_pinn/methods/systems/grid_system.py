@@ -321,12 +321,13 @@ class GridSystem(BlockSystem[DenseBlock]):
     def iteration_cost(self) -> tuple[float, float] | None:
         """About 60 ns per unknown and step, and the calls for every block; on a GPU what steps mostly take.
 
-        More derivatives than four for every field, as in coupled equations, take longer.  Where nothing is known of
+        More derivatives than four for every field, as in coupled equations, take longer, and so do those of which
+        penalties are made.  Where nothing is known of
         them, iterations are tried with cubics; beyond, they mostly take :data:`TAKEN`.
         """
         if self.device.type != "cpu":
             return None
-        jets = sum(len(t.jets) for t in self.interior.terms)
+        jets = sum(len(t.jets) for block in (self.interior, *self.penalties.values()) for t in block.terms)
         unknown = max(6e-8, DERIVATIVE * jets / len(self.problem.fields))
         calls = max(3e-4 * len(self.blocks), CALL * jets)
         return unknown * self.size + calls, TAKEN.get(BASES[self.basis].coefficients, 0.0)
