@@ -25,6 +25,12 @@ PROBLEMS = {
     "helmholtz": lambda: problems.helmholtz2d(a=1),
     "periodic": lambda: problems.convection(c=2),
     "one axis": lambda: hp.Problem(hp.Box(t=(0, 1)), "u", lambda u, t: u.t + u, [hp.Initial(u=1.0)]),
+    "variable coefficients": lambda: hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 2)),
+        "u",
+        lambda u, x, y: (1 + x * y) * u.xx + 0.3 * y * u.xy + (2 + hp.sin(x)) * u.yy + x * u.x - y * u - 1,
+        [hp.Dirichlet(u=0.0)],
+    ),
     "two fields, clamped": lambda: problems.plate(support="clamped", form="auxiliary"),
 }
 

@@ -122,6 +122,16 @@ class TensorBlock(ChannelBlock[SumFactorization], DenseBlock):
             total = np.bincount(m.indices, weights=product(axis, a, b), minlength=m.shape[1])
             return torch.as_tensor(total).to(self.device, self.dtype)
 
+        turned: dict[tuple[int, int, int], AxisMatrix] = {}
+
+        def turned_product(axis: int, a: int, b: int) -> AxisMatrix:
+            key = (axis, min(a, b), max(a, b))
+            if key not in turned:
+                m = matrices[axis].matrices[a]
+                one = sparse.csr_matrix((product(axis, a, b), m.indices, m.indptr), shape=m.shape)
+                turned[key] = AxisMatrix({"product": one}, self.dtype, self.device).transposed
+            return turned[key]
+
         for k, t in enumerate(self.terms):
             for f, name in enumerate(self.fields):
                 members: list[tuple[tuple[int, ...], Value]] = [(o, s) for (n, o), s in t.constant.items() if n == name]
@@ -130,13 +140,9 @@ class TensorBlock(ChannelBlock[SumFactorization], DenseBlock):
                     weight = (1.0 if i == j else 2.0) / self.scales[k] ** 2
                     s = s1 * s2
                     if isinstance(s, torch.Tensor) and s.numel() > 1:
-                        keyed = [
-                            m.with_matrices({"product": product(a, o1[a], o2[a])}).transposed
-                            for a, m in enumerate(matrices)
-                        ]
                         part = s.expand(self.shape)
-                        for axis, m in enumerate(keyed):
-                            part = m.apply([("product", part)], axis)
+                        for axis in range(self.dim):
+                            part = turned_product(axis, o1[axis], o2[axis]).apply([("product", part)], axis)
                         squares[f].add_(part, alpha=weight)
                     else:
                         outer = torch.tensor(float(s) * weight, dtype=self.dtype, device=self.device)
