@@ -15,6 +15,7 @@ from hermite_pinn.field.field import GridField, linear_field
 from hermite_pinn.geometry.quadrature import sobol_cube
 from hermite_pinn.memory import available_memory
 
+from .record_slopes import with_slopes
 from .stage import Discretization
 from .stepping import Course, Record, prolonged_in_space
 
@@ -23,7 +24,7 @@ __all__ = ["FEWEST", "begun_field", "change_between", "march_field", "time_cells
 FEWEST = 4  # cells in time
 LEAST, DENSE = 64, 4  # of them at most, or by state of the march
 FAST = 0.1  # error of a cell by the derivatives at its ends, above which differences of the states serve better
-SHARE = 0.25  # of the free memory
+SHARE = 0.125  # of the free memory, for the field of a march
 POINTS = 2**14
 SLACK = 1e-9  # of the length of time: times closer than that are the same
 
@@ -80,15 +81,20 @@ def march_field(grid: Discretization, course: Course, cells: int) -> GridField:
     records = course.records
     times = np.array([r.time for r in records])
     powers = [step**k for k in range(m)]
-    parts = []
+    whole: torch.Tensor | None = None
     for vertex in range(cells + 1):
         time = domain.lower[axis] + step * vertex
         own, values = _state(grid, records, times, time)
         state = prolonged_in_space(values, grid, own, course.cells)
-        parts.append((state * torch.tensor(powers, dtype=state.dtype, device=state.device)).movedim(-1, axis + 1))
+        scaled = (state * torch.tensor(powers, dtype=state.dtype, device=state.device)).movedim(-1, axis + 1)
+        if whole is None:
+            shape = list(scaled.shape)
+            shape[axis + 1] = m * (cells + 1)
+            whole = scaled.new_empty(shape)
+        whole.narrow(axis + 1, m * vertex, m).copy_(scaled)
+    assert whole is not None
     resolution = list(course.cells)
     resolution.insert(axis, cells)
-    whole = torch.cat(parts, axis + 1)
     for vertex in range(cells + 1):
         if _is_fast(records, times, domain.lower[axis] + step * vertex, step, 2 * m):
             _take_differences(whole, axis + 1, vertex, cells, m)
@@ -124,13 +130,13 @@ def _state(
     slack = SLACK * (grid.problem.domain.lengths[grid.problem.domain.time_axis or 0] or 1.0)
     near = int(np.argmin(np.abs(times - time)))
     if abs(times[near] - time) <= slack:
-        return records[near].cells, records[near].values
+        return records[near].cells, with_slopes(grid, records, near).values
     after = int(np.searchsorted(times, time))
     if after >= len(times):  # the march has not come so far
-        values = records[-1].values.clone()
+        values = with_slopes(grid, records, len(records) - 1).values.clone()
         values[..., 1:] = 0.0
         return records[-1].cells, values
-    a, b = records[after - 1], records[after]
+    a, b = (with_slopes(grid, records, k) for k in (after - 1, after))
     m, h = a.values.shape[-1], b.time - a.time
     left = prolonged_in_space(a.values, grid, a.cells, b.cells)
     powers = torch.tensor([h**k for k in range(m)], dtype=left.dtype, device=left.device)

@@ -9,16 +9,46 @@ from hermite_pinn.run.monitor import Monitor
 from .march_plan import MarchPlan
 from .stepping import Course
 
-__all__ = ["begins_slowly", "unlikely"]
+__all__ = ["TooLongError", "begins_slowly", "never", "unlikely"]
 
-SEEN, MOST = 0.1, 0.7  # parts of the time: what tells how long the first march takes, and what it may take
+SEEN = 0.1  # part of the time that tells how long the first march takes
+SECOND = 0.6  # of the seconds of the first march, which those of one for comparison may take
 SPARED = 1.5  # times the seconds of a coarser march, which a finer one leaves it
 
 
-def begins_slowly(monitor: Monitor, expected: float) -> bool:
-    """Whether the first march would take most of the time that is left, by the seconds until its end."""
-    left, limit = monitor.left, monitor.max_time
-    return left is not None and limit is not None and left < (1.0 - SEEN) * limit and expected > MOST * left
+class TooLongError(Exception):
+    """A march that would not come to its end in time; never leaves the method."""
+
+
+def never(expected: float) -> bool:
+    """A march that goes on whatever time it takes."""
+    return False
+
+
+def begins_slowly(monitor: Monitor) -> Callable[[float], bool]:
+    """Whether the first march, which begins now, leaves too little time for another one, which tells its error.
+
+    It is known by the seconds until its end, which the answer is told.
+
+    Examples
+    --------
+    >>> now = [0.0]
+    >>> too_long = begins_slowly(Monitor(max_time=100.0, clock=lambda: now[0]))
+    >>> too_long(300.0)  # nothing is known yet
+    False
+    >>> now[0] = 20.0
+    >>> too_long(40.0), too_long(60.0)
+    (False, True)
+    """
+    began = monitor.clock()
+
+    def too_long(expected: float) -> bool:
+        left, limit = monitor.left, monitor.max_time
+        if left is None or limit is None or left >= (1.0 - SEEN) * limit:
+            return False
+        return expected + SECOND * (monitor.clock() - began + expected) > left
+
+    return too_long
 
 
 def unlikely(
