@@ -145,7 +145,7 @@ class Evolution:
         longest = self.run.longest
         plans = [
             MarchPlan(tol, cells, longest, 0.0),
-            MarchPlan(LOOSE, cells, longest, 0.0),
+            MarchPlan(LOOSE, cells, longest, 0.0, steps=max(tol, FIRST)),  # cells cost more than steps
             MarchPlan(LOOSE, cells, longest, 0.0, below=tuple(2 * n for n in cells)),
         ]
         for k, plan in enumerate(plans, 1):
@@ -186,7 +186,7 @@ class Evolution:
         why = ""
         for k, plan in enumerate(plans, 1):
             try:
-                coarser = self._taken(plan, self._late if k < len(plans) else never)
+                coarser = self._taken(plan, begins_slowly(self.monitor, 0.0) if k < len(plans) else never)
             except TooLongError:
                 continue
             except StopRun as stop:
@@ -204,11 +204,6 @@ class Evolution:
             self.task.save(self._saved, True)
             return
         raise StopRun(Status.MAX_TIME, f"{SHORT}{why}")
-
-    def _late(self, expected: float) -> bool:
-        """Whether a march that is expected to take so many more seconds does not end in time."""
-        left = self.monitor.left
-        return left is not None and expected > left
 
     def _change(self, before: March, after: March) -> float:
         domain = self.problem.domain

@@ -60,6 +60,8 @@ class MarchPlan:
         That it is expected to take.
     below
         Cells that it does not reach by halving, so that it can be compared; None: it takes what its tolerance needs.
+    steps
+        Tolerance of implicit steps where that of the cells is larger, or None.
     """
 
     tol: float
@@ -67,6 +69,7 @@ class MarchPlan:
     largest: float
     seconds: float
     below: tuple[int, ...] | None = None
+    steps: float | None = None
 
 
 def _missing(past: Past, tol: float, fall: float) -> tuple[list[bool], bool]:

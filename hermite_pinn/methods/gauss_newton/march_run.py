@@ -22,9 +22,9 @@ from .line_field import line_field
 from .line_implicit import ImplicitLines
 from .line_march import LineMarch, StiffError
 from .march import March
-from .march_field import FEWEST, march_field, time_cells
+from .march_field import FEWEST, shown_field
 from .march_plan import MarchPlan, Past
-from .march_time import TooLongError
+from .march_time import Pace, TooLongError
 from .stage import Discretization
 from .step_choice import steps_fit
 from .stepping import LARGEST, Course, Stepping
@@ -124,8 +124,7 @@ class MarchRun:
         """The field of a march, and what it loses of it."""
         if self.along is not None:
             return line_field(self.grid, course, LOST * plan.tol)
-        count, lost = time_cells(self.grid, course, 0.25 * self._shown_tol(plan), self._fewest(plan, earlier))
-        return march_field(self.grid, course, count), lost
+        return shown_field(self.grid, course, 0.25 * self._shown_tol(plan), self._fewest(plan, earlier))
 
     def _course(self, plan: MarchPlan, earlier: Sequence[March], tell: Callable[[float], None]) -> Course:
         """A march by the method of lines where that serves, or with implicit steps."""
@@ -144,7 +143,7 @@ class MarchRun:
                 return lines.run()
             except StiffError as stiff:
                 self._take_implicit_steps(str(stiff), earlier)
-        stepping = Stepping(self.grid, *options, plan.below)
+        stepping = Stepping(self.grid, *options, plan.below, plan.steps)
         self.partial = stepping.course
         return stepping.run()
 
@@ -184,11 +183,11 @@ class MarchRun:
         axis = self.problem.domain.time_axis
         assert axis is not None
         lower, length = self.problem.domain.lower[axis], self.problem.domain.lengths[axis]
-        began = self.monitor.clock()
+        pace = Pace(self.monitor.clock)
 
         def tell(time: float) -> None:
             done = (time - lower) / length
-            left = (self.monitor.clock() - began) * (1.0 - done) / done if done > 0 else None
+            left = pace.left(done)
             course = self.partial
             cells = "" if course is None else f", {'x'.join(map(str, course.cells))} cells"
             self.monitor.progress.update(done, f"steps to {tol:.0e}: t={time:.4g}{cells}", left)

@@ -153,6 +153,8 @@ class Stepping:
         Told the domain of steps that were taken, and what makes the fields there.
     below
         Cells that are not reached by halving: a march for comparison stays coarser.  None: cells are halved freely.
+    steps_tol
+        What steps may miss, if that is not ``tol``.
     """
 
     def __init__(
@@ -165,11 +167,12 @@ class Stepping:
         largest: float = LARGEST,
         advanced: Callable[[Domain, Callable[[], GridField]], None] = lambda domain, field: None,
         below: Sequence[int] | None = None,
+        steps_tol: float | None = None,
     ) -> None:
         domain = grid.problem.domain
         assert domain.time_axis is not None
         self.grid, self.tol, self.progress, self.check = grid, tol, progress, check
-        self.advanced, self.below = advanced, below
+        self.advanced, self.below, self.steps_tol = advanced, below, tol if steps_tol is None else steps_tol
         self.axis, self.m = domain.time_axis, BASES[grid.basis].coefficients
         self.begin, self.end = domain.lower[self.axis], domain.upper[self.axis]
         orders = time_orders(grid.problem)
@@ -205,8 +208,8 @@ class Stepping:
                 if self._wants_cells(pair.space_error) and self._refine(pair.space_error, at == 0):
                     self.course.refused += 2
                     continue
-                if pair.time_error > TIME * self.tol:
-                    shorter = max(1, math.ceil(math.log2(pair.time_error / (TIME * self.tol)) / (2 * self.m)))
+                if pair.time_error > TIME * self.steps_tol:
+                    shorter = max(1, math.ceil(math.log2(pair.time_error / (TIME * self.steps_tol)) / (2 * self.m)))
             if shorter or pair is None:
                 patience = min(2 * patience, MOST_PATIENCE) if longer else patience
                 at, power, rest, longer = at << shorter, power + shorter, patience, False
@@ -218,7 +221,7 @@ class Stepping:
             self._tell(pair)
             patience = max(PATIENCE, patience // 2) if longer else patience
             at, rest, work = at + 2, max(0, rest - 1), self.course.inner - work
-            calm = pair.time_error * 4.0**self.m < CALM * TIME * self.tol and work <= EASY
+            calm = pair.time_error * 4.0**self.m < CALM * TIME * self.steps_tol and work <= EASY
             if not rest and calm and at % 4 == 0 and power > self.largest:
                 at, power, longer = at // 2, power - 1, True
             else:
@@ -353,7 +356,7 @@ class Stepping:
                 last.narrow(self.axis + 1, 1, 1).copy_(carried.narrow(self.axis + 1, 1, 1))
         else:
             last.copy_(self._extrapolated(before, end, h))
-        return system, system.solve(guess, NEWTON * self.tol, self.check)
+        return system, system.solve(guess, NEWTON * self.steps_tol, self.check)
 
     def _extrapolated(self, before: tuple[torch.Tensor, float, float], end: float, h: float) -> torch.Tensor:
         """The polynomial of a step before, at the end of the next one."""
