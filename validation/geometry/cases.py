@@ -135,6 +135,7 @@ def _step(obstacles: int) -> Callable[[hp.Solution], Errors]:
         errors = {
             "u, v": relative_error(found[:2], np.stack([flow["u"], flow["v"]])),
             "p": relative_error(found[2], flow["p"]),
+            "u, v, p": relative_error(found, np.stack([flow[name] for name in ("u", "v", "p")])),
         }
         rows = _table(f"ns_{obstacles}_obstacle.dat.gz")
         if rows is not None:

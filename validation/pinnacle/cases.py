@@ -232,8 +232,8 @@ ROWS: tuple[Task, ...] = (
         "NS2d-CG",
         8.2e-2,
         "solve(step(), tol=0.005)",
-        "u, v, p of the table",
-        note="v = 0 and a resistance to backflow at the outlet, which fit the table; the code has p = 0 alone there",
+        "u, v, p",
+        note="the reference is by finite elements with the same outlet without traction; that of the table suppresses backflow",
     ),
     _task(
         "ns2d-lt",

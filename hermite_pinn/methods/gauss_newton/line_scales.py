@@ -100,7 +100,7 @@ def seen_with(values: np.ndarray, cells: int, points: int, most: int) -> int:
     >>> import numpy as np
     >>> x = (np.arange(4096) + 0.5) / 4096
     >>> [seen_with(np.exp(-(((x - 0.3) / w) ** 2))[None], 8, 7, 512) for w in (1e-1, 1e-3)]
-    [8, 64]
+    [8, 512]
     """
     squares = values**2
     true = squares.mean(1)

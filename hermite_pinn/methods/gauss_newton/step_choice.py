@@ -109,9 +109,8 @@ def _suits_levels(problem: Problem) -> bool:
 
 def _default(options: GaussNewtonOptions, task: Task, field: Field | None) -> bool:
     """Whether nothing was asked for that only nested levels have."""
-    plain = (
-        options.gauss is None and options.slabs == "auto" and options.inner == "auto" and options.max_unknowns is None
-    )
+    automatic = options.slabs == "auto" and options.inner == "auto" and options.refine == "auto"
+    plain = automatic and options.gauss is None and options.max_unknowns is None
     alone = task.ranks.size == 1 and task.device.type == "cpu" and task.start is None and task.levels is None
     own = task.field is None or (task.field.linear and task.field.encoder == "hermite")
     return plain and alone and own and task.dtype in (None, torch.float64)
