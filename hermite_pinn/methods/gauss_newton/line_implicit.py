@@ -60,8 +60,9 @@ class ImplicitLines(Stepping):
         advanced: Callable[[Domain, Callable[[], GridField]], None] = lambda domain, field: None,
         *,
         equations: Sequence[LineEquation],
+        below: Sequence[int] | None = None,
     ) -> None:
-        super().__init__(grid, cells, tol, progress, check, largest, advanced)
+        super().__init__(grid, cells, tol, progress, check, largest, advanced, below)
         self.equations = equations
         self.method = radau_method(STAGES)
         self.longest = largest * self.length
@@ -122,7 +123,7 @@ class ImplicitLines(Stepping):
             self.largest_sizes = self.rates.sizes(self.state[None])[0]
             self._remember_sizes()
             errors = self._space_errors(self.state, self.begin)
-            if not max(errors, default=0.0) > SPACE * self.tol or not self._refine(errors, True):
+            if not self._wants_cells(errors) or not self._refine(errors, True):
                 break
         self.course.records.clear()
         rates = self.rates.whole(np.array([self.begin]), self.slope[None], 1)[0]
@@ -193,7 +194,7 @@ class ImplicitLines(Stepping):
         self.largest_sizes = np.maximum(self.largest_sizes, self.rates.sizes(taken.state[None])[0])
         self._remember_sizes()
         errors = self._space_errors(taken.state, taken.time + taken.length)
-        if not max(errors, default=0.0) > SPACE * self.tol:
+        if not self._wants_cells(errors):
             seen = self.course.space_errors or (0.0,) * len(errors)
             self.course.space_errors = tuple(map(max, seen, errors))
             self.calm = max(errors, default=0.0) < CALM * SPACE * self.tol

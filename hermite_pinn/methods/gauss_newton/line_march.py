@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -20,7 +20,7 @@ from .line_equations import LineEquation
 from .record_slopes import with_slopes
 from .space_lines import SpaceLines
 from .stage import Discretization
-from .stepping import LARGEST, SPACE, Course, Record, Stepping, prolonged_in_space
+from .stepping import LARGEST, Course, Record, Stepping, prolonged_in_space
 
 __all__ = ["LineMarch", "StiffError"]
 
@@ -33,10 +33,11 @@ SHRUNK, GROWN = 0.85, 1.2  # changes between that are not worth new weights
 REST, MOST_REST = 8, 128  # steps after a refused one, before a longer one is tried again
 STEPS = 0.5  # of the tolerance, for the errors of all steps together
 CHECK = 8  # steps between looks at the cells
-BETWEEN = 24  # states between two that are kept, at most
+BETWEEN = 24  # steps between two states that are kept, at most
 FAINT = 0.1  # part of what cells may miss that makes them, not steps, the reason of a failure
 FIRST = 2.0**-14  # step, as a part of all times
 CUBIC = 4  # power of a step that cubic interpolation falls with
+LEAST_KEPT = 16  # states, where the memory does not suffice for more
 
 
 class StiffError(Exception):
@@ -44,23 +45,35 @@ class StiffError(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class _State:
-    """A state, with the modes of the first derivative in time that is not part of it.
+class _Parts:
+    """What cubics in time are made of.
 
     Attributes
     ----------
-    time, state
-        Where, and what.
-    rate
-        What the linear part leaves of its rate of change.
+    time
+        Of a state.
     parts
         Modes of the values, and of their derivatives in time: (2, fields, n_1, ...).
     """
 
     time: float
+    parts: torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class _State(_Parts):
+    """A state to go on from.
+
+    Attributes
+    ----------
+    state
+        What its steps begin with.
+    rate
+        What the linear part leaves of its rate of change.
+    """
+
     state: torch.Tensor
     rate: torch.Tensor
-    parts: torch.Tensor
 
 
 class _Pace:
@@ -117,8 +130,9 @@ class LineMarch(Stepping):
         *,
         equations: Sequence[LineEquation],
         between: float,
+        below: Sequence[int] | None = None,
     ) -> None:
-        super().__init__(grid, cells, tol, progress, check, largest, advanced)
+        super().__init__(grid, cells, tol, progress, check, largest, advanced, below)
         self.equations, self.between_tol = equations, between
 
     # -- the march ---
@@ -154,7 +168,6 @@ class LineMarch(Stepping):
                 taken += 1
                 if taken % CHECK == 0 or self.now.time >= self.end:
                     self._look()
-        self.course.records = with_slopes(self.grid, self.course.records)
         return self.course
 
     def _ladder(self, h: float) -> float:
@@ -180,7 +193,8 @@ class LineMarch(Stepping):
         self.steps = ExponentialSteps(self.lines.linear, self.lines.rates, self.length)
         self.now = self._known(time, state, self.lines.rates(time, state))
         self.past: tuple[float, torch.Tensor] | None = None
-        self.between: list[_State] = [self.now]
+        self.between: list[_Parts] = [self.now]
+        self.since = 0  # steps after the first of these
         self.missed = 0.0
         self._measure_sizes(self.now)
         self.good = self.now
@@ -188,14 +202,14 @@ class LineMarch(Stepping):
             self.course.records.clear()
             self._keep(self.now, 0.0)
             errors = self._space_errors()
-            if max(errors, default=0.0) > SPACE * self.tol and self._refine(errors, True):
+            if self._wants_cells(errors) and self._refine(errors, True):
                 self._begin(None)
 
     def _known(self, time: float, state: torch.Tensor, rate: torch.Tensor) -> _State:
         parts = self.lines.parts(state)
         if self.order == 1:
             parts = [*parts, self.lines.change(state, rate)]
-        return _State(time, state, rate, torch.stack(parts))
+        return _State(time, torch.stack(parts), state, rate)
 
     def _measure_sizes(self, state: _State) -> None:
         self.sizes = torch.maximum(self.sizes, self.lines.size(state.parts[0]))
@@ -222,16 +236,17 @@ class LineMarch(Stepping):
         self.now = after
         self._measure_sizes(after)
         self.course.steps += 1
-        self.between.append(after)
-        if len(self.between) < 3:
+        self.between.append(_Parts(after.time, after.parts))
+        self.since += 1
+        if self.since < 2:
             return
         missed = self._cubic_error()
-        if missed > self.between_tol or len(self.between) > BETWEEN:
+        if missed > self.between_tol or self.since >= BETWEEN:
             before = self.between[-2]
-            error = self.missed if len(self.between) > 3 else missed / 2.0**CUBIC
+            error = self.missed if self.since > 2 else missed / 2.0**CUBIC
             self._keep(before, error)
-            self.between = [before, after]
-            self.missed = 0.0
+            self.between = [before, self.between[-1]]
+            self.missed, self.since = 0.0, 1
         else:
             self.missed = missed
 
@@ -239,14 +254,11 @@ class LineMarch(Stepping):
         """What the cubic from the last state that is kept to this one misses at a state between them."""
         a, b = self.between[0], self.between[-1]
         h = b.time - a.time
-        middle = min(self.between[1:-1], key=lambda s: abs(s.time - a.time - 0.5 * h))
-        s = (middle.time - a.time) / h
-        guess = (
-            a.parts[0] * ((1 + 2 * s) * (1 - s) ** 2)
-            + b.parts[0] * (s * s * (3 - 2 * s))
-            + a.parts[1] * (h * s * (1 - s) ** 2)
-            - b.parts[1] * (h * s * s * (1 - s))
-        )
+        inner = self.between[1:-1]
+        nearest = min(range(len(inner)), key=lambda i: abs(inner[i].time - a.time - 0.5 * h))
+        middle = inner[nearest]
+        del self.between[1 : 1 + nearest]  # the middle only moves on
+        guess = _cubic(a.parts, b.parts, h, (middle.time - a.time) / h)
         return self._relative(self.lines.size(guess - middle.parts[0]))
 
     def _space_errors(self) -> list[float]:
@@ -291,7 +303,7 @@ class LineMarch(Stepping):
             Of what they may miss.
         """
         errors, course = self._space_errors(), self.course
-        if not max(errors, default=0.0) > part * SPACE * self.tol:
+        if not self._wants_cells(errors, part):
             known = course.space_errors or (0.0,) * len(errors)
             course.space_errors = tuple(map(max, known, errors))
             return False
@@ -306,20 +318,42 @@ class LineMarch(Stepping):
         return True
 
     # -- what is kept ---
-    def _keep(self, state: _State, error: float) -> None:
+    def _keep(self, state: _Parts, error: float) -> None:
         """Keep a state, with an error of what lies between it and the one before."""
         course = self.course
-        parts = [self.lines.coefficients(state.time, state.parts[k], k) for k in (0, 1)]
-        parts += [torch.zeros_like(parts[0])] * (self.m - 2)
+        parts = [self.lines.coefficients(state.time, state.parts[k], k) for k in (0, 1)]  # with_slopes adds the rest
         course.records.append(Record(state.time, course.cells, torch.stack(parts, -1), error))
-        if not self._fits(course.cells):
-            numbers = parts[0].numel() * self.m * len(course.records)
-            raise StopRun(
-                Status.MAX_SIZE,
-                f"the states until {state.time:.6g} need about {spelled_size(8.0 * numbers)}, and the memory does not suffice for more",
-            )
+        while not self._fits(course.cells):
+            if len(course.records) < LEAST_KEPT:
+                numbers = parts[0].numel() * self.m * len(course.records)
+                raise StopRun(
+                    Status.MAX_SIZE,
+                    f"the states until {state.time:.6g} need about {spelled_size(8.0 * numbers)}, and the memory does not suffice for more",
+                )
+            self._thin()
         if len(course.records) > 1:
             self._show(course.records[-3:])
+
+    def _thin(self) -> None:
+        """Give up every other state, and keep fewer from here on; what cubics then miss is measured."""
+        records = self.course.records
+        kept = records[:1]
+        for middle, after in zip(records[1:-1:2], records[2::2], strict=False):
+            kept.append(replace(after, error=self._error_without(kept[-1], middle, after)))
+        kept += records[2 * len(kept) - 1 :]  # the last one of an even number
+        logger.info("%d of %d states are kept: the memory is small", len(kept), len(records))
+        records[:] = kept
+        self.between_tol *= 2.0**CUBIC
+
+    def _error_without(self, before: Record, middle: Record, after: Record) -> float:
+        """What the cubic between the states beside one misses, relative to the sizes of the fields."""
+        left, own = (
+            prolonged_in_space(r.values[..., :2], self.grid, r.cells, after.cells).movedim(-1, 0)
+            for r in (before, middle)
+        )
+        h = after.time - before.time
+        guess = _cubic(left, after.values.movedim(-1, 0), h, (middle.time - before.time) / h)
+        return max(self._relative(self._rms(guess - own[0])), middle.error, after.error)
 
     def _show(self, records: Sequence[Record]) -> None:
         """Let others look at what lies between the last two states."""
@@ -329,10 +363,20 @@ class LineMarch(Stepping):
         cells.insert(self.axis, 1)
 
         def field() -> GridField:
-            left, right = with_slopes(self.grid, records)[-2:]
+            left, right = (with_slopes(self.grid, records, k) for k in (len(records) - 2, len(records) - 1))
             h = after.time - before.time
             whole = [prolonged_in_space(left.values, self.grid, left.cells, right.cells), right.values]
             parts = torch.cat([self._scaled(values, h) for values in whole], self.axis + 1)
             return linear_field(domain, p.fields, p.periodic, self.grid.basis, [tuple(cells)], [parts])
 
         self.advanced(domain, field)
+
+
+def _cubic(a: torch.Tensor, b: torch.Tensor, h: float, s: float) -> torch.Tensor:
+    """Between two states with their rates of change (2, ...), at a part of the distance h between them."""
+    return (
+        a[0] * ((1 + 2 * s) * (1 - s) ** 2)
+        + b[0] * (s * s * (3 - 2 * s))
+        + a[1] * (h * s * (1 - s) ** 2)
+        - b[1] * (h * s * s * (1 - s))
+    )

@@ -15,21 +15,25 @@ from hermite_pinn.field.field import GridField, linear_field
 from hermite_pinn.geometry.quadrature import sobol_cube
 from hermite_pinn.memory import available_memory
 
+from .record_slopes import with_slopes
 from .stage import Discretization
 from .stepping import Course, Record, prolonged_in_space
 
-__all__ = ["FEWEST", "begun_field", "change_between", "march_field", "time_cells"]
+__all__ = ["FEWEST", "begun_field", "change_between", "shown_field"]
 
 FEWEST = 4  # cells in time
 LEAST, DENSE = 64, 4  # of them at most, or by state of the march
 FAST = 0.1  # error of a cell by the derivatives at its ends, above which differences of the states serve better
-SHARE = 0.25  # of the free memory
+SHARE = 0.125  # of the free memory, for the field of a march
 POINTS = 2**14
 SLACK = 1e-9  # of the length of time: times closer than that are the same
 
 
-def time_cells(grid: Discretization, course: Course, tol: float, fewest: int = FEWEST) -> tuple[int, float]:
-    """The least number of equal cells in time that loses no more than ``tol`` of the steps, if memory allows.
+def shown_field(grid: Discretization, course: Course, tol: float, fewest: int = FEWEST) -> tuple[GridField, float]:
+    """The field with the least number of equal cells in time that loses no more than ``tol`` of the steps.
+
+    Fewer cells are taken where the memory does not suffice.  What cells may lose is told by the steps within them;
+    where that is too much, it is measured at the states, between which cubics or steps hold the solution.
 
     Parameters
     ----------
@@ -42,8 +46,8 @@ def time_cells(grid: Discretization, course: Course, tol: float, fewest: int = F
 
     Returns
     -------
-    cells, lost
-        And what they lose, relative to the sizes of the fields.
+    field, lost
+        And what it loses, relative to the sizes of the fields.
     """
     domain, m = grid.problem.domain, BASES[grid.basis].coefficients
     assert domain.time_axis is not None
@@ -55,10 +59,38 @@ def time_cells(grid: Discretization, course: Course, tol: float, fewest: int = F
         most = max(FEWEST, min(most, SHARE * free / (8.0 * numbers)))
     cells = max(FEWEST, fewest if fewest <= most else FEWEST)
     while True:
-        lost = _lost(course.records, length / cells, length, 2 * m)
+        lost, whole = _lost(course.records, length / cells, length, 2 * m), None
+        if lost > tol:
+            whole = _coefficients(grid, course, cells)
+            lost = min(lost, _missed(grid, course, whole, cells))
         if lost <= tol or 2 * cells > most:
-            return cells, lost
+            return _made(grid, course, cells, _coefficients(grid, course, cells) if whole is None else whole), lost
         cells *= 2
+
+
+def _missed(grid: Discretization, course: Course, whole: torch.Tensor, cells: int) -> float:
+    """What a field misses of the states, in the mean square over space and time, relative to the fields' sizes."""
+    domain, m, records = grid.problem.domain, BASES[grid.basis].coefficients, course.records
+    axis = domain.time_axis
+    assert axis is not None
+    length = domain.lengths[axis]
+    squares, sizes = (torch.zeros(len(whole), dtype=whole.dtype, device=whole.device) for _ in range(2))
+    times = [r.time for r in records]
+    vertices = (slice(None), *[slice(None, None, m)] * len(domain.space_axes))
+    for k, record in enumerate(records):
+        place = (record.time - domain.lower[axis]) / length * cells
+        cell = min(max(0, math.floor(place)), cells - 1)
+        local = torch.tensor(place - cell, dtype=torch.float64)
+        weights = torch.stack([torch.as_tensor(w) for w in basis_values(grid.basis, local, 0)]).to(whole)
+        own = whole.narrow(axis + 1, m * cell, 2 * m)
+        found = torch.tensordot(own, weights, ([axis + 1], [0]))[vertices].flatten(1)
+        state = prolonged_in_space(record.values[..., :1], grid, record.cells, course.cells)[..., 0][vertices].flatten(
+            1
+        )
+        share = 0.5 * (times[min(k + 1, len(times) - 1)] - times[max(k - 1, 0)]) / length
+        squares += share * (found - state).square().mean(1)
+        sizes = torch.maximum(sizes, state.square().mean(1).sqrt())
+    return float(torch.where(sizes > 0, squares.sqrt() / sizes, 0.0).max())
 
 
 def _lost(records: Sequence[Record], cell: float, length: float, order: int) -> float:
@@ -71,28 +103,39 @@ def _lost(records: Sequence[Record], cell: float, length: float, order: int) -> 
     return math.sqrt(squares)
 
 
-def march_field(grid: Discretization, course: Course, cells: int) -> GridField:
-    """The field with so many cells in time; after the last state of a march that did not end, that state."""
-    problem, m = grid.problem, BASES[grid.basis].coefficients
-    domain, axis = problem.domain, problem.domain.time_axis
+def _made(grid: Discretization, course: Course, cells: int, whole: torch.Tensor) -> GridField:
+    problem, axis = grid.problem, grid.problem.domain.time_axis
+    assert axis is not None
+    resolution = list(course.cells)
+    resolution.insert(axis, cells)
+    return linear_field(problem.domain, problem.fields, problem.periodic, grid.basis, [tuple(resolution)], [whole])
+
+
+def _coefficients(grid: Discretization, course: Course, cells: int) -> torch.Tensor:
+    """Those of the field, (fields, m N_1, ..., m (cells + 1), ...)."""
+    m = BASES[grid.basis].coefficients
+    domain, axis = grid.problem.domain, grid.problem.domain.time_axis
     assert axis is not None
     step = domain.lengths[axis] / cells
     records = course.records
     times = np.array([r.time for r in records])
     powers = [step**k for k in range(m)]
-    parts = []
+    whole: torch.Tensor | None = None
     for vertex in range(cells + 1):
         time = domain.lower[axis] + step * vertex
         own, values = _state(grid, records, times, time)
         state = prolonged_in_space(values, grid, own, course.cells)
-        parts.append((state * torch.tensor(powers, dtype=state.dtype, device=state.device)).movedim(-1, axis + 1))
-    resolution = list(course.cells)
-    resolution.insert(axis, cells)
-    whole = torch.cat(parts, axis + 1)
+        scaled = (state * torch.tensor(powers, dtype=state.dtype, device=state.device)).movedim(-1, axis + 1)
+        if whole is None:
+            shape = list(scaled.shape)
+            shape[axis + 1] = m * (cells + 1)
+            whole = scaled.new_empty(shape)
+        whole.narrow(axis + 1, m * vertex, m).copy_(scaled)
+    assert whole is not None
     for vertex in range(cells + 1):
         if _is_fast(records, times, domain.lower[axis] + step * vertex, step, 2 * m):
             _take_differences(whole, axis + 1, vertex, cells, m)
-    return linear_field(domain, problem.fields, problem.periodic, grid.basis, [tuple(resolution)], [whole])
+    return whole
 
 
 def _is_fast(records: Sequence[Record], times: np.ndarray, time: float, cell: float, order: int) -> bool:
@@ -124,13 +167,13 @@ def _state(
     slack = SLACK * (grid.problem.domain.lengths[grid.problem.domain.time_axis or 0] or 1.0)
     near = int(np.argmin(np.abs(times - time)))
     if abs(times[near] - time) <= slack:
-        return records[near].cells, records[near].values
+        return records[near].cells, with_slopes(grid, records, near).values
     after = int(np.searchsorted(times, time))
     if after >= len(times):  # the march has not come so far
-        values = records[-1].values.clone()
+        values = with_slopes(grid, records, len(records) - 1).values.clone()
         values[..., 1:] = 0.0
         return records[-1].cells, values
-    a, b = records[after - 1], records[after]
+    a, b = (with_slopes(grid, records, k) for k in (after - 1, after))
     m, h = a.values.shape[-1], b.time - a.time
     left = prolonged_in_space(a.values, grid, a.cells, b.cells)
     powers = torch.tensor([h**k for k in range(m)], dtype=left.dtype, device=left.device)
@@ -167,8 +210,7 @@ def begun_field(grid: Discretization, course: Course | None, tol: float, cells: 
     axis = grid.problem.domain.time_axis
     assert axis is not None
     if course is not None and course.records:
-        count, _ = time_cells(grid, course, tol)
-        return march_field(grid, course, count), course.records[-1].time
+        return shown_field(grid, course, tol)[0], course.records[-1].time
     resolution = (cells,) * grid.problem.domain.dim
     pyramid, system = grid.pyramid([resolution]), grid.system([resolution])
     vector = system.impose(torch.zeros(pyramid.size, dtype=grid.dtype, device=grid.device))

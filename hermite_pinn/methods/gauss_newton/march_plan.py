@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["MarchPlan", "Past", "coarser_plan", "finer_plan", "finest_that_fits"]
+__all__ = ["MarchPlan", "Past", "coarser_plans", "finer_plan", "finest_that_fits"]
 
 FAINT = 0.02  # part of the next tolerance that an axis may miss without being refined
 RATIOS = (2.0, 1.5, 1.25)  # by which cells grow, the best first
 MULTIPLE = 8  # of which numbers of cells are, so that three doublings can be looked at
 FEWEST = 4  # cells along an axis
 POWER = 1.3  # of the cells that the time of a step grows with
-REVERSE = (4.0 / 3.0, 2.0)  # by which cells of a coarser march are larger, the best first
+REVERSE = (4.0 / 3.0, 2.0, 4.0)  # by which cells of a coarser march are larger, the best first
 HURRY = 1.5  # times the seconds of a coarser march that must be left
 LONGEST = 0.25  # step, as a part of all times
 
@@ -58,12 +58,18 @@ class MarchPlan:
         Step, as a part of all times.
     seconds
         That it is expected to take.
+    below
+        Cells that it does not reach by halving, so that it can be compared; None: it takes what its tolerance needs.
+    steps
+        Tolerance of implicit steps where that of the cells is larger, or None.
     """
 
     tol: float
     cells: tuple[int, ...]
     largest: float
     seconds: float
+    below: tuple[int, ...] | None = None
+    steps: float | None = None
 
 
 def _missing(past: Past, tol: float, fall: float) -> tuple[list[bool], bool]:
@@ -107,29 +113,39 @@ def finer_plan(past: Past, ratio: float, order: int) -> MarchPlan:
     return MarchPlan(tol, cells, past.largest / steps, past.seconds * more * steps)
 
 
-def coarser_plan(past: Past, order: int, left: float | None = None) -> MarchPlan:
-    """A march on larger cells and steps, whose distance tells the error where no finer one fits.
+def coarser_plans(past: Past, order: int, left: float | None = None) -> list[MarchPlan]:
+    """Marches on larger cells and steps, whose distance tells the error where no finer one fits.
+
+    Their cells stay coarser, whatever they miss: a march that took the same cells would tell nothing.
 
     Parameters
     ----------
     past, order
         As in :func:`finer_plan`.
     left
-        Seconds, which decide by how much the cells are larger; None without a limit.
+        Seconds; None without a limit.
+
+    Returns
+    -------
+    list of MarchPlan
+        Those that are expected to end in the time left, the best first; the coarsest of all where none is.
 
     Examples
     --------
-    >>> [coarser_plan(Past(0.1, (32, 8), (), None, 1 / 16, 8.0), 4, left).cells for left in (9.0, 3.0)]
-    [(24, 6), (16, 4)]
+    >>> past = Past(0.1, (32, 8), (), None, 1 / 16, 8.0)
+    >>> [[plan.cells for plan in coarser_plans(past, 4, left)] for left in (9.0, 3.0)]
+    [[(24, 6), (16, 4), (8, 4)], [(16, 4), (8, 4)]]
     """
     plans = [_coarser(past, ratio, order) for ratio in REVERSE]
-    return next((plan for plan in plans if left is None or HURRY * plan.seconds <= left), plans[-1])
+    found = [plan for plan in plans if plan.cells != past.cells and (left is None or HURRY * plan.seconds <= left)]
+    return found or plans[-1:]
 
 
 def _coarser(past: Past, ratio: float, order: int) -> MarchPlan:
     cells = tuple(_reduced(n, ratio) for n in past.cells)
     less = math.prod(b / a for a, b in zip(past.cells, cells, strict=True))
-    return MarchPlan(past.tol * ratio**order, cells, min(LONGEST, 2.0 * past.largest), past.seconds * less)
+    tol = past.tol * min(ratio, 2.0) ** order  # steps are to follow the solution still
+    return MarchPlan(tol, cells, min(LONGEST, 2.0 * past.largest), past.seconds * less, past.cells)
 
 
 def _reduced(cells: int, ratio: float) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from hermite_pinn.run.monitor import Monitor
@@ -9,16 +10,89 @@ from hermite_pinn.run.monitor import Monitor
 from .march_plan import MarchPlan
 from .stepping import Course
 
-__all__ = ["begins_slowly", "unlikely"]
+__all__ = ["Pace", "TooLongError", "begins_slowly", "never", "unlikely"]
 
-SEEN, MOST = 0.1, 0.7  # parts of the time: what tells how long the first march takes, and what it may take
+SEEN = 0.1  # part of the time left that tells how long a march takes: its first steps are short
+SECOND = 0.6  # of the seconds of the first march, which those of one for comparison may take
 SPARED = 1.5  # times the seconds of a coarser march, which a finer one leaves it
 
 
-def begins_slowly(monitor: Monitor, expected: float) -> bool:
-    """Whether the first march would take most of the time that is left, by the seconds until its end."""
-    left, limit = monitor.left, monitor.max_time
-    return left is not None and limit is not None and left < (1.0 - SEEN) * limit and expected > MOST * left
+class Pace:
+    """Tells when a march will come to its end, by its speed in the later half of its time.
+
+    Its first steps are short, and its last cells may be small.
+
+    Parameters
+    ----------
+    clock
+        Tells the seconds.
+
+    Examples
+    --------
+    >>> now = [0.0]
+    >>> pace = Pace(lambda: now[0])
+    >>> for seconds, done in ((2.0, 0.1), (4.0, 0.2), (8.0, 0.6)):
+    ...     now[0] = seconds
+    ...     left = pace.left(done)
+    >>> round(left, 9)
+    4.0
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock, self.began = clock, clock()
+        self._marks = deque([(0.0, 0.0)])
+
+    def left(self, done: float) -> float | None:
+        """Seconds until the end, where a part of the times is done; None where nothing is known of it."""
+        spent = self.clock() - self.began
+        marks = self._marks
+        while len(marks) > 1 and marks[1][0] <= 0.5 * spent:
+            marks.popleft()
+        since, before = marks[0]
+        marks.append((spent, done))
+        return (1.0 - done) * (spent - since) / (done - before) if done > before else None
+
+
+class TooLongError(Exception):
+    """A march that would not come to its end in time; never leaves the method."""
+
+
+def never(expected: float) -> bool:
+    """A march that goes on whatever time it takes."""
+    return False
+
+
+def begins_slowly(monitor: Monitor, another: float = SECOND) -> Callable[[float], bool]:
+    """Whether a march, which begins now, leaves too little time for another one, which tells its error.
+
+    It is known by the seconds until its end, which the answer is told.
+
+    Parameters
+    ----------
+    monitor
+        Of the run.
+    another
+        What the other one takes, in parts of the seconds of this one; zero where none is to follow.
+
+    Examples
+    --------
+    >>> now = [0.0]
+    >>> too_long = begins_slowly(Monitor(max_time=100.0, clock=lambda: now[0]), 0.6)
+    >>> too_long(300.0)  # nothing is known yet
+    False
+    >>> now[0] = 20.0
+    >>> too_long(40.0), too_long(60.0)
+    (False, True)
+    """
+    began, given = monitor.clock(), monitor.left
+
+    def too_long(expected: float) -> bool:
+        left, spent = monitor.left, monitor.clock() - began
+        if left is None or given is None or spent < SEEN * given:
+            return False
+        return expected + another * (spent + expected) > left
+
+    return too_long
 
 
 def unlikely(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+
+from hermite_pinn.cuda.encoder.basis import BASES
 
 from .stage import Discretization
 from .stepping import Record, prolonged_in_space
@@ -50,8 +53,8 @@ def slope_weights(times: Sequence[float], at: int, orders: Sequence[int]) -> tup
     return rows[:, :n], rows[:, n:] * span
 
 
-def with_slopes(grid: Discretization, records: Sequence[Record]) -> list[Record]:
-    """States with all derivatives in time, from the values and first derivatives of those beside them.
+def with_slopes(grid: Discretization, records: Sequence[Record], at: int) -> Record:
+    """A state with all derivatives in time, from the values and first derivatives of those beside it.
 
     Parameters
     ----------
@@ -59,25 +62,31 @@ def with_slopes(grid: Discretization, records: Sequence[Record]) -> list[Record]
         The problem and the basis.
     records
         In the order of time; cells only become smaller.
+    at
+        Number of the state, from the first one on.
+
+    Returns
+    -------
+    Record
+        The state itself, if it has them all.
     """
-    m = records[0].values.shape[-1]
-    if m <= 2 or len(records) < 2:
-        return list(records)
-    found = []
-    for k, record in enumerate(records):
-        first = max(0, min(k - 1, len(records) - 3))
-        near = [i for i in range(first, min(first + 3, len(records))) if _holds(record, records[i])]
-        orders = [o for o in range(2, m) if o < 2 * len(near)]
-        values = record.values.clone()
-        if len(near) > 1:
-            of_values, of_slopes = slope_weights([records[i].time for i in near], near.index(k), orders)
-            for n, i in enumerate(near):
-                own = prolonged_in_space(records[i].values[..., :2], grid, records[i].cells, record.cells)
-                for row, order in enumerate(orders):
-                    values[..., order].add_(own[..., 0], alpha=float(of_values[row, n]))
-                    values[..., order].add_(own[..., 1], alpha=float(of_slopes[row, n]))
-        found.append(Record(record.time, record.cells, values, record.error))
-    return found
+    m, record = BASES[grid.basis].coefficients, records[at]
+    known = record.values.shape[-1]
+    if known == m:
+        return record
+    first = max(0, min(at - 1, len(records) - 3))
+    near = [i for i in range(first, min(first + 3, len(records))) if _holds(record, records[i])]
+    orders = [o for o in range(known, m) if o < 2 * len(near)]
+    values = record.values.new_zeros((*record.values.shape[:-1], m))
+    values[..., :known] = record.values
+    if len(near) > 1:
+        of_values, of_slopes = slope_weights([records[i].time for i in near], near.index(at), orders)
+        for n, i in enumerate(near):
+            own = prolonged_in_space(records[i].values, grid, records[i].cells, record.cells)
+            for row, order in enumerate(orders):
+                values[..., order].add_(own[..., 0], alpha=float(of_values[row, n]))
+                values[..., order].add_(own[..., 1], alpha=float(of_slopes[row, n]))
+    return replace(record, values=values)
 
 
 def _holds(record: Record, other: Record) -> bool:

@@ -151,6 +151,10 @@ class Stepping:
         Step, as a part of all times.
     advanced
         Told the domain of steps that were taken, and what makes the fields there.
+    below
+        Cells that are not reached by halving: a march for comparison stays coarser.  None: cells are halved freely.
+    steps_tol
+        What steps may miss, if that is not ``tol``.
     """
 
     def __init__(
@@ -162,11 +166,13 @@ class Stepping:
         check: Callable[[], None] = lambda: None,
         largest: float = LARGEST,
         advanced: Callable[[Domain, Callable[[], GridField]], None] = lambda domain, field: None,
+        below: Sequence[int] | None = None,
+        steps_tol: float | None = None,
     ) -> None:
         domain = grid.problem.domain
         assert domain.time_axis is not None
         self.grid, self.tol, self.progress, self.check = grid, tol, progress, check
-        self.advanced = advanced
+        self.advanced, self.below, self.steps_tol = advanced, below, tol if steps_tol is None else steps_tol
         self.axis, self.m = domain.time_axis, BASES[grid.basis].coefficients
         self.begin, self.end = domain.lower[self.axis], domain.upper[self.axis]
         orders = time_orders(grid.problem)
@@ -199,11 +205,11 @@ class Stepping:
             pair = self._pair(at, power)
             shorter = 0 if pair is not None else 1
             if pair is not None:
-                if max(pair.space_error, default=0.0) > SPACE * self.tol and self._refine(pair.space_error, at == 0):
+                if self._wants_cells(pair.space_error) and self._refine(pair.space_error, at == 0):
                     self.course.refused += 2
                     continue
-                if pair.time_error > TIME * self.tol:
-                    shorter = max(1, math.ceil(math.log2(pair.time_error / (TIME * self.tol)) / (2 * self.m)))
+                if pair.time_error > TIME * self.steps_tol:
+                    shorter = max(1, math.ceil(math.log2(pair.time_error / (TIME * self.steps_tol)) / (2 * self.m)))
             if shorter or pair is None:
                 patience = min(2 * patience, MOST_PATIENCE) if longer else patience
                 at, power, rest, longer = at << shorter, power + shorter, patience, False
@@ -215,7 +221,7 @@ class Stepping:
             self._tell(pair)
             patience = max(PATIENCE, patience // 2) if longer else patience
             at, rest, work = at + 2, max(0, rest - 1), self.course.inner - work
-            calm = pair.time_error * 4.0**self.m < CALM * TIME * self.tol and work <= EASY
+            calm = pair.time_error * 4.0**self.m < CALM * TIME * self.steps_tol and work <= EASY
             if not rest and calm and at % 4 == 0 and power > self.largest:
                 at, power, longer = at // 2, power - 1, True
             else:
@@ -261,10 +267,23 @@ class Stepping:
         root = math.sqrt(system.system.problem.domain.interior.measure)
         return torch.tensor(system.system.norms(coefficients), dtype=torch.float64) / root
 
-    def _refine(self, space: Sequence[float], starting: bool) -> bool:
-        """Halve the cells along the axes that miss most; False where the memory does not suffice."""
+    def _halved(self, space: Sequence[float]) -> tuple[int, ...]:
+        """Cells that are half as large along the axes that miss most."""
         worst = max(space)
-        cells = tuple(2 * n if e > worst / 4.0**self.m else n for n, e in zip(self.course.cells, space, strict=True))
+        return tuple(2 * n if e > worst / 4.0**self.m else n for n, e in zip(self.course.cells, space, strict=True))
+
+    def _wants_cells(self, space: Sequence[float], part: float = 1.0) -> bool:
+        """Whether the cells miss more than a part of what they may, and may be halved."""
+        if not max(space, default=0.0) > part * SPACE * self.tol:
+            return False
+        if self.below is None:
+            return True
+        pairs = list(zip(self._halved(space), self.below, strict=True))
+        return all(n <= most for n, most in pairs) and any(n < most for n, most in pairs)
+
+    def _refine(self, space: Sequence[float], starting: bool) -> bool:
+        """Halve the cells along the axes that miss most."""
+        cells = self._halved(space)
         logger.info("cells in space: %s, as %s misses %s", cells, self.course.cells, space)
         if not self._fits(cells):
             raise StopRun(
@@ -337,7 +356,7 @@ class Stepping:
                 last.narrow(self.axis + 1, 1, 1).copy_(carried.narrow(self.axis + 1, 1, 1))
         else:
             last.copy_(self._extrapolated(before, end, h))
-        return system, system.solve(guess, NEWTON * self.tol, self.check)
+        return system, system.solve(guess, NEWTON * self.steps_tol, self.check)
 
     def _extrapolated(self, before: tuple[torch.Tensor, float, float], end: float, h: float) -> torch.Tensor:
         """The polynomial of a step before, at the end of the next one."""
@@ -360,12 +379,13 @@ class Stepping:
 
     def _scaled(self, values: torch.Tensor, h: float) -> torch.Tensor:
         """A state with its derivatives per step of length h, along the axis of time."""
-        powers = torch.tensor([h**k for k in range(self.m)], dtype=values.dtype, device=values.device)
+        powers = torch.tensor([h**k for k in range(values.shape[-1])], dtype=values.dtype, device=values.device)
         return (values * powers).movedim(-1, self.axis + 1).contiguous()
 
     def _physical(self, coefficients: torch.Tensor, h: float) -> torch.Tensor:
         """The inverse of :meth:`_scaled`."""
-        powers = torch.tensor([h**-k for k in range(self.m)], dtype=coefficients.dtype, device=coefficients.device)
+        count = coefficients.shape[self.axis + 1]
+        powers = torch.tensor([h**-k for k in range(count)], dtype=coefficients.dtype, device=coefficients.device)
         return coefficients.movedim(self.axis + 1, -1) * powers
 
     # -- how good they are ---
