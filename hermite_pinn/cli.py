@@ -192,9 +192,10 @@ def _write(solution: hp.Solution, folder: Path, name: str) -> tuple[list[Path], 
     """Write all files that can be written; returns these, and what was wrong with the others."""
     space = len(solution.domain.space_axes)
     series = solution.domain.time_axis is not None and space >= 2
+    mesh = solution.domain.is_cut or any(solution.field.encoder.knots)
     writers: dict[str, Callable[[Path], object]] = {
         f"{name}.h5": solution.save,
-        f"{name}{'.pvd' if series else '.vtu' if solution.domain.is_cut else '.vti'}": solution.to_vtk,
+        f"{name}{'.pvd' if series else '.vtu' if mesh else '.vti'}": solution.to_vtk,
         f"{name}.png": solution.plot,
         f"{name}_history.png": solution.plot_history,
     }

@@ -134,6 +134,11 @@ class Encoder(ABC):
         """By axis, where the features or their derivatives may jump."""
         return ((),) * self.dim
 
+    @property
+    def knots(self) -> tuple[tuple[float, ...], ...]:
+        """By axis, the ends of its cells, ascending, where these have different lengths; none where they are equal."""
+        return ((),) * self.dim
+
     @abstractmethod
     def parameters(self) -> dict[str, torch.Tensor]:
         """Trainable tensors by their path in the encoder; empty for none."""

@@ -90,6 +90,11 @@ class GradedGrid(BrokenGrid):
         """Vertices at which the solution is known to jump."""
         return (self.marked,)
 
+    @property
+    def knots(self) -> tuple[tuple[float, ...], ...]:
+        """See :attr:`Encoder.knots`."""
+        return self.lines
+
     def with_parameters(self, tree: Tree) -> GradedGrid:
         """The same grid with another table."""
         return replace(self, inner=self.inner.with_parameters(tree))

@@ -44,8 +44,15 @@ def without_mean(values: np.ndarray, group: np.ndarray) -> np.ndarray:
     return np.asarray(values - (np.bincount(group, values) / np.maximum(counts, 1))[group])
 
 
-def compared(values: np.ndarray, exact: np.ndarray) -> dict[str, float]:
+def compared(values: np.ndarray, exact: np.ndarray, shares: np.ndarray | None = None) -> dict[str, float]:
     """Relative L2 norm, absolute where the exact values vanish, and maximum of a difference.
+
+    Parameters
+    ----------
+    values, exact
+        At the same points.
+    shares
+        What each point stands for, if not all for the same; their sum is one.
 
     Examples
     --------
@@ -53,6 +60,7 @@ def compared(values: np.ndarray, exact: np.ndarray) -> dict[str, float]:
     {'relative_l2': 0.7071067811865475, 'max': 1.0}
     """
     difference = values - exact
-    norm = math.sqrt(float(np.sum(exact**2)))
-    l2 = math.sqrt(float(np.sum(difference**2)))
+    weight = 1.0 if shares is None else shares * exact.size
+    norm = math.sqrt(float(np.sum(weight * exact**2)))
+    l2 = math.sqrt(float(np.sum(weight * difference**2)))
     return {"relative_l2": l2 / norm if norm > 0 else l2, "max": float(np.max(np.abs(difference)))}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import numbers
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,7 +24,10 @@ from .vtk import write_image, write_mesh, write_series
 
 __all__ = ["frame_axes", "frame_writer", "to_vtk"]
 
+logger = logging.getLogger(__name__)
+
 LIMITS = {1: 4096, 2: 512, 3: 128, 4: 32}
+EQUAL = 1.0 + 1e-6  # ratio of lengths that are the same
 
 
 def to_vtk(
@@ -48,6 +53,8 @@ def to_vtk(
         box, meshes and the frames of series end at its boundary; images are NaN outside, and have the mask ``inside``.
     resolution
         Intervals per axis; default: those of the field's finest level, at most 512 in two dimensions and 128 in three.
+        On cells of different lengths a ``.vtu`` has intervals of different lengths, too; the equal ones of a ``.vti``
+        are as short as the shortest cell where 4096 suffice for that, else a warning is logged.
     points
         (n, dim) for a ``.vtu`` of scattered points.
     times
@@ -89,6 +96,8 @@ def to_vtk(
             raise InvalidArgumentError(f"scattered points are written as .vtu, got {target.name}")
         return [_write_points(solution, target, points, options)]
     axes = frame_axes(solution, count, series=suffix == ".pvd")
+    if suffix == ".vti":
+        axes = [_equal(a, name, target) for a, name in zip(axes, domain.names, strict=True)]
     if suffix == ".pvd":
         return _write_frames(solution, target, axes, times, boundary, options)
     if suffix not in (".vti", ".vtu", ".vtp"):
@@ -122,6 +131,21 @@ def frame_axes(solution: Exportable, count: int | None, series: bool) -> list[np
     sampled = solution.domain.space_axes if series else range(solution.domain.dim)
     check_grid([count + 1] * len(sampled), len(solution.fields), times=ENCODED)
     return [np.linspace(a, b, count + 1) for a, b in solution.domain.bounds.values()]
+
+
+def _equal(axis: np.ndarray, name: str, target: Path) -> np.ndarray:
+    """Positions at equal distances, as short as the shortest of an axis if they are few enough."""
+    steps = np.diff(axis)
+    if steps.max() <= EQUAL * steps.min():
+        return axis
+    asked = float((axis[-1] - axis[0]) / steps.min())
+    count = min(math.ceil(asked), LIMITS[1])
+    if asked > LIMITS[1]:
+        logger.warning(
+            "%s: intervals along %s would have to be %.3g long to show all, and an image has equal ones, %.3g here; write .vtu",
+            target.name, name, steps.min(), (axis[-1] - axis[0]) / count,
+        )  # fmt: skip
+    return np.linspace(axis[0], axis[-1], count + 1)
 
 
 def _numbers(solution: Exportable, options: dict[str, bool]) -> int:

@@ -19,6 +19,7 @@ __all__ = ["HEIGHT", "Line", "Panel", "Slice", "colour_bar", "colours", "span_of
 
 
 HEIGHT = 3.5  # inches
+DECADES = 4.0  # from the first position after zero to the end of an axis, beyond which it is logarithmic
 
 
 class Panel(Protocol):
@@ -83,6 +84,9 @@ class Line:
 
     def draw(self, figure: Figure, ax: Axes, span: tuple[float, float]) -> None:
         """A curve."""
+        first = self.x[1] if self.x[0] == 0 else 0.0
+        if first > 0 and np.log10(self.x[-1] / first) > DECADES:
+            ax.set_xscale("symlog", linthresh=10.0 ** np.ceil(np.log10(first)))
         ax.plot(self.x, self.values, lw=1.2)
         ax.set_title(f"{self.title}{', ' + self.label if self.label else ''}", fontsize=10)
         ax.set_xlabel(self.name)

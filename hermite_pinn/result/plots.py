@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["plot_history", "plot_solution"]
 
 
+MOST_DRAWN = 4096  # intervals of a curve
+
+
 def _empty(columns: int, heights: Sequence[float]) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -58,9 +61,10 @@ def plot_solution(
 ) -> Figure | np.ndarray:
     """Draw every field, with its error where the solution is known and the residuals of the equations.
 
-    One axis: curves.  Two axes (one may be time): images.  Three axes: slices through the middle, or three instants
-    if one of them is time.  Four axes: the middle slice at three instants.  Where shapes cut the domain, pictures end
-    at its outline; of solids the surface is drawn, too.
+    One axis: curves, through the ends of cells where these have different lengths, over a logarithmic axis where they
+    get longer by decades from a start at zero.  Two axes (one may be time): images.  Three axes: slices through the
+    middle, or three instants if one of them is time.  Four axes: the middle slice at three instants.  Where shapes cut
+    the domain, pictures end at its outline; of solids the surface is drawn, too.
 
     Parameters
     ----------
@@ -94,6 +98,8 @@ def plot_solution(
     check_grid([count + 1] * min(domain.dim, 2), 4 * len(solution.fields), times=DRAWN)
     lower, upper = extent(domain)
     axes = [np.linspace(a, b, count + 1) for a, b in zip(lower, upper, strict=True)]
+    if domain.dim == 1 and given is None:
+        axes = _with_vertices(axes, solution.vertex_axes(MOST_DRAWN))
     rows: list[list[Panel]] = []
     if domain.is_cut and len(domain.space_axes) == 3:
         rows += surface_panels(solution, instant, wants_residual)
@@ -108,6 +114,12 @@ def plot_solution(
     figure, columns = _drawn(rows)
     figure.suptitle(textwrap.fill(text("heading", heading), 60 * columns), fontsize=9)
     return _finish(figure, path)
+
+
+def _with_vertices(axes: list[np.ndarray], own: list[np.ndarray]) -> list[np.ndarray]:
+    """Positions of one axis and those between its vertices, where these are nearer to each other."""
+    shorter = float(np.diff(own[0]).min()) < 0.5 * float(np.diff(axes[0]).min())
+    return [np.union1d(axes[0], own[0])] if shorter else axes
 
 
 def _across(domain: Domain, free: list[int]) -> list[int]:

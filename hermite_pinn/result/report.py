@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from hermite_pinn.memory import spelled_size
 
 from .exportable import Reportable
@@ -31,7 +33,9 @@ def solution_report(solution: Reportable, errors: Mapping[str, Mapping[str, floa
         lines.append(f"  advice      {solution.status.advice}")
     lines += [f"  note        {note}" for note in s.get("notes", ())]
     if solution.estimated_error is not None:
-        lines.append(f"  estimate    {solution.estimated_error:.1e} (relative L2, from the change between levels)")
+        lines.append(
+            f"  estimate    {solution.estimated_error:.1e} (relative L2, from the change between {_compared(solution)})"
+        )
     for name, e in errors.items():
         lines.append(
             f"  error {name:<5} {e['relative_l2']:.2e} (relative L2), {e['max']:.2e} (max), on an off-lattice grid"
@@ -45,9 +49,8 @@ def solution_report(solution: Reportable, errors: Mapping[str, Mapping[str, floa
         relative = "" if scale is None else f", {value / scale:.1e} of its scale"
         worst = _worst_face(s.get("face_residuals", {}).get(name, {}), value)
         lines.append(f"  residual    {name}: {value:.1e} (RMS at random points{relative}){worst}")
-    resolution = "x".join(map(str, solution.field.layout.resolutions[-1]))
     lines.append(
-        f"  field       {solution.field.head.name}, {solution.field.layout.basis}, {solution.field.layout.levels} levels up to {resolution} cells, "
+        f"  field       {solution.field.head.name}, {solution.field.layout.basis}, {_cells(solution)}, "
         f"{s.get('parameters', 0):,} parameters"
     )
     each = f" of {1e3 * s['seconds_per_step']:.3g} ms" if s.get("seconds_per_step") else ""
@@ -59,6 +62,21 @@ def solution_report(solution: Reportable, errors: Mapping[str, Mapping[str, floa
         f"  memory      {spelled_size(s.get('peak_memory', 0))} peak, {s.get('device', '')}, {s.get('dtype', '')}, seed {s.get('seed', '')}"
     )
     return "\n".join(lines)
+
+
+def _compared(solution: Reportable) -> str:
+    """What the estimate of the error was taken from."""
+    return "marches" if "marches" in solution.stats else "levels"
+
+
+def _cells(solution: Reportable) -> str:
+    """How many cells there are, and how long they are where that differs."""
+    layout = solution.field.layout
+    counts = "x".join(map(str, layout.resolutions[-1]))
+    told = [(n, np.diff(k)) for n, k in zip(solution.domain.names, solution.field.encoder.knots, strict=True) if len(k)]
+    if not told:
+        return f"{layout.levels} levels up to {counts} cells"
+    return f"{counts} cells " + ", ".join(f"of {d.min():.2g} to {d.max():.2g} along {name}" for name, d in told)
 
 
 def _worst_face(by_face: Mapping[str, float], whole: float) -> str:

@@ -80,9 +80,9 @@ def _spread(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
 
 
 def channels_of(solution: Exportable, gradient: bool) -> Channels:
-    """The value, and the first derivatives along the space axes."""
+    """The value, and the first derivatives along the space axes, or along time where there is nothing else."""
     dim, value = solution.domain.dim, Channels.value(solution.domain.dim)
-    slopes = [tuple(int(i == j) for j in range(dim)) for i in solution.domain.space_axes]
+    slopes = [tuple(int(i == j) for j in range(dim)) for i in solution.domain.space_axes or range(dim)]
     return value + Channels.of(dim, slopes) if gradient else value
 
 

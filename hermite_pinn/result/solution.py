@@ -19,7 +19,7 @@ from hermite_pinn.expressions.graph import Expr
 from hermite_pinn.expressions.program import Program
 from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.field.field import GridField
-from hermite_pinn.field.sampling import off_lattice_axes
+from hermite_pinn.field.sampling import off_lattice_axes, shares_of
 from hermite_pinn.geometry import Domain
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.evaluation import TermEvaluator
@@ -161,8 +161,9 @@ class Solution(Evaluable):
         Returns
         -------
         dict
-            ``{field: {"relative_l2": ..., "max": ...}}``, sums in float64 over all points.  On the default grid a
-            field with a :class:`hermite_pinn.Gauge` is compared without its mean over space at each time.
+            ``{field: {"relative_l2": ..., "max": ...}}``, sums in float64 over all points; those of the default grid
+            count by the length of axis that they stand for.  On that grid a field with a :class:`hermite_pinn.Gauge`
+            is compared without its mean over space at each time.
 
         Raises
         ------
@@ -178,6 +179,7 @@ class Solution(Evaluable):
         else:
             expressions = self._exact(exact)
         instant: np.ndarray | None = None
+        shares: np.ndarray | None = None
         if points is None and self.domain.is_cut:
             x, instant = inner_points(self.field, self.domain)
             values, coordinates = self.at_points(x.T, slack=math.inf)[:, 0], list(x)
@@ -185,6 +187,8 @@ class Solution(Evaluable):
             axes = off_lattice_axes(self.field, self.domain)
             values = self.on_grid(axes)[:, 0]
             coordinates = [a.reshape([-1 if i == j else 1 for j in range(len(axes))]) for i, a in enumerate(axes)]
+            if any(self.field.encoder.knots):
+                shares = math.prod(np.ix_(*shares_of(self.field, axes)))
         else:
             values = self.at_points(points)[:, 0]
             coordinates = list(self._points(points, math.inf).T)
@@ -199,7 +203,7 @@ class Solution(Evaluable):
                     u, exact_values = (v - v.mean(axis=space, keepdims=True) for v in (u, exact_values))
                 else:
                     u, exact_values = (without_mean(v, instant) for v in (u, exact_values))
-            errors[f] = compared(u, exact_values)
+            errors[f] = compared(u, exact_values, shares)
         return errors
 
     def _exact(self, exact: Any) -> dict[str, Expr]:

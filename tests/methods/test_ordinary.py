@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import meshio
 import numpy as np
 import pytest
 import torch
@@ -195,3 +196,41 @@ def test_a_tolerance_below_rounding_is_not_met() -> None:
         assert solution.status is hp.Status.STALLED
         assert solution.estimated_error is not None
         assert 0 < solution.estimated_error < 1e-9
+
+
+def test_meshes_pictures_and_errors_follow_cells_of_many_lengths(tmp_path, caplog) -> None:  # type: ignore[no-untyped-def]
+    rate = 1e7
+    problem = hp.Problem(
+        domain=hp.Box(t=(0, 1)),
+        fields=["u"],
+        residual=lambda u, t: u.t + rate * (u - 1.0),
+        conditions=[hp.Initial(u=0.0)],
+        exact={"u": lambda t: 1.0 - hp.exp(-rate * t)},
+    )
+    solution = hp.solve(problem, progress=False)
+    (axis,) = solution.vertex_axes(4096)
+    assert len(axis) == 8 * solution.stats["resolution"][0] + 1
+    assert np.sum(axis < 1 / rate) > 5
+    own = solution.error()["u"]
+    assert own["max"] > 3 * own["relative_l2"]  # the layer, which is short
+    assert own["relative_l2"] < 1e-6
+    solution.to_vtk(tmp_path / "u.vtu")
+    mesh = meshio.read(tmp_path / "u.vtu")
+    np.testing.assert_array_equal(mesh.points[:, 0], axis)
+    np.testing.assert_array_equal(mesh.point_data["u"], solution.u(axis))
+    np.testing.assert_array_equal(mesh.point_data["u_grad"][:, 0], solution.u.t(axis))
+    assert not caplog.records
+    solution.to_vtk(tmp_path / "u.vti")
+    assert "write .vtu" in caplog.text
+    figure = solution.plot()
+    (curve,) = figure.axes[0].lines
+    assert np.sum(curve.get_xdata() < 1 / rate) > 5
+    assert figure.axes[0].get_xscale() == "symlog"
+    assert "along t" in str(solution)
+
+
+def test_equal_cells_are_sampled_at_equal_distances() -> None:
+    solution = hp.solve(oscillator(), levels=3, progress=False)
+    (axis,) = solution.vertex_axes(4096)
+    np.testing.assert_allclose(np.diff(axis), axis[1])
+    assert solution.plot().axes[0].get_xscale() == "linear"
