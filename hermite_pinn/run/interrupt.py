@@ -76,12 +76,15 @@ class Signals:
         return 128 + (signal.SIGINT if self.received is None else self.received)
 
     def install(self, numbers: Sequence[int]) -> None:
-        """Take over signals that end the process: by default, or by a handler of Python as that of Ctrl-C."""
+        """Take over signals that end the process: by default, or by a handler of Python as that of Ctrl-C.
+
+        Some libraries, as Gmsh, leave Ctrl-C with the default of the system, which would kill the process.
+        """
         for number in numbers:
             before = signal.getsignal(number)
             if callable(before) and number == signal.SIGINT:
                 self._before[number] = before
-            elif before is signal.SIG_DFL and number != signal.SIGINT:
+            elif before is signal.SIG_DFL:
                 self._before[number] = None
             else:
                 continue
@@ -130,7 +133,7 @@ class Signals:
         self._put_off, self.received = None, number
         before = self._before[number]
         if before is None:
-            raise Terminated(number)
+            raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
         before(number, frame)
 
 
@@ -142,7 +145,7 @@ def terminable() -> Iterator[Signals]:
     """Let SIGTERM and SIGHUP end the block by :class:`Terminated`, as Ctrl-C ends it by ``KeyboardInterrupt``.
 
     The first of these signals waits for the end of a block of :func:`uninterrupted`, the next ones do not.  Only a
-    SIGTERM or SIGHUP that would kill the process is changed, and only in the main thread: a handler of the user stays,
+    signal that would kill the process is changed, and only in the main thread: a handler of the user stays,
     and so does one that ignores the signal, as under ``nohup``.  Afterwards everything is as before.
 
     Examples

@@ -229,7 +229,7 @@ def test_physical_groups_of_gmsh_are_pieces(version, solid, tmp_path):
 
 def test_groups_on_some_parts_only_are_refused_with_what_works(tmp_path):
     gmsh = pytest.importorskip("gmsh")
-    gmsh.initialize()
+    gmsh.initialize(interruptible=False)  # it would leave Ctrl-C to the system
     try:
         gmsh.option.setNumber("General.Terminal", 0)
         gmsh.model.occ.addBox(0, 0, 0, 1, 1, 1)

@@ -55,6 +55,19 @@ def test_a_signal_ends_the_run_and_saves_it(method, number, tmp_path, one_thread
     assert hp.solve(line(), resume=path, **options).u(0.3) == whole.u(0.3)
 
 
+def test_ctrl_c_ends_a_run_where_a_library_left_it_to_the_system(tmp_path, one_thread):
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # as Gmsh does
+    try:
+        path = tmp_path / "run.h5"
+        ended = hp.solve(line(), checkpoint=hp.Checkpoint(path, seconds=1e9), callbacks=Send(signal.SIGINT), **OPTIONS)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended.status is hp.Status.INTERRUPTED
+    assert ended.message.startswith("interrupted from the keyboard")
+    assert path.exists()
+
+
 class Heard(hp.Callback):
     """Remembers the result, and sends a signal when it gets it."""
 

@@ -82,7 +82,7 @@ def _mesh(size: float) -> tuple[Any, Array]:
     import gmsh
     from skfem import MeshTet, MeshTet2
 
-    gmsh.initialize(["", "-v", "1"])
+    gmsh.initialize(["", "-v", "1"], interruptible=False)
     try:
         occ = gmsh.model.occ
         lower, upper = occ.addBox(0, 0, 0, 1, 1, 0.5), occ.addBox(0, 0, 0.5, 1, 1, 0.5)
