@@ -21,8 +21,9 @@ __all__ = ["Course", "cheapest_course", "courses", "falls_smoothly"]
 logger = logging.getLogger(__name__)
 
 ORDERS = ("cubic", "quintic", "septic")
-#: Seconds per unknown relative to cubics, measured: by fast diagonalisation, and by steps on the levels.
-FAST, SLOW = (1.0, 1.0, 1.2), (1.0, 3.5, 30.0)
+#: Seconds per unknown relative to cubics, measured: by fast diagonalisation, and by steps on the levels, where transport
+#: takes many with smooth bases and few with cubics.
+FAST, SLOW, TRANSPORT = (1.0, 1.0, 1.2), (1.0, 3.5, 30.0), (1.0, 9.0, 80.0)
 SMOOTH = 1.5  # times m: the power of two by which a doubling lowers the error of a smooth field at least
 FEW = 20_000  # unknowns of the last level, below which no other basis is worth its first levels
 WORTH = 0.7  # of the time: what a change of the basis is to spare
@@ -93,7 +94,7 @@ def courses(
     """
     m = BASES[basis].coefficients
     smooth = [_scaled(m, error * max(share, LEAST_SHARE)) for share in shares or [1.0] * len(resolution)]
-    weights = dict(zip(ORDERS, FAST if fast else SLOW, strict=True))
+    weights = dict(zip(ORDERS, FAST if fast else TRANSPORT if order == 1 else SLOW, strict=True))
     found = []
     for name in [basis, *(b for b in ORDERS[: ORDERS.index(most) + 1] if BASES[b].coefficients > m)]:
         own = BASES[name].coefficients
