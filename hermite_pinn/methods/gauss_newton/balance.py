@@ -19,8 +19,8 @@ ZERO = 1e-6  # of its implied size: a field that counts as zero where no toleran
 
 
 def by_parameters(problem: Problem) -> bool:
-    """Whether the size of a single equation is in doubt: it depends on parameters, and data count beside it."""
-    return bool(problem.parameters) and any(t.region.measured is not None for t in problem.terms)
+    """Whether the size of a single equation is in doubt: it depends on parameters, and noisy data count beside it."""
+    return bool(problem.parameters) and any(t.noise is not None for t in problem.terms)
 
 
 def balanced_norms(problem: Problem, field: GridField, stage: Stage, norms: Sequence[float]) -> list[float] | None:
@@ -31,7 +31,7 @@ def balanced_norms(problem: Problem, field: GridField, stage: Stage, norms: Sequ
     where nothing moves or changes, which is no reason to enforce an equation beyond all others: it is never smaller
     than for fields of the sizes found, or those implied by others, that vary over the domain.
 
-    Equations with unknown parameters were measured by the first values of these.  Where measured data count beside
+    Equations with unknown parameters were measured by the first values of these.  Where noisy data count beside
     them, their own size matters too: with a parameter that begins far too large they weigh far too little, and the
     fields follow the noise.
 
