@@ -21,8 +21,8 @@ __all__ = ["Course", "cheapest_course", "courses", "falls_smoothly"]
 logger = logging.getLogger(__name__)
 
 ORDERS = ("cubic", "quintic", "septic")
-#: Seconds per unknown relative to cubics, measured: by fast diagonalisation, and by steps on the levels, where transport
-#: takes many with smooth bases and few with cubics.
+#: Seconds per unknown relative to cubics, measured: by fast diagonalisation, and by steps on the levels, of which
+#: transport takes many with smooth bases and few with cubics.
 FAST, SLOW, TRANSPORT = (1.0, 1.0, 1.2), (1.0, 3.5, 30.0), (1.0, 9.0, 80.0)
 SMOOTH = 1.5  # times m: the power of two by which a doubling lowers the error of a smooth field at least
 FEW = 20_000  # unknowns of the last level, below which no other basis is worth its first levels
