@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["BASES", "Basis", "basis_values"]
+__all__ = ["BASES", "KERNEL_BASES", "Basis", "basis_values"]
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,11 @@ _ALL = (
     ),
 )
 
-#: All bases by name.
+#: The bases whose functions are products over the axes of those of the two ends of a cell, by name.
 BASES: Mapping[str, Basis] = MappingProxyType({basis.name: basis for basis in _ALL})
+
+#: All bases that the kernels know.
+KERNEL_BASES: Mapping[str, Basis] = BASES
 
 
 def basis_values(basis: str, t: Any, order: int) -> list[Any]:

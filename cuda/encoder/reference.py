@@ -10,10 +10,10 @@ from .basis import basis_values
 from .channels import Channels
 from .layout import GridLayout
 
-__all__ = ["adjoint", "diagonal", "jets"]
+__all__ = ["adjoint", "contributions", "diagonal", "jets"]
 
 
-def _products(
+def contributions(
     x: torch.Tensor, layout: GridLayout, channels: Channels, level: int
 ) -> list[tuple[torch.Tensor, list[torch.Tensor]]]:
     """For every coefficient of a cell: its table position (n,) and its factor (n,) in each channel."""
@@ -57,7 +57,7 @@ def jets(x: torch.Tensor, table: torch.Tensor, layout: GridLayout, channels: Cha
     rows = []
     for level in range(layout.levels):
         total = x.new_zeros(layout.features, len(channels), x.shape[1])
-        for where, factors in _products(x, layout, channels, level):
+        for where, factors in contributions(x, layout, channels, level):
             for f in range(layout.features):
                 total[f] = total[f] + torch.stack(factors) * table[where + f]
         rows.append(total)
@@ -68,7 +68,7 @@ def adjoint(x: torch.Tensor, weights: torch.Tensor, layout: GridLayout, channels
     """Transpose of :func:`jets` in the table: ``weights`` (levels, features, channels, n) to a flat table."""
     table = x.new_zeros(layout.size)
     for level in range(layout.levels):
-        for where, factors in _products(x, layout, channels, level):
+        for where, factors in contributions(x, layout, channels, level):
             for f in range(layout.features):
                 table.index_add_(0, where + f, (torch.stack(factors) * weights[level, f]).sum(0))
     return table
@@ -79,7 +79,7 @@ def diagonal(x: torch.Tensor, weights: torch.Tensor, layout: GridLayout, channel
     n = x.shape[1]
     table = x.new_zeros(layout.size)
     for level in range(layout.levels):
-        products = _products(x, layout, channels, level)
+        products = contributions(x, layout, channels, level)
         for f in range(layout.features):
             where = torch.stack([w + f for w, _ in products], 1)
             entry = torch.stack([(torch.stack(factors) * weights[level, f]).sum(0) for _, factors in products], 1)

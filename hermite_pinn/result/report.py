@@ -45,9 +45,8 @@ def solution_report(solution: Reportable, errors: Mapping[str, Mapping[str, floa
         relative = "" if scale is None else f", {value / scale:.1e} of its scale"
         worst = _worst_face(s.get("face_residuals", {}).get(name, {}), value)
         lines.append(f"  residual    {name}: {value:.1e} (RMS at random points{relative}){worst}")
-    resolution = "x".join(map(str, solution.field.layout.resolutions[-1]))
     lines.append(
-        f"  field       {solution.field.head.name}, {solution.field.layout.basis}, {solution.field.layout.levels} levels up to {resolution} cells, "
+        f"  field       {solution.field.head.name}, {solution.field.encoder.summary}, "
         f"{s.get('parameters', 0):,} parameters"
     )
     each = f" of {1e3 * s['seconds_per_step']:.3g} ms" if s.get("seconds_per_step") else ""
