@@ -58,6 +58,10 @@ class EncoderOptions(Protocol):
         """Name of the smooth weights."""
 
     @property
+    def blend(self) -> float:
+        """Share of the smooth weights in gradients."""
+
+    @property
     def differences(self) -> str:
         """Name of the differences."""
 
@@ -90,8 +94,6 @@ class Encoder(ABC):
         Whether dense levels of it are what nested iteration makes, refines and starts from.
     heads
         Names of the heads that can read it; None: all.
-    has_grid
-        Whether there is a :attr:`grid`.
     takes
         The options of :class:`hermite_pinn.Field` that mean something to it, of those that do not to every encoder.
     """
@@ -100,7 +102,6 @@ class Encoder(ABC):
     affine: ClassVar[bool]
     nestable: ClassVar[bool] = True
     heads: ClassVar[frozenset[str] | None] = None
-    has_grid: ClassVar[bool] = True
     takes: ClassVar[frozenset[str]] = frozenset()
 
     @property
@@ -174,7 +175,8 @@ class Encoder(ABC):
     @property
     def highest_order(self) -> int:
         """Highest order of differentiation along an axis: where the basis is a polynomial in every cell, its degree."""
-        return max(2, min(KERNEL_BASES[self.grid.basis].degree, MAX_ORDER))
+        basis = KERNEL_BASES[self.grid.basis]
+        return min(max(2, basis.degree), basis.most_order)
 
     @property
     def order(self) -> int:
@@ -270,6 +272,11 @@ class Encoder(ABC):
         return self.parameter_count
 
     @property
+    def hash_collisions(self) -> tuple[float, ...]:
+        """By level the share of slots with more than one vertex; empty where no level is hashed."""
+        return ()
+
+    @property
     def level_slices(self) -> dict[str, tuple[slice, ...]]:
         """Where the parameters of every level lie, from the coarsest on, by the path of what holds them all."""
         return {}
@@ -308,6 +315,11 @@ class Encoder(ABC):
         """
         grid = cls.planned_grid(options, domain, periodic, levels, features)
         return grid, grid.levels * grid.features
+
+    @property
+    def has_grid(self) -> bool:
+        """Whether there is a :attr:`grid`."""
+        return True
 
     @property
     def grid(self) -> GridLayout:

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from hermite_pinn.checks import Check, check_options, choice, either, flag, integer, items, number
+from hermite_pinn.checks import Check, check_options, choice, either, flag, integer, items, number, text
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.network.activation import ACTIVATIONS
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.geometry import Domain
 from hermite_pinn.memory import check_fits
 
+from .appended import Appended
 from .encoder import Levels
 from .encoders import ENCODERS
 from .grid_field import GridField, linear_field
@@ -49,6 +50,15 @@ def _per_axis(name: str, value: Any, **words: Any) -> int | tuple[int, ...]:
     return integer(name, value, least=1, most=2**31, **words)
 
 
+def _names(name: str, value: Any) -> tuple[str, ...]:
+    """Names of coordinates, each once."""
+    several = items(name, value, "a sequence of names of coordinates", most=4)
+    names = tuple(text(f"each of {name}", one, hint="auxiliary inputs are coordinates, by name") for one in several)
+    if len(set(names)) < len(names):
+        raise InvalidArgumentError(f"{name} takes every coordinate once, got {names}")
+    return names
+
+
 at_least_one = partial(integer, least=1)
 
 CHECKS: Mapping[str, Check] = MappingProxyType(
@@ -68,15 +78,17 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "half": flag,
         "encoder": partial(choice, options=ENCODERS),
         "weights": partial(choice, options=WEIGHTS),
+        "blend": partial(number, least=0, most=1),
         "differences": partial(choice, options=DIFFERENCES),
         "epsilon": either(partial(number, above=0), None),
         "frequencies": partial(integer, least=1, most=2**16),
         "bandwidth": partial(number, above=0),
+        "aux": _names,
     }
 )
 
 #: Options that mean something to some encoders only; see :attr:`.Encoder.takes`.
-OWN = ("basis", "base", "ratio", "table_size", "table_std", "half", "weights", "differences", "epsilon", "frequencies", "bandwidth")  # fmt: skip
+OWN = ("basis", "base", "ratio", "table_size", "table_std", "half", "weights", "blend", "differences", "epsilon", "frequencies", "bandwidth")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -115,16 +127,23 @@ class Field:
         solution has the rounded numbers.
     encoder
         ``"hermite"``: the multilevel grid.  For comparison: ``"trilinear_fd"`` (linear interpolation, derivatives of
-        the fields by differences), ``"smooth"`` (values read by smooth weights), ``"fourier"`` (random waves),
-        ``"coordinates"`` (nothing before the network); all but the first have a basis of their own.
+        the fields by differences), ``"smooth"`` (values read by smooth weights), ``"straight_through"``
+        (multilinear values, gradients of smooth weights), ``"cubic"`` (Catmull-Rom: four values per axis),
+        ``"fourier"`` (random waves), ``"coordinates"`` (nothing before the network); all but the first have a basis of
+        their own.
     weights
-        Of ``"smooth"``: ``"cosine"`` or ``"smoothstep"``, both along every axis.
+        Of ``"smooth"``: ``"cosine"`` or ``"smoothstep"`` along every axis, or ``"cosine_product"``: the cosine of the
+        whole weight of a corner, as Heo et al. have it.
+    blend
+        Of ``"straight_through"``: the share of the smooth weights in gradients, 0 to 1.
     differences, epsilon
         Of ``"trilinear_fd"``: ``"central"`` (2 dim + 1 taps), or ``"tetrahedral"`` (NeuralAngelo's four, in three
         dimensions), and the distance of the taps; ``None``: one cell of the finest level.
     frequencies, bandwidth
         Of ``"fourier"``: how many random frequencies there are, and their standard deviation in waves per edge of the
         box; the seed is that of the run.
+    aux
+        Names of coordinates that the network reads beside the features, as in Instant-NGP; with ``head="siren"``.
 
     Raises
     ------
@@ -152,10 +171,12 @@ class Field:
     half: bool = False
     encoder: str = "hermite"
     weights: str = "cosine"
+    blend: float = 1.0
     differences: str = "central"
     epsilon: float | None = None
     frequencies: int = 64
     bandwidth: float = 2.0
+    aux: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_options(self, CHECKS)
@@ -168,6 +189,11 @@ class Field:
                 f"encoder={self.encoder!r} has no {foreign[0]}, got {foreign[0]}={getattr(self, foreign[0])!r}; leave it out, "
                 f"or use an encoder that has one: {', '.join(have)}"
             )
+        if self.aux and self.head != "siren":
+            raise InvalidArgumentError(
+                f"aux={self.aux} are inputs of a network that reads all features, and head={self.head!r} sums them; use "
+                "head='siren'"
+            )
         if kind.heads is not None and self.head not in kind.heads:
             raise InvalidArgumentError(
                 f"encoder={self.encoder!r} has no features that head={self.head!r} could sum to fields; use "
@@ -178,6 +204,15 @@ class Field:
     def linear(self) -> bool:
         """Whether fields are the sum of the levels, linear in all parameters."""
         return HEADS[self.head].sums_levels
+
+    def _aux_axes(self, domain: Domain) -> tuple[int, ...]:
+        """Axes of the auxiliary inputs, in the order of the domain."""
+        unknown = [name for name in self.aux if name not in domain.names]
+        if unknown:
+            raise InvalidArgumentError(
+                f"aux={self.aux} names {unknown[0]!r}, and the coordinates are {', '.join(domain.names)}"
+            )
+        return tuple(axis for axis, name in enumerate(domain.names) if name in self.aux)
 
     @property
     def nestable(self) -> bool:
@@ -241,6 +276,7 @@ class Field:
         kind, count, place = HEADS[self.head], self.feature_count(len(fields)), device or torch.device("cpu")
         encoder = ENCODERS[self.encoder]
         grid, inputs = encoder.planned(self, domain, periodic, levels, count)
+        inputs += sum(2 if periodic[axis] else 1 for axis in self._aux_axes(domain))
         if grid is not None:
             check_tables(grid, dtype, place)
         size = kind.planned_size(self, inputs, len(fields))
@@ -266,5 +302,7 @@ class Field:
         kind, count = HEADS[self.head], self.feature_count(len(fields))
         place, random = torch.device(device), None if kind.sums_levels else generator
         encoder = ENCODERS[self.encoder].build(self, domain, periodic, levels, count, random, dtype, place, seed)
+        if self.aux:
+            encoder = Appended(encoder, self._aux_axes(domain))
         head = kind.build(self, encoder.levels * encoder.features, len(fields), generator, dtype)
         return GridField(domain.names, tuple(fields), encoder, head).to(place, dtype)

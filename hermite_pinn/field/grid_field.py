@@ -14,6 +14,7 @@ from hermite_pinn.cuda.network.activation import JetPlan
 from hermite_pinn.geometry import Domain
 from hermite_pinn.schema import Entry
 
+from .appended import Appended
 from .boundary_factor import BoundaryFactor
 from .broken_grid import BrokenGrid
 from .earlier import modern_description, modern_tree
@@ -319,6 +320,7 @@ class GridField:
 
         kind = whole.at("encoder").at("name")
         encoder = READABLE[kind.text(READABLE)].from_description(whole.at("encoder"), part(ENCODER))
+        encoder = Appended.around(encoder, whole.at("encoder"))
         if encoder.dim != len(axes):
             raise whole.at("axes").refuse(f"{encoder.dim} names, one for every axis of the encoder")
         shape = encoder.levels * encoder.features, len(names)

@@ -15,6 +15,7 @@ from hermite_pinn.checks import integer, items
 from hermite_pinn.cuda.encoder import ops, products, reference
 from hermite_pinn.cuda.encoder.basis import BASES, KERNEL_BASES
 from hermite_pinn.cuda.encoder.channels import Channels
+from hermite_pinn.cuda.encoder.collisions import collisions
 from hermite_pinn.cuda.encoder.half import half_copy
 from hermite_pinn.cuda.encoder.layout import GridLayout
 from hermite_pinn.cuda.tensor_grid.axis import evaluation_matrix
@@ -188,6 +189,12 @@ class HermiteGrid(Encoder):
     def reachable_count(self) -> int:
         """Coefficients that can influence the features somewhere in the box."""
         return self.layout.reachable
+
+    @property
+    def hash_collisions(self) -> tuple[float, ...]:
+        """See :attr:`Encoder.hash_collisions`."""
+        hashed = any(g.storage.mask for row in self.layout.groups for g in row)
+        return collisions(self.layout) if hashed else ()
 
     @property
     def level_slices(self) -> dict[str, tuple[slice, ...]]:

@@ -44,7 +44,11 @@ class _Gridless(Encoder):
 
     affine: ClassVar[bool] = True
     nestable: ClassVar[bool] = False
-    has_grid: ClassVar[bool] = False
+
+    @property
+    def has_grid(self) -> bool:
+        """None."""
+        return False
 
     @property
     def lower(self) -> tuple[float, ...]:

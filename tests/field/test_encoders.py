@@ -18,8 +18,11 @@ SPECS = {
     "hashed differences": {"encoder": "trilinear_fd", "table_size": 16, "epsilon": 0.3},
     "cosine": {"encoder": "smooth"},
     "smoothstep": {"encoder": "smooth", "weights": "smoothstep"},
+    "cubic": {"encoder": "cubic"},
     "fourier": {"encoder": "fourier", "frequencies": 5, "bandwidth": 0.7},
     "coordinates": {"encoder": "coordinates"},
+    "appended": {"encoder": "hermite", "aux": ("y",)},
+    "appended differences": {"encoder": "trilinear_fd", "aux": ("x", "y")},
 }
 CHANNELS = Channels.jet(2, 2) + Channels.laplacian(2)
 
@@ -42,7 +45,13 @@ def scattered(count=7, box=BOX, seed=2):
     return lower + (upper - lower) * unit
 
 
-COMBINED = [(kind, head) for kind in SPECS for head in ("linear", "siren") if (kind, head) != ("coordinates", "linear")]
+NETWORKS = {"coordinates", "appended"}  # of which no sum can be made
+COMBINED = [
+    (kind, head)
+    for kind in SPECS
+    for head in ("linear", "siren")
+    if head == "siren" or not NETWORKS & set(kind.split())
+]
 
 
 @pytest.mark.parametrize(("kind", "head"), COMBINED)
@@ -182,7 +191,8 @@ def test_fields_come_back_from_their_description(kind, head):
     field, x = field_of(kind, head), scattered()
     again = GridField.from_description(field.describe(), field.tensors())
     assert torch.equal(again.jets(x, CHANNELS), field.jets(x, CHANNELS))
-    assert again.encoder.name == SPECS[kind]["encoder"]
+    assert again.encoder.name == field.encoder.name
+    assert again.encoder.summary == field.encoder.summary
 
 
 @pytest.mark.parametrize(
@@ -232,7 +242,7 @@ def test_training_takes_every_encoder_by_name(kind, method, tmp_path):
     spec = hp.Field(head="siren", width=8, depth=1, **SPECS[kind])
     solution = hp.solve(OSCILLATION, field=spec, method=method, levels=2, progress=False)
     assert math.isfinite(solution.error()["u"]["relative_l2"])
-    assert SPECS[kind]["encoder"] == solution.field.encoder.name
+    assert ("appended" if "aux" in SPECS[kind] else SPECS[kind]["encoder"]) == solution.field.encoder.name
     assert "parameters" in str(solution)
     solution.save(tmp_path / "u.h5")
     assert float(hp.Solution.load(tmp_path / "u.h5").u(0.3, 0.4)) == float(solution.u(0.3, 0.4))
@@ -255,6 +265,8 @@ def test_a_second_order_problem_is_refused_where_there_are_no_second_derivatives
         ({"encoder": "smooth", "weights": "cosin"}, "did you mean 'cosine'"),
         ({"encoder": "trilinear_fd", "epsilon": -1.0}, "epsilon must be"),
         ({"encoder": "coordinate"}, "did you mean 'coordinates'"),
+        ({"encoder": "straight_through", "blend": 1.5}, "blend must be"),
+        ({"encoder": "smooth", "blend": 0.5}, "'straight_through'"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options, said):
@@ -273,6 +285,34 @@ def test_derivatives_beyond_those_of_the_encoder_are_refused():
     solution = hp.solve(OSCILLATION, field=hp.Field(encoder="trilinear_fd"), levels=1, progress=False)
     with pytest.raises(InvalidArgumentError, match="'trilinear_fd'"):
         solution.u.xxx(0.3, 0.4)
+
+
+def test_auxiliary_inputs_are_read_beside_the_features():
+    """A network whose first layer reads nothing else knows them, and a periodic one is periodic."""
+    spec = hp.Field(head="siren", aux=("y",), width=3, depth=1)
+    field = spec.build(BOX, ["u"], (True, True), 2)
+    assert field.encoder.features == 2 * 2 + 2
+    first = torch.zeros_like(field.tensors()["head/layers/0/weight"])
+    first[:, -1] = 1.0  # the sine of the angle of y
+    field = field.with_tensors(field.tensors() | {"head/layers/0/weight": first})
+    x = scattered()
+    values = field.jets(x, Channels.value(2))
+    assert torch.allclose(field.jets(x + torch.tensor([[0.3], [2.0]]).double(), Channels.value(2)), values, atol=1e-12)
+    assert not torch.allclose(field.jets(x + torch.tensor([[0.0], [0.3]]).double(), Channels.value(2)), values)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"aux": ("z",), "head": "siren"}, "'z'.*x, y"),
+        ({"aux": ("x",), "head": "linear"}, "head='siren'"),
+        ({"aux": ("x", "x"), "head": "siren"}, "once"),
+        ({"aux": (1,), "head": "siren"}, "by name"),
+    ],
+)
+def test_auxiliary_inputs_that_there_are_not_are_refused(options, said):
+    with pytest.raises(InvalidArgumentError, match=said):
+        hp.Field(**options).build(BOX, ["u"], (False, False), 2)
 
 
 def test_every_name_is_that_of_its_encoder():
