@@ -17,12 +17,14 @@ import torch
 
 from hermite_pinn.cuda.encoder import ops
 from hermite_pinn.cuda.encoder.channels import Channels
+from hermite_pinn.cuda.encoder.collisions import collisions
 from hermite_pinn.cuda.encoder.launch import prepare
 from hermite_pinn.cuda.encoder.layout import GridLayout
 from hermite_pinn.cuda.encoder.specialization import OPERATIONS, Specialization
 from hermite_pinn.cuda.runtime import cache, host, nvrtc
 
 from .errors import HermitePinnError
+from .field.hermite_grid import resolutions_of
 from .torch_state import isolated
 
 __all__ = ["Finding", "examine"]
@@ -135,6 +137,18 @@ def _host_kernels() -> Finding:
     )
 
 
+def _hashing() -> Finding:
+    """Of the levels that training methods take by default in the plane."""
+    shares = collisions(GridLayout((0.0, 0.0), (1.0, 1.0), resolutions_of(8, 4, 2.0, 2), table_sizes=(2**14,)))
+    text = ", ".join(f"{100 * share:.0f}" for share in shares)
+    return Finding(
+        "hashed levels",
+        "ok",
+        f"of 2**14 slots {text} % have more than one vertex, on 8 levels of 4 to 512 cells in the plane; those of a run are in "
+        'solution.stats["hash_collisions"]',
+    )
+
+
 def _cuda_kernels() -> Finding:
     try:
         version = nvrtc.version()
@@ -204,6 +218,7 @@ def examine() -> list[Finding]:
         _compiler,
         _cache,
         _host_kernels,
+        _hashing,
         _gpu,
         _cuda_kernels,
     ]

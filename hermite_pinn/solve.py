@@ -370,6 +370,9 @@ def _solution(method: Method, run: _Run, residuals: HeldOut, task: Task, identit
         "residual_scales": dict(zip(interior, source_norms(problem), strict=True)),
     }
     stats |= plain(outcome.stats) | ({"notes": list(problem.notes)} if problem.notes else {})
+    shared = field.encoder.hash_collisions
+    if shared:
+        stats["hash_collisions"] = list(shared)
     if residuals.by_face:
         stats["face_residuals"] = residuals.by_face
     solution = Solution(

@@ -106,5 +106,60 @@ struct cosine {
     out[1] = M == 0 ? splat(real(0.5)) - left : -left * factor;
   }
 };
+#if HP_WEIGHTS == 1
+
+// Functions of a corner's weight w: see corner.cuh.  `weigh` gives what weighs values, and its first and second derivative by w.
+struct cosine_product {
+  static constexpr int orders = 1;
+  static constexpr bool multilinear_values = false;
+  template <int M> static HP_INLINE void evaluate(vec, vec, vec (&)[2]) {}
+  static HP_INLINE void weigh(vec w, vec (&out)[3]) {
+    constexpr double pi = 3.14159265358979323846;
+    vec s, c;
+    sine_cosine(splat(real(pi)) * w, s, c);
+    out[0] = splat(real(0.5)) - splat(real(0.5)) * c;
+    out[1] = splat(real(pi / 2)) * s;
+    out[2] = splat(real(pi * pi / 2)) * c;
+  }
+};
+
+// Multilinear values with the gradient of w + blend (1 - cos(pi w))/2.
+struct straight_through {
+  static constexpr int orders = 1;
+  static constexpr bool multilinear_values = true;
+  template <int M> static HP_INLINE void evaluate(vec, vec, vec (&)[2]) {}
+  static HP_INLINE void weigh(vec w, vec (&out)[3]) {
+    constexpr double pi = 3.14159265358979323846;
+    vec s, c;
+    sine_cosine(splat(real(pi)) * w, s, c);
+    out[0] = w;
+    out[1] = splat(1) + splat(real(double(HP_BLEND) * pi / 2)) * s;
+    out[2] = splat(0);
+  }
+};
+#endif // HP_WEIGHTS
+#if HP_WEIGHTS == 2
+
+// Four values per axis, at t = -1, 0, 1 and 2: cubics whose slopes at 0 and 1 are central differences.
+struct catmull_rom {
+  static constexpr int orders = 1;
+  template <int M> static HP_INLINE void evaluate(vec, vec, vec (&)[2]) {}
+  template <int M> static HP_INLINE void window(vec t, vec factor, vec (&out)[4]) {
+    constexpr double c[4][4] = {{0, -0.5, 1, -0.5}, {1, 0, -2.5, 1.5}, {0, 0.5, 2, -1.5}, {0, 0, -0.5, 0.5}};
+    unroll<4>([&](auto i) {
+      constexpr int row = decltype(i)::value;
+      vec p = splat(0);
+      if constexpr (M <= 3) {
+        p = splat(real(c[row][3] * falling(3, M)));
+        unroll<3 - (M < 3 ? M : 3)>([&](auto j) {
+          constexpr int k = 2 - decltype(j)::value;
+          p = p * t + splat(real(c[row][k] * falling(k, M)));
+        });
+      }
+      out[row] = M > 0 ? p * factor : p;
+    });
+  }
+};
+#endif // HP_WEIGHTS
 
 } // namespace hp

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["BASES", "Basis", "basis_values"]
+__all__ = ["BASES", "KERNEL_BASES", "Basis", "basis_values"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,12 @@ class Basis:
     polynomials
         Of every function on a cell, row ``end * coefficients + order``, its coefficients in powers of t; None where the
         functions are no polynomials.
+    weights
+        How the kernels weigh the vertices around a point: ``"ends"`` (products over the axes of functions of the two
+        ends of a cell), ``"corner"`` (functions of a corner's multilinear weight) or ``"window"`` (products of
+        functions of four vertices).
+    most_order
+        Highest order of differentiation.
     """
 
     name: str
@@ -40,6 +46,13 @@ class Basis:
     smoothness: int
     refinable: bool
     polynomials: tuple[tuple[float, ...], ...] | None = None
+    weights: str = "ends"
+    most_order: int = 5
+
+    @property
+    def taps(self) -> int:
+        """Vertices along an axis that a point reads."""
+        return 4 if self.weights == "window" else 2
 
 
 _ALL = (
@@ -81,8 +94,20 @@ _ALL = (
     ),
 )
 
-#: All bases by name.
+#: The bases whose functions are products over the axes of those of the two ends of a cell, by name.
 BASES: Mapping[str, Basis] = MappingProxyType({basis.name: basis for basis in _ALL})
+
+_WINDOW = ((0, -0.5, 1, -0.5), (1, 0, -2.5, 1.5), (0, 0.5, 2, -1.5), (0, 0, -0.5, 0.5))
+
+#: All bases that the kernels know: with those whose weights are no such products, or read more vertices.
+KERNEL_BASES: Mapping[str, Basis] = MappingProxyType(
+    {
+        **BASES,
+        "cosine_product": Basis("cosine_product", 1, 0, 0, False, None, "corner", 2),
+        "straight_through": Basis("straight_through", 1, 1, 0, False, None, "corner", 1),
+        "catmull_rom": Basis("catmull_rom", 1, 2, 1, False, _WINDOW, "window"),
+    }
+)
 
 
 def basis_values(basis: str, t: Any, order: int) -> list[Any]:
@@ -91,7 +116,7 @@ def basis_values(basis: str, t: Any, order: int) -> list[Any]:
     Parameters
     ----------
     basis
-        A key of :data:`BASES`.
+        A key of :data:`BASES`, or ``"catmull_rom"``.
     t
         Positions in the cell, a NumPy array or a tensor.
 
@@ -99,14 +124,14 @@ def basis_values(basis: str, t: Any, order: int) -> list[Any]:
     -------
     list
         Entry ``end * orders + a`` for the left (end 0) or right vertex; Hermite functions satisfy
-        ``h[e, a]^(b)(e') = delta(e, e') delta(a, b)``.
+        ``h[e, a]^(b)(e') = delta(e, e') delta(a, b)``.  Of ``"catmull_rom"`` one per vertex.
 
     Examples
     --------
     >>> [float(v) for v in basis_values("cubic", np.array(0.5), 0)]
     [0.5, 0.125, 0.5, -0.125]
     """
-    polynomials = BASES[basis].polynomials
+    polynomials = KERNEL_BASES[basis].polynomials
     if polynomials is None:  # cosine
         shifted = math.pi * t + order * math.pi / 2
         wave = (np.cos(shifted) if isinstance(shifted, (float, np.ndarray, np.generic)) else shifted.cos()) * (

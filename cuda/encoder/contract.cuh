@@ -36,6 +36,7 @@ template <int AXIS> struct partial {
   }
 };
 
+#if HP_WEIGHTS == 0
 // Basis values of all axes in physical units: factor n_i / length_i per derivative.
 struct basis_values {
   vec b[DIM][MAX_ORDER + 1][2 * ORDERS];
@@ -55,6 +56,8 @@ struct basis_values {
   }
 };
 
+#endif // HP_WEIGHTS
+#if HP_WEIGHTS != 2
 // The tables of one level as seen from one cell.
 struct level_tables {
   const level_words &level;
@@ -121,6 +124,8 @@ struct level_tables {
   }
 };
 
+#endif // HP_WEIGHTS
+#if HP_WEIGHTS == 0
 // Whether term i of a stage is the first that forms its node, the first that reads its source, and the first of order 0 to do so.
 template <int AXIS> constexpr bool begins_node(int i) {
   for (int j = 0; j < i; ++j)
@@ -246,5 +251,12 @@ HP_INLINE void spread(const partial<AXIS> &in, const basis_values &b, int ends, 
     HP_UNROLL_ENDS for (int e = 0; e < 2; ++e) spread<AXIS + 1>(inner[e], b, ends | e << AXIS, take);
   }
 }
+#endif // HP_WEIGHTS
 
 } // namespace hp
+#if HP_WEIGHTS == 1
+#include "corner.cuh"
+#endif // HP_WEIGHTS
+#if HP_WEIGHTS == 2
+#include "window.cuh"
+#endif // HP_WEIGHTS

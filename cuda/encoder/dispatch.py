@@ -14,13 +14,14 @@ from hermite_pinn.cuda.runtime.operands import require
 from hermite_pinn.errors import InvalidArgumentError
 
 from . import reproducible
+from .basis import KERNEL_BASES
 from .channels import Channels
 from .half import check_half
 from .launch import on_device, on_host
 from .layout import GridLayout
 from .specialization import TO_TABLE, Specialization
 
-__all__ = ["check", "check_table", "count_of", "launch", "sum_to_table", "uses_reference"]
+__all__ = ["check", "check_order", "check_table", "count_of", "launch", "sum_to_table", "uses_reference"]
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,17 @@ def count_of(x: torch.Tensor) -> int:
     return x.shape[1] if x.ndim == 2 else 0
 
 
+def check_order(layout: GridLayout, channels: Channels) -> None:
+    """Refuse derivatives that a basis does not have."""
+    most = KERNEL_BASES[layout.basis].most_order
+    if channels.order > most and KERNEL_BASES[layout.basis].weights == "corner":
+        have = [name for name, basis in KERNEL_BASES.items() if basis.most_order > most]
+        raise InvalidArgumentError(
+            f"the basis {layout.basis!r} has derivatives up to order {most}, {channels} asks for order {channels.order}; bases "
+            f"with more are {', '.join(have)}"
+        )
+
+
 def check(
     layout: GridLayout, channels: Channels, x: torch.Tensor, *others: tuple[str, torch.Tensor, tuple[int, ...]]
 ) -> None:
@@ -57,6 +69,7 @@ def check(
         raise InvalidArgumentError(
             f"points have shape (dim, n) with dim={layout.dim}, got {tuple(x.shape)} and channels of dimension {channels.dim}"
         )
+    check_order(layout, channels)
     for name, tensor, shape in others:
         if tuple(tensor.shape) != shape or tensor.dtype != x.dtype or tensor.device != x.device:
             raise InvalidArgumentError(

@@ -36,6 +36,11 @@ struct cell {
   uvec vertex[DIM][2];
   uvec dense[DIM][2];
   uvec hash[DIM][2];
+#if HP_WEIGHTS == 2
+  ivec left[DIM];
+  bool wraps[DIM];
+  int last[DIM]; // vertex along every axis
+#endif // HP_WEIGHTS
 };
 
 // Bit i of `periodic`: axis i wraps.
@@ -59,6 +64,11 @@ HP_INLINE cell locate(const vec (&x)[DIM], const level_words &level, const axis_
     const ivec left = integer_within(position, counts.cells - 1), right = wrapped(left + 1, vertices);
     here.t[axis] = position - to_real(left);
     here.scale[axis] = splat(axes[axis].scale);
+#if HP_WEIGHTS == 2
+    here.left[axis] = left;
+    here.wraps[axis] = vertices == counts.cells;
+    here.last[axis] = vertices - 1;
+#endif // HP_WEIGHTS
     if constexpr (INDEXED) {
       here.vertex[axis][0] = (uvec)left;
       here.vertex[axis][1] = (uvec)right;

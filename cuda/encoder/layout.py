@@ -16,7 +16,7 @@ import numpy as np
 from hermite_pinn.errors import CorruptFileError, InvalidArgumentError
 from hermite_pinn.schema import Entry
 
-from .basis import BASES
+from .basis import KERNEL_BASES
 from .storage import Dense, Hashed, Indexed, Storage
 from .vertices import MOST_BYTES, VertexList
 
@@ -72,7 +72,9 @@ class GridLayout:
     resolutions
         Cells per axis for every level.
     basis
-        ``"linear"``, ``"smoothstep"``, ``"cosine"``, ``"cubic"``, ``"quintic"`` or ``"septic"``.
+        ``"linear"``, ``"smoothstep"``, ``"cosine"``, ``"cubic"``, ``"quintic"`` or ``"septic"``; ``"cosine_product"``
+        (the smooth weight of Heo et al. of the product over the axes), ``"straight_through"`` (multilinear with
+        gradients of smooth weights) or ``"catmull_rom"`` (four values per axis).
     features
         Features per level.
     table_sizes
@@ -82,6 +84,8 @@ class GridLayout:
         Per axis, whether the last vertex is the first.
     listed
         Per level, the vertices that have a record, or ``None`` for all; table sizes do not concern a listed level.
+    blend
+        Of ``"straight_through"``: the share of the smooth weights in gradients, 0 to 1.
 
     Raises
     ------
@@ -109,6 +113,7 @@ class GridLayout:
     table_sizes: tuple[int, ...] | None = None
     periodic: tuple[bool, ...] = field(default=())
     listed: tuple[VertexList | None, ...] = field(default=())
+    blend: float = 1.0
 
     def __post_init__(self) -> None:
         dim = len(self.lower)
@@ -122,8 +127,8 @@ class GridLayout:
         for a, b in zip(self.lower, self.upper, strict=True):
             if not (math.isfinite(b - a) and b > a and math.isfinite(1.0 / (b - a))):
                 raise InvalidArgumentError(f"every axis needs finite bounds with upper > lower, got ({a}, {b})")
-        if self.basis not in BASES:
-            raise InvalidArgumentError(f"unknown basis {self.basis!r}; known: {', '.join(BASES)}")
+        if self.basis not in KERNEL_BASES:
+            raise InvalidArgumentError(f"unknown basis {self.basis!r}; known: {', '.join(KERNEL_BASES)}")
         if not _is_integer(self.features) or not 1 <= self.features <= MOST_FEATURES:
             raise InvalidArgumentError(f"features must be an integer from 1 to {MOST_FEATURES}, got {self.features!r}")
         if not 1 <= self.levels <= MOST_LEVELS:
@@ -133,6 +138,22 @@ class GridLayout:
                 raise InvalidArgumentError(f"resolution {n} must give 1 to 2**31 - 1 cells for each of the {dim} axes")
         self._check_table_sizes()
         self._check_listed()
+        self._check_basis()
+
+    def _check_basis(self) -> None:
+        if not 0.0 <= self.blend <= 1.0 or (self.blend != 1.0 and self.basis != "straight_through"):
+            raise InvalidArgumentError(
+                f"blend is a share from 0 to 1 of the basis 'straight_through', got {self.blend!r} for {self.basis!r}"
+            )
+        if KERNEL_BASES[self.basis].weights == "window":
+            bounded = [
+                n for level in self.resolutions for n, wraps in zip(level, self.periodic, strict=True) if not wraps
+            ]
+            if bounded and min(bounded) < 2:
+                raise InvalidArgumentError(
+                    f"the basis {self.basis!r} reads three vertices next to a face, so every axis that is not periodic needs two "
+                    f"cells or more, got {min(bounded)}"
+                )
 
     def _check_table_sizes(self) -> None:
         if self.table_sizes is None:
@@ -182,7 +203,7 @@ class GridLayout:
     @property
     def orders(self) -> int:
         """Coefficients per vertex and axis."""
-        return BASES[self.basis].coefficients
+        return KERNEL_BASES[self.basis].coefficients
 
     @property
     def record(self) -> int:
@@ -265,7 +286,7 @@ class GridLayout:
         pairs = itertools.pairwise(self.resolutions)
         return (
             self.dense
-            and BASES[self.basis].refinable
+            and KERNEL_BASES[self.basis].refinable
             and all(b in (a, 2 * a) for coarse, fine in pairs for a, b in zip(coarse, fine, strict=True))
         )
 
@@ -333,8 +354,10 @@ class GridLayout:
     def key(self) -> str:
         """A string that :meth:`from_key` turns back into an equal layout, lists of vertices included."""
         fields = [self.lower, self.upper, self.resolutions, self.basis, self.features, self.table_sizes, self.periodic]
-        if self.indexed:
+        if self.indexed or self.blend != 1.0:
             fields.append([None if v is None else v.text for v in self.listed])
+        if self.blend != 1.0:
+            fields.append(self.blend)
         return json.dumps(fields)
 
     @classmethod
@@ -352,28 +375,30 @@ class GridLayout:
             If it is none.
         """
         try:
-            fields = Entry(json.loads(entry.text()), entry.source, entry.path).items(least=7, most=8)
+            fields = Entry(json.loads(entry.text()), entry.source, entry.path).items(least=7, most=9)
         except (ValueError, RecursionError) as error:
             if isinstance(error, CorruptFileError):
                 raise
             raise entry.refuse("the description of a grid") from error
-        lower, upper, resolutions, basis, features, sizes, periodic, *lists = fields
+        lower, upper, resolutions, basis, features, sizes, periodic, *lists = fields[:8]
+        blend = fields[8].number(0.0, 1.0) if len(fields) > 8 else 1.0
         dim = len(lower.items(least=1, most=4))
         levels = resolutions.items(least=1, most=MOST_LEVELS)
         listed: list[VertexList | None] = []
         try:
-            for e in lists[0].items(len(levels)) if lists else []:
+            for e in lists[0].items(len(levels)) if lists and lists[0].value != [] else []:
                 left = MOST_BYTES - sum(known.nbytes for known in listed if known is not None)
                 listed.append(None if e.value is None else VertexList.from_text(e.text(), left))
             return cls(
                 tuple(e.number() for e in lower.items()),
                 tuple(e.number() for e in upper.items(dim)),
                 tuple(tuple(e.integer(1, 2**31 - 1) for e in level.items(dim)) for level in levels),
-                basis.text(BASES),
+                basis.text(KERNEL_BASES),
                 features.integer(1, MOST_FEATURES),
                 None if sizes.value is None else tuple(e.integer(2, 2**31) for e in sizes.items(least=1)),
                 tuple(e.flag() for e in periodic.items(dim)),
                 tuple(listed),
+                blend,
             )
         except InvalidArgumentError as error:
             raise CorruptFileError(f"{entry.source} is damaged: {entry.path} describes no grid: {error}") from error
@@ -407,7 +432,8 @@ _alive: WeakValueDictionary[str, GridLayout] = WeakValueDictionary()
 
 @lru_cache(maxsize=256)
 def _from_key(key: str) -> GridLayout:
-    lower, upper, resolutions, basis, features, sizes, periodic, *lists = json.loads(key)
+    lower, upper, resolutions, basis, features, sizes, periodic, *rest = json.loads(key)
+    listed, blend = (*rest, *([], 1.0)[len(rest) :])
     return GridLayout(
         tuple(lower),
         tuple(upper),
@@ -416,5 +442,6 @@ def _from_key(key: str) -> GridLayout:
         features,
         None if sizes is None else tuple(sizes),
         tuple(periodic),
-        tuple(None if v is None else VertexList.from_text(v) for v in (lists[0] if lists else ())),
+        tuple(None if v is None else VertexList.from_text(v) for v in listed),
+        blend,
     )

@@ -170,7 +170,11 @@ struct diagonal {
   static constexpr bool per_level = true, to_table = true;
   static HP_INLINE void run(const arguments &a, int index, int64 point, int active, const sums &target) {
     spread_at(a, index, point, active, [&](const level_tables &tables, const partial<0> &w, const basis_values &b) {
+#if HP_WEIGHTS == 2
+      constexpr int corners = power(TAPS, DIM);
+#else
       constexpr int corners = 1 << DIM;
+#endif // HP_WEIGHTS
       partial<DIM> row[corners];
       spread<0>(w, b, 0, [&](int ends, const partial<DIM> &record) { row[ends] = record; });
       for (int group = 0; group < GROUPS; ++group) {

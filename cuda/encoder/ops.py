@@ -25,7 +25,7 @@ from hermite_pinn.errors import InvalidArgumentError
 
 from . import reference, reproducible
 from .channels import Channels
-from .dispatch import check, check_table, count_of, launch, sum_to_table, uses_reference
+from .dispatch import check, check_order, check_table, count_of, launch, sum_to_table, uses_reference
 from .half import check_half
 from .layout import GridLayout
 
@@ -99,6 +99,7 @@ def _input_gradient(
     x: torch.Tensor, table: torch.Tensor, weights: torch.Tensor, handle: str, channels_key: str
 ) -> torch.Tensor:
     layout, channels = GridLayout.from_handle(handle), Channels.from_key(channels_key)
+    check_order(layout, channels.raised[0])
     if uses_reference(x):
         return _input_gradient_by_jets(x, table, weights, layout, channels)
     out = torch.zeros_like(x)

@@ -15,13 +15,15 @@ from functools import cache, lru_cache
 import numpy as np
 import torch
 
-from .basis import BASES, basis_values
+from .basis import KERNEL_BASES, basis_values
 from .channels import Channels
 from .layout import GridLayout
 
 __all__ = ["Scales", "limbs", "scales", "wanted"]
 
 PIECE = 1 << 15  # elements converted at a time on a CPU: they stay in the cache
+CORNER = (1.0, 3.0, 7.0)  # bounds of derivatives of functions of a corner's weight, per axis, in cell units
+FACE = 7.0  # next to a face weights of four vertices take up to three times that of others
 BITS = 62  # of a sum, without the sign and one bit for the rounding of the bounds
 
 
@@ -67,8 +69,11 @@ class Scales:
 @lru_cache(maxsize=64)
 def _largest(basis: str, order: int) -> float:
     """Largest absolute value of a derivative of the 1-D basis on a cell."""
+    if KERNEL_BASES[basis].weights == "corner":
+        return CORNER[order]
     t = np.linspace(0.0, 1.0, 513)
-    return 1.01 * max(float(np.max(np.abs(v))) for v in basis_values(basis, t, order))
+    shared = FACE if KERNEL_BASES[basis].weights == "window" else 1.0
+    return 1.01 * shared * max(float(np.max(np.abs(v))) for v in basis_values(basis, t, order))
 
 
 @cache  # recorded graphs hold the addresses
@@ -82,18 +87,19 @@ def _axes(layout: GridLayout, device: torch.device) -> tuple[torch.Tensor, torch
 def _axis_bounds(layout: GridLayout, x: torch.Tensor, order: int) -> torch.Tensor:
     """Bound of the 1-D basis derivatives in cell units, (levels, dim): larger where points lie outside the box."""
     inside = _largest(layout.basis, order)
-    polynomials = BASES[layout.basis].polynomials
-    if polynomials is None:
+    basis = KERNEL_BASES[layout.basis]
+    polynomials, shared = basis.polynomials, FACE if basis.weights == "window" else 1.0
+    if polynomials is None and basis.weights != "corner":
         return torch.full((layout.levels, layout.dim), inside, dtype=torch.float64, device=x.device)
     lower, inverse, cells, periodic = _axes(layout, x.device)
     low, high = ((f(1).double() - lower) * inverse for f in (x.amin, x.amax))
     reach = torch.maximum(cells * (high - 1.0) + 1.0, -cells * low)  # largest |t|
     reach = torch.where(periodic, 1.0, reach)
-    outside = torch.zeros_like(reach)
-    for row in polynomials:
+    outside = inside * reach.clamp(min=1.0) ** 2 if polynomials is None else torch.zeros_like(reach)
+    for row in polynomials or ():
         size = torch.zeros_like(reach)
         for k, c in enumerate(row[order:], order):
-            size += abs(c) * math.perm(k, order) * reach.clamp(min=1.0) ** (k - order)
+            size += shared * abs(c) * math.perm(k, order) * reach.clamp(min=1.0) ** (k - order)
         outside = torch.maximum(outside, size)
     return torch.where(reach > 1.0 + 1e-6, outside, torch.full_like(outside, inside))
 
@@ -129,7 +135,7 @@ def scales(
     squared
         Whether the terms are squares of sums over the vertices of a cell.
     """
-    corners = 1 << layout.dim
+    corners = KERNEL_BASES[layout.basis].taps ** layout.dim
     bound = (largest.double() * _channel_bounds(layout, channels, x)).sum(1)
     if squared:
         bound = (bound * corners).square()

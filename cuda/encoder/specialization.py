@@ -9,7 +9,7 @@ import torch
 from hermite_pinn.cuda.runtime.source import BLOCK, REALS, assembled
 from hermite_pinn.errors import InvalidArgumentError
 
-from .basis import BASES
+from .basis import KERNEL_BASES
 from .channels import Channels
 from .layout import GridLayout
 
@@ -21,6 +21,9 @@ OPERATIONS = ("jets", "summed_jets", "adjoint", "diagonal", "input_gradient", "j
 PER_LEVEL = ("jets", "adjoint", "diagonal", "vector_jacobian")
 TO_TABLE = ("adjoint", "diagonal", "vector_jacobian")
 
+
+#: Ways to weigh vertices, by their number in cell.cuh.
+WEIGHTS = ("ends", "corner", "window")
 
 REGISTER = 64  # bytes of a vector register
 MOST_STACK = 4 * 2**20  # bytes: half of what threads have on common systems
@@ -49,6 +52,8 @@ class Specialization:
         64-bit integers per sum: 0 sums in ``dtype``, 1 or 2 independently of the order (see sums.cuh).
     indexed
         Whether any level stores listed vertices only; others know nothing of maps (see storage.cuh).
+    blend
+        See :class:`GridLayout`.
 
     Examples
     --------
@@ -68,6 +73,7 @@ class Specialization:
     stored: str = ""
     limbs: int = 0
     indexed: bool = False
+    blend: float = 1.0
 
     @classmethod
     def of(
@@ -93,6 +99,7 @@ class Specialization:
             stored,
             limbs,
             layout.indexed,
+            layout.blend,
         )
 
     def source(self, language: str) -> str:
@@ -119,12 +126,12 @@ class Specialization:
         >>> Specialization("jets", 2, "cubic", 1, False, Channels.value(2), "float64").stack_bytes
         960
         """
-        orders = BASES[self.basis].coefficients
+        orders = KERNEL_BASES[self.basis].coefficients
         channels = self.channels.raised[0] if self.operation == "input_gradient" else self.channels
         nodes = (*channels.contraction.nodes[: self.dim], 1)
         numbers = 2 * self.features * sum(n * orders**axis for axis, n in enumerate(nodes))
         if self.operation == "diagonal":
-            numbers += 2**self.dim * orders**self.dim * self.features
+            numbers += KERNEL_BASES[self.basis].taps ** self.dim * orders**self.dim * self.features
         return REGISTER * (numbers + self.terms)
 
     def _constants(self) -> dict[str, str | int]:
@@ -140,14 +147,20 @@ class Specialization:
             "HP_STORED": "half" if self.stored == "float16" else "real",
             "HP_LIMBS": self.limbs,
             "HP_INDEXED": "true" if self.indexed else "false",
-        }
+        } | self._weights()
+
+    def _weights(self) -> dict[str, str | int]:
+        """Constants of bases whose weights are no products over the axes of those of two ends; others have none."""
+        chosen = WEIGHTS.index(KERNEL_BASES[self.basis].weights)
+        found: dict[str, str | int] = {"HP_WEIGHTS": chosen} if chosen else {}
+        return found | ({"HP_BLEND": repr(float(self.blend))} if chosen == 1 else {})
 
     def _layout(self) -> GridLayout:
         sizes = None
         if self.split:
-            groups = self.dim * (BASES[self.basis].coefficients - 1) + 1
+            groups = self.dim * (KERNEL_BASES[self.basis].coefficients - 1) + 1
             sizes = (2,) * (groups - 1) + (4,)
-        return GridLayout((0.0,) * self.dim, (1.0,) * self.dim, ((1,) * self.dim,), self.basis, self.features, sizes)
+        return GridLayout((0.0,) * self.dim, (1.0,) * self.dim, ((2,) * self.dim,), self.basis, self.features, sizes)
 
     def _groups(self) -> tuple[tuple[int, ...], ...]:
         return tuple(g.alphas for g in self._layout().groups[0])
@@ -191,5 +204,22 @@ class Specialization:
         lines.append(lookup("position_of", [position_of[a] for a in record]))
         flat = ", ".join(str(n) for row in derivative_nodes for n in row)
         lines.append(f"constexpr int derivative_nodes[] = {{{flat}}};\n")
+        if KERNEL_BASES[self.basis].weights == "corner":
+            lines.append(_corner_terms(channels))
         lines.append("}\n")
         return "".join(lines)
+
+
+def _corner_terms(channels: Channels) -> str:
+    """Terms of channels up to the second order for corner.cuh: channel, up to two axes, weight."""
+    rows = []
+    for node, channel in enumerate(channels.channels):
+        for weight, orders in channel:
+            axes = [axis for axis, m in enumerate(orders) for _ in range(m)]
+            first, second = (*axes, -1, -1)[:2]
+            rows.append(f"{{{node}, {first}, {second}, {weight!r}}}")
+    return (
+        "struct corner_term { int node, first, second; double weight; };\n"
+        f"constexpr int CORNER_TERMS = {len(rows)};\n"
+        f"constexpr corner_term corner_terms[] = {{{', '.join(rows)}}};\n"
+    )

@@ -81,6 +81,7 @@ class BrokenGrid(Encoder):
         generator: torch.Generator | None,
         dtype: torch.dtype,
         device: torch.device,
+        seed: int = 0,
     ) -> BrokenGrid:
         """None to train: it is what Gauss-Newton makes.
 

@@ -9,13 +9,15 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import torch
 
-from hermite_pinn.cuda.encoder.channels import Channels
+from hermite_pinn.cuda.encoder.basis import KERNEL_BASES
+from hermite_pinn.cuda.encoder.channels import MAX_ORDER, Channels
 from hermite_pinn.cuda.encoder.layout import GridLayout
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.geometry import Domain
 from hermite_pinn.schema import Entry
 
 from .linearization import RowProducts
+from .stencils import Stencil
 from .tree import Tree
 
 __all__ = ["Encoder", "EncoderOptions", "Levels"]
@@ -51,6 +53,30 @@ class EncoderOptions(Protocol):
     def half(self) -> bool:
         """Whether tables are read in half precision."""
 
+    @property
+    def weights(self) -> str:
+        """Name of the smooth weights."""
+
+    @property
+    def blend(self) -> float:
+        """Share of the smooth weights in gradients."""
+
+    @property
+    def differences(self) -> str:
+        """Name of the differences."""
+
+    @property
+    def epsilon(self) -> float | None:
+        """Distance over which differences are taken."""
+
+    @property
+    def frequencies(self) -> int:
+        """Number of random frequencies."""
+
+    @property
+    def bandwidth(self) -> float:
+        """Their standard deviation."""
+
 
 class Encoder(ABC):
     """Features of points in a box, on one or more levels, as functions with derivatives.
@@ -64,10 +90,19 @@ class Encoder(ABC):
         How users call it, and files.
     affine
         Whether the features are affine in the parameters.
+    nestable
+        Whether dense levels of it are what nested iteration makes, refines and starts from.
+    heads
+        Names of the heads that can read it; None: all.
+    takes
+        The options of :class:`hermite_pinn.Field` that mean something to it, of those that do not to every encoder.
     """
 
     name: ClassVar[str]
     affine: ClassVar[bool]
+    nestable: ClassVar[bool] = True
+    heads: ClassVar[frozenset[str] | None] = None
+    takes: ClassVar[frozenset[str]] = frozenset()
 
     @property
     @abstractmethod
@@ -111,6 +146,7 @@ class Encoder(ABC):
         generator: torch.Generator | None,
         dtype: torch.dtype,
         device: torch.device,
+        seed: int = 0,
     ) -> Encoder:
         """A fresh encoder, on the CPU.
 
@@ -122,12 +158,56 @@ class Encoder(ABC):
             Random numbers of the first values; None: features that are zero everywhere.
         device
             Where it will live, for the memory it needs there.
+        seed
+            Of what is random and not trained.
 
         Raises
         ------
         InvalidArgumentError, OutOfMemoryError
             For options that make no encoder, and for one that does not fit.
         """
+
+    @classmethod
+    def derivative_order(cls, options: EncoderOptions, dim: int) -> int:
+        """Highest order of the derivatives that are square integrable, or are differences, of what options make."""
+        return MAX_ORDER
+
+    @property
+    def highest_order(self) -> int:
+        """Highest order of differentiation along an axis: where the basis is a polynomial in every cell, its degree."""
+        basis = KERNEL_BASES[self.grid.basis]
+        return min(max(2, basis.degree), basis.most_order)
+
+    @property
+    def order(self) -> int:
+        """Highest order of the derivatives that are square integrable, or are differences."""
+        return KERNEL_BASES[self.grid.basis].smoothness + 1
+
+    @property
+    def points_per_cell(self) -> int:
+        """Gauss points per cell and axis that determine what the encoder can hold."""
+        return KERNEL_BASES[self.grid.basis].coefficients + 1
+
+    @property
+    def periodic_axes(self) -> tuple[bool, ...]:
+        """Which axes wrap."""
+        return self.grid.periodic
+
+    @property
+    def summary(self) -> str:
+        """The encoder in a few words."""
+        size = "x".join(map(str, self.grid.resolutions[-1]))
+        return f"{self.grid.basis}, {self.grid.levels} levels up to {size} cells"
+
+    def stencil(self, x: torch.Tensor, channels: Channels) -> Stencil | None:
+        """How fields are differenced that have no derivatives otherwise; None where they have.
+
+        Raises
+        ------
+        InvalidArgumentError
+            For derivatives that the differences do not give.
+        """
+        return None
 
     @property
     def breaks(self) -> tuple[tuple[float, ...], ...]:
@@ -197,6 +277,11 @@ class Encoder(ABC):
         return self.parameter_count
 
     @property
+    def hash_collisions(self) -> tuple[float, ...]:
+        """By level the share of slots with more than one vertex; empty where no level is hashed."""
+        return ()
+
+    @property
     def level_slices(self) -> dict[str, tuple[slice, ...]]:
         """Where the parameters of every level lie, from the coarsest on, by the path of what holds them all."""
         return {}
@@ -221,6 +306,25 @@ class Encoder(ABC):
             For options and levels that do not fit together, or for an encoder without a grid.
         """
         raise InvalidArgumentError(f"the encoder {cls.name!r} has no grid; this needs encoder='hermite'")
+
+    @classmethod
+    def planned(
+        cls, options: EncoderOptions, domain: Domain, periodic: Sequence[bool], levels: Levels, features: int
+    ) -> tuple[GridLayout | None, int]:
+        """The grid that :meth:`build` makes, if it makes one, and the number of features of all levels.
+
+        Raises
+        ------
+        InvalidArgumentError
+            For options and levels that do not fit together.
+        """
+        grid = cls.planned_grid(options, domain, periodic, levels, features)
+        return grid, grid.levels * grid.features
+
+    @property
+    def has_grid(self) -> bool:
+        """Whether there is a :attr:`grid`."""
+        return True
 
     @property
     def grid(self) -> GridLayout:

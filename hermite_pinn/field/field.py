@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -11,18 +11,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from hermite_pinn.checks import Check, check_options, choice, either, flag, integer, items, number
+from hermite_pinn.checks import Check, check_options, choice, either, flag, integer, items, number, text
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.network.activation import ACTIVATIONS
+from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.geometry import Domain
 from hermite_pinn.memory import check_fits
 
+from .appended import Appended
 from .encoder import Levels
 from .encoders import ENCODERS
 from .grid_field import GridField, linear_field
 from .heads import HEADS
 from .hermite_grid import check_tables, resolutions_of
 from .outline import Outline
+from .smooth_grid import WEIGHTS
+from .stencils import DIFFERENCES
 
 __all__ = ["Field", "GridField", "Levels", "basis_for", "linear_field", "resolutions_of"]
 
@@ -46,6 +50,15 @@ def _per_axis(name: str, value: Any, **words: Any) -> int | tuple[int, ...]:
     return integer(name, value, least=1, most=2**31, **words)
 
 
+def _names(name: str, value: Any) -> tuple[str, ...]:
+    """Names of coordinates, each once."""
+    several = items(name, value, "a sequence of names of coordinates", most=4)
+    names = tuple(text(f"each of {name}", one, hint="auxiliary inputs are coordinates, by name") for one in several)
+    if len(set(names)) < len(names):
+        raise InvalidArgumentError(f"{name} takes every coordinate once, got {names}")
+    return names
+
+
 at_least_one = partial(integer, least=1)
 
 CHECKS: Mapping[str, Check] = MappingProxyType(
@@ -64,8 +77,18 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "fused": either(flag, None),
         "half": flag,
         "encoder": partial(choice, options=ENCODERS),
+        "weights": partial(choice, options=WEIGHTS),
+        "blend": partial(number, least=0, most=1),
+        "differences": partial(choice, options=DIFFERENCES),
+        "epsilon": either(partial(number, above=0), None),
+        "frequencies": partial(integer, least=1, most=2**16),
+        "bandwidth": partial(number, above=0),
+        "aux": _names,
     }
 )
+
+#: Options that mean something to some encoders only; see :attr:`.Encoder.takes`.
+OWN = ("basis", "base", "ratio", "table_size", "table_std", "half", "weights", "blend", "differences", "epsilon", "frequencies", "bandwidth")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -103,12 +126,29 @@ class Field:
         problems without derivatives (data and images) and first-order methods.  Training keeps float32 tables, and the
         solution has the rounded numbers.
     encoder
-        ``"hermite"``: the multilevel grid.
+        ``"hermite"``: the multilevel grid.  For comparison: ``"trilinear_fd"`` (linear interpolation, derivatives of
+        the fields by differences), ``"smooth"`` (values read by smooth weights), ``"straight_through"``
+        (multilinear values, gradients of smooth weights), ``"cubic"`` (Catmull-Rom: four values per axis),
+        ``"fourier"`` (random waves), ``"coordinates"`` (nothing before the network); all but the first have a basis of
+        their own.
+    weights
+        Of ``"smooth"``: ``"cosine"`` or ``"smoothstep"`` along every axis, or ``"cosine_product"``: the cosine of the
+        whole weight of a corner, as Heo et al. have it.
+    blend
+        Of ``"straight_through"``: the share of the smooth weights in gradients, 0 to 1.
+    differences, epsilon
+        Of ``"trilinear_fd"``: ``"central"`` (2 dim + 1 taps), or ``"tetrahedral"`` (NeuralAngelo's four, in three
+        dimensions), and the distance of the taps; ``None``: one cell of the finest level.
+    frequencies, bandwidth
+        Of ``"fourier"``: how many random frequencies there are, and their standard deviation in waves per edge of the
+        box; the seed is that of the run.
+    aux
+        Names of coordinates that the network reads beside the features, as in Instant-NGP; with ``head="siren"``.
 
     Raises
     ------
     InvalidArgumentError
-        For unknown names and numbers out of range.
+        For unknown names, numbers out of range, and options that the encoder does not have.
 
     Examples
     --------
@@ -130,14 +170,86 @@ class Field:
     fused: bool | None = None
     half: bool = False
     encoder: str = "hermite"
+    weights: str = "cosine"
+    blend: float = 1.0
+    differences: str = "central"
+    epsilon: float | None = None
+    frequencies: int = 64
+    bandwidth: float = 2.0
+    aux: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_options(self, CHECKS)
+        defaults = {f.name: f.default for f in fields(self)}
+        kind = ENCODERS[self.encoder]
+        foreign = [n for n in OWN if n not in kind.takes and getattr(self, n) != defaults[n]]
+        if foreign:
+            have = [repr(name) for name, other in ENCODERS.items() if foreign[0] in other.takes]
+            raise InvalidArgumentError(
+                f"encoder={self.encoder!r} has no {foreign[0]}, got {foreign[0]}={getattr(self, foreign[0])!r}; leave it out, "
+                f"or use an encoder that has one: {', '.join(have)}"
+            )
+        if self.aux and self.head != "siren":
+            raise InvalidArgumentError(
+                f"aux={self.aux} are inputs of a network that reads all features, and head={self.head!r} sums them; use "
+                "head='siren'"
+            )
+        if kind.heads is not None and self.head not in kind.heads:
+            raise InvalidArgumentError(
+                f"encoder={self.encoder!r} has no features that head={self.head!r} could sum to fields; use "
+                f"head={' or '.join(repr(name) for name in HEADS if name in kind.heads)}"
+            )
 
     @property
     def linear(self) -> bool:
         """Whether fields are the sum of the levels, linear in all parameters."""
         return HEADS[self.head].sums_levels
+
+    def _aux_axes(self, domain: Domain) -> tuple[int, ...]:
+        """Axes of the auxiliary inputs, in the order of the domain."""
+        unknown = [name for name in self.aux if name not in domain.names]
+        if unknown:
+            raise InvalidArgumentError(
+                f"aux={self.aux} names {unknown[0]!r}, and the coordinates are {', '.join(domain.names)}"
+            )
+        return tuple(axis for axis, name in enumerate(domain.names) if name in self.aux)
+
+    @property
+    def nestable(self) -> bool:
+        """Whether dense levels of the encoder are what nested iteration makes and refines."""
+        return ENCODERS[self.encoder].nestable
+
+    def check_derivatives(self, order: int, dim: int) -> None:
+        """Raise an error where a problem takes derivatives, up to the second, that the encoder does not have.
+
+        Parameters
+        ----------
+        order
+            Highest order of the derivatives that the problem takes.
+        dim
+            Number of axes.
+
+        Raises
+        ------
+        InvalidArgumentError
+            With the encoders that have them.
+
+        Examples
+        --------
+        >>> Field(basis="linear").check_derivatives(2, 1)
+        Traceback (most recent call last):
+        hermite_pinn.errors.InvalidArgumentError: the problem has derivatives of order 2, ...
+        """
+        wanted, own = min(order, 2), ENCODERS[self.encoder]
+        limit = own.derivative_order(self, dim)
+        if limit >= wanted:
+            return
+        have = [f"{name!r}" for name, kind in ENCODERS.items() if kind.derivative_order(Field(encoder=name, head="siren"), dim) >= wanted]  # fmt: skip
+        chosen = "".join(f", {n}={getattr(self, n)!r}" for n in ("basis", "weights") if n in own.takes)
+        raise InvalidArgumentError(
+            f"the problem has derivatives of order {order}, and those of Field(encoder={self.encoder!r}{chosen}) are functions up "
+            f"to order {limit} only; encoders with derivatives of order {wanted} are {', '.join(have)}"
+        )
 
     def feature_count(self, fields: int) -> int:
         """Features per level for a number of fields."""
@@ -162,12 +274,17 @@ class Field:
             If tables or network do not fit.
         """
         kind, count, place = HEADS[self.head], self.feature_count(len(fields)), device or torch.device("cpu")
-        grid = ENCODERS[self.encoder].planned_grid(self, domain, periodic, levels, count)
-        check_tables(grid, dtype, place)
-        size = kind.planned_size(self, grid.levels * grid.features, len(fields))
+        encoder = ENCODERS[self.encoder]
+        grid, inputs = encoder.planned(self, domain, periodic, levels, count)
+        inputs += sum(2 if periodic[axis] else 1 for axis in self._aux_axes(domain))
+        if grid is not None:
+            check_tables(grid, dtype, place)
+        size = kind.planned_size(self, inputs, len(fields))
         what = f"a network of width={self.width} and depth={self.depth}"
         check_fits(size * dtype.itemsize, what, "lower its width or depth", place)
-        return Outline(kind.sums_levels, self.basis, grid)
+        basis = self.basis if grid is None else grid.basis
+        order = encoder.derivative_order(self, domain.dim)
+        return Outline(kind.sums_levels, basis, grid, order=order, nestable=encoder.nestable)
 
     def build(
         self,
@@ -184,6 +301,8 @@ class Field:
         generator = torch.Generator().manual_seed(seed)
         kind, count = HEADS[self.head], self.feature_count(len(fields))
         place, random = torch.device(device), None if kind.sums_levels else generator
-        encoder = ENCODERS[self.encoder].build(self, domain, periodic, levels, count, random, dtype, place)
+        encoder = ENCODERS[self.encoder].build(self, domain, periodic, levels, count, random, dtype, place, seed)
+        if self.aux:
+            encoder = Appended(encoder, self._aux_axes(domain))
         head = kind.build(self, encoder.levels * encoder.features, len(fields), generator, dtype)
         return GridField(domain.names, tuple(fields), encoder, head).to(place, dtype)

@@ -14,6 +14,7 @@ from hermite_pinn.cuda.network.activation import JetPlan
 from hermite_pinn.geometry import Domain
 from hermite_pinn.schema import Entry
 
+from .appended import Appended
 from .boundary_factor import BoundaryFactor
 from .broken_grid import BrokenGrid
 from .earlier import modern_description, modern_tree
@@ -200,9 +201,17 @@ class GridField:
             inner = replace(self, boundary_factor=None, singular=None).jets(x, plan.carried)
             jets = self.boundary_factor.apply(inner, x, plan)
         else:
-            plan = self.head.plan(channels)
-            jets = self.head.jets(self._read(x, plan), plan)
+            jets = self._inner_jets(x, channels)
         return jets if self.singular is None else jets + self.singular.jets(x, channels, self.names)
+
+    def _inner_jets(self, x: torch.Tensor, channels: Channels) -> torch.Tensor:
+        """What encoder and head make; where derivatives are differences, these are of the fields."""
+        stencil = self.encoder.stencil(x, channels)
+        if stencil is not None:
+            plan = self.head.plan(Channels.value(len(x)))
+            return stencil.combine(self.head.jets(self._read(stencil.points, plan), plan))
+        plan = self.head.plan(channels)
+        return self.head.jets(self._read(x, plan), plan)
 
     def evaluate(self, x: torch.Tensor, channels: Channels) -> torch.Tensor:
         """:meth:`jets` without gradients, in pieces that bound the memory."""
@@ -241,17 +250,20 @@ class GridField:
         if product_rule is None:
             product_rule = self.product_rule(x, channels)
         inner = channels if self.boundary_factor is None else JetPlan.of(channels).carried
-        plan = self.head.plan(inner)
+        stencil = self.encoder.stencil(x, inner)
+        at, plan = x, self.head.plan(inner if stencil is None else Channels.value(len(x)))
+        if stencil is not None:
+            at = stencil.points
         with torch.no_grad():
-            head = self.head.linearized(self._read(x, plan), plan)
-            jets = head.jets
+            head = self.head.linearized(self._read(at, plan), plan)
+            jets = head.jets if stencil is None else stencil.combine(head.jets)
             if product_rule is not None:
                 jets = torch.einsum("frcn,fcn->frn", product_rule, jets)
             added = None
             if self.singular is not None:
                 added = self.singular.by_field(x, channels, self.names)
                 jets = jets + torch.einsum("i,ifcn->fcn", self.singular.coefficients, added)
-        return LinearizedField(x, plan.carried, self.encoder, head, product_rule, jets, added)
+        return LinearizedField(at, plan.carried, self.encoder, head, product_rule, jets, added, stencil)
 
     # -- grids ---
     def collapsed(self) -> GridField:
@@ -308,6 +320,7 @@ class GridField:
 
         kind = whole.at("encoder").at("name")
         encoder = READABLE[kind.text(READABLE)].from_description(whole.at("encoder"), part(ENCODER))
+        encoder = Appended.around(encoder, whole.at("encoder"))
         if encoder.dim != len(axes):
             raise whole.at("axes").refuse(f"{encoder.dim} names, one for every axis of the encoder")
         shape = encoder.levels * encoder.features, len(names)

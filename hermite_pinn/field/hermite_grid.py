@@ -12,8 +12,10 @@ import numpy as np
 import torch
 
 from hermite_pinn.checks import integer, items
-from hermite_pinn.cuda.encoder import ops, products
+from hermite_pinn.cuda.encoder import ops, products, reference
+from hermite_pinn.cuda.encoder.basis import BASES, KERNEL_BASES
 from hermite_pinn.cuda.encoder.channels import Channels
+from hermite_pinn.cuda.encoder.collisions import collisions
 from hermite_pinn.cuda.encoder.half import half_copy
 from hermite_pinn.cuda.encoder.layout import GridLayout
 from hermite_pinn.cuda.tensor_grid.axis import evaluation_matrix
@@ -28,10 +30,12 @@ from .encoder import Encoder, EncoderOptions, Levels
 from .linearization import RowProducts
 from .tree import Tree
 
-__all__ = ["HermiteGrid", "check_tables", "plain_levels", "resolutions_of"]
+__all__ = ["TABLES", "HermiteGrid", "check_tables", "plain_levels", "resolutions_of"]
 
+TABLES = frozenset({"base", "ratio", "table_size", "table_std", "half"})  # options of every grid
 MOST_LEVELS = 1000
 MOST_CELLS = 2**31 - 1
+FEW = 2048  # points whose rows are held at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +65,17 @@ class HermiteGrid(Encoder):
 
     name: ClassVar[str] = "hermite"
     affine: ClassVar[bool] = True
+    takes: ClassVar[frozenset[str]] = TABLES | {"basis"}
+
+    @classmethod
+    def basis_of(cls, options: EncoderOptions) -> str:
+        """Name of the basis that options mean."""
+        return options.basis
+
+    @classmethod
+    def derivative_order(cls, options: EncoderOptions, dim: int) -> int:
+        """See :meth:`Encoder.derivative_order`: one more than those that are continuous."""
+        return KERNEL_BASES[cls.basis_of(options)].smoothness + 1
 
     @classmethod
     def build(
@@ -73,6 +88,7 @@ class HermiteGrid(Encoder):
         generator: torch.Generator | None,
         dtype: torch.dtype,
         device: torch.device,
+        seed: int = 0,
     ) -> HermiteGrid:
         """A table with small random values and derivatives that are zero, or zero everywhere; see :class:`Encoder`."""
         layout = cls.planned_grid(options, domain, periodic, levels, features)
@@ -90,7 +106,7 @@ class HermiteGrid(Encoder):
             domain.lower,
             domain.upper,
             resolutions_of(levels, options.base, options.ratio, domain.dim),
-            options.basis,
+            cls.basis_of(options),
             features,
             (options.table_size,) if isinstance(options.table_size, int) else options.table_size,
             tuple(periodic),
@@ -148,7 +164,7 @@ class HermiteGrid(Encoder):
     def tensor_jets(self, axes: Sequence[np.ndarray], channels: Channels) -> torch.Tensor | None:
         """See :meth:`Encoder.tensor_jets`; by sum factorisation, on a single dense level."""
         layout = self.layout
-        if layout.levels > 1 or not layout.dense:
+        if layout.levels > 1 or not layout.dense or layout.basis not in BASES:
             return None
         matrices = []
         for i, points in enumerate(axes):
@@ -173,6 +189,12 @@ class HermiteGrid(Encoder):
     def reachable_count(self) -> int:
         """Coefficients that can influence the features somewhere in the box."""
         return self.layout.reachable
+
+    @property
+    def hash_collisions(self) -> tuple[float, ...]:
+        """See :attr:`Encoder.hash_collisions`."""
+        hashed = any(g.storage.mask for row in self.layout.groups for g in row)
+        return collisions(self.layout) if hashed else ()
 
     @property
     def level_slices(self) -> dict[str, tuple[slice, ...]]:
@@ -250,6 +272,25 @@ class _TableProducts(RowProducts):
         if "table" in out:
             for weights in self.weights:
                 out["table"].add_(ops.diagonal(self.x, weights, self.layout, self.channels))
+
+    def summed_squares(self, taps: int, count: int, out: Tree) -> None:
+        if "table" not in out:
+            return
+        layout = self.layout
+        for start in range(0, count, FEW):
+            stop = min(start + FEW, count)
+            at = torch.cat([torch.arange(k * count + start, k * count + stop) for k in range(taps)]).to(self.x.device)
+            point = torch.arange(stop - start, device=self.x.device).repeat(taps)
+            for level in range(layout.levels):
+                places = reference.contributions(self.x[:, at], layout, self.channels, level)
+                weights = self.weights[:, min(level, self.weights.shape[1] - 1)][..., at]
+                key = torch.stack([where for where, _ in places]) * (stop - start) + point
+                shared, member = key.unique(return_inverse=True)
+                factors = torch.stack([torch.stack(row) for _, row in places])
+                for f in range(layout.features):
+                    for entries in torch.einsum("pcn,tcn->tpn", factors, weights[:, f]):
+                        sums = entries.new_zeros(len(shared)).index_add_(0, member.ravel(), entries.ravel())
+                        out["table"].index_add_(0, shared // (stop - start) + f, sums.square_())
 
     def dense(self, path: str, points: slice) -> list[torch.Tensor]:
         one = self.x.new_ones(1, 1)

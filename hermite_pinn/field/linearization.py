@@ -10,6 +10,8 @@ from .tree import Tree
 
 __all__ = ["RowProducts"]
 
+FEW = 256  # points whose rows are held at a time
+
 
 class RowProducts(ABC):
     """Products with the Jacobian of rows at points by the parameters of a part of a field.
@@ -34,3 +36,13 @@ class RowProducts(ABC):
     @abstractmethod
     def dense(self, path: str, points: slice) -> list[torch.Tensor]:
         """The Jacobian at some of the points by one parameter: per term a matrix (points, elements)."""
+
+    def summed_squares(self, taps: int, count: int, out: Tree) -> None:
+        """:meth:`squares` of rows that are sums over ``taps`` blocks of ``count`` points each, one after another."""
+        for path, total in out.items():
+            for start in range(0, count, FEW):
+                stop = min(start + FEW, count)
+                parts = [self.dense(path, slice(k * count + start, k * count + stop)) for k in range(taps)]
+                for matrices in zip(*parts, strict=True):
+                    rows = sum(matrices[1:], matrices[0])
+                    total.add_(rows.square().sum(0).view(total.shape))

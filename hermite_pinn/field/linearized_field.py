@@ -10,9 +10,10 @@ import torch
 from hermite_pinn.cuda.encoder.channels import Channels
 
 from .encoder import Encoder
-from .head import HeadRows, LinearizedHead
+from .head import LinearizedHead
 from .linearization import RowProducts
 from .singular_part import SingularProducts
+from .stencils import Stencil, StencilProducts
 from .tree import ENCODER, HEAD, SINGULAR, Tree, branch, within
 
 __all__ = ["FieldRows", "LinearizedField"]
@@ -25,7 +26,7 @@ class LinearizedField:
     Attributes
     ----------
     x, carried
-        Points (dim, n) and the channels of the features there.
+        Points (dim, n), with a stencil its taps, and the channels of the features there.
     encoder, head
         The parts.
     product_rule
@@ -34,6 +35,8 @@ class LinearizedField:
         (fields, channels, n).
     singular
         Jets of the singular functions, (functions, fields, channels, n), or None.
+    stencil
+        How values at taps make the channels, where derivatives are differences, or None.
     """
 
     x: torch.Tensor
@@ -43,6 +46,7 @@ class LinearizedField:
     product_rule: torch.Tensor | None
     jets: torch.Tensor
     singular: torch.Tensor | None = None
+    stencil: Stencil | None = None
 
     def rows(self, weights: Sequence[torch.Tensor]) -> FieldRows:
         """Rows ``sum_fc weights[t][f, c] * jets[f, c]`` linearised in the field's parameters.
@@ -56,8 +60,14 @@ class LinearizedField:
             added = None if self.singular is None else SingularProducts.of(self.singular, weights)
             if self.product_rule is not None:
                 weights = [torch.einsum("frcn,frn->fcn", self.product_rule, w) for w in weights]
+            if self.stencil is not None:
+                weights = [self.stencil.spread(w) for w in weights]
             head = self.head.rows(weights)
-            return FieldRows(self.encoder.linearized(self.x, self.carried, head.weights), head, added)
+            encoder = self.encoder.linearized(self.x, self.carried, head.weights)
+            if self.stencil is None:
+                return FieldRows(encoder, head, added)
+            taps, count = self.stencil.taps, self.stencil.weights.shape[2]
+            return FieldRows(StencilProducts(encoder, taps, count), StencilProducts(head, taps, count), added)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +75,7 @@ class FieldRows(RowProducts):
     """Products with rows by the parameters of a field: those of its encoder, of its head, and of singular functions."""
 
     encoder: RowProducts
-    head: HeadRows
+    head: RowProducts
     singular: SingularProducts | None = None
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.encoder.layout import GridLayout
 
 from .grid_field import GridField
@@ -25,6 +26,10 @@ class Outline:
         The levels, or None where dense nested levels are chosen on the way.
     factor
         Whether a boundary factor multiplies it.
+    order
+        Highest order of the derivatives that are functions; None: that of the basis.
+    nestable
+        Whether its levels are such as nested iteration makes and refines.
 
     Examples
     --------
@@ -36,11 +41,21 @@ class Outline:
     basis: str
     grid: GridLayout | None = None
     factor: bool = False
+    order: int | None = None
+    nestable: bool = True
+
+    @property
+    def derivatives(self) -> int:
+        """Highest order of the derivatives that are square integrable."""
+        return BASES[self.basis].coefficients if self.order is None else self.order
 
     @classmethod
     def of(cls, field: GridField) -> Outline:
         """The outline of a field that is there."""
-        return cls(field.linear, field.layout.basis, field.layout, field.boundary_factor is not None)
+        encoder, factor = field.encoder, field.boundary_factor is not None
+        grid = encoder.grid if encoder.has_grid else None
+        basis = "cubic" if grid is None else grid.basis
+        return cls(field.linear, basis, grid, factor, encoder.order, encoder.nestable)
 
     @property
     def hashed(self) -> bool:
@@ -50,4 +65,4 @@ class Outline:
     @property
     def nested(self) -> bool:
         """Whether the functions of every level are among those of the next."""
-        return self.grid is None or self.grid.nested
+        return self.nestable and (self.grid is None or self.grid.nested)

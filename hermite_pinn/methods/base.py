@@ -184,6 +184,7 @@ class Method(ABC):
 def planned(task: Task, field: Field, levels: Levels) -> Outline:
     """The field that a method will begin with; ``levels`` are those that it takes when none are asked for."""
     p, chosen = task.problem, levels if task.levels is None else task.levels
+    field.check_derivatives(p.order, p.domain.dim)
     return field.outline(p.domain, p.fields, p.periodic, chosen, task.dtype or torch.float64, task.device)
 
 

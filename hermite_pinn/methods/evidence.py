@@ -105,7 +105,7 @@ def doubts_about(problem: Problem, outcome: Outcome) -> list[Doubt]:
     accuracy = None if outcome.error is None else max(outcome.error, ACCURACY)
     noise = Misfit(problem)
     bent = BENT if noise.noisy or noise.penalties else 0.0
-    cells = min(outcome.field.layout.resolutions[-1])
+    cells = min(outcome.field.encoder.cells)
     standard = Standard(accuracy, outcome.minimised, cells, bent)
     misfits = term_misfits(problem, outcome.field, outcome.parameters)
     found = [

@@ -36,7 +36,7 @@ def defined_start(problem: Problem, field: GridField) -> GridField:
         values = [state.values[name] for name in problem.fields]
         return field.with_tensors(tensors | {bias: tensors[bias] + tensors[bias].new_tensor(values)})
     tables = list(field.level_slices)
-    if not field.linear or len(tables) != 1:
+    if not field.linear or len(tables) != 1 or field.layout.basis not in BASES:
         return field
     layout, m = field.layout, BASES[field.layout.basis].coefficients
     level = torch.zeros_like(field.level_coefficients(0))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hermite_pinn.cuda.encoder.basis import BASES
-from hermite_pinn.cuda.encoder.channels import MAX_ORDER
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.expressions.graph import Expr
 from hermite_pinn.expressions.jets import FieldJet, Vector, leaves_of_linear
@@ -29,7 +28,8 @@ def highest_order(field: GridField) -> int:
     >>> highest_order(hp.solve(problem, levels=1, progress=False).field)
     3
     """
-    return max(NETWORK, min(BASES[field.layout.basis].degree, MAX_ORDER)) if field.linear else NETWORK
+    most = field.encoder.highest_order
+    return most if field.linear else min(NETWORK, most)
 
 
 def derivative(
@@ -56,7 +56,7 @@ def derivative(
         If the attribute is none of a field.
     """
     most = highest_order(field)
-    total = most * len(axes) if field.linear else NETWORK
+    total = most * len(axes) if field.linear else most
     made: Expr | Vector = getattr(FieldJet(name, orders, tuple(axes), sum(orders) + len(attribute) + 2), attribute)
     for part in made if isinstance(made, Vector) else [made]:
         for _, reached in leaves_of_linear(part):
@@ -65,10 +65,14 @@ def derivative(
                 raise InvalidArgumentError(
                     f"{jet_name(name, reached, axes)} is a derivative of order {max(reached) if field.linear else sum(reached)}; "
                     + (
-                        f"a field of the {field.layout.basis} basis has them up to order {most} along an axis"
+                        f"a field of {_described(field)} has them up to order {most} along an axis"
                         if field.linear
-                        else f"a field read through a network has them up to order {NETWORK}"
+                        else f"a field read through a network has them up to order {most}"
                     )
                     + (f"; solve with field=hp.Field(basis={smoother[0]!r}), which has more" if smoother else "")
                 )
     return made
+
+
+def _described(field: GridField) -> str:
+    return f"the {field.layout.basis} basis" if field.encoder.nestable else f"the encoder {field.encoder.name!r}"

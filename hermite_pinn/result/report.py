@@ -50,8 +50,7 @@ def solution_report(solution: Reportable, errors: Mapping[str, Mapping[str, floa
         worst = _worst_face(s.get("face_residuals", {}).get(name, {}), value)
         lines.append(f"  residual    {name}: {value:.1e} (RMS at random points{relative}){worst}")
     lines.append(
-        f"  field       {solution.field.head.name}, {solution.field.layout.basis}, {_cells(solution)}, "
-        f"{s.get('parameters', 0):,} parameters"
+        f"  field       {solution.field.head.name}, {_encoded(solution)}, {s.get('parameters', 0):,} parameters"
     )
     each = f" of {1e3 * s['seconds_per_step']:.3g} ms" if s.get("seconds_per_step") else ""
     compiled = f" (+ {s['compile_seconds']:.1f} s compiling kernels)" if s.get("compile_seconds", 0) > 0.05 else ""
@@ -69,14 +68,16 @@ def _compared(solution: Reportable) -> str:
     return "marches" if "marches" in solution.stats else "levels"
 
 
-def _cells(solution: Reportable) -> str:
-    """How many cells there are, and how long they are where that differs."""
+def _encoded(solution: Reportable) -> str:
+    """The encoder, with how long its cells are where that differs."""
+    encoder = solution.field.encoder
+    told = [(n, np.diff(k)) for n, k in zip(solution.domain.names, encoder.knots, strict=True) if len(k)]
+    if not told:
+        return encoder.summary
     layout = solution.field.layout
     counts = "x".join(map(str, layout.resolutions[-1]))
-    told = [(n, np.diff(k)) for n, k in zip(solution.domain.names, solution.field.encoder.knots, strict=True) if len(k)]
-    if not told:
-        return f"{layout.levels} levels up to {counts} cells"
-    return f"{counts} cells " + ", ".join(f"of {d.min():.2g} to {d.max():.2g} along {name}" for name, d in told)
+    lengths = ", ".join(f"of {d.min():.2g} to {d.max():.2g} along {name}" for name, d in told)
+    return f"{layout.basis}, {counts} cells {lengths}"
 
 
 def _worst_face(by_face: Mapping[str, float], whole: float) -> str:

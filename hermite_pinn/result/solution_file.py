@@ -122,10 +122,10 @@ def _field(saved: Saved, tensors: Mapping[str, torch.Tensor]) -> GridField:
 
 def _arguments(whole: Entry, field: GridField, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     estimate = whole.get("estimated_error")
-    layout = field.layout
+    wraps = field.encoder.periodic_axes
     periodic = tuple(e.flag() for e in whole.at("periodic").items(len(field.axes)))
-    if periodic != layout.periodic:
-        raise whole.at("periodic").refuse(f"{list(layout.periodic)}, as the field has it")
+    if periodic != wraps:
+        raise whole.at("periodic").refuse(f"{list(wraps)}, as the field has it")
     return {
         "domain": read_domain(_box(whole.at("domain"), field), whole.get("shapes"), arrays),
         "periodic": periodic,
@@ -153,7 +153,7 @@ def _box(domain: Entry, field: GridField) -> Box:
     whole = {
         name: _bounds(bounds[name], lower, upper, periodic)
         for name, lower, upper, periodic in zip(
-            field.axes, encoder.lower, encoder.upper, field.layout.periodic, strict=True
+            field.axes, encoder.lower, encoder.upper, encoder.periodic_axes, strict=True
         )
     }
     breaks = {name: own for name, own in zip(field.axes, encoder.breaks, strict=True) if own}

@@ -14,16 +14,21 @@ from hermite_pinn.field.tree import TABLE, bias_path, weight_path
 __all__ = ["check_coordinates", "coordinate_start"]
 
 
-def check_coordinates(layout: GridLayout, taken: int) -> None:
+def check_coordinates(layout: GridLayout | None, taken: int) -> None:
     """Raise an error where a level cannot hold a coordinate.
 
     Parameters
     ----------
     layout
-        The levels.
+        The levels; None: there are none.
     taken
         Features that are read for the sum of the levels.
     """
+    if layout is None:
+        raise InvalidArgumentError(
+            "start='coordinates' stores the coordinates in levels of a grid, and the encoder has none; use "
+            "hp.JointGaussNewton(start='random')"
+        )
     spare = layout.features - taken
     coarse = layout.groups[: layout.dim]
     if (

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from hermite_pinn.checks import check_options
-from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
 from hermite_pinn.field.field import Field, GridField
 from hermite_pinn.field.heads import HEADS
@@ -130,7 +129,7 @@ class JointGaussNewton(Method):
             spec = task.field or self.default_field(problem)
             refuse_half(spec, self.name)
             start = replace(planned(task, spec, DEFAULT_LEVELS), factor=exact)
-            if not spec.linear and self.start == "coordinates" and start.grid is not None:
+            if not spec.linear and self.start == "coordinates":
                 kind = HEADS[spec.head]
                 check_coordinates(start.grid, len(problem.fields) if kind.one_feature_per_field else 0)
         check_order(problem, start)
@@ -150,7 +149,7 @@ class JointGaussNewton(Method):
 
 def check_order(problem: Problem, start: Outline) -> None:
     """Raise an error for derivatives of an order that a field does not carry."""
-    networked, order = not start.linear or start.factor, BASES[start.basis].coefficients
+    networked, order = not start.linear or start.factor, start.derivatives
     limit = min(2, order) if networked else order
     if problem.order > limit:
         head = "a network" if not start.linear else "a boundary factor" if start.factor else "the sum of the levels"
@@ -164,8 +163,8 @@ def is_joint(start: Field | Outline | None) -> bool:
     if start is None:
         return False
     if isinstance(start, Field):
-        return not start.linear or start.table_size is not None
-    return not start.linear or start.hashed or start.factor
+        return not start.linear or start.table_size is not None or not start.nestable
+    return not start.linear or start.hashed or start.factor or not start.nestable
 
 
 class _Run:
@@ -385,7 +384,7 @@ class _Run:
             self.monitor.record(
                 loss=state.loss,
                 terms={"held out": residual},
-                level=system.field.layout.levels,
+                level=system.field.encoder.levels,
                 unknowns=system.size,
                 field=lambda: self.field,
                 inner=state.inner.steps if state.inner else 0,

@@ -237,7 +237,7 @@ class FieldSystem(BlockSystem[FieldBlock]):
     @property
     def location(self) -> str:
         """For messages."""
-        return f"{self.field.layout.levels} levels, {self.size:,} unknowns"
+        return f"{self.field.encoder.levels} levels, {self.size:,} unknowns"
 
     # -- vectors ---
     def split(self, vector: torch.Tensor) -> tuple[Tensors, torch.Tensor]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.field.field import Levels
 from hermite_pinn.methods.base import Method, Outcome, Task
 from hermite_pinn.run.status import Status
@@ -79,9 +78,8 @@ class FixedObjective(Objective):
         return [[(g, piece)] for g, b in zip(self.groups, self.batches, strict=True) for piece in b.pieces(PIECE)]
 
     def _spread(self, number: int) -> list[Batch]:
-        layout, domain = self.field.layout, self.problem.domain
-        cells = [max(n[i] for n in layout.resolutions) for i in range(layout.dim)]
-        order = BASES[layout.basis].coefficients + 1
+        encoder, domain = self.field.encoder, self.problem.domain
+        cells, order = list(encoder.cells), encoder.points_per_cell
         most = MOST[self.field.siren is not None]
         many = min(most, 1 << max(12, math.ceil(math.log2(2 * self._unknowns))))
         batches = []

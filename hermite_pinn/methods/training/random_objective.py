@@ -45,8 +45,8 @@ class RandomObjective(Objective):
         self.points, self.face_points, self.adaptive = points, face_points, adaptive
         self.renewal = 0 if adaptive is None else adaptive.every
         self.pool: Pool | None = None
-        table = self.field.table
-        pays = table.numel() * table.element_size() >= PAYS
+        tables = self.field.encoder.parameters().values()
+        pays = sum(table.numel() * table.element_size() for table in tables) >= PAYS
         self._sorted_from = math.inf if not pays else FEW if self.device.type == "cuda" else 1
 
     def draw(self, generator: torch.Generator) -> PlacedTerms:
