@@ -39,6 +39,7 @@ from .reports import (
 from .run.arguments import limit
 from .run.device import choose_device
 from .run.interrupt import uninterrupted
+from .sdf_commands import app as sdf_app
 from .streams import (
     FAILURE,
     USAGE,
@@ -65,6 +66,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(sdf_app, name="sdf")
 
 
 @app.command("list")

@@ -1,0 +1,133 @@
+"""The commands ``hermite-pinn sdf``: surfaces of fields, their pictures, and how well they agree with meshes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+import hermite_pinn as hp
+from hermite_pinn.workloads import sdf
+
+from .command_arguments import JsonOption, OutOption, file_word, output_folder
+from .output import check_writable, write_text
+from .streams import print_json, reported
+
+__all__ = ["app"]
+
+#: Radius over which curvatures are averaged, in edges of the mesh; and at most, as a part of its longest side.
+EDGES, LARGEST = 3.0, 0.1
+
+app = typer.Typer(help="Signed distances and the surfaces of fields.", no_args_is_help=True, rich_markup_mode=None)
+
+ResolutionOption = Annotated[int, typer.Option(help="Cells along the longest edge of the box.")]
+ScaleOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Radius over which curvatures are averaged; default: three edges of --mesh, or none without a mesh."
+    ),
+]
+FieldOption = Annotated[str | None, typer.Option(help="Name of the field; default: d, or the only one.")]
+
+
+@app.command()
+def extract(
+    source: Annotated[Path, typer.Argument(parser=file_word, metavar="FILE", help="HDF5 file of a solution.")],
+    out: OutOption = Path("out"),
+    mesh: Annotated[
+        Path | None, typer.Option(parser=file_word, metavar="FILE", help="Mesh to compare with: STL, OBJ, PLY, ...")
+    ] = None,
+    resolution: ResolutionOption = 128,
+    scale: ScaleOption = None,
+    field: FieldOption = None,
+    up: Annotated[str | None, typer.Option(help="Axis that points up in the picture; default: the last.")] = None,
+    width: Annotated[int, typer.Option(help="Pixels across the picture, which is three quarters as high.")] = 640,
+    as_json: JsonOption = False,
+) -> None:
+    """Extract the surface of a saved field: NAME.vtp, .ply and .obj, a picture NAME.png, and with --mesh NAME.md.
+
+    The files have normals and curvatures; NAME is that of the file.
+    """
+    with reported(as_json):
+        folder = output_folder(out) or Path()
+        solution = hp.Solution.load(source)
+        part = None if mesh is None else hp.Mesh(mesh)
+        report = write_surface(
+            solution, part, folder, source.stem, resolution=resolution, scale=scale, field=field, up=up, width=width
+        )
+        if as_json:
+            print_json({"source": str(source)} | report)
+        else:
+            typer.echo(report_text(report))
+
+
+def write_surface(
+    solution: hp.Solution,
+    mesh: hp.Mesh | None,
+    folder: Path,
+    name: str,
+    *,
+    resolution: int = 128,
+    scale: float | None = None,
+    field: str | None = None,
+    up: str | None = None,
+    width: int = 640,
+) -> dict[str, Any]:
+    """Write the surface of a field, its picture, and how well it agrees with a mesh; returns what is told of them."""
+    files = [folder / f"{name}{ending}" for ending in (".vtp", ".ply", ".obj", ".png", ".md")]
+    for file in files:
+        check_writable(file)
+    radius = scale if scale is not None or mesh is None else curvature_scale(mesh)
+    surface = sdf.extract(solution, resolution, field=field, scale=radius)
+    picture = sdf.render(solution, width, width * 3 // 4, field=field, scale=radius, up=up)
+    numbers: dict[str, Any] = {
+        "vertices": len(surface.vertices),
+        "faces": len(surface.faces),
+        "closed": surface.is_closed,
+        "area": surface.area,
+        "volume": surface.volume,
+        "deviation": surface.deviation,
+        "curvature_scale": radius,
+    }
+    if mesh is not None:
+        numbers |= sdf.compare(solution, surface, mesh, field=field).as_dict()
+    notes = [*surface.notes, *([] if mesh is None else mesh.notes)]
+    for file in files[:3]:
+        surface.save(file)
+    picture.save(files[3])
+    write_text(files[4], _markdown(name, numbers, notes))
+    return {"surface": numbers, "notes": notes, "files": [str(file) for file in files]}
+
+
+def curvature_scale(mesh: hp.Mesh) -> float:
+    """Radius over which curvatures of a field that was fitted to a mesh are averaged.
+
+    Three of its edges, so that its facets average out, but at most a tenth of its longest side.
+    """
+    return min(EDGES * float(np.median(mesh.triangles.longest)), LARGEST * mesh.triangles.extent)
+
+
+def _spelled(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.5g}"
+
+
+def _markdown(name: str, numbers: Mapping[str, Any], notes: list[str]) -> str:
+    """A table of numbers, and what is worth knowing."""
+    rows = [f"| {key.replace('_', ' ')} | {_spelled(value)} |" for key, value in numbers.items()]
+    told = [f"* {note}" for note in notes]
+    return "\n".join([f"# {name}", "", "| quantity | value |", "|---|---|", *rows, "", *told, ""])
+
+
+def report_text(report: Mapping[str, Any]) -> str:
+    """What is told of a surface on a terminal."""
+    lines = [f"{key.replace('_', ' '):<20} {_spelled(value)}" for key, value in report["surface"].items()]
+    lines += [f"note: {note}" for note in report["notes"]]
+    lines += [f"wrote {file}" for file in report["files"]]
+    return "\n".join(lines)

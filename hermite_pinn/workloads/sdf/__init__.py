@@ -1,0 +1,22 @@
+"""Signed distances: surfaces in space as zero sets of fields."""
+
+from __future__ import annotations
+
+from .extract import extract
+from .metrics import Agreement, chamfer_distance, compare, iou
+from .render import Picture, render
+from .signed_field import FunctionField, SignedField
+from .surface import Surface
+
+__all__ = [
+    "Agreement",
+    "FunctionField",
+    "Picture",
+    "SignedField",
+    "Surface",
+    "chamfer_distance",
+    "compare",
+    "extract",
+    "iou",
+    "render",
+]
