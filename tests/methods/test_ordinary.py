@@ -9,10 +9,13 @@ import torch
 from scipy.integrate import solve_ivp
 
 import hermite_pinn as hp
+from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.field.graded_grid import GradedGrid
+from hermite_pinn.methods.gauss_newton.consistent_start import consistent_start
 from hermite_pinn.methods.gauss_newton.radau_march import RadauMarch
 from hermite_pinn.methods.gauss_newton.radau_points import radau_points
-from hermite_pinn.methods.gauss_newton.state_equations import StateEquations, start_state
+from hermite_pinn.methods.gauss_newton.state_equations import StateEquations
+from hermite_pinn.run.callbacks import Advance
 
 
 def robertson(unit: float = 1.0, end: float = 1e4) -> hp.Problem:
@@ -82,8 +85,7 @@ def test_the_estimate_is_no_smaller_than_the_error_of_long_oscillations() -> Non
 @pytest.mark.parametrize("count", [3, 5])
 def test_the_state_at_the_end_converges_with_the_order_of_radau_points(count: int) -> None:
     problem = oscillator()
-    equations, start = StateEquations(problem, {"u": 2}), start_state(problem, {"u": 2})
-    assert start is not None
+    equations, start = StateEquations(problem, {"u": 2}), np.array([1.0, 0.0])
     errors = []
     for cells in (8, 16):
         length = 2 * np.pi / cells
@@ -234,3 +236,114 @@ def test_equal_cells_are_sampled_at_equal_distances() -> None:
     (axis,) = solution.vertex_axes(4096)
     np.testing.assert_allclose(np.diff(axis), axis[1])
     assert solution.plot().axes[0].get_xscale() == "linear"
+
+
+def decay(side: str) -> hp.Problem:
+    """A decay that is driven, from its value at one end."""
+    return hp.Problem(
+        domain=hp.Box(t=(0, 2)),
+        fields=["u"],
+        residual=lambda u, t: u.t + u - hp.cos(3 * t),
+        conditions=[hp.Dirichlet(u=1.0, on=side)],
+    )
+
+
+@pytest.mark.parametrize("side", ["t-", "t+"])
+def test_values_at_either_end_are_where_a_march_begins(side: str) -> None:
+    solution = hp.solve(decay(side), progress=False)
+    begin, times = 2.0 * (side == "t+"), np.linspace(0, 2, 101)
+
+    def driven(t: np.ndarray | float) -> np.ndarray:
+        return np.asarray((np.cos(3 * t) + 3 * np.sin(3 * t)) / 10)
+
+    truth = driven(times) + (1 - driven(begin)) * np.exp(begin - times)
+    slope = np.cos(3 * times) - truth
+    assert solution.field.encoder.name == "graded"
+    assert solution.status is hp.Status.CONVERGED
+    assert relative(solution.u(times), truth) <= 1e-9
+    assert relative(solution.u.t(times), slope) <= 1e-7
+
+
+def test_a_jump_is_met_from_the_upper_end_too() -> None:
+    problem = hp.Problem(
+        domain=hp.Box(t=(-1, 1)),
+        fields=["u"],
+        residual=lambda u, t: u.t - hp.where(t > 0.3, 2.0, 1.0) * u,
+        conditions=[hp.Dirichlet(u=1.0, on="t+")],
+    )
+    solution = hp.solve(problem, progress=False)
+    times = np.linspace(-1, 1, 101)
+    truth = np.exp(np.where(times > 0.3, 2 * (times - 1), times - 1.7))
+    assert solution.field.encoder.breaks == ((0.3,),)
+    assert relative(solution.u(times), truth) < 1e-9
+
+
+def test_what_callbacks_see_adds_up_to_all_times() -> None:
+    class Watch(hp.Callback):
+        def __init__(self) -> None:
+            self.parts: list[Advance] = []
+
+        def on_advance(self, state: Advance) -> None:
+            self.parts.append(state)
+
+    for problem in (oscillator(20.0), decay("t+")):
+        watch = Watch()
+        solution = hp.solve(problem, callbacks=[watch], progress=False)
+        marches = solution.stats["marches"]
+        length = sum(p.until - p.since for p in watch.parts)
+        assert length == pytest.approx(len(marches) * problem.domain.lengths[0])
+        last = watch.parts[-1]
+        middle = torch.tensor([[0.5 * (last.since + last.until)]], dtype=torch.float64)
+        own, whole = (f.evaluate(middle, Channels.value(1)) for f in (last.field, solution.field))
+        torch.testing.assert_close(own, whole, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("values", [{}, {"c": 0.0}])
+def test_a_law_of_conservation_may_stand_for_an_equation(values: dict[str, float]) -> None:
+    plain = robertson()
+    problem = hp.Problem(
+        domain=plain.domain,
+        fields=["a", "b", "c"],
+        residual=lambda a, b, c: (
+            a.t + 0.04 * a - 1e4 * b * c,
+            b.t - 0.04 * a + 1e4 * b * c + 3e7 * b * b,
+            a + b + c - 1,
+        ),
+        conditions=[hp.Initial(a=1.0, b=0.0, **values)],
+    )
+    solution, other = (hp.solve(p, progress=False) for p in (problem, plain))
+    times = np.logspace(-2, 4, 50)
+    assert solution.field.encoder.name == "graded"
+    assert solution.status is hp.Status.CONVERGED
+    for name in "abc":
+        assert relative(getattr(solution, name)(times), getattr(other, name)(times)) < 1e-7
+
+
+def algebraic(residual, **values: float):  # type: ignore[no-untyped-def]
+    """Equations of two fields, the second without a derivative, and the state they begin with."""
+    problem = hp.Problem(
+        domain=hp.Box(t=(0, 1)), fields=["y", "z"], residual=residual, conditions=[hp.Initial(**values)]
+    )
+    equations = StateEquations(problem, {"y": 1, "z": 0})
+    start = np.array([values["y"], values.get("z", np.nan)])
+    return consistent_start(equations, 0.0, start)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
+def test_fields_without_a_derivative_begin_where_the_equations_say(unit: float) -> None:
+    def cubic(y, z):  # type: ignore[no-untyped-def]
+        return y.t + z, (z / unit) ** 3 + z / unit - y / unit
+
+    found = algebraic(cubic, y=2.0 * unit)
+    np.testing.assert_allclose(found, [2 * unit, unit], rtol=1e-9)
+    np.testing.assert_allclose(algebraic(cubic, y=2.0 * unit, z=unit), found, rtol=1e-9)
+    assert algebraic(cubic, y=2.0 * unit, z=1.001 * unit) is None  # it contradicts the equations
+
+
+def test_starts_that_equations_leave_open_are_not_guessed() -> None:
+    def square(y, z):  # type: ignore[no-untyped-def]
+        return y.t - 1, z * z - y - 1
+
+    assert algebraic(square, y=0.0) is None
+    assert algebraic(square, y=0.0, z=-1.0).tolist() == [0.0, -1.0]  # of two roots the one that is given
+    assert algebraic(lambda y, z, t: (y.t - z, y - hp.sin(t)), y=0.0) is None  # index two

@@ -12,8 +12,9 @@ from hermite_pinn.expressions.program import leaves
 from hermite_pinn.methods.base import Task
 from hermite_pinn.problem.problem import Problem
 
+from .consistent_start import consistent_start
 from .options import GaussNewtonOptions
-from .state_equations import StateEquations, start_state
+from .state_equations import BackwardEquations, StateEquations, given_states
 
 __all__ = ["StartValues", "start_values"]
 
@@ -28,14 +29,18 @@ class StartValues:
     Attributes
     ----------
     equations
-        Of a state and its rate of change.
+        Of a state and its rate of change, backward where the state is that at the upper end of the axis.
+    ends
+        Places where a march begins, where it has to end a cell, and where it ends, ascending: coordinates, or their
+        negatives where it goes backward.
     start
-        The state at the lower end of the axis, (n,), float64.
+        The state at the first of these, (n,), float64.
     basis
         Of the cells.
     """
 
     equations: StateEquations
+    ends: tuple[float, ...]
     start: np.ndarray
     basis: str
 
@@ -48,8 +53,9 @@ class StartValues:
 def start_values(options: GaussNewtonOptions, task: Task) -> StartValues | None:
     """The problem of a run as one of start values; None where it is another one, or where levels were asked for.
 
-    It has one axis, as many equations as fields, each field with one derivative at least, and at the lower end of the
-    axis all derivatives of every field but the highest.  Unknown parameters, data and other conditions are for levels.
+    It has one axis, as many equations as fields, a derivative, and at one end of the axis all derivatives of every
+    field but the highest.  Fields without derivatives need no value there if the equations determine it; those that do
+    not, unknown parameters, data and other conditions are for levels.
     """
     problem = task.problem
     if not _is_free(options, task) or problem.domain.dim != 1 or any(problem.periodic) or problem.domain.is_cut:
@@ -60,16 +66,36 @@ def start_values(options: GaussNewtonOptions, task: Task) -> StartValues | None:
     known = {kind for t in own for kind, _ in leaves(t.residual)} <= {"jet", "coordinate"}
     if len(own) != len(problem.fields) or not known:
         return None
-    orders = _orders(problem)
-    if min(orders.values()) < 1 or sum(orders.values()) > MOST:
-        return None
-    with np.errstate(all="ignore"):
-        start = start_state(problem, orders)
-    if start is None or not bool(np.isfinite(start).all()):
-        return None
+    orders, conditions = _orders(problem), given_states(problem)
     basis = BASIS if options.basis == "auto" else options.basis
-    found = StartValues(StateEquations(problem, orders), start, basis)
-    return found if found.degree > max(orders.values()) else None
+    highest, degree = max(orders.values()), 2 * BASES[basis].coefficients - 1
+    if conditions is None or not 0 < highest < degree or sum(max(k, 1) for k in orders.values()) > MOST:
+        return None
+    side, given = conditions
+    kind = BackwardEquations if side else StateEquations
+    equations, ends = kind(problem, orders), _ends(problem, side)
+    with np.errstate(all="ignore"):
+        start = _start(equations, ends[0], given)
+    return None if start is None else StartValues(equations, ends, start, basis)
+
+
+def _ends(problem: Problem, side: int) -> tuple[float, ...]:
+    """Ends of the axis and of its pieces, as places of a march that begins on a side."""
+    (name,), lower, upper = problem.domain.names, problem.domain.lower[0], problem.domain.upper[0]
+    ends = (lower, *(b for b in problem.domain.breaks.get(name, ()) if lower < b < upper), upper)
+    return tuple(-e for e in reversed(ends)) if side else ends
+
+
+def _start(equations: StateEquations, place: float, given: dict[tuple[str, int], float]) -> np.ndarray | None:
+    """The state at the start; None where it is not given, not finite, or contradicts the equations."""
+    states = equations.states
+    needed = {s for s, free in zip(states, equations.algebraic, strict=True) if not free}
+    if not needed <= set(given) <= set(states):
+        return None
+    start = np.array([given.get(s, np.nan) for s in states])
+    if equations.algebraic.any():
+        return consistent_start(equations, place, start)
+    return start if bool(np.isfinite(start).all()) else None
 
 
 def _is_free(options: GaussNewtonOptions, task: Task) -> bool:

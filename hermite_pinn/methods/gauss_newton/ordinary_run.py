@@ -73,15 +73,13 @@ class OrdinaryRun:
         self.task, self.problem, self.monitor, self.stated = task, task.problem, task.monitor, stated
         self.tol = 1e-6 if task.tol is None else task.tol
         self.points = radau_points(stated.degree)
-        own = self.problem.domain.breaks.get(self.problem.domain.names[0], ())
-        lower, upper = self.problem.domain.lower[0], self.problem.domain.upper[0]
-        self.breaks = tuple(b for b in own if lower < b < upper)
-        self.ends = (lower, *self.breaks, upper)
+        self.ends, self.coordinate = stated.ends, stated.equations.coordinate
         self.watched: list[tuple[float, float, float]] = []
         self.floors: np.ndarray | None = None
         self.passes: list[_Pass] = []
         self.partial: RadauCourse | None = None
         self._march: RadauMarch | None = None
+        self._shown = 0  # cells of the march that callbacks have seen
 
     @property
     def undefined(self) -> bool:
@@ -131,7 +129,7 @@ class OrdinaryRun:
                 equations, self.points, self.ends, start, tol, self._told, self.watched, self.floors,
                 LARGEST * SHORTER ** len(self.passes),
             )  # fmt: skip
-            self.partial = march.course
+            self.partial, self._shown = march.course, 0
             march.run()
             missed, parts = watched_parts(self.stated.equations, march.course, self.ends, tol)
             if not parts:
@@ -140,9 +138,11 @@ class OrdinaryRun:
             self.watched += parts
 
     def _told(self, place: float) -> None:
-        domain, course = self.problem.domain, self.partial
-        done = (place - domain.lower[0]) / domain.lengths[0]
-        self.monitor.progress.update(done, f"march {len(self.passes) + 1}: {domain.names[0]}={place:.4g}", None)
+        course, (name,) = self.partial, self.problem.domain.names
+        done = (place - self.ends[0]) / (self.ends[-1] - self.ends[0])
+        where = f"{name}={self.coordinate(place):.6g}"
+        self.monitor.progress.update(done, f"march {len(self.passes) + 1}: {where}", None)
+        self._show()
         self.monitor.check_time()
         free = available_memory(torch.device("cpu")) if course is not None and course.cells % 4096 == 0 else None
         if course is None or free is None or not course.cells:
@@ -152,8 +152,21 @@ class OrdinaryRun:
         if wanted > SHARE * (free + wanted):
             raise StopRun(
                 Status.MAX_SIZE,
-                f"the {course.cells:,} cells until {domain.names[0]}={place:.6g} take {spelled_size(wanted)} of memory already",
+                f"the {course.cells:,} cells until {where} take {spelled_size(wanted)} of memory already",
             )
+
+    def _show(self) -> None:
+        """Let callbacks see the cells that have come since they saw some."""
+        course = self.partial
+        if course is None or course.cells == self._shown or not self.monitor.callbacks:
+            return
+        own = course.part(self._shown)
+        self._shown = course.cells
+        (name,) = self.problem.domain.names
+        between = sorted(self.coordinate(own.knots[k]) for k in (0, -1))
+        self.monitor.advanced(
+            self.problem.domain.restricted({name: (between[0], between[1])}), lambda: self._field(own)
+        )
 
     def _append(self, taken: tuple[RadauCourse, float, float]) -> None:
         course, tol, missed = taken
@@ -183,7 +196,7 @@ class OrdinaryRun:
         knots = np.array(course.knots)
         nodes, weights = np.polynomial.legendre.leggauss(BETWEEN)
         lengths = np.diff(knots)
-        x = (knots[:-1, None] + lengths[:, None] * 0.5 * (nodes + 1.0)).reshape(1, -1)
+        x = self.coordinate(1.0) * (knots[:-1, None] + lengths[:, None] * 0.5 * (nodes + 1.0)).reshape(1, -1)
         at = torch.as_tensor(x).to(after.device)
         share = torch.as_tensor((lengths[:, None] * 0.5 * weights).reshape(-1) / lengths.sum()).to(after.device)
         first, second = (f.evaluate(at, Channels.value(1))[:, 0] for f in (before, after))
@@ -234,8 +247,12 @@ class OrdinaryRun:
             still[:, 0, 0] = still[:, 0, m] = starts[:, -1]
             ends = np.concatenate([ends, still], 1)
             knots.append(end)
-        marked = [b for b in self.breaks if b in knots]
-        grid = GradedGrid.of_cells(knots, self.stated.basis, torch.as_tensor(ends), marked)
+        if self.coordinate(1.0) < 0:  # the cells in the order of the axis, and derivatives along it
+            knots = [self.coordinate(k) for k in reversed(knots)]
+            turned = torch.as_tensor(ends).unflatten(2, (2, m)).flip(1, 2) * (-1.0) ** torch.arange(m)
+            ends = turned.flatten(2).numpy()
+        breaks = {self.coordinate(b) for b in self.ends[1:-1]}
+        grid = GradedGrid.of_cells(knots, self.stated.basis, torch.as_tensor(ends), sorted(breaks & set(knots[1:-1])))
         made = GridField(self.problem.domain.names, tuple(names), grid, LinearHead(len(names)))
         return made.to(self.task.device)
 
@@ -253,8 +270,8 @@ class OrdinaryRun:
                 )
             found = self._field(course, self.ends[-1])
             message += (
-                f"; what is returned follows the solution to {self.problem.domain.names[0]}={course.knots[-1]:.6g} and stays at its "
-                "last state after that"
+                f"; what is returned follows the solution to {self.problem.domain.names[0]}="
+                f"{self.coordinate(course.knots[-1]):.6g} and stays at its last state beyond"
             )
         rows = [{"tol": p.tol, "cells": p.cells, "change": p.change, "error": p.error} | p.told for p in self.passes]
         stats: dict[str, Any] = {"resolution": found.layout.resolutions[-1], "marches": rows}

@@ -84,6 +84,11 @@ class RadauCourse:
         """The last state."""
         return self.starts[-1]
 
+    def part(self, first: int) -> RadauCourse:
+        """The cells from a number on, as they are now."""
+        starts, changes = self.starts[first:], self.changes[first:]
+        return RadauCourse(self.points, self.knots[first:], starts, self.squares, changes)
+
     def values(self, times: np.ndarray, order: int = 0) -> np.ndarray:
         """States, or their derivatives, at times of the cells, (n, p)."""
         knots = np.array(self.knots)
@@ -203,7 +208,10 @@ class RadauMarch:
             last = wished >= left * (1.0 - 1e-3)
             step = left if last else min(wished, 0.5 * left) if wished > 0.6 * left else wished
             if (step <= SMALLEST * abs(place) and not last) or step <= NOTHING * self.length or refused > REFUSED:
-                raise StopRun(Status.STALLED, f"cells become too short at {self.equations.time}={place:.8g}")
+                raise StopRun(
+                    Status.STALLED,
+                    f"cells become too short at {self.equations.time}={self.equations.coordinate(place):.8g}",
+                )
             cell = self._solve(place, step, end if last else None)
             if cell is None or cell.error > 1.0:
                 course.refused, refused = course.refused + 1, refused + 1

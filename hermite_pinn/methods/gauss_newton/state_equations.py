@@ -13,7 +13,7 @@ from hermite_pinn.expressions.program import Program, leaves
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.compiled import compile_term
 
-__all__ = ["ArrayProgram", "StateEquations", "start_state"]
+__all__ = ["ArrayProgram", "BackwardEquations", "StateEquations", "given_states"]
 
 
 class ArrayProgram:
@@ -63,10 +63,12 @@ class ArrayProgram:
 class StateEquations:
     """The equations of a problem on one axis as ``F(t, y, y') = 0`` for a state y of all derivatives but the highest.
 
+    Fields without a derivative are components whose rate of change no equation holds.
+
     Parameters
     ----------
     problem
-        On one axis, whose equations hold fields with one derivative at least.
+        On one axis.
     orders
         By field, its highest derivative.
 
@@ -78,11 +80,14 @@ class StateEquations:
         Whether an equation depends on the coordinate itself.
     affine
         Whether all equations are affine in the fields.
+    algebraic
+        By component, whether it belongs to a field without a derivative.
     """
 
     def __init__(self, problem: Problem, orders: Mapping[str, int]) -> None:
-        self.states = [(name, k) for name, order in orders.items() for k in range(order)]
+        self.states = [(name, k) for name, order in orders.items() for k in range(max(order, 1))]
         self.count = len(self.states)
+        self.algebraic = np.array([orders[name] == 0 for name, _ in self.states])
         number = {state: i for i, state in enumerate(self.states)}
         terms = [compile_term(problem, t) for t in problem.terms if t.region.is_interior]
         self.time = problem.domain.names[0]
@@ -97,7 +102,7 @@ class StateEquations:
             self._by_slope[row, rate], self._by_value[row, value] = 1.0, -1.0
         for row, term in enumerate(terms, len(self._links)):
             for (name, (order,)), s in (term.constant | term.variable).items():
-                highest = order == orders[name]
+                highest = order == orders[name] > 0
                 column = number[name, order - 1 if highest else order]
                 if isinstance(s, Expr):
                     self._variable.append((highest, row, column))
@@ -106,12 +111,17 @@ class StateEquations:
                     (self._by_slope if highest else self._by_value)[row, column] = s
         self._program = ArrayProgram(outputs)
         self._residuals = ArrayProgram(outputs[: len(terms)])
-        self._jets = [
-            (leaf, leaf[1][1][0] == orders[leaf[1][0]], number[leaf[1][0], min(leaf[1][1][0], orders[leaf[1][0]] - 1)])
-            for leaf in leaves(*outputs)
-            if leaf[0] == "jet"
-        ]
+        self._jets = []
+        for leaf in leaves(*outputs):
+            if leaf[0] == "jet":
+                name, (order,) = leaf[1]
+                highest = order == orders[name] > 0
+                self._jets.append((leaf, highest, number[name, order - 1 if highest else order]))
         self.driven = any(kind == "coordinate" for kind, _ in leaves(*outputs[: len(terms)]))
+
+    def coordinate(self, place: float) -> float:
+        """The coordinate of a place of a march: the same."""
+        return place
 
     def _env(self, times: np.ndarray, values: np.ndarray, slopes: np.ndarray) -> dict[tuple[str, Any], np.ndarray]:
         env: dict[tuple[str, Any], np.ndarray] = {("coordinate", self.time): times}
@@ -157,25 +167,46 @@ class StateEquations:
         return self._rows(found[:count], values, slopes), by_value, by_slope
 
 
-def start_state(problem: Problem, orders: Mapping[str, int]) -> np.ndarray | None:
-    """The state that conditions at the lower end of the axis give, (n,), float64.
+class BackwardEquations(StateEquations):
+    """The same equations where the coordinate falls: places are its negative, and rates of change are along these."""
+
+    def coordinate(self, place: float) -> float:
+        """The coordinate of a place of a march."""
+        return -place
+
+    def residuals(self, times: np.ndarray, values: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+        """See :meth:`StateEquations.residuals`."""
+        return super().residuals(-times, values, -slopes)
+
+    def evaluate(
+        self, times: np.ndarray, values: np.ndarray, slopes: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """See :meth:`StateEquations.evaluate`."""
+        residuals, by_value, by_slope = super().evaluate(-times, values, -slopes)
+        return residuals, by_value, -by_slope
+
+
+def given_states(problem: Problem) -> tuple[int, dict[tuple[str, int], float]] | None:
+    """Values and derivatives that conditions at one end of the axis give, by field and order of derivative.
 
     Returns
     -------
-    array or None
-        None where there are other conditions, where some are missing, or where one component is given twice.
+    side, given
+        0 for the lower end of the axis, 1 for the upper one; None where there are other conditions, or conditions at
+        both ends, or where one component is given twice.
     """
     given: dict[tuple[str, int], float] = {}
+    sides = set()
     for term in problem.terms:
         if term.region.is_interior:
             continue
         plane = term.region.plane
-        if plane is None or plane.side or term.trace is None or term.where is not None or term.noise is not None:
+        if plane is None or term.trace is None or term.where is not None or term.noise is not None:
             return None
         state = (term.trace.field, term.trace.order)
         if state in given:
             return None
+        sides.add(int(plane.side))
         env = {("coordinate", problem.domain.names[0]): np.array([plane.position])}
         given[state] = float(np.ravel(ArrayProgram([term.trace.value]).run(env)[0])[0])
-    states = [(name, k) for name, order in orders.items() for k in range(order)]
-    return np.array([given[s] for s in states]) if set(given) == set(states) else None
+    return (sides.pop(), given) if len(sides) == 1 else None
