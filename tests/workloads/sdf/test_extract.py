@@ -173,7 +173,7 @@ def test_the_curvature_of_a_mesh_of_ten_thousand_triangles_is_that_of_the_smooth
     mesh = hp.Mesh((made.vertices, made.faces))
     assert 9000 < mesh.triangles.count < 11000
     edge = float(np.median(mesh.triangles.longest))
-    x = mesh.triangles.vertices[::100]
+    x = mesh.triangles.vertices[::50]
     found = curvature_of(averaged_jets(MeshField(mesh), x, 3 * edge)).mean
     assert relative(found, true(x)) < 0.02
 
