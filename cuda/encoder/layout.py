@@ -433,7 +433,7 @@ _alive: WeakValueDictionary[str, GridLayout] = WeakValueDictionary()
 @lru_cache(maxsize=256)
 def _from_key(key: str) -> GridLayout:
     lower, upper, resolutions, basis, features, sizes, periodic, *rest = json.loads(key)
-    listed, blend = (*rest, *([], 1.0)[len(rest) :])
+    listed, blend = rest[0] if rest else [], float(rest[1]) if len(rest) > 1 else 1.0
     return GridLayout(
         tuple(lower),
         tuple(upper),

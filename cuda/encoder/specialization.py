@@ -135,7 +135,7 @@ class Specialization:
         return REGISTER * (numbers + self.terms)
 
     def _constants(self) -> dict[str, str | int]:
-        return {
+        constants: dict[str, str | int] = {
             "HP_REAL": REALS[getattr(torch, self.dtype)],
             "HP_DIM": self.dim,
             "HP_GROUPS": len(self._groups()),
@@ -147,7 +147,8 @@ class Specialization:
             "HP_STORED": "half" if self.stored == "float16" else "real",
             "HP_LIMBS": self.limbs,
             "HP_INDEXED": "true" if self.indexed else "false",
-        } | self._weights()
+        }
+        return constants | self._weights()
 
     def _weights(self) -> dict[str, str | int]:
         """Constants of bases whose weights are no products over the axes of those of two ends; others have none."""
