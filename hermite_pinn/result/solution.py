@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +189,7 @@ class Solution(Evaluable):
             values = self.on_grid(axes)[:, 0]
             coordinates = [a.reshape([-1 if i == j else 1 for j in range(len(axes))]) for i, a in enumerate(axes)]
             if any(self.field.encoder.knots):
-                shares = math.prod(np.ix_(*shares_of(self.field, axes)))
+                shares = reduce(np.multiply, np.ix_(*shares_of(self.field, axes)))
         else:
             values = self.at_points(points)[:, 0]
             coordinates = list(self._points(points, math.inf).T)
