@@ -80,7 +80,8 @@ class Appended(Encoder):
     @property
     def _rows(self) -> list[int]:
         """Places of the coordinates that are taken among those of all axes."""
-        starts, rows = 0, []
+        starts = 0
+        rows: list[int] = []
         for axis, wraps in enumerate(self.inner.periodic_axes):
             count = 2 if wraps else 1
             if axis in self.axes:

@@ -137,7 +137,7 @@ def _described(field: SignedField, points: np.ndarray, faces: np.ndarray, radius
         normals = exact[1:].T / np.maximum(np.linalg.norm(exact[1:], axis=0), np.finfo(np.float64).tiny)[:, None]
         found = Curvature(normals, averaged.mean, averaged.gaussian)
     unknown = int((~np.isfinite(found.mean)).sum())
-    notes = ()
+    notes: tuple[str, ...] = ()
     if unknown:
         why = "the field has no gradient" if radius is None else "balls of this scale leave the box"
         notes = (f"the curvature is not known at {unknown:,} of {len(points):,} vertices: {why} there",)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -132,7 +132,9 @@ def _check_finite(values: np.ndarray, axes: Sequence[np.ndarray], block: Sequenc
 
 def _of_block(values: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
     """Vertices, in cells of the block, and triangles."""
-    from skimage.measure import marching_cubes
+    from skimage import measure
+
+    marching_cubes: Callable[..., tuple[np.ndarray, ...]] = measure.marching_cubes
 
     outside = values >= 0
     size = np.clip(np.abs(values) / scale, LEAST, 1.0)
