@@ -92,9 +92,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """What is loaded when it is asked for: the problem library and, from the package's metadata, the version."""
+    """What is loaded when it is asked for: problems, workloads and, from the package's metadata, the version."""
     if name == "problems":
         return import_module(f"{__name__}.problems")
+    if name == "sdf":
+        return import_module(f"{__name__}.workloads.sdf")
     if name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from .version import installed_version

@@ -1,0 +1,1 @@
+"""What the encoders serve beside differential equations: signed distances, images, radiance fields."""
