@@ -141,7 +141,7 @@ class CellSystem:
 
     @cached_property
     def inverse_blocks(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Inverse blocks of the normal matrix: which one a vertex has (slots + 1,), and themselves (n, record, record)."""
+        """Inverse blocks of the normal matrix: which a vertex has (slots + 1,), and all of them (n, record, record)."""
         bits = torch.zeros(self.count + 1, dtype=torch.int64, device=self.slots.device)
         for corner in range(8):
             bits.index_add_(0, self.slots[:, corner], torch.full_like(self.slots[:, corner], 1 << corner))

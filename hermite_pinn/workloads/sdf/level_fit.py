@@ -109,7 +109,7 @@ def _misfits(
 def _solved(
     system: CellSystem, misfits: torch.Tensor, directions: torch.Tensor, check: Callable[[], None]
 ) -> tuple[torch.Tensor, int, float]:
-    """Coefficients (slots + 1, record) by preconditioned conjugate gradients, steps, and what is left of the gradient."""
+    """Coefficients (slots + 1, record) by conjugate gradients, their steps, and what is left of the gradient."""
     gradient = system.gradient(misfits, directions)
     found = torch.zeros_like(gradient)
     direction = step = system.preconditioned(gradient)
