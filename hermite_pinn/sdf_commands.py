@@ -30,7 +30,49 @@ ScaleOption = Annotated[
         help="Radius over which curvatures are averaged; default: three edges of --mesh, or none without a mesh."
     ),
 ]
+UpOption = Annotated[str | None, typer.Option(help="Axis that points up in the picture; default: the last.")]
+WidthOption = Annotated[int, typer.Option(help="Pixels across the picture, which is three quarters as high.")]
 FieldOption = Annotated[str | None, typer.Option(help="Name of the field; default: d, or the only one.")]
+
+
+@app.command()
+def fit(
+    source: Annotated[Path, typer.Argument(parser=file_word, metavar="FILE", help="Mesh: STL, OBJ, PLY, ...")],
+    out: OutOption = Path("out"),
+    levels: Annotated[int, typer.Option(help="Levels of the field; every one has cells of half the length.")] = 6,
+    sign: Annotated[str, typer.Option(help="signed, or unsigned for open surfaces.")] = "signed",
+    max_time: Annotated[float | None, typer.Option(help="Seconds after which the fit ends with what it has.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the random points that examine the fit.")] = 0,
+    resolution: ResolutionOption = 128,
+    scale: ScaleOption = None,
+    up: UpOption = None,
+    width: WidthOption = 640,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit the distance to the surface of a mesh: the field NAME.h5, and of signed ones what `extract` writes.
+
+    NAME is that of the file.
+    """
+    with reported(as_json):
+        folder = output_folder(out) or Path()
+        file = folder / f"{source.stem}.h5"
+        check_writable(file)
+        part = hp.Mesh(source) if sign == "signed" else None
+        options: dict[str, Any] = {"levels": levels, "sign": sign, "max_time": max_time, "seed": seed}
+        solution = sdf.fit(source if part is None else part, progress=None if not as_json else False, **options)
+        solution.save(file)
+        fitted = {"status": solution.status.value, "message": solution.message, "file": str(file)}
+        report: dict[str, Any] = {"surface": {}, "notes": [], "files": []}
+        if part is not None:
+            report = write_surface(
+                solution, part, folder, source.stem, resolution=resolution, scale=scale, up=up, width=width
+            )
+        report["files"].insert(0, str(file))
+        if as_json:
+            print_json({"source": str(source), "fit": fitted} | report)
+        else:
+            typer.echo(f"{fitted['status']}: {fitted['message']}")
+            typer.echo(report_text(report))
 
 
 @app.command()
@@ -43,8 +85,8 @@ def extract(
     resolution: ResolutionOption = 128,
     scale: ScaleOption = None,
     field: FieldOption = None,
-    up: Annotated[str | None, typer.Option(help="Axis that points up in the picture; default: the last.")] = None,
-    width: Annotated[int, typer.Option(help="Pixels across the picture, which is three quarters as high.")] = 640,
+    up: UpOption = None,
+    width: WidthOption = 640,
     as_json: JsonOption = False,
 ) -> None:
     """Extract the surface of a saved field: NAME.vtp, .ply and .obj, a picture NAME.png, and with --mesh NAME.md.

@@ -62,7 +62,7 @@ class Inside:
 
     def contains(self, x: np.ndarray) -> np.ndarray:
         """Which points (n, 3) are inside or on the surface, (n,)."""
-        inside = self._strictly(x)
+        inside = self.strictly(x)
         room = ON * self.triangles.extent
         near = ((x >= self.lower - room) & (x <= self.upper + room)).all(1) & ~inside
         near[near] = self.classes(np.clip(x[near], self.lower, self.upper)) == NEAR
@@ -71,11 +71,11 @@ class Inside:
 
     def signed(self, x: np.ndarray, distance: np.ndarray) -> np.ndarray:
         """Distances (n,) of points (n, 3) with signs: negative inside, zero on the surface."""
-        result: np.ndarray = np.where(self._strictly(x), -distance, distance)
+        result: np.ndarray = np.where(self.strictly(x), -distance, distance)
         result[distance <= ON * self.triangles.extent] = 0.0
         return result
 
-    def _strictly(self, x: np.ndarray) -> np.ndarray:
+    def strictly(self, x: np.ndarray) -> np.ndarray:
         """Around which points the surface winds, (n,)."""
         kinds = self.classes(x)
         inside: np.ndarray = kinds == IN

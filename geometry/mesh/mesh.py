@@ -140,6 +140,10 @@ class Mesh(Immutable, Solid):
         """The closest points of the surface to points (3, n): distances, triangles, and points (n, 3)."""
         return self._search.closest(_rows(x))
 
+    def winds_around(self, x: np.ndarray) -> np.ndarray:
+        """Which of the points (3, n) the surface winds around, (n,); those on it may go either way."""
+        return self._inside.strictly(_rows(x))
+
     def touched_cells(self, lower: np.ndarray, upper: np.ndarray, counts: Sequence[int]) -> np.ndarray:
         """Through which cells of a grid the surface passes.
 

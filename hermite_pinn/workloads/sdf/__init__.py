@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .extract import extract
+from .fit import fit
 from .metrics import Agreement, chamfer_distance, compare, iou
 from .render import Picture, render
 from .signed_field import FunctionField, SignedField
@@ -17,6 +18,7 @@ __all__ = [
     "chamfer_distance",
     "compare",
     "extract",
+    "fit",
     "iou",
     "render",
 ]
