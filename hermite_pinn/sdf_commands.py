@@ -59,9 +59,9 @@ def fit(
         check_writable(file)
         part = hp.Mesh(source) if sign == "signed" else None
         options: dict[str, Any] = {"levels": levels, "sign": sign, "max_time": max_time, "seed": seed}
-        solution = sdf.fit(source if part is None else part, progress=None if not as_json else False, **options)
+        solution = sdf.fit(source if part is None else part, progress=False if as_json else "auto", **options)
         solution.save(file)
-        fitted = {"status": solution.status.value, "message": solution.message, "file": str(file)}
+        fitted = {"status": solution.status.name.lower(), "message": solution.message, "file": str(file)}
         report: dict[str, Any] = {"surface": {}, "notes": [], "files": []}
         if part is not None:
             report = write_surface(

@@ -67,7 +67,7 @@ def fit_level(
         Called again and again, may raise.
     """
     level = layout.levels - 1
-    count = max(2, layout.orders)
+    count = max(2, layout.orders) + (band.listed is None)  # a corner of the box has one cell only
     size = np.asarray(layout.lengths) / np.asarray(layout.resolutions[level])
     misfits, directions = _misfits(target, layout, table, band, count, check)
     in_cells = replace(weights, value=weights.value / float(np.prod(size)) ** (2 / 3))

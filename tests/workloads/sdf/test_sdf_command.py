@@ -47,6 +47,21 @@ def test_surface_picture_and_table_are_written(saved, tmp_path):
     assert "| normal consistency | 0.99" in (tmp_path / "out" / "ball.md").read_text()
 
 
+def test_a_mesh_is_fitted_and_its_surface_extracted(tmp_path):
+    mesh = tmp_path / "part.stl"
+    sphere(radius=0.5, subdivisions=3).save(mesh)
+    words = ["sdf", "fit", str(mesh), "--out", str(tmp_path / "out"), "--levels", "2", "--resolution", "24"]
+    found = CliRunner().invoke(app, [*words, "--width", "64", "--json"])
+    assert found.exit_code == 0, found.output
+    report = json.loads(found.stdout)
+    assert report["fit"]["status"] == "completed"
+    names = {f"part{ending}" for ending in (".h5", ".vtp", ".ply", ".obj", ".png", ".md")}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == names
+    assert report["surface"]["closed"] is True
+    assert report["surface"]["iou"] > 0.97
+    assert hp.Solution.load(tmp_path / "out" / "part.h5").d(0.0, 0.0, 0.0) < -0.45
+
+
 def test_without_a_mesh_curvatures_are_exact(saved, tmp_path):
     found = run(saved, "--out", tmp_path, "--resolution", 12)
     assert found.exit_code == 0, found.output
