@@ -347,3 +347,14 @@ def test_starts_that_equations_leave_open_are_not_guessed() -> None:
     assert algebraic(square, y=0.0) is None
     assert algebraic(square, y=0.0, z=-1.0).tolist() == [0.0, -1.0]  # of two roots the one that is given
     assert algebraic(lambda y, z, t: (y.t - z, y - hp.sin(t)), y=0.0) is None  # index two
+
+
+@pytest.mark.parametrize("place", [0.3141592e6, 0.7321e6])
+def test_a_pulse_that_no_point_meets_is_found_by_its_expression(place: float) -> None:
+    width = 0.5
+    problem = hp.Problem(
+        hp.Box(t=(0, 1e6)), "u", lambda u, t: u.t - hp.exp(-(((t - place) / width) ** 2)), [hp.Initial(u=0.0)]
+    )
+    solution = hp.solve(problem, progress=False)
+    assert solution.status is hp.Status.CONVERGED
+    assert solution.u(1e6) == pytest.approx(width * np.sqrt(np.pi), rel=1e-5)

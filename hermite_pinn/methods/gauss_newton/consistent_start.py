@@ -8,7 +8,7 @@ from .state_equations import StateEquations
 
 __all__ = ["consistent_start"]
 
-MOST = 50  # steps of Newton's method
+MOST = 200  # steps of Newton's method
 SAME = 1e-9  # relative to the terms of an equation: what is given contradicts it no more than that
 CLOSE = 1e-12  # change of a step of Newton's method, relative
 SINGULAR = 1e-12  # smallest singular value of an equilibrated matrix, relative
@@ -19,7 +19,7 @@ def consistent_start(equations: StateEquations, place: float, start: np.ndarray)
 
     The equations are solved for the rates of change of the components that have one and for the values of the others
     by Newton's method; what is given of the latter is where it begins and has to satisfy the equations.  Where nothing
-    is given, two beginnings, zero and the size of what is given elsewhere, have to lead to the same values.
+    is given, two different beginnings have to lead to the same values.
 
     Parameters
     ----------
@@ -37,11 +37,11 @@ def consistent_start(equations: StateEquations, place: float, start: np.ndarray)
     if not bool(np.isfinite(start[~missing]).all()) or bool(missing[~free].any()):
         return None
     size = float(np.abs(start[~missing]).max(initial=0.0)) or 1.0
-    found = [_solved(equations, place, np.where(missing, first, start)) for first in (0.0, size)]
-    if found[0] is None or found[1] is None:
+    one, another = (_solved(equations, place, np.where(missing, first, start)) for first in (0.0, size))
+    if one is None or another is None:
         return None
-    (state, slopes), (other, _) = found[0], found[1]
-    if not np.allclose(state, other, rtol=SAME, atol=SAME * float(np.abs(state).max())):
+    (state, slopes, rounding), (other, _, _) = one, another
+    if bool((np.abs(state - other) > SAME * (np.abs(state) + rounding)).any()):
         return None
     given = np.where(missing, state, start)
     rest, by_value, by_slope = equations.evaluate(np.array([place]), given[:, None], slopes[:, None])
@@ -49,8 +49,13 @@ def consistent_start(equations: StateEquations, place: float, start: np.ndarray)
     return state if bool((np.abs(rest[:, 0]) <= SAME * sizes).all()) else None
 
 
-def _solved(equations: StateEquations, place: float, state: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """State and rates of change that satisfy the equations; of the former only what has no rate is changed."""
+def _solved(
+    equations: StateEquations, place: float, state: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """State and rates of change that satisfy the equations; of the former only what has no rate is changed.
+
+    Third come the sizes of the terms that what was found is the sum of, to which its rounding is relative.
+    """
     free, time = equations.algebraic, np.array([place])
     slopes = np.zeros_like(state)
     for _ in range(MOST):
@@ -73,5 +78,5 @@ def _solved(equations: StateEquations, place: float, state: np.ndarray) -> tuple
             (np.abs(by_value[0]) @ np.abs(state) + np.abs(by_slope[0]) @ np.abs(slopes)) / rows
         )
         if bool((np.abs(move) <= CLOSE * (np.abs(before) + noise / columns)).all()):
-            return state, slopes
+            return state, slopes, noise / columns
     return None

@@ -25,7 +25,7 @@ from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
 
 from .ordinary_choice import StartValues
-from .ordinary_look import driven_sizes, watched_parts
+from .ordinary_look import driven_sizes, extreme_places, watched_parts
 from .radau_march import LARGEST, RadauCourse, RadauMarch
 from .radau_points import radau_points
 
@@ -76,6 +76,7 @@ class OrdinaryRun:
         self.ends, self.coordinate = stated.ends, stated.equations.coordinate
         self.watched: list[tuple[float, float, float]] = []
         self.floors: np.ndarray | None = None
+        self.extremes: np.ndarray | None = None
         self.passes: list[_Pass] = []
         self.partial: RadauCourse | None = None
         self._march: RadauMarch | None = None
@@ -122,8 +123,10 @@ class OrdinaryRun:
     def _taken(self, tol: float) -> tuple[RadauCourse, float, float]:
         """A march whose cells see what drives the equations, its tolerance, and what it still misses of that."""
         equations, start = self.stated.equations, self.stated.start
+        if self.extremes is None:  # as places of the march
+            self.extremes = np.sort(self.coordinate(1.0) * extreme_places(self.problem))
         if self.floors is None:
-            self.floors = FAINT * driven_sizes(equations, self.ends, start)
+            self.floors = FAINT * driven_sizes(equations, self.ends, start, self.extremes)
         while True:
             march = self._march = RadauMarch(
                 equations, self.points, self.ends, start, tol, self._told, self.watched, self.floors,
@@ -131,7 +134,7 @@ class OrdinaryRun:
             )  # fmt: skip
             self.partial, self._shown = march.course, 0
             march.run()
-            missed, parts = watched_parts(self.stated.equations, march.course, self.ends, tol)
+            missed, parts = watched_parts(self.stated.equations, march.course, self.ends, tol, self.extremes)
             if not parts:
                 return march.course, tol, missed
             logger.info("cells on %d parts of the axis have missed something and are divided", len(parts))
