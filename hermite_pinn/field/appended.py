@@ -179,6 +179,10 @@ class Appended(Encoder):
         """Of the encoder."""
         return self.inner.level_coefficients(level)
 
+    def at_level(self, level: int) -> Appended:
+        """See :meth:`Encoder.at_level`."""
+        return replace(self, inner=self.inner.at_level(level))
+
     def rounded(self) -> Appended:
         """See :meth:`Encoder.rounded`."""
         return replace(self, inner=self.inner.rounded())

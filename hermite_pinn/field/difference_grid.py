@@ -36,8 +36,10 @@ class DifferenceGrid(HermiteGrid):
     differences
         ``"central"``, or ``"tetrahedral"``: four taps, in three dimensions.
     epsilon
-        Distance of the taps from the point, in the units of the box; None: one cell of the finest level along every
-        axis, or the longest edge of such a cell where there is one distance for all axes.
+        Distance of the taps from the point, in the units of the box; None: one cell of the finest level that is trained
+        along every axis, or the longest edge of such a cell where there is one distance for all axes.
+    finest
+        That level, while finer ones are not trained yet; None for the last.
 
     Examples
     --------
@@ -50,6 +52,7 @@ class DifferenceGrid(HermiteGrid):
 
     differences: str = "central"
     epsilon: float | None = None
+    finest: int | None = None
 
     name: ClassVar[str] = "trilinear_fd"
     nestable: ClassVar[bool] = False
@@ -92,7 +95,7 @@ class DifferenceGrid(HermiteGrid):
         return cls(plain.layout, plain.table, plain.half, options.differences, options.epsilon)
 
     def at_level(self, level: int) -> DifferenceGrid:
-        """The same grid with differences over the cells of a level: that of the finest active one, coarse to fine.
+        """The same grid with differences over the cells of a level, unless the distance was given.
 
         Raises
         ------
@@ -101,8 +104,7 @@ class DifferenceGrid(HermiteGrid):
         """
         if not 0 <= level < self.levels:
             raise InvalidArgumentError(f"the levels are 0 to {self.levels - 1}, got {level}")
-        sizes = _cells(self.layout, level)
-        return replace(self, epsilon=max(sizes))
+        return replace(self, finest=level if level < self.levels - 1 else None)
 
     @property
     def highest_order(self) -> int:
@@ -123,7 +125,8 @@ class DifferenceGrid(HermiteGrid):
         """The taps; None where no derivative is asked for."""
         if channels.order == 0:
             return None
-        return DIFFERENCES[self.differences](x, channels, _steps(self.layout, self.differences, self.epsilon))
+        steps = _steps(self.layout, self.differences, self.epsilon, self.finest)
+        return DIFFERENCES[self.differences](x, channels, steps)
 
     def jets(self, x: torch.Tensor, channels: Channels) -> torch.Tensor:
         """See :meth:`Encoder.jets`; differences of the features."""
@@ -154,7 +157,11 @@ class DifferenceGrid(HermiteGrid):
 
     def describe(self) -> dict[str, Any]:
         """See :meth:`Encoder.describe`."""
-        return super().describe() | {"differences": self.differences, "epsilon": self.epsilon}
+        return super().describe() | {
+            "differences": self.differences,
+            "epsilon": self.epsilon,
+            "finest": self.finest,
+        }
 
     @classmethod
     def from_description(cls, described: Entry, tree: Entry) -> DifferenceGrid:
@@ -163,12 +170,13 @@ class DifferenceGrid(HermiteGrid):
         if plain.layout.basis != "linear":
             raise described.at("layout").refuse("a grid of the linear basis")
         epsilon, kind = described.get("epsilon"), described.at("differences").text(DIFFERENCES)
-        size = None if epsilon is None else epsilon.number(0.0)
+        size, finest = None if epsilon is None else epsilon.number(0.0), described.get("finest")
+        level = None if finest is None else finest.integer(0, plain.levels - 1)
         try:
-            _steps(plain.layout, kind, size)
+            _steps(plain.layout, kind, size, level)
         except InvalidArgumentError as error:
             raise described.refuse(f"differences that fit the grid: {error}") from error
-        return cls(plain.layout, plain.table, plain.half, kind, size)
+        return cls(plain.layout, plain.table, plain.half, kind, size, level)
 
 
 def _cells(layout: GridLayout, level: int) -> tuple[float, ...]:
@@ -176,13 +184,14 @@ def _cells(layout: GridLayout, level: int) -> tuple[float, ...]:
     return tuple(length / n for length, n in zip(layout.lengths, layout.resolutions[level], strict=True))
 
 
-def _steps(layout: GridLayout, differences: str, epsilon: float | None) -> Steps:
-    """Where differences are taken."""
+def _steps(layout: GridLayout, differences: str, epsilon: float | None, finest: int | None = None) -> Steps:
+    """Where differences are taken; levels finer than ``finest`` do not count."""
     if differences == "tetrahedral" and layout.dim != 3:
         raise InvalidArgumentError(
             f"tetrahedral differences are for three axes, got {layout.dim}; use differences='central'"
         )
-    sizes = tuple(map(min, zip(*(_cells(layout, level) for level in range(layout.levels)), strict=True)))
+    levels = range(layout.levels if finest is None else finest + 1)
+    sizes = tuple(map(min, zip(*(_cells(layout, level) for level in levels), strict=True)))
     if epsilon is not None or differences == "tetrahedral":
         sizes = (max(sizes) if epsilon is None else epsilon,) * layout.dim
     if not min(sizes) > 0:

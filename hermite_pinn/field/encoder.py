@@ -290,6 +290,10 @@ class Encoder(ABC):
         """An encoder with the same sum over the levels and fewer of them, where there is one; else this."""
         return self
 
+    def at_level(self, level: int) -> Encoder:
+        """The same features while a level is the finest that is trained; scales of derivatives may follow it."""
+        return self
+
     def rounded(self) -> Encoder:
         """The same features where parameters are read in half precision, with these parameters in full."""
         return self

@@ -126,6 +126,10 @@ class GridField:
         """A copy that shares nothing with the graph or the memory of this one."""
         return self.with_tensors({k: v.detach().clone() for k, v in self.tensors().items()})
 
+    def at_level(self, level: int) -> GridField:
+        """The same field while a level is the finest that is trained; see :meth:`.Encoder.at_level`."""
+        return replace(self, encoder=self.encoder.at_level(level))
+
     def rounded(self) -> GridField:
         """The same function where the table is read in half precision, with that table in full: it has derivatives."""
         return replace(self, encoder=self.encoder.rounded())

@@ -163,6 +163,9 @@ def test_the_distance_of_the_taps_follows_the_level():
     x = torch.tensor([[1.0], [0.0]], dtype=torch.float64)
     reach = [float((g.stencil(x, CHANNELS).points[0] - 1).max()) for g in (field.encoder, field.encoder.at_level(1))]
     assert reach == pytest.approx([2 / 16, 2 / 8])
+    given = hp.Field(encoder="trilinear_fd", base=4, epsilon=0.01).build(BOX, ["u"], (False, False), 3).encoder
+    stencil = given.at_level(0).stencil(x, CHANNELS)
+    assert float((stencil.points[0] - 1).max()) == pytest.approx(0.01), "what the user gave stays"
     with pytest.raises(InvalidArgumentError, match="levels are 0 to 2"):
         field.encoder.at_level(3)
 

@@ -72,6 +72,18 @@ def test_the_curriculum_keeps_fine_levels_still():
     assert not torch.equal(trained.field.table[:start], fresh.table[:start])
 
 
+def test_differences_are_taken_over_cells_of_the_finest_trained_level(tmp_path):
+    spec = hp.Field(encoder="trilinear_fd", head="siren", table_size=2**8, width=16, omega=1.0)
+    given = {"field": spec, "levels": 4, "seed": 0, "progress": False}
+    problem = problems.helmholtz2d(a=1)
+    partial = hp.solve(problem, method=method(steps=10, curriculum=((100, 2),)), **given)
+    assert partial.field.encoder.finest == 1
+    partial.save(tmp_path / "partial.h5")
+    assert hp.Solution.load(tmp_path / "partial.h5").field.encoder.finest == 1
+    whole = hp.solve(problem, method=method(steps=10, curriculum=((5, 2),)), **given)
+    assert whole.field.encoder.finest is None
+
+
 def test_fine_levels_only_drift_after_the_warm_up():
     """The paper masks gradients, not steps: the moments of the warm-up, which trains all levels, fade away."""
     fine = []

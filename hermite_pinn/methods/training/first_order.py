@@ -68,7 +68,7 @@ class _Run:
         bounds = {k: (b.lower, b.upper) for k, b in loss.bounds.items()}
         updates = options.updates(Trained(self.tensors, self.average, bounds, loss.networks))
         self.training = TrainingStep(loss, options, generator, self.tensors, updates, session.ranks)
-        self.reach, self.recorded = 0, 0
+        self.reach, self.recorded, self.finest = 0, 0, -1
         if session.saved is not None:
             self._restore(session.saved)
         for v in self.tensors.values():
@@ -168,6 +168,9 @@ class _Run:
             if variant.live > self.reach > 0:
                 self.captured.forget()  # a level came alive: the steps before will not come again
             self.reach = variant.reach
+            if self.levels and variant.live - 1 != self.finest:
+                self.finest = variant.live - 1
+                self.loss.follow(self.finest)
             self.training.prepare(self.step, self.step + o.warmup)
             self.captured(variant)
             self.step += 1

@@ -130,6 +130,10 @@ class Objective(Loss[PlacedTerms]):
         """:meth:`parameters_of` as numbers."""
         return {k: float(v.detach()) for k, v in self.parameters_of(tensors).items()}
 
+    def follow(self, level: int) -> None:
+        """Take what depends on the finest trained level, as the distance of differences, from this one."""
+        self.field = self.field.at_level(level)
+
     def normalize(self, batch: Batch) -> None:
         """Divide interior residuals from now on by the RMS of their residuals at the reference state, mostly zero."""
         zero = self.field.with_tensors({k: torch.zeros_like(v) for k, v in self.field.tensors().items()})
