@@ -297,9 +297,8 @@ class FourierFeatures(_Gridless):
 
     def basis(self, x: torch.Tensor, channels: Channels) -> torch.Tensor:
         """Cosines, then sines."""
-        rates = _rates(self.waves, self.lower, self.upper, x.dtype, x.device)
-        lower = torch.tensor(self.lower, dtype=torch.float64).to(x)
-        angles = rates @ (x - lower[:, None])
+        rates, lower = _rates(self.waves, self.lower, self.upper, x.dtype, x.device)
+        angles = rates @ (x - lower)
         waves = torch.stack([torch.cos(angles), torch.sin(angles)])
         rows = []
         for channel in channels.channels:
@@ -358,10 +357,15 @@ def _rates(
     upper: tuple[float, ...],
     dtype: torch.dtype,
     device: torch.device,
-) -> torch.Tensor:
-    """Angle per length along every axis, (frequencies, dim)."""
-    lengths = torch.tensor(upper, dtype=torch.float64) - torch.tensor(lower, dtype=torch.float64)
-    return (2.0 * math.pi * torch.tensor(waves, dtype=torch.float64) / lengths).to(device, dtype)
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Angle per length along every axis, (frequencies, dim), and the lower corner, (dim, 1), on the device.
+
+    They are kept, because a step that is recorded for a GPU must not send anything.
+    """
+    corner = torch.tensor(lower, dtype=torch.float64)
+    lengths = torch.tensor(upper, dtype=torch.float64) - corner
+    rates = 2.0 * math.pi * torch.tensor(waves, dtype=torch.float64) / lengths
+    return rates.to(device, dtype), corner[:, None].to(device, dtype)
 
 
 class _Fixed(RowProducts):

@@ -341,6 +341,33 @@ def test_first_order_steps_never_wait_and_give_the_field_of_a_cpu(name, graph, m
     assert there.history[-1]["loss"] == pytest.approx(here.history[-1]["loss"], rel=1e-9)
 
 
+COMPARED = {
+    "trilinear_fd": {"table_size": 2**6},
+    "smooth": {"table_size": 2**6},
+    "straight_through": {"table_size": 2**6},
+    "cubic": {"table_size": 2**6},
+    "fourier": {"frequencies": 8},
+    "coordinates": {},
+}
+
+
+@pytest.mark.parametrize("encoder", COMPARED)
+def test_the_encoders_for_comparison_give_the_field_of_a_cpu(encoder):
+    """One step in parts of the curriculum, recorded; first order, since straight-through gradients have no second."""
+    field = hp.Field(encoder=encoder, head="siren", width=8, omega=1.0, **COMPARED[encoder])
+    method = hp.Adam(steps=12, points=60, face_points=20, lr=1e-2, check_every=4, curriculum=((6, 2),))
+
+    def run(device):
+        torch.manual_seed(0)
+        given = {"levels": 3, "seed": 2, "dtype": "float64", "progress": False}
+        return hp.solve(problems.convection(c=2), method=method, field=field, device=device, **given)
+
+    there, here = both(run)
+    assert there.stats["cuda_graph"]
+    for k, v in here.field.tensors().items():
+        assert torch.allclose(there.field.tensors()[k], v, rtol=1e-9, atol=1e-12), k
+
+
 def test_deterministic_steps_are_recorded_too():
     torch.use_deterministic_algorithms(True)
     try:

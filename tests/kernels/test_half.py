@@ -13,7 +13,7 @@ from hermite_pinn.errors import InvalidArgumentError
 
 
 @pytest.mark.parametrize("features", [1, 2, 3])
-@pytest.mark.parametrize(("basis", "dim", "tables"), [("cubic", 2, "hashed"), ("cubic", 2, "split"), ("linear", 3, "dense"), ("quintic", 1, "dense"), ("cubic", 2, "indexed")])  # fmt: skip
+@pytest.mark.parametrize(("basis", "dim", "tables"), [("cubic", 2, "hashed"), ("cubic", 2, "split"), ("linear", 3, "dense"), ("quintic", 1, "dense"), ("cubic", 2, "indexed"), ("cosine", 2, "hashed"), ("smoothstep", 2, "dense"), ("catmull_rom", 2, "hashed"), ("cosine_product", 2, "hashed"), ("straight_through", 2, "hashed")])  # fmt: skip
 def test_values_are_those_of_the_rounded_table(basis, dim, tables, features, device):
     grid, channels = layout(basis, dim, tables, features), Channels.value(dim)
     x, table = points(grid).float().to(device), torch.randn(grid.size, device=device)

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import torch
 
-from hermite_pinn.cuda.encoder.basis import BASES
+from hermite_pinn.cuda.encoder.basis import BASES, KERNEL_BASES
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.cuda.encoder.layout import GridLayout
 from hermite_pinn.cuda.encoder.vertices import VertexList
@@ -22,7 +22,7 @@ def layout(basis: str, dim: int, tables: str = "dense", features: int = 2, perio
 
     With ``"indexed"`` tables the finest level stores some of its vertices and the others are dense and hashed.
     """
-    groups = dim * (BASES[basis].coefficients - 1) + 1
+    groups = dim * (KERNEL_BASES[basis].coefficients - 1) + 1
     split = tuple(2 ** (3 + g % 3) for g in range(groups))
     sizes = {"dense": None, "hashed": (16,), "split": split, "indexed": (16,), "indexed split": split}[tables]
     lower = (-1.0, 0.5, 0.0, 2.0)[:dim]
