@@ -203,7 +203,8 @@ class Appended(Encoder):
     def jets(self, x: torch.Tensor, channels: Channels) -> torch.Tensor:
         """See :meth:`Encoder.jets`."""
         own = self.inner.jets(x, channels).flatten(0, 1)
-        return torch.cat([own, self._coordinates.basis(x, channels)[self._rows]])[None]
+        coordinates = self._coordinates.basis(x, channels)
+        return torch.cat([own, *(coordinates[k : k + 1] for k in self._rows)])[None]
 
     def linearized(self, x: torch.Tensor, channels: Channels, weights: torch.Tensor) -> RowProducts:
         """See :meth:`Encoder.linearized`."""

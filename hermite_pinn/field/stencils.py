@@ -173,8 +173,7 @@ def tetrahedral(x: torch.Tensor, channels: Channels, steps: Steps) -> Stencil:
         x[i] if wraps else x[i].clamp(low + h, high - h)
         for i, (low, high, wraps) in enumerate(zip(steps.lower, steps.upper, steps.periodic, strict=True))
     ])  # fmt: skip
-    signs = torch.tensor(TETRAHEDRON, dtype=x.dtype, device=x.device)
-    corners = [centre + h * s[:, None] for s in signs]
+    corners = [torch.stack([c + h * s for c, s in zip(centre, signs, strict=True)]) for signs in TETRAHEDRON]
     one = torch.ones_like(x[0]).detach()
     rows: list[dict[int, torch.Tensor]] = [{} for _ in range(6)]  # the point, the centre of its taps, the taps
     for c, channel in enumerate(channels.channels):
