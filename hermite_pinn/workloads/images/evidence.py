@@ -124,10 +124,8 @@ def _of_picture(picture: Any, source: Any, derivatives: Any, known: Any, mean: A
         )
     pixels = Pixels(*values.shape[1:])
     targets = SOURCES[what](pixels, frame).apply(values)
-    if what == "values":
-        told = Known()
-    else:
-        told = Known(frame=values) if frame else Known(mean=values.mean((1, 2)))
+    told = Known(frame=values) if frame else Known(mean=values.mean((1, 2)))
+    told = Known() if what == "values" else told
     kind = (OF_FIELD if way == "field" else SOURCES)[what]
     return Evidence(what, way, kind(pixels, frame), tuple(targets), told)
 

@@ -65,8 +65,8 @@ def fit(
 ) -> Solution:
     """Fit a field to a picture, or to measured gradients or Laplacians of one.
 
-    The pixel in row ``i`` and column ``j`` lies at ``x = j h``, ``y = i h`` with ``h = 1 / (max(H, W) - 1)``: x goes right, y
-    down, and the longer edge has length 1.
+    The pixel in row ``i`` and column ``j`` lies at ``x = j h``, ``y = i h`` with ``h = 1 / (max(H, W) - 1)``: x goes
+    right, y down, and the longer edge has length 1.
 
     Parameters
     ----------
@@ -77,9 +77,9 @@ def fit(
         What of the picture is told to the fit: ``"values"``, the default; ``"gradients"``, differences of neighbours;
         ``"sobel"``, Sobel's derivatives at all pixels; ``"laplacians"``, by five points.
     derivatives
-        ``"pixels"``: what is told is compared with the same differences of the field's values at the pixels, so that the
-        true picture has no misfit; ``"field"``: with derivatives of the field at the pixels, as in the Hermite-NGP
-        paper.
+        ``"pixels"``: what is told is compared with the same differences of the field's values at the pixels, so that
+        the true picture has no misfit; ``"field"``: with derivatives of the field at the pixels, as in the
+        Hermite-NGP paper.
     known
         What of the picture fixes the constant: its ``"mean"``, the default, or its ``"border"``, which Sobel's
         derivatives need.
@@ -112,8 +112,8 @@ def fit(
     Returns
     -------
     Solution
-        With the field ``u``, or ``u1``, ``u2``, ... of several channels.  ``residuals`` has RMS misfits of what was told:
-        ``value``, ``x`` and ``y``, or ``laplacian``; and of the ``mean`` or the ``border``.
+        With the field ``u``, or ``u1``, ``u2``, ... of several channels.  ``residuals`` has RMS misfits of what was
+        told: ``value``, ``x`` and ``y``, or ``laplacian``; and of the ``mean`` or the ``border``.
 
     Raises
     ------

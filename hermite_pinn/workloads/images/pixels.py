@@ -75,7 +75,8 @@ class Pixels:
 def picture_array(name: str, value: Any) -> np.ndarray:
     """A picture as (channels, rows, columns), float64.
 
-    Integers are divided by the largest number of their type, so that white is 1; floating-point numbers stay as they are.
+    Integers are divided by the largest number of their type, so that white is 1; floating-point numbers stay as they
+    are.
 
     Parameters
     ----------

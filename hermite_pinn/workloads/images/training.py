@@ -174,5 +174,5 @@ class PictureLoss(Loss[PictureBatch]):
 
     def report(self, values: Mapping[str, float]) -> dict[str, float]:
         """Root mean squares, in the units of the numbers."""
-        units = {name: self.unit for name in self.measured}
+        units = dict.fromkeys(self.measured, self.unit)
         return {name: units.get(name, 1.0) * value for name, value in super().report(values).items()}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ class Fitted:
     field: GridField
     status: Status
     message: str
-    stats: dict[str, Any] = field(default_factory=dict)
+    stats: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 class Way(ABC):
@@ -191,7 +192,8 @@ class Trained(Way):
     method
         What trains.
     spec, levels, dtype
-        Of the field; None for the paper's: a SIREN on eight levels with tables of 2**16 slots, float32 (float64 with L-BFGS).
+        Of the field; None for the paper's: a SIREN on eight levels with tables of 2**16 slots, float32 (float64 with
+        L-BFGS).
     """
 
     def __init__(
