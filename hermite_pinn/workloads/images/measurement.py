@@ -64,6 +64,11 @@ class Measurement(ABC):
         """Derivatives of the field, one for every array, where the numbers are those at the pixels."""
         return None
 
+    @property
+    def unseen(self) -> np.ndarray | None:
+        """A picture (H, W) that the numbers and the frame do not see, where there is one besides constants."""
+        return None
+
     @cached_property
     def system(self) -> SeparableSystem:
         """The equations for the unknown pixels: of least squares, or the map itself where it is square."""
@@ -134,6 +139,13 @@ class Sobel(StencilMeasurement):
 
     They do not see ``(-1)^j f(i) + (-1)^i g(j)``, so that the border must be known.
     """
+
+    @property
+    def unseen(self) -> np.ndarray | None:
+        """Of an odd number of rows and columns: the pixels with odd numbers of both, counted from 0."""
+        if not self.framed or not (self.pixels.rows % 2 and self.pixels.columns % 2):
+            return None
+        return np.outer(np.arange(self.pixels.rows) % 2, np.arange(self.pixels.columns) % 2).astype(float)
 
     names = ("x", "y")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .measurement import Measurement
+from .measurement import Differences, Measurement
 
 __all__ = ["Known", "reconstruct"]
 
@@ -34,6 +34,9 @@ class Known:
 def reconstruct(measurement: Measurement, targets: Sequence[np.ndarray], known: Known) -> np.ndarray:
     """The pixels (channels, H, W) of which numbers agree best with the measured ones, in least squares.
 
+    Of a pattern that neither the numbers nor what is known tell there is as much as makes the sum of the squares of
+    differences of neighbours least.
+
     Parameters
     ----------
     measurement
@@ -52,6 +55,18 @@ def reconstruct(measurement: Measurement, targets: Sequence[np.ndarray], known: 
         for _ in range(ROUNDS):
             misfits = [t - m for t, m in zip(targets, measurement.apply(values), strict=True)]
             values[inner] += measurement.system.solve(measurement.gather(misfits)[inner])
+        if measurement.unseen is not None:
+            values += _smoothest(measurement, values) * measurement.unseen
     if known.mean is not None:
         values += (known.mean - values.mean((1, 2)))[:, None, None]
     return values
+
+
+def _smoothest(measurement: Measurement, values: np.ndarray) -> np.ndarray:
+    """How much of the unseen pattern makes neighbours most alike, (channels, 1, 1)."""
+    assert measurement.unseen is not None
+    differences = Differences(measurement.pixels, False)
+    pattern = differences.apply(measurement.unseen[None])
+    found = differences.apply(values)
+    common = sum((f * p).sum((1, 2)) for f, p in zip(found, pattern, strict=True))
+    return np.asarray(-common / sum((p * p).sum() for p in pattern))[:, None, None]
