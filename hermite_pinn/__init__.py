@@ -97,6 +97,8 @@ def __getattr__(name: str) -> Any:
         return import_module(f"{__name__}.problems")
     if name == "sdf":
         return import_module(f"{__name__}.workloads.sdf")
+    if name == "images":
+        return import_module(f"{__name__}.workloads.images")
     if name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from .version import installed_version

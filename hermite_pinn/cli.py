@@ -260,7 +260,10 @@ def plot(
 @app.command()
 def validate(
     suite: Annotated[
-        str, typer.Option(help="quick, basic, paper, standard, noisy, full, compact, geometry, pinnacle, or rivals.")
+        str,
+        typer.Option(
+            help="quick, basic, paper, standard, noisy, full, compact, geometry, images, pinnacle, or rivals."
+        ),
     ] = "quick",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     method: Annotated[str, typer.Option(help="As in `solve`; all but gauss_newton run for --time.")] = "gauss_newton",
@@ -270,7 +273,7 @@ def validate(
     only: Annotated[
         str,
         typer.Option(
-            help="Of the suites compact, geometry, pinnacle and rivals: what has names that contain this text."
+            help="Of the suites compact, geometry, images, pinnacle and rivals: what has names that contain this text."
         ),
     ] = "",
     out: OutOption = None,
@@ -281,6 +284,8 @@ def validate(
     With --method, train them by another method for a given time and tell error and steps a second.
     The suite compact compares networks and tables of 4096 slots and has nothing to reach.
     The suite geometry solves on domains with holes, inside and outside of meshes; with --out it draws every solution.
+    The suite images fits pictures to their derivatives, directly and by trained fields in equal time; with --out it
+    draws them side by side, keeps every row, and does not run again what it finds there.
     The suite pinnacle solves the cases of that benchmark by the default call; with --out it draws every solution, keeps
     every row, and does not run again what it finds there.
     The suite rivals measures this package, finite elements (scikit-fem) and spectral methods in CPU seconds at equal
@@ -291,6 +296,7 @@ def validate(
     others = {
         "compact": lambda: suites.compare_compact(only, seed, out, as_json),
         "geometry": lambda: suites.solve_geometry(only, seed, device, out, as_json),
+        "images": lambda: suites.fit_images(only, seed, out, as_json),
         "pinnacle": lambda: suites.solve_pinnacle(only, seed, device, out, as_json),
         "rivals": lambda: suites.race_rivals(only, device, out, as_json),
     }

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import typer
 
 from hermite_pinn import validation
-from hermite_pinn.validation import geometry, pinnacle, rivals
+from hermite_pinn.validation import geometry, images, pinnacle, rivals
 from hermite_pinn.validation.ablations import compact
 
 from .checks import choice
@@ -18,7 +18,7 @@ from .errors import InvalidArgumentError
 from .reports import write_report
 from .streams import print_json, reported
 
-__all__ = ["compare_compact", "race_rivals", "solve_geometry", "solve_pinnacle", "solve_suite", "train"]
+__all__ = ["compare_compact", "fit_images", "race_rivals", "solve_geometry", "solve_pinnacle", "solve_suite", "train"]
 
 Row = TypeVar("Row")
 
@@ -71,7 +71,7 @@ def train(
 def _suite(name: str) -> Sequence[validation.Case]:
     if name not in validation.SUITES:
         raise InvalidArgumentError(
-            f"unknown suite {name!r}; known: {', '.join(validation.SUITES)}, compact, geometry, pinnacle, rivals"
+            f"unknown suite {name!r}; known: {', '.join(validation.SUITES)}, compact, geometry, images, pinnacle, rivals"
         )
     return validation.SUITES[name]
 
@@ -138,6 +138,33 @@ def solve_pinnacle(only: str, seed: int, device: str, out: Path | None, as_json:
         if as_json:
             print_json(report | {"results": pinnacle.to_json(list(found.values()))})
     if not all(r.reached or r.mark == "skipped" for r in found.values()):
+        raise typer.Exit(1)
+
+
+def fit_images(only: str, seed: int, out: Path | None, as_json: bool) -> None:
+    """Fit the pictures of the suite images, and write tables and pictures of all that the folder knows after each."""
+    with reported(as_json):
+        chosen = _chosen("images", "case", images.CASES, only)
+        folder, rows, found = output_folder(out), [], {}
+        report: dict[str, Any] = {"suite": "images", "machine": validation.machine() | {"threads": 1}}
+        for case in chosen:
+            row, found[case.name] = images.run_case(case, seed, folder)
+            rows.append(row)
+            if not as_json:
+                typer.echo(row.line)
+        if folder is not None:
+            for case in images.CASES.values():
+                kept = None if case in chosen else images.kept_row(case, seed, folder)
+                if kept is not None:
+                    rows.append(kept[0])
+                    found[case.name] = kept[1]
+            order = list(images.CASES)
+            rows.sort(key=lambda r: order.index(r.name))
+            write_report(folder, "images", report | {"results": images.to_json(rows)}, images.to_markdown(rows))
+            images.draw_rows({name: found[name] for name in order if name in found}, folder)
+        if as_json:
+            print_json(report | {"results": images.to_json(rows)})
+    if not all(r.reached for r in rows):
         raise typer.Exit(1)
 
 

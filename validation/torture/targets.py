@@ -327,6 +327,42 @@ def _run_targets() -> list[Target]:
     ]
 
 
+PICTURE = np.linspace(0, 1, 20).reshape(4, 5)
+
+
+def _fit_picture(bench: Bench, **arguments: Any) -> hp.Solution:
+    return hp.images.fit(**arguments, max_time=2.0, progress=False)
+
+
+def _image_targets() -> list[Target]:
+    picture = {
+        "picture": PICTURE, "from_": "gradients", "derivatives": "pixels", "known": "mean", "levels": 1, "field": None,
+        "method": "gauss_newton", "seed": 0, "device": "cpu", "dtype": None, "checkpoint": None, "resume": None,
+    }  # fmt: skip
+    measured = {"gradients": (PICTURE, PICTURE), "border": PICTURE, "mean": None}
+    return [
+        Target("images.fit", _fit_picture, picture),
+        Target("images.fit gradients", _fit_picture, measured),
+        Target("images.fit laplacian", _fit_picture, {"laplacian": PICTURE, "mean": 0.5}),
+        Target(
+            "images.draw",
+            lambda bench, **arguments: hp.images.draw(**arguments),
+            {"path": "{place}/u.png", "picture": PICTURE, "found": {"itself": PICTURE}, "peak_error": 0.1},
+        ),
+        Target(
+            "images.psnr",
+            lambda bench, **arguments: hp.images.psnr(**arguments),
+            {"found": PICTURE, "picture": PICTURE, "peak": 1.0},
+        ),
+        Target("images.sample", _of_solution(lambda s, shape: hp.images.sample(s, shape)), {"shape": (4, 5)}),
+        Target(
+            "images.made_picture",
+            lambda bench, **arguments: hp.images.made_picture(**arguments),
+            {"rows": 4, "columns": 5},
+        ),
+    ]
+
+
 def _library_target(name: str) -> Target:
     import inspect
 
@@ -336,7 +372,7 @@ def _library_target(name: str) -> Target:
 
 def targets() -> list[Target]:
     """All of them."""
-    return [*_run_targets(), *_method_targets(), *_statement_targets(), *_solution_targets()]
+    return [*_run_targets(), *_method_targets(), *_statement_targets(), *_solution_targets(), *_image_targets()]
 
 
 def filled(value: Any, bench: Bench) -> Any:
