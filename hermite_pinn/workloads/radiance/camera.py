@@ -13,7 +13,7 @@ from hermite_pinn.checks import instance, items
 from hermite_pinn.errors import InvalidArgumentError
 
 from .intrinsics import Intrinsics
-from .poses import look_at, rigid, scattered_poses
+from .poses import rigid
 from .rays import Rays
 
 __all__ = ["Camera", "Cameras", "rays_of"]
@@ -243,7 +243,9 @@ def _pixels(pixels: Any) -> Tensor:
     except (TypeError, ValueError, RuntimeError) as error:
         raise InvalidArgumentError(f"pixels must be numbers of shape (n, 2), got {type(pixels).__name__}") from error
     if places.ndim != 2 or places.shape[1] != 2 or not bool(torch.isfinite(places).all()):
-        raise InvalidArgumentError(f"pixels must be finite numbers of shape (n, 2), got the shape {tuple(places.shape)}")
+        raise InvalidArgumentError(
+            f"pixels must be finite numbers of shape (n, 2), got the shape {tuple(places.shape)}"
+        )
     return places
 
 

@@ -142,7 +142,9 @@ def _optics(camera: StoredCamera, source: str) -> Optics:
 
 def _frame(image: StoredImage, cameras: Mapping[int, Optics], folder: Path, source: str) -> Frame:
     if image.camera not in cameras:
-        raise CorruptFileError(f"{source} is damaged: image {image.name!r} has the camera {image.camera}, which is none")
+        raise CorruptFileError(
+            f"{source} is damaged: image {image.name!r} has the camera {image.camera}, which is none"
+        )
     if not image.name or "\0" in image.name:
         raise CorruptFileError(f"{source} is damaged: an image has the name {image.name!r}")
     inward = np.concatenate([_rotation(image, source), np.array(image.shift)[:, None]], 1)
@@ -160,7 +162,9 @@ def _rotation(image: StoredImage, source: str) -> np.ndarray:
     q = np.array(image.quaternion)
     size = float(np.linalg.norm(q))
     if not np.isfinite(size) or abs(size - 1) > 1e-3:
-        raise CorruptFileError(f"{source} is damaged: the quaternion of {image.name!r} has the length {size:.6g} and not 1")
+        raise CorruptFileError(
+            f"{source} is damaged: the quaternion of {image.name!r} has the length {size:.6g} and not 1"
+        )
     w, x, y, z = q / size
     return np.array(
         [

@@ -81,7 +81,9 @@ class _Bytes:
 
     def damaged(self, reason: str) -> CorruptFileError:
         """The error for what was found here."""
-        return CorruptFileError(f"{self._path} is damaged at byte {self._place}: {reason}; copy or reconstruct it again")
+        return CorruptFileError(
+            f"{self._path} is damaged at byte {self._place}: {reason}; copy or reconstruct it again"
+        )
 
     def take(self, form: str) -> tuple[Any, ...]:
         """The next values."""

@@ -27,7 +27,7 @@ class StoredCamera:
 
 @dataclass(frozen=True)
 class StoredImage:
-    """An image: its name, the number of its camera, and the turn (w, x, y, z) and shift from the world to the camera."""
+    """An image: its name, the number of its camera, and the turn (w, x, y, z) and shift from world to camera."""
 
     name: str
     camera: int

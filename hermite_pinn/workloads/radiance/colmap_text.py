@@ -32,7 +32,7 @@ class TextFiles(ModelFiles):
         return found
 
     def images(self) -> list[StoredImage]:
-        """Lines of number, quaternion, shift, camera and name, each followed by one of image points, which may be empty."""
+        """Lines of number, quaternion, shift, camera and name, then one of image points, which may be empty."""
         path, found = self.folder / "images.txt", list[StoredImage]()
         awaited = False
         for number, line in _lines(path, empty=True):

@@ -46,8 +46,8 @@ def expand(points: Any) -> Tensor:
 
     Examples
     --------
-    >>> expand(contract([[0.0, 3.0, 0.0]])).tolist()
-    [[0.0, 3.0, 0.0]]
+    >>> expand(contract([[0.0, 4.0, 0.0]])).tolist()
+    [[0.0, 4.0, 0.0]]
     """
     y = _points(points)
     size = torch.linalg.vector_norm(y, dim=-1, keepdim=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -47,7 +47,7 @@ class Intrinsics:
     Examples
     --------
     >>> intrinsics = Intrinsics.of_view_angle(200, 100, math.pi / 2)
-    >>> intrinsics.fl_x, intrinsics.cx, intrinsics.resized(100, 50).fl_x
+    >>> round(intrinsics.fl_x, 9), intrinsics.cx, round(intrinsics.resized(100, 50).fl_x, 9)
     (100.0, 100.0, 50.0)
     """
 
@@ -57,7 +57,7 @@ class Intrinsics:
     fl_y: float
     cx: float
     cy: float
-    lens: Lens = PerspectiveLens()
+    lens: Lens = field(default_factory=PerspectiveLens)
 
     def __post_init__(self) -> None:
         for name in ("width", "height"):
@@ -121,7 +121,7 @@ class Intrinsics:
         return directions, (spread / (3 * self.fl_x * self.fl_y)).sqrt()
 
     def pixels(self, directions: Tensor) -> Tensor:
-        """Pixels (n, 2) at which directions (n, 3) are seen, within the image or beside it; NaN of those that are not."""
+        """Pixels (n, 2) at which directions (n, 3) are seen, in the image or beside it; NaN of those that are not."""
         plane = self.lens.image(directions)
         return torch.stack([plane[:, 0] * self.fl_x + self.cx, plane[:, 1] * self.fl_y + self.cy], 1)
 

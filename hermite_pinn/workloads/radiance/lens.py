@@ -73,7 +73,8 @@ class Lens(ABC):
 class PerspectiveLens(Lens):
     """A pinhole with radial and tangential distortion (OpenCV's first model, Brown and Conrady's).
 
-    A direction (x, y, 1) falls on (x, y) (1 + k1 r² + k2 r⁴ + k3 r⁶) + (2 p1 x y + p2 (r² + 2 x²), p1 (r² + 2 y²) + 2 p2 x y).
+    A direction (x, y, 1) falls on (x, y) (1 + k1 r² + k2 r⁴ + k3 r⁶) + (2 p1 x y + p2 (r² + 2 x²), p1 (r² + 2 y²) +
+    2 p2 x y).
 
     Attributes
     ----------

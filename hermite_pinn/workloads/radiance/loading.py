@@ -160,9 +160,7 @@ def read_views(recording: Recording, downscale: float, background: tuple[float, 
         f"the {len(sizes)} pictures of {recording.source}",
         "give a larger downscale=",
     )
-    images = tuple(
-        torch.from_numpy(_colors(p, s, background, alpha)) for p, s in zip(pictures, sizes, strict=True)
-    )
+    images = tuple(torch.from_numpy(_colors(p, s, background, alpha)) for p, s in zip(pictures, sizes, strict=True))
     poses = np.stack([nearest_rotation(frame.pose) for frame in there])
     names, splits = tuple(frame.name for frame in there), tuple(frame.split for frame in there)
     return Loaded(tuple(intrinsics), poses, images, names, splits, skipped)

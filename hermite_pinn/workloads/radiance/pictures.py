@@ -21,7 +21,7 @@ __all__ = ["Picture", "averaged", "composited", "open_picture"]
 #: Formats that are decoded by libraries for pictures alone; others, such as EPS, would start programs.
 FORMATS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")
 #: Modes of Pillow with an alpha channel, and those with 16 bits or more.
-WITH_ALPHA, DEEP = ("RGBA", "LA", "PA", "La", "RGBa"), {"I;16": 65535.0, "I;16B": 65535.0, "I": 65535.0, "F": 1.0}
+WITH_ALPHA, DEEP = ("RGBA", "LA", "PA"), {"I;16": 65535.0, "I;16B": 65535.0, "I": 65535.0, "F": 1.0}
 
 
 @dataclass(frozen=True)

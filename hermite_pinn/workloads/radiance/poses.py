@@ -34,9 +34,11 @@ def rigid(name: str, value: Any, defect: float = DEFECT) -> np.ndarray:
 
     Examples
     --------
-    >>> rigid("pose", 2 * np.eye(4)[:3])
-    Traceback (most recent call last):
-    hermite_pinn.errors.InvalidProblemError: pose is no rotation and shift: its columns have the length 2, so it is scaled; divide them by it
+    >>> try:
+    ...     rigid("pose", 2 * np.eye(4)[:3])
+    ... except InvalidProblemError as error:
+    ...     print(str(error).partition(": ")[2])
+    its columns have the length 2, so it is scaled; divide them by it
     """
     matrix = real_array(name, value, shape="a matrix (3, 4) or (4, 4)", error=InvalidProblemError)
     if matrix.shape not in ((3, 4), (4, 4)):
@@ -157,10 +159,6 @@ def surrounding_poses(count: int, radius: float, elevation: float = 30.0) -> np.
     """
     count, radius = integer("count", count, least=1, most=100_000), number("radius", radius, above=0)
     height = math.radians(number("elevation", elevation, least=-90, most=90))
-    turns = 2 * math.pi * np.arange(count) / count
-    return np.stack(
-        [
-            look_at(radius * np.array([math.cos(height) * math.cos(a), math.cos(height) * math.sin(a), math.sin(height)]))
-            for a in turns
-        ]
-    )
+    turns = [2 * math.pi * k / count for k in range(count)]
+    across, up = radius * math.cos(height), radius * math.sin(height)
+    return np.stack([look_at((across * math.cos(turn), across * math.sin(turn), up)) for turn in turns])

@@ -92,7 +92,9 @@ class Scene:
                 raise InvalidArgumentError(f"{name} must be three numbers, got the shape {corner.shape}")
             object.__setattr__(self, name, torch.from_numpy(corner.copy()))
         if not bool((self.lower < self.upper).all()):
-            raise InvalidArgumentError(f"lower must be below upper, got {self.lower.tolist()} and {self.upper.tolist()}")
+            raise InvalidArgumentError(
+                f"lower must be below upper, got {self.lower.tolist()} and {self.upper.tolist()}"
+            )
         _check_seen(self.views.cameras, self.lower, self.upper)
 
     def __repr__(self) -> str:
@@ -186,9 +188,11 @@ class Scene:
 
         Examples
         --------
-        >>> Scene.load("no-such-folder")
-        Traceback (most recent call last):
-        hermite_pinn.errors.InvalidArgumentError: source must be a folder with a scene, or a JSON file, got 'no-such-folder'; there is no such file or folder
+        >>> try:
+        ...     Scene.load("no-such-folder")
+        ... except InvalidArgumentError as error:
+        ...     print(str(error).partition(", got ")[2])
+        'no-such-folder'; there is no such file or folder
         """
         place = path("source", source)
         folder = None if images is None else path("images", images)
@@ -273,7 +277,7 @@ class Scene:
         sampling = Sampling(size, supersampling, radius)
         views = render_views(chosen, sampling, train + test, seed, color, poses)
         splits = ("train",) * train + ("test",) * test
-        lower, upper = (torch.tensor(corner, dtype=torch.float64) for corner in chosen.box)
+        lower, upper = (torch.tensor(corner, dtype=torch.float64) for corner in chosen.bounds)
         return cls(views, splits, lower, upper, background=color, source="synthetic")
 
 

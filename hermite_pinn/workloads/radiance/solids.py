@@ -86,8 +86,9 @@ class Solid(ABC):
 
     @abstractmethod
     def hit(self, origin: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """First positive lengths (n,) at which rays (n, 3) from (3,) or (n, 3) meet it, infinite of those that miss; and
-        which part of it they meet, (n,).
+        """First positive lengths (n,) at which rays (n, 3) from (3,) or (n, 3) meet it, and which parts (n,) they meet.
+
+        Lengths are infinite of rays that miss it.
         """
 
     @abstractmethod
@@ -149,7 +150,9 @@ class Sphere(_Finished):
         """Where rays enter it, or leave it from within."""
         away = origin - np.asarray(self.center, dtype=direction.dtype)
         half = direction @ away if away.ndim == 1 else (direction * away).sum(1)
-        across = away - half[:, None] * direction  # the closest point, from which the chord is found without cancellation
+        across = (
+            away - half[:, None] * direction
+        )  # the closest point, from which the chord is found without cancellation
         chord = self.radius**2 - np.square(across).sum(1)
         met = chord >= 0
         root = np.sqrt(np.where(met, chord, 0))

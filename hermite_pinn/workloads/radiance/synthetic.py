@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,9 +152,7 @@ class _Directions:
         return found
 
 
-def _image(
-    world: World, fine: _Directions, pose: np.ndarray, background: tuple[float, float, float] | None
-) -> Tensor:
+def _image(world: World, fine: _Directions, pose: np.ndarray, background: tuple[float, float, float] | None) -> Tensor:
     """An image (height, width, c), means of rays in float32."""
     image = np.empty((fine.height, fine.width, 4), dtype=np.float32)
     rotation, origin = pose[:, :3].astype(np.float32), pose[:, 3].astype(np.float32)

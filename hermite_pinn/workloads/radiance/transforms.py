@@ -147,7 +147,9 @@ def _lens(entry: Entry) -> Lens | None:
     fisheye = name in FISHEYE or (flag is not None and bool(flag.value))
     if name and name not in PERSPECTIVE + FISHEYE:
         known = ", ".join(PERSPECTIVE + FISHEYE)
-        raise InvalidProblemError(f"{entry.source}: camera_model is {name!r}; known here are {known}: undistort the images")
+        raise InvalidProblemError(
+            f"{entry.source}: camera_model is {name!r}; known here are {known}: undistort the images"
+        )
     coefficients = {key: _number(entry, key) for key in ("k1", "k2", "k3", "k4", "p1", "p2")}
     odd = [key for key in UNKNOWN if entry.get(key) is not None and entry.at(key).value not in (0, 0.0, False)]
     odd = [key for key in odd if not (fisheye and key == "k4")]

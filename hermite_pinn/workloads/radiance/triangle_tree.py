@@ -30,7 +30,8 @@ class TriangleTree:
         self._corners = np.asarray(corners, dtype=np.float64)
         low, high = self._corners.min(1), self._corners.max(1)
         middle = (low + high) / 2
-        lower, upper, children, faces = [], [], [], []
+        lower, upper = list[np.ndarray](), list[np.ndarray]()
+        children, faces = list[list[int]](), list[np.ndarray]()
         waiting = [(np.arange(len(corners)), -1, 0)]
         while waiting:
             own, parent, side = waiting.pop()
@@ -81,7 +82,13 @@ class TriangleTree:
         return np.where((first <= last + slack) & (last >= 0), np.maximum(first, 0), np.inf)
 
     def _test(
-        self, start: np.ndarray, way: np.ndarray, rays: np.ndarray, nodes: np.ndarray, best: np.ndarray, face: np.ndarray
+        self,
+        start: np.ndarray,
+        way: np.ndarray,
+        rays: np.ndarray,
+        nodes: np.ndarray,
+        best: np.ndarray,
+        face: np.ndarray,
     ) -> None:
         """Take the triangles of leaves that rays meet before all others (Möller and Trumbore)."""
         faces = self._faces[nodes].ravel()

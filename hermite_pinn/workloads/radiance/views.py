@@ -112,7 +112,11 @@ class Views(Sequence[View]):
         kinds = set()
         for name, image, camera in zip(self.names, self.images, cameras, strict=True):
             instance(f"the image {name}", image, Tensor, "a tensor")
-            if image.ndim != 3 or image.shape[-1] not in (3, 4) or tuple(image.shape[:2]) != (camera.height, camera.width):
+            if (
+                image.ndim != 3
+                or image.shape[-1] not in (3, 4)
+                or tuple(image.shape[:2]) != (camera.height, camera.width)
+            ):
                 raise InvalidArgumentError(
                     f"the image {name} must be of shape ({camera.height}, {camera.width}, 3 or 4) for its camera, got {tuple(image.shape)}"
                 )
@@ -133,7 +137,9 @@ class Views(Sequence[View]):
     def take(self, chosen: Sequence[int]) -> Views:
         """Those of some numbers."""
         depths = None if self.depths is None else [self.depths[k] for k in chosen]
-        return Views(self.cameras.take(chosen), [self.images[k] for k in chosen], [self.names[k] for k in chosen], depths)
+        return Views(
+            self.cameras.take(chosen), [self.images[k] for k in chosen], [self.names[k] for k in chosen], depths
+        )
 
     def moved(self, poses: Any) -> Views:
         """The same pictures with other poses (n, 3, 4)."""
@@ -144,7 +150,13 @@ class Views(Sequence[View]):
         """Number of pixels of all."""
         return int(self._ends[-1]) if len(self) else 0
 
-    def sample(self, count: int, generator: torch.Generator | None = None, poses: Tensor | None = None) -> Draw:
+    def sample(
+        self,
+        count: int,
+        generator: torch.Generator | None = None,
+        poses: Tensor | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Draw:
         """Random pixels of all pictures, each as likely as any other.
 
         Parameters
@@ -156,6 +168,8 @@ class Views(Sequence[View]):
         poses
             Poses (n, 3, 4) in place of the cameras', for instance while these are refined; rays are differentiable by
             them.
+        dtype
+            Of the rays.
 
         Raises
         ------
@@ -175,7 +189,7 @@ class Views(Sequence[View]):
             raise InvalidArgumentError(f"poses must be of shape ({len(self)}, 3, 4), got {tuple(places.shape)}")
         widths = torch.tensor([camera.width for camera in self.cameras.kinds])[self.cameras.kind[views]]
         pixels = torch.stack([inner % widths, inner // widths], 1) + 0.5
-        rays = rays_of(places[views], local[rows].to(places), radius[rows].to(places), torch.float32)
+        rays = rays_of(places[views], local[rows].to(places), radius[rows].to(places), dtype)
         return Draw(rays, self._colors[flat], views, pixels)
 
     @cached_property

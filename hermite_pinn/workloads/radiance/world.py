@@ -52,7 +52,7 @@ class World:
     light: Sequence[float] = (0.4, -0.5, 0.8)
     ambient: float = 0.35
     shadows: bool = False
-    box: tuple[Sequence[float], Sequence[float]] | None = None  # type: ignore[assignment]
+    box: tuple[Sequence[float], Sequence[float]] | None = None
 
     def __post_init__(self) -> None:
         solids = items("solids", self.solids, "a list of solids", least=1, most=10_000)
@@ -65,7 +65,13 @@ class World:
         object.__setattr__(self, "light", tuple((light / np.linalg.norm(light)).tolist()))
         object.__setattr__(self, "ambient", number("ambient", self.ambient, least=0, most=1))
         object.__setattr__(self, "shadows", flag("shadows", self.shadows))
-        object.__setattr__(self, "box", self._around() if self.box is None else _corners(self.box))
+        if self.box is not None:
+            object.__setattr__(self, "box", _corners(self.box))
+
+    @property
+    def bounds(self) -> tuple[Sequence[float], Sequence[float]]:
+        """Corners of the box in which the scene is."""
+        return self._around() if self.box is None else self.box
 
     def _around(self) -> tuple[list[float], list[float]]:
         bounds = [solid.bounds for solid in self.solids]
@@ -83,7 +89,9 @@ class World:
                     (0.35, 0.45, -0.25), 0.25, finish=Finish((0.2, 0.45, 0.8), (0.2, 0.7, 0.55), check=0.15, gloss=0.5)
                 ),
                 Block(
-                    (0.1, -0.55, -0.5), (0.55, -0.1, 0.05), finish=Finish((0.3, 0.65, 0.3), (0.85, 0.9, 0.6), check=0.15)
+                    (0.1, -0.55, -0.5),
+                    (0.55, -0.1, 0.05),
+                    finish=Finish((0.3, 0.65, 0.3), (0.85, 0.9, 0.6), check=0.15),
                 ),
             ]
         )
@@ -107,9 +115,10 @@ class World:
             middle = np.array([reach * np.cos(turn), reach * np.sin(turn), -0.5 + size + 0.5 * generator.random() ** 2])
             finish = _random_finish(generator, 0.6 * (generator.random() < 0.5))
             half = size * generator.uniform(0.6, 1.0, 3)
-            solids.append(
-                Sphere(middle, size, finish=finish) if k % 2 == 0 else Block(middle - half, middle + half, finish=finish)
-            )
+            if k % 2 == 0:
+                solids.append(Sphere(middle.tolist(), size, finish=finish))
+            else:
+                solids.append(Block((middle - half).tolist(), (middle + half).tolist(), finish=finish))
         return cls(solids)
 
     def cast(self, origin: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
