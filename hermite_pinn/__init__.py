@@ -95,10 +95,8 @@ def __getattr__(name: str) -> Any:
     """What is loaded when it is asked for: problems, workloads and, from the package's metadata, the version."""
     if name == "problems":
         return import_module(f"{__name__}.problems")
-    if name == "sdf":
-        return import_module(f"{__name__}.workloads.sdf")
-    if name == "images":
-        return import_module(f"{__name__}.workloads.images")
+    if name in ("images", "radiance", "sdf"):
+        return import_module(f"{__name__}.workloads.{name}")
     if name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from .version import installed_version

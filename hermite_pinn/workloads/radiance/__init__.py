@@ -1,0 +1,43 @@
+"""Radiance fields: scenes of pictures and cameras, and rays through them."""
+
+from __future__ import annotations
+
+from .camera import Camera, Cameras
+from .contraction import contract, contraction_scale, expand
+from .intrinsics import Intrinsics
+from .lens import FisheyeLens, Lens, PerspectiveLens
+from .loading import Skipped
+from .poses import look_at, scattered_poses, surrounding_poses
+from .rays import Rays
+from .scene import Scene
+from .solids import Block, Body, Disc, Finish, Solid, Sphere
+from .views import Draw, View, Views
+from .world import World
+
+__all__ = [
+    "Block",
+    "Body",
+    "Camera",
+    "Cameras",
+    "Disc",
+    "Draw",
+    "Finish",
+    "FisheyeLens",
+    "Intrinsics",
+    "Lens",
+    "PerspectiveLens",
+    "Rays",
+    "Scene",
+    "Skipped",
+    "Solid",
+    "Sphere",
+    "View",
+    "Views",
+    "World",
+    "contract",
+    "contraction_scale",
+    "expand",
+    "look_at",
+    "scattered_poses",
+    "surrounding_poses",
+]

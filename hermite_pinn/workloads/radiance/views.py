@@ -1,0 +1,215 @@
+"""Pictures with their cameras, ready to be drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hermite_pinn.checks import instance, integer
+from hermite_pinn.errors import InvalidArgumentError
+
+from .camera import Camera, Cameras, rays_of
+from .rays import Rays
+
+__all__ = ["Draw", "View", "Views"]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A picture with its camera.
+
+    Attributes
+    ----------
+    name
+        Of the picture.
+    camera
+        Its camera.
+    image
+        Colours between 0 and 1, (height, width, 3), or (height, width, 4) with alpha by which they are not multiplied.
+    depth
+        Lengths along the rays of the pixels' centres up to the first surface, (height, width); infinite where there is
+        none; None if they are not known.
+    """
+
+    name: str
+    camera: Camera
+    image: Tensor
+    depth: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """Random pixels.
+
+    Attributes
+    ----------
+    rays
+        What they see.
+    colors
+        Their colours (n, c).
+    views
+        Numbers of their pictures, (n,).
+    pixels
+        Their centres (n, 2), (x, y).
+    """
+
+    rays: Rays
+    colors: Tensor
+    views: Tensor
+    pixels: Tensor
+
+
+class Views(Sequence[View]):
+    """Pictures with their cameras, of one size or several.
+
+    Parameters
+    ----------
+    cameras
+        One per picture.
+    images
+        Colours, tensors (height, width, c) of one type, c = 3 or 4 for all.
+    names
+        Of the pictures; default: their numbers.
+    depths
+        See :class:`View`; default: not known.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If they are not as many, or the pixels of a picture and its camera differ.
+
+    Examples
+    --------
+    >>> from hermite_pinn.workloads.radiance import Intrinsics, scattered_poses
+    >>> cameras = Cameras(Intrinsics.of_view_angle(4, 2, 1.0), scattered_poses(2, 3.0))
+    >>> views = Views(cameras, [torch.zeros(2, 4, 3), torch.ones(2, 4, 3)])
+    >>> draw = views.sample(100, torch.Generator().manual_seed(0))
+    >>> bool((draw.colors[:, 0] == draw.views).all()), len(draw.rays)
+    (True, 100)
+    """
+
+    def __init__(
+        self,
+        cameras: Cameras,
+        images: Sequence[Tensor],
+        names: Sequence[str] | None = None,
+        depths: Sequence[Tensor] | None = None,
+    ) -> None:
+        self.cameras = instance("cameras", cameras, Cameras, "hermite_pinn.radiance.Cameras")
+        self.images = tuple(images)
+        self.names = tuple(str(k) for k in range(len(self.images))) if names is None else tuple(names)
+        self.depths = None if depths is None else tuple(depths)
+        counts = {len(cameras), len(self.images), len(self.names)} | ({len(self.depths)} if self.depths else set())
+        if len(counts) > 1 and (len(self.images) or len(cameras)):
+            raise InvalidArgumentError(
+                f"cameras, images and names must be as many, got {len(cameras)}, {len(self.images)} and {len(self.names)}"
+            )
+        kinds = set()
+        for name, image, camera in zip(self.names, self.images, cameras, strict=True):
+            instance(f"the image {name}", image, Tensor, "a tensor")
+            if (
+                image.ndim != 3
+                or image.shape[-1] not in (3, 4)
+                or tuple(image.shape[:2]) != (camera.height, camera.width)
+            ):
+                raise InvalidArgumentError(
+                    f"the image {name} must be of shape ({camera.height}, {camera.width}, 3 or 4) for its camera, got {tuple(image.shape)}"
+                )
+            kinds.add((image.shape[-1], image.dtype, image.device))
+        if len(kinds) > 1:
+            raise InvalidArgumentError("images must all have alpha or none, and one type and device")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, chosen: Any) -> Any:
+        """One view by its number, or several by a slice."""
+        if isinstance(chosen, slice):
+            return self.take(range(len(self))[chosen])
+        depth = None if self.depths is None else self.depths[chosen]
+        return View(self.names[chosen], self.cameras[chosen], self.images[chosen], depth)
+
+    def take(self, chosen: Sequence[int]) -> Views:
+        """Those of some numbers."""
+        depths = None if self.depths is None else [self.depths[k] for k in chosen]
+        return Views(
+            self.cameras.take(chosen), [self.images[k] for k in chosen], [self.names[k] for k in chosen], depths
+        )
+
+    def moved(self, poses: Any) -> Views:
+        """The same pictures with other poses (n, 3, 4)."""
+        return Views(self.cameras.moved(poses), self.images, self.names, self.depths)
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels of all."""
+        return int(self._ends[-1]) if len(self) else 0
+
+    def sample(
+        self,
+        count: int,
+        generator: torch.Generator | None = None,
+        poses: Tensor | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Draw:
+        """Random pixels of all pictures, each as likely as any other.
+
+        Parameters
+        ----------
+        count
+            Number of pixels.
+        generator
+            Of the random numbers; default: PyTorch's own.
+        poses
+            Poses (n, 3, 4) in place of the cameras', for instance while these are refined; rays are differentiable by
+            them.
+        dtype
+            Of the rays.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If there are no pictures.
+        """
+        count = integer("count", count, least=1, most=1 << 30)
+        if not len(self):
+            raise InvalidArgumentError("there are no pictures to draw from; choose another split of the scene")
+        flat = torch.randint(self.pixels, (count,), generator=generator)
+        views = torch.bucketize(flat, self._ends, right=True)
+        inner = flat - torch.cat([flat.new_zeros(1), self._ends[:-1]])[views]
+        rows = self._rows[self.cameras.kind[views]] + inner
+        local, radius = self._table
+        places = self.cameras.poses if poses is None else poses
+        if tuple(places.shape) != (len(self), 3, 4):
+            raise InvalidArgumentError(f"poses must be of shape ({len(self)}, 3, 4), got {tuple(places.shape)}")
+        widths = torch.tensor([camera.width for camera in self.cameras.kinds])[self.cameras.kind[views]]
+        pixels = torch.stack([inner % widths, inner // widths], 1) + 0.5
+        rays = rays_of(places[views], local[rows].to(places), radius[rows].to(places), dtype)
+        return Draw(rays, self._colors[flat], views, pixels)
+
+    @cached_property
+    def _ends(self) -> Tensor:
+        """Number of pixels up to the end of each picture."""
+        return torch.tensor([image.shape[0] * image.shape[1] for image in self.images]).cumsum(0)
+
+    @cached_property
+    def _colors(self) -> Tensor:
+        """Colours of all pixels, one picture after the other."""
+        return torch.cat([image.reshape(-1, image.shape[-1]) for image in self.images])
+
+    @cached_property
+    def _table(self) -> tuple[Tensor, Tensor]:
+        """Directions and radii of the pixels of all kinds of cameras, float32."""
+        tables = [kind.table for kind in self.cameras.kinds]
+        return torch.cat([t[0] for t in tables]).float(), torch.cat([t[1] for t in tables]).float()
+
+    @cached_property
+    def _rows(self) -> Tensor:
+        """Where the pixels of each kind begin in the table."""
+        sizes = torch.tensor([0, *(kind.width * kind.height for kind in self.cameras.kinds)])
+        return sizes.cumsum(0)[:-1]
