@@ -6,20 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 import hermite_pinn as hp
 from hermite_pinn.workloads import sdf
+from hermite_pinn.workloads.sdf.facets import curvature_scale
 
 from .command_arguments import JsonOption, OutOption, file_word, output_folder
 from .output import check_writable, write_text
 from .streams import print_json, reported
 
 __all__ = ["app"]
-
-#: Radius over which curvatures are averaged, in edges of the mesh; and at most, as a part of its longest side.
-EDGES, LARGEST = 3.0, 0.1
 
 app = typer.Typer(help="Signed distances and the surfaces of fields.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -142,14 +139,6 @@ def write_surface(
     picture.save(files[3])
     write_text(files[4], _markdown(name, numbers, notes))
     return {"surface": numbers, "notes": notes, "files": [str(file) for file in files]}
-
-
-def curvature_scale(mesh: hp.Mesh) -> float:
-    """Radius over which curvatures of a field that was fitted to a mesh are averaged.
-
-    Three of its edges, so that its facets average out, but at most a tenth of its longest side.
-    """
-    return min(EDGES * float(np.median(mesh.triangles.longest)), LARGEST * mesh.triangles.extent)
 
 
 def _spelled(value: Any) -> str:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 import hermite_pinn as hp
 from hermite_pinn.cli import app
 from hermite_pinn.geometry.mesh.parts import sphere
-from hermite_pinn.sdf_commands import curvature_scale
+from hermite_pinn.workloads.sdf.facets import curvature_scale
 
 
 @pytest.fixture(scope="module")
