@@ -165,6 +165,10 @@ class Shape(ABC):
     def signed_distance(self, x: np.ndarray) -> np.ndarray:
         """Distances (n,) of points (dim, n) to the boundary, negative inside."""
 
+    @abstractmethod
+    def closest_points(self, x: np.ndarray) -> np.ndarray:
+        """Closest points (dim, n) of the boundary to points (dim, n)."""
+
     @property
     @abstractmethod
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
