@@ -14,7 +14,7 @@ from hermite_pinn.immutable import Immutable
 from hermite_pinn.schema import Entry
 
 from .combined_boundary import CombinedBoundary
-from .feet import BoundaryFeet, stepped
+from .feet import BoundaryFeet
 from .part import Part, coordinates
 from .ridges import Edges
 from .shape import Creases, Piece, Shape
@@ -83,10 +83,6 @@ class Solid(Part):
         """The image of the shape under a similarity."""
         return Moved(self, motion)
 
-    def closest_points(self, x: np.ndarray) -> np.ndarray:
-        """Closest points (dim, n) of the boundary to points (dim, n), by steps along the signed distance."""
-        return stepped(self, coordinates(x, self.dim), self.extent)
-
     def within(self, lower: np.ndarray, upper: np.ndarray, axes: Sequence[str] = ()) -> Solid:
         """The shape as a box between two corners (dim,) with named axes sees it; most shapes are as they are."""
         return self
@@ -154,7 +150,7 @@ class Combination(Immutable, Solid):
 
     # -- the boundary ---
     def closest_points(self, x: np.ndarray) -> np.ndarray:
-        """Closest points of the boundary: those of the part that decides the sign, if they are on it, else searched for."""
+        """Closest points of the boundary: of the part that decides the sign if they are on it, else searched for."""
         x = coordinates(x, self.dim)
         return self._feet.improved(x, self._decided(x))
 

@@ -10,10 +10,8 @@ from scipy.spatial import cKDTree
 
 from .shape import Shape, Surface
 
-__all__ = ["BoundaryFeet", "stepped"]
+__all__ = ["BoundaryFeet"]
 
-STEP = 1e-6  # of the size, for differences
-NEWTON = 8
 ON = 1e-9  # of the size: a point that near to the boundary is on it
 FINE = 64  # known points along the longest edge of a shape
 NEIGHBOURS = 4  # known points from which is searched
@@ -22,30 +20,6 @@ STRIDES = 4  # along an edge
 OVER = 3.0  # of half a part of an edge: how far it may go on
 HALVINGS = 30  # to find where an edge ends
 ALTERNATIONS = 30  # between the two boundaries that cross at an edge
-
-
-def stepped(shape: Shape, x: np.ndarray, size: float) -> np.ndarray:
-    """Closest points (dim, n) of a boundary to points (dim, n), by steps along the gradient of the signed distance.
-
-    Where that is the distance, the first step ends there; the others take away what its differences leave.
-    """
-    result = x.copy()
-    active = np.arange(x.shape[1])
-    for _ in range(NEWTON):
-        here = result[:, active]
-        value = shape.signed_distance(here)
-        rows = []
-        for axis in range(len(x)):
-            offset = np.zeros((len(x), 1))
-            offset[axis] = STEP * size
-            rows.append((shape.signed_distance(here + offset) - shape.signed_distance(here - offset)) / (2 * STEP * size))
-        slope = np.stack(rows)
-        square = np.maximum((slope**2).sum(0), 1e-6)
-        result[:, active] = here - value / square * slope
-        active = active[np.abs(value) > 1e-14 * size]
-        if not active.size:
-            break
-    return result
 
 
 class BoundaryFeet:
@@ -169,7 +143,7 @@ class BoundaryFeet:
 
     @cached_property
     def _edges(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Middles and tangents (dim, n) of parts of edges, half their lengths, and the leaves that meet there, (n, 2)."""
+        """Middles and tangents (dim, n) of parts of edges, half their lengths, and pairs of leaves that meet there."""
         segments = self.whole.creases.segments
         middles = segments.mean(1).T
         ways = (segments[:, 1] - segments[:, 0]).T
@@ -187,7 +161,9 @@ class BoundaryFeet:
         return cKDTree(self._edges[0].T)
 
 
-def _keep(x: np.ndarray, found: np.ndarray, on: Callable[[np.ndarray], np.ndarray], best: np.ndarray, distance: np.ndarray) -> None:
+def _keep(
+    x: np.ndarray, found: np.ndarray, on: Callable[[np.ndarray], np.ndarray], best: np.ndarray, distance: np.ndarray
+) -> None:
     """Enter points that are on the boundary and closer than those that are known."""
     length = np.linalg.norm(x - found, axis=0)
     closer = np.flatnonzero(length < distance)

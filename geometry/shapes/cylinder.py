@@ -11,8 +11,8 @@ import numpy as np
 
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.geometry.csg import Solid
-from hermite_pinn.geometry.ridges import Edges
 from hermite_pinn.geometry.part import coordinates
+from hermite_pinn.geometry.ridges import Edges
 from hermite_pinn.geometry.shape import Creases, Piece, Surface
 from hermite_pinn.geometry.similarity import Similarity, Vector
 from hermite_pinn.schema import Entry

@@ -350,7 +350,7 @@ class Nearest:
         return np.asarray(np.linalg.norm(x - self.closest(x), axis=0))
 
     def closest(self, x: np.ndarray) -> np.ndarray:
-        """Closest points (dim, n) to points (dim, n), from the nearest known point and steps along the zero set from there."""
+        """Closest points (dim, n) to others, by steps along the zero set from the nearest known point."""
         best, number = self._tree.query(x.T)
         y, steps = self.points[:, number], np.ones(best.size)
         before, slopes = y.copy(), np.zeros_like(y)

@@ -61,7 +61,9 @@ def _ply(path: Path) -> Arrays:
     mesh = ply.read(path)
     if not {"nx", "ny", "nz"} <= set(mesh.point_data):
         raise _without_normals(path, "its vertices have no nx, ny, nz")
-    normals = np.stack([np.asarray(mesh.point_data[name], dtype=np.float64).reshape(-1) for name in ("nx", "ny", "nz")], 1)
+    normals = np.stack(
+        [np.asarray(mesh.point_data[name], dtype=np.float64).reshape(-1) for name in ("nx", "ny", "nz")], 1
+    )
     return np.asarray(mesh.points, dtype=np.float64), normals
 
 

@@ -100,7 +100,7 @@ class CloudTarget(Target):
         places = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
         distance = self.patches.tree.query(places)[0]
         winding = np.full(len(places), np.nan)
-        away = distance > max(step / 2, self.patches.spacing)
+        away = distance > max(step / 2, 2 * self.patches.spacing)
         winding[away] = PointWinding(self.cloud.points, self.cloud.normals, self.patches.areas).at(places[away])
         return np.array(step), winding.reshape([len(a) for a in axes])
 

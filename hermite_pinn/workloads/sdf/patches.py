@@ -100,7 +100,7 @@ class Patches:
         matrix = np.einsum("nk,nkra,nkrb->nab", weight, rows, rows) + RIDGE * np.eye(6)
         found = np.linalg.solve(matrix, np.einsum("nk,nkra,nkr->na", weight, rows, wanted)[..., None])[..., 0]
         powers = np.array([1, 0, 0, -1, -1, -1])
-        return np.asarray(found * scale ** powers)
+        return np.asarray(found * scale**powers)
 
     # -- points on patches ---
     def at(self, chosen: np.ndarray, u: np.ndarray, v: np.ndarray) -> Feet:

@@ -77,4 +77,9 @@ class ShapeTarget(Target):
 
     def described(self) -> Mapping[str, Any]:
         """What it is made of, as a digest."""
-        return {"kind": "shape", "signed": self.signed, "shape": repr(self.shape), "digest": digest(self.shape.state()).hex()}
+        return {
+            "kind": "shape",
+            "signed": self.signed,
+            "shape": repr(self.shape),
+            "digest": digest(self.shape.state()).hex(),
+        }
