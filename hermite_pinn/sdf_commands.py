@@ -11,6 +11,7 @@ import typer
 import hermite_pinn as hp
 from hermite_pinn.workloads import sdf
 from hermite_pinn.workloads.sdf.facets import curvature_scale
+from hermite_pinn.workloads.sdf.sources import source_of
 
 from .command_arguments import JsonOption, OutOption, file_word, output_folder
 from .output import check_writable, write_text
@@ -34,7 +35,7 @@ FieldOption = Annotated[str | None, typer.Option(help="Name of the field; defaul
 
 @app.command()
 def fit(
-    source: Annotated[Path, typer.Argument(parser=file_word, metavar="FILE", help="Mesh: STL, OBJ, PLY, ...")],
+    source: Annotated[Path, typer.Argument(parser=file_word, metavar="FILE", help="Mesh (STL, OBJ, PLY, ...), or points with normals (PLY, XYZ, NPZ).")],
     out: OutOption = Path("out"),
     levels: Annotated[int, typer.Option(help="Levels of the field; every one has cells of half the length.")] = 6,
     sign: Annotated[str, typer.Option(help="signed, or unsigned for open surfaces.")] = "signed",
@@ -46,7 +47,7 @@ def fit(
     width: WidthOption = 640,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit the distance to the surface of a mesh: the field NAME.h5, and of signed ones what `extract` writes.
+    """Fit the distance to the surface of a mesh, or through points: NAME.h5, and of signed ones what `extract` writes.
 
     NAME is that of the file.
     """
@@ -54,16 +55,19 @@ def fit(
         folder = output_folder(out) or Path()
         file = folder / f"{source.stem}.h5"
         check_writable(file)
-        part = hp.Mesh(source) if sign == "signed" else None
+        given = source_of(source)
+        part = hp.Mesh(given) if sign == "signed" and given is source else None
         options: dict[str, Any] = {"levels": levels, "sign": sign, "max_time": max_time, "seed": seed}
-        solution = sdf.fit(source if part is None else part, progress=False if as_json else "auto", **options)
+        solution = sdf.fit(given if part is None else part, progress=False if as_json else "auto", **options)
         solution.save(file)
         fitted = {"status": solution.status.name.lower(), "message": solution.message, "file": str(file)}
         report: dict[str, Any] = {"surface": {}, "notes": [], "files": []}
-        if part is not None:
+        if sign == "signed":
             report = write_surface(
                 solution, part, folder, source.stem, resolution=resolution, scale=scale, up=up, width=width
             )
+        if part is None:
+            report["notes"] = [*report["notes"], *solution.stats.get("notes", ())]
         report["files"].insert(0, str(file))
         if as_json:
             print_json({"source": str(source), "fit": fitted} | report)

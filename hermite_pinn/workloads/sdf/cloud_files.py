@@ -82,8 +82,8 @@ def has_faces(path: Path) -> bool:
 
 
 def _text(path: Path) -> Arrays:
-    delimiter = "," if "," in path.open(encoding="utf-8").readline() else None
-    table = np.loadtxt(path, delimiter=delimiter, ndmin=2, comments=("#", "//"))
+    with path.open(encoding="utf-8") as file:
+        table = np.loadtxt((line.replace(",", " ") for line in file), ndmin=2, comments=("#", "//"))
     if table.shape[1] < 6:
         raise _without_normals(path, f"its lines have {table.shape[1]} numbers, not x y z nx ny nz")
     return table[:, :3], table[:, 3:6]
