@@ -35,7 +35,12 @@ FieldOption = Annotated[str | None, typer.Option(help="Name of the field; defaul
 
 @app.command()
 def fit(
-    source: Annotated[Path, typer.Argument(parser=file_word, metavar="FILE", help="Mesh (STL, OBJ, PLY, ...), or points with normals (PLY, XYZ, NPZ).")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            parser=file_word, metavar="FILE", help="Mesh (STL, OBJ, PLY, ...), or points with normals (PLY, XYZ, NPZ)."
+        ),
+    ],
     out: OutOption = Path("out"),
     levels: Annotated[int, typer.Option(help="Levels of the field; every one has cells of half the length.")] = 6,
     sign: Annotated[str, typer.Option(help="signed, or unsigned for open surfaces.")] = "signed",

@@ -76,8 +76,9 @@ def fit(
     Parameters
     ----------
     surface
-        A file (STL, OBJ, PLY, OFF, ...), arrays ``(vertices, faces)``, a ``trimesh.Trimesh`` or ``Scene``, or a
-        :class:`hermite_pinn.Mesh`.
+        A file (STL, OBJ, PLY, OFF, ...), arrays ``(vertices, faces)``, a ``trimesh.Trimesh`` or ``Scene``; a
+        shape in space, such as a :class:`hermite_pinn.Mesh` or :class:`hermite_pinn.Ball`; or points with normals, a
+        :class:`PointCloud` or a file of them.
     levels
         Number of levels, or a list of resolutions.
     box

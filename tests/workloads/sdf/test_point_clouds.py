@@ -187,9 +187,7 @@ def test_open_clouds_have_no_sign() -> None:
 
 def test_a_cloud_that_leaves_the_box_is_refused() -> None:
     with pytest.raises(hp.InvalidProblemError, match=r"leaves the box"):
-        hp.sdf.fit(
-            hp.sdf.PointCloud(*sphere(500)), box=hp.Box(x=(0, 1), y=(-1, 1), z=(-1, 1)), progress=False
-        )
+        hp.sdf.fit(hp.sdf.PointCloud(*sphere(500)), box=hp.Box(x=(0, 1), y=(-1, 1), z=(-1, 1)), progress=False)
 
 
 @pytest.mark.parametrize(
