@@ -91,8 +91,8 @@ def fit(
     method
         ``"gauss_newton"``.
     value_weight, normal_weight, eikonal_weight
-        Weights of the squares of misfits: of distances, in tenths of a cell of the level; of the components of the gradient;
-        and of the gradient's length, to first order about the true one, in addition.
+        Weights of the squares of misfits: of distances, in tenths of a cell of the level; of the components of the
+        gradient; and of the gradient's length, to first order about the true one, in addition.
     max_time
         Seconds after which no further level is fitted; the first one always is.
     seed
