@@ -8,6 +8,7 @@ from scipy.sparse.csgraph import breadth_first_order, connected_components, mini
 from scipy.spatial import cKDTree
 
 from hermite_pinn.errors import InvalidProblemError
+from hermite_pinn.geometry.similarity import LARGEST
 
 __all__ = ["mended"]
 
@@ -37,6 +38,11 @@ def mended(points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndar
     bad = int((~np.isfinite(points)).any(1).sum())
     if bad:
         raise InvalidProblemError(f"{bad} of the {len(points)} points are not finite; leave them out")
+    largest = float(np.abs(points).max(initial=0.0))
+    if largest > LARGEST or 0 < largest < 1 / LARGEST:
+        raise InvalidProblemError(
+            f"coordinates must be between {1 / LARGEST:g} and {LARGEST:g}, got {largest:g}; choose other units"
+        )
     notes: list[str] = []
     normals, missing = _units(normals)
     points, normals, missing = _different(points, normals, missing, notes)
@@ -48,10 +54,10 @@ def mended(points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def _units(normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Unit normals, and where there are none."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        length = np.linalg.norm(normals, axis=1)
-    missing = ~(np.isfinite(length) & (length > 0))
-    return np.where(missing[:, None], 0.0, normals / np.where(missing, 1.0, length)[:, None]), missing
+    largest = np.abs(normals).max(1, initial=0.0)
+    missing = ~(np.isfinite(normals).all(1) & (largest > 0))
+    scaled = np.where(missing[:, None], 0.0, normals / np.where(missing, 1.0, largest)[:, None])
+    return scaled / np.where(missing, 1.0, np.linalg.norm(scaled, axis=1))[:, None], missing
 
 
 def _different(

@@ -61,8 +61,8 @@ class PointCloud(Immutable):
     """
 
     def __init__(self, points: Any, normals: Any) -> None:
-        places = _rows("points", points, finite=False)
-        directions = _rows("normals", normals, finite=False)
+        places = _rows("points", points)
+        directions = _rows("normals", normals, "without normals a cloud has no inside: estimate and orient them")
         if len(places) != len(directions):
             raise InvalidArgumentError(
                 f"points and normals must be as many, got {len(places)} points and {len(directions)} normals"
@@ -105,15 +105,10 @@ class PointCloud(Immutable):
         return f"PointCloud({len(self)} points, {size} from ({corner}))"
 
 
-def _rows(name: str, value: Any, finite: bool = True) -> np.ndarray:
+def _rows(name: str, value: Any, hint: str = "") -> np.ndarray:
     """An array (n, 3)."""
-    if value is None:
-        raise InvalidArgumentError(
-            f"{name} must be an array of shape (n, 3), got None; without normals a cloud has no inside: estimate and orient "
-            "them, as programs that read scans do"
-        )
-    array = real_array(name, value, shape="an array of shape (n, 3)", finite=finite)
+    array = real_array(name, value, shape="an array of shape (n, 3)", finite=False, hint=hint)
     if array.ndim != 2 or array.shape[1] != 3:
-        hint = "; for (3, n) give its transpose" if array.ndim == 2 and array.shape[0] == 3 else ""
-        raise InvalidArgumentError(f"{name} must be an array of shape (n, 3), got {array.shape}{hint}")
+        told = "; for (3, n) give its transpose" if array.ndim == 2 and array.shape[0] == 3 else ""
+        raise InvalidArgumentError(f"{name} must be an array of shape (n, 3), got the shape {array.shape}{told}")
     return np.array(array, dtype=np.float64)
