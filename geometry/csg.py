@@ -14,6 +14,7 @@ from hermite_pinn.immutable import Immutable
 from hermite_pinn.schema import Entry
 
 from .combined_boundary import CombinedBoundary
+from .feet import BoundaryFeet
 from .part import Part, coordinates
 from .ridges import Edges
 from .shape import Creases, Piece, Shape
@@ -148,6 +149,23 @@ class Combination(Immutable, Solid):
         return f" {self.sign} ".join(texts)
 
     # -- the boundary ---
+    def closest_points(self, x: np.ndarray) -> np.ndarray:
+        """Closest points of the boundary: of the part that decides the sign if they are on it, else searched for."""
+        x = coordinates(x, self.dim)
+        return self._feet.improved(x, self._decided(x))
+
+    def _decided(self, x: np.ndarray) -> np.ndarray:
+        """Closest points of the parts whose distances are those of the combination."""
+        value, result = self.signed_distance(x), np.full_like(x, np.nan)
+        for part in self.parts:
+            mine = np.flatnonzero(np.abs(part.signed_distance(x)) == np.abs(value))
+            result[:, mine] = part.closest_points(x[:, mine])
+        return result
+
+    @cached_property
+    def _feet(self) -> BoundaryFeet:
+        return BoundaryFeet(self, self.leaves, self.extent)
+
     @cached_property
     def _boundary(self) -> CombinedBoundary:
         return CombinedBoundary(self.leaves, self.logic, self.dim, self.extent)
@@ -308,6 +326,10 @@ class Moved(Immutable, Solid):
     def signed_distance(self, x: np.ndarray) -> np.ndarray:
         """Distances, which scale."""
         return self.motion.scale * self.shape.signed_distance(self.motion.back(coordinates(x, self.dim)))
+
+    def closest_points(self, x: np.ndarray) -> np.ndarray:
+        """Images of the closest points."""
+        return self.motion.points(self.shape.closest_points(self.motion.back(coordinates(x, self.dim))))
 
     @property
     def measure(self) -> float | None:

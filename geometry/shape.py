@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .steps import stepped
 from .touched import near_cells
 
 __all__ = ["Clearance", "Creases", "Piece", "Shape", "Sides", "Surface"]
@@ -164,6 +165,12 @@ class Shape(ABC):
     @abstractmethod
     def signed_distance(self, x: np.ndarray) -> np.ndarray:
         """Distances (n,) of points (dim, n) to the boundary, negative inside."""
+
+    def closest_points(self, x: np.ndarray) -> np.ndarray:
+        """Closest points (dim, n) of the boundary to points (dim, n), by steps along the signed distance."""
+        lower, upper = self.bounds
+        size = float(np.max(upper - lower))
+        return stepped(self.signed_distance, np.asarray(x, dtype=np.float64), size if np.isfinite(size) else 1.0)
 
     @property
     @abstractmethod

@@ -6,20 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 import hermite_pinn as hp
 from hermite_pinn.workloads import sdf
+from hermite_pinn.workloads.sdf.facets import curvature_scale
+from hermite_pinn.workloads.sdf.sources import source_of
 
 from .command_arguments import JsonOption, OutOption, file_word, output_folder
 from .output import check_writable, write_text
 from .streams import print_json, reported
 
 __all__ = ["app"]
-
-#: Radius over which curvatures are averaged, in edges of the mesh; and at most, as a part of its longest side.
-EDGES, LARGEST = 3.0, 0.1
 
 app = typer.Typer(help="Signed distances and the surfaces of fields.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -37,7 +35,12 @@ FieldOption = Annotated[str | None, typer.Option(help="Name of the field; defaul
 
 @app.command()
 def fit(
-    source: Annotated[Path, typer.Argument(parser=file_word, metavar="FILE", help="Mesh: STL, OBJ, PLY, ...")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            parser=file_word, metavar="FILE", help="Mesh (STL, OBJ, PLY, ...), or points with normals (PLY, XYZ, NPZ)."
+        ),
+    ],
     out: OutOption = Path("out"),
     levels: Annotated[int, typer.Option(help="Levels of the field; every one has cells of half the length.")] = 6,
     sign: Annotated[str, typer.Option(help="signed, or unsigned for open surfaces.")] = "signed",
@@ -49,7 +52,7 @@ def fit(
     width: WidthOption = 640,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit the distance to the surface of a mesh: the field NAME.h5, and of signed ones what `extract` writes.
+    """Fit the distance to the surface of a mesh, or through points: NAME.h5, and of signed ones what `extract` writes.
 
     NAME is that of the file.
     """
@@ -57,16 +60,19 @@ def fit(
         folder = output_folder(out) or Path()
         file = folder / f"{source.stem}.h5"
         check_writable(file)
-        part = hp.Mesh(source) if sign == "signed" else None
+        given = source_of(source)
+        part = hp.Mesh(given) if sign == "signed" and given is source else None
         options: dict[str, Any] = {"levels": levels, "sign": sign, "max_time": max_time, "seed": seed}
-        solution = sdf.fit(source if part is None else part, progress=False if as_json else "auto", **options)
+        solution = sdf.fit(given if part is None else part, progress=False if as_json else "auto", **options)
         solution.save(file)
         fitted = {"status": solution.status.name.lower(), "message": solution.message, "file": str(file)}
         report: dict[str, Any] = {"surface": {}, "notes": [], "files": []}
-        if part is not None:
+        if sign == "signed":
             report = write_surface(
                 solution, part, folder, source.stem, resolution=resolution, scale=scale, up=up, width=width
             )
+        if part is None:
+            report["notes"] = [*report["notes"], *solution.stats.get("notes", ())]
         report["files"].insert(0, str(file))
         if as_json:
             print_json({"source": str(source), "fit": fitted} | report)
@@ -142,14 +148,6 @@ def write_surface(
     picture.save(files[3])
     write_text(files[4], _markdown(name, numbers, notes))
     return {"surface": numbers, "notes": notes, "files": [str(file) for file in files]}
-
-
-def curvature_scale(mesh: hp.Mesh) -> float:
-    """Radius over which curvatures of a field that was fitted to a mesh are averaged.
-
-    Three of its edges, so that its facets average out, but at most a tenth of its longest side.
-    """
-    return min(EDGES * float(np.median(mesh.triangles.longest)), LARGEST * mesh.triangles.extent)
 
 
 def _spelled(value: Any) -> str:

@@ -140,6 +140,10 @@ class Mesh(Immutable, Solid):
         """The closest points of the surface to points (3, n): distances, triangles, and points (n, 3)."""
         return self._search.closest(_rows(x))
 
+    def closest_points(self, x: np.ndarray) -> np.ndarray:
+        """The closest points (3, n) of the surface to points (3, n)."""
+        return np.ascontiguousarray(self.closest(x).point.T)
+
     def winds_around(self, x: np.ndarray) -> np.ndarray:
         """Which of the points (3, n) the surface winds around, (n,); those on it may go either way."""
         return self._inside.strictly(_rows(x))

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from hermite_pinn.geometry.csg import Solid
+from hermite_pinn.geometry.part import coordinates
 from hermite_pinn.geometry.shape import Piece, Surface
 from hermite_pinn.geometry.similarity import Similarity, Vector
 from hermite_pinn.schema import Entry
 
 from .leaf import Leaf, length_of, point_of
-from .rules import count_of, numbers_of, plain, rings
+from .rules import count_of, directions, numbers_of, plain, rings
 
 __all__ = ["Ball"]
 
@@ -54,6 +55,11 @@ class Ball(Leaf):
 
     def _distance(self, x: np.ndarray) -> np.ndarray:
         return np.asarray(np.linalg.norm(x - self.center[:, None], axis=0) - self.radius)
+
+    def closest_points(self, x: np.ndarray) -> np.ndarray:
+        """Points of the sphere in the same direction; of the center, some point."""
+        away = coordinates(x, 3) - self.center[:, None]
+        return self.center[:, None] + self.radius * directions(away)
 
     @property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:

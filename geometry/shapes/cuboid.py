@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hermite_pinn.geometry.csg import Solid
+from hermite_pinn.geometry.part import coordinates
 from hermite_pinn.geometry.shape import Creases, Piece, Surface
 from hermite_pinn.geometry.similarity import Similarity, Vector
 from hermite_pinn.schema import Entry
@@ -55,6 +56,17 @@ class Cuboid(Leaf):
     def _distance(self, x: np.ndarray) -> np.ndarray:
         beyond = np.maximum(self.lower[:, None] - x, x - self.upper[:, None])
         return np.asarray(np.linalg.norm(np.maximum(beyond, 0.0), axis=0) + np.minimum(beyond.max(0), 0.0))
+
+    def closest_points(self, x: np.ndarray) -> np.ndarray:
+        """The closest points of the sides."""
+        x = coordinates(x, 3)
+        lower, upper = self.lower[:, None], self.upper[:, None]
+        result = np.clip(x, lower, upper)
+        within = np.flatnonzero((result == x).all(0))
+        room = np.stack([x - lower, upper - x])[:, :, within].reshape(6, -1)
+        end, axis = np.divmod(room.argmin(0), 3)
+        result[axis, within] = np.where(end == 0, self.lower[axis], self.upper[axis])
+        return result
 
     @property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:

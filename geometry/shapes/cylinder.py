@@ -11,13 +11,14 @@ import numpy as np
 
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.geometry.csg import Solid
+from hermite_pinn.geometry.part import coordinates
 from hermite_pinn.geometry.ridges import Edges
 from hermite_pinn.geometry.shape import Creases, Piece, Surface
 from hermite_pinn.geometry.similarity import Similarity, Vector
 from hermite_pinn.schema import Entry
 
 from .leaf import Leaf, length_of, point_of
-from .rules import count_of, frame, gauss_panels, numbers_of, plain, rings
+from .rules import count_of, directions, frame, gauss_panels, numbers_of, plain, rings
 
 __all__ = ["Cylinder"]
 
@@ -77,6 +78,19 @@ class Cylinder(Leaf):
         beyond = np.maximum(-along, along - self.length)
         outside = np.hypot(np.maximum(out, 0.0), np.maximum(beyond, 0.0))
         return np.asarray(outside + np.minimum(np.maximum(out, beyond), 0.0))
+
+    def closest_points(self, x: np.ndarray) -> np.ndarray:
+        """The closest points of the mantle and the ends."""
+        local = self._frame.T @ (coordinates(x, 3) - self.start[:, None])
+        out, along = np.hypot(local[0], local[1]), local[2]
+        rim = self.radius * directions(local[:2])
+        across = np.where(out > self.radius, rim, local[:2])
+        height = np.clip(along, 0.0, self.length)
+        room = np.stack([self.radius - out, along, self.length - along])
+        within, nearest = (room > 0).all(0), room.argmin(0)
+        across = np.where(within & (nearest == 0), rim, across)
+        height = np.where(within & (nearest > 0), np.where(nearest == 1, 0.0, self.length), height)
+        return np.asarray(self.start[:, None] + self._frame @ np.concatenate([across, height[None]]))
 
     @property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:

@@ -137,6 +137,10 @@ class Implicit(Immutable, Solid):
         x = coordinates(x, self.dim)
         return np.where(self._level(x) < 0, -1.0, 1.0) * self._nearest.distance(x)
 
+    def closest_points(self, x: np.ndarray) -> np.ndarray:
+        """Points (dim, n) of the zero set in its box that are closest to points (dim, n)."""
+        return self._nearest.closest(coordinates(x, self.dim))
+
     # -- the boundary ---
     @cached_property
     def _curves(self) -> list[Contour]:

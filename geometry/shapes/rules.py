@@ -11,7 +11,7 @@ import torch
 from hermite_pinn.geometry.names import face_name
 from hermite_pinn.schema import Entry
 
-__all__ = ["array_of", "count_of", "face_name", "frame", "gauss_panels", "numbers_of", "plain", "rings"]
+__all__ = ["array_of", "count_of", "directions", "face_name", "frame", "gauss_panels", "numbers_of", "plain", "rings"]
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(3)
 MOST = 1 << 24  # points along a line
@@ -30,6 +30,14 @@ def gauss_panels(start: float, end: float, spacing: float) -> tuple[np.ndarray, 
     middles = start + (np.arange(panels) + 0.5) * width
     points = middles[:, None] + 0.5 * width * _NODES
     return points.ravel(), np.tile(0.5 * width * _WEIGHTS, panels)
+
+
+def directions(x: np.ndarray) -> np.ndarray:
+    """Vectors (dim, n) scaled to length 1; the first axis for those without length."""
+    length = np.linalg.norm(x, axis=0)
+    result = x / np.where(length > 0, length, 1.0)
+    result[0, length == 0] = 1.0
+    return np.asarray(result)
 
 
 def plain(values: np.ndarray) -> str:

@@ -11,13 +11,14 @@ import numpy as np
 
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.geometry.csg import Solid
+from hermite_pinn.geometry.part import coordinates
 from hermite_pinn.geometry.shape import Piece, Surface
 from hermite_pinn.geometry.similarity import Similarity, Vector, direction
 from hermite_pinn.immutable import read_only
 from hermite_pinn.schema import Entry
 
 from .leaf import Leaf, length_of, point_of
-from .rules import count_of, frame, numbers_of, plain, rings
+from .rules import count_of, directions, frame, numbers_of, plain, rings
 
 __all__ = ["Torus"]
 
@@ -75,6 +76,15 @@ class Torus(Leaf):
     def _distance(self, x: np.ndarray) -> np.ndarray:
         u, v, height = self._frame.T @ (x - self.center[:, None])
         return np.asarray(np.hypot(np.hypot(u, v) - self.radius, height) - self.tube)
+
+    def closest_points(self, x: np.ndarray) -> np.ndarray:
+        """Points of the tube on the way from the closest point of the circle in its middle."""
+        local = self._frame.T @ (coordinates(x, 3) - self.center[:, None])
+        middle = np.concatenate([self.radius * directions(local[:2]), np.zeros((1, local.shape[1]))])
+        outward = local - middle
+        none = ~outward.any(0)
+        outward[:, none] = middle[:, none]
+        return np.asarray(self.center[:, None] + self._frame @ (middle + self.tube * directions(outward)))
 
     @property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:

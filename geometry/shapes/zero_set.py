@@ -346,7 +346,11 @@ class Nearest:
         return cKDTree(self.points.T)
 
     def distance(self, x: np.ndarray) -> np.ndarray:
-        """Distances (n,) of points (dim, n), from the nearest known point and steps along the zero set from there."""
+        """Distances (n,) of points (dim, n)."""
+        return np.asarray(np.linalg.norm(x - self.closest(x), axis=0))
+
+    def closest(self, x: np.ndarray) -> np.ndarray:
+        """Closest points (dim, n) to others, by steps along the zero set from the nearest known point."""
         best, number = self._tree.query(x.T)
         y, steps = self.points[:, number], np.ones(best.size)
         before, slopes = y.copy(), np.zeros_like(y)
@@ -374,4 +378,4 @@ class Nearest:
             y[:, active[better]], best[active[better]] = new[:, better], distance[better]
             steps[active[~better]] *= 0.25
             active = active[(gain > 1e-11 * self.level.size) & (size > 1e-9 * self.level.size)]
-        return np.asarray(best)
+        return y

@@ -21,6 +21,9 @@ __all__ = ["Target", "early", "targets"]
 QUICK: dict[str, Any] = {"levels": 1, "max_time": 2.0, "progress": False}
 SHORT: dict[str, Any] = {"steps": 2, "points": 16, "face_points": 4, "check_every": 1}
 
+SPHERE = np.stack(np.meshgrid(*[np.linspace(-1, 1, 4)] * 3), -1).reshape(-1, 3)
+SPHERE = SPHERE / np.linalg.norm(SPHERE, axis=1, keepdims=True)
+
 # arguments that work, by callable
 GAUSS_NEWTON: dict[str, Any] = {
     "gauss": 2, "inner_tol": 1e-8, "inner_steps": 100, "outer_steps": 3, "damping": 1e-3, "max_levels": 3,
@@ -323,6 +326,11 @@ def _run_targets() -> list[Target]:
         ),
         Target("tabulated", lambda bench, function: hp.tabulated(function)(np.zeros(3)), {"function": np.sin}),
         *(Target(name, cutting(name), good) for name, (_, good) in SHAPES.items()),
+        Target(
+            "sdf.PointCloud",
+            lambda bench, **arrays: str(hp.sdf.PointCloud(**arrays)),
+            {"points": SPHERE, "normals": SPHERE},
+        ),
         *(_library_target(name) for name in PROBLEMS),
     ]
 

@@ -30,7 +30,7 @@ __all__ = ["Course", "Ending"]
 #: Levels with at most so many cells along every axis cover the whole box.
 COARSE = 32
 #: Half the width of the band of a finer level, in diagonals of its cells.
-WIDTH = 1.5
+WIDTH = 2.0
 #: Bytes per point at which misfits are taken.
 PER_POINT = 150.0
 

@@ -89,8 +89,9 @@ def fit(
     Parameters
     ----------
     surface
-        A file (STL, OBJ, PLY, OFF, ...), arrays ``(vertices, faces)``, a ``trimesh.Trimesh`` or ``Scene``, or a
-        :class:`hermite_pinn.Mesh`.
+        A file (STL, OBJ, PLY, OFF, ...), arrays ``(vertices, faces)``, a ``trimesh.Trimesh`` or ``Scene``; a
+        shape in space, such as a :class:`hermite_pinn.Mesh` or :class:`hermite_pinn.Ball`; or points with normals, a
+        :class:`PointCloud` or a file of them.
     levels
         Number of levels, or a list of resolutions.
     box
@@ -105,9 +106,9 @@ def fit(
         ``"gauss_newton"``, ``"adam"``, ``"soap"``, ``"lbfgs"``, or an object such as ``hp.Adam(steps=2000)``, whose
         ``points`` are the samples of a step; its options for conditions mean nothing here.
     value_weight, normal_weight, eikonal_weight
-        Weights of the squares of misfits: of distances, in cells of the level, or at samples in units of the longest
-        edge of the surface; of the components of the gradient; and of the gradient's length, in addition.  Least
-        squares take that to first order about the true direction.
+        Weights of the squares of misfits: of distances, in tenths of a cell of the level, or at samples in units of the
+        longest edge of the surface; of the components of the gradient; and of the gradient's length, in addition.
+        Least squares take that to first order about the true direction.
     max_time
         Seconds after which the run ends; of dense levels the first one is always fitted.
     seed

@@ -22,6 +22,7 @@ __all__ = ["LevelFit", "fit_level"]
 JET = Channels.jet(3, 1)
 CELLS = 1 << 14  # cells looked at together
 TOLERANCE = 1e-2  # of the least squares problem of a level, relative to where it begins
+UNIT = 0.1  # of a cell: a misfit of values that counts as much as one of 1 of gradients
 STEPS = 60  # of conjugate gradients, at most
 
 
@@ -62,7 +63,7 @@ def fit_level(
     band
         Cells of the last level.
     weights
-        Of misfits; that of values counts in units of the cell.
+        Of misfits; that of values counts in tenths of the cell.
     check
         Called again and again, may raise.
     """
@@ -70,7 +71,7 @@ def fit_level(
     count = max(2, layout.orders) + (band.listed is None)  # a corner of the box has one cell only
     size = np.asarray(layout.lengths) / np.asarray(layout.resolutions[level])
     misfits, directions = _misfits(target, layout, table, band, count, check)
-    in_cells = replace(weights, value=weights.value / float(np.prod(size)) ** (2 / 3))
+    in_cells = replace(weights, value=weights.value / (UNIT * float(np.cbrt(np.prod(size)))) ** 2)
     system = CellSystem(layout, level, band.cells, count, in_cells, misfits.dtype, misfits.device)
     found, steps, reduction = _solved(system, misfits, directions, check)
     for part in system.pieces():

@@ -107,6 +107,10 @@ class OpenMesh(TriangleTarget):
     def __init__(self, source: Any) -> None:
         given = taken(source, None, None)
         triangles, notes = given.triangles, list(given.notes)
+        if not triangles.count:
+            raise InvalidProblemError(
+                f"{given.source} has no triangles; points with normals are given as a hermite_pinn.sdf.PointCloud"
+            )
         used = triangles.vertices[np.unique(triangles.faces)]
         if not np.isfinite(used).all():
             bad = int((~np.isfinite(used)).any(1).sum())

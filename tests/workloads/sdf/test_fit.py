@@ -153,11 +153,6 @@ def test_numbers_that_are_none_are_refused() -> None:
             hp.sdf.fit((vertices, faces), sign=sign, progress=False)
 
 
-def test_shapes_without_a_mesh_are_refused() -> None:
-    with pytest.raises(hp.InvalidArgumentError, match="surfaces of triangles"):
-        hp.sdf.fit(hp.Ball((0, 0, 0), 1), progress=False)
-
-
 def test_files_hold_everything(shape: hp.Solution, tmp_path: Path) -> None:
     shape.save(tmp_path / "shape.h5")
     again = hp.Solution.load(tmp_path / "shape.h5")

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 import hermite_pinn as hp
 from hermite_pinn.cli import app
 from hermite_pinn.geometry.mesh.parts import sphere
-from hermite_pinn.sdf_commands import curvature_scale
+from hermite_pinn.workloads.sdf.facets import curvature_scale
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,20 @@ def test_surface_picture_and_table_are_written(saved, tmp_path):
     read = meshio.read(tmp_path / "out" / "ball.ply")
     assert np.abs(read.point_data["mean_curvature"] - 2).max() < 1e-3
     assert "| normal consistency | 0.99" in (tmp_path / "out" / "ball.md").read_text()
+
+
+def test_points_with_normals_are_fitted(tmp_path):
+    normals = np.random.default_rng(0).normal(size=(1000, 3))
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    np.savetxt(tmp_path / "scan.xyz", np.concatenate([0.5 * normals, -normals], 1))
+    words = ["sdf", "fit", str(tmp_path / "scan.xyz"), "--out", str(tmp_path / "out"), "--levels", "2"]
+    found = CliRunner().invoke(app, [*words, "--resolution", "24", "--width", "64", "--json"])
+    assert found.exit_code == 0, found.output
+    report = json.loads(found.stdout)
+    assert report["fit"]["status"] == "completed"
+    assert report["surface"]["closed"] is True
+    assert abs(report["surface"]["volume"] / (4 / 3 * np.pi * 0.125) - 1) < 0.03
+    assert any("pointed inwards" in note for note in report["notes"])
 
 
 def test_a_mesh_is_fitted_and_its_surface_extracted(tmp_path):

@@ -1,0 +1,1 @@
+"""What encoders serve beside differential equations, measured."""
