@@ -46,7 +46,9 @@ def fit(
     sign: Annotated[str, typer.Option(help="signed, or unsigned for open surfaces.")] = "signed",
     method: Annotated[str, typer.Option(help="gauss_newton, or adam, soap, lbfgs, which train.")] = "gauss_newton",
     steps: Annotated[int | None, typer.Option(help="Steps of a method that trains; default: its own.")] = None,
-    encoder: Annotated[str, typer.Option(help="hermite, or one it is compared with, such as trilinear_fd.")] = "hermite",
+    encoder: Annotated[
+        str, typer.Option(help="hermite, or one it is compared with, such as trilinear_fd.")
+    ] = "hermite",
     head: Annotated[
         str | None, typer.Option(help="linear, siren or siren+linear; default: linear for gauss_newton, else siren.")
     ] = None,
@@ -99,7 +101,13 @@ def chosen_field(method: str, encoder: str, head: str | None) -> hp.Field | None
         return None
     default = default_field(method)
     asked = default.head if head is None else head
-    own = {"encoder": encoder, "head": asked, "width": default.width, "depth": default.depth, "omega": default.omega}
+    own: dict[str, Any] = {
+        "encoder": encoder,
+        "head": asked,
+        "width": default.width,
+        "depth": default.depth,
+        "omega": default.omega,
+    }
     if encoder in ENCODERS and "table_size" in ENCODERS[encoder].takes:
         own |= {"base": default.base, "table_size": default.table_size}
         own |= {} if asked == "linear" else {"features": 2}

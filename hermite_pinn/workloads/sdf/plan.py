@@ -149,9 +149,7 @@ class Plan:
                 f"samples of a surface do not follow residuals; leave adaptive={method.adaptive!r} out of {method.name}"
             )
         if self.dtype != torch.float64 and method is not None and method.precision == torch.float64:
-            raise InvalidArgumentError(
-                f"{method.name} works in float64, got dtype={self.dtype}; use adam for float32"
-            )
+            raise InvalidArgumentError(f"{method.name} works in float64, got dtype={self.dtype}; use adam for float32")
         if self.by_level and self.device.type != "cpu":
             raise InvalidArgumentError(
                 f"gauss_newton fits dense levels on the CPU, got device={str(self.device)!r}; leave device out, or train: "
@@ -195,7 +193,9 @@ def _trainer(method: Any) -> Trainer | None:
     if isinstance(method, str):
         method = METHODS[choice("method", method, METHODS, otherwise="a method object such as hp.Adam(steps=2000)")]()
     hint = f"give {method.__name__}(), not the class" if isinstance(method, type) else ""
-    accepted = "'gauss_newton', which has no options here, 'adam', 'soap', 'lbfgs', or one of hp.Adam(), hp.SOAP(), hp.LBFGS()"
+    accepted = (
+        "'gauss_newton', which has no options here, 'adam', 'soap', 'lbfgs', or one of hp.Adam(), hp.SOAP(), hp.LBFGS()"
+    )
     return cast(Trainer, instance("method", method, TrainingMethod, accepted, hint=hint))
 
 
