@@ -96,8 +96,13 @@ class FittedField(SignedField):
 
     @property
     def has_curvature(self) -> bool:
-        """Whether its features have second derivatives, or a network reads them that has."""
+        """Whether its features have all second derivatives, or a network reads them that has."""
         field = self._owner.field
+        centre = torch.as_tensor((self.lower + self.upper)[:, None] / 2).to(field.device, field.dtype)
+        try:
+            field.encoder.stencil(centre, Channels.jet(3, 2))
+        except InvalidArgumentError:  # differences that give the Laplacian only
+            return False
         return field.encoder.order >= 2 or (not field.linear and field.encoder.highest_order >= 2)
 
     def jets(self, x: np.ndarray, order: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import trimesh
 
 import hermite_pinn as hp
 from hermite_pinn.geometry import Box
@@ -37,6 +38,12 @@ def block(size: float = 0.6, centre: Any = (0.0, 0.0, 0.0)) -> Arrays:
     quads = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
     faces = [(a, b, c) for a, b, c, d in quads] + [(a, c, d) for a, b, c, d in quads]
     return corners, np.array(faces)
+
+
+def ball() -> Arrays:
+    """A sphere of triangles."""
+    made = trimesh.creation.icosphere(subdivisions=3, radius=0.6)
+    return np.asarray(made.vertices), np.asarray(made.faces)
 
 
 def kind(name: str, head: str) -> hp.Field:
@@ -146,13 +153,28 @@ def test_trained_fields_are_files_and_surfaces(tmp_path: Path) -> None:
     assert len(hp.sdf.extract(again, 12).faces) > 20
 
 
+@pytest.mark.parametrize("name", GRIDS)
+def test_surfaces_of_every_encoder_are_extracted(name: str) -> None:
+    method = hp.Adam(steps=40, points=200, lr=1e-2, ema=0)
+    shape = hp.sdf.fit(block(), field=kind(name, "siren"), levels=2, method=method, progress=False)
+    if name in ("straight_through", "tetrahedral"):  # which lack second derivatives
+        with pytest.raises(hp.InvalidArgumentError, match="no second derivatives"):
+            hp.sdf.extract(shape, 8)
+    assert hp.sdf.extract(shape, 8, scale=0.2).vertices.shape[1] == 3
+
+
+def test_networks_are_not_fitted_by_least_squares() -> None:
+    with pytest.raises(hp.InvalidArgumentError, match=r"not affine in its parameters; train it with method='adam'"):
+        hp.sdf.fit(block(), field="siren", progress=False)
+
+
 @pytest.mark.slow
 def test_signs_hold_outside_the_sampled_band() -> None:
     parts = [block(0.3, (-0.6, 0, 0)), block(0.2, (0.6, 0, 0))]
     both = np.concatenate([p[0] for p in parts]), np.concatenate([parts[0][1], parts[1][1] + 8])
     method = hp.Adam(steps=600, points=1500, lr=2e-3, ema=0.98)
     field = hp.Field(encoder="coordinates", head="siren", width=64, omega=15.0)
-    for surface in (block(0.6), both):
+    for surface in (ball(), both):
         shape = hp.sdf.fit(surface, field=field, method=method, progress=False)
         ends = np.asarray(shape.domain.lower)[:, None], np.asarray(shape.domain.upper)[:, None]
         x = np.random.default_rng(5).uniform(*ends, (3, 4000))
