@@ -142,7 +142,7 @@ class Callback:
 
 
 def tell_end(callbacks: Sequence[Callback], solution: Any) -> None:
-    """Tell all callbacks the result; what one of them raises is raised as it is, with the result in its ``solution``."""
+    """Tell all callbacks the result; what one of them raises is raised as it is, with the result in ``solution``."""
     failures = []
     for c in callbacks:
         try:

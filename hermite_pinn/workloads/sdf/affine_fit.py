@@ -32,6 +32,9 @@ SURPLUS, LEAST, MOST = 4, 1 << 15, 1 << 18
 ROWS = 4
 PIECE = 1 << 15  # samples linearised together
 PROBES = 8  # products by which the columns are measured
+#: Squares of the coefficients of a level count as this part of a sample each, so that where there are none the finer
+#: levels are zero; and functions of a level that a sample reads.
+RIDGE, READ = 0.01, 8
 #: Steps of a round, after which the state is saved and the iteration starts afresh, and rounds at most.
 STEPS, ROUNDS = 100, 20
 #: Reduction of the gradient, or of the misfit in a round, at which the iteration ends.
@@ -53,7 +56,8 @@ def sample_count(unknowns: int, order: int) -> int:
 class AffineFit:
     """The least-squares problem of a field whose parameters are all unknown.
 
-    The length of the gradient counts to first order about the true direction, which makes all rows linear.
+    The length of the gradient counts to first order about the true direction, which makes all rows linear.  Where
+    samples are rarer than the coefficients of a level, these are kept small.
 
     Attributes
     ----------
@@ -94,8 +98,7 @@ class AffineFit:
     # -- the problem ---
     @cached_property
     def _samples(self) -> list[Samples]:
-        count = sample_count(self._solved.numel(), self.misfits.order)
-        return list(self.source.samples(count, self.seed).pieces(PIECE))
+        return list(self.source.samples(self._count, self.seed).pieces(PIECE))
 
     @cached_property
     def _products(self) -> list[FieldRows]:
@@ -130,8 +133,8 @@ class AffineFit:
         return wanted
 
     @cached_property
-    def _columns(self) -> torch.Tensor:
-        """Inverse norms of the columns, measured by products with random signs; 0 where no sample reaches."""
+    def _squares(self) -> torch.Tensor:
+        """Squares of the norms of the columns, measured by products with random signs."""
         generator = torch.Generator(self._solved.device).manual_seed(self.seed)
         squares = torch.zeros_like(self._solved)
         for _ in range(PROBES):
@@ -139,9 +142,29 @@ class AffineFit:
                 (torch.randint(2, r.shape, generator=generator, device=r.device) * 2 - 1).to(r.dtype)
                 for r in self._wanted
             ]
-            squares += self._adjoint(signs).square() / PROBES
-        norms = squares.sqrt()
-        return torch.where(norms > 1e-8 * norms.max(), 1.0 / norms, 0.0)
+            squares += self._products_adjoint(signs).square() / PROBES
+        return squares
+
+    @cached_property
+    def _roots(self) -> torch.Tensor:
+        """Factors of the coefficients in the rows that keep them small; zero on the coarsest level."""
+        roots, levels, start = torch.zeros_like(self._squares), self.start.level_slices, 0
+        for path, leaf in self._tree.items():
+            for part in levels.get(path, ())[1:]:
+                level = slice(start + part.start, start + part.stop)
+                roots[level] = (RIDGE * self._squares[level].sum() / (READ * self._count)).sqrt()
+            start += leaf.numel()
+        return roots
+
+    @property
+    def _count(self) -> int:
+        return sample_count(self._solved.numel(), self.misfits.order)
+
+    @cached_property
+    def _columns(self) -> torch.Tensor:
+        """Inverse norms of the columns; 0 where no sample reaches."""
+        norms = (self._squares + self._roots.square()).sqrt()
+        return torch.where(self._squares > 0, 1.0 / norms, 0.0)
 
     def _forward(self, x: torch.Tensor) -> Rows:
         tree, rows = restore(x, self._tree), []
@@ -149,9 +172,12 @@ class AffineFit:
             made = part.forward(tree)
             assert made is not None
             rows.append(made)
-        return rows
+        return [*rows, self._roots * x]
 
     def _adjoint(self, rows: Rows) -> torch.Tensor:
+        return self._products_adjoint(rows[:-1]) + self._roots * rows[-1]
+
+    def _products_adjoint(self, rows: Rows) -> torch.Tensor:
         out = {path: torch.zeros_like(leaf) for path, leaf in self._tree.items()}
         for part, own in zip(self._products, rows, strict=True):
             part.adjoint(own, out)
@@ -170,8 +196,7 @@ class AffineFit:
             self._continue(saved)
 
         def settle(ending: Ending) -> Ending:
-            count = sample_count(self._solved.numel(), self.misfits.order)
-            self.stats = {"samples": count, "cg_steps": self._steps}
+            self.stats = {"samples": self._count, "cg_steps": self._steps}
             return ending
 
         return run_to_end(
@@ -185,7 +210,7 @@ class AffineFit:
 
     def _work(self, save: Save) -> Ending:
         left = self._left()
-        before, start = float(dot(left, left)), self._slope(self._wanted)
+        before, start = float(dot(left, left)), self._slope([*self._wanted, torch.zeros_like(self._solved)])
         while self._ended is None and self._steps < ROUNDS * STEPS:
             self._round(left, start)
             left = self._left()
@@ -200,7 +225,8 @@ class AffineFit:
         return Ending(Status.STALLED, f"{self._told} did not end the least squares")
 
     def _left(self) -> Rows:
-        return [w - r for w, r in zip(self._wanted, self._forward(self._solved), strict=True)]
+        wanted = [*self._wanted, torch.zeros_like(self._solved)]
+        return [w - r for w, r in zip(wanted, self._forward(self._solved), strict=True)]
 
     def _end(self, before: float, after: float, reduction: float) -> str | None:
         """Why the iteration ends after a round, or None."""
@@ -240,7 +266,7 @@ class AffineFit:
             self._steps += done.steps
 
     def _record(self, loss: float, left: Rows, reduction: float) -> None:
-        squares = torch.stack([r.square().sum(1) for r in left]).sum(0)
+        squares = torch.stack([r.square().sum(1) for r in left[:-1]]).sum(0)
         sizes = [COMPONENTS[name] for name in self.misfits.names]
         parts = [float(part.sum()) for part in squares.split(sizes)]
         self.monitor.record(

@@ -47,9 +47,7 @@ class DistanceLoss(Loss[Samples]):
 
     renewal = RENEWAL
 
-    def __init__(
-        self, field: GridField, source: SampleSource, misfits: Misfits, count: int | None, seed: int
-    ) -> None:
+    def __init__(self, field: GridField, source: SampleSource, misfits: Misfits, count: int | None, seed: int) -> None:
         self.field, self.source, self.misfits, self.seed = field, source, misfits, seed
         self.count = ROUND if count is None else count
         self.names = misfits.names

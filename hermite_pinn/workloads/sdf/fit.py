@@ -100,8 +100,8 @@ def fit(
     sign
         ``"signed"``, negative inside, or ``"unsigned"``, which open surfaces need.
     field
-        A :class:`hermite_pinn.Field` or the name of a head; by default cubics with a linear head for ``"gauss_newton"``,
-        and for other methods the paper's network with tables of 2**16 slots, both from 8 cells on.
+        A :class:`hermite_pinn.Field` or the name of a head; by default cubics with a linear head for
+        ``"gauss_newton"``, and for other methods the paper's network with tables of 2**16 slots, both from 8 cells on.
     method
         ``"gauss_newton"``, ``"adam"``, ``"soap"``, ``"lbfgs"``, or an object such as ``hp.Adam(steps=2000)``, whose
         ``points`` are the samples of a step; its options for conditions mean nothing here.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 
@@ -31,7 +31,7 @@ from .samples import SampleSource
 from .target import Target
 from .training import Trainer, Training
 
-__all__ = ["LEAST_SQUARES", "Ended", "FitRun", "Plan"]
+__all__ = ["LEAST_SQUARES", "Ended", "FitRun", "Plan", "default_field"]
 
 #: The method that fits fields which are affine in their parameters.
 LEAST_SQUARES = "gauss_newton"
@@ -109,7 +109,7 @@ class Plan:
             For a method that fits no distances, and for a field that it cannot fit.
         """
         trainer = _trainer(method)
-        spec = field or _default_field(trainer)
+        spec = field or default_field(LEAST_SQUARES if trainer is None else trainer.name)
         kind = dtype or (torch.float64 if trainer is None else trainer.precision)
         made = cls(trainer, spec, levels, weights, kind, torch.device("cpu"), seed)
         if not (made.by_level and device == "auto"):
@@ -149,9 +149,7 @@ class Plan:
                 f"samples of a surface do not follow residuals; leave adaptive={method.adaptive!r} out of {method.name}"
             )
         if self.dtype != torch.float64 and method is not None and method.precision == torch.float64:
-            raise InvalidArgumentError(
-                f"{method.name} works in float64, got dtype={self.dtype}; use adam for float32"
-            )
+            raise InvalidArgumentError(f"{method.name} works in float64, got dtype={self.dtype}; use adam for float32")
         if self.by_level and self.device.type != "cpu":
             raise InvalidArgumentError(
                 f"gauss_newton fits dense levels on the CPU, got device={str(self.device)!r}; leave device out, or train: "
@@ -195,13 +193,14 @@ def _trainer(method: Any) -> Trainer | None:
     if isinstance(method, str):
         method = METHODS[choice("method", method, METHODS, otherwise="a method object such as hp.Adam(steps=2000)")]()
     hint = f"give {method.__name__}(), not the class" if isinstance(method, type) else ""
-    accepted = "'gauss_newton', which has no options here, 'adam', 'soap', 'lbfgs', or one of hp.Adam(), hp.SOAP(), hp.LBFGS()"
-    trainer: Trainer = instance("method", method, TrainingMethod, accepted, hint=hint)
-    return trainer
+    accepted = (
+        "'gauss_newton', which has no options here, 'adam', 'soap', 'lbfgs', or one of hp.Adam(), hp.SOAP(), hp.LBFGS()"
+    )
+    return cast(Trainer, instance("method", method, TrainingMethod, accepted, hint=hint))
 
 
-def _default_field(method: Trainer | None) -> Field:
+def default_field(method: str) -> Field:
     """Dense cubics for least squares; the paper's network, with tables of 2**16 slots, for training."""
-    if method is None:
+    if method == LEAST_SQUARES:
         return Field(base=8)
     return Field(head="siren", base=8, features=2, table_size=2**16, width=128, depth=2, omega=30.0)

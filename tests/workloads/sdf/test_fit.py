@@ -126,7 +126,7 @@ def test_boxes_of_any_edges_and_names() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"method": "newton"}, "method must be 'gauss_newton'"),
+        ({"method": "newton"}, "method must be one of 'gauss_newton', 'adam'"),
         ({"method": hp.GaussNewton()}, "'gauss_newton', which has no options here"),
         ({"method": hp.Adam}, "not the class"),
         ({"method": hp.Adam(adaptive=hp.RAD())}, "leave adaptive"),
