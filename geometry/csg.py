@@ -151,16 +151,7 @@ class Combination(Immutable, Solid):
     # -- the boundary ---
     def closest_points(self, x: np.ndarray) -> np.ndarray:
         """Closest points of the boundary: of the part that decides the sign if they are on it, else searched for."""
-        x = coordinates(x, self.dim)
-        return self._feet.improved(x, self._decided(x))
-
-    def _decided(self, x: np.ndarray) -> np.ndarray:
-        """Closest points of the parts whose distances are those of the combination."""
-        value, result = self.signed_distance(x), np.full_like(x, np.nan)
-        for part in self.parts:
-            mine = np.flatnonzero(np.abs(part.signed_distance(x)) == np.abs(value))
-            result[:, mine] = part.closest_points(x[:, mine])
-        return result
+        return self._feet.closest(coordinates(x, self.dim), self.parts)
 
     @cached_property
     def _feet(self) -> BoundaryFeet:

@@ -42,13 +42,17 @@ class BoundaryFeet:
         """Which points (dim, n) are on the boundary."""
         return np.asarray(np.abs(self.whole.signed_distance(x)) <= ON * self.size)
 
-    def improved(self, x: np.ndarray, first: np.ndarray) -> np.ndarray:
-        """Closest points to points (dim, n), from guesses; those that are on the boundary are right.
+    def closest(self, x: np.ndarray, parts: Sequence[Shape]) -> np.ndarray:
+        """Closest points to points (dim, n): of the part whose distance is that of the whole, or searched for.
 
-        The signed distance of a combination is never more than the distance, and a guess is as far away as it says.
+        The signed distance of a combination is never more than the distance, and the closest point of that part is as
+        far away as it says.  So this is right if it is on the boundary.
         """
-        result = first.copy()
-        lost = np.flatnonzero(~self.on(first))
+        value, result = self.whole.signed_distance(x), np.full_like(x, np.nan)
+        for part in parts:
+            mine = np.flatnonzero(np.abs(part.signed_distance(x)) == np.abs(value))
+            result[:, mine] = part.closest_points(x[:, mine])
+        lost = np.flatnonzero(~self.on(result))
         if lost.size:
             result[:, lost] = self._searched(x[:, lost])
         return result

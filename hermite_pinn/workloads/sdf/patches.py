@@ -21,7 +21,12 @@ NEIGHBOURS, WITHIN = 16, 8
 WIDTH = 0.6
 #: Least product of normals of neighbours on the same sheet.
 SAME_SHEET = 0.3
+#: Largest slope, and bend over its width, of a patch.
+STEEPEST = 0.7
 RIDGE = 1e-10
+#: Part of its reach up to which a patch is not compared with its neighbours; how many these are; and the largest sine
+#: of the angle between their planes and the way to a point of the same surface.
+INNER, BESIDE, OFF = 0.35, 8, 0.4
 STEPS = 6  # of Newton on a patch
 MOVES = 3  # from patch to patch
 BATCH = 1 << 16
@@ -60,9 +65,9 @@ class Patches:
         self.frames = frames(normals)
         count = min(NEIGHBOURS + 1, len(points))
         distance, number = self.tree.query(points, count)
+        near = distance[:, min(WITHIN, count - 1)]
         #: How far every patch reaches, (n,).
         self.reach = distance[:, -1]
-        near = distance[:, min(WITHIN, count - 1)]
         #: The area for which every point stands: that of a disk with as many neighbours, (n,).
         self.areas = np.pi * near**2 / min(WITHIN, count - 1)
         self.heights = np.concatenate(
@@ -99,6 +104,9 @@ class Patches:
         wanted = np.concatenate([height[..., None], slope], 2)
         matrix = np.einsum("nk,nkra,nkrb->nab", weight, rows, rows) + RIDGE * np.eye(6)
         found = np.linalg.solve(matrix, np.einsum("nk,nkra,nkr->na", weight, rows, wanted)[..., None])[..., 0]
+        # at creases, what bends more than a patch is long is no more than a guess
+        bent = np.maximum(np.abs(found[:, 1:]).max(1), np.finfo(float).tiny)
+        found[:, 1:] *= np.minimum(1.0, STEEPEST / bent)[:, None]
         powers = np.array([1, 0, 0, -1, -1, -1])
         return np.asarray(found * scale**powers)
 
@@ -119,11 +127,12 @@ class Patches:
         return Feet(np.concatenate([p.points for p in parts]), np.concatenate([p.normals for p in parts]))
 
     def _closest(self, x: np.ndarray) -> Feet:
-        owner = self.tree.query(x)[1]
+        first = self.tree.query(x)[1]
+        owner = first.copy()
         u, v = self._places(owner, x)
         active = np.arange(len(x))
         for _ in range(MOVES):
-            far = np.hypot(u[active], v[active]) > 0.5 * self.reach[owner[active]]
+            far = np.hypot(u[active], v[active]) > INNER * self.reach[owner[active]]
             active = active[far]
             if not active.size:
                 break
@@ -137,7 +146,23 @@ class Patches:
             better = after < before
             active, nearer = active[better], nearer[better]
             owner[active], u[active], v[active] = nearer, new_u[better], new_v[better]
-        return self.at(owner, u, v)
+        return self._kept(self.at(owner, u, v), np.hypot(u, v) > INNER * self.reach[owner], first)
+
+    def _kept(self, feet: Feet, far: np.ndarray, first: np.ndarray) -> Feet:
+        """Closest points of the cloud with the mean normals around them, where patches go on beyond a crease.
+
+        They do where they are off the planes of their neighbours.
+        """
+        chosen = np.flatnonzero(far)
+        near = self.tree.query(feet.points[chosen], min(BESIDE, len(self.points)))[1]
+        way = feet.points[chosen, None] - self.points[near]
+        height = np.abs(np.einsum("nki,nki->nk", way, self.frames[near, 2]))
+        off = (height > OFF * np.linalg.norm(way, axis=2)).any(1)
+        chosen = chosen[off]
+        mean = self.frames[near[off], 2].sum(1)
+        feet.points[chosen] = self.points[first[chosen]]
+        feet.normals[chosen] = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-300)
+        return feet
 
     def _places(self, owner: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where on their patches the closest points to points (n, 3) are, by Newton's method within their reach."""

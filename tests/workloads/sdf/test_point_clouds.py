@@ -114,6 +114,17 @@ def test_surface_points_are_on_the_surface_and_everywhere() -> None:
     assert np.abs(drawn.x.mean(1)).max() < 0.01
 
 
+def test_creases_are_off_by_less_than_the_distance_of_points() -> None:
+    cube = hp.Cuboid((-0.3, -0.3, -0.3), (0.3, 0.3, 0.3))
+    parts = [piece.random(1000, np.random.default_rng(k)) for k, piece in enumerate(cube.pieces)]
+    points, normals = (np.concatenate([getattr(part, name).T for part in parts]) for name in ("x", "normals"))
+    target = CloudTarget(hp.sdf.PointCloud(points, normals), True)
+    x = places(0.6)
+    true, found = cube.signed_distance(x), target.nearest(x).distance
+    assert np.abs(np.abs(found) - np.abs(true)).max() < 1.5 * target.patches.spacing
+    assert np.abs(true[np.sign(true) != np.sign(found)]).max(initial=0.0) < 0.5 * target.patches.spacing
+
+
 # -- what is mended ---
 def agrees(cloud: hp.sdf.PointCloud) -> None:
     x = places(0.5)
