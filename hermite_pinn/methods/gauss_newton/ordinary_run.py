@@ -72,7 +72,7 @@ class OrdinaryRun:
     def __init__(self, task: Task, stated: StartValues) -> None:
         self.task, self.problem, self.monitor, self.stated = task, task.problem, task.monitor, stated
         self.tol = 1e-6 if task.tol is None else task.tol
-        self.points = radau_points(stated.degree)
+        self.points = radau_points(stated.degree, not stated.equations.smooth)
         self.ends, self.coordinate = stated.ends, stated.equations.coordinate
         self.watched: list[tuple[float, float, float]] = []
         self.floors: np.ndarray | None = None
@@ -237,7 +237,7 @@ class OrdinaryRun:
         m, lowest = BASES[self.stated.basis].coefficients, self.stated.equations.states
         left, right = self.points.end_derivatives(range(m))
         both = np.concatenate([left, right])
-        names = self.problem.fields
+        names = list(self.problem.fields)
         own = [lowest.index((name, 0)) for name in names]
         changes = np.stack(course.changes) if course.cells else np.zeros((0, len(lowest), self.points.count))
         ends = np.einsum("kc,pnc->npk", both, changes[:, own])
@@ -245,6 +245,9 @@ class OrdinaryRun:
         ends[:, :, 0] += starts[:, :-1]
         ends[:, :, m] += starts[:, :-1]
         knots = list(course.knots)
+        for (name, k), value in zip(lowest, course.starts[0], strict=True):  # the derivatives that are given
+            if 0 < k < m and course.cells and course.knots[0] == self.ends[0]:
+                ends[names.index(name), 0, k] = value * (self.coordinate(1.0) * (knots[1] - knots[0])) ** k
         if end is not None and knots[-1] < end:
             still = np.zeros((len(names), 1, 2 * m))
             still[:, 0, 0] = still[:, 0, m] = starts[:, -1]

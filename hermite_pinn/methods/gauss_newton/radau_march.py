@@ -337,8 +337,8 @@ class RadauMarch:
         rates = changes @ points.looked_slopes.T / step
         place = times[-1] - step
         rest, by_value, by_slope = self.equations.evaluate(place + step * points.looked, values, rates)
-        along = step / points.count
-        matrices = by_slope + along * by_value
+        along = step * points.looked_parts
+        matrices = by_slope + along[:, None, None] * by_value
         if not (np.isfinite(matrices).all() and np.isfinite(rest).all()):
             return None
         units = np.where(scale > 0, scale, 1.0)
@@ -346,8 +346,8 @@ class RadauMarch:
             inverse = np.linalg.inv(matrices * units[None, None, :]) * units[None, :, None]
         except np.linalg.LinAlgError:
             return None
-        wrong = np.abs(along * np.einsum("pij,jp->pi", inverse, rest))
+        wrong = np.abs(along[:, None] * np.einsum("pij,jp->pi", inverse, rest))
         sizes = np.abs(by_slope) @ np.abs(rates.T)[..., None] + np.abs(by_value) @ np.abs(values.T)[..., None]
-        noise = NOISE * (along * np.abs(inverse) @ sizes)[..., 0] + NOISE * np.abs(values.T)
+        noise = NOISE * (along[:, None] * (np.abs(inverse) @ sizes)[..., 0] + np.abs(values.T))
         error = float((wrong / (self.tol * scale + noise + np.finfo(float).tiny)).max())
-        return _Cell(changes, inverse[-1] * along, scale, noise[-1], squares, error) if math.isfinite(error) else None
+        return _Cell(changes, inverse[-1] * along[-1], scale, noise[-1], squares, error) if math.isfinite(error) else None
