@@ -28,6 +28,7 @@ from .ordinary_choice import StartValues
 from .ordinary_look import driven_sizes, extreme_places, watched_parts
 from .radau_march import LARGEST, RadauCourse, RadauMarch
 from .radau_points import radau_points
+from .rounding_growth import rounding_sizes
 
 __all__ = ["OrdinaryRun"]
 
@@ -43,18 +44,23 @@ VANISHING = 1e4  # times rounding: fields that are smaller are zero as far as an
 FAINT = 1e-10  # of what drives a component: smaller values are not followed
 SMALL = 1e-6  # of a component: the same, where its size is known
 SHARE = 0.3  # of the free memory
+DEVIATIONS = 2.0  # standard ones of what rounding leaves, that count as its error
 BETWEEN = 8  # points of a cell at which two marches are compared
 
 
 @dataclass
 class _Pass:
-    """A march that came to its end: its tolerance, field and cells, and the change from the one before, if any."""
+    """A march that came to its end: its tolerance, field and cells, and the change from the one before, if any.
+
+    Last come what rounding leaves, and what is told of the march.
+    """
 
     tol: float
     field: GridField
     cells: int
     change: float | None = None
     error: float | None = None
+    rounding: float = 0.0
     told: dict[str, Any] = dataclass_field(default_factory=dict)
 
 
@@ -177,7 +183,8 @@ class OrdinaryRun:
         own.told = {"refused": course.refused, "newton": course.newton}
         if self.passes:
             own.change = self._change(self.passes[-1].field, own.field, course)
-            own.error = max(own.change, missed)
+            own.rounding = self._rounding(course)
+            own.error = max(own.change, missed, own.rounding)
         self.passes.append(own)
         self.partial = None
         if self.floors is not None:  # of the sizes that are known now, if these are smaller than it seemed
@@ -213,6 +220,15 @@ class OrdinaryRun:
                 found = max(found, step / size if size > 0 else math.inf, ROUNDING)
         return found
 
+    def _rounding(self, course: RadauCourse) -> float:
+        """The largest error that rounding leaves in a field, relative to its size."""
+        left = DEVIATIONS * rounding_sizes(self.stated.equations, course)
+        lengths = np.diff(np.array(course.knots))
+        sizes = np.sqrt(np.average(course.means, axis=0, weights=lengths))
+        noise = np.sqrt(np.average(np.square(np.stack(course.noises)), axis=0, weights=lengths))
+        own = [i for i, (_, order) in enumerate(self.stated.equations.states) if order == 0]
+        return max((min(1.0, float(left[i] / sizes[i])) for i in own if sizes[i] > VANISHING * noise[i]), default=0.0)
+
     def _verdict(self) -> Ending | None:
         if not self.passes or self.passes[-1].error is None:
             return None
@@ -221,6 +237,11 @@ class OrdinaryRun:
         assert error is not None
         if error <= self.tol:
             return Ending(Status.CONVERGED, f"estimated relative error {error:.1e} <= {self.tol:g}")
+        if last.rounding == error:
+            return Ending(
+                Status.STALLED,
+                f"the solution multiplies rounding, which leaves a relative error of about {error:.1e} (tol={self.tol:g})",
+            )
         known = [p.error for p in self.passes if p.error is not None]
         stagnant = len(known) > 2 and min(known[-2:]) > STAGNANT * known[-3]
         if stagnant or last.tol <= LEAST:
