@@ -301,6 +301,8 @@ class RadauMarch:
             rows = np.abs(square).max(1)
             if not np.isfinite(rest).all() and bool((np.abs(rates) < OVERFLOW).all()):
                 self.undefined = True
+            if not np.isfinite(rows).all() and not (rest.any() or changes.any()):
+                return self._at_rest(changes, state)
             if not np.isfinite(rows).all() or not (rows > 0).all():
                 return None
             try:
@@ -321,6 +323,11 @@ class RadauMarch:
                 return None
             last = size
         return None
+
+    def _at_rest(self, changes: np.ndarray, state: np.ndarray) -> _Cell:
+        """A cell on which the state stays as it is, which satisfies the equations though they have no derivatives."""
+        n, sizes = len(state), np.maximum(np.abs(state), self.floors)
+        return _Cell(changes, np.zeros((n, n)), sizes, NOISE * np.abs(state), np.square(state), 0.0)
 
     def _looked_at(
         self,
