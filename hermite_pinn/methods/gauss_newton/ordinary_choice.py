@@ -75,7 +75,7 @@ def stated_equations(
 ) -> tuple[StateEquations, tuple[float, ...], dict[tuple[str, int], float]] | None:
     """Equations of a state on one axis, ends of the axis and of its pieces, and what is given at the first of these.
 
-    None for other problems: with conditions at both ends, data, unknown parameters or more or fewer equations than fields.
+    None for other problems: with conditions at both ends, data, unknown parameters, or not as many equations as fields.
     """
     if problem.domain.dim != 1 or any(problem.periodic) or problem.domain.is_cut:
         return None

@@ -357,4 +357,6 @@ class RadauMarch:
         sizes = np.abs(by_slope) @ np.abs(rates.T)[..., None] + np.abs(by_value) @ np.abs(values.T)[..., None]
         noise = NOISE * (along[:, None] * (np.abs(inverse) @ sizes)[..., 0] + np.abs(values.T))
         error = float((wrong / (self.tol * scale + noise + np.finfo(float).tiny)).max())
-        return _Cell(changes, inverse[-1] * along[-1], scale, noise[-1], squares, error) if math.isfinite(error) else None
+        return (
+            _Cell(changes, inverse[-1] * along[-1], scale, noise[-1], squares, error) if math.isfinite(error) else None
+        )

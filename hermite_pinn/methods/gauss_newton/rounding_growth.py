@@ -51,7 +51,9 @@ def rounding_sizes(equations: StateEquations, course: RadauCourse) -> np.ndarray
     for first in range(0, course.cells, at_once):
         chosen = slice(first, first + at_once)
         carried = _carried(equations, course, chosen)
-        carried = np.where(np.isfinite(carried).all((1, 2, 3), keepdims=True), carried, one)  # of kinks nothing is known
+        carried = np.where(
+            np.isfinite(carried).all((1, 2, 3), keepdims=True), carried, one
+        )  # of kinks nothing is known
         starts, changes = np.stack(course.starts[:-1][chosen]), np.stack(course.changes[chosen])
         own = np.square(ROUNDED * (np.abs(starts) + np.abs(changes).max(2)))
         for ratios, size, length in zip(carried, own, lengths[chosen], strict=True):

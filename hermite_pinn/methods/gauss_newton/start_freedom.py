@@ -2,8 +2,8 @@
 
 There are two ways in which they may.  Where the equations cannot be solved for the rates of change at the start (the
 coefficient of a highest derivative vanishes there), functions that grow like a power of the distance from it, or more
-slowly than any power, may satisfy the linearised equations: those that do not touch what is given can be added.  And where the rates
-grow faster than any multiple of the distance from a state of rest, solutions leave it at any time.
+slowly than any power, may satisfy the linearised equations: those that do not touch what is given can be added.  And
+where the rates grow faster than any multiple of the distance from a state of rest, solutions leave it at any time.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def open_start(problem: Problem, field: GridField) -> str | None:
     Examples
     --------
     >>> import hermite_pinn as hp
-    >>> solution = hp.solve(hp.Problem(hp.Box(t=(0, 1)), "u", lambda u, t: t * u.t - 3 * u, [hp.Initial(u=0.0)]), progress=False)
-    >>> solution.status.label
+    >>> problem = hp.Problem(hp.Box(t=(0, 1)), "u", lambda u, t: t * u.t - 3 * u, [hp.Initial(u=0.0)])
+    >>> hp.solve(problem, progress=False).status.label
     'undetermined'
     """
     stated = stated_equations(problem)
@@ -63,7 +63,8 @@ def open_start(problem: Problem, field: GridField) -> str | None:
         if _singular(by_slope[0]):
             power = _open_exponent(equations, field, start, length, given)
             if power is not None:
-                like = f"({equations.time}-{where.partition('=')[2]})**{power:.3g}" if start else f"{equations.time}**{power:.3g}"
+                distance = f"|{equations.time} - {equations.coordinate(start):g}|" if start else equations.time
+                like = f"{distance}**{power:.3g}"
                 return (
                     f"the highest derivative has no share in the equations at {where}, and functions like {like} "
                     "satisfy them and the start values there: give the value or a derivative at another place"
@@ -156,7 +157,7 @@ def _leaves_rest(equations: StateEquations, state: np.ndarray, ends: tuple[float
 
 
 def _growth(equations: StateEquations, place: float, state: np.ndarray, distance: float) -> float:
-    """The largest rate of growth of what is at a distance from a state, as far as that is of first order; NaN if none."""
+    """The largest rate of growth at a distance from a state, by a difference; NaN where there is none."""
     moved = state[:, None] + distance * np.eye(equations.count)
     rest, _, by_slope = equations.evaluate(np.full(equations.count, place), moved, np.zeros_like(moved))
     if not (np.isfinite(rest).all() and np.isfinite(by_slope).all() and all(_solvable(m) for m in by_slope)):
