@@ -166,3 +166,12 @@ def test_switches_between_the_start_and_the_first_point_of_a_cell_are_seen() -> 
             )
             found.append(abs(float(march.run().state[0]) / truth - 1))
     assert max(errors[True]) < 1e-6 < max(errors[False])
+
+
+@pytest.mark.slow
+def test_a_solution_that_slides_along_a_jump_ends_with_a_sentence_about_it() -> None:
+    solution = hp.solve(problem(2.0, lambda u, t: u.t + hp.where(u > t / 4, 2.0, -1.0), u=1.0), progress=False)
+    times = np.linspace(0, 4 / 9, 51)
+    assert not solution.status.success
+    assert "slide" in solution.message
+    assert relative(solution.u(times), 1 - 2 * times) < 1e-5

@@ -31,6 +31,7 @@ NOTHING = 1e-60  # of the length of the axis: a cell that is none
 OVERFLOW = 1e100  # rates beyond which what is not finite is no matter of definition
 REFUSED = 400  # cells in a row
 CHECKED = 16  # cells between two looks at the clock
+CHATTER, STUCK = 2000, 1e-3  # cells, and the part of the axis on which so many have no end where equations jump
 
 
 @dataclass
@@ -203,6 +204,7 @@ class RadauMarch:
         while place < end:
             if (course.cells + course.refused) % CHECKED == 0:
                 self.told(place)
+                self._look_for_chatter()
             wished = min(wished, self.largest * self.length, self._watched(place))
             left = end - place
             last = wished >= left * (1.0 - 1e-3)
@@ -222,6 +224,17 @@ class RadauMarch:
             wished = step * self._factor(cell.error) if not last or step >= wished else max(step, wished)
         self.told(place)
         return wished
+
+    def _look_for_chatter(self) -> None:
+        """End the march where equations that jump are switched again and again."""
+        knots = self.course.knots
+        if self.equations.smooth or len(knots) <= CHATTER or knots[-1] - knots[-CHATTER] > STUCK * self.length:
+            return
+        raise StopRun(
+            Status.STALLED,
+            f"the equations jump again and again near {self.equations.time}={self.equations.coordinate(knots[-1]):.8g}: "
+            "the solution may slide along the jump, where no state satisfies them; replace the jump by a steep function",
+        )
 
     def _factor(self, error: float) -> float:
         wanted = SAFE * max(error, 1e-30) ** (-1.0 / (self.points.count + 1))
