@@ -48,7 +48,7 @@ def test_the_upper_end_may_be_singular_too() -> None:
     residual, values = lambda u, x: (1 - x) * u.x + 4 * u, {"u": 0.0}
     given = hp.Problem(hp.Box(x=(0, 1)), "u", residual, [hp.Dirichlet(**values, on="x+")])
     assert hp.solve(given, progress=False).status is hp.Status.UNDETERMINED
-    residual = lambda u, x: (1 - x) * u.x - 4 * u + 4  # noqa: E731
+    residual = lambda u, x: (1 - x) * u.x - 4 * u + 4
     given = hp.Problem(hp.Box(x=(0, 1)), "u", residual, [hp.Dirichlet(u=1.0, on="x+")])
     assert hp.solve(given, progress=False).status is hp.Status.CONVERGED
 
