@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,14 @@ def test_the_estimate_counts_the_rounding_that_a_solution_multiplies(rate: float
     assert solution.estimated_error is not None
     assert solution.estimated_error > error / 3
     assert solution.status.success == (solution.estimated_error <= 1e-6)
+
+
+def test_what_a_resumed_run_knows_of_rounding_is_as_before(tmp_path: Path) -> None:
+    given = problem(26.0, lambda u: u.tt - u, u=1.0, u_t=-1.0)
+    solution = hp.solve(given, progress=False, checkpoint=tmp_path / "run.h5")
+    resumed = hp.solve(given, progress=False, resume=tmp_path / "run.h5")
+    assert (resumed.status, resumed.message) == (solution.status, solution.message)
+    assert len(resumed.stats["marches"]) == len(solution.stats["marches"])
 
 
 def test_rounding_is_carried_on_as_the_equations_carry_on_errors() -> None:

@@ -309,9 +309,14 @@ class OrdinaryRun:
     # -- checkpoints ---
     def _saved(self) -> dict[str, Any]:
         last = self.passes[-1]
-        rows = [{"tol": p.tol, "cells": p.cells, "change": p.change, "error": p.error} for p in self.passes]
+        rows = [
+            {"tol": p.tol, "cells": p.cells, "change": p.change, "error": p.error, "rounding": p.rounding}
+            for p in self.passes
+        ]
         watched = [list(w) for w in self.watched]
-        return {"ordinary": rows, "watched": watched, "grid": last.field.describe(), "tensors": last.field.tensors()}
+        floors = None if self.floors is None else self.floors.tolist()
+        grid, tensors = last.field.describe(), last.field.tensors()
+        return {"ordinary": rows, "watched": watched, "floors": floors, "grid": grid, "tensors": tensors}
 
     def _restore(self, saved: Entry) -> None:
         """Take over the marches of a checkpoint; only the last one has its field."""
@@ -324,7 +329,14 @@ class OrdinaryRun:
                 change, error = (
                     None if row.at(k).value is None else row.at(k).number(0.0) for k in ("change", "error")
                 )
-                self.passes.append(_Pass(row.at("tol").number(0.0), found, row.at("cells").integer(1), change, error))
+                rounding = row.get("rounding")
+                left = 0.0 if rounding is None else rounding.number(0.0)
+                self.passes.append(
+                    _Pass(row.at("tol").number(0.0), found, row.at("cells").integer(1), change, error, left)
+                )
+            floors = saved.get("floors")
+            if floors is not None:
+                self.floors = np.array([e.number(0.0) for e in floors.items(self.stated.equations.count)])
             for row in saved.at("watched").items():
                 a, b, length = (e.number() for e in row.items(3))
                 self.watched.append((a, b, length))

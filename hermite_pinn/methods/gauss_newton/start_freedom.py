@@ -121,6 +121,8 @@ def _open_exponent(
         rates = -np.linalg.solve(by_slope[0], by_value[0])
         scaled.append(s * units[:, None] * rates / units + np.diag(orders))
     before, last = scaled
+    if not np.isfinite(scaled).all():
+        return None
     if not np.abs(last - before).max() <= SETTLED * (1.0 + np.abs(last).max()):
         alone = equations.count == 1 and last[0, 0] > before[0, 0] > 1.0
         return float(last[0, 0]) if alone else None
@@ -162,5 +164,5 @@ def _growth(equations: StateEquations, place: float, state: np.ndarray, distance
     rest, _, by_slope = equations.evaluate(np.full(equations.count, place), moved, np.zeros_like(moved))
     if not (np.isfinite(rest).all() and np.isfinite(by_slope).all() and all(_solvable(m) for m in by_slope)):
         return float("nan")
-    rates = -np.linalg.solve(by_slope, rest.T[:, :, None])[:, :, 0].T
-    return float(np.linalg.eigvals(rates / distance).real.max())
+    quotients = -np.linalg.solve(by_slope, rest.T[:, :, None])[:, :, 0].T / distance
+    return float(np.linalg.eigvals(quotients).real.max()) if np.isfinite(quotients).all() else float("nan")
