@@ -260,15 +260,19 @@ class OrdinaryRun:
         both = np.concatenate([left, right])
         names = list(self.problem.fields)
         own = [lowest.index((name, 0)) for name in names]
-        changes = np.stack(course.changes) if course.cells else np.zeros((0, len(lowest), self.points.count))
-        ends = np.einsum("kc,pnc->npk", both, changes[:, own])
+        changes = np.stack(course.changes)[:, own] if course.cells else np.zeros((0, len(own), self.points.count))
+        slopes = self._given_slopes(course)
+        for row, wanted in zip(changes[0] if slopes else (), slopes, strict=True):
+            count = len(wanted)  # so many of the first points give way to the derivatives that are given
+            rows = left[1 : count + 1]
+            row[:count] += np.linalg.solve(rows[:, :count], wanted - rows @ row)
+        ends = np.einsum("kc,pnc->npk", both, changes)
+        for row, wanted in zip(ends, slopes, strict=False):
+            row[0, 1 : len(wanted) + 1] = wanted
         starts = np.stack(course.starts)[:, own].T
         ends[:, :, 0] += starts[:, :-1]
         ends[:, :, m] += starts[:, :-1]
         knots = list(course.knots)
-        for (name, k), value in zip(lowest, course.starts[0], strict=True):  # the derivatives that are given
-            if 0 < k < m and course.cells and course.knots[0] == self.ends[0]:
-                ends[names.index(name), 0, k] = value * (self.coordinate(1.0) * (knots[1] - knots[0])) ** k
         if end is not None and knots[-1] < end:
             still = np.zeros((len(names), 1, 2 * m))
             still[:, 0, 0] = still[:, 0, m] = starts[:, -1]
@@ -282,6 +286,15 @@ class OrdinaryRun:
         grid = GradedGrid.of_cells(knots, self.stated.basis, torch.as_tensor(ends), sorted(breaks & set(knots[1:-1])))
         made = GridField(self.problem.domain.names, tuple(names), grid, LinearHead(len(names)))
         return made.to(self.task.device)
+
+    def _given_slopes(self, course: RadauCourse) -> list[np.ndarray]:
+        """By field, the derivatives that are given at the start, by the length of the first cell; no fields beyond it."""
+        if not course.cells or course.knots[0] != self.ends[0]:
+            return []
+        length = self.coordinate(1.0) * (course.knots[1] - course.knots[0])
+        given = zip(self.stated.equations.states, self.stated.start, strict=True)
+        scaled = [(name, k, value * length**k) for (name, k), value in given]
+        return [np.array([v for own, k, v in scaled if own == name and k]) for name in self.problem.fields]
 
     def _outcome(self, ending: Ending) -> Outcome:
         message, status, error = ending.message, ending.status, None
