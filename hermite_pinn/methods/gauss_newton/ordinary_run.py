@@ -288,7 +288,7 @@ class OrdinaryRun:
         return made.to(self.task.device)
 
     def _given_slopes(self, course: RadauCourse) -> list[np.ndarray]:
-        """By field, the derivatives that are given at the start, by the length of the first cell; no fields beyond it."""
+        """By field, the derivatives that are given at the start, by the length of the first cell; empty beyond it."""
         if not course.cells or course.knots[0] != self.ends[0]:
             return []
         length = self.coordinate(1.0) * (course.knots[1] - course.knots[0])
