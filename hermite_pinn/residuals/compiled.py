@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from hermite_pinn.cuda.encoder.channels import Channel, Channels
-from hermite_pinn.expressions.graph import Expr
-from hermite_pinn.expressions.program import Leaf, Program, Value, depends_on, same
+from hermite_pinn.expressions.elementary import registered
+from hermite_pinn.expressions.graph import Expr, constant, postorder
+from hermite_pinn.expressions.program import Leaf, Program, Value, depends_on, leaves, same
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
 
@@ -23,16 +24,30 @@ class Sensitivities:
         by_jet = {data: e for (kind, data), e in by_leaf.items() if kind == "jet"}
         self.residual = residual
         self.parameters: dict[str, Expr] = {data: e for (kind, data), e in by_leaf.items() if kind == "parameter"}
-        self.constant: dict[Jet, float] = {j: e.data for j, e in by_jet.items() if e.is_constant and e.data != 0}
-        self.variable: dict[Jet, Expr] = {j: e for j, e in by_jet.items() if not e.is_constant}
-        self.affine = not any(depends_on(e, ["jet", "parameter"]) for e in self.variable.values()) and not any(
-            depends_on(e, ["jet", "parameter"]) for e in self.parameters.values()
-        )
+        stepped = _stepped(residual)
+        steps = {data: by_jet.get(data, constant(0.0)) for kind, data in stepped if kind == "jet"}
+        self.constant: dict[Jet, float] = {
+            j: e.data for j, e in by_jet.items() if e.is_constant and e.data != 0 and j not in steps
+        }
+        self.variable: dict[Jet, Expr] = {j: e for j, e in by_jet.items() if not e.is_constant} | steps
+        slopes = [*self.variable.values(), *self.parameters.values()]
+        self.affine = not stepped and not any(depends_on(e, ["jet", "parameter"]) for e in slopes)
 
     @cached_property
     def program(self) -> Program:
         """Computes the residual and its variable sensitivities."""
         return Program([self.residual, *self.variable.values(), *self.parameters.values()])
+
+
+def _stepped(residual: Expr) -> set[Leaf]:
+    """Jets and parameters at some values of which a residual jumps: where it compares them or rounds them."""
+    table = registered()
+    found: set[Leaf] = set()
+    for e in postorder(residual):
+        function = table.get(e.op)
+        if function is not None and not function.smooth and function.pieces is None and not any(function.slopes):
+            found.update((kind, data) for kind, data in leaves(e) if kind in ("jet", "parameter"))
+    return found
 
 
 class CompiledTerm:
@@ -45,7 +60,8 @@ class CompiledTerm:
     constant
         Sensitivities that are numbers: ``residual = sum constant[jet] * jet + (residual with those jets set to zero)``.
     variable
-        Sensitivities that depend on coordinates, parameters or jets, by jet.
+        Sensitivities that depend on coordinates, parameters or jets, by jet; also those to jets at some values of
+        which the residual jumps.
     parameters
         Sensitivities to parameters, by name.
     affine

@@ -18,6 +18,7 @@ from .joint import JointGaussNewton, is_joint
 from .nested_iteration import NestedIteration
 from .options import GaussNewtonOptions
 from .ordinary_choice import start_values
+from .ordinary_ending import levels_or_march, with_freedom
 from .ordinary_run import OrdinaryRun
 from .requirements import check_nested
 from .smoothness_order import smooth_field, with_order_of
@@ -128,6 +129,10 @@ class GaussNewton(GaussNewtonOptions, Method):
         field = self._field(task, task.start)
         if task.start is None:
             task = replace(task, problem=with_order_of(task.problem, field.basis))
+        return with_freedom(task.problem, self._on_grid(task, field))
+
+    def _on_grid(self, task: Task, field: Field) -> Outcome:
+        """Solve on the kind of grid that suits the problem."""
         stated = start_values(self, task)
         if stated is not None and (task.saved is None or "ordinary" in task.saved):
             ordinary = OrdinaryRun(task, stated)
@@ -137,8 +142,7 @@ class GaussNewton(GaussNewtonOptions, Method):
             logger.info(
                 "marches from the start values fail (%s): the problem is solved on nested levels", outcome.message
             )
-            levels = NestedIteration(self, task, field).outcome()
-            return replace(levels, message=f"{levels.message}; a march from the start values failed before")
+            return levels_or_march(lambda: NestedIteration(self, task, field).outcome(), outcome, ordinary.begun)
         basis = step_basis(self, task, task.field)
         if basis is not None and (task.saved is None or "marches" in task.saved):
             outcome = Evolution(task, basis).outcome()

@@ -16,7 +16,7 @@ from .consistent_start import consistent_start
 from .options import GaussNewtonOptions
 from .state_equations import BackwardEquations, StateEquations, given_states
 
-__all__ = ["StartValues", "start_values"]
+__all__ = ["StartValues", "start_values", "stated_equations"]
 
 MOST = 64  # components of a state: its matrices are dense
 BASIS = "septic"  # of the cells where none is asked for
@@ -57,8 +57,27 @@ def start_values(options: GaussNewtonOptions, task: Task) -> StartValues | None:
     field but the highest.  Fields without derivatives need no value there if the equations determine it; those that do
     not, unknown parameters, data and other conditions are for levels.
     """
-    problem = task.problem
-    if not _is_free(options, task) or problem.domain.dim != 1 or any(problem.periodic) or problem.domain.is_cut:
+    stated = stated_equations(task.problem) if _is_free(options, task) else None
+    if stated is None:
+        return None
+    equations, ends, given = stated
+    basis = BASIS if options.basis == "auto" else options.basis
+    highest, degree = max(order for _, order in equations.states) + 1, 2 * BASES[basis].coefficients - 1
+    if highest >= degree or equations.count > MOST:
+        return None
+    with np.errstate(all="ignore"):
+        start = _start(equations, ends[0], given)
+    return None if start is None else StartValues(equations, ends, start, basis)
+
+
+def stated_equations(
+    problem: Problem,
+) -> tuple[StateEquations, tuple[float, ...], dict[tuple[str, int], float]] | None:
+    """Equations of a state on one axis, ends of the axis and of its pieces, and what is given at the first of these.
+
+    None for other problems: with conditions at both ends, data, unknown parameters, or not as many equations as fields.
+    """
+    if problem.domain.dim != 1 or any(problem.periodic) or problem.domain.is_cut:
         return None
     if problem.parameters or problem.gauges:
         return None
@@ -67,16 +86,11 @@ def start_values(options: GaussNewtonOptions, task: Task) -> StartValues | None:
     if len(own) != len(problem.fields) or not known:
         return None
     orders, conditions = _orders(problem), given_states(problem)
-    basis = BASIS if options.basis == "auto" else options.basis
-    highest, degree = max(orders.values()), 2 * BASES[basis].coefficients - 1
-    if conditions is None or not 0 < highest < degree or sum(max(k, 1) for k in orders.values()) > MOST:
+    if conditions is None or not max(orders.values()) > 0:
         return None
     side, given = conditions
     kind = BackwardEquations if side else StateEquations
-    equations, ends = kind(problem, orders), _ends(problem, side)
-    with np.errstate(all="ignore"):
-        start = _start(equations, ends[0], given)
-    return None if start is None else StartValues(equations, ends, start, basis)
+    return kind(problem, orders), _ends(problem, side), given
 
 
 def _ends(problem: Problem, side: int) -> tuple[float, ...]:

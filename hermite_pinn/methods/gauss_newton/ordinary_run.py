@@ -28,6 +28,7 @@ from .ordinary_choice import StartValues
 from .ordinary_look import driven_sizes, extreme_places, watched_parts
 from .radau_march import LARGEST, RadauCourse, RadauMarch
 from .radau_points import radau_points
+from .rounding_growth import rounding_sizes
 
 __all__ = ["OrdinaryRun"]
 
@@ -43,18 +44,23 @@ VANISHING = 1e4  # times rounding: fields that are smaller are zero as far as an
 FAINT = 1e-10  # of what drives a component: smaller values are not followed
 SMALL = 1e-6  # of a component: the same, where its size is known
 SHARE = 0.3  # of the free memory
+DEVIATIONS = 2.0  # standard ones of what rounding leaves, that count as its error
 BETWEEN = 8  # points of a cell at which two marches are compared
 
 
 @dataclass
 class _Pass:
-    """A march that came to its end: its tolerance, field and cells, and the change from the one before, if any."""
+    """A march that came to its end: its tolerance, field and cells, and the change from the one before, if any.
+
+    Last come what rounding leaves, and what is told of the march.
+    """
 
     tol: float
     field: GridField
     cells: int
     change: float | None = None
     error: float | None = None
+    rounding: float = 0.0
     told: dict[str, Any] = dataclass_field(default_factory=dict)
 
 
@@ -72,7 +78,7 @@ class OrdinaryRun:
     def __init__(self, task: Task, stated: StartValues) -> None:
         self.task, self.problem, self.monitor, self.stated = task, task.problem, task.monitor, stated
         self.tol = 1e-6 if task.tol is None else task.tol
-        self.points = radau_points(stated.degree)
+        self.points = radau_points(stated.degree, not stated.equations.smooth)
         self.ends, self.coordinate = stated.ends, stated.equations.coordinate
         self.watched: list[tuple[float, float, float]] = []
         self.floors: np.ndarray | None = None
@@ -177,7 +183,8 @@ class OrdinaryRun:
         own.told = {"refused": course.refused, "newton": course.newton}
         if self.passes:
             own.change = self._change(self.passes[-1].field, own.field, course)
-            own.error = max(own.change, missed)
+            own.rounding = self._rounding(course)
+            own.error = max(own.change, missed, own.rounding)
         self.passes.append(own)
         self.partial = None
         if self.floors is not None:  # of the sizes that are known now, if these are smaller than it seemed
@@ -213,6 +220,15 @@ class OrdinaryRun:
                 found = max(found, step / size if size > 0 else math.inf, ROUNDING)
         return found
 
+    def _rounding(self, course: RadauCourse) -> float:
+        """The largest error that rounding leaves in a field, relative to its size."""
+        left = DEVIATIONS * rounding_sizes(self.stated.equations, course)
+        lengths = np.diff(np.array(course.knots))
+        sizes = np.sqrt(np.average(course.means, axis=0, weights=lengths))
+        noise = np.sqrt(np.average(np.square(np.stack(course.noises)), axis=0, weights=lengths))
+        own = [i for i, (_, order) in enumerate(self.stated.equations.states) if order == 0]
+        return max((min(1.0, float(left[i] / sizes[i])) for i in own if sizes[i] > VANISHING * noise[i]), default=0.0)
+
     def _verdict(self) -> Ending | None:
         if not self.passes or self.passes[-1].error is None:
             return None
@@ -221,6 +237,11 @@ class OrdinaryRun:
         assert error is not None
         if error <= self.tol:
             return Ending(Status.CONVERGED, f"estimated relative error {error:.1e} <= {self.tol:g}")
+        if last.rounding == error:
+            return Ending(
+                Status.STALLED,
+                f"the solution multiplies rounding, which leaves a relative error of about {error:.1e} (tol={self.tol:g})",
+            )
         known = [p.error for p in self.passes if p.error is not None]
         stagnant = len(known) > 2 and min(known[-2:]) > STAGNANT * known[-3]
         if stagnant or last.tol <= LEAST:
@@ -237,10 +258,17 @@ class OrdinaryRun:
         m, lowest = BASES[self.stated.basis].coefficients, self.stated.equations.states
         left, right = self.points.end_derivatives(range(m))
         both = np.concatenate([left, right])
-        names = self.problem.fields
+        names = list(self.problem.fields)
         own = [lowest.index((name, 0)) for name in names]
-        changes = np.stack(course.changes) if course.cells else np.zeros((0, len(lowest), self.points.count))
-        ends = np.einsum("kc,pnc->npk", both, changes[:, own])
+        changes = np.stack(course.changes)[:, own] if course.cells else np.zeros((0, len(own), self.points.count))
+        slopes = self._given_slopes(course)
+        for row, wanted in zip(changes[0] if slopes else (), slopes, strict=True):
+            count = len(wanted)  # so many of the first points give way to the derivatives that are given
+            rows = left[1 : count + 1]
+            row[:count] += np.linalg.solve(rows[:, :count], wanted - rows @ row)
+        ends = np.einsum("kc,pnc->npk", both, changes)
+        for row, wanted in zip(ends, slopes, strict=False):
+            row[0, 1 : len(wanted) + 1] = wanted
         starts = np.stack(course.starts)[:, own].T
         ends[:, :, 0] += starts[:, :-1]
         ends[:, :, m] += starts[:, :-1]
@@ -258,6 +286,15 @@ class OrdinaryRun:
         grid = GradedGrid.of_cells(knots, self.stated.basis, torch.as_tensor(ends), sorted(breaks & set(knots[1:-1])))
         made = GridField(self.problem.domain.names, tuple(names), grid, LinearHead(len(names)))
         return made.to(self.task.device)
+
+    def _given_slopes(self, course: RadauCourse) -> list[np.ndarray]:
+        """By field, the derivatives that are given at the start, by the length of the first cell; empty beyond it."""
+        if not course.cells or course.knots[0] != self.ends[0]:
+            return []
+        length = self.coordinate(1.0) * (course.knots[1] - course.knots[0])
+        given = zip(self.stated.equations.states, self.stated.start, strict=True)
+        scaled = [(name, k, value * length**k) for (name, k), value in given]
+        return [np.array([v for own, k, v in scaled if own == name and k]) for name in self.problem.fields]
 
     def _outcome(self, ending: Ending) -> Outcome:
         message, status, error = ending.message, ending.status, None
@@ -285,9 +322,14 @@ class OrdinaryRun:
     # -- checkpoints ---
     def _saved(self) -> dict[str, Any]:
         last = self.passes[-1]
-        rows = [{"tol": p.tol, "cells": p.cells, "change": p.change, "error": p.error} for p in self.passes]
+        rows = [
+            {"tol": p.tol, "cells": p.cells, "change": p.change, "error": p.error, "rounding": p.rounding}
+            for p in self.passes
+        ]
         watched = [list(w) for w in self.watched]
-        return {"ordinary": rows, "watched": watched, "grid": last.field.describe(), "tensors": last.field.tensors()}
+        floors = None if self.floors is None else self.floors.tolist()
+        grid, tensors = last.field.describe(), last.field.tensors()
+        return {"ordinary": rows, "watched": watched, "floors": floors, "grid": grid, "tensors": tensors}
 
     def _restore(self, saved: Entry) -> None:
         """Take over the marches of a checkpoint; only the last one has its field."""
@@ -300,7 +342,14 @@ class OrdinaryRun:
                 change, error = (
                     None if row.at(k).value is None else row.at(k).number(0.0) for k in ("change", "error")
                 )
-                self.passes.append(_Pass(row.at("tol").number(0.0), found, row.at("cells").integer(1), change, error))
+                rounding = row.get("rounding")
+                left = 0.0 if rounding is None else rounding.number(0.0)
+                self.passes.append(
+                    _Pass(row.at("tol").number(0.0), found, row.at("cells").integer(1), change, error, left)
+                )
+            floors = saved.get("floors")
+            if floors is not None:
+                self.floors = np.array([e.number(0.0) for e in floors.items(self.stated.equations.count)])
             for row in saved.at("watched").items():
                 a, b, length = (e.number() for e in row.items(3))
                 self.watched.append((a, b, length))

@@ -31,6 +31,7 @@ NOTHING = 1e-60  # of the length of the axis: a cell that is none
 OVERFLOW = 1e100  # rates beyond which what is not finite is no matter of definition
 REFUSED = 400  # cells in a row
 CHECKED = 16  # cells between two looks at the clock
+CHATTER, STUCK = 2000, 1e-3  # cells, and the part of the axis on which so many have no end where equations jump
 
 
 @dataclass
@@ -203,6 +204,7 @@ class RadauMarch:
         while place < end:
             if (course.cells + course.refused) % CHECKED == 0:
                 self.told(place)
+                self._look_for_chatter()
             wished = min(wished, self.largest * self.length, self._watched(place))
             left = end - place
             last = wished >= left * (1.0 - 1e-3)
@@ -222,6 +224,17 @@ class RadauMarch:
             wished = step * self._factor(cell.error) if not last or step >= wished else max(step, wished)
         self.told(place)
         return wished
+
+    def _look_for_chatter(self) -> None:
+        """End the march where equations that jump are switched again and again."""
+        knots = self.course.knots
+        if self.equations.smooth or len(knots) <= CHATTER or knots[-1] - knots[-CHATTER] > STUCK * self.length:
+            return
+        raise StopRun(
+            Status.STALLED,
+            f"the equations jump again and again near {self.equations.time}={self.equations.coordinate(knots[-1]):.8g}: "
+            "the solution may slide along the jump, where no state satisfies them; replace the jump by a steep function",
+        )
 
     def _factor(self, error: float) -> float:
         wanted = SAFE * max(error, 1e-30) ** (-1.0 / (self.points.count + 1))
@@ -301,6 +314,8 @@ class RadauMarch:
             rows = np.abs(square).max(1)
             if not np.isfinite(rest).all() and bool((np.abs(rates) < OVERFLOW).all()):
                 self.undefined = True
+            if not np.isfinite(rows).all() and not (rest.any() or changes.any()):
+                return self._at_rest(changes, state)
             if not np.isfinite(rows).all() or not (rows > 0).all():
                 return None
             try:
@@ -322,6 +337,11 @@ class RadauMarch:
             last = size
         return None
 
+    def _at_rest(self, changes: np.ndarray, state: np.ndarray) -> _Cell:
+        """A cell on which the state stays as it is, which satisfies the equations though they have no derivatives."""
+        n, sizes = len(state), np.maximum(np.abs(state), self.floors)
+        return _Cell(changes, np.zeros((n, n)), sizes, NOISE * np.abs(state), np.square(state), 0.0)
+
     def _looked_at(
         self,
         times: np.ndarray,
@@ -337,8 +357,8 @@ class RadauMarch:
         rates = changes @ points.looked_slopes.T / step
         place = times[-1] - step
         rest, by_value, by_slope = self.equations.evaluate(place + step * points.looked, values, rates)
-        along = step / points.count
-        matrices = by_slope + along * by_value
+        along = step * points.looked_parts
+        matrices = by_slope + along[:, None, None] * by_value
         if not (np.isfinite(matrices).all() and np.isfinite(rest).all()):
             return None
         units = np.where(scale > 0, scale, 1.0)
@@ -346,8 +366,10 @@ class RadauMarch:
             inverse = np.linalg.inv(matrices * units[None, None, :]) * units[None, :, None]
         except np.linalg.LinAlgError:
             return None
-        wrong = np.abs(along * np.einsum("pij,jp->pi", inverse, rest))
+        wrong = np.abs(along[:, None] * np.einsum("pij,jp->pi", inverse, rest))
         sizes = np.abs(by_slope) @ np.abs(rates.T)[..., None] + np.abs(by_value) @ np.abs(values.T)[..., None]
-        noise = NOISE * (along * np.abs(inverse) @ sizes)[..., 0] + NOISE * np.abs(values.T)
+        noise = NOISE * (along[:, None] * (np.abs(inverse) @ sizes)[..., 0] + np.abs(values.T))
         error = float((wrong / (self.tol * scale + noise + np.finfo(float).tiny)).max())
-        return _Cell(changes, inverse[-1] * along, scale, noise[-1], squares, error) if math.isfinite(error) else None
+        return (
+            _Cell(changes, inverse[-1] * along[-1], scale, noise[-1], squares, error) if math.isfinite(error) else None
+        )

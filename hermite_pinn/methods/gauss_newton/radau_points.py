@@ -15,6 +15,7 @@ from hermite_pinn.immutable import read_only
 __all__ = ["RadauPoints", "radau_points"]
 
 LOOKED = 2  # points between the collocation points at which an equation is looked at
+HALVED = 40  # of the first collocation point: the same, near the start
 
 
 class RadauPoints:
@@ -27,6 +28,9 @@ class RadauPoints:
     ----------
     count
         Number of points, one at least.
+    near
+        Whether equations are looked at near the start of the cell as well, where no collocation point sees that they
+        jump.
 
     Attributes
     ----------
@@ -35,9 +39,12 @@ class RadauPoints:
     slopes
         From changes at the points to first derivatives there, (count, count).
     looked
-        Points at which the defect of a smooth solution is largest, (LOOKED,).
+        Points at which an equation is looked at, (n,); the last two are where the defect of a smooth solution is
+        largest.
+    looked_parts
+        Parts of the cell for which the defects there stand, (n,).
     looked_values, looked_slopes
-        From changes at the points to changes and first derivatives there, (LOOKED, count).
+        From changes at the points to changes and first derivatives there, (n, count).
     coefficients
         From changes at the points to coefficients of Legendre polynomials on the cell, (count + 1, count).
     rule
@@ -49,7 +56,7 @@ class RadauPoints:
     [0.333333, 1.0]
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, near: bool = False) -> None:
         inner = roots_jacobi(count - 1, 1.0, 0.0)[0] if count > 1 else np.zeros(0)
         self.count = count
         self.points = read_only(np.append(0.5 * (inner + 1.0), 1.0))
@@ -57,7 +64,9 @@ class RadauPoints:
         whole = np.linalg.inv(legendre.legvander(2.0 * nodes - 1.0, count))  # from values at the start and the points
         self.coefficients = read_only(whole[:, 1:])
         self.slopes = read_only(self.derivatives(self.points, 1))
-        self.looked = read_only(self._extremes(nodes))
+        close = self.points[0] * 0.5 ** np.arange(HALVED, 0, -1) if near else np.zeros(0)
+        self.looked = read_only(np.append(close, self._extremes(nodes)))
+        self.looked_parts = read_only(np.append(np.minimum(2.0 * close, 1.0 / count), np.full(LOOKED, 1.0 / count)))
         self.looked_values = read_only(self.derivatives(self.looked, 0))
         self.looked_slopes = read_only(self.derivatives(self.looked, 1))
         ends = legendre.legvander(2.0 * self.points - 1.0, count - 1)
@@ -88,6 +97,6 @@ class RadauPoints:
 
 
 @lru_cache(maxsize=8)
-def radau_points(count: int) -> RadauPoints:
+def radau_points(count: int, near: bool = False) -> RadauPoints:
     """The one of a number of points, made once."""
-    return RadauPoints(count)
+    return RadauPoints(count, near)

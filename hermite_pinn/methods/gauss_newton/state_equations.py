@@ -9,7 +9,7 @@ import numpy as np
 
 from hermite_pinn.expressions.elementary import registered
 from hermite_pinn.expressions.graph import Expr
-from hermite_pinn.expressions.program import Program, leaves
+from hermite_pinn.expressions.program import Program, is_smooth, leaves
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.compiled import compile_term
 
@@ -80,6 +80,8 @@ class StateEquations:
         Whether an equation depends on the coordinate itself.
     affine
         Whether all equations are affine in the fields.
+    smooth
+        Whether no equation chooses, compares or rounds.
     algebraic
         By component, whether it belongs to a field without a derivative.
     """
@@ -92,6 +94,7 @@ class StateEquations:
         terms = [compile_term(problem, t) for t in problem.terms if t.region.is_interior]
         self.time = problem.domain.names[0]
         self.affine = all(t.affine for t in terms)
+        self.smooth = all(is_smooth(t.term.residual) for t in terms)
         outputs = [t.term.residual for t in terms]
         self._by_value = np.zeros((self.count, self.count))
         self._by_slope = np.zeros((self.count, self.count))
