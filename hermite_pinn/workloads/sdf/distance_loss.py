@@ -82,6 +82,10 @@ class DistanceLoss(Loss[Samples]):
     def _jets(self, tensors: Mapping[str, torch.Tensor], batch: Samples) -> torch.Tensor:
         return self.model(tensors).jets(batch.x, self.misfits.channels)[0]
 
+    def follow(self, level: int) -> None:
+        """Take what depends on the finest trained level, as the distance of differences, from this one."""
+        self.field = self.field.at_level(level)
+
     def renew(self, tensors: Mapping[str, torch.Tensor], generator: torch.Generator) -> bool:
         """Make another pool, in the memory of the one before."""
         before = self.pool
