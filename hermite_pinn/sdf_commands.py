@@ -12,8 +12,8 @@ import hermite_pinn as hp
 from hermite_pinn.field.encoders import ENCODERS
 from hermite_pinn.workloads import sdf
 from hermite_pinn.workloads.sdf.facets import curvature_scale
-from hermite_pinn.workloads.sdf.sources import source_of
 from hermite_pinn.workloads.sdf.plan import default_field
+from hermite_pinn.workloads.sdf.sources import source_of
 
 from .checks import choice
 from .command_arguments import JsonOption, OutOption, file_word, output_folder
