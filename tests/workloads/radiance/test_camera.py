@@ -13,7 +13,9 @@ FOX = Intrinsics(
     135, 240, 171.94, 171.81, 69.3, 120.7, PerspectiveLens(0.0578421, -0.0805099, -0.000980296, 0.00015575)
 )
 FISH = Intrinsics(100, 80, 40.0, 41.0, 50.0, 40.0, FisheyeLens(0.02, -0.003))
-every_kind = pytest.mark.parametrize("intrinsics", [Intrinsics.of_view_angle(40, 30, 1.0), FOX, FISH], ids=["p", "f", "w"])
+every_kind = pytest.mark.parametrize(
+    "intrinsics", [Intrinsics.of_view_angle(40, 30, 1.0), FOX, FISH], ids=["p", "f", "w"]
+)
 
 
 @every_kind
