@@ -9,7 +9,7 @@ import torch
 from scene_files import MODELS, poses, write_colmap, write_picture, write_transforms
 
 import hermite_pinn as hp
-from hermite_pinn.workloads.radiance import FisheyeLens, PerspectiveLens, Scene
+from hermite_pinn.workloads.radiance import FisheyeLens, PerspectiveLens, Scene, colmap
 
 KEEP = {"placement": "none", "test_every": None}
 
@@ -139,9 +139,7 @@ def test_models_of_cameras_have_their_parameters(tmp_path, kind, model):
 
 
 def test_every_model_that_is_known_was_tried():
-    from hermite_pinn.workloads.radiance.colmap import MODELS as known
-
-    assert {m.name for m in known.values()} == set(LENSES) | {"PINHOLE"} == set(MODELS)
+    assert {m.name for m in colmap.MODELS.values()} == set(LENSES) | {"PINHOLE"} == set(MODELS)
 
 
 @pytest.mark.parametrize(("kind", "model"), [("text", "FULL_OPENCV"), ("binary", 6), ("text", "NONE")])
@@ -209,7 +207,7 @@ def test_missing_pictures_are_skipped_and_told(tmp_path, caplog):
 def test_pictures_in_another_folder_are_found(tmp_path):
     write_transforms(tmp_path, picture=False)
     write_colmap(tmp_path / "colmap", "text")
-    with pytest.raises(hp.InvalidArgumentError, match="none is there.*images="):
+    with pytest.raises(hp.InvalidArgumentError, match=r"none is there.*images="):
         Scene.load(tmp_path / "transforms.json")
     assert len(Scene.load(tmp_path / "transforms.json", images=tmp_path / "colmap/images").views) == 6
 

@@ -98,7 +98,7 @@ def test_intrinsics_are_scaled_along_each_axis():
 
 
 def test_another_shape_is_another_picture():
-    with pytest.raises(hp.InvalidProblemError, match="1080 x 1920.*uncropped"):
+    with pytest.raises(hp.InvalidProblemError, match=r"1080 x 1920.*uncropped"):
         Intrinsics(1080, 1920, 1375.0, 1375.0, 540.0, 960.0).resized(480, 270)
 
 
