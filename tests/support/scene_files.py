@@ -79,7 +79,7 @@ def _text(place, camera, images, cloud):
         seen = "" if k % 2 else "1.0 2.0 -1 3.0 4.0 5"  # without image points a line is empty
         lines += [f"{one} {' '.join(repr(float(v)) for v in pose)} {of} {name}", seen]
     (place / "images.txt").write_text("\n".join(lines) + "\n")
-    rows = [f"{k} {p[0]!r} {p[1]!r} {p[2]!r} {k} 10 255 0.5 1 2 3 4".replace("np.float64(", "").replace(")", "") for k, p in enumerate(cloud)]  # fmt: skip
+    rows = [f"{k} {p[0]!r} {p[1]!r} {p[2]!r} {k % 256} 10 255 0.5 1 2 3 4".replace("np.float64(", "").replace(")", "") for k, p in enumerate(cloud)]  # fmt: skip
     (place / "points3D.txt").write_text("# points\n" + "\n".join(rows) + "\n")
 
 
@@ -95,4 +95,4 @@ def _binary(place, camera, images, cloud):
     with (place / "points3D.bin").open("wb") as file:
         file.write(struct.pack("<Q", len(cloud)))
         for k, point in enumerate(cloud):
-            file.write(struct.pack("<Q3d3BdQ", k, *point, k, 10, 255, 0.5, 2) + struct.pack("<4i", 1, 2, 3, 4))
+            file.write(struct.pack("<Q3d3BdQ", k, *point, k % 256, 10, 255, 0.5, 2) + struct.pack("<4i", 1, 2, 3, 4))

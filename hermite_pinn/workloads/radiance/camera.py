@@ -42,6 +42,7 @@ class Camera:
 
     Examples
     --------
+    >>> from hermite_pinn.workloads.radiance import Camera, Intrinsics, look_at
     >>> camera = Camera(Intrinsics.of_view_angle(4, 2, 1.0), look_at((0, -3, 0)))
     >>> rays = camera.rays()
     >>> len(rays), camera.project(rays.at(torch.full((8,), 3.0)))[5].numpy().round(5).tolist()
@@ -140,6 +141,7 @@ class Cameras(Sequence[Camera]):
 
     Examples
     --------
+    >>> from hermite_pinn.workloads.radiance import Cameras, Intrinsics, scattered_poses
     >>> cameras = Cameras(Intrinsics.of_view_angle(4, 2, 1.0), scattered_poses(5, 3.0))
     >>> len(cameras), cameras[1:3].centres.shape
     (5, torch.Size([2, 3]))

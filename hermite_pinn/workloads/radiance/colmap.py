@@ -147,6 +147,8 @@ def _frame(image: StoredImage, cameras: Mapping[int, Optics], folder: Path, sour
         )
     if not image.name or "\0" in image.name:
         raise CorruptFileError(f"{source} is damaged: an image has the name {image.name!r}")
+    if not np.isfinite(image.shift).all():
+        raise CorruptFileError(f"{source} is damaged: the shift of {image.name!r} is not finite")
     inward = np.concatenate([_rotation(image, source), np.array(image.shift)[:, None]], 1)
     rotation = inward[:, :3].T
     pose = np.concatenate([rotation @ TURNED, -rotation @ inward[:, 3:]], 1)

@@ -24,6 +24,8 @@ __all__ = ["Sampling", "background_color", "render_views"]
 BACKGROUNDS = {"white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0)}
 #: Half the height of what cameras see, relative to their distance from the middle.
 REACH = 0.37
+#: Rays that are cast together, and those of an image whose directions are kept for the next.
+BAND, KEPT = 200_000, 4_000_000
 
 
 def background_color(given: Any) -> tuple[float, float, float] | None:
@@ -134,7 +136,7 @@ class _Directions:
     def __init__(self, intrinsics: Intrinsics, count: int) -> None:
         self.width, self.height, self.count = intrinsics.width, intrinsics.height, count
         self._intrinsics = intrinsics
-        self.rows = max(1, 200_000 // (intrinsics.width * count * count))
+        self.rows = max(1, BAND // (intrinsics.width * count * count))
         self._kept: dict[int, np.ndarray] = {}
 
     def band(self, first: int) -> np.ndarray:
@@ -147,7 +149,7 @@ class _Directions:
             x = (torch.arange(self.width)[:, None] + inner).reshape(-1)
             grid = torch.stack(torch.meshgrid(y, x, indexing="ij"), -1).reshape(-1, 2)
             found = (self._intrinsics.directions(grid.flip(1))[0].numpy() @ TURNED).astype(np.float32)
-            if self.width * self.height * self.count**2 <= 4_000_000:
+            if self.width * self.height * self.count**2 <= KEPT:
                 self._kept[first] = found
         return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def read_transforms(path: Path, split: str | None = None) -> Recording:
     entry = _json(path)
     frames = entry.at("frames").items(least=1, most=MOST_FRAMES)
     named = _named_splits(entry)
-    shared = _optics(entry, Optics())
+    shared = _optics(entry, entry, Optics())
     return Recording(
         str(path),
         tuple(_frame(frame, path, entry, shared, split, named) for frame in frames),
@@ -114,8 +115,8 @@ def _side(entry: Entry, key: str) -> int | None:
     return None if number is None else int(number)
 
 
-def _optics(entry: Entry, shared: Optics) -> Optics:
-    """What an object states, and the rest as of others."""
+def _optics(entry: Entry, top: Entry, shared: Optics) -> Optics:
+    """What a frame states, and the rest as the file does for all."""
 
     def angle(axis: str) -> float | None:
         radians = _number(entry, f"camera_angle_{axis}", 1e-6, math.pi - 1e-6)
@@ -135,36 +136,34 @@ def _optics(entry: Entry, shared: Optics) -> Optics:
         either(_number(entry, "cy"), shared.cy),
         either(angle("x"), shared.angle_x),
         either(angle("y"), shared.angle_y),
-        either(_lens(entry), shared.lens),
+        _lens(entry, top),
     )
 
 
-def _lens(entry: Entry) -> Lens | None:
-    """The lens that an object states, or None if it states none."""
-    model = entry.get("camera_model")
+def _lens(entry: Entry, top: Entry) -> Lens:
+    """The lens of a frame, whose coefficients may stand there or with those of all."""
+
+    def get(key: str) -> Entry | None:
+        return entry.get(key) or top.get(key)
+
+    model, flag = get("camera_model"), get("is_fisheye")
     name = "" if model is None else model.text()
-    flag = entry.get("is_fisheye")
     fisheye = name in FISHEYE or (flag is not None and bool(flag.value))
     if name and name not in PERSPECTIVE + FISHEYE:
         known = ", ".join(PERSPECTIVE + FISHEYE)
         raise InvalidProblemError(
             f"{entry.source}: camera_model is {name!r}; known here are {known}: undistort the images"
         )
-    coefficients = {key: _number(entry, key) for key in ("k1", "k2", "k3", "k4", "p1", "p2")}
-    odd = [key for key in UNKNOWN if entry.get(key) is not None and entry.at(key).value not in (0, 0.0, False)]
+    odd = [key for key in UNKNOWN if (found := get(key)) is not None and found.value not in (0, False)]
     odd = [key for key in odd if not (fisheye and key == "k4")]
     if odd:
         raise InvalidProblemError(
             f"{entry.source}: the distortion with {', '.join(odd)} is not known here; known are k1, k2, k3, p1, p2 (OPENCV), "
             "and k1 to k4 with camera_model OPENCV_FISHEYE: undistort the images"
         )
-    given = {key: value for key, value in coefficients.items() if value is not None}
-    if not given and not name and not fisheye:
-        return None
-    if fisheye:
-        return FisheyeLens(**{key: value for key, value in given.items() if key.startswith("k")})
-    given.pop("k4", None)
-    return PerspectiveLens(**given)
+    kind: type[Lens] = FisheyeLens if fisheye else PerspectiveLens
+    names = [field.name for field in fields(kind)]
+    return kind(**{key: found.number(-LARGEST, LARGEST) for key in names if (found := get(key)) is not None})
 
 
 def _offset(entry: Entry) -> tuple[float, float, float] | None:
@@ -189,7 +188,7 @@ def _frame(
     frame: Entry, path: Path, entry: Entry, shared: Optics, split: str | None, named: Mapping[str, str]
 ) -> Frame:
     name = frame.at("file_path").text()
-    optics = _optics(frame, shared)
+    optics = _optics(frame, entry, shared)
     if not optics.complete:
         raise CorruptFileError(
             f"{entry.source} is damaged: {frame.path} has no focal length; give fl_x or camera_angle_x, there or for all"
@@ -208,4 +207,7 @@ def _picture(folder: Path, name: str, entry: Entry) -> Path:
     if path.suffix.lower() in (*ENDINGS, ".bmp", ".ppm", ".tif", ".tiff", ".webp"):
         return path
     candidates = [path.with_name(path.name + ending) for ending in ENDINGS]
-    return next((c for c in candidates if c.exists()), candidates[0])
+    try:
+        return next((c for c in candidates if c.exists()), candidates[0])
+    except OSError as error:
+        raise CorruptFileError(f"{entry.source} is damaged: {error.strerror}: the name {name[:80]!r}") from error

@@ -77,9 +77,11 @@ class TriangleTree:
         """Lengths at which rays enter boxes; infinite of those that miss them."""
         with np.errstate(invalid="ignore"):
             low, high = (self._lower[nodes] - start) * inverse, (self._upper[nodes] - start) * inverse
-        first, last = np.fmin(low, high).max(1), np.fmax(low, high).min(1)
-        slack = 1e-12 * np.abs(last)  # flat boxes are met, too
-        return np.where((first <= last + slack) & (last >= 0), np.maximum(first, 0), np.inf)
+            near, far = np.minimum(low, high), np.maximum(low, high)
+            # a ray along a face of the box gives 0 times infinity, and is in
+            first, last = np.where(np.isnan(near), -np.inf, near).max(1), np.where(np.isnan(far), np.inf, far).min(1)
+            met = (first <= last + 1e-12 * np.abs(last)) & (last >= 0)  # flat boxes, too
+        return np.where(met, np.maximum(first, 0), np.inf)
 
     def _test(
         self,
