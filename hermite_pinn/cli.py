@@ -260,7 +260,7 @@ def plot(
 @app.command()
 def validate(
     suite: Annotated[
-        str, typer.Option(help="quick, basic, paper, standard, noisy, full, compact, geometry, pinnacle, or rivals.")
+        str, typer.Option(help="quick, basic, paper, standard, noisy, full, ablations, compact, geometry, pinnacle, or rivals.")
     ] = "quick",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     method: Annotated[str, typer.Option(help="As in `solve`; all but gauss_newton run for --time.")] = "gauss_newton",
@@ -270,7 +270,7 @@ def validate(
     only: Annotated[
         str,
         typer.Option(
-            help="Of the suites compact, geometry, pinnacle and rivals: what has names that contain this text."
+            help="Of the suites ablations, compact, geometry, pinnacle and rivals: what has names that contain this text."
         ),
     ] = "",
     out: OutOption = None,
@@ -279,6 +279,8 @@ def validate(
     """Solve a suite of problems with known solutions and compare error and time with what is to be reached.
 
     With --method, train them by another method for a given time and tell error and steps a second.
+    The suite ablations compares variants of the method that differ in one thing, under Adam and under Gauss-Newton; it has
+    nothing to reach, and with --out it draws every comparison and goes on where it was.
     The suite compact compares networks and tables of 4096 slots and has nothing to reach.
     The suite geometry solves on domains with holes, inside and outside of meshes; with --out it draws every solution.
     The suite pinnacle solves the cases of that benchmark by the default call; with --out it draws every solution, keeps
@@ -289,6 +291,7 @@ def validate(
     from . import suites
 
     others = {
+        "ablations": lambda: suites.compare_variants(only, device, out, as_json),
         "compact": lambda: suites.compare_compact(only, seed, out, as_json),
         "geometry": lambda: suites.solve_geometry(only, seed, device, out, as_json),
         "pinnacle": lambda: suites.solve_pinnacle(only, seed, device, out, as_json),

@@ -25,7 +25,7 @@ def _linear(problem: str, a: int, cells: int, encoder: str = "hermite", basis: s
 def _network(problem: str, a: int, encoder: str) -> Solve:
     plane = problem == "helmholtz2d"
     ratio, levels = (2.0, 6) if plane else (1.5, 6)
-    table, features = (2**12, 2) if encoder == "hermite" else (2**14, 4) if plane else (2**15, 4)
+    table, features = (2**12, 2) if encoder == "hermite" else (2**14, 4) if plane else (2**15, 5)
     field = network(encoder=encoder, table_size=table, features=features, ratio=ratio)
     return Solve(recipe(), field, levels, problem, {"a": a}, seconds=SECONDS)
 

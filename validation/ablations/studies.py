@@ -20,9 +20,16 @@ from .step_cost import StepCost
 __all__ = ["ABLATIONS"]
 
 
+#: Most steps of conjugate gradients.
+INNER = 3000
+
+#: Cells of the levels that are summed.
+LEVELS = (4, 8, 16, 32, 64)
+
+
 def _affine(levels: tuple[int, ...], method: str | hp.Method | None = None, **changes: Any) -> Solve:
     """The sum of the levels by Gauss-Newton, matrix-free where nothing else is said."""
-    chosen = JointGaussNewton(hard=False) if method is None else method
+    chosen = JointGaussNewton(hard=False, inner_steps=INNER) if method is None else method
     return Solve(chosen, hp.Field(**changes), levels, settings={"a": 4})
 
 
@@ -56,11 +63,11 @@ DERIVATIVES = Ablation(
             "multilinear, finite differences": _rival("trilinear_fd"),
         },
         {
-            "Hermite: values and derivatives": _affine((64,)),
-            "Catmull-Rom cubics of values (4 x 4)": _affine((128,), encoder="cubic"),
-            "smooth weights (cosine)": _affine((128,), encoder="smooth"),
-            "smooth weights (smoothstep)": _affine((128,), encoder="smooth", weights="smoothstep"),
-            "multilinear, finite differences": _affine((128,), encoder="trilinear_fd"),
+            "Hermite: values and derivatives": _affine(LEVELS, "gauss_newton"),
+            "Catmull-Rom cubics of values (4 x 4)": _affine((*LEVELS, 128), encoder="cubic"),
+            "smooth weights (cosine)": _affine((*LEVELS, 128), encoder="smooth"),
+            "smooth weights (smoothstep)": _affine((*LEVELS, 128), encoder="smooth", weights="smoothstep"),
+            "multilinear, finite differences": _affine((*LEVELS, 128), encoder="trilinear_fd"),
         },
     ),
 )
@@ -86,7 +93,7 @@ TABLES = Ablation(
             )
         },
         {
-            name: _affine((4, 8, 16, 32, 64), table_size=size)
+            name: _affine(LEVELS, table_size=size)
             for name, size in (
                 _sizes(10, 10, 10),
                 _sizes(10, 10, 6),
@@ -118,8 +125,8 @@ CURRICULUM = Ablation(
             "W-cycle": _cycled(6, 4, 2, 4, 6, 4, 2, 4, 6),
         },
         {
-            "off: all levels in one system": _affine((4, 8, 16, 32, 64)),
-            "staged: nested iteration": _affine((4, 8, 16, 32, 64), "gauss_newton"),
+            "off: all levels in one system": _affine(LEVELS),
+            "staged: nested iteration": _affine(LEVELS, "gauss_newton"),
             "off: the finest level alone": _affine((64,), "gauss_newton"),
         },
     ),
@@ -188,7 +195,7 @@ HASHING = Ablation(
         },
         {
             ("dense" if p is None else f"2^{p} slots"): _affine(
-                (4, 8, 16, 32, 64), table_size=None if p is None else 2**p
+                LEVELS, table_size=None if p is None else 2**p
             )
             for p in (None, 10, 8)
         },
@@ -240,7 +247,7 @@ CONDITIONS = Ablation(
         },
         {
             "soft, weighted rows": _affine((32,)),
-            "hard, boundary factor": _affine((32,), JointGaussNewton(hard=True, stages=(JointStage("table"),))),
+            "hard, boundary factor": _affine((32,), JointGaussNewton(hard=True, inner_steps=INNER)),
             "the default call": _affine((32,), "gauss_newton"),
         },
     ),
