@@ -260,7 +260,10 @@ def plot(
 @app.command()
 def validate(
     suite: Annotated[
-        str, typer.Option(help="quick, basic, paper, standard, noisy, full, ablations, compact, geometry, pinnacle, or rivals.")
+        str,
+        typer.Option(
+            help="quick, basic, paper, standard, noisy, full, ablations, compact, geometry, pinnacle, or rivals."
+        ),
     ] = "quick",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     method: Annotated[str, typer.Option(help="As in `solve`; all but gauss_newton run for --time.")] = "gauss_newton",
@@ -279,8 +282,8 @@ def validate(
     """Solve a suite of problems with known solutions and compare error and time with what is to be reached.
 
     With --method, train them by another method for a given time and tell error and steps a second.
-    The suite ablations compares variants of the method that differ in one thing, under Adam and under Gauss-Newton; it has
-    nothing to reach, and with --out it draws every comparison and goes on where it was.
+    The suite ablations compares variants of the method that differ in one thing, under Adam and under Gauss-Newton; it
+    has nothing to reach, and with --out it draws every comparison and goes on where it was.
     The suite compact compares networks and tables of 4096 slots and has nothing to reach.
     The suite geometry solves on domains with holes, inside and outside of meshes; with --out it draws every solution.
     The suite pinnacle solves the cases of that benchmark by the default call; with --out it draws every solution, keeps

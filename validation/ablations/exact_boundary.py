@@ -18,7 +18,7 @@ LEVELS = 6
 
 @dataclass(frozen=True)
 class ExactBoundary(Method):
-    """Multiply the start of a method by a factor that satisfies the zero Dirichlet conditions: ``ExactBoundary() >> Adam()``."""
+    """Give the next method a start that vanishes on the faces with zero conditions: ``ExactBoundary() >> Adam()``."""
 
     name = "exact boundary"
 

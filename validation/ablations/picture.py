@@ -31,7 +31,9 @@ def draw_ablation(ablation: Ablation, rows: Sequence[Row], path: Path) -> None:
 
     column = ablation.columns[0]
     drawn = {
-        group: [(r.variant, v) for r in rows if r.group == group and 0 < (v := r.numbers.get(column.key, 0.0)) < math.inf]
+        group: [
+            (r.variant, v) for r in rows if r.group == group and 0 < (v := r.numbers.get(column.key, 0.0)) < math.inf
+        ]
         for group in ablation.groups
     }
     drawn = {group: found for group, found in drawn.items() if found}

@@ -41,9 +41,7 @@ def recipe(**changes: Any) -> hp.Adam:
     return hp.Adam(**(base | changes))
 
 
-def trained(
-    field: hp.Field | None = None, levels: int = 6, method: hp.Method | None = None, **changes: Any
-) -> Solve:
+def trained(field: hp.Field | None = None, levels: int = 6, method: hp.Method | None = None, **changes: Any) -> Solve:
     """Helmholtz 2D with a = 4 by this recipe, or by another method."""
     chosen = recipe(**changes) if method is None else method
     return Solve(chosen, network() if field is None else field, levels, settings={"a": 4})

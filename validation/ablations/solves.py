@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ class Solve(Measure):
     field: hp.Field
     levels: int | tuple[int, ...] = 6
     problem: str = "helmholtz2d"
-    settings: dict[str, float] = field(default_factory=dict)
+    settings: dict[str, float] = dataclass_field(default_factory=dict)
     dtype: str | None = None
     seed: int = 0
     seconds: float | None = None

@@ -23,7 +23,7 @@ import hermite_pinn as hp
 from hermite_pinn.errors import HermitePinnError
 
 from .ablation import Measure
-from .derivative_ways import WAYS, loss_gradient
+from .derivative_ways import loss_gradient
 
 __all__ = ["StepCost", "main", "step_cost"]
 
@@ -88,9 +88,7 @@ def step_cost(cost: StepCost) -> dict[str, float]:
     """The numbers of a step, measured in this process."""
     torch.set_num_threads(1)
     box = hp.Box(**dict.fromkeys("xyz"[: cost.dim], (0, 1)))
-    spec = hp.Field(
-        head="siren", features=2, table_size=2**12, ratio=2.0 if cost.dim == 2 else 1.5, fused=cost.fused
-    )
+    spec = hp.Field(head="siren", features=2, table_size=2**12, ratio=2.0 if cost.dim == 2 else 1.5, fused=cost.fused)
     field = spec.build(box, ["u"], [False] * cost.dim, LEVELS[cost.dim], dtype=torch.float32)
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(cost.dim, cost.points, generator=generator)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import hermite_pinn as hp
@@ -13,7 +13,7 @@ from .cycles import CycledAdam, even_plan
 from .exact_boundary import ExactBoundary
 from .head_to_head import STRAIGHT
 from .point_rules import AdamAt, RowsAt
-from .scaled_recipe import ADAM, GAUSS_NEWTON, STEPS, network, trained
+from .scaled_recipe import ADAM, GAUSS_NEWTON, STEPS, network, recipe, trained
 from .solves import Solve
 from .step_cost import StepCost
 
@@ -36,7 +36,9 @@ def _affine(levels: tuple[int, ...], method: str | hp.Method | None = None, **ch
 def _readout(frequency: float = 16.0, width: int = 256, depth: int = 1, seed: int = 0) -> Solve:
     """The last layer of a network solved for; the others are random."""
     method = JointGaussNewton(stages=(JointStage("readout", 1, 28),), frequencies=(frequency,))
-    return Solve(method, replace(network(width=width, depth=depth), head="siren+linear"), 6, settings={"a": 4}, seed=seed)
+    return Solve(
+        method, replace(network(width=width, depth=depth), head="siren+linear"), 6, settings={"a": 4}, seed=seed
+    )
 
 
 def _pairs(adam: dict[str, Measure], gauss_newton: dict[str, Measure]) -> tuple[Variant, ...]:
@@ -63,11 +65,13 @@ DERIVATIVES = Ablation(
             "multilinear, finite differences": _rival("trilinear_fd"),
         },
         {
-            "Hermite: values and derivatives": _affine(LEVELS, "gauss_newton"),
-            "Catmull-Rom cubics of values (4 x 4)": _affine((*LEVELS, 128), encoder="cubic"),
-            "smooth weights (cosine)": _affine((*LEVELS, 128), encoder="smooth"),
-            "smooth weights (smoothstep)": _affine((*LEVELS, 128), encoder="smooth", weights="smoothstep"),
-            "multilinear, finite differences": _affine((*LEVELS, 128), encoder="trilinear_fd"),
+            "Hermite: values and derivatives": _affine((64,), "gauss_newton"),
+            "Catmull-Rom cubics of values (4 x 4)": _affine(
+                (128,), JointGaussNewton(hard=False, inner_steps=4 * INNER), encoder="cubic"
+            ),
+            "smooth weights (cosine)": _affine((128,), encoder="smooth"),
+            "smooth weights (smoothstep)": _affine((128,), encoder="smooth", weights="smoothstep"),
+            "multilinear, finite differences": _affine((128,), encoder="trilinear_fd"),
         },
     ),
 )
@@ -107,10 +111,7 @@ TABLES = Ablation(
 
 
 def _cycled(*visits: int) -> Solve:
-    recipe = trained().method
-    assert isinstance(recipe, hp.Adam)
-    options = {name: getattr(recipe, name) for name in hp.Adam.__dataclass_fields__}
-    return trained(method=CycledAdam(**options, plan=even_plan(STEPS, visits)))
+    return trained(method=CycledAdam(**asdict(recipe()), plan=even_plan(STEPS, visits)))
 
 
 CURRICULUM = Ablation(
@@ -194,9 +195,7 @@ HASHING = Ablation(
             for p in (None, 12, 10, 8)
         },
         {
-            ("dense" if p is None else f"2^{p} slots"): _affine(
-                LEVELS, table_size=None if p is None else 2**p
-            )
+            ("dense" if p is None else f"2^{p} slots"): _affine(LEVELS, table_size=None if p is None else 2**p)
             for p in (None, 10, 8)
         },
     ),
@@ -204,10 +203,7 @@ HASHING = Ablation(
 
 
 def _at(rule: str, pool: int) -> Solve:
-    recipe = trained().method
-    assert isinstance(recipe, hp.Adam)
-    options = {name: getattr(recipe, name) for name in hp.Adam.__dataclass_fields__}
-    return trained(method=AdamAt(**options, rule=rule, pool=pool))
+    return trained(method=AdamAt(**asdict(recipe()), rule=rule, pool=pool))
 
 
 POINTS = Ablation(
@@ -241,9 +237,7 @@ CONDITIONS = Ablation(
             "soft, balanced weight": trained(),
             "soft, fixed weight 10": trained(weight=10.0, balance_every=0),
             "soft, fixed weight 1,000": trained(balance_every=0),
-            "hard, boundary factor": trained(
-                method=ExactBoundary() >> replace(trained().method, weight=0.0, balance_every=0)  # type: ignore[type-var]
-            ),
+            "hard, boundary factor": trained(method=ExactBoundary() >> recipe(weight=0.0, balance_every=0)),
         },
         {
             "soft, weighted rows": _affine((32,)),

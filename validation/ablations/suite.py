@@ -29,8 +29,8 @@ def run_variant(variant: Variant, folder: Path | None = None) -> Row:
     variant
         What is run.
     folder
-        Where the numbers are kept as ``row-DIGEST.json``; None keeps nothing.  Variants of several ablations that ask for the
-        same are run once.  What failed is run again.
+        Where the numbers are kept as ``row-DIGEST.json``; None keeps nothing.  Variants of several ablations that ask
+        for the same are run once.  What failed is run again.
 
     Raises
     ------
