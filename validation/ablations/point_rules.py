@@ -123,7 +123,7 @@ class RowsAt(Method):
 
     rule: str = "gauss"
     points: int = 4096
-    inner_steps: int = 3000
+    inner_steps: int = 1500
 
     name = "rows"
 

@@ -52,7 +52,7 @@ class StepCost(Measure):
     dim: int = 2
     points: int = 10_000
     fused: bool = False
-    steps: int = 8
+    steps: int = 4
 
     @property
     def asked(self) -> dict[str, Any]:
