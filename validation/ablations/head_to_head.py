@@ -12,7 +12,7 @@ from .solves import Solve
 __all__ = ["STRAIGHT"]
 
 SECONDS = 20.0
-LINEAR = JointGaussNewton(hard=False, inner_steps=1000)
+LINEAR = JointGaussNewton(inner_steps=1000)
 
 
 def _linear(problem: str, a: int, cells: int, encoder: str = "hermite", basis: str = "cubic") -> Solve:
