@@ -75,7 +75,7 @@ def test_compared_fields_can_be_built():
 
 
 def test_rivals_of_the_hermite_grid_have_no_fewer_parameters():
-    """Within a percent for the linear head, more for networks; the tables of a network count what is stored."""
+    """Or at most two percent fewer, since cells are whole numbers."""
     for ablation in (ABLATIONS["straight"], ABLATIONS["derivatives"]):
         for group in ablation.groups:
             counts = {}
@@ -84,7 +84,7 @@ def test_rivals_of_the_hermite_grid_have_no_fewer_parameters():
                 field = v.measure.field.build(p.domain, p.fields, p.periodic, v.measure.levels)
                 counts[v.name] = field.parameter_count
             most = max(n for name, n in counts.items() if name.startswith("Hermite"))
-            assert all(n > 0.9 * most for name, n in counts.items() if not name.startswith("Hermite")), counts
+            assert all(n > 0.98 * most for name, n in counts.items() if not name.startswith("Hermite")), counts
 
 
 # -- ways to derivatives ---

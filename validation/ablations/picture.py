@@ -54,7 +54,7 @@ def draw_ablation(ablation: Ablation, rows: Sequence[Row], path: Path) -> None:
                 format(value, column.form), (value, place), (7, 0), textcoords="offset points", va="center", fontsize=7
             )
         ax.set_xscale("log")
-        ax.set_xlim(left, 10.0 ** (math.ceil(math.log10(high) * 2 + 0.6) / 2))
+        ax.set_xlim(left, high * max(1.5, high / left) ** 0.2)  # room for the last number
         ax.xaxis.set_minor_formatter(NullFormatter())
         ax.xaxis.set_major_locator(LogLocator(numticks=8))
         ax.set_yticks(range(len(names)), names, fontsize=8)
