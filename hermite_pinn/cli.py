@@ -262,7 +262,7 @@ def validate(
     suite: Annotated[
         str,
         typer.Option(
-            help="quick, basic, paper, standard, noisy, full, compact, geometry, images, pinnacle, or rivals."
+            help="quick, basic, paper, standard, noisy, full, ablations, compact, distances, geometry, images, pinnacle, or rivals."
         ),
     ] = "quick",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
@@ -273,7 +273,7 @@ def validate(
     only: Annotated[
         str,
         typer.Option(
-            help="Of the suites compact, geometry, images, pinnacle and rivals: what has names that contain this text."
+            help="Of the suites ablations, compact, distances, geometry, images, pinnacle and rivals: what has names that contain this text."
         ),
     ] = "",
     out: OutOption = None,
@@ -282,6 +282,8 @@ def validate(
     """Solve a suite of problems with known solutions and compare error and time with what is to be reached.
 
     With --method, train them by another method for a given time and tell error and steps a second.
+    The suite ablations compares variants of the method that differ in one thing, under Adam and under Gauss-Newton; it
+    has nothing to reach, and with --out it draws every comparison and goes on where it was.
     The suite compact compares networks and tables of 4096 slots and has nothing to reach.
     The suite geometry solves on domains with holes, inside and outside of meshes; with --out it draws every solution.
     The suite images fits pictures to their derivatives, directly and by trained fields in equal time; with --out it
@@ -294,6 +296,7 @@ def validate(
     from . import suites
 
     others = {
+        "ablations": lambda: suites.compare_variants(only, device, out, as_json),
         "compact": lambda: suites.compare_compact(only, seed, out, as_json),
         "geometry": lambda: suites.solve_geometry(only, seed, device, out, as_json),
         "images": lambda: suites.fit_images(only, seed, out, as_json),

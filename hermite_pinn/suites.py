@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import typer
 
 from hermite_pinn import validation
-from hermite_pinn.validation import geometry, images, pinnacle, rivals
+from hermite_pinn.validation import ablations, geometry, images, pinnacle, rivals
 from hermite_pinn.validation.ablations import compact
 
 from .checks import choice
@@ -18,7 +18,17 @@ from .errors import InvalidArgumentError
 from .reports import write_report
 from .streams import print_json, reported
 
-__all__ = ["compare_compact", "fit_images", "race_rivals", "solve_geometry", "solve_pinnacle", "solve_suite", "train"]
+__all__ = [
+    "compare_compact",
+    "compare_distances",
+    "compare_variants",
+    "fit_images",
+    "race_rivals",
+    "solve_geometry",
+    "solve_pinnacle",
+    "solve_suite",
+    "train",
+]
 
 Row = TypeVar("Row")
 
@@ -71,7 +81,7 @@ def train(
 def _suite(name: str) -> Sequence[validation.Case]:
     if name not in validation.SUITES:
         raise InvalidArgumentError(
-            f"unknown suite {name!r}; known: {', '.join(validation.SUITES)}, compact, geometry, images, pinnacle, rivals"
+            f"unknown suite {name!r}; known: {', '.join(validation.SUITES)}, ablations, compact, distances, geometry, images, pinnacle, rivals"
         )
     return validation.SUITES[name]
 
@@ -198,3 +208,39 @@ def _write_rivals(folder: Path, found: Mapping[str, Sequence[rivals.Curve]], rep
     results = {**report, "results": rivals.to_json(contests, known)}
     write_report(folder, "rivals", results, rivals.to_markdown(contests, known))
     rivals.draw_curves(contests, known, folder / "rivals.png")
+
+
+def compare_variants(only: str, device: str, out: Path | None, as_json: bool) -> None:
+    """Run the ablations, and write tables and pictures of all that the folder knows after every variant."""
+    with reported(as_json):
+        choice("--device of the suite ablations", device, ["auto", "cpu"], hint="it compares CPU seconds")
+        chosen = _chosen("ablations", "ablation", ablations.ABLATIONS, only)
+        folder = output_folder(out)
+        report: dict[str, Any] = {"suite": "ablations", "machine": validation.machine() | {"threads": 1}}
+        found: dict[str, list[ablations.Row]] = {a.name: [] for a in chosen}
+        for ablation in chosen:
+            for variant in ablation.variants:
+                row = ablations.run_variant(variant, folder)
+                found[ablation.name].append(row)
+                if not as_json:
+                    typer.echo(f"{ablation.name:<12} {row.line(ablation.columns)}")
+            if folder is not None:
+                _write_ablations(folder, ablation, found, report)
+        if as_json:
+            print_json(report | {"results": ablations.to_json(chosen, found)})
+
+
+def _write_ablations(
+    folder: Path,
+    ablation: ablations.Ablation,
+    found: Mapping[str, Sequence[ablations.Row]],
+    report: Mapping[str, Any],
+) -> None:
+    every, known = list(ablations.ABLATIONS.values()), dict(found)
+    for a in every:
+        if not known.get(a.name):
+            kept = [ablations.kept_row(v, folder) for v in a.variants]
+            known[a.name] = [row for row in kept if row is not None]
+    results = {**report, "results": ablations.to_json(every, known)}
+    write_report(folder, "ablations", results, ablations.to_markdown(every, known))
+    ablations.draw_ablation(ablation, known[ablation.name], folder / f"{ablation.name}.png")
