@@ -260,7 +260,7 @@ def plot(
 @app.command()
 def validate(
     suite: Annotated[
-        str, typer.Option(help="quick, basic, paper, standard, noisy, full, compact, geometry, pinnacle, or rivals.")
+        str, typer.Option(help="quick, basic, paper, standard, noisy, full, compact, distances, geometry, pinnacle, or rivals.")
     ] = "quick",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     method: Annotated[str, typer.Option(help="As in `solve`; all but gauss_newton run for --time.")] = "gauss_newton",
@@ -270,7 +270,7 @@ def validate(
     only: Annotated[
         str,
         typer.Option(
-            help="Of the suites compact, geometry, pinnacle and rivals: what has names that contain this text."
+            help="Of the suites compact, distances, geometry, pinnacle and rivals: what has names that contain this text."
         ),
     ] = "",
     out: OutOption = None,
@@ -280,6 +280,8 @@ def validate(
 
     With --method, train them by another method for a given time and tell error and steps a second.
     The suite compact compares networks and tables of 4096 slots and has nothing to reach.
+    The suite distances fits surfaces by all encoders and heads, with equal parameters and CPU seconds; it has nothing to
+    reach, and with --out it draws them and does not run again what it finds there.
     The suite geometry solves on domains with holes, inside and outside of meshes; with --out it draws every solution.
     The suite pinnacle solves the cases of that benchmark by the default call; with --out it draws every solution, keeps
     every row, and does not run again what it finds there.
@@ -290,6 +292,7 @@ def validate(
 
     others = {
         "compact": lambda: suites.compare_compact(only, seed, out, as_json),
+        "distances": lambda: suites.compare_distances(only, device, out, as_json),
         "geometry": lambda: suites.solve_geometry(only, seed, device, out, as_json),
         "pinnacle": lambda: suites.solve_pinnacle(only, seed, device, out, as_json),
         "rivals": lambda: suites.race_rivals(only, device, out, as_json),

@@ -11,6 +11,8 @@ import typer
 from hermite_pinn import validation
 from hermite_pinn.validation import geometry, pinnacle, rivals
 from hermite_pinn.validation.ablations import compact
+from hermite_pinn.validation.workloads import contest, contest_picture, contest_report, contest_suite
+from hermite_pinn.validation.workloads.contest_surfaces import SUBJECTS
 
 from .checks import choice
 from .command_arguments import chosen_method, output_folder
@@ -18,7 +20,7 @@ from .errors import InvalidArgumentError
 from .reports import write_report
 from .streams import print_json, reported
 
-__all__ = ["compare_compact", "race_rivals", "solve_geometry", "solve_pinnacle", "solve_suite", "train"]
+__all__ = ["compare_compact", "compare_distances", "race_rivals", "solve_geometry", "solve_pinnacle", "solve_suite", "train"]
 
 Row = TypeVar("Row")
 
@@ -71,7 +73,7 @@ def train(
 def _suite(name: str) -> Sequence[validation.Case]:
     if name not in validation.SUITES:
         raise InvalidArgumentError(
-            f"unknown suite {name!r}; known: {', '.join(validation.SUITES)}, compact, geometry, pinnacle, rivals"
+            f"unknown suite {name!r}; known: {', '.join(validation.SUITES)}, compact, distances, geometry, pinnacle, rivals"
         )
     return validation.SUITES[name]
 
@@ -171,3 +173,26 @@ def _write_rivals(folder: Path, found: Mapping[str, Sequence[rivals.Curve]], rep
     results = {**report, "results": rivals.to_json(contests, known)}
     write_report(folder, "rivals", results, rivals.to_markdown(contests, known))
     rivals.draw_curves(contests, known, folder / "rivals.png")
+
+
+def compare_distances(only: str, device: str, out: Path | None, as_json: bool) -> None:
+    """Fit surfaces in all ways, and write tables and pictures of all that the folder knows after every one."""
+    with reported(as_json):
+        choice("--device of the suite distances", device, ["auto", "cpu"], hint="it compares CPU seconds")
+        pairs = {contest.pair_name(*pair): pair for pair in contest.pairs_of(list(SUBJECTS.values()))}
+        chosen = _chosen("distances", "entry", pairs, only)
+        folder = output_folder(out)
+        report: dict[str, Any] = {"suite": "distances", "machine": validation.machine() | {"threads": 1}}
+        found: list[contest.Entry] = []
+        for entry in contest_suite.run_pairs(chosen, folder):
+            found.append(entry)
+            if not as_json:
+                typer.echo(entry.line)
+            if folder is not None:
+                known = contest_suite.known_entries(folder, found)
+                results = report | {"results": contest_report.to_json(known)}
+                write_report(folder, "distances", results, contest_report.to_markdown(known))
+        if folder is not None:
+            contest_picture.draw_surfaces(contest_suite.known_entries(folder, found), folder)
+        if as_json:
+            print_json(report | {"results": contest_report.to_json(found)})

@@ -1,0 +1,1 @@
+"""Measurements of what the encoders serve beside differential equations."""

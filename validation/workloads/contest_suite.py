@@ -1,0 +1,167 @@
+"""The comparison of distances as a suite: every entry once, kept in a folder, with a small picture of each."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hermite_pinn.output import write_file
+from hermite_pinn.schema import Entry as Told
+from hermite_pinn.validation.accuracy.suite import machine
+from hermite_pinn.validation.kept import read_kept, write_kept
+from hermite_pinn.version import installed_version
+from hermite_pinn.workloads.sdf import render
+
+from .contest import BATCH, RATES, Entry, entry_name, pairs_of, run_entry
+from .contest_figures import Figures, LenientField
+from .contest_surfaces import SUBJECTS, Subject
+from .contest_ways import WAYS, Way
+
+__all__ = ["known_entries", "run_pairs", "tile_of"]
+
+FORMAT = "distances entry 1"
+#: Pixels along a side of a small picture, and radius of the balls in which its curvatures are averaged.
+TILE, SMOOTHED = 240, 0.03
+
+Pair = tuple[Subject, Way, int]
+
+
+def run_pairs(pairs: Sequence[Pair], folder: Path | None = None) -> Iterator[Entry]:
+    """Run surfaces in ways with seeds, or read what a folder keeps of them.
+
+    The Hermite grid with a linear head goes first on every surface, whether it was asked for or not: its coefficients
+    are the parameters of all.  What another seed found about rates is not looked for again.
+
+    Parameters
+    ----------
+    pairs
+        What is run.
+    folder
+        Where entries are kept as ``SURFACE-WAY.json`` with pictures ``SURFACE-WAY.png``; None keeps nothing.  An entry of
+        the same settings, processor and version of the package is not run again.  What was skipped or failed is.
+
+    Raises
+    ------
+    CorruptFileError
+        If a file that should hold an entry is damaged.
+    OutputError
+        If an entry or a picture cannot be written.
+    KeyboardInterrupt
+        If a run was interrupted; it is not kept.
+    """
+    done: dict[str, Entry] = {}
+
+    def entry(subject: Subject, way: Way, seed: int, parameters: int) -> Entry:
+        name = entry_name(subject.name, way.name, seed)
+        if name not in done:
+            first = done.get(entry_name(subject.name, way.name, 0)) if seed else None
+            done[name] = _entry(subject, way, seed, parameters, first, folder)
+        return done[name]
+
+    for subject, way, seed in pairs:
+        leader = entry(subject, WAYS["hermite"], 0, 0)
+        if leader.figures is None and way.name != "hermite":
+            yield replace(leader, way=way.name, seed=seed)
+        else:
+            yield entry(subject, way, seed, leader.parameters)
+
+
+def _entry(
+    subject: Subject, way: Way, seed: int, parameters: int, first: Entry | None, folder: Path | None
+) -> Entry:
+    """One entry, from the folder or from a run."""
+    found = None if folder is None else kept_entry(subject, way, seed, folder)
+    if found is not None:
+        return found
+    known = None
+    if first is not None and first.rate is not None:
+        known = (first.rate, first.per_step, max(0.0, first.seconds - first.steps * first.per_step))
+    entry, field = run_entry(subject, way, seed, parameters, known)
+    if folder is not None and field is not None:
+        if seed == 0:
+            write_file(tile_of(subject, way, folder), tile(field, subject))
+        write_kept(_file(subject, way, seed, folder), FORMAT, _asked(subject, way, seed), asdict(entry))
+    return entry
+
+
+def tile(field: LenientField, subject: Subject) -> memoryview:
+    """A small picture of a surface, coloured by averaged mean curvature, as PNG."""
+    from matplotlib.image import imsave
+
+    azimuth, elevation, up = subject.view
+    picture = render(
+        field, TILE, TILE, limits=subject.limits, azimuth=azimuth, elevation=elevation, up=up, scale=SMOOTHED
+    )  # fmt: skip
+    image = io.BytesIO()
+    imsave(image, np.clip(picture.colors, 0, 1), format="png")
+    return image.getbuffer()
+
+
+def tile_of(subject: Subject, way: Way, folder: Path) -> Path:
+    """Where the small picture of a way lies."""
+    return folder / f"{subject.name}-{way.name}.png"
+
+
+def known_entries(folder: Path, found: Sequence[Entry]) -> list[Entry]:
+    """What was run, and all that a folder keeps beside, in the order of surfaces, ways and seeds."""
+    by_name = {entry.name: entry for entry in found}
+    pairs = pairs_of(list(SUBJECTS.values()))
+    known = [by_name.get(entry_name(s.name, w.name, k)) or kept_entry(s, w, k, folder) for s, w, k in pairs]
+    return [entry for entry in known if entry is not None]
+
+
+def kept_entry(subject: Subject, way: Way, seed: int, folder: Path) -> Entry | None:
+    """An entry that a folder keeps, or None: see :func:`run_pairs`."""
+    told = read_kept(_file(subject, way, seed, folder), FORMAT, _asked(subject, way, seed))
+    return None if told is None else _read(told)
+
+
+def _file(subject: Subject, way: Way, seed: int, folder: Path) -> Path:
+    return folder / f"{entry_name(subject.name, way.name, seed)}.json"
+
+
+def _asked(subject: Subject, way: Way, seed: int) -> dict[str, Any]:
+    """All that an entry depends on."""
+    return {
+        "surface": [subject.name, subject.levels, subject.seconds],
+        "way": [way.title, way.method, repr(way.field)],
+        "training": [BATCH, *RATES],
+        "seed": seed,
+        "cpu": machine()["cpu"],
+        "version": installed_version(),
+    }
+
+
+def _read(told: Told) -> Entry:
+    """An entry from its row."""
+
+    def optional(entry: Told, name: str) -> float | None:
+        part = entry.get(name)
+        return None if part is None else part.number()
+
+    figures = told.get("figures")
+    known = None
+    if figures is not None:
+        must = {name: figures.at(name).number(finite=False) for name in ("value_rms", "gradient_mae", "wrong_signs", "iou")}
+        known = Figures(**must, **{name: optional(figures, name) for name in ("chamfer", "curvature", "averaged")})
+    return Entry(
+        subject=told.at("subject").text(),
+        way=told.at("way").text(),
+        seed=told.at("seed").integer(0),
+        figures=known,
+        seconds=told.at("seconds").number(0.0, math.inf),
+        parameters=told.at("parameters").integer(0),
+        steps=told.at("steps").integer(0),
+        per_step=told.at("per_step").number(0.0, math.inf),
+        rate=optional(told, "rate"),
+        levels=tuple(n.integer(1) for n in told.at("levels").items()),
+        status=told.at("status").text(),
+        reason=told.at("reason").text(),
+        skipped=told.at("skipped").flag(),
+    )
