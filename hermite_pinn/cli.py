@@ -260,7 +260,10 @@ def plot(
 @app.command()
 def validate(
     suite: Annotated[
-        str, typer.Option(help="quick, basic, paper, standard, noisy, full, compact, distances, geometry, pinnacle, or rivals.")
+        str,
+        typer.Option(
+            help="quick, basic, paper, standard, noisy, full, compact, distances, geometry, pinnacle, or rivals."
+        ),
     ] = "quick",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     method: Annotated[str, typer.Option(help="As in `solve`; all but gauss_newton run for --time.")] = "gauss_newton",
@@ -280,8 +283,8 @@ def validate(
 
     With --method, train them by another method for a given time and tell error and steps a second.
     The suite compact compares networks and tables of 4096 slots and has nothing to reach.
-    The suite distances fits surfaces by all encoders and heads, with equal parameters and CPU seconds; it has nothing to
-    reach, and with --out it draws them and does not run again what it finds there.
+    The suite distances fits surfaces by all encoders and heads, with equal parameters and CPU seconds; it has nothing
+    to reach, and with --out it draws them and does not run again what it finds there.
     The suite geometry solves on domains with holes, inside and outside of meshes; with --out it draws every solution.
     The suite pinnacle solves the cases of that benchmark by the default call; with --out it draws every solution, keeps
     every row, and does not run again what it finds there.

@@ -11,7 +11,10 @@ import typer
 from hermite_pinn import validation
 from hermite_pinn.validation import geometry, pinnacle, rivals
 from hermite_pinn.validation.ablations import compact
-from hermite_pinn.validation.workloads import contest, contest_picture, contest_report, contest_suite
+from hermite_pinn.validation.workloads import contest_report
+from hermite_pinn.validation.workloads.contest import Entry, pair_name, pairs_of
+from hermite_pinn.validation.workloads.contest_picture import draw_surfaces
+from hermite_pinn.validation.workloads.contest_suite import known_entries, run_pairs
 from hermite_pinn.validation.workloads.contest_surfaces import SUBJECTS
 
 from .checks import choice
@@ -20,7 +23,15 @@ from .errors import InvalidArgumentError
 from .reports import write_report
 from .streams import print_json, reported
 
-__all__ = ["compare_compact", "compare_distances", "race_rivals", "solve_geometry", "solve_pinnacle", "solve_suite", "train"]
+__all__ = [
+    "compare_compact",
+    "compare_distances",
+    "race_rivals",
+    "solve_geometry",
+    "solve_pinnacle",
+    "solve_suite",
+    "train",
+]
 
 Row = TypeVar("Row")
 
@@ -179,20 +190,20 @@ def compare_distances(only: str, device: str, out: Path | None, as_json: bool) -
     """Fit surfaces in all ways, and write tables and pictures of all that the folder knows after every one."""
     with reported(as_json):
         choice("--device of the suite distances", device, ["auto", "cpu"], hint="it compares CPU seconds")
-        pairs = {contest.pair_name(*pair): pair for pair in contest.pairs_of(list(SUBJECTS.values()))}
+        pairs = {pair_name(*pair): pair for pair in pairs_of(list(SUBJECTS.values()))}
         chosen = _chosen("distances", "entry", pairs, only)
         folder = output_folder(out)
         report: dict[str, Any] = {"suite": "distances", "machine": validation.machine() | {"threads": 1}}
-        found: list[contest.Entry] = []
-        for entry in contest_suite.run_pairs(chosen, folder):
+        found: list[Entry] = []
+        for entry in run_pairs(chosen, folder):
             found.append(entry)
             if not as_json:
                 typer.echo(entry.line)
             if folder is not None:
-                known = contest_suite.known_entries(folder, found)
+                known = known_entries(folder, found)
                 results = report | {"results": contest_report.to_json(known)}
                 write_report(folder, "distances", results, contest_report.to_markdown(known))
         if folder is not None:
-            contest_picture.draw_surfaces(contest_suite.known_entries(folder, found), folder)
+            draw_surfaces(known_entries(folder, found), folder)
         if as_json:
             print_json(report | {"results": contest_report.to_json(found)})

@@ -155,7 +155,9 @@ def size_of(way: Way, subject: Subject, parameters: int) -> Sized:
     return way.sizing(way.field, 8 * 2 ** (subject.levels - 1), parameters)
 
 
-def fit(subject: Subject, way: Way, sized: Sized, seconds: float, seed: int, steps: int = 1, rate: float = 1e-3) -> Fitted:
+def fit(
+    subject: Subject, way: Way, sized: Sized, seconds: float, seed: int, steps: int = 1, rate: float = 1e-3
+) -> Fitted:
     """Fit the distance to a surface in a way, with the values, normals and weights that all ways get.
 
     Parameters
@@ -184,7 +186,7 @@ def fit(subject: Subject, way: Way, sized: Sized, seconds: float, seed: int, ste
 
 
 def pilot(subject: Subject, way: Way, sized: Sized) -> tuple[float, float, float]:
-    """The rate with the least loss after a tenth of the time, CPU seconds of a step, and of what comes before the first.
+    """The rate with the least loss in a tenth of the time, CPU seconds of a step, and of what comes before the first.
 
     No true value is looked at that the fit itself would not see.
     """

@@ -55,9 +55,9 @@ def window(tiles: Sequence[np.ndarray], margin: int = 4) -> tuple[slice, slice]:
     >>> window([white, dark])
     (slice(6, 24, None), slice(11, 34, None))
     """
-    dark = np.stack([(t[..., :3] < 0.99).any(-1) for t in tiles]).any(0)
+    darkest = np.stack([t[..., :3].min(-1) for t in tiles]).min(0)
     ends = []
-    for line in (dark.any(1), dark.any(0)):
+    for line in (darkest.min(1) < 0.99, darkest.min(0) < 0.99):
         found = np.flatnonzero(line) if line.any() else np.arange(len(line))
         ends.append(slice(max(0, int(found[0]) - margin), min(len(line), int(found[-1]) + 1 + margin)))
     return ends[0], ends[1]

@@ -44,7 +44,7 @@ def to_markdown(entries: Sequence[Entry]) -> str:
 
 
 def _table(subject: Subject, entries: Sequence[Entry]) -> str:
-    columns = [c for c in COLUMNS if subject.curvature is not None or "curvature" not in c[1] and c[1] != "averaged"]
+    columns = [c for c in COLUMNS if subject.curvature is not None or c[1] not in ("curvature", "averaged")]
     best = {name: _best(entries, name, small) for _, name, _, small in columns}
     head = ["way", "parameters", "finest", *(title for title, *_ in columns), "CPU s", "steps", "s per step", "rate"]
     lines = [f"**{subject.title}**", "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]

@@ -43,8 +43,8 @@ def run_pairs(pairs: Sequence[Pair], folder: Path | None = None) -> Iterator[Ent
     pairs
         What is run.
     folder
-        Where entries are kept as ``SURFACE-WAY.json`` with pictures ``SURFACE-WAY.png``; None keeps nothing.  An entry of
-        the same settings, processor and version of the package is not run again.  What was skipped or failed is.
+        Where entries are kept as ``SURFACE-WAY.json`` with pictures ``SURFACE-WAY.png``; None keeps nothing.  An entry
+        of the same settings, processor and version of the package is not run again.  What was skipped or failed is.
 
     Raises
     ------
@@ -72,9 +72,7 @@ def run_pairs(pairs: Sequence[Pair], folder: Path | None = None) -> Iterator[Ent
             yield entry(subject, way, seed, leader.parameters)
 
 
-def _entry(
-    subject: Subject, way: Way, seed: int, parameters: int, first: Entry | None, folder: Path | None
-) -> Entry:
+def _entry(subject: Subject, way: Way, seed: int, parameters: int, first: Entry | None, folder: Path | None) -> Entry:
     """One entry, from the folder or from a run."""
     found = None if folder is None else kept_entry(subject, way, seed, folder)
     if found is not None:
@@ -148,8 +146,15 @@ def _read(told: Told) -> Entry:
     figures = told.get("figures")
     known = None
     if figures is not None:
-        must = {name: figures.at(name).number(finite=False) for name in ("value_rms", "gradient_mae", "wrong_signs", "iou")}
-        known = Figures(**must, **{name: optional(figures, name) for name in ("chamfer", "curvature", "averaged")})
+        known = Figures(
+            value_rms=figures.at("value_rms").number(finite=False),
+            gradient_mae=figures.at("gradient_mae").number(finite=False),
+            wrong_signs=figures.at("wrong_signs").number(0.0, 1.0),
+            iou=figures.at("iou").number(0.0, 1.0),
+            chamfer=optional(figures, "chamfer"),
+            curvature=optional(figures, "curvature"),
+            averaged=optional(figures, "averaged"),
+        )
     return Entry(
         subject=told.at("subject").text(),
         way=told.at("way").text(),

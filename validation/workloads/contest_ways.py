@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from types import MappingProxyType
+from typing import Any
 
 import hermite_pinn as hp
 
@@ -13,7 +15,7 @@ from .contest_surfaces import BOX
 __all__ = ["WAYS", "Sized", "Way", "geometric", "parameters_of"]
 
 #: The network of all ways that have one beside a grid.
-NETWORK = {"width": 32, "depth": 2, "omega": 30.0, "table_std": 0.01}
+NETWORK: dict[str, Any] = {"width": 32, "depth": 2, "omega": 30.0, "table_std": 0.01}
 #: Cells of the coarsest level, and of the levels of dense grids with many features.
 BASE, DENSE = 8, (4, 8, 16, 32)
 #: Numbers of levels, and logarithms of table sizes, among which the closest number of parameters is looked for.
@@ -80,7 +82,7 @@ def parameters_of(field: hp.Field, levels: Sequence[int]) -> int:
     inputs = len(levels) * (0 if grid is None else grid.features) + len(field.aux)
     inputs = inputs if grid is not None else 3
     widths = [inputs, *([field.width] * field.depth), 1]
-    return table + sum((a + 1) * b for a, b in zip(widths, widths[1:], strict=False))
+    return table + sum((a + 1) * b for a, b in pairwise(widths))
 
 
 def geometric(finest: int, count: int) -> tuple[int, ...]:
@@ -103,7 +105,7 @@ def as_it_is(field: hp.Field, finest: int, parameters: int) -> Sized:
 
 
 def hashed(factor: int) -> Sizing:
-    """Levels from 8 to ``factor`` times the finest Hermite resolution, and tables, with the closest number of parameters.
+    """Levels from 8 to ``factor`` times the finest Hermite resolution, and tables, of the closest number of parameters.
 
     A grid of values needs twice as many cells along the axes as one of values and derivatives for as many coefficients.
     """
@@ -123,7 +125,7 @@ def hashed(factor: int) -> Sizing:
 
 
 def many_features(field: hp.Field, finest: int, parameters: int) -> Sized:
-    """Dense levels of 4 to 32 cells, as NGLOD trains, with as many features as make the closest number of parameters."""
+    """Dense levels of 4 to 32 cells, as NGLOD trains, with the features of the closest number of parameters."""
     kinds = [replace(field, features=n) for n in range(1, 65)]
     sizes = [Sized(kind, DENSE, parameters_of(kind, DENSE)) for kind in kinds]
     return min(sizes, key=lambda s: abs(s.parameters - parameters))
@@ -146,7 +148,7 @@ def _grids() -> list[tuple[str, str, hp.Field, int]]:
 
 
 def _ways() -> list[Way]:
-    siren = {"head": "siren", "features": 2, **NETWORK}
+    siren: dict[str, Any] = {"head": "siren", "features": 2, **NETWORK}
     hermite = hp.Field(base=BASE)
     ways = [Way("hermite", "Hermite", hermite, as_it_is, "gauss_newton")]
     ways += [Way(name, title, field, hashed(k), "gauss_newton") for name, title, field, k in _grids()]
