@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,15 +15,26 @@ from hermite_pinn.errors import HermitePinnError
 from hermite_pinn.validation.rivals.timing import one_thread
 
 from .contest_figures import Figures, LenientField, measure
-from .contest_surfaces import BOX, Subject
+from .contest_surfaces import BOX, LONGEST, Subject
 from .contest_ways import WAYS, Sized, Way
 
-__all__ = ["CpuClock", "Entry", "Fitted", "entry_name", "fit", "pair_name", "pairs_of", "pilot", "run_entry", "size_of"]
+__all__ = [
+    "CpuClock",
+    "Entry",
+    "Fitted",
+    "best_rate",
+    "entry_name",
+    "fit",
+    "pair_name",
+    "pairs_of",
+    "run_entry",
+    "size_of",
+]
 
 #: Random points of a batch, first learning rates that are tried, and the last one as a part of the first.
 BATCH, RATES, END = 4096, (1e-3, 3e-3, 1e-2), 0.02
-#: Part of the seconds of a fit for which each rate is tried, and steps by which a step is timed.
-PILOT, TIMED = 0.1, 12
+#: Steps for which each rate is tried, and by which a step is timed.
+PILOT, TIMED = 100, 12
 
 
 @dataclass(frozen=True)
@@ -36,14 +48,14 @@ class Entry:
     figures
         None if it failed or was skipped.
     seconds
-        CPU seconds of the fit: samples, training, and the package's own look at the result; not the pilot, and not the
-        figures.
+        CPU seconds of the fit: samples, training, and the package's own look at the result; not the figures, and not
+        how the rate was found.
     parameters
         Numbers that the field stores.
     steps, per_step
-        Of Adam, and CPU seconds of one; levels and their seconds of ``gauss_newton``.
+        Of Adam or conjugate gradients, and CPU seconds of one; of the Hermite grid, levels.
     rate
-        First learning rate, that of the pilot with the least loss; None without one.
+        First learning rate; None without one.
     levels
         Resolutions.
     status
@@ -152,13 +164,23 @@ class Fitted:
 
 def size_of(way: Way, subject: Subject, parameters: int) -> Sized:
     """A way at the size of the Hermite grid of a surface."""
-    return way.sizing(way.field, 8 * 2 ** (subject.levels - 1), parameters)
+    return way.sizing(way.field, finest_of(subject), parameters)
 
 
 def fit(
-    subject: Subject, way: Way, sized: Sized, seconds: float, seed: int, steps: int = 1, rate: float = 1e-3
+    subject: Subject,
+    way: Way,
+    sized: Sized,
+    seconds: float,
+    seed: int,
+    *,
+    steps: int = 1,
+    rate: float = RATES[0],
+    wall: float | None = None,
 ) -> Fitted:
     """Fit the distance to a surface in a way, with the values, normals and weights that all ways get.
+
+    Values count in cells of the finest Hermite level, as components of the gradient do.
 
     Parameters
     ----------
@@ -170,38 +192,58 @@ def fit(
         Of all that is random.
     steps, rate
         Of Adam, and its first learning rate, which falls to a fiftieth along a cosine.
+    wall
+        Seconds after which least squares at samples end, which ask their callbacks only now and then.
     """
-    options: dict[str, Any] = {"method": "gauss_newton"}
-    if way.random:
-        adam = hp.Adam(
-            steps=steps, lr=rate, lr_end=END * rate, schedule="cosine", points=BATCH, ema=0.0, warmup=0, balance_every=0,
-            curriculum=(), check_every=max(1, steps // 50),
-        )  # fmt: skip
-        options = {"method": adam, "dtype": "float32"}
     clock = CpuClock(seconds)
+    options: dict[str, Any] = {"method": "gauss_newton"}
+    if way.sampled:
+        options |= {"value_weight": (LONGEST * finest_of(subject)) ** 2, "max_time": wall}
+    if way.random:
+        options |= {"method": _adam(steps, rate), "dtype": "float32"}
     solution = hp.sdf.fit(
         subject.mesh, box=BOX, field=sized.field, levels=list(sized.levels), seed=seed, progress=False, **options
-    )  # fmt: skip
+    )
     return Fitted(solution, clock, time.process_time() - clock.began)
 
 
-def pilot(subject: Subject, way: Way, sized: Sized) -> tuple[float, float, float]:
-    """The rate with the least loss in a tenth of the time, CPU seconds of a step, and of what comes before the first.
+def _adam(steps: int, rate: float) -> hp.Adam:
+    """Plain Adam on batches of samples."""
+    return hp.Adam(
+        steps=steps,
+        lr=rate,
+        lr_end=END * rate,
+        schedule="cosine",
+        points=BATCH,
+        ema=0.0,
+        warmup=0,
+        balance_every=0,
+        curriculum=(),
+        check_every=max(1, steps // 50),
+    )
 
-    No true value is looked at that the fit itself would not see.
+
+def finest_of(subject: Subject) -> int:
+    """Cells along the axes of the finest Hermite level."""
+    return 8 * 2 ** (subject.levels - 1)
+
+
+def best_rate(subject: Subject, way: Way, parameters: int) -> float:
+    """The learning rate with the least loss after a hundred steps.
+
+    Only the loss of the training is looked at.
     """
-    timed = fit(subject, way, sized, subject.seconds, 0, TIMED).clock
-    steps = max(TIMED, int(PILOT * subject.seconds / max(timed.per_step, 1e-4)))
-    reached = {}
+    sized, reached = size_of(way, subject, parameters), {}
     for rate in RATES:
-        tried = fit(subject, way, sized, subject.seconds, 0, steps, rate)
+        with one_thread():
+            tried = fit(subject, way, sized, math.inf, 0, steps=PILOT, rate=rate)
         losses = np.asarray(tried.solution.history["loss"][-10:], dtype=float)
-        reached[rate] = float(np.mean(losses)) if np.isfinite(losses).all() else np.inf
-    return min(reached, key=lambda rate: reached[rate]), tried.clock.per_step, tried.clock.before
+        reached[rate] = float(np.mean(losses)) if np.isfinite(losses).all() else math.inf
+    return min(reached, key=lambda rate: reached[rate])
 
 
 def run_entry(
-    subject: Subject, way: Way, seed: int, parameters: int, known: tuple[float, float, float] | None = None
+    subject: Subject, way: Way, seed: int, parameters: int, rate: float | None
 ) -> tuple[Entry, LenientField | None]:
     """Run a way on a surface with a seed.
 
@@ -211,8 +253,8 @@ def run_entry(
         What is run.
     parameters
         Of the Hermite grid of the surface.
-    known
-        What :func:`pilot` found, where it was run before.
+    rate
+        First learning rate, of ways that have one.
 
     Returns
     -------
@@ -228,41 +270,46 @@ def run_entry(
         return Entry(subject.name, way.name, seed, reason=subject.missing, skipped=True), None
     try:
         with one_thread():
-            return _run(subject, way, seed, parameters, known)
+            sized = size_of(way, subject, parameters)
+            fitted = _fitted(subject, way, seed, sized, rate)
+            if fitted.solution.status is hp.Status.INTERRUPTED:
+                raise KeyboardInterrupt
+            field = LenientField(fitted.solution)
+            return _entry(subject, way, seed, sized, fitted, rate, measure(field, subject)), field
     except HermitePinnError as error:  # told in the table, so that others run all the same
         return Entry(subject.name, way.name, seed, reason=f"{type(error).__name__}: {error}"), None
 
 
-def _run(
-    subject: Subject, way: Way, seed: int, parameters: int, known: tuple[float, float, float] | None
-) -> tuple[Entry, LenientField]:
-    sized = size_of(way, subject, parameters)
-    rate: float | None = None
-    if way.random:
-        rate, per_step, before = known or pilot(subject, way, sized)
-        steps = max(TIMED, int((subject.seconds - before) / max(per_step, 1e-4)))
-        fitted = fit(subject, way, sized, subject.seconds, seed, steps, rate)
-    else:
-        fit(subject, way, replace(sized, levels=sized.levels[:1]), subject.seconds, seed)  # loads kernels, not counted
-        fitted = fit(subject, way, sized, subject.seconds, seed)
-    if fitted.solution.status is hp.Status.INTERRUPTED:
-        raise KeyboardInterrupt
-    field = LenientField(fitted.solution)
-    steps = fitted.clock.steps or int(fitted.solution.stats["steps"])
-    entry = Entry(
-        subject.name,
-        way.name,
-        seed,
-        measure(field, subject),
-        fitted.seconds,
-        int(fitted.solution.stats["parameters"]),
-        steps,
-        fitted.clock.per_step if way.random else fitted.seconds / steps,
-        rate,
-        sized.levels,
-        fitted.solution.status.label,
+def _fitted(subject: Subject, way: Way, seed: int, sized: Sized, rate: float | None) -> Fitted:
+    """A fit in the CPU seconds of the surface, after a short one that loads kernels and tells how long a step takes."""
+    began = time.perf_counter()
+    if rate is None:
+        first = fit(subject, way, replace(sized, levels=sized.levels[:1]), subject.seconds, seed, wall=subject.seconds)
+        stretch = max(1.0, (time.perf_counter() - began) / first.seconds)
+        return fit(subject, way, sized, subject.seconds, seed, wall=stretch * subject.seconds)
+    timed = fit(subject, way, sized, subject.seconds, seed, steps=TIMED, rate=rate).clock
+    steps = max(TIMED, int((subject.seconds - timed.before) / max(timed.per_step, 1e-4)))
+    return fit(subject, way, sized, subject.seconds, seed, steps=steps, rate=rate)
+
+
+def _entry(
+    subject: Subject, way: Way, seed: int, sized: Sized, fitted: Fitted, rate: float | None, figures: Figures
+) -> Entry:
+    stats, clock = fitted.solution.stats, fitted.clock
+    steps = clock.steps if way.random else int(stats.get("cg_steps", stats["steps"]))
+    return Entry(
+        subject=subject.name,
+        way=way.name,
+        seed=seed,
+        figures=figures,
+        seconds=fitted.seconds,
+        parameters=int(stats["parameters"]),
+        steps=steps,
+        per_step=clock.per_step if way.random else fitted.seconds / max(1, steps),
+        rate=rate,
+        levels=sized.levels,
+        status=fitted.solution.status.label,
     )
-    return entry, field
 
 
 def pairs_of(subjects: Sequence[Subject]) -> list[tuple[Subject, Way, int]]:

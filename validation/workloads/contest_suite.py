@@ -18,14 +18,16 @@ from hermite_pinn.validation.kept import read_kept, write_kept
 from hermite_pinn.version import installed_version
 from hermite_pinn.workloads.sdf import render
 
-from .contest import BATCH, RATES, Entry, entry_name, pairs_of, run_entry
+from .contest import BATCH, RATES, Entry, best_rate, entry_name, pairs_of, run_entry
 from .contest_figures import Figures, LenientField
 from .contest_surfaces import SUBJECTS, Subject
 from .contest_ways import WAYS, Way
 
 __all__ = ["known_entries", "run_pairs", "tile_of"]
 
-FORMAT = "distances entry 1"
+FORMAT, RATE = "distances entry 1", "distances rate 1"
+#: Surface on which learning rates are looked for, and the parameters of the fields for that.
+RATED, PARAMETERS = "torus", 45_136
 #: Pixels along a side of a small picture, and radius of the balls in which its curvatures are averaged.
 TILE, SMOOTHED = 240, 0.03
 
@@ -36,7 +38,7 @@ def run_pairs(pairs: Sequence[Pair], folder: Path | None = None) -> Iterator[Ent
     """Run surfaces in ways with seeds, or read what a folder keeps of them.
 
     The Hermite grid with a linear head goes first on every surface, whether it was asked for or not: its coefficients
-    are the parameters of all.  What another seed found about rates is not looked for again.
+    are the parameters of all.
 
     Parameters
     ----------
@@ -56,13 +58,23 @@ def run_pairs(pairs: Sequence[Pair], folder: Path | None = None) -> Iterator[Ent
         If a run was interrupted; it is not kept.
     """
     done: dict[str, Entry] = {}
+    rates: dict[str, float | None] = {}
 
     def entry(subject: Subject, way: Way, seed: int, parameters: int) -> Entry:
         name = entry_name(subject.name, way.name, seed)
         if name not in done:
-            first = done.get(entry_name(subject.name, way.name, 0)) if seed else None
-            done[name] = _entry(subject, way, seed, parameters, first, folder)
+            done[name] = (folder and kept_entry(subject, way, seed, folder)) or run(subject, way, seed, parameters)
         return done[name]
+
+    def run(subject: Subject, way: Way, seed: int, parameters: int) -> Entry:
+        if way.random and way.name not in rates:
+            rates[way.name] = _rate(way, folder)
+        found, field = run_entry(subject, way, seed, parameters, rates.get(way.name))
+        if folder is not None and field is not None:
+            if seed == 0:
+                write_file(tile_of(subject, way, folder), tile(field, subject))
+            write_kept(_file(subject, way, seed, folder), FORMAT, _asked(subject, way, seed), asdict(found))
+        return found
 
     for subject, way, seed in pairs:
         leader = entry(subject, WAYS["hermite"], 0, 0)
@@ -72,20 +84,18 @@ def run_pairs(pairs: Sequence[Pair], folder: Path | None = None) -> Iterator[Ent
             yield entry(subject, way, seed, leader.parameters)
 
 
-def _entry(subject: Subject, way: Way, seed: int, parameters: int, first: Entry | None, folder: Path | None) -> Entry:
-    """One entry, from the folder or from a run."""
-    found = None if folder is None else kept_entry(subject, way, seed, folder)
-    if found is not None:
-        return found
-    known = None
-    if first is not None and first.rate is not None:
-        known = (first.rate, first.per_step, max(0.0, first.seconds - first.steps * first.per_step))
-    entry, field = run_entry(subject, way, seed, parameters, known)
-    if folder is not None and field is not None:
-        if seed == 0:
-            write_file(tile_of(subject, way, folder), tile(field, subject))
-        write_kept(_file(subject, way, seed, folder), FORMAT, _asked(subject, way, seed), asdict(entry))
-    return entry
+def _rate(way: Way, folder: Path | None) -> float:
+    """The learning rate of a way on all surfaces, which is looked for once, on a torus."""
+    subject = SUBJECTS[RATED]
+    path = None if folder is None else folder / f"rate-{way.name}.json"
+    asked = _asked(subject, way, 0)
+    told = None if path is None else read_kept(path, RATE, asked)
+    if told is not None:
+        return told.at("rate").number(0.0)
+    rate = best_rate(subject, way, PARAMETERS)
+    if path is not None:
+        write_kept(path, RATE, asked, {"rate": rate})
+    return rate
 
 
 def tile(field: LenientField, subject: Subject) -> memoryview:

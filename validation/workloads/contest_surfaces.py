@@ -162,22 +162,22 @@ def torus_curvature(x: Array) -> Array:
 
 
 _LIST = (
-    Subject("sphere", "sphere", made_sphere, 3, 10.0, 3, sphere_curvature, (-6.0, 6.0), needs=("trimesh",)),
-    Subject("torus", "torus", made_torus, 3, 10.0, 3, torus_curvature, (-8.0, 8.0), (30.0, 40.0, "z"), ("trimesh",)),
+    Subject("sphere", "sphere", made_sphere, 2, 3.0, 3, sphere_curvature, (-6.0, 6.0), needs=("trimesh",)),
+    Subject("torus", "torus", made_torus, 2, 3.0, 3, torus_curvature, (-8.0, 8.0), (30.0, 40.0, "z"), ("trimesh",)),
     Subject(
         "part",
         "bearing block",
         made_part,
-        4,
-        10.0,
+        3,
+        4.0,
         3,
         None,
         (-30.0, 30.0),
         (35.0, 35.0, "z"),
         ("trimesh", "manifold3d"),
     ),
-    Subject("bunny", "bunny", partial(scan, "bunny"), 5, 30.0, 1, None, (-60.0, 60.0), (60.0, 15.0, "y")),
-    Subject("armadillo", "armadillo", partial(scan, "armadillo"), 5, 30.0, 1, None, (-80.0, 80.0), (20.0, 10.0, "y")),
+    Subject("bunny", "bunny", partial(scan, "bunny"), 5, 12.0, 1, None, (-60.0, 60.0), (60.0, 15.0, "y")),
+    Subject("armadillo", "armadillo", partial(scan, "armadillo"), 5, 12.0, 1, None, (-80.0, 80.0), (20.0, 10.0, "y")),
 )
 
 #: All surfaces by name.

@@ -66,6 +66,11 @@ class Way:
         """Whether another seed gives another field."""
         return self.method != "gauss_newton"
 
+    @property
+    def sampled(self) -> bool:
+        """Whether it is fitted at random samples; dense Hermite levels are at the Gauss points of their cells."""
+        return self.name != "hermite"
+
 
 def parameters_of(field: hp.Field, levels: Sequence[int]) -> int:
     """Numbers that a field of given resolutions stores, without making it.
@@ -151,6 +156,7 @@ def _ways() -> list[Way]:
     siren: dict[str, Any] = {"head": "siren", "features": 2, **NETWORK}
     hermite = hp.Field(base=BASE)
     ways = [Way("hermite", "Hermite", hermite, as_it_is, "gauss_newton")]
+    ways.append(Way("hermite-hashed", "Hermite, hashed", hermite, hashed(1), "gauss_newton"))
     ways += [Way(name, title, field, hashed(k), "gauss_newton") for name, title, field, k in _grids()]
     ways += [Way("hermite-siren", "Hermite + network", replace(hermite, **siren), hashed(1))]
     ways += [Way(f"{n}-siren", f"{t} + network", replace(f, **siren), hashed(k)) for n, t, f, k in _grids()]
