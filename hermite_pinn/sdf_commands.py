@@ -10,8 +10,11 @@ import numpy as np
 import typer
 
 import hermite_pinn as hp
+from hermite_pinn.field.encoders import ENCODERS
 from hermite_pinn.workloads import sdf
+from hermite_pinn.workloads.sdf.plan import default_field
 
+from .checks import choice
 from .command_arguments import JsonOption, OutOption, file_word, output_folder
 from .output import check_writable, write_text
 from .streams import print_json, reported
@@ -41,6 +44,14 @@ def fit(
     out: OutOption = Path("out"),
     levels: Annotated[int, typer.Option(help="Levels of the field; every one has cells of half the length.")] = 6,
     sign: Annotated[str, typer.Option(help="signed, or unsigned for open surfaces.")] = "signed",
+    method: Annotated[str, typer.Option(help="gauss_newton, or adam, soap, lbfgs, which train.")] = "gauss_newton",
+    steps: Annotated[int | None, typer.Option(help="Steps of a method that trains; default: its own.")] = None,
+    encoder: Annotated[
+        str, typer.Option(help="hermite, or one it is compared with, such as trilinear_fd.")
+    ] = "hermite",
+    head: Annotated[
+        str | None, typer.Option(help="linear, siren or siren+linear; default: linear for gauss_newton, else siren.")
+    ] = None,
     max_time: Annotated[float | None, typer.Option(help="Seconds after which the fit ends with what it has.")] = None,
     seed: Annotated[int, typer.Option(help="Of the random points that examine the fit.")] = 0,
     resolution: ResolutionOption = 128,
@@ -59,6 +70,7 @@ def fit(
         check_writable(file)
         part = hp.Mesh(source) if sign == "signed" else None
         options: dict[str, Any] = {"levels": levels, "sign": sign, "max_time": max_time, "seed": seed}
+        options |= {"method": chosen_method(method, steps), "field": chosen_field(method, encoder, head)}
         solution = sdf.fit(source if part is None else part, progress=False if as_json else "auto", **options)
         solution.save(file)
         fitted = {"status": solution.status.name.lower(), "message": solution.message, "file": str(file)}
@@ -73,6 +85,33 @@ def fit(
         else:
             typer.echo(f"{fitted['status']}: {fitted['message']}")
             typer.echo(report_text(report))
+
+
+def chosen_method(name: str, steps: int | None) -> Any:
+    """A method of a name with so many steps, or the name itself."""
+    if steps is None:
+        return name
+    makers = {"adam": hp.Adam, "soap": hp.SOAP, "lbfgs": hp.LBFGS}
+    return makers[choice("method", name, makers, hint="gauss_newton ends by itself: leave steps out")](steps=steps)
+
+
+def chosen_field(method: str, encoder: str, head: str | None) -> hp.Field | None:
+    """The kind of field of some words; None for that of the method."""
+    if encoder == "hermite" and head is None:
+        return None
+    default = default_field(method)
+    asked = default.head if head is None else head
+    own: dict[str, Any] = {
+        "encoder": encoder,
+        "head": asked,
+        "width": default.width,
+        "depth": default.depth,
+        "omega": default.omega,
+    }
+    if encoder in ENCODERS and "table_size" in ENCODERS[encoder].takes:
+        own |= {"base": default.base, "table_size": default.table_size}
+        own |= {} if asked == "linear" else {"features": 2}
+    return hp.Field(**own)
 
 
 @app.command()

@@ -28,8 +28,8 @@ from hermite_pinn.residuals.evaluation import HeldOut, residual_rms
 from hermite_pinn.residuals.scales import source_norms
 from hermite_pinn.result.solution import Solution
 from hermite_pinn.run.arguments import checked_seed, chosen_dtype, chosen_field, limit, listeners
-from hermite_pinn.run.callbacks import Callback
-from hermite_pinn.run.checkpoint import Checkpoint, Saver, begin, read_checkpoint
+from hermite_pinn.run.callbacks import Callback, tell_end
+from hermite_pinn.run.checkpoint import Checkpoint, Saver, begin, chosen_checkpoint, read_checkpoint
 from hermite_pinn.run.device import choose_device
 from hermite_pinn.run.distributed import Ranks, join
 from hermite_pinn.run.ending import described
@@ -160,7 +160,7 @@ def solve(
     tol, max_time = limit("tol", tol), limit("max_time", max_time, infinite=True)
     seed, throw = checked_seed(seed), flag("throw", throw)
     place, meter, hearing = choose_device(device), choose_progress(progress), listeners(callbacks, problem)
-    keeper = _keeper(checkpoint)
+    keeper = chosen_checkpoint(checkpoint)
     source = None if resume is None else path("resume", resume, otherwise="None")
     ranks = _joined(place, chosen)
     monitor = Monitor(hearing, meter if ranks.leader else NoProgress(), max_time, ranks)
@@ -191,7 +191,7 @@ def solve(
         if late is not None:
             solution.message += f"; {late} when the run was over"
         if ranks.leader and (run.failure is None or isinstance(run.failure, DivergedError)):
-            _end(hearing, solution)
+            tell_end(hearing, solution)
         signals.missed()
     if run.failure is not None and (throw or not isinstance(run.failure, DivergedError)):
         with suppress(AttributeError):  # exceptions with slots
@@ -209,20 +209,6 @@ def _kept(task: Task, keeper: Checkpoint | None, source: Path | None, identity: 
     if saver is not None:
         task.save, task.checkpointed = saver, True
     return saver
-
-
-def _end(callbacks: Sequence[Callback], solution: Solution) -> None:
-    """Tell all callbacks; what one of them raises is raised as it is, with the result in its ``solution``."""
-    failures = []
-    for c in callbacks:
-        try:
-            c.on_end(solution)
-        except Exception as error:
-            failures.append(error)
-    if failures:
-        with suppress(AttributeError):  # exceptions with slots
-            failures[0].solution = solution  # type: ignore[attr-defined]
-        raise failures[0]
 
 
 @dataclass(frozen=True)
@@ -269,16 +255,6 @@ def _run(method: Method, task: Task) -> _Run:
         compile_clock.reset(token)
     seconds = time.perf_counter() - began - sum(compiling)
     return _Run(outcome, failure, seconds, sum(compiling), peak_memory(task.device))
-
-
-def _keeper(checkpoint: str | Path | Checkpoint | None) -> Checkpoint | None:
-    """Where the state is saved, if it can be."""
-    if checkpoint is None:
-        return None
-    if not isinstance(checkpoint, Checkpoint):
-        checkpoint = Checkpoint(path("checkpoint", checkpoint, otherwise="a hermite_pinn.Checkpoint or None"))
-    checkpoint.check()
-    return checkpoint
 
 
 def _judged(run: _Run, task: Task) -> _Run:

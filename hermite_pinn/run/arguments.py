@@ -51,8 +51,11 @@ def chosen_dtype(dtype: Any) -> torch.dtype | None:
     return {"float32": torch.float32, "float64": torch.float64}[name]
 
 
-def listeners(callbacks: Any, problem: Problem) -> list[Callback]:
-    """Callbacks from one or several, objects with ``on_start``, ``on_step`` and ``on_end``, after their own checks."""
+def listeners(callbacks: Any, problem: Problem | None) -> list[Callback]:
+    """Callbacks from one or several, objects with ``on_start``, ``on_step`` and ``on_end``, after their own checks.
+
+    Without a problem, in a run that solves none, those that prepare for one are refused.
+    """
     several = [callbacks] if _listens(callbacks) else items("callbacks", callbacks, "a callback or a list of callbacks")
     for listener in several:
         if not _listens(listener):
@@ -62,7 +65,11 @@ def listeners(callbacks: Any, problem: Problem) -> list[Callback]:
             refuse("each callback", listener, accepted, hint=advice)
         if isinstance(listener, Callback):
             listener.check()
-            listener.prepare(problem)
+            if problem is not None:
+                listener.prepare(problem)
+            elif type(listener).prepare is not Callback.prepare:
+                accepted = "a callback that needs no problem, such as hp.CSVLog"
+                refuse("each callback", listener, accepted, hint="this run solves no equation")
     return several
 
 

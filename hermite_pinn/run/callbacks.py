@@ -6,6 +6,7 @@ import csv
 import io
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from hermite_pinn.geometry import Domain
 from hermite_pinn.output import append_file, check_writable, output_path, write_file
 from hermite_pinn.problem.problem import Problem
 
-__all__ = ["Advance", "CSVLog", "Callback", "RunState"]
+__all__ = ["Advance", "CSVLog", "Callback", "RunState", "tell_end"]
 
 logger = logging.getLogger(__name__)
 
@@ -138,6 +139,20 @@ class Callback:
 
     def on_end(self, solution: Any) -> None:
         """Called once with the result, a :class:`hermite_pinn.Solution`."""
+
+
+def tell_end(callbacks: Sequence[Callback], solution: Any) -> None:
+    """Tell all callbacks the result; what one of them raises is raised as it is, with the result in ``solution``."""
+    failures = []
+    for c in callbacks:
+        try:
+            c.on_end(solution)
+        except Exception as error:
+            failures.append(error)
+    if failures:
+        with suppress(AttributeError):  # exceptions with slots
+            failures[0].solution = solution  # type: ignore[attr-defined]
+        raise failures[0]
 
 
 class CSVLog(Callback):

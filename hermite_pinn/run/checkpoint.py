@@ -25,7 +25,7 @@ from .interrupt import uninterrupted
 from .monitor import Monitor
 from .store import read_store, write_store
 
-__all__ = ["Checkpoint", "Saver", "begin", "read_checkpoint"]
+__all__ = ["Checkpoint", "Saver", "begin", "chosen_checkpoint", "read_checkpoint"]
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +77,22 @@ class Checkpoint:
     def saver(self, identity: dict[str, Any], monitor: Monitor) -> Saver:
         """What saves the states of a run."""
         return Saver(self, identity, monitor)
+
+
+def chosen_checkpoint(checkpoint: str | Path | Checkpoint | None) -> Checkpoint | None:
+    """Where the state of a run is saved, from an argument, if it can be.
+
+    Raises
+    ------
+    InvalidArgumentError, OutputError
+        If it is no path, or the file could not be written.
+    """
+    if checkpoint is None:
+        return None
+    if not isinstance(checkpoint, Checkpoint):
+        checkpoint = Checkpoint(checks.path("checkpoint", checkpoint, otherwise="a hermite_pinn.Checkpoint or None"))
+    checkpoint.check()
+    return checkpoint
 
 
 class Saver:

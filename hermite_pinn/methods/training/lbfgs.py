@@ -89,6 +89,7 @@ class LBFGS(QuasiNewtonOptions, TrainingMethod):
     """
 
     name = "lbfgs"
+    precision = torch.float64
 
     def default_levels(self, task: Task) -> Levels:
         """Eight levels with hash tables, else as many as keep a dense grid small: 5 in up to two dimensions."""

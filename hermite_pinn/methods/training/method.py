@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -26,7 +26,15 @@ __all__ = ["FirstOrder", "TrainingMethod"]
 
 
 class TrainingMethod(Method):
-    """A method that trains any loss; that of a problem is one."""
+    """A method that trains any loss; that of a problem is one.
+
+    Attributes
+    ----------
+    precision
+        Of the tensors, if nothing else is asked for.
+    """
+
+    precision: ClassVar[torch.dtype] = torch.float32
 
     @abstractmethod
     def train(self, loss: Loss[Any], session: Session | None = None) -> TrainingResult:

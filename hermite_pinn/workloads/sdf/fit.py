@@ -6,8 +6,9 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from hermite_pinn.checks import choice, instance, number, path
+from hermite_pinn.checks import choice, flag, instance, number, path
 from hermite_pinn.cuda.runtime.cache import compile_clock
-from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
+from hermite_pinn.errors import DivergedError, InvalidArgumentError, InvalidProblemError
 from hermite_pinn.field.field import Field, Levels
-from hermite_pinn.field.hermite_grid import plain_levels, resolutions_of
+from hermite_pinn.field.grid_field import GridField
+from hermite_pinn.field.hermite_grid import plain_levels
 from hermite_pinn.geometry import Box
 from hermite_pinn.memory import peak_memory
+from hermite_pinn.methods.training.method import TrainingMethod
 from hermite_pinn.result.solution import Solution
-from hermite_pinn.run.arguments import checked_seed, chosen_dtype, chosen_field, limit
-from hermite_pinn.run.checkpoint import Checkpoint, read_checkpoint
+from hermite_pinn.run.arguments import checked_seed, chosen_dtype, chosen_field, limit, listeners
+from hermite_pinn.run.callbacks import Callback, tell_end
+from hermite_pinn.run.checkpoint import Checkpoint, chosen_checkpoint, read_checkpoint
+from hermite_pinn.run.ending import Ending
 from hermite_pinn.run.identity import plain
 from hermite_pinn.run.interrupt import hold, terminable
 from hermite_pinn.run.monitor import Monitor
@@ -34,7 +39,8 @@ from hermite_pinn.torch_state import isolated
 from hermite_pinn.version import installed_version
 
 from .cell_system import Weights
-from .course import Course, Ending
+from .course import Save
+from .plan import Ended, FitRun, Plan
 from .quality import quality
 from .sources import target_of
 from .target import Target
@@ -55,23 +61,30 @@ def fit(
     box: Box | None = None,
     sign: str = "signed",
     field: Field | str | None = None,
-    method: str = "gauss_newton",
+    method: str | TrainingMethod = "gauss_newton",
     value_weight: float = 1.0,
     normal_weight: float = 1.0,
     eikonal_weight: float = 0.0,
     max_time: float | None = None,
     seed: int = 0,
+    device: str | torch.device = "auto",
     dtype: torch.dtype | str | None = None,
+    callbacks: Sequence[Callback] | Callback = (),
     progress: bool | str | ProgressMeter = "auto",
     checkpoint: str | Path | Checkpoint | None = None,
     resume: str | Path | None = None,
+    throw: bool = True,
 ) -> Solution:
     """Fit the distance to a surface in space.
 
-    Exact distances and the directions to the closest points of the surface are taken at Gauss points of the cells of
-    every level, the coarsest first, and the level is fitted to what those below leave of both: linear least squares.
-    Levels of up to 32 cells along the axes cover the whole box, so that the sign is right far from the surface, too;
-    finer ones have the cells near the surface only.
+    With ``"gauss_newton"`` and dense levels of the Hermite grid, exact distances and the directions to the closest
+    points of the surface are taken at Gauss points of the cells of every level, the coarsest first, and the level is
+    fitted to what those below leave of both: linear least squares.  Levels of up to 32 cells along the axes cover the
+    whole box, so that the sign is right far from the surface, too; finer ones have the cells near the surface only.
+
+    All other fields are fitted at random samples: half of them on the surface, a quarter near it, and a quarter in the
+    box.  Where the field is affine in its parameters, ``"gauss_newton"`` solves one least-squares problem; the
+    training methods lower the same squares for any field.
 
     Parameters
     ----------
@@ -86,20 +99,24 @@ def fit(
     sign
         ``"signed"``, negative inside, or ``"unsigned"``, which open surfaces need.
     field
-        Basis, base and ratio of a :class:`hermite_pinn.Field` with a linear head; by default cubics, from 8 cells on.
+        A :class:`hermite_pinn.Field` or the name of a head; by default cubics with a linear head for
+        ``"gauss_newton"``, and for other methods the paper's network with tables of 2**16 slots, both from 8 cells on.
     method
-        ``"gauss_newton"``.
+        ``"gauss_newton"``, ``"adam"``, ``"soap"``, ``"lbfgs"``, or an object such as ``hp.Adam(steps=2000)``, whose
+        ``points`` are the samples of a step; its options for conditions mean nothing here.
     value_weight, normal_weight, eikonal_weight
-        Weights of the squares of misfits: of distances, in cells of the level; of the components of the gradient; and
-        of the gradient's length, to first order about the true one, in addition.
+        Weights of the squares of misfits: of distances, in cells of the level, or at samples in units of the longest
+        edge of the surface; of the components of the gradient; and of the gradient's length, in addition.  Least
+        squares take that to first order about the true direction.
     max_time
-        Seconds after which no further level is fitted; the first one always is.
+        Seconds after which the run ends; of dense levels the first one is always fitted.
     seed
-        Of the random points at which the result is examined.
+        Of everything random.
     dtype
-        Of the coefficients, by default float64.
-    progress, checkpoint, resume
-        As in :func:`hermite_pinn.solve`; the state is saved after every level.
+        Of the parameters, by default float64, and float32 for ``"adam"`` and ``"soap"``.
+    device, callbacks, progress, checkpoint, resume, throw
+        As in :func:`hermite_pinn.solve`; least squares save their state after every level, or 100 steps.  Dense levels
+        are fitted on the CPU.
 
     Returns
     -------
@@ -107,7 +124,8 @@ def fit(
         With the field ``d`` in the units of the coordinates.  ``residuals`` has the RMS of the errors of ``value``, of
         the components of the gradient, ``normal``, and of its length, ``eikonal``, within 1/72 of the longest edge of
         the surface; ``stats["quality"]`` has these and more, ``stats["notes"]`` what was mended of the surface.  The
-        status is ``UNSOLVED`` if a sign is wrong farther from the surface than half a cell of the finest level.
+        status is ``UNSOLVED`` if a sign is wrong farther from the surface than half a cell of the finest level, or,
+        where the field was fitted at samples, than 1/72 of the longest edge.
 
     Raises
     ------
@@ -115,6 +133,8 @@ def fit(
         If the surface has no inside and ``sign`` is ``"signed"``, leaves the box, or is none.
     InvalidArgumentError
         For options that cannot work.
+    DivergedError
+        If a loss becomes infinite or NaN; ``error.solution`` is the last good state.
     CorruptFileError, FileNotFoundError
         If a file is damaged or missing.
 
@@ -128,10 +148,15 @@ def fit(
     >>> cube = hp.sdf.fit((vertices, faces), levels=2, progress=False)
     >>> abs(float(cube.d(0.5, 0.0, 0.0)) + 0.5) < 0.02
     True
+
+    A network, trained for a moment:
+
+    >>> short = hp.Adam(steps=20, points=500, lr=3e-3, ema=0)
+    >>> network = hp.Field(encoder="coordinates", head="siren", width=32, omega=10)
+    >>> hp.sdf.fit((vertices, faces), method=short, field=network, progress=False).stats["parameters"]
+    1217
     """
     choice("sign", sign, ("signed", "unsigned"))
-    choice("method", method, ("gauss_newton",), hint="a linear head is fitted by least squares")
-    spec, kind = _spec(field), chosen_dtype(dtype) or torch.float64
     weights = Weights(
         weight("value_weight", value_weight),
         weight("normal_weight", normal_weight),
@@ -139,66 +164,82 @@ def fit(
     )
     if not weights.value:
         raise InvalidArgumentError("value_weight must be positive: gradients alone do not tell where the surface is")
-    resolutions = resolutions_of(plain_levels(levels), spec.base, spec.ratio, 3)
-    seed, most = checked_seed(seed), limit("max_time", max_time, infinite=True)
-    keeper = _keeper(checkpoint)
+    levels = plain_levels(levels)
+    seed, most, throw = checked_seed(seed), limit("max_time", max_time, infinite=True), flag("throw", throw)
+    plan = Plan.of(method, chosen_field(field), levels, weights, chosen_dtype(dtype), device, seed)
+    keeper, hearing = chosen_checkpoint(checkpoint), listeners(callbacks, None)
     source = None if resume is None else path("resume", resume, otherwise="None")
-    monitor = Monitor((), choose_progress(progress), most)
-    monitor.method = method
+    monitor = Monitor(hearing, choose_progress(progress), most)
+    monitor.method = plan.name
     target = target_of(surface, sign)
     domain = _box(box, target)
-    identity = _identity(target, domain, weights, spec, resolutions, seed, kind)
-    course = Course(target, domain, spec.basis, resolutions, weights, kind, monitor)
+    identity = _identity(target, domain, plan)
+    fitting = plan.run(target, domain, monitor)
     saved = None if source is None else read_checkpoint(source, identity, monitor) or None
     saver = None if keeper is None else keeper.saver(identity, monitor)
     if saver is not None:
         saver.begin(saved)
+    with terminable() as signals:
+        done = _timed(fitting, saver or _unsaved, saved, monitor)
+        found = quality(target, domain, fitting.field.to("cpu"), seed)
+        status, message = _judged(done.ending, found, fitting.field, target, plan)
+        if saver is not None and saver.failure is not None:
+            message += f"; the checkpoint is not that of the end: {saver.failure}"
+        solution = Solution(
+            domain=domain,
+            periodic=(False,) * 3,
+            field=fitting.field,
+            status=status,
+            message=message,
+            history=monitor.history,
+            parameters={},
+            stats=_stats(fitting, found, done, plan, target, monitor),
+            residuals={"value": found["value_rms"], "normal": found["gradient_rms"], "eikonal": found["eikonal_rms"]},
+            estimated_error=None,
+            title="signed distance" if target.signed else "distance",
+            settings=identity,
+        )
+        late = signals.missed()
+        if late is not None:
+            solution.message += f"; {late} when the run was over"
+        if done.failure is None or isinstance(done.failure, DivergedError):
+            tell_end(hearing, solution)
+        signals.missed()
+    if done.failure is not None and (throw or not isinstance(done.failure, DivergedError)):
+        with suppress(AttributeError):  # exceptions with slots
+            done.failure.solution = solution  # type: ignore[attr-defined]
+        raise done.failure
+    return solution
+
+
+@dataclass(frozen=True)
+class _Done:
+    """How a run ended, an error that left a result, and seconds without and of compilation."""
+
+    ending: Ended
+    failure: Exception | None
+    seconds: float
+    compile_seconds: float
+
+
+def _timed(fitting: FitRun, save: Save, saved: Mapping[str, Any] | None, monitor: Monitor) -> _Done:
+    """Run to the end."""
     clock: list[float] = []
     began, token = time.perf_counter(), compile_clock.set(clock)
+    failure: Exception | None = None
     monitor.progress.start("signed distance")
     try:
-        with terminable() as signals:
-            ending = course.run(saver or _unsaved, saved)
-            hold()
-            found = quality(target, domain, course.field, seed)
-            signals.missed()
+        ending: Ended = fitting.run(save, saved)
+        hold()
+    except Exception as error:
+        left = getattr(error, "outcome", None)
+        if not isinstance(left, Ending):
+            raise
+        ending, failure = left, error
     finally:
         monitor.progress.close()
         compile_clock.reset(token)
-    ending = _judged(ending, found, course)
-    seconds = time.perf_counter() - began - sum(clock)
-    message = ending.message
-    if saver is not None and saver.failure is not None:
-        message += f"; the checkpoint is not that of the end: {saver.failure}"
-    return Solution(
-        domain=domain,
-        periodic=(False,) * 3,
-        field=course.field,
-        status=ending.status,
-        message=message,
-        history=monitor.history,
-        parameters={},
-        stats=_stats(course, found, seconds, sum(clock), seed),
-        residuals={"value": found["value_rms"], "normal": found["gradient_rms"], "eikonal": found["eikonal_rms"]},
-        estimated_error=None,
-        title="signed distance" if target.signed else "distance",
-        settings=identity,
-    )
-
-
-def _spec(field: Any) -> Field:
-    """The kind of field, as far as it can be one."""
-    spec = chosen_field(field) or Field(base=8)
-    if not spec.linear:
-        raise InvalidArgumentError(f"gauss_newton fits distances with head='linear', got head={spec.head!r}")
-    if spec.table_size is not None or spec.features not in (None, 1) or spec.half:
-        raise InvalidArgumentError(
-            "the levels of a distance have the vertices near the surface, each with one feature of full precision; leave out table_size, "
-            "features and half"
-        )
-    if spec.encoder != "hermite":
-        raise InvalidArgumentError(f"gauss_newton fits distances with encoder='hermite', got encoder={spec.encoder!r}")
-    return spec
+    return _Done(ending, failure, time.perf_counter() - began - sum(clock), sum(clock))
 
 
 def _box(box: Any, target: Target) -> Box:
@@ -223,27 +264,19 @@ def _box(box: Any, target: Target) -> Box:
     return given
 
 
-def _identity(
-    target: Target,
-    box: Box,
-    weights: Weights,
-    spec: Field,
-    resolutions: Any,
-    seed: int,
-    dtype: torch.dtype,
-) -> dict[str, Any]:
+def _identity(target: Target, box: Box, plan: Plan) -> dict[str, Any]:
     """What must agree for a checkpoint to be continued, and what a file tells about its making."""
     bounds = {name: list(pair) for name, pair in box.bounds.items()}
     parts = {"surface": _part(target.described()), "box": _part(bounds)}
     return {
         "problem": "distance to a surface",
         "parts": parts,
-        "method": "gauss_newton",
-        "options": {f"{name}_weight": value for name, value in asdict(weights).items()},
-        "field": plain(asdict(spec)),
-        "levels": plain(resolutions),
-        "seed": seed,
-        "dtype": str(dtype).removeprefix("torch."),
+        "method": plan.name,
+        "options": plan.options,
+        "field": plain(asdict(plan.spec)),
+        "levels": plain(plan.resolutions()),
+        "seed": plan.seed,
+        "dtype": str(plan.dtype).removeprefix("torch."),
     }
 
 
@@ -252,34 +285,29 @@ def _part(described: Mapping[str, Any]) -> dict[str, str]:
     return {"digest": hashlib.sha256(text.encode()).hexdigest(), "text": text}
 
 
-def _keeper(checkpoint: Any) -> Checkpoint | None:
-    """Where the state is saved, if it can be."""
-    if checkpoint is None:
-        return None
-    if not isinstance(checkpoint, Checkpoint):
-        checkpoint = Checkpoint(path("checkpoint", checkpoint, otherwise="a hermite_pinn.Checkpoint or None"))
-    checkpoint.check()
-    return checkpoint
-
-
 def _unsaved(state: Any, force: bool) -> None:
     """There is no checkpoint."""
 
 
-def _judged(ending: Ending, found: Mapping[str, float], course: Course) -> Ending:
-    """The ending, which is no success if signs are wrong away from the surface."""
-    size = np.asarray(course.box.upper) - np.asarray(course.box.lower)
-    half = float((size / np.asarray(course.resolutions[len(course.bands) - 1])).max()) / 2
-    if not (ending.status.success and course.target.signed and found["wrong_sign"] > half):
-        return ending
-    wrong = (
-        f"the sign is wrong {found['wrong_sign']:.2g} away from the surface, more than half a cell; take more levels"
-    )
-    return Ending(Status.UNSOLVED, f"{ending.message}; {wrong}")
+def _judged(
+    ending: Ended, found: Mapping[str, float], field: GridField, target: Target, plan: Plan
+) -> tuple[Status, str]:
+    """Status and message; no success if signs are wrong away from the surface."""
+    edges = np.asarray(field.encoder.upper) - np.asarray(field.encoder.lower)
+    half = float((edges / np.asarray(field.encoder.cells)).max()) / 2
+    room, named, advice = half, "half a cell", "take more levels"
+    if not plan.by_level:
+        room, named, advice = found["band"], "1/72 of its longest edge", "take more steps or levels"
+    if not (ending.status.success and target.signed and found["wrong_sign"] > room):
+        return ending.status, ending.message
+    wrong = f"the sign is wrong {found['wrong_sign']:.2g} away from the surface, more than {named}; {advice}"
+    return Status.UNSOLVED, f"{ending.message}; {wrong}"
 
 
-def _stats(course: Course, found: Mapping[str, float], seconds: float, compiling: float, seed: int) -> dict[str, Any]:
-    field, steps = course.field, len(course.bands)
+def _stats(
+    fitting: FitRun, found: Mapping[str, float], done: _Done, plan: Plan, target: Target, monitor: Monitor
+) -> dict[str, Any]:
+    field, steps = fitting.field, int(monitor.history[-1]["step"] or 0) if len(monitor.history) else 0
     versions = {
         "hermite_pinn": installed_version(),
         "python": platform.python_version(),
@@ -287,19 +315,23 @@ def _stats(course: Course, found: Mapping[str, float], seconds: float, compiling
         "numpy": np.__version__,
     }
     stats: dict[str, Any] = {
-        "method": "gauss_newton",
-        "seconds": seconds,
-        "compile_seconds": compiling,
+        "method": plan.name,
+        "seconds": done.seconds,
+        "compile_seconds": done.compile_seconds,
         "steps": steps,
-        "seconds_per_step": seconds / steps,
+        "seconds_per_step": done.seconds / steps if steps else 0.0,
         "peak_memory": peak_memory(field.device),
         "parameters": field.parameter_count,
         "reachable": field.reachable_count,
         "device": str(field.device),
         "dtype": str(field.dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(),
-        "seed": seed,
+        "seed": plan.seed,
         "versions": versions,
         "quality": dict(found),
     }
-    return stats | ({"notes": list(course.target.notes)} if course.target.notes else {})
+    stats |= plain(dict(getattr(fitting, "stats", {})))
+    shared = field.encoder.hash_collisions
+    if shared:
+        stats["hash_collisions"] = list(shared)
+    return stats | ({"notes": list(target.notes)} if target.notes else {})

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from hermite_pinn.checks import spelled
-from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.result.evaluable import PIECE, Evaluable
@@ -97,9 +96,14 @@ class FittedField(SignedField):
 
     @property
     def has_curvature(self) -> bool:
-        """Whether its polynomials are of degree two at least, or a network reads them."""
+        """Whether its features have all second derivatives, or a network reads them that has."""
         field = self._owner.field
-        return not field.linear or BASES[field.layout.basis].degree >= 2
+        centre = torch.as_tensor((self.lower + self.upper)[:, None] / 2).to(field.device, field.dtype)
+        try:
+            field.encoder.stencil(centre, Channels.jet(3, 2))
+        except InvalidArgumentError:  # differences that give the Laplacian only
+            return False
+        return field.encoder.order >= 2 or (not field.linear and field.encoder.highest_order >= 2)
 
     def jets(self, x: np.ndarray, order: int) -> np.ndarray:
         """Value and derivatives; points beyond the box by rounding are taken as on its side."""

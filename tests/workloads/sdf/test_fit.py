@@ -126,9 +126,14 @@ def test_boxes_of_any_edges_and_names() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"method": "adam"}, "method must be 'gauss_newton'"),
+        ({"method": "newton"}, "method must be one of 'gauss_newton', 'adam'"),
+        ({"method": hp.GaussNewton()}, "'gauss_newton', which has no options here"),
+        ({"method": hp.Adam}, "not the class"),
+        ({"method": hp.Adam(adaptive=hp.RAD())}, "leave adaptive"),
+        ({"method": "lbfgs", "dtype": "float32"}, "lbfgs works in float64"),
         ({"field": "siren"}, "head='linear'"),
-        ({"field": hp.Field(table_size=1024)}, "leave out table_size"),
+        ({"field": hp.Field(half=True)}, "leave out half"),
+        ({"field": hp.Field(features=2)}, "leave out half, and with head='linear' features"),
         ({"sign": "both"}, "sign must be"),
         ({"value_weight": 0}, "value_weight must be positive"),
         ({"normal_weight": -1.0}, "normal_weight"),
