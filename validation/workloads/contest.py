@@ -202,7 +202,14 @@ def fit(
     if way.random:
         options |= {"method": _adam(steps, rate), "dtype": "float32"}
     solution = hp.sdf.fit(
-        subject.mesh, box=BOX, field=sized.field, levels=list(sized.levels), seed=seed, progress=False, **options
+        subject.mesh,
+        box=BOX,
+        field=sized.field,
+        levels=list(sized.levels),
+        seed=seed,
+        callbacks=[clock],
+        progress=False,
+        **options,
     )
     return Fitted(solution, clock, time.process_time() - clock.began)
 

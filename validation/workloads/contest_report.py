@@ -64,7 +64,12 @@ def _line(way: Way, rows: Sequence[Entry], columns: Sequence[Any], best: dict[st
     first = known[0]
     finest = str(first.levels[-1]) if way.name != "siren" else ""
     rate = "" if first.rate is None else f"{first.rate:g}"
-    cost = [f"{median(e.seconds for e in known):.1f}", str(first.steps), f"{first.per_step:.3f}", rate]
+    cost = [
+        f"{median(e.seconds for e in known):.1f}",
+        str(first.steps or ""),
+        f"{first.per_step:.3f}" if first.steps else "",
+        rate,
+    ]
     return f"| {' | '.join([way.title, f'{first.parameters:,}', finest, *cells, *cost])} |"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.output import write_file
 from hermite_pinn.schema import Entry as Told
 from hermite_pinn.validation.accuracy.suite import machine
@@ -71,8 +72,9 @@ def run_pairs(pairs: Sequence[Pair], folder: Path | None = None) -> Iterator[Ent
             rates[way.name] = _rate(way, folder)
         found, field = run_entry(subject, way, seed, parameters, rates.get(way.name))
         if folder is not None and field is not None:
-            if seed == 0:
-                write_file(tile_of(subject, way, folder), tile(field, subject))
+            picture = tile(field, subject) if seed == 0 else None
+            if picture is not None:
+                write_file(tile_of(subject, way, folder), picture)
             write_kept(_file(subject, way, seed, folder), FORMAT, _asked(subject, way, seed), asdict(found))
         return found
 
@@ -98,14 +100,17 @@ def _rate(way: Way, folder: Path | None) -> float:
     return rate
 
 
-def tile(field: LenientField, subject: Subject) -> memoryview:
-    """A small picture of a surface, coloured by averaged mean curvature, as PNG."""
+def tile(field: LenientField, subject: Subject) -> memoryview | None:
+    """A small picture of a surface, coloured by averaged mean curvature, as PNG; None where there is no surface."""
     from matplotlib.image import imsave
 
     azimuth, elevation, up = subject.view
-    picture = render(
-        field, TILE, TILE, limits=subject.limits, azimuth=azimuth, elevation=elevation, up=up, scale=SMOOTHED
-    )  # fmt: skip
+    try:
+        picture = render(
+            field, TILE, TILE, limits=subject.limits, azimuth=azimuth, elevation=elevation, up=up, scale=SMOOTHED
+        )
+    except InvalidArgumentError:
+        return None
     image = io.BytesIO()
     imsave(image, np.clip(picture.colors, 0, 1), format="png")
     return image.getbuffer()

@@ -166,7 +166,7 @@ def _ways() -> list[Way]:
         activation="softplus",
         width=128,
         depth=1,
-        omega=1.0,
+        omega=10.0,
         aux=("x", "y", "z"),
     )
     ways.append(Way("dense-network", "dense, many features (NGLOD)", nglod, many_features))

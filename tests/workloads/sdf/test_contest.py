@@ -7,13 +7,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from surfaces import MeshField, ball
+from typer.testing import CliRunner
 
 import hermite_pinn as hp
+from hermite_pinn.cli import app
 from hermite_pinn.geometry.mesh.parts import cube, sphere
 from hermite_pinn.validation.workloads import contest, contest_figures, contest_report, contest_suite
 from hermite_pinn.validation.workloads.contest_picture import draw_surfaces, window
 from hermite_pinn.validation.workloads.contest_surfaces import BOX, SUBJECTS, Subject, torus_curvature
-from hermite_pinn.validation.workloads.contest_ways import NEAR, WAYS
+from hermite_pinn.validation.workloads.contest_ways import WAYS
 from hermite_pinn.validation.workloads.ray_parity import inside_by_rays
 from hermite_pinn.workloads import sdf
 
@@ -113,8 +115,8 @@ def test_grids_have_equal_numbers_of_parameters(levels, parameters):
         sized = contest.size_of(way, subject, parameters)
         if way.name == "siren":
             assert sized.parameters < parameters
-        else:
-            assert abs(sized.parameters / parameters - 1) <= NEAR, way.name
+        else:  # what docs/comparison/distances.md says
+            assert abs(sized.parameters / parameters - 1) <= 0.07, way.name
 
 
 def test_a_size_is_that_of_the_field_that_is_made():
@@ -194,3 +196,27 @@ def test_pictures_are_cut_to_what_some_of_them_show():
     dark[12, 20, :3] = 0.0
     assert window([white, dark], 0) == (slice(12, 13), slice(20, 21))
     assert window([white], 0) == (slice(0, 30), slice(0, 30))
+
+
+@pytest.mark.slow
+def test_a_network_gets_its_steps_from_the_clock_and_its_rate_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(contest_suite, "SUBJECTS", {"ball": BALL})
+    monkeypatch.setattr(contest_suite, "RATED", "ball")
+    monkeypatch.setattr(contest, "RATES", (1e-3,))
+    monkeypatch.setattr(contest, "PILOT", 12)
+    pairs = [(BALL, WAYS[name], seed) for name in ("hermite-siren", "trilinear4") for seed in (0, 1)][:3]
+    hermite, again, linear = contest_suite.run_pairs(pairs, tmp_path)
+    assert hermite.rate == again.rate == 1e-3
+    assert hermite.steps >= contest.TIMED
+    assert hermite.seconds > 0
+    assert linear.rate is None
+    assert all(e.figures is not None and e.figures.iou > 0.5 for e in (hermite, again, linear))
+    assert (tmp_path / "rate-hermite-siren.json").exists()
+
+
+def test_the_suite_names_what_there_is_and_compares_on_the_cpu():
+    runner = CliRunner()
+    told = runner.invoke(app, ["validate", "--suite", "distances", "--only", "nothing"])
+    assert told.exit_code == 2
+    assert "bunny-hermite" in told.output
+    assert runner.invoke(app, ["validate", "--suite", "distances", "--device", "cuda"]).exit_code == 2
