@@ -285,6 +285,8 @@ def validate(
     The suite ablations compares variants of the method that differ in one thing, under Adam and under Gauss-Newton; it
     has nothing to reach, and with --out it draws every comparison and goes on where it was.
     The suite compact compares networks and tables of 4096 slots and has nothing to reach.
+    The suite distances fits surfaces by all encoders and heads, with equal parameters and CPU seconds; it has nothing
+    to reach, and with --out it draws them and does not run again what it finds there.
     The suite geometry solves on domains with holes, inside and outside of meshes; with --out it draws every solution.
     The suite images fits pictures to their derivatives, directly and by trained fields in equal time; with --out it
     draws them side by side, keeps every row, and does not run again what it finds there.
@@ -298,6 +300,7 @@ def validate(
     others = {
         "ablations": lambda: suites.compare_variants(only, device, out, as_json),
         "compact": lambda: suites.compare_compact(only, seed, out, as_json),
+        "distances": lambda: suites.compare_distances(only, device, out, as_json),
         "geometry": lambda: suites.solve_geometry(only, seed, device, out, as_json),
         "images": lambda: suites.fit_images(only, seed, out, as_json),
         "pinnacle": lambda: suites.solve_pinnacle(only, seed, device, out, as_json),

@@ -11,6 +11,11 @@ import typer
 from hermite_pinn import validation
 from hermite_pinn.validation import ablations, geometry, images, pinnacle, rivals
 from hermite_pinn.validation.ablations import compact
+from hermite_pinn.validation.workloads import contest_report
+from hermite_pinn.validation.workloads.contest import Entry, pair_name, pairs_of
+from hermite_pinn.validation.workloads.contest_picture import draw_surfaces
+from hermite_pinn.validation.workloads.contest_suite import known_entries, run_pairs
+from hermite_pinn.validation.workloads.contest_surfaces import SUBJECTS
 
 from .checks import choice
 from .command_arguments import chosen_method, output_folder
@@ -21,8 +26,11 @@ from .streams import print_json, reported
 __all__ = [
     "compare_compact",
     "compare_distances",
+<<<<<<< HEAD
     "compare_variants",
     "fit_images",
+=======
+>>>>>>> 531a44d4d6654ae1add6c4508c1a61b09820f4c1
     "race_rivals",
     "solve_geometry",
     "solve_pinnacle",
@@ -210,6 +218,7 @@ def _write_rivals(folder: Path, found: Mapping[str, Sequence[rivals.Curve]], rep
     rivals.draw_curves(contests, known, folder / "rivals.png")
 
 
+<<<<<<< HEAD
 def compare_variants(only: str, device: str, out: Path | None, as_json: bool) -> None:
     """Run the ablations, and write tables and pictures of all that the folder knows after every variant."""
     with reported(as_json):
@@ -244,3 +253,26 @@ def _write_ablations(
     results = {**report, "results": ablations.to_json(every, known)}
     write_report(folder, "ablations", results, ablations.to_markdown(every, known))
     ablations.draw_ablation(ablation, known[ablation.name], folder / f"{ablation.name}.png")
+=======
+def compare_distances(only: str, device: str, out: Path | None, as_json: bool) -> None:
+    """Fit surfaces in all ways, and write tables and pictures of all that the folder knows after every one."""
+    with reported(as_json):
+        choice("--device of the suite distances", device, ["auto", "cpu"], hint="it compares CPU seconds")
+        pairs = {pair_name(*pair): pair for pair in pairs_of(list(SUBJECTS.values()))}
+        chosen = _chosen("distances", "entry", pairs, only)
+        folder = output_folder(out)
+        report: dict[str, Any] = {"suite": "distances", "machine": validation.machine() | {"threads": 1}}
+        found: list[Entry] = []
+        for entry in run_pairs(chosen, folder):
+            found.append(entry)
+            if not as_json:
+                typer.echo(entry.line)
+            if folder is not None:
+                known = known_entries(folder, found)
+                results = report | {"results": contest_report.to_json(known)}
+                write_report(folder, "distances", results, contest_report.to_markdown(known))
+        if folder is not None:
+            draw_surfaces(known_entries(folder, found), folder)
+        if as_json:
+            print_json(report | {"results": contest_report.to_json(found)})
+>>>>>>> 531a44d4d6654ae1add6c4508c1a61b09820f4c1
