@@ -26,11 +26,8 @@ from .streams import print_json, reported
 __all__ = [
     "compare_compact",
     "compare_distances",
-<<<<<<< HEAD
     "compare_variants",
     "fit_images",
-=======
->>>>>>> 531a44d4d6654ae1add6c4508c1a61b09820f4c1
     "race_rivals",
     "solve_geometry",
     "solve_pinnacle",
@@ -218,7 +215,6 @@ def _write_rivals(folder: Path, found: Mapping[str, Sequence[rivals.Curve]], rep
     rivals.draw_curves(contests, known, folder / "rivals.png")
 
 
-<<<<<<< HEAD
 def compare_variants(only: str, device: str, out: Path | None, as_json: bool) -> None:
     """Run the ablations, and write tables and pictures of all that the folder knows after every variant."""
     with reported(as_json):
@@ -253,7 +249,6 @@ def _write_ablations(
     results = {**report, "results": ablations.to_json(every, known)}
     write_report(folder, "ablations", results, ablations.to_markdown(every, known))
     ablations.draw_ablation(ablation, known[ablation.name], folder / f"{ablation.name}.png")
-=======
 def compare_distances(only: str, device: str, out: Path | None, as_json: bool) -> None:
     """Fit surfaces in all ways, and write tables and pictures of all that the folder knows after every one."""
     with reported(as_json):
@@ -275,4 +270,3 @@ def compare_distances(only: str, device: str, out: Path | None, as_json: bool) -
             draw_surfaces(known_entries(folder, found), folder)
         if as_json:
             print_json(report | {"results": contest_report.to_json(found)})
->>>>>>> 531a44d4d6654ae1add6c4508c1a61b09820f4c1
