@@ -86,7 +86,7 @@ def run_case(case: Case, seed: int = 0, folder: Path | None = None) -> tuple[Row
     row = Row(case.name, psnr(pixels, true), seconds, found.field.parameter_count, steps, case.goal)
     if folder is not None:
         with staged(_pixels_file(case, folder)) as stage:
-            np.save(stage / _pixels_file(case, folder).name, pixels.astype(np.float32))
+            np.save(stage / _pixels_file(case, folder).name, pixels)
         write_kept(_file(case, folder), FORMAT, _asked(case, seed), asdict(row))
     return row, pixels
 

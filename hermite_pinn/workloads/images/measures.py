@@ -82,6 +82,7 @@ def psnr(found: Any, picture: Any, *, peak: float = 1.0) -> float:
     >>> psnr(np.full((4, 4), 0.6), np.full((4, 4), 0.5))
     20.0
     """
+    white = number("peak", peak, above=0)
     true = picture_array("picture", picture)
     other = sample(found, true.shape[1:]) if hasattr(found, "domain") else found
     mine = picture_array("found", other)
@@ -91,4 +92,4 @@ def psnr(found: Any, picture: Any, *, peak: float = 1.0) -> float:
             f"{mine.shape[0]} of {mine.shape[1:]}"
         )
     error = float(np.square(mine - true).mean())
-    return math.inf if error == 0 else round(10 * math.log10(number("peak", peak, above=0) ** 2 / error), 12)
+    return math.inf if error == 0 else round(10 * math.log10(white**2 / error), 12)
