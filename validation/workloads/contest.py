@@ -119,7 +119,8 @@ class CpuClock(hp.Callback):
     Examples
     --------
     >>> clock = CpuClock(0.0)
-    >>> solution = hp.solve(hp.problems.poisson2d(), method=hp.Adam(steps=50, check_every=10), levels=2, progress=False)
+    >>> adam = hp.Adam(steps=50, check_every=10)
+    >>> solution = hp.solve(hp.problems.poisson2d(), method=adam, levels=2, callbacks=[clock], progress=False)
     >>> solution.status.name, clock.steps
     ('STOPPED', 10)
     """

@@ -71,8 +71,8 @@ def _draw(subject: Subject, entries: Sequence[Entry], folder: Path) -> Path:
     from matplotlib.image import imread
     from PIL import Image
 
-    rows = -(-(len(entries) + 1) // ACROSS)
-    figure = Figure(figsize=(2.05 * ACROSS, 2.35 * rows), layout="constrained")
+    rows = -(-len(entries) // ACROSS)
+    figure = Figure(figsize=(2.05 * ACROSS, 2.3 * rows + 0.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, ACROSS, squeeze=False).ravel()
     for ax in axes:
@@ -85,10 +85,11 @@ def _draw(subject: Subject, entries: Sequence[Entry], folder: Path) -> Path:
         told = "" if f is None else f"gradient {f.gradient_mae:.3f}, IoU {f.iou:.3f}"
         ax.set_title(f"{WAYS[entry.way].title}\n{told}", fontsize=7.5)
     scale = ScalarMappable(Normalize(*subject.limits), "RdBu_r")
-    bar = axes[len(entries)].inset_axes((0.02, 0.45, 0.96, 0.08))
-    figure.colorbar(scale, cax=bar, orientation="horizontal", extend="both")
-    bar.tick_params(labelsize=7)
-    bar.set_title("mean curvature, averaged", fontsize=7.5)
+    bar = figure.colorbar(
+        scale, ax=list(axes), location="bottom", extend="both", shrink=0.35, aspect=30, pad=0.02
+    )  # fmt: skip
+    bar.ax.tick_params(labelsize=7)
+    bar.set_label("mean curvature, averaged", fontsize=7.5)
     image = io.BytesIO()
     figure.savefig(image, dpi=100, format="png")
     small = io.BytesIO()

@@ -164,7 +164,7 @@ def _ways() -> list[Way]:
         encoder="trilinear_fd",
         head="siren",
         activation="softplus",
-        width=128,
+        width=32,
         depth=1,
         omega=10.0,
         aux=("x", "y", "z"),
