@@ -249,6 +249,8 @@ def _write_ablations(
     results = {**report, "results": ablations.to_json(every, known)}
     write_report(folder, "ablations", results, ablations.to_markdown(every, known))
     ablations.draw_ablation(ablation, known[ablation.name], folder / f"{ablation.name}.png")
+
+
 def compare_distances(only: str, device: str, out: Path | None, as_json: bool) -> None:
     """Fit surfaces in all ways, and write tables and pictures of all that the folder knows after every one."""
     with reported(as_json):
