@@ -169,7 +169,7 @@ _LIST = (
         "bearing block",
         made_part,
         3,
-        4.0,
+        7.0,
         3,
         None,
         (-30.0, 30.0),
