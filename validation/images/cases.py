@@ -27,12 +27,15 @@ class Entrant:
         As of :func:`hermite_pinn.images.fit`.
     rate
         Of Adam, at the start.
+    points
+        Of every derivative in a step: fewer for networks all of whose parameters work at every point.
     """
 
     title: str
     field: hp.Field
     levels: Any
     rate: float
+    points: int = 8192
 
 
 #: Levels that together have about as many parameters: Hermite stores four numbers where the others store one.
@@ -48,12 +51,14 @@ ENTRANTS: Mapping[str, Entrant] = MappingProxyType(
             hp.Field(encoder="fourier", frequencies=224, bandwidth=20.0, head="siren", width=256, depth=2, omega=1.0),
             1,
             1e-3,
+            1024,
         ),
         "coordinates": Entrant(
             "coordinates, SIREN",
             hp.Field(encoder="coordinates", head="siren", width=296, depth=3, omega=30.0),
             1,
             1e-4,
+            1024,
         ),
     }
 )

@@ -27,8 +27,8 @@ from .cases import BUDGET, ENTRANTS, Case, Entrant, picture
 __all__ = ["Row", "kept_row", "run_case"]
 
 FORMAT = "images row 1"
-#: Points of a training step: of every derivative, and of the border.
-POINTS, BORDER = 8192, 1020
+#: Pixels of the border in a training step.
+BORDER = 1020
 #: Steps from which their number in the given time is told.
 PILOT = 8
 
@@ -121,7 +121,7 @@ def _asked(case: Case, seed: int) -> dict[str, Any]:
     asked: dict[str, Any] = {"seed": seed, "size": case.size, "told": dict(case.told), "noise": case.noise}
     if case.entrant:
         entrant = ENTRANTS[case.entrant]
-        asked |= {"budget": BUDGET, "points": POINTS, "rate": entrant.rate, "field": repr(entrant.field)}
+        asked |= {"budget": BUDGET, "points": entrant.points, "rate": entrant.rate, "field": repr(entrant.field)}
     return asked
 
 
@@ -158,7 +158,7 @@ def _trained(entrant: Entrant, given: Evidence, seed: int) -> tuple[Fitted, floa
             steps=steps,
             lr=entrant.rate,
             lr_end=entrant.rate / 100,
-            points=POINTS,
+            points=entrant.points,
             face_points=BORDER,
             weight=10.0,
             balance_every=0,

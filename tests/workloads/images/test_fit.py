@@ -241,6 +241,7 @@ def test_every_encoder_is_trained_by_its_name(field: hp.Field) -> None:
     assert np.isfinite(hp.images.psnr(found, PICTURE))
 
 
+@pytest.mark.slow
 def test_lbfgs_takes_all_pixels() -> None:
     found = fit(PICTURE, from_="gradients", known="border", method=hp.LBFGS(steps=30), field=SIREN, levels=3)
     assert hp.images.psnr(found, PICTURE) > 20
@@ -335,3 +336,5 @@ def test_psnr_is_that_of_its_formula_and_refuses_other_shapes() -> None:
     assert abs(hp.images.psnr(255 * PICTURE + 1, 255 * PICTURE, peak=255.0) - 20 * np.log10(255)) < 1e-9
     with pytest.raises(InvalidArgumentError, match="shape of the picture"):
         hp.images.psnr(PICTURE, PICTURE[1:])
+    with pytest.raises(InvalidArgumentError, match="peak"):
+        hp.images.psnr(PICTURE, PICTURE, peak=0)
