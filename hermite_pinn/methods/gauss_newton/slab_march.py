@@ -166,7 +166,7 @@ class _March:
 
     def _relative_squares(self, norms: Sequence[float]) -> float:
         """Sum of the squares of the norms of the fields, each in its own unit."""
-        return sum((n / s) ** 2 for n, s in zip(norms, field_sizes(self.grid.problem).values(), strict=True))
+        return sum((n / s) * (n / s) for n, s in zip(norms, field_sizes(self.grid.problem).values(), strict=True))
 
     def first_part(self) -> float | None:
         """Length of the first part of a graded start; None where the parts leave more than the slab did as a whole."""
