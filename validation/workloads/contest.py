@@ -13,6 +13,7 @@ import numpy as np
 import hermite_pinn as hp
 from hermite_pinn.errors import HermitePinnError
 from hermite_pinn.validation.rivals.timing import one_thread
+from hermite_pinn.workloads.sdf.level_fit import UNIT
 
 from .contest_figures import Figures, LenientField, measure
 from .contest_surfaces import BOX, LONGEST, Subject
@@ -197,7 +198,7 @@ def fit(
         Seconds after which least squares at samples end, which ask their callbacks only now and then.
     """
     clock = CpuClock(seconds)
-    options: dict[str, Any] = {"method": "gauss_newton"}
+    options: dict[str, Any] = {"method": "gauss_newton", "value_weight": UNIT**2}
     if way.sampled:
         options |= {"value_weight": (LONGEST * finest_of(subject)) ** 2, "max_time": wall}
     if way.random:
