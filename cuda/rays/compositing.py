@@ -54,7 +54,7 @@ def _check(
     colours: torch.Tensor,
     background: torch.Tensor,
 ) -> None:
-    dtype, place, total, n = real("sigma", sigma), sigma.device, sigma.shape[-1:].numel(), offsets.numel() - 1
+    dtype, place, total, n = real("sigma", sigma), sigma.device, sigma.numel(), max(0, offsets.numel() - 1)
     require("offsets", offsets, (n + 1,), torch.int64, place)
     for name, tensor in (("sigma", sigma), ("t", t), ("dt", dt)):
         require(name, tensor, (total,), dtype, place)
@@ -64,6 +64,15 @@ def _check(
         )
     require("colours", colours, (colours.shape[0], total), dtype, place)
     require("background", background, (colours.shape[0], n), dtype, place)
+    _check_offsets(offsets, total)
+
+
+def _check_offsets(offsets: torch.Tensor, total: int) -> None:
+    """Refuse rays that do not follow each other; on a GPU the host would have to wait for that."""
+    if not offsets.is_cuda and not (offsets[0] == 0 and offsets[-1] == total and bool((offsets.diff() >= 0).all())):
+        raise InvalidArgumentError(
+            f"offsets must rise from 0 to the {total} samples, got {int(offsets[0])} to {int(offsets[-1])}"
+        )
 
 
 @operation("composite")
@@ -194,7 +203,7 @@ def composite(
 def compact(samples: Samples, sigma: torch.Tensor, least: float = LEAST) -> tuple[Samples, torch.Tensor]:
     """The samples that are seen: what lies behind them needs no colour.
 
-    Compositing what is kept gives the same numbers, bit for bit.
+    Compositing what is kept gives the same numbers, by the kernels bit for bit.
 
     Parameters
     ----------
@@ -216,11 +225,12 @@ def compact(samples: Samples, sigma: torch.Tensor, least: float = LEAST) -> tupl
         If shapes, types or devices do not fit.
     """
     least, sigma, offsets = _least(least), sigma.detach().contiguous(), samples.offsets
-    dtype, place, n, total = real("sigma", sigma), sigma.device, len(offsets) - 1, len(samples)
+    dtype, place, n, total = real("sigma", sigma), sigma.device, max(0, offsets.numel() - 1), samples.t.numel()
     dt = samples.dt.detach()
     require("sigma", sigma, (total,), dtype, place)
     require("dt", dt, (total,), dtype, place)
     require("offsets", offsets, (n + 1,), torch.int64, place)
+    _check_offsets(offsets, total)
     if plain(place):
         index, kept = reference.visible(offsets, sigma, dt, least)
     else:

@@ -114,7 +114,7 @@ def march(
     walk = (steps.space(last) - s0).nan_to_num(0.0).ceil().to(torch.int64) + 1
     size = max(1, CHUNK // max(1, int(walk.max()) if n else 1))
     pieces = []
-    for part in torch.arange(n, device=o.device).split(size):
+    for part in torch.arange(n, device=o.device).split(size) if n else ():
         k = torch.arange(int(walk[part].max()), device=o.device)
         begin = steps.distance(s0[part, None] + k)
         begin[:, 0] = first[part]
@@ -190,6 +190,6 @@ def composite_adjoint(
     """Gradients by sigma, t, dt, colours and background, given those by the four results."""
     with torch.enable_grad():
         leaves = [a.detach().requires_grad_() for a in (sigma, t, dt, colours, background)]
-        found = composite(offsets, *leaves, least)
+        found = composite(offsets, leaves[0], leaves[1], leaves[2], leaves[3], leaves[4], least)
         by = torch.autograd.grad(found, leaves, losses, materialize_grads=True)
     return by[0], by[1], by[2], by[3], by[4]
