@@ -21,7 +21,6 @@ __all__ = ["LEAST", "Seen", "compact", "composite"]
 LEAST = 1e-4  # transmittance behind which nothing is seen
 
 Four = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
-Five = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,8 @@ def _adjoint(
     losses = (by_colour, by_opacity, by_depth, by_weights)
     if plain(sigma.device):
         return reference.composite_adjoint(offsets, sigma, t, dt, colours, background, least, losses)
-    found = tuple(torch.empty_like(a) for a in (sigma, t, dt, colours, background))
+    by_sigma, by_t, by_dt = torch.empty_like(sigma), torch.empty_like(t), torch.empty_like(dt)
+    found = (by_sigma, by_t, by_dt, torch.empty_like(colours), torch.empty_like(background))
     given = (n, total, offsets, sigma, dt, least, t, colours, background, *losses, *found)
     text = ("composite", sigma.dtype, channels)
     run(text, "hp_composite_adjoint", "llpppdpppppppppppp", sigma.device, given)
@@ -135,7 +135,9 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: Four) -> None:
 
 
 def _backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-    by = _adjoint(*ctx.saved_tensors, ctx.least, *(g.contiguous() for g in gradients))
+    offsets, sigma, t, dt, colours, background = ctx.saved_tensors
+    colour, opacity, depth, weights = (g.contiguous() for g in gradients)
+    by = _adjoint(offsets, sigma, t, dt, colours, background, ctx.least, colour, opacity, depth, weights)
     return None, *by, None
 
 

@@ -18,7 +18,7 @@ __all__ = ["plain", "real", "run", "source"]
 @lru_cache(maxsize=64)
 def source(file: str, dtype: torch.dtype, language: str, colours: int = 3) -> str:
     """Text of a file of this room, such as ``"march"``, in a precision and a language (``"cu"`` or ``"cpp"``)."""
-    constants = {"HP_REAL": REALS[dtype], "HP_BLOCK": BLOCK, "HP_COLOURS": colours}
+    constants: dict[str, str | int] = {"HP_REAL": REALS[dtype], "HP_BLOCK": BLOCK, "HP_COLOURS": colours}
     return assembled(f"rays/{file}.{language}", constants)
 
 

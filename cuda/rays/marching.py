@@ -140,7 +140,8 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, ...]) -
 
 
 def _backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-    by_origins, by_directions = _pull_back(*ctx.saved_tensors, gradients[-1].contiguous())
+    offsets, rays, t = ctx.saved_tensors
+    by_origins, by_directions = _pull_back(offsets, rays, t, gradients[-1].contiguous())
     return by_origins, by_directions, *(None,) * 7
 
 

@@ -65,7 +65,9 @@ def test_equal_to_the_definition(either, density, channels, least):
 def test_single_precision_is_double_precision_to_rounding(either):
     given = packed(COUNTS, torch.float32)
     seen = composite(*given, 0.0)
-    samples = Samples(given[0].offsets, given[0].rays, *(a.double() for a in (given[0].t, given[0].dt, given[0].positions)))
+    samples = Samples(
+        given[0].offsets, given[0].rays, *(a.double() for a in (given[0].t, given[0].dt, given[0].positions))
+    )
     exact = composite(samples, *(a.double() for a in given[1:]), 0.0)
     for name in ("colour", "opacity", "weights"):
         assert float((getattr(seen, name) - getattr(exact, name)).abs().max()) < 2e-6, name
@@ -84,7 +86,9 @@ def losses(seen, seed=0):
 
 def leaves(samples, *tensors):
     t, dt = samples.t.clone().requires_grad_(), samples.dt.clone().requires_grad_()
-    return Samples(samples.offsets, samples.rays, t, dt, samples.positions), *(a.clone().requires_grad_() for a in tensors)
+    return Samples(samples.offsets, samples.rays, t, dt, samples.positions), *(
+        a.clone().requires_grad_() for a in tensors
+    )
 
 
 @pytest.mark.parametrize("least", [LEAST, 0.0, 0.3])
@@ -145,7 +149,9 @@ def test_a_fog_has_its_closed_form(either):
     dt = torch.full((n,), length / n, dtype=F64)
     t = (torch.arange(n, dtype=F64) + 0.5) * length / n
     samples = Samples(torch.tensor([0, n]), torch.zeros(n, dtype=torch.int64), t, dt, torch.zeros(3, n, dtype=F64))
-    seen = composite(samples, torch.full_like(t, s), torch.ones(1, n, dtype=F64), torch.full((1, 1), 2.0, dtype=F64), 0.0)
+    seen = composite(
+        samples, torch.full_like(t, s), torch.ones(1, n, dtype=F64), torch.full((1, 1), 2.0, dtype=F64), 0.0
+    )
     through = torch.exp(torch.tensor(-s * length, dtype=F64))
     assert float(seen.opacity - (1 - through)) == pytest.approx(0, abs=1e-12)
     assert float(seen.colour - (1 + through)) == pytest.approx(0, abs=1e-12)
@@ -191,7 +197,10 @@ def test_without_a_compiler_compacted_samples_give_the_same_image_to_rounding(mo
 
 def scene(p):
     """Two balls, opaque inside and exactly empty outside; their colours vary."""
-    sigma = sum((((p - torch.tensor(c, dtype=p.dtype)[:, None]) ** 2).sum(0) < 0.3**2).to(p) for c in ((0.4, 0.1, -0.2), (-0.5, -0.3, 0.4)))
+    sigma = sum(
+        (((p - torch.tensor(c, dtype=p.dtype)[:, None]) ** 2).sum(0) < 0.3**2).to(p)
+        for c in ((0.4, 0.1, -0.2), (-0.5, -0.3, 0.4))
+    )
     return 60 * sigma, 0.5 + 0.5 * torch.sin(5 * p)
 
 
@@ -204,7 +213,11 @@ def fitted(cascades):
     grid.update(cells, found)
     neighbours = grid.occupied().view(cascades.count, -1)
     assert neighbours.any()
-    near = ((cascades.points(cells)[None] - torch.tensor([[0.4, 0.1, -0.2], [-0.5, -0.3, 0.4]])[:, :, None]) ** 2).sum(1).sqrt()
+    near = (
+        ((cascades.points(cells)[None] - torch.tensor([[0.4, 0.1, -0.2], [-0.5, -0.3, 0.4]])[:, :, None]) ** 2)
+        .sum(1)
+        .sqrt()
+    )
     grid.update(cells, (near < 0.3 + 0.9 * cascades.width(0) * 2 ** (cells // cascades.cells**3)).any(0).float())
     return grid
 
@@ -246,7 +259,10 @@ def test_the_order_of_rays_does_not_matter(either):
         torch.arange(len(COUNTS)).repeat_interleave(counts),
         samples.t[index], samples.dt[index], samples.positions[:, index],
     )  # fmt: skip
-    a, b = composite(samples, sigma, colours, background), composite(moved, sigma[index], colours[:, index], background[:, order])
+    a, b = (
+        composite(samples, sigma, colours, background),
+        composite(moved, sigma[index], colours[:, index], background[:, order]),
+    )
     assert torch.equal(a.colour[:, order], b.colour)
     assert torch.equal(a.depth[order], b.depth)
 

@@ -12,7 +12,7 @@ from hermite_pinn.cuda.rays.occupancy import OccupancyGrid
 from hermite_pinn.cuda.runtime import host
 from hermite_pinn.errors import InvalidArgumentError
 
-FIXED = Marching(step=0.01)
+FIXED = Marching(step=0.01, most=4000)
 GROWING = Marching(step=0.01, cone=1 / 64, longest=0.3, most=4000)
 UNBOUNDED = Marching(step=0.02, cone=1 / 32)
 
@@ -56,7 +56,10 @@ def test_single_precision_is_double_precision_to_rounding(kernels):
     """A sample at the face of a cell may belong to the other one."""
     grid = patches(unit(16, 2))
     o, d = rays(400)
-    fine, coarse = march(o.float().double(), d.float().double(), grid, GROWING), march(o.float(), d.float(), grid, GROWING)
+    fine, coarse = (
+        march(o.float().double(), d.float().double(), grid, GROWING),
+        march(o.float(), d.float(), grid, GROWING),
+    )
     assert abs(len(fine) - len(coarse)) < 2e-3 * len(fine)
     same = fine.counts == coarse.counts
     assert same.float().mean() > 0.9
