@@ -1,0 +1,65 @@
+// Nested cubes of cells: cascade m has `cells`^3 cells and covers centre +- half 2^m.  Each cascade is a bit field in Morton order, so that
+// a byte is a block of two cells along every axis, and exactly one cell of the next cascade.
+#pragma once
+#include "../runtime/lanes.cuh"
+
+namespace hp {
+
+typedef unsigned char byte;
+
+// The binary digits of a number below 2^10, two zeros after each.
+HP_INLINE unsigned spread(unsigned a) {
+  a = (a | a << 16) & 0x030000ffu;
+  a = (a | a << 8) & 0x0300f00fu;
+  a = (a | a << 4) & 0x030c30c3u;
+  return (a | a << 2) & 0x09249249u;
+}
+HP_INLINE unsigned gathered(unsigned a) {
+  a &= 0x09249249u;
+  a = (a | a >> 2) & 0x030c30c3u;
+  a = (a | a >> 4) & 0x0300f00fu;
+  a = (a | a >> 8) & 0x030000ffu;
+  return (a | a >> 16) & 0x3ffu;
+}
+HP_INLINE unsigned morton(unsigned x, unsigned y, unsigned z) { return spread(x) | spread(y) << 1 | spread(z) << 2; }
+
+struct cascades {
+  const byte *bits;
+  real centre[3], half;
+  int cells, count;
+
+  HP_INLINE real width(int m) const { return half * real(2) / cells * real(1 << m); }
+
+  // The finest cascade around a point whose cells are at least as wide as the step.
+  HP_INLINE int level(const real (&p)[3], real step) const {
+    real away = 0;
+    for (int axis = 0; axis < 3; ++axis) {
+      const real a = p[axis] - centre[axis], size = a < 0 ? -a : a;
+      away = size > away ? size : away;
+    }
+    int m = 0;
+    while (m + 1 < count && (away > half * real(1 << m) || step > width(m))) ++m;
+    return m;
+  }
+  HP_INLINE void cell(const real (&p)[3], int m, int (&c)[3]) const {
+    for (int axis = 0; axis < 3; ++axis) {
+      const real a = floor((p[axis] - centre[axis]) / width(m)) + real(cells / 2);
+      c[axis] = a > 0 ? a < cells - 1 ? (int)a : cells - 1 : 0;
+    }
+  }
+  HP_INLINE bool occupied(const int (&c)[3], int m) const {
+    const unsigned at = morton(c[0], c[1], c[2]);
+    return bits[((int64)m * cells * cells * cells + at) >> 3] >> (at & 7) & 1;
+  }
+  // Where a ray leaves a cell.
+  HP_INLINE real exit(const real (&o)[3], const real (&d)[3], const int (&c)[3], int m, real last) const {
+    for (int axis = 0; axis < 3; ++axis) {
+      if (d[axis] == 0) continue;
+      const real face = centre[axis] + (c[axis] + (d[axis] > 0) - cells / 2) * width(m), t = (face - o[axis]) / d[axis];
+      if (t < last) last = t;
+    }
+    return last;
+  }
+};
+
+} // namespace hp

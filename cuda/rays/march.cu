@@ -1,0 +1,20 @@
+// CUDA entry points of march.cuh: one thread per ray.
+#include "march.cuh"
+
+extern "C" __global__ void __launch_bounds__(HP_BLOCK)
+    hp_march(int64 n, int64 total, const real *origins, const real *directions, const int64 *ids, const unsigned char *bits, const double *frame,
+             int64 cells, int64 cascades, int64 most, int64 seed, int64 jittered, int64 *counts, const int64 *offsets, real *t, real *dt, int64 *rays,
+             real *positions) {
+  const int64 ray = (int64)blockIdx.x * blockDim.x + threadIdx.x;
+  if (ray >= n) return;
+  const hp::march march(bits, frame, cells, cascades, most, seed, jittered);
+  const int64 base = offsets ? offsets[ray] : 0, room = offsets ? offsets[ray + 1] - base : 0;
+  const int64 found = march.run(ray, n, origins, directions, ids, base, room, total, t, dt, rays, positions);
+  if (counts) counts[ray] = found;
+}
+
+extern "C" __global__ void __launch_bounds__(HP_BLOCK)
+    hp_pull_back(int64 n, int64 total, const int64 *offsets, const real *t, const real *gradient, real *by_origin, real *by_direction) {
+  const int64 ray = (int64)blockIdx.x * blockDim.x + threadIdx.x;
+  if (ray < n) hp::pull_back(ray, n, total, offsets, t, gradient, by_origin, by_direction);
+}

@@ -1,0 +1,162 @@
+// Samples along rays, where the cells of a grid are occupied.
+//
+// Steps are equal in a stepping space s: t = step s up to t = step / cone, then t grows by the factor 1 + cone per step, from
+// t = longest / cone on by `longest`.  Interval k of a ray is [t(s_0 + k), t(s_0 + k + 1)], cut off where the ray leaves the box, with
+// its sample at the fraction u, the same for all intervals of a ray.  What is skipped is whole intervals: samples are those of
+// marching through everything.
+#pragma once
+#include "cascades.cuh"
+
+namespace hp {
+
+#ifndef __CUDACC__
+HP_INLINE float log(float x) { return __builtin_logf(x); }
+HP_INLINE double log(double x) { return __builtin_log(x); }
+#endif
+
+constexpr int64 LONGEST_WALK = 1 << 20; // intervals of a ray, so that absurd rays end
+
+struct stepping {
+  real step, longest, cone, growth, bend, end, s_bend, s_end;
+
+  HP_INLINE stepping(real step, real longest, real cone) : step(step), longest(longest), cone(cone) {
+    growth = cone > 0 ? real(log1p(cone)) : real(0);
+    bend = cone > 0 ? step / cone : real(0);
+    end = cone > 0 ? longest / cone : real(0);
+    s_bend = cone > 0 ? 1 / cone : real(0);
+    s_end = cone > 0 ? s_bend + real(log(longest / step)) / growth : real(0);
+  }
+  HP_INLINE real space(real t) const {
+    if (!(cone > 0) || t <= bend) return t / step;
+    return t <= end ? s_bend + real(log(t / bend)) / growth : s_end + (t - end) / longest;
+  }
+  HP_INLINE real distance(real s) const {
+    if (!(cone > 0) || s <= s_bend) return s * step;
+    return s <= s_end ? bend * real(exp((s - s_bend) * growth)) : end + (s - s_end) * longest;
+  }
+  HP_INLINE real length(real t) const {
+    const real a = t * cone;
+    return a < step ? step : a > longest ? longest : a;
+  }
+};
+
+// A number in [0, 1) that depends on the two given and on nothing else.
+HP_INLINE real uniform(unsigned long long seed, unsigned long long id) {
+  unsigned long long a = seed;
+  for (int round = 0; round < 2; ++round) { // the finaliser of splitmix64
+    a += 0x9e3779b97f4a7c15ull;
+    a = (a ^ a >> 30) * 0xbf58476d1ce4e5b9ull;
+    a = (a ^ a >> 27) * 0x94d049bb133111ebull;
+    a ^= a >> 31;
+    if (round == 0) a ^= id;
+  }
+  return real(a >> 40) / real(1 << 24);
+}
+
+struct box {
+  real lower[3], upper[3];
+
+  // Whether a ray is in the box between `from` and `to`, which become its entry and exit.
+  HP_INLINE bool cut(const real (&o)[3], const real (&d)[3], real &from, real &to) const {
+    bool moves = false;
+    for (int axis = 0; axis < 3; ++axis) {
+      if (d[axis] == 0) {
+        if (!(o[axis] >= lower[axis] && o[axis] <= upper[axis])) return false;
+        continue;
+      }
+      moves = true;
+      const real a = (lower[axis] - o[axis]) / d[axis], b = (upper[axis] - o[axis]) / d[axis];
+      const real first = a < b ? a : b, second = a < b ? b : a;
+      if (!(first <= to && second >= from)) return false; // and not for what is not a number
+      if (first > from) from = first;
+      if (second < to) to = second;
+    }
+    return moves && from < to;
+  }
+};
+
+struct march {
+  cascades grid;
+  box bounds;
+  stepping steps;
+  real near, far;
+  int64 seed, most;
+  bool jittered;
+
+  // `frame`: lower and upper corner of the box, centre and half width of the finest cascade, step, longest step, cone, near, far.
+  HP_INLINE march(const byte *bits, const double *frame, int64 cells, int64 count, int64 most, int64 seed, int64 jittered)
+      : steps((real)frame[10], (real)frame[11], (real)frame[12]), near((real)frame[13]), far((real)frame[14]), seed(seed), most(most),
+        jittered(jittered != 0) {
+    grid.bits = bits;
+    grid.half = (real)frame[9];
+    grid.cells = (int)cells;
+    grid.count = (int)count;
+    for (int axis = 0; axis < 3; ++axis) {
+      bounds.lower[axis] = (real)frame[axis];
+      bounds.upper[axis] = (real)frame[3 + axis];
+      grid.centre[axis] = (real)frame[6 + axis];
+    }
+  }
+
+  // Counts the samples of a ray; those before `room` go to the arrays, if there are any: t, dt, rays (total) and positions (3, total).
+  HP_INLINE int64 run(int64 ray, int64 n, const real *origins, const real *directions, const int64 *ids, int64 base, int64 room, int64 total, real *t,
+                   real *dt, int64 *rays, real *positions) const {
+    real o[3], d[3];
+    for (int axis = 0; axis < 3; ++axis) {
+      o[axis] = origins[axis * n + ray];
+      d[axis] = directions[axis * n + ray];
+    }
+    real from = near, to = far;
+    if (!bounds.cut(o, d, from, to)) return 0;
+    const real fraction = jittered ? uniform(seed, ids ? ids[ray] : ray) : real(0.5), origin = steps.space(from);
+    const auto put = [&](int64 at, real where, real length) {
+      t[at] = where;
+      dt[at] = length;
+      rays[at] = ray;
+      for (int axis = 0; axis < 3; ++axis) positions[axis * total + at] = o[axis] + where * d[axis];
+    };
+    int64 found = 0;
+    for (int64 k = 0; k < LONGEST_WALK && found < most;) {
+      const real begin = k ? steps.distance(origin + k) : from;
+      if (!(begin < to)) break;
+      const real next = steps.distance(origin + (k + 1)), length = (next < to ? next : to) - begin, where = begin + fraction * length;
+      const real p[3] = {o[0] + where * d[0], o[1] + where * d[1], o[2] + where * d[2]}, step = steps.length(begin);
+      const int m = grid.level(p, step);
+      int c[3];
+      grid.cell(p, m, c);
+      if (grid.occupied(c, m)) {
+        if (t && found < room) put(base + found, where, length);
+        ++found;
+        ++k;
+        continue;
+      }
+      real last = grid.exit(o, d, c, m, to); // of the cell, or of where steps are for its cascade
+      if (steps.cone > 0 && m + 1 < grid.count && steps.longest > grid.width(m)) {
+        const real wide = grid.width(m) / steps.cone;
+        if (wide < last) last = wide;
+      }
+      const int64 ahead = last > begin ? (int64)(steps.space(last) - origin - real(0.02)) : 0; // a margin for rounding
+      k = ahead > k ? ahead : k + 1;
+    }
+    if (t)
+      for (int64 i = found; i < room; ++i) put(base + i, to, 0); // rounding differs from that of the count: it counts for nothing
+    return found;
+  }
+};
+
+// Gradients of the positions o + t d with respect to o and d: sums over the samples of a ray, in their order.
+HP_INLINE void pull_back(int64 ray, int64 n, int64 total, const int64 *offsets, const real *t, const real *gradient, real *by_origin,
+                      real *by_direction) {
+  for (int axis = 0; axis < 3; ++axis) {
+    real sum = 0, moment = 0;
+    for (int64 i = offsets[ray]; i < offsets[ray + 1]; ++i) {
+      const real g = gradient[axis * total + i];
+      sum += g;
+      moment += t[i] * g;
+    }
+    by_origin[axis * n + ray] = sum;
+    by_direction[axis * n + ray] = moment;
+  }
+}
+
+} // namespace hp
