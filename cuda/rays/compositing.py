@@ -205,7 +205,7 @@ def composite(
 def compact(samples: Samples, sigma: torch.Tensor, least: float = LEAST) -> tuple[Samples, torch.Tensor]:
     """The samples that are seen: what lies behind them needs no colour.
 
-    Compositing what is kept gives the same numbers, by the kernels bit for bit.
+    Compositing what is kept gives the same numbers, bit for bit with kernels, to rounding without a compiler.
 
     Parameters
     ----------

@@ -134,8 +134,8 @@ def _march(
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, ...]) -> None:
-    offsets, rays, t, _, _ = output
-    ctx.mark_non_differentiable(offsets, rays)
+    offsets, rays, t, dt, _ = output
+    ctx.mark_non_differentiable(offsets, rays, t, dt)
     ctx.save_for_backward(offsets, rays, t)
 
 
