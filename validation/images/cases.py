@@ -79,7 +79,7 @@ class Case:
     size
         Rows and columns.
     told
-        Arguments ``from_``, ``known`` and ``derivatives``.
+        Arguments ``from_``, ``known``, ``derivatives`` and perhaps ``slopes``.
     noise
         Standard deviation of noise in what is told, relative to its root mean square.
     goal
@@ -105,6 +105,7 @@ class Case:
             "sobel": "Sobel",
         }[self.told["from_"]]
         way = ", against the field's own derivatives" if self.told.get("derivatives") == "field" else ""
+        way += f", slopes {self.told['slopes']}" if "slopes" in self.told else ""
         noise = f", {100 * self.noise:g} % noise" if self.noise else ""
         return f"{what} and {self.told.get('known', 'border')}{way}{noise}"
 
@@ -138,6 +139,16 @@ def _cases() -> list[Case]:
                 cases.append(Case(f"{name}-noise", source, size, _told(from_, known), 0.01))
         name = f"{source}-{size}-sobel-field"
         cases.append(Case(name, source, size, _told("sobel", "border", "field")))
+        central = {**_told("sobel", "border", "field"), "slopes": "central"}
+        cases.append(
+            Case(
+                f"{name}-central",
+                source,
+                size,
+                MappingProxyType(central),
+                goal=36.0 if name.startswith("camera-256") else None,
+            )
+        )
         if size == 256:
             cases.append(Case(f"{name}-noise", source, size, _told("sobel", "border", "field"), 0.01))
     for from_ in ("gradients", "laplacians"):

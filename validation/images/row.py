@@ -79,7 +79,9 @@ def run_case(case: Case, seed: int = 0, folder: Path | None = None) -> tuple[Row
     true = picture(case.source, case.size)
     given = _noisy(evidence(true, *_arguments(case)), case.noise, seed)
     with one_thread():
-        found, seconds, steps = _trained(ENTRANTS[case.entrant], given, seed) if case.entrant else _direct(given, seed)
+        found, seconds, steps = (
+            _trained(ENTRANTS[case.entrant], given, seed) if case.entrant else _direct(given, case, seed)
+        )
         with torch.no_grad():
             x, y = given.pixels.axes
             pixels = grid_jets(found.field, [x, y], VALUE)[0, 0].double().numpy().T
@@ -144,9 +146,9 @@ def _run(seed: int) -> Run:
     return Run(Monitor(clock=time.process_time), seed, torch.device("cpu"), lambda state, force: None, None)
 
 
-def _direct(given: Evidence, seed: int) -> tuple[Fitted, float, int]:
+def _direct(given: Evidence, case: Case, seed: int) -> tuple[Fitted, float, int]:
     began = time.process_time()
-    found = Direct(None, None, None).run(given, _run(seed))
+    found = Direct(None, None, None, case.told.get("slopes", "smooth")).run(given, _run(seed))
     return found, time.process_time() - began, 0
 
 

@@ -344,7 +344,7 @@ def _fit_picture(bench: Bench, **arguments: Any) -> hp.Solution:
 
 def _image_targets() -> list[Target]:
     picture = {
-        "picture": PICTURE, "from_": "gradients", "derivatives": "pixels", "known": "mean", "levels": 1, "field": None,
+        "picture": PICTURE, "from_": "gradients", "derivatives": "pixels", "known": "mean", "slopes": None, "levels": 1, "field": None,
         "method": "gauss_newton", "seed": 0, "device": "cpu", "dtype": None, "checkpoint": None, "resume": None,
     }  # fmt: skip
     measured = {"gradients": (PICTURE, PICTURE), "border": PICTURE, "mean": None}

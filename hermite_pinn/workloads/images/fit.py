@@ -52,6 +52,7 @@ def fit(
     laplacian: Any = None,
     mean: Any = None,
     border: Any = None,
+    slopes: str | None = None,
     levels: Levels | None = None,
     field: Field | str | None = None,
     method: str | Method = "gauss_newton",
@@ -89,6 +90,9 @@ def fit(
         axis more.
     mean, border
         With these: the mean of the picture, by default 0, or a picture (H, W) of which the outermost pixels count.
+    slopes
+        With ``gauss_newton``, how the pixels determine slopes: ``"smooth"``, the default, as of the function that bends
+        least; ``"central"``, on cubics with a vertex on every pixel, as differences of neighbours.
     levels
         With ``gauss_newton`` nested levels, of which the finest is what counts; by default one with a vertex on every
         pixel.  Else as in :func:`hermite_pinn.solve`.
@@ -135,7 +139,7 @@ def fit(
     True
     """
     given = evidence(picture, from_, derivatives, gradients, laplacian, known, mean, border)
-    way = chosen_way(method, chosen_field(field), levels, chosen_dtype(dtype))
+    way = chosen_way(method, chosen_field(field), levels, chosen_dtype(dtype), slopes)
     way.check(given)
     seed, most = checked_seed(seed), limit("max_time", max_time, infinite=True)
     place = choose_device(device)

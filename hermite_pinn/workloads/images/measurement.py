@@ -201,12 +201,14 @@ class PointSlopes(Measurement):
 
     Attributes
     ----------
-    basis, cells
-        Of the field, with the numbers of cells along x and y, where the pixels alone determine it.
+    basis, cells, rule
+        Of the field, with the numbers of cells along x and y, where the pixels alone determine it by a rule of
+        :func:`.axis_fit`.
     """
 
     basis: str = "cubic"
     cells: tuple[int, int] | None = None
+    rule: str = "smooth"
     names = ("x", "y")
 
     @cached_property
@@ -222,7 +224,7 @@ class PointSlopes(Measurement):
     def _slopes(self, axis: int, place: int) -> np.ndarray:
         count = self.pixels.shape[axis]
         cells = count - 1 if self.cells is None else self.cells[place]
-        return slopes(self.basis, cells, count, (count - 1) * self.pixels.spacing)
+        return slopes(self.basis, cells, count, (count - 1) * self.pixels.spacing, self.rule)
 
     def apply(self, values: np.ndarray) -> list[np.ndarray]:
         """See :meth:`Measurement.apply`."""

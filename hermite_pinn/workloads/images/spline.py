@@ -10,11 +10,14 @@ from scipy.interpolate import make_interp_spline
 
 from hermite_pinn.cuda.encoder.basis import BASES, basis_values
 
-__all__ = ["axis_fit", "slopes"]
+__all__ = ["SLOPES", "axis_fit", "slopes"]
+
+#: How values at the vertices determine slopes there.
+SLOPES = ("smooth", "central")
 
 
 @lru_cache(maxsize=8)
-def axis_fit(basis: str, cells: int, count: int) -> np.ndarray:
+def axis_fit(basis: str, cells: int, count: int, rule: str = "smooth") -> np.ndarray:
     """The matrix from values at ``count`` equidistant points to the coefficients of a basis.
 
     The function of the coefficients ``c`` has the least squares of misfits at the points; among all such functions it
@@ -29,6 +32,9 @@ def axis_fit(basis: str, cells: int, count: int) -> np.ndarray:
         Of the grid.
     count
         Points, both ends among them.
+    rule
+        ``"smooth"``, as said; ``"central"``, for cubics with a vertex on every point: slopes are differences of the two
+        neighbours, and at the ends those of the parabola through three values (Catmull and Rom).
 
     Returns
     -------
@@ -38,6 +44,7 @@ def axis_fit(basis: str, cells: int, count: int) -> np.ndarray:
     References
     ----------
     I. J. Schoenberg, Proc. Natl. Acad. Sci. 52 (1964): natural splines bend least.
+    E. Catmull, R. Rom, Computer Aided Geometric Design (1974).
 
     Examples
     --------
@@ -45,6 +52,8 @@ def axis_fit(basis: str, cells: int, count: int) -> np.ndarray:
     [[-1.25, 1.5, -0.25], [-0.5, 0.0, 0.5], [0.25, -1.5, 1.25]]
     """
     orders = BASES[basis].coefficients
+    if rule == "central":
+        return _catmull_rom(count)
     if cells == count - 1 and BASES[basis].refinable:
         return _natural_spline(orders, count)
     values = _values(basis, cells, np.linspace(0.0, cells, count), 0)
@@ -59,18 +68,18 @@ def axis_fit(basis: str, cells: int, count: int) -> np.ndarray:
     return np.asarray(least - free @ moves)
 
 
-def slopes(basis: str, cells: int, count: int, length: float) -> np.ndarray:
+def slopes(basis: str, cells: int, count: int, length: float, rule: str = "smooth") -> np.ndarray:
     """The matrix (count, count) from values at points to slopes there of the function of :func:`axis_fit`.
 
     Parameters
     ----------
-    basis, cells, count
+    basis, cells, count, rule
         As there.
     length
         Of the axis.
     """
     at = _values(basis, cells, np.linspace(0.0, cells, count), 1)
-    return np.asarray(at @ axis_fit(basis, cells, count)) * (cells / length)
+    return np.asarray(at @ axis_fit(basis, cells, count, rule)) * (cells / length)
 
 
 def _natural_spline(orders: int, count: int) -> np.ndarray:
@@ -81,6 +90,13 @@ def _natural_spline(orders: int, count: int) -> np.ndarray:
     )
     derivatives = [spline(np.arange(count), nu=order) for order in range(orders)]
     return np.stack(derivatives, 1).reshape(orders * count, count)
+
+
+def _catmull_rom(count: int) -> np.ndarray:
+    """Values and central differences at the points, in spacings."""
+    values = np.eye(count)
+    differences = np.gradient(values, axis=0, edge_order=min(2, count - 1))
+    return np.stack([values, differences], 1).reshape(2 * count, count)
 
 
 def _values(basis: str, cells: int, places: np.ndarray, order: int) -> np.ndarray:

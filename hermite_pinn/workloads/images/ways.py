@@ -27,7 +27,7 @@ from hermite_pinn.schema import Entry, intact
 from .evidence import Evidence
 from .measurement import PointLaplacians, PointSlopes
 from .reconstruction import reconstruct
-from .spline import axis_fit
+from .spline import SLOPES, axis_fit
 from .training import PictureLoss
 
 __all__ = ["Direct", "Fitted", "Run", "Trained", "Way", "chosen_way"]
@@ -96,12 +96,16 @@ class Direct(Way):
     ----------
     spec, levels, dtype
         Of the field; None for one level with a vertex on every pixel, and float64.
+    slopes
+        How pixels determine slopes, one of :data:`.SLOPES`.
     """
 
     name = GAUSS_NEWTON
 
-    def __init__(self, spec: Field | None, levels: Levels | None, dtype: torch.dtype | None) -> None:
-        self.spec, self.dtype = spec or Field(), dtype or torch.float64
+    def __init__(
+        self, spec: Field | None, levels: Levels | None, dtype: torch.dtype | None, slopes: str = "smooth"
+    ) -> None:
+        self.spec, self.dtype, self.slopes = spec or Field(), dtype or torch.float64, slopes
         self.asked = None if levels is None else plain_levels(levels)
         self.levels = 1 if self.asked is None else self.asked
         if not self.spec.linear or self.spec.encoder != "hermite":
@@ -113,6 +117,11 @@ class Direct(Way):
             raise InvalidArgumentError(
                 "gauss_newton fits pictures on dense levels of full precision; leave out table_size, features and half"
             )
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The rule for slopes."""
+        return {"slopes": self.slopes}
 
     def cells(self, given: Evidence) -> tuple[int, int]:
         """Cells along x and y of the finest level, in which nested coarser ones are contained."""
@@ -131,6 +140,11 @@ class Direct(Way):
 
     def check(self, given: Evidence) -> None:
         """Slopes of the field need a basis that has slopes."""
+        rows, columns = given.pixels.shape
+        if self.slopes == "central" and (self.spec.basis, self.cells(given)) != ("cubic", (columns - 1, rows - 1)):
+            raise InvalidArgumentError(
+                "slopes='central' is for cubics with a vertex on every pixel; leave out levels and the basis, or take slopes='smooth'"
+            )
         self.cells(given)
         if isinstance(given.measurement, PointLaplacians):
             raise InvalidArgumentError(
@@ -146,7 +160,7 @@ class Direct(Way):
         cells = self.cells(given)
         measurement = given.measurement
         if given.derivatives == "field":
-            measurement = PointSlopes(given.pixels, measurement.framed, self.spec.basis, cells)
+            measurement = PointSlopes(given.pixels, measurement.framed, self.spec.basis, cells, self.slopes)
         pixels = self._saved(given, run.saved)
         if pixels is None:
             pixels = reconstruct(measurement, given.targets, given.known)
@@ -170,7 +184,8 @@ class Direct(Way):
     def field_through(self, given: Evidence, pixels: np.ndarray, cells: tuple[int, int]) -> GridField:
         """The field on a grid through, or near, pixels (channels, H, W)."""
         rows, columns = given.pixels.shape
-        along, down = axis_fit(self.spec.basis, cells[0], columns), axis_fit(self.spec.basis, cells[1], rows)
+        along = axis_fit(self.spec.basis, cells[0], columns, self.slopes)
+        down = axis_fit(self.spec.basis, cells[1], rows, self.slopes)
         coefficients = torch.from_numpy(along @ pixels.transpose(0, 2, 1) @ down.T).to(self.dtype)
         return linear_field(given.pixels.box, given.names, (False, False), self.spec.basis, [cells], [coefficients])
 
@@ -233,7 +248,9 @@ class Trained(Way):
         return Fitted(loss.model(done.tensors), done.status, done.message, done.stats)
 
 
-def chosen_way(method: Any, spec: Field | None, levels: Levels | None, dtype: torch.dtype | None) -> Way:
+def chosen_way(
+    method: Any, spec: Field | None, levels: Levels | None, dtype: torch.dtype | None, slopes: Any = None
+) -> Way:
     """The way that a user names.
 
     Raises
@@ -244,9 +261,14 @@ def chosen_way(method: Any, spec: Field | None, levels: Levels | None, dtype: to
     if isinstance(method, str):
         choice("method", method, METHODS, otherwise="a method object such as hp.Adam(steps=2000)")
         if method == GAUSS_NEWTON:
-            return Direct(spec, levels, dtype)
+            rule = "smooth" if slopes is None else choice("slopes", slopes, SLOPES, otherwise="None")
+            return Direct(spec, levels, dtype, rule)
         method = METHODS[method]()
     trains: TrainingMethod = instance(
         "method", method, TrainingMethod, "'gauss_newton', or a method that trains, such as hp.Adam(steps=2000)"
     )  # type: ignore[type-abstract]
+    if slopes is not None:
+        raise InvalidArgumentError(
+            f"slopes={slopes!r} is a rule of gauss_newton; training finds slopes by itself, leave it out"
+        )
     return Trained(trains, spec, levels, dtype)

@@ -277,6 +277,24 @@ def test_pictures_are_drawn_side_by_side(tmp_path: Path) -> None:
     assert (tmp_path / "one.png").stat().st_size > 1000
 
 
+def test_central_slopes_are_differences_of_neighbours() -> None:
+    found = fit(PICTURE, slopes="central")
+    rows, columns = PICTURE.shape
+    h = 1 / (max(rows, columns) - 1)
+    x, y = np.meshgrid(h * np.arange(1, columns - 1), h * np.arange(1, rows - 1))
+    slopes = np.asarray(found.u.x(x, y)), np.asarray(found.u.y(x, y))
+    assert np.allclose(slopes[0], (PICTURE[1:-1, 2:] - PICTURE[1:-1, :-2]) / (2 * h), atol=1e-9)
+    assert np.allclose(slopes[1], (PICTURE[2:, 1:-1] - PICTURE[:-2, 1:-1]) / (2 * h), atol=1e-9)
+    assert hp.images.psnr(found, PICTURE) > 200
+
+
+def test_parabolas_have_their_own_slopes_by_central_differences() -> None:
+    y, x = np.meshgrid(np.arange(7) / 8, np.arange(9) / 8, indexing="ij")
+    found = fit(0.2 + 0.3 * x * x - 0.1 * x * y + 0.2 * y, slopes="central")
+    at = np.random.default_rng(0).random((2, 40)) * [[1.0], [0.75]]
+    assert np.allclose(np.asarray(found.u(*at)), 0.2 + 0.3 * at[0] ** 2 - 0.1 * at[0] * at[1] + 0.2 * at[1], atol=1e-10)
+
+
 # -- what is refused ---
 WRONG = [
     ({}, "give one of picture, gradients"),
@@ -304,6 +322,9 @@ WRONG = [
     ({"picture": PICTURE, "levels": [4, 6]}, "nested"),
     ({"picture": PICTURE, "levels": 9}, "fewer levels"),
     ({"picture": PICTURE, "field": "siren"}, "head='linear'"),
+    ({"picture": PICTURE, "slopes": "steep"}, "'smooth' or 'central'"),
+    ({"picture": PICTURE, "slopes": "central", "levels": 2}, "vertex on every pixel"),
+    ({"picture": PICTURE, "slopes": "central", "method": "adam"}, "leave it out"),
     ({"picture": PICTURE, "field": hp.Field(table_size=64)}, "leave out table_size"),
     ({"picture": PICTURE, "method": hp.GaussNewton()}, "method must be"),
     ({"picture": PICTURE, "method": "newton"}, "method must be"),
