@@ -95,7 +95,7 @@ def _natural_spline(orders: int, count: int) -> np.ndarray:
 def _catmull_rom(count: int) -> np.ndarray:
     """Values and central differences at the points, in spacings."""
     values = np.eye(count)
-    differences = np.gradient(values, axis=0, edge_order=min(2, count - 1))
+    differences = np.gradient(values, axis=0, edge_order=2 if count > 2 else 1)
     return np.stack([values, differences], 1).reshape(2 * count, count)
 
 
