@@ -70,6 +70,7 @@ DERIVATIVES = Ablation(
             "smooth weights (cosine)": _affine((128,), encoder="smooth"),
             "smooth weights (smoothstep)": _affine((128,), encoder="smooth", weights="smoothstep"),
             "multilinear, finite differences": _affine((128,), encoder="trilinear_fd"),
+            "Hermite, the solver of the others": _affine((64,)),
         },
     ),
 )
