@@ -177,13 +177,18 @@ def _present(recording: Recording) -> tuple[list[Frame], tuple[Skipped, ...]]:
             skipped.append(Skipped(frame.name, reason))
     if not there:
         raise InvalidArgumentError(
-            f"{recording.source} names {len(recording.frames)} pictures, and none is there: {recording.frames[0].path} is the first that was "
+            f"{recording.source} names {len(recording.frames)} pictures, and none is there: {_printable(str(recording.frames[0].path))} is the first that was "
             "looked for; give images=, the folder of the pictures"
         )
     if skipped:
-        few = ", ".join(s.name for s in skipped[:3]) + (", ..." if len(skipped) > 3 else "")
+        few = ", ".join(map(_printable, (s.name for s in skipped[:3]))) + (", ..." if len(skipped) > 3 else "")
         logger.warning("%d of %d pictures of %s are not there and were skipped: %s", len(skipped), len(recording.frames), recording.source, few)  # fmt: skip
     return there, tuple(skipped)
+
+
+def _printable(name: str) -> str:
+    """A name without what no stream can write, halves of characters that JSON may hold."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _missing(path: Path) -> str | None:

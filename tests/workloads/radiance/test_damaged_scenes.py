@@ -107,7 +107,7 @@ def test_a_pipe_is_no_scene_and_no_picture(tmp_path):
 @pytest.mark.parametrize(
     "name", ["../" * 300 + "a.png", "x" * 5000, "a\0b.png", "\ud800.png"], ids=["up", "long", "zero", "half"]
 )
-def test_names_that_no_file_has_are_skipped_or_refused(tmp_path, name):
+def test_names_that_no_file_has_are_skipped_or_refused(tmp_path, name, caplog):
     content = write_transforms(tmp_path)
     content["frames"][0]["file_path"] = name
     (tmp_path / "transforms.json").write_text(json.dumps(content))
@@ -116,6 +116,7 @@ def test_names_that_no_file_has_are_skipped_or_refused(tmp_path, name):
     except hp.CorruptFileError as error:
         skipped = str(error).count("name")
     assert skipped >= 1
+    assert caplog.text.encode("utf-8").decode("utf-8") == caplog.text, "what is logged can be written"
 
 
 def test_no_pictures_at_all_is_an_error(tmp_path):
