@@ -52,6 +52,22 @@ def test_equal_to_looking_at_every_interval(kernels, monkeypatch, options, seed,
     assert len(found) > 100
 
 
+def test_a_jump_ends_where_steps_outgrow_the_cascade(kernels, monkeypatch):
+    """The finer cells are empty and the coarser ones are not: behind that distance there are samples again."""
+    grid = OccupancyGrid(unit(8, 2))
+    grid.bits[0] = 0
+    d = torch.full((3, 3000), 3**-0.5, dtype=F64)  # the longest way through a cell
+    o = torch.rand(1, 3000, dtype=F64) - 0.5 + 0.02 * torch.randn(3, 3000, dtype=F64) - 2 * d
+    options = Marching(step=0.02, cone=1 / 8)  # as wide as the finer cells at a distance of 2
+    found = march(o, d, grid, options, 1)
+    monkeypatch.setattr(host, "available", lambda: False)
+    expected = march(o, d, grid, options, 1)
+    assert torch.equal(found.offsets, expected.offsets)
+    inside = (found.positions.abs() < 0.99).all(0)
+    assert inside.any()
+    assert ((found.t + found.dt)[inside] >= 2.0).all()
+
+
 def test_single_precision_is_double_precision_to_rounding(kernels):
     """A sample at the face of a cell may belong to the other one."""
     grid = patches(unit(16, 2))
