@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from typing import Any, Protocol
 
@@ -10,7 +13,7 @@ import torch
 from hermite_pinn.field.field import Field, Levels
 from hermite_pinn.problem.problem import Problem
 
-__all__ = ["plain", "run_identity"]
+__all__ = ["part", "plain", "run_identity"]
 
 
 class Named(Protocol):
@@ -52,6 +55,12 @@ def _options(method: Named) -> dict[str, Any]:
         options[f"method {k}"] = member.name
         options |= {f"{name} of method {k}": value for name, value in _options(member).items()}
     return options
+
+
+def part(described: Mapping[str, Any]) -> dict[str, str]:
+    """What is described, as text with its digest: a part of an identity."""
+    text = json.dumps(plain(dict(described)), sort_keys=True)
+    return {"digest": hashlib.sha256(text.encode()).hexdigest(), "text": text}
 
 
 def plain(value: Any) -> Any:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,9 +22,9 @@ from hermite_pinn.memory import peak_memory
 from hermite_pinn.methods.base import Method
 from hermite_pinn.result.solution import Solution
 from hermite_pinn.run.arguments import checked_seed, chosen_dtype, chosen_field, limit
-from hermite_pinn.run.checkpoint import Checkpoint, read_checkpoint
+from hermite_pinn.run.checkpoint import Checkpoint, chosen_checkpoint, read_checkpoint
 from hermite_pinn.run.device import choose_device
-from hermite_pinn.run.identity import plain
+from hermite_pinn.run.identity import part, plain
 from hermite_pinn.run.interrupt import hold, terminable
 from hermite_pinn.run.monitor import Monitor
 from hermite_pinn.run.progress import ProgressMeter, choose_progress
@@ -143,7 +141,7 @@ def fit(
     way.check(given)
     seed, most = checked_seed(seed), limit("max_time", max_time, infinite=True)
     place = choose_device(device)
-    keeper = _keeper(checkpoint)
+    keeper = chosen_checkpoint(checkpoint)
     source = None if resume is None else path("resume", resume, otherwise="None")
     monitor = Monitor((), choose_progress(progress), most)
     monitor.method = way.name
@@ -226,7 +224,7 @@ def _identity(given: Evidence, way: Way, seed: int) -> dict[str, Any]:
     }
     return {
         "problem": "picture",
-        "parts": {"picture": _part(told), "known": _part(known)},
+        "parts": {"picture": part(told), "known": part(known)},
         "method": way.name,
         "options": plain(dict(way.options)),
         "field": plain(asdict(way.spec)),
@@ -241,21 +239,6 @@ def _digest(*arrays: np.ndarray) -> str:
     for array in arrays:
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
-
-
-def _part(described: Mapping[str, Any]) -> dict[str, str]:
-    text = json.dumps(plain(dict(described)), sort_keys=True)
-    return {"digest": hashlib.sha256(text.encode()).hexdigest(), "text": text}
-
-
-def _keeper(checkpoint: Any) -> Checkpoint | None:
-    """Where the state is saved, if it can be."""
-    if checkpoint is None:
-        return None
-    if not isinstance(checkpoint, Checkpoint):
-        checkpoint = Checkpoint(path("checkpoint", checkpoint, otherwise="a hermite_pinn.Checkpoint or None"))
-    checkpoint.check()
-    return checkpoint
 
 
 def _unsaved(state: Any, force: bool) -> None:

@@ -38,6 +38,11 @@ class Measurement(ABC):
     framed: bool
 
     @property
+    def solvable(self) -> bool:
+        """Whether the equations of :attr:`system` are those of the numbers, so that they need no training."""
+        return True
+
+    @property
     @abstractmethod
     def names(self) -> tuple[str, ...]:
         """Of the arrays."""
@@ -247,6 +252,11 @@ class PointSlopes(Measurement):
 
 class PointLaplacians(Laplacians):
     """Laplacians of the field at the pixels where :class:`Laplacians` has its own."""
+
+    @property
+    def solvable(self) -> bool:
+        """They are not: second derivatives of the field are no sums of pixels."""
+        return False
 
     @property
     def channels(self) -> Channels | None:

@@ -25,7 +25,7 @@ from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
 
 from .evidence import Evidence
-from .measurement import PointLaplacians, PointSlopes
+from .measurement import PointSlopes
 from .reconstruction import reconstruct
 from .spline import SLOPES, axis_fit
 from .training import PictureLoss
@@ -34,8 +34,6 @@ __all__ = ["Direct", "Fitted", "Run", "Trained", "Way", "chosen_way"]
 
 Save = Callable[[Callable[[], dict[str, Any]], bool], None]
 GAUSS_NEWTON = "gauss_newton"
-#: Precision of methods that work in another one than float32.
-EXACT = {"lbfgs": torch.float64}
 
 
 @dataclass(frozen=True)
@@ -146,7 +144,7 @@ class Direct(Way):
                 "slopes='central' is for cubics with a vertex on every pixel; leave out levels and the basis, or take slopes='smooth'"
             )
         self.cells(given)
-        if isinstance(given.measurement, PointLaplacians):
+        if not given.measurement.solvable:
             raise InvalidArgumentError(
                 "gauss_newton fits Laplacians by differences of pixels; leave out derivatives='field', or train by method='adam'"
             )
@@ -217,7 +215,7 @@ class Trained(Way):
         self.method, self.name = method, method.name
         self.spec = spec or Field(head="siren", table_size=2**16, omega=2.0)
         self.levels = 8 if levels is None else plain_levels(levels)
-        self.dtype = dtype or EXACT.get(method.name, torch.float32)
+        self.dtype = dtype or method.precision
 
     @property
     def options(self) -> Mapping[str, Any]:

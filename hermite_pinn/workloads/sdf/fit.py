@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import platform
 import time
 from collections.abc import Mapping, Sequence
@@ -30,7 +28,7 @@ from hermite_pinn.run.arguments import checked_seed, chosen_dtype, chosen_field,
 from hermite_pinn.run.callbacks import Callback, tell_end
 from hermite_pinn.run.checkpoint import Checkpoint, chosen_checkpoint, read_checkpoint
 from hermite_pinn.run.ending import Ending
-from hermite_pinn.run.identity import plain
+from hermite_pinn.run.identity import part, plain
 from hermite_pinn.run.interrupt import hold, terminable
 from hermite_pinn.run.monitor import Monitor
 from hermite_pinn.run.progress import ProgressMeter, choose_progress
@@ -268,7 +266,7 @@ def _box(box: Any, target: Target) -> Box:
 def _identity(target: Target, box: Box, plan: Plan) -> dict[str, Any]:
     """What must agree for a checkpoint to be continued, and what a file tells about its making."""
     bounds = {name: list(pair) for name, pair in box.bounds.items()}
-    parts = {"surface": _part(target.described()), "box": _part(bounds)}
+    parts = {"surface": part(target.described()), "box": part(bounds)}
     return {
         "problem": "distance to a surface",
         "parts": parts,
@@ -279,11 +277,6 @@ def _identity(target: Target, box: Box, plan: Plan) -> dict[str, Any]:
         "seed": plan.seed,
         "dtype": str(plan.dtype).removeprefix("torch."),
     }
-
-
-def _part(described: Mapping[str, Any]) -> dict[str, str]:
-    text = json.dumps(plain(dict(described)), sort_keys=True)
-    return {"digest": hashlib.sha256(text.encode()).hexdigest(), "text": text}
 
 
 def _unsaved(state: Any, force: bool) -> None:
