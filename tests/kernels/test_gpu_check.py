@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from hermite_pinn.validation.performance import gpu_check, gpu_tests
+from hermite_pinn.validation.performance import profile as profiling
 from hermite_pinn.validation.performance.rows import Budget, Row, rows_markdown
 from hermite_pinn.validation.performance.training import SOLVES, Solve
 
@@ -166,6 +167,48 @@ def test_a_fresh_process_that_fails_too_is_recorded(monkeypatch):
     options = SimpleNamespace(device="cpu", no_tests=True)
     (section,) = gpu_check.elsewhere(report, options, 10.0)
     assert (section.title, section.failure) == ("Encoder", "a fresh process ended with code 7")
+
+
+def test_kernels_are_told_for_one_step(monkeypatch):
+    """Times and launches of a recording are divided by its steps; what the host did is left out."""
+
+    def average(key, seconds, count, kind):
+        return SimpleNamespace(
+            key=key, self_device_time_total=1e6 * seconds, count=count, device_type=f"DeviceType.{kind}"
+        )
+
+    class Recording:
+        def __init__(self, **options): ...
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error): ...
+        def key_averages(self):
+            steps = profiling.STEPS
+            return [
+                average("jets", 1e-4 * steps, 2 * steps, "CUDA"),
+                average("adjoint", 3e-4 * steps, steps, "CUDA"),
+                average("aten::add", 3e-4 * steps, steps, "CPU"),
+            ]
+
+    solution = SimpleNamespace(stats={"seconds_per_step": 8e-4})
+    monkeypatch.setattr(profiling, "profile", Recording)
+    monkeypatch.setattr(profiling, "paper_steps", lambda *a: solution)
+    rows = list(profiling.profile_rows(CPU, [], Budget(100.0)))
+    assert [r.label for r in rows[:3]] == [
+        "2D training step: the GPU computes",
+        "2D training step: adjoint",
+        "2D training step: jets",
+    ]
+    assert [round(r.value, 6) for r in rows[:3]] == [50.0, 300.0, 100.0]
+    assert rows[2].note == "2.0 launches"
+    assert len(rows) == 6
+
+
+def test_products_are_recorded():
+    """On a CPU no kernel is seen, and the products are right all the same."""
+    rows = list(profiling.profile_rows(CPU, [(8, 8)], Budget(1.0)))
+    assert [r.value for r in rows] == [None, None, 0.0]
 
 
 TESTS = """

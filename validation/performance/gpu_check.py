@@ -38,6 +38,7 @@ from hermite_pinn.validation.accuracy.suite import machine
 from .baselines import derivative_rows
 from .correctness import kernel_rows, network_rows, operator_rows
 from .gpu_tests import rows_of_tests
+from .profile import profile_rows
 from .roofline import Roof, axis_rows, jet_rows, measure_roof, resource_rows
 from .rows import Budget, Row, rows_markdown
 from .timing import synchronize
@@ -210,10 +211,12 @@ class _Run:
         """All chosen sections in turn; where the device breaks, the rest is pending."""
         report = Report(_machine(self.device))
         works = self.works()
+        if self.device.type == "cuda":
+            works["Kernels"] = (20, [lambda: profile_rows(self.device, self.sizes.cells, self.budget)])
         if tests and self.device.type == "cuda":
             works["Tests"] = (30, [lambda: rows_of_tests(self.budget)])
         chosen = [title for title in works if only is None or title in only]
-        if "Memory" not in chosen and set(chosen) - {"Correctness", "Registers", "Tests"}:
+        if "Memory" not in chosen and set(chosen) - {"Correctness", "Registers", "Kernels", "Tests"}:
             self.bandwidth()
         for k, title in enumerate(chosen):
             section = self.section(title, *works[title])

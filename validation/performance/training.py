@@ -15,10 +15,10 @@ from hermite_pinn import problems
 
 from .rows import Budget, Row
 
-__all__ = ["SOLVES", "Solve", "solve_rows", "step_rows"]
+__all__ = ["SOLVES", "Solve", "paper_steps", "solve_rows", "step_rows"]
 
 
-def _steps(dim: int, table: int, face_points: int, points: int, steps: int, device: torch.device) -> hp.Solution:
+def paper_steps(dim: int, table: int, face_points: int, points: int, steps: int, device: torch.device) -> hp.Solution:
     """The paper's recipe for a number of steps, with the clock read every tenth of them."""
     method = hp.Adam.paper(
         steps=steps, points=points, face_points=face_points, warmup=0, curriculum=(), check_every=max(1, steps // 10)
@@ -43,8 +43,8 @@ def step_rows(device: torch.device, steps: int, stretch: float, budget: Budget) 
         if missing:
             yield Row(f"training step, {label}", None, "ms", note=missing)
             continue
-        _steps(dim, table, 5_000, points, 2, device)  # kernels are compiled here
-        solution = _steps(dim, table, 5_000, points, count, device)
+        paper_steps(dim, table, 5_000, points, 2, device)  # kernels are compiled here
+        solution = paper_steps(dim, table, 5_000, points, count, device)
         at = solution.history["time"]
         taken = np.diff(at) / np.diff(solution.history["step"])
         seconds = statistics.median(taken) if len(taken) else float(solution.stats["seconds_per_step"])
