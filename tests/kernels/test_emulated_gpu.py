@@ -1,12 +1,14 @@
 """Whole runs on a GPU that is not there (``emulated_gpu.py``): nothing stays on the host or waits, numbers agree."""
 
 import importlib.util
+from collections import Counter
 from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import torch
 from emulated_gpu import Gpu, emulated, why_not
+from emulated_graphs import Graph
 from emulated_kernels import Kernel, LaunchError
 from grids import some_vertices
 from test_captured import OPTIONS, RUNS
@@ -434,6 +436,40 @@ def test_conjugate_gradients_wait_only_where_the_host_looks(gpu, precision, monk
     method = hp.GaussNewton(precision=precision, inner="cg")
     assert hp.solve(problems.helmholtz2d(a=2), method=method, levels=3, device="cuda", progress=False).status.success
     assert most > 5
+
+
+ITERATED = {
+    "cubic": (lambda: problems.helmholtz2d(a=2), 3, {}),
+    "mixed precision": (lambda: problems.helmholtz2d(a=2), 3, {"precision": "mixed"}),
+    "three axes": (lambda: problems.helmholtz3d(a=1), 1, {}),
+    "nonlinear": (lambda: problems.burgers(nu=0.1), 2, {}),
+    "several fields": (line, 3, {}),
+    "parameters": (decay, 2, {}),
+    "data and penalties": (measured, 1, {}),
+}
+
+
+@pytest.mark.parametrize("name", ITERATED)
+def test_steps_of_conjugate_gradients_are_recorded(gpu, name, monkeypatch, caplog):
+    """From the third of a solve on, and none has to be given up."""
+    problem, levels, options = ITERATED[name]
+    counts, replay, advance = Counter(), Graph.replay, krylov._Iteration._advance
+
+    def replayed(graph):
+        counts["replayed"] += 1
+        replay(graph)
+
+    def called(iteration):
+        counts["called"] += 1
+        advance(iteration)
+
+    monkeypatch.setattr(krylov, "UNRECORDED", 2)
+    monkeypatch.setattr(Graph, "replay", replayed)
+    monkeypatch.setattr(krylov._Iteration, "_advance", called)
+    there = gauss_newton(problem, levels, inner="cg", **options)("cuda")
+    assert there.stats["inner_steps"] > counts["called"] > 0
+    assert counts["replayed"] > counts["called"]
+    assert "not recorded" not in caplog.text
 
 
 # -- around a run ---

@@ -12,11 +12,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import hermite_pinn as hp
 from hermite_pinn import problems
+from hermite_pinn.cuda.runtime.cuda_graph import CapturedStep, TorchRecorder
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.methods.base import Task
 from hermite_pinn.methods.training import first_order, updates
 from hermite_pinn.methods.training.batches import term_groups
-from hermite_pinn.methods.training.cuda_graph import CapturedStep, TorchRecorder
 from hermite_pinn.methods.training.random_objective import RandomObjective
 from hermite_pinn.methods.training.step import TrainingStep, Variant
 from hermite_pinn.run.monitor import Monitor

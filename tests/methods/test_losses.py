@@ -241,7 +241,7 @@ def test_what_a_loss_says_of_itself_is_checked(said, message):
 
 def test_the_core_imports_nothing_about_equations():
     """Signed distances, rays and images are trained by the same lines."""
-    core = ("loss", "session", "step", "first_order", "full_batch", "quasi_newton", "unknowns", "updates", "cuda_graph")
+    core = ("loss", "session", "step", "first_order", "full_batch", "quasi_newton", "unknowns", "updates")
     forbidden = ("problem", "residuals", "geometry", "expressions", "base", "batches", "objective", "gauss_newton")
     for name in core:
         path = Path(full_batch.__file__).parent / f"{name}.py"

@@ -179,6 +179,11 @@ class WithCoarseGrid:
         """Inner product of rows."""
         return self.system.inner(a, b)
 
+    @property
+    def recordable(self) -> bool:
+        """Its changes of variables are made on the host."""
+        return False
+
     def iteration_cost(self) -> tuple[float, float] | None:
         """That of the system."""
         return self.system.iteration_cost()

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
+from hermite_pinn.cuda.runtime.cuda_graph import CapturedStep, Recorder
+
 from .rows import Rows, dot, vdot
 
 __all__ = ["LeastSquaresResult", "Products", "cgls"]
@@ -17,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 #: Steps between two looks at the scalars where they lie on a GPU; a divisor of the steps between restarts.
 CHECK_EVERY = 5
+#: Steps before one is recorded: recording empties PyTorch's cache of memory, and short solves end before it pays.
+UNRECORDED = 8
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class _Iteration:
     ----------
     exact, low
         The products, and those in a lower precision that steps are taken with as long as they help, or None.
-    b, damping, inner
+    b, damping, inner, recorder
         See :func:`cgls`.
     """
 
@@ -82,6 +86,7 @@ class _Iteration:
         b: Rows,
         damping: float,
         inner: Callable[[Rows, Rows], torch.Tensor],
+        recorder: Recorder | None = None,
     ) -> None:
         self.exact, self.low, self.b, self.damping, self.inner = exact, low, b, damping, inner
         gradient = exact.adjoint(b).clone()
@@ -94,31 +99,42 @@ class _Iteration:
         self.y = self.x if low is None else torch.zeros_like(self.s)
         self.p = self.s.clone()
         zero = torch.zeros_like(self.gamma)
-        self.decrease, self.square_a, self.broken, self.new = zero, zero.clone(), zero.clone(), self.gamma
+        self.decrease, self.square_a, self.broken, self.new = zero, zero.clone(), zero.clone(), self.gamma.clone()
         self.current = self.lowest = self.replaced = self.start
+        # every step finds all vectors and scalars where they were, so that it can be recorded
+        self._captured = CapturedStep(self._half, recorder, warmup=UNRECORDED)
 
     def step(self) -> None:
         """One step along the search direction; a breakdown leaves everything as it is until the host looks."""
+        self._captured("step")
+
+    def turn(self) -> None:
+        """The next search direction."""
+        self._captured("turn")
+
+    def _half(self, half: str) -> None:
+        if half == "step":
+            self._advance()
+        else:
+            self.p.mul_(torch.where(self.gamma > 0, self.new / self.gamma, 0.0).to(self.p.dtype)).add_(self.s)
+            self.gamma.copy_(self.new)
+
+    def _advance(self) -> None:
         p, s, damping = self.p, self.s, self.damping
         q = self.products.forward(p)
         square_p = vdot(p, p)
         curvature = self.inner(q, q) + damping * square_p if damping else self.inner(q, q)
         good = (curvature > 0) & torch.isfinite(curvature)
-        self.broken = torch.where(good, self.broken, curvature.abs() + 1.0)
+        self.broken.copy_(torch.where(good, self.broken, curvature.abs() + 1.0))
         alpha = torch.where(good, self.gamma / curvature, 0.0)
-        self.square_a = torch.maximum(self.square_a, torch.where(good, curvature / square_p, 0.0))
-        self.decrease = self.decrease + alpha * self.gamma
+        self.square_a.copy_(torch.maximum(self.square_a, torch.where(good, curvature / square_p, 0.0)))
+        self.decrease.add_(alpha * self.gamma)
         factor = alpha.to(p.dtype)
         self.y.addcmul_(p, factor)
         s.addcmul_(self.products.adjoint(q), factor, value=-1.0)
         if damping:
             s.addcmul_(p, factor, value=-damping)
-        self.new = vdot(s, s)
-
-    def turn(self) -> None:
-        """The next search direction."""
-        self.p.mul_(torch.where(self.gamma > 0, self.new / self.gamma, 0.0).to(self.p.dtype)).add_(self.s)
-        self.gamma = self.new
+        self.new.copy_(vdot(s, s))
 
     def look(self, tol: float, *, restart: bool) -> str | None:
         """Fetch the scalars; returns why to stop, or None.  The true residual is computed at a restart and the end."""
@@ -148,7 +164,7 @@ class _Iteration:
         gradient = self.exact.adjoint([u - v for u, v in zip(self.b, self.exact.forward(self.x), strict=True)]).clone()
         if self.damping:
             gradient.sub_(self.x, alpha=self.damping)
-        self.new = vdot(gradient, gradient)
+        self.new.copy_(vdot(gradient, gradient))
         true, size, square = _fetched([self.new, self.x.norm(), self.square_a])
         floor = 4.0 * self.epsilon * math.sqrt(square) * (self.norm_b + math.sqrt(square) * size)
         parted = true > 4.0 * self.current
@@ -158,11 +174,14 @@ class _Iteration:
             return True
         if stuck:  # the low precision has given what it can
             logger.debug("the low precision ends at a reduction of %.1e", math.sqrt(true / self.start))
-            self.products, self.y, self.p = self.exact, self.x, self.p.to(self.x.dtype)
+            self.products, self.y = self.exact, self.x
+            self.p, self.s = self.p.to(self.x.dtype), torch.empty_like(self.x)
+            self._captured.forget()
         if parted or stuck:
             self.p.zero_()
-            self.gamma = self.new
-        self.s, self.lowest = gradient.to(self.p.dtype), min(self.lowest, true)
+            self.gamma.copy_(self.new)
+        self.s.copy_(gradient)
+        self.lowest = min(self.lowest, true)
         return False
 
     def result(self, steps: int, reason: str) -> LeastSquaresResult:
@@ -191,6 +210,7 @@ def cgls(
     low: Products | None = None,
     check_every: int | None = None,
     settled: Callable[[int, torch.Tensor], bool] | None = None,
+    recorder: Recorder | None = None,
 ) -> LeastSquaresResult:
     """Minimise ``||A y - b||^2 + damping ||y||^2`` from ``y = 0``.
 
@@ -222,13 +242,16 @@ def cgls(
     settled
         Called with the number of steps and the solution so far wherever the host looks; a true return value stops the
         iteration as converged.  Not for steps in a lower precision.
+    recorder
+        Of steps as CUDA graphs, from the ninth on; only for products and an ``inner`` that never look at values, and
+        find their own memory where it was.
 
     Notes
     -----
     Bjoerck, Numerical Methods for Least Squares Problems, section 7.4.  Clark et al., Solving lattice QCD systems of
     equations using mixed precision solvers on GPUs, Computer Physics Communications 181 (2010).
     """
-    iteration = _Iteration(Products(forward, adjoint), low, b, damping, inner)
+    iteration = _Iteration(Products(forward, adjoint), low, b, damping, inner, recorder)
     x, start = iteration.x, iteration.start
     if start == 0.0 or not math.isfinite(start):
         return LeastSquaresResult(x, 0, 0.0 if start == 0 else math.nan, start == 0.0, "zero", 0.0)

@@ -15,6 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 
+from hermite_pinn.cuda.runtime.cuda_graph import TorchRecorder
 from hermite_pinn.schema import Entry
 
 from .cgls import LeastSquaresResult, Products, cgls
@@ -65,6 +66,10 @@ class LinearSystem(Protocol):
 
     def inner(self, a: Rows, b: Rows) -> torch.Tensor:
         """Inner product of rows, of all processes that share them."""
+
+    @property
+    def recordable(self) -> bool:
+        """Whether products and inner products run on a GPU, never look at values and find their memory where it was."""
 
     def iteration_cost(self) -> tuple[float, float] | None:
         """Seconds of a step of conjugate gradients, and how many steps to reckon with before there were any, or None.
@@ -264,6 +269,7 @@ class ConjugateGradients(LinearSolver[System]):
             on_step=limits.stop,
             inner=system.inner,
             low=None if self.low is None else self.low(system, columns),
+            recorder=TorchRecorder(system.device) if system.recordable else None,
         )
         return result.y * columns, result
 

@@ -76,6 +76,11 @@ class BlockSystem(ABC, Generic[AnyBlock]):
         return False
 
     @property
+    def recordable(self) -> bool:
+        """Whether products and inner products run on a GPU, never look at values and find their memory where it was."""
+        return False
+
+    @property
     def row_names(self) -> list[str]:
         """The name of the term of every tensor of the rows."""
         return [t.name for block in self.blocks for t in block.terms]

@@ -314,6 +314,11 @@ class GridSystem(BlockSystem[DenseBlock]):
         return self._single
 
     @property
+    def recordable(self) -> bool:
+        """Where levels are arrays of all vertices, on one GPU; processes add up on the host's call."""
+        return self.tensor and self.device.type == "cuda" and self.ranks.size == 1
+
+    @property
     def preconditioned(self) -> bool:
         """Whether vertex bases help: beyond cubics, for which with the levels the column scaling is enough."""
         return BASES[self.basis].coefficients > 2

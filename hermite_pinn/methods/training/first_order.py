@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from hermite_pinn.cuda.runtime.cuda_graph import CapturedStep, TorchRecorder
 from hermite_pinn.errors import DivergedError
 from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.run.interrupt import cause, uninterrupted
@@ -16,7 +17,6 @@ from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
 from hermite_pinn.torch_state import isolated
 
-from .cuda_graph import CapturedStep, TorchRecorder
 from .loss import Loss, checked_tensors
 from .options import FirstOrderOptions
 from .saved_state import restore_generator

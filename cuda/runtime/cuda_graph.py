@@ -41,10 +41,10 @@ class TorchRecorder:
     device
         A GPU.
     generator
-        The random numbers of the step; every start of a graph moves it on as the step itself would.
+        The random numbers of the step, if there are any; every start of a graph moves it on as the step itself would.
     """
 
-    def __init__(self, device: torch.device, generator: torch.Generator) -> None:
+    def __init__(self, device: torch.device, generator: torch.Generator | None = None) -> None:
         self.device, self.generator = device, generator
         self.stream = torch.cuda.Stream(device)
         self.pool = torch.cuda.graph_pool_handle()
@@ -59,20 +59,21 @@ class TorchRecorder:
 
     def record(self, work: Callable[[], None]) -> Callable[[], None]:
         """Record the work."""
-        graph = torch.cuda.CUDAGraph()
-        outside, before = torch.cuda.current_stream(self.device), self.generator.clone_state()
+        graph, random = torch.cuda.CUDAGraph(), self.generator
+        outside, before = torch.cuda.current_stream(self.device), None if random is None else random.clone_state()
         register = getattr(graph, "register_generator_state", None)
-        if register is not None:  # newer versions of PyTorch find the generator themselves, and warn
+        if random is not None and register is not None:  # newer versions of PyTorch find it themselves, and warn
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                register(self.generator)
+                register(random)
         try:
             with torch.cuda.device(self.device), torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
                 work()
         except BaseException:
             # PyTorch leaves a recording that fails with its stream current and the generator taken
             torch.cuda.set_stream(outside)
-            self.generator.graphsafe_set_state(before)
+            if random is not None and before is not None:
+                random.graphsafe_set_state(before)
             self.forget()
             raise
         return graph.replay
@@ -96,6 +97,8 @@ class CapturedStep(Generic[Variant]):
         CUDA graphs, or None to run every step as it is.
     obstacles
         Why the step cannot be recorded; if there are any, they are logged once and every step runs as it is.
+    warmup
+        Steps of a variant before it is recorded.
 
     Examples
     --------
@@ -106,12 +109,14 @@ class CapturedStep(Generic[Variant]):
     (['plain'], False)
     """
 
-    warmup = 3
-
     def __init__(
-        self, step: Callable[[Variant], None], recorder: Recorder | None, obstacles: Sequence[str] = ()
+        self,
+        step: Callable[[Variant], None],
+        recorder: Recorder | None,
+        obstacles: Sequence[str] = (),
+        warmup: int = 3,
     ) -> None:
-        self._step, self._recorder = step, recorder
+        self._step, self._recorder, self.warmup = step, recorder, warmup
         self._seen: Counter[Variant] = Counter()
         self._graphs: dict[Variant, Callable[[], None]] = {}
         if recorder is not None and obstacles:
