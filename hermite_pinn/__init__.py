@@ -19,6 +19,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from .eigen import eigen
 from .errors import (
     BackendUnavailableError,
     CorruptFileError,
@@ -75,6 +76,7 @@ from .problem.problem import HermitePinnWarning, Problem
 from .problem.smoothness import Smoothness
 from .result.series import Series
 from .result.solution import Solution
+from .result.spectrum import Spectrum
 from .run.callbacks import Advance, Callback, CSVLog, RunState
 from .run.checkpoint import Checkpoint
 from .run.history import History
@@ -86,8 +88,8 @@ __all__ = [
     "DistributedError", "DivergedError", "Field", "Gauge", "GaussNewton", "GridField", "HermitePinnError", "HermitePinnWarning", "History", "Implicit", "Initial",
     "InvalidArgumentError", "InvalidProblemError", "JointGaussNewton", "JointStage", "LBFGS", "Mesh", "MeshDomain", "Method", "Neumann", "OutOfMemoryError", "OutputError", "Parameter",
     "Periodic", "Polygon", "Problem",
-    "RAD", "Rectangle", "Robin", "RunState", "SOAP", "Series", "Smoothness", "Solution", "Status", "Torus", "abs", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
-    "arctan2", "arctanh", "cbrt", "ceil", "cos", "cosh", "derivative", "div", "erf", "erfc", "exp", "expm1", "floor", "hypot", "log", "log1p", "maximum", "minimum", "pi", "sech", "sign", "sin", "sinh", "solve", "sqrt", "tabulated", "tan", "tanh", "where",
+    "RAD", "Rectangle", "Robin", "RunState", "SOAP", "Series", "Smoothness", "Solution", "Spectrum", "Status", "Torus", "abs", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
+    "arctan2", "arctanh", "cbrt", "ceil", "cos", "cosh", "derivative", "div", "eigen", "erf", "erfc", "exp", "expm1", "floor", "hypot", "log", "log1p", "maximum", "minimum", "pi", "sech", "sign", "sin", "sinh", "solve", "sqrt", "tabulated", "tan", "tanh", "where",
 ]  # fmt: skip
 
 

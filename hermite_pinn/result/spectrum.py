@@ -1,0 +1,63 @@
+"""Eigenvalues and eigenfunctions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hermite_pinn.run.status import Status
+
+from .solution import Solution
+
+__all__ = ["Spectrum"]
+
+
+class Spectrum(Sequence[Solution]):
+    """What :func:`hermite_pinn.eigen` returns: a sequence of eigenfunctions, each a :class:`Solution`.
+
+    Attributes
+    ----------
+    values
+        (count,) in ascending order, float64; complex128 if some are complex, ordered by their real parts.
+    estimated_errors
+        (count,): estimates of the absolute errors of the values.
+    status, message
+        Why the run ended (:class:`Status`, with advice), and in which numbers.
+    solutions
+        The eigenfunctions, scaled so that the squares of their fields integrate to one; of complex ones the real
+        parts.
+    stats
+        ``seconds``, ``unknowns``, ``cells``, ``residuals`` (what is left of the equations, relative to their terms),
+        and ``grids``, the values on every grid.
+    """
+
+    def __init__(
+        self,
+        values: np.ndarray,
+        estimated_errors: np.ndarray,
+        solutions: Sequence[Solution],
+        status: Status,
+        message: str,
+        stats: Mapping[str, Any],
+    ) -> None:
+        self.values, self.estimated_errors = values, estimated_errors
+        self.solutions = tuple(solutions)
+        self.status, self.message, self.stats = status, message, dict(stats)
+
+    def __len__(self) -> int:
+        return len(self.solutions)
+
+    def __getitem__(self, chosen: Any) -> Any:
+        """An eigenfunction, or several by a slice."""
+        return self.solutions[chosen]
+
+    def __iter__(self) -> Iterator[Solution]:
+        return iter(self.solutions)
+
+    def __repr__(self) -> str:
+        lines = [f"Spectrum: {self.status.label}, {self.message}"]
+        pairs = zip(self.values, self.estimated_errors, strict=True)
+        lines += [f"  {value:.12g} +- {error:.1e}" for value, error in pairs]
+        return "\n".join(lines)
