@@ -49,6 +49,35 @@ def test_ten_tones_of_a_square_membrane():
     assert np.linalg.matrix_rank(gram, tol=1e-2) == 10
 
 
+@pytest.mark.slow
+def test_four_tones_of_a_cube():
+    """Grids end before the estimate is below the tolerance."""
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 1), z=(0, 1)),
+        "u",
+        lambda u, mu: u.laplacian + mu * u,
+        [hp.Dirichlet(u=0.0)],
+        parameters=VALUE,
+    )
+    spectrum = hp.eigen(problem, 4)
+    assert spectrum.status is hp.Status.MAX_SIZE
+    assert spectrum.values == pytest.approx(math.pi**2 * np.array([3, 6, 6, 6]), rel=1e-8)
+    assert (spectrum.estimated_errors < 1e-5 * spectrum.values).all()
+
+
+@pytest.mark.slow
+def test_a_drum():
+    """A disc cut out of a box."""
+    from scipy.special import jn_zeros
+
+    domain = hp.Box(x=(-1.1, 1.1), y=(-1.1, 1.1)) & hp.Disk((0, 0), 1.0)
+    problem = hp.Problem(domain, "u", lambda u, mu: u.laplacian + mu * u, [hp.Dirichlet(u=0.0)], parameters=VALUE)
+    spectrum = hp.eigen(problem, 3, tol=1e-4)
+    assert spectrum.status.success
+    exact = np.array([jn_zeros(0, 1)[0], *2 * [jn_zeros(1, 1)[0]]]) ** 2
+    assert np.abs(spectrum.values / exact - 1).max() < 1e-4
+
+
 @pytest.mark.parametrize("factor", [1e-20, 1.0, 1e20])
 @pytest.mark.parametrize("length", [1e-9, 1.0, 1e9])
 def test_units_do_not_matter(length, factor):

@@ -292,6 +292,16 @@ def _statement_targets() -> list[Target]:
     ]
 
 
+def _string() -> hp.Problem:
+    return hp.Problem(
+        hp.Box(x=(0, 1)),
+        "u",
+        lambda u, mu: u.xx + mu * u,
+        [hp.Dirichlet(u=0.0)],
+        parameters=[hp.Parameter("mu")],
+    )
+
+
 def _run_targets() -> list[Target]:
     return [
         Target(
@@ -301,6 +311,11 @@ def _run_targets() -> list[Target]:
         ),
         Target("solve adam", _run, {"method": hp.Adam(**SHORT), "levels": 2, "seed": 0, "dtype": None, "tol": None}),
         Target("solve lbfgs", _run, {"method": hp.LBFGS(steps=2), "levels": 2, "seed": 0, "dtype": None, "tol": None}),
+        Target(
+            "eigen",
+            lambda bench, **chosen: hp.eigen(_string(), **chosen),
+            {"count": 2, "near": 0.0, "basis": "septic", "tol": 1e-6, "max_unknowns": 500, "max_time": None, "seed": 0},
+        ),
         Target(
             "Checkpoint",
             lambda bench, **chosen: early(poisson(), checkpoint=hp.Checkpoint(**chosen)),
