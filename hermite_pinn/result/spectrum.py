@@ -31,6 +31,20 @@ class Spectrum(Sequence[Solution]):
     stats
         ``seconds``, ``unknowns``, ``cells``, ``residuals`` (what is left of the equations, relative to their terms),
         and ``grids``, the values on every grid.
+
+    Examples
+    --------
+    >>> import hermite_pinn as hp
+    >>> string = hp.Problem(
+    ...     domain=hp.Box(x=(0, hp.pi)),
+    ...     fields=["u"],
+    ...     residual=lambda u, E: u.xx + E * u,
+    ...     conditions=[hp.Dirichlet(u=0.0)],
+    ...     parameters=[hp.Parameter("E")],
+    ... )
+    >>> spectrum = hp.eigen(string, count=2)
+    >>> [round(tone.parameters["E"], 6) for tone in spectrum]
+    [1.0, 4.0]
     """
 
     def __init__(

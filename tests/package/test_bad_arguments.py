@@ -37,7 +37,7 @@ VALUES = {
 }
 
 #: Public names that are made by the package, or are no callables with arguments of a user.
-MADE_HERE = {"Advance", "GridField", "History", "Method", "RunState", "Solution", "Status", "Callback"}
+MADE_HERE = {"Spectrum", "Advance", "GridField", "History", "Method", "RunState", "Solution", "Status", "Callback"}
 
 TRAINING = {"steps": 2, "points": 20, "face_points": 10}
 
