@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import warnings
 from collections import Counter
@@ -66,6 +67,8 @@ class TorchRecorder:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 register(random)
+        collecting = gc.isenabled()
+        gc.disable()  # a graph that is freed while another is recorded ends the recording
         try:
             with torch.cuda.device(self.device), torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
                 work()
@@ -76,6 +79,9 @@ class TorchRecorder:
                 random.graphsafe_set_state(before)
             self.forget()
             raise
+        finally:
+            if collecting:
+                gc.enable()
         return graph.replay
 
     def forget(self) -> None:

@@ -453,7 +453,7 @@ ITERATED = {
 def test_steps_of_conjugate_gradients_are_recorded(gpu, name, monkeypatch, caplog):
     """From the third of a solve on, and none has to be given up."""
     problem, levels, options = ITERATED[name]
-    counts, replay, advance = Counter(), Graph.replay, krylov._Iteration._advance
+    counts, replay, advance = Counter(), Graph.replay, krylov._Iteration.step
 
     def replayed(graph):
         counts["replayed"] += 1
@@ -463,9 +463,8 @@ def test_steps_of_conjugate_gradients_are_recorded(gpu, name, monkeypatch, caplo
         counts["called"] += 1
         advance(iteration)
 
-    monkeypatch.setattr(krylov, "UNRECORDED", 2)
     monkeypatch.setattr(Graph, "replay", replayed)
-    monkeypatch.setattr(krylov._Iteration, "_advance", called)
+    monkeypatch.setattr(krylov._Iteration, "step", called)
     there = gauss_newton(problem, levels, inner="cg", **options)("cuda")
     assert there.stats["inner_steps"] > counts["called"] > 0
     assert counts["replayed"] > counts["called"]

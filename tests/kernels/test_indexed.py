@@ -47,13 +47,17 @@ LISTS = {
 @pytest.mark.parametrize("which", LISTS)
 @pytest.mark.parametrize("dim", [2, 3])
 def test_others_are_as_zeros_of_a_dense_table(dim, which, device):
-    """Bit for bit: the same records are read, and the same terms added in the same order."""
+    """The same records are read, and the same terms added in the same order: on a CPU bit for bit.
+
+    Compilers for GPUs fuse other products and sums in each.
+    """
     dense, indexed, place = dense_and_listed(LISTS[which], dim)
     channels, x = all_channels(dim), points(dense).to(device)
     table = torch.randn(indexed.size, dtype=torch.float64)
     spread = torch.zeros(dense.size + 1, dtype=torch.float64).index_copy_(0, place, table)[:-1]
     found = ops.jets(x, table.to(device), indexed, channels)
-    assert torch.equal(found, ops.jets(x, spread.to(device), dense, channels))
+    exact = ops.jets(x, spread.to(device), dense, channels)
+    assert torch.equal(found, exact) if device.type == "cpu" else relative(found.cpu(), exact.cpu()) < 1e-14
     weights = torch.randn(found.shape, dtype=torch.float64, device=device)
     for operation in (ops.adjoint, ops.diagonal):
         every = torch.cat([operation(x, weights, dense, channels).cpu(), torch.zeros(1, dtype=torch.float64)])

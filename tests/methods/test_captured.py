@@ -1,6 +1,7 @@
 """A step never waits for the device, and recorded steps are the steps: proved without a GPU."""
 
 import contextlib
+import gc
 import itertools
 import logging
 import re
@@ -447,3 +448,24 @@ def test_runs_with_and_without_recording_agree(device):
         close = {"rtol": 1e-3, "atol": 1e-5} if gpu else {"rtol": 0.0, "atol": 0.0}
         assert torch.allclose(recorded.field.tensors()[name], tensor, **close), name
     assert recorded.stats.get("cuda_graph") == (True if gpu else None)
+
+
+def test_nothing_is_collected_while_a_graph_is_recorded(monkeypatch):
+    """A graph that is freed then would end the recording; afterwards all is as it was, also after a failure."""
+    seen = []
+    for name, fake in {
+        "Stream": lambda device: SimpleNamespace(),
+        "current_stream": lambda device: SimpleNamespace(),
+        "set_stream": lambda stream: None,
+        "graph_pool_handle": lambda: 7,
+        "CUDAGraph": lambda: SimpleNamespace(replay=lambda: None),
+        "graph": lambda made, pool, stream: contextlib.nullcontext(),
+        "device": lambda place: contextlib.nullcontext(),
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    recorder = TorchRecorder(torch.device("cuda", 0))
+    recorder.record(lambda: seen.append(gc.isenabled()))
+    assert (seen, gc.isenabled()) == ([False], True)
+    with pytest.raises(ZeroDivisionError):
+        recorder.record(lambda: 1 / 0)
+    assert gc.isenabled()

@@ -1,6 +1,8 @@
 """Conjugate gradients: nothing waits for the device, and float32 steps reach float64 accuracy."""
 
+import gc
 import math
+import weakref
 
 import pytest
 import torch
@@ -223,3 +225,22 @@ def test_a_product_that_is_not_finite_ends_the_solve():
     result = cgls(lambda y: [a @ y * math.inf], lambda r: a.T @ r[0], [b], tol=1e-9, max_steps=20, check_every=5)
     assert result.reason == "not finite"
     assert torch.isfinite(result.y).all()
+
+
+def test_nothing_of_a_solve_stays_behind():
+    """Vectors and graphs are freed when it ends, not when cycles of references are collected."""
+    a, b, _ = dense(10.0)
+    made = []
+
+    def forward(y):
+        made.append(weakref.ref(y))
+        return [a @ y]
+
+    gc.collect()
+    gc.disable()
+    try:
+        cgls(forward, lambda r: a.T @ r[0], [b], tol=1e-8, max_steps=20)
+        assert made
+        assert all(one() is None for one in made)
+    finally:
+        gc.enable()

@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 
 #: Steps between two looks at the scalars where they lie on a GPU; a divisor of the steps between restarts.
 CHECK_EVERY = 5
-#: Steps before one is recorded: recording empties PyTorch's cache of memory, and short solves end before it pays.
-UNRECORDED = 8
+#: Steps before one is recorded, in which kernels are compiled and matrices sent; on an H200 more were slower.
+UNRECORDED = 2
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class _Iteration:
     ----------
     exact, low
         The products, and those in a lower precision that steps are taken with as long as they help, or None.
-    b, damping, inner, recorder
+    b, damping, inner
         See :func:`cgls`.
     """
 
@@ -86,7 +86,6 @@ class _Iteration:
         b: Rows,
         damping: float,
         inner: Callable[[Rows, Rows], torch.Tensor],
-        recorder: Recorder | None = None,
     ) -> None:
         self.exact, self.low, self.b, self.damping, self.inner = exact, low, b, damping, inner
         gradient = exact.adjoint(b).clone()
@@ -101,25 +100,22 @@ class _Iteration:
         zero = torch.zeros_like(self.gamma)
         self.decrease, self.square_a, self.broken, self.new = zero, zero.clone(), zero.clone(), self.gamma.clone()
         self.current = self.lowest = self.replaced = self.start
-        # every step finds all vectors and scalars where they were, so that it can be recorded
-        self._captured = CapturedStep(self._half, recorder, warmup=UNRECORDED)
+        self.moved = False
 
-    def step(self) -> None:
-        """One step along the search direction; a breakdown leaves everything as it is until the host looks."""
-        self._captured("step")
+    def half(self, which: str) -> None:
+        """One of the two halves of a step; both find all vectors and scalars where they were, until they have moved."""
+        if which == "step":
+            self.step()
+        else:
+            self.turn()
 
     def turn(self) -> None:
         """The next search direction."""
-        self._captured("turn")
+        self.p.mul_(torch.where(self.gamma > 0, self.new / self.gamma, 0.0).to(self.p.dtype)).add_(self.s)
+        self.gamma.copy_(self.new)
 
-    def _half(self, half: str) -> None:
-        if half == "step":
-            self._advance()
-        else:
-            self.p.mul_(torch.where(self.gamma > 0, self.new / self.gamma, 0.0).to(self.p.dtype)).add_(self.s)
-            self.gamma.copy_(self.new)
-
-    def _advance(self) -> None:
+    def step(self) -> None:
+        """One step along the search direction; a breakdown leaves everything as it is until the host looks."""
         p, s, damping = self.p, self.s, self.damping
         q = self.products.forward(p)
         square_p = vdot(p, p)
@@ -176,7 +172,7 @@ class _Iteration:
             logger.debug("the low precision ends at a reduction of %.1e", math.sqrt(true / self.start))
             self.products, self.y = self.exact, self.x
             self.p, self.s = self.p.to(self.x.dtype), torch.empty_like(self.x)
-            self._captured.forget()
+            self.moved = True
         if parted or stuck:
             self.p.zero_()
             self.gamma.copy_(self.new)
@@ -243,7 +239,7 @@ def cgls(
         Called with the number of steps and the solution so far wherever the host looks; a true return value stops the
         iteration as converged.  Not for steps in a lower precision.
     recorder
-        Of steps as CUDA graphs, from the ninth on; only for products and an ``inner`` that never look at values, and
+        Of steps as CUDA graphs, from the third on; only for products and an ``inner`` that never look at values, and
         find their own memory where it was.
 
     Notes
@@ -251,21 +247,26 @@ def cgls(
     Bjoerck, Numerical Methods for Least Squares Problems, section 7.4.  Clark et al., Solving lattice QCD systems of
     equations using mixed precision solvers on GPUs, Computer Physics Communications 181 (2010).
     """
-    iteration = _Iteration(Products(forward, adjoint), low, b, damping, inner, recorder)
+    iteration = _Iteration(Products(forward, adjoint), low, b, damping, inner)
     x, start = iteration.x, iteration.start
     if start == 0.0 or not math.isfinite(start):
         return LeastSquaresResult(x, 0, 0.0 if start == 0 else math.nan, start == 0.0, "zero", 0.0)
     every = check_every or (1 if x.device.type == "cpu" else CHECK_EVERY)
     reason, steps = "steps", 0
+    # not of the iteration: in a cycle of references graphs would be freed at any time, also while another is recorded
+    do = CapturedStep(iteration.half, recorder, warmup=UNRECORDED)
     while steps < max_steps:
-        iteration.step()
+        do("step")
         steps += 1
         look = steps % every == 0 or steps % restart == 0 or steps == max_steps
         end = iteration.look(tol, restart=steps % restart == 0) if look else None
         if end is not None:
             reason = end
             break
-        iteration.turn()
+        if iteration.moved:
+            do.forget()
+            iteration.moved = False
+        do("turn")
         if look and on_step is not None and on_step(steps, math.sqrt(iteration.current / start)):
             reason = "callback"
             break
