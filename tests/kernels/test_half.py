@@ -48,7 +48,8 @@ def test_gradients_reach_the_full_table_in_float32(device):
     tiny = 1e-12  # below the smallest half number
     (tiny * ops.jets(x, table, grid, channels, copy=half_copy(table)).sum()).backward()
     weights = torch.full((grid.levels, grid.features, 1, x.shape[1]), tiny, device=device)
-    assert torch.allclose(table.grad, ops.adjoint(x, weights, grid, channels), rtol=1e-5, atol=0)
+    expected = ops.adjoint(x, weights, grid, channels)  # on a GPU in another order of its sums
+    assert torch.allclose(table.grad, expected, rtol=1e-5, atol=1e-6 * float(expected.abs().max()))
     assert float(table.grad.abs().max()) > 0
 
 
