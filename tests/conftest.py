@@ -5,6 +5,7 @@ import signal
 from types import SimpleNamespace
 
 import pytest
+import safe_path  # noqa: F401 - before PyTorch
 import torch
 
 from hermite_pinn.cuda.runtime import host
