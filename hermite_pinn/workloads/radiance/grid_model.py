@@ -80,7 +80,7 @@ class GridModel(RadianceModel):
             lower=setting.lower,
             upper=setting.upper,
         )
-        self.occupied = OccupiedCells(cascades, shortest, o.update_every, o.warmup, o.update_share, device)
+        self.occupied = OccupiedCells(cascades, shortest, o.update_every, o.warmup, o.update_share, o.fade, device)
         self.backdrop = backdrop(o.background, setting, generator, dtype, device)
         self.wanted: Tensor
         self.register_buffer("wanted", torch.tensor(max(FEWEST, o.samples // 64), dtype=torch.int64))

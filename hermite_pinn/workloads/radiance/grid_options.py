@@ -29,6 +29,7 @@ class GridOptions:
     update_every: int
     warmup: int
     update_share: float
+    fade: float
     background: str
     rate: float
     decay: float

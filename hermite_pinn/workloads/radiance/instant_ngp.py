@@ -55,6 +55,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "update_every": count,
         "warmup": partial(integer, least=0),
         "update_share": partial(number, above=0, most=1),
+        "fade": partial(number, least=0, most=1),
         "background": either(partial(choice, options=BACKGROUNDS), None),
         "rate": positive,
         "rate_end": partial(number, above=0, most=1),
@@ -90,8 +91,9 @@ class InstantNGP(Recipe):
         Cells of the occupancy grid along its axes, and how many such grids there are, each twice as wide; steps along
         the diagonal of the finest; growth of steps with distance; and the nearest sample, in halves of the box's edge.
         Where cameras stand in the box: three grids, and growing steps.
-    update_every, warmup, update_share
-        Steps between looks for occupied cells, the first looks that visit all, and the part that later ones draw.
+    update_every, warmup, update_share, fade
+        Steps between looks for occupied cells, the first looks that visit all, the part that later ones draw, and the
+        factor by which what was found fades from look to look.
     background
         ``"constant"``, ``"random"`` in training, or ``"learned"``; by default random for pictures with alpha, learned
         for others where cameras stand in the box, else constant.
@@ -132,6 +134,7 @@ class InstantNGP(Recipe):
     update_every: int = 16
     warmup: int = 16
     update_share: float = 0.125
+    fade: float = 0.95
     background: str | None = None
     rate: float = 1e-2
     rate_end: float = 0.1
@@ -166,7 +169,7 @@ class InstantNGP(Recipe):
             "march_steps": 256 if small else 1024,
             "cone": (1 / 128 if small else 1 / 256) if inside else 0.0,
             "near": 0.05 if inside else 0.0,
-            "background": "random" if setting.alpha else "learned" if inside and not setting.background else "constant",
+            "background": "random" if setting.alpha else "learned" if inside else "constant",
         }
         open_ = {f.name: chosen[f.name] for f in fields(self) if f.name in chosen and getattr(self, f.name) is None}
         return replace(self, **open_)
