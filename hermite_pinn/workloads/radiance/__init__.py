@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from .alignment import PoseErrors, align, pose_errors
 from .camera import Camera, Cameras
 from .contraction import contract, contraction_scale, expand
 from .intrinsics import Intrinsics
 from .lens import FisheyeLens, Lens, PerspectiveLens
 from .loading import Skipped
+from .perturbation import perturbed
+from .pose_refinement import PoseRefinement
 from .poses import look_at, scattered_poses, surrounding_poses
 from .rays import Rays
 from .scene import Scene
+from .se3 import exponential
 from .solids import Block, Body, Disc, Finish, Solid, Sphere
 from .views import Draw, View, Views
 from .world import World
@@ -26,6 +30,8 @@ __all__ = [
     "Intrinsics",
     "Lens",
     "PerspectiveLens",
+    "PoseErrors",
+    "PoseRefinement",
     "Rays",
     "Scene",
     "Skipped",
@@ -34,10 +40,14 @@ __all__ = [
     "View",
     "Views",
     "World",
+    "align",
     "contract",
     "contraction_scale",
     "expand",
+    "exponential",
     "look_at",
+    "perturbed",
+    "pose_errors",
     "scattered_poses",
     "surrounding_poses",
 ]
