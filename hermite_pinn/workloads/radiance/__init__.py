@@ -5,9 +5,12 @@ from __future__ import annotations
 from .alignment import PoseErrors, align, pose_errors
 from .camera import Camera, Cameras
 from .contraction import contract, contraction_scale, expand
+from .fit import fit
+from .instant_ngp import Hermite, InstantNGP
 from .intrinsics import Intrinsics
 from .lens import FisheyeLens, Lens, PerspectiveLens
 from .loading import Skipped
+from .model import ParameterGroup, RadianceModel, Recipe, Sight
 from .perturbation import perturbed
 from .pose_refinement import PoseRefinement
 from .poses import look_at, scattered_poses, surrounding_poses
@@ -15,6 +18,7 @@ from .rays import Rays
 from .scene import Scene
 from .se3 import exponential
 from .solids import Block, Body, Disc, Finish, Solid, Sphere
+from .solution import Picture, Radiance
 from .views import Draw, View, Views
 from .world import World
 
@@ -27,13 +31,21 @@ __all__ = [
     "Draw",
     "Finish",
     "FisheyeLens",
+    "Hermite",
+    "InstantNGP",
     "Intrinsics",
     "Lens",
+    "ParameterGroup",
     "PerspectiveLens",
+    "Picture",
     "PoseErrors",
     "PoseRefinement",
+    "Radiance",
+    "RadianceModel",
     "Rays",
+    "Recipe",
     "Scene",
+    "Sight",
     "Skipped",
     "Solid",
     "Sphere",
@@ -45,6 +57,7 @@ __all__ = [
     "contraction_scale",
     "expand",
     "exponential",
+    "fit",
     "look_at",
     "perturbed",
     "pose_errors",

@@ -106,7 +106,7 @@ def align(points: Any, reference: Any) -> Similarity:
 
 
 def moved_poses(poses: Tensor, similarity: Similarity) -> Tensor:
-    """Poses (n, 3, 4) in the world to which a similarity takes theirs: rotations turn, centres move, no scale is left."""
+    """Poses (n, 3, 4) in the world to which a similarity takes theirs: they turn, and their centres move."""
     turn = torch.as_tensor(similarity.rotation).to(poses)
     centres = similarity.scale * poses[:, :, 3] @ turn.T + torch.as_tensor(similarity.offset).to(poses)
     return torch.cat([turn @ poses[:, :, :3], centres[:, :, None]], 2)

@@ -10,18 +10,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hermite_pinn.checks import check_options, choice, flag, number, real_array
+from hermite_pinn.checks import check_options, choice, flag, instance, number, real_array
 from hermite_pinn.errors import InvalidArgumentError
 
+from .camera import Cameras
+from .model import ParameterGroup
+from .posing import Posing
 from .se3 import compose, exponential
 
-__all__ = ["SIDES", "PoseRefinement", "RefinedPoses", "corrected", "level_shares"]
+__all__ = ["SIDES", "PoseRefinement", "RefinedPoses", "corrected", "level_shares", "started"]
 
 SIDES = ("world", "camera")
 
 
 def corrected(poses: Tensor, twists: Tensor, side: str = "world") -> Tensor:
-    """Poses moved by twists; with P(x) the extrinsic map of a pose, the new ones have P(exp(twist) x) or exp(twist) P(x).
+    """Poses moved by twists; P(x) being the extrinsic map of one, it becomes P(exp(twist) x) or exp(twist) P(x).
 
     Parameters
     ----------
@@ -45,9 +48,9 @@ def corrected(poses: Tensor, twists: Tensor, side: str = "world") -> Tensor:
 def level_shares(progress: float, levels: int, window: tuple[float, float] | None) -> list[float]:
     """Share of its full update that each level makes: BARF's window, which opens from the coarsest level on.
 
-    With ``a = levels (progress - begin) / (end - begin)`` held between 0 and ``levels``, level l = 0, 1, ... has the share
-    ``(1 - cos(pi clip(a - l, 0, 1))) / 2``.  The coarsest level always has the share 1: without it nothing would move
-    before the window begins.
+    With ``a = levels (progress - begin) / (end - begin)`` held between 0 and ``levels``, level l = 0, 1, ... has the
+    share ``(1 - cos(pi clip(a - l, 0, 1))) / 2``.  The coarsest level always has the share 1: without it nothing would
+    move before the window begins.
 
     Parameters
     ----------
@@ -100,11 +103,11 @@ class PoseRefinement:
 
     Examples
     --------
-    >>> refinement = PoseRefinement(rate=1e-3)
-    >>> refinement.rate_at(0.0), refinement.rate_at(1.0)
-    (0.001, 1e-05)
-    >>> refinement.shares(0.05, 4)
-    [1.0, 0.0, 0.0, 0.0]
+    >>> PoseRefinement(rate=1e-3).decay
+    0.01
+    >>> PoseRefinement(side="left")
+    Traceback (most recent call last):
+    hermite_pinn.errors.InvalidArgumentError: side must be 'world' or 'camera', got 'left'
     """
 
     rate: float = 3e-3
@@ -129,13 +132,17 @@ class PoseRefinement:
             },
         )
 
-    def rate_at(self, progress: float) -> float:
-        """The learning rate of the poses at some progress."""
-        return self.rate * self.decay**progress
+    def begin(self, cameras: Cameras, dtype: torch.dtype, device: torch.device) -> RefinedPoses:
+        """Poses that begin at those of cameras.
 
-    def shares(self, progress: float, levels: int) -> list[float]:
-        """Share of its full update that each level makes, see :func:`level_shares`."""
-        return level_shares(progress, levels, self.curriculum)
+        Parameters
+        ----------
+        cameras
+            Of the training views.
+        dtype, device
+            Of the poses and their corrections.
+        """
+        return RefinedPoses(cameras.poses.detach().to(device, dtype), self)
 
 
 def _window(name: str, value: Any, **how: Any) -> tuple[float, float] | None:
@@ -147,7 +154,7 @@ def _window(name: str, value: Any, **how: Any) -> tuple[float, float] | None:
     return float(ends[0]), float(ends[1])
 
 
-class RefinedPoses(nn.Module):
+class RefinedPoses(Posing):
     """Poses with corrections that are trained.
 
     Parameters
@@ -165,8 +172,8 @@ class RefinedPoses(nn.Module):
     Examples
     --------
     >>> from hermite_pinn.workloads.radiance import scattered_poses
-    >>> poses = RefinedPoses(torch.from_numpy(scattered_poses(3, 2.0)), PoseRefinement())
-    >>> bool(torch.equal(poses(), poses.initial)), poses.twists.shape
+    >>> refined = RefinedPoses(torch.from_numpy(scattered_poses(3, 2.0)), PoseRefinement())
+    >>> bool(torch.equal(refined.poses(), refined.initial)), refined.twists.shape
     (True, torch.Size([3, 6]))
     """
 
@@ -178,15 +185,45 @@ class RefinedPoses(nn.Module):
         self.register_buffer("initial", poses.detach().clone())
         self.twists = nn.Parameter(self.initial.new_zeros(len(poses), 6))
 
-    def forward(self) -> Tensor:
+    def poses(self) -> Tensor:
         """The poses as they are now, (n, 3, 4), differentiable by the twists."""
         twists = self.twists
         if self.refinement.fix_first:
             twists = torch.cat([torch.zeros_like(twists[:1]), twists[1:]])
         return corrected(self.initial, twists, self.refinement.side)
 
-    def penalty(self) -> Tensor:
-        """What is added to the loss: weighted mean squares of the twists."""
-        rotation, translation = self.twists.square().mean(0).view(2, 3).sum(1)
+    def penalties(self) -> dict[str, Tensor]:
+        """Weighted mean squares of both halves of the twists, where they have a weight."""
         options = self.refinement
-        return options.rotation_penalty * rotation + options.translation_penalty * translation
+        weights = {"rotation": options.rotation_penalty, "translation": options.translation_penalty}
+        sizes = self.twists.square().mean(0).view(2, 3).sum(1)
+        return {name: w * size for (name, w), size in zip(weights.items(), sizes, strict=True) if w}
+
+    def groups(self) -> list[ParameterGroup]:
+        """The twists."""
+        return [ParameterGroup("poses", (self.twists,), self.refinement.rate)]
+
+    def rate_factor(self, progress: float) -> float:
+        """See :class:`.Posing`."""
+        return self.refinement.decay**progress
+
+    def level_factors(self, levels: int, progress: float) -> list[float] | None:
+        """See :func:`level_shares`."""
+        window = self.refinement.curriculum
+        return None if window is None else level_shares(progress, levels, window)
+
+
+def started(poses: Any, cameras: Cameras, device: torch.device) -> Posing:
+    """What a run has for its argument ``poses``: ``"fixed"``, ``"refine"`` or a :class:`PoseRefinement`.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is something else.
+    """
+    if poses == "fixed":
+        return Posing()
+    if poses == "refine":
+        return PoseRefinement().begin(cameras, torch.float64, device)
+    accepted = "'fixed', 'refine' or a hermite_pinn.radiance.PoseRefinement"
+    return instance("poses", poses, PoseRefinement, accepted).begin(cameras, torch.float64, device)

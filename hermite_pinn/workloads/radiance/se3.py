@@ -24,7 +24,7 @@ def _series(first: int, s: Tensor) -> Tensor:
 
 
 def _factors(s: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """sin a / a, (1 - cos a) / a^2 and (a - sin a) / a^3 by the square s of the angle a; smooth at zero."""
+    """Factors sin a / a, (1 - cos a) / a^2 and (a - sin a) / a^3 by the square s of the angle a; smooth at zero."""
     near = s < NEAR
     small, large = torch.where(near, s, torch.zeros_like(s)), torch.where(near, torch.ones_like(s), s)
     angle = large.sqrt()
@@ -106,7 +106,7 @@ def inverse(motions: Tensor) -> Tensor:
 
 
 def rotation_angle(rotations: Tensor) -> Tensor:
-    """Angles (...) of rotations (..., 3, 3) in degrees, 0 to 180, to rounding near 0 as well, where a cosine tells none.
+    """Angles (...) of rotations (..., 3, 3) in degrees, 0 to 180, to rounding also near 0, where a cosine tells none.
 
     Examples
     --------
