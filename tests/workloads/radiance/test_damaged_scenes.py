@@ -308,5 +308,7 @@ def test_pictures_of_a_file_are_held_once(tmp_path):
     write_transforms(tmp_path)
     scene = Scene.load(tmp_path)
     scene.train.sample(10)
-    places = {image.untyped_storage().data_ptr() for view in (scene.views, scene.train, scene.test) for image in view.images}
+    places = {
+        image.untyped_storage().data_ptr() for view in (scene.views, scene.train, scene.test) for image in view.images
+    }
     assert len(places) == 1
