@@ -18,6 +18,8 @@ __all__ = ["Rendered", "evaluated", "mean_measures", "rendered"]
 
 #: The colour in front of which pictures with alpha are compared.
 WHITE = (1.0, 1.0, 1.0)
+#: Opacity from which on there is something to be shown.
+SOLID = 0.5
 
 
 class Renders(Protocol):
@@ -36,14 +38,14 @@ class Rendered:
     image, true
         Colours (h, w, 3); pictures with alpha stand in front of white.
     depth, normals
-        (h, w) and (h, w, 3), or None.
+        (h, w) and (h, w, 3), or None; infinite and zero where less than half of the light is held back.
     measures
         ``"psnr"`` and ``"ssim"``.
     """
 
     image: Tensor
     true: Tensor
-    depth: Tensor | None
+    depth: Tensor
     normals: Tensor | None
     measures: dict[str, float]
 
@@ -65,7 +67,10 @@ def rendered(field: Renders, view: View, normals: bool = False) -> Rendered:
     if alpha:
         true = true[..., :3] * true[..., 3:] + (1 - true[..., 3:])
     seen = field.render(view.camera, WHITE if alpha else None, normals)
-    return Rendered(seen.image, true, seen.depth, seen.normals, compare(seen.image, true))
+    solid = seen.opacity >= SOLID
+    depth = torch.where(solid, seen.depth, torch.inf)
+    faces = None if seen.normals is None else seen.normals * solid[..., None]
+    return Rendered(seen.image, true, depth, faces, compare(seen.image, true))
 
 
 def mean_measures(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -28,7 +28,7 @@ LEAST, MOST = 4, 2048
 #: Bytes of a grid for each of its points, and of a surface for each square of cells.
 GRID_BYTES, SURFACE_BYTES = 24.0, 3000.0
 #: Part of the box in which a surface holds back half of the light.
-THIN = 1 / 256
+THIN = 1 / 8
 #: Densities below are as good as none.
 NOTHING = 1e-12
 
@@ -86,7 +86,7 @@ class DensityField(SignedField):
 
 
 def density_level(lower: Any, upper: Any) -> float:
-    """The density that holds back half of the light within 1/256 of the longest edge of a box."""
+    """The density that holds back half of the light within an eighth of the longest edge of a box."""
     low, high = _corners(lower, upper)
     return math.log(2) / (THIN * float((high - low).max()))
 

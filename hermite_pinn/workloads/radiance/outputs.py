@@ -109,7 +109,7 @@ class Outputs(ABC):
         resolution
             Cells along the longest edge of the scene's box, 4 to 2048.
         level
-            The density; default: that which holds back half of the light within 1/256 of that edge.
+            The density; default: that which holds back half of the light within an eighth of that edge.
 
         Raises
         ------

@@ -201,8 +201,8 @@ def test_a_surface_of_a_density_is_written_without_curvatures(tmp_path, ending):
     assert b"curvature" not in path.read_bytes()
 
 
-def test_the_level_halves_the_light_in_a_thin_layer():
-    assert math.isclose(math.exp(-density_level((0, 0, 0), (1, 2, 4)) * 4 / 256), 0.5)
+def test_the_level_halves_the_light_in_an_eighth_of_the_box():
+    assert math.isclose(math.exp(-density_level((0, 0, 0), (1, 2, 4)) * 4 / 8), 0.5)
 
 
 def test_a_density_that_does_not_cross_the_level_is_told():
