@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hermite_pinn.checks import choice, flag, instance, integer
+from hermite_pinn.checks import flag, instance, integer
 from hermite_pinn.cuda.runtime.cache import compile_clock
 from hermite_pinn.errors import DivergedError, InvalidProblemError
 from hermite_pinn.memory import peak_memory
@@ -27,8 +27,10 @@ from hermite_pinn.run.progress import ProgressMeter, choose_progress
 from hermite_pinn.torch_state import isolated
 from hermite_pinn.version import installed_version
 
+from .camera import Cameras
 from .course import Course, Length
 from .model import Recipe
+from .pose_refinement import started
 from .posing import Posing
 from .recipes import chosen_recipe
 from .scene import Scene
@@ -68,7 +70,7 @@ def fit(
     encoder
         Of the recipe: the name of an encoder, or a :class:`hermite_pinn.Field` with its options; None: the recipe's.
     poses
-        ``"fixed"`` or ``"refine"``.
+        ``"fixed"``, ``"refine"``, or a :class:`PoseRefinement` with other options.
     max_time
         Seconds of training, along which learning rates fall; what evaluation takes comes on top.
     steps
@@ -101,7 +103,6 @@ def fit(
     """
     instance("scene", scene, Scene, "a hermite_pinn.radiance.Scene")
     made = chosen_recipe(recipe, encoder)
-    choice("poses", poses, ("fixed",))
     number = None if steps is None else integer("steps", steps, least=1, most=1 << 40, otherwise="None")
     seconds = limit("max_time", max_time)
     seed, throw = checked_seed(seed), flag("throw", throw)
@@ -112,8 +113,8 @@ def fit(
     generator = torch.Generator().manual_seed(seed)
     monitor = Monitor(listeners(callbacks, None), choose_progress(progress), None)
     monitor.method = made.name
-    model = made.build(scene, generator, torch.float32, place)
-    posing = Posing()
+    posing = started(poses, scene.train.cameras, place)
+    model = made.build(scene, generator, torch.float32, place, fixed=posing.poses() is None)
     held_out = scene.test[0] if len(scene.test) else None
     course = Course(model, posing, scene.train, held_out, length, 0.1, generator, monitor)
     clock: list[float] = []
@@ -132,12 +133,18 @@ def fit(
         monitor.progress.close()
         compile_clock.reset(token)
     stats = _stats(course, place, time.perf_counter() - began - sum(clock), sum(clock), seed)
-    found = Radiance(model, scene.train.cameras, ending.status, ending.message, monitor.history, stats, {})
+    found = Radiance(model, _refined(scene, posing), ending.status, ending.message, monitor.history, stats, {})
     if failure is not None and throw:
         with suppress(AttributeError):
             failure.solution = found  # type: ignore[attr-defined]
         raise failure
     return found
+
+
+def _refined(scene: Scene, posing: Posing) -> Cameras:
+    """The training cameras, where they are now."""
+    poses = posing.poses()
+    return scene.train.cameras if poses is None else scene.train.cameras.moved(poses.detach().cpu())
 
 
 def _unsaved(state: Any, force: bool) -> None:
