@@ -176,8 +176,6 @@ class Monitor:
         self.history.append(row | extra | {f"rms {name}": value for name, value in terms.items()})
         state = RunState(self.method, step, self.elapsed, loss, terms, level, unknowns, error, field)
         estimate = f", error ~ {error:.1e}" if error is not None and math.isfinite(error) else ""
-        ratio = extra.get("psnr")
-        estimate += "" if ratio is None else f", held out {ratio:.1f} dB"
         self.progress.update(done, f"step {step}, loss {loss:.1e}{estimate}", left)
         verdict = self.ranks.from_leader(self._asked(state)) if self.callbacks else None
         if verdict is not None:
