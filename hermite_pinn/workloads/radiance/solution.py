@@ -16,6 +16,7 @@ from hermite_pinn.run.status import Status
 
 from .camera import Camera, Cameras
 from .model import RadianceModel
+from .outputs import Outputs
 from .views import Views
 
 __all__ = ["Picture", "Radiance"]
@@ -43,7 +44,7 @@ class Picture:
     normals: Tensor | None = None
 
 
-class Radiance:
+class Radiance(Outputs):
     """A radiance field of a scene, as :func:`hermite_pinn.radiance.fit` returns it.
 
     Attributes
