@@ -32,6 +32,7 @@ class GridOptions:
     fade: float
     background: str
     rate: float
+    rate_end: float
     decay: float
     least: float
     compaction: bool

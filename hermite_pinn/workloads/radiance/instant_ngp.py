@@ -134,7 +134,7 @@ class InstantNGP(Recipe):
     update_every: int = 16
     warmup: int = 16
     update_share: float = 0.125
-    fade: float = 0.95
+    fade: float = 0.8
     background: str | None = None
     rate: float = 1e-2
     rate_end: float = 0.1
@@ -177,9 +177,7 @@ class InstantNGP(Recipe):
     def _table_size(self, small: bool, inside: bool) -> int:
         return 1 << ((17 if inside else 15) if small else 19)
 
-    def make(
-        self, setting: Setting, generator: torch.Generator, dtype: torch.dtype, device: torch.device
-    ) -> GridModel:
+    def make(self, setting: Setting, generator: torch.Generator, dtype: torch.dtype, device: torch.device) -> GridModel:
         """See :meth:`Recipe.make`."""
         options = GridOptions(**{f.name: getattr(self, f.name) for f in fields(GridOptions)})
         return GridModel(self, self.kind, options, setting, generator, dtype, device)
