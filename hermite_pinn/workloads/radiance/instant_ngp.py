@@ -156,6 +156,11 @@ class InstantNGP(Recipe):
             return Field(basis="linear", head="siren")
         return Field(encoder=self.encoder, head="siren")
 
+    @property
+    def numbers(self) -> int:
+        """See :class:`Recipe`: the occupancy grid and the networks."""
+        return (self.cascades or 0) * (self.cells or 0) ** 3 + self.width**2
+
     def settled(self, setting: Setting, device: torch.device) -> InstantNGP:
         """See :meth:`Recipe.settled`."""
         small, inside = device.type == "cpu", setting.inside

@@ -185,6 +185,11 @@ class Recipe(ABC):
 
     name: ClassVar[str]
 
+    @property
+    def numbers(self) -> int:
+        """Numbers that a model of settled options has at least; files with fewer are damaged."""
+        return 0
+
     @abstractmethod
     def settled(self, setting: Setting, device: torch.device) -> Recipe:
         """The same with every option that was left open chosen for a scene and a device."""
