@@ -165,7 +165,7 @@ def _check(features: torch.Tensor, weights: Sequence[torch.Tensor], seed: torch.
             f"no kernel is for weights of shapes {', '.join(str(tuple(w.shape)) for w in weights)} in {dtype} on {place}; layers must "
             f"follow each other, hidden ones of one width, with 1 to {WIDEST} units, in float32 or float64; use layered"
         )
-    require("features", features, (sizes.inputs, *features.shape[1:2]), dtype, place)
+    require("features", features, (sizes.inputs, *features.shape[-1:]), dtype, place)
     for layer, (weight, shape) in enumerate(zip(weights, sizes.layers, strict=True)):
         require(f"the weight of layer {layer}", weight, shape, dtype, place)
     if seed is not None:
