@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
@@ -44,23 +44,28 @@ class Sizes:
     @classmethod
     def of(cls, weights: Sequence[torch.Tensor]) -> Sizes | None:
         """The sizes of a network from its weights (out, in); None if there is no such network."""
-        if len(weights) < 2 or any(w.ndim != 2 for w in weights):
-            return None
-        width = weights[0].shape[0]
-        if any(tuple(w.shape) != (width, width) for w in weights[1:-1]) or weights[-1].shape[1] != width:
-            return None
-        return cls(weights[0].shape[1], width, len(weights) - 1, weights[-1].shape[0])
+        return _sizes(tuple([w.shape for w in weights]))
 
-    @property
+    @cached_property
     def layers(self) -> list[tuple[int, int]]:
         """(out, in) of every layer."""
         widths = [self.inputs, *[self.width] * self.depth, self.outputs]
         return [(out, into) for into, out in itertools.pairwise(widths)]
 
-    @property
+    @cached_property
     def stored(self) -> int:
         """Numbers of all weights with their padding."""
         return sum(_padded(out) * _padded(into) for out, into in self.layers)
+
+
+@lru_cache(maxsize=256)
+def _sizes(shapes: tuple[torch.Size, ...]) -> Sizes | None:
+    if len(shapes) < 2 or any(len(s) != 2 for s in shapes):
+        return None
+    width = shapes[0][0]
+    if any(s != (width, width) for s in shapes[1:-1]) or shapes[-1][1] != width:
+        return None
+    return Sizes(shapes[0][1], width, len(shapes) - 1, shapes[-1][0])
 
 
 @lru_cache(maxsize=256)
@@ -72,6 +77,12 @@ def _points(sizes: Sizes, dtype: torch.dtype, language: str) -> int | None:
     return next((p for p in (64, 32, 16) if row * p * dtype.itemsize <= SHARED), None)
 
 
+@lru_cache(maxsize=1024)
+def _served(sizes: Sizes, dtype: torch.dtype, kind: str) -> bool:
+    known = dtype in REALS and 1 <= min(astuple(sizes)) <= max(astuple(sizes)) <= WIDEST
+    return known and (kind == "cpu" or _points(sizes, dtype, "cu") is not None)
+
+
 def fits(sizes: Sizes | None, dtype: torch.dtype, on: torch.device) -> bool:
     """Whether the kernels serve a network: up to 128 units, and on a GPU a tile fits the shared memory.
 
@@ -81,11 +92,9 @@ def fits(sizes: Sizes | None, dtype: torch.dtype, on: torch.device) -> bool:
     >>> fits(Sizes(16, 64, 1, 16), torch.float32, cpu), fits(Sizes(16, 256, 1, 16), torch.float32, cpu)
     (True, False)
     """
-    if sizes is None or dtype not in REALS or not 1 <= min(astuple(sizes)) <= max(astuple(sizes)) <= WIDEST:
+    if on.type == "cpu" and not host.available():
         return False
-    if on.type == "cpu":
-        return host.available()
-    return _points(sizes, dtype, "cu") is not None
+    return sizes is not None and _served(sizes, dtype, on.type)
 
 
 @lru_cache(maxsize=256)
@@ -148,12 +157,13 @@ def _run(
     sums = features.new_empty(parts, sizes.stored) if summed else None
     if parts:
         source = _source(operation, sizes, features.dtype, language)
-        tensors = (features, *_packed(weights, sizes), seed, out, sums)
         if features.is_cuda:
-            device.start(source, "hp_perceptron", features.device.index, (parts, 1), (n, *tensors), 4 * points)
+            given = (n, features, *_packed(weights, sizes), seed, out, sums)
+            device.start(source, "hp_perceptron", features.device.index, (parts, 1), given, 4 * points)
         else:
-            call = host.function(source, "hp_perceptron", "lppppppli")
-            call(n, *(host.address(t) for t in tensors), parts, threads)
+            flat = torch.cat([w.reshape(-1) for w in weights])
+            call = host.function(source, "hp_perceptron", "lpppppli")
+            call(n, *(host.address(t) for t in (features, flat, seed, out, sums)), parts, threads)
     return None if sums is None else sums.sum(0)
 
 
