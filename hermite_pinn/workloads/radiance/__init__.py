@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .alignment import PoseErrors, align, pose_errors
 from .camera import Camera, Cameras
 from .contraction import contract, contraction_scale, expand
 from .fit import fit
@@ -10,11 +11,14 @@ from .intrinsics import Intrinsics
 from .lens import FisheyeLens, Lens, PerspectiveLens
 from .loading import Skipped
 from .model import ParameterGroup, RadianceModel, Recipe, Sight
+from .perturbation import perturbed
+from .pose_refinement import PoseRefinement
 from .poses import look_at, scattered_poses, surrounding_poses
 from .rays import Rays
 from .scene import Scene
-from .solution import Picture, Radiance
+from .se3 import exponential
 from .solids import Block, Body, Disc, Finish, Solid, Sphere
+from .solution import Picture, Radiance
 from .views import Draw, View, Views
 from .world import World
 
@@ -34,6 +38,8 @@ __all__ = [
     "ParameterGroup",
     "PerspectiveLens",
     "Picture",
+    "PoseErrors",
+    "PoseRefinement",
     "Radiance",
     "RadianceModel",
     "Rays",
@@ -46,11 +52,15 @@ __all__ = [
     "View",
     "Views",
     "World",
+    "align",
     "contract",
     "contraction_scale",
     "expand",
+    "exponential",
     "fit",
     "look_at",
+    "perturbed",
+    "pose_errors",
     "scattered_poses",
     "surrounding_poses",
 ]
