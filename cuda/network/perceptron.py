@@ -24,7 +24,10 @@ from hermite_pinn.errors import InvalidArgumentError
 __all__ = ["Sizes", "fits", "layered", "perceptron"]
 
 SHARED = 48 * 1024  # bytes of shared memory that every GPU gives a block without being asked
-PARTS = {"cpu": 16, "cuda": 512}  # of the adjoint at most, each with sums of its own: the same for any number of threads
+PARTS = {
+    "cpu": 16,
+    "cuda": 512,
+}  # of the adjoint at most, each with sums of its own: the same for any number of threads
 WIDEST = 128
 
 
@@ -224,7 +227,9 @@ def _backward(ctx: Any, grad: torch.Tensor) -> tuple[Any, ...]:
     features, *weights = ctx.saved_tensors
     wanted, of_weights = ctx.needs_input_grad
     any_weight = any(of_weights) if isinstance(of_weights, (list, tuple)) else bool(of_weights)
-    if torch.is_grad_enabled():  # a loss on gradients: rare, so layer by layer, by operations that are differentiable again
+    if (
+        torch.is_grad_enabled()
+    ):  # a loss on gradients: rare, so layer by layer, by operations that are differentiable again
         with torch.enable_grad():
             inputs = [t if t.requires_grad else t.detach().requires_grad_() for t in (features, *weights)]
             out = layered(inputs[0], inputs[1:])

@@ -75,7 +75,9 @@ def _check_offsets(offsets: torch.Tensor, total: int) -> None:
         )
 
 
-def _launch(text: tuple[str, torch.dtype, int], name: str, spelled: str, place: torch.device, given: tuple[Any, ...]) -> None:
+def _launch(
+    text: tuple[str, torch.dtype, int], name: str, spelled: str, place: torch.device, given: tuple[Any, ...]
+) -> None:
     """Launch a kernel of ``given``: n, total, offsets, ...; on a CPU it looks at the offsets itself."""
     if run(text, name, spelled, place, given):
         _check_offsets(given[2], given[1])
