@@ -32,6 +32,8 @@ PART = 4096
 FEWEST, MOST = 64, 1 << 18
 #: Error at which the Huber loss goes from squares to lengths.
 KNEE = 0.1
+#: Part of the finest cascade's diagonal whose optical depth says whether a cell is occupied, as in Instant-NGP.
+FINEST = 1 / 1024
 
 
 class GridModel(RadianceModel):
@@ -63,7 +65,7 @@ class GridModel(RadianceModel):
     ) -> None:
         super().__init__(recipe, setting, dtype, device)
         self.options = o = options
-        self.half, self.rate_end = kind.half, o.rate_end
+        self.halved, self.rate_end = kind.half, o.rate_end
         lower, upper = setting.cube
         cells = resolutions(o.levels, o.coarsest, o.finest)
         encoding = Encoding(kind, lower, upper, cells, o.features, o.table_size, o.spread, generator, dtype, device)
@@ -78,7 +80,8 @@ class GridModel(RadianceModel):
             lower=setting.lower,
             upper=setting.upper,
         )
-        self.occupied = OccupiedCells(cascades, shortest, o.update_every, o.warmup, o.update_share, o.fade, device)
+        length = 2 * math.sqrt(3.0) * cascades.half * FINEST
+        self.occupied = OccupiedCells(cascades, length, o.update_every, o.warmup, o.update_share, o.fade, device)
         self.backdrop = backdrop(o.background, setting, generator, dtype, device)
         self.wanted: Tensor
         self.register_buffer("wanted", torch.tensor(max(FEWEST, o.samples // 64), dtype=torch.int64))

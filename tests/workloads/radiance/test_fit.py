@@ -1,5 +1,7 @@
 """Fits of radiance fields: what their statuses promise, and that a run can be interrupted without a trace."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -68,7 +70,8 @@ def test_a_scene_of_two_pictures_can_be_fitted():
 
 
 def test_a_scene_without_training_views_is_refused():
-    scene = Scene.render_synthetic(8, train=0, test=2)
+    given = Scene.render_synthetic(8, train=2, test=2)
+    scene = dataclasses.replace(given, splits=("test",) * 4)
     with pytest.raises(hp.InvalidProblemError, match="training views"):
         hp.radiance.fit(scene, recipe=SMALL, steps=1, progress=False)
 
