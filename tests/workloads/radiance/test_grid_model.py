@@ -170,7 +170,8 @@ def test_every_encoder_takes_part_by_its_name(scene, encoder):
     loss = model.terms(rays, target, 0.0, torch.Generator().manual_seed(0))["colour"]
     loss.backward()
     reached = [p.grad is not None and bool(torch.isfinite(p.grad).all()) for g in model.groups() for p in g.parameters]
-    assert math.isfinite(float(loss.detach())) and all(reached)
+    assert math.isfinite(float(loss.detach()))
+    assert all(reached)
 
 
 def test_tables_in_half_precision_give_nearly_the_same_picture_and_normals(scene):
@@ -179,7 +180,8 @@ def test_tables_in_half_precision_give_nearly_the_same_picture_and_normals(scene
     full, half = (
         made(hp.radiance.InstantNGP(**SMALL, encoder=kind), setting).look(rays, normals=True) for kind in kinds
     )
-    assert half.colour.isfinite().all() and half.normals.isfinite().all()
+    assert half.colour.isfinite().all()
+    assert half.normals.isfinite().all()
     assert torch.allclose(full.colour, half.colour, atol=5e-3)
 
 
