@@ -11,7 +11,6 @@ from hermite_pinn.cuda.rays.cascades import Cascades
 from hermite_pinn.cuda.rays.compositing import LEAST, compact, composite
 from hermite_pinn.cuda.rays.marching import Marching, march
 from hermite_pinn.cuda.rays.samples import Samples
-
 from hermite_pinn.field.field import Field
 
 from .backgrounds import backdrop
