@@ -61,14 +61,12 @@ class GridModel(RadianceModel):
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
-        super().__init__(recipe, setting)
+        super().__init__(recipe, setting, dtype, device)
         self.options = o = options
-        self.dtype, self.device = dtype, device
+        self.half, self.rate_end = kind.half, o.rate_end
         lower, upper = setting.cube
         cells = resolutions(o.levels, o.coarsest, o.finest)
-        encoding = Encoding(
-            kind, lower, upper, cells, o.features, o.table_size, o.spread, generator, dtype, device
-        )
+        encoding = Encoding(kind, lower, upper, cells, o.features, o.table_size, o.spread, generator, dtype, device)
         self.field = RadianceField(encoding, o.width, o.hidden, o.density / setting.half, generator, dtype, device)
         cascades = Cascades(setting.centre, setting.half / 2 ** (o.cascades - 1), o.cells, o.cascades)
         shortest = 2 * math.sqrt(3.0) * cascades.half / o.march_steps
@@ -80,7 +78,7 @@ class GridModel(RadianceModel):
             lower=setting.lower,
             upper=setting.upper,
         )
-        self.occupied = OccupiedCells(cascades, shortest, o.update_every, o.warmup, o.update_share, device)
+        self.occupied = OccupiedCells(cascades, shortest, o.update_every, o.warmup, o.update_share, o.fade, device)
         self.backdrop = backdrop(o.background, setting, generator, dtype, device)
         self.wanted: Tensor
         self.register_buffer("wanted", torch.tensor(max(FEWEST, o.samples // 64), dtype=torch.int64))
