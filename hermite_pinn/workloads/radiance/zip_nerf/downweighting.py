@@ -16,19 +16,19 @@ __all__ = ["DOWNWEIGHTINGS", "ERF_ERROR", "downweighting", "scale_features"]
 ERF_ERROR = 0.0063
 
 
-def _erf(ratio: Tensor) -> Tensor:
-    return torch.erf(1 / (math.sqrt(8) * ratio))
+def _erf(cells: Tensor) -> Tensor:
+    return torch.erf(cells * math.sqrt(1 / 8))
 
 
-def _approximate(ratio: Tensor) -> Tensor:
-    return (-torch.expm1(-1 / (2 * math.pi * ratio**2))).sqrt()
+def _approximate(cells: Tensor) -> Tensor:
+    return (-torch.expm1(cells**2 * (-0.5 / math.pi))).sqrt()
 
 
-def _gaussian(ratio: Tensor) -> Tensor:
-    return torch.exp(-1.5 * ratio**2)
+def _gaussian(cells: Tensor) -> Tensor:
+    return torch.exp(-1.5 / cells**2)
 
 
-#: By the standard deviation in cells.
+#: By the number of standard deviations in a cell.
 DOWNWEIGHTINGS: dict[str, Callable[[Tensor], Tensor]] = {
     "erf": _erf,
     "approximate": _approximate,
@@ -69,8 +69,8 @@ def downweighting(std: Tensor, cells: Sequence[float] | Tensor, kind: str = "erf
     """
     weigh = DOWNWEIGHTINGS[choice("kind", kind, DOWNWEIGHTINGS)]
     levels = torch.as_tensor(cells, dtype=std.dtype, device=std.device)
-    ratio = levels.reshape(-1, *(1,) * std.ndim) * std
-    return weigh(ratio.clamp(1e-6, 1e6))
+    inverse = 1 / std.clamp(1e-12, 1e12)
+    return weigh(inverse * (1 / levels).reshape(-1, *(1,) * std.ndim))
 
 
 def scale_features(weights: Tensor, size: Tensor, initial: float) -> Tensor:
