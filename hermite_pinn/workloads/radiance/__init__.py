@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from .camera import Camera, Cameras
 from .contraction import contract, contraction_scale, expand
+from .fit import fit
+from .instant_ngp import Hermite, InstantNGP
 from .intrinsics import Intrinsics
 from .lens import FisheyeLens, Lens, PerspectiveLens
 from .loading import Skipped
+from .model import ParameterGroup, RadianceModel, Recipe, Sight
 from .poses import look_at, scattered_poses, surrounding_poses
 from .rays import Rays
 from .scene import Scene
+from .solution import Picture, Radiance
 from .solids import Block, Body, Disc, Finish, Solid, Sphere
 from .views import Draw, View, Views
 from .world import World
@@ -23,11 +27,19 @@ __all__ = [
     "Draw",
     "Finish",
     "FisheyeLens",
+    "Hermite",
+    "InstantNGP",
     "Intrinsics",
     "Lens",
+    "ParameterGroup",
     "PerspectiveLens",
+    "Picture",
+    "Radiance",
+    "RadianceModel",
     "Rays",
+    "Recipe",
     "Scene",
+    "Sight",
     "Skipped",
     "Solid",
     "Sphere",
@@ -37,6 +49,7 @@ __all__ = [
     "contract",
     "contraction_scale",
     "expand",
+    "fit",
     "look_at",
     "scattered_poses",
     "surrounding_poses",
