@@ -17,8 +17,11 @@ from .solution import Picture, Radiance
 from .solids import Block, Body, Disc, Finish, Solid, Sphere
 from .views import Draw, View, Views
 from .world import World
+from .zip_nerf.options import Antialiasing, GridLevels, Proposal, ProposalGuard, ZipLosses
+from .zip_nerf.recipe import ZipNeRF
 
 __all__ = [
+    "Antialiasing",
     "Block",
     "Body",
     "Camera",
@@ -27,6 +30,7 @@ __all__ = [
     "Draw",
     "Finish",
     "FisheyeLens",
+    "GridLevels",
     "Hermite",
     "InstantNGP",
     "Intrinsics",
@@ -34,6 +38,8 @@ __all__ = [
     "ParameterGroup",
     "PerspectiveLens",
     "Picture",
+    "Proposal",
+    "ProposalGuard",
     "Radiance",
     "RadianceModel",
     "Rays",
@@ -46,6 +52,8 @@ __all__ = [
     "View",
     "Views",
     "World",
+    "ZipLosses",
+    "ZipNeRF",
     "contract",
     "contraction_scale",
     "expand",

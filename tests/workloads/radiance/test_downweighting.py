@@ -29,7 +29,8 @@ def test_the_weight_is_the_share_of_the_gaussian_in_a_cell():
 def test_weights_fall_from_one_and_are_never_negative(kind):
     weights = downweighting(RATIOS, [1.0], kind)[0]
     assert float(weights[0]) == pytest.approx(1, abs=1e-5)
-    assert bool((weights.diff() <= 0).all()) and bool((weights >= 0).all())
+    assert bool((weights.diff() <= 0).all())
+    assert bool((weights >= 0).all())
     assert torch.isfinite(downweighting(torch.tensor([0.0, torch.inf]), [1.0, 1e4], kind)).all()
 
 
@@ -43,7 +44,8 @@ def test_the_gaussian_weight_is_how_much_a_wave_fades():
 
 def test_levels_come_first():
     weights = downweighting(torch.full((4, 2), 0.01), torch.tensor([1.0, 10.0, 100.0]))
-    assert weights.shape == (3, 4, 2) and bool((weights[:-1] >= weights[1:]).all())
+    assert weights.shape == (3, 4, 2)
+    assert bool((weights[:-1] >= weights[1:]).all())
 
 
 def test_scale_features_have_the_unit_of_the_tables():

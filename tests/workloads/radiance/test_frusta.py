@@ -65,7 +65,8 @@ def test_without_random_numbers_neighbours_go_opposite_ways():
     x, y, t = multisample(axis(), edges).positions[:, 0]
     angle = torch.atan2(y, x)
     around = (angle - angle[:, :1]).remainder(2 * math.pi)
-    assert torch.allclose(around[0], around[2]) and not torch.allclose(around[0], around[1])
+    assert torch.allclose(around[0], around[2])
+    assert not torch.allclose(around[0], around[1])
     assert bool((t.diff(dim=1) > 0).all())
     turn = float((angle[1].flip(0) - angle[0]).remainder(2 * math.pi)[0])
     assert turn == pytest.approx(math.pi / 6)
@@ -87,9 +88,7 @@ def test_gradients_by_rays_are_those_of_differences():
     direction = (direction / direction.norm(dim=1, keepdim=True)).requires_grad_()
     edges = torch.tensor([[1.0, 1.5, 3.0], [0.0, 0.1, 2.0]], dtype=torch.float64)
     radius = torch.tensor([0.1, 0.2], dtype=torch.float64)
-    assert torch.autograd.gradcheck(
-        lambda o, d: multisample(Rays(o, d, radius), edges).positions, (origin, direction)
-    )
+    assert torch.autograd.gradcheck(lambda o, d: multisample(Rays(o, d, radius), edges).positions, (origin, direction))
 
 
 @pytest.mark.parametrize("count", [0, 5, "6", None])

@@ -48,7 +48,8 @@ def test_spacing_goes_from_end_to_end(power):
     near, far = torch.tensor([0.2, 1.0]), torch.tensor([100.0, 2.0])
     s = torch.linspace(0, 1, 9).expand(2, 9)
     t = spacing.distance(s, near, far)
-    assert torch.allclose(t[:, 0], near) and torch.allclose(t[:, -1], far, rtol=1e-5)
+    assert torch.allclose(t[:, 0], near)
+    assert torch.allclose(t[:, -1], far, rtol=1e-5)
     assert torch.allclose(spacing.share(t, near, far), s, atol=1e-4)
 
 
@@ -70,11 +71,13 @@ def test_edges_rise_within_the_histogram(generator, weights, count):
     w = {"random": w, "none": torch.zeros_like(w), "one": torch.eye(9, dtype=w.dtype)[torch.arange(64) % 9]}[weights]
     new = resample(edges, w, count, 1.0, generator)
     assert new.shape == (64, count + 1)
-    assert bool((new.diff() >= 0).all()) and bool((new >= edges[:, :1]).all()) and bool((new <= edges[:, -1:]).all())
+    assert bool((new.diff() >= 0).all())
+    assert bool((new >= edges[:, :1]).all())
+    assert bool((new <= edges[:, -1:]).all())
 
 
 def test_the_power_zero_ignores_weights():
-    edges, weights = drawn(3, 8)
+    _edges, weights = drawn(3, 8)
     even = torch.linspace(0, 1, 9, dtype=torch.float64).expand(3, 9)
     assert torch.allclose(resample(even, weights, 8, 0.0), even)
 
@@ -83,7 +86,8 @@ def test_one_random_number_shifts_all_points_of_a_ray():
     even = torch.linspace(0, 1, 9, dtype=torch.float64).expand(2, 9)
     new = resample(even, torch.ones(2, 8, dtype=torch.float64), 8, 1.0, torch.Generator().manual_seed(0))
     shifts = new[:, 1:-1] - even[:, 1:-1]
-    assert torch.allclose(shifts, shifts[:, :1].expand_as(shifts)) and not torch.allclose(shifts[0], shifts[1])
+    assert torch.allclose(shifts, shifts[:, :1].expand_as(shifts))
+    assert not torch.allclose(shifts[0], shifts[1])
 
 
 def test_no_gradient_goes_through_edges():
@@ -92,9 +96,11 @@ def test_no_gradient_goes_through_edges():
 
 
 def test_the_bias_goes_from_zero_to_one():
-    assert schlick(0.0) == 0.0 and schlick(1.0) == 1.0
+    assert schlick(0.0) == 0.0
+    assert schlick(1.0) == 1.0
     values = [schlick(p / 10) for p in range(11)]
-    assert values == sorted(values) and schlick(0.3, 1.0) == pytest.approx(0.3)
+    assert values == sorted(values)
+    assert schlick(0.3, 1.0) == pytest.approx(0.3)
 
 
 def test_weights_and_what_comes_through_are_everything():

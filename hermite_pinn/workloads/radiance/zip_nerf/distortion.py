@@ -11,7 +11,7 @@ __all__ = ["distortion_loss"]
 
 
 def distortion_loss(edges: Tensor, weights: Tensor) -> Tensor:
-    """Mean over rays of the expected distance of two points, drawn by the histogram of a ray (mip-NeRF 360, equation 15).
+    """Expected distance of two points drawn by the histogram of a ray, a mean over rays (mip-NeRF 360, equation 15).
 
     Σ_ij w_i w_j |m_i - m_j| + ⅓ Σ_i w_i² Δ_i with the middles m and lengths Δ of the intervals.  Since middles rise the
     double sum is 2 Σ_i w_i (m_i W_i - M_i), with W_i and M_i the sums of w and w m before i: as many operations as

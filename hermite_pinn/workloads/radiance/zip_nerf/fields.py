@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from hermite_pinn.field.field import Field
+from hermite_pinn.workloads.radiance.densities import clamped_exp
+from hermite_pinn.workloads.radiance.networks import Network
 
-from ..densities import clamped_exp
-from ..networks import Network
 from .grid import FilteredGrid
-from .options import Antialiasing, Levels
+from .options import Antialiasing, GridLevels
 
 __all__ = ["DensityField", "RadianceField"]
 
@@ -38,7 +38,7 @@ class DensityField(nn.Module):
     def __init__(
         self,
         kind: Field,
-        levels: Levels,
+        levels: GridLevels,
         width: int,
         antialiasing: Antialiasing,
         unit: float,
@@ -68,7 +68,7 @@ class RadianceField(nn.Module):
     def __init__(
         self,
         kind: Field,
-        levels: Levels,
+        levels: GridLevels,
         width: int,
         antialiasing: Antialiasing,
         unit: float,
@@ -83,7 +83,7 @@ class RadianceField(nn.Module):
         self.color_network = Network(HIDDEN + BANDS**2, width, 2, 3, generator=generator, dtype=dtype).to(device)
 
     def forward(self, points: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
-        """Densities (n,) and what colours depend on, (hidden, n), of points (3, n, m) with standard deviations (n, m)."""
+        """Densities (n,) and what colours depend on, (hidden, n), of points (3, n, m) with deviations (n, m)."""
         hidden = self.density_network(self.grid(points, std))
         return self.unit * clamped_exp(hidden[0]), hidden
 

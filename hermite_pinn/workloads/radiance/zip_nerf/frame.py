@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..contraction import contract, contraction_scale
-from ..rays import Rays
-from ..setting import Setting
+from hermite_pinn.workloads.radiance.contraction import contract, contraction_scale
+from hermite_pinn.workloads.radiance.rays import Rays
+from hermite_pinn.workloads.radiance.setting import Setting
 
 __all__ = ["Frame"]
 
@@ -64,7 +64,7 @@ class Frame:
         return NEAR * self.half * ends, FAR * self.half * ends
 
     def unit(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Points of the world (3, ...) in the unit cube, and how many of its sides a length there is, (...), detached."""
+        """Points of the world (3, ...) in the unit cube, and how many of its sides a length there is, (...)."""
         centre = points.new_tensor(self.centre).reshape(3, *(1,) * (points.ndim - 1))
         x = (points - centre) / self.half
         if not self.contracted:

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from hermite_pinn.checks import refuse
 from hermite_pinn.errors import InvalidArgumentError
-
-from ..rays import Rays
+from hermite_pinn.workloads.radiance.rays import Rays
 
 __all__ = ["COUNTS", "Multisamples", "moments", "multisample"]
 
@@ -30,7 +29,7 @@ class _Pattern:
     spread: float
 
 
-#: Six points at equal steps whose angles go around the axis, of the Zip-NeRF paper; two and two, across each other; and the mean.
+#: Six points at equal steps whose angles go around the axis, of the Zip-NeRF paper; two and two, across; the mean.
 PATTERNS = {
     6: _Pattern(
         tuple((2 * j / 5 - 1) * math.sqrt(15 / 7) for j in range(6)),
@@ -150,7 +149,7 @@ def _angles(pattern: _Pattern, mean: Tensor, generator: torch.Generator | None) 
 
 
 def _across(direction: Tensor) -> tuple[Tensor, Tensor]:
-    """Two unit vectors (n, 3) across unit vectors and each other (Duff et al. 2017): smooth but where z changes its sign."""
+    """Two unit vectors (n, 3) across unit vectors (Duff et al. 2017): smooth but where z changes its sign."""
     x, y, z = direction.unbind(1)
     sign = torch.where(z < 0, -1.0, 1.0).to(z)
     a = -1 / (sign + z)

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.field.field import Field
+from hermite_pinn.workloads.radiance.encoding import Encoding
 
-from ..encoding import Encoding
 from .downweighting import downweighting, scale_features
-from .options import Antialiasing, Levels
+from .options import Antialiasing, GridLevels
 
 __all__ = ["FilteredGrid"]
 
@@ -38,7 +38,8 @@ class FilteredGrid(nn.Module):
     Examples
     --------
     >>> kind = Field(basis="linear", head="siren")
-    >>> grid = FilteredGrid(kind, Levels(4, 8, 2), Antialiasing(), torch.Generator().manual_seed(0))
+    >>> levels = GridLevels(4, 8, 2)
+    >>> grid = FilteredGrid(kind, levels, Antialiasing(), torch.Generator(), torch.float32, torch.device("cpu"))
     >>> points, std = torch.rand(3, 5, 6), torch.full((5, 6), 0.01)
     >>> grid(points, std).shape
     torch.Size([4, 5])
@@ -50,11 +51,11 @@ class FilteredGrid(nn.Module):
     def __init__(
         self,
         kind: Field,
-        levels: Levels,
+        levels: GridLevels,
         antialiasing: Antialiasing,
         generator: torch.Generator,
-        dtype: torch.dtype = torch.float32,
-        device: torch.device = torch.device("cpu"),
+        dtype: torch.dtype,
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.antialiasing, self.cells = antialiasing, tuple(float(n) for n in levels.resolutions)

@@ -24,7 +24,7 @@ def check_histogram(edges: Tensor, weights: Tensor) -> None:
 def volume_weights(sigma: Tensor, lengths: Tensor) -> Tensor:
     """What share of the light of a ray each interval gives, (n, k), by densities and lengths (n, k).
 
-    These are T (1 - e^-τ) with τ = σ Δt and the transmittance T, the exponential of a sum.
+    These are T (1 - e^-a) with a = density times length and the transmittance T, the exponential of a sum.
 
     Examples
     --------
@@ -37,7 +37,7 @@ def volume_weights(sigma: Tensor, lengths: Tensor) -> Tensor:
 
 
 def schlick(progress: float, slope: float = 10.0) -> float:
-    """Schlick's bias slope p/((slope - 1) p + 1): the power of weights that are drawn from, 0 in the beginning, soon near 1.
+    """Schlick's bias slope p/((slope - 1) p + 1): the power of weights that are drawn from, 0 first and soon near 1.
 
     Examples
     --------

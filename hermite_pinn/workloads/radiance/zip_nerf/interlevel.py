@@ -88,10 +88,10 @@ def spline_loss(edges: Tensor, weights: Tensor, proposed: Tensor, guess: Tensor,
 
 
 def distillation_loss(edges: Tensor, weights: Tensor, proposed: Tensor, guess: Tensor, half_width: float) -> Tensor:
-    """Kullback-Leibler divergence of a proposal from the field's blurred histogram, and the squared differences of both.
+    """Kullback-Leibler divergence of a proposal from the field's blurred histogram, and their squared differences.
 
-    With q = w + 10⁻⁵ and g = p + 10⁻⁵ it is Σ q log(q/g) - q + g, which is not negative also where the sums differ, plus
-    Σ (w - p)²; as :func:`spline_loss` else.
+    With q = w + 10⁻⁵ and g = p + 10⁻⁵ it is Σ q log(q/g) - q + g, which is not negative also where the sums differ,
+    plus Σ (w - p)²; as :func:`spline_loss` else.
     """
     wanted = blurred_masses(edges, weights, proposed, half_width)
     q, g = wanted + SMALL, guess + SMALL
@@ -99,7 +99,7 @@ def distillation_loss(edges: Tensor, weights: Tensor, proposed: Tensor, guess: T
 
 
 def similarity_loss(edges: Tensor, weights: Tensor, proposed: Tensor, guess: Tensor, half_width: float) -> Tensor:
-    """One minus the cosine of the angle between a proposal and the field's blurred histogram, weighed by the ray's opacity.
+    """One minus the cosine between a proposal and the field's blurred histogram, weighed by the ray's opacity.
 
     It does not see how large the proposal's weights are together; as :func:`spline_loss` else.
     """
@@ -135,4 +135,3 @@ def shortfall(edges: Tensor, weights: Tensor, proposed: Tensor, guess: Tensor) -
         end = torch.searchsorted(given, edges[:, 1:].contiguous()).clamp(0, last)
         bound = heights.gather(1, torch.maximum(end, first)) - heights.gather(1, first)
         return (weights - bound).clamp_min(0).sum(1).mean()
-

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from hermite_pinn.cuda.rays.harmonics import spherical_harmonics
+from hermite_pinn.workloads.radiance.backgrounds import Backdrop
+from hermite_pinn.workloads.radiance.model import ParameterGroup, RadianceModel, Sight
+from hermite_pinn.workloads.radiance.rays import Rays
+from hermite_pinn.workloads.radiance.setting import Setting
 
-from ..backgrounds import Backdrop
-from ..model import ParameterGroup, RadianceModel, Sight
-from ..rays import Rays
-from ..setting import Setting
 from .charbonnier import charbonnier
 from .distortion import distortion_loss
 from .fields import BANDS, RadianceField

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 from hermite_pinn import checks
 from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.workloads.radiance.encoding import resolutions
 
-from ..encoding import resolutions
 from .downweighting import DOWNWEIGHTINGS
 from .frusta import COUNTS
 from .interlevel import INTERLEVEL_LOSSES
 
-__all__ = ["Antialiasing", "Guard", "Levels", "Proposal", "ZipLosses"]
+__all__ = ["Antialiasing", "ProposalGuard", "GridLevels", "Proposal", "ZipLosses"]
 
 
 @dataclass(frozen=True)
-class Levels:
+class GridLevels:
     """A hashed grid on several levels.
 
     Attributes
@@ -37,7 +37,7 @@ class Levels:
 
     Examples
     --------
-    >>> Levels(16, 128, 4).resolutions
+    >>> GridLevels(16, 128, 4).resolutions
     (16, 32, 64, 128)
     """
 
@@ -122,14 +122,14 @@ class Proposal:
     """
 
     samples: int = 64
-    levels: Levels = Levels(16, 64, 3, 2, 1 << 14)
+    levels: GridLevels = GridLevels(16, 64, 3, 2, 1 << 14)
     width: int = 16
     blur: float = 0.03
     points: int = 1
 
     def __post_init__(self) -> None:
         checks.integer("samples", self.samples, least=1, most=4096)
-        checks.instance("levels", self.levels, Levels, "Levels")
+        checks.instance("levels", self.levels, GridLevels, "GridLevels")
         checks.integer("width", self.width, least=1, most=1024)
         checks.number("blur", self.blur, above=0, most=1)
         if self.points not in COUNTS:
@@ -175,7 +175,7 @@ class ZipLosses:
 
 
 @dataclass(frozen=True)
-class Guard:
+class ProposalGuard:
     """Keeps proposals from falling behind: while they miss too much of the field's weight their loss counts more.
 
     Attributes
@@ -194,7 +194,7 @@ class Guard:
 
     Examples
     --------
-    >>> guard = Guard(limit=0.1, growth=2.0, most=8.0)
+    >>> guard = ProposalGuard(limit=0.1, growth=2.0, most=8.0)
     >>> guard.next(1.0, 0.3), guard.next(8.0, 0.3), guard.next(8.0, 0.0), guard.next(1.0, 0.0)
     (2.0, 8.0, 4.0, 1.0)
     """

@@ -1,4 +1,4 @@
-"""Levels that open one after the other."""
+"""GridLevels that open one after the other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["level_windows"]
 def level_windows(levels: int, share: float) -> Tensor:
     """How much of each level is there, (levels,), float32: the coarsest always, the last when ``share`` is 1.
 
-    With α = (levels - 1) share, the level l has (1 - cos(π clip(α - l + 1, 0, 1)))/2 (BARF's window, a level ahead).
+    With a = (levels - 1) share the level l has (1 - cos(π clip(a - l + 1, 0, 1)))/2 (BARF's window, a level ahead).
 
     Examples
     --------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -13,14 +13,14 @@ import torch
 from hermite_pinn.checks import Check, check_options, choice, either, instance, integer, number
 from hermite_pinn.field.encoders import ENCODERS
 from hermite_pinn.field.field import Field
+from hermite_pinn.workloads.radiance.backgrounds import BACKGROUNDS, backdrop
+from hermite_pinn.workloads.radiance.model import Recipe
+from hermite_pinn.workloads.radiance.setting import Setting
 
-from ..backgrounds import BACKGROUNDS, backdrop
-from ..model import Recipe
-from ..setting import Setting
 from .fields import DensityField, RadianceField
 from .frame import Frame
 from .model import ZipModel
-from .options import Antialiasing, Guard, Levels, Proposal, ZipLosses
+from .options import Antialiasing, GridLevels, Proposal, ProposalGuard, ZipLosses
 from .sampling import Sampler
 from .spacing import Spacing
 
@@ -40,7 +40,7 @@ def _made(kind: type) -> Check:
 CHECKS: Mapping[str, Check] = MappingProxyType(
     {
         "encoder": _encoder,
-        "levels": either(_made(Levels), None),
+        "levels": either(_made(GridLevels), None),
         "width": partial(integer, least=1, most=4096),
         "samples": either(partial(integer, least=1, most=4096), None),
         "rays": either(partial(integer, least=1, most=1 << 20), None),
@@ -51,7 +51,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "density": partial(number, above=0),
         "anneal": partial(number, least=0),
         "progressive": partial(number, least=0, most=1),
-        "guard": either(_made(Guard), None),
+        "guard": either(_made(ProposalGuard), None),
         "background": either(partial(choice, options=BACKGROUNDS), None),
         "rate": partial(number, above=0),
         "rate_end": partial(number, above=0, most=1),
@@ -107,18 +107,18 @@ class ZipNeRF(Recipe):
     """
 
     encoder: str | Field = "linear"
-    levels: Levels | None = None
+    levels: GridLevels | None = None
     width: int = 64
     samples: int | None = None
     rays: int | None = None
-    antialiasing: Antialiasing = Antialiasing()
+    antialiasing: Antialiasing = field(default_factory=Antialiasing)
     first: Proposal | None = None
     second: Proposal | None = None
-    losses: ZipLosses = ZipLosses()
+    losses: ZipLosses = field(default_factory=ZipLosses)
     density: float = 1.0
     anneal: float = 10.0
     progressive: float = 0.0
-    guard: Guard | None = None
+    guard: ProposalGuard | None = None
     background: str | None = None
     rate: float = 1e-2
     rate_end: float = 0.1
@@ -144,18 +144,16 @@ class ZipNeRF(Recipe):
         proposed = 1 << (14 if small else 19)
         finest = (512 if inside else 256) if small else 2048
         chosen: dict[str, Any] = {
-            "levels": Levels(16, finest, 8 if small else 10, 2 if small else 4, table),
+            "levels": GridLevels(16, finest, 8 if small else 10, 2 if small else 4, table),
             "samples": 16 if small else 32,
             "rays": 512 if small else 1 << 13,
-            "first": Proposal(32 if small else 64, Levels(8, 32 if small else 512, 3 if small else 6, 2, proposed), 16, 0.03),
-            "second": Proposal(24 if small else 64, Levels(16, 128 if small else 2048, 4 if small else 8, 2, proposed), 16, 0.003),
+            "first": Proposal(32 if small else 64, GridLevels(8, 32 if small else 512, 3 if small else 6, 2, proposed), 16, 0.03),
+            "second": Proposal(24 if small else 64, GridLevels(16, 128 if small else 2048, 4 if small else 8, 2, proposed), 16, 0.003),
             "background": "random" if setting.alpha else "learned" if inside and not setting.background else "constant",
         }  # fmt: skip
         return replace(self, **{name: value for name, value in chosen.items() if getattr(self, name) is None})
 
-    def make(
-        self, setting: Setting, generator: torch.Generator, dtype: torch.dtype, device: torch.device
-    ) -> ZipModel:
+    def make(self, setting: Setting, generator: torch.Generator, dtype: torch.dtype, device: torch.device) -> ZipModel:
         """See :meth:`Recipe.make`."""
         made = self.settled(setting, device)
         frame, unit = Frame.of_setting(setting), self.density / setting.half
@@ -164,9 +162,9 @@ class ZipNeRF(Recipe):
         fields = [DensityField(self.kind, p.levels, p.width, self._filter(p), *rest) for p in proposals]
         spacing = Spacing(-1.5, 2 / frame.half) if frame.contracted else Spacing()
         sampler = Sampler(frame, spacing, proposals, fields)
-        field = RadianceField(self.kind, made.levels or Levels(), self.width, self.antialiasing, *rest)
+        radiance = RadianceField(self.kind, made.levels or GridLevels(), self.width, self.antialiasing, *rest)
         behind = backdrop(made.background or "constant", setting, generator, dtype, device)
-        return ZipModel(made, setting, sampler, field, behind).to(device)
+        return ZipModel(made, setting, sampler, radiance, behind).to(device)
 
     def _filter(self, proposal: Proposal) -> Antialiasing:
         return Antialiasing(proposal.points, self.antialiasing.weights)

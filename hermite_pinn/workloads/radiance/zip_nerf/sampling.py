@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..rays import Rays
+from hermite_pinn.workloads.radiance.rays import Rays
+
 from .fields import DensityField
 from .frame import Frame
 from .frusta import multisample
@@ -104,10 +105,8 @@ class Sampler(nn.Module):
         shares = resample(shares, weights, last, power, generator)
         return found, shares, self.spacing.distance(shares, near, far)
 
-    def place(
-        self, rays: Rays, edges: Tensor, count: int, generator: torch.Generator | None
-    ) -> tuple[Tensor, Tensor]:
-        """Points (3, n k, count) of the unit cube for n k slices of cones, and their standard deviations (n k, count)."""
+    def place(self, rays: Rays, edges: Tensor, count: int, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        """Points (3, n k, count) of the unit cube for n k slices of cones, and their deviations (n k, count)."""
         samples = multisample(rays, edges, count, generator)
         points, scale = self.frame.unit(samples.positions)
         return points.reshape(3, -1, count), (samples.std.detach() * scale).reshape(-1, count)
