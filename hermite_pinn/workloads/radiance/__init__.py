@@ -12,6 +12,7 @@ from .loading import Skipped
 from .model import ParameterGroup, RadianceModel, Recipe, Sight
 from .poses import look_at, scattered_poses, surrounding_poses
 from .rays import Rays
+from .reduction import reduced
 from .scene import Scene
 from .solution import Picture, Radiance
 from .solids import Block, Body, Disc, Finish, Solid, Sphere
@@ -59,6 +60,7 @@ __all__ = [
     "expand",
     "fit",
     "look_at",
+    "reduced",
     "scattered_poses",
     "surrounding_poses",
 ]
