@@ -15,14 +15,18 @@ from .perturbation import perturbed
 from .pose_refinement import PoseRefinement
 from .poses import look_at, scattered_poses, surrounding_poses
 from .rays import Rays
+from .reduction import reduced
 from .scene import Scene
 from .se3 import exponential
 from .solids import Block, Body, Disc, Finish, Solid, Sphere
 from .solution import Picture, Radiance
 from .views import Draw, View, Views
 from .world import World
+from .zip_nerf.options import Antialiasing, GridLevels, Proposal, ProposalGuard, ZipLosses
+from .zip_nerf.recipe import ZipNeRF
 
 __all__ = [
+    "Antialiasing",
     "Block",
     "Body",
     "Camera",
@@ -31,6 +35,7 @@ __all__ = [
     "Draw",
     "Finish",
     "FisheyeLens",
+    "GridLevels",
     "Hermite",
     "InstantNGP",
     "Intrinsics",
@@ -40,6 +45,8 @@ __all__ = [
     "Picture",
     "PoseErrors",
     "PoseRefinement",
+    "Proposal",
+    "ProposalGuard",
     "Radiance",
     "RadianceModel",
     "Rays",
@@ -53,6 +60,8 @@ __all__ = [
     "Views",
     "World",
     "align",
+    "ZipLosses",
+    "ZipNeRF",
     "contract",
     "contraction_scale",
     "expand",
@@ -61,6 +70,7 @@ __all__ = [
     "look_at",
     "perturbed",
     "pose_errors",
+    "reduced",
     "scattered_poses",
     "surrounding_poses",
 ]
