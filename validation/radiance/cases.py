@@ -17,6 +17,8 @@ SEEDS = (0, 1, 2)
 SYNTHETIC, PHOTOGRAPHS, CONTEST = 120.0, 300.0, 60.0
 #: Steps of encoders against each other, where these and not seconds are the same.
 STEPS = 1000
+#: Records of a level of Hermite with which it has as many parameters as the linear one, whose coarse levels are dense.
+RECORDS = 3365
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def scene_of(name: str) -> Scene | None:
 
 
 def _contest(seed: int) -> list[Case]:
-    linear, cubic, steps = InstantNGP(), Hermite(), STEPS
+    linear, cubic, steps = InstantNGP(), Hermite(table_size=RECORDS), STEPS
     return [
         Case("encoders", "linear", "synthetic", linear, CONTEST, seed),
         Case("encoders", "Hermite, equal seconds", "synthetic", cubic, CONTEST, seed),
