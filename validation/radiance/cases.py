@@ -17,8 +17,8 @@ SEEDS = (0, 1, 2)
 SYNTHETIC, PHOTOGRAPHS, CONTEST = 120.0, 300.0, 60.0
 #: Steps of encoders against each other, where these and not seconds are the same.
 STEPS = 1000
-#: Records of a level of Hermite with which it has as many parameters as the linear one, whose coarse levels are dense.
-RECORDS = 3365
+#: Cells of the coarsest level of Hermite with which it has about as many parameters as the linear one and is as fine.
+COARSEST = 8
 
 
 @dataclass(frozen=True)
@@ -114,11 +114,11 @@ def scene_of(name: str) -> Scene | None:
 
 
 def _contest(seed: int) -> list[Case]:
-    linear, cubic, steps = InstantNGP(), Hermite(table_size=RECORDS), STEPS
+    linear, cubic, steps = InstantNGP(), Hermite(coarsest=COARSEST), STEPS
     return [
         Case("encoders", "linear", "synthetic", linear, CONTEST, seed),
         Case("encoders", "Hermite, equal seconds", "synthetic", cubic, CONTEST, seed),
-        Case("encoders", "Hermite, half as fine", "synthetic", Hermite(coarsest=8, finest=128), CONTEST, seed),
+        Case("encoders", "Hermite, half as fine", "synthetic", Hermite(coarsest=COARSEST, finest=128), CONTEST, seed),
         Case("encoders", f"linear, {steps} steps", "synthetic", linear, 0.0, seed, steps=steps),
         Case("encoders", f"Hermite, {steps} steps", "synthetic", cubic, 0.0, seed, steps=steps),
     ]

@@ -85,7 +85,7 @@ def test_encoders_have_as_many_parameters():
     for recipe in {c.recipe for c in radiance.CASES.values() if c.group == "encoders"}:
         made = recipe.settled(setting, cpu).make(setting, torch.Generator().manual_seed(0), torch.float32, cpu)
         counts.append(made.parameter_count)
-    assert max(counts) < 1.01 * min(counts)
+    assert max(counts) < 1.06 * min(counts)
 
 
 def test_samples_are_counted_and_the_field_is_as_before(scene):
