@@ -149,9 +149,13 @@ class _Fit(Workload[Ending, Radiance]):
         return self.course.run(save, saved)
 
     def judged(self, done: Done[Ending]) -> Done[Ending]:
-        """No success if not even the training views became better than their mean colour, or a mere colour; see there."""
+        """No success if not even the training views became better than their mean colour."""
         ending, views = done.found, self.scene.train
-        told = "" if len(self.scene.test) else "; there are no test views, so that nothing tells how it looks from elsewhere"
+        told = (
+            ""
+            if len(self.scene.test)
+            else "; there are no test views, so that nothing tells how it looks from elsewhere"
+        )
         if ending.status.success:
             some = [views[k] for k in range(0, len(views), max(1, len(views) // SOME))]
             truth = [lattice(view, 2048 // len(some))[1] for view in some]

@@ -11,7 +11,6 @@ from hermite_pinn.cuda.rays.cascades import Cascades
 from hermite_pinn.cuda.rays.compositing import LEAST, compact, composite
 from hermite_pinn.cuda.rays.marching import Marching, march
 from hermite_pinn.cuda.rays.samples import Samples
-
 from hermite_pinn.field.field import Field
 
 from .backgrounds import backdrop
@@ -21,6 +20,7 @@ from .model import ParameterGroup, RadianceModel, Recipe, Sight
 from .occupied import OccupiedCells
 from .radiance_field import RadianceField
 from .rays import Rays
+from .rounds import asked_in_rounds
 from .scene import Scene
 from .setting import Setting
 
@@ -156,16 +156,15 @@ class GridModel(RadianceModel):
         rays = rays.to(self.device, self.dtype)
         directions = rays.direction.T.contiguous()
         samples = self._march(rays, None)
-        hidden = self.field.hidden(samples.positions)
-        sigma = self.field.density_of(hidden)
-        kept, index = compact(samples, sigma, self.options.least)
+        asked = asked_in_rounds(samples, self.field.hidden, self.field.density_of, self.options.least)
+        kept, index = compact(samples, asked.sigma, self.options.least)
         harmonics = self.field.harmonics(directions).index_select(1, kept.rays)
-        colors = self.field.colors_of(hidden.index_select(1, index), harmonics)
+        colors = self.field.colors_of(asked.of(index), harmonics)
         behind = self.backdrop.colors(directions) if background is None else background.to(colors)[:, None]
         channels = [colors, self._normals(kept.positions)] if normals else [colors]
         if normals:
             behind = torch.cat([behind.expand(-1, len(rays)), torch.zeros_like(directions)])
-        seen = composite(kept, sigma.index_select(0, index), torch.cat(channels), behind, self.options.least)
+        seen = composite(kept, asked.sigma.index_select(0, index), torch.cat(channels), behind, self.options.least)
         depth = torch.where(seen.opacity > LEAST, seen.depth / seen.opacity, torch.inf)
         faces = torch.nn.functional.normalize(seen.colour[3:], dim=0) if normals else None
         return Sight(seen.colour[:3].clamp(0, 1), seen.opacity, depth, faces)

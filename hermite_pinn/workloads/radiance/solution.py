@@ -61,8 +61,8 @@ class Radiance(Outputs):
     status, message
         Why the run ended.
     history
-        One row per 100 steps: ``loss``, its parts, ``rays``, ``samples``, and now and then ``psnr``, at some pixels of the
-        first view that is held out; nothing is chosen by it.
+        One row per 100 steps: ``loss``, its parts, ``rays``, ``samples``, and now and then ``psnr``, at some pixels of
+        the first view that is held out; nothing is chosen by it.
     stats
         Seconds, steps, parameters and more.
     settings
@@ -142,7 +142,7 @@ class Radiance(Outputs):
             return self.model.density(x.to(parameter)).cpu()
 
     def save(self, path: str | Path) -> None:
-        """Write an HDF5 file, all of it or nothing: plain numbers and text, from which :meth:`load` makes the same field.
+        """Write an HDF5 file, all of it or nothing: numbers and text, from which :meth:`load` makes the same field.
 
         Raises
         ------
