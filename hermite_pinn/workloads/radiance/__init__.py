@@ -12,9 +12,11 @@ from .lens import FisheyeLens, Lens, PerspectiveLens
 from .loading import Skipped
 from .model import ParameterGroup, RadianceModel, Recipe, Sight
 from .perturbation import perturbed
+from .pose_picture import draw_poses
 from .pose_refinement import PoseRefinement
 from .poses import look_at, scattered_poses, surrounding_poses
 from .rays import Rays
+from .registration import placed, registered
 from .scene import Scene
 from .se3 import exponential
 from .solids import Block, Body, Disc, Finish, Solid, Sphere
@@ -55,12 +57,15 @@ __all__ = [
     "align",
     "contract",
     "contraction_scale",
+    "draw_poses",
     "expand",
     "exponential",
     "fit",
     "look_at",
     "perturbed",
+    "placed",
     "pose_errors",
+    "registered",
     "scattered_poses",
     "surrounding_poses",
 ]

@@ -134,6 +134,7 @@ def fit(
         compile_clock.reset(token)
     stats = _stats(course, place, time.perf_counter() - began - sum(clock), sum(clock), seed)
     found = Radiance(model, _refined(scene, posing), ending.status, ending.message, monitor.history, stats, {})
+    found.trail = posing.trail()
     if failure is not None and throw:
         with suppress(AttributeError):
             failure.solution = found  # type: ignore[attr-defined]
