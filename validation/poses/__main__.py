@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--scenes", type=int, nargs="+", default=[1, 2], help="random worlds; 0: the standard one")
     parser.add_argument("--draws", type=int, nargs="+", default=[0, 1], help="seeds of the noise")
     parser.add_argument("--rates", type=float, nargs="+", default=[1e-2], help="learning rates of poses")
+    parser.add_argument("--sigma", type=float, default=0.15, help="standard deviation of the noise")
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
     parser.add_argument("--scale", default="small", choices=list(SCALES))
     parser.add_argument("--out", type=Path, help="a folder that keeps rows and pictures, and gets poses.md")
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.out is not None:
         make_folder(options.out)
     rows: dict[Case, Row] = {}
-    for case in cases_of(options.scenes, options.draws, options.rates, options.ways, options.scale):
+    for case in cases_of(options.scenes, options.draws, options.rates, options.ways, options.scale, options.sigma):
         rows[case] = run_case(case, options.out)
         sys.stdout.write(f"{case.name:<40} {rows[case].line}\n")
         sys.stdout.flush()

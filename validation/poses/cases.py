@@ -102,7 +102,7 @@ class Scale:
 
 SCALES: Mapping[str, Scale] = MappingProxyType(
     {
-        "small": Scale(48, 20, 4, 6, 4, 64, 2**13, 4096, 128, 32, 1e-2, 800, 64),
+        "small": Scale(48, 30, 4, 6, 4, 64, 2**13, 6144, 64, 32, 1e-2, 400, 64),
         "full": Scale(100, 40, 8, 8, 4, 128, 2**15, 2**14, 256, 64, 1e-2, 4000, 256),
     }
 )
@@ -138,7 +138,7 @@ class Case:
     @property
     def name(self) -> str:
         """Short, for files."""
-        return f"{self.scale}-s{self.scene}-n{self.draw}-r{self.rate:g}-{self.way}"
+        return f"{self.scale}-{self.sigma:g}-s{self.scene}-n{self.draw}-r{self.rate:g}-{self.way}"
 
     def pictures(self) -> Scene:
         """The scene with its true poses."""
@@ -170,7 +170,12 @@ class Case:
 
 
 def cases_of(
-    scenes: Iterable[int], draws: Iterable[int], rates: Iterable[float], ways: Iterable[str], scale: str = "small"
+    scenes: Iterable[int],
+    draws: Iterable[int],
+    rates: Iterable[float],
+    ways: Iterable[str],
+    scale: str = "small",
+    sigma: float = 0.15,
 ) -> list[Case]:
     """All combinations; poses that stay have no rate, and known ones no draw, so that these come once.
 
@@ -189,6 +194,7 @@ def cases_of(
             first_rate if WAYS[way].poses != "refined" else rate,
             way,
             scale,
+            sigma,
         )
         for scene, draw, rate, way in itertools.product(scenes, draws, rates, chosen)
     ]

@@ -24,6 +24,7 @@ from hermite_pinn.run.status import Status
 from hermite_pinn.run.workload import Frame, Save, Workload
 from hermite_pinn.torch_state import isolated
 
+from .camera import Cameras
 from .course import Course, Length, decibels, lattice
 from .digest import described_scene
 from .model import Recipe
