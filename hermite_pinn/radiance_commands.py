@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,8 +25,8 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Radiance fields of scenes of pictures.", no_args_is_help=True, rich_markup_mode=None)
 
-#: Views of a sheet, and pixels along a side of the scene that is rendered here.
-SHEET, SIDE = 8, 100
+#: Views of a sheet, pixels along a side of the scene that is rendered here, and files that are listed one by one.
+SHEET, SIDE, LISTED = 8, 100, 12
 
 SceneArgument = Annotated[
     str,
@@ -185,7 +185,9 @@ def moved(field: Radiance, folder: Path, name: str, frames: int, notes: list[str
     if can_write_videos():
         yield field.to_video(folder / f"{name}_orbit.mp4", cameras)
         return
-    notes.append("imageio and ffmpeg are not installed, so that the orbit is pictures: pip install 'hermite_pinn[video]'")
+    notes.append(
+        "imageio and ffmpeg are not installed, so that the orbit is pictures: pip install 'hermite_pinn[video]'"
+    )
     yield from write_frames(folder / f"{name}_orbit", field.frames(cameras))
 
 
@@ -231,7 +233,9 @@ def render(
         else:
             _, found = given_scene(scene, downscale, images, test_every, placement, background)
             if not len(found.test):
-                raise InvalidArgumentError("the scene has no test views; choose another --test-every, or render an orbit")
+                raise InvalidArgumentError(
+                    "the scene has no test views; choose another --test-every, or render an orbit"
+                )
             report["test"], files = compared(field, found.test, folder, source.stem)
         report["files"] = [str(file) for file in files]
         if as_json:
@@ -305,7 +309,10 @@ def report_text(report: Mapping[str, Any]) -> str:
     for row in report["test"].get("views", ()):
         lines.append(f"  {row['name']:<32} {row['psnr']:6.2f} dB  SSIM {row['ssim']:.4f}")
     if report["test"]:
-        lines.append(f"  {'mean of the test views':<32} {report['test']['psnr']:6.2f} dB  SSIM {report['test']['ssim']:.4f}")
+        lines.append(
+            f"  {'mean of the test views':<32} {report['test']['psnr']:6.2f} dB  SSIM {report['test']['ssim']:.4f}"
+        )
     lines += [f"note: {note}" for note in report["notes"]]
-    few: Callable[[list[str]], list[str]] = lambda files: files if len(files) < 12 else [*files[:10], f"... {len(files)} files"]
-    return "\n".join([*lines, *(f"wrote {file}" for file in few(report["files"]))])
+    files = report["files"]
+    told = files if len(files) <= LISTED else [*files[:LISTED], f"{len(files) - LISTED} more files"]
+    return "\n".join([*lines, *(f"wrote {file}" for file in told)])

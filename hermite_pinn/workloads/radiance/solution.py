@@ -58,6 +58,9 @@ class Radiance(Outputs):
         The field.
     cameras
         Cameras of the training views, refined if that was asked for.
+    trail
+        Where they were on the way, (k, n, 3, 4), the first and the last among them; None where they stayed, and of a
+        field that was loaded.
     status, message
         Why the run ended.
     history
@@ -90,6 +93,7 @@ class Radiance(Outputs):
     ) -> None:
         self.model, self.cameras, self.status, self.message = model, cameras, status, message
         self.history, self.stats, self.settings = history, stats, dict(settings)
+        self.trail: Tensor | None = None
 
     def __repr__(self) -> str:
         return f"Radiance({self.model.recipe.name}, {self.model.parameter_count:,} parameters, {self.status.name}: {self.message})"
