@@ -99,7 +99,7 @@ class ZipModel(RadianceModel):
         behind = self.backdrop.training_colors(rays.direction.T.contiguous(), generator)
         if len(target) == 4:
             target = target[:3] * target[3] + behind.detach() * (1 - target[3])
-        width, whole = self.recipe.losses.width, 3 * max(1, len(rays))
+        width, whole = self.recipe.losses.knee, 3 * max(1, len(rays))
         missed = charbonnier(behind[:, ~hit] - target[:, ~hit], width).sum() / whole
         if not bool(hit.any()):
             return {"colour": missed + 0.0 * sum(p.sum() for p in self.parameters())}
