@@ -26,6 +26,7 @@ from .command_arguments import (
 )
 from .errors import HermitePinnError, InvalidArgumentError, OutputError
 from .output import check_writable
+from .radiance_commands import app as radiance_app
 from .reports import (
     findings_text,
     problem_settings,
@@ -67,6 +68,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(sdf_app, name="sdf")
+app.add_typer(radiance_app, name="radiance")
 
 
 @app.command("list")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .alignment import PoseErrors, align, pose_errors
 from .camera import Camera, Cameras
 from .contraction import contract, contraction_scale, expand
 from .fit import fit
@@ -10,12 +11,15 @@ from .intrinsics import Intrinsics
 from .lens import FisheyeLens, Lens, PerspectiveLens
 from .loading import Skipped
 from .model import ParameterGroup, RadianceModel, Recipe, Sight
+from .perturbation import perturbed
+from .pose_refinement import PoseRefinement
 from .poses import look_at, scattered_poses, surrounding_poses
 from .rays import Rays
 from .reduction import reduced
 from .scene import Scene
-from .solution import Picture, Radiance
+from .se3 import exponential
 from .solids import Block, Body, Disc, Finish, Solid, Sphere
+from .solution import Picture, Radiance
 from .views import Draw, View, Views
 from .world import World
 from .zip_nerf.options import Antialiasing, GridLevels, Proposal, ProposalGuard, ZipLosses
@@ -39,6 +43,8 @@ __all__ = [
     "ParameterGroup",
     "PerspectiveLens",
     "Picture",
+    "PoseErrors",
+    "PoseRefinement",
     "Proposal",
     "ProposalGuard",
     "Radiance",
@@ -55,11 +61,15 @@ __all__ = [
     "World",
     "ZipLosses",
     "ZipNeRF",
+    "align",
     "contract",
     "contraction_scale",
     "expand",
+    "exponential",
     "fit",
     "look_at",
+    "perturbed",
+    "pose_errors",
     "reduced",
     "scattered_poses",
     "surrounding_poses",

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from hermite_pinn.cuda.runtime.cache import compile_clock
 from hermite_pinn.errors import CorruptFileError, DivergedError
+from hermite_pinn.methods.course import run_to_end
 from hermite_pinn.run.ending import Ending
-from hermite_pinn.run.interrupt import cause
-from hermite_pinn.run.monitor import Monitor, StopRun
+from hermite_pinn.run.interrupt import cause, uninterrupted
+from hermite_pinn.run.monitor import Monitor
 from hermite_pinn.run.status import Status
+from hermite_pinn.run.workload import Save
 
 from .model import RadianceModel
 from .optimizer import Optimizer
 from .posing import Posing
 from .views import View, Views
 
-__all__ = ["Course", "Length"]
-
-Save = Callable[[Callable[[], dict[str, Any]], bool], None]
+__all__ = ["Course", "Length", "decibels", "lattice"]
 
 #: Steps between two rows of the history.
 ROW = 100
@@ -59,6 +59,20 @@ class Length:
         if self.seconds is not None:
             shares.append(elapsed / self.seconds)
         return min(1.0, max(shares))
+
+
+def lattice(view: View, count: int) -> tuple[Tensor, Tensor]:
+    """Numbers (n,) of about so many pixels of a view, evenly spread, and their colours (3, n), alpha before white."""
+    height, width = view.image.shape[:2]
+    every = max(1, math.isqrt(height * width // count))
+    rows = torch.arange(height * width).view(height, width)[::every, ::every].reshape(-1)
+    colors = view.image.reshape(height * width, -1)[rows].T
+    return rows, colors[:3] * colors[3] + 1 - colors[3] if len(colors) == 4 else colors
+
+
+def decibels(error: Tensor) -> float:
+    """PSNR of a mean square error."""
+    return float(-10 * torch.log10(error.double().clamp_min(1e-12)))
 
 
 class Course:
@@ -100,9 +114,9 @@ class Course:
         self.optimizer = Optimizer([*model.groups(), *posing.groups()])
         self.still = {group.name for group in posing.groups()}
         self.step, self.spent, self.skipped, self.samples = 0, 0.0, 0, 0
-        self.best_psnr = -math.inf
+        self.losses: dict[str, float] = {}
         self._glanced = -1
-        self._good = self._tensors()
+        self._good, self._kept, self._looked = self._tensors(), 0, 0.0
 
     # -- the loop ---
     def run(self, save: Save, saved: Mapping[str, Any] | None) -> Ending:
@@ -115,66 +129,81 @@ class Course:
         """
         if saved:
             self._continue(saved)
-        self._looked = time.perf_counter()
-        try:
+        self._looked = self._clock()
+
+        def work() -> Ending:
             while self.progress < 1.0:
-                self._step()
-                self._tick()
+                with uninterrupted():
+                    self._step()
                 if self.step % ROW == 0 or self.progress >= 1.0:
                     self._record()
                 save(self._state, False)
-        except StopRun as stop:
-            ending = Ending(stop.status, stop.message)
-        except KeyboardInterrupt:
-            ending = Ending(Status.INTERRUPTED, f"{cause()} after {self.step} steps")
-        else:
-            ending = Ending(Status.COMPLETED, f"{self.step} steps")
-        save(self._state, True)
-        return ending
+            return self._done()
+
+        def settle(ending: Ending) -> Ending:
+            save(self._state, True)
+            return ending
+
+        return run_to_end(
+            work,
+            lambda ending: ending,
+            interrupted=lambda: f"{cause()} after {self.step} steps",
+            settle=settle,
+            usable=lambda: self.step > 0,
+            monitor=self.monitor,
+        )
 
     @property
     def progress(self) -> float:
         """Part of the run that is done."""
         return self.length.progress(self.step, self.spent)
 
-    def _tick(self) -> None:
-        """Count the seconds of training."""
-        now = time.perf_counter()
-        self.spent, self._looked = self.spent + now - self._looked, now
+    def _clock(self) -> float:
+        """Seconds, without those that kernels were compiled in."""
+        return self.monitor.clock() - sum(compile_clock.get(None) or ())
+
+    def _done(self) -> Ending:
+        steps = self.length.steps
+        if steps is not None and self.step < steps:
+            return Ending(Status.MAX_TIME, f"{self.step} of {steps} steps in {self.spent:.0f} s")
+        return Ending(Status.COMPLETED, f"{self.step} steps")
 
     def _step(self) -> None:
         progress = self.progress
         self.model.advance(self.step, progress, self.generator)
         draw = self.views.sample(self.model.rays, self.generator, self.posing.poses())
-        rays, target = draw.rays, draw.colors.T.contiguous()
+        rays, target = draw.rays.to(self.model.device), draw.colors.T.contiguous().to(self.model.device)
         losses = self.model.terms(rays, target, progress, self.generator) | self.posing.penalties()
-        loss = sum(losses.values(), torch.zeros(()))
         self.optimizer.zero()
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.stack([value.to(target.dtype) for value in losses.values()]).sum().backward()  # type: ignore[no-untyped-call]
         self.losses = {name: float(value.detach()) for name, value in losses.items()}
-        self._check(sum(self.losses.values()))
+        if self._sound():
+            self._update(progress)
+        self.step += 1
+        self.samples += self.model.count
+        now = self._clock()
+        self.spent, self._looked = self.spent + now - self._looked, now
+
+    def _update(self, progress: float) -> None:
         decayed = self.end**progress
         factors = {
             group.name: self.posing.rate_factor(progress) if group.name in self.still else decayed
             for group in self.optimizer.groups
         }
         self.optimizer.step(factors, lambda levels: self.posing.level_factors(levels, progress))
-        self.step += 1
-        self.samples += self.model.count
 
-    def _check(self, loss: float) -> None:
-        """End a run whose loss is no number."""
-        if math.isfinite(loss):
-            return
+    def _sound(self) -> bool:
+        """Whether a step may be taken; a loss that is no number ends the run, in half precision after some in a row."""
+        loss = sum(self.losses.values())
+        finite = math.isfinite(loss) and (not self.model.half or self.optimizer.finite())
+        self.skipped = 0 if finite else self.skipped + 1
+        if finite or (self.model.half and self.skipped < PATIENCE):
+            return finite
         self._put(self._good)
-        error = DivergedError(
-            f"the loss became {loss} at step {self.step}; what is returned is the state after step {self._kept}. Lower the rate of the recipe, "
-            "or look for damaged pictures and poses"
+        raise DivergedError(
+            f"the loss became {loss} at step {self.step + 1}; what is returned is the state after step {self._kept}. Lower the rate of the "
+            "recipe, or look for damaged pictures and poses"
         )
-        error.outcome = Ending(Status.DIVERGED, str(error))  # type: ignore[attr-defined]
-        raise error
-
-    _kept = 0
 
     # -- what is told ---
     def _record(self) -> None:
@@ -184,39 +213,36 @@ class Course:
         glance = int(self.progress / BETWEEN + 1e-9)
         if self.held_out is not None and glance > self._glanced:
             self._glanced = glance
-            extra["psnr"] = self._glance(self.held_out)
-        if self.length.seconds is None:
-            self.monitor.check_time()
+            extra["psnr"] = self.glance([self.held_out])
+            self.monitor.note = f"PSNR {extra['psnr']:.1f} dB"
         self.monitor.record(
             loss=sum(self.losses.values()),
             terms={},
             level=0,
             unknowns=self.model.parameter_count,
-            field=lambda: self.model,  # type: ignore[arg-type, return-value]
             done=self.progress,
             step=self.step,
             **self.losses,
             **extra,
         )
-        self._looked = time.perf_counter()
 
-    def _glance(self, view: View) -> float:
-        """PSNR at some pixels of a view; not part of the run's seconds."""
-        height, width = view.image.shape[:2]
-        every = max(1, math.isqrt(height * width // GLANCE))
-        rows = torch.arange(height * width).view(height, width)[::every, ::every].reshape(-1)
-        colors = view.image.reshape(height * width, -1)[rows].T
-        behind = torch.ones(3)
-        truth = colors[:3] * colors[3] + behind[:, None] * (1 - colors[3]) if len(colors) == 4 else colors
-        seen = self.model.look(view.camera.rays()[rows], behind if len(colors) == 4 else None)
-        error = (seen.colour.cpu() - truth).square().mean()
-        return float(-10 * torch.log10(error.clamp_min(1e-12)))
+    def glance(self, views: Sequence[View]) -> float:
+        """PSNR at some pixels of some views, in dB."""
+        errors = []
+        for view in views:
+            rows, truth = lattice(view, GLANCE // len(views))
+            behind = torch.ones(3, device=self.model.device) if view.image.shape[-1] == 4 else None
+            seen = self.model.look(view.camera.rays()[rows], behind)
+            errors.append((seen.colour.cpu() - truth).square().mean())
+        return decibels(torch.stack(errors).mean())
 
     # -- between runs ---
     def _tensors(self) -> dict[str, Tensor]:
         modules = {"model": self.model, "posing": self.posing}
         return {
-            f"{name}.{key}": v.detach().clone() for name, module in modules.items() for key, v in module.state_dict().items()
+            f"{name}.{key}": v.detach().clone()
+            for name, module in modules.items()
+            for key, v in module.state_dict().items()
         }
 
     def _put(self, tensors: Mapping[str, Tensor]) -> None:
@@ -230,6 +256,7 @@ class Course:
             "spent": self.spent,
             "samples": self.samples,
             "glanced": self._glanced,
+            "updates": self.optimizer.steps,
             "tensors": self._tensors(),
             "moments": self.optimizer.state(),
             "generator": self.generator.get_state(),
@@ -242,6 +269,6 @@ class Course:
         self._put(tensors)
         self.step, self.samples, self._glanced = (int(saved[name]) for name in ("step", "samples", "glanced"))
         self.spent = float(saved["spent"])
-        self.optimizer.restore(self.step, saved["moments"])
+        self.optimizer.restore(int(saved["updates"]), saved["moments"])
         self.generator.set_state(saved["generator"])
         self._good, self._kept = self._tensors(), self.step

@@ -100,4 +100,5 @@ class Encoding(nn.Module):
 
     def forward(self, points: Tensor) -> Tensor:
         """Features; differentiable by the parameters, and by the points once."""
-        return self.at().jets(points, VALUE).reshape(self.outputs, -1)
+        encoder = self.at().rounded() if self.half and points.requires_grad else self.at()
+        return encoder.jets(points, VALUE).reshape(self.outputs, -1)

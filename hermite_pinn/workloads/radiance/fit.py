@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import platform
-import time
 from collections.abc import Sequence
-from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from hermite_pinn.checks import choice, flag, instance, integer
-from hermite_pinn.cuda.runtime.cache import compile_clock
-from hermite_pinn.errors import DivergedError, InvalidProblemError
-from hermite_pinn.memory import peak_memory
-from hermite_pinn.run.arguments import checked_seed, limit, listeners
+from hermite_pinn.checks import instance, integer
+from hermite_pinn.errors import InvalidProblemError
+from hermite_pinn.run.arguments import checked_seed, limit
 from hermite_pinn.run.callbacks import Callback
 from hermite_pinn.run.checkpoint import Checkpoint
 from hermite_pinn.run.device import choose_device
 from hermite_pinn.run.ending import Ending
-from hermite_pinn.run.interrupt import terminable
+from hermite_pinn.run.identity import identity_of, plain
 from hermite_pinn.run.monitor import Monitor
-from hermite_pinn.run.progress import ProgressMeter, choose_progress
+from hermite_pinn.run.progress import ProgressMeter
+from hermite_pinn.run.stats import Done
+from hermite_pinn.run.status import Status
+from hermite_pinn.run.workload import Frame, Save, Workload
 from hermite_pinn.torch_state import isolated
-from hermite_pinn.version import installed_version
 
-from .course import Course, Length
+from .course import Course, Length, decibels, lattice
+from .digest import described_scene
 from .model import Recipe
+from .pose_refinement import started
 from .posing import Posing
-from .recipes import chosen_recipe
+from .recipes import chosen_recipe, described_recipe
 from .scene import Scene
 from .solution import Radiance
 
@@ -38,6 +37,8 @@ __all__ = ["fit"]
 
 #: Steps of a run for which neither steps nor seconds are given.
 STEPS = 3000
+#: Training views by which a run is judged.
+SOME = 4
 
 
 @isolated()
@@ -64,11 +65,11 @@ def fit(
     scene
         Pictures and cameras.
     recipe
-        ``"instant_ngp"``, ``"hermite"``, or an object such as ``hp.radiance.InstantNGP(levels=12)``.
+        ``"instant_ngp"``, ``"hermite"``, ``"zip_nerf"``, or an object such as ``hp.radiance.InstantNGP(levels=12)``.
     encoder
         Of the recipe: the name of an encoder, or a :class:`hermite_pinn.Field` with its options; None: the recipe's.
     poses
-        ``"fixed"`` or ``"refine"``.
+        ``"fixed"``, ``"refine"``, or a :class:`PoseRefinement` with other options.
     max_time
         Seconds of training, along which learning rates fall; what evaluation takes comes on top.
     steps
@@ -101,68 +102,94 @@ def fit(
     """
     instance("scene", scene, Scene, "a hermite_pinn.radiance.Scene")
     made = chosen_recipe(recipe, encoder)
-    choice("poses", poses, ("fixed",))
     number = None if steps is None else integer("steps", steps, least=1, most=1 << 40, otherwise="None")
-    seconds = limit("max_time", max_time)
-    seed, throw = checked_seed(seed), flag("throw", throw)
-    place = choose_device(device)
+    seconds, seed, place = limit("max_time", max_time, infinite=True), checked_seed(seed), choose_device(device)
+    frame = Frame(callbacks=callbacks, progress=progress, checkpoint=checkpoint, resume=resume, throw=throw)
     if not len(scene.train):
         raise InvalidProblemError("the scene has no training views; load it with other splits or test_every=None")
+    posing = started(poses, scene.train.cameras, place)
     length = Length(STEPS if number is None and seconds is None else number, seconds)
-    generator = torch.Generator().manual_seed(seed)
-    monitor = Monitor(listeners(callbacks, None), choose_progress(progress), None)
-    monitor.method = made.name
-    model = made.build(scene, generator, torch.float32, place)
-    posing = Posing()
-    held_out = scene.test[0] if len(scene.test) else None
-    course = Course(model, posing, scene.train, held_out, length, 0.1, generator, monitor)
-    clock: list[float] = []
-    began, token = time.perf_counter(), compile_clock.set(clock)
-    failure: Exception | None = None
-    monitor.progress.start("radiance field")
-    try:
-        with terminable():
-            ending = course.run(_unsaved, None)
-    except DivergedError as error:
-        left = getattr(error, "outcome", None)
-        if not isinstance(left, Ending):
-            raise
-        ending, failure = left, error
-    finally:
-        monitor.progress.close()
-        compile_clock.reset(token)
-    stats = _stats(course, place, time.perf_counter() - began - sum(clock), sum(clock), seed)
-    found = Radiance(model, scene.train.cameras, ending.status, ending.message, monitor.history, stats, {})
-    if failure is not None and throw:
-        with suppress(AttributeError):
-            failure.solution = found  # type: ignore[attr-defined]
-        raise failure
-    return found
+    return frame.run(_Fit(scene, made, posing, poses, length, seed, place, frame.monitor))
 
 
-def _unsaved(state: Any, force: bool) -> None:
-    """There is no checkpoint."""
+class _Fit(Workload[Ending, Radiance]):
+    """A run that makes a radiance field."""
 
+    title, kind = "radiance field", Ending
 
-def _stats(course: Course, place: torch.device, seconds: float, compiling: float, seed: int) -> dict[str, Any]:
-    return {
-        "method": course.model.recipe.name,
-        "seconds": seconds,
-        "training_seconds": course.spent,
-        "compile_seconds": compiling,
-        "steps": course.step,
-        "samples": course.samples,
-        "seconds_per_step": course.spent / max(1, course.step),
-        "peak_memory": peak_memory(place),
-        "parameters": course.model.parameter_count,
-        "device": str(place),
-        "dtype": "float32",
-        "threads": torch.get_num_threads(),
-        "seed": seed,
-        "versions": {
-            "hermite_pinn": installed_version(),
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-        },
-    }
+    def __init__(
+        self,
+        scene: Scene,
+        recipe: Recipe,
+        posing: Posing,
+        poses: Any,
+        length: Length,
+        seed: int,
+        device: torch.device,
+        monitor: Monitor,
+    ) -> None:
+        self.scene, self.posing, self.seed, self.device, self.monitor = scene, posing, seed, device, monitor
+        self.method, fixed = recipe.name, posing.poses() is None
+        asked = {"poses": poses if isinstance(poses, str) else plain(asdict(poses))}
+        self.identity = identity_of(
+            "radiance field",
+            {"scene": described_scene(scene), "poses": asked},
+            method=recipe.name,
+            options={**described_recipe(recipe)["options"], "steps": length.steps},
+            seed=seed,
+            dtype=torch.float32,
+        )
+        generator = torch.Generator().manual_seed(seed)
+        model = recipe.build(scene, generator, torch.float32, device, fixed)
+        held_out = scene.test[0] if len(scene.test) else None
+        self.course = Course(model, posing, scene.train, held_out, length, model.rate_end, generator, monitor)
+
+    def run(self, save: Save, saved: dict[str, Any] | None) -> Ending:
+        """Train."""
+        return self.course.run(save, saved)
+
+    def judged(self, done: Done[Ending]) -> Done[Ending]:
+        """No success if not even the training views became better than their mean colour, or a mere colour; see there."""
+        ending, views = done.found, self.scene.train
+        told = "" if len(self.scene.test) else "; there are no test views, so that nothing tells how it looks from elsewhere"
+        if ending.status.success:
+            some = [views[k] for k in range(0, len(views), max(1, len(views) // SOME))]
+            truth = [lattice(view, 2048 // len(some))[1] for view in some]
+            mean = torch.cat(truth, 1).mean(1, keepdim=True)
+            flat = decibels(torch.stack([(t - mean).square().mean() for t in truth]).mean())
+            reached = self.course.glance(some)
+            self.reached = reached
+            if reached <= flat:
+                ending = Ending(
+                    Status.UNSOLVED,
+                    f"{ending.message}; PSNR of training views is {reached:.1f} dB, and {flat:.1f} dB for their mean colour alone: take more "
+                    "steps, and check that poses, box and convention of the cameras are those of the pictures",
+                )
+        return replace(done, found=replace(ending, message=ending.message + told))
+
+    reached: float | None = None
+
+    def result(self, done: Done[Ending]) -> Radiance:
+        """The field, and what was told of it."""
+        course, model = self.course, self.course.model
+        own = {
+            "steps": course.step,
+            "seconds_per_step": course.spent / max(1, course.step),
+            "training_seconds": course.spent,
+            "samples": course.samples,
+            "parameters": model.parameter_count,
+            "device": str(self.device),
+            "dtype": "float32",
+            "train_views": len(self.scene.train),
+            "test_views": len(self.scene.test),
+        } | ({} if self.reached is None else {"train_psnr": self.reached})
+        poses, cameras = self.posing.poses(), self.scene.train.cameras
+        return Radiance(
+            model,
+            cameras if poses is None else cameras.moved(poses.detach().cpu()),
+            done.found.status,
+            done.found.message,
+            self.monitor.history,
+            done.stats(self.method, self.seed, self.monitor.history) | own,
+            self.identity,
+        )

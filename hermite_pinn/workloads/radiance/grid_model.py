@@ -21,6 +21,7 @@ from .model import ParameterGroup, RadianceModel, Recipe, Sight
 from .occupied import OccupiedCells
 from .radiance_field import RadianceField
 from .rays import Rays
+from .rounds import asked_in_rounds
 from .scene import Scene
 from .setting import Setting
 
@@ -61,14 +62,12 @@ class GridModel(RadianceModel):
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
-        super().__init__(recipe, setting)
+        super().__init__(recipe, setting, dtype, device)
         self.options = o = options
-        self.dtype, self.device = dtype, device
+        self.half, self.rate_end = kind.half, o.rate_end
         lower, upper = setting.cube
         cells = resolutions(o.levels, o.coarsest, o.finest)
-        encoding = Encoding(
-            kind, lower, upper, cells, o.features, o.table_size, o.spread, generator, dtype, device
-        )
+        encoding = Encoding(kind, lower, upper, cells, o.features, o.table_size, o.spread, generator, dtype, device)
         self.field = RadianceField(encoding, o.width, o.hidden, o.density / setting.half, generator, dtype, device)
         cascades = Cascades(setting.centre, setting.half / 2 ** (o.cascades - 1), o.cells, o.cascades)
         shortest = 2 * math.sqrt(3.0) * cascades.half / o.march_steps
@@ -80,7 +79,7 @@ class GridModel(RadianceModel):
             lower=setting.lower,
             upper=setting.upper,
         )
-        self.occupied = OccupiedCells(cascades, shortest, o.update_every, o.warmup, o.update_share, device)
+        self.occupied = OccupiedCells(cascades, shortest, o.update_every, o.warmup, o.update_share, o.fade, device)
         self.backdrop = backdrop(o.background, setting, generator, dtype, device)
         self.wanted: Tensor
         self.register_buffer("wanted", torch.tensor(max(FEWEST, o.samples // 64), dtype=torch.int64))
@@ -158,16 +157,15 @@ class GridModel(RadianceModel):
         rays = rays.to(self.device, self.dtype)
         directions = rays.direction.T.contiguous()
         samples = self._march(rays, None)
-        hidden = self.field.hidden(samples.positions)
-        sigma = self.field.density_of(hidden)
-        kept, index = compact(samples, sigma, self.options.least)
+        asked = asked_in_rounds(samples, self.field.hidden, self.field.density_of, self.options.least)
+        kept, index = compact(samples, asked.sigma, self.options.least)
         harmonics = self.field.harmonics(directions).index_select(1, kept.rays)
-        colors = self.field.colors_of(hidden.index_select(1, index), harmonics)
+        colors = self.field.colors_of(asked.of(index), harmonics)
         behind = self.backdrop.colors(directions) if background is None else background.to(colors)[:, None]
         channels = [colors, self._normals(kept.positions)] if normals else [colors]
         if normals:
             behind = torch.cat([behind.expand(-1, len(rays)), torch.zeros_like(directions)])
-        seen = composite(kept, sigma.index_select(0, index), torch.cat(channels), behind, self.options.least)
+        seen = composite(kept, asked.sigma.index_select(0, index), torch.cat(channels), behind, self.options.least)
         depth = torch.where(seen.opacity > LEAST, seen.depth / seen.opacity, torch.inf)
         faces = torch.nn.functional.normalize(seen.colour[3:], dim=0) if normals else None
         return Sight(seen.colour[:3].clamp(0, 1), seen.opacity, depth, faces)

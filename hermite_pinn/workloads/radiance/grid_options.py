@@ -29,8 +29,10 @@ class GridOptions:
     update_every: int
     warmup: int
     update_share: float
+    fade: float
     background: str
     rate: float
+    rate_end: float
     decay: float
     least: float
     compaction: bool

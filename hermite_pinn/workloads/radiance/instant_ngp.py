@@ -55,6 +55,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "update_every": count,
         "warmup": partial(integer, least=0),
         "update_share": partial(number, above=0, most=1),
+        "fade": partial(number, least=0, most=1),
         "background": either(partial(choice, options=BACKGROUNDS), None),
         "rate": positive,
         "rate_end": partial(number, above=0, most=1),
@@ -90,8 +91,9 @@ class InstantNGP(Recipe):
         Cells of the occupancy grid along its axes, and how many such grids there are, each twice as wide; steps along
         the diagonal of the finest; growth of steps with distance; and the nearest sample, in halves of the box's edge.
         Where cameras stand in the box: three grids, and growing steps.
-    update_every, warmup, update_share
-        Steps between looks for occupied cells, the first looks that visit all, and the part that later ones draw.
+    update_every, warmup, update_share, fade
+        Steps between looks for occupied cells, the first looks that visit all, the part that later ones draw, and the
+        factor by which what was found fades from look to look.
     background
         ``"constant"``, ``"random"`` in training, or ``"learned"``; by default random for pictures with alpha, learned
         for others where cameras stand in the box, else constant.
@@ -132,6 +134,7 @@ class InstantNGP(Recipe):
     update_every: int = 16
     warmup: int = 16
     update_share: float = 0.125
+    fade: float = 0.8
     background: str | None = None
     rate: float = 1e-2
     rate_end: float = 0.1
@@ -153,6 +156,11 @@ class InstantNGP(Recipe):
             return Field(basis="linear", head="siren")
         return Field(encoder=self.encoder, head="siren")
 
+    @property
+    def numbers(self) -> int:
+        """See :class:`Recipe`: the occupancy grid and the networks."""
+        return (self.cascades or 0) * (self.cells or 0) ** 3 + self.width**2
+
     def settled(self, setting: Setting, device: torch.device) -> InstantNGP:
         """See :meth:`Recipe.settled`."""
         small, inside = device.type == "cpu", setting.inside
@@ -166,7 +174,7 @@ class InstantNGP(Recipe):
             "march_steps": 256 if small else 1024,
             "cone": (1 / 128 if small else 1 / 256) if inside else 0.0,
             "near": 0.05 if inside else 0.0,
-            "background": "random" if setting.alpha else "learned" if inside and not setting.background else "constant",
+            "background": "random" if setting.alpha else "learned" if inside else "constant",
         }
         open_ = {f.name: chosen[f.name] for f in fields(self) if f.name in chosen and getattr(self, f.name) is None}
         return replace(self, **open_)
@@ -174,9 +182,7 @@ class InstantNGP(Recipe):
     def _table_size(self, small: bool, inside: bool) -> int:
         return 1 << ((17 if inside else 15) if small else 19)
 
-    def make(
-        self, setting: Setting, generator: torch.Generator, dtype: torch.dtype, device: torch.device
-    ) -> GridModel:
+    def make(self, setting: Setting, generator: torch.Generator, dtype: torch.dtype, device: torch.device) -> GridModel:
         """See :meth:`Recipe.make`."""
         options = GridOptions(**{f.name: getattr(self, f.name) for f in fields(GridOptions)})
         return GridModel(self, self.kind, options, setting, generator, dtype, device)

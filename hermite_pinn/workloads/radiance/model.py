@@ -86,13 +86,23 @@ class RadianceModel(nn.Module, ABC):
         By which it is made; no option is None any more.
     setting
         Where it is.
+    device, dtype
+        Of the parameters.
     count
         Samples that the networks took in the last :meth:`terms`.
+    half
+        Whether something is read in half precision, where a step may overflow and is then left out.
+    rate_end
+        Factor of learning rates by the end.
     """
 
-    def __init__(self, recipe: Recipe, setting: Setting) -> None:
+    half: bool = False
+    rate_end: float = 0.1
+
+    def __init__(self, recipe: Recipe, setting: Setting, dtype: torch.dtype, device: torch.device) -> None:
         super().__init__()
         self.recipe, self.setting = recipe, setting
+        self.dtype, self.device = dtype, device
         self.count = 0
 
     @property
@@ -174,6 +184,11 @@ class Recipe(ABC):
     """
 
     name: ClassVar[str]
+
+    @property
+    def numbers(self) -> int:
+        """Numbers that a model of settled options has at least; files with fewer are damaged."""
+        return 0
 
     @abstractmethod
     def settled(self, setting: Setting, device: torch.device) -> Recipe:

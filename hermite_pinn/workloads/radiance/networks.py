@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from hermite_pinn import checks
 from hermite_pinn.cuda.network.activation import ACTIVATIONS
+from hermite_pinn.cuda.network.perceptron import Sizes, fits, layered, perceptron
 from hermite_pinn.errors import InvalidArgumentError
 
 __all__ = ["Network"]
@@ -18,6 +20,8 @@ class Network(nn.Module):
     """A fully connected network without biases: ``hidden`` layers of ``width`` units, then a linear one.
 
     Weights are drawn as by Glorot and Bengio (2010), uniform with the variance 2 / (in + out), as in Instant-NGP.
+    Rectified networks of up to 128 units go through all layers in one kernel
+    (:func:`hermite_pinn.cuda.network.perceptron.perceptron`), others layer by layer.
 
     Parameters
     ----------
@@ -69,7 +73,7 @@ class Network(nn.Module):
             raise InvalidArgumentError(f"dtype must be torch.float32 or torch.float64, got {dtype!r}")
         widths = [counts["inputs"], *[counts["width"]] * counts["hidden"], counts["outputs"]]
         self.weights = nn.ParameterList()
-        for into, out in zip(widths, widths[1:], strict=False):
+        for into, out in itertools.pairwise(widths):
             bound = math.sqrt(6.0 / (into + out))
             drawn = 2.0 * torch.rand(out, into, generator=generator, dtype=dtype) - 1.0
             self.weights.append(nn.Parameter(bound * drawn))
@@ -88,10 +92,12 @@ class Network(nn.Module):
                 f"a network of {first.shape[1]} inputs takes features of shape ({first.shape[1]}, n) in {first.dtype}, got "
                 f"{tuple(features.shape)} in {features.dtype}"
             )
-        *layers, last = self.weights
-        for weight in layers:
-            features = self._activated(weight @ features)
-        return last @ features
-
-    def _activated(self, z: Tensor) -> Tensor:
-        return torch.relu(z) if self.activation == "relu" else ACTIVATIONS[self.activation][0](z)[0]
+        weights = list(self.weights)
+        if self.activation != "relu":
+            *hidden, last = weights
+            for weight in hidden:
+                features = ACTIVATIONS[self.activation][0](weight @ features)[0]
+            return last @ features
+        if fits(Sizes.of(weights), first.dtype, features.device):
+            return perceptron(features, weights)
+        return layered(features, weights)

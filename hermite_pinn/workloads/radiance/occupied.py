@@ -36,16 +36,18 @@ class OccupiedCells(nn.Module):
         occupied.
     share
         See there.
+    fade
+        Factor of what was found at an update, so that cells become empty again.
     device
         Of the tensors.
     """
 
     def __init__(
-        self, cascades: Cascades, step: float, every: int, warmup: int, share: float, device: torch.device
+        self, cascades: Cascades, step: float, every: int, warmup: int, share: float, fade: float, device: torch.device
     ) -> None:
         super().__init__()
         self.grid = OccupancyGrid(cascades, device)
-        self.step, self.every, self.warmup, self.share = step, every, warmup, share
+        self.step, self.every, self.warmup, self.share, self.fade = step, every, warmup, share, fade
         self.values: Tensor
         self.bits: Tensor
         self.updates: Tensor
@@ -73,7 +75,7 @@ class OccupiedCells(nn.Module):
         points = self.grid.cascades.points(cells, where)
         with torch.no_grad():
             found = torch.cat([density(part) for part in points.split(PART, 1)]) if len(cells) else where.new_empty(0)
-        self.grid.update(cells, found.float() * self.step)
+        self.grid.update(cells, found.float() * self.step, self.fade)
         self.bits = self.grid.bits
         self.updates += 1
 

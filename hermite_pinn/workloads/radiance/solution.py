@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,11 +12,16 @@ from torch import Tensor
 
 from hermite_pinn.checks import instance, real_array
 from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.run.device import choose_device
 from hermite_pinn.run.history import History
 from hermite_pinn.run.status import Status
+from hermite_pinn.run.store import write_store
 
 from .camera import Camera, Cameras
+from .evaluation import evaluated
 from .model import RadianceModel
+from .outputs import Outputs
+from .radiance_file import radiance_contents, read_radiance
 from .views import Views
 
 __all__ = ["Picture", "Radiance"]
@@ -43,7 +49,7 @@ class Picture:
     normals: Tensor | None = None
 
 
-class Radiance:
+class Radiance(Outputs):
     """A radiance field of a scene, as :func:`hermite_pinn.radiance.fit` returns it.
 
     Attributes
@@ -55,12 +61,21 @@ class Radiance:
     status, message
         Why the run ended.
     history
-        One row per 100 steps: ``loss``, its parts, ``rays``, ``samples``, and now and then ``psnr``, of the first view
-        that is held out.
+        One row per 100 steps: ``loss``, its parts, ``rays``, ``samples``, and now and then ``psnr``, at some pixels of the
+        first view that is held out; nothing is chosen by it.
     stats
         Seconds, steps, parameters and more.
     settings
         What was asked for.
+
+    Examples
+    --------
+    >>> import hermite_pinn as hp
+    >>> scene = hp.radiance.Scene.render_synthetic(16, train=6, test=1)
+    >>> small = hp.radiance.InstantNGP(levels=4, table_size=2**10, samples=2048, cells=16)
+    >>> found = hp.radiance.fit(scene, recipe=small, steps=20, progress=False)
+    >>> sorted(found.evaluate(scene.test)), found.render(scene.test[0].camera, normals=True).normals.shape
+    (['psnr', 'ssim'], torch.Size([16, 16, 3]))
     """
 
     def __init__(
@@ -105,7 +120,7 @@ class Radiance:
         return Picture(image, seen.opacity.reshape(shape).cpu(), seen.depth.reshape(shape).cpu(), faces)
 
     def evaluate(self, views: Views) -> dict[str, float]:
-        """Mean PSNR in dB over views, rendered without choosing anything by them.
+        """Mean PSNR in dB and SSIM over views, rendered without choosing anything by them.
 
         Raises
         ------
@@ -115,15 +130,7 @@ class Radiance:
         instance("views", views, Views, "hermite_pinn.radiance.Views, such as scene.test")
         if not len(views):
             raise InvalidArgumentError("there are no views to evaluate; load the scene with test views, or give others")
-        found = []
-        for view in views:
-            white = (1.0, 1.0, 1.0) if view.image.shape[-1] == 4 else None
-            truth = view.image
-            if white is not None:
-                truth = truth[..., :3] * truth[..., 3:] + (1 - truth[..., 3:])
-            error = (self.render(view.camera, white).image - truth).square().mean()
-            found.append(float(-10 * torch.log10(error.clamp_min(1e-12))))
-        return {"psnr": sum(found) / len(found)}
+        return evaluated(self, views)
 
     def density(self, points: Any) -> Tensor:
         """Densities (n,) per unit length at points (3, n) of the scene's world."""
@@ -133,6 +140,34 @@ class Radiance:
         parameter = next(self.model.parameters())
         with torch.no_grad():
             return self.model.density(x.to(parameter)).cpu()
+
+    def save(self, path: str | Path) -> None:
+        """Write an HDF5 file, all of it or nothing: plain numbers and text, from which :meth:`load` makes the same field.
+
+        Raises
+        ------
+        OutputError, OutOfMemoryError
+            If it cannot be written.
+        """
+        write_store(path, "radiance", *radiance_contents(self))
+
+    @classmethod
+    def load(cls, path: str | Path, device: str | torch.device = "auto") -> Radiance:
+        """Read a file that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path
+            Of the file.
+        device
+            Where the field will be.
+
+        Raises
+        ------
+        FileNotFoundError, CorruptFileError, OutOfMemoryError
+            If the file is missing, damaged, or too large.
+        """
+        return cls(**read_radiance(path, choose_device(device)))
 
 
 def _color(background: Any) -> Tensor:

@@ -18,37 +18,26 @@ from hermite_pinn.memory import check_fits
 from hermite_pinn.methods import METHODS
 from hermite_pinn.methods.training.method import TrainingMethod
 from hermite_pinn.run.device import choose_device
+from hermite_pinn.run.ending import Ending
 from hermite_pinn.run.identity import plain
 from hermite_pinn.run.monitor import Monitor
-from hermite_pinn.run.status import Status
+from hermite_pinn.run.workload import Save
 
 from .affine_fit import AffineFit
 from .cell_system import Weights
-from .course import Course, Save
+from .course import Course
 from .distance_loss import BATCHES
 from .misfits import Misfits
 from .samples import SampleSource
 from .target import Target
 from .training import Trainer, Training
 
-__all__ = ["LEAST_SQUARES", "Ended", "FitRun", "Plan", "default_field"]
+__all__ = ["LEAST_SQUARES", "FitRun", "Plan", "default_field"]
 
 #: The method that fits fields which are affine in their parameters.
 LEAST_SQUARES = "gauss_newton"
 NAMES = ("d",)
 PERIODIC = (False,) * 3
-
-
-class Ended(Protocol):
-    """Why a run ended."""
-
-    @property
-    def status(self) -> Status:
-        """Of the solution."""
-
-    @property
-    def message(self) -> str:
-        """A sentence for the user."""
 
 
 class FitRun(Protocol):
@@ -58,7 +47,11 @@ class FitRun(Protocol):
     def field(self) -> GridField:
         """The best field so far."""
 
-    def run(self, save: Save, saved: Mapping[str, Any] | None) -> Ended:
+    @property
+    def stats(self) -> Mapping[str, Any]:
+        """Numbers of the method, once it is done."""
+
+    def run(self, save: Save, saved: Mapping[str, Any] | None) -> Ending:
         """Fit it, from the start or from a saved state."""
 
 

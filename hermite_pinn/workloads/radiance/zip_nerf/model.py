@@ -57,7 +57,9 @@ class ZipModel(RadianceModel):
     def __init__(
         self, recipe: ZipNeRF, setting: Setting, sampler: Sampler, field: RadianceField, backdrop: Backdrop
     ) -> None:
-        super().__init__(recipe, setting)
+        window = field.grid.window
+        super().__init__(recipe, setting, window.dtype, window.device)
+        self.rate_end = recipe.rate_end
         self.sampler, self.field, self.backdrop = sampler, field, backdrop
         self.samples, self.points = recipe.settled_samples, recipe.antialiasing.samples
         #: Factor of the proposals' loss, and what they missed lately.
@@ -162,7 +164,7 @@ class ZipModel(RadianceModel):
 
     @torch.no_grad()
     def _look(self, rays: Rays, background: Tensor | None, normals: bool) -> Sight:
-        rays, n = rays.to(self.field.grid.window), len(rays)
+        rays, n = rays.to(self.device, self.dtype), len(rays)
         directions = rays.direction.T.contiguous()
         behind = self.backdrop.colors(directions) if background is None else background.to(directions)[:, None]
         colour, opacity = behind.expand(3, n).clone(), directions.new_zeros(n)

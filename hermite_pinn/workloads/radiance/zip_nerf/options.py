@@ -208,7 +208,7 @@ class ZipLosses:
     distortion: float = 0.01
     distortion_power: float = 1.0
     distortion_factor: float = 1.0
-    decay: float = 0.1
+    decay: float = 1e-3
 
     def __post_init__(self) -> None:
         check_options(self, LOSSES)
