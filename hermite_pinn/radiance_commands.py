@@ -12,7 +12,7 @@ import hermite_pinn as hp
 
 from .checks import choice, integer
 from .command_arguments import JsonOption, OutOption, file_word, output_folder
-from .errors import InvalidArgumentError
+from .errors import InvalidArgumentError, InvalidProblemError
 from .output import check_writable, make_folder
 from .run.arguments import limit
 from .streams import print_json, reported
@@ -150,11 +150,24 @@ def written(field: Radiance, scene: Scene, folder: Path, name: str, frames: int,
         files += pictures
     else:
         notes.append("the scene has no test views: nothing tells how good new views are")
+    files += refined(field, scene, folder / f"{name}_poses.png", notes)
     files += list(moved(field, folder, name, frames, notes))
     files += list(solid(field, folder, name, resolution, notes))
     fitted = {"status": field.status.label, "message": field.message}
     fitted |= {k: field.stats[k] for k in ("seconds", "steps", "parameters", "device") if k in field.stats}
     return {"fit": fitted, "test": measured, "notes": notes, "files": [str(file) for file in files]}
+
+
+def refined(field: Radiance, scene: Scene, path: Path, notes: list[str]) -> list[Path]:
+    """Draw how far cameras moved from where the scene has them, if they were refined."""
+    if field.trail is None:
+        return []
+    try:
+        hp.radiance.draw_poses(path, field.trail, scene.train.cameras)
+    except InvalidProblemError as error:
+        notes.append(f"the way of the cameras is not drawn: {error}")
+        return []
+    return [path]
 
 
 def compared(field: Radiance, views: Views, folder: Path, name: str) -> tuple[dict[str, Any], list[Path]]:
