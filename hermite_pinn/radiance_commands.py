@@ -12,7 +12,7 @@ import hermite_pinn as hp
 
 from .checks import choice, integer
 from .command_arguments import JsonOption, OutOption, file_word, output_folder
-from .errors import InvalidArgumentError
+from .errors import InvalidArgumentError, InvalidProblemError
 from .output import check_writable, make_folder
 from .run.arguments import limit
 from .streams import print_json, reported
@@ -150,6 +150,7 @@ def written(field: Radiance, scene: Scene, folder: Path, name: str, frames: int,
         files += pictures
     else:
         notes.append("the scene has no test views: nothing tells how good new views are")
+    files += list(poses_drawn(field, scene, folder, name, notes))
     files += list(moved(field, folder, name, frames, notes))
     files += list(solid(field, folder, name, resolution, notes))
     fitted = {"status": field.status.label, "message": field.message}
@@ -173,6 +174,21 @@ def compared(field: Radiance, views: Views, folder: Path, name: str) -> tuple[di
             sheet.append(Shown(view.name, seen.true, seen.image, seen.depth, seen.normals))
     files.insert(0, draw_views(folder / f"{name}_views.png", sheet))
     return mean_measures(rows) | {"views": rows}, files
+
+
+def poses_drawn(field: Radiance, scene: Scene, folder: Path, name: str, notes: list[str]) -> Iterator[Path]:
+    """Draw how far poses moved from those of the scene, if they were refined."""
+    trail = field.trail
+    if trail is None:
+        return
+    target = folder / f"{name}_poses.png"
+    try:
+        hp.radiance.draw_poses(target, trail, scene.train.cameras)
+    except InvalidProblemError as error:
+        notes.append(f"there is no file {target.name}: {error}")
+        return
+    notes.append("poses are refined, and test views are rendered where the scene places them, which need not be the same")
+    yield target
 
 
 def moved(field: Radiance, folder: Path, name: str, frames: int, notes: list[str]) -> Iterator[Path]:

@@ -13,6 +13,7 @@ import hermite_pinn as hp
 from hermite_pinn.problems import PROBLEMS
 
 from .case import Bench, Fault, Kind
+from .radiance_targets import RADIANCE
 from .shape_targets import SHAPES, cutting
 from .stock import FACTOR, SIREN, poisson, solution
 
@@ -380,7 +381,15 @@ def _library_target(name: str) -> Target:
 
 def targets() -> list[Target]:
     """All of them."""
-    return [*_run_targets(), *_method_targets(), *_statement_targets(), *_solution_targets(), *_image_targets()]
+    scenes = [Target(name, call, good) for name, (call, good) in RADIANCE.items()]
+    return [
+        *_run_targets(),
+        *_method_targets(),
+        *_statement_targets(),
+        *_solution_targets(),
+        *_image_targets(),
+        *scenes,
+    ]
 
 
 def filled(value: Any, bench: Bench) -> Any:
