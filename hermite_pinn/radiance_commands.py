@@ -150,24 +150,12 @@ def written(field: Radiance, scene: Scene, folder: Path, name: str, frames: int,
         files += pictures
     else:
         notes.append("the scene has no test views: nothing tells how good new views are")
-    files += refined(field, scene, folder / f"{name}_poses.png", notes)
+    files += list(poses_drawn(field, scene, folder, name, notes))
     files += list(moved(field, folder, name, frames, notes))
     files += list(solid(field, folder, name, resolution, notes))
     fitted = {"status": field.status.label, "message": field.message}
     fitted |= {k: field.stats[k] for k in ("seconds", "steps", "parameters", "device") if k in field.stats}
     return {"fit": fitted, "test": measured, "notes": notes, "files": [str(file) for file in files]}
-
-
-def refined(field: Radiance, scene: Scene, path: Path, notes: list[str]) -> list[Path]:
-    """Draw how far cameras moved from where the scene has them, if they were refined."""
-    if field.trail is None:
-        return []
-    try:
-        hp.radiance.draw_poses(path, field.trail, scene.train.cameras)
-    except InvalidProblemError as error:
-        notes.append(f"the way of the cameras is not drawn: {error}")
-        return []
-    return [path]
 
 
 def compared(field: Radiance, views: Views, folder: Path, name: str) -> tuple[dict[str, Any], list[Path]]:
@@ -186,6 +174,23 @@ def compared(field: Radiance, views: Views, folder: Path, name: str) -> tuple[di
             sheet.append(Shown(view.name, seen.true, seen.image, seen.depth, seen.normals))
     files.insert(0, draw_views(folder / f"{name}_views.png", sheet))
     return mean_measures(rows) | {"views": rows}, files
+
+
+def poses_drawn(field: Radiance, scene: Scene, folder: Path, name: str, notes: list[str]) -> Iterator[Path]:
+    """Draw how far poses moved from those of the scene, if they were refined."""
+    trail = field.trail
+    if trail is None:
+        return
+    target = folder / f"{name}_poses.png"
+    try:
+        hp.radiance.draw_poses(target, trail, scene.train.cameras)
+    except InvalidProblemError as error:
+        notes.append(f"there is no file {target.name}: {error}")
+        return
+    notes.append(
+        "poses are refined, and test views are rendered where the scene places them, which need not be the same"
+    )
+    yield target
 
 
 def moved(field: Radiance, folder: Path, name: str, frames: int, notes: list[str]) -> Iterator[Path]:

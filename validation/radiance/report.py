@@ -22,7 +22,7 @@ HEADS = (
     ("step_ms", "ms/step", ".1f"), ("samples_per_step", "samples/step", ",.0f"), ("parameters", "parameters", ",.0f"),
     ("render_seconds", "CPU s/view", ".2f"), ("dense_samples", "samples/ray, dense", ".0f"),
     ("occupied_samples", "occupied", ".1f"), ("seen_samples", "seen", ".1f"), ("fewer_samples", "fewer", ".1f"),
-    ("same_image", "same image, dB", ".1f"),
+    ("same_image", "same image, dB", ".1f"), ("unmasked_image", "with empty cells, dB", ".1f"),
 )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ WARM, PILOT = 20, 200
 SHEET = 4
 MEASURES = (
     "psnr", "ssim", "seconds", "steps", "step_ms", "samples_per_step", "parameters", "render_seconds", "dense_samples",
-    "occupied_samples", "seen_samples", "fewer_samples", "same_image",
+    "occupied_samples", "seen_samples", "fewer_samples", "same_image", "unmasked_image",
 )  # fmt: skip
 
 
@@ -45,8 +45,8 @@ class Row:
     measured
         By name: ``psnr`` and ``ssim`` of the held-out views; ``seconds``, ``steps`` and ``step_ms`` of training in CPU
         seconds of one thread, ``samples_per_step``; ``parameters``; ``render_seconds`` of a view; samples per ray of a
-        dense march, in occupied cells and seen, how many times fewer these are, and ``same_image``, the PSNR in dB of
-        the picture with these shortcuts against that without.
+        dense march, in occupied cells and seen, and how many times fewer these are; ``same_image`` and
+        ``unmasked_image``, see :class:`.SampleCounts`.
     """
 
     name: str
@@ -128,7 +128,7 @@ def _measured(found: Radiance, scene: Scene, steps: int, seconds: float) -> dict
     rendering = (time.process_time() - began) / len(scene.test)
     model = found.model
     assert isinstance(model, GridModel)
-    counts = count_samples(model, scene.train)
+    counts = count_samples(model, scene.train[0])
     told = mean_measures([rendered(found, view).measures for view in scene.test])
     return told | {
         "seconds": seconds,
@@ -142,6 +142,7 @@ def _measured(found: Radiance, scene: Scene, steps: int, seconds: float) -> dict
         "seen_samples": counts.seen,
         "fewer_samples": counts.fewer,
         "same_image": min(counts.same, 200.0),
+        "unmasked_image": min(counts.unmasked, 200.0),
     }
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
-from hermite_pinn.cuda.rays.compositing import compact
+from hermite_pinn.cuda.rays.cascades import morton_index
+from hermite_pinn.cuda.rays.compositing import compact, composite
 from hermite_pinn.cuda.rays.marching import march
 from hermite_pinn.cuda.rays.occupancy import OccupancyGrid
 from hermite_pinn.cuda.rays.samples import Samples
-from hermite_pinn.workloads.radiance import Views
+from hermite_pinn.workloads.radiance import View
 from hermite_pinn.workloads.radiance.grid_model import GridModel
 from hermite_pinn.workloads.radiance.metrics import psnr
 from hermite_pinn.workloads.radiance.rays import Rays
@@ -37,46 +36,53 @@ class SampleCounts:
     seen
         Before the transmittance falls below 1e-4, which is what the networks of colours take.
     same
-        PSNR in dB of the picture with all of these shortcuts against that without any.
+        PSNR in dB of the picture that the model renders against that of the dense march, in which the density of empty
+        cells is zero and nothing ends early.
+    unmasked
+        The same where the field counts in empty cells, too: there nothing trained it.
     """
 
     dense: float
     occupied: float
     seen: float
     same: float
+    unmasked: float
 
     @property
     def fewer(self) -> float:
-        """How many times fewer samples are taken than by a dense march."""
+        """How many times fewer samples are seen than a dense march takes."""
         return self.dense / max(self.seen, 1e-12)
 
 
 @torch.no_grad()
-def count_samples(model: GridModel, views: Views, view: int = 0) -> SampleCounts:
+def count_samples(model: GridModel, view: View) -> SampleCounts:
     """Samples per ray of a view, with and without what saves them.
 
     Parameters
     ----------
     model
         Trained.
-    views, view
-        Of the scene, and which of them; one that was fitted, since cells that no such view sees are left out.
+    view
+        One that was fitted, since cells that no such view sees are left out.
     """
-    rays = views[view].camera.rays()
+    rays, size = view.camera.rays(), (view.camera.height, view.camera.width, 3)
     full = OccupancyGrid(model.occupied.grid.cascades, model.device)
     dense, occupied, seen = 0, 0, 0
+    masked, whole = [], []
     for start in range(0, len(rays), PART):
         part = rays[start : start + PART]
-        dense += len(_marched(model, part, full))
         samples = _marched(model, part, model.occupied.grid)
         occupied += len(samples)
         seen += len(compact(samples, model.density(samples.positions), model.options.least)[0])
-    size = (views[view].camera.height, views[view].camera.width, 3)
-    quick = model.look(rays).colour.T.reshape(size)
-    with _everywhere(model, full):
-        slow = model.look(rays).colour.T.reshape(size)
+        every = _marched(model, part, full)
+        dense += len(every)
+        sigma = model.density(every.positions)
+        whole.append(_colors(model, part, every, sigma))
+        masked.append(_colors(model, part, every, sigma * _counts(model.occupied.grid, every.positions)))
+    found = model.look(rays).colour.T.reshape(size)
+    images = [torch.cat(parts, 1).T.reshape(size) for parts in (masked, whole)]
     count = max(1, len(rays))
-    return SampleCounts(dense / count, occupied / count, seen / count, psnr(quick, slow))
+    return SampleCounts(dense / count, occupied / count, seen / count, psnr(images[0], found), psnr(images[1], found))
 
 
 def _marched(model: GridModel, rays: Rays, grid: OccupancyGrid) -> Samples:
@@ -84,12 +90,23 @@ def _marched(model: GridModel, rays: Rays, grid: OccupancyGrid) -> Samples:
     return march(origins, directions, grid, model.marching, None)
 
 
-@contextmanager
-def _everywhere(model: GridModel, full: OccupancyGrid) -> Iterator[None]:
-    """All cells count as occupied, and what is behind walls as seen."""
-    grid, options = model.occupied.grid, model.options
-    model.occupied.grid, model.options = full, dataclasses.replace(options, least=0.0)
-    try:
-        yield
-    finally:
-        model.occupied.grid, model.options = grid, options
+def _colors(model: GridModel, rays: Rays, samples: Samples, sigma: Tensor) -> Tensor:
+    """Colours (3, n) of all samples of rays, none of which end early."""
+    directions = rays.direction.T.contiguous()
+    harmonics = model.field.harmonics(directions).index_select(1, samples.rays)
+    colors = model.field.colors_of(model.field.hidden(samples.positions), harmonics)
+    return composite(samples, sigma, colors, model.backdrop.colors(directions), 0.0).colour.clamp(0, 1)
+
+
+def _counts(grid: OccupancyGrid, points: Tensor) -> Tensor:
+    """1 where points (3, n) are in an occupied cell of the finest cascade around them, else 0, (n,)."""
+    cascades = grid.cascades
+    occupied = grid.occupied().reshape(cascades.count, -1)
+    counts = torch.zeros_like(points[0])
+    centre = points.new_tensor(cascades.centre)[:, None]
+    for number in reversed(range(cascades.count)):
+        place = (points - centre) / cascades.width(number) + cascades.cells / 2
+        cell = place.floor().long()
+        inside = ((cell >= 0) & (cell < cascades.cells)).all(0)
+        counts[inside] = occupied[number, morton_index(cell[:, inside])].to(counts)
+    return counts

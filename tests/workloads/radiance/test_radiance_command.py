@@ -80,6 +80,14 @@ def test_without_ffmpeg_the_orbit_is_pictures_and_this_is_told(folder, tmp_path,
     assert len(list((tmp_path / "spheres_orbit").iterdir())) == 2
 
 
+def test_refined_poses_are_drawn(folder, tmp_path):
+    words = ["fit", folder, "--poses", "refine", "--out", tmp_path, "--steps", 2, "--frames", 0, "--resolution", 0]
+    found = run(*words)
+    assert found.exit_code == 0, found.output
+    assert (tmp_path / "spheres_poses.png").is_file()
+    assert "poses are refined" in found.output
+
+
 def test_a_scene_without_test_views_is_fitted_and_told(tmp_path):
     write_transforms(tmp_path)
     words = ["fit", tmp_path, "--out", tmp_path / "out", "--test-every", 0, "--steps", 2, "--frames", 0]

@@ -92,7 +92,8 @@ def test_samples_are_counted_and_the_field_is_as_before(scene):
     found = hp.radiance.fit(scene, recipe=SMALL, steps=40, progress=False)
     model = found.model
     before = model.look(scene.train[0].camera.rays()).colour
-    counts = count_samples(model, scene.train)
+    counts = count_samples(model, scene.train[0])
     assert counts.seen <= counts.occupied <= counts.dense
     assert counts.dense <= 64 * 1.01, "no more than steps through the box"
+    assert counts.same > 60, "the shortcuts do not change the picture"
     assert (model.look(scene.train[0].camera.rays()).colour == before).all()
