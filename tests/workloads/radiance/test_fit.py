@@ -126,3 +126,23 @@ def test_the_synthetic_scene_is_learned(recipe, least):
     scene = Scene.render_synthetic(50, train=20, test=3)
     found = hp.radiance.fit(scene, recipe=recipe, steps=400, progress=False)
     assert found.evaluate(scene.test)["psnr"] > least
+
+
+def test_in_half_precision_a_step_that_overflows_is_left_out(scene, monkeypatch):
+    from hermite_pinn.workloads.radiance.grid_model import GridModel
+
+    whole, calls = GridModel.terms, []
+
+    def terms(self, *given):
+        calls.append(1)
+        losses = whole(self, *given)
+        return {"colour": losses["colour"] * (torch.inf if len(calls) == 3 else 1)}
+
+    monkeypatch.setattr(GridModel, "terms", terms)
+    half = dataclasses.replace(SMALL, encoder=hp.Field(basis="linear", head="siren", half=True))
+    found = hp.radiance.fit(scene, recipe=half, steps=6, progress=False)
+    assert found.stats["steps"] == 6
+    assert all(p.isfinite().all() for p in found.model.parameters())
+    calls.clear()
+    with pytest.raises(hp.DivergedError):
+        hp.radiance.fit(scene, recipe=SMALL, steps=6, progress=False)
