@@ -131,7 +131,10 @@ class Step:
             _differentiated(lambda: torch.cat([field.first(features), field.second(inputs)]), [*leaves, *both]),
         )
         seen = [sigma.requires_grad_(), colors.requires_grad_()]
-        yield "compositing and its adjoint", _differentiated(lambda: composite(kept, *seen, background).colour, seen)
+        yield (
+            "compositing and its adjoint",
+            _differentiated(lambda: composite(kept, sigma, colors, background).colour, seen),
+        )
         yield "Adam", lambda: self.optimizer.step(self.still)
 
 
