@@ -109,7 +109,7 @@ class Step:
         """Every part by its name; together they are the step, but for what is between them."""
         model, field, rays = self.model, self.model.field, self.draw.rays
         samples = model._march(rays, 5)
-        kept = model._kept(samples)
+        kept, _ = model._kept(samples)
         directions = rays.direction.T.contiguous()
         with torch.no_grad():
             features = field.encoding(kept.positions)

@@ -24,6 +24,7 @@ from hermite_pinn.run.status import Status
 from hermite_pinn.run.workload import Frame, Save, Workload
 from hermite_pinn.torch_state import isolated
 
+from .camera import Cameras
 from .course import Course, Length, decibels, lattice
 from .digest import described_scene
 from .model import Recipe
@@ -65,7 +66,7 @@ def fit(
     scene
         Pictures and cameras.
     recipe
-        ``"instant_ngp"``, ``"hermite"``, or an object such as ``hp.radiance.InstantNGP(levels=12)``.
+        ``"instant_ngp"``, ``"hermite"``, ``"zip_nerf"``, or an object such as ``hp.radiance.InstantNGP(levels=12)``.
     encoder
         Of the recipe: the name of an encoder, or a :class:`hermite_pinn.Field` with its options; None: the recipe's.
     poses
@@ -150,7 +151,7 @@ class _Fit(Workload[Ending, Radiance]):
 
     def judged(self, done: Done[Ending]) -> Done[Ending]:
         """No success if not even the training views became better than their mean colour."""
-        ending, views = done.found, self.scene.train
+        ending, views = done.found, self.scene.train.moved(self.cameras.poses)
         told = (
             ""
             if len(self.scene.test)
@@ -173,6 +174,12 @@ class _Fit(Workload[Ending, Radiance]):
 
     reached: float | None = None
 
+    @property
+    def cameras(self) -> Cameras:
+        """Those of the training views, where they are now."""
+        poses, cameras = self.posing.poses(), self.scene.train.cameras
+        return cameras if poses is None else cameras.moved(poses.detach().cpu())
+
     def result(self, done: Done[Ending]) -> Radiance:
         """The field, and what was told of it."""
         course, model = self.course, self.course.model
@@ -187,13 +194,14 @@ class _Fit(Workload[Ending, Radiance]):
             "train_views": len(self.scene.train),
             "test_views": len(self.scene.test),
         } | ({} if self.reached is None else {"train_psnr": self.reached})
-        poses, cameras = self.posing.poses(), self.scene.train.cameras
-        return Radiance(
+        found = Radiance(
             model,
-            cameras if poses is None else cameras.moved(poses.detach().cpu()),
+            self.cameras,
             done.found.status,
             done.found.message,
             self.monitor.history,
             done.stats(self.method, self.seed, self.monitor.history) | own,
             self.identity,
         )
+        found.trail = self.posing.trail()
+        return found
