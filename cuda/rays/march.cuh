@@ -138,9 +138,9 @@ struct march {
     int64 found = 0;
     if (!r.crosses) return 0;
     const real inverse[3] = {1 / r.d[0], 1 / r.d[1], 1 / r.d[2]};
-    // Where a sample is in stepping space, at least: the middle of a chord of t(s) lies above the curve by a share cone / 8 of the step, and
-    // 0.02 is for rounding.
-    const real lag = r.origin + r.fraction + real(0.02) + steps.cone / 8;
+    // In stepping space a sample lies at the fraction of its interval or behind it, by at most cone / 4 since t(s) is not straight; 0.02 is for
+    // rounding.
+    const real lag = r.origin + r.fraction + real(0.02) + steps.cone / 4;
     real begin = r.from;
     for (int64 k = 0; k < LONGEST_WALK && found < limit && begin < r.to;) {
       const real next = steps.distance(r.origin + (k + 1));
