@@ -187,7 +187,9 @@ def poses_drawn(field: Radiance, scene: Scene, folder: Path, name: str, notes: l
     except InvalidProblemError as error:
         notes.append(f"there is no file {target.name}: {error}")
         return
-    notes.append("poses are refined, and test views are rendered where the scene places them, which need not be the same")
+    notes.append(
+        "poses are refined, and test views are rendered where the scene places them, which need not be the same"
+    )
     yield target
 
 

@@ -14,6 +14,7 @@ from hermite_pinn.problems import PROBLEMS
 
 from .case import Bench, Fault, Kind
 from .radiance_targets import RADIANCE
+from .recipe_targets import RECIPES
 from .shape_targets import SHAPES, cutting
 from .stock import FACTOR, SIREN, poisson, solution
 
@@ -379,6 +380,10 @@ def _library_target(name: str) -> Target:
     return Target(f"problems.{name}", _library(name), settings)
 
 
+def _recipe_targets() -> list[Target]:
+    return [Target(*one) for one in RECIPES]
+
+
 def targets() -> list[Target]:
     """All of them."""
     scenes = [Target(name, call, good) for name, (call, good) in RADIANCE.items()]
@@ -389,6 +394,7 @@ def targets() -> list[Target]:
         *_solution_targets(),
         *_image_targets(),
         *scenes,
+        *_recipe_targets(),
     ]
 
 

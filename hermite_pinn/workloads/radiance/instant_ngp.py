@@ -54,7 +54,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "near": either(partial(number, least=0), None),
         "update_every": count,
         "warmup": partial(integer, least=0),
-        "update_share": partial(number, above=0, most=1),
+        "update_share": either(partial(number, above=0, most=1), None),
         "fade": partial(number, least=0, most=1),
         "background": either(partial(choice, options=BACKGROUNDS), None),
         "rate": positive,
@@ -133,7 +133,7 @@ class InstantNGP(Recipe):
     near: float | None = None
     update_every: int = 16
     warmup: int = 16
-    update_share: float = 0.125
+    update_share: float | None = None
     fade: float = 0.8
     background: str | None = None
     rate: float = 1e-2
@@ -171,6 +171,7 @@ class InstantNGP(Recipe):
             "samples": 1 << (14 if small else 18),
             "cells": 64 if small else 128,
             "cascades": 3 if inside else 1,
+            "update_share": 0.0625 if inside else 0.125,
             "march_steps": 256 if small else 1024,
             "cone": (1 / 128 if small else 1 / 256) if inside else 0.0,
             "near": 0.05 if inside else 0.0,

@@ -118,7 +118,14 @@ def _course(axes: Axes, errors: list[PoseErrors]) -> None:
         (axes, [float(e.rotation.mean()) for e in errors], TURN, "rotation, degrees"),
         (beside, [float(e.translation.mean()) for e in errors], SHIFT, "translation"),
     ):
-        one.semilogy(done, np.maximum(values, 1e-12), color=color, marker=".", lw=1.2, ls="-" if one is axes else "--")
+        one.semilogy(
+            done,
+            np.where(np.array(values) > 1e-9, values, np.nan),
+            color=color,
+            marker=".",
+            lw=1.2,
+            ls="-" if one is axes else "--",
+        )
         one.set_ylabel(words, color=color, fontsize=8)
         one.tick_params(labelsize=7, which="both")
     axes.set_xlabel("% of the run", fontsize=8)

@@ -147,7 +147,9 @@ def test_no_cell_that_a_camera_sees_is_hidden(scene):
 
 def test_cells_that_no_camera_sees_are_hidden_and_stay_so():
     # cameras in a corner that look at a wall
-    poses = torch.stack([torch.from_numpy(hp.radiance.look_at((0.6, 0.6 + 0.01 * k, 0.6), (1, 1, 1))) for k in range(3)])
+    poses = torch.stack(
+        [torch.from_numpy(hp.radiance.look_at((0.6, 0.6 + 0.01 * k, 0.6), (1, 1, 1))) for k in range(3)]
+    )
     cameras = hp.radiance.Cameras(hp.radiance.Intrinsics.of_view_angle(8, 8, 0.5), poses)
     views = hp.radiance.Views(cameras, [torch.zeros(8, 8, 3)] * 3)
     scene = Scene(views, ("train",) * 3, torch.full((3,), -1.0).double(), torch.ones(3).double())
@@ -168,14 +170,18 @@ def test_every_encoder_takes_part_by_its_name(scene, encoder):
     loss = model.terms(rays, target, 0.0, torch.Generator().manual_seed(0))["colour"]
     loss.backward()
     reached = [p.grad is not None and bool(torch.isfinite(p.grad).all()) for g in model.groups() for p in g.parameters]
-    assert math.isfinite(float(loss.detach())) and all(reached)
+    assert math.isfinite(float(loss.detach()))
+    assert all(reached)
 
 
 def test_tables_in_half_precision_give_nearly_the_same_picture_and_normals(scene):
     kinds = [hp.Field(basis="linear", head="siren", half=half) for half in (False, True)]
     setting, rays = Setting.of(scene), scene.test[0].camera.rays()
-    full, half = (made(hp.radiance.InstantNGP(**SMALL, encoder=kind), setting).look(rays, normals=True) for kind in kinds)
-    assert half.colour.isfinite().all() and half.normals.isfinite().all()
+    full, half = (
+        made(hp.radiance.InstantNGP(**SMALL, encoder=kind), setting).look(rays, normals=True) for kind in kinds
+    )
+    assert half.colour.isfinite().all()
+    assert half.normals.isfinite().all()
     assert torch.allclose(full.colour, half.colour, atol=5e-3)
 
 

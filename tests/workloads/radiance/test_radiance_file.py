@@ -8,12 +8,12 @@ import torch
 
 import hermite_pinn as hp
 from hermite_pinn.run.store import write_store
+from hermite_pinn.schema import Entry
 from hermite_pinn.workloads.radiance import FisheyeLens, Intrinsics, Radiance, Scene
 from hermite_pinn.workloads.radiance.camera import Cameras
 from hermite_pinn.workloads.radiance.camera_files import described_cameras, read_cameras
 from hermite_pinn.workloads.radiance.radiance_file import radiance_contents
 from hermite_pinn.workloads.radiance.recipes import RECIPES, described_recipe, read_recipe
-from hermite_pinn.schema import Entry
 
 SMALL = hp.radiance.InstantNGP(levels=3, table_size=2**8, samples=512, cells=8)
 
@@ -29,10 +29,14 @@ def test_what_is_read_is_what_was_written(found, tmp_path):
     read = Radiance.load(tmp_path / "field.h5")
     camera = found.cameras[1]
     mine, other = (f.render(camera, normals=True) for f in (found, read))
-    assert torch.equal(mine.image, other.image) and torch.equal(mine.normals, other.normals)
-    assert read.cameras.poses.equal(found.cameras.poses) and read.status is found.status
-    assert read.message == found.message and list(read.history) == list(found.history)
-    assert read.model.recipe == found.model.recipe and read.settings == found.settings
+    assert torch.equal(mine.image, other.image)
+    assert torch.equal(mine.normals, other.normals)
+    assert read.cameras.poses.equal(found.cameras.poses)
+    assert read.status is found.status
+    assert read.message == found.message
+    assert list(read.history) == list(found.history)
+    assert read.model.recipe == found.model.recipe
+    assert read.settings == found.settings
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -53,7 +57,9 @@ def test_cameras_with_lenses_are_made_again():
     cameras = Cameras(kinds, hp.radiance.scattered_poses(2, 3.0))
     text, poses = described_cameras(cameras)
     again = read_cameras(Entry.of(json.loads(json.dumps(text)), "a file"), Entry(poses, "a file", "poses"))
-    assert again.kinds == cameras.kinds and again.poses.equal(cameras.poses) and again.kind.equal(cameras.kind)
+    assert again.kinds == cameras.kinds
+    assert again.poses.equal(cameras.poses)
+    assert again.kind.equal(cameras.kind)
 
 
 def missing(meta, arrays):

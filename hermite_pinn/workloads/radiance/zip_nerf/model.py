@@ -57,7 +57,9 @@ class ZipModel(RadianceModel):
     def __init__(
         self, recipe: ZipNeRF, setting: Setting, sampler: Sampler, field: RadianceField, backdrop: Backdrop
     ) -> None:
-        super().__init__(recipe, setting)
+        window = field.grid.window
+        super().__init__(recipe, setting, window.dtype, window.device)
+        self.rate_end = recipe.rate_end
         self.sampler, self.field, self.backdrop = sampler, field, backdrop
         self.samples, self.points = recipe.settled_samples, recipe.antialiasing.samples
         #: Factor of the proposals' loss, and what they missed lately.
@@ -99,7 +101,7 @@ class ZipModel(RadianceModel):
         behind = self.backdrop.training_colors(rays.direction.T.contiguous(), generator)
         if len(target) == 4:
             target = target[:3] * target[3] + behind.detach() * (1 - target[3])
-        width, whole = self.recipe.losses.width, 3 * max(1, len(rays))
+        width, whole = self.recipe.losses.knee, 3 * max(1, len(rays))
         missed = charbonnier(behind[:, ~hit] - target[:, ~hit], width).sum() / whole
         if not bool(hit.any()):
             return {"colour": missed + 0.0 * sum(p.sum() for p in self.parameters())}
@@ -162,7 +164,7 @@ class ZipModel(RadianceModel):
 
     @torch.no_grad()
     def _look(self, rays: Rays, background: Tensor | None, normals: bool) -> Sight:
-        rays, n = rays.to(self.field.grid.window), len(rays)
+        rays, n = rays.to(self.device, self.dtype), len(rays)
         directions = rays.direction.T.contiguous()
         behind = self.backdrop.colors(directions) if background is None else background.to(directions)[:, None]
         colour, opacity = behind.expand(3, n).clone(), directions.new_zeros(n)

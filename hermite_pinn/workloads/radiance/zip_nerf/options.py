@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import Any
 
-from hermite_pinn import checks
+from hermite_pinn.checks import Check, check_options, choice, flag, instance, integer, number, refuse
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.workloads.radiance.encoding import resolutions
 
@@ -13,6 +17,55 @@ from .frusta import COUNTS
 from .interlevel import INTERLEVEL_LOSSES
 
 __all__ = ["Antialiasing", "ProposalGuard", "GridLevels", "Proposal", "ZipLosses"]
+
+
+def point_count(name: str, value: Any, **words: Any) -> int:
+    """A number of points per slice."""
+    count = integer(name, value, **words)
+    if count not in COUNTS:
+        refuse(name, value, f"one of {', '.join(map(str, COUNTS))} points")
+    return count
+
+
+def _levels(name: str, value: Any, **words: Any) -> GridLevels:
+    return instance(name, value, GridLevels, "hermite_pinn.radiance.GridLevels", **words)
+
+
+LEVELS: Mapping[str, Check] = MappingProxyType(
+    {
+        "coarsest": partial(integer, least=1, most=1 << 20),
+        "finest": partial(integer, least=1, most=1 << 20),
+        "count": partial(integer, least=1, most=32),
+        "features": partial(integer, least=1, most=16),
+        "table_size": partial(integer, least=2, most=1 << 30),
+    }
+)
+ANTIALIASING: Mapping[str, Check] = MappingProxyType(
+    {"samples": point_count, "weights": partial(choice, options=DOWNWEIGHTINGS), "scale_features": flag}
+)
+PROPOSAL: Mapping[str, Check] = MappingProxyType(
+    {
+        "samples": partial(integer, least=1, most=4096),
+        "levels": _levels,
+        "width": partial(integer, least=1, most=1024),
+        "blur": partial(number, above=0, most=1),
+        "points": point_count,
+    }
+)
+LOSSES: Mapping[str, Check] = MappingProxyType(
+    {
+        "knee": partial(number, above=0),
+        "interlevel": partial(number, least=0),
+        "interlevel_kind": partial(choice, options=INTERLEVEL_LOSSES),
+        "distortion": partial(number, least=0),
+        "distortion_power": number,
+        "distortion_factor": partial(number, above=0),
+        "decay": partial(number, least=0),
+    }
+)
+GUARD: Mapping[str, Check] = MappingProxyType(
+    {"limit": partial(number, least=0, most=1), "growth": partial(number, least=1), "most": partial(number, least=1)}
+)
 
 
 @dataclass(frozen=True)
@@ -48,13 +101,11 @@ class GridLevels:
     table_size: int = 1 << 15
 
     def __post_init__(self) -> None:
-        checks.integer("coarsest", self.coarsest, least=1, most=1 << 20)
-        checks.integer("finest", self.finest, least=self.coarsest, most=1 << 20)
-        checks.integer("count", self.count, least=1, most=32)
-        checks.integer("features", self.features, least=1, most=16)
-        size = checks.integer("table_size", self.table_size, least=2, most=1 << 30)
-        if size & (size - 1):
-            raise InvalidArgumentError(f"table_size must be a power of two, got {size}")
+        check_options(self, LEVELS)
+        if self.finest < self.coarsest:
+            raise InvalidArgumentError(f"finest must be at least coarsest, {self.coarsest} cells, got {self.finest}")
+        if self.table_size & (self.table_size - 1):
+            raise InvalidArgumentError(f"table_size must be a power of two, got {self.table_size}")
 
     @property
     def resolutions(self) -> tuple[int, ...]:
@@ -86,10 +137,7 @@ class Antialiasing:
     scale_features: bool = False
 
     def __post_init__(self) -> None:
-        if self.samples not in COUNTS:
-            checks.refuse("samples", self.samples, f"a number of points, one of {', '.join(map(str, COUNTS))}")
-        checks.choice("weights", self.weights, DOWNWEIGHTINGS)
-        checks.flag("scale_features", self.scale_features)
+        check_options(self, ANTIALIASING)
 
     @classmethod
     def off(cls) -> Antialiasing:
@@ -128,12 +176,7 @@ class Proposal:
     points: int = 1
 
     def __post_init__(self) -> None:
-        checks.integer("samples", self.samples, least=1, most=4096)
-        checks.instance("levels", self.levels, GridLevels, "GridLevels")
-        checks.integer("width", self.width, least=1, most=1024)
-        checks.number("blur", self.blur, above=0, most=1)
-        if self.points not in COUNTS:
-            checks.refuse("points", self.points, f"a number of points, one of {', '.join(map(str, COUNTS))}")
+        check_options(self, PROPOSAL)
 
 
 @dataclass(frozen=True)
@@ -142,7 +185,7 @@ class ZipLosses:
 
     Attributes
     ----------
-    width
+    knee
         Below which errors of colours count squared (Charbonnier).
     interlevel
         Factor of the loss of the proposals.
@@ -159,19 +202,16 @@ class ZipLosses:
         If a factor is negative, or there is no such loss.
     """
 
-    width: float = 1e-3
+    knee: float = 1e-3
     interlevel: float = 0.01
     interlevel_kind: str = "spline"
     distortion: float = 0.01
     distortion_power: float = 1.0
     distortion_factor: float = 1.0
-    decay: float = 0.1
+    decay: float = 1e-3
 
     def __post_init__(self) -> None:
-        checks.number("width", self.width, above=0)
-        checks.choice("interlevel_kind", self.interlevel_kind, INTERLEVEL_LOSSES)
-        for name in ("interlevel", "distortion", "decay"):
-            checks.number(name, getattr(self, name), least=0)
+        check_options(self, LOSSES)
 
 
 @dataclass(frozen=True)
@@ -204,9 +244,7 @@ class ProposalGuard:
     most: float = 100.0
 
     def __post_init__(self) -> None:
-        checks.number("limit", self.limit, least=0, most=1)
-        checks.number("growth", self.growth, least=1)
-        checks.number("most", self.most, least=1)
+        check_options(self, GUARD)
 
     def next(self, factor: float, missed: float) -> float:
         """The factor of the next step, by that of the last and what proposals miss."""

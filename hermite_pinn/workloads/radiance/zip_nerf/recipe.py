@@ -137,6 +137,11 @@ class ZipNeRF(Recipe):
             return Field(basis="linear", head="siren")
         return Field(encoder=self.encoder, head="siren")
 
+    @property
+    def numbers(self) -> int:
+        """See :class:`Recipe`: the networks."""
+        return self.width**2
+
     def settled(self, setting: Setting, device: torch.device) -> ZipNeRF:
         """See :meth:`Recipe.settled`."""
         small, inside = device.type == "cpu", setting.inside
