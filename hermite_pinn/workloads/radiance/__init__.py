@@ -22,6 +22,7 @@ from .solids import Block, Body, Disc, Finish, Solid, Sphere
 from .solution import Picture, Radiance
 from .views import Draw, View, Views
 from .world import World
+from .zip_nerf.footprint import fitted_levels
 from .zip_nerf.options import Antialiasing, GridLevels, Proposal, ProposalGuard, ZipLosses
 from .zip_nerf.recipe import ZipNeRF
 
@@ -67,6 +68,7 @@ __all__ = [
     "expand",
     "exponential",
     "fit",
+    "fitted_levels",
     "look_at",
     "perturbed",
     "pose_errors",
