@@ -264,7 +264,7 @@ def validate(
     suite: Annotated[
         str,
         typer.Option(
-            help="quick, basic, paper, standard, noisy, full, ablations, antialiasing, compact, distances, geometry, images, pinnacle, or rivals."
+            help="quick, basic, paper, standard, noisy, full, ablations, antialiasing, compact, distances, geometry, images, pinnacle, radiance, or rivals."
         ),
     ] = "quick",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
@@ -275,7 +275,7 @@ def validate(
     only: Annotated[
         str,
         typer.Option(
-            help="Of the suites ablations, antialiasing, compact, distances, geometry, images, pinnacle and rivals: what has names that contain this text."
+            help="Of the suites ablations, antialiasing, compact, distances, geometry, images, pinnacle, radiance and rivals: what has names that contain this text."
         ),
     ] = "",
     out: OutOption = None,
@@ -296,6 +296,8 @@ def validate(
     draws them side by side, keeps every row, and does not run again what it finds there.
     The suite pinnacle solves the cases of that benchmark by the default call; with --out it draws every solution, keeps
     every row, and does not run again what it finds there.
+    The suite radiance fits scenes of pictures; with --out it draws the views that are held out, keeps every row, and
+    does not run again what it finds there.
     The suite rivals measures this package, finite elements (scikit-fem) and spectral methods in CPU seconds at equal
     error; it has nothing to reach, and with --out it goes on where it was, too.
     """
@@ -309,6 +311,7 @@ def validate(
         "geometry": lambda: suites.solve_geometry(only, seed, device, out, as_json),
         "images": lambda: suites.fit_images(only, seed, out, as_json),
         "pinnacle": lambda: suites.solve_pinnacle(only, seed, device, out, as_json),
+        "radiance": lambda: suites.fit_scenes(only, out, as_json),
         "rivals": lambda: suites.race_rivals(only, device, out, as_json),
     }
     if suite in others:

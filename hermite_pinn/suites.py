@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import typer
 
 from hermite_pinn import validation
-from hermite_pinn.validation import ablations, antialiasing, geometry, images, pinnacle, rivals
+from hermite_pinn.validation import ablations, antialiasing, geometry, images, pinnacle, radiance, rivals
 from hermite_pinn.validation.ablations import compact
 from hermite_pinn.validation.workloads import contest_report
 from hermite_pinn.validation.workloads.contest import Entry, pair_name, pairs_of
@@ -29,6 +29,7 @@ __all__ = [
     "compare_scales",
     "compare_variants",
     "fit_images",
+    "fit_scenes",
     "race_rivals",
     "solve_geometry",
     "solve_pinnacle",
@@ -87,7 +88,7 @@ def train(
 def _suite(name: str) -> Sequence[validation.Case]:
     if name not in validation.SUITES:
         raise InvalidArgumentError(
-            f"unknown suite {name!r}; known: {', '.join(validation.SUITES)}, ablations, antialiasing, compact, distances, geometry, images, pinnacle, rivals"
+            f"unknown suite {name!r}; known: {', '.join(validation.SUITES)}, ablations, antialiasing, compact, distances, geometry, images, pinnacle, radiance, rivals"
         )
     return validation.SUITES[name]
 
@@ -201,6 +202,38 @@ def compare_scales(only: str, out: Path | None, as_json: bool) -> None:
                 write_report(folder, "antialiasing", report | results, antialiasing.to_markdown(rows))
         if as_json:
             print_json(report | {"results": antialiasing.to_json(list(found.values()))})
+
+
+def fit_scenes(only: str, out: Path | None, as_json: bool) -> None:
+    """Fit the cases of the suite radiance, and write the tables of all that the folder knows after every one."""
+    with reported(as_json):
+        chosen = _chosen("radiance", "case", radiance.CASES, only)
+        folder, found = output_folder(out), {}
+        report: dict[str, Any] = {"suite": "radiance", "machine": validation.machine() | {"threads": 1}}
+        for case in chosen:
+            row = radiance.run_case(case, folder)
+            if row is None:
+                if not as_json:
+                    typer.echo(
+                        f"{case.name:<36} skipped: the files of {case.scene} are not there (HERMITE_PINN_SHARED)"
+                    )
+                continue
+            found[case.name] = row
+            if not as_json:
+                typer.echo(row.line)
+            if folder is not None:
+                _write_scenes(folder, found, report)
+        if as_json:
+            print_json(report | {"results": radiance.to_json(list(found.values()))})
+    if radiance.missed(list(found.values())):
+        raise typer.Exit(1)
+
+
+def _write_scenes(folder: Path, found: Mapping[str, radiance.Row], report: Mapping[str, Any]) -> None:
+    known = [found.get(case.name) or radiance.kept_row(case, folder) for case in radiance.CASES.values()]
+    rows = [row for row in known if row is not None]
+    write_report(folder, "radiance", {**report, "results": radiance.to_json(rows)}, radiance.to_markdown(rows))
+    radiance.draw_rows(rows, folder)
 
 
 def race_rivals(only: str, device: str, out: Path | None, as_json: bool) -> None:

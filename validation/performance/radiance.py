@@ -1,7 +1,7 @@
 """What the parts of a training step and of a picture take, of a radiance field by the recipe of Instant-NGP.
 
-``python -m hermite_pinn.validation.performance.radiance --out out/radiance.md`` renders the synthetic scene, fits it for
-some hundred steps, and then times every part with one and with two threads: median seconds of the clock, and of all
+``python -m hermite_pinn.validation.performance.radiance --out out/radiance.md`` renders the synthetic scene, fits it
+for some hundred steps, and then times every part with one and with two threads: median seconds of the clock, and of all
 cores together, which other work on the machine disturbs less.  ``--scene fox`` takes the photographs of
 ``$HERMITE_PINN_SHARED/data/fox`` instead, or those of a folder.
 
@@ -110,7 +110,7 @@ class Step:
         """Every part by its name; together they are the step, but for what is between them."""
         model, field, rays = self.model, self.model.field, self.draw.rays
         samples = model._march(rays, 5)
-        kept = model._kept(samples)
+        kept, _ = model._kept(samples)
         directions = rays.direction.T.contiguous()
         with torch.no_grad():
             features = field.encoding(kept.positions)

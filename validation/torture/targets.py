@@ -13,6 +13,7 @@ import hermite_pinn as hp
 from hermite_pinn.problems import PROBLEMS
 
 from .case import Bench, Fault, Kind
+from .radiance_targets import RADIANCE
 from .recipe_targets import RECIPES
 from .shape_targets import SHAPES, cutting
 from .stock import FACTOR, SIREN, poisson, solution
@@ -385,7 +386,16 @@ def _recipe_targets() -> list[Target]:
 
 def targets() -> list[Target]:
     """All of them."""
-    return [*_run_targets(), *_method_targets(), *_statement_targets(), *_solution_targets(), *_image_targets(), *_recipe_targets()]
+    scenes = [Target(name, call, good) for name, (call, good) in RADIANCE.items()]
+    return [
+        *_run_targets(),
+        *_method_targets(),
+        *_statement_targets(),
+        *_solution_targets(),
+        *_image_targets(),
+        *scenes,
+        *_recipe_targets(),
+    ]
 
 
 def filled(value: Any, bench: Bench) -> Any:

@@ -10,16 +10,20 @@ from .instant_ngp import Hermite, InstantNGP
 from .intrinsics import Intrinsics
 from .lens import FisheyeLens, Lens, PerspectiveLens
 from .loading import Skipped
+from .metrics import psnr, ssim
 from .model import ParameterGroup, RadianceModel, Recipe, Sight
 from .perturbation import perturbed
+from .pose_picture import draw_poses
 from .pose_refinement import PoseRefinement
 from .poses import look_at, scattered_poses, surrounding_poses
 from .rays import Rays
 from .reduction import reduced
+from .registration import placed, registered
 from .scene import Scene
 from .se3 import exponential
 from .solids import Block, Body, Disc, Finish, Solid, Sphere
 from .solution import Picture, Radiance
+from .video import orbit
 from .views import Draw, View, Views
 from .world import World
 from .zip_nerf.footprint import fitted_levels
@@ -65,14 +69,20 @@ __all__ = [
     "align",
     "contract",
     "contraction_scale",
+    "draw_poses",
     "expand",
     "exponential",
     "fit",
     "fitted_levels",
     "look_at",
+    "orbit",
     "perturbed",
+    "placed",
     "pose_errors",
+    "psnr",
     "reduced",
+    "registered",
     "scattered_poses",
+    "ssim",
     "surrounding_poses",
 ]

@@ -24,6 +24,7 @@ from hermite_pinn.run.status import Status
 from hermite_pinn.run.workload import Frame, Save, Workload
 from hermite_pinn.torch_state import isolated
 
+from .camera import Cameras
 from .course import Course, Length, decibels, lattice
 from .digest import described_scene
 from .model import Recipe
@@ -149,9 +150,13 @@ class _Fit(Workload[Ending, Radiance]):
         return self.course.run(save, saved)
 
     def judged(self, done: Done[Ending]) -> Done[Ending]:
-        """No success if not even the training views became better than their mean colour, or a mere colour; see there."""
-        ending, views = done.found, self.scene.train
-        told = "" if len(self.scene.test) else "; there are no test views, so that nothing tells how it looks from elsewhere"
+        """No success if not even the training views became better than their mean colour."""
+        ending, views = done.found, self.scene.train.moved(self.cameras.poses)
+        told = (
+            ""
+            if len(self.scene.test)
+            else "; there are no test views, so that nothing tells how it looks from elsewhere"
+        )
         if ending.status.success:
             some = [views[k] for k in range(0, len(views), max(1, len(views) // SOME))]
             truth = [lattice(view, 2048 // len(some))[1] for view in some]
@@ -169,6 +174,12 @@ class _Fit(Workload[Ending, Radiance]):
 
     reached: float | None = None
 
+    @property
+    def cameras(self) -> Cameras:
+        """Those of the training views, where they are now."""
+        poses, cameras = self.posing.poses(), self.scene.train.cameras
+        return cameras if poses is None else cameras.moved(poses.detach().cpu())
+
     def result(self, done: Done[Ending]) -> Radiance:
         """The field, and what was told of it."""
         course, model = self.course, self.course.model
@@ -183,13 +194,14 @@ class _Fit(Workload[Ending, Radiance]):
             "train_views": len(self.scene.train),
             "test_views": len(self.scene.test),
         } | ({} if self.reached is None else {"train_psnr": self.reached})
-        poses, cameras = self.posing.poses(), self.scene.train.cameras
-        return Radiance(
+        found = Radiance(
             model,
-            cameras if poses is None else cameras.moved(poses.detach().cpu()),
+            self.cameras,
             done.found.status,
             done.found.message,
             self.monitor.history,
             done.stats(self.method, self.seed, self.monitor.history) | own,
             self.identity,
         )
+        found.trail = self.posing.trail()
+        return found

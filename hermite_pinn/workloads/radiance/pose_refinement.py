@@ -21,6 +21,8 @@ from .se3 import compose, exponential
 __all__ = ["SIDES", "PoseRefinement", "RefinedPoses", "corrected", "level_shares", "started"]
 
 SIDES = ("world", "camera")
+#: Parts of a run at which poses are remembered.
+MARKS = 10
 
 
 def corrected(poses: Tensor, twists: Tensor, side: str = "world") -> Tensor:
@@ -178,12 +180,27 @@ class RefinedPoses(Posing):
     """
 
     initial: Tensor
+    marks: Tensor
+    marked: Tensor
 
     def __init__(self, poses: Tensor, refinement: PoseRefinement) -> None:
         super().__init__()
         self.refinement = refinement
         self.register_buffer("initial", poses.detach().clone())
         self.twists = nn.Parameter(self.initial.new_zeros(len(poses), 6))
+        self.register_buffer("marks", self.initial.new_zeros(MARKS, len(poses), 6))
+        self.register_buffer("marked", torch.zeros((), dtype=torch.int64))
+
+    def advance(self, progress: float) -> None:
+        """Remember where poses are, at even parts of the run."""
+        if int(self.marked) < MARKS and progress * MARKS >= int(self.marked):
+            self.marks[int(self.marked)] = self.twists.detach()
+            self.marked += 1
+
+    def trail(self) -> Tensor:
+        """See :meth:`.Posing.trail`."""
+        twists = [*self.marks[: int(self.marked)], self.twists.detach()]
+        return torch.stack([corrected(self.initial, one, self.refinement.side) for one in twists]).cpu()
 
     def poses(self) -> Tensor:
         """The poses as they are now, (n, 3, 4), differentiable by the twists."""
@@ -221,9 +238,10 @@ def started(poses: Any, cameras: Cameras, device: torch.device) -> Posing:
     InvalidArgumentError
         If it is something else.
     """
-    if poses == "fixed":
+    word = poses if isinstance(poses, str) else ""
+    if word == "fixed":
         return Posing()
-    if poses == "refine":
+    if word == "refine":
         return PoseRefinement().begin(cameras, torch.float64, device)
     accepted = "'fixed', 'refine' or a hermite_pinn.radiance.PoseRefinement"
     return instance("poses", poses, PoseRefinement, accepted).begin(cameras, torch.float64, device)

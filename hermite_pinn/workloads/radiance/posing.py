@@ -21,6 +21,13 @@ class Posing(nn.Module):
         """Poses (n, 3, 4), differentiable; None: the cameras' own."""
         return None
 
+    def advance(self, progress: float) -> None:
+        """What happens before every step."""
+
+    def trail(self) -> Tensor | None:
+        """Poses (k, n, 3, 4) from the first to the present ones, at even parts of the run; None if they stay."""
+        return None
+
     def penalties(self) -> dict[str, Tensor]:
         """Weighted losses of the poses alone."""
         return {}

@@ -1,4 +1,4 @@
-"""The file of a radiance field: recipe, numbers, cameras, and what was told of the run; read entry by entry, each checked."""
+"""The file of a radiance field: recipe, numbers, cameras and report, each entry checked when it is read."""
 
 from __future__ import annotations
 
@@ -76,7 +76,9 @@ def read_radiance(path: str | Path, device: torch.device) -> dict[str, Any]:
         needed = read_recipe(Entry.of(Saved(meta, str(path)), str(path)).at("recipe")).numbers
         there = sum(math.prod(array.shape) for array in declared.values())
         if needed > there:
-            raise CorruptFileError(f"{path} is damaged: its recipe needs {needed:,} numbers or more, and it has {there:,}")
+            raise CorruptFileError(
+                f"{path} is damaged: its recipe needs {needed:,} numbers or more, and it has {there:,}"
+            )
         return declared
 
     meta, arrays = read_store(path, "radiance", plan)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hermite_pinn.checks import instance, real_array
+from hermite_pinn.checks import flag, instance, real_array
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.run.device import choose_device
 from hermite_pinn.run.history import History
@@ -58,11 +58,14 @@ class Radiance(Outputs):
         The field.
     cameras
         Cameras of the training views, refined if that was asked for.
+    trail
+        Where they were on the way, (k, n, 3, 4), the first and the last among them; None where they stayed, and of a
+        field that was loaded.
     status, message
         Why the run ended.
     history
-        One row per 100 steps: ``loss``, its parts, ``rays``, ``samples``, and now and then ``psnr``, at some pixels of the
-        first view that is held out; nothing is chosen by it.
+        One row per 100 steps: ``loss``, its parts, ``rays``, ``samples``, and now and then ``psnr``, at some pixels of
+        the first view that is held out; nothing is chosen by it.
     stats
         Seconds, steps, parameters and more.
     settings
@@ -90,6 +93,7 @@ class Radiance(Outputs):
     ) -> None:
         self.model, self.cameras, self.status, self.message = model, cameras, status, message
         self.history, self.stats, self.settings = history, stats, dict(settings)
+        self.trail: Tensor | None = None
 
     def __repr__(self) -> str:
         return f"Radiance({self.model.recipe.name}, {self.model.parameter_count:,} parameters, {self.status.name}: {self.message})"
@@ -112,6 +116,7 @@ class Radiance(Outputs):
             If this is no camera or colour.
         """
         instance("camera", camera, Camera, "a hermite_pinn.radiance.Camera")
+        normals = flag("normals", normals)
         behind = None if background is None else _color(background)
         seen = self.model.look(camera.rays(), behind, normals)
         shape = (camera.height, camera.width)
@@ -134,7 +139,11 @@ class Radiance(Outputs):
 
     def density(self, points: Any) -> Tensor:
         """Densities (n,) per unit length at points (3, n) of the scene's world."""
-        x = torch.as_tensor(points)
+        x = (
+            points
+            if isinstance(points, Tensor)
+            else torch.as_tensor(real_array("points", points, shape="points (3, n)"))
+        )
         if x.ndim != 2 or len(x) != 3:
             raise InvalidArgumentError(f"points must be of shape (3, n), got {tuple(x.shape)}")
         parameter = next(self.model.parameters())
@@ -142,7 +151,7 @@ class Radiance(Outputs):
             return self.model.density(x.to(parameter)).cpu()
 
     def save(self, path: str | Path) -> None:
-        """Write an HDF5 file, all of it or nothing: plain numbers and text, from which :meth:`load` makes the same field.
+        """Write an HDF5 file, all of it or nothing: numbers and text, from which :meth:`load` makes the same field.
 
         Raises
         ------
