@@ -249,3 +249,17 @@ class ProposalGuard:
     def next(self, factor: float, missed: float) -> float:
         """The factor of the next step, by that of the last and what proposals miss."""
         return min(self.most, factor * self.growth) if missed > self.limit else max(1.0, factor / self.growth)
+
+
+@dataclass(frozen=True)
+class ZipOptions:
+    """What :class:`.ZipNeRF` says of the training, with nothing left open; see there."""
+
+    samples: int
+    rays: int
+    losses: ZipLosses
+    anneal: float
+    progressive: float
+    guard: ProposalGuard | None
+    rate: float
+    rate_end: float

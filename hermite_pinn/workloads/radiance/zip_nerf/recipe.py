@@ -20,7 +20,7 @@ from hermite_pinn.workloads.radiance.setting import Setting
 from .fields import DensityField, RadianceField
 from .frame import Frame
 from .model import ZipModel
-from .options import Antialiasing, GridLevels, Proposal, ProposalGuard, ZipLosses
+from .options import Antialiasing, GridLevels, Proposal, ProposalGuard, ZipLosses, ZipOptions
 from .sampling import Sampler
 from .spacing import Spacing
 
@@ -169,17 +169,21 @@ class ZipNeRF(Recipe):
         sampler = Sampler(frame, spacing, proposals, fields)
         radiance = RadianceField(self.kind, made.levels or GridLevels(), self.width, self.antialiasing, *rest)
         behind = backdrop(made.background or "constant", setting, generator, dtype, device)
-        return ZipModel(made, setting, sampler, radiance, behind).to(device)
+        return ZipModel(made, made.options, setting, sampler, radiance, behind).to(device)
+
+    @property
+    def options(self) -> ZipOptions:
+        """What it says of the training, once nothing is left open."""
+        return ZipOptions(
+            self.samples or 1,
+            self.rays or 1,
+            self.losses,
+            self.anneal,
+            self.progressive,
+            self.guard,
+            self.rate,
+            self.rate_end,
+        )
 
     def _filter(self, proposal: Proposal) -> Antialiasing:
         return Antialiasing(proposal.points, self.antialiasing.weights)
-
-    @property
-    def settled_samples(self) -> int:
-        """Intervals per ray, once they are chosen."""
-        return self.samples or 1
-
-    @property
-    def settled_rays(self) -> int:
-        """Rays of a step, once they are chosen."""
-        return self.rays or 1
