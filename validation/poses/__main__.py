@@ -13,8 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hermite_pinn.output import make_folder, write_text
 from hermite_pinn import validation
+from hermite_pinn.output import make_folder, write_text
 
 from .cases import SCALES, WAYS, Case, cases_of
 from .report import to_markdown
