@@ -106,14 +106,14 @@ class PoseRefinement:
     Examples
     --------
     >>> PoseRefinement(rate=1e-3).decay
-    0.01
+    0.1
     >>> PoseRefinement(side="left")
     Traceback (most recent call last):
     hermite_pinn.errors.InvalidArgumentError: side must be 'world' or 'camera', got 'left'
     """
 
     rate: float = 3e-3
-    decay: float = 0.01
+    decay: float = 0.1
     curriculum: tuple[float, float] | None = (0.1, 0.5)
     side: str = "world"
     fix_first: bool = False
