@@ -146,3 +146,15 @@ def test_in_half_precision_a_step_that_overflows_is_left_out(scene, monkeypatch)
     calls.clear()
     with pytest.raises(hp.DivergedError):
         hp.radiance.fit(scene, recipe=SMALL, steps=6, progress=False)
+
+
+def test_where_cameras_stand_in_the_box_there_are_cascades_and_growing_steps(scene):
+    wide = torch.full((3,), 4.0, dtype=torch.float64)
+    around = dataclasses.replace(scene, lower=-wide, upper=wide)
+    small = dataclasses.replace(SMALL, encoder="smooth")
+    found = hp.radiance.fit(around, recipe=small, steps=100, progress=False)
+    chosen = found.model.recipe
+    assert (chosen.cascades, chosen.background) == (3, "learned")
+    assert chosen.cone > 0
+    assert found.model.occupied.grid.cascades.upper == (4.0, 4.0, 4.0)
+    assert found.status.success
