@@ -2,7 +2,7 @@
 //
 // HP_EACH deals items of work to its members, HP_TOGETHER waits for all of them.
 #pragma once
-#include "../runtime/lanes.cuh"
+#include "../runtime/shuffles.cuh"
 
 #ifdef __CUDACC__
 #define HP_EACH(i, count) for (int i = threadIdx.x; i < (count); i += HP_THREADS)

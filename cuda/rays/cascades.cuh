@@ -25,10 +25,10 @@ HP_INLINE unsigned morton(unsigned x, unsigned y, unsigned z) { return spread(x)
 
 struct cascades {
   const byte *bits;
-  real centre[3], half;
+  real centre[3], half, finest; // width of the smallest cells
   int cells, count;
 
-  HP_INLINE real width(int m) const { return half * real(2) / cells * real(1 << m); }
+  HP_INLINE real width(int m) const { return finest * real(1 << m); }
 
   // The finest cascade around a point whose cells are at least as wide as the step.
   HP_INLINE int level(const real (&p)[3], real step) const {
@@ -47,15 +47,23 @@ struct cascades {
       c[axis] = a > 0 ? a < cells - 1 ? (int)a : cells - 1 : 0;
     }
   }
-  HP_INLINE bool occupied(const int (&c)[3], int m) const {
+  // Width in cells of an empty block around a cell, which begins at a multiple of it; 0 if the cell is occupied.  In Morton order blocks of 2
+  // and 4 cells are a byte and eight of them.  No block of 4 is partly inside the next finer cube, if a quarter of the cells is a multiple of 4.
+  HP_INLINE int vacant(const int (&c)[3], int m) const {
     const unsigned at = morton(c[0], c[1], c[2]);
-    return bits[((int64)m * cells * cells * cells + at) >> 3] >> (at & 7) & 1;
+    const byte *block = bits + (((int64)m * cells * cells * cells + at) >> 3);
+    if (*block >> (at & 7) & 1) return 0;
+    if (*block) return 1;
+    if (cells % 16) return 2;
+    const unsigned long long *eight = reinterpret_cast<const unsigned long long *>(block - (at >> 3 & 7));
+    return *eight ? 2 : 4;
   }
-  // Where a ray leaves a cell.
-  HP_INLINE real exit(const real (&o)[3], const real (&d)[3], const int (&c)[3], int m, real last) const {
+  // Where a ray leaves the block of `side` cells around a cell; `inverse` is that of its direction.
+  HP_INLINE real exit(const real (&o)[3], const real (&d)[3], const real (&inverse)[3], const int (&c)[3], int m, int side, real last) const {
     for (int axis = 0; axis < 3; ++axis) {
       if (d[axis] == 0) continue;
-      const real face = centre[axis] + (c[axis] + (d[axis] > 0) - cells / 2) * width(m), t = (face - o[axis]) / d[axis];
+      const int edge = (c[axis] & -side) + (d[axis] > 0 ? side : 0) - cells / 2;
+      const real t = (centre[axis] + edge * width(m) - o[axis]) * inverse[axis];
       if (t < last) last = t;
     }
     return last;

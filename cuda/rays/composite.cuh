@@ -20,6 +20,13 @@ struct samples {
   const real *sigma, *dt;
   real least;
 
+  // Whether rays follow each other from the first sample to the last; a GPU takes it for granted.
+  HP_INLINE bool ordered() const {
+    for (int64 ray = 0; ray < n; ++ray)
+      if (offsets[ray + 1] < offsets[ray]) return false;
+    return offsets[0] == 0 && offsets[n] == total;
+  }
+
   // Calls body(i, w_i, T_{i+1}) for what is seen of a ray; returns where that ends, and the transmittance there.
   template <class Body> HP_INLINE int64 seen(int64 ray, real &transmittance, const Body &body) const {
     real depth = 0; // optical

@@ -40,8 +40,8 @@ def real(name: str, tensor: torch.Tensor) -> torch.dtype:
     return tensor.dtype
 
 
-def run(text: tuple[str, torch.dtype, int], name: str, spelled: str, place: torch.device, given: Sequence[Any]) -> None:
-    """Launch an entry point for ``given[0]`` rays, cells or bytes.
+def run(text: tuple[str, torch.dtype, int], name: str, spelled: str, place: torch.device, given: Sequence[Any]) -> int:
+    """Launch an entry point for ``given[0]`` rays, cells or bytes; what it returns on a CPU, else 0.
 
     Parameters
     ----------
@@ -58,11 +58,11 @@ def run(text: tuple[str, torch.dtype, int], name: str, spelled: str, place: torc
     """
     count = given[0]
     if count == 0:
-        return
+        return 0
     file, dtype, colours = text
     if place.type == "cuda":
         device.start(source(file, dtype, "cu", colours), name, place.index, (-(-count // BLOCK), 1), given)
-        return
+        return 0
     call = host.function(source(file, dtype, "cpp", colours), name, spelled + "i")
     words = (host.address(a) if kind == "p" else a for kind, a in zip(spelled, given, strict=True))
-    call(*words, torch.get_num_threads())
+    return int(call(*words, torch.get_num_threads()))

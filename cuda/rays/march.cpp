@@ -3,13 +3,15 @@
 #include "ranges.hpp"
 
 extern "C" int hp_march(int64 n, int64 total, const real *origins, const real *directions, const int64 *ids, const unsigned char *bits,
-                        const double *frame, int64 cells, int64 cascades, int64 most, int64 seed, int64 jittered, int64 *counts, const int64 *offsets,
-                        real *t, real *dt, int64 *rays, real *positions, int threads) {
+                        const double *frame, int64 cells, int64 cascades, int64 most, int64 seed, int64 jittered, hp::uint64 *noted, int64 words,
+                        int64 *counts, const int64 *offsets, real *t, real *dt, int64 *rays, real *positions, int threads) {
   const hp::march march(bits, frame, cells, cascades, most, seed, jittered);
-  hp::each(threads, n, 256, [&](int64 ray) {
-    const int64 base = offsets ? offsets[ray] : 0, room = offsets ? offsets[ray + 1] - base : 0;
-    const int64 found = march.run(ray, n, origins, directions, ids, base, room, total, t, dt, rays, positions);
-    if (counts) counts[ray] = found;
+  hp::each(threads, n, 64, [&](int64 ray) {
+    hp::uint64 *own = noted + ray * words;
+    if (offsets)
+      march.fill(ray, n, origins, directions, ids, own, words, offsets[ray], offsets[ray + 1] - offsets[ray], total, t, dt, rays, positions);
+    else
+      counts[ray] = march.count(ray, n, origins, directions, ids, own, words);
   });
   return 0;
 }

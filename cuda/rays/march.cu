@@ -3,14 +3,16 @@
 
 extern "C" __global__ void __launch_bounds__(HP_BLOCK)
     hp_march(int64 n, int64 total, const real *origins, const real *directions, const int64 *ids, const unsigned char *bits, const double *frame,
-             int64 cells, int64 cascades, int64 most, int64 seed, int64 jittered, int64 *counts, const int64 *offsets, real *t, real *dt, int64 *rays,
-             real *positions) {
+             int64 cells, int64 cascades, int64 most, int64 seed, int64 jittered, hp::uint64 *noted, int64 words, int64 *counts,
+             const int64 *offsets, real *t, real *dt, int64 *rays, real *positions) {
   const int64 ray = (int64)blockIdx.x * blockDim.x + threadIdx.x;
   if (ray >= n) return;
   const hp::march march(bits, frame, cells, cascades, most, seed, jittered);
-  const int64 base = offsets ? offsets[ray] : 0, room = offsets ? offsets[ray + 1] - base : 0;
-  const int64 found = march.run(ray, n, origins, directions, ids, base, room, total, t, dt, rays, positions);
-  if (counts) counts[ray] = found;
+  hp::uint64 *own = noted + ray * words;
+  if (offsets)
+    march.fill(ray, n, origins, directions, ids, own, words, offsets[ray], offsets[ray + 1] - offsets[ray], total, t, dt, rays, positions);
+  else
+    counts[ray] = march.count(ray, n, origins, directions, ids, own, words);
 }
 
 extern "C" __global__ void __launch_bounds__(HP_BLOCK)

@@ -14,6 +14,15 @@ HP_INLINE float log(float x) { return __builtin_logf(x); }
 HP_INLINE double log(double x) { return __builtin_log(x); }
 #endif
 
+typedef unsigned long long uint64;
+#ifdef __CUDACC__
+HP_INLINE int ones(uint64 a) { return __popcll(a); }
+HP_INLINE int lowest_one(uint64 a) { return __ffsll(a) - 1; }
+#else
+HP_INLINE int ones(uint64 a) { return __builtin_popcountll(a); }
+HP_INLINE int lowest_one(uint64 a) { return __builtin_ctzll(a); }
+#endif
+
 constexpr int64 LONGEST_WALK = 1 << 20; // intervals of a ray, so that absurd rays end
 
 struct stepping {
@@ -41,8 +50,8 @@ struct stepping {
 };
 
 // A number in [0, 1) that depends on the two given and on nothing else.
-HP_INLINE real uniform(unsigned long long seed, unsigned long long id) {
-  unsigned long long a = seed;
+HP_INLINE real uniform(uint64 seed, uint64 id) {
+  uint64 a = seed;
   for (int round = 0; round < 2; ++round) { // the finaliser of splitmix64
     a += 0x9e3779b97f4a7c15ull;
     a = (a ^ a >> 30) * 0xbf58476d1ce4e5b9ull;
@@ -89,6 +98,7 @@ struct march {
         jittered(jittered != 0) {
     grid.bits = bits;
     grid.half = (real)frame[9];
+    grid.finest = grid.half * real(2) / (int)cells;
     grid.cells = (int)cells;
     grid.count = (int)count;
     for (int axis = 0; axis < 3; ++axis) {
@@ -98,49 +108,107 @@ struct march {
     }
   }
 
-  // Counts the samples of a ray; those before `room` go to the arrays, if there are any: t, dt, rays (total) and positions (3, total).
-  HP_INLINE int64 run(int64 ray, int64 n, const real *origins, const real *directions, const int64 *ids, int64 base, int64 room, int64 total, real *t,
-                   real *dt, int64 *rays, real *positions) const {
-    real o[3], d[3];
+  struct ray {
+    real o[3], d[3], from, to, fraction, origin;
+    bool crosses;
+  };
+  HP_INLINE ray one(int64 number, int64 n, const real *origins, const real *directions, const int64 *ids) const {
+    ray r;
     for (int axis = 0; axis < 3; ++axis) {
-      o[axis] = origins[axis * n + ray];
-      d[axis] = directions[axis * n + ray];
+      r.o[axis] = origins[axis * n + number];
+      r.d[axis] = directions[axis * n + number];
     }
-    real from = near, to = far;
-    if (!bounds.cut(o, d, from, to)) return 0;
-    const real fraction = jittered ? uniform(seed, ids ? ids[ray] : ray) : real(0.5), origin = steps.space(from);
-    const auto put = [&](int64 at, real where, real length) {
-      t[at] = where;
-      dt[at] = length;
-      rays[at] = ray;
-      for (int axis = 0; axis < 3; ++axis) positions[axis * total + at] = o[axis] + where * d[axis];
-    };
+    r.from = near;
+    r.to = far;
+    r.crosses = bounds.cut(r.o, r.d, r.from, r.to);
+    r.fraction = jittered ? uniform(seed, ids ? ids[number] : number) : real(0.5);
+    r.origin = steps.space(r.from);
+    return r;
+  }
+
+  // Where interval k of a ray begins, and its length and its sample from both ends.
+  HP_INLINE real begin(const ray &r, int64 k) const { return k ? steps.distance(r.origin + k) : r.from; }
+  HP_INLINE void interval(const ray &r, real begin, real next, real &where, real &length) const {
+    length = (next < r.to ? next : r.to) - begin;
+    where = begin + r.fraction * length;
+  }
+
+  // Calls body(k, where, length) for the samples of a ray in occupied cells, at most `limit`; returns their number.
+  template <class Body> HP_INLINE int64 walk(const ray &r, int64 limit, const Body &body) const {
     int64 found = 0;
-    for (int64 k = 0; k < LONGEST_WALK && found < most;) {
-      const real begin = k ? steps.distance(origin + k) : from;
-      if (!(begin < to)) break;
-      const real next = steps.distance(origin + (k + 1)), length = (next < to ? next : to) - begin, where = begin + fraction * length;
-      const real p[3] = {o[0] + where * d[0], o[1] + where * d[1], o[2] + where * d[2]}, step = steps.length(begin);
+    if (!r.crosses) return 0;
+    const real inverse[3] = {1 / r.d[0], 1 / r.d[1], 1 / r.d[2]};
+    // In stepping space a sample lies at the fraction of its interval or behind it, by at most cone / 4 since t(s) is not straight; 0.02 is for
+    // rounding.
+    const real lag = r.origin + r.fraction + real(0.02) + steps.cone / 4;
+    real begin = r.from;
+    for (int64 k = 0; k < LONGEST_WALK && found < limit && begin < r.to;) {
+      const real next = steps.distance(r.origin + (k + 1));
+      real where, length;
+      interval(r, begin, next, where, length);
+      const real p[3] = {r.o[0] + where * r.d[0], r.o[1] + where * r.d[1], r.o[2] + where * r.d[2]}, step = steps.length(begin);
       const int m = grid.level(p, step);
       int c[3];
       grid.cell(p, m, c);
-      if (grid.occupied(c, m)) {
-        if (t && found < room) put(base + found, where, length);
+      const int side = grid.vacant(c, m);
+      int64 ahead = 0;
+      if (side == 0) {
+        body(k, where, length);
         ++found;
+      } else {
+        real last = grid.exit(r.o, r.d, inverse, c, m, side, r.to); // of the empty cells, or of where steps are for their cascade
+        if (steps.cone > 0 && m + 1 < grid.count && steps.longest > grid.width(m)) {
+          const real wide = grid.width(m) / steps.cone;
+          if (wide < last) last = wide;
+        }
+        const real passed = last > begin ? steps.space(last) - lag : real(0); // intervals up to this number have their samples before that
+        ahead = passed > 0 ? (int64)passed + 1 : 0;
+      }
+      if (ahead > k + 1) {
+        k = ahead;
+        begin = steps.distance(r.origin + k);
+      } else {
         ++k;
-        continue;
+        begin = next;
       }
-      real last = grid.exit(o, d, c, m, to); // of the cell, or of where steps are for its cascade
-      if (steps.cone > 0 && m + 1 < grid.count && steps.longest > grid.width(m)) {
-        const real wide = grid.width(m) / steps.cone;
-        if (wide < last) last = wide;
-      }
-      const int64 ahead = last > begin ? (int64)(steps.space(last) - origin - real(0.02)) : 0; // a margin for rounding
-      k = ahead > k ? ahead : k + 1;
     }
-    if (t)
-      for (int64 i = found; i < room; ++i) put(base + i, to, 0); // rounding differs from that of the count: it counts for nothing
     return found;
+  }
+
+  // Counts the samples of a ray, and notes their intervals, if these are below 64 `words`.
+  HP_INLINE int64 count(int64 number, int64 n, const real *origins, const real *directions, const int64 *ids, uint64 *noted, int64 words) const {
+    for (int64 i = 0; i < words; ++i) noted[i] = 0;
+    return walk(one(number, n, origins, directions, ids), most, [&](int64 k, real, real) {
+      if (k >> 6 < words) noted[k >> 6] |= uint64(1) << (k & 63);
+    });
+  }
+
+  // Writes the samples of a ray from `base` on: t, dt, rays (total) and positions (3, total); from what is noted, if that is all.
+  HP_INLINE void fill(int64 number, int64 n, const real *origins, const real *directions, const int64 *ids, const uint64 *noted, int64 words,
+                   int64 base, int64 room, int64 total, real *t, real *dt, int64 *rays, real *positions) const {
+    if (room == 0) return;
+    const ray r = one(number, n, origins, directions, ids);
+    int64 found = 0;
+    const auto put = [&](real where, real length) {
+      const int64 at = base + found++;
+      t[at] = where;
+      dt[at] = length;
+      rays[at] = number;
+      for (int axis = 0; axis < 3; ++axis) positions[axis * total + at] = r.o[axis] + where * r.d[axis];
+    };
+    int64 all = 0;
+    for (int64 i = 0; i < words; ++i) all += ones(noted[i]);
+    if (all == room)
+      for (int64 i = 0; i < words; ++i)
+        for (uint64 left = noted[i]; left; left &= left - 1) {
+          const int64 k = i << 6 | lowest_one(left);
+          real where, length;
+          interval(r, begin(r, k), steps.distance(r.origin + (k + 1)), where, length);
+          put(where, length);
+        }
+    else
+      walk(r, room, [&](int64, real where, real length) { put(where, length); });
+    while (found < room) put(r.to, 0); // rounding differs from that of the count: it counts for nothing
   }
 };
 

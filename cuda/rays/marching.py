@@ -22,7 +22,8 @@ from .samples import Samples, offsets_of
 __all__ = ["Marching", "march"]
 
 LONGEST_WALK = 2**20  # as in march.cuh
-SPELLED = "llppppplllllpppppp"
+MOST_WORDS = 64  # 64 intervals each, in which those with samples are noted
+SPELLED = "llppppplllllplpppppp"
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,13 @@ class Marching:
         lengths = (self.step, self.longest, self.cone, self.near, self.far)
         return (*lower, *upper, *cascades.centre, cascades.half, *map(float, lengths))
 
+    def words(self, cascades: Cascades) -> int:
+        """Numbers of 64 bits in which a ray notes the intervals of its samples; 0 where that would be too many."""
+        lower = cascades.lower if self.lower is None else self.lower
+        upper = cascades.upper if self.upper is None else self.upper
+        found = int(math.dist(lower, upper) / self.step) // 64 + 1
+        return found if found <= MOST_WORDS else 0
+
 
 @lru_cache(maxsize=64)
 def _frame(numbers: tuple[float, ...], place: torch.device) -> torch.Tensor:
@@ -108,6 +116,7 @@ def _march(
     most: int,
     seed: int,
     jittered: int,
+    words: int,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     dtype, place, n = real("origins", origins), origins.device, origins.shape[-1]
     require("origins", origins, (3, n), dtype, place)
@@ -119,7 +128,8 @@ def _march(
     if plain(place):
         return reference.march(origins, directions, ids, bits, frame, cells, most, seed, jittered)
     text = ("march", dtype, 3)
-    constant = (origins, directions, ids, bits, frame, cells, bits.shape[0], most, seed, jittered)
+    noted = torch.empty(n, words, dtype=torch.int64, device=place)
+    constant = (origins, directions, ids, bits, frame, cells, bits.shape[0], most, seed, jittered, noted, words)
     counts = torch.empty(n, dtype=torch.int64, device=place)
     nothing = (None, None, None, None, None)
     run(text, "hp_march", SPELLED, place, (n, 0, *constant, counts, *nothing))
@@ -142,7 +152,7 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, ...]) -
 def _backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
     offsets, rays, t = ctx.saved_tensors
     by_origins, by_directions = _pull_back(offsets, rays, t, gradients[-1].contiguous())
-    return by_origins, by_directions, *(None,) * 7
+    return by_origins, by_directions, *(None,) * 8
 
 
 @operation("march_rays_adjoint")
@@ -211,6 +221,7 @@ def march(
     frame = _frame(options.frame(grid.cascades), origins.device)
     start, cells = (0 if seed is None else seed), grid.cascades.cells
     found = _march(
-        origins.contiguous(), directions.contiguous(), ids, grid.bits, frame, cells, options.most, start, int(seed is not None)
+        origins.contiguous(), directions.contiguous(), ids, grid.bits, frame, cells, options.most, start, int(seed is not None),
+        options.words(grid.cascades),
     )  # fmt: skip
     return Samples(*found)

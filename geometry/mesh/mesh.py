@@ -108,6 +108,17 @@ class Mesh(Immutable, Solid):
         vars(made).update(name=name, triangles=triangles, _notes=tuple(notes), _closed=True)
         return made
 
+    @classmethod
+    def taken(cls, source: Any) -> Mesh:
+        """A mesh as it is, or one made of a source.
+
+        Raises
+        ------
+        InvalidProblemError
+            As of the class.
+        """
+        return source if isinstance(source, cls) else cls(source)
+
     def __getstate__(self) -> dict[str, Any]:
         return {key: vars(self)[key] for key in ("name", "triangles", "_notes", "_closed")}
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
-import meshio
 import numpy as np
 
 from hermite_pinn.errors import OutputError
@@ -123,6 +122,8 @@ def write_cells(
 def _write_meshio(
     target: Path, points: np.ndarray, cells: list[tuple[str, np.ndarray]], data: Mapping[str, np.ndarray]
 ) -> Path:
+    import meshio
+
     mesh = meshio.Mesh(points, cells, point_data={k: np.ascontiguousarray(v) for k, v in data.items()})
     with staged(target) as stage:
         try:

@@ -13,7 +13,7 @@ import torch
 from hermite_pinn.field.field import Field, Levels
 from hermite_pinn.problem.problem import Problem
 
-__all__ = ["part", "plain", "run_identity"]
+__all__ = ["identity_of", "part", "plain", "run_identity"]
 
 
 class Named(Protocol):
@@ -33,11 +33,59 @@ def run_identity(
     dtype: torch.dtype | None,
 ) -> dict[str, Any]:
     """What must agree for a checkpoint to be continued, and what a file tells about its making."""
+    parts = {name: asdict(part) for name, part in problem.identity.items()}
+    return _identity(str(problem), parts, method.name, _options(method), field, levels, seed, dtype)
+
+
+def identity_of(
+    made: str,
+    parts: Mapping[str, Mapping[str, Any]],
+    *,
+    method: str,
+    seed: int,
+    options: Mapping[str, Any] | None = None,
+    field: Field | None = None,
+    levels: Levels | None = None,
+    dtype: torch.dtype | None = None,
+) -> dict[str, Any]:
+    """The same of a run that solves no problem.
+
+    Parameters
+    ----------
+    made
+        What it makes, in words.
+    parts
+        What it is made from: by name, what tells one from another.
+    method, options
+        How it is made, by name and with which numbers.
+    field, levels, seed, dtype
+        As in :func:`hermite_pinn.solve`.
+
+    Examples
+    --------
+    >>> identity = identity_of("numbers", {"first": {"value": 1}}, method="counting", seed=0)
+    >>> identity["parts"]["first"]["text"]
+    '{"value": 1}'
+    """
+    described = {name: part(value) for name, value in parts.items()}
+    return _identity(made, described, method, dict(options or {}), field, levels, seed, dtype)
+
+
+def _identity(
+    made: str,
+    parts: dict[str, Any],
+    method: str,
+    options: dict[str, Any],
+    field: Field | None,
+    levels: Levels | None,
+    seed: int,
+    dtype: torch.dtype | None,
+) -> dict[str, Any]:
     return {
-        "problem": str(problem),
-        "parts": {name: asdict(part) for name, part in problem.identity.items()},
-        "method": method.name,
-        "options": plain(_options(method)),
+        "problem": made,
+        "parts": parts,
+        "method": method,
+        "options": plain(options),
         "field": None if field is None else plain(asdict(field)),
         "levels": plain(levels),
         "seed": seed,

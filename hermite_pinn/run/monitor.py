@@ -76,6 +76,7 @@ class Monitor:
         self.history = History()
         self.method = ""
         self.stage: int | None = None
+        self.note = ""  # what else is shown with the progress, as a number that is looked at now and then
         self.foreign: Exception | None = None  # what a callback raised, which the user gets as it is
         self._began = self._looked = clock()
         self._announced = False
@@ -149,13 +150,24 @@ class Monitor:
         terms: dict[str, float],
         level: int,
         unknowns: int,
-        field: Callable[[], GridField],
+        field: Callable[[], GridField] | None = None,
         error: float | None = None,
         done: float = 0.0,
         left: float | None = None,
         **extra: float | int | None,
     ) -> None:
         """Add a row to the history, show it, and let the callbacks look at it.
+
+        Parameters
+        ----------
+        loss, terms, level, unknowns, error
+            As of :class:`.RunState`.
+        field
+            Makes the field of this moment; None where there is none.
+        done, left
+            Part of the run that is done, and seconds to its end, as far as they are known.
+        extra
+            More columns; ``step`` is the number of the row by default.
 
         Raises
         ------
@@ -176,7 +188,8 @@ class Monitor:
         self.history.append(row | extra | {f"rms {name}": value for name, value in terms.items()})
         state = RunState(self.method, step, self.elapsed, loss, terms, level, unknowns, error, field)
         estimate = f", error ~ {error:.1e}" if error is not None and math.isfinite(error) else ""
-        self.progress.update(done, f"step {step}, loss {loss:.1e}{estimate}", left)
+        shown = f", {self.note}" if self.note else ""
+        self.progress.update(done, f"step {step}, loss {loss:.1e}{estimate}{shown}", left)
         verdict = self.ranks.from_leader(self._asked(state)) if self.callbacks else None
         if verdict is not None:
             raise StopRun(Status.STOPPED, f"stopped by a callback at step {step}: {verdict}")

@@ -276,8 +276,8 @@ def test_another_level_has_another_factor(made):
 def test_time_slabs_share_a_factor(made, monkeypatch):
     monkeypatch.setattr(factor_cost, "OPERATION", 5e-11)  # and iterations are dearer
     monkeypatch.setattr(TimeModes, "seconds", lambda *args: math.inf)
-    solution = hp.solve(cut_in_time(), method=hp.GaussNewton(slabs=4), levels=1, progress=False)
-    assert solution.stats["slabs"] == 4
+    solution = hp.solve(cut_in_time(), method=hp.GaussNewton(slabs=2), levels=1, progress=False)
+    assert solution.stats["slabs"] == 2
     assert len(made) == 1
 
 

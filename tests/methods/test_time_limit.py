@@ -24,7 +24,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(sys.modules["hermite_pinn.solve"], "Monitor", functools.partial(Monitor, clock=clock))
+    monkeypatch.setattr(sys.modules["hermite_pinn.run.workload"], "Monitor", functools.partial(Monitor, clock=clock))
     for name, cost in (("forward", 1e-6), ("adjoint", 1e-6), ("linearize", 3e-6), ("column_scale", 5e-6)):
         method = getattr(GridSystem, name)
 

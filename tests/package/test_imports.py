@@ -83,3 +83,24 @@ def test_no_module_imports_itself_by_way_of_others(tree):
     edges = {line.split()[0]: line.split()[1:] for line in run.stdout.splitlines()}
     assert len(edges) > 100
     TopologicalSorter(edges).prepare()  # raises CycleError, which names the circle
+
+
+def test_the_command_line_starts_without_libraries_that_only_some_commands_need():
+    code = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Missing(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.partition(".")[0] in ("meshio", "trimesh", "igl", "skimage", "imageio", "matplotlib"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+from typer.testing import CliRunner
+from hermite_pinn.cli import app
+for words in (["--help"], ["sdf", "--help"], ["radiance", "fit", "--help"], ["list"]):
+    found = CliRunner().invoke(app, words)
+    assert found.exit_code == 0, (words, found.output, found.exception)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import platform
-import time
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from hermite_pinn.checks import path
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.cuda.runtime.cache import compile_clock
 from hermite_pinn.field.field import Field, Levels
 from hermite_pinn.field.grid_field import GridField
 from hermite_pinn.field.sampling import grid_jets
-from hermite_pinn.memory import peak_memory
 from hermite_pinn.methods.base import Method
 from hermite_pinn.result.solution import Solution
-from hermite_pinn.run.arguments import checked_seed, chosen_dtype, chosen_field, limit
-from hermite_pinn.run.checkpoint import Checkpoint, chosen_checkpoint, read_checkpoint
+from hermite_pinn.run.arguments import checked_seed, chosen_dtype, chosen_field
+from hermite_pinn.run.callbacks import Callback
+from hermite_pinn.run.checkpoint import Checkpoint
 from hermite_pinn.run.device import choose_device
-from hermite_pinn.run.identity import part, plain
-from hermite_pinn.run.interrupt import hold, terminable
+from hermite_pinn.run.identity import identity_of
 from hermite_pinn.run.monitor import Monitor
-from hermite_pinn.run.progress import ProgressMeter, choose_progress
+from hermite_pinn.run.progress import ProgressMeter
+from hermite_pinn.run.stats import Done, field_stats
+from hermite_pinn.run.workload import Frame, Save, Workload
 from hermite_pinn.torch_state import isolated
-from hermite_pinn.version import installed_version
 
 from .evidence import Evidence, evidence
 from .ways import Fitted, Run, Way, chosen_way
@@ -58,9 +54,11 @@ def fit(
     seed: int = 0,
     device: str | torch.device = "auto",
     dtype: torch.dtype | str | None = None,
+    callbacks: Sequence[Callback] | Callback = (),
     progress: bool | str | ProgressMeter = "auto",
     checkpoint: str | Path | Checkpoint | None = None,
     resume: str | Path | None = None,
+    throw: bool = True,
 ) -> Solution:
     """Fit a field to a picture, or to measured gradients or Laplacians of one.
 
@@ -108,7 +106,7 @@ def fit(
         Where training is done; ``gauss_newton`` runs on the CPU.
     dtype
         Of the field; float64 with ``gauss_newton``, else float32.
-    progress, checkpoint, resume
+    callbacks, progress, checkpoint, resume, throw
         As in :func:`hermite_pinn.solve`.
 
     Returns
@@ -122,7 +120,7 @@ def fit(
     InvalidArgumentError
         For shapes that do not fit, numbers that are not finite, and options that cannot work.
     DivergedError
-        If training diverges.
+        If training diverges; ``error.solution`` is the last good state.
     CorruptFileError, FileNotFoundError
         If a checkpoint is damaged or missing.
 
@@ -139,46 +137,43 @@ def fit(
     given = evidence(picture, from_, derivatives, gradients, laplacian, known, mean, border)
     way = chosen_way(method, chosen_field(field), levels, chosen_dtype(dtype), slopes)
     way.check(given)
-    seed, most = checked_seed(seed), limit("max_time", max_time, infinite=True)
-    place = choose_device(device)
-    keeper = chosen_checkpoint(checkpoint)
-    source = None if resume is None else path("resume", resume, otherwise="None")
-    monitor = Monitor((), choose_progress(progress), most)
-    monitor.method = way.name
-    identity = _identity(given, way, seed)
-    saved = None if source is None else read_checkpoint(source, identity, monitor) or None
-    saver = None if keeper is None else keeper.saver(identity, monitor)
-    if saver is not None:
-        saver.begin(saved)
-    clock: list[float] = []
-    began, token = time.perf_counter(), compile_clock.set(clock)
-    monitor.progress.start("picture")
-    try:
-        with terminable() as signals:
-            found = way.run(given, Run(monitor, seed, place, saver or _unsaved, saved))
-            hold()
-            residuals = _residuals(given, found.field)
-            signals.missed()
-    finally:
-        monitor.progress.close()
-        compile_clock.reset(token)
-    message = found.message
-    if saver is not None and saver.failure is not None:
-        message += f"; the checkpoint is not that of the end: {saver.failure}"
-    return Solution(
-        domain=given.pixels.box,
-        periodic=(False, False),
-        field=found.field,
-        status=found.status,
-        message=message,
-        history=monitor.history,
-        parameters={},
-        stats=_stats(way, found, monitor, time.perf_counter() - began - sum(clock), sum(clock), seed),
-        residuals=residuals,
-        estimated_error=None,
-        title=f"picture from {given.source}",
-        settings=identity,
+    frame = Frame(
+        max_time=max_time, callbacks=callbacks, progress=progress, checkpoint=checkpoint, resume=resume, throw=throw
     )
+    return frame.run(_Picture(given, way, checked_seed(seed), choose_device(device), frame.monitor))
+
+
+class _Picture(Workload[Fitted, Solution]):
+    """The fit of a picture in a way."""
+
+    title, kind = "picture", Fitted
+
+    def __init__(self, given: Evidence, way: Way, seed: int, device: torch.device, monitor: Monitor) -> None:
+        self.given, self.way, self.seed, self.device, self.monitor = given, way, seed, device, monitor
+        self.method, self.identity = way.name, _identity(given, way, seed)
+
+    def run(self, save: Save, saved: dict[str, Any] | None) -> Fitted:
+        """See :class:`.Way`."""
+        return self.way.run(self.given, Run(self.monitor, self.seed, self.device, save, saved))
+
+    def result(self, done: Done[Fitted]) -> Solution:
+        """The field with what it misses of the picture."""
+        given, found = self.given, done.found
+        stats = done.stats(self.method, self.seed, self.monitor.history) | field_stats(found.field) | found.stats
+        return Solution(
+            domain=given.pixels.box,
+            periodic=(False, False),
+            field=found.field,
+            status=found.status,
+            message=found.message,
+            history=self.monitor.history,
+            parameters={},
+            stats=stats,
+            residuals=_residuals(given, found.field),
+            estimated_error=None,
+            title=f"picture from {given.source}",
+            settings=self.identity,
+        )
 
 
 def _residuals(given: Evidence, field: GridField) -> dict[str, float]:
@@ -222,16 +217,16 @@ def _identity(given: Evidence, way: Way, seed: int) -> dict[str, Any]:
         if given.known.frame is None
         else _digest(given.known.frame.reshape(given.channels, -1)[:, given.pixels.border]),
     }
-    return {
-        "problem": "picture",
-        "parts": {"picture": part(told), "known": part(known)},
-        "method": way.name,
-        "options": plain(dict(way.options)),
-        "field": plain(asdict(way.spec)),
-        "levels": plain(way.levels),
-        "seed": seed,
-        "dtype": str(way.dtype).removeprefix("torch."),
-    }
+    return identity_of(
+        "picture",
+        {"picture": told, "known": known},
+        method=way.name,
+        options=way.options,
+        field=way.spec,
+        levels=way.levels,
+        seed=seed,
+        dtype=way.dtype,
+    )
 
 
 def _digest(*arrays: np.ndarray) -> str:
@@ -239,32 +234,3 @@ def _digest(*arrays: np.ndarray) -> str:
     for array in arrays:
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
-
-
-def _unsaved(state: Any, force: bool) -> None:
-    """There is no checkpoint."""
-
-
-def _stats(way: Way, found: Fitted, monitor: Monitor, seconds: float, compiling: float, seed: int) -> dict[str, Any]:
-    field, rows = found.field, list(monitor.history)
-    steps = int(rows[-1]["step"]) if rows else 0
-    return {
-        "method": way.name,
-        "seconds": seconds,
-        "compile_seconds": compiling,
-        "steps": steps,
-        "seconds_per_step": seconds / max(1, steps),
-        "peak_memory": peak_memory(field.device),
-        "parameters": field.parameter_count,
-        "reachable": field.reachable_count,
-        "device": str(field.device),
-        "dtype": str(field.dtype).removeprefix("torch."),
-        "threads": torch.get_num_threads(),
-        "seed": seed,
-        "versions": {
-            "hermite_pinn": installed_version(),
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-        },
-    } | found.stats

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
 
@@ -19,9 +19,11 @@ from hermite_pinn.field.grid_field import GridField, linear_field
 from hermite_pinn.field.hermite_grid import plain_levels, resolutions_of
 from hermite_pinn.methods import METHODS
 from hermite_pinn.methods.training.method import TrainingMethod
-from hermite_pinn.methods.training.session import Session
-from hermite_pinn.run.monitor import Monitor
+from hermite_pinn.methods.training.session import Session, TrainingResult
+from hermite_pinn.run.ending import keep_result
+from hermite_pinn.run.monitor import Monitor, StopRun
 from hermite_pinn.run.status import Status
+from hermite_pinn.run.workload import Save
 from hermite_pinn.schema import Entry, intact
 
 from .evidence import Evidence
@@ -32,7 +34,6 @@ from .training import PictureLoss
 
 __all__ = ["Direct", "Fitted", "Run", "Trained", "Way", "chosen_way"]
 
-Save = Callable[[Callable[[], dict[str, Any]], bool], None]
 GAUSS_NEWTON = "gauss_newton"
 
 
@@ -84,7 +85,7 @@ class Way(ABC):
 
     @abstractmethod
     def run(self, given: Evidence, run: Run) -> Fitted:
-        """Fit."""
+        """Fit; an error that leaves a state has it as its attribute ``outcome``."""
 
 
 class Direct(Way):
@@ -168,7 +169,20 @@ class Direct(Way):
             name: float(np.sqrt(np.square(t - m).mean())) if t.size else 0.0
             for name, t, m in zip(measurement.names, given.targets, measurement.apply(pixels), strict=True)
         }
-        run.monitor.record(
+        count = given.pixels.rows * given.pixels.columns
+        done = Fitted(made, Status.COMPLETED, f"{count:,} pixels, {made.parameter_count:,} coefficients")
+        try:
+            self._report(run.monitor, made, misfits)
+        except StopRun as stop:
+            return dataclasses.replace(done, status=stop.status, message=stop.message)
+        except Exception as error:  # of a callback
+            keep_result(error, lambda: done)
+            raise
+        return done
+
+    @staticmethod
+    def _report(monitor: Monitor, made: GridField, misfits: dict[str, float]) -> None:
+        monitor.record(
             loss=sum(v * v for v in misfits.values()),
             terms=misfits,
             level=0,
@@ -176,8 +190,6 @@ class Direct(Way):
             field=lambda: made,
             done=1.0,
         )
-        count = given.pixels.rows * given.pixels.columns
-        return Fitted(made, Status.COMPLETED, f"{count:,} pixels, {made.parameter_count:,} coefficients")
 
     def field_through(self, given: Evidence, pixels: np.ndarray, cells: tuple[int, int]) -> GridField:
         """The field on a grid through, or near, pixels (channels, H, W)."""
@@ -235,14 +247,23 @@ class Trained(Way):
         self.spec.outline(given.pixels.box, given.names, (False, False), self.levels, self.dtype)
 
     def run(self, given: Evidence, run: Run) -> Fitted:
-        """Train; the result is the final state."""
+        """Train; the result is the final state, and of a training that diverged the last good one."""
         start = self.spec.build(
             given.pixels.box, given.names, (False, False), self.levels, run.seed, self.dtype, run.device
         )
         method: Any = self.method
         loss = PictureLoss(given, start, method.points, method.face_points, method.normalize)
         session = Session(run.monitor, run.seed, run.device, saved=run.saved, save=run.save)
-        done = self.method.train(loss, session)
+        try:
+            return self._fitted(loss, self.method.train(loss, session))
+        except Exception as error:
+            last = getattr(error, "outcome", None)
+            if isinstance(last, TrainingResult):
+                error.outcome = self._fitted(loss, last)  # type: ignore[attr-defined]
+            raise
+
+    @staticmethod
+    def _fitted(loss: PictureLoss, done: TrainingResult) -> Fitted:
         return Fitted(loss.model(done.tensors), done.status, done.message, done.stats)
 
 

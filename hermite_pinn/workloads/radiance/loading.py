@@ -17,7 +17,7 @@ from hermite_pinn.memory import check_fits
 
 from .colmap import find_model, read_colmap
 from .intrinsics import Intrinsics
-from .pictures import Picture, averaged, composited, open_picture
+from .pictures import UPRIGHT, Picture, averaged, composited, open_picture
 from .poses import nearest_rotation
 from .recording import Frame, Recording
 from .transforms import SPLITS, read_blender, read_transforms
@@ -150,20 +150,49 @@ def read_views(recording: Recording, downscale: float, background: tuple[float, 
         If they do not fit into the memory.
     """
     there, skipped = _present(recording)
-    pictures = [open_picture(frame.path) for frame in there]
+    pictures = [open_picture(f.path).fitting(f.optics.width, f.optics.height) for f in there]
+    _tell_orientations(pictures)
     sizes = [(max(1, round(p.width / downscale)), max(1, round(p.height / downscale))) for p in pictures]
     alpha = background is None and any(p.alpha for p in pictures)
     intrinsics = [_intrinsics(f, p, s) for f, p, s in zip(there, pictures, sizes, strict=True)]
-    channels = 4 if alpha else 3
     check_fits(
-        8.0 * channels * sum(width * height for width, height in sizes),
+        4.0 * (4 if alpha else 3) * sum(width * height for width, height in sizes),
         f"the {len(sizes)} pictures of {recording.source}",
         "give a larger downscale=",
     )
-    images = tuple(torch.from_numpy(_colors(p, s, background, alpha)) for p, s in zip(pictures, sizes, strict=True))
+    images = _read(pictures, sizes, background, alpha)
     poses = np.stack([nearest_rotation(frame.pose) for frame in there])
     names, splits = tuple(frame.name for frame in there), tuple(frame.split for frame in there)
     return Loaded(tuple(intrinsics), poses, images, names, splits, skipped)
+
+
+def _tell_orientations(pictures: Sequence[Picture]) -> None:
+    """Say of which pictures the orientation of EXIF is not followed."""
+    stored = [p.path.name for p in pictures if p.orientation != UPRIGHT and not p.turned]
+    if stored:
+        logger.warning(
+            "%d of %d pictures have an orientation (EXIF), the first is %s; their pixels are taken as they are stored, as COLMAP, instant-ngp and "
+            "nerfstudio do: if their cameras are those of turned pictures, turn the files",
+            len(stored), len(pictures), _printable(stored[0]),
+        )  # fmt: skip
+
+
+def _read(
+    pictures: Sequence[Picture],
+    sizes: Sequence[tuple[int, int]],
+    background: tuple[float, float, float] | None,
+    alpha: bool,
+) -> tuple[Tensor, ...]:
+    """Colours of pictures in one piece of memory, of which each is a part."""
+    channels = 4 if alpha else 3
+    colors, start = torch.empty(sum(width * height for width, height in sizes), channels), 0
+    images = []
+    for picture, (width, height) in zip(pictures, sizes, strict=True):
+        image = colors[start : start + width * height].view(height, width, channels)
+        image.copy_(torch.from_numpy(_colors(picture, (width, height), background, alpha)))
+        images.append(image)
+        start += width * height
+    return tuple(images)
 
 
 def _present(recording: Recording) -> tuple[list[Frame], tuple[Skipped, ...]]:

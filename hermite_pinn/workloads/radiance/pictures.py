@@ -5,21 +5,23 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from hermite_pinn.errors import CorruptFileError
 from hermite_pinn.memory import check_fits
 
 from .intrinsics import LARGEST_SIDE
 
-__all__ = ["Picture", "averaged", "composited", "open_picture"]
+__all__ = ["UPRIGHT", "Picture", "averaged", "composited", "open_picture"]
 
 #: Formats that are decoded by libraries for pictures alone; others, such as EPS, would start programs.
 FORMATS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")
+#: Orientations of EXIF that exchange width and height, and that which changes nothing.
+ACROSS, UPRIGHT = (5, 6, 7, 8), 1
 #: Modes of Pillow with an alpha channel, and those with 16 bits or more.
 WITH_ALPHA, DEEP = ("RGBA", "LA", "PA"), {"I;16": 65535.0, "I;16B": 65535.0, "I": 65535.0, "F": 1.0}
 
@@ -36,12 +38,32 @@ class Picture:
         Its pixels.
     alpha
         Whether it says how opaque they are.
+    orientation
+        How a viewer should turn it, as EXIF counts: 1 is not at all.
+    turned
+        Whether it is read so turned.
     """
 
     path: Path
     width: int
     height: int
     alpha: bool
+    orientation: int = UPRIGHT
+    turned: bool = False
+
+    def fitting(self, width: int | None, height: int | None) -> Picture:
+        """The picture as its camera was made for, of so many pixels or in proportion.
+
+        Cameras are those of the pixels as they are stored, which is what COLMAP, instant-ngp and nerfstudio read.  If
+        these do not have the shape of the camera and the picture does when it is turned as EXIF says, it is turned.
+        """
+        if self.orientation not in ACROSS or width is None or height is None:
+            return self
+        if abs(width * self.height - height * self.width) <= max(width, height):
+            return self
+        if abs(width * self.width - height * self.height) > max(width, height):
+            return self
+        return replace(self, width=self.height, height=self.width, turned=True)
 
     def colors(self) -> np.ndarray:
         """Its colours between 0 and 1, (height, width, 3), or with alpha (height, width, 4), float32.
@@ -54,7 +76,8 @@ class Picture:
             If it does not fit into the memory.
         """
         check_fits(32.0 * self.width * self.height, f"the picture {self.path}", "make it smaller")
-        with _reported(self.path), Image.open(self.path, formats=FORMATS) as image:
+        with _reported(self.path), Image.open(self.path, formats=FORMATS) as stored:
+            image = ImageOps.exif_transpose(stored) if self.turned else stored
             if image.mode in DEEP:
                 gray = np.asarray(image, dtype=np.float32) / np.float32(DEEP[image.mode])
                 if not np.isfinite(gray).all():
@@ -76,7 +99,14 @@ def open_picture(path: Path) -> Picture:
         width, height = image.size
         if not 1 <= min(width, height) <= max(width, height) <= LARGEST_SIDE:
             raise ValueError(f"it has {width} x {height} pixels")
-        return Picture(path, width, height, image.mode in WITH_ALPHA or "transparency" in image.info)
+        alpha = image.mode in WITH_ALPHA or "transparency" in image.info
+        return Picture(path, width, height, alpha, _orientation(image))
+
+
+def _orientation(image: Image.Image) -> int:
+    """How a viewer should turn a picture; what is no orientation is none."""
+    found = image.getexif().get(ExifTags.Base.Orientation, UPRIGHT)
+    return found if found in range(1, 9) else UPRIGHT
 
 
 @contextmanager

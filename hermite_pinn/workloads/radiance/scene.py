@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from hermite_pinn.geometry.similarity import Similarity
 
 from .camera import Cameras
 from .loading import Skipped, read_recording, read_views
+from .overlap import isolated
 from .placement import PLACEMENTS, placed
 from .synthetic import Sampling, background_color, render_views
 from .transforms import SPLITS
@@ -24,6 +27,8 @@ from .views import Views
 from .world import World
 
 __all__ = ["Scene"]
+
+logger = logging.getLogger(__name__)
 
 
 def _unmoved() -> Similarity:
@@ -57,7 +62,7 @@ class Scene:
     Raises
     ------
     InvalidProblemError
-        If no camera looks at the box.
+        If no camera looks at the box, or no two of several see a place of it in common.
 
     Examples
     --------
@@ -96,6 +101,7 @@ class Scene:
                 f"lower must be below upper, got {self.lower.tolist()} and {self.upper.tolist()}"
             )
         _check_seen(self.views.cameras, self.lower, self.upper)
+        _check_overlap(self.views, self.lower, self.upper)
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{self.splits.count(s)} {s}" for s in SPLITS if s in self.splits)
@@ -109,17 +115,17 @@ class Scene:
         """Cameras of all views."""
         return self.views.cameras
 
-    @property
+    @cached_property
     def train(self) -> Views:
         """Views to fit."""
         return self._part("train")
 
-    @property
+    @cached_property
     def val(self) -> Views:
         """Views to choose by, if the file has such."""
         return self._part("val")
 
-    @property
+    @cached_property
     def test(self) -> Views:
         """Views that are held out."""
         return self._part("test")
@@ -180,7 +186,8 @@ class Scene:
             If there is no such scene, none of its pictures is there, or an option is out of range.
         InvalidProblemError
             If a matrix is no rotation and shift, a picture does not fit to its camera, the model of a lens is not
-            known, its distortion cannot be undone, or no camera looks at the box of the scene.
+            known, its distortion cannot be undone, no camera looks at the box of the scene, or no two see a place of
+            it in common.
         CorruptFileError
             If a file is damaged or larger than any that is read.
         OutOfMemoryError
@@ -305,3 +312,17 @@ def _check_seen(cameras: Cameras, lower: Tensor, upper: Tensor, count: int = 9) 
     raise InvalidProblemError(
         f"no camera looks at the box from {lower.tolist()} to {upper.tolist()}; the poses may be in another convention, or choose another placement"
     )
+
+
+def _check_overlap(views: Views, lower: Tensor, upper: Tensor) -> None:
+    """Refuse views of which no two see anything in common; say which see nothing that another one sees."""
+    alone = isolated(views.cameras, lower, upper) if len(views) > 1 else []
+    if not alone:
+        return
+    names = ", ".join(repr(views.names[k]) for k in alone[:3]) + (", ..." if len(alone) > 3 else "")
+    if len(alone) == len(views):
+        raise InvalidProblemError(
+            f"no two of the {len(views)} cameras see a place of the box from {lower.tolist()} to {upper.tolist()} in common, so that nothing tells how "
+            "far anything is; the poses may be in another convention, or choose another placement"
+        )
+    logger.warning("%d of %d views see no place of the box that another one sees: %s", len(alone), len(views), names)

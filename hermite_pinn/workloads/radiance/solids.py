@@ -282,8 +282,7 @@ class Body(_Finished):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        mesh: Any = self.mesh
-        object.__setattr__(self, "mesh", mesh if type(mesh) is Mesh else Mesh(mesh))
+        object.__setattr__(self, "mesh", Mesh.taken(self.mesh))
 
     @cached_property
     def _tree(self) -> TriangleTree:

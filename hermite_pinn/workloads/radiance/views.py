@@ -123,6 +123,11 @@ class Views(Sequence[View]):
             kinds.add((image.shape[-1], image.dtype, image.device))
         if len(kinds) > 1:
             raise InvalidArgumentError("images must all have alpha or none, and one type and device")
+        self._colors, self._starts = _joined(self.images)
+        self.images = tuple(
+            self._colors[start : start + camera.height * camera.width].view(camera.height, camera.width, -1)
+            for start, camera in zip(self._starts.tolist(), cameras, strict=True)
+        )
 
     def __len__(self) -> int:
         return len(self.images)
@@ -182,6 +187,7 @@ class Views(Sequence[View]):
         flat = torch.randint(self.pixels, (count,), generator=generator)
         views = torch.bucketize(flat, self._ends, right=True)
         inner = flat - torch.cat([flat.new_zeros(1), self._ends[:-1]])[views]
+        colors = self._colors[(self._starts[views] + inner).to(self._colors.device)]
         rows = self._rows[self.cameras.kind[views]] + inner
         local, radius = self._table
         places = self.cameras.poses if poses is None else poses
@@ -190,17 +196,12 @@ class Views(Sequence[View]):
         widths = torch.tensor([camera.width for camera in self.cameras.kinds])[self.cameras.kind[views]]
         pixels = torch.stack([inner % widths, inner // widths], 1) + 0.5
         rays = rays_of(places[views], local[rows].to(places), radius[rows].to(places), dtype)
-        return Draw(rays, self._colors[flat], views, pixels)
+        return Draw(rays, colors, views, pixels)
 
     @cached_property
     def _ends(self) -> Tensor:
         """Number of pixels up to the end of each picture."""
         return torch.tensor([image.shape[0] * image.shape[1] for image in self.images]).cumsum(0)
-
-    @cached_property
-    def _colors(self) -> Tensor:
-        """Colours of all pixels, one picture after the other."""
-        return torch.cat([image.reshape(-1, image.shape[-1]) for image in self.images])
 
     @cached_property
     def _table(self) -> tuple[Tensor, Tensor]:
@@ -213,3 +214,27 @@ class Views(Sequence[View]):
         """Where the pixels of each kind begin in the table."""
         sizes = torch.tensor([0, *(kind.width * kind.height for kind in self.cameras.kinds)])
         return sizes.cumsum(0)[:-1]
+
+
+def _joined(images: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Colours (n, c) of all pixels of pictures, and where each begins.
+
+    Pictures that already lie in one piece of memory, such as parts of another set, are not copied.
+    """
+    if not images:
+        return torch.empty(0, 3), torch.empty(0, dtype=torch.int64)
+    first = images[0].detach()
+    channels, storage = first.shape[-1], first.untyped_storage()
+    shared = all(
+        image.is_contiguous()
+        and image.untyped_storage().data_ptr() == storage.data_ptr()
+        and image.storage_offset() % channels == 0
+        for image in images
+    )
+    if shared:
+        rows = storage.nbytes() // first.element_size() // channels
+        starts = [image.storage_offset() // channels for image in images]
+        return first.as_strided((rows, channels), (channels, 1), 0), torch.tensor(starts)
+    colors = torch.cat([image.detach().reshape(-1, channels) for image in images])
+    ends = torch.tensor([image.shape[0] * image.shape[1] for image in images]).cumsum(0)
+    return colors, torch.cat([ends.new_zeros(1), ends[:-1]])

@@ -18,9 +18,9 @@ from hermite_pinn.methods.least_squares.rows import Rows, dot
 from hermite_pinn.run.interrupt import cause, uninterrupted
 from hermite_pinn.run.monitor import Monitor
 from hermite_pinn.run.status import Status
+from hermite_pinn.run.workload import Save
 from hermite_pinn.schema import Entry, intact
 
-from .course import Save
 from .misfits import COMPONENTS, Misfits
 from .samples import Samples, SampleSource
 

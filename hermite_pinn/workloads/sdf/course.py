@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,16 +15,18 @@ from hermite_pinn.field.heads import LinearHead
 from hermite_pinn.field.hermite_grid import HermiteGrid
 from hermite_pinn.geometry import Box
 from hermite_pinn.memory import available_memory, spelled_size
+from hermite_pinn.run.ending import Ending
 from hermite_pinn.run.interrupt import cause
 from hermite_pinn.run.monitor import Monitor, StopRun
 from hermite_pinn.run.status import Status
+from hermite_pinn.run.workload import Save
 
 from .band import Band, band_of, whole
 from .cell_system import Weights
 from .level_fit import TOLERANCE, LevelFit, fit_level
 from .target import Target
 
-__all__ = ["Course", "Ending"]
+__all__ = ["Course"]
 
 #: Levels with at most so many cells along every axis cover the whole box.
 COARSE = 32
@@ -33,16 +34,6 @@ COARSE = 32
 WIDTH = 2.0
 #: Bytes per point at which misfits are taken.
 PER_POINT = 150.0
-
-Save = Callable[[Callable[[], dict[str, Any]], bool], None]
-
-
-@dataclass(frozen=True)
-class Ending:
-    """Why a run ended."""
-
-    status: Status
-    message: str
 
 
 class Course:
@@ -81,6 +72,7 @@ class Course:
         self.bands: list[Band] = []
         self.table = torch.zeros(0, dtype=dtype)
         self.unfinished: list[int] = []
+        self.stats: dict[str, Any] = {}
 
     def run(self, save: Save, saved: Mapping[str, Any] | None) -> Ending:
         """Fit all levels, or as many as there is time for; the first one always.

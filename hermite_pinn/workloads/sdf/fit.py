@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import platform
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,31 +10,28 @@ from typing import Any
 import numpy as np
 import torch
 
-from hermite_pinn.checks import choice, flag, instance, number, path
-from hermite_pinn.cuda.runtime.cache import compile_clock
-from hermite_pinn.errors import DivergedError, InvalidArgumentError, InvalidProblemError
+from hermite_pinn.checks import choice, instance, number
+from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
 from hermite_pinn.field.field import Field, Levels
 from hermite_pinn.field.grid_field import GridField
 from hermite_pinn.field.hermite_grid import plain_levels
 from hermite_pinn.geometry import Box
-from hermite_pinn.memory import peak_memory
 from hermite_pinn.methods.training.method import TrainingMethod
 from hermite_pinn.result.solution import Solution
-from hermite_pinn.run.arguments import checked_seed, chosen_dtype, chosen_field, limit, listeners
-from hermite_pinn.run.callbacks import Callback, tell_end
-from hermite_pinn.run.checkpoint import Checkpoint, chosen_checkpoint, read_checkpoint
+from hermite_pinn.run.arguments import checked_seed, chosen_dtype, chosen_field
+from hermite_pinn.run.callbacks import Callback
+from hermite_pinn.run.checkpoint import Checkpoint
 from hermite_pinn.run.ending import Ending
-from hermite_pinn.run.identity import part, plain
-from hermite_pinn.run.interrupt import hold, terminable
+from hermite_pinn.run.identity import identity_of, plain
 from hermite_pinn.run.monitor import Monitor
-from hermite_pinn.run.progress import ProgressMeter, choose_progress
+from hermite_pinn.run.progress import ProgressMeter
+from hermite_pinn.run.stats import Done, field_stats
 from hermite_pinn.run.status import Status
+from hermite_pinn.run.workload import Frame, Save, Workload
 from hermite_pinn.torch_state import isolated
-from hermite_pinn.version import installed_version
 
 from .cell_system import Weights
-from .course import Save
-from .plan import Ended, FitRun, Plan
+from .plan import Plan
 from .quality import quality
 from .sources import target_of
 from .target import Target
@@ -164,81 +157,50 @@ def fit(
     if not weights.value:
         raise InvalidArgumentError("value_weight must be positive: gradients alone do not tell where the surface is")
     levels = plain_levels(levels)
-    seed, most, throw = checked_seed(seed), limit("max_time", max_time, infinite=True), flag("throw", throw)
-    plan = Plan.of(method, chosen_field(field), levels, weights, chosen_dtype(dtype), device, seed)
-    keeper, hearing = chosen_checkpoint(checkpoint), listeners(callbacks, None)
-    source = None if resume is None else path("resume", resume, otherwise="None")
-    monitor = Monitor(hearing, choose_progress(progress), most)
-    monitor.method = plan.name
+    frame = Frame(
+        max_time=max_time, callbacks=callbacks, progress=progress, checkpoint=checkpoint, resume=resume, throw=throw
+    )
+    plan = Plan.of(method, chosen_field(field), levels, weights, chosen_dtype(dtype), device, checked_seed(seed))
     target = target_of(surface, sign)
-    domain = _box(box, target)
-    identity = _identity(target, domain, plan)
-    fitting = plan.run(target, domain, monitor)
-    saved = None if source is None else read_checkpoint(source, identity, monitor) or None
-    saver = None if keeper is None else keeper.saver(identity, monitor)
-    if saver is not None:
-        saver.begin(saved)
-    with terminable() as signals:
-        done = _timed(fitting, saver or _unsaved, saved, monitor)
-        found = quality(target, domain, fitting.field.to("cpu"), seed)
-        status, message = _judged(done.ending, found, fitting.field, target, plan)
-        if saver is not None and saver.failure is not None:
-            message += f"; the checkpoint is not that of the end: {saver.failure}"
-        solution = Solution(
-            domain=domain,
+    return frame.run(_Distance(plan, target, _box(box, target), frame.monitor))
+
+
+class _Distance(Workload[Ending, Solution]):
+    """The fit of a distance by a plan."""
+
+    title, kind = "signed distance", Ending
+
+    def __init__(self, plan: Plan, target: Target, box: Box, monitor: Monitor) -> None:
+        self.plan, self.target, self.box, self.monitor = plan, target, box, monitor
+        self.method, self.device = plan.name, plan.device
+        self.identity = _identity(target, box, plan)
+        self.fitting = plan.run(target, box, monitor)
+
+    def run(self, save: Save, saved: dict[str, Any] | None) -> Ending:
+        """See :class:`.FitRun`."""
+        return self.fitting.run(save, saved)
+
+    def result(self, done: Done[Ending]) -> Solution:
+        """The field with its quality, by which it is judged."""
+        plan, target, fitting = self.plan, self.target, self.fitting
+        found = quality(target, self.box, fitting.field.to("cpu"), plan.seed)
+        status, message = _judged(done.found, found, fitting.field, target, plan)
+        stats = done.stats(plan.name, plan.seed, self.monitor.history) | field_stats(fitting.field)
+        stats |= {"quality": dict(found)} | plain(fitting.stats)
+        return Solution(
+            domain=self.box,
             periodic=(False,) * 3,
             field=fitting.field,
             status=status,
             message=message,
-            history=monitor.history,
+            history=self.monitor.history,
             parameters={},
-            stats=_stats(fitting, found, done, plan, target, monitor),
+            stats=stats | ({"notes": list(target.notes)} if target.notes else {}),
             residuals={"value": found["value_rms"], "normal": found["gradient_rms"], "eikonal": found["eikonal_rms"]},
             estimated_error=None,
             title="signed distance" if target.signed else "distance",
-            settings=identity,
+            settings=self.identity,
         )
-        late = signals.missed()
-        if late is not None:
-            solution.message += f"; {late} when the run was over"
-        if done.failure is None or isinstance(done.failure, DivergedError):
-            tell_end(hearing, solution)
-        signals.missed()
-    if done.failure is not None and (throw or not isinstance(done.failure, DivergedError)):
-        with suppress(AttributeError):  # exceptions with slots
-            done.failure.solution = solution  # type: ignore[attr-defined]
-        raise done.failure
-    return solution
-
-
-@dataclass(frozen=True)
-class _Done:
-    """How a run ended, an error that left a result, and seconds without and of compilation."""
-
-    ending: Ended
-    failure: Exception | None
-    seconds: float
-    compile_seconds: float
-
-
-def _timed(fitting: FitRun, save: Save, saved: Mapping[str, Any] | None, monitor: Monitor) -> _Done:
-    """Run to the end."""
-    clock: list[float] = []
-    began, token = time.perf_counter(), compile_clock.set(clock)
-    failure: Exception | None = None
-    monitor.progress.start("signed distance")
-    try:
-        ending: Ended = fitting.run(save, saved)
-        hold()
-    except Exception as error:
-        left = getattr(error, "outcome", None)
-        if not isinstance(left, Ending):
-            raise
-        ending, failure = left, error
-    finally:
-        monitor.progress.close()
-        compile_clock.reset(token)
-    return _Done(ending, failure, time.perf_counter() - began - sum(clock), sum(clock))
 
 
 def _box(box: Any, target: Target) -> Box:
@@ -266,66 +228,29 @@ def _box(box: Any, target: Target) -> Box:
 def _identity(target: Target, box: Box, plan: Plan) -> dict[str, Any]:
     """What must agree for a checkpoint to be continued, and what a file tells about its making."""
     bounds = {name: list(pair) for name, pair in box.bounds.items()}
-    parts = {"surface": part(target.described()), "box": part(bounds)}
-    return {
-        "problem": "distance to a surface",
-        "parts": parts,
-        "method": plan.name,
-        "options": plan.options,
-        "field": plain(asdict(plan.spec)),
-        "levels": plain(plan.resolutions()),
-        "seed": plan.seed,
-        "dtype": str(plan.dtype).removeprefix("torch."),
-    }
-
-
-def _unsaved(state: Any, force: bool) -> None:
-    """There is no checkpoint."""
+    return identity_of(
+        "distance to a surface",
+        {"surface": target.described(), "box": bounds},
+        method=plan.name,
+        options=plan.options,
+        field=plan.spec,
+        levels=plan.resolutions(),
+        seed=plan.seed,
+        dtype=plan.dtype,
+    )
 
 
 def _judged(
-    ending: Ended, found: Mapping[str, float], field: GridField, target: Target, plan: Plan
+    ending: Ending, found: Mapping[str, float], field: GridField, target: Target, plan: Plan
 ) -> tuple[Status, str]:
     """Status and message; no success if signs are wrong away from the surface."""
     edges = np.asarray(field.encoder.upper) - np.asarray(field.encoder.lower)
     half = float((edges / np.asarray(field.encoder.cells)).max()) / 2
     room, named, advice = half, "half a cell", "take more levels"
     if not plan.by_level:
-        room, named, advice = found["band"], "1/72 of its longest edge", "take more steps or levels"
+        room, named = found["band"], "1/72 of its longest edge"
+        advice = "take other levels, or encoder='hermite'" if plan.method is None else "take more steps or levels"
     if not (ending.status.success and target.signed and found["wrong_sign"] > room):
         return ending.status, ending.message
     wrong = f"the sign is wrong {found['wrong_sign']:.2g} away from the surface, more than {named}; {advice}"
     return Status.UNSOLVED, f"{ending.message}; {wrong}"
-
-
-def _stats(
-    fitting: FitRun, found: Mapping[str, float], done: _Done, plan: Plan, target: Target, monitor: Monitor
-) -> dict[str, Any]:
-    field, steps = fitting.field, int(monitor.history[-1]["step"] or 0) if len(monitor.history) else 0
-    versions = {
-        "hermite_pinn": installed_version(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-    }
-    stats: dict[str, Any] = {
-        "method": plan.name,
-        "seconds": done.seconds,
-        "compile_seconds": done.compile_seconds,
-        "steps": steps,
-        "seconds_per_step": done.seconds / steps if steps else 0.0,
-        "peak_memory": peak_memory(field.device),
-        "parameters": field.parameter_count,
-        "reachable": field.reachable_count,
-        "device": str(field.device),
-        "dtype": str(field.dtype).removeprefix("torch."),
-        "threads": torch.get_num_threads(),
-        "seed": plan.seed,
-        "versions": versions,
-        "quality": dict(found),
-    }
-    stats |= plain(dict(getattr(fitting, "stats", {})))
-    shared = field.encoder.hash_collisions
-    if shared:
-        stats["hash_collisions"] = list(shared)
-    return stats | ({"notes": list(target.notes)} if target.notes else {})

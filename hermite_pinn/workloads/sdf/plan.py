@@ -18,37 +18,26 @@ from hermite_pinn.memory import check_fits
 from hermite_pinn.methods import METHODS
 from hermite_pinn.methods.training.method import TrainingMethod
 from hermite_pinn.run.device import choose_device
+from hermite_pinn.run.ending import Ending
 from hermite_pinn.run.identity import plain
 from hermite_pinn.run.monitor import Monitor
-from hermite_pinn.run.status import Status
+from hermite_pinn.run.workload import Save
 
 from .affine_fit import AffineFit
 from .cell_system import Weights
-from .course import Course, Save
+from .course import Course
 from .distance_loss import BATCHES
 from .misfits import Misfits
 from .samples import SampleSource
 from .target import Target
 from .training import Trainer, Training
 
-__all__ = ["LEAST_SQUARES", "Ended", "FitRun", "Plan", "default_field"]
+__all__ = ["LEAST_SQUARES", "FitRun", "Plan", "default_field"]
 
 #: The method that fits fields which are affine in their parameters.
 LEAST_SQUARES = "gauss_newton"
 NAMES = ("d",)
 PERIODIC = (False,) * 3
-
-
-class Ended(Protocol):
-    """Why a run ended."""
-
-    @property
-    def status(self) -> Status:
-        """Of the solution."""
-
-    @property
-    def message(self) -> str:
-        """A sentence for the user."""
 
 
 class FitRun(Protocol):
@@ -58,7 +47,11 @@ class FitRun(Protocol):
     def field(self) -> GridField:
         """The best field so far."""
 
-    def run(self, save: Save, saved: Mapping[str, Any] | None) -> Ended:
+    @property
+    def stats(self) -> Mapping[str, Any]:
+        """Numbers of the method, once it is done."""
+
+    def run(self, save: Save, saved: Mapping[str, Any] | None) -> Ending:
         """Fit it, from the start or from a saved state."""
 
 
@@ -112,7 +105,7 @@ class Plan:
         spec = field or default_field(LEAST_SQUARES if trainer is None else trainer.name)
         kind = dtype or (torch.float64 if trainer is None else trainer.precision)
         made = cls(trainer, spec, levels, weights, kind, torch.device("cpu"), seed)
-        if not (made.by_level and device == "auto"):
+        if not (made.by_level and isinstance(device, str) and device == "auto"):
             made = replace(made, device=choose_device(device))
         made._check()
         return made
@@ -188,9 +181,9 @@ class Plan:
 
 def _trainer(method: Any) -> Trainer | None:
     """The method that trains, or None for least squares."""
-    if method == LEAST_SQUARES:
-        return None
     if isinstance(method, str):
+        if method == LEAST_SQUARES:
+            return None
         method = METHODS[choice("method", method, METHODS, otherwise="a method object such as hp.Adam(steps=2000)")]()
     hint = f"give {method.__name__}(), not the class" if isinstance(method, type) else ""
     accepted = (

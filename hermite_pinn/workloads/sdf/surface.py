@@ -110,7 +110,8 @@ class Surface:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the surface, all of it or nothing.
 
-        ``.vtp`` (ParaView, PyVista) and ``.ply`` have normals and both curvatures at the vertices, ``.obj`` normals.
+        ``.vtp`` (ParaView, PyVista) and ``.ply`` have normals and, if they are known, both curvatures at the vertices,
+        ``.obj`` normals.
 
         Parameters
         ----------
@@ -133,19 +134,21 @@ class Surface:
             )
         return writers[ending](check_writable(target))
 
+    @property
+    def _curvatures(self) -> dict[str, np.ndarray]:
+        """Both curvatures by name, if they are known anywhere."""
+        both = {"mean_curvature": self.mean_curvature, "gaussian_curvature": self.gaussian_curvature}
+        return both if any(np.isfinite(values).any() for values in both.values()) else {}
+
     def _vtp(self, target: Path) -> Path:
-        data = {
-            "Normals": self.normals,
-            "mean_curvature": self.mean_curvature,
-            "gaussian_curvature": self.gaussian_curvature,
-        }
+        data = {"Normals": self.normals} | self._curvatures
         return write_polygons(target, self.vertices, list(self.faces), "Polys", data, {})
 
     def _ply(self, target: Path) -> Path:
         import meshio
 
         data = {f"n{axis}": np.ascontiguousarray(self.normals[:, k]) for k, axis in enumerate("xyz")}
-        data |= {"mean_curvature": self.mean_curvature, "gaussian_curvature": self.gaussian_curvature}
+        data |= self._curvatures
         mesh = meshio.Mesh(self.vertices, [("triangle", self.faces.astype(np.int32))], point_data=data)
         with staged(target) as folder:
             meshio.ply.write(folder / target.name, mesh)

@@ -14,8 +14,8 @@ from hermite_pinn.methods.training.loss import Loss
 from hermite_pinn.methods.training.session import Session, TrainingResult
 from hermite_pinn.run.ending import Ending
 from hermite_pinn.run.monitor import Monitor
+from hermite_pinn.run.workload import Save
 
-from .course import Save
 from .distance_loss import DistanceLoss
 from .misfits import Misfits
 from .samples import SampleSource

@@ -272,6 +272,53 @@ def test_a_checkpoint_is_continued_and_belongs_to_its_picture(tmp_path: Path, me
         fit(PICTURE, resume=tmp_path / "state.h5", **told)
 
 
+WAYS: list[dict[str, Any]] = [
+    {},
+    {"method": hp.Adam(steps=40, points=64, face_points=16, check_every=10), "field": SIREN, "levels": 2},
+]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=["gauss_newton", "adam"])
+def test_a_callback_sees_the_field_and_ends_the_run(way: dict[str, Any]) -> None:
+    class Enough(hp.Callback):
+        ended: Any = None
+
+        def on_step(self, state: hp.RunState) -> str:
+            return f"{state.field.parameter_count} numbers"
+
+        def on_end(self, solution: hp.Solution) -> None:
+            self.ended = solution
+
+    enough = Enough()
+    found = fit(PICTURE, callbacks=enough, **way)
+    assert found.status is hp.Status.STOPPED
+    assert f"{found.stats['parameters']} numbers" in found.message
+    assert len(found.history) == 1
+    assert enough.ended is found
+
+
+@pytest.mark.parametrize("way", WAYS, ids=["gauss_newton", "adam"])
+def test_what_a_callback_raises_has_the_field(way: dict[str, Any]) -> None:
+    class Broken(hp.Callback):
+        def on_step(self, state: hp.RunState) -> None:
+            raise ValueError("of the callback")
+
+    with pytest.raises(ValueError, match="of the callback") as caught:
+        fit(PICTURE, callbacks=Broken(), **way)
+    assert np.isfinite(hp.images.psnr(caught.value.solution, PICTURE))  # type: ignore[attr-defined]
+
+
+def test_a_picture_that_diverges_keeps_its_last_good_state() -> None:
+    way: dict[str, Any] = {"method": hp.Adam(steps=40, lr=1e36, points=64, check_every=1), "field": SIREN, "levels": 2}
+    with pytest.raises(hp.DivergedError, match="not finite") as caught:
+        fit(PICTURE, **way)
+    found = fit(PICTURE, throw=False, **way)
+    assert found.status is hp.Status.DIVERGED
+    for kept in (found, caught.value.solution):
+        assert np.isfinite(hp.images.psnr(kept, PICTURE))
+        assert kept.settings["method"] == "adam"
+
+
 def test_pictures_are_drawn_side_by_side(tmp_path: Path) -> None:
     hp.images.draw(tmp_path / "one.png", PICTURE, {"fitted": fit(PICTURE), "wrong": 1 - PICTURE})
     assert (tmp_path / "one.png").stat().st_size > 1000

@@ -152,6 +152,25 @@ def test_a_scene_that_no_camera_sees_is_refused(tmp_path):
         Scene.load(tmp_path)
 
 
+def test_cameras_that_see_nothing_in_common_are_refused(tmp_path):
+    content = write_transforms(tmp_path, shared={"fl_x": 400.0, "aabb_scale": 8})
+    for k, frame in enumerate(content["frames"]):
+        matrix = np.eye(4)
+        matrix[0, 3], matrix[2, 3] = k, 5.0  # side by side, and narrow
+        frame["transform_matrix"] = matrix.tolist()
+    (tmp_path / "transforms.json").write_text(json.dumps(content))
+    with pytest.raises(hp.InvalidProblemError, match=r"no two of the 6 cameras.*in common"):
+        Scene.load(tmp_path)
+
+
+def test_a_camera_that_sees_what_no_other_does_is_told(caplog):
+    matrices = poses(3)[:, :3]
+    matrices[2, :, 1:3] *= -1
+    views = Views(Cameras(Intrinsics.of_view_angle(4, 2, 1.0), matrices), [torch.zeros(2, 4, 3)] * 3)
+    Scene(views, ("train",) * 3, [-1, -1, -1], [1, 1, 1])
+    assert "1 of 3 views see no place of the box that another one sees: '2'" in caplog.text
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -273,3 +292,23 @@ def test_a_scene_needs_a_box_and_as_many_splits():
     ):
         with pytest.raises(hp.InvalidArgumentError, match=told):
             Scene(views, *arguments)
+
+
+def test_parts_of_views_share_their_pixels():
+    images = [torch.full((2, 4, 3), float(k)) for k in range(5)]
+    views = Views(Cameras(Intrinsics.of_view_angle(4, 2, 1.0), poses(5)[:, :3]), images)
+    part = views.take([3, 1])
+    assert part.images[0].untyped_storage().data_ptr() == views.images[0].untyped_storage().data_ptr()
+    draw = part.sample(200, torch.Generator().manual_seed(0))
+    assert torch.equal(draw.colors[:, 0], torch.tensor([3.0, 1.0])[draw.views])
+    assert part.images[0].untyped_storage().nbytes() == 5 * 2 * 4 * 3 * 4
+
+
+def test_pictures_of_a_file_are_held_once(tmp_path):
+    write_transforms(tmp_path)
+    scene = Scene.load(tmp_path)
+    scene.train.sample(10)
+    places = {
+        image.untyped_storage().data_ptr() for view in (scene.views, scene.train, scene.test) for image in view.images
+    }
+    assert len(places) == 1

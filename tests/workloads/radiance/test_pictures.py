@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from scene_files import write_transforms
 
 import hermite_pinn as hp
 from hermite_pinn.workloads.radiance.pictures import averaged, open_picture
@@ -89,3 +90,37 @@ def test_a_picture_that_announces_more_than_any_memory_is_refused(tmp_path):
     (tmp_path / "a.bmp").write_bytes(header)
     with pytest.raises(hp.CorruptFileError, match=r"exceeds limit|pixels"):
         open_picture(tmp_path / "a.bmp")
+
+
+def write_turned(path, orientation, width=12, height=8):
+    """A picture whose upper left pixel is red as it is stored."""
+    image = Image.new("RGB", (width, height))
+    image.putpixel((0, 0), (255, 0, 0))
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    image.save(path, exif=exif)
+
+
+@pytest.mark.parametrize(("orientation", "row", "column"), [(5, 0, 0), (6, 0, -1), (7, -1, -1), (8, -1, 0)])
+def test_a_picture_is_turned_if_its_camera_has_that_shape(tmp_path, orientation, row, column):
+    write_turned(tmp_path / "a.png", orientation)
+    found = open_picture(tmp_path / "a.png").fitting(16, 24)
+    colors = found.colors()
+    assert (found.width, found.height, colors.shape) == (8, 12, (12, 8, 3))
+    assert colors[row, column].tolist() == [1, 0, 0]
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8, 0, 77])
+@pytest.mark.parametrize("shape", [(24, 16), (None, None), (12, 12)])
+def test_otherwise_pixels_are_taken_as_they_are_stored(tmp_path, orientation, shape):
+    write_turned(tmp_path / "a.png", orientation)
+    colors = open_picture(tmp_path / "a.png").fitting(*shape).colors()
+    assert colors.shape == (8, 12, 3)
+    assert colors[0, 0].tolist() == [1, 0, 0]
+
+
+def test_an_orientation_that_is_not_followed_is_told(tmp_path, caplog):
+    write_transforms(tmp_path)
+    write_turned(tmp_path / "images/002.png", 3)
+    hp.radiance.Scene.load(tmp_path)
+    assert "1 of 6 pictures have an orientation (EXIF), the first is 002.png" in caplog.text

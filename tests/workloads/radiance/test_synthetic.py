@@ -243,6 +243,15 @@ def test_a_mesh_is_seen():
         assert (torch.isfinite(a.depth) == torch.isfinite(b.depth)).double().mean() > 0.97
 
 
+def test_a_mesh_that_is_one_is_taken_as_it_is():
+    class Part(hp.Mesh):
+        pass
+
+    for kind in (hp.Mesh, Part):
+        mesh = kind(trimesh.creation.box((0.8, 0.8, 0.8)))
+        assert Body(mesh).mesh is mesh
+
+
 def test_views_of_a_draw_agree_with_their_images():
     scene = small()
     draw = scene.train.sample(500, torch.Generator().manual_seed(1))

@@ -1,0 +1,213 @@
+"""The recipe of Instant-NGP, and the same with the cubic Hermite encoding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import torch
+
+from hermite_pinn.checks import Check, check_options, choice, either, flag, instance, integer, number
+from hermite_pinn.cuda.rays.compositing import LEAST
+from hermite_pinn.field.encoders import ENCODERS
+from hermite_pinn.field.field import Field
+
+from .backgrounds import BACKGROUNDS
+from .grid_model import GridModel
+from .grid_options import GridOptions
+from .model import Recipe
+from .setting import Setting
+
+__all__ = ["Hermite", "InstantNGP"]
+
+
+def _encoder(name: str, value: Any, **words: Any) -> Any:
+    if isinstance(value, str):
+        return choice(name, value, ("linear", *ENCODERS))
+    return instance(name, value, Field, "the name of an encoder or a hermite_pinn.Field", **words)
+
+
+count = partial(integer, least=1)
+size = either(partial(integer, least=2, most=2**31), None)
+positive = partial(number, above=0)
+
+CHECKS: Mapping[str, Check] = MappingProxyType(
+    {
+        "encoder": _encoder,
+        "levels": either(partial(count, most=64), None),
+        "coarsest": count,
+        "finest": either(count, None),
+        "features": partial(count, most=64),
+        "table_size": size,
+        "spread": partial(number, least=0),
+        "width": partial(count, most=4096),
+        "hidden": partial(count, most=256),
+        "density": positive,
+        "samples": either(partial(count, most=1 << 24), None),
+        "cells": either(partial(integer, least=8, most=512), None),
+        "cascades": either(partial(count, most=16), None),
+        "march_steps": either(partial(count, most=1 << 16), None),
+        "cone": either(partial(number, least=0, below=1), None),
+        "near": either(partial(number, least=0), None),
+        "update_every": count,
+        "warmup": partial(integer, least=0),
+        "update_share": either(partial(number, above=0, most=1), None),
+        "fade": partial(number, least=0, most=1),
+        "background": either(partial(choice, options=BACKGROUNDS), None),
+        "rate": either(positive, None),
+        "rate_end": partial(number, above=0, most=1),
+        "decay": partial(number, least=0),
+        "least": partial(number, least=0, below=1),
+        "compaction": flag,
+    }
+)
+
+
+@dataclass(frozen=True)
+class InstantNGP(Recipe):
+    """Hashed levels, two small networks, and samples in occupied cells only (Müller et al., 2022).
+
+    Options that are None are chosen for the scene and the device.
+
+    Parameters
+    ----------
+    encoder
+        ``"linear"``, an encoder's name of :class:`hermite_pinn.Field`, or a Field with the encoder's own options;
+        its levels, features and tables are those of the recipe.  With ``half=True`` in it tables are read in half
+        precision; gradients are float32 all the same, so that no loss needs to be scaled, and a step that overflows is
+        left out.
+    levels, coarsest, finest, features, table_size, spread
+        Number of levels, cells along the box at both ends of them, features and records of a level, and the standard
+        deviation of the first values.  On a CPU 8 levels of 2^15 records up to 256 cells, or 2^17 and 512 where
+        cameras stand in the box; on a GPU 16 of 2^19 up to 2048.
+    width, hidden
+        Units of the networks' layers, and what both share.
+    density
+        Of an untrained field, per half an edge of the box.
+    samples
+        That the networks take in a step, about; rays follow.  2^14 on a CPU, 2^18 on a GPU.
+    cells, cascades, march_steps, cone, near
+        Cells of the occupancy grid along its axes, and how many such grids there are, each twice as wide; steps along
+        the diagonal of the finest; growth of steps with distance; and the nearest sample, in halves of the box's edge.
+        Where cameras stand in the box: three grids, and growing steps.
+    update_every, warmup, update_share, fade
+        Steps between looks for occupied cells, the first looks that visit all, the part that later ones draw, and the
+        factor by which what was found fades from look to look.
+    background
+        ``"constant"``, ``"random"`` in training, or ``"learned"``; by default random for pictures with alpha, learned
+        for others where cameras stand in the box, else constant.
+    rate, rate_end, decay
+        Learning rate, its factor by the end, and weight of the squares of networks' weights.  The rate is 0.02 on a
+        CPU, where steps are few and small, else 0.01.
+    least
+        Transmittance behind which nothing is seen.
+    compaction
+        Whether samples behind that are dropped before the networks' gradients are taken.
+
+    Raises
+    ------
+    InvalidArgumentError
+        For options out of range.
+
+    Examples
+    --------
+    >>> InstantNGP(levels=4).levels, InstantNGP().name
+    (4, 'instant_ngp')
+    """
+
+    encoder: str | Field = "linear"
+    levels: int | None = None
+    coarsest: int = 16
+    finest: int | None = None
+    features: int = 2
+    table_size: int | None = None
+    spread: float = 1e-4
+    width: int = 64
+    hidden: int = 16
+    density: float = 1.0
+    samples: int | None = None
+    cells: int | None = None
+    cascades: int | None = None
+    march_steps: int | None = None
+    cone: float | None = None
+    near: float | None = None
+    update_every: int = 16
+    warmup: int = 16
+    update_share: float | None = None
+    fade: float = 0.8
+    background: str | None = None
+    rate: float | None = None
+    rate_end: float = 0.1
+    decay: float = 1e-6
+    least: float = LEAST
+    compaction: bool = True
+
+    name: ClassVar[str] = "instant_ngp"
+
+    def __post_init__(self) -> None:
+        check_options(self, CHECKS)
+
+    @property
+    def kind(self) -> Field:
+        """The encoder."""
+        if isinstance(self.encoder, Field):
+            return self.encoder
+        if self.encoder == "linear":
+            return Field(basis="linear", head="siren")
+        return Field(encoder=self.encoder, head="siren")
+
+    @property
+    def numbers(self) -> int:
+        """See :class:`Recipe`: the occupancy grid and the networks."""
+        return (self.cascades or 0) * (self.cells or 0) ** 3 + self.width**2
+
+    def settled(self, setting: Setting, device: torch.device) -> InstantNGP:
+        """See :meth:`Recipe.settled`."""
+        small, inside = device.type == "cpu", setting.inside
+        chosen: dict[str, Any] = {
+            "levels": 8 if small else 16,
+            "finest": (512 if inside else 256) if small else 2048,
+            "table_size": self._table_size(small, inside),
+            "samples": 1 << (14 if small else 18),
+            "cells": 64 if small else 128,
+            "cascades": 3 if inside else 1,
+            "rate": 2e-2 if small else 1e-2,
+            "update_share": 0.0625 if inside else 0.125,
+            "march_steps": 128 if small else 1024,
+            "cone": (1 / 64 if small else 1 / 256) if inside else 0.0,
+            "near": 0.05 if inside else 0.0,
+            "background": "random" if setting.alpha else "learned" if inside else "constant",
+        }
+        open_ = {f.name: chosen[f.name] for f in fields(self) if f.name in chosen and getattr(self, f.name) is None}
+        return replace(self, **open_)
+
+    def _table_size(self, small: bool, inside: bool) -> int:
+        return 1 << ((17 if inside else 15) if small else 19)
+
+    def make(self, setting: Setting, generator: torch.Generator, dtype: torch.dtype, device: torch.device) -> GridModel:
+        """See :meth:`Recipe.make`."""
+        options = GridOptions(**{f.name: getattr(self, f.name) for f in fields(GridOptions)})
+        return GridModel(self, self.kind, options, setting, generator, dtype, device)
+
+
+@dataclass(frozen=True)
+class Hermite(InstantNGP):
+    """Instant-NGP with cubic Hermite records, value and mixed slopes at every vertex; normals are exact.
+
+    A record has eight numbers per feature, so that tables have an eighth as many.
+
+    Examples
+    --------
+    >>> Hermite().kind.basis
+    'cubic'
+    """
+
+    encoder: str | Field = "hermite"
+
+    name: ClassVar[str] = "hermite"
+
+    def _table_size(self, small: bool, inside: bool) -> int:
+        return super()._table_size(small, inside) // 8

@@ -1,0 +1,115 @@
+"""Poses of pictures in a radiance field that stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from hermite_pinn.checks import instance, integer
+from hermite_pinn.cuda.optimizer.adam import AdamRule, adam_step
+from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.geometry.similarity import Similarity
+
+from .alignment import checked_similarity, moved_poses
+from .model import RadianceModel
+from .pose_refinement import PoseRefinement
+from .views import Views
+
+__all__ = ["placed", "registered"]
+
+RULE = AdamRule()
+
+
+def placed(views: Views, similarity: Similarity) -> Views:
+    """Views in another world, such as test views of the true one in that to which refined training poses have drifted.
+
+    Parameters
+    ----------
+    views
+        Pictures with cameras.
+    similarity
+        From their world to the other: the inverse of that of :func:`hermite_pinn.radiance.pose_errors`.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If these are no views or no similarity.
+    """
+    poses = instance("views", views, Views, "hermite_pinn.radiance.Views").cameras.poses
+    return views.moved(moved_poses(poses.detach().to(torch.float64), checked_similarity(similarity)))
+
+
+def registered(
+    model: RadianceModel,
+    views: Views,
+    refinement: PoseRefinement | None = None,
+    *,
+    steps: int = 100,
+    rays: int = 256,
+    seed: int = 0,
+) -> Views:
+    """Views whose poses fit a radiance field better: steps of Adam on their own colours, the field being held.
+
+    This is how BARF (Lin et al., 2021) places test views before their PSNR is taken, with 100 steps: what is left of
+    the errors of training poses would otherwise be counted as errors of the pictures.  It looks at the pictures that
+    are tested, so whoever quotes such a PSNR says so.
+
+    Parameters
+    ----------
+    model
+        The field, which is the same afterwards.
+    views
+        Where they are thought to be.
+    refinement
+        Its rate and side are taken; the rate stays.  Default: ``PoseRefinement()``.
+    steps
+        Of Adam.
+    rays
+        Of every view in a step, on average.
+    seed
+        Of all that is random.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there are no views, or an option is out of range.
+    """
+    instance("model", model, RadianceModel, "a hermite_pinn.radiance.RadianceModel, such as found.model")
+    options = PoseRefinement()
+    if refinement is not None:
+        options = instance("refinement", refinement, PoseRefinement, "a hermite_pinn.radiance.PoseRefinement")
+    steps, rays = integer("steps", steps, least=0, most=1_000_000), integer("rays", rays, least=1, most=1 << 20)
+    if not len(instance("views", views, Views, "hermite_pinn.radiance.Views")):
+        raise InvalidArgumentError("there are no views to register; load the scene with test views, or give others")
+    generator = torch.Generator().manual_seed(integer("seed", seed, least=0))
+    place = next(model.parameters()).device
+    posing = options.begin(views.cameras, torch.float64, place)
+    twists = posing.twists
+    moments = (torch.zeros_like(twists, requires_grad=False), torch.zeros_like(twists, requires_grad=False))
+    with _held(model):
+        for step in range(steps):
+            draw = views.sample(rays * len(views), generator, posing.poses())
+            loss = sum(model.terms(draw.rays, draw.colors.T.contiguous(), 1.0, generator).values())
+            (slope,) = torch.autograd.grad(torch.as_tensor(loss), twists)
+            now = torch.tensor(RULE.scalars(step + 1, options.rate), dtype=torch.float64, device=place)
+            adam_step(twists.detach(), slope, moments, None, now, RULE)
+    return views.moved(posing.poses().detach().cpu())
+
+
+@contextmanager
+def _held(model: RadianceModel) -> Iterator[None]:
+    """Parameters without gradients, and buffers that are put back."""
+    wanted = {parameter: parameter.requires_grad for parameter in model.parameters()}
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    try:
+        for parameter in wanted:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter, own in wanted.items():
+            parameter.requires_grad_(own)
+        with torch.no_grad():
+            for name, buffer in model.named_buffers():
+                buffer.copy_(before[name])

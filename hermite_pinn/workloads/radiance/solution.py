@@ -1,0 +1,186 @@
+"""A fitted radiance field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hermite_pinn.checks import flag, instance, real_array
+from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.run.device import choose_device
+from hermite_pinn.run.history import History
+from hermite_pinn.run.status import Status
+from hermite_pinn.run.store import write_store
+
+from .camera import Camera, Cameras
+from .evaluation import evaluated
+from .model import RadianceModel
+from .outputs import Outputs
+from .radiance_file import radiance_contents, read_radiance
+from .views import Views
+
+__all__ = ["Picture", "Radiance"]
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """What a camera sees.
+
+    Attributes
+    ----------
+    image
+        Colours between 0 and 1, (height, width, 3).
+    opacity
+        (height, width): the share of light that the scene holds back.
+    depth
+        (height, width): mean lengths along the rays, infinite where nothing is.
+    normals
+        (height, width, 3): unit vectors in the scene's world, zero where nothing is; None unless asked for.
+    """
+
+    image: Tensor
+    opacity: Tensor
+    depth: Tensor
+    normals: Tensor | None = None
+
+
+class Radiance(Outputs):
+    """A radiance field of a scene, as :func:`hermite_pinn.radiance.fit` returns it.
+
+    Attributes
+    ----------
+    model
+        The field.
+    cameras
+        Cameras of the training views, refined if that was asked for.
+    trail
+        Where they were on the way, (k, n, 3, 4), the first and the last among them; None where they stayed, and of a
+        field that was loaded.
+    status, message
+        Why the run ended.
+    history
+        One row per 100 steps: ``loss``, its parts, ``rays``, ``samples``, and now and then ``psnr``, at some pixels of
+        the first view that is held out; nothing is chosen by it.
+    stats
+        Seconds, steps, parameters and more.
+    settings
+        What was asked for.
+
+    Examples
+    --------
+    >>> import hermite_pinn as hp
+    >>> scene = hp.radiance.Scene.render_synthetic(16, train=6, test=1)
+    >>> small = hp.radiance.InstantNGP(levels=4, table_size=2**10, samples=2048, cells=16)
+    >>> found = hp.radiance.fit(scene, recipe=small, steps=20, progress=False)
+    >>> sorted(found.evaluate(scene.test)), found.render(scene.test[0].camera, normals=True).normals.shape
+    (['psnr', 'ssim'], torch.Size([16, 16, 3]))
+    """
+
+    def __init__(
+        self,
+        model: RadianceModel,
+        cameras: Cameras,
+        status: Status,
+        message: str,
+        history: History,
+        stats: dict[str, Any],
+        settings: Mapping[str, Any],
+    ) -> None:
+        self.model, self.cameras, self.status, self.message = model, cameras, status, message
+        self.history, self.stats, self.settings = history, stats, dict(settings)
+        self.trail: Tensor | None = None
+
+    def __repr__(self) -> str:
+        return f"Radiance({self.model.recipe.name}, {self.model.parameter_count:,} parameters, {self.status.name}: {self.message})"
+
+    def render(self, camera: Camera, background: Any = None, normals: bool = False) -> Picture:
+        """What a camera sees.
+
+        Parameters
+        ----------
+        camera
+            In the scene's world.
+        background
+            Three numbers, the colour behind; None: that of the scene, or what was learned.
+        normals
+            Whether to tell normals: the direction against the exact gradient of the density.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If this is no camera or colour.
+        """
+        instance("camera", camera, Camera, "a hermite_pinn.radiance.Camera")
+        normals = flag("normals", normals)
+        behind = None if background is None else _color(background)
+        seen = self.model.look(camera.rays(), behind, normals)
+        shape = (camera.height, camera.width)
+        faces = None if seen.normals is None else seen.normals.T.reshape(*shape, 3).cpu()
+        image = seen.colour.T.reshape(*shape, 3).cpu()
+        return Picture(image, seen.opacity.reshape(shape).cpu(), seen.depth.reshape(shape).cpu(), faces)
+
+    def evaluate(self, views: Views) -> dict[str, float]:
+        """Mean PSNR in dB and SSIM over views, rendered without choosing anything by them.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If there are no views.
+        """
+        instance("views", views, Views, "hermite_pinn.radiance.Views, such as scene.test")
+        if not len(views):
+            raise InvalidArgumentError("there are no views to evaluate; load the scene with test views, or give others")
+        return evaluated(self, views)
+
+    def density(self, points: Any) -> Tensor:
+        """Densities (n,) per unit length at points (3, n) of the scene's world."""
+        x = (
+            points
+            if isinstance(points, Tensor)
+            else torch.as_tensor(real_array("points", points, shape="points (3, n)"))
+        )
+        if x.ndim != 2 or len(x) != 3:
+            raise InvalidArgumentError(f"points must be of shape (3, n), got {tuple(x.shape)}")
+        parameter = next(self.model.parameters())
+        with torch.no_grad():
+            return self.model.density(x.to(parameter)).cpu()
+
+    def save(self, path: str | Path) -> None:
+        """Write an HDF5 file, all of it or nothing: numbers and text, from which :meth:`load` makes the same field.
+
+        Raises
+        ------
+        OutputError, OutOfMemoryError
+            If it cannot be written.
+        """
+        write_store(path, "radiance", *radiance_contents(self))
+
+    @classmethod
+    def load(cls, path: str | Path, device: str | torch.device = "auto") -> Radiance:
+        """Read a file that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path
+            Of the file.
+        device
+            Where the field will be.
+
+        Raises
+        ------
+        FileNotFoundError, CorruptFileError, OutOfMemoryError
+            If the file is missing, damaged, or too large.
+        """
+        return cls(**read_radiance(path, choose_device(device)))
+
+
+def _color(background: Any) -> Tensor:
+    values = real_array("background", background, shape="three numbers")
+    if values.shape != (3,):
+        raise InvalidArgumentError(f"background must be three numbers between 0 and 1, got the shape {values.shape}")
+    return torch.from_numpy(values.copy()).float()

@@ -1,0 +1,166 @@
+"""Views that are placed and registered in a field that stays, and poses that are refined in a fit."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+import hermite_pinn as hp
+from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.geometry.similarity import Similarity
+from hermite_pinn.workloads.radiance import (
+    Cameras,
+    InstantNGP,
+    PoseRefinement,
+    Rays,
+    Scene,
+    Views,
+    draw_poses,
+    fit,
+    perturbed,
+    placed,
+    pose_errors,
+    registered,
+)
+from hermite_pinn.workloads.radiance.model import ParameterGroup, RadianceModel, Sight
+from hermite_pinn.workloads.radiance.setting import Setting
+
+SCENE = Scene.render_synthetic(12, train=8, test=3, supersampling=1)
+SMALL = InstantNGP(levels=3, finest=32, table_size=2**9, samples=512, cells=8, march_steps=32)
+
+
+class LightField(RadianceModel):
+    """Colours that are waves of where a ray passes: what is seen from everywhere, and told without samples."""
+
+    def __init__(self):
+        super().__init__(SMALL, Setting.of(SCENE), torch.float32, torch.device("cpu"))
+        self.waves = torch.nn.Parameter(torch.randn(3, 6, generator=torch.Generator().manual_seed(0)))
+        self.register_buffer("calls", torch.zeros(()))
+
+    rays = 64
+
+    def colors(self, rays: Rays):
+        moment = torch.linalg.cross(rays.origin, rays.direction)
+        return 0.5 + 0.5 * torch.sin(self.waves @ torch.cat([rays.direction, moment], 1).T)
+
+    def terms(self, rays, target, progress, generator):
+        self.calls += 1
+        return {"colour": (self.colors(rays) - target).square().mean()}
+
+    def look(self, rays, background=None, normals=False):
+        with torch.no_grad():
+            seen = self.colors(rays)
+        return Sight(seen, torch.ones(len(rays)), torch.ones(len(rays)))
+
+    def advance(self, step, progress, generator):
+        return
+
+    def density(self, points):
+        return points[0]
+
+    def groups(self):
+        return [ParameterGroup("waves", (self.waves,))]
+
+
+def views_of(model, cameras):
+    return Views(cameras, [model.look(c.rays()).colour.T.reshape(c.height, c.width, 3) for c in cameras])
+
+
+@pytest.mark.parametrize("side", ["world", "camera"])
+def test_views_are_registered_where_their_pictures_were_taken(side):
+    model, true = LightField(), SCENE.test.cameras
+    views = views_of(model, true)
+    noisy = views.moved(perturbed(true, 0.02, 0).poses)
+    found = registered(model, noisy, PoseRefinement(rate=2e-3, side=side), steps=400, rays=48)
+    unmoved = Similarity(1.0, np.eye(3), np.zeros(3))
+    before, after = (pose_errors(v.cameras, true, unmoved) for v in (noisy, found))
+    assert float(after.rotation.mean()) < 0.1 * float(before.rotation.mean())
+    assert float(after.translation.mean()) < 0.1 * float(before.translation.mean())
+
+
+def test_a_field_is_the_same_after_views_were_registered_in_it():
+    model = LightField()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    registered(model, views_of(model, SCENE.test.cameras), steps=3, rays=4)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    assert model.waves.requires_grad
+    assert model.waves.grad is None
+
+
+def test_no_steps_leave_poses_where_they_are():
+    views = views_of(LightField(), SCENE.test.cameras)
+    assert torch.allclose(registered(LightField(), views, steps=0).cameras.poses, views.cameras.poses, atol=1e-15)
+
+
+def test_placed_views_are_those_of_the_other_world():
+    move = Similarity.turn(3, 40.0, "x").after(Similarity.scaling(3, 3.0))
+    errors = pose_errors(placed(SCENE.train, move).cameras, SCENE.train.cameras)
+    assert float(errors.rotation.max()) < 1e-6
+    assert errors.similarity.scale == pytest.approx(1 / 3, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [({"steps": -1}, "steps"), ({"rays": 0}, "rays"), ({"seed": -1}, "seed"), ({}, "there are no views to register")],
+)
+def test_what_cannot_be_registered_is_refused(options, told):
+    with pytest.raises(InvalidArgumentError, match=told):
+        registered(LightField(), SCENE.test if options else SCENE.test[:0], **options)
+
+
+# -- fits ---
+def noisy_scene(sigma):
+    poses = SCENE.cameras.poses.clone()
+    poses[:8] = perturbed(SCENE.train.cameras, sigma, 1).poses
+    return dataclasses.replace(SCENE, views=SCENE.views.moved(poses))
+
+
+def test_a_fit_that_refines_poses_returns_them_with_their_way():
+    scene = noisy_scene(0.05)
+    found = fit(scene, recipe=SMALL, poses=PoseRefinement(curriculum=(0.0, 0.5)), steps=30, progress=False)
+    assert isinstance(found.cameras, Cameras)
+    assert found.trail.shape == (11, 8, 3, 4)
+    assert torch.allclose(found.trail[0], scene.train.cameras.poses, atol=1e-15)
+    assert torch.allclose(found.trail[-1], found.cameras.poses, atol=1e-15)
+    assert float((found.trail[1:] - found.trail[:-1]).abs().amax((1, 2, 3)).min()) > 0
+
+
+def test_a_fit_with_fixed_poses_keeps_them():
+    found = fit(SCENE, recipe=SMALL, steps=3, progress=False)
+    assert found.cameras.poses is SCENE.train.cameras.poses or torch.equal(
+        found.cameras.poses, SCENE.train.cameras.poses
+    )
+    assert found.trail is None
+
+
+def test_the_first_pose_stays_in_a_fit_if_asked():
+    scene = noisy_scene(0.05)
+    found = fit(scene, recipe=SMALL, poses=PoseRefinement(fix_first=True), steps=10, progress=False)
+    assert torch.equal(found.cameras.poses[0], scene.train.cameras.poses[0])
+
+
+@pytest.mark.parametrize("poses", ["refined", 3, PoseRefinement])
+def test_unknown_ways_with_poses_are_refused(poses):
+    with pytest.raises(InvalidArgumentError, match="poses must be 'fixed', 'refine' or a"):
+        fit(SCENE, recipe=SMALL, poses=poses, steps=1, progress=False)
+
+
+@pytest.mark.slow
+def test_refined_poses_are_nearer_to_the_true_ones():
+    scene = hp.radiance.Scene.render_synthetic(32, train=30, test=2, seed=1)
+    true, poses = scene.train.cameras, scene.cameras.poses.clone()
+    poses[:30] = perturbed(true, 0.05, 1).poses
+    recipe = InstantNGP(levels=5, coarsest=4, finest=48, table_size=2**12, samples=4096, cells=16, march_steps=96)
+    noisy = dataclasses.replace(scene, views=scene.views.moved(poses))
+    found = fit(noisy, recipe=recipe, poses=PoseRefinement(curriculum=None), steps=500, progress=False)
+    before, after = (pose_errors(c, true) for c in (noisy.train.cameras, found.cameras))
+    assert float(after.rotation.mean()) < 0.6 * float(before.rotation.mean())
+    assert float(after.translation.mean()) < 0.6 * float(before.translation.mean())
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (2, 5, 3, 4), (2, 8, 4, 4)])
+def test_what_is_no_way_of_poses_is_not_drawn(shape, tmp_path):
+    for trail in (torch.zeros(shape), np.zeros((2, 8, 3, 4)), None):
+        with pytest.raises(InvalidArgumentError, match=r"trail must be poses \(k, 8, 3, 4\)"):
+            draw_poses(tmp_path / "poses.png", trail, SCENE.train.cameras)
