@@ -226,18 +226,14 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
 def _backward(ctx: Any, grad: torch.Tensor) -> tuple[Any, ...]:
     features, *weights = ctx.saved_tensors
     wanted, of_weights = ctx.needs_input_grad
-    any_weight = any(of_weights) if isinstance(of_weights, (list, tuple)) else bool(of_weights)
-    if (
-        torch.is_grad_enabled()
-    ):  # a loss on gradients: rare, so layer by layer, by operations that are differentiable again
+    if torch.is_grad_enabled():  # a loss on gradients: rare, so by operations that are differentiable again
         with torch.enable_grad():
             inputs = [t if t.requires_grad else t.detach().requires_grad_() for t in (features, *weights)]
             out = layered(inputs[0], inputs[1:])
             first, *others = torch.autograd.grad(out, inputs, grad, create_graph=True, allow_unused=True)
             return first, others
-    found = _adjoint(features, weights, grad, wanted, any_weight)
-    first = found.pop(0) if wanted else None
-    return first, found or [None] * len(weights)
+    found = _adjoint(features, weights, grad, wanted, any(of_weights))
+    return found.pop(0) if wanted else None, found or [None] * len(weights)
 
 
 _perceptron.register_autograd(_backward, setup_context=_save)

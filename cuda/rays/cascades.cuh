@@ -47,23 +47,27 @@ struct cascades {
       c[axis] = a > 0 ? a < cells - 1 ? (int)a : cells - 1 : 0;
     }
   }
-  // Width in cells of an empty block around a cell, which begins at a multiple of it; 0 if the cell is occupied.  In Morton order blocks of 2
-  // and 4 cells are a byte and eight of them.  No block of 4 is partly inside the next finer cube, if a quarter of the cells is a multiple of 4.
+  // Width in cells of an empty block around a cell, which begins at a multiple of it; 0 if the cell is occupied.  In Morton order blocks of 2,
+  // 4 and 8 cells are 1, 8 and 64 bytes.  No block is partly inside the next finer cube, if a quarter of the cells is a multiple of its width.
   HP_INLINE int vacant(const int (&c)[3], int m) const {
     const unsigned at = morton(c[0], c[1], c[2]);
     const byte *block = bits + (((int64)m * cells * cells * cells + at) >> 3);
     if (*block >> (at & 7) & 1) return 0;
     if (*block) return 1;
-    if (cells % 16) return 2;
-    const unsigned long long *eight = reinterpret_cast<const unsigned long long *>(block - (at >> 3 & 7));
-    return *eight ? 2 : 4;
+    if (cells < 16) return 2;
+    if (*reinterpret_cast<const unsigned long long *>(block - (at >> 3 & 7))) return 2;
+    if (cells < 32) return 4;
+    const unsigned long long *eight = reinterpret_cast<const unsigned long long *>(block - (at >> 3 & 63));
+    unsigned long long any = 0;
+    HP_UNROLL for (int i = 0; i < 8; ++i) any |= eight[i];
+    return any ? 4 : 8;
   }
-  // Where a ray leaves the block of `side` cells around a cell; `inverse` is that of its direction.
-  HP_INLINE real exit(const real (&o)[3], const real (&d)[3], const real (&inverse)[3], const int (&c)[3], int m, int side, real last) const {
+  // Where a ray leaves the block of `side` cells around a cell.
+  HP_INLINE real exit(const real (&o)[3], const real (&d)[3], const int (&c)[3], int m, int side, real last) const {
     for (int axis = 0; axis < 3; ++axis) {
       if (d[axis] == 0) continue;
       const int edge = (c[axis] & -side) + (d[axis] > 0 ? side : 0) - cells / 2;
-      const real t = (centre[axis] + edge * width(m) - o[axis]) * inverse[axis];
+      const real t = (centre[axis] + edge * width(m) - o[axis]) / d[axis];
       if (t < last) last = t;
     }
     return last;

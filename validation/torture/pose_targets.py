@@ -43,20 +43,21 @@ def _plain(name: str) -> Callable[..., Any]:
     return call
 
 
+GOOD: dict[str, dict[str, Any]] = {
+    "PoseRefinement": {
+        "rate": 1e-3, "decay": 0.1, "curriculum": (0.1, 0.5), "side": "world", "fix_first": False, "rotation_penalty": 0.0,
+        "translation_penalty": 0.0,
+    },
+    "align": {"points": POINTS, "reference": 2 * POINTS},
+    "exponential": {"twists": torch.zeros(2, 6)},
+    "perturbed": {"cameras": "the cameras", "sigma": 0.1, "seed": 0, "side": "world"},
+    "pose_errors": {"cameras": "the cameras", "reference": "the cameras", "similarity": None},
+    "placed": {"views": "the views", "similarity": hp.radiance.align(POINTS, POINTS)},
+    "registered": {"model": "the model", "views": "the views", "refinement": None, "steps": 1, "rays": 2, "seed": 0},
+    "draw_poses": {"path": "{place}/poses.png", "trail": "the trail", "reference": "the cameras"},
+}  # fmt: skip
+
 #: By name, the callable and arguments that work.
 POSES: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
-    f"radiance.{name}": (_plain(name), good)
-    for name, good in {
-        "PoseRefinement": {
-            "rate": 1e-3, "decay": 0.1, "curriculum": (0.1, 0.5), "side": "world", "fix_first": False, "rotation_penalty": 0.0,
-            "translation_penalty": 0.0,
-        },
-        "align": {"points": POINTS, "reference": 2 * POINTS},
-        "exponential": {"twists": torch.zeros(2, 6)},
-        "perturbed": {"cameras": "the cameras", "sigma": 0.1, "seed": 0, "side": "world"},
-        "pose_errors": {"cameras": "the cameras", "reference": "the cameras", "similarity": None},
-        "placed": {"views": "the views", "similarity": hp.radiance.align(POINTS, POINTS)},
-        "registered": {"model": "the model", "views": "the views", "refinement": None, "steps": 1, "rays": 2, "seed": 0},
-        "draw_poses": {"path": "{place}/poses.png", "trail": "the trail", "reference": "the cameras"},
-    }.items()
-}  # fmt: skip
+    f"radiance.{name}": (_plain(name), good) for name, good in GOOD.items()
+}

@@ -204,7 +204,7 @@ class RefinedPoses(Posing):
 
     def poses(self) -> Tensor:
         """The poses as they are now, (n, 3, 4), differentiable by the twists."""
-        twists = self.twists
+        twists: Tensor = self.twists
         if self.refinement.fix_first:
             twists = torch.cat([torch.zeros_like(twists[:1]), twists[1:]])
         return corrected(self.initial, twists, self.refinement.side)

@@ -42,6 +42,7 @@ class Asked:
         return self.hidden.index_select(1, self.column.index_select(0, index))
 
 
+@torch.no_grad()
 def asked_in_rounds(
     samples: Samples, hidden: Callable[[Tensor], Tensor], density: Callable[[Tensor], Tensor], least: float
 ) -> Asked:

@@ -97,6 +97,22 @@ def test_a_run_that_diverges_keeps_its_last_good_state(scene):
     assert told.status.name == "DIVERGED"
 
 
+def test_a_field_that_the_last_step_destroyed_is_not_returned(scene, monkeypatch):
+    from hermite_pinn.workloads.radiance.optimizer import Optimizer
+
+    whole = Optimizer.step
+
+    def step(self, *given):
+        whole(self, *given)
+        if self.steps == 5:
+            self.groups[0].parameters[0].data[0] = torch.nan
+
+    monkeypatch.setattr(Optimizer, "step", step)
+    with pytest.raises(hp.DivergedError) as caught:
+        hp.radiance.fit(scene, recipe=SMALL, steps=5, progress=False)
+    assert all(p.isfinite().all() for p in caught.value.solution.model.parameters())
+
+
 def test_seconds_and_steps_together_end_at_whichever_comes_first(scene):
     found = hp.radiance.fit(scene, recipe=SMALL, steps=10**6, max_time=0.3, progress=False)
     assert found.status.name == "MAX_TIME"

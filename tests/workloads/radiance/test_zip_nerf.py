@@ -275,6 +275,35 @@ def test_densities_need_no_pixels():
     assert isinstance(model.sampler.fields[0], DensityField)
 
 
+class Stop(hp.Callback):
+    """Ends a run after the first row."""
+
+    def on_step(self, state):
+        return "enough"
+
+
+@pytest.mark.parametrize("poses", ["fixed", "refine"])
+def test_a_run_that_was_interrupted_ends_as_one_that_was_not(tmp_path, poses):
+    recipe = dataclasses.replace(SMALL, guard=ProposalGuard(limit=0.0), progressive=0.9)
+    options = {"recipe": recipe, "steps": 120, "poses": poses, "progress": False}
+    whole = hp.radiance.fit(SCENE, **options)
+    first = hp.radiance.fit(SCENE, **options, callbacks=[Stop()], checkpoint=tmp_path / "run.h5")
+    second = hp.radiance.fit(SCENE, **options, resume=tmp_path / "run.h5")
+    assert first.status.name == "STOPPED"
+    found, known = (run.model.state_dict() for run in (second, whole))
+    assert all(torch.equal(found[name], value) for name, value in known.items())
+    assert torch.equal(second.cameras.poses, whole.cameras.poses)
+
+
+def test_a_field_is_saved_and_read(tmp_path):
+    found = hp.radiance.fit(SCENE, recipe=SMALL, steps=2, progress=False)
+    found.save(tmp_path / "field.h5")
+    again = hp.radiance.Radiance.load(tmp_path / "field.h5")
+    assert again.model.recipe == found.model.recipe
+    camera = SCENE.test[0].camera
+    assert torch.equal(again.render(camera).image, found.render(camera).image)
+
+
 @pytest.mark.slow
 def test_a_small_scene_is_learned():
     scene = Scene.render_synthetic(32, train=20, test=2, seed=5)

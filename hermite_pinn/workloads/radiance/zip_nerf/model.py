@@ -62,7 +62,7 @@ class ZipModel(RadianceModel):
         super().__init__(recipe, setting, window.dtype, window.device)
         self.options, self.rate_end = options, options.rate_end
         self.sampler, self.field, self.backdrop = sampler, field, backdrop
-        self.samples, self.points = options.samples, field.grid.antialiasing.samples
+        self.samples, self.points = options.samples, field.grid.antialiasing.samples or 1
         #: Factor of the proposals' loss, and what they missed lately.
         self.register_buffer("push", torch.tensor([1.0, 0.0], dtype=torch.float64))
 
