@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import hermite_pinn as hp
-from hermite_pinn.workloads.radiance import Antialiasing, ProposalGuard, Scene, ZipLosses, ZipNeRF
+from hermite_pinn.workloads.radiance import Antialiasing, GridLevels, ProposalGuard, Scene, ZipLosses, ZipNeRF
 
 __all__ = ["CASES", "PLAIN", "SCALES", "SEEDS", "VARIANTS", "ZIP", "Case", "scene_of"]
 
@@ -20,33 +21,30 @@ LONG, SHORT = 310.0, 60.0
 ZIP, PLAIN = "zip", "plain"
 
 RECIPE = ZipNeRF()
+#: Cells across the scene's box that are as wide as its pixels; see :func:`hermite_pinn.radiance.fitted_levels`.
+FITTED = 89
+
+
+def _with(**options: Any) -> ZipNeRF:
+    return dataclasses.replace(RECIPE, **options)
+
+
 VARIANTS: Mapping[str, tuple[str, ZipNeRF]] = MappingProxyType(
     {
-        ZIP: ("Zip-NeRF", RECIPE),
-        PLAIN: ("the same without anti-aliasing", dataclasses.replace(RECIPE, antialiasing=Antialiasing.off())),
-        "weights": (
-            "one point per slice, levels weighted",
-            dataclasses.replace(RECIPE, antialiasing=Antialiasing(1, "erf")),
-        ),
-        "gaussian": (
-            "one point per slice, exp(-½ N² tr Σ)",
-            dataclasses.replace(RECIPE, antialiasing=Antialiasing(1, "gaussian")),
-        ),
-        "points": ("six points, levels in full", dataclasses.replace(RECIPE, antialiasing=Antialiasing(6, "none"))),
-        "four": ("four points", dataclasses.replace(RECIPE, antialiasing=Antialiasing(4, "erf"))),
-        "scale": ("with scale features", dataclasses.replace(RECIPE, antialiasing=Antialiasing(6, "erf", True))),
-        "distillation": (
-            "proposals distilled",
-            dataclasses.replace(RECIPE, losses=ZipLosses(interlevel_kind="distillation")),
-        ),
-        "similarity": (
-            "proposals by similarity",
-            dataclasses.replace(RECIPE, losses=ZipLosses(interlevel_kind="similarity")),
-        ),
-        "guard": ("with a guard", dataclasses.replace(RECIPE, guard=ProposalGuard())),
-        "progressive": ("levels one after the other", dataclasses.replace(RECIPE, progressive=0.5)),
-        "no-decay": ("without decay", dataclasses.replace(RECIPE, losses=ZipLosses(decay=0.0))),
-        "no-distortion": ("without distortion loss", dataclasses.replace(RECIPE, losses=ZipLosses(distortion=0.0))),
+        ZIP: ("Zip-NeRF, one point per slice", RECIPE),
+        PLAIN: ("the same without anti-aliasing", _with(antialiasing=Antialiasing.off())),
+        "six": ("six points per slice", _with(antialiasing=Antialiasing(6))),
+        "four": ("four points per slice", _with(antialiasing=Antialiasing(4))),
+        "points": ("six points, levels in full", _with(antialiasing=Antialiasing(6, "none"))),
+        "gaussian": ("weights exp(-½ N² tr Σ)", _with(antialiasing=Antialiasing(weights="gaussian"))),
+        "scale": ("with scale features", _with(antialiasing=Antialiasing(scale_features=True))),
+        "distillation": ("proposals distilled", _with(losses=ZipLosses(interlevel_kind="distillation"))),
+        "similarity": ("proposals by similarity", _with(losses=ZipLosses(interlevel_kind="similarity"))),
+        "guard": ("with a guard of the proposals", _with(guard=ProposalGuard())),
+        "progressive": ("levels one after the other", _with(progressive=0.5)),
+        "fitted": ("finest cells as wide as pixels", _with(levels=GridLevels(finest=FITTED))),
+        "no-decay": ("without decay", _with(losses=ZipLosses(decay=0.0))),
+        "no-distortion": ("without distortion loss", _with(losses=ZipLosses(distortion=0.0))),
     }
 )
 

@@ -22,6 +22,11 @@ def _reduced(bench: Bench, **arguments: Any) -> Any:
     return hp.radiance.reduced(**({"views": views} | arguments))
 
 
+def _fitted(bench: Bench, **arguments: Any) -> Any:
+    scene = hp.radiance.Scene.render_synthetic(8, train=1, test=0, supersampling=1)
+    return hp.radiance.fitted_levels(**({"scene": scene} | arguments))
+
+
 LEVELS: dict[str, Any] = {"coarsest": 4, "finest": 8, "count": 2, "features": 2, "table_size": 64}
 ZIP: dict[str, Any] = {
     "encoder": "linear", "levels": None, "width": 16, "samples": 4, "rays": 32, "first": None, "second": None,
@@ -44,5 +49,6 @@ RECIPES: tuple[Made, ...] = (
         },
     ),
     ("radiance.ProposalGuard", _made("ProposalGuard"), {"limit": 0.1, "growth": 1.1, "most": 10.0}),
+    ("radiance.fitted_levels", _fitted, {"levels": None, "cells_per_pixel": 2.0}),
     ("radiance.reduced", _reduced, {"factor": 2}),
 )  # fmt: skip

@@ -26,6 +26,7 @@ from .solution import Picture, Radiance
 from .video import orbit
 from .views import Draw, View, Views
 from .world import World
+from .zip_nerf.footprint import fitted_levels
 from .zip_nerf.options import Antialiasing, GridLevels, Proposal, ProposalGuard, ZipLosses
 from .zip_nerf.recipe import ZipNeRF
 
@@ -72,6 +73,7 @@ __all__ = [
     "expand",
     "exponential",
     "fit",
+    "fitted_levels",
     "look_at",
     "orbit",
     "perturbed",

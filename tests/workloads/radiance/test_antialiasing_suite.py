@@ -12,7 +12,7 @@ from hermite_pinn.cli import app
 from hermite_pinn.validation import antialiasing
 from hermite_pinn.validation.antialiasing import cases, row
 from hermite_pinn.validation.antialiasing.report import gains
-from hermite_pinn.workloads.radiance import Scene
+from hermite_pinn.workloads.radiance import Scene, fitted_levels
 
 
 @pytest.fixture
@@ -51,3 +51,7 @@ def test_variants_differ_in_one_thing() -> None:
     for name, (_, other) in cases.VARIANTS.items():
         different = [f for f in recipe.__dataclass_fields__ if getattr(recipe, f) != getattr(other, f)]
         assert len(different) == (name != cases.ZIP)
+
+
+def test_the_fitted_variant_is_fitted_to_the_scene() -> None:
+    assert fitted_levels(cases.scene_of()).finest == cases.FITTED

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from hermite_pinn.cuda.rays.harmonics import spherical_harmonics
 from hermite_pinn.workloads.radiance.backgrounds import Backdrop
-from hermite_pinn.workloads.radiance.model import ParameterGroup, RadianceModel, Sight
+from hermite_pinn.workloads.radiance.model import ParameterGroup, RadianceModel, Recipe, Sight
 from hermite_pinn.workloads.radiance.rays import Rays
 from hermite_pinn.workloads.radiance.setting import Setting
 
@@ -19,12 +17,10 @@ from .fields import BANDS, RadianceField
 from .grid import FilteredGrid
 from .histograms import schlick, volume_weights
 from .interlevel import INTERLEVEL_LOSSES, shortfall
+from .options import ZipOptions
 from .progressive import level_windows
 from .sampling import Histogram, Sampler
 from .spacing import Spacing
-
-if TYPE_CHECKING:
-    from .recipe import ZipNeRF
 
 __all__ = ["ZipModel"]
 
@@ -39,8 +35,8 @@ class ZipModel(RadianceModel):
 
     Parameters
     ----------
-    recipe
-        Settled.
+    recipe, options
+        By which it is made, settled, and what it says of the training.
     setting
         Where.
     sampler
@@ -51,24 +47,29 @@ class ZipModel(RadianceModel):
         What is behind.
     """
 
-    recipe: ZipNeRF
     push: Tensor
 
     def __init__(
-        self, recipe: ZipNeRF, setting: Setting, sampler: Sampler, field: RadianceField, backdrop: Backdrop
+        self,
+        recipe: Recipe,
+        options: ZipOptions,
+        setting: Setting,
+        sampler: Sampler,
+        field: RadianceField,
+        backdrop: Backdrop,
     ) -> None:
         window = field.grid.window
         super().__init__(recipe, setting, window.dtype, window.device)
-        self.rate_end = recipe.rate_end
+        self.options, self.rate_end = options, options.rate_end
         self.sampler, self.field, self.backdrop = sampler, field, backdrop
-        self.samples, self.points = recipe.settled_samples, recipe.antialiasing.samples
+        self.samples, self.points = options.samples, field.grid.antialiasing.samples or 1
         #: Factor of the proposals' loss, and what they missed lately.
         self.register_buffer("push", torch.tensor([1.0, 0.0], dtype=torch.float64))
 
     @property
     def rays(self) -> int:
         """See :class:`RadianceModel`."""
-        return self.recipe.settled_rays
+        return self.options.rays
 
     @property
     def grids(self) -> list[FilteredGrid]:
@@ -77,7 +78,7 @@ class ZipModel(RadianceModel):
 
     def groups(self) -> list[ParameterGroup]:
         """Every grid, and all networks."""
-        rate, found, tables = self.recipe.rate, [], set()
+        rate, found, tables = self.options.rate, [], set()
         for name, grid in zip(("encoder", "first", "second"), self.grids, strict=True):
             parameters = tuple(grid.encoding.parameters())
             tables |= set(parameters)
@@ -87,9 +88,9 @@ class ZipModel(RadianceModel):
 
     def advance(self, step: int, progress: float, generator: torch.Generator) -> None:
         """Open the levels that are due."""
-        if self.recipe.progressive:
+        if self.options.progressive:
             for grid in self.grids:
-                windows = level_windows(len(grid.cells), progress / self.recipe.progressive)
+                windows = level_windows(len(grid.cells), progress / self.options.progressive)
                 grid.window.copy_(windows)
 
     # -- training ---
@@ -101,13 +102,13 @@ class ZipModel(RadianceModel):
         behind = self.backdrop.training_colors(rays.direction.T.contiguous(), generator)
         if len(target) == 4:
             target = target[:3] * target[3] + behind.detach() * (1 - target[3])
-        width, whole = self.recipe.losses.knee, 3 * max(1, len(rays))
+        width, whole = self.options.losses.knee, 3 * max(1, len(rays))
         missed = charbonnier(behind[:, ~hit] - target[:, ~hit], width).sum() / whole
         if not bool(hit.any()):
             return {"colour": missed + 0.0 * sum(p.sum() for p in self.parameters())}
         share = float(hit.double().mean())
         rays, target, behind = (rays, target, behind) if share == 1 else (rays[hit], target[:, hit], behind[:, hit])
-        power = schlick(progress, self.recipe.anneal) if self.recipe.anneal else 1.0
+        power = schlick(progress, self.options.anneal) if self.options.anneal else 1.0
         histograms, field, colors = self._histograms(rays, power, generator)
         seen = (colors * field.weights).sum(2) + (1 - field.weights.sum(1)) * behind
         self.count = sum(h.weights.numel() for h in (*histograms, field))
@@ -127,7 +128,7 @@ class ZipModel(RadianceModel):
         return histograms, Histogram(shares, edges, weights), colors
 
     def _regular(self, histograms: list[Histogram], field: Histogram) -> dict[str, Tensor]:
-        losses, found = self.recipe.losses, {}
+        losses, found = self.options.losses, {}
         if losses.interlevel:
             loss = INTERLEVEL_LOSSES[losses.interlevel_kind]
             parts = [
@@ -142,12 +143,12 @@ class ZipModel(RadianceModel):
         return found
 
     def _decay(self) -> dict[str, Tensor]:
-        factor = self.recipe.losses.decay
+        factor = self.options.losses.decay
         return {"decay": factor / 2 * torch.stack([g.size() for g in self.grids]).sum()} if factor else {}
 
     def _push(self, histograms: list[Histogram], field: Histogram) -> float:
         """The factor by which a guard makes proposals catch up."""
-        guard = self.recipe.guard
+        guard = self.options.guard
         if guard is None:
             return 1.0
         missed = max(float(shortfall(field.shares, field.weights, h.shares, h.weights)) for h in histograms)

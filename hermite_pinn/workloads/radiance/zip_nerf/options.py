@@ -8,7 +8,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from hermite_pinn.checks import Check, check_options, choice, flag, instance, integer, number, refuse
+from hermite_pinn.checks import Check, check_options, choice, either, flag, instance, integer, number, refuse
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.workloads.radiance.encoding import resolutions
 
@@ -41,7 +41,7 @@ LEVELS: Mapping[str, Check] = MappingProxyType(
     }
 )
 ANTIALIASING: Mapping[str, Check] = MappingProxyType(
-    {"samples": point_count, "weights": partial(choice, options=DOWNWEIGHTINGS), "scale_features": flag}
+    {"samples": either(point_count, None), "weights": partial(choice, options=DOWNWEIGHTINGS), "scale_features": flag}
 )
 PROPOSAL: Mapping[str, Check] = MappingProxyType(
     {
@@ -120,7 +120,7 @@ class Antialiasing:
     Attributes
     ----------
     samples
-        Points per slice of a cone: 6, 4 or 1; see :func:`.multisample`.
+        Points per slice of a cone: 6, 4 or 1; see :func:`.multisample`.  None: six on a GPU and one on a CPU.
     weights
         Kind of the :func:`.downweighting`: ``"erf"``, ``"approximate"``, ``"gaussian"`` or ``"none"``.
     scale_features
@@ -132,7 +132,7 @@ class Antialiasing:
         If it is none of these.
     """
 
-    samples: int = 6
+    samples: int | None = None
     weights: str = "erf"
     scale_features: bool = False
 
@@ -208,7 +208,7 @@ class ZipLosses:
     distortion: float = 0.01
     distortion_power: float = 1.0
     distortion_factor: float = 1.0
-    decay: float = 1e-3
+    decay: float = 1e-2
 
     def __post_init__(self) -> None:
         check_options(self, LOSSES)
@@ -249,3 +249,17 @@ class ProposalGuard:
     def next(self, factor: float, missed: float) -> float:
         """The factor of the next step, by that of the last and what proposals miss."""
         return min(self.most, factor * self.growth) if missed > self.limit else max(1.0, factor / self.growth)
+
+
+@dataclass(frozen=True)
+class ZipOptions:
+    """What :class:`.ZipNeRF` says of the training, with nothing left open; see there."""
+
+    samples: int
+    rays: int
+    losses: ZipLosses
+    anneal: float
+    progressive: float
+    guard: ProposalGuard | None
+    rate: float
+    rate_end: float
