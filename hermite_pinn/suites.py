@@ -205,34 +205,43 @@ def compare_scales(only: str, out: Path | None, as_json: bool) -> None:
 
 
 def fit_scenes(only: str, out: Path | None, as_json: bool) -> None:
-    """Fit the cases of the suite radiance, and write the tables of all that the folder knows after every one."""
+    """Run the cases of the suite radiance, and write the tables of all that the folder knows after every one."""
+
+    def tell(line: str) -> None:
+        if not as_json:
+            typer.echo(line)
+
     with reported(as_json):
-        chosen = _chosen("radiance", "case", radiance.CASES, only)
-        folder, found = output_folder(out), {}
-        report: dict[str, Any] = {"suite": "radiance", "machine": validation.machine() | {"threads": 1}}
-        for case in chosen:
-            row = radiance.run_case(case, folder)
-            if row is None:
-                if not as_json:
-                    typer.echo(
-                        f"{case.name:<36} skipped: the files of {case.scene} are not there (HERMITE_PINN_SHARED)"
-                    )
-                continue
-            found[case.name] = row
-            if not as_json:
-                typer.echo(row.line)
+        chosen = _chosen("radiance", "case", {name: name for name in (*radiance.CASES, *radiance.OTHERS)}, only)
+        folder, found, others = output_folder(out), [], []
+        report: dict[str, Any] = {"suite": "radiance", "machine": validation.machine()}
+        for name in chosen:
+            if name in radiance.OTHERS:
+                others.append(radiance.OTHERS[name].run(folder, tell))
+            else:
+                case = radiance.CASES[name]
+                row = radiance.run_case(case, folder)
+                found += [] if row is None else [row]
+                tell(f"{name}: skipped, the files of {case.scene} are not there" if row is None else row.line)
             if folder is not None:
-                _write_scenes(folder, found, report)
+                _write_scenes(folder, report)
+        missed = [*radiance.missed(found), *(words for told in others for words in told.missed)]
+        for words in missed:
+            tell(f"MISSED {words}")
         if as_json:
-            print_json(report | {"results": radiance.to_json(list(found.values()))})
-    if radiance.missed(list(found.values())):
+            results = radiance.to_json(found) + [dict(told.measured) for told in others]
+            print_json(report | {"results": results, "missed": missed})
+    if missed:
         raise typer.Exit(1)
 
 
-def _write_scenes(folder: Path, found: Mapping[str, radiance.Row], report: Mapping[str, Any]) -> None:
-    known = [found.get(case.name) or radiance.kept_row(case, folder) for case in radiance.CASES.values()]
-    rows = [row for row in known if row is not None]
-    write_report(folder, "radiance", {**report, "results": radiance.to_json(rows)}, radiance.to_markdown(rows))
+def _write_scenes(folder: Path, report: Mapping[str, Any]) -> None:
+    kept = [radiance.kept_row(case, folder) for case in radiance.CASES.values()]
+    rows = [row for row in kept if row is not None]
+    others = [told for other in radiance.OTHERS.values() if (told := other.known(folder)) is not None]
+    results = radiance.to_json(rows) + [dict(told.measured) for told in others]
+    tables = [radiance.to_markdown(rows), *(told.table for told in others)]
+    write_report(folder, "radiance", {**report, "results": results}, "\n\n".join(table for table in tables if table))
     radiance.draw_rows(rows, folder)
 
 

@@ -236,8 +236,7 @@ def _backward(ctx: Any, grad: torch.Tensor) -> tuple[Any, ...]:
             first, *others = torch.autograd.grad(out, inputs, grad, create_graph=True, allow_unused=True)
             return first, others
     found = _adjoint(features, weights, grad, wanted, any_weight)
-    first = found.pop(0) if wanted else None
-    return first, found or [None] * len(weights)
+    return found.pop(0) if wanted else None, found or [None] * len(weights)
 
 
 _perceptron.register_autograd(_backward, setup_context=_save)

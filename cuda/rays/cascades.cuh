@@ -58,12 +58,12 @@ struct cascades {
     const unsigned long long *eight = reinterpret_cast<const unsigned long long *>(block - (at >> 3 & 7));
     return *eight ? 2 : 4;
   }
-  // Where a ray leaves the block of `side` cells around a cell; `inverse` is that of its direction.
-  HP_INLINE real exit(const real (&o)[3], const real (&d)[3], const real (&inverse)[3], const int (&c)[3], int m, int side, real last) const {
+  // Where a ray leaves the block of `side` cells around a cell.
+  HP_INLINE real exit(const real (&o)[3], const real (&d)[3], const int (&c)[3], int m, int side, real last) const {
     for (int axis = 0; axis < 3; ++axis) {
       if (d[axis] == 0) continue;
       const int edge = (c[axis] & -side) + (d[axis] > 0 ? side : 0) - cells / 2;
-      const real t = (centre[axis] + edge * width(m) - o[axis]) * inverse[axis];
+      const real t = (centre[axis] + edge * width(m) - o[axis]) / d[axis];
       if (t < last) last = t;
     }
     return last;

@@ -2,16 +2,21 @@
 #include "march.cuh"
 #include "ranges.hpp"
 
-extern "C" int hp_march(int64 n, int64 total, const real *origins, const real *directions, const int64 *ids, const unsigned char *bits,
-                        const double *frame, int64 cells, int64 cascades, int64 most, int64 seed, int64 jittered, hp::uint64 *noted, int64 words,
-                        int64 *counts, const int64 *offsets, real *t, real *dt, int64 *rays, real *positions, int threads) {
+extern "C" int hp_march(int64 n, const real *origins, const real *directions, const int64 *ids, const unsigned char *bits, const double *frame,
+                        int64 cells, int64 cascades, int64 most, int64 seed, int64 jittered, hp::uint64 *noted, int64 words, int64 *counts,
+                        int threads) {
+  const hp::march march(bits, frame, cells, cascades, most, seed, jittered);
+  hp::each(threads, n, 64, [&](int64 ray) { counts[ray] = march.count(ray, n, origins, directions, ids, noted + ray * words, words); });
+  return 0;
+}
+
+extern "C" int hp_samples(int64 n, const real *origins, const real *directions, const int64 *ids, const unsigned char *bits, const double *frame,
+                          int64 cells, int64 cascades, int64 most, int64 seed, int64 jittered, const hp::uint64 *noted, int64 words, int64 total,
+                          const int64 *offsets, real *t, real *dt, int64 *rays, real *positions, int threads) {
   const hp::march march(bits, frame, cells, cascades, most, seed, jittered);
   hp::each(threads, n, 64, [&](int64 ray) {
-    hp::uint64 *own = noted + ray * words;
-    if (offsets)
-      march.fill(ray, n, origins, directions, ids, own, words, offsets[ray], offsets[ray + 1] - offsets[ray], total, t, dt, rays, positions);
-    else
-      counts[ray] = march.count(ray, n, origins, directions, ids, own, words);
+    const int64 base = offsets[ray], room = offsets[ray + 1] - base;
+    march.fill(ray, n, origins, directions, ids, noted + ray * words, words, base, room, total, t, dt, rays, positions);
   });
   return 0;
 }

@@ -16,12 +16,11 @@ HP_INLINE double log(double x) { return __builtin_log(x); }
 
 typedef unsigned long long uint64;
 #ifdef __CUDACC__
-HP_INLINE int ones(uint64 a) { return __popcll(a); }
-HP_INLINE int lowest_one(uint64 a) { return __ffsll(a) - 1; }
+HP_INLINE int ones(uint64 a) { return __popc((unsigned)a) + __popc((unsigned)(a >> 32)); }
 #else
 HP_INLINE int ones(uint64 a) { return __builtin_popcountll(a); }
-HP_INLINE int lowest_one(uint64 a) { return __builtin_ctzll(a); }
 #endif
+HP_INLINE int lowest_one(uint64 a) { return ones((a & -a) - 1); }
 
 constexpr int64 LONGEST_WALK = 1 << 20; // intervals of a ray, so that absurd rays end
 
@@ -137,10 +136,9 @@ struct march {
   template <class Body> HP_INLINE int64 walk(const ray &r, int64 limit, const Body &body) const {
     int64 found = 0;
     if (!r.crosses) return 0;
-    const real inverse[3] = {1 / r.d[0], 1 / r.d[1], 1 / r.d[2]};
-    // Where a sample is in stepping space, at least: the middle of a chord of t(s) lies above the curve by a share cone / 8 of the step, and
-    // 0.02 is for rounding.
-    const real lag = r.origin + r.fraction + real(0.02) + steps.cone / 8;
+    // In stepping space a sample lies at the fraction of its interval or behind it, by at most cone / 4 since t(s) is not straight; 0.02 is for
+    // rounding.
+    const real lag = r.origin + r.fraction + real(0.02) + steps.cone / 4;
     real begin = r.from;
     for (int64 k = 0; k < LONGEST_WALK && found < limit && begin < r.to;) {
       const real next = steps.distance(r.origin + (k + 1));
@@ -156,7 +154,7 @@ struct march {
         body(k, where, length);
         ++found;
       } else {
-        real last = grid.exit(r.o, r.d, inverse, c, m, side, r.to); // of the empty cells, or of where steps are for their cascade
+        real last = grid.exit(r.o, r.d, c, m, side, r.to); // of the empty cells, or of where steps are for their cascade
         if (steps.cone > 0 && m + 1 < grid.count && steps.longest > grid.width(m)) {
           const real wide = grid.width(m) / steps.cone;
           if (wide < last) last = wide;

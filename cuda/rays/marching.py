@@ -23,7 +23,7 @@ __all__ = ["Marching", "march"]
 
 LONGEST_WALK = 2**20  # as in march.cuh
 MOST_WORDS = 64  # 64 intervals each, in which those with samples are noted
-SPELLED = "llppppplllllplpppppp"
+SPELLED = "lppppplllllpl"  # of what both kernels are given
 
 
 @dataclass(frozen=True)
@@ -129,17 +129,15 @@ def _march(
         return reference.march(origins, directions, ids, bits, frame, cells, most, seed, jittered)
     text = ("march", dtype, 3)
     noted = torch.empty(n, words, dtype=torch.int64, device=place)
-    constant = (origins, directions, ids, bits, frame, cells, bits.shape[0], most, seed, jittered, noted, words)
+    constant = (n, origins, directions, ids, bits, frame, cells, bits.shape[0], most, seed, jittered, noted, words)
     counts = torch.empty(n, dtype=torch.int64, device=place)
-    nothing = (None, None, None, None, None)
-    run(text, "hp_march", SPELLED, place, (n, 0, *constant, counts, *nothing))
+    run(text, "hp_march", SPELLED + "p", place, (*constant, counts))
     offsets = offsets_of(counts)
     total = int(offsets[-1])
     t, dt = (torch.empty(total, dtype=dtype, device=place) for _ in range(2))
     rays, positions = torch.empty_like(t, dtype=torch.int64), t.new_empty(3, total)
     if total:
-        filled = (None, offsets, t, dt, rays, positions)
-        run(text, "hp_march", SPELLED, place, (n, total, *constant, *filled))
+        run(text, "hp_samples", SPELLED + "lppppp", place, (*constant, total, offsets, t, dt, rays, positions))
     return offsets, rays, t, dt, positions
 
 

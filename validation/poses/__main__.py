@@ -13,8 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from hermite_pinn import validation
 from hermite_pinn.output import make_folder, write_text
-from hermite_pinn.validation import machine
 
 from .cases import SCALES, WAYS, Case, cases_of
 from .report import to_markdown
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.write(f"{case.name:<40} {rows[case].line}\n")
         sys.stdout.flush()
         if options.out is not None:
-            write_text(options.out / "poses.md", f"{machine()}\n\n{to_markdown(rows)}\n")
+            write_text(options.out / "poses.md", f"{validation.machine()}\n\n{to_markdown(rows)}\n")
     sys.stdout.write(f"\n{to_markdown(rows)}\n")
 
 

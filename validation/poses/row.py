@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from hermite_pinn.run.status import Status
 from hermite_pinn.validation.kept import read_kept, write_kept
 from hermite_pinn.validation.rivals.timing import one_thread
 from hermite_pinn.workloads.radiance import (
@@ -121,6 +122,8 @@ def _fitted(case: Case, scene: Scene) -> tuple[Radiance, float]:
     fit(scene, recipe=recipe, poses=poses, steps=2, device="cpu", progress=False)
     began = time.process_time()
     found = fit(scene, recipe=recipe, poses=poses, steps=steps, device="cpu", progress=False)
+    if found.status is Status.INTERRUPTED:  # such a row is not kept, and ends the study
+        raise KeyboardInterrupt(found.message)
     return found, time.process_time() - began
 
 

@@ -1,14 +1,18 @@
 """Radiance fields of a synthetic scene and of photographs: quality, seconds, samples, and encoders compared."""
 
 from .cases import CASES, Case, Goal
+from .others import OTHERS, Other, Told
 from .report import draw_rows, medians, missed, to_json, to_markdown
 from .row import Row, kept_row, run_case
 
 __all__ = [
     "CASES",
+    "OTHERS",
     "Case",
     "Goal",
+    "Other",
     "Row",
+    "Told",
     "draw_rows",
     "kept_row",
     "medians",

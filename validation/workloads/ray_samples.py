@@ -1,4 +1,4 @@
-"""How many samples of a ray reach the networks: marching through everything, and what each way of leaving some out saves.
+"""How many samples of a ray reach the networks: of marching through everything, and with each way to leave some out.
 
 ``python -m hermite_pinn.validation.workloads.ray_samples --scene fox --out out/ray_samples.md`` fits a field by the
 recipe of Instant-NGP for some hundred steps and looks at the first view to test in six ways, each of which adds to the
@@ -120,7 +120,7 @@ class _Eye:
         asked = asked_in_rounds(samples, self.model.field.hidden, self.model.field.density_of, LEAST)
         count = asked.hidden.shape[1]
         hidden = asked.hidden.new_zeros(len(asked.hidden), len(samples))
-        kept, index = compact(samples, asked.sigma, LEAST)
+        _, index = compact(samples, asked.sigma, LEAST)
         hidden[:, index] = asked.of(index)
         return _Seen(self.see(rays, samples, asked.sigma, hidden, LEAST), count, count)
 

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from hermite_pinn.checks import instance, real_array
-from hermite_pinn.errors import InvalidProblemError
+from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
 from hermite_pinn.geometry.similarity import Similarity
 
 from .camera import Cameras
 from .se3 import inverse, rotation_angle
 
-__all__ = ["PoseErrors", "align", "moved_poses", "pose_errors"]
+__all__ = ["PoseErrors", "align", "checked_similarity", "moved_poses", "pose_errors"]
 
 #: Spread of the centres across their line, relative to that along it, below which a turn about it is not told.
 LEAST_SPREAD = 1e-4
@@ -105,6 +105,20 @@ def align(points: Any, reference: Any) -> Similarity:
     return Similarity(scale, rotation, aim - scale * rotation @ middle)
 
 
+def checked_similarity(given: Any) -> Similarity:
+    """A similarity of space.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is something else.
+    """
+    found = instance("similarity", given, Similarity, "a Similarity, such as hermite_pinn.radiance.align returns")
+    if found.dim != 3:
+        raise InvalidArgumentError(f"similarity must be one of space, got one of {found.dim} axes")
+    return found
+
+
 def moved_poses(poses: Tensor, similarity: Similarity) -> Tensor:
     """Poses (n, 3, 4) in the world to which a similarity takes theirs: they turn, and their centres move."""
     turn = torch.as_tensor(similarity.rotation).to(poses)
@@ -146,7 +160,7 @@ def pose_errors(cameras: Cameras, reference: Cameras, similarity: Similarity | N
         raise InvalidProblemError(
             f"cameras and reference must be as many, got {len(found)} and {len(true)}; give both in the same order"
         )
-    move = align(found[:, :, 3], true[:, :, 3]) if similarity is None else similarity
+    move = align(found[:, :, 3], true[:, :, 3]) if similarity is None else checked_similarity(similarity)
     aligned = moved_poses(found, move)
     return PoseErrors(
         rotation_angle(aligned[:, :, :3] @ true[:, :, :3].transpose(1, 2)),

@@ -200,15 +200,21 @@ class Course:
         self.skipped = 0 if finite else self.skipped + 1
         if finite or (self.model.halved and self.skipped < PATIENCE):
             return finite
+        raise self._diverged(f"the loss became {loss} at step {self.step + 1}")
+
+    def _diverged(self, what: str) -> DivergedError:
+        """The error that tells it; the model is the last good one from now on."""
         self._put(self._good)
-        raise DivergedError(
-            f"the loss became {loss} at step {self.step + 1}; what is returned is the state after step {self._kept}. Lower the rate of the "
-            "recipe, or look for damaged pictures and poses"
+        return DivergedError(
+            f"{what}; what is returned is the state after step {self._kept}. Lower the rate of the recipe, or look for damaged pictures and "
+            "poses"
         )
 
     # -- what is told ---
     def _record(self) -> None:
         """Add a row to the history, and keep the state as a good one."""
+        if not self.optimizer.sound():
+            raise self._diverged(f"numbers of the field became infinite or NaN before step {self.step + 1}")
         self._good, self._kept = self._tensors(), self.step
         extra: dict[str, float | int | None] = {"rays": self.model.rays, "samples": self.model.count}
         glance = int(self.progress / BETWEEN + 1e-9)

@@ -76,7 +76,9 @@ class InstantNGP(Recipe):
     ----------
     encoder
         ``"linear"``, an encoder's name of :class:`hermite_pinn.Field`, or a Field with the encoder's own options;
-        its levels, features and tables are those of the recipe.
+        its levels, features and tables are those of the recipe.  With ``half=True`` in it tables are read in half
+        precision; gradients are float32 all the same, so that no loss needs to be scaled, and a step that overflows is
+        left out.
     levels, coarsest, finest, features, table_size, spread
         Number of levels, cells along the box at both ends of them, features and records of a level, and the standard
         deviation of the first values.  On a CPU 8 levels of 2^15 records up to 256 cells, or 2^17 and 512 where

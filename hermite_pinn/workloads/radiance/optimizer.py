@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -50,8 +50,11 @@ class Optimizer:
 
     def finite(self) -> bool:
         """Whether all gradients are."""
-        gradients = [p.grad for g in self.groups for p in g.parameters if p.grad is not None]
-        return all(bool(torch.isfinite(g.sum())) or bool(torch.isfinite(g).all()) for g in gradients)
+        return _finite(p.grad for g in self.groups for p in g.parameters if p.grad is not None)
+
+    def sound(self) -> bool:
+        """Whether all parameters are finite."""
+        return _finite(p.detach() for g in self.groups for p in g.parameters)
 
     @torch.no_grad()
     def step(self, factors: Mapping[str, float], scaled: Factors | None = None) -> None:
@@ -109,3 +112,8 @@ class Optimizer:
         for name, moment in own.items():
             moment.copy_(state[name])
         self.steps = steps
+
+
+def _finite(tensors: Iterable[Tensor]) -> bool:
+    # a sum without NaN or infinity has none, in one pass; one with some may have become large on the way
+    return all(bool(torch.isfinite(t.sum())) or bool(torch.isfinite(t).all()) for t in tensors)

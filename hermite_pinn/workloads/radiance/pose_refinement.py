@@ -106,14 +106,14 @@ class PoseRefinement:
     Examples
     --------
     >>> PoseRefinement(rate=1e-3).decay
-    0.01
+    0.1
     >>> PoseRefinement(side="left")
     Traceback (most recent call last):
     hermite_pinn.errors.InvalidArgumentError: side must be 'world' or 'camera', got 'left'
     """
 
     rate: float = 3e-3
-    decay: float = 0.01
+    decay: float = 0.1
     curriculum: tuple[float, float] | None = (0.1, 0.5)
     side: str = "world"
     fix_first: bool = False
@@ -204,7 +204,7 @@ class RefinedPoses(Posing):
 
     def poses(self) -> Tensor:
         """The poses as they are now, (n, 3, 4), differentiable by the twists."""
-        twists = self.twists
+        twists: Tensor = self.twists
         if self.refinement.fix_first:
             twists = torch.cat([torch.zeros_like(twists[:1]), twists[1:]])
         return corrected(self.initial, twists, self.refinement.side)

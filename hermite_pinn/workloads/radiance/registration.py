@@ -12,7 +12,7 @@ from hermite_pinn.cuda.optimizer.adam import AdamRule, adam_step
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.geometry.similarity import Similarity
 
-from .alignment import moved_poses
+from .alignment import checked_similarity, moved_poses
 from .model import RadianceModel
 from .pose_refinement import PoseRefinement
 from .views import Views
@@ -31,9 +31,14 @@ def placed(views: Views, similarity: Similarity) -> Views:
         Pictures with cameras.
     similarity
         From their world to the other: the inverse of that of :func:`hermite_pinn.radiance.pose_errors`.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If these are no views or no similarity.
     """
-    poses = views.cameras.poses.detach().to(torch.float64)
-    return views.moved(moved_poses(poses, similarity))
+    poses = instance("views", views, Views, "hermite_pinn.radiance.Views").cameras.poses
+    return views.moved(moved_poses(poses.detach().to(torch.float64), checked_similarity(similarity)))
 
 
 def registered(
@@ -72,7 +77,9 @@ def registered(
         If there are no views, or an option is out of range.
     """
     instance("model", model, RadianceModel, "a hermite_pinn.radiance.RadianceModel, such as found.model")
-    options = refinement or PoseRefinement()
+    options = PoseRefinement()
+    if refinement is not None:
+        options = instance("refinement", refinement, PoseRefinement, "a hermite_pinn.radiance.PoseRefinement")
     steps, rays = integer("steps", steps, least=0, most=1_000_000), integer("rays", rays, least=1, most=1 << 20)
     if not len(instance("views", views, Views, "hermite_pinn.radiance.Views")):
         raise InvalidArgumentError("there are no views to register; load the scene with test views, or give others")

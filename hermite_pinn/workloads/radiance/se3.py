@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from hermite_pinn.checks import instance
 from hermite_pinn.errors import InvalidArgumentError
 
 __all__ = ["compose", "exponential", "inverse", "rotation_angle"]
@@ -63,6 +64,7 @@ def exponential(twists: Tensor) -> Tensor:
            [ 1.    ,  0.    ,  0.    ,  0.6366],
            [ 0.    ,  0.    ,  1.    ,  0.    ]])
     """
+    instance("twists", twists, Tensor, "a tensor (..., 6)")
     if twists.ndim < 1 or twists.shape[-1] != 6 or twists.dtype not in (torch.float32, torch.float64):
         raise InvalidArgumentError(
             f"twists must be float32 or float64 numbers of shape (..., 6), got {twists.dtype} of shape {tuple(twists.shape)}"

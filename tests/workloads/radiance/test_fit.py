@@ -97,6 +97,22 @@ def test_a_run_that_diverges_keeps_its_last_good_state(scene):
     assert told.status.name == "DIVERGED"
 
 
+def test_a_field_that_the_last_step_destroyed_is_not_returned(scene, monkeypatch):
+    from hermite_pinn.workloads.radiance.optimizer import Optimizer
+
+    whole = Optimizer.step
+
+    def step(self, *given):
+        whole(self, *given)
+        if self.steps == 5:
+            self.groups[0].parameters[0].data[0] = torch.nan
+
+    monkeypatch.setattr(Optimizer, "step", step)
+    with pytest.raises(hp.DivergedError) as caught:
+        hp.radiance.fit(scene, recipe=SMALL, steps=5, progress=False)
+    assert all(p.isfinite().all() for p in caught.value.solution.model.parameters())
+
+
 def test_seconds_and_steps_together_end_at_whichever_comes_first(scene):
     found = hp.radiance.fit(scene, recipe=SMALL, steps=10**6, max_time=0.3, progress=False)
     assert found.status.name == "MAX_TIME"
@@ -126,3 +142,35 @@ def test_the_synthetic_scene_is_learned(recipe, least):
     scene = Scene.render_synthetic(50, train=20, test=3)
     found = hp.radiance.fit(scene, recipe=recipe, steps=400, progress=False)
     assert found.evaluate(scene.test)["psnr"] > least
+
+
+def test_in_half_precision_a_step_that_overflows_is_left_out(scene, monkeypatch):
+    from hermite_pinn.workloads.radiance.grid_model import GridModel
+
+    whole, calls = GridModel.terms, []
+
+    def terms(self, *given):
+        calls.append(1)
+        losses = whole(self, *given)
+        return {"colour": losses["colour"] * (torch.inf if len(calls) == 3 else 1)}
+
+    monkeypatch.setattr(GridModel, "terms", terms)
+    half = dataclasses.replace(SMALL, encoder=hp.Field(basis="linear", head="siren", half=True))
+    found = hp.radiance.fit(scene, recipe=half, steps=6, progress=False)
+    assert found.stats["steps"] == 6
+    assert all(p.isfinite().all() for p in found.model.parameters())
+    calls.clear()
+    with pytest.raises(hp.DivergedError):
+        hp.radiance.fit(scene, recipe=SMALL, steps=6, progress=False)
+
+
+def test_where_cameras_stand_in_the_box_there_are_cascades_and_growing_steps(scene):
+    wide = torch.full((3,), 4.0, dtype=torch.float64)
+    around = dataclasses.replace(scene, lower=-wide, upper=wide)
+    small = dataclasses.replace(SMALL, encoder="smooth")
+    found = hp.radiance.fit(around, recipe=small, steps=100, progress=False)
+    chosen = found.model.recipe
+    assert (chosen.cascades, chosen.background) == (3, "learned")
+    assert chosen.cone > 0
+    assert found.model.occupied.grid.cascades.upper == (4.0, 4.0, 4.0)
+    assert found.status.success

@@ -34,7 +34,7 @@ class LightField(RadianceModel):
     """Colours that are waves of where a ray passes: what is seen from everywhere, and told without samples."""
 
     def __init__(self):
-        super().__init__(SMALL, Setting.of(SCENE))
+        super().__init__(SMALL, Setting.of(SCENE), torch.float32, torch.device("cpu"))
         self.waves = torch.nn.Parameter(torch.randn(3, 6, generator=torch.Generator().manual_seed(0)))
         self.register_buffer("calls", torch.zeros(()))
 

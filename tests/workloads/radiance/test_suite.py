@@ -33,7 +33,7 @@ def quick(monkeypatch, scene):
 
 @pytest.mark.slow
 def test_rows_are_kept_and_drawn_and_a_missed_goal_is_a_failure(tmp_path, quick):
-    words = ["validate", "--suite", "radiance", "--out", str(tmp_path)]
+    words = ["validate", "--suite", "radiance", "--only", "synthetic", "--out", str(tmp_path)]
     found = CliRunner().invoke(app, words)
     assert found.exit_code == 1, "31 dB are not reached in 20 steps"
     assert "synthetic-0" in found.output
@@ -97,3 +97,29 @@ def test_samples_are_counted_and_the_field_is_as_before(scene):
     assert counts.dense <= 64 * 1.01, "no more than steps through the box"
     assert counts.same > 60, "the shortcuts do not change the picture"
     assert (model.look(scene.train[0].camera.rays()).colour == before).all()
+
+
+def test_what_others_measure_is_told_with_its_goals(monkeypatch, tmp_path):
+    from hermite_pinn.validation.performance import radiance as timing
+
+    step = radiance.OTHERS["step"]
+    parts = [timing.Row("Adam", 2, 1e-3, 1e-3), timing.Row("step", 2, 0.04, 0.03)]
+    monkeypatch.setattr(timing, "measured", lambda model, scene, threads: iter(parts))
+    monkeypatch.setattr(timing, "scene_of", lambda name: hp.radiance.Scene.render_synthetic(8, train=3, test=1))
+    monkeypatch.setattr(type(step), "steps", 1)
+    lines = []
+    told = step.run(tmp_path, lines.append)
+    assert told.missed == ("step: step_ms ≤ 15 is missed, 30",)
+    assert len(lines) == 2
+    assert step.known(tmp_path) == told, "it is kept"
+
+
+def test_goals_of_poses_compare_with_known_ones():
+    from hermite_pinn.validation import poses
+
+    task = radiance.OTHERS["poses"]
+    row = poses.Row(**dict.fromkeys(poses.Row.__dataclass_fields__, 1.0))
+    known, found = (dataclasses.replace(row, psnr=psnr, rotation=0.9, translation=0.05) for psnr in (30.0, 28.5))
+    told = task._of(dict(zip(task.cases, (known, found), strict=True)))
+    assert told.measured["lost_psnr"] == 1.5
+    assert told.missed == ("poses: translation ≤ 0.04 is missed, 0.05",)
