@@ -51,6 +51,7 @@ OPTIONAL = {
     "lxml": ("mesh", "needed to read 3MF files only"),
     "networkx": ("mesh", "needed to read 3MF files and to mend meshes only"),
     "pyvista": ("viz", "needed for pictures of surfaces in three dimensions by VTK only"),
+    "imageio-ffmpeg": ("video", "needed for videos of radiance fields only"),
     "pytorch_optimizer": ("optimizers", "needed by method='soap' only"),
 }
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import hermite_pinn as hp
@@ -75,8 +76,6 @@ def test_medians_decide_over_goals():
 
 
 def test_encoders_have_as_many_parameters():
-    import torch
-
     from hermite_pinn.workloads.radiance.setting import Setting
 
     setting = Setting((-1.0,) * 3, (1.0,) * 3, (1.0,) * 3, False, False)
@@ -86,6 +85,22 @@ def test_encoders_have_as_many_parameters():
         made = recipe.settled(setting, cpu).make(setting, torch.Generator().manual_seed(0), torch.float32, cpu)
         counts.append(made.parameter_count)
     assert max(counts) < 1.06 * min(counts)
+
+
+def test_pictures_of_several_sizes_are_fitted_and_compared(scene):
+    from hermite_pinn.workloads.radiance import Cameras, Views
+
+    kinds = [
+        camera.intrinsics.resized(size, size)
+        for camera, size in zip(scene.cameras, [12, 16, 12, 20, 12, 14, 12], strict=True)
+    ]
+    pictures = [torch.full((kind.height, kind.width, 3), 0.5) for kind in kinds]
+    mixed = hp.radiance.Scene(
+        Views(Cameras(kinds, scene.cameras.poses), pictures), scene.splits, scene.lower, scene.upper
+    )
+    found = hp.radiance.fit(mixed, recipe=SMALL, steps=3, progress=False)
+    assert [found.render(view.camera).image.shape[0] for view in mixed.test] == [14, 12]
+    assert found.evaluate(mixed.test)["psnr"] > 5
 
 
 def test_samples_are_counted_and_the_field_is_as_before(scene):
