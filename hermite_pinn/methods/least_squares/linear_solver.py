@@ -169,8 +169,8 @@ class LinearSolver(ABC, Generic[System]):
 def iteration_seconds(system: LinearSystem, steps: float | None) -> float:
     """Conjugate gradients take about 60 ns per coefficient and step on two cores.
 
-    On a GPU a step is taken for 2.5 ms of launches and 0.1 ns per coefficient, as on an H200.  Where nothing is known they
-    are tried.  Systems that know better say how long a step takes and how many are reckoned with then.
+    On a GPU a step is taken for 2.5 ms of launches and 0.1 ns per coefficient, as on an H200.  Where nothing is known
+    they are tried.  Systems that know better say how long a step takes and how many are reckoned with then.
     """
     own = system.iteration_cost()
     if own is not None:
