@@ -230,6 +230,12 @@ def test_other_encoders_take_part(encoder):
     assert all(p.grad is not None for p in model.parameters())
 
 
+@pytest.mark.parametrize("encoder", ["fourier", "coordinates"])
+def test_encoders_without_levels_are_refused(encoder):
+    with pytest.raises(hp.InvalidArgumentError, match="levels that can fade"):
+        made(dataclasses.replace(SMALL, encoder=encoder))
+
+
 def test_parameters_are_each_in_one_group():
     model = made()
     names = [g.name for g in model.groups()]

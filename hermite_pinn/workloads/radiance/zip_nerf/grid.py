@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from hermite_pinn.cuda.encoder.channels import Channels
+from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.field import Field
 from hermite_pinn.workloads.radiance.encoding import Encoding
 
@@ -35,6 +36,11 @@ class FilteredGrid(nn.Module):
     dtype, device
         Of the parameters, and where they are.
 
+    Raises
+    ------
+    InvalidArgumentError
+        If the encoder has no levels.
+
     Examples
     --------
     >>> kind = Field(basis="linear", head="siren")
@@ -63,11 +69,15 @@ class FilteredGrid(nn.Module):
         self.encoding = Encoding(
             kind, *cube, list(levels.resolutions), levels.features, levels.table_size, SPREAD, generator, dtype, device
         )
+        if not self.encoding.levels:
+            raise InvalidArgumentError(
+                f"encoder must have levels that can fade, got {kind.encoder!r}; take 'linear', 'hermite', 'smooth' or 'cubic'"
+            )
         #: How much of each level is there, from 0 to 1: what opens levels one after the other.
         self.register_buffer("window", torch.ones(levels.count, dtype=dtype, device=device))
         #: One by the number of elements of the level, of every element of the table.
         parts = [torch.full((s.stop - s.start,), 1 / (s.stop - s.start), dtype=dtype) for s in self.encoding.levels]
-        shares = torch.cat(parts) if parts else torch.zeros(0, dtype=dtype)
+        shares = torch.cat(parts)
         self.register_buffer("shares", shares.to(device), persistent=False)
 
     @property

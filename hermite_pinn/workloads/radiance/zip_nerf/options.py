@@ -130,6 +130,11 @@ class Antialiasing:
     ------
     InvalidArgumentError
         If it is none of these.
+
+    Examples
+    --------
+    >>> Antialiasing(6).weights, Antialiasing.off().weights
+    ('erf', 'none')
     """
 
     samples: int | None = None
@@ -167,6 +172,11 @@ class Proposal:
     ------
     InvalidArgumentError
         If a number is out of range.
+
+    Examples
+    --------
+    >>> Proposal(samples=32).levels.resolutions
+    (16, 32, 64)
     """
 
     samples: int = 64
@@ -200,6 +210,11 @@ class ZipLosses:
     ------
     InvalidArgumentError
         If a factor is negative, or there is no such loss.
+
+    Examples
+    --------
+    >>> ZipLosses(interlevel_kind="distillation").interlevel
+    0.01
     """
 
     knee: float = 1e-3
