@@ -5,6 +5,7 @@ import signal
 from types import SimpleNamespace
 
 import pytest
+import safe_path  # noqa: F401 - before PyTorch
 import torch
 
 from hermite_pinn.cuda.runtime import host
@@ -22,7 +23,7 @@ def why_unavailable(backend: str) -> str | None:
 def pytest_collection_finish(session):
     """PyTorch counts the devices when it first differentiates, in whatever test that is."""
     if any(
-        item.path.name in ("test_emulated_gpu.py", "test_perceptron.py", "test_rays_device.py")
+        item.path.name in ("test_emulated_gpu.py", "test_emulated_runs.py", "test_perceptron.py", "test_rays_device.py")
         for item in session.items
     ):
         import emulated_gpu

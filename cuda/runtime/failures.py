@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+from pathlib import Path
 
 import torch
 
@@ -79,8 +81,14 @@ def cupy_missing(error: BaseException) -> BackendUnavailableError:
     """The error when CuPy cannot be imported: not there, or built for another CUDA."""
     version = torch.version.cuda or "12"
     wanted = f"pip install 'hermite_pinn[cuda{version.split('.')[0]}]'"
+    shadow = _shadow() if str(getattr(error, "name", "")).split(".")[0] == "cuda" else None
     missing = re.search(r"lib(?:nvrtc|cudart|cublas|cuda)[\w.-]*\.so[.\d]*", str(error))
-    if isinstance(error, ModuleNotFoundError):
+    if shadow is not None:
+        advice = (
+            f"the folder {shadow} of this package is found in place of the package cuda, which CuPy imports, because Python looks for "
+            "modules in the folder above it; start Python in another folder, or with -P (PYTHONSAFEPATH=1), as in `python -P -m pytest`"
+        )
+    elif isinstance(error, ModuleNotFoundError):
         advice = f"it is not installed; {wanted}"
     elif missing:
         advice = (
@@ -93,6 +101,17 @@ def cupy_missing(error: BaseException) -> BackendUnavailableError:
     return BackendUnavailableError(
         f"CUDA tensors need CuPy, which cannot be imported: {advice}, or use device='cpu' ({first})"
     )
+
+
+def _shadow() -> Path | None:
+    """The folder ``cuda`` of this package where Python takes it for the package of that name, as in a checkout."""
+    own = Path(__file__).resolve().parents[1]
+    try:
+        found = importlib.util.find_spec("cuda")
+    except (ImportError, ValueError):
+        return None
+    places = () if found is None else found.submodule_search_locations or ()
+    return own if any(Path(place).resolve() == own for place in places) else None
 
 
 def recognized(error: BaseException, what: str) -> HermitePinnError | None:

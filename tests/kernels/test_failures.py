@@ -1,8 +1,11 @@
 """Errors of compilers, allocators and devices: the message says what happened and what to do, whoever raised it."""
 
+import os
+import subprocess
 import sys
 import types
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import torch
@@ -145,6 +148,28 @@ def test_errors_of_the_driver_are_explained(failing, text, kind, advice):
         assert advice in str(found)
         assert text in str(found)
         assert "cuda:1" in str(found)
+
+
+def test_a_cupy_that_finds_our_folder_in_place_of_the_package_cuda_says_so(tmp_path):
+    folder = Path(failures.__file__).resolve().parents[1]
+    if folder.name != "cuda" or folder.parent.name == "hermite_pinn":
+        pytest.skip("the package is installed: nobody starts Python in its folder")
+    (tmp_path / "cupy.py").write_text("import cuda.pathfinder\n")
+    code = "from hermite_pinn.cuda.runtime.device import cupy; cupy()"
+    for flags, told in (([], "or with -P (PYTHONSAFEPATH=1)"), (["-P"], "it is not installed")):
+        done = subprocess.run(
+            [sys.executable, *flags, "-c", code],
+            cwd=folder.parent, env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert "cannot be imported" in done.stderr
+        assert told in done.stderr
+        assert (str(folder) in done.stderr.splitlines()[-1]) == (not flags)
+
+
+def test_no_module_of_the_tests_is_looked_for_in_the_root_of_the_checkout():
+    root = Path(__file__).resolve().parents[2]
+    assert root not in [Path(place).resolve() for place in sys.path]
+    assert not any(root / "cuda" == Path(place) for place in getattr(sys.modules.get("cuda"), "__path__", ()))
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
 """Evolution problems slab after slab in time, and fields with a gauge."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
 import hermite_pinn as hp
 from hermite_pinn import cos, exp, pi, sin
-from hermite_pinn.methods.gauss_newton.time_slabs import cells_per_slab, ladder, why_at_once
+from hermite_pinn.cuda.encoder.basis import BASES, basis_values
+from hermite_pinn.methods.gauss_newton.time_slabs import cells_per_slab, ladder, least_cells, stable_points, why_at_once
 
 
 def heat(**changes):
@@ -93,6 +96,68 @@ def test_slabs_are_as_accurate_as_all_times_at_once(name):
     slabs = hp.solve(PROBLEMS[name](), levels=levels, method=hp.GaussNewton(slabs=2), throw=False)
     assert slabs.stats["slabs"] == 2
     assert errors(slabs)["u"] < 3 * once
+
+
+def amplification(basis, cells, points, order):
+    """By what a slab multiplies states of d^order u / dt^order = z u at most, over negative z."""
+    m = BASES[basis].coefficients
+    nodes, weights = np.polynomial.legendre.leggauss(points)
+    at, roots = torch.as_tensor((nodes + 1) / 2), np.tile(np.sqrt(weights / 2), cells)[:, None]
+    own = np.zeros((2, cells * points, (cells + 1) * m))
+    for rows, derivative in zip(own, (order, 0), strict=True):
+        local = np.stack([np.asarray(v, dtype=float) for v in basis_values(basis, at, derivative)]).T
+        for c in range(cells):
+            rows[c * points : (c + 1) * points, c * m : (c + 2) * m] = local
+    largest = 0.0
+    for z in -np.logspace(-2, 6, 60):
+        system = (own[0] - z * own[1]) * roots
+        free = np.linalg.lstsq(system[:, order:], -system[:, :order], rcond=1e-14)[0]
+        end = free[cells * m - order : cells * m]
+        largest = max(largest, np.abs(np.linalg.eigvals(end)).max())
+    return largest
+
+
+@pytest.mark.parametrize("basis", ["cubic", "quintic", "septic"])
+def test_slabs_do_not_multiply_errors(basis):
+    m = BASES[basis].coefficients
+    for name, order in (("heat", 1), ("wave", 2)):
+        problem = PROBLEMS[name]()
+        points = stable_points(problem, basis) or m + 1
+        for cells in range(least_cells(problem, basis), 9):
+            assert amplification(basis, cells, points, order) < 1.001
+
+
+@pytest.mark.parametrize("basis", ["quintic", "septic"])
+def test_fewer_points_would_multiply_those_of_waves_five_to_ninety_times(basis):
+    found = [amplification(basis, cells, BASES[basis].coefficients + 1, 2) for cells in range(4, 9)]
+    assert 5 < min(found) < max(found) < 95
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3])
+@pytest.mark.parametrize("name", PROBLEMS)
+@pytest.mark.parametrize("basis", ["quintic", "septic"])
+def test_more_slabs_than_cells_of_time_allow_are_fewer(name, basis, levels):
+    """Slabs of one or two cells leave coefficients free: errors of 1e14 to 1e30 came of them."""
+    asked = {"levels": levels, "field": hp.Field(basis=basis), "throw": False}
+    slabs = hp.solve(PROBLEMS[name](), method=hp.GaussNewton(slabs=4), **asked)
+    once = hp.solve(PROBLEMS[name](), method=hp.GaussNewton(slabs=1), **asked)
+    assert slabs.stats["slabs"] == min(4, 4 * 2 ** (levels - 1) // least_cells(PROBLEMS[name](), basis))
+    assert slabs.status.name == "COMPLETED"
+    assert errors(slabs)["u"] < max(10 * errors(once)["u"], 1e-9)  # at 1e-9 there is rounding
+
+
+@pytest.mark.parametrize(("basis", "gauss"), [("cubic", 2), ("quintic", 3), ("septic", 3)])
+def test_slabs_with_as_many_points_as_coefficients_are_refused_with_what_works(basis, gauss):
+    with pytest.raises(hp.InvalidArgumentError, match=r"leave gauss out or give gauss=\d, or use slabs=1") as told:
+        hp.solve(heat(), levels=2, method=hp.GaussNewton(slabs=2, gauss=gauss), field=hp.Field(basis=basis))
+    enough = int(re.findall(r"give gauss=(\d)", str(told.value))[0])
+    found = hp.solve(
+        heat(), levels=2, method=hp.GaussNewton(slabs=2, gauss=enough), field=hp.Field(basis=basis), throw=False
+    )
+    assert found.stats["slabs"] == 2
+    assert errors(found)["u"] < 1e-4
+    alone = hp.solve(heat(), levels=3, method=hp.GaussNewton(gauss=gauss), field=hp.Field(basis=basis), throw=False)
+    assert alone.stats["slabs"] == 1
 
 
 def test_slabs_reproduce_what_the_grid_contains():

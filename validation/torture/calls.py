@@ -11,7 +11,8 @@ import hermite_pinn as hp
 from .bad_values import VALUES, never
 from .case import Bench, Case
 from .late_failures import LATE, OWN, STATEMENTS
-from .targets import Target, filled, targets
+from .target import Target, filled
+from .targets import targets
 
 __all__ = ["cases"]
 

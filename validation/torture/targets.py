@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,15 +14,14 @@ from .case import Bench, Fault, Kind
 from .radiance_targets import RADIANCE
 from .recipe_targets import RECIPES
 from .shape_targets import SHAPES, cutting
-from .stock import FACTOR, SIREN, poisson, solution
+from .stock import FACTOR, SIREN, poisson
+from .target import Target, of_solution
+from .workload_targets import workload_targets
 
-__all__ = ["Target", "early", "targets"]
+__all__ = ["early", "targets"]
 
 QUICK: dict[str, Any] = {"levels": 1, "max_time": 2.0, "progress": False}
 SHORT: dict[str, Any] = {"steps": 2, "points": 16, "face_points": 4, "check_every": 1}
-
-SPHERE = np.stack(np.meshgrid(*[np.linspace(-1, 1, 4)] * 3), -1).reshape(-1, 3)
-SPHERE = SPHERE / np.linalg.norm(SPHERE, axis=1, keepdims=True)
 
 # arguments that work, by callable
 GAUSS_NEWTON: dict[str, Any] = {
@@ -58,25 +55,6 @@ FIRST_ORDER: dict[str, Any] = {
     "weight_cap": 1e6, "balance_every": 1, "shared_weight": False, "curriculum": ((1, 1),), "ema": 0.9, "warmup": 1,
     "normalize": True, "check_every": 1, "adaptive": None, "cuda_graph": True,
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Target:
-    """A callable that takes its arguments by name.
-
-    Attributes
-    ----------
-    name
-        As in the documents.
-    call
-        Takes the bench and the arguments by name.
-    good
-        Arguments that work; ``{place}`` and ``{good}`` in texts become the case's folder and a good file.
-    """
-
-    name: str
-    call: Callable[..., Any]
-    good: Mapping[str, Any]
 
 
 class _Steps(hp.Callback):
@@ -160,17 +138,6 @@ def _library(name: str) -> Callable[..., hp.Solution]:
     return lambda bench, **settings: early(hp.problems.make(name, **settings))
 
 
-def _of_solution(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Of a solution read from a file, which knows its problem again."""
-
-    def wrapped(bench: Bench, **arguments: Any) -> Any:
-        loaded = hp.Solution.load(solution(bench.shared, "linear-2d"))
-        loaded.problem = poisson()
-        return call(loaded, **arguments)
-
-    return wrapped
-
-
 def _axes(good: hp.Solution, x: Any, y: Any) -> Any:
     return good.on_grid([x, y])
 
@@ -180,11 +147,11 @@ POINTS = [[0.1, 0.2], [0.3, 0.4]]
 
 def _solution_targets() -> list[Target]:
     return [
-        Target("Solution.save", _of_solution(hp.Solution.save), {"path": "{place}/u.h5", "samples": 2}),
+        Target("Solution.save", of_solution(hp.Solution.save), {"path": "{place}/u.h5", "samples": 2}),
         Target("Solution.load", lambda bench, path: hp.Solution.load(path), {"path": "{good}"}),
         Target(
             "Solution.to_vtk",
-            _of_solution(hp.Solution.to_vtk),
+            of_solution(hp.Solution.to_vtk),
             {
                 "path": "{place}/u.vti",
                 "resolution": 3,
@@ -196,21 +163,21 @@ def _solution_targets() -> list[Target]:
                 "residual": True,
             },
         ),
-        Target("Solution.to_vtk points", _of_solution(hp.Solution.to_vtk), {"path": "{place}/u.vtu", "points": POINTS}),
+        Target("Solution.to_vtk points", of_solution(hp.Solution.to_vtk), {"path": "{place}/u.vtu", "points": POINTS}),
         Target(
             "Solution.plot",
-            _of_solution(hp.Solution.plot),
+            of_solution(hp.Solution.plot),
             {"path": "{place}/u.png", "resolution": 8, "time": None, "residual": True, "backend": "matplotlib"},
         ),
-        Target("Solution.plot_history", _of_solution(hp.Solution.plot_history), {"path": "{place}/u.png"}),
-        Target("Solution.error", _of_solution(hp.Solution.error), {"points": POINTS, "exact": {"u": 1.0}}),
-        Target("Solution.residual", _of_solution(hp.Solution.residual), {"points": POINTS, "slack": 1e-9}),
-        Target("Solution.at_points", _of_solution(hp.Solution.at_points), {"points": POINTS, "slack": 1e-9}),
-        Target("Solution.inside", _of_solution(lambda s, points: s.inside(points)), {"points": POINTS}),
-        Target("Solution.on_grid", _of_solution(_axes), {"x": np.linspace(0, 1, 3), "y": np.linspace(0, 1, 3)}),
-        Target("Solution.u", _of_solution(lambda s, x, y: s.u(x, y)), {"x": 0.1, "y": 0.2}),
-        Target("Solution.u.x", _of_solution(lambda s, x, y: s.u.x(x, y)), {"x": [0.1, 0.2], "y": [0.2, 0.3]}),
-        Target("Solution.u.laplacian", _of_solution(lambda s, x, y: s.u.laplacian(x=x, y=y)), {"x": 0.1, "y": 0.2}),
+        Target("Solution.plot_history", of_solution(hp.Solution.plot_history), {"path": "{place}/u.png"}),
+        Target("Solution.error", of_solution(hp.Solution.error), {"points": POINTS, "exact": {"u": 1.0}}),
+        Target("Solution.residual", of_solution(hp.Solution.residual), {"points": POINTS, "slack": 1e-9}),
+        Target("Solution.at_points", of_solution(hp.Solution.at_points), {"points": POINTS, "slack": 1e-9}),
+        Target("Solution.inside", of_solution(lambda s, points: s.inside(points)), {"points": POINTS}),
+        Target("Solution.on_grid", of_solution(_axes), {"x": np.linspace(0, 1, 3), "y": np.linspace(0, 1, 3)}),
+        Target("Solution.u", of_solution(lambda s, x, y: s.u(x, y)), {"x": 0.1, "y": 0.2}),
+        Target("Solution.u.x", of_solution(lambda s, x, y: s.u.x(x, y)), {"x": [0.1, 0.2], "y": [0.2, 0.3]}),
+        Target("Solution.u.laplacian", of_solution(lambda s, x, y: s.u.laplacian(x=x, y=y)), {"x": 0.1, "y": 0.2}),
     ]
 
 
@@ -328,48 +295,7 @@ def _run_targets() -> list[Target]:
         ),
         Target("tabulated", lambda bench, function: hp.tabulated(function)(np.zeros(3)), {"function": np.sin}),
         *(Target(name, cutting(name), good) for name, (_, good) in SHAPES.items()),
-        Target(
-            "sdf.PointCloud",
-            lambda bench, **arrays: str(hp.sdf.PointCloud(**arrays)),
-            {"points": SPHERE, "normals": SPHERE},
-        ),
         *(_library_target(name) for name in PROBLEMS),
-    ]
-
-
-PICTURE = np.linspace(0, 1, 20).reshape(4, 5)
-
-
-def _fit_picture(bench: Bench, **arguments: Any) -> hp.Solution:
-    return hp.images.fit(**arguments, max_time=2.0, progress=False)
-
-
-def _image_targets() -> list[Target]:
-    picture = {
-        "picture": PICTURE, "from_": "gradients", "derivatives": "pixels", "known": "mean", "slopes": None, "levels": 1, "field": None,
-        "method": "gauss_newton", "seed": 0, "device": "cpu", "dtype": None, "checkpoint": None, "resume": None,
-    }  # fmt: skip
-    measured = {"gradients": (PICTURE, PICTURE), "border": PICTURE, "mean": None}
-    return [
-        Target("images.fit", _fit_picture, picture),
-        Target("images.fit gradients", _fit_picture, measured),
-        Target("images.fit laplacian", _fit_picture, {"laplacian": PICTURE, "mean": 0.5}),
-        Target(
-            "images.draw",
-            lambda bench, **arguments: hp.images.draw(**arguments),
-            {"path": "{place}/u.png", "picture": PICTURE, "found": {"itself": PICTURE}, "peak_error": 0.1},
-        ),
-        Target(
-            "images.psnr",
-            lambda bench, **arguments: hp.images.psnr(**arguments),
-            {"found": PICTURE, "picture": PICTURE, "peak": 1.0},
-        ),
-        Target("images.sample", _of_solution(lambda s, shape: hp.images.sample(s, shape)), {"shape": (4, 5)}),
-        Target(
-            "images.made_picture",
-            lambda bench, **arguments: hp.images.made_picture(**arguments),
-            {"rows": 4, "columns": 5},
-        ),
     ]
 
 
@@ -392,15 +318,7 @@ def targets() -> list[Target]:
         *_method_targets(),
         *_statement_targets(),
         *_solution_targets(),
-        *_image_targets(),
+        *workload_targets(),
         *scenes,
         *_recipe_targets(),
     ]
-
-
-def filled(value: Any, bench: Bench) -> Any:
-    """A good argument with the paths of this case."""
-    if not isinstance(value, str) or "{" not in value:
-        return value
-    good: Path | str = solution(bench.shared, "linear-2d") if "{good}" in value else ""
-    return value.format(place=bench.place, good=good)

@@ -30,6 +30,7 @@ __all__ = [
     "pairs_of",
     "run_entry",
     "size_of",
+    "value_weight",
 ]
 
 #: Random points of a batch, first learning rates that are tried, and the last one as a part of the first.
@@ -198,9 +199,9 @@ def fit(
         Seconds after which least squares at samples end, which ask their callbacks only now and then.
     """
     clock = CpuClock(seconds)
-    options: dict[str, Any] = {"method": "gauss_newton", "value_weight": UNIT**2}
+    options: dict[str, Any] = {"method": "gauss_newton", "value_weight": value_weight(subject, way)}
     if way.sampled:
-        options |= {"value_weight": (LONGEST * finest_of(subject)) ** 2, "max_time": wall}
+        options |= {"max_time": wall}
     if way.random:
         options |= {"method": _adam(steps, rate), "dtype": "float32"}
     solution = hp.sdf.fit(
@@ -230,6 +231,11 @@ def _adam(steps: int, rate: float) -> hp.Adam:
         curriculum=(),
         check_every=max(1, steps // 50),
     )
+
+
+def value_weight(subject: Subject, way: Way) -> float:
+    """The weight by which values count in cells of the finest Hermite level, in the unit of the way."""
+    return float((LONGEST * finest_of(subject)) ** 2 if way.sampled else UNIT**2)
 
 
 def finest_of(subject: Subject) -> int:

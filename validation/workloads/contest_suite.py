@@ -18,8 +18,9 @@ from hermite_pinn.validation.accuracy.suite import machine
 from hermite_pinn.validation.kept import read_kept, write_kept
 from hermite_pinn.version import installed_version
 from hermite_pinn.workloads.sdf import render
+from hermite_pinn.workloads.sdf.level_fit import UNIT
 
-from .contest import BATCH, RATES, Entry, best_rate, entry_name, pairs_of, run_entry
+from .contest import BATCH, RATES, Entry, best_rate, entry_name, pairs_of, run_entry, value_weight
 from .contest_figures import Figures, LenientField
 from .contest_surfaces import SUBJECTS, Subject
 from .contest_ways import WAYS, Way
@@ -145,6 +146,7 @@ def _asked(subject: Subject, way: Way, seed: int) -> dict[str, Any]:
         "surface": [subject.name, subject.levels, subject.seconds],
         "way": [way.title, way.method, repr(way.field)],
         "training": [BATCH, *RATES],
+        "weights": [value_weight(subject, way), UNIT],
         "seed": seed,
         "cpu": machine()["cpu"],
         "version": installed_version(),

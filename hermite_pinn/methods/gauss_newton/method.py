@@ -67,8 +67,9 @@ class GaussNewton(GaussNewtonOptions, Method):
         the rate of float32 or less).
     slabs
         Number of time slabs for an evolution problem, each solved from the end of the last; 1 solves for all times
-        at once.  ``"auto"``: eight cells of time a slab, or fewer where signals cross many cells,
-        if the initial conditions allow it.
+        at once.  On coarse levels there are fewer, so that none is shorter than two cells of time, or three on septics,
+        four where a problem has second derivatives in time, eight for these on cubics.  ``"auto"``: eight cells of
+        time a slab, or fewer where signals cross many cells, if the initial conditions allow it.
     basis
         Of the grid, where no field is given: ``"cubic"``, ``"quintic"``, ``"septic"``, or ``"auto"``: without
         ``levels`` the run begins with cubics (or the first basis smooth enough for the problem), or with the basis and

@@ -50,6 +50,7 @@ from .slab_march import march
 from .stage import Discretization, Stage, relative, solve_at_once
 from .stage_record import record_stage
 from .term_sizes import floored, implied_sizes, strengths
+from .time_slabs import stable_points
 from .unfinished import Unfinished
 from .uniqueness import freedom, on_vertices
 from .verdict import BY_ITSELF, coarser_is_better, determined, verdict, with_noise
@@ -443,7 +444,8 @@ class NestedIteration:
                 guarded=guarded, start=self.state.marching.start, tol=self.tol,
             )  # fmt: skip
 
-        stage, self.state.marching = marched(self.grid, self.state.marching, run)
+        points = self.grid.gauss or stable_points(self.problem, self.grid.basis)
+        stage, self.state.marching = marched(replace(self.grid, gauss=points), self.state.marching, run)
         if stage is not None:
             self.state.marching = replace(self.state.marching, start=stage.start)
         self._marching_known()

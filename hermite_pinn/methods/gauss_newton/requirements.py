@@ -15,7 +15,7 @@ from hermite_pinn.residuals.data_weights import Misfit
 from .local_choice import check_local
 from .options import GaussNewtonOptions
 from .resolutions import first_resolutions
-from .time_slabs import why_at_once
+from .time_slabs import least_cells, why_at_once
 
 __all__ = ["check_dtype", "check_nested", "check_start"]
 
@@ -57,6 +57,12 @@ def check_nested(options: GaussNewtonOptions, task: Task, field: Field, before: 
     if at_once and options.slabs not in ("auto", 1):
         raise InvalidArgumentError(
             f"slabs={options.slabs} needs an evolution problem, but {at_once}; use slabs=1 or 'auto'"
+        )
+    if options.slabs not in ("auto", 1) and least_cells(task.problem, field.basis, options.gauss) is None:
+        enough = BASES[field.basis].coefficients + 1
+        raise InvalidArgumentError(
+            f"slabs={options.slabs} with gauss={options.gauss}: a slab of the {field.basis} basis has more coefficients than "
+            f"points, however long it is; leave gauss out or give gauss={enough}, or use slabs=1"
         )
     if task.problem.domain.is_cut:
         _check_cut(options, task)

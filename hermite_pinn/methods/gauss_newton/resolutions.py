@@ -16,7 +16,7 @@ from .options import GaussNewtonOptions
 from .pieces import first_cells, piecewise_roughness
 from .refinement import refined
 from .stage import Discretization, Stage
-from .time_slabs import cells_per_slab, why_at_once
+from .time_slabs import cells_per_slab, least_cells, why_at_once
 
 __all__ = ["Resolutions", "first_resolutions"]
 
@@ -130,11 +130,13 @@ class Resolutions:
         axis = self.problem.domain.time_axis
         if self.at_once or axis is None:
             return 1
-        cells = resolution[axis]
+        cells, least = resolution[axis], least_cells(self.problem, self.field.basis, self.options.gauss)
+        if least is None:
+            return 1
         if self.options.slabs != "auto":
-            return min(int(self.options.slabs), cells)
+            return min(int(self.options.slabs), max(1, cells // least))
         speeds = best.speeds if best is not None else ()
-        return max(1, cells // cells_per_slab(self.problem, self.field.basis, resolution, speeds))
+        return max(1, cells // max(least, cells_per_slab(self.problem, self.field.basis, resolution, speeds)))
 
     # -- limits ---
     def _free_memory(self) -> float | None:

@@ -13,7 +13,19 @@ from hermite_pinn.methods.systems.constraints import is_hard
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.terms import Term
 
-__all__ = ["cells_per_slab", "ladder", "parabolic", "part_in_time", "slab_ends", "time_orders", "why_at_once"]
+__all__ = [
+    "cells_per_slab",
+    "ladder",
+    "least_cells",
+    "parabolic",
+    "part_in_time",
+    "slab_ends",
+    "stable_points",
+    "time_orders",
+    "why_at_once",
+]
+
+LONG = 8  # cells of time in a slab where nothing asks for fewer
 
 Resolution = tuple[int, ...]
 
@@ -95,29 +107,70 @@ def _at_start(term: Term, axis: int) -> bool:
     return plane is not None and plane.axis == axis and not plane.side
 
 
+def least_cells(problem: Problem, basis: str, gauss: int | None = None) -> int | None:
+    """Cells of time that a slab needs; None where no number is enough.
+
+    A slab of n cells has ``m (n + 1) - r`` coefficients in time of a field with r time derivatives, and ``gauss``
+    points in each of its cells.  With fewer points than coefficients it is not determined: whatever has no residual at
+    them, multiplied by rounding, would be the state from which the next slab starts.  A slab of a single cell
+    multiplies the errors of waves; where a state fixes all m coefficients at its start (waves on cubics), all short
+    slabs do.
+
+    Parameters
+    ----------
+    gauss
+        Gauss points per cell and axis; None for those that are taken by default.
+
+    Examples
+    --------
+    >>> from hermite_pinn import problems
+    >>> [least_cells(problems.heat(), basis) for basis in ("cubic", "quintic", "septic")]
+    [2, 2, 3]
+    >>> least_cells(problems.wave(), "cubic"), least_cells(problems.heat(), "quintic", gauss=3)
+    (8, None)
+    """
+    orders, m = time_orders(problem).values(), BASES[basis].coefficients
+    spare = 1 if gauss is None else gauss - m  # points of a cell beyond those that its own coefficients take
+    if spare <= 0:
+        return None
+    return LONG if max(orders) >= m else max(2 * max(orders), -((min(orders) - m) // spare))
+
+
+def stable_points(problem: Problem, basis: str) -> int | None:
+    """Gauss points per cell and axis with which slabs do not multiply errors; None for the default.
+
+    Of ``u_tt = z u`` with any z < 0, the least squares of slabs of quintics and septics at ``m + 1`` points per cell
+    multiply errors by 5 to 92, whatever their length up to eight cells, and at ``m + 2`` points not.
+
+    Examples
+    --------
+    >>> from hermite_pinn import problems
+    >>> stable_points(problems.wave(), "quintic"), stable_points(problems.wave(), "cubic")
+    (5, None)
+    """
+    m = BASES[basis].coefficients
+    return m + 2 if m > 2 and max(time_orders(problem).values()) >= 2 else None
+
+
 def cells_per_slab(problem: Problem, basis: str, resolution: Resolution, speeds: Sequence[float]) -> int:
     """Cells of time in a slab: eight, or fewer where something travels far in eight; two of parabolic cut domains.
 
     The condition of a slab grows with the square of the number of cells that a signal crosses in it.  On one axis of
-    space the linear systems are solved directly and this does not matter.  With fewer than ``m - r`` cells a field
-    with r time derivatives would have more coefficients than there are points.  Where a state fixes all m coefficients
-    at the start of a slab (waves on cubics), steps of a single cell are unstable; such slabs stay long.
+    space the linear systems are solved directly and this does not matter.  No slab is shorter than :func:`least_cells`.
     """
     axis = problem.domain.time_axis
     assert axis is not None
     if problem.domain.is_cut and parabolic(problem) and BASES[basis].coefficients == 2:
         return 2
     if problem.domain.dim <= 2 or not speeds:
-        return 8
+        return LONG
     step = problem.domain.lengths[axis] / resolution[axis]
     crossed = max(
         step * v * n / length for v, n, length in zip(speeds, resolution, problem.domain.lengths, strict=True)
     )
-    orders = time_orders(problem).values()
-    least = (
-        8 if max(orders) >= BASES[basis].coefficients else max(2 * max(orders), BASES[basis].coefficients - min(orders))
-    )
-    cells = 8
+    least = least_cells(problem, basis)
+    assert least is not None
+    cells = LONG
     while cells > least and cells * crossed > 4.0:
         cells //= 2
     return max(cells, least)

@@ -248,7 +248,8 @@ def _judged(
     half = float((edges / np.asarray(field.encoder.cells)).max()) / 2
     room, named, advice = half, "half a cell", "take more levels"
     if not plan.by_level:
-        room, named, advice = found["band"], "1/72 of its longest edge", "take more steps or levels"
+        room, named = found["band"], "1/72 of its longest edge"
+        advice = "take other levels, or encoder='hermite'" if plan.method is None else "take more steps or levels"
     if not (ending.status.success and target.signed and found["wrong_sign"] > room):
         return ending.status, ending.message
     wrong = f"the sign is wrong {found['wrong_sign']:.2g} away from the surface, more than {named}; {advice}"

@@ -105,7 +105,7 @@ class Plan:
         spec = field or default_field(LEAST_SQUARES if trainer is None else trainer.name)
         kind = dtype or (torch.float64 if trainer is None else trainer.precision)
         made = cls(trainer, spec, levels, weights, kind, torch.device("cpu"), seed)
-        if not (made.by_level and device == "auto"):
+        if not (made.by_level and isinstance(device, str) and device == "auto"):
             made = replace(made, device=choose_device(device))
         made._check()
         return made
@@ -181,9 +181,9 @@ class Plan:
 
 def _trainer(method: Any) -> Trainer | None:
     """The method that trains, or None for least squares."""
-    if method == LEAST_SQUARES:
-        return None
     if isinstance(method, str):
+        if method == LEAST_SQUARES:
+            return None
         method = METHODS[choice("method", method, METHODS, otherwise="a method object such as hp.Adam(steps=2000)")]()
     hint = f"give {method.__name__}(), not the class" if isinstance(method, type) else ""
     accepted = (

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import maximum_filter
 
-from hermite_pinn.checks import choice, integer, number
+from hermite_pinn.checks import choice, integer, items, number, refuse
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.memory import check_fits
 from hermite_pinn.result.picture_file import write_figure
@@ -165,6 +165,7 @@ def render(
     width, height = (integer(n, v, least=8, most=8192) for n, v in (("width", width), ("height", height)))
     color = choice("color", color, QUANTITIES)
     azimuth, elevation = number("azimuth", azimuth), number("elevation", elevation, least=-90.0, most=90.0)
+    ends = None if limits is None else _checked_limits(limits)
     check_fits(500.0 * width * height, f"a picture of {width} x {height} pixels", "take fewer")
     signed = signed_field(shape, field)
     radius = None if scale is None else number("scale", scale, above=0.0)
@@ -178,7 +179,7 @@ def render(
     rays = trace(signed, origin, directions)
     if not rays.hit.any():
         raise InvalidArgumentError("the camera sees no surface: the field is positive along all rays through the box")
-    return _shaded(signed, rays, frame, (height, width), color, limits, radius)
+    return _shaded(signed, rays, frame, (height, width), color, ends, radius)
 
 
 def trace(field: SignedField, origin: np.ndarray, directions: np.ndarray) -> Rays:
@@ -301,7 +302,7 @@ def _shaded(
     frame: np.ndarray,
     size: tuple[int, int],
     color: str,
-    limits: Sequence[float] | None,
+    limits: tuple[float, float] | None,
     radius: float | None,
 ) -> Picture:
     """Light and colours where rays meet the surface."""
@@ -339,12 +340,18 @@ def _wall_normals(field: SignedField, points: np.ndarray) -> np.ndarray:
     return np.concatenate([-np.eye(3), np.eye(3)])[np.abs(gaps).argmin(1)]
 
 
-def _limits(given: Sequence[float] | None, values: np.ndarray) -> tuple[float, float]:
+def _checked_limits(given: Any) -> tuple[float, float]:
+    accepted = "two finite numbers, the lower one first"
+    found = [number("limits", end) for end in items("limits", given, accepted, least=2, most=2, otherwise="None")]
+    if not found[0] < found[1]:
+        refuse("limits", given, accepted, otherwise="None")
+    return found[0], found[1]
+
+
+def _limits(given: tuple[float, float] | None, values: np.ndarray) -> tuple[float, float]:
     """Ends of the colour scale."""
     if given is not None:
-        if len(given) != 2 or not np.isfinite(given).all() or not given[0] < given[1]:
-            raise InvalidArgumentError(f"limits are two finite numbers, the lower one first, got {given!r}")
-        return float(given[0]), float(given[1])
+        return given
     known = np.abs(values[np.isfinite(values)])
     largest = float(np.quantile(known, 0.95)) if known.size else 0.0
     return (-largest, largest) if largest > 0 else (-1.0, 1.0)

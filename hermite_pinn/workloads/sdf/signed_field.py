@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hermite_pinn.checks import spelled
+from hermite_pinn.checks import spelled, text
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.result.evaluable import PIECE, Evaluable
@@ -188,6 +188,8 @@ def signed_field(shape: Any, name: str | None = None) -> SignedField:
     InvalidArgumentError
         If it is neither, has no such field, or the field is not one on a box in space.
     """
+    if name is not None:
+        text("field", name, otherwise="None")
     if isinstance(shape, SignedField):
         return shape
     if not isinstance(shape, Evaluable):
