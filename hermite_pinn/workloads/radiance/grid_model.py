@@ -83,8 +83,8 @@ class GridModel(RadianceModel):
             lower=setting.lower,
             upper=setting.upper,
         )
-        finer = {"step": shortest / o.finer, "longest": self.marching.longest / o.finer, "cone": o.cone / o.finer}
-        self.looking = replace(self.marching, **finer)
+        longest = self.marching.longest / o.finer
+        self.looking = replace(self.marching, step=shortest / o.finer, longest=longest, cone=o.cone / o.finer)
         length = 2 * math.sqrt(3.0) * cascades.half * FINEST
         self.occupied = OccupiedCells(cascades, length, o.update_every, o.warmup, o.update_share, o.fade, device)
         self.backdrop = backdrop(o.background, setting, generator, dtype, device)
