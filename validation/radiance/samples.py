@@ -87,7 +87,7 @@ def count_samples(model: GridModel, view: View) -> SampleCounts:
 
 def _marched(model: GridModel, rays: Rays, grid: OccupancyGrid) -> Samples:
     origins, directions = rays.origin.T.contiguous(), rays.direction.T.contiguous()
-    return march(origins, directions, grid, model.marching, None)
+    return march(origins, directions, grid, model.looking, None)
 
 
 def _colors(model: GridModel, rays: Rays, samples: Samples, sigma: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -82,6 +83,8 @@ class GridModel(RadianceModel):
             lower=setting.lower,
             upper=setting.upper,
         )
+        longest = self.marching.longest / o.finer
+        self.looking = replace(self.marching, step=shortest / o.finer, longest=longest, cone=o.cone / o.finer)
         length = 2 * math.sqrt(3.0) * cascades.half * FINEST
         self.occupied = OccupiedCells(cascades, length, o.update_every, o.warmup, o.update_share, o.fade, device)
         self.backdrop = backdrop(o.background, setting, generator, dtype, device)
@@ -134,9 +137,9 @@ class GridModel(RadianceModel):
         losses = torch.nn.functional.huber_loss(seen.colour, target, reduction="sum", delta=KNEE)
         return {"colour": losses / (3 * KNEE * max(1, len(rays)))}
 
-    def _march(self, rays: Rays, seed: int | None) -> Samples:
+    def _march(self, rays: Rays, seed: int | None, steps: Marching | None = None) -> Samples:
         origins, directions = rays.origin.T.contiguous(), rays.direction.T.contiguous()
-        return march(origins, directions, self.occupied.grid, self.marching, seed)
+        return march(origins, directions, self.occupied.grid, steps or self.marching, seed)
 
     def _hidden(self, samples: Samples) -> Tensor:
         return self.field.hidden(samples.positions)
@@ -175,7 +178,7 @@ class GridModel(RadianceModel):
     def _look(self, rays: Rays, background: Tensor | None, normals: bool) -> Sight:
         rays = rays.to(self.device, self.dtype)
         directions = rays.direction.T.contiguous()
-        samples = self._march(rays, None)
+        samples = self._march(rays, None, self.looking)
         asked = asked_in_rounds(samples, self.field.hidden, self.field.density_of, self.options.least)
         kept, index = compact(samples, asked.sigma, self.options.least)
         harmonics = self.field.harmonics(directions).index_select(1, kept.rays)

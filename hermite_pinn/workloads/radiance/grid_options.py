@@ -25,6 +25,7 @@ class GridOptions:
     cascades: int
     march_steps: int
     cone: float
+    finer: int
     near: float
     update_every: int
     warmup: int

@@ -51,6 +51,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "cascades": either(partial(count, most=16), None),
         "march_steps": either(partial(count, most=1 << 16), None),
         "cone": either(partial(number, least=0, below=1), None),
+        "finer": partial(count, most=64),
         "near": either(partial(number, least=0), None),
         "update_every": count,
         "warmup": partial(integer, least=0),
@@ -89,9 +90,10 @@ class InstantNGP(Recipe):
         Of an untrained field, per half an edge of the box.
     samples
         That the networks take in a step, about; rays follow.  2^14 on a CPU, 2^18 on a GPU.
-    cells, cascades, march_steps, cone, near
+    cells, cascades, march_steps, cone, finer, near
         Cells of the occupancy grid along its axes, and how many such grids there are, each twice as wide; steps along
-        the diagonal of the finest; growth of steps with distance; and the nearest sample, in halves of the box's edge.
+        the diagonal of the finest; growth of steps with distance; how many steps of a picture are one of training,
+        whose samples lie anywhere in their steps; and the nearest sample, in halves of the box's edge.
         Where cameras stand in the box: three grids, and growing steps.
     update_every, warmup, update_share, fade
         Steps between looks for occupied cells, the first looks that visit all, the part that later ones draw, and the
@@ -133,6 +135,7 @@ class InstantNGP(Recipe):
     cascades: int | None = None
     march_steps: int | None = None
     cone: float | None = None
+    finer: int = 2
     near: float | None = None
     update_every: int = 16
     warmup: int = 16
