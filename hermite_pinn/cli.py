@@ -264,7 +264,7 @@ def validate(
     suite: Annotated[
         str,
         typer.Option(
-            help="quick, basic, paper, standard, noisy, full, ablations, compact, distances, geometry, images, pinnacle, or rivals."
+            help="quick, basic, paper, standard, noisy, full, ablations, antialiasing, compact, distances, geometry, images, pinnacle, radiance, or rivals."
         ),
     ] = "quick",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
@@ -275,7 +275,7 @@ def validate(
     only: Annotated[
         str,
         typer.Option(
-            help="Of the suites ablations, compact, distances, geometry, images, pinnacle and rivals: what has names that contain this text."
+            help="Of the suites ablations, antialiasing, compact, distances, geometry, images, pinnacle, radiance and rivals: what has names that contain this text."
         ),
     ] = "",
     out: OutOption = None,
@@ -286,6 +286,8 @@ def validate(
     With --method, train them by another method for a given time and tell error and steps a second.
     The suite ablations compares variants of the method that differ in one thing, under Adam and under Gauss-Newton; it
     has nothing to reach, and with --out it draws every comparison and goes on where it was.
+    The suite antialiasing trains radiance fields on large pictures and compares them with smaller ones; it has nothing
+    to reach, and with --out it keeps every row and does not run again what it finds there.
     The suite compact compares networks and tables of 4096 slots and has nothing to reach.
     The suite distances fits surfaces by all encoders and heads, with equal parameters and CPU seconds; it has nothing
     to reach, and with --out it draws them and does not run again what it finds there.
@@ -294,6 +296,8 @@ def validate(
     draws them side by side, keeps every row, and does not run again what it finds there.
     The suite pinnacle solves the cases of that benchmark by the default call; with --out it draws every solution, keeps
     every row, and does not run again what it finds there.
+    The suite radiance fits scenes of pictures; with --out it draws the views that are held out, keeps every row, and
+    does not run again what it finds there.
     The suite rivals measures this package, finite elements (scikit-fem) and spectral methods in CPU seconds at equal
     error; it has nothing to reach, and with --out it goes on where it was, too.
     """
@@ -301,11 +305,13 @@ def validate(
 
     others = {
         "ablations": lambda: suites.compare_variants(only, device, out, as_json),
+        "antialiasing": lambda: suites.compare_scales(only, out, as_json),
         "compact": lambda: suites.compare_compact(only, seed, out, as_json),
         "distances": lambda: suites.compare_distances(only, device, out, as_json),
         "geometry": lambda: suites.solve_geometry(only, seed, device, out, as_json),
         "images": lambda: suites.fit_images(only, seed, out, as_json),
         "pinnacle": lambda: suites.solve_pinnacle(only, seed, device, out, as_json),
+        "radiance": lambda: suites.fit_scenes(only, out, as_json),
         "rivals": lambda: suites.race_rivals(only, device, out, as_json),
     }
     if suite in others:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,8 +25,8 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Radiance fields of scenes of pictures.", no_args_is_help=True, rich_markup_mode=None)
 
-#: Views of a sheet, and pixels along a side of the scene that is rendered here.
-SHEET, SIDE = 8, 100
+#: Views of a sheet, pixels along a side of the scene that is rendered here, and files that are listed one by one.
+SHEET, SIDE, LISTED = 8, 100, 12
 
 SceneArgument = Annotated[
     str,
@@ -150,24 +150,12 @@ def written(field: Radiance, scene: Scene, folder: Path, name: str, frames: int,
         files += pictures
     else:
         notes.append("the scene has no test views: nothing tells how good new views are")
-    files += refined(field, scene, folder / f"{name}_poses.png", notes)
+    files += list(poses_drawn(field, scene, folder, name, notes))
     files += list(moved(field, folder, name, frames, notes))
     files += list(solid(field, folder, name, resolution, notes))
     fitted = {"status": field.status.label, "message": field.message}
     fitted |= {k: field.stats[k] for k in ("seconds", "steps", "parameters", "device") if k in field.stats}
     return {"fit": fitted, "test": measured, "notes": notes, "files": [str(file) for file in files]}
-
-
-def refined(field: Radiance, scene: Scene, path: Path, notes: list[str]) -> list[Path]:
-    """Draw how far cameras moved from where the scene has them, if they were refined."""
-    if field.trail is None:
-        return []
-    try:
-        hp.radiance.draw_poses(path, field.trail, scene.train.cameras)
-    except InvalidProblemError as error:
-        notes.append(f"the way of the cameras is not drawn: {error}")
-        return []
-    return [path]
 
 
 def compared(field: Radiance, views: Views, folder: Path, name: str) -> tuple[dict[str, Any], list[Path]]:
@@ -188,6 +176,23 @@ def compared(field: Radiance, views: Views, folder: Path, name: str) -> tuple[di
     return mean_measures(rows) | {"views": rows}, files
 
 
+def poses_drawn(field: Radiance, scene: Scene, folder: Path, name: str, notes: list[str]) -> Iterator[Path]:
+    """Draw how far poses moved from those of the scene, if they were refined."""
+    trail = field.trail
+    if trail is None:
+        return
+    target = folder / f"{name}_poses.png"
+    try:
+        hp.radiance.draw_poses(target, trail, scene.train.cameras)
+    except InvalidProblemError as error:
+        notes.append(f"there is no file {target.name}: {error}")
+        return
+    notes.append(
+        "poses are refined, and test views are rendered where the scene places them, which need not be the same"
+    )
+    yield target
+
+
 def moved(field: Radiance, folder: Path, name: str, frames: int, notes: list[str]) -> Iterator[Path]:
     """Write an orbit: a video, or pictures where no video can be written."""
     from .workloads.radiance.video import can_write_videos, orbit, write_frames
@@ -198,7 +203,9 @@ def moved(field: Radiance, folder: Path, name: str, frames: int, notes: list[str
     if can_write_videos():
         yield field.to_video(folder / f"{name}_orbit.mp4", cameras)
         return
-    notes.append("imageio and ffmpeg are not installed, so that the orbit is pictures: pip install 'hermite_pinn[video]'")
+    notes.append(
+        "imageio and ffmpeg are not installed, so that the orbit is pictures: pip install 'hermite_pinn[video]'"
+    )
     yield from write_frames(folder / f"{name}_orbit", field.frames(cameras))
 
 
@@ -244,7 +251,9 @@ def render(
         else:
             _, found = given_scene(scene, downscale, images, test_every, placement, background)
             if not len(found.test):
-                raise InvalidArgumentError("the scene has no test views; choose another --test-every, or render an orbit")
+                raise InvalidArgumentError(
+                    "the scene has no test views; choose another --test-every, or render an orbit"
+                )
             report["test"], files = compared(field, found.test, folder, source.stem)
         report["files"] = [str(file) for file in files]
         if as_json:
@@ -318,7 +327,10 @@ def report_text(report: Mapping[str, Any]) -> str:
     for row in report["test"].get("views", ()):
         lines.append(f"  {row['name']:<32} {row['psnr']:6.2f} dB  SSIM {row['ssim']:.4f}")
     if report["test"]:
-        lines.append(f"  {'mean of the test views':<32} {report['test']['psnr']:6.2f} dB  SSIM {report['test']['ssim']:.4f}")
+        lines.append(
+            f"  {'mean of the test views':<32} {report['test']['psnr']:6.2f} dB  SSIM {report['test']['ssim']:.4f}"
+        )
     lines += [f"note: {note}" for note in report["notes"]]
-    few: Callable[[list[str]], list[str]] = lambda files: files if len(files) < 12 else [*files[:10], f"... {len(files)} files"]
-    return "\n".join([*lines, *(f"wrote {file}" for file in few(report["files"]))])
+    files = report["files"]
+    told = files if len(files) <= LISTED else [*files[:LISTED], f"{len(files) - LISTED} more files"]
+    return "\n".join([*lines, *(f"wrote {file}" for file in told)])

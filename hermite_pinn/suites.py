@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import typer
 
 from hermite_pinn import validation
-from hermite_pinn.validation import ablations, geometry, images, pinnacle, rivals
+from hermite_pinn.validation import ablations, antialiasing, geometry, images, pinnacle, radiance, rivals
 from hermite_pinn.validation.ablations import compact
 from hermite_pinn.validation.workloads import contest_report
 from hermite_pinn.validation.workloads.contest import Entry, pair_name, pairs_of
@@ -26,8 +26,10 @@ from .streams import print_json, reported
 __all__ = [
     "compare_compact",
     "compare_distances",
+    "compare_scales",
     "compare_variants",
     "fit_images",
+    "fit_scenes",
     "race_rivals",
     "solve_geometry",
     "solve_pinnacle",
@@ -86,7 +88,7 @@ def train(
 def _suite(name: str) -> Sequence[validation.Case]:
     if name not in validation.SUITES:
         raise InvalidArgumentError(
-            f"unknown suite {name!r}; known: {', '.join(validation.SUITES)}, ablations, compact, distances, geometry, images, pinnacle, rivals"
+            f"unknown suite {name!r}; known: {', '.join(validation.SUITES)}, ablations, antialiasing, compact, distances, geometry, images, pinnacle, radiance, rivals"
         )
     return validation.SUITES[name]
 
@@ -181,6 +183,57 @@ def fit_images(only: str, seed: int, out: Path | None, as_json: bool) -> None:
             print_json(report | {"results": images.to_json(rows)})
     if not all(r.reached for r in rows):
         raise typer.Exit(1)
+
+
+def compare_scales(only: str, out: Path | None, as_json: bool) -> None:
+    """Run the cases of the suite antialiasing, and write the table of all that the folder knows after every one."""
+    with reported(as_json):
+        chosen = _chosen("antialiasing", "case", antialiasing.CASES, only)
+        folder, found = output_folder(out), {}
+        report: dict[str, Any] = {"suite": "antialiasing", "machine": validation.machine() | {"threads": 1}}
+        for case in chosen:
+            found[case.name] = antialiasing.run_case(case, folder)
+            if not as_json:
+                typer.echo(found[case.name].line)
+            if folder is not None:
+                known = [found.get(c.name) or antialiasing.kept_row(c, folder) for c in antialiasing.CASES.values()]
+                rows = [row for row in known if row is not None]
+                results = {"results": antialiasing.to_json(rows)}
+                write_report(folder, "antialiasing", report | results, antialiasing.to_markdown(rows))
+        if as_json:
+            print_json(report | {"results": antialiasing.to_json(list(found.values()))})
+
+
+def fit_scenes(only: str, out: Path | None, as_json: bool) -> None:
+    """Fit the cases of the suite radiance, and write the tables of all that the folder knows after every one."""
+    with reported(as_json):
+        chosen = _chosen("radiance", "case", radiance.CASES, only)
+        folder, found = output_folder(out), {}
+        report: dict[str, Any] = {"suite": "radiance", "machine": validation.machine() | {"threads": 1}}
+        for case in chosen:
+            row = radiance.run_case(case, folder)
+            if row is None:
+                if not as_json:
+                    typer.echo(
+                        f"{case.name:<36} skipped: the files of {case.scene} are not there (HERMITE_PINN_SHARED)"
+                    )
+                continue
+            found[case.name] = row
+            if not as_json:
+                typer.echo(row.line)
+            if folder is not None:
+                _write_scenes(folder, found, report)
+        if as_json:
+            print_json(report | {"results": radiance.to_json(list(found.values()))})
+    if radiance.missed(list(found.values())):
+        raise typer.Exit(1)
+
+
+def _write_scenes(folder: Path, found: Mapping[str, radiance.Row], report: Mapping[str, Any]) -> None:
+    known = [found.get(case.name) or radiance.kept_row(case, folder) for case in radiance.CASES.values()]
+    rows = [row for row in known if row is not None]
+    write_report(folder, "radiance", {**report, "results": radiance.to_json(rows)}, radiance.to_markdown(rows))
+    radiance.draw_rows(rows, folder)
 
 
 def race_rivals(only: str, device: str, out: Path | None, as_json: bool) -> None:

@@ -21,7 +21,10 @@ def why_unavailable(backend: str) -> str | None:
 
 def pytest_collection_finish(session):
     """PyTorch counts the devices when it first differentiates, in whatever test that is."""
-    if any(item.path.name in ("test_emulated_gpu.py", "test_perceptron.py", "test_rays_device.py") for item in session.items):
+    if any(
+        item.path.name in ("test_emulated_gpu.py", "test_perceptron.py", "test_rays_device.py")
+        for item in session.items
+    ):
         import emulated_gpu
 
         if emulated_gpu.why_not() is None:

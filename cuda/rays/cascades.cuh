@@ -25,10 +25,10 @@ HP_INLINE unsigned morton(unsigned x, unsigned y, unsigned z) { return spread(x)
 
 struct cascades {
   const byte *bits;
-  real centre[3], half;
+  real centre[3], half, finest; // width of the smallest cells
   int cells, count;
 
-  HP_INLINE real width(int m) const { return half * real(2) / cells * real(1 << m); }
+  HP_INLINE real width(int m) const { return finest * real(1 << m); }
 
   // The finest cascade around a point whose cells are at least as wide as the step.
   HP_INLINE int level(const real (&p)[3], real step) const {

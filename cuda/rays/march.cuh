@@ -98,6 +98,7 @@ struct march {
         jittered(jittered != 0) {
     grid.bits = bits;
     grid.half = (real)frame[9];
+    grid.finest = grid.half * real(2) / (int)cells;
     grid.cells = (int)cells;
     grid.count = (int)count;
     for (int axis = 0; axis < 3; ++axis) {
@@ -125,10 +126,9 @@ struct march {
     return r;
   }
 
-  // Interval k of a ray: where it begins, its length and its sample.
+  // Where interval k of a ray begins, and its length and its sample from both ends.
   HP_INLINE real begin(const ray &r, int64 k) const { return k ? steps.distance(r.origin + k) : r.from; }
-  HP_INLINE void interval(const ray &r, int64 k, real begin, real &where, real &length) const {
-    const real next = steps.distance(r.origin + (k + 1));
+  HP_INLINE void interval(const ray &r, real begin, real next, real &where, real &length) const {
     length = (next < r.to ? next : r.to) - begin;
     where = begin + r.fraction * length;
   }
@@ -138,29 +138,39 @@ struct march {
     int64 found = 0;
     if (!r.crosses) return 0;
     const real inverse[3] = {1 / r.d[0], 1 / r.d[1], 1 / r.d[2]};
-    for (int64 k = 0; k < LONGEST_WALK && found < limit;) {
-      const real begin = this->begin(r, k);
-      if (!(begin < r.to)) break;
+    // In stepping space a sample lies at the fraction of its interval or behind it, by at most cone / 4 since t(s) is not straight; 0.02 is for
+    // rounding.
+    const real lag = r.origin + r.fraction + real(0.02) + steps.cone / 4;
+    real begin = r.from;
+    for (int64 k = 0; k < LONGEST_WALK && found < limit && begin < r.to;) {
+      const real next = steps.distance(r.origin + (k + 1));
       real where, length;
-      interval(r, k, begin, where, length);
+      interval(r, begin, next, where, length);
       const real p[3] = {r.o[0] + where * r.d[0], r.o[1] + where * r.d[1], r.o[2] + where * r.d[2]}, step = steps.length(begin);
       const int m = grid.level(p, step);
       int c[3];
       grid.cell(p, m, c);
       const int side = grid.vacant(c, m);
+      int64 ahead = 0;
       if (side == 0) {
         body(k, where, length);
         ++found;
+      } else {
+        real last = grid.exit(r.o, r.d, inverse, c, m, side, r.to); // of the empty cells, or of where steps are for their cascade
+        if (steps.cone > 0 && m + 1 < grid.count && steps.longest > grid.width(m)) {
+          const real wide = grid.width(m) / steps.cone;
+          if (wide < last) last = wide;
+        }
+        const real passed = last > begin ? steps.space(last) - lag : real(0); // intervals up to this number have their samples before that
+        ahead = passed > 0 ? (int64)passed + 1 : 0;
+      }
+      if (ahead > k + 1) {
+        k = ahead;
+        begin = steps.distance(r.origin + k);
+      } else {
         ++k;
-        continue;
+        begin = next;
       }
-      real last = grid.exit(r.o, r.d, inverse, c, m, side, r.to); // of the empty cells, or of where steps are for their cascade
-      if (steps.cone > 0 && m + 1 < grid.count && steps.longest > grid.width(m)) {
-        const real wide = grid.width(m) / steps.cone;
-        if (wide < last) last = wide;
-      }
-      const int64 ahead = last > begin ? (int64)(steps.space(last) - r.origin - real(0.02)) : 0; // a margin for rounding
-      k = ahead > k ? ahead : k + 1;
     }
     return found;
   }
@@ -193,7 +203,7 @@ struct march {
         for (uint64 left = noted[i]; left; left &= left - 1) {
           const int64 k = i << 6 | lowest_one(left);
           real where, length;
-          interval(r, k, begin(r, k), where, length);
+          interval(r, begin(r, k), steps.distance(r.origin + (k + 1)), where, length);
           put(where, length);
         }
     else

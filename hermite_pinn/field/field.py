@@ -61,7 +61,11 @@ def _names(name: str, value: Any) -> tuple[str, ...]:
 
 def _activation(name: str, value: Any) -> str:
     """A smooth activation; a rectifier has its own answer, since other libraries start from it."""
-    hint = "second derivatives of a rectified unit vanish, so no residual of second order could see it" if value == "relu" else ""
+    hint = (
+        "second derivatives of a rectified unit vanish, so no residual of second order could see it"
+        if value == "relu"
+        else ""
+    )
     return choice(name, value, ACTIVATIONS, hint=hint)
 
 

@@ -1,4 +1,4 @@
-"""Kernels of networks without biases against the network layer by layer: on CPUs and GPUs, and on a GPU that is not there."""
+"""Kernels of networks without biases against the same layer by layer, on CPUs, GPUs, and a GPU that is not there."""
 
 import itertools
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from rays import F64, patches, rays, unit
 
-from hermite_pinn.cuda.rays import reference
+from hermite_pinn.cuda.rays import marching, reference
 from hermite_pinn.cuda.rays.marching import Marching, march
 from hermite_pinn.cuda.rays.occupancy import OccupancyGrid
 from hermite_pinn.cuda.runtime import host
@@ -50,6 +50,44 @@ def test_equal_to_looking_at_every_interval(kernels, monkeypatch, options, seed,
     for name in ("t", "dt", "positions"):
         assert torch.allclose(getattr(found, name), getattr(expected, name), rtol=1e-11, atol=1e-12), name
     assert len(found) > 100
+
+
+def compared(monkeypatch, grid, options, o, d, seed=3):
+    """Samples of the kernel, which are those of looking at every interval."""
+    found = march(o, d, grid, options, seed)
+    with monkeypatch.context() as patch:
+        patch.setattr(host, "available", lambda: False)
+        expected = march(o, d, grid, options, seed)
+    assert torch.equal(found.offsets, expected.offsets)
+    assert torch.allclose(found.t, expected.t, rtol=1e-11, atol=1e-12)
+    return found
+
+
+@pytest.mark.parametrize("cells", [8, 16, 64])
+@pytest.mark.parametrize("options", [FIXED, GROWING, Marching(0.003, cone=0.5, longest=0.2, most=4000)])
+def test_jumps_over_blocks_of_every_width_lose_no_sample(kernels, monkeypatch, options, cells):
+    """Few single cells are lit, so that empty blocks of one, two and four cells lie next to each other."""
+    grid = OccupancyGrid(unit(cells, 2))
+    lit = torch.randperm(2 * cells**3, generator=torch.Generator().manual_seed(cells))[: cells**2 // 2]
+    grid.update(lit, torch.ones(len(lit)))
+    o, d = rays(400)
+    assert len(compared(monkeypatch, grid, options, o, d)) > 50
+
+
+def test_samples_do_not_depend_on_whether_intervals_were_noted(kernels, monkeypatch):
+    grid, (o, d) = patches(unit(16, 2)), rays(200)
+    found = march(o, d, grid, FIXED, 5)
+    monkeypatch.setattr(marching, "MOST_WORDS", 0)
+    assert FIXED.words(grid.cascades) == 0
+    assert equal(found, march(o, d, grid, FIXED, 5))
+
+
+def test_rays_of_more_intervals_than_are_noted_are_marched_again(kernels, monkeypatch):
+    """Directions are much shorter than 1, so that a ray takes more steps than the diagonal of the box has."""
+    grid, (o, d) = patches(unit(16)), rays(100)
+    options = Marching(step=0.05, most=4000)
+    found = compared(monkeypatch, grid, options, o, d / 40)
+    assert len(found) > 20 * len(march(o, d, grid, options, 3))
 
 
 def test_a_jump_ends_where_steps_outgrow_the_cascade(kernels, monkeypatch):

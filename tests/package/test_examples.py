@@ -24,6 +24,7 @@ def load(name):
         ("rotating_heat", {"levels": 2}, (0, 1.0), {"rotating_heat.pvd", "rotating_heat", "rotating_heat.png"}),
         ("natural_convection", {"tol": 1e-2}, (0, 5e-3), {"natural_convection.png"}),
         ("coefficient_field", {"count": 200, "levels": 2}, (0, 0.1), {"coefficient_field.png"}),
+        ("radiance", {"size": 12, "steps": 5}, (5, 60), {"radiance.h5", "radiance.vti"}),
         ("paper_recipe", {"steps": 3}, (1e4, 1e11), set()),
     ],
 )
@@ -35,7 +36,7 @@ def test_examples_run(name, options, bounds, files, tmp_path):
 
 def test_every_example_is_tested():
     assert {f.stem for f in FOLDER.glob("*.py")} == {
-        "helmholtz", "reaction", "rotating_heat", "natural_convection", "coefficient_field", "paper_recipe",
+        "helmholtz", "reaction", "rotating_heat", "natural_convection", "coefficient_field", "paper_recipe", "radiance",
     }  # fmt: skip
 
 

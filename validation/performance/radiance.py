@@ -1,7 +1,7 @@
 """What the parts of a training step and of a picture take, of a radiance field by the recipe of Instant-NGP.
 
-``python -m hermite_pinn.validation.performance.radiance --out out/radiance.md`` renders the synthetic scene, fits it for
-some hundred steps, and then times every part with one and with two threads: median seconds of the clock, and of all
+``python -m hermite_pinn.validation.performance.radiance --out out/radiance.md`` renders the synthetic scene, fits it
+for some hundred steps, and then times every part with one and with two threads: median seconds of the clock, and of all
 cores together, which other work on the machine disturbs less.  ``--scene fox`` takes the photographs of
 ``$HERMITE_PINN_SHARED/data/fox`` instead, or those of a folder.
 
@@ -39,7 +39,6 @@ from hermite_pinn.workloads.radiance.scene import Scene
 __all__ = ["Row", "Step", "main", "markdown", "measured", "scene_of"]
 
 REPEATS = 15
-EVERY = 16  # steps from one look for occupied cells to the next, over which its time is spread
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ class Step:
         """Every part by its name; together they are the step, but for what is between them."""
         model, field, rays = self.model, self.model.field, self.draw.rays
         samples = model._march(rays, 5)
-        kept = model._kept(samples)
+        kept, _ = model._kept(samples)
         directions = rays.direction.T.contiguous()
         with torch.no_grad():
             features = field.encoding(kept.positions)
@@ -132,7 +131,10 @@ class Step:
             _differentiated(lambda: torch.cat([field.first(features), field.second(inputs)]), [*leaves, *both]),
         )
         seen = [sigma.requires_grad_(), colors.requires_grad_()]
-        yield "compositing and its adjoint", _differentiated(lambda: composite(kept, *seen, background).colour, seen)
+        yield (
+            "compositing and its adjoint",
+            _differentiated(lambda: composite(kept, sigma, colors, background).colour, seen),
+        )
         yield "Adam", lambda: self.optimizer.step(self.still)
 
 
@@ -165,11 +167,11 @@ def measured(model: GridModel, scene: Scene, threads: int, repeats: int = REPEAT
         step = Step(model, scene)
         for part, work in step.parts():
             yield Row(part, threads, *_medians(work, repeats))
-        step.model.occupied.every = 1
-        look = _medians(lambda: model.occupied.advance(1, model.field.density, step.generator), 5)
-        yield Row(f"occupied cells, per step of {EVERY}", threads, look[0] / EVERY, look[1] / EVERY)
+        every = model.occupied.every
+        look = _medians(lambda: model.occupied.advance(every, model.field.density, step.generator), 5)
+        yield Row(f"occupied cells, a share of 1/{every}", threads, look[0] / every, look[1] / every)
         whole = _medians(step.run, repeats)
-        yield Row("step", threads, whole[0] + look[0] / EVERY, whole[1] + look[1] / EVERY)
+        yield Row("step", threads, whole[0] + look[0] / every, whole[1] + look[1] / every)
         camera = (scene.test if len(scene.test) else scene.train)[0].camera
         size = f"{camera.width}x{camera.height}"
         yield Row(f"picture of {size}", threads, *_medians(lambda: model.look(camera.rays()), 3))

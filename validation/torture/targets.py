@@ -13,6 +13,8 @@ import hermite_pinn as hp
 from hermite_pinn.problems import PROBLEMS
 
 from .case import Bench, Fault, Kind
+from .radiance_targets import RADIANCE
+from .recipe_targets import RECIPES
 from .shape_targets import SHAPES, cutting
 from .stock import FACTOR, SIREN, poisson, solution
 
@@ -378,9 +380,22 @@ def _library_target(name: str) -> Target:
     return Target(f"problems.{name}", _library(name), settings)
 
 
+def _recipe_targets() -> list[Target]:
+    return [Target(*one) for one in RECIPES]
+
+
 def targets() -> list[Target]:
     """All of them."""
-    return [*_run_targets(), *_method_targets(), *_statement_targets(), *_solution_targets(), *_image_targets()]
+    scenes = [Target(name, call, good) for name, (call, good) in RADIANCE.items()]
+    return [
+        *_run_targets(),
+        *_method_targets(),
+        *_statement_targets(),
+        *_solution_targets(),
+        *_image_targets(),
+        *scenes,
+        *_recipe_targets(),
+    ]
 
 
 def filled(value: Any, bench: Bench) -> Any:

@@ -10,21 +10,28 @@ from .instant_ngp import Hermite, InstantNGP
 from .intrinsics import Intrinsics
 from .lens import FisheyeLens, Lens, PerspectiveLens
 from .loading import Skipped
+from .metrics import psnr, ssim
 from .model import ParameterGroup, RadianceModel, Recipe, Sight
 from .perturbation import perturbed
 from .pose_picture import draw_poses
 from .pose_refinement import PoseRefinement
 from .poses import look_at, scattered_poses, surrounding_poses
 from .rays import Rays
+from .reduction import reduced
 from .registration import placed, registered
 from .scene import Scene
 from .se3 import exponential
 from .solids import Block, Body, Disc, Finish, Solid, Sphere
 from .solution import Picture, Radiance
+from .video import orbit
 from .views import Draw, View, Views
 from .world import World
+from .zip_nerf.footprint import fitted_levels
+from .zip_nerf.options import Antialiasing, GridLevels, Proposal, ProposalGuard, ZipLosses
+from .zip_nerf.recipe import ZipNeRF
 
 __all__ = [
+    "Antialiasing",
     "Block",
     "Body",
     "Camera",
@@ -33,6 +40,7 @@ __all__ = [
     "Draw",
     "Finish",
     "FisheyeLens",
+    "GridLevels",
     "Hermite",
     "InstantNGP",
     "Intrinsics",
@@ -42,6 +50,8 @@ __all__ = [
     "Picture",
     "PoseErrors",
     "PoseRefinement",
+    "Proposal",
+    "ProposalGuard",
     "Radiance",
     "RadianceModel",
     "Rays",
@@ -54,6 +64,8 @@ __all__ = [
     "View",
     "Views",
     "World",
+    "ZipLosses",
+    "ZipNeRF",
     "align",
     "contract",
     "contraction_scale",
@@ -61,11 +73,16 @@ __all__ = [
     "expand",
     "exponential",
     "fit",
+    "fitted_levels",
     "look_at",
+    "orbit",
     "perturbed",
     "placed",
     "pose_errors",
+    "psnr",
+    "reduced",
     "registered",
     "scattered_poses",
+    "ssim",
     "surrounding_poses",
 ]

@@ -242,7 +242,7 @@ def rays_of(poses: Tensor, local: Tensor, radius: Tensor, dtype: torch.dtype) ->
 def _pixels(pixels: Any) -> Tensor:
     try:
         places = torch.as_tensor(pixels).to(torch.float64)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise InvalidArgumentError(f"pixels must be numbers of shape (n, 2), got {type(pixels).__name__}") from error
     if places.ndim != 2 or places.shape[1] != 2 or not bool(torch.isfinite(places).all()):
         raise InvalidArgumentError(
@@ -256,7 +256,7 @@ def _poses(name: str, given: Any, axes: int) -> Tensor:
     shape = "(3, 4)" if axes == 2 else "(n, 3, 4)"
     try:
         poses = given if isinstance(given, Tensor) else torch.as_tensor(given, dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise InvalidArgumentError(f"{name} must be numbers of shape {shape}, got {type(given).__name__}") from error
     if poses.ndim != axes or tuple(poses.shape[-2:]) != (3, 4) or poses.dtype not in FLOATS:
         raise InvalidArgumentError(

@@ -196,9 +196,9 @@ class Course:
     def _sound(self) -> bool:
         """Whether a step may be taken; a loss that is no number ends the run, in half precision after some in a row."""
         loss = sum(self.losses.values())
-        finite = math.isfinite(loss) and (not self.model.half or self.optimizer.finite())
+        finite = math.isfinite(loss) and (not self.model.halved or self.optimizer.finite())
         self.skipped = 0 if finite else self.skipped + 1
-        if finite or (self.model.half and self.skipped < PATIENCE):
+        if finite or (self.model.halved and self.skipped < PATIENCE):
             return finite
         self._put(self._good)
         raise DivergedError(
@@ -216,6 +216,7 @@ class Course:
             self._glanced = glance
             extra["psnr"] = self.glance([self.held_out])
             self.monitor.note = f"PSNR {extra['psnr']:.1f} dB"
+        told: dict[str, Any] = {**self.losses, **extra}
         self.monitor.record(
             loss=sum(self.losses.values()),
             terms={},
@@ -223,8 +224,7 @@ class Course:
             unknowns=self.model.parameter_count,
             done=self.progress,
             step=self.step,
-            **self.losses,
-            **extra,
+            **told,
         )
 
     def glance(self, views: Sequence[View]) -> float:

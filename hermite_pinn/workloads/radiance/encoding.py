@@ -79,7 +79,7 @@ class Encoding(nn.Module):
         seed = int(torch.randint(2**31, (1,), generator=generator))
         built = encoder_class.build(options, box, (False,) * 3, cells, features, generator, dtype, device, seed)
         self.encoder: Encoder = built
-        self.half = kind.half
+        self.halved = kind.half
         self.values = nn.ParameterDict(
             {name: nn.Parameter(leaf.to(device, dtype)) for name, leaf in built.parameters().items()}
         )
@@ -100,5 +100,5 @@ class Encoding(nn.Module):
 
     def forward(self, points: Tensor) -> Tensor:
         """Features; differentiable by the parameters, and by the points once."""
-        encoder = self.at().rounded() if self.half and points.requires_grad else self.at()
+        encoder = self.at().rounded() if self.halved and points.requires_grad else self.at()
         return encoder.jets(points, VALUE).reshape(self.outputs, -1)

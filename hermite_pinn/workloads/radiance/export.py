@@ -14,6 +14,7 @@ from torch import Tensor
 from hermite_pinn.checks import integer, number, real_array
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.memory import check_fits
+from hermite_pinn.output import output_path
 from hermite_pinn.result.vtk import write_image
 from hermite_pinn.workloads.sdf.marching import march
 from hermite_pinn.workloads.sdf.projection import project
@@ -187,7 +188,7 @@ def write_density(
     ...     write_density(Path(folder) / "fog.vti", lambda x: x[0] ** 2, (-1, -1, 0), (1, 1, 1), 8).name
     'fog.vti'
     """
-    target = Path(path)
+    target = output_path(path)
     if target.suffix.lower() != ".vti":
         raise InvalidArgumentError(f"a grid of densities is written as .vti, got the name {target.name!r}")
     resolution = integer("resolution", resolution, least=LEAST, most=MOST)

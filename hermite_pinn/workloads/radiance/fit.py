@@ -66,7 +66,7 @@ def fit(
     scene
         Pictures and cameras.
     recipe
-        ``"instant_ngp"``, ``"hermite"``, or an object such as ``hp.radiance.InstantNGP(levels=12)``.
+        ``"instant_ngp"``, ``"hermite"``, ``"zip_nerf"``, or an object such as ``hp.radiance.InstantNGP(levels=12)``.
     encoder
         Of the recipe: the name of an encoder, or a :class:`hermite_pinn.Field` with its options; None: the recipe's.
     poses

@@ -32,6 +32,10 @@ PART = 4096
 FEWEST, MOST = 64, 1 << 18
 #: Error at which the Huber loss goes from squares to lengths.
 KNEE = 0.1
+#: Share of samples that are seen up to which a pass without gradients that finds them is worth its time.
+FEW = 2 / 3
+#: Part of the finest cascade's diagonal whose optical depth says whether a cell is occupied, as in Instant-NGP.
+FINEST = 1 / 1024
 
 
 class GridModel(RadianceModel):
@@ -63,7 +67,7 @@ class GridModel(RadianceModel):
     ) -> None:
         super().__init__(recipe, setting, dtype, device)
         self.options = o = options
-        self.half, self.rate_end = kind.half, o.rate_end
+        self.halved, self.rate_end = kind.half, o.rate_end
         lower, upper = setting.cube
         cells = resolutions(o.levels, o.coarsest, o.finest)
         encoding = Encoding(kind, lower, upper, cells, o.features, o.table_size, o.spread, generator, dtype, device)
@@ -78,9 +82,12 @@ class GridModel(RadianceModel):
             lower=setting.lower,
             upper=setting.upper,
         )
-        self.occupied = OccupiedCells(cascades, shortest, o.update_every, o.warmup, o.update_share, o.fade, device)
+        length = 2 * math.sqrt(3.0) * cascades.half * FINEST
+        self.occupied = OccupiedCells(cascades, length, o.update_every, o.warmup, o.update_share, o.fade, device)
         self.backdrop = backdrop(o.background, setting, generator, dtype, device)
         self.wanted: Tensor
+        self.visible: Tensor
+        self.register_buffer("visible", torch.ones(()))
         self.register_buffer("wanted", torch.tensor(max(FEWEST, o.samples // 64), dtype=torch.int64))
 
     def prepare(self, scene: Scene, fixed: bool) -> None:
@@ -119,9 +126,8 @@ class GridModel(RadianceModel):
         behind = self.backdrop.training_colors(directions, generator)
         if len(target) == 4:
             target = target[:3] * target[3] + behind.detach() * (1 - target[3])
-        samples = self._kept(samples) if self.options.compaction else samples
+        samples, hidden = self._kept(samples) if self.options.compaction else (samples, self._hidden(samples))
         self._adapt(len(rays), len(samples))
-        hidden = self.field.hidden(samples.positions)
         harmonics = self.field.harmonics(directions).index_select(1, samples.rays)
         colors = self.field.colors_of(hidden, harmonics)
         seen = composite(samples, self.field.density_of(hidden), colors, behind, self.options.least)
@@ -132,11 +138,25 @@ class GridModel(RadianceModel):
         origins, directions = rays.origin.T.contiguous(), rays.direction.T.contiguous()
         return march(origins, directions, self.occupied.grid, self.marching, seed)
 
-    def _kept(self, samples: Samples) -> Samples:
-        """Those that are seen, at the present densities."""
-        with torch.no_grad():
-            sigma = self.field.density(samples.positions.detach())
-        return compact(samples, sigma, self.options.least)[0]
+    def _hidden(self, samples: Samples) -> Tensor:
+        return self.field.hidden(samples.positions)
+
+    def _kept(self, samples: Samples) -> tuple[Samples, Tensor]:
+        """The samples that are seen, and what the networks share there.
+
+        Where most are seen, one pass asks for all; else a first pass without gradients tells which are.
+        """
+        if self.visible < FEW:
+            with torch.no_grad():
+                sigma = self.field.density(samples.positions.detach())
+            kept = compact(samples, sigma, self.options.least)[0]
+            hidden = self._hidden(kept)
+        else:
+            hidden = self._hidden(samples)
+            kept, index = compact(samples, self.field.density_of(hidden.detach()), self.options.least)
+            hidden = hidden if len(kept) == len(samples) else hidden.index_select(1, index)
+        self.visible.fill_(len(kept) / max(1, len(samples)))
+        return kept, hidden
 
     def _adapt(self, rays: int, count: int) -> None:
         """Choose the rays of the next step so that it has about as many samples as it should."""

@@ -33,9 +33,9 @@ def draw_history(path: str | Path, history: History) -> Path:
     Examples
     --------
     >>> import tempfile
-    >>> history = History([{"step": 100, "time": 1.0, "loss": 0.1, "psnr": 20.0}, {"step": 200, "time": 2.0, "loss": 0.05}])
+    >>> rows = [{"step": 100, "time": 1.0, "loss": 0.1, "psnr": 20.0}, {"step": 200, "time": 2.0, "loss": 0.05}]
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     draw_history(Path(folder) / "history.png", history).name
+    ...     draw_history(Path(folder) / "history.png", History(rows)).name
     'history.png'
     """
     if not len(history):

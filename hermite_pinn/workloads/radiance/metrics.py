@@ -132,7 +132,7 @@ def _colors(name: str, given: Any) -> np.ndarray:
     accepted = "colours of shape (height, width, 3)"
     try:
         array = np.asarray(given.detach().cpu() if isinstance(given, torch.Tensor) else given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise InvalidArgumentError(f"{name} must be {accepted}, got {type(given).__name__}") from error
     if array.ndim != 3 or array.shape[2] != 3 or not array.size:
         raise InvalidArgumentError(

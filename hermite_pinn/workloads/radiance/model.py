@@ -90,13 +90,13 @@ class RadianceModel(nn.Module, ABC):
         Of the parameters.
     count
         Samples that the networks took in the last :meth:`terms`.
-    half
+    halved
         Whether something is read in half precision, where a step may overflow and is then left out.
     rate_end
         Factor of learning rates by the end.
     """
 
-    half: bool = False
+    halved: bool = False
     rate_end: float = 0.1
 
     def __init__(self, recipe: Recipe, setting: Setting, dtype: torch.dtype, device: torch.device) -> None:

@@ -54,7 +54,7 @@ class OccupiedCells(nn.Module):
         self.register_buffer("values", self.grid.values)
         self.register_buffer("bits", self.grid.bits)
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
-        self.register_load_state_dict_post_hook(_take)
+        self.register_load_state_dict_post_hook(_take)  # type: ignore[no-untyped-call]
 
     def advance(self, step: int, density: Callable[[Tensor], Tensor], generator: torch.Generator) -> None:
         """Look at some cells before a step, if it is time; all count as occupied until the first look.

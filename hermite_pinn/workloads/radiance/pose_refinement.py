@@ -238,9 +238,10 @@ def started(poses: Any, cameras: Cameras, device: torch.device) -> Posing:
     InvalidArgumentError
         If it is something else.
     """
-    if poses == "fixed":
+    word = poses if isinstance(poses, str) else ""
+    if word == "fixed":
         return Posing()
-    if poses == "refine":
+    if word == "refine":
         return PoseRefinement().begin(cameras, torch.float64, device)
     accepted = "'fixed', 'refine' or a hermite_pinn.radiance.PoseRefinement"
     return instance("poses", poses, PoseRefinement, accepted).begin(cameras, torch.float64, device)

@@ -16,11 +16,12 @@ from hermite_pinn.schema import Entry
 
 from .instant_ngp import Hermite, InstantNGP
 from .model import Recipe
+from .zip_nerf.recipe import ZipNeRF
 
 __all__ = ["RECIPES", "chosen_recipe", "described_recipe", "read_recipe"]
 
 #: Every recipe by the name that ``hp.radiance.fit(recipe=...)`` takes; a new one is entered here and nowhere else.
-RECIPES: Mapping[str, type[Recipe]] = MappingProxyType({r.name: r for r in (InstantNGP, Hermite)})
+RECIPES: Mapping[str, type[Recipe]] = MappingProxyType({r.name: r for r in (InstantNGP, Hermite, ZipNeRF)})
 
 
 def chosen_recipe(recipe: Any, encoder: Any = None) -> Recipe:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hermite_pinn.checks import instance, real_array
+from hermite_pinn.checks import flag, instance, real_array
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.run.device import choose_device
 from hermite_pinn.run.history import History
@@ -116,6 +116,7 @@ class Radiance(Outputs):
             If this is no camera or colour.
         """
         instance("camera", camera, Camera, "a hermite_pinn.radiance.Camera")
+        normals = flag("normals", normals)
         behind = None if background is None else _color(background)
         seen = self.model.look(camera.rays(), behind, normals)
         shape = (camera.height, camera.width)
@@ -138,7 +139,11 @@ class Radiance(Outputs):
 
     def density(self, points: Any) -> Tensor:
         """Densities (n,) per unit length at points (3, n) of the scene's world."""
-        x = torch.as_tensor(points)
+        x = (
+            points
+            if isinstance(points, Tensor)
+            else torch.as_tensor(real_array("points", points, shape="points (3, n)"))
+        )
         if x.ndim != 2 or len(x) != 3:
             raise InvalidArgumentError(f"points must be of shape (3, n), got {tuple(x.shape)}")
         parameter = next(self.model.parameters())

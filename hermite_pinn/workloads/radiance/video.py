@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hermite_pinn.checks import integer, number
+from hermite_pinn.checks import instance, integer, number
 from hermite_pinn.errors import BackendUnavailableError, InvalidArgumentError, OutputError
 from hermite_pinn.output import check_writable, make_folder, output_path, staged
 
@@ -148,6 +148,7 @@ def orbit(cameras: Cameras, count: int = 60, width: int | None = None, height: i
     (24, True)
     """
     count = integer("count", count, least=1, most=100_000)
+    instance("cameras", cameras, Cameras, "hermite_pinn.radiance.Cameras, such as scene.cameras")
     if not len(cameras):
         raise InvalidArgumentError("there are no cameras to move between; give those of a scene")
     first = cameras.kinds[int(cameras.kind[0])]

@@ -1,0 +1,265 @@
+"""What can be chosen of a Zip-NeRF."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+from hermite_pinn.checks import Check, check_options, choice, flag, instance, integer, number, refuse
+from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.workloads.radiance.encoding import resolutions
+
+from .downweighting import DOWNWEIGHTINGS
+from .frusta import COUNTS
+from .interlevel import INTERLEVEL_LOSSES
+
+__all__ = ["Antialiasing", "ProposalGuard", "GridLevels", "Proposal", "ZipLosses"]
+
+
+def point_count(name: str, value: Any, **words: Any) -> int:
+    """A number of points per slice."""
+    count = integer(name, value, **words)
+    if count not in COUNTS:
+        refuse(name, value, f"one of {', '.join(map(str, COUNTS))} points")
+    return count
+
+
+def _levels(name: str, value: Any, **words: Any) -> GridLevels:
+    return instance(name, value, GridLevels, "hermite_pinn.radiance.GridLevels", **words)
+
+
+LEVELS: Mapping[str, Check] = MappingProxyType(
+    {
+        "coarsest": partial(integer, least=1, most=1 << 20),
+        "finest": partial(integer, least=1, most=1 << 20),
+        "count": partial(integer, least=1, most=32),
+        "features": partial(integer, least=1, most=16),
+        "table_size": partial(integer, least=2, most=1 << 30),
+    }
+)
+ANTIALIASING: Mapping[str, Check] = MappingProxyType(
+    {"samples": point_count, "weights": partial(choice, options=DOWNWEIGHTINGS), "scale_features": flag}
+)
+PROPOSAL: Mapping[str, Check] = MappingProxyType(
+    {
+        "samples": partial(integer, least=1, most=4096),
+        "levels": _levels,
+        "width": partial(integer, least=1, most=1024),
+        "blur": partial(number, above=0, most=1),
+        "points": point_count,
+    }
+)
+LOSSES: Mapping[str, Check] = MappingProxyType(
+    {
+        "knee": partial(number, above=0),
+        "interlevel": partial(number, least=0),
+        "interlevel_kind": partial(choice, options=INTERLEVEL_LOSSES),
+        "distortion": partial(number, least=0),
+        "distortion_power": number,
+        "distortion_factor": partial(number, above=0),
+        "decay": partial(number, least=0),
+    }
+)
+GUARD: Mapping[str, Check] = MappingProxyType(
+    {"limit": partial(number, least=0, most=1), "growth": partial(number, least=1), "most": partial(number, least=1)}
+)
+
+
+@dataclass(frozen=True)
+class GridLevels:
+    """A hashed grid on several levels.
+
+    Attributes
+    ----------
+    coarsest, finest
+        Cells per axis of the first and of the last level; those between grow geometrically.
+    count
+        Number of levels.
+    features
+        Per level.
+    table_size
+        Largest number of vertices that a level stores, a power of two.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a number is out of range.
+
+    Examples
+    --------
+    >>> GridLevels(16, 128, 4).resolutions
+    (16, 32, 64, 128)
+    """
+
+    coarsest: int = 16
+    finest: int = 256
+    count: int = 8
+    features: int = 2
+    table_size: int = 1 << 15
+
+    def __post_init__(self) -> None:
+        check_options(self, LEVELS)
+        if self.finest < self.coarsest:
+            raise InvalidArgumentError(f"finest must be at least coarsest, {self.coarsest} cells, got {self.finest}")
+        if self.table_size & (self.table_size - 1):
+            raise InvalidArgumentError(f"table_size must be a power of two, got {self.table_size}")
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """Cells per axis of every level."""
+        return tuple(resolutions(self.count, self.coarsest, self.finest))
+
+
+@dataclass(frozen=True)
+class Antialiasing:
+    """How a field knows how wide a pixel is.
+
+    Attributes
+    ----------
+    samples
+        Points per slice of a cone: 6, 4 or 1; see :func:`.multisample`.
+    weights
+        Kind of the :func:`.downweighting`: ``"erf"``, ``"approximate"``, ``"gaussian"`` or ``"none"``.
+    scale_features
+        Whether networks are told how much is left of each level.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is none of these.
+    """
+
+    samples: int = 6
+    weights: str = "erf"
+    scale_features: bool = False
+
+    def __post_init__(self) -> None:
+        check_options(self, ANTIALIASING)
+
+    @classmethod
+    def off(cls) -> Antialiasing:
+        """One point per slice, and all levels in full."""
+        return cls(1, "none", False)
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A small density that says where on a ray the next field looks.
+
+    Attributes
+    ----------
+    samples
+        Intervals per ray.
+    levels
+        Its grid.
+    width
+        Units of its network's hidden layer.
+    blur
+        Half the width of the box with which the field's histogram is blurred before the proposal has to cover it, as a
+        share of the ray.
+    points
+        Points per slice; see :attr:`Antialiasing.samples`.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a number is out of range.
+    """
+
+    samples: int = 64
+    levels: GridLevels = GridLevels(16, 64, 3, 2, 1 << 14)
+    width: int = 16
+    blur: float = 0.03
+    points: int = 1
+
+    def __post_init__(self) -> None:
+        check_options(self, PROPOSAL)
+
+
+@dataclass(frozen=True)
+class ZipLosses:
+    """What is made small, and how much each part counts.
+
+    Attributes
+    ----------
+    knee
+        Below which errors of colours count squared (Charbonnier).
+    interlevel
+        Factor of the loss of the proposals.
+    interlevel_kind
+        ``"spline"`` (Zip-NeRF), ``"distillation"`` or ``"similarity"``; see :mod:`.interlevel`.
+    distortion
+        Factor of the distortion, in the spacing of :attr:`distortion_power` and :attr:`distortion_factor`.
+    decay
+        Factor of half the mean square of each level of every grid.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a factor is negative, or there is no such loss.
+    """
+
+    knee: float = 1e-3
+    interlevel: float = 0.01
+    interlevel_kind: str = "spline"
+    distortion: float = 0.01
+    distortion_power: float = 1.0
+    distortion_factor: float = 1.0
+    decay: float = 1e-3
+
+    def __post_init__(self) -> None:
+        check_options(self, LOSSES)
+
+
+@dataclass(frozen=True)
+class ProposalGuard:
+    """Keeps proposals from falling behind: while they miss too much of the field's weight their loss counts more.
+
+    Attributes
+    ----------
+    limit
+        Share of a ray's weight that proposals may miss, as a moving average over the last steps.
+    growth
+        Factor on their loss for each step above the limit; divided by as often below it.
+    most
+        Largest factor.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a number is out of range.
+
+    Examples
+    --------
+    >>> guard = ProposalGuard(limit=0.1, growth=2.0, most=8.0)
+    >>> guard.next(1.0, 0.3), guard.next(8.0, 0.3), guard.next(8.0, 0.0), guard.next(1.0, 0.0)
+    (2.0, 8.0, 4.0, 1.0)
+    """
+
+    limit: float = 0.1
+    growth: float = 1.1
+    most: float = 100.0
+
+    def __post_init__(self) -> None:
+        check_options(self, GUARD)
+
+    def next(self, factor: float, missed: float) -> float:
+        """The factor of the next step, by that of the last and what proposals miss."""
+        return min(self.most, factor * self.growth) if missed > self.limit else max(1.0, factor / self.growth)
+
+
+@dataclass(frozen=True)
+class ZipOptions:
+    """What :class:`.ZipNeRF` says of the training, with nothing left open; see there."""
+
+    samples: int
+    rays: int
+    losses: ZipLosses
+    anneal: float
+    progressive: float
+    guard: ProposalGuard | None
+    rate: float
+    rate_end: float

@@ -1,0 +1,53 @@
+"""The suite antialiasing: kept rows, tables, gains."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hermite_pinn.cli import app
+from hermite_pinn.validation import antialiasing
+from hermite_pinn.validation.antialiasing import cases, row
+from hermite_pinn.validation.antialiasing.report import gains
+from hermite_pinn.workloads.radiance import Scene
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene.render_synthetic(16, train=4, test=1, supersampling=1)
+    monkeypatch.setattr(row, "scene_of", lambda: scene)
+    monkeypatch.setattr(row, "_steps", lambda case, scene: 2)
+
+
+@pytest.mark.usefixtures("quick")
+def test_rows_are_kept_and_told(tmp_path: Path) -> None:
+    only = ["validate", "--suite", "antialiasing", "--only", "60s-0", "--out", str(tmp_path)]
+    result = CliRunner().invoke(app, only)
+    assert result.exit_code == 0, result.output
+    assert "zip-60s-0" in result.stdout
+    table = (tmp_path / "antialiasing.md").read_text(encoding="utf-8")
+    assert table.count("\n|") == len(cases.VARIANTS) + 1
+    first = antialiasing.kept_row(antialiasing.CASES["zip-60s-0"], tmp_path)
+    again = CliRunner().invoke(app, [*only, "--json"])
+    kept = {r["name"]: r for r in json.loads(again.stdout)["results"]}
+    assert first is not None
+    assert kept["zip-60s-0"]["seconds"] == first.seconds  # not run again
+
+
+def test_gains_compare_equal_seeds_and_times() -> None:
+    rows = [
+        antialiasing.Row(f"{variant}-60s-{seed}", (psnr, 20.0, 20.0, 20.0), 1.0, 1, 1)
+        for variant, seed, psnr in (("zip", 0, 30.0), ("zip", 1, 31.0), ("plain", 0, 29.0), ("plain", 2, 10.0))
+    ]
+    assert gains(rows, "zip", 60.0) == (1.0, 0.0, 0.0, 0.0)
+    assert gains(rows, "zip", 310.0) == ()
+
+
+def test_variants_differ_in_one_thing() -> None:
+    recipe = cases.RECIPE
+    for name, (_, other) in cases.VARIANTS.items():
+        different = [f for f in recipe.__dataclass_fields__ if getattr(recipe, f) != getattr(other, f)]
+        assert len(different) == (name != cases.ZIP)

@@ -1,0 +1,159 @@
+"""A case that is run, and the files that keep what came of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hermite_pinn as hp
+from hermite_pinn.output import check_writable
+from hermite_pinn.validation.kept import read_kept, write_kept
+from hermite_pinn.validation.rivals.timing import one_thread
+from hermite_pinn.workloads.radiance import Radiance, Scene
+from hermite_pinn.workloads.radiance.evaluation import mean_measures, rendered
+from hermite_pinn.workloads.radiance.grid_model import GridModel
+from hermite_pinn.workloads.radiance.history_picture import draw_history
+from hermite_pinn.workloads.radiance.picture_files import write_png
+from hermite_pinn.workloads.radiance.sheets import Shown, draw_views
+
+from .cases import Case, scene_of
+from .samples import count_samples
+
+__all__ = ["Row", "kept_row", "run_case"]
+
+FORMAT = "radiance row 1"
+#: Steps that are not timed, and those from which their number in the given time is told.
+WARM, PILOT = 20, 200
+#: Views of the sheet.
+SHEET = 4
+MEASURES = (
+    "psnr", "ssim", "seconds", "steps", "step_ms", "samples_per_step", "parameters", "render_seconds", "dense_samples",
+    "occupied_samples", "seen_samples", "fewer_samples", "same_image", "unmasked_image",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came of a case.
+
+    Attributes
+    ----------
+    name
+        Of the case.
+    measured
+        By name: ``psnr`` and ``ssim`` of the held-out views; ``seconds``, ``steps`` and ``step_ms`` of training in CPU
+        seconds of one thread, ``samples_per_step``; ``parameters``; ``render_seconds`` of a view; samples per ray of a
+        dense march, in occupied cells and seen, and how many times fewer these are; ``same_image`` and
+        ``unmasked_image``, see :class:`.SampleCounts`.
+    """
+
+    name: str
+    measured: dict[str, float]
+
+    @property
+    def line(self) -> str:
+        """For the terminal."""
+        m = self.measured
+        return (
+            f"{self.name:<36} {m['psnr']:5.2f} dB  SSIM {m['ssim']:.4f}  {m['steps']:6.0f} steps  {m['seconds']:6.1f} CPU s  "
+            f"{m['step_ms']:5.1f} ms/step  view {m['render_seconds']:.2f} CPU s  {m['dense_samples']:.0f} -> {m['seen_samples']:.1f} samples"
+        )
+
+
+def run_case(case: Case, folder: Path | None = None, scene: Scene | None = None) -> Row | None:
+    """Run a case, or read what is kept of it; None if the files of its scene are not there.
+
+    Parameters
+    ----------
+    case
+        The case.
+    folder
+        Where rows and pictures are kept; None: nowhere.
+    scene
+        Another scene than that of the suite, of which nothing is kept.
+    """
+    kept = kept_row(case, folder) if scene is None else None
+    if kept is not None:
+        return kept
+    given = scene_of(case.scene) if scene is None else scene
+    if given is None:
+        return None
+    if folder is not None:
+        check_writable(_file(case, folder))
+    with one_thread():
+        steps = _steps(case, given) if case.steps is None else case.steps
+        began = time.process_time()
+        found = _fitted(case, given, steps)
+        seconds = time.process_time() - began
+        row = Row(case.name, _measured(found, given, steps, seconds))
+        if folder is not None and scene is None:
+            _draw(case, found, given, folder)
+            write_kept(_file(case, folder), FORMAT, _asked(case), row.measured)
+    return row
+
+
+def kept_row(case: Case, folder: Path | None) -> Row | None:
+    """What a folder keeps of a case; None if it has nothing, or something else was asked then."""
+    entry = None if folder is None else read_kept(_file(case, folder), FORMAT, _asked(case))
+    return None if entry is None else Row(case.name, {name: entry.at(name).number() for name in MEASURES})
+
+
+def _file(case: Case, folder: Path) -> Path:
+    return folder / f"{case.name}.json"
+
+
+def _asked(case: Case) -> dict[str, Any]:
+    asked: dict[str, Any] = {"scene": case.scene, "seed": case.seed, "recipe": repr(case.recipe)}
+    return asked | ({"seconds": case.seconds} if case.steps is None else {"steps": case.steps})
+
+
+def _steps(case: Case, scene: Scene) -> int:
+    """As many as take the time, as far as the first ones tell."""
+    _fitted(case, scene, WARM)
+    began = time.process_time()
+    _fitted(case, scene, PILOT)
+    return max(1, round(case.seconds * PILOT / (time.process_time() - began)))
+
+
+def _fitted(case: Case, scene: Scene, steps: int) -> Radiance:
+    return hp.radiance.fit(scene, recipe=case.recipe, steps=steps, seed=case.seed, device="cpu", progress=False)
+
+
+def _measured(found: Radiance, scene: Scene, steps: int, seconds: float) -> dict[str, float]:
+    began = time.process_time()
+    for view in scene.test:
+        found.render(view.camera)
+    rendering = (time.process_time() - began) / len(scene.test)
+    model = found.model
+    assert isinstance(model, GridModel)
+    counts = count_samples(model, scene.train[0])
+    told = mean_measures([rendered(found, view).measures for view in scene.test])
+    return told | {
+        "seconds": seconds,
+        "steps": float(steps),
+        "step_ms": 1e3 * seconds / steps,
+        "samples_per_step": float(found.stats["samples"]) / steps,
+        "parameters": float(found.stats["parameters"]),
+        "render_seconds": rendering,
+        "dense_samples": counts.dense,
+        "occupied_samples": counts.occupied,
+        "seen_samples": counts.seen,
+        "fewer_samples": counts.fewer,
+        "same_image": min(counts.same, 200.0),
+        "unmasked_image": min(counts.unmasked, 200.0),
+    }
+
+
+def _draw(case: Case, found: Radiance, scene: Scene, folder: Path) -> None:
+    """Keep the first held-out view, a sheet of some, and the course."""
+    shown = []
+    for view in scene.test[:SHEET]:
+        seen = rendered(found, view, normals=True)
+        shown.append(Shown(view.name, seen.true, seen.image, seen.depth, seen.normals))
+    write_png(folder / f"{case.name}-view.png", shown[0].found)
+    write_png(folder / f"{case.scene}-true.png", shown[0].true)
+    draw_views(folder / f"{case.name}.png", shown)
+    if len(found.history):
+        draw_history(folder / f"{case.name}-history.png", found.history)
