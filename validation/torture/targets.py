@@ -11,6 +11,7 @@ import hermite_pinn as hp
 from hermite_pinn.problems import PROBLEMS
 
 from .case import Bench, Fault, Kind
+from .pose_targets import POSES
 from .radiance_targets import RADIANCE
 from .recipe_targets import RECIPES
 from .shape_targets import SHAPES, cutting
@@ -327,7 +328,7 @@ def _recipe_targets() -> list[Target]:
 
 def targets() -> list[Target]:
     """All of them."""
-    scenes = [Target(name, call, good) for name, (call, good) in RADIANCE.items()]
+    scenes = [Target(name, call, good) for name, (call, good) in (RADIANCE | POSES).items()]
     return [
         *_run_targets(),
         *_method_targets(),
