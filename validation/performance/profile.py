@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +19,7 @@ from .rows import Budget, Row
 from .timing import median_seconds, synchronize
 from .training import paper_steps
 
-__all__ = ["Kernel", "kernels_of", "profile_rows"]
+__all__ = ["Kernel", "kernels_of", "profile_rows", "short"]
 
 #: Kernels that are named one by one.
 NAMED = 10
@@ -70,6 +71,23 @@ def kernels_of(recording: Iterable[Any]) -> list[Kernel]:
     return sorted(found, key=lambda kernel: -kernel.seconds)
 
 
+def short(name: str) -> str:
+    """The name of a kernel without its templates, but for what it computes.
+
+    Examples
+    --------
+    >>> short("void at::native::vectorized_elementwise_kernel<4, at::native::CUDAFunctor_add<float> >(int)")
+    'vectorized_elementwise_kernel CUDAFunctor_add'
+    >>> short("hp_siren"), short("Memcpy DtoD (Device -> Device)")
+    ('hp_siren', 'Memcpy DtoD (Device -> Device)')
+    """
+    plain, _, templates = name.partition("<")
+    if not templates:
+        return name
+    computed = re.search(r"\w*(?:Functor|Ops|Kernel)\w*", templates)
+    return " ".join([re.split(r"[:\s]", plain)[-1], *([computed[0]] if computed else [])])
+
+
 def _recorded(work: Callable[[], object], device: torch.device) -> list[Kernel]:
     synchronize(device)
     seen = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device.type == "cuda" else [])]
@@ -89,7 +107,7 @@ def _rows(what: str, kernels: list[Kernel], times: int, seconds: float) -> Itera
     yield Row(f"{what}: the GPU computes", 100 * busy / seconds, "%", note=note)
     for kernel in kernels[:NAMED]:
         count = f"{kernel.count / times:.1f} launches"
-        yield Row(f"{what}: {kernel.name[:80]}", 1e6 * kernel.seconds / times, "us", note=count)
+        yield Row(f"{what}: {short(kernel.name)}", 1e6 * kernel.seconds / times, "us", note=count)
 
 
 def profile_rows(device: torch.device, cells: Sequence[tuple[int, ...]], budget: Budget) -> Iterator[Row]:

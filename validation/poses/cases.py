@@ -21,6 +21,9 @@ DENSITY = 0.2
 LINEAR = Field(basis="linear", head="siren")
 
 
+WINDOW = (0.1, 0.5)  # of the run, in which finer levels begin to move: BARF's
+
+
 @dataclass(frozen=True)
 class Way:
     """How poses are refined.
@@ -172,8 +175,7 @@ class Case:
     @property
     def refinement(self) -> PoseRefinement:
         """Rate and curriculum; the rest is as usual."""
-        window = PoseRefinement().curriculum or (0.1, 0.5)
-        return PoseRefinement(rate=self.rate, curriculum=window if WAYS[self.way].curriculum else None)
+        return PoseRefinement(rate=self.rate, curriculum=WINDOW if WAYS[self.way].curriculum else None)
 
 
 def _coarser(world: World, factor: float) -> World:

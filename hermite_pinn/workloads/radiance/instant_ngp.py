@@ -83,7 +83,8 @@ class InstantNGP(Recipe):
     levels, coarsest, finest, features, table_size, spread
         Number of levels, cells along the box at both ends of them, features and records of a level, and the standard
         deviation of the first values.  On a CPU 8 levels of 2^15 records up to 256 cells, or 2^17 and 512 where
-        cameras stand in the box; on a GPU 16 of 2^19 up to 2048.
+        cameras stand in the box; on a GPU 16 of 2^19 up to about two cells for every pixel along the pictures, at most
+        2048: finer ones learn what pictures cannot show.
     width, hidden
         Units of the networks' layers, and what both share.
     density
@@ -170,9 +171,10 @@ class InstantNGP(Recipe):
     def settled(self, setting: Setting, device: torch.device) -> InstantNGP:
         """See :meth:`Recipe.settled`."""
         small, inside = device.type == "cpu", setting.inside
+        fine = max(64, min(1 << (2 * setting.pixels - 1).bit_length(), 2048))  # two cells for a pixel
         chosen: dict[str, Any] = {
             "levels": 8 if small else 16,
-            "finest": (512 if inside else 256) if small else 2048,
+            "finest": (512 if inside else 256) if small else fine,
             "table_size": self._table_size(small, inside),
             "samples": 1 << (14 if small else 18),
             "cells": 64 if small else 128,

@@ -31,6 +31,8 @@ class Setting:
         Whether pictures have alpha.
     inside
         Whether most cameras stand in the box, so that what is near needs finer steps than what is far.
+    pixels
+        Along the longest side of the pictures: cells much finer than they can show are trained on noise.
 
     Examples
     --------
@@ -43,6 +45,7 @@ class Setting:
     background: Three | None
     alpha: bool
     inside: bool
+    pixels: int = 128
 
     @classmethod
     def of(cls, scene: Scene) -> Setting:
@@ -52,7 +55,8 @@ class Setting:
         x, y, z = scene.lower.tolist()
         u, v, w = scene.upper.tolist()
         alpha = any(image.shape[-1] == 4 for image in scene.views.images)
-        return cls((x, y, z), (u, v, w), scene.background, alpha, bool(within.double().mean() > 0.5))
+        pixels = max((max(image.shape[:2]) for image in scene.views.images), default=128)
+        return cls((x, y, z), (u, v, w), scene.background, alpha, bool(within.double().mean() > 0.5), pixels)
 
     @property
     def centre(self) -> Three:
@@ -79,6 +83,7 @@ class Setting:
             "background": None if self.background is None else list(self.background),
             "alpha": self.alpha,
             "inside": self.inside,
+            "pixels": self.pixels,
         }
 
     @classmethod
@@ -95,7 +100,9 @@ class Setting:
             raise CorruptFileError(f"{entry.source} is damaged: {entry.path} has the box {lower} to {upper}")
         behind = entry.get("background")
         color = None if behind is None else _three(behind)
-        return cls(lower, upper, color, entry.at("alpha").flag(), entry.at("inside").flag())
+        return cls(
+            lower, upper, color, entry.at("alpha").flag(), entry.at("inside").flag(), entry.at("pixels").integer(1)
+        )
 
 
 def _three(entry: Entry) -> Three:
