@@ -1,4 +1,4 @@
-"""Compressed fields: files of a bounded error, or of so many bits, in levels of detail of which a prefix can be read."""
+"""Compressed fields: files of a bounded error or of so many bits, whose first levels of detail can be read alone."""
 
 from __future__ import annotations
 

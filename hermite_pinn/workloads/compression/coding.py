@@ -72,8 +72,9 @@ class Coding(ABC):
 
     @abstractmethod
     def first_scales(self, tol: float, norms: np.ndarray) -> np.ndarray:
-        """Scales from which about a relative error of ``tol`` is expected, for fields of so much (root mean squares)."""
+        """Scales from which about a relative error of ``tol`` is expected, for fields of these root mean squares."""
 
+    @abstractmethod
     def weigh(self, change: Callable[[GridField], np.ndarray]) -> None:
         """Find out how much each number counts, where that is not known.
 
@@ -87,6 +88,7 @@ class Coding(ABC):
         """What decoding needs beside the scales."""
         return {}
 
+    @abstractmethod
     def take(self, described: Entry) -> None:
         """Take in what :meth:`describe` told.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.field import GridField
 from hermite_pinn.schema import Entry
 
@@ -19,9 +20,18 @@ CODINGS: Mapping[str, type[Coding]] = {kind.name: kind for kind in (Nested, Grou
 
 
 def coding_of(field: GridField) -> Coding:
-    """The way for a field, whose levels are added up where that loses nothing."""
+    """The way for a field, whose levels are added up where that loses nothing.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the field has no numbers.
+    """
     collapsed = replace(field, encoder=field.encoder.collapsed()) if field.linear else field
-    return next(kind(collapsed) for kind in CODINGS.values() if kind.takes(collapsed))
+    kind = next((kind for kind in CODINGS.values() if kind.takes(collapsed)), None)
+    if kind is None:
+        raise InvalidArgumentError(f"there is nothing to compress: {', '.join(field.names)} have no numbers")
+    return kind(collapsed)
 
 
 def read_coding(described: Entry, field: GridField) -> Coding:

@@ -64,8 +64,8 @@ def compress(model: Any, method: str | None = None, **options: Any) -> Compresse
     model
         A :class:`hermite_pinn.Solution`.
     method
-        ``"levels"``: coefficients as integers, with ``tol=1e-6``, the bound of the relative L2 error of every field, and
-        ``gradient_tol=None``, that of the gradients over space.  Both are measured on a fine grid that meets no vertex.
+        ``"levels"``: coefficients as integers, with ``tol=1e-6``, the bound of the relative L2 error of every field,
+        and ``gradient_tol=None``, that of gradients over space.  Both are measured on a fine grid that meets no vertex.
     options
         Of the method.
 

@@ -101,7 +101,7 @@ class Grouped(Coding):
             own = values[group.start : group.start + group.size].double()
             size = 1e-3 * (float(own.square().mean().sqrt()) or 1.0)
             noise = torch.randn(group.shape, generator=generator, dtype=torch.float64)
-            moved = values.double()
+            moved = values.double().clone()
             moved[group.start : group.start + group.size] += size * (noise / _along_kinds(group)).reshape(-1)
             whole = {**tensors, group.path: moved.to(values.dtype).view(tensors[group.path].shape)}
             gain = float(np.max(change(self.field.with_tensors(whole)))) / size
@@ -122,8 +122,7 @@ class Grouped(Coding):
         of_features = np.resize(scales, features) if len(scales) < 2 else scales
         spare = features - len(of_features)  # features that no field reads
         of_features = np.concatenate([of_features, np.repeat(of_features[-1:], spare)])[:features]
-        steps = torch.as_tensor(of_features) / (_along_kinds(group) * self.weights[k])
-        return steps  # (1, kinds, features)
+        return torch.as_tensor(of_features) / (_along_kinds(group) * self.weights[k])  # (1, kinds, features)
 
     def encode(self, scales: np.ndarray) -> list[np.ndarray]:
         """See :meth:`Coding.encode`."""

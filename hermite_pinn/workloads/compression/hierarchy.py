@@ -1,8 +1,8 @@
 """Dense vertices from coarse to fine: what a grid predicts at the new vertices of one with cells of half the length.
 
-The coefficients of a vertex are derivatives of the field there.  Those on every second vertex are a coarser field of the
-same basis, and this field's derivatives at the vertices between are a prediction, whose errors fall with the power of the
-length of cells that the basis has.
+The coefficients of a vertex are derivatives of the field there.  Those on every second vertex are a coarser field of
+the same basis, and this field's derivatives at the vertices between are a prediction, whose errors fall with the power
+of the length of cells that the basis has.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def unpack_bytes(packed: bytes, size: int, source: str) -> bytes:
 
 
 def pack_integers(numbers: np.ndarray) -> bytes:
-    """Integers of absolute value below :data:`LARGEST`: the number of bytes of each, then all first bytes, all second...
+    """Integers of absolute value below :data:`LARGEST`: the number of bytes of each, all first bytes, all second...
 
     Signs go to the last bit (0, -1, 1, -2, ... become 0, 1, 2, 3, ...), so that small numbers have few bytes.
 

@@ -113,7 +113,9 @@ def read_levels(contents: Contents, levels: int) -> Solution:
 def _skeleton(whole: Entry) -> GridField:
     """The field without its numbers: whether they fit is seen before they are read."""
     dtype = DTYPES[whole.at("dtype").text(DTYPES)]
-    tensors = {path: torch.empty(_shape(e), dtype=dtype, device="meta") for path, e in whole.at("tensors").entries().items()}
+    tensors = {
+        path: torch.empty(_shape(e), dtype=dtype, device="meta") for path, e in whole.at("tensors").entries().items()
+    }
     return GridField.from_description(whole.at("field"), Entry(tensors, whole.source, "tensors"))
 
 

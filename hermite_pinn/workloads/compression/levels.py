@@ -1,4 +1,4 @@
-"""Compress a solution: coefficients as integers with a relative error that is measured, each level behind the coarser."""
+"""Compress a solution: its numbers as integers, with an error that is measured, each level behind the coarser."""
 
 from __future__ import annotations
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -14,6 +13,7 @@ from hermite_pinn.cuda.encoder.layout import GridLayout
 from hermite_pinn.field.field import GridField
 from hermite_pinn.field.hermite_grid import HermiteGrid
 from hermite_pinn.field.tree import TABLE
+from hermite_pinn.schema import Entry
 
 from .coding import Coding, rounded
 from .hierarchy import Hierarchy
@@ -25,10 +25,10 @@ __all__ = ["Nested"]
 class Nested(Coding):
     """The finest level of a linear field whose levels are dense and nested.
 
-    The sum of the levels is a field on the finest one; levels that were coarser say nothing that is not said there.  Its
-    vertices are split into those of a :class:`.Hierarchy`.  Each level starts from what the decoded vertices before it
-    predict, so that errors of prediction and of rounding do not add up: in the end every coefficient is off by less than
-    one step, and the step is the scale of its field by the norm of its function.
+    The sum of the levels is a field on the finest one; levels that were coarser say nothing that is not said there.
+    Its vertices are split into those of a :class:`.Hierarchy`.  Each level starts from what the decoded vertices before
+    it predict, so that errors of prediction and of rounding do not add up: in the end every coefficient is off by less
+    than one step, and the step is the scale of its field by the norm of its function.
     """
 
     name: ClassVar[str] = "nested"
@@ -63,8 +63,14 @@ class Nested(Coding):
         return self.hierarchy.count(level)
 
     def first_scales(self, tol: float, norms: np.ndarray) -> np.ndarray:
-        """See :meth:`Coding.first_scales`: as if the errors of all coefficients of a vertex knew nothing of each other."""
+        """See :meth:`Coding.first_scales`: as if errors of the coefficients of a vertex were independent."""
         return np.asarray(tol * norms * np.sqrt(12.0 / self.layout.record))
+
+    def weigh(self, change: Callable[[GridField], np.ndarray]) -> None:
+        """See :meth:`Coding.weigh`; the norms of the functions are known."""
+
+    def take(self, described: Entry) -> None:
+        """See :meth:`Coding.take`; the scales are all."""
 
     def _steps(self, level: int, scales: np.ndarray) -> torch.Tensor:
         norms = record_norms(self.layout.basis, self.layout.dim)
@@ -111,8 +117,7 @@ class Nested(Coding):
                 start = stop
         assert decoded is not None
         described, layout = self.field.describe(), self.layout
-        own_layout = described["encoder"].get("layout")
-        if own_layout is not None and json.loads(own_layout) == json.loads(layout.key):
+        if described["encoder"] == {"name": self.field.encoder.name, "layout": layout.key}:
             layout = layout.with_levels([self.hierarchy.resolutions[len(numbers) - 1]])
             described["encoder"] = {**described["encoder"], "layout": layout.key}
         else:
