@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -92,6 +93,9 @@ def compress(model: Any, method: str | None = None, **options: Any) -> Compresse
     (True, True, ((4, 4),))
     """
     how = choice("method", method or ("vqad" if "bits" in options else "levels"), METHODS)
+    known = list(inspect.signature(METHODS[how]).parameters)[1:]
+    for name in options:
+        choice(f"the option of method={how!r}", name, known)
     return METHODS[how](model, **options)
 
 
