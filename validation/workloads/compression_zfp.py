@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.interpolate import make_interp_spline
@@ -82,7 +83,7 @@ def fewest_bytes(solution: hp.Solution, tol: float, degree: int) -> Samples:
         places = _places(solution, counts)
         values = np.ascontiguousarray(solution.on_grid(places)[0, 0])
         found, last = _largest_tolerance(
-            values, power, lambda decoded, p=places: _error(p, decoded, axes, wanted, degree), tol
+            values, power, partial(_error, places, axes=axes, wanted=wanted, degree=degree), tol
         )
         if found is None:
             continue
