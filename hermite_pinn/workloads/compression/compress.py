@@ -92,6 +92,8 @@ def compress(model: Any, method: str | None = None, **options: Any) -> Compresse
     >>> small.ratio > 4, abs(again.u(0.3, 0.4) - solution.u(0.3, 0.4)) < 1e-3, coarse.field.layout.resolutions
     (True, True, ((4, 4),))
     """
+    if method is not None:
+        choice("method", method, METHODS, otherwise="None")
     how = choice("method", method or ("vqad" if "bits" in options else "levels"), METHODS)
     known = list(inspect.signature(METHODS[how]).parameters)[1:]
     for name in options:

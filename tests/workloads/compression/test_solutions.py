@@ -297,8 +297,9 @@ def test_what_is_no_solution_is_refused():
     for wrong in (None, 3, "u.h5", np.ones(3)):
         with pytest.raises(InvalidArgumentError, match="Solution"):
             hp.compression.compress(wrong)
-    with pytest.raises(InvalidArgumentError, match="method"):
-        hp.compression.compress(made("levels"), method="zip")
+    for method in ("zip", "", 0, [], np.ones(2)):
+        with pytest.raises(InvalidArgumentError, match="method"):
+            hp.compression.compress(made("levels"), method=method)
 
 
 def test_more_accuracy_than_the_numbers_have_is_refused():
