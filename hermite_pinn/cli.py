@@ -18,6 +18,7 @@ from .command_arguments import (
     OutOption,
     file_word,
 )
+from .compress_commands import compress
 from .errors import InvalidArgumentError
 from .output import check_writable
 from .radiance_commands import app as radiance_app
@@ -58,6 +59,7 @@ app = typer.Typer(
 )
 app.add_typer(sdf_app, name="sdf")
 app.add_typer(radiance_app, name="radiance")
+app.command()(compress)
 
 
 @app.command("list")

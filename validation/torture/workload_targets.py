@@ -9,6 +9,7 @@ import numpy as np
 import hermite_pinn as hp
 
 from .case import Bench
+from .stock import solution
 from .target import Target, of_solution
 
 __all__ = ["workload_targets"]
@@ -101,4 +102,23 @@ def _distance_targets() -> list[Target]:
 
 def workload_targets() -> list[Target]:
     """All of them."""
-    return [*_image_targets(), *_distance_targets()]
+    return [*_image_targets(), *_distance_targets(), *_compression_targets()]
+
+
+def _opened(bench: Bench, path: Any, levels: Any) -> hp.Solution:
+    """A compressed solution, made where the case has its files."""
+    good = hp.Solution.load(solution(bench.shared, "linear-2d"))
+    hp.compression.compress(good, tol=1e-2).save(bench.place / "u.hpc")
+    found: hp.Solution = hp.compression.load(path, levels)
+    return found
+
+
+def _compression_targets() -> list[Target]:
+    return [
+        Target(
+            "compression.compress",
+            of_solution(lambda s, **options: hp.compression.compress(s, **options)),
+            {"method": "levels", "tol": 1e-3, "gradient_tol": 1e-2},
+        ),
+        Target("compression.load", _opened, {"path": "{place}/u.hpc", "levels": 1}),
+    ]
