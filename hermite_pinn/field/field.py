@@ -63,7 +63,7 @@ def _activation(name: str, value: Any) -> str:
     """A smooth activation; a rectifier has its own answer, since other libraries start from it."""
     hint = (
         "second derivatives of a rectified unit vanish, so no residual of second order could see it"
-        if value == "relu"
+        if isinstance(value, str) and value == "relu"
         else ""
     )
     return choice(name, value, ACTIVATIONS, hint=hint)
