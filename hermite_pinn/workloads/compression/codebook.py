@@ -1,0 +1,52 @@
+"""Codebooks and the logits that choose from them: hard choices forward, soft ones backward."""
+
+from __future__ import annotations
+
+import torch
+
+__all__ = ["PIECE", "codebook_gradient", "halved", "logit_gradient"]
+
+#: Rows whose softmax is held at a time.
+PIECE = 1 << 13
+
+
+def halved(numbers: torch.Tensor) -> torch.Tensor:
+    """Numbers rounded to half precision, as a file has them."""
+    return numbers.to(torch.float16).to(numbers.dtype)
+
+
+def logit_gradient(
+    logits: torch.Tensor, codebook: torch.Tensor, gradient: torch.Tensor, temperature: float = 1.0
+) -> torch.Tensor:
+    """Gradient by logits as if rows were ``softmax(logits / temperature) @ codebook``.
+
+    Parameters
+    ----------
+    logits
+        (u, k).
+    codebook
+        (k, w).
+    gradient
+        Of the loss by the rows, (u, w).
+    temperature
+        Positive.
+
+    Returns
+    -------
+    Tensor
+        (u, k); its rows sum to zero.
+
+    Examples
+    --------
+    >>> book = torch.tensor([[0.0], [1.0]])
+    >>> logit_gradient(torch.zeros(1, 2), book, torch.ones(1, 1))
+    tensor([[-0.2500,  0.2500]])
+    """
+    weights = torch.softmax(logits / temperature, 1)
+    by_weight = gradient @ codebook.T
+    return weights * (by_weight - (weights * by_weight).sum(1, keepdim=True)) / temperature
+
+
+def codebook_gradient(index: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
+    """Gradient by a codebook of which rows were read: sums of the gradients of the rows by entry, (size, w)."""
+    return gradient.new_zeros(size, gradient.shape[1]).index_add_(0, index, gradient)
