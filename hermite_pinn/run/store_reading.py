@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import stat
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,15 +20,16 @@ import numpy as np
 import torch
 from h5py import h5a, h5d, h5i, h5o, h5t, h5z
 
-from hermite_pinn.errors import CorruptFileError, InvalidArgumentError, OutOfMemoryError
+from hermite_pinn.errors import CorruptFileError, OutOfMemoryError
 from hermite_pinn.memory import available_memory, spelled_size
 
+from .regular_file import file_path, opened
 from .store_format import ORDER, SEAL_SIZE, SEALED, VERSION, Checksum, seal, seal_start
+from .stored_text import MOST_DEPTH, parsed
 
 __all__ = ["Declared", "Plan", "read_store"]
 
 MOST_OBJECTS = 1 << 14
-MOST_DEPTH = 32  # of groups, and of lists and mappings in the text
 MOST_TEXT = 1 << 28  # bytes
 LARGEST_CHUNK = 1 << 26  # bytes
 PIECE = 1 << 24  # bytes of an array that is hashed and not kept
@@ -89,7 +89,7 @@ def read_store(path: str | Path, kind: str, plan: Plan = _everything) -> tuple[d
     OutOfMemoryError
         If the arrays do not fit.
     """
-    source = _path(path)
+    source = file_path(path)
     with _opened(source) as (file, size):
         try:
             return _Reader(file, source, kind, size).read(plan)
@@ -101,39 +101,12 @@ def read_store(path: str | Path, kind: str, plan: Plan = _everything) -> tuple[d
             raise CorruptFileError(f"{source} is damaged or is no hermite_pinn {kind}: {error}") from error
 
 
-def _path(path: str | Path) -> Path:
-    if not isinstance(path, str | os.PathLike) or not str(path) or "\0" in str(path):
-        raise InvalidArgumentError(f"the name of a file is a text or a pathlib.Path, got {path!r}")
-    return Path(path)
-
-
-def _not_regular(mode: int) -> str:
-    kinds = (
-        (stat.S_ISDIR, "folder"), (stat.S_ISFIFO, "pipe"), (stat.S_ISSOCK, "socket"),
-        (stat.S_ISCHR, "device"), (stat.S_ISBLK, "device"),
-    )  # fmt: skip
-    return next((name for test, name in kinds if test(mode)), "")
-
-
 @contextmanager
 def _opened(source: Path) -> Iterator[tuple[h5py.File, int]]:
-    """The file and its size.  It is looked at before it is opened, and again then: a pipe would wait for ever."""
-    try:
-        what = _not_regular(os.stat(source).st_mode)
-        if not what:
-            descriptor = os.open(source, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"there is no file {source}") from None
-    except OSError as error:
-        raise CorruptFileError(f"{source} cannot be read: {error.strerror or error}") from error
-    if what:
-        raise CorruptFileError(f"{source} cannot be read: it is a {what}, not a file")
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise CorruptFileError(f"{source} cannot be read: it is a {_not_regular(status.st_mode)}, not a file")
+    """The file, whose seal has been compared, and its size."""
+    with opened(source) as (descriptor, size):
         try:
-            _check_seal(descriptor, source, status.st_size)
+            _check_seal(descriptor, source, size)
         except OSError as error:
             raise CorruptFileError(f"{source} cannot be read: {error.strerror or error}") from error
         # what was looked at, whatever has become of the name; and without a lock: files are replaced, never changed
@@ -143,9 +116,7 @@ def _opened(source: Path) -> Iterator[tuple[h5py.File, int]]:
             except (OSError, RuntimeError, ValueError) as error:
                 raise CorruptFileError(f"{source} was not written by hermite_pinn, or is damaged: {error}") from error
             with file:
-                yield file, status.st_size
-    finally:
-        os.close(descriptor)
+                yield file, size
 
 
 def _check_seal(descriptor: int, source: Path, size: int) -> None:
@@ -308,18 +279,11 @@ class _Reader:
 
     def _parsed(self, text: str) -> dict[str, Any]:
         try:
-            meta = json.loads(text, object_pairs_hook=_distinct)
-        except RecursionError:
-            raise self.damaged("its text has too many lists in each other") from None
-        if not isinstance(meta, dict):
-            raise self.damaged("its text is not a list of names with values")
-        layer: list[Any] = [meta]
-        for _ in range(MOST_DEPTH):
-            inner = (v.values() if isinstance(v, dict) else v for v in layer)
-            layer = [v for values in inner for v in values if isinstance(v, dict | list)]
-            if not layer:
-                return meta
-        raise self.damaged(f"its text has more than {MOST_DEPTH} lists in each other")
+            return parsed(text)
+        except json.JSONDecodeError:
+            raise
+        except ValueError as error:
+            raise self.damaged(str(error)) from None
 
     def _order(self, meta: dict[str, Any], declared: Mapping[str, Declared]) -> list[str]:
         """Names of the arrays as they were given; older files do not list them."""
@@ -332,14 +296,6 @@ class _Reader:
             wrong = set(order) ^ set(declared) or {name for name in order if order.count(name) > 1}
             raise self.damaged(f"{min(wrong)} is in the list of its arrays or in the file, not in both")
         return order
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The mapping of a JSON object, in which no name may come twice."""
-    mapping = dict(pairs)
-    if len(mapping) < len(pairs):
-        raise ValueError("a name comes twice in its text")
-    return mapping
 
 
 def _pieces(dataset: h5py.Dataset) -> Iterator[np.ndarray]:
