@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.field.grid_field import GridField
+from hermite_pinn.result.evaluable import Evaluable
 from hermite_pinn.result.solution import Solution
 from hermite_pinn.workloads.sdf.signed_field import FittedField
 
@@ -27,6 +29,8 @@ FINE, RELATIVE = 0.1, 0.05
 #: Half diagonals within which cells belong to the octree.
 WIDTH = 1.5
 SEED = 11
+#: What :func:`hermite_pinn.sdf.fit` says of its solutions.
+FITTED = "distance to a surface"
 
 
 class DistanceTeacher(Teacher):
@@ -46,6 +50,11 @@ class DistanceTeacher(Teacher):
         self.domain = solution.domain  # type: ignore[assignment]
         self.names, self.periodic = solution.fields, solution.periodic
         self.title = solution.title
+
+    @classmethod
+    def teaches(cls, model: Any) -> bool:
+        """Whether :func:`hermite_pinn.sdf.fit` made it."""
+        return isinstance(model, Evaluable) and getattr(model, "settings", {}).get("problem") == FITTED
 
     @property
     def prior(self) -> Prior:
@@ -67,7 +76,7 @@ class DistanceTeacher(Teacher):
         numbers = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
         lower, extent = self._shape.lower, self._shape.upper - self._shape.lower
         size = extent / np.array(tree.resolutions[-1])
-        cells = tree.cells[numbers.integers(len(tree.cells), size=NEAR)]
+        cells = tree.cells[-1][numbers.integers(len(tree.cells[-1]), size=NEAR)]
         near = lower + (cells + numbers.random((NEAR, 3))) * size
         far = lower + numbers.random((FAR, 3)) * extent
         self._near, self._far = (torch.as_tensor(x.T.copy(), dtype=torch.float32) for x in (near, far))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from hermite_pinn.cuda.encoder.vertices import VertexList
-from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
+from hermite_pinn.errors import CorruptFileError, InvalidArgumentError, InvalidProblemError
 
 __all__ = ["Distance", "Everywhere", "Occupancy", "Octree", "Prior"]
 
@@ -117,29 +119,26 @@ class Occupancy(Prior):
         return total > 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Octree:
     """Levels of detail, each with twice the cells of the one before along every axis.
 
     Attributes
     ----------
-    resolutions
-        Cells per axis of every level.
-    listed
-        By level the corners of its cells; None where the level has all of its cells.
+    coarsest
+        Cells per axis of the coarsest level, which has all of its cells.
     cells
-        Numbers of the finest cells, int64, (n, dim).
+        By level the numbers of its cells, int64, (n, dim), in row-major order.
     """
 
-    resolutions: tuple[tuple[int, ...], ...]
-    listed: tuple[VertexList | None, ...]
-    cells: np.ndarray
+    coarsest: tuple[int, ...]
+    cells: tuple[np.ndarray, ...]
 
     @classmethod
     def of(
         cls, prior: Prior, lower: Sequence[float], upper: Sequence[float], coarsest: Sequence[int], levels: int = 4
     ) -> Octree:
-        """The cells that a prior wants, found from those of the coarsest level, which are all there.
+        """The cells that a prior wants, found from those of the coarsest level.
 
         Parameters
         ----------
@@ -161,36 +160,107 @@ class Octree:
         --------
         >>> circle = Distance(lambda x: np.linalg.norm(x, axis=1) - 0.7)
         >>> tree = Octree.of(circle, (-1.0, -1.0), (1.0, 1.0), (4, 4), 4)
-        >>> tree.resolutions[-1], len(tree.cells) < 32**2 / 5
+        >>> tree.resolutions[-1], len(tree.cells[-1]) < 32**2 / 5
         ((32, 32), True)
         >>> [None if corners is None else len(corners) for corners in tree.listed][:2]
         [None, 40]
         """
         low, extent = np.asarray(lower, dtype=float), np.subtract(upper, lower).astype(float)
         counts = np.array(coarsest, dtype=np.int64)
-        corners = np.stack(np.meshgrid(*[[0, 1]] * len(counts), indexing="ij"), -1).reshape(-1, len(counts))
-        cells = np.stack(np.meshgrid(*map(np.arange, counts), indexing="ij"), -1).reshape(-1, len(counts))
-        resolutions, listed = [tuple(map(int, counts))], [None]
-        kept: list[VertexList | None] = list(listed)
+        cells = [_all(counts)]
         for _ in range(1, levels):
-            near = prior.wanted(low + cells * (extent / counts), extent / counts)
-            if not near.any():
-                raise InvalidProblemError(
-                    f"no cell of {'x'.join(map(str, counts))} has details: the prior is that of another box, or of an empty one"
-                )
+            near = cells[-1][prior.wanted(low + cells[-1] * (extent / counts), extent / counts)]
             counts = counts * 2
-            cells = (2 * cells[near][:, None] + corners).reshape(-1, len(counts))
-            cells = cells[prior.wanted(low + cells * (extent / counts), extent / counts)]
-            if not len(cells):
-                raise InvalidProblemError(f"no cell of {'x'.join(map(str, counts))} has details; give fewer levels")
-            resolutions.append(tuple(map(int, counts)))
-            kept.append(_corners(cells, corners, counts))
-        return cls(tuple(resolutions), tuple(kept), cells)
+            finer = _sorted((2 * near[:, None] + _parts(len(counts))).reshape(-1, len(counts)), counts)
+            finer = finer[prior.wanted(low + finer * (extent / counts), extent / counts)]
+            if not len(finer):
+                raise InvalidProblemError(
+                    f"no cell of {'x'.join(map(str, counts))} has details: the prior is that of another box, or of an empty one; "
+                    "or give fewer levels"
+                )
+            cells.append(finer)
+        return cls(tuple(map(int, coarsest)), tuple(cells))
+
+    @property
+    def levels(self) -> int:
+        """Number of levels."""
+        return len(self.cells)
+
+    @property
+    def resolutions(self) -> tuple[tuple[int, ...], ...]:
+        """Cells per axis of every level."""
+        return tuple(tuple(n << level for n in self.coarsest) for level in range(self.levels))
+
+    @cached_property
+    def listed(self) -> tuple[VertexList | None, ...]:
+        """By level the corners of its cells; None where the level has all of its cells."""
+        return tuple(_corners(cells, np.array(n)) for cells, n in zip(self.cells, self.resolutions, strict=True))
+
+    def prefix(self, levels: int) -> Octree:
+        """The coarsest levels."""
+        return replace(self, cells=self.cells[:levels])
+
+    # -- files ---
+    def masks(self, level: int) -> bytes:
+        """Which parts of the cells of a level belong to the next one, a bit for each part, a byte or two per cell."""
+        counts = np.array(self.resolutions[level])
+        parents = np.ravel_multi_index(tuple(self.cells[level].T), tuple(counts))
+        finer = self.cells[level + 1]
+        at = np.searchsorted(parents, np.ravel_multi_index(tuple((finer >> 1).T), tuple(counts)))
+        bit = (finer & 1) @ (1 << np.arange(finer.shape[1])[::-1])
+        masks = np.zeros(len(parents), dtype=_mask_type(len(counts)))
+        np.bitwise_or.at(masks, at, (1 << bit).astype(masks.dtype))
+        return masks.tobytes()
+
+    @classmethod
+    def whole(cls, coarsest: Sequence[int]) -> Octree:
+        """The coarsest level alone."""
+        return cls(tuple(coarsest), (_all(np.array(coarsest, dtype=np.int64)),))
+
+    def refined(self, masks: bytes) -> Octree:
+        """One more level, from :meth:`masks`.
+
+        Raises
+        ------
+        CorruptFileError
+            If these are not those of the finest level.
+        """
+        dim, kind = len(self.coarsest), _mask_type(len(self.coarsest))
+        if len(masks) != len(self.cells[-1]) * kind.itemsize:
+            raise CorruptFileError(
+                f"{len(self.cells[-1]):,} cells have as many masks of {kind.itemsize} bytes, got {len(masks):,} bytes; the block is damaged"
+            )
+        given = np.frombuffer(masks, kind).astype(np.int64)
+        if given.max() >= 1 << (1 << dim) or not given.any():
+            raise CorruptFileError(
+                "the masks of the cells name parts that no cell has, or none at all; the block is damaged"
+            )
+        which = (given[:, None] >> np.arange(1 << dim) & 1).astype(bool)
+        finer = (2 * self.cells[-1][:, None] + _parts(dim))[which]
+        return replace(self, cells=(*self.cells, _sorted(finer, np.array(self.resolutions[-1]) * 2)))
 
 
-def _corners(cells: np.ndarray, corners: np.ndarray, counts: np.ndarray) -> VertexList | None:
+def _mask_type(dim: int) -> np.dtype[Any]:
+    return np.dtype("u1" if dim <= 3 else "<u2")
+
+
+def _parts(dim: int) -> np.ndarray:
+    """Numbers of the parts of a cell, which are those of its corners, too, (2**dim, dim)."""
+    return np.stack(np.meshgrid(*[[0, 1]] * dim, indexing="ij"), -1).reshape(-1, dim)
+
+
+def _all(counts: np.ndarray) -> np.ndarray:
+    return np.stack(np.meshgrid(*map(np.arange, counts), indexing="ij"), -1).reshape(-1, len(counts))
+
+
+def _sorted(cells: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    return cells[np.argsort(np.ravel_multi_index(tuple(cells.T), tuple(counts)))]
+
+
+def _corners(cells: np.ndarray, counts: np.ndarray) -> VertexList | None:
     """The corners of cells; None if those are all that a level has."""
     if len(cells) == int(np.prod(counts)):
         return None
-    flat = np.ravel_multi_index(tuple((cells[:, None] + corners).reshape(-1, len(counts)).T), tuple(counts + 1))
-    return VertexList.of(np.stack(np.unravel_index(np.unique(flat), tuple(counts + 1)), 1))
+    corners = (cells[:, None] + _parts(len(counts))).reshape(-1, len(counts))
+    flat = np.unique(np.ravel_multi_index(tuple(corners.T), tuple(counts + 1)))
+    return VertexList.of(np.stack(np.unravel_index(flat, tuple(counts + 1)), 1))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -14,11 +15,12 @@ from hermite_pinn.field.heads import SirenHead
 from hermite_pinn.field.hermite_grid import HermiteGrid
 from hermite_pinn.field.siren import Siren
 from hermite_pinn.field.summed import Summed
+from hermite_pinn.field.tree import TABLE
 from hermite_pinn.geometry import Box
 
 from .octree import Octree
 
-__all__ = ["Decoder", "octree_field", "prefix", "with_layout"]
+__all__ = ["Decoder", "network_numbers", "octree_field", "octree_layout", "tabled"]
 
 
 @dataclass(frozen=True)
@@ -78,17 +80,10 @@ def octree_field(
     >>> field = octree_field(box, ["u"], [False, False], tree, Decoder(features=2, width=8), 0.01, generator)
     >>> field.parameter_count                             # 2 (25 + 81) features, a layer of 8 (4 + 1), and one of 8 + 1
     261
+    >>> field.parameter_count - 2 * (25 + 81)
+    49
     """
-    layout = GridLayout(
-        domain.lower,
-        domain.upper,
-        tree.resolutions,
-        decoder.basis,
-        decoder.features,
-        None if table_size is None else (table_size,),
-        tuple(periodic),
-        () if table_size is not None else tree.listed,
-    )
+    layout = octree_layout(domain, periodic, tree, decoder, table_size)
     table = torch.randn(layout.size, generator=generator).mul_(std)
     encoder = Appended(Summed(HermiteGrid(layout, table)), tuple(range(domain.dim)))
     network = Siren.initialised(
@@ -104,12 +99,34 @@ def octree_field(
     return GridField(domain.names, tuple(names), encoder, SirenHead(network))
 
 
-def with_layout(field: GridField, layout: GridLayout, table: torch.Tensor) -> GridField:
-    """The same network over another grid."""
-    encoder = Appended(Summed(HermiteGrid(layout, table)), tuple(range(layout.dim)))
-    return replace(field, encoder=encoder)
+def octree_layout(
+    domain: Box, periodic: Sequence[bool], tree: Octree, decoder: Decoder, table_size: int | None = None
+) -> GridLayout:
+    """Where the features of the corners lie; see :func:`octree_field`."""
+    return GridLayout(
+        domain.lower,
+        domain.upper,
+        tree.resolutions,
+        decoder.basis,
+        decoder.features,
+        None if table_size is None else (table_size,),
+        tuple(periodic),
+        () if table_size is not None else tree.listed,
+    )
 
 
-def prefix(layout: GridLayout, levels: int) -> GridLayout:
-    """The coarsest levels of a grid; their tables are the beginning of its table."""
-    return layout.with_levels(layout.resolutions[:levels], layout.listed[:levels])
+def network_numbers(decoder: Decoder, periodic: Sequence[bool], outputs: int) -> int:
+    """How many parameters the network has: it reads features and coordinates, of periodic axes cosine and sine.
+
+    Examples
+    --------
+    >>> network_numbers(Decoder(features=2, width=8), [False, False], 1)
+    49
+    """
+    sizes = [decoder.features + sum(2 if wraps else 1 for wraps in periodic), *[decoder.width] * decoder.depth, outputs]
+    return sum((a + 1) * b for a, b in itertools.pairwise(sizes))
+
+
+def tabled(field: GridField, table: torch.Tensor) -> GridField:
+    """The same network over another table."""
+    return field.with_tensors(field.tensors() | {TABLE: table})

@@ -54,7 +54,7 @@ def packed(indices: np.ndarray, bits: int) -> np.ndarray:
     values = np.asarray(indices)
     if values.ndim != 1 or values.dtype.kind not in "iu":
         raise InvalidArgumentError(f"indices must be integers (n,), got {values.dtype} of shape {values.shape}")
-    if values.size and not (0 <= int(values.min()) and int(values.max()) < 1 << bits):
+    if values.size and not (int(values.min()) >= 0 and int(values.max()) < 1 << bits):
         raise InvalidArgumentError(
             f"indices of {bits} bits lie between 0 and {(1 << bits) - 1}, got {int(values.min())} to {int(values.max())}"
         )

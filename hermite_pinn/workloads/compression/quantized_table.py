@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from hermite_pinn.cuda.encoder.layout import GridLayout
 from hermite_pinn.memory import check_fits
 
 from .codebook import PIECE, codebook_gradient, halved, logit_gradient
+from .codes import VectorCode, half_numbers
 from .kmeans import clusters, nearest
 from .rows import joined_rows, row_counts, row_width, rows_of
 
@@ -93,6 +95,10 @@ class LevelCodes:
     def rows(self) -> torch.Tensor:
         """What is read, (m, w): the entry with the largest logit, rounded as in a file."""
         return halved(self.codebook)[self.index]
+
+    def code(self) -> VectorCode:
+        """What is stored: :meth:`rows` bit for bit."""
+        return VectorCode(self.index.cpu().numpy().astype(np.uint16), half_numbers(self.codebook).cpu())
 
     def step(self, gradient: torch.Tensor, rates: Rates) -> torch.Tensor:
         """Move the logits against a gradient by the rows, (m, w); returns that by the codebook.

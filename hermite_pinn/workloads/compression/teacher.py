@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -30,6 +31,15 @@ class Teacher(ABC):
     names: tuple[str, ...]
     periodic: tuple[bool, ...]
     title: str
+
+    @abstractmethod
+    def __init__(self, model: Any) -> None:
+        """What a model teaches; see :meth:`teaches`."""
+
+    @classmethod
+    @abstractmethod
+    def teaches(cls, model: Any) -> bool:
+        """Whether a model is one of this kind."""
 
     @property
     @abstractmethod
