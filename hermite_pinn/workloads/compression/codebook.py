@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["PIECE", "codebook_gradient", "halved", "logit_gradient"]
+__all__ = ["codebook_gradient", "halved", "logit_gradient", "piece_rows"]
 
-#: Rows whose softmax is held at a time.
-PIECE = 1 << 13
+#: Numbers of a softmax that are held at a time: they fit a cache.
+PIECE = 1 << 17
+
+
+def piece_rows(size: int) -> int:
+    """Rows of ``size`` logits that are treated at a time."""
+    return max(1, PIECE // size)
 
 
 def halved(numbers: torch.Tensor) -> torch.Tensor:
@@ -44,7 +49,8 @@ def logit_gradient(
     """
     weights = torch.softmax(logits / temperature, 1)
     by_weight = gradient @ codebook.T
-    return weights * (by_weight - (weights * by_weight).sum(1, keepdim=True)) / temperature
+    mean = torch.linalg.vecdot(weights, by_weight)
+    return by_weight.sub_(mean[:, None]).mul_(weights).div_(temperature)
 
 
 def codebook_gradient(index: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:

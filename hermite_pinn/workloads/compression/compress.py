@@ -8,7 +8,9 @@ from typing import Any, Protocol
 
 from hermite_pinn.checks import choice
 
+from .coded_field import KIND, read_coded
 from .container import Contents, look
+from .vqad import half, kmeans, low_rank, vqad
 
 __all__ = ["Compressed", "compress", "load"]
 
@@ -41,10 +43,17 @@ class Compressed(Protocol):
 
 
 #: Ways to compress, by name: called with the model and options of their own.
-METHODS: dict[str, Callable[..., Compressed]] = {}
+METHODS: dict[str, Callable[..., Compressed]] = {
+    "vqad": vqad,
+    "kmeans": kmeans,
+    "low_rank": low_rank,
+    "half": half,
+}
 
 #: What opens a file and reads some of its levels, by its kind.
-READERS: dict[str, Callable[[Contents, int], Any]] = {}
+READERS: dict[str, Callable[[Contents, int], Any]] = {
+    KIND: read_coded,
+}
 
 
 def compress(model: Any, method: str | None = None, **options: Any) -> Compressed:

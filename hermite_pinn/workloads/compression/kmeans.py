@@ -7,8 +7,8 @@ import torch
 __all__ = ["clusters", "nearest"]
 
 ROUNDS = 25
-#: Rows from which the first centres are drawn, and rows whose distances are held at a time.
-SAMPLE, PIECE = 1 << 13, 1 << 13
+#: Rows from which the first centres are drawn, and distances that are held at a time.
+SAMPLE, PIECE = 1 << 13, 1 << 18
 
 
 def nearest(rows: torch.Tensor, centres: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -16,10 +16,10 @@ def nearest(rows: torch.Tensor, centres: torch.Tensor) -> tuple[torch.Tensor, to
     index = torch.empty(len(rows), dtype=torch.int64, device=rows.device)
     squares = rows.new_empty(len(rows))
     norms = centres.square().sum(1) / 2
-    for k in range(0, len(rows), PIECE):
-        part = rows[k : k + PIECE]
-        index[k : k + PIECE] = (norms - part @ centres.T).argmin(1)
-        squares[k : k + PIECE] = (part - centres[index[k : k + PIECE]]).square().sum(1)
+    some = max(1, PIECE // len(centres))
+    for part, number, square in zip(rows.split(some), index.split(some), squares.split(some), strict=True):
+        number.copy_((norms - part @ centres.T).argmin(1))
+        square.copy_((part - centres[number]).square().sum(1))
     return index, squares
 
 

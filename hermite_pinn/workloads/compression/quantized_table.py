@@ -11,7 +11,7 @@ import torch
 from hermite_pinn.cuda.encoder.layout import GridLayout
 from hermite_pinn.memory import check_fits
 
-from .codebook import PIECE, codebook_gradient, halved, logit_gradient
+from .codebook import codebook_gradient, halved, logit_gradient, piece_rows
 from .codes import VectorCode, half_numbers
 from .kmeans import clusters, nearest
 from .rows import joined_rows, row_counts, row_width, rows_of
@@ -43,7 +43,7 @@ class LevelCodes:
     """Logits and codebook of one level.
 
     A step needs a softmax only for the rows that the gradient touches, some thousand of them at a time: beside
-    logits, codebook and one number per row, memory is bounded by ``PIECE * 2**bits``, however many points there were.
+    logits, codebook and one number per row, memory is bounded, however many points and bits there are.
 
     Parameters
     ----------
@@ -79,8 +79,9 @@ class LevelCodes:
         logits = rows.new_empty(len(rows), 1 << bits)
         _, squares = nearest(rows, codebook)
         unit = max(float(squares.mean()), TINY)
-        for k in range(0, len(rows), PIECE):
-            logits[k : k + PIECE] = torch.cdist(rows[k : k + PIECE], codebook).square_().mul_(-0.5 * sharpness / unit)
+        some = piece_rows(1 << bits)
+        for part, out in zip(rows.split(some), logits.split(some), strict=True):
+            out.copy_(torch.cdist(part, codebook).square_().mul_(-0.5 * sharpness / unit))
         return cls(logits, codebook)
 
     @classmethod
@@ -108,13 +109,13 @@ class LevelCodes:
         rows = gradient.any(1).nonzero()[:, 0]
         by_codebook = codebook_gradient(self.index[rows], gradient[rows], len(self.codebook))
         read = halved(self.codebook)
-        for some in rows.split(PIECE):
+        for some in rows.split(piece_rows(len(read))):
             slope = logit_gradient(self.logits[some], read, gradient[some], rates.temperature)
             seen = self.touched[some] + 1
-            mean = MEMORY * self.squares[some] + (1 - MEMORY) * slope.square().mean(1)
+            mean = MEMORY * self.squares[some] + (1 - MEMORY) * torch.linalg.vecdot(slope, slope) / len(read)
             self.touched[some], self.squares[some] = seen, mean
             unit = (mean / (1 - MEMORY**seen)).sqrt_().add_(TINY)
-            moved = self.logits[some].sub_(slope.mul_((rates.logits / unit)[:, None]))
+            moved = self.logits[some].addcmul_(slope, (-rates.logits / unit)[:, None])
             self.logits[some], self.index[some] = moved, moved.argmax(1)
         return by_codebook
 
