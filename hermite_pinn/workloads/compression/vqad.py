@@ -38,8 +38,8 @@ def _pair(name: str, value: Any) -> tuple[float, float]:
     return number(name, first, above=0), number(name, last, above=0)
 
 
-def _cells(name: str, value: Any) -> tuple[int, ...]:
-    several = items(name, value, "cells of the coarsest level, one number per axis", least=1, most=4)
+def _cells(name: str, value: Any, **words: Any) -> tuple[int, ...]:
+    several = items(name, value, "cells of the coarsest level, one number per axis", least=1, most=4, **words)
     return tuple(integer(f"each number of {name}", n, least=1, most=1 << 16) for n in several)
 
 
