@@ -26,7 +26,7 @@ from .rows import rows_of
 from .teacher import Teacher
 from .teachers import teacher_of
 
-__all__ = ["Learned", "OctreeOptions", "half", "kmeans", "learned", "low_rank", "vqad"]
+__all__ = ["Learned", "OctreeOptions", "half", "in_units", "kmeans", "learned", "low_rank", "vqad"]
 
 STD = 0.01  # of the first features, as published
 SHARPNESS = 1.0
@@ -165,7 +165,7 @@ def learned(teacher: Teacher, options: OctreeOptions, before: int = 0) -> Learne
     tree = Octree.of(teacher.prior, domain.lower, domain.upper, coarsest, options.levels)
     teacher.prepare(tree, generator)
     field = octree_field(domain, teacher.names, teacher.periodic, tree, options.decoder, STD, generator)
-    field = _in_units(field, teacher)
+    field = in_units(field, teacher)
     return Learned(teacher, options, tree, learn_table(field, teacher, options.course, generator), before)
 
 
@@ -260,7 +260,7 @@ def half(model: Any, **options: Any) -> CodedField:
     return _compressed(rounded, model, options)
 
 
-def _in_units(field: GridField, teacher: Teacher) -> GridField:
+def in_units(field: GridField, teacher: Teacher) -> GridField:
     """The field with the last layer of its network in units of what it learns."""
     mean, scale = (torch.tensor(part, dtype=torch.float32) for part in teacher.units())
     weight, bias = field.readout

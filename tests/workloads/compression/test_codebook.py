@@ -102,9 +102,7 @@ class _Counting(torch.utils._python_dispatch.TorchDispatchMode):
 
 
 @pytest.mark.parametrize("bits", [4, 8])
-def test_a_step_makes_no_array_that_grows_with_points_times_entries(
-    bits: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_step_makes_no_array_that_grows_with_points_times_entries(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
     layout, points = GridLayout((0.0, 0.0), (1.0, 1.0), ((64, 64),), "linear", 4), 50_000
     codes = QuantizedTable.random(torch.zeros(1), layout, bits, 0.01, torch.Generator().manual_seed(0))
     monkeypatch.setattr(codebooks, "PIECE", 1 << 12)
@@ -142,6 +140,6 @@ def test_logits_that_do_not_fit_are_refused_before_they_are_made(monkeypatch: py
         raise OutOfMemoryError(f"{what} need {need:g}; {advice}")
 
     monkeypatch.setattr(quantized_table, "check_fits", full)
+    layout = _layout()
     with pytest.raises(OutOfMemoryError, match="logits of 64 corners and 4096 entries"):
-        layout = _layout()
         QuantizedTable.around(torch.zeros(layout.size), layout, 12, 1.0, torch.Generator())
