@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -171,8 +171,3 @@ def _set(optimiser: torch.optim.Optimizer, rates: Iterable[float], fall: float) 
 def _check(loss: torch.Tensor, step: int) -> None:
     if not bool(torch.isfinite(loss)):
         raise DivergedError(f"the loss is {float(loss)} in step {step}; lower the rates of the course")
-
-
-def numbers_of(tree: Mapping[str, torch.Tensor]) -> int:
-    """How many numbers a network has."""
-    return sum(leaf.numel() for path, leaf in tree.items() if path != TABLE)

@@ -115,7 +115,7 @@ class OctreeOptions:
     @property
     def code_course(self) -> Course:
         """How codes are trained, from clusters with lower rates."""
-        rates = {"rate": 2e-3, "table_rate": 3e-3} if self.start == "kmeans" else {"rate": 5e-3, "table_rate": 1e-2}
+        rates = {"rate": 5e-4, "table_rate": 1e-3} if self.start == "kmeans" else {"rate": 5e-3, "table_rate": 1e-2}
         return replace(self.course, **rates, temperature=self.temperature, revive=self.revive)  # type: ignore[arg-type]
 
 
