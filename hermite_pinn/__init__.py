@@ -95,7 +95,7 @@ def __getattr__(name: str) -> Any:
     """What is loaded when it is asked for: problems, workloads and, from the package's metadata, the version."""
     if name == "problems":
         return import_module(f"{__name__}.problems")
-    if name in ("images", "radiance", "sdf"):
+    if name in ("compression", "images", "radiance", "sdf"):
         return import_module(f"{__name__}.workloads.{name}")
     if name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -24,6 +24,7 @@ from .command_arguments import (
     made_problem,
     output_folder,
 )
+from .compress_commands import compress
 from .errors import HermitePinnError, InvalidArgumentError, OutputError
 from .output import check_writable
 from .reports import (
@@ -67,6 +68,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(sdf_app, name="sdf")
+app.command()(compress)
 
 
 @app.command("list")

@@ -144,6 +144,11 @@ class BrokenGrid(Encoder):
         """Those of the table."""
         return self.inner.level_slices
 
+    @property
+    def tables(self) -> dict[str, GridLayout]:
+        """The layout of the uniform grid that holds the coefficients."""
+        return self.inner.tables
+
     # -- values ---
     def _moved(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Points on the uniform grid, and by axis cells per unit of length, both (dim, n)."""

@@ -286,6 +286,11 @@ class Encoder(ABC):
         """Where the parameters of every level lie, from the coarsest on, by the path of what holds them all."""
         return {}
 
+    @property
+    def tables(self) -> dict[str, GridLayout]:
+        """Where the coefficients lie in those of the parameters that are tables of a grid, by path."""
+        return {}
+
     def collapsed(self) -> Encoder:
         """An encoder with the same sum over the levels and fewer of them, where there is one; else this."""
         return self

@@ -152,6 +152,11 @@ class GridField:
         return rooted(self.encoder.level_slices, ENCODER)
 
     @property
+    def tables(self) -> dict[str, GridLayout]:
+        """Where the coefficients of grids lie, by path; see :attr:`Encoder.tables`."""
+        return {joined(ENCODER, path): layout for path, layout in self.encoder.tables.items()}
+
+    @property
     def layers(self) -> tuple[str, ...]:
         """Paths of the weights and biases of a network."""
         return tuple(path for path in self.tensors() if within(path, LAYERS))

@@ -201,6 +201,11 @@ class HermiteGrid(Encoder):
         """Those of the table."""
         return {"table": self.layout.level_slices}
 
+    @property
+    def tables(self) -> dict[str, GridLayout]:
+        """The layout."""
+        return {"table": self.layout}
+
     def rounded(self) -> HermiteGrid:
         """The same features where the table is read in half precision, with that table in full: it has derivatives."""
         return replace(self, table=self.table.half().to(self.table.dtype), half=False) if self.half else self

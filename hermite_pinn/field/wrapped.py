@@ -134,6 +134,11 @@ class Wrapped(Encoder):
         """Of the encoder."""
         return self.inner.level_slices
 
+    @property
+    def tables(self) -> dict[str, GridLayout]:
+        """Of the encoder."""
+        return self.inner.tables
+
     def level_coefficients(self, level: int) -> torch.Tensor:
         """Of the encoder."""
         return self.inner.level_coefficients(level)

@@ -22,7 +22,7 @@ from hermite_pinn.schema import Entry, Saved, intact
 from .domain_file import ARRAYS, domain_arrays, read_domain, stored_domain
 from .exportable import Reportable
 
-__all__ = ["read_solution", "solution_contents"]
+__all__ = ["read_solution", "solution_arguments", "solution_contents"]
 
 #: Numbers, texts and lists of numbers that reports and files take from ``stats`` where they are there.
 NUMBERS = ("seconds", "compile_seconds", "seconds_per_step", "steps_per_second")
@@ -104,7 +104,7 @@ def read_solution(path: str | Path) -> dict[str, Any]:
     saved = Saved(meta, str(path))
     with intact(str(path)):
         field = _field(saved, {name: torch.as_tensor(a) for name, a in branch(arrays, "field").items()})
-        return _arguments(Entry.of(saved, str(path)), field, arrays)
+        return solution_arguments(Entry.of(saved, str(path)), field, arrays)
 
 
 def _without_numbers(declared: Declared) -> torch.Tensor:
@@ -120,7 +120,23 @@ def _field(saved: Saved, tensors: Mapping[str, torch.Tensor]) -> GridField:
     return GridField.from_description(whole.at("field"), Entry(tensors, saved.source, "field"))
 
 
-def _arguments(whole: Entry, field: GridField, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def solution_arguments(whole: Entry, field: GridField, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The arguments of a :class:`hermite_pinn.Solution`.
+
+    Parameters
+    ----------
+    whole
+        The text of :func:`solution_contents`.
+    field
+        What the text describes, with its numbers.
+    arrays
+        Those of the domain's shapes, by name.
+
+    Raises
+    ------
+    CorruptFileError
+        If an entry is missing, or does not fit the others.
+    """
     estimate = whole.get("estimated_error")
     wraps = field.encoder.periodic_axes
     periodic = tuple(e.flag() for e in whole.at("periodic").items(len(field.axes)))

@@ -1,1 +1,1 @@
-"""What the encoders serve beside differential equations: signed distances, images, radiance fields."""
+"""What the encoders serve beside differential equations: distances, images, radiance fields, compressed fields."""

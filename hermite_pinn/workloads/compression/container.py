@@ -12,8 +12,8 @@
     28 + n         the blocks, one behind the other, in the order of the text
 
 The text is ``{"kind": ..., "meta": {...}, "blocks": [[name, level, bytes, BLAKE2b in hexadecimal digits], ...]}``, the
-levels of its blocks from 0 on without a gap, ascending.  What a block holds is for those who read its kind of file to know.
-Nothing is executed, and nothing is allocated that the size of the file does not cover, but for the text.
+levels of its blocks from 0 on without a gap, ascending.  What a block holds is for those to know who read its kind of
+file.  Nothing is executed, and nothing is allocated that the size of the file does not cover, but for the text.
 """
 
 from __future__ import annotations
@@ -188,7 +188,8 @@ def write_container(path: str | Path, kind: str, meta: Mapping[str, Any], blocks
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     sizes = write_container(f"{folder}/n.hpc", "numbers", {"unit": "m"}, [Block("a", 0, b"12"), Block("b", 1, b"3")])
+    ...     blocks = [Block("a", 0, b"12"), Block("b", 1, b"3")]
+    ...     sizes = write_container(f"{folder}/n.hpc", "numbers", {"unit": "m"}, blocks)
     ...     contents = look(f"{folder}/n.hpc", ["numbers"])
     ...     contents.meta, contents.levels, contents.sizes == sizes, read_blocks(contents, 1)
     ({'unit': 'm'}, 2, True, {'a': b'12'})
