@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +52,8 @@ class CodedField:
         By level.
     network
         The parameters of the network one after another, float16.
-    error
-        What was lost against the field that was compressed: see :attr:`Compressed.error`.
+    scores
+        By level how good the field is that ends with it, by name, against what was compressed.
     before
         Bytes of the field that was compressed.
     """
@@ -66,7 +66,7 @@ class CodedField:
     decoder: Decoder
     codes: tuple[Code, ...]
     network: torch.Tensor
-    error: Mapping[str, float] = field(default_factory=dict)
+    scores: tuple[Mapping[str, float], ...] = ()
     before: int = 0
 
     @classmethod
@@ -78,20 +78,24 @@ class CodedField:
         tree: Octree,
         decoder: Decoder,
         codes: Sequence[Code],
-        error: Mapping[str, float] | None = None,
         before: int = 0,
     ) -> CodedField:
         """A field whose network was learned, with codes for its table."""
         leaves = [leaf.detach().reshape(-1) for path, leaf in learned.tensors().items() if path != TABLE]
         network = torch.cat(leaves).to(torch.float16)
         periodic = learned.layout.periodic
-        return cls(domain, learned.names, periodic, title, tree, decoder, tuple(codes), network, error or {}, before)
+        return cls(domain, learned.names, periodic, title, tree, decoder, tuple(codes), network, (), before)
 
     # -- what it is ---
     @property
     def fields(self) -> tuple[str, ...]:
         """Names of the fields."""
         return self.names
+
+    @property
+    def error(self) -> Mapping[str, float]:
+        """How good the field of all levels is; see :attr:`scores`."""
+        return self.scores[-1] if self.scores else {}
 
     @property
     def levels(self) -> int:
@@ -153,7 +157,7 @@ class CodedField:
             "coarsest": list(self.tree.coarsest),
             "decoder": asdict(self.decoder),
             "code": {"name": self.codes[0].name, **self.codes[0].described()},
-            "error": dict(self.error),
+            "scores": [dict(level) for level in self.scores],
             "before": self.before,
         }
 
@@ -213,9 +217,9 @@ class CodedField:
                 name.removesuffix(f" {level}"): data for name, data in blocks.items() if name.endswith(f" {level}")
             }
             codes.append(kind.restored(code, parts, (count, row_width(layout))))
-        error = {name: e.number() for name, e in meta.at("error").entries().items()}
+        scores = _scores(meta.at("scores"), contents.levels)[:levels]
         title, before = meta.at("title").text(), meta.at("before").integer(0)
-        return cls(domain, names, periodic, title, tree, decoder, tuple(codes), numbers, error, before)
+        return cls(domain, names, periodic, title, tree, decoder, tuple(codes), numbers, scores, before)
 
 
 def read_coded(contents: Contents, levels: int) -> Solution:
@@ -253,6 +257,13 @@ def _domain(meta: Entry, dim: int) -> Box:
     if len(bounds) != dim:
         raise meta.at("box").refuse(f"{dim} axes")
     return Box(**bounds)
+
+
+def _scores(listed: Entry, levels: int) -> tuple[Mapping[str, float], ...]:
+    rows = listed.items(most=levels)
+    if rows and len(rows) != levels:
+        raise listed.refuse(f"{levels} rows, one for every level, or none")
+    return tuple({name: e.number() for name, e in row.entries().items()} for row in rows)
 
 
 def _decoder(described: Entry) -> Decoder:

@@ -146,14 +146,18 @@ class Learned:
     def coded(self, network: GridField, codes: Sequence[Code]) -> CodedField:
         """The field with codes for its table, and what that costs."""
         options, domain, title = self.options, self.teacher.domain, self.teacher.title
-        made = CodedField.of(network, domain, title, self.tree, options.decoder, codes, {}, self.before)
-        made = replace(made, error=dict(self.teacher.scores(made.field())))
+        made = CodedField.of(network, domain, title, self.tree, options.decoder, codes, self.before)
+        made = self.examined(made)
         if made.bytes >= 2 * network.parameter_count:
             raise InvalidArgumentError(
                 f"there is nothing to compress: {made.bytes:,} bytes with codes, and {network.parameter_count:,} numbers of half "
                 "precision without; take fewer bits or more levels"
             )
         return made
+
+    def examined(self, made: CodedField) -> CodedField:
+        """The field with its scores, level by level."""
+        return replace(made, scores=tuple(dict(self.teacher.scores(made.field(k + 1))) for k in range(made.levels)))
 
 
 def learned(teacher: Teacher, options: OctreeOptions, before: int = 0) -> Learned:
@@ -198,8 +202,7 @@ def rounded(known: Learned) -> CodedField:
     options, rows = known.options, rows_of(known.field.table, known.field.layout)
     codes = [HalfCode.rounded(level) for level in rows]
     domain, title = known.teacher.domain, known.teacher.title
-    made = CodedField.of(known.field, domain, title, known.tree, options.decoder, codes, {}, known.before)
-    return replace(made, error=dict(known.teacher.scores(made.field())))
+    return known.examined(CodedField.of(known.field, domain, title, known.tree, options.decoder, codes, known.before))
 
 
 # -- the methods of compress ---

@@ -165,7 +165,7 @@ def test_a_file_whose_blocks_do_not_fit_its_text_is_refused(tmp_path: Path) -> N
 
     for name, value in {
         "coarsest": [1 << 19] * 3, "box": {"x": [0, 1]}, "names": [], "periodic": [False], "title": 3, "before": -1,
-        "code": {"name": "vectors", "bits": 13}, "error": {"d": "small"}, "decoder": {},
+        "code": {"name": "vectors", "bits": 13}, "scores": [{"d": "small"}], "decoder": {},
     }.items():  # fmt: skip
         refused(good | {name: value}, blocks)
     refused(good | {"code": {"name": "vectors", "bits": 4}}, blocks)
@@ -210,7 +210,7 @@ def test_a_solution_of_an_equation_and_a_picture_are_coded_by_name() -> None:
     solution = hp.solve(hp.problems.poisson2d(), levels=2, progress=False)
     coded = compress(solution, bits=4, coarsest=(4, 4), **SHORT)
     assert coded.fields == ("u",)
-    assert set(coded.error) == {"u"}
+    assert [set(level) for level in coded.scores] == [{"u"}] * 3
     picture = hp.images.made_picture(48)
     assert compress(picture, method="kmeans", bits=3, **SHORT).error["psnr"] > 5
 
