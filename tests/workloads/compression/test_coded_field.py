@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import hermite_pinn as hp
+from hermite_pinn import cli, compress_commands
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.errors import CorruptFileError, InvalidArgumentError
 from hermite_pinn.field.grid_field import GridField
@@ -29,6 +31,7 @@ from hermite_pinn.workloads.compression.vqad import (
     of_low_rank,
     rounded,
     vector_coded,
+    vqad,
 )
 from hermite_pinn.workloads.sdf.metrics import iou
 
@@ -238,3 +241,18 @@ def test_levels_of_detail_that_were_trained_are_better_than_those_that_were_not(
         coded = vector_coded(learned(teacher_of(picture), options), 4)
         found.append(teacher_of(picture).scores(coded.field(1))["psnr"])
     assert found[0] > found[1]
+
+
+def test_the_command_writes_codes_of_so_many_bits_and_tells_the_scores_of_every_level(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(model: object, bits: int) -> CodedField:
+        return vqad(model, bits=bits, coarsest=(4, 4), **SHORT)
+
+    monkeypatch.setattr(compress_commands, "vqad", short)
+    hp.solve(hp.problems.poisson2d(), levels=2, progress=False).save(tmp_path / "u.h5")
+    small = tmp_path / "u.hpc"
+    run = CliRunner().invoke(cli.app, ["compress", str(tmp_path / "u.h5"), "--bits", "3", "--out", str(small)])
+    assert run.exit_code == 0, run.output
+    assert f"{small.stat().st_size:,}" in run.output
+    assert look(small, [KIND]).levels == 3
