@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import hermite_pinn as hp
-from hermite_pinn.workloads import compression
+from hermite_pinn.workloads.compression.levels import compress_solution
 from hermite_pinn.workloads.compression.vqad import vqad
 
 from .command_arguments import JsonOption, file_word
@@ -53,7 +53,7 @@ def compress(
         if gradient_tol is not None:
             options["gradient_tol"] = limit("--gradient-tol", gradient_tol)
         check_writable(target)
-        small = compression.compress(hp.Solution.load(source), **options)
+        small = compress_solution(hp.Solution.load(source), **options)
         small.save(target)
         report = {
             "source": str(source),

@@ -14,7 +14,7 @@ from hermite_pinn.problems import PROBLEMS
 
 from .case import Bench, Fault, Kind
 from .shape_targets import SHAPES, cutting
-from .stock import FACTOR, SIREN, poisson, solution
+from .stock import CODES, FACTOR, SIREN, poisson, solution
 
 __all__ = ["Target", "early", "targets"]
 
@@ -331,8 +331,27 @@ def _run_targets() -> list[Target]:
             lambda bench, **arrays: str(hp.sdf.PointCloud(**arrays)),
             {"points": SPHERE, "normals": SPHERE},
         ),
+        Target(
+            "compression.compress",
+            _of_solution(lambda s, **options: hp.compression.compress(s, **options)),
+            {"method": "levels", "tol": 1e-3, "gradient_tol": 1e-2},
+        ),
+        Target(
+            "compression.compress by codes",
+            _of_solution(lambda s, **options: hp.compression.compress(s, **options)),
+            CODES,
+        ),
+        Target("compression.load", _opened, {"path": "{place}/u.hpc", "levels": 1}),
         *(_library_target(name) for name in PROBLEMS),
     ]
+
+
+def _opened(bench: Bench, path: Any, levels: Any) -> hp.Solution:
+    """A compressed solution, made where the case has its files."""
+    good = hp.Solution.load(solution(bench.shared, "linear-2d"))
+    hp.compression.compress(good, tol=1e-2).save(bench.place / "u.hpc")
+    found: hp.Solution = hp.compression.load(path, levels)
+    return found
 
 
 PICTURE = np.linspace(0, 1, 20).reshape(4, 5)

@@ -117,7 +117,7 @@ def measure(name: str, solution: hp.Solution, folder: Path) -> Row:
     loading = time.process_time()
     again = hp.compression.load(file)
     loaded = time.process_time()
-    times = [min(_query(s) for _ in range(3)) for s in (solution, again)]
+    plain, decoded = (min(_query(s) for _ in range(3)) for s in (solution, again))
     curve = []
     for tol in CURVE:
         found = hp.compression.compress(solution, tol=tol)
@@ -131,7 +131,7 @@ def measure(name: str, solution: hp.Solution, folder: Path) -> Row:
         tuple(small.sizes),
         tuple(fewest_bytes(solution, TOL, degree) for degree in DEGREES),
         tuple(curve),
-        (ended - began, loaded - loading, *times),
+        (ended - began, loaded - loading, plain, decoded),
         CASES[name][1],
     )
 

@@ -66,8 +66,8 @@ def fewest_bytes(solution: hp.Solution, tol: float, degree: int) -> Samples:
     """
     try:
         import zfpy
-    except ModuleNotFoundError as error:
-        raise BackendUnavailableError("zfpy is not installed; pip install 'hermite_pinn[compression]'") from error
+    except ModuleNotFoundError as missing:
+        raise BackendUnavailableError("zfpy is not installed; pip install 'hermite_pinn[compression]'") from missing
     axes = off_lattice_axes(solution.field, solution.domain, MOST_POINTS)
     wanted = solution.on_grid(axes)[0, 0]
     best: Samples | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -103,6 +104,10 @@ def compress(model: Any, method: str | None = None, **options: Any) -> Compresse
     (True, True, ((4, 4),))
     """
     how = choice("method", method or ("vqad" if "bits" in options else "levels"), METHODS)
+    taken = list(inspect.signature(METHODS[how]).parameters.values())[1:]
+    if not any(p.kind is p.VAR_KEYWORD for p in taken):  # those who take any name check it themselves
+        for name in options:
+            choice(f"the option of method={how!r}", name, [p.name for p in taken])
     return METHODS[how](model, **options)
 
 

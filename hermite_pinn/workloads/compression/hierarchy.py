@@ -128,15 +128,17 @@ class Hierarchy:
                 )
 
     def in_order(self, part: torch.Tensor) -> torch.Tensor:
-        """Coefficients of a part, flat: kind by kind, since those of one kind have one size."""
-        axes = range(1, 2 * self.dim + 1)
-        return part.permute(0, *axes[1::2], *axes[::2]).reshape(-1)
-
-    def put(self, part: torch.Tensor, numbers: torch.Tensor) -> None:
-        """Inverse of :meth:`in_order`: writes numbers into a part."""
+        """Coefficients of a part, (kinds, vertices), sharing the memory: those of one kind have one size."""
         axes = range(1, 2 * self.dim + 1)
         turned = part.permute(0, *axes[1::2], *axes[::2])
-        turned.copy_(numbers.view(turned.shape))
+        return turned.flatten(0, self.dim).flatten(1)
+
+    def from_order(self, numbers: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        """Inverse of :meth:`in_order`, for a part of the shape of another."""
+        axes = range(1, 2 * self.dim + 1)
+        order = [0, *axes[1::2], *axes[::2]]
+        turned = numbers.view([like.shape[k] for k in order])
+        return turned.permute([order.index(k) for k in range(len(order))])
 
     def _vertex_index(self, vertices: list[slice]) -> list[slice]:
         return [slice(None), *(s for v in vertices for s in (v, slice(None)))]

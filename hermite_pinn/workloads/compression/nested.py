@@ -18,6 +18,7 @@ from hermite_pinn.schema import Entry
 from .coding import Coding, rounded
 from .hierarchy import Hierarchy
 from .norms import record_norms
+from .vertices import Vertices
 
 __all__ = ["Nested"]
 
@@ -36,12 +37,16 @@ class Nested(Coding):
     def __init__(self, field: GridField) -> None:
         super().__init__(field)
         self.hierarchy = Hierarchy.of(self.layout)
+        self.vertices = Vertices.of(self.layout)
 
     @classmethod
     def takes(cls, field: GridField) -> bool:
-        """Whether a field, once collapsed, is one dense level of a refinable basis that the head adds up."""
+        """Whether a field, once collapsed, is one level of a refinable basis, and a good part of it is there."""
         layout = field.tables.get(TABLE)
-        return layout is not None and layout.levels == 1 and layout.nested and layout.basis in BASES and field.linear
+        if layout is None or layout.levels > 1 or not field.linear:
+            return False
+        known = layout.basis in BASES and BASES[layout.basis].refinable
+        return known and (layout.dense or Vertices.many(layout))
 
     @property
     def layout(self) -> GridLayout:
@@ -60,7 +65,11 @@ class Nested(Coding):
 
     def count(self, level: int) -> int:
         """See :meth:`Coding.count`."""
-        return self.hierarchy.count(level)
+        listed = self.vertices.at(self.hierarchy, level)
+        if listed is None:
+            return self.hierarchy.count(level)
+        parts = self.hierarchy.added(level)
+        return sum(int(listed[part[1::2]].sum()) for part in parts) * self.layout.record * self.layout.features
 
     def first_scales(self, tol: float, norms: np.ndarray) -> np.ndarray:
         """See :meth:`Coding.first_scales`: as if errors of the coefficients of a vertex were independent."""
@@ -80,8 +89,7 @@ class Nested(Coding):
 
     def encode(self, scales: np.ndarray) -> list[np.ndarray]:
         """See :meth:`Coding.encode`."""
-        table = HermiteGrid(self.layout, self.field.tensors()[TABLE].detach().cpu().double())
-        finest = table.level_coefficients(0).contiguous()
+        finest = self.vertices.spread(self.field.tensors()[TABLE].detach().cpu().double())
         numbers: list[np.ndarray] = []
         decoded: torch.Tensor | None = None
         for level in range(self.levels):
@@ -89,11 +97,16 @@ class Nested(Coding):
             wanted = self.hierarchy.split(self.hierarchy.restricted(level, finest))
             decoded = self._predicted(level, decoded)
             own = self.hierarchy.split(decoded)
+            listed = self.vertices.at(self.hierarchy, level)
             parts = []
             for part in self.hierarchy.added(level):
-                whole = rounded((wanted[part] - own[part]) / steps)
-                own[part] += whole * steps
-                parts.append(self.hierarchy.in_order(whole).numpy().astype(np.int64))
+                whole = self.hierarchy.in_order(rounded((wanted[part] - own[part]) / steps))
+                if listed is not None:
+                    whole = whole * listed[part[1::2]].reshape(-1)
+                own[part] += self.hierarchy.from_order(whole, own[part]) * steps
+                taken = whole if listed is None else whole[:, listed[part[1::2]].reshape(-1)]
+                parts.append(taken.reshape(-1).numpy().astype(np.int64))
+            self.vertices.extend(self.hierarchy, level, own)
             numbers.append(np.concatenate(parts))
         return numbers
 
@@ -109,19 +122,25 @@ class Nested(Coding):
             steps = self._steps(level, scales)
             decoded = self._predicted(level, decoded)
             own, flat, start = self.hierarchy.split(decoded), torch.from_numpy(whole), 0
+            listed = self.vertices.at(self.hierarchy, level)
             for part in self.hierarchy.added(level):
-                change = torch.empty_like(own[part])
-                stop = start + change.numel()
-                self.hierarchy.put(change, flat[start:stop].double())
-                own[part] += change * steps
+                change = torch.zeros_like(self.hierarchy.in_order(own[part]))
+                there = slice(None) if listed is None else listed[part[1::2]].reshape(-1)
+                stop = start + change[:, there].numel()
+                change[:, there] = flat[start:stop].double().view(len(change), -1)
+                own[part] += self.hierarchy.from_order(change, own[part]) * steps
                 start = stop
+            self.vertices.extend(self.hierarchy, level, own)
         assert decoded is not None
         described, layout = self.field.describe(), self.layout
-        if described["encoder"] == {"name": self.field.encoder.name, "layout": layout.key}:
+        if len(numbers) == self.levels:
+            table = self.vertices.gathered(decoded)
+        elif described["encoder"] == {"name": self.field.encoder.name, "layout": layout.key}:
             layout = layout.with_levels([self.hierarchy.resolutions[len(numbers) - 1]])
             described["encoder"] = {**described["encoder"], "layout": layout.key}
+            table = HermiteGrid.from_coefficients(layout, [decoded]).table
         else:
             for level in range(len(numbers), self.levels):
                 decoded = self.hierarchy.prolonged(level, decoded)
-        table = HermiteGrid.from_coefficients(layout, [decoded]).table.to(self.field.dtype)
-        return GridField.from_description(described, {**kept, TABLE: table})
+            table = self.vertices.gathered(decoded)
+        return GridField.from_description(described, {**kept, TABLE: table.to(self.field.dtype)})

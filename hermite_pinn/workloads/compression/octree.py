@@ -12,6 +12,7 @@ import numpy as np
 
 from hermite_pinn.cuda.encoder.vertices import VertexList
 from hermite_pinn.errors import CorruptFileError, InvalidArgumentError, InvalidProblemError
+from hermite_pinn.memory import check_fits
 
 __all__ = ["Distance", "Everywhere", "Occupancy", "Octree", "Prior"]
 
@@ -155,6 +156,8 @@ class Octree:
         ------
         InvalidProblemError
             If nothing is wanted.
+        OutOfMemoryError
+            If the cells do not fit.
 
         Examples
         --------
@@ -171,6 +174,8 @@ class Octree:
         for _ in range(1, levels):
             near = cells[-1][prior.wanted(low + cells[-1] * (extent / counts), extent / counts)]
             counts = counts * 2
+            need = 24.0 * len(near) * len(counts) * 2 ** len(counts)
+            check_fits(need, f"the cells of a level of {'x'.join(map(str, counts))}", "take fewer levels")
             finer = _sorted((2 * near[:, None] + _parts(len(counts))).reshape(-1, len(counts)), counts)
             finer = finer[prior.wanted(low + finer * (extent / counts), extent / counts)]
             if not len(finer):

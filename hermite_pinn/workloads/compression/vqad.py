@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
 
@@ -82,7 +82,6 @@ class OctreeOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        count = partial(integer, least=1)
         check_options(
             self,
             {
@@ -92,13 +91,13 @@ class OctreeOptions:
                 "width": partial(integer, least=1, most=4096),
                 "depth": partial(integer, least=1, most=64),
                 "basis": partial(choice, options=[n for n, b in KERNEL_BASES.items() if b.weights != "window"]),
-                "steps": count,
-                "points": partial(integer, least=16),
+                "steps": partial(integer, least=1, most=10**6),
+                "points": partial(integer, least=16, most=1 << 22),
                 "temperature": _pair,
                 "revive": partial(integer, least=0),
                 "random_levels": flag,
                 "start": partial(choice, options=STARTS),
-                "seed": partial(integer, least=0),
+                "seed": partial(integer, least=0, most=2**62),
             },
         )
 
@@ -207,6 +206,8 @@ def rounded(known: Learned) -> CodedField:
 
 # -- the methods of compress ---
 def _compressed(make: Callable[[Learned], CodedField], model: Any, options: dict[str, Any]) -> CodedField:
+    for name in options:
+        choice("the option of the octree", name, [f.name for f in fields(OctreeOptions)])
     return make(learned(teacher_of(model), OctreeOptions(**options), _bytes_of(model)))
 
 

@@ -224,6 +224,8 @@ def test_bad_arguments_say_what_is_accepted() -> None:
                     {"bits": 3, "coarsest": (4,)}, {"bits": 3, "temperature": (1.0, 0.0)}):  # fmt: skip
         with pytest.raises(InvalidArgumentError):
             compress(picture, method="vqad", **{"steps": 1, "points": 16, **options})
+    with pytest.raises(InvalidArgumentError, match="the option of the octree"):
+        compress(picture, bits=3, tol=1e-3)
     with pytest.raises(InvalidArgumentError, match="nothing to compress"):
         compress(picture, method="vqad", bits=12, steps=1, points=16, levels=1)
     with pytest.raises(InvalidArgumentError, match="a picture"):

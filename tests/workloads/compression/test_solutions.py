@@ -5,8 +5,10 @@ import warnings
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import hermite_pinn as hp
+from hermite_pinn.cli import app
 from hermite_pinn.errors import CorruptFileError, InvalidArgumentError
 from hermite_pinn.field.sampling import off_lattice_axes
 from hermite_pinn.workloads.compression.container import look
@@ -312,3 +314,25 @@ def test_single_precision_comes_back_exactly_where_that_is_asked_for():
 def test_the_bound_holds_down_to_rounding():
     small = hp.compression.compress(made("levels"), tol=1e-12)
     assert small.error["u"] <= 1e-12
+
+
+def test_options_of_another_method_are_refused():
+    with pytest.raises(InvalidArgumentError, match="the option of method='levels' must be 'tol' or 'gradient_tol'"):
+        hp.compression.compress(made("levels"), method="levels", bits=6)
+
+
+def test_the_command_writes_a_file_and_tells_its_levels(tmp_path):
+    made("levels").save(tmp_path / "u.h5")
+    words = ["compress", str(tmp_path / "u.h5"), "--tol", "1e-4", "--gradient-tol", "1e-2"]
+    found = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "small.hpc"), "--json"])
+    assert found.exit_code == 0, found.output
+    report = json.loads(found.stdout)
+    assert report["bytes"] == report["sizes"][-1] == (tmp_path / "small.hpc").stat().st_size
+    assert report["errors"]["u"] <= 1e-4
+    assert hp.compression.load(tmp_path / "small.hpc", levels=1).fields == ("u",)
+    told = CliRunner().invoke(app, words)
+    assert told.exit_code == 0, told.output
+    assert f"wrote {tmp_path / 'u.hpc'}" in told.stdout
+    assert len(told.stdout.splitlines()) == 2 + len(report["sizes"])
+    for wrong in (["--tol", "0"], ["--tol", "2"], ["--gradient-tol", "nan"]):
+        assert CliRunner().invoke(app, ["compress", str(tmp_path / "u.h5"), *wrong]).exit_code == 2
