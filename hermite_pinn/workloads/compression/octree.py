@@ -174,7 +174,7 @@ class Octree:
         for _ in range(1, levels):
             near = cells[-1][prior.wanted(low + cells[-1] * (extent / counts), extent / counts)]
             counts = counts * 2
-            need = 24.0 * len(near) * len(counts) * 2 ** len(counts)
+            need = 72.0 * len(near) * len(counts) * 2 ** len(counts)
             check_fits(need, f"the cells of a level of {'x'.join(map(str, counts))}", "take fewer levels")
             finer = _sorted((2 * near[:, None] + _parts(len(counts))).reshape(-1, len(counts)), counts)
             finer = finer[prior.wanted(low + finer * (extent / counts), extent / counts)]
