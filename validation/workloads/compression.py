@@ -155,7 +155,7 @@ def to_markdown(rows: Sequence[Row]) -> str:
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for r in rows:
-        by_degree = [f"{s.bytes:,}" if s.bytes is not None else "more than 40 M samples" for s in r.samples]
+        by_degree = [f"{s.bytes:,}" if s.bytes is not None else "more than 30 M samples" for s in r.samples]
         ratio = "-" if r.zfp is None else f"{r.zfp / r.bytes:.1f}"
         lines.append(
             f"| {r.name} | {r.grid} | {r.table:,} | {r.table // 2:,} | {r.bytes:,} | {r.table / r.bytes:.1f} | "

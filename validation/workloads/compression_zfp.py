@@ -8,9 +8,8 @@ takes an absolute tolerance for samples, of which only the power of two counts.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,10 +21,12 @@ from hermite_pinn.field.sampling import off_lattice_axes
 
 __all__ = ["Samples", "fewest_bytes"]
 
-MOST_SAMPLES = 40_000_000
+MOST_SAMPLES = 30_000_000
 MOST_POINTS = 300_000  # at which errors are measured
-LINES = 24  # positions along each of the other axes, where errors of interpolation along one are measured
-PARTS = (0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.96)  # of the error that interpolation may take, the rest is left to zfp
+STEPS = 12  # powers of two that are tried
+LINES = 16  # positions along each of the other axes, where errors of interpolation along one are measured
+MOST_ALONG = 2000  # positions along that one
+PARTS = (0.3, 0.5, 0.7, 0.85, 0.95)  # of the error that interpolation may take, the rest is left to zfp
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,11 @@ def fewest_bytes(solution: hp.Solution, tol: float, degree: int) -> Samples:
     BackendUnavailableError
         If zfpy is not installed.
     """
-    try:
-        import zfpy
-    except ModuleNotFoundError as missing:
-        raise BackendUnavailableError("zfpy is not installed; pip install 'hermite_pinn[compression]'") from missing
     axes = off_lattice_axes(solution.field, solution.domain, MOST_POINTS)
     wanted = solution.on_grid(axes)[0, 0]
     best: Samples | None = None
     tried: set[tuple[int, ...]] = set()
+    power = math.floor(math.log2(tol * float(np.abs(wanted).max()))) + 2
     for part in PARTS:
         share = tol * part / math.sqrt(len(axes))
         counts = tuple(_count(solution, k, share, degree) for k in range(len(axes)))
@@ -83,17 +81,42 @@ def fewest_bytes(solution: hp.Solution, tol: float, degree: int) -> Samples:
         tried.add(counts)
         places = _places(solution, counts)
         values = np.ascontiguousarray(solution.on_grid(places)[0, 0])
-        top = math.floor(math.log2(tol * float(np.abs(values).max()))) + 6
-        for power in range(top, top - 16, -1):
-            packed = zfpy.compress_numpy(values, tolerance=2.0**power)
-            found = _interpolated(places, zfpy.decompress_numpy(packed), axes, degree)
-            error = float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
-            if error <= tol:
-                if best is None or best.bytes is None or len(packed) < best.bytes:
-                    best = Samples(degree, counts, 2.0**power, len(packed), error)
-                break
+        found, last = _largest_tolerance(
+            values, power, lambda decoded, p=places: _error(p, decoded, axes, wanted, degree), tol
+        )
+        if found is None:
+            continue
+        power = last
+        if best is None or best.bytes is None or found[0] < best.bytes:
+            best = Samples(degree, counts, 2.0**power, *found)
     assert best is not None
     return best
+
+
+def _largest_tolerance(
+    values: np.ndarray, power: int, error: Callable[[np.ndarray], float], tol: float
+) -> tuple[tuple[int, float] | None, int]:
+    """Bytes and error with the largest power of two as tolerance that keeps the error, and that power; from a guess."""
+    try:
+        import zfpy
+    except ModuleNotFoundError as missing:
+        raise BackendUnavailableError("zfpy is not installed; pip install 'hermite_pinn[compression]'") from missing
+    kept: tuple[int, float] | None = None
+    step = 0
+    for _ in range(STEPS):
+        packed = zfpy.compress_numpy(values, tolerance=2.0**power)
+        found = error(zfpy.decompress_numpy(packed))
+        if found <= tol:
+            kept = len(packed), found
+            if step < 0:
+                break
+            step = 1
+        elif step > 0:
+            return kept, power - 1
+        else:
+            step = -1
+        power += step
+    return kept, power
 
 
 def _places(solution: hp.Solution, counts: Sequence[int]) -> list[np.ndarray]:
@@ -101,34 +124,36 @@ def _places(solution: hp.Solution, counts: Sequence[int]) -> list[np.ndarray]:
     return [np.linspace(a, b, n) for (a, b), n in ends]
 
 
-def _interpolated(
-    places: Sequence[np.ndarray], values: np.ndarray, axes: Sequence[np.ndarray], degree: int
-) -> np.ndarray:
-    """Values on the tensor product of axes from samples at places, axis by axis."""
+def _error(
+    places: Sequence[np.ndarray], values: np.ndarray, axes: Sequence[np.ndarray], wanted: np.ndarray, degree: int
+) -> float:
+    """Relative L2 error on the tensor product of axes of what samples at places give, axis by axis."""
     for k, (at, to) in enumerate(zip(places, axes, strict=True)):
         along = np.moveaxis(values, k, 0)
         values = np.moveaxis(make_interp_spline(at, along, k=degree)(to), 0, k)
-    return values
+    return float(np.linalg.norm(values - wanted) / np.linalg.norm(wanted))
 
 
 def _count(solution: hp.Solution, axis: int, share: float, degree: int) -> int:
     """Fewest samples along an axis with which interpolation along it alone is off by no more, within 2 %."""
     fine = off_lattice_axes(solution.field, solution.domain, MOST_POINTS)
     axes = [a if k == axis else a[:: max(1, len(a) // LINES)] for k, a in enumerate(fine)]
-    axes[axis] = off_lattice_axes(solution.field, solution.domain, MOST_POINTS * 64)[axis][:2000]
+    along = off_lattice_axes(solution.field, solution.domain, MOST_POINTS * 64)[axis]
+    axes[axis] = along[:: -(-len(along) // MOST_ALONG)]
     wanted = solution.on_grid(axes)[0, 0]
     norm = float(np.linalg.norm(wanted))
     lower, upper = solution.domain.lower[axis], solution.domain.upper[axis]
 
     def error(count: int) -> float:
         places = [np.linspace(lower, upper, count) if k == axis else a for k, a in enumerate(axes)]
-        along = np.moveaxis(solution.on_grid(places)[0, 0], axis, 0)
-        found = np.moveaxis(make_interp_spline(places[axis], along, k=degree)(axes[axis]), 0, axis)
+        values = np.moveaxis(solution.on_grid(places)[0, 0], axis, 0)
+        found = np.moveaxis(make_interp_spline(places[axis], values, k=degree)(axes[axis]), 0, axis)
         return float(np.linalg.norm(found - wanted)) / norm
 
-    high = next(
-        n for n in itertools.chain((8 * 2**k for k in range(13)), [1 << 16]) if n >= 1 << 16 or error(n) <= share
-    )
+    most = MOST_SAMPLES // 8 ** (len(axes) - 1)  # more leave too few for the other axes
+    high = next(n for n in (8 * 2**k for k in range(30)) if n >= most or error(n) <= share)
+    if high >= most:
+        return most
     low = max(degree + 1, high // 2)
     while high - low > max(1, high // 64):
         middle = (low + high) // 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
@@ -71,6 +72,15 @@ class Nested(Coding):
         parts = self.hierarchy.added(level)
         return sum(int(listed[part[1::2]].sum()) for part in parts) * self.layout.record * self.layout.features
 
+    def memory(self, levels: int) -> float:
+        """Bytes; all vertices of a resolution are held, those that are not there too."""
+        return 48.0 * math.prod(self.hierarchy.shape((levels if self._coarsens else self.levels) - 1))
+
+    @property
+    def _coarsens(self) -> bool:
+        """Whether there is a field on every coarser grid."""
+        return self.field.encoder.describe() == {"name": self.field.encoder.name, "layout": self.layout.key}
+
     def first_scales(self, tol: float, norms: np.ndarray) -> np.ndarray:
         """See :meth:`Coding.first_scales`: as if errors of the coefficients of a vertex were independent."""
         return np.asarray(tol * norms * np.sqrt(12.0 / self.layout.record))
@@ -135,7 +145,7 @@ class Nested(Coding):
         described, layout = self.field.describe(), self.layout
         if len(numbers) == self.levels:
             table = self.vertices.gathered(decoded)
-        elif described["encoder"] == {"name": self.field.encoder.name, "layout": layout.key}:
+        elif self._coarsens:
             layout = layout.with_levels([self.hierarchy.resolutions[len(numbers) - 1]])
             described["encoder"] = {**described["encoder"], "layout": layout.key}
             table = HermiteGrid.from_coefficients(layout, [decoded]).table
