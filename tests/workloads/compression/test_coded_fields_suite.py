@@ -11,6 +11,10 @@ from hermite_pinn.workloads.compression.teachers import teacher_of
 SMALL = {"levels": 2, "coarsest": (32, 32), "steps": 3, "points": 64, "features": 4, "width": 16}
 
 
+#: Ways that make four features smaller.
+SMALLER = [way for way in WAYS if way not in ("low-rank-4", "low-rank-8")]
+
+
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
@@ -19,12 +23,12 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_way_has_a_row_that_is_kept_and_read_again(small: None, tmp_path: Path) -> None:
-    rows = list(measured("picture", list(WAYS), tmp_path))
-    assert [row.way for row in rows] == list(WAYS)
+    rows = list(measured("picture", SMALLER, tmp_path))
+    assert [row.way for row in rows] == SMALLER
     sizes = {row.way: row.bytes for row in rows}
     assert sizes["kmeans-6"] == pytest.approx(sizes["vqad-6"], abs=40)  # the text tells other scores
     assert sizes["vqad-4"] < sizes["vqad-6"] < sizes["half"] < sizes["uncompressed"]
-    assert list(measured("picture", list(WAYS), tmp_path)) == rows
+    assert list(measured("picture", SMALLER, tmp_path)) == rows
     assert coded_fields.to_markdown(rows).count("\n") == len(rows) + 1
 
 
