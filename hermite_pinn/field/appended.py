@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.cuda.encoder.layout import GridLayout
-from hermite_pinn.errors import InvalidArgumentError
-from hermite_pinn.geometry import Domain
 from hermite_pinn.schema import Entry
 
-from .encoder import Encoder, EncoderOptions, Levels
+from .encoder import Encoder
 from .linearization import RowProducts
-from .stencils import Stencil
-from .tree import Tree
 from .wave_features import Coordinates
+from .wrapped import Wrapped
 
 __all__ = ["Appended"]
 
 
 @dataclass(frozen=True, eq=False)
-class Appended(Encoder):
+class Appended(Wrapped):
     """The features of all levels of an encoder, and some of the coordinates behind them, on one level.
 
     Its parameters are those of the encoder.
@@ -44,34 +39,9 @@ class Appended(Encoder):
     7
     """
 
-    inner: Encoder
     axes: tuple[int, ...]
 
     name: ClassVar[str] = "appended"
-    affine: ClassVar[bool] = True
-    nestable: ClassVar[bool] = False
-
-    @classmethod
-    def build(
-        cls,
-        options: EncoderOptions,
-        domain: Domain,
-        periodic: Sequence[bool],
-        levels: Levels,
-        features: int,
-        generator: torch.Generator | None,
-        dtype: torch.dtype,
-        device: torch.device,
-        seed: int = 0,
-    ) -> Appended:
-        """None by itself: it is what ``aux`` makes of another encoder.
-
-        Raises
-        ------
-        InvalidArgumentError
-            Always.
-        """
-        raise InvalidArgumentError("auxiliary inputs are added to an encoder by hp.Field(aux=...)")
 
     @property
     def _coordinates(self) -> Coordinates:
@@ -89,122 +59,17 @@ class Appended(Encoder):
             starts += count
         return rows
 
-    # -- what the encoder is ---
-    @property
-    def lower(self) -> tuple[float, ...]:
-        """Lower corner of the box."""
-        return self.inner.lower
-
-    @property
-    def upper(self) -> tuple[float, ...]:
-        """Upper corner of the box."""
-        return self.inner.upper
-
-    @property
-    def levels(self) -> int:
-        """One."""
-        return 1
-
     @property
     def features(self) -> int:
         """Those of all levels, and the coordinates."""
         return self.inner.levels * self.inner.features + len(self._rows)
 
     @property
-    def cells(self) -> tuple[int, ...]:
-        """Those of the encoder."""
-        return self.inner.cells
-
-    @property
-    def order(self) -> int:
-        """That of the encoder."""
-        return self.inner.order
-
-    @property
-    def highest_order(self) -> int:
-        """That of the encoder."""
-        return self.inner.highest_order
-
-    @property
-    def points_per_cell(self) -> int:
-        """Those of the encoder."""
-        return self.inner.points_per_cell
-
-    @property
-    def periodic_axes(self) -> tuple[bool, ...]:
-        """Which axes wrap."""
-        return self.inner.periodic_axes
-
-    @property
-    def breaks(self) -> tuple[tuple[float, ...], ...]:
-        """Those of the encoder."""
-        return self.inner.breaks
-
-    @property
     def summary(self) -> str:
         """See :attr:`Encoder.summary`."""
         return f"{self.inner.summary} and {len(self.axes)} coordinate{'s' * (len(self.axes) > 1)}"
 
-    @property
-    def has_grid(self) -> bool:
-        """Whether the encoder has."""
-        return self.inner.has_grid
-
-    @property
-    def grid(self) -> GridLayout:
-        """That of the encoder."""
-        return self.inner.grid
-
-    @property
-    def reachable_count(self) -> int:
-        """Of the encoder."""
-        return self.inner.reachable_count
-
-    @property
-    def parameter_count(self) -> int:
-        """Of the encoder."""
-        return self.inner.parameter_count
-
-    @property
-    def hash_collisions(self) -> tuple[float, ...]:
-        """Of the encoder."""
-        return self.inner.hash_collisions
-
-    @property
-    def level_slices(self) -> dict[str, tuple[slice, ...]]:
-        """Of the encoder."""
-        return self.inner.level_slices
-
-    @property
-    def tables(self) -> dict[str, GridLayout]:
-        """Of the encoder."""
-        return self.inner.tables
-
-    def level_coefficients(self, level: int) -> torch.Tensor:
-        """Of the encoder."""
-        return self.inner.level_coefficients(level)
-
-    def at_level(self, level: int) -> Appended:
-        """See :meth:`Encoder.at_level`."""
-        return replace(self, inner=self.inner.at_level(level))
-
-    def rounded(self) -> Appended:
-        """See :meth:`Encoder.rounded`."""
-        return replace(self, inner=self.inner.rounded())
-
-    def parameters(self) -> dict[str, torch.Tensor]:
-        """Those of the encoder."""
-        return self.inner.parameters()
-
-    def with_parameters(self, tree: Tree) -> Appended:
-        """The same with other parameters of the encoder."""
-        return replace(self, inner=self.inner.with_parameters(tree))
-
     # -- what it gives ---
-    def stencil(self, x: torch.Tensor, channels: Channels) -> Stencil | None:
-        """That of the encoder; see :meth:`Encoder.stencil`."""
-        return self.inner.stencil(x, channels)
-
     def jets(self, x: torch.Tensor, channels: Channels) -> torch.Tensor:
         """See :meth:`Encoder.jets`."""
         own = self.inner.jets(x, channels).flatten(0, 1)
@@ -220,11 +85,6 @@ class Appended(Encoder):
     def describe(self) -> dict[str, Any]:
         """That of the encoder with the entry ``aux``."""
         return self.inner.describe() | {"aux": list(self.axes)}
-
-    @classmethod
-    def from_description(cls, described: Entry, tree: Entry) -> Appended:
-        """None by itself; see :meth:`around`."""
-        raise described.refuse("an encoder by its own name")
 
     @staticmethod
     def around(inner: Encoder, described: Entry) -> Encoder:

@@ -26,6 +26,7 @@ from .hermite_grid import HermiteGrid
 from .linearized_field import FieldRows, LinearizedField
 from .singular_part import SingularPart
 from .siren import Siren
+from .summed import Summed
 from .tree import ENCODER, HEAD, LAYERS, SINGULAR, TABLE, Tree, branch, joined, rooted, within
 
 __all__ = ["FieldRows", "GridField", "LinearizedField", "linear_field"]
@@ -329,7 +330,7 @@ class GridField:
 
         kind = whole.at("encoder").at("name")
         encoder = READABLE[kind.text(READABLE)].from_description(whole.at("encoder"), part(ENCODER))
-        encoder = Appended.around(encoder, whole.at("encoder"))
+        encoder = Appended.around(Summed.around(encoder, whole.at("encoder")), whole.at("encoder"))
         if encoder.dim != len(axes):
             raise whole.at("axes").refuse(f"{encoder.dim} names, one for every axis of the encoder")
         shape = encoder.levels * encoder.features, len(names)

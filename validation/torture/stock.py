@@ -16,11 +16,16 @@ import hermite_pinn as hp
 from .alterations import Content
 
 __all__ = [
-    "CHECKPOINTS", "JOINT", "SIREN", "SMALL", "SOLUTIONS", "Recipe", "Stop", "checkpoint", "continued", "poisson", "solution", "uninterrupted",
+    "CHECKPOINTS", "CODES", "JOINT", "SIREN", "SMALL", "SOLUTIONS", "Recipe", "Stop", "checkpoint", "continued", "poisson", "solution", "uninterrupted",
 ]  # fmt: skip
 
 SHORT: dict[str, Any] = {"points": 64, "face_points": 16, "check_every": 5}
 NETWORK: dict[str, Any] = {"width": 8, "depth": 2}
+#: Options of a small field with learned codes.
+CODES: dict[str, Any] = {
+    "method": "vqad", "bits": 2, "levels": 2, "coarsest": (32, 32), "features": 2, "width": 4, "depth": 1, "basis": "linear",
+    "steps": 2, "points": 16, "temperature": (1.0, 0.5), "revive": 1, "random_levels": True, "start": "kmeans", "seed": 0,
+}  # fmt: skip
 
 
 def line() -> hp.Problem:

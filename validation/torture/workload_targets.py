@@ -9,7 +9,7 @@ import numpy as np
 import hermite_pinn as hp
 
 from .case import Bench
-from .stock import solution
+from .stock import CODES, solution
 from .target import Target, of_solution
 
 __all__ = ["workload_targets"]
@@ -119,6 +119,11 @@ def _compression_targets() -> list[Target]:
             "compression.compress",
             of_solution(lambda s, **options: hp.compression.compress(s, **options)),
             {"method": "levels", "tol": 1e-3, "gradient_tol": 1e-2},
+        ),
+        Target(
+            "compression.compress by codes",
+            of_solution(lambda s, **options: hp.compression.compress(s, **options)),
+            CODES,
         ),
         Target("compression.load", _opened, {"path": "{place}/u.hpc", "levels": 1}),
     ]

@@ -12,9 +12,12 @@ from hermite_pinn.checks import choice
 from hermite_pinn.problem.problem import HermitePinnWarning
 from hermite_pinn.torch_state import isolated
 
+from .coded_field import KIND as CODED
+from .coded_field import read_coded
 from .container import Contents, look
 from .level_file import KIND, read_levels
 from .levels import compress_solution
+from .vqad import half, kmeans, low_rank, vqad
 
 __all__ = ["Compressed", "compress", "load"]
 
@@ -49,11 +52,16 @@ class Compressed(Protocol):
 #: Ways to compress, by name: called with the model and options of their own.
 METHODS: dict[str, Callable[..., Compressed]] = {
     "levels": compress_solution,
+    "vqad": vqad,
+    "kmeans": kmeans,
+    "low_rank": low_rank,
+    "half": half,
 }
 
 #: What opens a file and reads some of its levels, by its kind.
 READERS: dict[str, Callable[[Contents, int], Any]] = {
     KIND: read_levels,
+    CODED: read_coded,
 }
 
 
@@ -63,10 +71,13 @@ def compress(model: Any, method: str | None = None, **options: Any) -> Compresse
     Parameters
     ----------
     model
-        A :class:`hermite_pinn.Solution`.
+        A :class:`hermite_pinn.Solution`; for other methods than ``"levels"`` also a picture, (H, W) or (H, W, C).
     method
         ``"levels"``: coefficients as integers, with ``tol=1e-6``, the bound of the relative L2 error of every field,
         and ``gradient_tol=None``, that of gradients over space.  Both are measured on a fine grid that meets no vertex.
+        ``"vqad"``, the default where ``bits`` are given: a field on an octree with indices of so many bits, 1 to 12,
+        is learned from the model.  ``"kmeans"`` (``bits``), ``"low_rank"`` (``columns``) and ``"half"`` store the
+        features of such a field in other ways; for these four, ``error`` is how good the field is.
     options
         Of the method.
 
@@ -95,9 +106,10 @@ def compress(model: Any, method: str | None = None, **options: Any) -> Compresse
     if method is not None:
         choice("method", method, METHODS, otherwise="None")
     how = choice("method", method or ("vqad" if "bits" in options else "levels"), METHODS)
-    known = list(inspect.signature(METHODS[how]).parameters)[1:]
-    for name in options:
-        choice(f"the option of method={how!r}", name, known)
+    taken = list(inspect.signature(METHODS[how]).parameters.values())[1:]
+    if not any(p.kind is p.VAR_KEYWORD for p in taken):  # those who take any name check it themselves
+        for name in options:
+            choice(f"the option of method={how!r}", name, [p.name for p in taken])
     return METHODS[how](model, **options)
 
 
