@@ -35,7 +35,7 @@ LIMITS = Limits(1e-13, 5000, lambda steps, reduction: False)
 class Rosenbrock:
     """A system without a PDE: rows 10 (y - x**2) and 1 - x."""
 
-    affine = warm = False
+    affine = warm = recordable = False
     device = torch.device("cpu")
     size, location, row_names = 2, "a valley", ["valley", "end"]
 
