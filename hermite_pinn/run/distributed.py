@@ -188,6 +188,8 @@ def join(device: torch.device) -> Ranks:
         timeout = datetime.timedelta(seconds=float(os.environ.get("HERMITE_PINN_TIMEOUT", TIMEOUT)))
         try:
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timeout)
+            if device.type == "cpu":
+                dist.barrier()  # one that leaves at once, with a mistake to tell, would end others that still connect
         except (RuntimeError, ValueError) as error:
             raise DistributedError(f"the process group of torchrun cannot be started: {error}") from error
         atexit.register(_leave)
