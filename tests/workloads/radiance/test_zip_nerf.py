@@ -314,5 +314,5 @@ def test_a_field_is_saved_and_read(tmp_path):
 def test_a_small_scene_is_learned():
     scene = Scene.render_synthetic(32, train=20, test=2, seed=5)
     recipe = ZipNeRF(levels=GridLevels(8, 64, 5, 2, 1 << 14), rays=256)
-    found = hp.radiance.fit(scene, recipe=recipe, steps=300, progress=False)
+    found = hp.radiance.fit(scene, recipe=recipe, steps=600, progress=False)
     assert found.evaluate(scene.test)["psnr"] > 20
