@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from hermite_pinn.checks import choice, instance, integer, number
-from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.methods.gauss_newton.eigenpairs import FAINT, Level, levels_of
 from hermite_pinn.problem.problem import Problem
@@ -95,7 +94,7 @@ def eigen(
     instance("problem", problem, Problem, "a hermite_pinn.Problem")
     count, seed = integer("count", count, least=1, most=200), checked_seed(seed)
     near, tol = number("near", near), number("tol", tol, above=0)
-    basis = choice("basis", basis, [name for name in ("cubic", "quintic", "septic") if name in BASES])
+    basis = choice("basis", basis, ("cubic", "quintic", "septic"))
     most, max_time = integer("max_unknowns", max_unknowns, least=1), limit("max_time", max_time, infinite=True)
     _check(problem)
     began = time.perf_counter()
@@ -110,7 +109,7 @@ def eigen(
         if late() or (len(level.errors) == count and _is_done(level, tol)):
             status = Status.CONVERGED if _is_done(level, tol) else Status.MAX_TIME
             break
-    return _spectrum(problem, done, status, tol, time.perf_counter() - began, seed)
+    return _spectrum(problem, done, status, near, tol, time.perf_counter() - began, seed)
 
 
 class _Clock:
@@ -142,10 +141,12 @@ def _check(problem: Problem) -> None:
 
 
 def _is_done(level: Level, tol: float) -> bool:
-    return bool((level.errors <= tol).all() and (level.pairs.residuals <= UNTOLD).all())
+    return level.pairs.settled and bool((level.errors <= tol).all() and (level.pairs.residuals <= UNTOLD).all())
 
 
-def _spectrum(problem: Problem, done: list[Level], status: Status, tol: float, seconds: float, seed: int) -> Spectrum:
+def _spectrum(
+    problem: Problem, done: list[Level], status: Status, near: float, tol: float, seconds: float, seed: int
+) -> Spectrum:
     last, name = done[-1], problem.parameters[0].name
     values = last.pairs.values[: len(last.errors)]
     sizes = np.minimum(last.errors, 1.0) * np.maximum(np.abs(values), FAINT * np.abs(values).max())
@@ -157,6 +158,8 @@ def _spectrum(problem: Problem, done: list[Level], status: Status, tol: float, s
     false = int((last.pairs.residuals > UNTOLD).sum())
     if false:
         message += f"; {false} of them do not satisfy the equations and may be none"
+    if not last.pairs.settled:
+        message += "; the iteration on the last grid had not settled"
     if np.iscomplexobj(values):
         message += "; some are complex: their functions are real parts"
     stats: dict[str, Any] = {
@@ -180,7 +183,7 @@ def _spectrum(problem: Problem, done: list[Level], status: Status, tol: float, s
             residuals={},
             estimated_error=float(distance) if np.isfinite(distance) else None,
             title=f"{problem.name or 'eigenfunction'} {k}",
-            settings={"problem": problem.name or "", "near": None, "tol": tol},
+            settings={"problem": problem.name or "", "near": near, "tol": tol},
             problem=problem,
         )
         for k, (field, distance) in enumerate(zip(last.fields, last.distances, strict=False))

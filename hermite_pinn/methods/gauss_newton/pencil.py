@@ -87,7 +87,6 @@ class Pencil:
         self._solver: LinearSolver[GridSystem] = (
             factor if math.isfinite(factor.seconds(self.system, None)) else grid_solver()
         )
-        self.unsolved = 0
 
     @property
     def size(self) -> int:
@@ -165,8 +164,7 @@ class Pencil:
         """The operator, in unknowns of columns of unit norm."""
         rows = [-row for row in self.right(y * self.columns)]
         limits = Limits(SOLVED, STEPS, lambda steps, reduction: False)
-        x, result = self._solver.solve(self.system, rows, 0.0, limits)
-        self.unsolved += not result.converged
+        x, _ = self._solver.solve(self.system, rows, 0.0, limits)
         return torch.where(self.columns > 0, x / self.columns.clamp(min=1e-300), 0.0)
 
     @property

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from hermite_pinn.checks import choice, instance
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.field.encoder import Encoder
 from hermite_pinn.field.encoders import ENCODERS
@@ -16,9 +18,29 @@ from hermite_pinn.geometry import Box
 
 from .setting import Three
 
-__all__ = ["Encoding", "resolutions"]
+__all__ = ["Encoding", "encoder_option", "kind_of", "resolutions"]
 
 VALUE = Channels.value(3)
+
+
+def encoder_option(name: str, value: Any, **words: Any) -> Any:
+    """The encoder of a recipe: ``"linear"``, the name of one, or a :class:`hermite_pinn.Field` with its options."""
+    if isinstance(value, str):
+        return choice(name, value, ("linear", *ENCODERS))
+    return instance(name, value, Field, "the name of an encoder or a hermite_pinn.Field", **words)
+
+
+def kind_of(encoder: str | Field) -> Field:
+    """The field that an :func:`encoder_option` stands for.
+
+    Examples
+    --------
+    >>> kind_of("linear").basis, kind_of("smooth").encoder
+    ('linear', 'smooth')
+    """
+    if not isinstance(encoder, str):
+        return encoder
+    return Field(basis="linear", head="siren") if encoder == "linear" else Field(encoder=encoder, head="siren")
 
 
 def resolutions(levels: int, coarsest: int, finest: int) -> list[int]:

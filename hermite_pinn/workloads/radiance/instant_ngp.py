@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 
 import torch
 
-from hermite_pinn.checks import Check, check_options, choice, either, flag, instance, integer, number
+from hermite_pinn.checks import Check, check_options, choice, either, flag, integer, number
 from hermite_pinn.cuda.rays.compositing import LEAST
-from hermite_pinn.field.encoders import ENCODERS
 from hermite_pinn.field.field import Field
 
 from .backgrounds import BACKGROUNDS
+from .encoding import encoder_option, kind_of
 from .grid_model import GridModel
 from .grid_options import GridOptions
 from .model import Recipe
@@ -24,19 +24,13 @@ from .setting import Setting
 __all__ = ["Hermite", "InstantNGP"]
 
 
-def _encoder(name: str, value: Any, **words: Any) -> Any:
-    if isinstance(value, str):
-        return choice(name, value, ("linear", *ENCODERS))
-    return instance(name, value, Field, "the name of an encoder or a hermite_pinn.Field", **words)
-
-
 count = partial(integer, least=1)
 size = either(partial(integer, least=2, most=2**31), None)
 positive = partial(number, above=0)
 
 CHECKS: Mapping[str, Check] = MappingProxyType(
     {
-        "encoder": _encoder,
+        "encoder": encoder_option,
         "levels": either(partial(count, most=64), None),
         "coarsest": count,
         "finest": either(count, None),
@@ -157,11 +151,7 @@ class InstantNGP(Recipe):
     @property
     def kind(self) -> Field:
         """The encoder."""
-        if isinstance(self.encoder, Field):
-            return self.encoder
-        if self.encoder == "linear":
-            return Field(basis="linear", head="siren")
-        return Field(encoder=self.encoder, head="siren")
+        return kind_of(self.encoder)
 
     @property
     def numbers(self) -> int:

@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import torch
 
 from hermite_pinn.checks import Check, check_options, choice, either, instance, integer, number
-from hermite_pinn.field.encoders import ENCODERS
 from hermite_pinn.field.field import Field
 from hermite_pinn.workloads.radiance.backgrounds import BACKGROUNDS, backdrop
+from hermite_pinn.workloads.radiance.encoding import encoder_option, kind_of
 from hermite_pinn.workloads.radiance.model import Recipe
 from hermite_pinn.workloads.radiance.setting import Setting
 
@@ -27,19 +27,13 @@ from .spacing import Spacing
 __all__ = ["ZipNeRF"]
 
 
-def _encoder(name: str, value: Any, **words: Any) -> Any:
-    if isinstance(value, str):
-        return choice(name, value, ("linear", *ENCODERS))
-    return instance(name, value, Field, "the name of an encoder or a hermite_pinn.Field", **words)
-
-
 def _made(kind: type) -> Check:
     return lambda name, value, **words: instance(name, value, kind, f"hermite_pinn.radiance.{kind.__name__}", **words)
 
 
 CHECKS: Mapping[str, Check] = MappingProxyType(
     {
-        "encoder": _encoder,
+        "encoder": encoder_option,
         "levels": either(_made(GridLevels), None),
         "width": partial(integer, least=1, most=4096),
         "samples": either(partial(integer, least=1, most=4096), None),
@@ -131,11 +125,7 @@ class ZipNeRF(Recipe):
     @property
     def kind(self) -> Field:
         """The encoder."""
-        if isinstance(self.encoder, Field):
-            return self.encoder
-        if self.encoder == "linear":
-            return Field(basis="linear", head="siren")
-        return Field(encoder=self.encoder, head="siren")
+        return kind_of(self.encoder)
 
     @property
     def numbers(self) -> int:
