@@ -185,18 +185,39 @@ class Views(Sequence[View]):
         if not len(self):
             raise InvalidArgumentError("there are no pictures to draw from; choose another split of the scene")
         flat = torch.randint(self.pixels, (count,), generator=generator)
-        views = torch.bucketize(flat, self._ends, right=True)
-        inner = flat - torch.cat([flat.new_zeros(1), self._ends[:-1]])[views]
-        colors = self._colors[(self._starts[views] + inner).to(self._colors.device)]
-        rows = self._rows[self.cameras.kind[views]] + inner
+        views = self._views_of(flat)
+        inner = flat - self._firsts.index_select(0, views)
+        stored = inner + self._starts.index_select(0, views)
+        colors = self._colors.index_select(0, stored.to(self._colors.device))
         local, radius = self._table
         places = self.cameras.poses if poses is None else poses
         if tuple(places.shape) != (len(self), 3, 4):
             raise InvalidArgumentError(f"poses must be of shape ({len(self)}, 3, 4), got {tuple(places.shape)}")
-        widths = torch.tensor([camera.width for camera in self.cameras.kinds])[self.cameras.kind[views]]
-        pixels = torch.stack([inner % widths, inner // widths], 1) + 0.5
-        rays = rays_of(places[views], local[rows].to(places), radius[rows].to(places), dtype)
+        kinds = self.cameras.kind.index_select(0, views)
+        rows = inner + self._rows.index_select(0, kinds)
+        widths = self._widths.index_select(0, kinds)
+        lines = inner // widths
+        pixels = torch.stack([inner - lines * widths, lines], 1) + 0.5
+        directions, radii = local.index_select(0, rows).to(places), radius.index_select(0, rows).to(places)
+        rays = rays_of(places.index_select(0, views), directions, radii, dtype)
         return Draw(rays, colors, views, pixels)
+
+    def _views_of(self, flat: Tensor) -> Tensor:
+        """The pictures of pixels that are numbered through all pictures."""
+        size = int(self._ends[0])
+        if size * len(self) == self.pixels and bool((self._ends.diff() == size).all()):
+            return flat // size
+        return torch.bucketize(flat, self._ends, right=True)
+
+    @cached_property
+    def _firsts(self) -> Tensor:
+        """Number of pixels in front of each picture."""
+        return torch.cat([self._ends.new_zeros(1), self._ends[:-1]])
+
+    @cached_property
+    def _widths(self) -> Tensor:
+        """Of the kinds of cameras."""
+        return torch.tensor([camera.width for camera in self.cameras.kinds])
 
     @cached_property
     def _ends(self) -> Tensor:
