@@ -154,7 +154,8 @@ _jets.register_autograd(_jets_backward, setup_context=_save_jets)
 def _recalled(
     x: torch.Tensor, table: torch.Tensor, known: torch.Tensor, index: torch.Tensor, handle: str, channels_key: str
 ) -> torch.Tensor:
-    return known.index_select(3, index)
+    flat = known.reshape(-1, known.shape[3])  # in which rows are copied several times as fast
+    return flat.index_select(1, index).view(*known.shape[:3], -1)
 
 
 def _save_recalled(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:

@@ -131,7 +131,22 @@ def _march(
     noted = torch.empty(n, words, dtype=torch.int64, device=place)
     blocks = bits.new_empty(bits.numel() // 512)
     run(text, "hp_blocks", "lpp", place, (len(blocks), bits, blocks))
-    constant = (n, origins, directions, ids, bits, blocks, frame, cells, bits.shape[0], most, seed, jittered, noted, words)
+    constant = (
+        n,
+        origins,
+        directions,
+        ids,
+        bits,
+        blocks,
+        frame,
+        cells,
+        bits.shape[0],
+        most,
+        seed,
+        jittered,
+        noted,
+        words,
+    )
     counts = torch.empty(n, dtype=torch.int64, device=place)
     run(text, "hp_march", SPELLED + "p", place, (*constant, counts))
     offsets = offsets_of(counts)
