@@ -39,7 +39,7 @@ class NoProgress:
 
 
 def choose_progress(progress: bool | str | ProgressMeter) -> ProgressMeter:
-    """A meter from the argument of ``solve``: ``"auto"`` shows a bar on a terminal only, True lines now and then elsewhere.
+    """A meter from the argument of ``solve``: ``"auto"`` shows a bar on a terminal only, True also lines elsewhere.
 
     Without a standard error, as in a program without a console, nothing is shown.
     """

@@ -1,6 +1,7 @@
-"""Where a run shows its progress: a bar on a terminal, lines in a pipe if they are asked for, nothing without either."""
+"""Where a run shows its progress: a bar on a terminal, lines elsewhere if they are asked for."""
 
 import io
+import itertools
 import sys
 
 import pytest
@@ -43,7 +44,7 @@ def test_lines_are_written_ever_more_rarely():
         if file.getvalue() != before:
             written.append(second)
     assert written[0] == FIRST
-    gaps = [b - a for a, b in zip(written, written[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(written)]
     assert gaps == sorted(gaps)
     assert 20 < len(written) < 40
 

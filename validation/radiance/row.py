@@ -45,10 +45,10 @@ class Row:
         Of the case.
     measured
         By name: ``psnr`` and ``ssim`` of the held-out views; ``seconds``, ``steps`` and ``step_ms`` of training in CPU
-        seconds of one thread, ``samples_per_step``; ``parameters``; ``render_seconds`` of a view; samples per ray of equal
-        steps everywhere, in occupied cells and seen, and how many times fewer both networks take; ``same_image``, PSNR
-        in dB of what is rendered so against equal steps of which only those in occupied cells count, and
-        ``unmasked_image``, where those count, too, that nothing trained.
+        seconds of one thread, ``samples_per_step``; ``parameters``; ``render_seconds`` of a view; samples per ray of
+        equal steps everywhere, in occupied cells and seen, and how many times fewer both networks take;
+        ``same_image``, PSNR in dB of what is rendered so against equal steps of which only those in occupied cells
+        count, and ``unmasked_image``, where those count, too, that nothing trained.
     """
 
     name: str
@@ -131,14 +131,18 @@ def _measured(found: Radiance, scene: Scene, steps: int, seconds: float) -> dict
     model = found.model
     assert isinstance(model, GridModel)
     told = mean_measures([rendered(found, view).measures for view in scene.test])
-    return told | {
-        "seconds": seconds,
-        "steps": float(steps),
-        "step_ms": 1e3 * seconds / steps,
-        "samples_per_step": float(found.stats["samples"]) / steps,
-        "parameters": float(found.stats["parameters"]),
-        "render_seconds": rendering,
-    } | samples_of(model, scene.train[0])
+    return (
+        told
+        | {
+            "seconds": seconds,
+            "steps": float(steps),
+            "step_ms": 1e3 * seconds / steps,
+            "samples_per_step": float(found.stats["samples"]) / steps,
+            "parameters": float(found.stats["parameters"]),
+            "render_seconds": rendering,
+        }
+        | samples_of(model, scene.train[0])
+    )
 
 
 def samples_of(model: GridModel, view: View, every: int = EVERY) -> dict[str, float]:
