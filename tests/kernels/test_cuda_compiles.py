@@ -1,5 +1,6 @@
 """NVRTC compiles every kernel for every architecture, with no GPU present; launch logic with a recording backend."""
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -39,8 +40,14 @@ def specialisations():
         yield basis, dim, tables
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.parametrize(("basis", "dim", "tables"), marked(specialisations()))
+def every_specialisation():
+    """All operations of all grids; a third of them, in which every operation and every grid is, are not slow."""
+    for number, (case, operation) in enumerate(itertools.product(marked(specialisations()), OPERATIONS)):
+        slow = [] if number % 3 == 0 else [pytest.mark.slow]
+        yield pytest.param(*case.values, operation, marks=[*case.marks, *slow])
+
+
+@pytest.mark.parametrize(("basis", "dim", "tables", "operation"), list(every_specialisation()))
 def test_every_specialisation_compiles(basis, dim, tables, operation):
     grid = layout(basis, dim, tables)
     channels = Channels.jet(dim, 1)
