@@ -51,9 +51,9 @@ def test_the_scale_that_is_proposed_for_millimetres_works():
 @pytest.mark.parametrize(
     "corner",
     [
-        pytest.param((0, 0.3, 0.3), marks=pytest.mark.slow, id="side"),
+        pytest.param((0, 0.3, 0.3), id="side"),
         pytest.param((0, 0, 0.3), marks=pytest.mark.slow, id="edge"),
-        pytest.param((0, 0, 0), id="corner"),
+        pytest.param((0, 0, 0), marks=pytest.mark.slow, id="corner"),
     ],
 )
 def test_a_hole_that_touches_faces_leaves_the_rest_of_them(corner):

@@ -59,7 +59,7 @@ def test_every_specialisation_compiles(basis, dim, tables, operation):
     assert nvrtc.compile_for(spec.source("cu"), nvrtc.ARCHITECTURES[turn % len(nvrtc.ARCHITECTURES)]).size > 0
 
 
-@pytest.mark.parametrize("tables", ["dense", "indexed"])
+@pytest.mark.parametrize("tables", ["dense", pytest.param("indexed", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("architecture", architectures())
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_every_architecture_compiles_without_spilling(architecture, operation, tables):
@@ -74,6 +74,7 @@ def test_every_architecture_compiles_without_spilling(architecture, operation, t
         assert found.registers <= 168
 
 
+@pytest.mark.slow
 def test_standard_kernels_stay_in_registers():
     """On Hopper, what most runs use spills nothing and has no array in local memory; the table names every kernel."""
     rows = resources.compiled(architecture="90")
