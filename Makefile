@@ -2,7 +2,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= out/demo
 PYTHON ?= python3
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadgroup
+# Many tests start Python, which reads the package's bytecode faster than its sources.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadgroup
 # The least share of lines, in percent, that the fast tests reach.
 COVERAGE ?= 95
 

@@ -119,7 +119,7 @@ def fit(
             steps=steps,
             seed=seed,
             device=device,
-            progress=False if as_json else "auto",
+            progress=not as_json,
             checkpoint=checkpoint,
             resume=resume,
             throw=False,

@@ -75,7 +75,7 @@ def fit(
         part = hp.Mesh(given) if sign == "signed" and given is source else None
         options: dict[str, Any] = {"levels": levels, "sign": sign, "max_time": max_time, "seed": seed}
         options |= {"method": chosen_method(method, steps), "field": chosen_field(method, encoder, head)}
-        solution = sdf.fit(given if part is None else part, progress=False if as_json else "auto", **options)
+        solution = sdf.fit(given if part is None else part, progress=not as_json, **options)
         solution.save(file)
         fitted = {"status": solution.status.name.lower(), "message": solution.message, "file": str(file)}
         report: dict[str, Any] = {"surface": {}, "notes": [], "files": []}

@@ -97,7 +97,7 @@ def solve(
             callbacks=_series(series, every),
             checkpoint=checkpoint,
             resume=resume,
-            progress=False if as_json else "auto",
+            progress=not as_json,
             throw=False,
         )
         files, failures = ([], []) if folder is None else _write(solution, folder, name)

@@ -41,8 +41,17 @@ def device(request):
     return torch.device(request.param)
 
 
+def shares(item):
+    """Whether a test takes what its module makes once for all of its tests."""
+    known = getattr(item, "_fixtureinfo", None)
+    return known is not None and any(found[-1].scope == "module" for found in known.name2fixturedefs.values())
+
+
 def pytest_collection_modifyitems(items):
+    """Say which tests need a GPU, and which are of one worker: nothing that they share is made twice."""
     for item in items:
+        if shares(item) and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}-{item.path.stem}"))
         if "cuda" in getattr(item, "callspec", SimpleNamespace(params={})).params.values():
             item.add_marker(pytest.mark.gpu)
 

@@ -7,6 +7,8 @@ from typing import Protocol
 
 from hermite_pinn.checks import flag
 
+from .progress_lines import ProgressLines
+
 __all__ = ["NoProgress", "ProgressMeter", "choose_progress"]
 
 
@@ -37,19 +39,22 @@ class NoProgress:
 
 
 def choose_progress(progress: bool | str | ProgressMeter) -> ProgressMeter:
-    """A meter from the argument of ``solve``: ``"auto"`` shows a bar on a terminal only.
+    """A meter from the argument of ``solve``: ``"auto"`` shows a bar on a terminal only, True also lines elsewhere.
 
-    Without a standard error, as in a program without a console, there is no bar.
+    Without a standard error, as in a program without a console, nothing is shown.
     """
     if not isinstance(progress, type) and all(
         callable(getattr(progress, k, None)) for k in ("start", "update", "close")
     ):
         return progress  # type: ignore[return-value] # whatever has its methods is a meter
+    terminal = _terminal()
     if isinstance(progress, str) and progress == "auto":
-        progress = _terminal()
+        progress = terminal
     shown = flag("progress", progress, otherwise="'auto' or an object with start, update and close")
     if not shown or sys.stderr is None:
         return NoProgress()
+    if not terminal:
+        return ProgressLines(sys.stderr)
     from .progress_bar import ProgressBar  # rich is needed on a terminal only
 
     return ProgressBar()

@@ -48,7 +48,14 @@ def test_the_scale_that_is_proposed_for_millimetres_works():
     )
 
 
-@pytest.mark.parametrize("corner", [(0, 0.3, 0.3), (0, 0, 0.3), (0, 0, 0)], ids=["side", "edge", "corner"])
+@pytest.mark.parametrize(
+    "corner",
+    [
+        pytest.param((0, 0.3, 0.3), id="side"),
+        pytest.param((0, 0, 0.3), marks=pytest.mark.slow, id="edge"),
+        pytest.param((0, 0, 0), marks=pytest.mark.slow, id="corner"),
+    ],
+)
 def test_a_hole_that_touches_faces_leaves_the_rest_of_them(corner):
     domain = BOX - cube(corner, 0.5)
     assert domain.interior.measure == pytest.approx(0.875, rel=1e-3)

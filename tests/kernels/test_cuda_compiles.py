@@ -1,5 +1,6 @@
 """NVRTC compiles every kernel for every architecture, with no GPU present; launch logic with a recording backend."""
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -39,8 +40,14 @@ def specialisations():
         yield basis, dim, tables
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.parametrize(("basis", "dim", "tables"), marked(specialisations()))
+def every_specialisation():
+    """All operations of all grids; a third of them, in which every operation and every grid is, are not slow."""
+    for number, (case, operation) in enumerate(itertools.product(marked(specialisations()), OPERATIONS)):
+        slow = [] if number % 3 == 0 else [pytest.mark.slow]
+        yield pytest.param(*case.values, operation, marks=[*case.marks, *slow])
+
+
+@pytest.mark.parametrize(("basis", "dim", "tables", "operation"), list(every_specialisation()))
 def test_every_specialisation_compiles(basis, dim, tables, operation):
     grid = layout(basis, dim, tables)
     channels = Channels.jet(dim, 1)
@@ -52,7 +59,7 @@ def test_every_specialisation_compiles(basis, dim, tables, operation):
     assert nvrtc.compile_for(spec.source("cu"), nvrtc.ARCHITECTURES[turn % len(nvrtc.ARCHITECTURES)]).size > 0
 
 
-@pytest.mark.parametrize("tables", ["dense", "indexed"])
+@pytest.mark.parametrize("tables", ["dense", pytest.param("indexed", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("architecture", architectures())
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_every_architecture_compiles_without_spilling(architecture, operation, tables):
@@ -67,6 +74,7 @@ def test_every_architecture_compiles_without_spilling(architecture, operation, t
         assert found.registers <= 168
 
 
+@pytest.mark.slow
 def test_standard_kernels_stay_in_registers():
     """On Hopper, what most runs use spills nothing and has no array in local memory; the table names every kernel."""
     rows = resources.compiled(architecture="90")

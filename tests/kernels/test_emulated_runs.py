@@ -137,8 +137,19 @@ def first_order(name, method=hp.Adam, **changes):
     return run
 
 
-@pytest.mark.parametrize("graph", [True, False], ids=["recorded", "as they are"])
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize(
+    ("name", "graph"),
+    [
+        pytest.param(
+            name,
+            graph,
+            marks=[] if graph or name == "the paper's" else pytest.mark.slow,
+            id=f"{name}-{'recorded' if graph else 'as they are'}",
+        )
+        for name in RUNS
+        for graph in (True, False)
+    ],
+)
 def test_first_order_steps_never_wait_and_give_the_field_of_a_cpu(name, graph, monkeypatch):
     """Drawn with the numbers of a CPU; recorded steps are repeated as a GPU does it.  The first one sends constants."""
     original, begun = TrainingStep.__call__, set()

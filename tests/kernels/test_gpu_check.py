@@ -257,7 +257,7 @@ def test_waits_for_ever():
 @pytest.mark.parametrize(
     ("wrong", "hangs", "failed", "note"),
     [
-        (True, False, 0.0, "4 passed; pytest: 4 passed"),
+        pytest.param(True, False, 0.0, "4 passed; pytest: 4 passed", marks=pytest.mark.slow),
         (False, False, 1.0, "test_some.py::test_wrong; 3 passed; pytest: 1 failed, 3 passed"),
         pytest.param(False, True, 1.0, "2 passed; the others did not end in time", marks=pytest.mark.slow),
     ],

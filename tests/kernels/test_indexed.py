@@ -52,8 +52,8 @@ def test_others_are_as_zeros_of_a_dense_table(dim, which, device):
     Compilers for GPUs fuse other products and sums in each.
     """
     dense, indexed, place = dense_and_listed(LISTS[which], dim)
-    channels, x = all_channels(dim), points(dense).to(device)
-    table = torch.randn(indexed.size, dtype=torch.float64)
+    channels = all_channels(dim) if dim < 3 else Channels.jet(dim, 1)  # more of them take long to compile
+    x, table = points(dense).to(device), torch.randn(indexed.size, dtype=torch.float64)
     spread = torch.zeros(dense.size + 1, dtype=torch.float64).index_copy_(0, place, table)[:-1]
     found = ops.jets(x, table.to(device), indexed, channels)
     exact = ops.jets(x, spread.to(device), dense, channels)

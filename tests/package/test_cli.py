@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 import hermite_pinn as hp
+from hermite_pinn import validation
 from hermite_pinn.cli import app
 from hermite_pinn.validation import SUITES, rivals
 from hermite_pinn.validation.ablations import compact
@@ -201,7 +203,10 @@ def test_validate_quick_reaches_its_limits(tmp_path):
     assert (tmp_path / "quick.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_bench_prints_kernels():
+def test_bench_prints_kernels(monkeypatch):
+    few = {"time_kernels": {"points": 5000, "reference_points": 500}, "time_products": {"points": 500}}
+    for name, points in few.items():
+        monkeypatch.setattr(validation, name, partial(getattr(validation, name), **points))
     result = run("bench", "--suite", "none", "--json")
     found = json.loads(result.stdout)
     assert {"jets", "adjoint", "reference", "speedup", "adjoint_ratio"} <= set(found["kernels"][0])
@@ -213,7 +218,7 @@ def test_bench_prints_kernels():
 def test_validate_trains_by_other_methods(tmp_path, monkeypatch):
     monkeypatch.setitem(SUITES, "quick", SUITES["quick"][:2])
     result = run(
-        "validate", "--suite", "quick", "--method", "adam", "--time", "0.5", "--seeds", "2", "--out", str(tmp_path)
+        "validate", "--suite", "quick", "--method", "adam", "--time", "0.1", "--seeds", "2", "--out", str(tmp_path)
     )
     assert result.exit_code == 0, result.output
     report = json.loads((tmp_path / "quick-adam.json").read_text())["results"]

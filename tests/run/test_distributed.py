@@ -101,11 +101,6 @@ def test_rank_0_alone_writes(results):
     assert solution.stats["ranks"] == 2
 
 
-DIFFERENT = """
-import os, hermite_pinn as hp
-from hermite_pinn import problems
-hp.solve(problems.helmholtz2d(a=2), levels=2 + int(os.environ["RANK"]), progress=False)
-"""
 FAILING = """
 import os, sys, hermite_pinn as hp
 from hermite_pinn import problems
@@ -116,62 +111,74 @@ class Failing(hp.Callback):
 
 hp.solve(problems.helmholtz2d(a=2), levels=4, progress=False, callbacks=Failing())
 """
-UNSHARED = """
-import hermite_pinn as hp
+#: Runs one after the other in the same group; every rank prints what became of them.
+SHARED = """
+import json, os, sys, torch, hermite_pinn as hp
 from hermite_pinn import problems
-hp.solve(problems.helmholtz2d(a=2), method="lbfgs", progress=False)
-"""
-STOPPED = """
-import sys, hermite_pinn as hp
-from hermite_pinn import problems
-calls = []
+problem, folder, rank = problems.helmholtz2d(a=1), sys.argv[1], int(os.environ["RANK"])
+
+def refused(**options):
+    try:
+        hp.solve(problem, progress=False, **options)
+    except hp.HermitePinnError as error:
+        return str(error)
 
 class Stop(hp.Callback):
+    calls = 0
     def on_step(self, state):
-        calls.append(state.step)
+        self.calls += 1
         return "seen enough" if state.level == 2 else None
 
-s = hp.solve(problems.helmholtz2d(a=2), levels=4, progress=False, callbacks=Stop(), max_time=100)
-sys.exit(0 if s.status is hp.Status.STOPPED and "seen enough" in s.message and bool(calls) == (s.stats["rank"] == 0) else 1)
-"""
-
-
-RESUMED = """
-import sys, torch, hermite_pinn as hp
-from hermite_pinn import problems
-problem, file = problems.helmholtz2d(a=1), sys.argv[1]
+stop, found = Stop(), {}
+found["different"] = refused(levels=2 + rank)
+found["unshared"] = refused(method="lbfgs")
+stopped = hp.solve(problem, levels=4, progress=False, callbacks=stop, max_time=100)
+found["stopped"] = [stopped.status.name, stopped.message, stop.calls, stopped.stats["rank"]]
 method = lambda steps: hp.Adam(steps=steps, points=40, face_points=8, schedule="constant")
 options = {"field": hp.Field(head="siren", features=2, width=8), "levels": 3, "progress": False}
-hp.solve(problem, method=method(6), checkpoint=file, max_time=100, **options)
-resumed = hp.solve(problem, method=method(12), resume=file, **options)
+hp.solve(problem, method=method(6), checkpoint=folder + "/run.h5", max_time=100, **options)
+resumed = hp.solve(problem, method=method(12), resume=folder + "/run.h5", **options)
 whole = hp.solve(problem, method=method(12), **options)
-late = hp.solve(problem, levels=3, progress=False, max_time=1e-3)
-sys.exit(0 if torch.equal(resumed.field.table, whole.field.table) and late.status is hp.Status.MAX_TIME else 1)
+found["resumed"] = torch.equal(resumed.field.table, whole.field.table)
+found["late"] = hp.solve(problem, levels=3, progress=False, max_time=1e-3).status.name
+json.dump(found, open(folder + f"/found{rank}.json", "w"))
 """
 
 
-def test_runs_of_several_ranks_resume_and_end_in_time(tmp_path):
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """What both ranks of a group say of several runs."""
+    folder = tmp_path_factory.mktemp("shared")
+    for code, err in ended(start(2, "-c", SHARED, str(folder)), 120):
+        assert code == 0, err
+    return [json.loads((folder / f"found{rank}.json").read_text()) for rank in (0, 1)]
+
+
+def test_runs_of_several_ranks_resume_and_end_in_time(shared):
     """Rank 0's checkpoint continues all ranks bit for bit; rank 0's clock ends all."""
-    assert [code for code, _ in ended(start(2, "-c", RESUMED, str(tmp_path / "run.h5")), 120)] == [0, 0]
+    assert [(found["resumed"], found["late"]) for found in shared] == [(True, "MAX_TIME")] * 2
 
 
 @pytest.mark.parametrize(
-    ("script", "messages"),
-    [
-        (DIFFERENT, ["but levels differs", "but levels differs"]),
-        (FAILING, ["MemoryError: the first rank broke", "another rank failed or did not answer"]),
-        (UNSHARED, ["lbfgs runs on one process", "lbfgs runs on one process"]),
-    ],
-    ids=["different settings", "a rank that fails", "a method for one process"],
+    ("run", "message"), [("different", "but levels differs"), ("unshared", "lbfgs runs on one process")]
 )
-def test_every_rank_ends_with_a_message(script, messages):
-    for (code, err), message in zip(ended(start(2, "-c", script), 90), messages, strict=True):
+def test_what_ranks_cannot_do_together_is_refused_by_all(shared, run, message):
+    assert all(message in found[run] for found in shared)
+
+
+def test_every_rank_ends_with_a_message_where_one_fails():
+    messages = ["MemoryError: the first rank broke", "another rank failed or did not answer"]
+    for (code, err), message in zip(ended(start(2, "-c", FAILING), 90), messages, strict=True):
         assert code != 0
         assert message in err
 
 
-def test_the_verdict_of_rank_0_holds_for_all():
-    assert [code for code, _ in ended(start(2, "-c", STOPPED), 90)] == [0, 0]
+def test_the_verdict_of_rank_0_holds_for_all(shared):
+    """Rank 0 alone asks the callback."""
+    for number, found in enumerate(shared):
+        status, message, calls, rank = found["stopped"]
+        assert (status, rank, calls > 0) == ("STOPPED", number, number == 0)
+        assert "seen enough" in message
 
 
 def test_a_rank_that_never_answers_is_given_up():

@@ -4,8 +4,9 @@ import pytest
 
 from hermite_pinn.cuda.runtime import nvrtc
 
-#: Basis and axes: hundreds of coefficients per cell, seconds to compile each.
-LONG = {("cubic", 4), ("quintic", 3)}
+#: Basis and axes: hundreds of coefficients per cell, seconds to compile each; and bases that differ from the linear one
+#: along an axis only, which one and two axes show.
+LONG = {("cubic", 4), ("quintic", 3), ("cosine", 3), ("cosine", 4), ("smoothstep", 3), ("smoothstep", 4)}
 
 
 def marked(cases):

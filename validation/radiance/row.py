@@ -11,23 +11,24 @@ import hermite_pinn as hp
 from hermite_pinn.output import check_writable
 from hermite_pinn.validation.kept import read_kept, write_kept
 from hermite_pinn.validation.rivals.timing import one_thread
-from hermite_pinn.workloads.radiance import Radiance, Scene
+from hermite_pinn.validation.workloads.ray_samples import COLOURS, EVERYWHERE, OCCUPIED, SHADOW, fewer, some_rays, ways
+from hermite_pinn.workloads.radiance import Radiance, Scene, View
 from hermite_pinn.workloads.radiance.evaluation import mean_measures, rendered
 from hermite_pinn.workloads.radiance.grid_model import GridModel
 from hermite_pinn.workloads.radiance.history_picture import draw_history
+from hermite_pinn.workloads.radiance.metrics import psnr
 from hermite_pinn.workloads.radiance.picture_files import write_png
 from hermite_pinn.workloads.radiance.sheets import Shown, draw_views
 
 from .cases import Case, scene_of
-from .samples import count_samples
 
 __all__ = ["Row", "kept_row", "run_case"]
 
-FORMAT = "radiance row 1"
+FORMAT = "radiance row 2"
 #: Steps that are not timed, and those from which their number in the given time is told.
 WARM, PILOT = 20, 200
-#: Views of the sheet.
-SHEET = 4
+#: Views of the sheet, and of how many rows and columns of pixels one is looked at for the number of samples.
+SHEET, EVERY = 4, 4
 MEASURES = (
     "psnr", "ssim", "seconds", "steps", "step_ms", "samples_per_step", "parameters", "render_seconds", "dense_samples",
     "occupied_samples", "seen_samples", "fewer_samples", "same_image", "unmasked_image",
@@ -44,9 +45,10 @@ class Row:
         Of the case.
     measured
         By name: ``psnr`` and ``ssim`` of the held-out views; ``seconds``, ``steps`` and ``step_ms`` of training in CPU
-        seconds of one thread, ``samples_per_step``; ``parameters``; ``render_seconds`` of a view; samples per ray of a
-        dense march, in occupied cells and seen, and how many times fewer these are; ``same_image`` and
-        ``unmasked_image``, see :class:`.SampleCounts`.
+        seconds of one thread, ``samples_per_step``; ``parameters``; ``render_seconds`` of a view; samples per ray of
+        equal steps everywhere, in occupied cells and seen, and how many times fewer both networks take;
+        ``same_image``, PSNR in dB of what is rendered so against equal steps of which only those in occupied cells
+        count, and ``unmasked_image``, where those count, too, that nothing trained.
     """
 
     name: str
@@ -128,21 +130,33 @@ def _measured(found: Radiance, scene: Scene, steps: int, seconds: float) -> dict
     rendering = (time.process_time() - began) / len(scene.test)
     model = found.model
     assert isinstance(model, GridModel)
-    counts = count_samples(model, scene.train[0])
     told = mean_measures([rendered(found, view).measures for view in scene.test])
-    return told | {
-        "seconds": seconds,
-        "steps": float(steps),
-        "step_ms": 1e3 * seconds / steps,
-        "samples_per_step": float(found.stats["samples"]) / steps,
-        "parameters": float(found.stats["parameters"]),
-        "render_seconds": rendering,
-        "dense_samples": counts.dense,
-        "occupied_samples": counts.occupied,
-        "seen_samples": counts.seen,
-        "fewer_samples": counts.fewer,
-        "same_image": min(counts.same, 200.0),
-        "unmasked_image": min(counts.unmasked, 200.0),
+    return (
+        told
+        | {
+            "seconds": seconds,
+            "steps": float(steps),
+            "step_ms": 1e3 * seconds / steps,
+            "samples_per_step": float(found.stats["samples"]) / steps,
+            "parameters": float(found.stats["parameters"]),
+            "render_seconds": rendering,
+        }
+        | samples_of(model, scene.train[0])
+    )
+
+
+def samples_of(model: GridModel, view: View, every: int = EVERY) -> dict[str, float]:
+    """Samples per ray of a view that was fitted, since cells that no such view sees are left out."""
+    found = {way.name: way for way in ways(model, some_rays(view.camera, every).to(model.dtype))}
+    dense, seen = found[EVERYWHERE], found[COLOURS]
+    picture = seen.picture.T[None]
+    return {
+        "dense_samples": dense.densities,
+        "occupied_samples": found[OCCUPIED].densities,
+        "seen_samples": seen.colours,
+        "fewer_samples": fewer(dense, seen),
+        "same_image": min(psnr(picture, found[SHADOW].picture.T[None].clamp(0, 1)), 200.0),
+        "unmasked_image": min(psnr(picture, dense.picture.T[None].clamp(0, 1)), 200.0),
     }
 
 

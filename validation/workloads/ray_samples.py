@@ -2,7 +2,7 @@
 
 ``python -m hermite_pinn.validation.workloads.ray_samples --scene fox --out out/ray_samples.md`` fits a field by the
 recipe of Instant-NGP for some hundred steps and looks at the first view to test in six ways, each of which adds to the
-one before:
+one before; the suite ``radiance`` tells the same of a view that its fields were fitted to:
 
 * equal steps through the box, as short as the shortest;
 * the same, where only what lies in occupied cells counts: the picture of which the others are shortcuts;
@@ -16,7 +16,7 @@ way before; steps that grow are the only one that may change a picture beyond ro
 
 Examples
 --------
->>> print(markdown([Way("occupied cells", 24.5, 24.5, 0.0)]))
+>>> print(markdown([Way("occupied cells", 24.5, 24.5, 0.0, torch.zeros(3, 1))]))
 | way | densities per ray | colours per ray | times fewer | largest change |
 |---|---|---|---|---|
 | occupied cells | 24.5 | 24.5 | 1.0 | 0.0e+00 |
@@ -27,7 +27,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -41,24 +41,41 @@ from hermite_pinn.cuda.rays.samples import Samples
 from hermite_pinn.output import make_folder, write_text
 from hermite_pinn.validation.accuracy.suite import machine
 from hermite_pinn.validation.performance.radiance import scene_of
+from hermite_pinn.workloads.radiance.camera import Camera
 from hermite_pinn.workloads.radiance.grid_model import GridModel
 from hermite_pinn.workloads.radiance.rays import Rays
 from hermite_pinn.workloads.radiance.rounds import asked_in_rounds
 
-__all__ = ["Way", "main", "markdown", "ways"]
+__all__ = ["COLOURS", "EVERYWHERE", "OCCUPIED", "SHADOW", "Way", "fewer", "main", "markdown", "some_rays", "ways"]
 
 PART = 256  # rays at once, since marching through everything takes much memory
 LONG = 1 << 20  # samples of a ray at most
+#: Names of ways.
+EVERYWHERE, SHADOW, OCCUPIED = "equal steps everywhere", "only occupied cells count", "samples in occupied cells"
+CONE, ENDED, COLOURS = "growing steps", "rays end", "colours of what is seen"
 
 
 @dataclass(frozen=True)
 class Way:
-    """Samples per ray of both networks, and the largest change of a colour from the way before."""
+    """One way to look along rays.
+
+    Attributes
+    ----------
+    name
+        What it leaves out.
+    densities, colours
+        Samples per ray of both networks.
+    change
+        The largest of a colour from the way before.
+    picture
+        Colours (3, n) of the rays.
+    """
 
     name: str
     densities: float
     colours: float
     change: float
+    picture: Tensor = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -142,31 +159,41 @@ def ways(model: GridModel, rays: Rays) -> Iterator[Way]:
     """Look along rays in every way, each compared with the one before."""
     eye = _Eye(model)
     looks: list[tuple[str, Callable[[Rays], _Seen]]] = [
-        ("equal steps everywhere", eye.everything),
-        ("only occupied cells count", eye.shadow),
-        ("samples in occupied cells", eye.occupied),
-        ("growing steps", eye.cone),
-        ("rays end", eye.ended),
-        ("colours of what is seen", eye.compacted),
+        (EVERYWHERE, eye.everything),
+        (SHADOW, eye.shadow),
+        (OCCUPIED, eye.occupied),
+        (CONE, eye.cone),
+        (ENDED, eye.ended),
+        (COLOURS, eye.compacted),
     ]
     before: Tensor | None = None
     for name, look in looks:
-        if name == "growing steps" and not model.marching.cone:
+        if name == CONE and not model.marching.cone:
             continue
         parts = [look(rays[a : a + PART]) for a in range(0, len(rays), PART)]
         colour = torch.cat([part.colour for part in parts], 1)
         change = 0.0 if before is None else float((colour - before).abs().max())
         densities, colours = sum(p.densities for p in parts), sum(p.colours for p in parts)
-        yield Way(name, densities / len(rays), colours / len(rays), change)
+        yield Way(name, densities / len(rays), colours / len(rays), change, colour)
         before = colour
+
+
+def some_rays(camera: Camera, every: int) -> Rays:
+    """Those through every so-many-th row and column of pixels."""
+    pixels = torch.arange(camera.width * camera.height).view(camera.height, camera.width)
+    return camera.rays()[pixels[::every, ::every].reshape(-1)]
+
+
+def fewer(first: Way, other: Way) -> float:
+    """How many times fewer samples of both networks together another way takes."""
+    return (first.densities + first.colours) / max(1e-9, other.densities + other.colours)
 
 
 def markdown(rows: Sequence[Way]) -> str:
     """A table with a line for every way; samples of both networks together are compared with the first."""
     lines = ["| way | densities per ray | colours per ray | times fewer | largest change |", "|---|---|---|---|---|"]
     for r in rows:
-        fewer = (rows[0].densities + rows[0].colours) / max(1e-9, r.densities + r.colours)
-        lines.append(f"| {r.name} | {r.densities:.1f} | {r.colours:.1f} | {fewer:.1f} | {r.change:.1e} |")
+        lines.append(f"| {r.name} | {r.densities:.1f} | {r.colours:.1f} | {fewer(rows[0], r):.1f} | {r.change:.1e} |")
     return "\n".join(lines)
 
 
@@ -182,10 +209,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model = hp.radiance.fit(scene, steps=options.steps, progress=False, device="cpu").model
     assert isinstance(model, GridModel)
     camera = (scene.test if len(scene.test) else scene.train)[0].camera
-    pixels = torch.arange(camera.width * camera.height).view(camera.height, camera.width)
-    chosen = pixels[:: options.every, :: options.every].reshape(-1)
-    rows = list(ways(model, camera.rays()[chosen].to(model.dtype)))
-    text = f"{machine()}\n\n{options.scene}, {options.steps} steps, {len(chosen):,} rays\n\n{markdown(rows)}\n"
+    rays = some_rays(camera, options.every).to(model.dtype)
+    text = f"{machine()}\n\n{options.scene}, {options.steps} steps, {len(rays):,} rays\n\n{markdown(list(ways(model, rays)))}\n"
     if options.out is not None:
         make_folder(options.out.parent)
         write_text(options.out, text)

@@ -13,8 +13,8 @@ from hermite_pinn.memory import available_memory, spelled_size
 from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
 
+from .march_states import Course, Record, prolonged_in_space
 from .stage import Discretization
-from .stepping import Course, Record, prolonged_in_space
 
 __all__ = ["line_field"]
 

@@ -19,8 +19,9 @@ from .line_equations import LineEquation
 from .line_radau import RadauStep, RadauSteps, radau_method
 from .line_rates import LineRates
 from .line_scales import first_scales
+from .march_states import Course, Record
 from .stage import Discretization
-from .stepping import LARGEST, SPACE, TIME, Course, Record, Stepping
+from .stepping import LARGEST, SPACE, TIME, Stepping
 
 __all__ = ["ImplicitLines"]
 
@@ -145,7 +146,7 @@ class ImplicitLines(Stepping):
 
     def _remember_sizes(self) -> None:
         own = [k for k, (_, d) in enumerate(self.rates.components) if d == 0]
-        self.sizes = torch.maximum(self.sizes, torch.as_tensor(self.largest_sizes[own]))
+        self.errors.sizes = torch.maximum(self.errors.sizes, torch.as_tensor(self.largest_sizes[own]))
 
     # -- how good steps are ---
     def _norm(self, changes: np.ndarray, length: float) -> float:
@@ -164,7 +165,7 @@ class ImplicitLines(Stepping):
     @property
     def scales(self) -> np.ndarray:
         """By component, the size of its field, or for one that is zero at first what it will soon be."""
-        sizes = self.sizes.numpy()[self.owners]
+        sizes = self.errors.sizes.numpy()[self.owners]
         if np.all(sizes > 0):
             return sizes
         slopes = SOON * self.length * self.rates.sizes(self.slope[None])[0]
@@ -174,23 +175,23 @@ class ImplicitLines(Stepping):
     def _error(self, taken: RadauStep) -> float:
         """Of a step, relative to the sizes that the fields have by its end."""
         after = self.rates.sizes(taken.state[None])[0]
-        known = self.sizes.clone()
+        known = self.errors.sizes.clone()
         for k, (field, d) in enumerate(self.rates.components):
             if d == 0:
-                self.sizes[field] = max(float(self.sizes[field]), float(after[k]))
+                self.errors.sizes[field] = max(float(self.errors.sizes[field]), float(after[k]))
         error = self._norm(taken.error[None], taken.length)
-        self.sizes = known
+        self.errors.sizes = known
         return error
 
     def _space_errors(self, state: np.ndarray, time: float) -> list[float]:
         whole = self.rates.whole(np.array([time]), state[None])[0]
-        return self._missed_in_space(torch.as_tensor(self.rates.fields(whole, 0)))
+        return self.errors.of_state(torch.as_tensor(self.rates.fields(whole, 0)))
 
     def _missed(self, taken: RadauStep) -> bool:
         """Whether the cells miss too much of the state after a step; then finer ones are taken before it."""
         if self.calm and self.course.steps % LOOK and taken.time + taken.length < self.end:
             return False
-        known = self.sizes.clone()
+        known = self.errors.sizes.clone()
         self.largest_sizes = np.maximum(self.largest_sizes, self.rates.sizes(taken.state[None])[0])
         self._remember_sizes()
         errors = self._space_errors(taken.state, taken.time + taken.length)
@@ -199,7 +200,7 @@ class ImplicitLines(Stepping):
             self.course.space_errors = tuple(map(max, seen, errors))
             self.calm = max(errors, default=0.0) < CALM * SPACE * self.tol
             return False
-        self.sizes = known
+        self.errors.sizes = known
         self.course.refused += 1
         if self.now <= self.begin:
             self._refine(errors, True)

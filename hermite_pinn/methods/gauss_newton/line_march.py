@@ -17,10 +17,11 @@ from hermite_pinn.run.status import Status
 
 from .exponential_steps import ExponentialSteps
 from .line_equations import LineEquation
+from .march_states import Course, Record, prolonged_in_space
 from .record_slopes import with_slopes
 from .space_lines import SpaceLines
 from .stage import Discretization
-from .stepping import LARGEST, Course, Record, Stepping, prolonged_in_space
+from .stepping import LARGEST, Stepping
 
 __all__ = ["LineMarch", "StiffError"]
 
@@ -212,7 +213,7 @@ class LineMarch(Stepping):
         return _State(time, torch.stack(parts), state, rate)
 
     def _measure_sizes(self, state: _State) -> None:
-        self.sizes = torch.maximum(self.sizes, self.lines.size(state.parts[0]))
+        self.errors.sizes = torch.maximum(self.errors.sizes, self.lines.size(state.parts[0]))
 
     def _advanced(self, h: float) -> tuple[_State, float] | None:
         """The state after a step, and the error of steps like this one; None where that is not finite."""
@@ -227,7 +228,7 @@ class LineMarch(Stepping):
             time = self.end
         after = self._known(time, done.state, done.rate)
         missed = self.lines.missed(done.error)
-        error = max(self._relative(self.lines.size(e) * h**k) for k, e in enumerate(missed))
+        error = max(self.errors.relative(self.lines.size(e) * h**k) for k, e in enumerate(missed))
         return (after, error) if math.isfinite(error) else None
 
     def _take(self, after: _State) -> None:
@@ -259,7 +260,7 @@ class LineMarch(Stepping):
         middle = inner[nearest]
         del self.between[1 : 1 + nearest]  # the middle only moves on
         guess = _cubic(a.parts, b.parts, h, (middle.time - a.time) / h)
-        return self._relative(self.lines.size(guess - middle.parts[0]))
+        return self.errors.relative(self.lines.size(guess - middle.parts[0]))
 
     def _space_errors(self) -> list[float]:
         """By axis of space, what the cells miss at present.
@@ -272,7 +273,7 @@ class LineMarch(Stepping):
         tails = [self._tail(modes, i) for i in range(self.lines.dim)] if any(periodic) else []
         if all(periodic):
             return tails
-        missed = self._missed_in_space(self.lines.coefficients(self.now.time, modes))
+        missed = self.errors.of_state(self.lines.coefficients(self.now.time, modes))
         return [tails[i] if own else missed[i] for i, own in enumerate(periodic)]
 
     def _tail(self, modes: torch.Tensor, axis: int) -> float:
@@ -285,7 +286,7 @@ class LineMarch(Stepping):
             upper, lower = float(ordered[n // 2 :].sum()), float(ordered[n // 4 : n // 2].sum())
             found.append(math.sqrt(upper) * min(1.0, math.sqrt(upper / lower) if lower > 0 else 1.0))
         volume = math.prod(b - a for a, b in (a.bounds for a in self.lines.axes))
-        return self._relative(torch.tensor(found, dtype=torch.float64) / math.sqrt(volume))
+        return self.errors.relative(torch.tensor(found, dtype=torch.float64) / math.sqrt(volume))
 
     def _look(self) -> None:
         """Look at the cells, and go on from here if they hold the present state."""
@@ -353,7 +354,7 @@ class LineMarch(Stepping):
         )
         h = after.time - before.time
         guess = _cubic(left, after.values.movedim(-1, 0), h, (middle.time - before.time) / h)
-        return max(self._relative(self._rms(guess - own[0])), middle.error, after.error)
+        return max(self.errors.relative(self.errors.rms(guess - own[0])), middle.error, after.error)
 
     def _show(self, records: Sequence[Record]) -> None:
         """Let others look at what lies between the last two states."""

@@ -11,7 +11,7 @@ from hermite_pinn.field.field import GridField
 from hermite_pinn.schema import Entry
 
 from .march_plan import Past
-from .stepping import Course
+from .march_states import Course
 
 __all__ = ["March", "estimated_error"]
 

@@ -15,9 +15,9 @@ from hermite_pinn.field.field import GridField, linear_field
 from hermite_pinn.geometry.quadrature import sobol_cube
 from hermite_pinn.memory import available_memory
 
+from .march_states import Course, Record, prolonged_in_space
 from .record_slopes import with_slopes
 from .stage import Discretization
-from .stepping import Course, Record, prolonged_in_space
 
 __all__ = ["FEWEST", "begun_field", "change_between", "shown_field"]
 

@@ -24,10 +24,11 @@ from .line_march import LineMarch, StiffError
 from .march import March
 from .march_field import FEWEST, shown_field
 from .march_plan import MarchPlan, Past
+from .march_states import Course
 from .march_time import Pace, TooLongError
 from .stage import Discretization
 from .step_choice import steps_fit
-from .stepping import LARGEST, Course, Stepping
+from .stepping import LARGEST, Stepping
 from .time_slabs import time_orders
 
 __all__ = ["MarchRun"]

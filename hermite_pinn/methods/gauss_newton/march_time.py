@@ -8,7 +8,7 @@ from collections.abc import Callable
 from hermite_pinn.run.monitor import Monitor
 
 from .march_plan import MarchPlan
-from .stepping import Course
+from .march_states import Course
 
 __all__ = ["Pace", "TooLongError", "begins_slowly", "never", "unlikely"]
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from hermite_pinn.cuda.encoder.basis import BASES
 
+from .march_states import Record, prolonged_in_space
 from .stage import Discretization
-from .stepping import Record, prolonged_in_space
 
 __all__ = ["slope_weights", "with_slopes"]
 

@@ -6,12 +6,11 @@ import itertools
 import logging
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES, basis_values
-from hermite_pinn.cuda.tensor_grid.axis import prolongation_matrix
 from hermite_pinn.field.field import GridField, linear_field
 from hermite_pinn.geometry import Domain
 from hermite_pinn.memory import available_memory, spelled_size
@@ -19,13 +18,13 @@ from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
 
 from .fitted_steps import FittedSteps
-from .indicators import growth
+from .march_states import Course, Record, prolonged_in_space
 from .stage import Discretization
+from .step_errors import StepErrors
 from .step_system import SquareSteps, Step, Steps, Taken
-from .surplus import surpluses
 from .time_slabs import time_orders
 
-__all__ = ["LARGEST", "Course", "Record", "Stepping", "prolonged_in_space"]
+__all__ = ["LARGEST", "SPACE", "TIME", "Stepping"]
 
 logger = logging.getLogger(__name__)
 
@@ -44,87 +43,6 @@ EASY = 60  # steps of GMRES in a pair, beyond which longer ones would take more 
 NEWTON = 0.02  # of the tolerance that the iteration of a step may leave
 WIDEST = 2048  # coefficients along an axis of space: its modes are dense matrices
 SHARE = 0.4  # of the free memory for the states and the field that is made of them
-
-
-@dataclass(frozen=True)
-class Record:
-    """A state of the march.
-
-    Attributes
-    ----------
-    time
-        Of the state.
-    cells
-        Along the axes of space.
-    values
-        Coefficients over space (fields, m N_1, ..., m), the last axis with the derivatives in time.
-    error
-        Of what lies between this state and the one before, relative to the sizes of the fields.
-    """
-
-    time: float
-    cells: tuple[int, ...]
-    values: torch.Tensor
-    error: float
-
-
-@dataclass
-class Course:
-    """What a march has come to.
-
-    Attributes
-    ----------
-    records
-        The states so far, in the order of time.
-    cells
-        Along the axes of space, at the end.
-    steps, refused, newton, inner
-        Numbers of steps that were taken, of those refused, and of the iterations within all of them.
-    space_errors
-        Along the axes of space, the largest error of the cells.
-    rate
-        The fastest change of a field, in its sizes per unit of time.
-    """
-
-    records: list[Record] = field(default_factory=list)
-    cells: tuple[int, ...] = ()
-    steps: int = 0
-    refused: int = 0
-    newton: int = 0
-    inner: int = 0
-    space_errors: tuple[float, ...] = ()
-    rate: float = 0.0
-
-    @property
-    def longest(self) -> float:
-        """The longest step, as a part of the times so far."""
-        steps = [b.time - a.time for a, b in itertools.pairwise(self.records)]
-        return max(steps) / sum(steps) if steps else 1.0
-
-    @property
-    def space_error(self) -> float:
-        """The largest error of the cells in space."""
-        return max(self.space_errors, default=0.0)
-
-    @property
-    def time_error(self) -> float:
-        """What the polynomials between the states miss, in the mean square over all times."""
-        pairs = list(itertools.pairwise(self.records))
-        whole = sum(b.time - a.time for a, b in pairs)
-        return math.sqrt(sum((b.time - a.time) * b.error**2 for a, b in pairs) / whole) if whole > 0 else 0.0
-
-
-def prolonged_in_space(
-    values: torch.Tensor, grid: Discretization, before: Sequence[int], after: Sequence[int]
-) -> torch.Tensor:
-    """A state (fields, m N_1, ..., m) on cells that are those of its own or halves of these, again and again."""
-    for i, axis in enumerate(grid.problem.domain.space_axes):
-        n = before[i]
-        while n < after[i]:
-            matrix = prolongation_matrix(grid.basis, n, 2 * n, grid.problem.periodic[axis])
-            values = matrix.apply([(0, values)], i + 1)
-            n *= 2
-    return values
 
 
 class Stepping:
@@ -180,7 +98,7 @@ class Stepping:
         self.implicit: Steps = FittedSteps(grid, orders) if fitted else SquareSteps(grid, orders)
         self.order = next(iter(self.implicit.carried.values()))
         self.course = Course(cells=tuple(cells))
-        self.sizes = torch.zeros(len(grid.problem.fields), dtype=torch.float64)  # largest RMS of the fields so far
+        self.errors = StepErrors(grid, self.order)
         self.largest = round(-math.log2(largest))  # of steps: the power of one half
 
     @property
@@ -236,16 +154,11 @@ class Stepping:
         change = None if self.implicit.smooth else self._foreseen()
         if change is None:
             _, taken = self._step(None, self.begin, self.begin + FIRST * self.length, None)
-            start, moved = self._moved(taken.coefficients)
+            start, moved = self.errors.moved(taken.coefficients)
             sizes = start.flatten(1).norm(dim=1).clamp(min=1e-300)
             change = float((moved.flatten(1).norm(dim=1) / sizes).max()) if taken.solved else 0.0
         wanted = 2.0**-self.largest if not change > 0 else BEGIN * FIRST / change
         return max(self.largest, min(round(-math.log2(SMALLEST)), math.ceil(-math.log2(wanted))))
-
-    def _moved(self, c: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Values at the start of a step, and by how much they change until its end."""
-        start = c.narrow(self.axis + 1, 0, 1)
-        return start, c.narrow(self.axis + 1, self.m, 1) - start
 
     def _foreseen(self) -> float | None:
         """Sizes that fields have soon, by one longer step: those of a flow that begins at rest are zero at first.
@@ -258,14 +171,8 @@ class Stepping:
         system, taken = self._step(None, self.begin, self.begin + SOON * self.length, None)
         if not taken.solved or not bool(torch.isfinite(taken.coefficients).all()):
             return None
-        self.sizes = torch.maximum(self.sizes, self._sizes_of(system, taken.coefficients))
-        _, moved = self._moved(taken.coefficients)
-        return self._relative(self._rms(moved.select(self.axis + 1, 0))) * FIRST / SOON
-
-    def _sizes_of(self, system: Step, coefficients: torch.Tensor) -> torch.Tensor:
-        """RMS of the fields over a step."""
-        root = math.sqrt(system.system.problem.domain.interior.measure)
-        return torch.tensor(system.system.norms(coefficients), dtype=torch.float64) / root
+        self.errors.note_sizes(system, taken.coefficients)
+        return self.errors.change(taken.coefficients) * FIRST / SOON
 
     def _halved(self, space: Sequence[float]) -> tuple[int, ...]:
         """Cells that are half as large along the axes that miss most."""
@@ -328,8 +235,12 @@ class Stepping:
             h = end - start
             state = self._physical(taken.coefficients.narrow(self.axis + 1, self.m, self.m), h)
             before = (taken.coefficients, start, h)
-        self._measure(system, coefficients, h)
-        return _Pair(times, coefficients, self._time_error(coefficients), self._space_error(coefficients[1]), before)
+        self.errors.note_sizes(
+            system, coefficients[-1]
+        )  # in the first step a state may leap to what holds on the faces
+        course.rate = max(course.rate, self.errors.change(coefficients[-1]) / h)
+        missed = self.errors.in_time(coefficients, course.rate)
+        return _Pair(times, coefficients, missed, self.errors.in_space(coefficients[1]), before)
 
     def _step(
         self,
@@ -388,68 +299,6 @@ class Stepping:
         powers = torch.tensor([h**-k for k in range(count)], dtype=coefficients.dtype, device=coefficients.device)
         return coefficients.movedim(self.axis + 1, -1) * powers
 
-    # -- how good they are ---
-    def _measure(self, system: Step, coefficients: Sequence[torch.Tensor], h: float) -> None:
-        """Note the sizes of the fields, and how fast they change."""
-        self.sizes = torch.maximum(self.sizes, self._sizes_of(system, coefficients[-1]))
-        _, moved = self._moved(coefficients[-1])  # in the first step a state may leap to what holds on the faces
-        change = self._rms(moved.select(self.axis + 1, 0))
-        self.course.rate = max(self.course.rate, self._relative(change) / h)
-
-    def _rms(self, values: torch.Tensor) -> torch.Tensor:
-        """By field, of values (fields, m N_1, ...) over space, by those at the vertices."""
-        for axis in range(1, values.ndim):
-            values = values.index_select(axis, torch.arange(0, values.shape[axis], self.m, device=values.device))
-        return values.reshape(len(values), -1).square().mean(1).sqrt().cpu()
-
-    def _relative(self, values: Sequence[float] | torch.Tensor) -> float:
-        own = torch.as_tensor(values, dtype=torch.float64)
-        return float(torch.where(self.sizes > 0, own / self.sizes, 0.0).max())
-
-    def _time_error(self, coefficients: Sequence[torch.Tensor]) -> float:
-        """What the polynomials miss, by the jump of the first derivative that is not carried over."""
-        if self.order >= self.m:
-            return self._bend_error(coefficients)
-        left = coefficients[0].select(self.axis + 1, self.m + self.order)
-        right = coefficients[1].select(self.axis + 1, self.order)
-        return BUBBLE[self.m] * self._relative(self._rms(right - left))
-
-    def _bend_error(self, coefficients: Sequence[torch.Tensor]) -> float:
-        """The same for fields whose m derivatives are all carried over: by the jump of the next one.
-
-        Their phase goes wrong by about as much in every radian, and stays wrong.
-        """
-        weights = [
-            torch.stack(
-                [
-                    torch.as_tensor(w)
-                    for w in basis_values(self.grid.basis, torch.tensor(x, dtype=torch.float64), self.m)
-                ]
-            )
-            for x in (1.0, 0.0)
-        ]
-        ends = [torch.tensordot(c, w.to(c), ([self.axis + 1], [0])) for c, w in zip(coefficients, weights, strict=True)]
-        radians = max(1.0, self.course.rate * self.length)
-        return BEND * radians * self._relative(self._rms(ends[1] - ends[0]))
-
-    def _space_error(self, coefficients: torch.Tensor) -> list[float]:
-        """By axis of space, what the interpolant on the cells misses at the end of a step."""
-        return self._missed_in_space(coefficients.narrow(self.axis + 1, self.m, 1).movedim(self.axis + 1, -1)[..., 0])
-
-    def _missed_in_space(self, state: torch.Tensor) -> list[float]:
-        """The same of the coefficients of a state (fields, m N_1, ...)."""
-        if state.ndim < 2:
-            return []
-        space = self.grid.problem.domain.space_axes
-        found = []
-        for own in surpluses(state, self.grid.basis, [self.grid.problem.periodic[a] for a in space]):
-            errors = [
-                details[0] / (growth(details, 4.0**self.m, smooth) or 1.0)
-                for details, smooth in zip(zip(*own.details, strict=True), own.smooth, strict=True)
-            ]
-            found.append(self._relative(errors) if errors else 0.0)
-        return found
-
     def _accept(self, pair: _Pair) -> None:
         """Keep the states at the ends of both steps."""
         course, times = self.course, pair.times
@@ -505,9 +354,3 @@ class _Pair:
     time_error: float
     space_error: Sequence[float]
     before: tuple[torch.Tensor, float, float] | None
-
-
-#: By number of coefficients per vertex, the RMS of the polynomial with a unit jump of its first derivative between
-#: two cells, shared by both sides.
-BUBBLE = {2: 0.05, 3: 0.05, 4: 0.05}
-BEND = 0.01  # the same for cubics and the second derivative

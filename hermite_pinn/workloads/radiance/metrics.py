@@ -6,10 +6,11 @@ import math
 from typing import Any
 
 import numpy as np
-import torch
 
 from hermite_pinn.errors import BackendUnavailableError, InvalidArgumentError
 from hermite_pinn.libraries import loading
+
+from .arrays import host_array
 
 __all__ = ["compare", "psnr", "ssim"]
 
@@ -37,6 +38,7 @@ def psnr(found: Any, true: Any) -> float:
 
     Examples
     --------
+    >>> import torch
     >>> round(psnr(torch.full((4, 4, 3), 0.6), torch.full((4, 4, 3), 0.5)), 4)
     20.0
     """
@@ -70,6 +72,7 @@ def ssim(found: Any, true: Any) -> float:
 
     Examples
     --------
+    >>> import torch
     >>> picture = torch.rand(16, 16, 3, generator=torch.Generator().manual_seed(0))
     >>> round(ssim(picture, picture), 12), ssim(picture * 0.5, picture) < 0.9
     (1.0, True)
@@ -111,6 +114,7 @@ def compare(found: Any, true: Any) -> dict[str, float]:
 
     Examples
     --------
+    >>> import torch
     >>> list(compare(torch.zeros(4, 4, 3), torch.ones(4, 4, 3)).items())
     [('psnr', -0.0), ('ssim', nan)]
     """
@@ -131,7 +135,7 @@ def _pair(found: Any, true: Any) -> tuple[np.ndarray, np.ndarray]:
 def _colors(name: str, given: Any) -> np.ndarray:
     accepted = "colours of shape (height, width, 3)"
     try:
-        array = np.asarray(given.detach().cpu() if isinstance(given, torch.Tensor) else given, dtype=np.float64)
+        array = host_array(given).astype(np.float64)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise InvalidArgumentError(f"{name} must be {accepted}, got {type(given).__name__}") from error
     if array.ndim != 3 or array.shape[2] != 3 or not array.size:

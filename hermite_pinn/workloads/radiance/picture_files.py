@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from hermite_pinn.checks import number
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.output import output_path, write_file
+
+from .arrays import host_array
 
 __all__ = ["depth_colors", "eight_bits", "normal_colors", "write_png"]
 
@@ -30,7 +31,7 @@ def eight_bits(colors: Any) -> np.ndarray:
     >>> eight_bits(np.full((1, 1, 3), 0.5)).tolist()
     [[[128, 128, 128]]]
     """
-    array = np.asarray(colors.detach().cpu() if isinstance(colors, torch.Tensor) else colors)
+    array = host_array(colors)
     if array.ndim != 3 or array.shape[2] != 3 or array.dtype.kind not in "fiu":
         raise InvalidArgumentError(f"colours must be of shape (height, width, 3), got the shape {array.shape}")
     if not np.isfinite(array).all():
@@ -50,6 +51,7 @@ def write_png(path: str | Path, colors: Any) -> Path:
 
     Examples
     --------
+    >>> import torch
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = write_png(Path(folder) / "a.png", torch.rand(2, 4, 3))
@@ -82,7 +84,7 @@ def depth_colors(depth: Any, near: float | None = None, far: float | None = None
     """
     from matplotlib import colormaps
 
-    lengths = np.asarray(depth.detach().cpu() if isinstance(depth, torch.Tensor) else depth, dtype=np.float64)
+    lengths = host_array(depth).astype(np.float64)
     if lengths.ndim != 2:
         raise InvalidArgumentError(f"depths must be of shape (height, width), got the shape {lengths.shape}")
     there = np.isfinite(lengths)
@@ -105,7 +107,7 @@ def normal_colors(normals: Any) -> np.ndarray:
     >>> normal_colors([[[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]]).tolist()
     [[[0.5, 0.5, 1.0], [1.0, 1.0, 1.0]]]
     """
-    units = np.asarray(normals.detach().cpu() if isinstance(normals, torch.Tensor) else normals, dtype=np.float64)
+    units = host_array(normals).astype(np.float64)
     if units.ndim != 3 or units.shape[2] != 3:
         raise InvalidArgumentError(f"normals must be of shape (height, width, 3), got the shape {units.shape}")
     there = (np.linalg.norm(units, axis=2) > 0) & np.isfinite(units).all(2)

@@ -118,7 +118,12 @@ def _reported(path: Path) -> Iterator[None]:
             yield
     except CorruptFileError:
         raise
-    except (OSError, ValueError, SyntaxError, EOFError, TypeError, IndexError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise CorruptFileError(
+            f"{path} is not read, since it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; make it smaller, or remove it: pictures that are "
+            "missing are skipped"
+        ) from error
+    except (OSError, ValueError, SyntaxError, EOFError, TypeError, IndexError) as error:
         raise CorruptFileError(
             f"{path} cannot be read as a picture: {' '.join(str(error).split())}; give a whole file in one of the formats {', '.join(FORMATS)}, "
             "or remove it: pictures that are missing are skipped"

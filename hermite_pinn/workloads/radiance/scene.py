@@ -30,6 +30,9 @@ __all__ = ["Scene"]
 
 logger = logging.getLogger(__name__)
 
+#: Of the diagonal of the box, what cameras move at least that do not stand at one place.
+STILL = 1e-6
+
 
 def _unmoved() -> Similarity:
     return Similarity(1.0, np.eye(3), np.zeros(3))
@@ -316,7 +319,12 @@ def _check_seen(cameras: Cameras, lower: Tensor, upper: Tensor, count: int = 9) 
 
 def _check_overlap(views: Views, lower: Tensor, upper: Tensor) -> None:
     """Refuse views of which no two see anything in common; say which see nothing that another one sees."""
-    alone = isolated(views.cameras, lower, upper) if len(views) > 1 else []
+    if len(views) < 2:
+        return
+    places, diagonal = views.cameras.poses[:, :, 3], float((upper - lower).norm())
+    if float((places - places[0]).norm(dim=1).max()) < STILL * diagonal:
+        logger.warning("all %d cameras stand at one place, so that nothing tells how far anything is", len(views))
+    alone = isolated(views.cameras, lower, upper)
     if not alone:
         return
     names = ", ".join(repr(views.names[k]) for k in alone[:3]) + (", ..." if len(alone) > 3 else "")

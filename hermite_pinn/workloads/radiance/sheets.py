@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from hermite_pinn.checks import number
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.result.picture_file import write_figure
 
+from .arrays import host_array
 from .metrics import psnr
 from .picture_files import depth_colors, normal_colors
 
@@ -69,6 +69,7 @@ def draw_views(path: str | Path, views: Sequence[Shown], *, peak_error: float = 
 
     Examples
     --------
+    >>> import torch
     >>> import tempfile
     >>> view = Shown("0", torch.zeros(4, 6, 3), torch.full((4, 6, 3), 0.1), torch.ones(4, 6))
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -98,7 +99,7 @@ def draw_views(path: str | Path, views: Sequence[Shown], *, peak_error: float = 
 
 def _panels(view: Shown, ratio: float, limit: float) -> list[tuple[str, np.ndarray, str | None]]:
     """Words, pixels and colour scale of the pictures of a row."""
-    true, found = (np.clip(_array(pixels), 0, 1) for pixels in (view.true, view.found))
+    true, found = (np.clip(host_array(pixels), 0, 1) for pixels in (view.true, view.found))
     panels: list[tuple[str, np.ndarray, str | None]] = [
         (f"{view.name}", true, None),
         (f"{ratio:.2f} dB", found, None),
@@ -109,7 +110,3 @@ def _panels(view: Shown, ratio: float, limit: float) -> list[tuple[str, np.ndarr
     if view.normals is not None:
         panels.append(("normals", normal_colors(view.normals), None))
     return panels
-
-
-def _array(pixels: Any) -> np.ndarray:
-    return np.asarray(pixels.detach().cpu() if isinstance(pixels, torch.Tensor) else pixels, dtype=np.float64)

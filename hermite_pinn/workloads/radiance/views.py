@@ -18,6 +18,9 @@ from .rays import Rays
 
 __all__ = ["Draw", "View", "Views"]
 
+#: By how much colours may lie outside of 0 to 1, as means and resampling leave them.
+SLACK = 1e-2
+
 
 @dataclass(frozen=True, eq=False)
 class View:
@@ -81,7 +84,7 @@ class Views(Sequence[View]):
     Raises
     ------
     InvalidArgumentError
-        If they are not as many, or the pixels of a picture and its camera differ.
+        If they are not as many, the pixels of a picture and its camera differ, or colours are not between 0 and 1.
 
     Examples
     --------
@@ -120,6 +123,7 @@ class Views(Sequence[View]):
                 raise InvalidArgumentError(
                     f"the image {name} must be of shape ({camera.height}, {camera.width}, 3 or 4) for its camera, got {tuple(image.shape)}"
                 )
+            _check_colors(name, image)
             kinds.add((image.shape[-1], image.dtype, image.device))
         if len(kinds) > 1:
             raise InvalidArgumentError("images must all have alpha or none, and one type and device")
@@ -235,6 +239,19 @@ class Views(Sequence[View]):
         """Where the pixels of each kind begin in the table."""
         sizes = torch.tensor([0, *(kind.width * kind.height for kind in self.cameras.kinds)])
         return sizes.cumsum(0)[:-1]
+
+
+def _check_colors(name: str, image: Tensor) -> None:
+    """Refuse what are no colours between 0 and 1."""
+    if not image.is_floating_point():
+        raise InvalidArgumentError(
+            f"the image {name} must be of floating-point numbers between 0 and 1, got {image.dtype}; divide integers by their largest"
+        )
+    low, high = (float(end) for end in image.aminmax())
+    if not (low >= -SLACK and high <= 1 + SLACK):
+        raise InvalidArgumentError(
+            f"colours of the image {name} must be between 0 and 1, got values from {low:g} to {high:g}; scale or mend the picture"
+        )
 
 
 def _joined(images: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

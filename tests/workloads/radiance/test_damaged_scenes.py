@@ -3,6 +3,7 @@
 import json
 import os
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -295,12 +296,12 @@ def test_a_scene_needs_a_box_and_as_many_splits():
 
 
 def test_parts_of_views_share_their_pixels():
-    images = [torch.full((2, 4, 3), float(k)) for k in range(5)]
+    images = [torch.full((2, 4, 3), k / 4) for k in range(5)]
     views = Views(Cameras(Intrinsics.of_view_angle(4, 2, 1.0), poses(5)[:, :3]), images)
     part = views.take([3, 1])
     assert part.images[0].untyped_storage().data_ptr() == views.images[0].untyped_storage().data_ptr()
     draw = part.sample(200, torch.Generator().manual_seed(0))
-    assert torch.equal(draw.colors[:, 0], torch.tensor([3.0, 1.0])[draw.views])
+    assert torch.equal(draw.colors[:, 0], torch.tensor([0.75, 0.25])[draw.views])
     assert part.images[0].untyped_storage().nbytes() == 5 * 2 * 4 * 3 * 4
 
 
@@ -312,3 +313,39 @@ def test_pictures_of_a_file_are_held_once(tmp_path):
         image.untyped_storage().data_ptr() for view in (scene.views, scene.train, scene.test) for image in view.images
     }
     assert len(places) == 1
+
+
+def test_cameras_at_one_place_are_told(tmp_path, caplog):
+    def still(content):
+        for frame in content["frames"]:
+            frame["transform_matrix"] = content["frames"][0]["transform_matrix"]
+
+    Scene.load(changed(tmp_path, still))
+    assert "stand at one place" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda image: image * float("nan"), "the image 000.* from nan to nan"),
+        (lambda image: 255 * image, "from .* to 200"),
+        (lambda image: (255 * image).to(torch.uint8), "torch.uint8; divide"),
+    ],
+)
+def test_what_are_no_colours_is_refused(tmp_path, change, told):
+    write_transforms(tmp_path)
+    views = Scene.load(tmp_path).views
+    with pytest.raises(hp.InvalidArgumentError, match=told):
+        Views(views.cameras, [change(image) for image in views.images], ["000", *views.names[1:]])
+
+
+def test_a_picture_that_would_fill_the_memory_is_not_read(tmp_path):
+    """The header of a file of some bytes announces billions of pixels."""
+    write_transforms(tmp_path)
+    path = tmp_path / "images/003.png"
+    header = bytearray(path.read_bytes())
+    header[16:24] = struct.pack(">II", 30_000, 30_000)
+    header[29:33] = struct.pack(">I", zlib.crc32(bytes(header[12:29])))
+    path.write_bytes(header)
+    with pytest.raises(hp.CorruptFileError, match=r"003\.png.*more than [0-9,]+ pixels; make it smaller"):
+        Scene.load(tmp_path)

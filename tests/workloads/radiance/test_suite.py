@@ -11,7 +11,6 @@ import hermite_pinn as hp
 from hermite_pinn.cli import app
 from hermite_pinn.validation import radiance
 from hermite_pinn.validation.radiance import cases, report, row
-from hermite_pinn.validation.radiance.samples import count_samples
 
 SMALL = hp.radiance.InstantNGP(levels=4, table_size=2**10, samples=1024, cells=16, march_steps=64, warmup=2)
 
@@ -107,10 +106,11 @@ def test_samples_are_counted_and_the_field_is_as_before(scene):
     found = hp.radiance.fit(scene, recipe=SMALL, steps=40, progress=False)
     model = found.model
     before = model.look(scene.train[0].camera.rays()).colour
-    counts = count_samples(model, scene.train[0])
-    assert counts.seen <= counts.occupied <= counts.dense
-    assert counts.dense <= 64 * 1.01, "no more than steps through the box"
-    assert counts.same > 60, "the shortcuts do not change the picture"
+    counts = row.samples_of(model, scene.train[0], every=1)
+    assert counts["seen_samples"] <= counts["occupied_samples"] <= counts["dense_samples"]
+    assert counts["dense_samples"] <= 64 * 1.01, "no more than steps through the box"
+    assert counts["same_image"] > 60, "the shortcuts do not change the picture"
+    assert counts["fewer_samples"] >= 1
     assert (model.look(scene.train[0].camera.rays()).colour == before).all()
 
 
