@@ -173,6 +173,16 @@ def _solution_targets() -> list[Target]:
         Target("Solution.plot_history", of_solution(hp.Solution.plot_history), {"path": "{place}/u.png"}),
         Target("Solution.error", of_solution(hp.Solution.error), {"points": POINTS, "exact": {"u": 1.0}}),
         Target("Solution.residual", of_solution(hp.Solution.residual), {"points": POINTS, "slack": 1e-9}),
+        Target(
+            "Solution.integrate",
+            of_solution(hp.Solution.integrate),
+            {"expression": "u", "over": {"x": (0.0, 0.5), "y": None}, "tol": 1e-6},
+        ),
+        Target(
+            "Solution.integrate over an axis",
+            of_solution(lambda s, over, y: s.integrate(over=over)(y)),
+            {"over": "x", "y": [0.1, 0.2]},
+        ),
         Target("Solution.at_points", of_solution(hp.Solution.at_points), {"points": POINTS, "slack": 1e-9}),
         Target("Solution.inside", of_solution(lambda s, points: s.inside(points)), {"points": POINTS}),
         Target("Solution.on_grid", of_solution(_axes), {"x": np.linspace(0, 1, 3), "y": np.linspace(0, 1, 3)}),
