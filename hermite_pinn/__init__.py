@@ -74,6 +74,7 @@ from .problem.data import Data
 from .problem.parameters import Parameter
 from .problem.problem import HermitePinnWarning, Problem
 from .problem.smoothness import Smoothness
+from .problem.source import Source
 from .result.series import Series
 from .result.solution import Solution
 from .result.spectrum import Spectrum
@@ -88,7 +89,7 @@ __all__ = [
     "DistributedError", "DivergedError", "Field", "Gauge", "GaussNewton", "GridField", "HermitePinnError", "HermitePinnWarning", "History", "Implicit", "Initial",
     "InvalidArgumentError", "InvalidProblemError", "JointGaussNewton", "JointStage", "LBFGS", "Mesh", "MeshDomain", "Method", "Neumann", "OutOfMemoryError", "OutputError", "Parameter",
     "Periodic", "Polygon", "Problem",
-    "RAD", "Rectangle", "Robin", "RunState", "SOAP", "Series", "Smoothness", "Solution", "Spectrum", "Status", "Torus", "abs", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
+    "RAD", "Rectangle", "Robin", "RunState", "SOAP", "Series", "Smoothness", "Solution", "Source", "Spectrum", "Status", "Torus", "abs", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
     "arctan2", "arctanh", "cbrt", "ceil", "cos", "cosh", "derivative", "div", "eigen", "erf", "erfc", "exp", "expm1", "floor", "hypot", "log", "log1p", "maximum", "minimum", "pi", "sech", "sign", "sin", "sinh", "solve", "sqrt", "tabulated", "tan", "tanh", "where",
 ]  # fmt: skip
 

@@ -135,6 +135,12 @@ def _parameter(bench: Bench, **arguments: Any) -> hp.Solution:
     )
 
 
+def _source(bench: Bench, **arguments: Any) -> hp.Solution:
+    source = hp.Source(**arguments)
+    box = hp.Box(x=(0, 1), y=(0, 1))
+    return early(hp.Problem(box, "u", lambda u, x, y: u.laplacian + source(x, y), [hp.Dirichlet(u=0.0)]))
+
+
 def _library(name: str) -> Callable[..., hp.Solution]:
     return lambda bench, **settings: early(hp.problems.make(name, **settings))
 
@@ -262,6 +268,12 @@ def _statement_targets() -> list[Target]:
             _condition(hp.Condition),
             {"function": lambda u, x: u.x - 1, "on": "x-", "weight": None, "where": None, "name": "oblique"},
         ),
+        Target(
+            "Condition inside",
+            _condition(hp.Condition),
+            {"function": lambda u, x: u - x, "on": {"x": 0.5}, "weight": None, "where": None, "name": "support"},
+        ),
+        Target("Source", _source, {"points": [[0.3, 0.4]], "strengths": [1.0], "width": 0.1}),
         Target("Periodic", _condition(hp.Periodic, "axis"), {"axis": "x"}),
         Target("Gauge", _condition(hp.Gauge, "name"), {"name": "u"}),
         Target("Data", _condition(hp.Data), {"points": POINTS, "u": [0.1, 0.2], "noise": 0.1, "weight": None}),
