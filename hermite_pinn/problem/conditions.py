@@ -372,9 +372,16 @@ class Condition(_OnFaces):
     def __repr__(self) -> str:
         return f"Condition({self.name}, on={self._label()!r})"
 
+    def expressions(self, symbols: Symbols) -> list[Expr]:
+        """The residuals."""
+        return list(self._residuals(symbols).values())
+
+    def _residuals(self, symbols: Symbols) -> dict[str, Expr]:
+        return symbols.residuals(self.function, f"the function of {self}", self.name, normal=True)
+
     def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
         """Residuals of the condition, one per component and face."""
-        residuals = symbols.residuals(self.function, f"the function of {self}", self.name, normal=True)
+        residuals = self._residuals(symbols)
         restriction = self._restriction(symbols)
         return [
             Term(f"{name} on {self._label()}", residual, face, self.weight, None, restriction)

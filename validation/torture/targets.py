@@ -141,6 +141,13 @@ def _source(bench: Bench, **arguments: Any) -> hp.Solution:
     return early(hp.Problem(box, "u", lambda u, x, y: u.laplacian + source(x, y), [hp.Dirichlet(u=0.0)]))
 
 
+def _integral(bench: Bench, **arguments: Any) -> hp.Solution:
+    def residual(u: Any, x: Any) -> Any:
+        return u.xx - 1 - hp.Integral(u, **arguments)
+
+    return early(hp.Problem(hp.Box(x=(0, 1)), "u", residual, [hp.Dirichlet(u=0.0)]))
+
+
 def _library(name: str) -> Callable[..., hp.Solution]:
     return lambda bench, **settings: early(hp.problems.make(name, **settings))
 
@@ -272,6 +279,11 @@ def _statement_targets() -> list[Target]:
             "Condition inside",
             _condition(hp.Condition),
             {"function": lambda u, x: u - x, "on": {"x": 0.5}, "weight": None, "where": None, "name": "support"},
+        ),
+        Target(
+            "Integral",
+            _integral,
+            {"over": "x", "kernel": lambda x, s: x * s, "lower": 0.0, "upper": 1.0, "name": "memory"},
         ),
         Target("Source", _source, {"points": [[0.3, 0.4]], "strengths": [1.0], "width": 0.1}),
         Target("Periodic", _condition(hp.Periodic, "axis"), {"axis": "x"}),
