@@ -16,6 +16,7 @@ import torch
 
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.graph import Expr, apply, constant, postorder, wrap
+from hermite_pinn.expressions.jets import FieldJet
 from hermite_pinn.expressions.program import Program, depends_on, total_derivative
 from hermite_pinn.geometry import Domain, Region
 
@@ -205,12 +206,14 @@ class Primitives:
         return found
 
     def _field(self, name: str) -> Expr:
-        return Expr("jet", (), (name, (0,) * self._domain.dim))
+        return self._jet(name, None)
+
+    def _jet(self, name: str, axis: int | None) -> Expr:
+        names = self._domain.names
+        return FieldJet(name, tuple(int(i == axis) for i in range(len(names))), names, self._plan.symbols.max_order)
 
     def _equation(self, name: str, axis: str, rate: Expr) -> None:
-        number = self._domain.axis(axis)
-        slope = Expr("jet", (), (name, tuple(int(i == number) for i in range(self._domain.dim))))
-        self.equations[name] = wrap(slope - rate)
+        self.equations[name] = wrap(self._jet(name, self._domain.axis(axis)) - rate)
 
     def _begin(self, name: str, axis: str, position: float | None, upper: bool) -> None:
         self._ties.append(Tie(f"{name} begins", axis, position, upper, self._field(name), name))
