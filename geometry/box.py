@@ -11,11 +11,11 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from hermite_pinn.checks import items, number
 from hermite_pinn.cuda.tensor_grid.pieces import Pieces
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.immutable import Immutable, ReadOnly
 
+from .box_bounds import checked_bounds
 from .breaks import checked_breaks, merged_breaks
 from .cut import Cuttable
 from .quadrature import gauss_pieces, golden_pieces, per_axis, sobol_cube
@@ -24,9 +24,6 @@ from .region_union import Union
 from .samples import Rule, Samples
 
 __all__ = ["Box", "Face", "Interior"]
-
-LENGTHS = 1e-60, 1e60  # of an axis: powers of it must be numbers
-RESOLVED = 1e-11  # length of an axis, relative to its bounds, that leaves room for cells
 
 _RESERVED = {"n", "grad", "laplacian", "args", "data", "op"}
 
@@ -37,10 +34,15 @@ class BoxRegion(Region):
 
     box: Box
 
+    @property
+    def _flat(self) -> Plane | None:
+        """The plane in which it lies, None for a whole box."""
+        return self.plane
+
     @cached_property
     def measure(self) -> float:
         """Product of the edge lengths."""
-        across = None if self.plane is None else self.plane.axis
+        across = None if self._flat is None else self._flat.axis
         return math.prod(length for i, length in enumerate(self.box.lengths) if i != across)
 
     def random(self, count: int, generator: torch.Generator, dtype: torch.dtype) -> Samples:
@@ -57,7 +59,7 @@ class BoxRegion(Region):
 
     def _stretch(self, unit: torch.Tensor) -> None:
         """Map points of the unit cube to the region, in place."""
-        plane = self.plane
+        plane = self._flat
         for axis, (row, lower, length) in enumerate(zip(unit, self.box.lower, self.box.lengths, strict=True)):
             if plane is not None and plane.axis == axis:
                 row.fill_(plane.position)
@@ -71,7 +73,7 @@ class BoxRegion(Region):
 
     def gauss_count(self, cells: Sequence[int], order: int | Sequence[int]) -> int:
         """Number of points of :meth:`gauss`."""
-        across = None if self.plane is None else self.plane.axis
+        across = None if self._flat is None else self._flat.axis
         points = per_axis(order, self.box.dim)
         return math.prod(n * k for i, (n, k) in enumerate(zip(cells, points, strict=True)) if i != across)
 
@@ -85,7 +87,7 @@ class BoxRegion(Region):
 
     def spacing(self, cells: Sequence[int]) -> float:
         """Size of a cell across a side; of a box the smallest."""
-        across = range(self.box.dim) if self.plane is None else [self.plane.axis]
+        across = range(self.box.dim) if self._flat is None else [self._flat.axis]
         return min(self._smallest(i, cells[i]) for i in across)
 
     def _smallest(self, axis: int, cells: int) -> float:
@@ -94,12 +96,12 @@ class BoxRegion(Region):
         if pieces is None:
             return self.box.lengths[axis] / cells
         sizes = [length / n for length, n in zip(pieces.lengths, pieces.cells(cells), strict=True)]
-        return min(sizes) if self.plane is None else sizes[-self.plane.side]
+        return min(sizes) if self._flat is None else sizes[-self._flat.side]
 
     def in_space(self, cells: Sequence[int]) -> Samples:
         """Of a side, a tensor product of Gauss rules over the axes of space, three points per cell and axis."""
         time = self.box.time_axis
-        if self.plane is None or self.plane.axis == time:
+        if self._flat is None or self._flat.axis == time:
             return super().in_space(cells)
         rule = self.gauss(cells, 3)
         assert rule.axes is not None
@@ -108,8 +110,8 @@ class BoxRegion(Region):
         return Samples(flat.x, flat.weights, flat.normals)
 
     def _product(self, rule: Callable[[int], tuple[np.ndarray, np.ndarray]]) -> Samples:
-        point = None if self.plane is None else Rule(np.array([self.plane.position]), np.ones(1))
-        across = None if self.plane is None else self.plane.axis
+        point = None if self._flat is None else Rule(np.array([self._flat.position]), np.ones(1))
+        across = None if self._flat is None else self._flat.axis
         axes = [point if point is not None and i == across else Rule(*rule(i)) for i in range(self.box.dim)]
         return Samples(axes=axes, normals=self.normal)
 
@@ -166,6 +168,48 @@ class Face(BoxRegion):
 
 
 @dataclass(frozen=True)
+class Section(BoxRegion):
+    """A plane through a box, or a side across a periodic axis: no boundary, so that conditions there are further ones.
+
+    Its normal points along the axis, that of a side outwards.
+
+    Examples
+    --------
+    >>> Box(x=(0, 1), y=(0, 2)).section("x", 0.25).name
+    'x = 0.25'
+    """
+
+    label: str
+    within: Plane
+
+    on_boundary = inner = True
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return self.label
+
+    @property
+    def covers(self) -> frozenset[str]:
+        """Nothing that has a name."""
+        return frozenset()
+
+    @property
+    def lies_in(self) -> Plane:
+        """The plane."""
+        return self.within
+
+    @property
+    def _flat(self) -> Plane:
+        return self.within
+
+    @cached_property
+    def normal(self) -> tuple[float, ...]:
+        """Along the axis."""
+        return tuple((-1.0, 1.0)[self.within.side] if i == self.within.axis else 0.0 for i in range(self.box.dim))
+
+
+@dataclass(frozen=True)
 class Faces(Union):
     """Several sides of one box, whose random points are drawn at once."""
 
@@ -191,31 +235,6 @@ class Faces(Union):
             return components
 
         return Samples(x, weights, normals)
-
-
-def _checked_bounds(name: str, bounds: object) -> tuple[float, float]:
-    """Two numbers with room between them that float64 resolves.
-
-    Raises
-    ------
-    InvalidProblemError
-        If they are anything else.
-    """
-    pair = items(
-        f"axis {name}", bounds, "bounds (lower, upper), two real numbers", least=2, most=2, error=InvalidProblemError
-    )
-    a, b = (
-        number(f"the {end} bound of axis {name}", value, error=InvalidProblemError)
-        for end, value in zip(("lower", "upper"), pair, strict=True)
-    )
-    if not b > a:
-        raise InvalidProblemError(f"axis {name} has no extent: upper bound {b:g} must exceed lower bound {a:g}")
-    if not (LENGTHS[0] <= b - a <= LENGTHS[1] and b - a > RESOLVED * max(abs(a), abs(b))):
-        raise InvalidProblemError(
-            f"axis {name} has the length {b - a:g} at bounds ({a!r}, {b!r}), which float64 does not resolve; choose other "
-            "units, or move the origin there"
-        )
-    return a, b
 
 
 class Box(Immutable, Cuttable):
@@ -264,7 +283,7 @@ class Box(Immutable, Cuttable):
                     f"an axis cannot be called {name!r}: it must be usable as an argument and not be used by derivatives; "
                     "choose another"
                 )
-            a, b = _checked_bounds(name, bounds)
+            a, b = checked_bounds(name, bounds)
             lower.append(a)
             upper.append(b)
         self.names: tuple[str, ...] = tuple(axes)
@@ -334,6 +353,19 @@ class Box(Immutable, Cuttable):
     def faces(self) -> tuple[Face, ...]:
         """All sides, two per axis."""
         return tuple(Face(self, i, side) for i in range(self.dim) for side in (0, 1))
+
+    def section(self, axis: str, position: float) -> Section:
+        """The plane across an axis at a coordinate within the box."""
+        number_of = self.axis(axis)
+        lower, upper = self.lower[number_of], self.upper[number_of]
+        if not lower <= position <= upper:
+            raise InvalidProblemError(f"there is no plane {axis} = {position:g} in {self}")
+        return Section(self, f"{axis} = {position!r}", Plane(number_of, 1, position))
+
+    def seam(self, face: Region) -> Section:
+        """A side across a periodic axis."""
+        assert face.plane is not None
+        return Section(self, face.name, face.plane)
 
     def restricted(self, bounds: Mapping[str, tuple[float, float]]) -> Box:
         """The part of the box between bounds, by name of the axis; other axes keep theirs."""

@@ -131,6 +131,26 @@ class Domain(ABC):
         """
         raise InvalidProblemError(f"{self} has no parts between {', '.join(bounds)}; it can only be taken as a whole")
 
+    def section(self, axis: str, position: float) -> Region:
+        """The plane across an axis at a coordinate.
+
+        Raises
+        ------
+        InvalidProblemError
+            If it does not pass through the domain, or a domain of this kind has none.
+        """
+        raise InvalidProblemError(f"{self} has no planes such as {axis} = {position:g}; give points instead")
+
+    def seam(self, face: Region) -> Region:
+        """A side across a periodic axis as a place inside, where conditions are further ones.
+
+        Raises
+        ------
+        InvalidProblemError
+            If a domain of this kind has none.
+        """
+        raise InvalidProblemError(f"{self} has no conditions on the face {face.name} of a periodic axis; give points")
+
     def together(self, faces: Sequence[Region]) -> Region:
         """Several faces as one region, with as many points on each."""
         return Union(tuple(faces))

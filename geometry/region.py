@@ -36,6 +36,8 @@ class Region(ABC):
         Whether it is the whole domain as far as equations hold there.
     on_boundary
         Whether it is a part of the boundary.
+    inner
+        Whether it lies inside, or may: conditions there do not count as those of a side.
     on_device
         Whether random points are made on the generator's device, so that nothing waits for it.
     everywhere
@@ -55,6 +57,7 @@ class Region(ABC):
     is_interior: ClassVar[bool] = False
     everywhere: ClassVar[bool] = False
     on_boundary: ClassVar[bool] = False
+    inner: ClassVar[bool] = False
     on_device: bool = True
 
     @property
@@ -89,7 +92,7 @@ class Region(ABC):
 
     @property
     def lies_in(self) -> Plane | None:
-        """The side of the bounding box in which it lies, whole or in part, or None."""
+        """The side of the bounding box, or the plane inside, in which it lies, whole or in part, or None."""
         return self.plane
 
     @property

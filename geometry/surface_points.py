@@ -59,7 +59,7 @@ class SurfacePoints(Region):
     points: np.ndarray
     normals: np.ndarray | None
 
-    on_boundary = True
+    on_boundary = inner = True
     on_device = False
 
     @property

@@ -72,9 +72,11 @@ from .geometry import Ball, Box, Cuboid, Cylinder, Disk, Implicit, Mesh, MeshDom
 from .methods import LBFGS, RAD, SOAP, Adam, GaussNewton, JointGaussNewton, JointStage, Method
 from .problem.conditions import Condition, Dirichlet, Gauge, Initial, Neumann, Periodic, Robin
 from .problem.data import Data
+from .problem.integral import Integral
 from .problem.parameters import Parameter
 from .problem.problem import HermitePinnWarning, Problem
 from .problem.smoothness import Smoothness
+from .problem.source import Source
 from .result.series import Series
 from .result.solution import Solution
 from .result.spectrum import Spectrum
@@ -87,9 +89,9 @@ from .solve import solve
 __all__ = [
     "Adam", "Advance", "BackendUnavailableError", "Ball", "Box", "CSVLog", "Callback", "Checkpoint", "Condition", "CorruptFileError", "Cuboid", "Cylinder", "Data", "Dirichlet", "Disk",
     "DistributedError", "DivergedError", "Field", "Gauge", "GaussNewton", "GridField", "HermitePinnError", "HermitePinnWarning", "History", "Implicit", "Initial",
-    "InvalidArgumentError", "InvalidProblemError", "JointGaussNewton", "JointStage", "LBFGS", "Mesh", "MeshDomain", "Method", "Neumann", "OutOfMemoryError", "OutputError", "Parameter",
+    "Integral", "InvalidArgumentError", "InvalidProblemError", "JointGaussNewton", "JointStage", "LBFGS", "Mesh", "MeshDomain", "Method", "Neumann", "OutOfMemoryError", "OutputError", "Parameter",
     "Periodic", "Polygon", "Problem",
-    "RAD", "Rectangle", "Robin", "RunState", "SOAP", "Series", "Smoothness", "Solution", "Spectrum", "Status", "Torus", "abs", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
+    "RAD", "Rectangle", "Robin", "RunState", "SOAP", "Series", "Smoothness", "Solution", "Source", "Spectrum", "Status", "Torus", "abs", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
     "arctan2", "arctanh", "cbrt", "ceil", "cos", "cosh", "derivative", "div", "eigen", "erf", "erfc", "exp", "expm1", "floor", "hypot", "log", "log1p", "maximum", "minimum", "pi", "sech", "sign", "sin", "sinh", "solve", "sqrt", "tabulated", "tan", "tanh", "where",
 ]  # fmt: skip
 

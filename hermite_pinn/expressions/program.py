@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from hermite_pinn.errors import InvalidProblemError
+
 from .elementary import registered
 from .graph import Expr, apply, constant, postorder, wrap
 
@@ -218,6 +220,8 @@ def _slopes(e: Expr) -> list[Any]:
     """Partial derivatives of a node with respect to its operands; None where it is zero everywhere."""
     if e.op == "opaque":  # of several operands only coordinates are allowed, which no derivative is taken of
         return [e.data.derivative(e.args[0])] if len(e.args) == 1 and e.data.derivative else [None] * len(e.args)
+    if e.op not in registered():
+        raise InvalidProblemError(f"{e} is not differentiated; write its derivative out")
     return [rule and rule(e, *e.args) for rule in registered()[e.op].slopes]
 
 

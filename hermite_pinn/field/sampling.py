@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from hermite_pinn.cuda.encoder.channels import Channels
+from hermite_pinn.cuda.tensor_grid.pieces import Pieces
 from hermite_pinn.geometry import Domain
 
 from .grid_field import GridField
 
-__all__ = ["grid_jets", "off_lattice_axes", "shares_of", "vertex_axes"]
+__all__ = ["cell_edges", "grid_jets", "off_lattice_axes", "shares_of", "vertex_axes"]
 
 LEAST_COUNT = 64  # along each axis, where MAX_POINTS allows
 MAX_POINTS = 4_000_000  # of a test grid
@@ -82,6 +83,21 @@ def _cells(field: GridField, domain: Domain) -> list[int]:
     encoder = field.encoder
     ends = zip(encoder.lower, encoder.upper, domain.lengths, encoder.cells, strict=True)
     return [n * round(length / (upper - lower)) for lower, upper, length, n in ends]
+
+
+def cell_edges(field: GridField, domain: Domain) -> list[np.ndarray]:
+    """Ends of the cells of the finest level along the axes of a domain, ascending; the field is smooth in each."""
+    encoder, found = field.encoder, []
+    axes = zip(domain.lower, domain.upper, _cells(field, domain), encoder.knots, encoder.breaks, strict=True)
+    for a, b, cells, knots, breaks in axes:
+        if knots:
+            edges = np.asarray(knots)
+        elif breaks:
+            edges = Pieces((a, *breaks, b)).vertices(cells)
+        else:
+            edges = np.linspace(a, b, cells + 1)
+        found.append(edges)
+    return found
 
 
 def grid_jets(field: GridField, axes: Sequence[np.ndarray], channels: Channels) -> torch.Tensor:

@@ -134,14 +134,16 @@ class _Prescribed(_Values):
 class Dirichlet(_Prescribed):
     """Prescribed values: ``Dirichlet(u=0.0)``, ``Dirichlet(u=lambda x, y: x * y, on=["x-", "y+"])``.
 
-    On a whole face of a box and a dense Hermite grid the condition is imposed exactly (to the interpolation error of
-    the given function); elsewhere it is a weighted residual.
+    On a whole face of a box, across an axis that is not periodic, and a dense Hermite grid the condition is imposed
+    exactly (to the interpolation error of the given function); elsewhere it is a weighted residual.
 
     Parameters
     ----------
     on
-        Face name, list of names, or ``"boundary"`` (all faces of the space axes); or points of the boundary, an array
-        (n, dim), or ``(points, normals)`` with their outward unit normals, which derivatives along the normal need.
+        Face name, list of names, or ``"boundary"`` (all faces of the space axes, periodic ones apart, which have to be
+        named); planes inside, ``{"x": 0.5}`` or ``{"x": [0.2, 0.5]}``, whose normal points along the axis; or points
+        inside or on the boundary, an array (n, dim), or ``(points, normals)`` with their outward unit normals, which
+        derivatives along the normal need.
     weight
         Weight of the residual relative to the automatic one, where the condition is not imposed exactly.
     where
@@ -347,6 +349,7 @@ class Condition(_OnFaces):
     >>> Condition(lambda u, x, y: u.x + u.y - 1, on="x+", name="oblique")
     Condition(oblique, on='x+')
     >>> flux = Condition(lambda u, n, x: n.x * (1 + x) * u.x + n.y * u.y, name="flux")
+    >>> support = Condition(lambda u: (u, u.x), on={"x": 0.5}, name="support")  # inside
     """
 
     def __init__(
@@ -369,9 +372,16 @@ class Condition(_OnFaces):
     def __repr__(self) -> str:
         return f"Condition({self.name}, on={self._label()!r})"
 
+    def expressions(self, symbols: Symbols) -> list[Expr]:
+        """The residuals."""
+        return list(self._residuals(symbols).values())
+
+    def _residuals(self, symbols: Symbols) -> dict[str, Expr]:
+        return symbols.residuals(self.function, f"the function of {self}", self.name, normal=True)
+
     def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
         """Residuals of the condition, one per component and face."""
-        residuals = symbols.residuals(self.function, f"the function of {self}", self.name, normal=True)
+        residuals = self._residuals(symbols)
         restriction = self._restriction(symbols)
         return [
             Term(f"{name} on {self._label()}", residual, face, self.weight, None, restriction)

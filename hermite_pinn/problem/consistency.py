@@ -281,7 +281,7 @@ class Conditions:
 
     def jumps(self) -> Iterator[str]:
         """Sentences about values of a field that differ where two faces meet."""
-        values = [f for f in self.forms if f.is_value and not f.term.region.fixed]
+        values = [f for f in self.forms if f.is_value and not f.term.region.inner]
         for a, b in itertools.combinations(values, 2):
             if a.field != b.field or a.term.region == b.term.region or _same(a, b):
                 continue

@@ -50,8 +50,8 @@ def missing_conditions(
     sentences: list[str] = []
     planes = sum(f.plane is not None for f in domain.space_faces)
     whole = planes == len(domain.space_faces) == 2 * len(domain.space_axes)
-    # given points may lie on any face
-    known = bool(measured) or any(t.region.fixed is not None for t in terms)
+    # given points may lie on any face, planes anywhere
+    known = bool(measured) or any(t.region.inner for t in terms)
     if not (whole or known):
         needed = sum(max(orders[axis][f] for axis in domain.space_axes) // 2 for f in fields)
         sentences.extend(_bare_faces(domain, periodic, needed, terms))
@@ -60,6 +60,8 @@ def missing_conditions(
             continue
         given = [t for t in terms if t.region.plane is not None and t.region.plane.axis == axis]
         if axis == domain.time_axis:
+            inside = [t for t in terms if t.region.inner and t.region.lies_in is not None]
+            given += [t for t in inside if t.region.lies_in is not None and t.region.lies_in.axis == axis]
             found = list(_missing_starts(orders[axis], given, measured))
             if found:
                 start = domain.face(f"{name}-")

@@ -37,6 +37,7 @@ RESERVED = frozenset(
         "exact_values",
         "error",
         "residual",
+        "integrate",
         "save",
         "to_hdf5",
         "load",

@@ -1,25 +1,28 @@
-"""Where conditions hold: faces by name, or given points."""
+"""Where conditions hold: faces by name, planes, or given points."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from hermite_pinn.checks import items, real_array, refuse
+from hermite_pinn.checks import items, number, real_array, refuse
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.geometry import Domain, Region
 from hermite_pinn.geometry.surface_points import SurfacePoints
-from hermite_pinn.immutable import Immutable, read_only
+from hermite_pinn.immutable import Immutable, ReadOnly, read_only
 
 __all__ = ["GivenPoints", "NamedFaces", "On", "Places", "places"]
 
-On = str | Sequence[str]
+On = str | Sequence[str] | Mapping[str, float | Sequence[float]]
 
-FACES = "a face name such as 'x-', a list of them, 'boundary', an array of points (n, dim), or a pair (points, normals) of such arrays"
+FACES = (
+    "a face name such as 'x-', a list of them, 'boundary', planes such as {'x': 0.5}, an array of points (n, dim), or a pair "
+    "(points, normals) of such arrays"
+)
 RESTRICT = "to restrict a face use where=lambda x, y: ..."
 UNIT = 1e-3  # by which normals may differ from unit length
 
@@ -159,18 +162,57 @@ class NamedFaces(Immutable, Places):
                 found.extend(f for f in domain.space_faces if f.plane is None or not periodic[f.plane.axis])
             else:
                 face = domain.face(name)
-                if face.plane is not None and periodic[face.plane.axis]:
-                    axis = domain.names[face.plane.axis]
-                    raise InvalidProblemError(
-                        f"{condition}: the axis {axis} is periodic, so it has no face {name!r}; "
-                        f"remove this condition or Periodic({axis!r})"
-                    )
-                found.append(face)
+                seam = face.plane is not None and periodic[face.plane.axis]
+                found.append(domain.seam(face) if seam else face)
         if not found:
             raise InvalidProblemError(
                 f"{condition} applies to no point: 'boundary' means the faces of the space axes that are not periodic, and "
                 f"{domain} has none"
             )
+        return tuple(dict.fromkeys(found))
+
+
+class Planes(Immutable, Places):
+    """Planes across axes, by the coordinates at which they lie.
+
+    Attributes
+    ----------
+    positions
+        By axis.
+    """
+
+    def __init__(self, positions: Mapping[str, tuple[float, ...]]) -> None:
+        self.positions = ReadOnly(dict(positions))
+
+    def __repr__(self) -> str:
+        return ", ".join(f"{axis} = {p:g}" for axis, at in self.positions.items() for p in at)
+
+    @property
+    def given(self) -> dict[str, tuple[float, ...]]:
+        """Positions by axis."""
+        return dict(self.positions)
+
+    def regions(self, domain: Domain, periodic: tuple[bool, ...], condition: object) -> tuple[Region, ...]:
+        """The planes.
+
+        Raises
+        ------
+        InvalidProblemError
+            If there is no such axis, or a plane lies outside the domain or on a face of it, which has a name.
+        """
+        found: list[Region] = []
+        for axis, positions in self.positions.items():
+            lower, upper = domain.bounds[domain.names[domain.axis(axis)]]
+            for p in positions:
+                if p in (lower, upper):
+                    raise InvalidProblemError(
+                        f"{condition}: {axis} = {p:g} is the face {axis}{'-+'[p == upper]}; give its name"
+                    )
+                if not lower < p < upper:
+                    raise InvalidProblemError(
+                        f"{condition}: there is no plane {axis} = {p:g} in {domain}, where {axis} is in ({lower:g}, {upper:g})"
+                    )
+                found.append(domain.section(axis, p))
         return tuple(dict.fromkeys(found))
 
 
@@ -184,6 +226,8 @@ def places(on: Any) -> Places:
     """
     if isinstance(on, str):
         return NamedFaces(str(on))
+    if isinstance(on, Mapping):
+        return _planes(on)
     if np.ndim(_plain(on)) == 2 and hasattr(on, "shape"):
         return _given([on], on)
     entries = items("`on`", on, FACES, hint=RESTRICT, error=InvalidProblemError)
@@ -193,6 +237,20 @@ def places(on: Any) -> Places:
         refuse("`on`", on, FACES, hint=RESTRICT, error=InvalidProblemError)
     pair = len(entries) == 2 and all(np.ndim(_plain(e)) == 2 for e in entries)
     return _given(entries if pair else [on], on)
+
+
+def _planes(on: Mapping[Any, Any]) -> Planes:
+    """Planes by axis, one coordinate or several."""
+    made: dict[str, tuple[float, ...]] = {}
+    for axis, at in on.items():
+        given = at if isinstance(at, (list, tuple, np.ndarray)) else [at]
+        listed = items(
+            f"the planes across {axis}", given, "coordinates such as [0.2, 0.5]", least=1, error=InvalidProblemError
+        )
+        made[str(axis)] = tuple(number(f"a plane across {axis}", p, error=InvalidProblemError) for p in listed)
+    if not made:
+        refuse("`on`", on, FACES, hint=RESTRICT, error=InvalidProblemError)
+    return Planes(made)
 
 
 def _given(arrays: Sequence[Any], on: Any) -> GivenPoints:

@@ -26,6 +26,7 @@ from .missing import missing_conditions
 from .names import check_names, checked_exact
 from .parameters import Parameter
 from .plan import Plan
+from .primitives import Primitives
 from .statement import Statement
 from .terms import Term
 
@@ -130,6 +131,7 @@ class Problem(Immutable):
         self.domain = domain
         named = [fields] if isinstance(fields, str) else fields
         self.fields: tuple[str, ...] = tuple(listed("fields", named, "a list of names such as ['u', 'v']"))
+        self._stated = self.fields
         self.residual = residual
         self.conditions: tuple[Statement, ...] = tuple(
             listed("conditions", conditions, "a list of conditions such as [Dirichlet(u=0.0)]")
@@ -153,7 +155,7 @@ class Problem(Immutable):
         self.plan = Plan(Symbols(self.fields, domain.names, tuple(p.name for p in self.parameters), max_order))
         self.symbols = self.plan.symbols
         self.periodic = self._periodic_axes()
-        self.residuals = ReadOnly(self._traced_residuals())
+        self.residuals = ReadOnly(self._with_integrals(self._traced_residuals()))
         equations = list(self.residuals.values())
         whole = [flux.expression for _, flux in fluxes(equations)]
         jumps = find_jumps([*equations, *whole], domain, bool(whole))
@@ -204,13 +206,26 @@ class Problem(Immutable):
             raise InvalidProblemError(f"the field {unused[0]!r} occurs in no residual; remove it or use it")
         return residuals
 
+    def _with_integrals(self, residuals: dict[str, Expr]) -> dict[str, Expr]:
+        """Residuals with fields in the place of integrals, and the equations of these fields; they join the fields."""
+        taken = [*self.fields, *self.domain.names, *(p.name for p in self.parameters)]
+        self._primitives = Primitives(self.domain, taken, self.periodic, self.plan)
+        replaced = {name: self._primitives.replaced(residual) for name, residual in residuals.items()}
+        for condition in self.conditions:
+            for expression in condition.expressions(self.symbols):
+                self._primitives.replaced(expression)
+        self.fields = (*self.fields, *self._primitives.fields)
+        check_names(self.domain, self.fields, [p.name for p in self.parameters], self.exact)
+        return replaced | {f"primitive {name}": e for name, e in self._primitives.equations.items()}
+
     def _traced_terms(self) -> tuple[Term, ...]:
         interior = self.domain.interior
         terms = [self.plan.known_term(Term(name, residual, interior)) for name, residual in self.residuals.items()]
         for condition in self.conditions:
             for term in condition.terms(self.domain, self.symbols, self.periodic):
                 self._check_fields(term)
-                terms.append(self.plan.known_term(term))
+                terms.append(self.plan.known_term(self._primitives.term(term)))
+        terms.extend(self.plan.known_term(term) for term in self._primitives.terms(self.domain))
         named = [name for c in self.conditions for name in c.smoothed]
         if len(named) > len(set(named)):
             raise InvalidProblemError(f"only one Smoothness per field; got {', '.join(named)}")
@@ -289,7 +304,7 @@ class Problem(Immutable):
     def _arguments(self) -> dict[str, Any]:
         return {
             "domain": self.domain,
-            "fields": self.fields,
+            "fields": self._stated,
             "residual": self.residual,
             "conditions": self.conditions,
             "parameters": self.parameters,

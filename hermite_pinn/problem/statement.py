@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hermite_pinn.expressions.graph import Expr
 from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.geometry import Domain
 from hermite_pinn.immutable import Immutable
@@ -31,6 +32,10 @@ class Statement(Immutable):
     def smoothed(self) -> tuple[str, ...]:
         """Fields whose derivatives are to be small."""
         return ()
+
+    def expressions(self, symbols: Symbols) -> list[Expr]:
+        """What it says of fields that may contain integrals."""
+        return []
 
     def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
         """Residuals that are to vanish; none where the method itself sees to what is stated."""

@@ -33,6 +33,7 @@ from .comparison import compared, inner_points, without_mean
 from .coordinates import broadcast_coordinates
 from .evaluable import PIECE, Evaluable
 from .inside import SLACK
+from .integrals import Marginal, integrate
 from .report import solution_report
 from .sizes import WRITTEN, check_grid, intervals
 from .solution_file import read_solution, solution_contents
@@ -250,6 +251,49 @@ class Solution(Evaluable):
             for row, r in zip(values, rows, strict=True):
                 row[part] = r.double().cpu().numpy()
         return {t.name: row for t, row in zip(terms, values, strict=True)}
+
+    @isolated()
+    def integrate(self, expression: Any = None, over: Any = None, *, tol: float | None = None) -> float | Marginal:
+        """The integral of a field, or of an expression of fields, over the domain, some axes, parts of them, or faces.
+
+        Gauss rules on the cells of the field, halved until two orders agree: polynomials of the element and their
+        squares are integrated exactly, but for rounding.  Where shapes cut the domain, the rule is that of the methods,
+        on cells halved until two of them agree.
+
+        Parameters
+        ----------
+        expression
+            A field's name; or a function of fields, coordinates, parameters and, on faces, the outward normal ``n`` by
+            name, such as ``lambda u, x: x * u.x**2`` or ``lambda u: u.n``; None: the field, if there is one only.
+        over
+            None: all axes.  A name of an axis, or several, or a dict of parts ``{"x": (0, 0.5)}``.  A face or several,
+            or ``"boundary"``: without ``"t"`` beside it at one time.
+        tol
+            Uncertainty that is accepted, relative to the integral of the size of the expression; None: 1e-6, where
+            shapes cut the domain 1e-3.
+
+        Returns
+        -------
+        float or Marginal
+            A number; where axes are left, a function of their coordinates (numbers or arrays, broadcast).
+
+        Raises
+        ------
+        InvalidArgumentError
+            For names that do not exist, parts outside the domain or not whole where shapes cut it, and integrals that
+            diverge or do not settle.
+
+        Examples
+        --------
+        >>> import hermite_pinn as hp
+        >>> problem = hp.Problem(hp.Box(x=(0, 1)), "u", lambda u, x: u.xx - 6 * x, [hp.Dirichlet(u=0.0)])
+        >>> solution = hp.solve(problem, progress=False)  # x**3 - x
+        >>> round(solution.integrate(), 9), round(solution.integrate(lambda u, x: x * u.x, over={"x": (0, 0.5)}), 9)
+        (-0.25, -0.078125)
+        >>> round(solution.integrate(lambda u: u.n, over="boundary"), 9)  # what the source gives
+        3.0
+        """
+        return integrate(self, expression, over, self.parameters, tol)
 
     # -- report ---
     def __repr__(self) -> str:

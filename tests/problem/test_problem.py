@@ -56,7 +56,6 @@ def problem(**changes):
         (lambda: problem(conditions=[hp.Dirichlet(u=1j)]), "complex"),
         (lambda: problem(conditions=[hp.Dirichlet(u=lambda z: z)]), "unknown argument 'z'"),
         (lambda: problem(conditions=[hp.Dirichlet(u=0.0, weight=-1)]), "positive"),
-        (lambda: problem(conditions=[hp.Periodic("x"), hp.Dirichlet(u=0.0, on="x-")]), "axis x is periodic"),
         (lambda: problem(conditions=[hp.Periodic("x", "y"), hp.Dirichlet(u=0.0)]), "applies to no point"),
         (lambda: problem(conditions=[hp.Periodic("z")]), "no axis 'z'"),
         (lambda: problem(conditions=[hp.Periodic()]), "names of axes"),

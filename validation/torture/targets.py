@@ -135,6 +135,19 @@ def _parameter(bench: Bench, **arguments: Any) -> hp.Solution:
     )
 
 
+def _source(bench: Bench, **arguments: Any) -> hp.Solution:
+    source = hp.Source(**arguments)
+    box = hp.Box(x=(0, 1), y=(0, 1))
+    return early(hp.Problem(box, "u", lambda u, x, y: u.laplacian + source(x, y), [hp.Dirichlet(u=0.0)]))
+
+
+def _integral(bench: Bench, **arguments: Any) -> hp.Solution:
+    def residual(u: Any, x: Any) -> Any:
+        return u.xx - 1 - hp.Integral(u, **arguments)
+
+    return early(hp.Problem(hp.Box(x=(0, 1)), "u", residual, [hp.Dirichlet(u=0.0)]))
+
+
 def _library(name: str) -> Callable[..., hp.Solution]:
     return lambda bench, **settings: early(hp.problems.make(name, **settings))
 
@@ -173,6 +186,16 @@ def _solution_targets() -> list[Target]:
         Target("Solution.plot_history", of_solution(hp.Solution.plot_history), {"path": "{place}/u.png"}),
         Target("Solution.error", of_solution(hp.Solution.error), {"points": POINTS, "exact": {"u": 1.0}}),
         Target("Solution.residual", of_solution(hp.Solution.residual), {"points": POINTS, "slack": 1e-9}),
+        Target(
+            "Solution.integrate",
+            of_solution(hp.Solution.integrate),
+            {"expression": "u", "over": {"x": (0.0, 0.5), "y": None}, "tol": 1e-6},
+        ),
+        Target(
+            "Solution.integrate over an axis",
+            of_solution(lambda s, over, y: s.integrate(over=over)(y)),
+            {"over": "x", "y": [0.1, 0.2]},
+        ),
         Target("Solution.at_points", of_solution(hp.Solution.at_points), {"points": POINTS, "slack": 1e-9}),
         Target("Solution.inside", of_solution(lambda s, points: s.inside(points)), {"points": POINTS}),
         Target("Solution.on_grid", of_solution(_axes), {"x": np.linspace(0, 1, 3), "y": np.linspace(0, 1, 3)}),
@@ -252,6 +275,17 @@ def _statement_targets() -> list[Target]:
             _condition(hp.Condition),
             {"function": lambda u, x: u.x - 1, "on": "x-", "weight": None, "where": None, "name": "oblique"},
         ),
+        Target(
+            "Condition inside",
+            _condition(hp.Condition),
+            {"function": lambda u, x: u - x, "on": {"x": 0.5}, "weight": None, "where": None, "name": "support"},
+        ),
+        Target(
+            "Integral",
+            _integral,
+            {"over": "x", "kernel": lambda x, s: x * s, "lower": 0.0, "upper": 1.0, "name": "memory"},
+        ),
+        Target("Source", _source, {"points": [[0.3, 0.4]], "strengths": [1.0], "width": 0.1}),
         Target("Periodic", _condition(hp.Periodic, "axis"), {"axis": "x"}),
         Target("Gauge", _condition(hp.Gauge, "name"), {"name": "u"}),
         Target("Data", _condition(hp.Data), {"points": POINTS, "u": [0.1, 0.2], "noise": 0.1, "weight": None}),
