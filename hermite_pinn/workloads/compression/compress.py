@@ -12,8 +12,7 @@ from hermite_pinn.checks import choice
 from hermite_pinn.problem.problem import HermitePinnWarning
 from hermite_pinn.torch_state import isolated
 
-from .coded_field import KIND as CODED
-from .coded_field import read_coded
+from .coded_field import SKELETONS, read_coded
 from .container import Contents, look
 from .level_file import KIND, read_levels
 from .levels import compress_solution
@@ -61,7 +60,7 @@ METHODS: dict[str, Callable[..., Compressed]] = {
 #: What opens a file and reads some of its levels, by its kind.
 READERS: dict[str, Callable[[Contents, int], Any]] = {
     KIND: read_levels,
-    CODED: read_coded,
+    **dict.fromkeys(SKELETONS, read_coded),
 }
 
 

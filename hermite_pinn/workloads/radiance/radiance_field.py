@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from hermite_pinn.cuda.rays.harmonics import spherical_harmonics
 
 from .densities import clamped_exp
-from .encoding import Encoding
+from .encoding import Encoded
 from .networks import Network
 
 __all__ = ["RadianceField"]
@@ -37,7 +37,7 @@ class RadianceField(nn.Module):
 
     def __init__(
         self,
-        encoding: Encoding,
+        encoding: Encoded,
         width: int,
         hidden: int,
         unit: float,

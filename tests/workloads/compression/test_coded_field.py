@@ -18,7 +18,7 @@ from hermite_pinn.workloads.compression.codes import HalfCode, RankCode, VectorC
 from hermite_pinn.workloads.compression.compress import compress, load
 from hermite_pinn.workloads.compression.container import Block, look, read_blocks, write_container
 from hermite_pinn.workloads.compression.learning import Course, learn_codes
-from hermite_pinn.workloads.compression.octree import Distance, Octree
+from hermite_pinn.field.octree import Distance, Octree
 from hermite_pinn.workloads.compression.octree_field import Decoder, octree_field
 from hermite_pinn.workloads.compression.packing import formula_bytes
 from hermite_pinn.workloads.compression.quantized_table import QuantizedTable
