@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 
 from hermite_pinn.cuda.encoder.basis import KERNEL_BASES
+from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.cuda.encoder.layout import GridLayout
 from hermite_pinn.cuda.network.activation import ACTIVATIONS
 from hermite_pinn.field.grid_field import GridField
@@ -25,6 +27,7 @@ from .octree_field import STD, Decoder, network_numbers, octree_field, octree_la
 
 __all__ = ["FieldSkeleton"]
 
+SHOWN = 256  # pixels along the longer axis
 MOST = {"features": 4096, "width": 1 << 16, "depth": 256}
 
 
@@ -88,6 +91,19 @@ class FieldSkeleton(Skeleton):
             title=title,
             settings={"problem": title, "method": f"coded as {code}", "levels": count},
         )
+
+    def shown(self, field: GridField) -> np.ndarray | None:
+        """The first field over the first two axes, in the middle of the others; the second axis points down."""
+        if self.dim < 2:
+            return None
+        lower, upper = np.asarray(self.domain.lower), np.asarray(self.domain.upper)
+        sides = (upper - lower)[:2]
+        across, down = (max(2, round(SHOWN * float(side / sides.max()))) for side in sides)
+        x = np.repeat(((lower + upper) / 2)[:, None], across * down, axis=1)
+        x[0] = np.tile(np.linspace(lower[0], upper[0], across), down)
+        x[1] = np.repeat(np.linspace(lower[1], upper[1], down), across)
+        found = field.evaluate(torch.as_tensor(x, dtype=field.dtype), Channels.value(self.dim))[0, 0]
+        return found.reshape(down, across).cpu().numpy()
 
     # -- files ---
     def describe(self) -> dict[str, Any]:

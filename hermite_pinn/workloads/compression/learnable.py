@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol, Self
 
+import numpy as np
 import torch
 
 from hermite_pinn.cuda.encoder.layout import GridLayout
@@ -80,6 +81,10 @@ class Skeleton(ABC):
     def first_cells(self, coarsest: Sequence[int], levels: int) -> int:
         """The level of an octree up to which its cells are read with the first level of detail."""
         return 0
+
+    @abstractmethod
+    def shown(self, field: Any) -> np.ndarray | None:
+        """A picture of a :class:`Learnable`, (H, W) or (H, W, 3); None where there is nothing to be shown."""
 
     # -- files ---
     @abstractmethod

@@ -173,6 +173,12 @@ class RadianceSkeleton(Skeleton):
         """Those by which samples are marched: they are the same for all levels of detail."""
         return marched_level(coarsest, levels, self.networks.cells or 0, self.networks.cascades or 1)
 
+    def shown(self, field: OctreeRadiance) -> np.ndarray:
+        """What the first camera sees."""
+        camera = self.cameras[0]
+        colors = field.applied(lambda model: model.look(camera.rays()).colour)
+        return colors.T.reshape(camera.height, camera.width, 3).cpu().numpy()
+
     # -- files ---
     def describe(self) -> dict[str, Any]:
         """See :meth:`Skeleton.describe`."""

@@ -61,6 +61,11 @@ class RadianceTeacher(Teacher):
         self._scene = None if scene is None else instance("scene", scene, Scene, "a hermite_pinn.radiance.Scene")
         if self._scene is not None and not len(self._scene.train):
             raise InvalidProblemError("the scene has no training views; load it with other splits or test_every=None")
+        if self._scene is not None and len(self._scene.train) != len(field.cameras):
+            raise InvalidProblemError(
+                f"the scene has {len(self._scene.train)} training views, and the field was fitted to {len(field.cameras)}; give the scene to "
+                "which it was fitted, with the same splits"
+            )
         if not len(field.cameras):
             raise InvalidArgumentError(
                 "a field without cameras shows nothing to learn from; compress one that was fitted"
@@ -137,7 +142,7 @@ class RadianceTeacher(Teacher):
         return max(1.0, len(model.marched(rays, 0)) / COUNTED)
 
     def scores(self, field: OctreeRadiance) -> Mapping[str, float]:
-        """Mean ``psnr`` in decibels of some views: those that are held out if a scene has such, else of those to learn."""
+        """Mean ``psnr`` of some views: those that are held out if a scene has such, else of those to learn."""
         squares = [field.applied(lambda model, view=view: _misfit(model, view)) for view in self._told]
         return {"psnr": float(np.mean(-10 * np.log10(np.maximum(squares, 1e-30))))}
 
