@@ -51,7 +51,7 @@ from .coded_cases import CASES, scene
 from .coded_plot import plot
 from .coded_row import CodedRow
 
-__all__ = ["CASES", "CodedRow", "measured", "to_markdown"]
+__all__ = ["CASES", "WAYS", "CodedRow", "decoding", "kept_row", "measured", "missed", "to_markdown"]
 
 #: Levels of Instant-NGP.
 LEVELS = 8
@@ -152,11 +152,9 @@ def measured(case: str, ways: Sequence[str], folder: Path | None = None) -> Iter
     known: dict[int, tuple[Learned, float] | None] = {}
     for way in ways:
         options = _options(case, way)
-        path = None if folder is None else folder / f"{case}-{way}.json"
-        asked = {"case": case, "way": way, "options": plain_data(options)}
-        told = None if path is None else read_kept(path, KIND, asked)
-        if told is not None:
-            yield CodedRow(**told.value)
+        kept = None if folder is None else kept_row(case, way, folder)
+        if kept is not None:
+            yield kept
             continue
         if options["steps"] not in known:
             known[options["steps"]] = _learned(case, options, folder)
@@ -167,9 +165,58 @@ def measured(case: str, ways: Sequence[str], folder: Path | None = None) -> Iter
         field, size = WAYS[way](base[0])
         spent = time.process_time() - began + (base[1] if way != "hash" else 0.0)
         row = CodedRow(case, way, size, dict(CASES[case].scores(field)), spent)
-        if path is not None:
-            write_kept(path, KIND, asked, asdict(row))
+        if folder is not None:
+            write_kept(_file(case, way, folder), KIND, _asked(case, way), asdict(row))
         yield row
+
+
+def kept_row(case: str, way: str, folder: Path) -> CodedRow | None:
+    """What a folder keeps of a way; None if it has nothing, or something else was asked then."""
+    told = read_kept(_file(case, way, folder), KIND, _asked(case, way))
+    return None if told is None else CodedRow(**told.value)
+
+
+def _file(case: str, way: str, folder: Path) -> Path:
+    return folder / f"{case}-{way}.json"
+
+
+def _asked(case: str, way: str) -> dict[str, Any]:
+    return {"case": case, "way": way, "options": plain_data(_options(case, way))}
+
+
+def missed(rows: Sequence[CodedRow]) -> list[str]:
+    """What codes of the scene and the bunny should reach and do not, in words, as far as there are rows.
+
+    Examples
+    --------
+    >>> whole = CodedRow("scene", "uncompressed", 8000, {"psnr": 30.0}, 1.0)
+    >>> missed([whole, CodedRow("scene", "vqad-6", 400, {"psnr": 29.0}, 1.0)])
+    ['scene vqad-6: 20 times fewer bytes than uncompressed, at least 40 are asked for']
+    """
+    found = {(row.case, row.way): row for row in rows}
+    told = []
+    for way, (times, loss) in {"vqad-6": (40, 1.5), "vqad-4": (60, 2.5)}.items():
+        mine, whole = found.get(("scene", way)), found.get(("scene", "uncompressed"))
+        if mine is None or whole is None:
+            continue
+        ratio, lost = whole.bytes / mine.bytes, whole.scores["psnr"] - mine.scores["psnr"]
+        if ratio < times:
+            told.append(f"scene {way}: {ratio:.3g} times fewer bytes than uncompressed, at least {times} are asked for")
+        if lost > loss:
+            told.append(f"scene {way}: {lost:.2f} dB less than uncompressed, at most {loss} are asked for")
+        other = found.get(("scene", way.replace("vqad", "kmeans")))
+        if other is not None and mine.scores["psnr"] - other.scores["psnr"] < 2:
+            told.append(
+                f"scene {way}: {mine.scores['psnr'] - other.scores['psnr']:.2f} dB ahead of kmVQ, 2 are asked for"
+            )
+    mine, whole = found.get(("bunny", "vqad-6")), found.get(("bunny", "uncompressed"))
+    if mine is not None and mine.scores["iou"] < 0.99:
+        told.append(f"bunny vqad-6: an IoU of {mine.scores['iou']:.4f}, at least 0.99 is asked for")
+    if mine is not None and whole is not None:
+        ratio = mine.scores["gradient_mae"] / whole.scores["gradient_mae"]
+        if ratio > 1.3:
+            told.append(f"bunny vqad-6: {ratio:.2f} times the gradient MAE of uncompressed, at most 1.3 are asked for")
+    return told
 
 
 def _learned(case: str, options: Mapping[str, Any], folder: Path | None) -> tuple[Learned, float] | None:

@@ -189,8 +189,9 @@ class CodingRun(Workload[Ending, CodedField]):
 
     # -- between runs ---
     def _state(self) -> dict[str, Any]:
-        table = {} if not self.stage else dict(self.known.field.tensors())
-        return _copied({"stage": self.stage, "spent": self.spent, "learned": table, "episode": self.episode.state()})
+        tensors = list(self.known.field.tensors().values()) if self.stage else []
+        learned = {str(k): leaf for k, leaf in enumerate(tensors)}
+        return _copied({"stage": self.stage, "spent": self.spent, "learned": learned} | self.episode.state())
 
     def _continue(self, saved: Mapping[str, Any]) -> None:
         stage, learned = saved["stage"], saved["learned"]
@@ -198,11 +199,12 @@ class CodingRun(Workload[Ending, CodedField]):
             raise CorruptFileError(f"the checkpoint is damaged: it has the stage {stage!r}")
         if stage and not self.stage:
             own = self.known.field.tensors()
-            if set(own) != set(learned) or any(own[k].shape != learned[k].shape for k in own):
+            found = {path: learned.get(str(k)) for k, path in enumerate(own)}
+            if any(leaf is None or leaf.shape != own[path].shape for path, leaf in found.items()):
                 raise CorruptFileError("the checkpoint is damaged: its features do not fit the octree")
-            self.known = replace(self.known, field=self.known.field.with_tensors(dict(learned)))
+            self.known = replace(self.known, field=self.known.field.with_tensors(found))
             self.episode, self.stage = self._coded_episode(), 1
-        self.episode.restore(saved["episode"])
+        self.episode.restore(saved)
         self.spent = float(saved["spent"])
         self._good = self._state()
 

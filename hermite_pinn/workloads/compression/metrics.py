@@ -47,8 +47,8 @@ def metrics_of(field: Any, teacher: Teacher, points: int, generator: torch.Gener
 
 
 def _root(square: Tensor) -> Tensor:
+    if not bool(torch.isfinite(square).all()) or not bool(square.any()):  # of a field that cannot be judged
+        return torch.eye(len(square), dtype=square.dtype)
     values, vectors = torch.linalg.eigh(square)
     largest = float(values.max())
-    if largest <= 0:
-        return torch.eye(len(square), dtype=square.dtype)
     return (vectors * (values / largest).clamp(min=LEAST).sqrt()) @ vectors.T
