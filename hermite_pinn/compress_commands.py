@@ -78,14 +78,14 @@ def compress(
         check_writable(target)
         kind = choice(f"what {source} holds", stored_kind(source), ("solution", "radiance"))
         training = {"max_time": limit("--time", time), "steps": steps, "checkpoint": checkpoint, "resume": resume}
-        given = {name: value for name, value in training.items() if value is not None}
+        given: dict[str, Any] = {name: value for name, value in training.items() if value is not None}
         if kind == "radiance" or bits is not None:
             if kind != "radiance" and scene is not None:
                 raise InvalidArgumentError(f"--scene is for radiance fields, and {source} is a solution; leave it out")
             views = None if scene is None else hp.radiance.Scene.load(scene, downscale)
             model = hp.radiance.Radiance.load(source, "cpu") if kind == "radiance" else hp.Solution.load(source)
-            given |= {"progress": False if as_json else "auto"}
-            small = vqad(model, bits=BITS if bits is None else bits, scene=views, **given)
+            shown = False if as_json else "auto"
+            small = vqad(model, bits=BITS if bits is None else bits, scene=views, progress=shown, **given)
             report = _coded(small, source, target)
             told, status = coded_text(report), small.status
         else:

@@ -43,7 +43,7 @@ class Told:
 
     def to_json(self) -> list[dict[str, Any]]:
         """The rows as plain data."""
-        return [asdict(row) for row in (*self.solutions, *self.fields)]
+        return [*(asdict(row) for row in self.solutions), *(asdict(row) for row in self.fields)]
 
     def to_markdown(self) -> str:
         """Tables of both kinds."""

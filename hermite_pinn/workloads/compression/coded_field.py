@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from hermite_pinn.errors import CorruptFileError
+from hermite_pinn.errors import CorruptFileError, InvalidArgumentError
 from hermite_pinn.field.octree import Octree
 from hermite_pinn.field.tree import TABLE
 from hermite_pinn.memory import check_fits
 from hermite_pinn.run.history import History
 from hermite_pinn.run.status import Status
-from hermite_pinn.schema import Entry
+from hermite_pinn.schema import Entry, intact
 
 from .codes import CODES, Code
 from .container import Block, Contents, encode, read_blocks, write_container
@@ -197,7 +197,12 @@ class CodedField:
 
 def read_coded(contents: Contents, levels: int) -> Any:
     """The coarsest levels of a file as a solution or a radiance field; see :meth:`CodedField.read`."""
-    return CodedField.read(contents, levels).solution()
+    source = str(contents.source)
+    with intact(source):
+        try:
+            return CodedField.read(contents, levels).solution()
+        except InvalidArgumentError as error:  # of options that no field of ours has
+            raise CorruptFileError(f"{source} is damaged: {error}") from error
 
 
 def _network(empty: Learnable, numbers: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -70,13 +70,16 @@ def compress(model: Any, method: str | None = None, **options: Any) -> Compresse
     Parameters
     ----------
     model
-        A :class:`hermite_pinn.Solution`; for other methods than ``"levels"`` also a picture, (H, W) or (H, W, C).
+        A :class:`hermite_pinn.Solution`; for other methods than ``"levels"`` also a radiance field, or a picture, (H, W) or
+        (H, W, C).
     method
         ``"levels"``: coefficients as integers, with ``tol=1e-6``, the bound of the relative L2 error of every field,
         and ``gradient_tol=None``, that of gradients over space.  Both are measured on a fine grid that meets no vertex.
         ``"vqad"``, the default where ``bits`` are given: a field on an octree with indices of so many bits, 1 to 12,
         is learned from the model.  ``"kmeans"`` (``bits``), ``"low_rank"`` (``columns``) and ``"half"`` store the
-        features of such a field in other ways; for these four, ``error`` is how good the field is.
+        features of such a field in other ways; for these four, ``error`` is how good the field is, and their training
+        takes ``max_time``, ``callbacks``, ``progress``, ``checkpoint``, ``resume`` and ``throw`` as
+        :func:`hermite_pinn.solve` does, and of a radiance field its ``scene``.
     options
         Of the method.
 
@@ -126,8 +129,9 @@ def load(path: str | Path, levels: int | None = None) -> Any:
 
     Returns
     -------
-    Solution
-        Of a compressed solution: values and derivatives come from the decoded field by the usual kernels.
+    Solution or Radiance
+        Of a compressed solution: values and derivatives come from the decoded field by the usual kernels; of a radiance
+        field one that renders.
 
     Raises
     ------

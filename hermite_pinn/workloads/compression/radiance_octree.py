@@ -15,6 +15,7 @@ from hermite_pinn.cuda.encoder.layout import GridLayout
 from hermite_pinn.errors import CorruptFileError
 from hermite_pinn.field.octree import Octree
 from hermite_pinn.field.tree import TABLE
+from hermite_pinn.memory import check_fits
 from hermite_pinn.run.history import History
 from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry
@@ -203,6 +204,8 @@ class RadianceSkeleton(Skeleton):
         networks = read_recipe(meta.at("networks"))
         if type(networks) is not InstantNGP or any(v is None for v in vars(networks).values()):
             raise meta.at("networks").refuse("settled options of instant_ngp")
+        cells, cascades = networks.cells or 0, networks.cascades or 1
+        check_fits(64.0 * cascades * cells**3, f"the occupied cells of {contents.source}", "close other programs")
         setting, features = Setting.from_description(meta.at("setting")), meta.at("features").integer(1, 4096)
         count = len(meta.at("cameras").at("kind").items(most=1 << 20))
         data = blocks.get("poses", b"")

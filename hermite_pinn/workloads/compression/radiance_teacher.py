@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields as fields_of
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,7 @@ class RadianceTeacher(Teacher):
     title = "radiance field"
     features = 16
     points = 1 << 14
+    sees = True
 
     def __init__(self, field: Radiance, scene: Any = None) -> None:
         self._field = field
@@ -126,11 +128,16 @@ class RadianceTeacher(Teacher):
     def prepare(self, tree: Octree, generator: torch.Generator) -> None:
         """Nothing: the pixels are all there."""
         self._per_ray: float | None = None
+        self._model: OctreeModel | None = None
+        self._visible: float | None = None
 
     def loss(self, field: OctreeRadiance, count: int, generator: torch.Generator) -> Tensor:
         """See :meth:`Teacher.loss`: that of the recipe, at rays that have about so many samples."""
         if self._per_ray is None:
             self._per_ray = self._counted(field.model)
+        if self._visible is not None:
+            field.model.visible.fill_(self._visible)
+        self._model, self._visible = field.model, None
         draw = self._train.sample(max(16, round(count / self._per_ray)), generator)
         target = draw.colors.T.contiguous()
         terms = field.applied(lambda model: model.terms(draw.rays, target, 0.0, generator))
@@ -143,8 +150,17 @@ class RadianceTeacher(Teacher):
 
     def scores(self, field: OctreeRadiance) -> Mapping[str, float]:
         """Mean ``psnr`` of some views: those that are held out if a scene has such, else of those to learn."""
-        squares = [field.applied(lambda model, view=view: _misfit(model, view)) for view in self._told]
+        squares = [field.applied(partial(_misfit, view=view)) for view in self._told]
         return {"psnr": float(np.mean(-10 * np.log10(np.maximum(squares, 1e-30))))}
+
+    # -- between runs ---
+    def state(self) -> dict[str, Any]:
+        """The share of samples that were seen, by which the way to look for them is chosen."""
+        return {"visible": 1.0 if self._model is None else float(self._model.visible)}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """See :meth:`Teacher.restore`."""
+        self._visible = float(saved["visible"])
 
 
 class _Around(Occupancy):

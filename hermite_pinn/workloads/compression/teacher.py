@@ -32,12 +32,15 @@ class Teacher(ABC):
         Of a corner, where nothing else is said.
     points
         Of a step, where nothing else is said.
+    sees
+        Whether a scene can be given beside the model.
     """
 
     domain: Box
     title: str
     features: int = 4
     points: int = 8192
+    sees: bool = False
 
     @abstractmethod
     def __init__(self, model: Any, scene: Any = None) -> None:

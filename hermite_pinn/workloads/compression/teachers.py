@@ -37,6 +37,8 @@ def teacher_of(model: Any, scene: Any = None) -> Teacher:
     """
     for kind in TEACHERS:
         if kind.teaches(model):
+            if scene is not None and not kind.sees:
+                raise InvalidArgumentError(f"scene is for radiance fields, got one with {spelled(model)}; leave it out")
             return kind(model, scene)
     raise InvalidArgumentError(
         f"a Solution, such as hp.sdf.fit returns, a Radiance, or a picture (H, W) or (H, W, C) is coded, got {spelled(model)}"

@@ -13,6 +13,7 @@ from hermite_pinn import cli, compress_commands
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.errors import CorruptFileError, InvalidArgumentError
 from hermite_pinn.field.grid_field import GridField
+from hermite_pinn.field.octree import Distance, Octree
 from hermite_pinn.workloads.compression.coded_field import CodedField
 from hermite_pinn.workloads.compression.codes import HalfCode, RankCode, VectorCode
 from hermite_pinn.workloads.compression.compress import compress, load
@@ -21,7 +22,6 @@ from hermite_pinn.workloads.compression.field_skeleton import FieldSkeleton
 from hermite_pinn.workloads.compression.integers import pack_bytes
 from hermite_pinn.workloads.compression.learned import clustered, learned, of_low_rank, rounded, vector_coded
 from hermite_pinn.workloads.compression.learning import Course, learn_codes
-from hermite_pinn.field.octree import Distance, Octree
 from hermite_pinn.workloads.compression.octree_field import Decoder, octree_field
 from hermite_pinn.workloads.compression.options import OctreeOptions
 from hermite_pinn.workloads.compression.packing import formula_bytes
@@ -227,6 +227,8 @@ def test_bad_arguments_say_what_is_accepted() -> None:
         compress(picture, bits=3, tol=1e-3)
     with pytest.raises(InvalidArgumentError, match="nothing to compress"):
         compress(picture, method="vqad", bits=12, steps=1, points=16, levels=1, progress=False)
+    with pytest.raises(InvalidArgumentError, match="scene is for radiance fields"):
+        compress(picture, bits=3, scene=picture)
     with pytest.raises(InvalidArgumentError, match="a picture"):
         compress("bunny.h5", method="vqad")
     with pytest.raises(InvalidArgumentError, match="half precision"):

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import hermite_pinn as hp
 from hermite_pinn import cli, compress_commands
-from hermite_pinn.errors import CorruptFileError, HermitePinnWarning, InvalidProblemError
+from hermite_pinn.errors import CorruptFileError, InvalidProblemError
 from hermite_pinn.field.octree import Everywhere, Octree
 from hermite_pinn.field.tree import TABLE
 from hermite_pinn.workloads.compression.coded_field import CodedField
@@ -83,7 +83,7 @@ def test_a_truncated_file_opens_at_the_level_that_is_whole_and_draws(tmp_path: P
     for levels, size in enumerate(coded.sizes, 1):
         (tmp_path / "cut.vq").write_bytes(data[:size])
         if levels < coded.levels:
-            with pytest.warns(HermitePinnWarning, match="was cut off"):
+            with pytest.warns(hp.HermitePinnWarning, match="was cut off"):
                 found = hp.compression.load(tmp_path / "cut.vq")
         else:
             found = hp.compression.load(tmp_path / "cut.vq", levels=levels)
@@ -170,6 +170,20 @@ def test_occupied_are_the_cells_of_the_octree() -> None:
     middles = grid.cascades.points(torch.arange(there.numel()))
     assert torch.equal(there, middles[0] < 0)
     assert marched_level((4, 4, 4), 2, 8, 1) == 1
+
+
+@pytest.mark.parametrize("step", [50, 80])
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(tmp_path: Path, step: int) -> None:
+    class Stop(hp.Callback):
+        def on_step(self, state: object) -> bool:
+            return bool(state.step >= step)  # type: ignore[attr-defined]
+
+    options = SHORT | {"bits": 2, "steps": 55, "code_steps": 30, "progress": False}
+    file = tmp_path / "run.h5"
+    assert vqad(_fitted(), checkpoint=file, callbacks=Stop(), **options).status is hp.Status.STOPPED
+    resumed, whole = vqad(_fitted(), resume=file, **options), vqad(_fitted(), **options)
+    assert torch.equal(resumed.field().table, whole.field().table)
+    assert torch.equal(resumed.network, whole.network)
 
 
 def test_another_scene_is_refused() -> None:
