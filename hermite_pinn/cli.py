@@ -125,7 +125,7 @@ def validate(
     suite: Annotated[
         str,
         typer.Option(
-            help="quick, basic, paper, standard, noisy, full, ablations, antialiasing, compact, distances, geometry, images, pinnacle, radiance, or rivals."
+            help="quick, basic, paper, standard, noisy, full, ablations, antialiasing, compact, compression, distances, geometry, images, pinnacle, radiance, or rivals."
         ),
     ] = "quick",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
@@ -136,7 +136,7 @@ def validate(
     only: Annotated[
         str,
         typer.Option(
-            help="Of the suites ablations, antialiasing, compact, distances, geometry, images, pinnacle, radiance and rivals: what has names that contain this text."
+            help="Of the suites ablations, antialiasing, compact, compression, distances, geometry, images, pinnacle, radiance and rivals: what has names that contain this text."
         ),
     ] = "",
     out: OutOption = None,
@@ -150,6 +150,8 @@ def validate(
     The suite antialiasing trains radiance fields on large pictures and compares them with smaller ones; it has nothing
     to reach, and with --out it keeps every row and does not run again what it finds there.
     The suite compact compares networks and tables of 4096 slots and has nothing to reach.
+    The suite compression compares small files of solutions with zfp, and fields in few bits with other ways to store
+    them; with --out it draws bytes by error, keeps every row, and does not run again what it finds there.
     The suite distances fits surfaces by all encoders and heads, with equal parameters and CPU seconds; it has nothing
     to reach, and with --out it draws them and does not run again what it finds there.
     The suite geometry solves on domains with holes, inside and outside of meshes; with --out it draws every solution.
@@ -168,6 +170,7 @@ def validate(
         "ablations": lambda: suites.compare_variants(only, device, out, as_json),
         "antialiasing": lambda: suites.compare_scales(only, out, as_json),
         "compact": lambda: suites.compare_compact(only, seed, out, as_json),
+        "compression": lambda: suites.compare_compression(only, out, as_json),
         "distances": lambda: suites.compare_distances(only, device, out, as_json),
         "geometry": lambda: suites.solve_geometry(only, seed, device, out, as_json),
         "images": lambda: suites.fit_images(only, seed, out, as_json),

@@ -11,7 +11,7 @@ import typer
 from hermite_pinn import validation
 from hermite_pinn.validation import ablations, antialiasing, geometry, images, pinnacle, radiance, rivals
 from hermite_pinn.validation.ablations import compact
-from hermite_pinn.validation.workloads import contest_report
+from hermite_pinn.validation.workloads import compression_suite, contest_report
 from hermite_pinn.validation.workloads.contest import Entry, pair_name, pairs_of
 from hermite_pinn.validation.workloads.contest_picture import draw_surfaces
 from hermite_pinn.validation.workloads.contest_suite import known_entries, run_pairs
@@ -25,6 +25,7 @@ from .streams import print_json, reported
 
 __all__ = [
     "compare_compact",
+    "compare_compression",
     "compare_distances",
     "compare_scales",
     "compare_variants",
@@ -88,7 +89,7 @@ def train(
 def _suite(name: str) -> Sequence[validation.Case]:
     if name not in validation.SUITES:
         raise InvalidArgumentError(
-            f"unknown suite {name!r}; known: {', '.join(validation.SUITES)}, ablations, antialiasing, compact, distances, geometry, images, pinnacle, radiance, rivals"
+            f"unknown suite {name!r}; known: {', '.join(validation.SUITES)}, ablations, antialiasing, compact, compression, distances, geometry, images, pinnacle, radiance, rivals"
         )
     return validation.SUITES[name]
 
@@ -117,6 +118,31 @@ def compare_compact(only: str, seed: int, out: Path | None, as_json: bool) -> No
             write_report(folder, "compact", report, compact.compact_markdown(results))
         if as_json:
             print_json(report)
+
+
+def compare_compression(only: str, out: Path | None, as_json: bool) -> None:
+    """Compress solutions and fields in all ways, and write tables and pictures of all that the folder knows."""
+    with reported(as_json):
+        chosen = _chosen("compression", "row", {name: name for name in compression_suite.NAMES}, only)
+        folder, found = output_folder(out), compression_suite.Told()
+        report: dict[str, Any] = {"suite": "compression", "machine": validation.machine() | {"threads": 1}}
+        for line, told in compression_suite.run(chosen, folder):
+            found += told
+            if not as_json:
+                typer.echo(line)
+            if folder is not None:
+                known = compression_suite.known(folder)
+                results = report | {"results": known.to_json(), "missed": known.missed}
+                write_report(folder, "compression", results, known.to_markdown())
+        if folder is not None:
+            compression_suite.draw(compression_suite.known(folder), folder)
+        if as_json:
+            print_json(report | {"results": found.to_json(), "missed": found.missed})
+        else:
+            for words in found.missed:
+                typer.echo(f"MISSED {words}")
+    if found.missed:
+        raise typer.Exit(1)
 
 
 def solve_geometry(only: str, seed: int, device: str, out: Path | None, as_json: bool) -> None:

@@ -27,13 +27,14 @@ from .regular_file import file_path, opened
 from .store_format import ORDER, SEAL_SIZE, SEALED, VERSION, Checksum, seal, seal_start
 from .stored_text import MOST_DEPTH, parsed
 
-__all__ = ["Declared", "Plan", "read_store"]
+__all__ = ["Declared", "Plan", "read_store", "stored_kind"]
 
 MOST_OBJECTS = 1 << 14
 MOST_TEXT = 1 << 28  # bytes
 LARGEST_CHUNK = 1 << 26  # bytes
 PIECE = 1 << 24  # bytes of an array that is hashed and not kept
 FILTERS = {h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32, h5z.FILTER_DEFLATE}
+OURS = "hermite_pinn "  # and the kind
 SIGNATURE = b"\x89HDF\r\n\x1a\n"  # of HDF5
 DEFLATED = 1040  # most bytes that deflate makes of one
 
@@ -99,6 +100,22 @@ def read_store(path: str | Path, kind: str, plan: Plan = _everything) -> tuple[d
             raise OutOfMemoryError(f"{source} does not fit in memory; close other programs") from error
         except (OSError, KeyError, ValueError, TypeError, RuntimeError, OverflowError) as error:
             raise CorruptFileError(f"{source} is damaged or is no hermite_pinn {kind}: {error}") from error
+
+
+def stored_kind(path: str | Path) -> str:
+    """What a file written by :func:`.write_store` says that it holds.
+
+    Raises
+    ------
+    FileNotFoundError, CorruptFileError
+        If there is no such file, or it is not one of ours.
+    """
+    source = file_path(path)
+    with _opened(source) as (file, size):
+        try:
+            return _Reader(file, source, "file", size).told()
+        except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+            raise CorruptFileError(f"{source} is damaged or is no file of hermite_pinn: {error}") from error
 
 
 @contextmanager
@@ -182,6 +199,13 @@ class _Reader:
         if attribute.shape != () or found.get_class() != kind or found.get_size() > 1024:
             raise self.damaged(f"its attribute {name!r} is not a single {'text' if kind == h5t.STRING else 'integer'}")
         return self.file.attrs[name]
+
+    def told(self) -> str:
+        """The kind that it says it is of."""
+        form = self._attribute("format", h5t.STRING)
+        if not isinstance(form, str) or not form.startswith(OURS):
+            raise CorruptFileError(f"{self.source} was not written by hermite_pinn")
+        return form.removeprefix(OURS)
 
     def _check_kind(self) -> None:
         form = self._attribute("format", h5t.STRING)

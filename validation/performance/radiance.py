@@ -112,7 +112,7 @@ class Step:
     def parts(self) -> Iterator[tuple[str, Callable[[], object]]]:
         """Every part by its name; together they are the step, but for what is between them."""
         model, field, rays = self.model, self.model.field, self.rays
-        samples = model._march(rays, 5)
+        samples = model.marched(rays, 5)
         kept, _ = model._kept(samples)
         directions = rays.direction.T.contiguous()
         with torch.no_grad():
@@ -122,7 +122,7 @@ class Step:
             colors = torch.sigmoid(field.second(inputs))
         sigma, background = field.density_of(hidden), torch.zeros_like(directions)
         yield "rays", lambda: self.drawn(len(rays))
-        yield "marching", lambda: model._march(rays, 5)
+        yield "marching", lambda: model.marched(rays, 5)
         yield "densities of all, compaction", lambda: model._kept(samples)
         yield "encoder", _without_graph(lambda: field.encoding(kept.positions))
         tables = list(field.encoding.parameters())

@@ -18,150 +18,103 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 import hermite_pinn as hp
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.field.grid_field import GridField
-from hermite_pinn.run.identity import plain
+from hermite_pinn.run.identity import plain as plain_data
 from hermite_pinn.validation.accuracy.suite import machine
 from hermite_pinn.validation.kept import read_kept, write_kept
-from hermite_pinn.workloads import sdf
 from hermite_pinn.workloads.compression.coded_field import CodedField
 from hermite_pinn.workloads.compression.compress import load
-from hermite_pinn.workloads.compression.learning import learn_table
-from hermite_pinn.workloads.compression.octree_field import octree_field
-from hermite_pinn.workloads.compression.packing import formula_bytes
-from hermite_pinn.workloads.compression.rows import row_counts
-from hermite_pinn.workloads.compression.teachers import teacher_of
-from hermite_pinn.workloads.compression.vqad import (
-    STD,
+from hermite_pinn.workloads.compression.field_skeleton import FieldSkeleton
+from hermite_pinn.workloads.compression.learned import (
     Learned,
-    OctreeOptions,
     clustered,
-    in_units,
     learned,
     of_low_rank,
     rounded,
     vector_coded,
 )
-from hermite_pinn.workloads.sdf.quality import quality
-from hermite_pinn.workloads.sdf.sources import target_of
-from hermite_pinn.workloads.sdf.target import Target
+from hermite_pinn.workloads.compression.learning import learn_table
+from hermite_pinn.workloads.compression.octree_field import STD, octree_field
+from hermite_pinn.workloads.compression.options import OctreeOptions
+from hermite_pinn.workloads.compression.packing import formula_bytes
+from hermite_pinn.workloads.compression.radiance_octree import RadianceSkeleton
+from hermite_pinn.workloads.compression.rows import row_counts
 
+from .coded_cases import CASES, scene
 from .coded_plot import plot
 from .coded_row import CodedRow
-from .distances import scanned
 
-__all__ = ["CASES", "CodedRow", "measured", "to_markdown"]
+__all__ = ["CASES", "WAYS", "CodedRow", "decoding", "kept_row", "measured", "missed", "to_markdown"]
 
-KIND = "coded field 1"
-QUERIES, INSIDE = 1_000_000, 200_000
-
-
-@dataclass(frozen=True)
-class Case:
-    """Something that is coded.
-
-    Attributes
-    ----------
-    model
-        Makes it; None where it is not there.
-    options
-        Of the octree and the training, the same for all ways.
-    scores
-        How good a field is.
-    """
-
-    model: Callable[[], Any]
-    options: Mapping[str, Any]
-    scores: Callable[[GridField], Mapping[str, float]]
-
-
-# -- the bunny ---
-UNIT = hp.Box(x=(0, 1), y=(0, 1), z=(0, 1))
-
-
-@cache
-def _target() -> Target | None:
-    mesh = scanned("bunny")
-    return None if mesh is None else target_of(mesh, "signed")
-
-
-@cache
-def _bunny() -> hp.Solution | None:
-    mesh = scanned("bunny")
-    return None if mesh is None else sdf.fit(mesh, levels=6, box=UNIT, progress=False)
-
-
-@cache
-def _inside() -> tuple[np.ndarray, np.ndarray]:
-    """Points in the box, (3, n), and their distances to the mesh."""
-    target, x = _target(), np.random.default_rng(3).random((3, INSIDE))
-    assert target is not None
-    return x, target.nearest(x).distance
-
-
-def _distances(field: GridField) -> Mapping[str, float]:
-    """Against the mesh: the share of the insides, and the errors of values and gradients within 0.01 of the surface."""
-    target, (x, true) = _target(), _inside()
-    assert target is not None
-    found = quality(target, UNIT, field, 0)
-    values = field.evaluate(torch.as_tensor(x, dtype=field.dtype), Channels.value(3))[0, 0].double().numpy()
-    return {"iou": sdf.iou(values, true), "gradient_mae": found["gradient_mae"], "value_rms": found["value_rms"]}
-
-
-# -- a picture ---
-def _picture() -> np.ndarray:
-    return hp.images.made_picture(256)
-
-
-def _pixels(field: GridField) -> Mapping[str, float]:
-    """In decibels, at all pixels."""
-    return teacher_of(_picture()).scores(field)
-
-
-#: Features as published; the finest level of the picture has a cell for every pixel.
-CASES: Mapping[str, Case] = {
-    "bunny": Case(_bunny, {"features": 16, "steps": 1500, "points": 6000, "coarsest": (8, 8, 8)}, _distances),
-    "fine-bunny": Case(_bunny, {"features": 16, "steps": 800, "points": 6000, "coarsest": (16, 16, 16)}, _distances),
-    "picture": Case(_picture, {"features": 16, "steps": 800, "points": 4096, "coarsest": (32, 32)}, _pixels),
-}
+#: Levels of Instant-NGP.
+LEVELS = 8
+KIND = "coded field 2"
+QUERIES = 1_000_000
 
 
 # -- ways ---
-def _hashed(known: Learned) -> tuple[GridField, int]:
+def _room(known: Learned) -> int:
+    """Bytes of codes of six bits."""
+    return formula_bytes(row_counts(known.field.layout), 6, known.options.features or 0, 0)
+
+
+def _hashed(known: Learned) -> tuple[Any, int]:
     """A field with hash tables in half precision, whose bytes come closest to those of six bits."""
-    options, teacher = known.options, known.teacher
-    room = formula_bytes(row_counts(known.field.layout), 6, options.features, 0)
-    size = 1 << round(math.log2(room / (2 * options.features * known.tree.levels)))
+    return _hashed_scene(known) if isinstance(known.skeleton, RadianceSkeleton) else _hashed_field(known)
+
+
+def _hashed_field(known: Learned) -> tuple[GridField, int]:
+    options, skeleton = known.options, known.skeleton
+    assert isinstance(skeleton, FieldSkeleton)
+    size = 1 << round(math.log2(_room(known) / (2 * (options.features or 0) * known.tree.levels)))
     generator = torch.Generator().manual_seed(options.seed)
-    empty = octree_field(
-        teacher.domain, teacher.names, teacher.periodic, known.tree, options.decoder, STD, generator, size
-    )
-    field = learn_table(in_units(empty, teacher), teacher, options.course, generator)
+    names, periodic = skeleton.names, skeleton.periodic
+    empty = octree_field(skeleton.domain, names, periodic, known.tree, options.decoder, STD, generator, size)
+    field = learn_table(known.teacher.started(empty), known.teacher, options.course, generator)
     return field, 2 * field.parameter_count
 
 
-def _in_file(make: Callable[..., CodedField], *arguments: int) -> Callable[[Learned], tuple[GridField, int]]:
-    def way(known: Learned) -> tuple[GridField, int]:
+def _hashed_scene(known: Learned) -> tuple[Any, int]:
+    """Instant-NGP with small tables, for as many steps."""
+    recipe = hp.radiance.InstantNGP()
+    size = 1 << round(math.log2(_room(known) / (2 * recipe.features * LEVELS)))
+    small = hp.radiance.InstantNGP(levels=LEVELS, table_size=size, samples=known.options.points)
+    found = hp.radiance.fit(scene(), recipe=small, steps=known.options.steps, device="cpu", progress=False)
+    return _Fitted(found.model), 2 * found.model.parameter_count
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A model that needs no numbers."""
+
+    model: Any
+
+    def baked(self) -> Any:
+        """The model."""
+        return self.model
+
+
+def _in_file(make: Callable[..., CodedField], *arguments: int) -> Callable[[Learned], tuple[Any, int]]:
+    def way(known: Learned) -> tuple[Any, int]:
         coded = make(known, *arguments)
         return coded.field(), coded.bytes
 
     return way
 
 
-def _uncompressed(known: Learned) -> tuple[GridField, int]:
+def _uncompressed(known: Learned) -> tuple[Any, int]:
     return known.field, 4 * known.field.parameter_count
 
 
 #: Ways to store the same field: what is read, and its bytes.
-WAYS: Mapping[str, Callable[[Learned], tuple[GridField, int]]] = {
+WAYS: Mapping[str, Callable[[Learned], tuple[Any, int]]] = {
     "vqad-6": _in_file(vector_coded, 6),
     "vqad-4": _in_file(vector_coded, 4),
     "uncompressed": _uncompressed,
@@ -179,7 +132,9 @@ WAYS: Mapping[str, Callable[[Learned], tuple[GridField, int]]] = {
 def _options(case: str, way: str) -> dict[str, Any]:
     """Those of a way: what is learned without codes takes as many steps as plain features and codes together."""
     options = dict(CASES[case].options)
-    return options if way.startswith("vqad") else options | {"steps": 2 * options["steps"]}
+    if not way.startswith("vqad"):
+        options["steps"] += options.pop("code_steps")
+    return options
 
 
 def measured(case: str, ways: Sequence[str], folder: Path | None = None) -> Iterator[CodedRow]:
@@ -197,14 +152,12 @@ def measured(case: str, ways: Sequence[str], folder: Path | None = None) -> Iter
     known: dict[int, tuple[Learned, float] | None] = {}
     for way in ways:
         options = _options(case, way)
-        path = None if folder is None else folder / f"{case}-{way}.json"
-        asked = {"case": case, "way": way, "options": plain(options)}
-        told = None if path is None else read_kept(path, KIND, asked)
-        if told is not None:
-            yield CodedRow(**told.value)
+        kept = None if folder is None else kept_row(case, way, folder)
+        if kept is not None:
+            yield kept
             continue
         if options["steps"] not in known:
-            known[options["steps"]] = _learned(case, options)
+            known[options["steps"]] = _learned(case, options, folder)
         base = known[options["steps"]]
         if base is None:
             return
@@ -212,36 +165,100 @@ def measured(case: str, ways: Sequence[str], folder: Path | None = None) -> Iter
         field, size = WAYS[way](base[0])
         spent = time.process_time() - began + (base[1] if way != "hash" else 0.0)
         row = CodedRow(case, way, size, dict(CASES[case].scores(field)), spent)
-        if path is not None:
-            write_kept(path, KIND, asked, asdict(row))
+        if folder is not None:
+            write_kept(_file(case, way, folder), KIND, _asked(case, way), asdict(row))
         yield row
 
 
-def _learned(case: str, options: Mapping[str, Any]) -> tuple[Learned, float] | None:
+def kept_row(case: str, way: str, folder: Path) -> CodedRow | None:
+    """What a folder keeps of a way; None if it has nothing, or something else was asked then."""
+    told = read_kept(_file(case, way, folder), KIND, _asked(case, way))
+    return None if told is None else CodedRow(**told.value)
+
+
+def _file(case: str, way: str, folder: Path) -> Path:
+    return folder / f"{case}-{way}.json"
+
+
+def _asked(case: str, way: str) -> dict[str, Any]:
+    return {"case": case, "way": way, "options": plain_data(_options(case, way))}
+
+
+def missed(rows: Sequence[CodedRow]) -> list[str]:
+    """What codes of the scene and the bunny should reach and do not, in words, as far as there are rows.
+
+    Examples
+    --------
+    >>> whole = CodedRow("scene", "uncompressed", 8000, {"psnr": 30.0}, 1.0)
+    >>> missed([whole, CodedRow("scene", "vqad-6", 400, {"psnr": 29.0}, 1.0)])
+    ['scene vqad-6: 20 times fewer bytes than uncompressed, at least 40 are asked for']
+    """
+    found = {(row.case, row.way): row for row in rows}
+    told = []
+    for way, (times, loss) in {"vqad-6": (40, 1.5), "vqad-4": (60, 2.5)}.items():
+        mine, whole = found.get(("scene", way)), found.get(("scene", "uncompressed"))
+        if mine is None or whole is None:
+            continue
+        ratio, lost = whole.bytes / mine.bytes, whole.scores["psnr"] - mine.scores["psnr"]
+        if ratio < times:
+            told.append(f"scene {way}: {ratio:.3g} times fewer bytes than uncompressed, at least {times} are asked for")
+        if lost > loss:
+            told.append(f"scene {way}: {lost:.2f} dB less than uncompressed, at most {loss} are asked for")
+        other = found.get(("scene", way.replace("vqad", "kmeans")))
+        if other is not None and mine.scores["psnr"] - other.scores["psnr"] < 2:
+            told.append(
+                f"scene {way}: {mine.scores['psnr'] - other.scores['psnr']:.2f} dB ahead of kmVQ, 2 are asked for"
+            )
+    mine, whole = found.get(("bunny", "vqad-6")), found.get(("bunny", "uncompressed"))
+    if mine is not None and mine.scores["iou"] < 0.99:
+        told.append(f"bunny vqad-6: an IoU of {mine.scores['iou']:.4f}, at least 0.99 is asked for")
+    if mine is not None and whole is not None:
+        ratio = mine.scores["gradient_mae"] / whole.scores["gradient_mae"]
+        if ratio > 1.3:
+            told.append(f"bunny vqad-6: {ratio:.2f} times the gradient MAE of uncompressed, at most 1.3 are asked for")
+    return told
+
+
+def _learned(case: str, options: Mapping[str, Any], folder: Path | None) -> tuple[Learned, float] | None:
     """The uncompressed field, and CPU seconds of its training."""
-    model = CASES[case].model()
-    if model is None:
+    teacher = CASES[case].teacher(folder)
+    if teacher is None:
         return None
     began = time.process_time()
-    known = learned(teacher_of(model), OctreeOptions(**options))
+    known = learned(teacher, OctreeOptions(**options))
     return known, time.process_time() - began
 
 
-def decoding(points: int = QUERIES) -> Mapping[str, float]:
-    """CPU seconds in which a file is read, and in which a million values of it and of the uncompressed field are."""
-    known = learned(teacher_of(_picture()), OctreeOptions(steps=2, points=64))
+def decoding(case: str, folder: Path | None = None, points: int = QUERIES) -> Mapping[str, float]:
+    """CPU seconds in which a file is read, and in which a million values of it and of the uncompressed field are.
+
+    Parameters
+    ----------
+    case
+        Name in :data:`CASES`.
+    folder
+        With what was fitted.
+    points
+        How many values: of a field, or of the density of a radiance field.
+    """
+    teacher = CASES[case].teacher(folder)
+    assert teacher is not None
+    known = learned(teacher, OctreeOptions(**dict(CASES[case].options) | {"steps": 2, "points": 64}))
     coded = clustered(known, 6)
-    x = torch.rand(2, points, generator=torch.Generator().manual_seed(0))
-    found = {}
-    with tempfile.TemporaryDirectory() as folder:
-        coded.save(Path(folder) / "a.vq")
+    lower, upper = (
+        torch.tensor(corner)[:, None] for corner in (known.teacher.domain.lower, known.teacher.domain.upper)
+    )
+    x = lower + torch.rand(len(lower), points, generator=torch.Generator().manual_seed(0)) * (upper - lower)
+    with tempfile.TemporaryDirectory() as place:
+        coded.save(Path(place) / "a.vq")
         began = time.process_time()
-        decoded = load(Path(folder) / "a.vq").field
-        found["reading"] = time.process_time() - began
+        loaded = load(Path(place) / "a.vq")
+        found = {"reading": time.process_time() - began}
+    plain = known.skeleton.finished(known.field, "plain", "")
     for _ in range(2):  # kernels are compiled in the first round
-        for name, field in {"compressed": decoded, "uncompressed": known.field}.items():
+        for name, field in {"compressed": loaded, "uncompressed": plain}.items():
             began = time.process_time()
-            field.evaluate(x, Channels.value(2))
+            field.density(x) if hasattr(field, "density") else field.field.evaluate(x, Channels.value(len(x)))
             found[name] = time.process_time() - began
     return found
 
@@ -281,8 +298,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 sys.stderr.write(f"{row}\n")
     sys.stdout.write(f"{machine()}\n\n{to_markdown(rows)}\n")
     if options.decoding:
-        told = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in decoding().items())
-        sys.stdout.write(f"\nCPU seconds of a million values: {told}\n")
+        for case in (name for name in CASES if name.startswith(options.only)):
+            told = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in decoding(case, options.keep).items())
+            sys.stdout.write(f"\nCPU seconds of a million values, {case}: {told}\n")
     if options.plot:
         plot(rows, options.plot)
 

@@ -29,3 +29,9 @@ class CodedRow:
     bytes: int
     scores: Mapping[str, float]
     seconds: float
+
+    @property
+    def line(self) -> str:
+        """For the terminal."""
+        told = ", ".join(f"{name} {value:.4g}" for name, value in self.scores.items())
+        return f"{self.case:<8} {self.way:<14} {self.bytes / 1000:8.1f} kB  {told}  {self.seconds:.1f} CPU s"

@@ -12,8 +12,7 @@ from hermite_pinn.checks import choice
 from hermite_pinn.problem.problem import HermitePinnWarning
 from hermite_pinn.torch_state import isolated
 
-from .coded_field import KIND as CODED
-from .coded_field import read_coded
+from .coded_field import SKELETONS, read_coded
 from .container import Contents, look
 from .level_file import KIND, read_levels
 from .levels import compress_solution
@@ -61,7 +60,7 @@ METHODS: dict[str, Callable[..., Compressed]] = {
 #: What opens a file and reads some of its levels, by its kind.
 READERS: dict[str, Callable[[Contents, int], Any]] = {
     KIND: read_levels,
-    CODED: read_coded,
+    **dict.fromkeys(SKELETONS, read_coded),
 }
 
 
@@ -71,13 +70,16 @@ def compress(model: Any, method: str | None = None, **options: Any) -> Compresse
     Parameters
     ----------
     model
-        A :class:`hermite_pinn.Solution`; for other methods than ``"levels"`` also a picture, (H, W) or (H, W, C).
+        A :class:`hermite_pinn.Solution`; for other methods than ``"levels"`` also a radiance field, or a picture, (H, W) or
+        (H, W, C).
     method
         ``"levels"``: coefficients as integers, with ``tol=1e-6``, the bound of the relative L2 error of every field,
         and ``gradient_tol=None``, that of gradients over space.  Both are measured on a fine grid that meets no vertex.
         ``"vqad"``, the default where ``bits`` are given: a field on an octree with indices of so many bits, 1 to 12,
         is learned from the model.  ``"kmeans"`` (``bits``), ``"low_rank"`` (``columns``) and ``"half"`` store the
-        features of such a field in other ways; for these four, ``error`` is how good the field is.
+        features of such a field in other ways; for these four, ``error`` is how good the field is, and their training
+        takes ``max_time``, ``callbacks``, ``progress``, ``checkpoint``, ``resume`` and ``throw`` as
+        :func:`hermite_pinn.solve` does, and of a radiance field its ``scene``.
     options
         Of the method.
 
@@ -127,8 +129,9 @@ def load(path: str | Path, levels: int | None = None) -> Any:
 
     Returns
     -------
-    Solution
-        Of a compressed solution: values and derivatives come from the decoded field by the usual kernels.
+    Solution or Radiance
+        Of a compressed solution: values and derivatives come from the decoded field by the usual kernels; of a radiance
+        field one that renders.
 
     Raises
     ------

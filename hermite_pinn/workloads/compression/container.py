@@ -4,11 +4,11 @@
 
     offset  bytes
     0       8      89 48 50 43 0D 0A 1A 0A: no text, and what a transfer as text alters
-    8       4      version of this format, 1 (all numbers little-endian and without a sign)
+    8       4      version of this format, 2 (all numbers little-endian and without a sign)
     12      4      bytes of the text as stored, n
     16      4      bytes of the text
     20      8      BLAKE2b, 8 bytes long, of bytes 0 to 19 and of the stored text
-    28      n      the text: JSON in UTF-8, deflated (zlib)
+    28      n      the text: JSON in UTF-8, deflated (zlib) with the dictionary of :mod:`.words`; in version 1 without
     28 + n         the blocks, one behind the other, in the order of the text
 
 The text is ``{"kind": ..., "meta": {...}, "blocks": [[name, level, bytes, BLAKE2b in hexadecimal digits], ...]}``, the
@@ -36,10 +36,12 @@ from hermite_pinn.run.regular_file import file_path, opened
 from hermite_pinn.run.stored_text import parsed
 from hermite_pinn.schema import Entry
 
+from .words import WORDS
+
 __all__ = ["Block", "Contents", "encode", "look", "read_blocks", "write_container"]
 
 MAGIC = b"\x89HPC\r\n\x1a\n"
-VERSION = 1
+VERSION = 2
 HEAD = struct.Struct("<8sIII")
 DIGEST = 8  # bytes
 MOST_TEXT = 1 << 26  # bytes
@@ -164,7 +166,8 @@ def encode(kind: str, meta: Mapping[str, Any], blocks: Sequence[Block]) -> tuple
         )
     listed = [[b.name, b.level, len(b.payload), _digest(b.payload)] for b in ordered]
     text = json.dumps({"kind": kind, "meta": dict(meta), "blocks": listed}, separators=(",", ":")).encode()
-    stored = zlib.compress(text, 9)
+    deflate = zlib.compressobj(9, zdict=WORDS)
+    stored = deflate.compress(text) + deflate.flush()
     if max(len(text), len(stored)) > MOST_TEXT or len(ordered) > MOST_BLOCKS:
         raise InvalidArgumentError(
             f"a file has up to {MOST_TEXT:,} bytes of text and {MOST_BLOCKS:,} blocks, got {len(text):,} and {len(ordered):,}"
@@ -223,9 +226,9 @@ def look(path: str | Path, kinds: Sequence[str]) -> Contents:
         if len(front) < HEAD.size + DIGEST or not front.startswith(MAGIC):
             raise CorruptFileError(f"{source} is no compressed field, or is damaged: it does not begin like one")
         _, version, stored, length = HEAD.unpack(front[: HEAD.size])
-        if version != VERSION:
+        if not 1 <= version <= VERSION:
             raise CorruptFileError(
-                f"{source} has format version {version}, this package reads {VERSION}; update hermite_pinn"
+                f"{source} has format version {version}, this package reads up to {VERSION}; update hermite_pinn"
             )
         start = HEAD.size + DIGEST + stored
         if start > size or not 0 < length <= min(MOST_TEXT, INFLATED * stored):
@@ -235,7 +238,7 @@ def look(path: str | Path, kinds: Sequence[str]) -> Contents:
         packed = _read(descriptor, HEAD.size + DIGEST, stored)
         if _digest(front[: HEAD.size] + packed) != front[HEAD.size :].hex():
             raise CorruptFileError(f"{source} is damaged: its text does not match its checksum")
-        text = _inflated(packed, length, source)
+        text = _inflated(packed, length, version, source)
     entry = Entry.of(text, str(source))
     kind = entry.at("kind").text()
     if kind not in kinds:
@@ -310,9 +313,9 @@ def _places(listed: Entry, start: int) -> tuple[_Place, ...]:
     return tuple(places)
 
 
-def _inflated(packed: bytes, length: int, source: Path) -> dict[str, Any]:
+def _inflated(packed: bytes, length: int, version: int, source: Path) -> dict[str, Any]:
     """The text, of which never more than its declared length is made."""
-    inflate = zlib.decompressobj()
+    inflate = zlib.decompressobj(zdict=WORDS) if version > 1 else zlib.decompressobj()
     try:
         text = inflate.decompress(packed, length + 1)  # room to see the end
         if len(text) != length or not inflate.eof or inflate.unconsumed_tail or inflate.unused_data:

@@ -10,12 +10,12 @@ import torch
 
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.field.grid_field import GridField
+from hermite_pinn.field.octree import Distance, Octree, Prior
 from hermite_pinn.result.evaluable import Evaluable
 from hermite_pinn.result.solution import Solution
 from hermite_pinn.workloads.sdf.signed_field import FittedField
 
-from .octree import Distance, Octree, Prior
-from .teacher import Teacher
+from .teacher import FieldsTeacher
 
 __all__ = ["DistanceTeacher"]
 
@@ -33,7 +33,7 @@ SEED = 11
 FITTED = "distance to a surface"
 
 
-class DistanceTeacher(Teacher):
+class DistanceTeacher(FieldsTeacher):
     """The field of a solution that is the distance to a surface; the surface itself is not needed.
 
     Points near the surface have the value and the gradient of the solution, points in the box its value, which counts
@@ -45,7 +45,7 @@ class DistanceTeacher(Teacher):
         With one field, on a box of three axes of space.
     """
 
-    def __init__(self, solution: Solution) -> None:
+    def __init__(self, solution: Solution, scene: Any = None) -> None:
         self._shape = FittedField(solution, solution.fields[0])
         self.domain = solution.domain  # type: ignore[assignment]
         self.names, self.periodic = solution.fields, solution.periodic

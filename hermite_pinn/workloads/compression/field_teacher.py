@@ -11,12 +11,12 @@ import torch
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.grid_field import GridField
+from hermite_pinn.field.octree import Everywhere, Octree, Prior
 from hermite_pinn.geometry import Box
 from hermite_pinn.result.evaluable import Evaluable
 from hermite_pinn.workloads.images.pixels import picture_array
 
-from .octree import Everywhere, Octree, Prior
-from .teacher import Teacher
+from .teacher import FieldsTeacher
 
 __all__ = ["FieldTeacher", "PictureTeacher"]
 
@@ -25,7 +25,7 @@ POOL, EXAMINED = 400_000, 100_000
 SEED = 12
 
 
-class _Values(Teacher):
+class _Values(FieldsTeacher):
     """Values of fields at points, which count in units of their standard deviation."""
 
     _points: torch.Tensor
@@ -57,7 +57,7 @@ class FieldTeacher(_Values):
         Any with a box as its domain.
     """
 
-    def __init__(self, solution: Any) -> None:
+    def __init__(self, solution: Any, scene: Any = None) -> None:
         self._owner: Evaluable = solution
         domain = self._owner.domain
         if domain.is_cut or domain.breaks:
@@ -107,7 +107,7 @@ class PictureTeacher(_Values):
 
     title = "picture"
 
-    def __init__(self, picture: Any) -> None:
+    def __init__(self, picture: Any, scene: Any = None) -> None:
         values = picture_array("picture", picture)
         channels, rows, columns = values.shape
         longest = max(rows, columns) - 1

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch import Tensor
 
+from hermite_pinn.cuda.encoder.layout import GridLayout
 from hermite_pinn.errors import DivergedError
-from hermite_pinn.field.grid_field import GridField
 from hermite_pinn.field.tree import TABLE
 
+from .adam import Adam
 from .codebook import halved
+from .learnable import Learnable
 from .quantized_table import QuantizedTable, Rates
 from .rows import rows_of
 from .teacher import Teacher
 
-__all__ = ["Course", "learn_codes", "learn_table"]
+__all__ = ["CodeEpisode", "Course", "Episode", "TableEpisode", "learn_codes", "learn_table"]
 
 
 @dataclass(frozen=True)
@@ -52,122 +57,209 @@ class Course:
     revive: int = 100
     random_levels: bool = False
 
-    def fall(self, step: int) -> float:
-        """Factor of the rates in a step."""
-        return 0.01 + 0.99 * (1 + math.cos(math.pi * step / self.steps)) / 2
+    def fall(self, progress: float) -> float:
+        """Factor of the rates when a part of the training is done, 0 to 1.
 
-    def heat(self, step: int) -> float:
-        """Temperature in a step."""
+        Examples
+        --------
+        >>> [round(Course().fall(progress), 3) for progress in (0.0, 0.5, 1.0)]
+        [1.0, 0.505, 0.01]
+        """
+        return 0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2
+
+    def heat(self, progress: float) -> float:
+        """Temperature then."""
         first, last = self.temperature
-        return float(first * (last / first) ** (step / max(1, self.steps - 1)))
+        return float(first * (last / first) ** progress)
 
 
-def learn_table(field: GridField, teacher: Teacher, course: Course, generator: torch.Generator) -> GridField:
-    """Train table and network of a field.
+class Episode(ABC):
+    """A training, step by step.
 
-    Raises
-    ------
-    DivergedError
-        If the loss becomes infinite or NaN.
+    Parameters
+    ----------
+    field
+        A :class:`.Learnable` as it begins.
+    teacher
+        What it learns from.
+    course
+        How fast.
+    generator
+        Of everything random.
+
+    Attributes
+    ----------
+    step
+        Steps that were taken.
+    loss
+        Of the last one.
     """
-    tree = {path: leaf.detach().clone().requires_grad_() for path, leaf in field.tensors().items()}
-    groups = [
-        {"params": [tree[TABLE]], "lr": course.table_rate},
-        {"params": [leaf for path, leaf in tree.items() if path != TABLE], "lr": course.rate},
-    ]
-    optimiser, rates = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-12), [course.table_rate, course.rate]
-    draw = _Detail(field, course, generator)
-    for step in range(course.steps):
-        _set(optimiser, rates, course.fall(step))
-        read = dict(tree)
-        if course.random_levels:
-            read[TABLE] = tree[TABLE] * draw.mask()
-        loss = teacher.loss(field.with_tensors(read), course.points, generator)
-        _check(loss, step)
-        optimiser.zero_grad()
+
+    def __init__(self, field: Any, teacher: Teacher, course: Course, generator: torch.Generator) -> None:
+        self._field, self._teacher, self._course, self._generator = field, teacher, course, generator
+        self._weights = torch.tensor([2.0**level for level in range(field.layout.levels)])
+        self.step, self.loss = 0, math.inf
+
+    @property
+    @abstractmethod
+    def field(self) -> Any:
+        """The :class:`.Learnable` as it is now."""
+
+    @property
+    @abstractmethod
+    def optimiser(self) -> Adam:
+        """Of all that is trained by Adam."""
+
+    def advance(self, progress: float) -> None:
+        """One step, when a part of the training is done.
+
+        Raises
+        ------
+        DivergedError
+            If the loss becomes infinite or NaN.
+        """
+        self._move(progress)
+        self.step += 1
+
+    @abstractmethod
+    def _move(self, progress: float) -> None: ...
+
+    def _loss(self, read: dict[str, Tensor]) -> Tensor:
+        """The loss with some numbers, with its gradients."""
+        used = dict(read)
+        if self._course.random_levels:
+            used[TABLE] = read[TABLE] * self._mask(self._field.layout)
+        loss = self._teacher.loss(self._field.with_tensors(used), self._course.points, self._generator)
+        self.loss = float(loss.detach())
+        if not math.isfinite(self.loss):
+            raise DivergedError(f"the loss is {self.loss} in step {self.step}; lower the rates of the course")
         loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-    return field.with_tensors({path: leaf.detach() for path, leaf in tree.items()})
+        return loss
+
+    def _mask(self, layout: GridLayout) -> Tensor:
+        """Factors of a table that leave out its finer levels, drawn at random."""
+        finest = int(torch.multinomial(self._weights, 1, generator=self._generator))
+        factors = torch.ones(layout.size)
+        for rows in rows_of(factors, layout)[finest + 1 :]:
+            rows.zero_()
+        return factors
+
+    # -- between runs ---
+    def state(self) -> dict[str, Any]:
+        """All that it goes on from."""
+        return {
+            "step": self.step,
+            "updates": self.optimiser.steps,
+            "numbers": self.optimiser.state(),
+            "generator": self._generator.get_state(),
+            "teacher": self._teacher.state(),
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Continue from :meth:`state`."""
+        self.step = int(saved["step"])
+        self.optimiser.restore(int(saved["updates"]), saved["numbers"])
+        self._generator.set_state(saved["generator"])
+        self._teacher.restore(saved["teacher"])
 
 
-def learn_codes(
-    field: GridField, codes: QuantizedTable, teacher: Teacher, course: Course, generator: torch.Generator
-) -> GridField:
-    """Train logits, codebooks and network end to end with the loss of the field itself.
+class TableEpisode(Episode):
+    """Plain features and the network."""
+
+    def __init__(self, field: Any, teacher: Teacher, course: Course, generator: torch.Generator) -> None:
+        super().__init__(field, teacher, course, generator)
+        self._tree = {path: leaf.detach().clone().contiguous() for path, leaf in field.tensors().items()}
+        rates = [course.table_rate if path == TABLE else course.rate for path in self._tree]
+        self._optimiser = Adam(list(self._tree.values()), rates)
+
+    @property
+    def field(self) -> Any:
+        """See :class:`Episode`."""
+        return self._field.with_tensors({path: leaf.clone() for path, leaf in self._tree.items()})
+
+    @property
+    def optimiser(self) -> Adam:
+        """See :class:`Episode`."""
+        return self._optimiser
+
+    def _move(self, progress: float) -> None:
+        read = {path: leaf.detach().requires_grad_() for path, leaf in self._tree.items()}
+        self._loss(read)
+        self._optimiser.step([leaf.grad for leaf in read.values()], self._course.fall(progress))
+
+
+class CodeEpisode(Episode):
+    """Logits, codebooks and network, end to end with the loss of the field itself.
 
     The forward pass reads the chosen entries, and all numbers rounded to half precision as a file has them.  The
     backward pass takes the gradient by the table, which the kernels give, through the softmax of the touched rows.
 
     Parameters
     ----------
-    field
-        Whose network is the first one.
     codes
         Trained in place.
-
-    Returns
-    -------
-    GridField
-        What is read after the last step: the field of the codes, with a rounded network.
-
-    Raises
-    ------
-    DivergedError
-        If the loss becomes infinite or NaN.
     """
-    network = {path: leaf.detach().clone() for path, leaf in field.tensors().items() if path != TABLE}
-    groups = [
-        {"params": list(codes.codebooks), "lr": course.table_rate},
-        {"params": list(network.values()), "lr": course.rate},
-    ]
-    optimiser, rates = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-12), [course.table_rate, course.rate]
-    draw = _Detail(field, course, generator)
-    for step in range(course.steps):
-        fall = course.fall(step)
-        _set(optimiser, rates, fall)
-        read = {path: halved(leaf).requires_grad_() for path, leaf in network.items()}
-        table = codes.table().requires_grad_()
-        used = table * draw.mask() if course.random_levels else table
-        loss = teacher.loss(field.with_tensors(read | {TABLE: used}), course.points, generator)
-        _check(loss, step)
-        loss.backward()  # type: ignore[no-untyped-call]
+
+    def __init__(
+        self, field: Any, codes: QuantizedTable, teacher: Teacher, course: Course, generator: torch.Generator
+    ) -> None:
+        super().__init__(field, teacher, course, generator)
+        self.codes = codes
+        self._network = {p: leaf.detach().clone().contiguous() for p, leaf in field.tensors().items() if p != TABLE}
+        leaves = [*codes.codebooks, *self._network.values()]
+        rates = [course.table_rate] * len(codes.codebooks) + [course.rate] * len(self._network)
+        self._optimiser = Adam(leaves, rates)
+
+    @property
+    def field(self) -> Any:
+        """What is read: the field of the codes, with a rounded network."""
+        return self._field.with_tensors(self._read | {TABLE: self.codes.table()})
+
+    @property
+    def optimiser(self) -> Adam:
+        """See :class:`Episode`."""
+        return self._optimiser
+
+    @property
+    def _read(self) -> dict[str, Tensor]:
+        return {path: halved(leaf) for path, leaf in self._network.items()}
+
+    def _move(self, progress: float) -> None:
+        course, fall = self._course, self._course.fall(progress)
+        read = {path: leaf.requires_grad_() for path, leaf in self._read.items()}
+        table = self.codes.table().requires_grad_()
+        self._loss(read | {TABLE: table})
         assert table.grad is not None
-        by_codebook = codes.step(table.grad, Rates(course.logit_rate * fall, course.heat(step)))
-        _hand_over(codes.codebooks, by_codebook)
-        _hand_over(network.values(), [leaf.grad for leaf in read.values()])
-        optimiser.step()
-        if course.revive and step % course.revive == course.revive - 1 and 2 * step < course.steps:
-            for level in codes.levels:
-                level.revive(generator)
-    read = {path: halved(leaf) for path, leaf in network.items()}
-    return field.with_tensors(read | {TABLE: codes.table()})
+        rates = Rates(course.logit_rate * fall, course.heat(progress))
+        by_codebook = self.codes.step(table.grad, rates)
+        self._optimiser.step([*by_codebook, *(leaf.grad for leaf in read.values())], fall)
+        if course.revive and self.step % course.revive == course.revive - 1 and progress < 0.5:
+            for level in self.codes.levels:
+                level.revive(self._generator)
+
+    def state(self) -> dict[str, Any]:
+        """See :meth:`Episode.state`."""
+        return super().state() | {"codes": self.codes.state()}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """See :meth:`Episode.restore`."""
+        super().restore(saved)
+        self.codes.restore(saved["codes"])
 
 
-class _Detail:
-    """Factors of a table that leave out its finer levels, drawn at random."""
-
-    def __init__(self, field: GridField, course: Course, generator: torch.Generator) -> None:
-        self.layout, self.generator = field.layout, generator
-        self.weights = torch.tensor([2.0**level for level in range(field.layout.levels)])
-
-    def mask(self) -> torch.Tensor:
-        finest = int(torch.multinomial(self.weights, 1, generator=self.generator))
-        factors = torch.ones(self.layout.size)
-        for rows in rows_of(factors, self.layout)[finest + 1 :]:
-            rows.zero_()
-        return factors
+def learn_table(field: Any, teacher: Teacher, course: Course, generator: torch.Generator) -> Any:
+    """Train table and network of a :class:`.Learnable`; see :class:`TableEpisode`."""
+    return _whole(TableEpisode(field, teacher, course, generator), course)
 
 
-def _hand_over(leaves: Iterable[torch.Tensor], gradients: Iterable[torch.Tensor | None]) -> None:
-    for leaf, gradient in zip(leaves, gradients, strict=True):
-        leaf.grad = gradient
+def learn_codes(
+    field: Learnable, codes: QuantizedTable, teacher: Teacher, course: Course, generator: torch.Generator
+) -> Any:
+    """Train codes, which are changed in place, and the network of a :class:`.Learnable`; see :class:`CodeEpisode`."""
+    return _whole(CodeEpisode(field, codes, teacher, course, generator), course)
 
 
-def _set(optimiser: torch.optim.Optimizer, rates: Iterable[float], fall: float) -> None:
-    for group, rate in zip(optimiser.param_groups, rates, strict=True):
-        group["lr"] = rate * fall
-
-
-def _check(loss: torch.Tensor, step: int) -> None:
-    if not bool(torch.isfinite(loss)):
-        raise DivergedError(f"the loss is {float(loss)} in step {step}; lower the rates of the course")
+def _whole(episode: Episode, course: Course) -> Any:
+    while episode.step < course.steps:
+        episode.advance(episode.step / course.steps)
+    return episode.field

@@ -13,14 +13,15 @@ from hermite_pinn.field.appended import Appended
 from hermite_pinn.field.grid_field import GridField
 from hermite_pinn.field.heads import SirenHead
 from hermite_pinn.field.hermite_grid import HermiteGrid
+from hermite_pinn.field.octree import Octree
 from hermite_pinn.field.siren import Siren
 from hermite_pinn.field.summed import Summed
-from hermite_pinn.field.tree import TABLE
 from hermite_pinn.geometry import Box
 
-from .octree import Octree
+__all__ = ["STD", "Decoder", "network_numbers", "octree_field", "octree_layout"]
 
-__all__ = ["Decoder", "network_numbers", "octree_field", "octree_layout", "tabled"]
+#: Of the first features, as published.
+STD = 0.01
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def octree_field(
 
     Examples
     --------
-    >>> from .octree import Everywhere
+    >>> from hermite_pinn.field.octree import Everywhere
     >>> tree = Octree.of(Everywhere(), (0.0, 0.0), (1.0, 1.0), (4, 4), 2)
     >>> box, generator = Box(x=(0, 1), y=(0, 1)), torch.Generator().manual_seed(0)
     >>> field = octree_field(box, ["u"], [False, False], tree, Decoder(features=2, width=8), 0.01, generator)
@@ -125,8 +126,3 @@ def network_numbers(decoder: Decoder, periodic: Sequence[bool], outputs: int) ->
     """
     sizes = [decoder.features + sum(2 if wraps else 1 for wraps in periodic), *[decoder.width] * decoder.depth, outputs]
     return sum((a + 1) * b for a, b in itertools.pairwise(sizes))
-
-
-def tabled(field: GridField, table: torch.Tensor) -> GridField:
-    """The same network over another table."""
-    return field.with_tensors(field.tensors() | {TABLE: table})

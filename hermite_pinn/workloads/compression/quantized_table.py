@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from hermite_pinn.cuda.encoder.layout import GridLayout
+from hermite_pinn.errors import CorruptFileError
 from hermite_pinn.memory import check_fits
 
 from .codebook import codebook_gradient, halved, logit_gradient, piece_rows
 from .codes import VectorCode, half_numbers
+from .corrections import at_corners
 from .kmeans import clusters, nearest
 from .rows import joined_rows, row_counts, row_width, rows_of
 
@@ -61,13 +63,17 @@ class LevelCodes:
         self.touched = logits.new_zeros(len(logits))
 
     @classmethod
-    def around(cls, rows: torch.Tensor, bits: int, sharpness: float, generator: torch.Generator) -> LevelCodes:
+    def around(
+        cls, rows: torch.Tensor, metric: torch.Tensor, bits: int, sharpness: float, generator: torch.Generator
+    ) -> LevelCodes:
         """Codes of given rows: clusters as the codebook, and logits that fall with squared distances.
 
         Parameters
         ----------
         rows
             (m, w).
+        metric
+            (w, w): distances are those of rows times this matrix.
         bits
             Of an index.
         sharpness
@@ -75,13 +81,16 @@ class LevelCodes:
         generator
             Of the first clusters.
         """
-        codebook = clusters(rows, 1 << bits, generator)
-        logits = rows.new_empty(len(rows), 1 << bits)
-        _, squares = nearest(rows, codebook)
+        seen = rows @ metric
+        centres = clusters(seen, 1 << bits, generator)
+        index, squares = nearest(seen, centres)
         unit = max(float(squares.mean()), TINY)
+        logits = rows.new_empty(len(rows), 1 << bits)
         some = piece_rows(1 << bits)
-        for part, out in zip(rows.split(some), logits.split(some), strict=True):
-            out.copy_(torch.cdist(part, codebook).square_().mul_(-0.5 * sharpness / unit))
+        for part, out in zip(seen.split(some), logits.split(some), strict=True):
+            out.copy_(torch.cdist(part, centres).square_().mul_(-0.5 * sharpness / unit))
+        counts = torch.bincount(index, minlength=1 << bits).clamp(min=1)
+        codebook = rows.new_zeros(1 << bits, rows.shape[1]).index_add_(0, index, rows) / counts[:, None]
         return cls(logits, codebook)
 
     @classmethod
@@ -158,9 +167,20 @@ class QuantizedTable:
 
     @classmethod
     def around(
-        cls, table: torch.Tensor, layout: GridLayout, bits: int, sharpness: float, generator: torch.Generator
+        cls,
+        table: torch.Tensor,
+        layout: GridLayout,
+        metrics: Sequence[torch.Tensor],
+        bits: int,
+        sharpness: float,
+        generator: torch.Generator,
     ) -> QuantizedTable:
-        """Codes of a table; see :meth:`LevelCodes.around`.
+        """Codes of a table, from the coarsest level on; each level takes over what those before it lose.
+
+        Parameters
+        ----------
+        metrics
+            By level; see :meth:`LevelCodes.around`.
 
         Raises
         ------
@@ -168,7 +188,12 @@ class QuantizedTable:
             If the logits do not fit.
         """
         _check_memory(layout, bits)
-        levels = [LevelCodes.around(rows, bits, sharpness, generator) for rows in rows_of(table.detach(), layout)]
+        levels: list[LevelCodes] = []
+        lost: list[torch.Tensor] = []
+        for k, (own, metric) in enumerate(zip(rows_of(table.detach(), layout), metrics, strict=True)):
+            wanted = own + at_corners(lost, layout, k) if k and layout.record == 1 else own
+            levels.append(LevelCodes.around(wanted, metric, bits, sharpness, generator))
+            lost.append(own - levels[-1].rows())
         return cls(layout, tuple(levels))
 
     @classmethod
@@ -180,6 +205,32 @@ class QuantizedTable:
         counts, width = row_counts(layout), row_width(layout)
         return cls(layout, tuple(LevelCodes.random(m, width, bits, std, generator, table) for m in counts))
 
+    # -- between runs ---
+    def state(self) -> dict[str, torch.Tensor]:
+        """All numbers by name, but the codebooks."""
+        return {
+            f"{k}.{name}": getattr(level, name)
+            for k, level in enumerate(self.levels)
+            for name in ("logits", "squares", "touched")
+        }
+
+    def restore(self, saved: Mapping[str, torch.Tensor]) -> None:
+        """Continue from :meth:`state`.
+
+        Raises
+        ------
+        CorruptFileError
+            If its numbers are others.
+        """
+        own = self.state()
+        if set(own) != set(saved) or any(own[k].shape != saved[k].shape for k in own):
+            raise CorruptFileError("the checkpoint is damaged: its logits do not fit the octree")
+        for name, tensor in own.items():
+            tensor.copy_(saved[name])
+        for level in self.levels:
+            level.index = level.logits.argmax(1)
+
+    # -- training ---
     def table(self) -> torch.Tensor:
         """The flat table that is read."""
         return joined_rows([level.rows() for level in self.levels], self.layout)

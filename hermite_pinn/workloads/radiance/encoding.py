@@ -18,7 +18,7 @@ from hermite_pinn.geometry import Box
 
 from .setting import Three
 
-__all__ = ["Encoding", "encoder_option", "kind_of", "resolutions"]
+__all__ = ["Encoded", "Encoding", "encoder_option", "kind_of", "resolutions"]
 
 VALUE = Channels.value(3)
 
@@ -59,8 +59,57 @@ def resolutions(levels: int, coarsest: int, finest: int) -> list[int]:
     return [math.floor(coarsest * math.exp(growth * level) + 1e-6) for level in range(levels)]
 
 
-class Encoding(nn.Module):
-    """Features of points, (levels * features, n) of (3, n), by an encoder that users call by name.
+class Encoded(nn.Module):
+    """Features of points, (levels * features, n) of (3, n), by an encoder whose parameters are this module's.
+
+    Parameters
+    ----------
+    encoder
+        With the first parameters.
+    dtype, device
+        Of the parameters, and where they are.
+    halved
+        Whether tables are read in half precision.
+    """
+
+    def __init__(self, encoder: Encoder, dtype: torch.dtype, device: torch.device, halved: bool = False) -> None:
+        super().__init__()
+        self.encoder, self.halved = encoder, halved
+        self.values = nn.ParameterDict(
+            {name: nn.Parameter(leaf.to(device, dtype)) for name, leaf in encoder.parameters().items()}
+        )
+
+    @property
+    def outputs(self) -> int:
+        """Number of features of all levels."""
+        return self.encoder.levels * self.encoder.features
+
+    @property
+    def levels(self) -> tuple[slice, ...]:
+        """Where the parameters of each level are, if it has a table."""
+        return self.encoder.level_slices.get("table", ())
+
+    def at(self) -> Encoder:
+        """The encoder with the present parameters."""
+        return self.encoder.with_parameters(dict(self.values.items())) if len(self.values) else self.encoder
+
+    def forward(self, points: Tensor) -> Tensor:
+        """Features; differentiable by the parameters, and by the points once."""
+        encoder = self.at().rounded() if self.halved and points.requires_grad else self.at()
+        return encoder.jets(points, VALUE).reshape(self.outputs, -1)
+
+    def recalled(self, points: Tensor, known: Tensor, index: Tensor) -> Tensor:
+        """Features of points (3, n) that are ``known[:, index]``, differentiable as if they were computed."""
+        if self.halved:
+            found: Tensor = self(points)
+            return found
+        encoder = self.at()
+        parts = known.view(encoder.levels, encoder.features, 1, -1)
+        return encoder.recalled_jets(points, VALUE, parts, index).reshape(self.outputs, -1)
+
+
+class Encoding(Encoded):
+    """Features by an encoder that users call by name.
 
     Parameters
     ----------
@@ -93,43 +142,10 @@ class Encoding(nn.Module):
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
-        super().__init__()
         encoder_class = ENCODERS[kind.encoder]
         own = {"table_size": table_size, "table_std": spread}
         options = replace(kind, head="siren", **{k: v for k, v in own.items() if k in encoder_class.takes})  # type: ignore[arg-type]
         box = Box(**{name: (a, b) for name, a, b in zip("xyz", lower, upper, strict=True)})
         seed = int(torch.randint(2**31, (1,), generator=generator))
         built = encoder_class.build(options, box, (False,) * 3, cells, features, generator, dtype, device, seed)
-        self.encoder: Encoder = built
-        self.halved = kind.half
-        self.values = nn.ParameterDict(
-            {name: nn.Parameter(leaf.to(device, dtype)) for name, leaf in built.parameters().items()}
-        )
-
-    @property
-    def outputs(self) -> int:
-        """Number of features of all levels."""
-        return self.encoder.levels * self.encoder.features
-
-    @property
-    def levels(self) -> tuple[slice, ...]:
-        """Where the parameters of each level are, if it has a table."""
-        return self.encoder.level_slices.get("table", ())
-
-    def at(self) -> Encoder:
-        """The encoder with the present parameters."""
-        return self.encoder.with_parameters(dict(self.values.items())) if len(self.values) else self.encoder
-
-    def forward(self, points: Tensor) -> Tensor:
-        """Features; differentiable by the parameters, and by the points once."""
-        encoder = self.at().rounded() if self.halved and points.requires_grad else self.at()
-        return encoder.jets(points, VALUE).reshape(self.outputs, -1)
-
-    def recalled(self, points: Tensor, known: Tensor, index: Tensor) -> Tensor:
-        """Features of points (3, n) that are ``known[:, index]``, differentiable as if they were computed."""
-        if self.halved:
-            found: Tensor = self(points)
-            return found
-        encoder = self.at()
-        parts = known.view(encoder.levels, encoder.features, 1, -1)
-        return encoder.recalled_jets(points, VALUE, parts, index).reshape(self.outputs, -1)
+        super().__init__(built, dtype, device, kind.half)

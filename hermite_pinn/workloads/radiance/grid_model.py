@@ -15,7 +15,7 @@ from hermite_pinn.cuda.rays.samples import Samples
 from hermite_pinn.field.field import Field
 
 from .backgrounds import backdrop
-from .encoding import Encoding, resolutions
+from .encoding import Encoded, Encoding, resolutions
 from .grid_options import GridOptions
 from .model import ParameterGroup, RadianceModel, Recipe, Sight
 from .occupied import OccupiedCells
@@ -69,9 +69,7 @@ class GridModel(RadianceModel):
         super().__init__(recipe, setting, dtype, device)
         self.options = o = options
         self.halved, self.rate_end = kind.half, o.rate_end
-        lower, upper = setting.cube
-        cells = resolutions(o.levels, o.coarsest, o.finest)
-        encoding = Encoding(kind, lower, upper, cells, o.features, o.table_size, o.spread, generator, dtype, device)
+        encoding = self._encoding(kind, generator)
         self.field = RadianceField(encoding, o.width, o.hidden, o.density / setting.half, generator, dtype, device)
         cascades = Cascades(setting.centre, setting.half / 2 ** (o.cascades - 1), o.cells, o.cascades)
         shortest = 2 * math.sqrt(3.0) * cascades.half / o.march_steps
@@ -92,6 +90,12 @@ class GridModel(RadianceModel):
         self.visible: Tensor
         self.register_buffer("visible", torch.ones(()))
         self.register_buffer("wanted", torch.tensor(max(FEWEST, o.samples // 64), dtype=torch.int64))
+
+    def _encoding(self, kind: Field, generator: torch.Generator) -> Encoded:
+        """Features of points; a kind of field that has others says so here."""
+        (lower, upper), o = self.setting.cube, self.options
+        cells, where = resolutions(o.levels, o.coarsest, o.finest), (self.dtype, self.device)
+        return Encoding(kind, lower, upper, cells, o.features, o.table_size, o.spread, generator, *where)
 
     def prepare(self, scene: Scene, fixed: bool) -> None:
         """Hide the cells that no camera sees, where cameras stay."""
@@ -125,7 +129,7 @@ class GridModel(RadianceModel):
         """See :meth:`RadianceModel.terms`."""
         directions = rays.direction.T.contiguous()
         seed = int(torch.randint(2**31, (1,), generator=generator))
-        samples = self._march(rays, seed)
+        samples = self.marched(rays, seed)
         behind = self.backdrop.training_colors(directions, generator)
         if len(target) == 4:
             target = target[:3] * target[3] + behind.detach() * (1 - target[3])
@@ -137,7 +141,8 @@ class GridModel(RadianceModel):
         losses = torch.nn.functional.huber_loss(seen.colour, target, reduction="sum", delta=KNEE)
         return {"colour": losses / (3 * KNEE * max(1, len(rays)))}
 
-    def _march(self, rays: Rays, seed: int | None, steps: Marching | None = None) -> Samples:
+    def marched(self, rays: Rays, seed: int | None, steps: Marching | None = None) -> Samples:
+        """Samples of rays in occupied cells; with a seed anywhere in their steps, as in training."""
         origins, directions = rays.origin.T.contiguous(), rays.direction.T.contiguous()
         return march(origins, directions, self.occupied.grid, steps or self.marching, seed)
 
@@ -177,7 +182,7 @@ class GridModel(RadianceModel):
     def _look(self, rays: Rays, background: Tensor | None, normals: bool) -> Sight:
         rays = rays.to(self.device, self.dtype)
         directions = rays.direction.T.contiguous()
-        samples = self._march(rays, None, self.looking)
+        samples = self.marched(rays, None, self.looking)
         asked = asked_in_rounds(samples, self.field.hidden, self.field.density_of, self.options.least)
         kept, index = compact(samples, asked.sigma, self.options.least)
         harmonics = self.field.harmonics(directions).index_select(1, kept.rays)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from hermite_pinn.cuda.rays.harmonics import spherical_harmonics
 
 from .densities import clamped_exp
-from .encoding import Encoding
+from .encoding import Encoded
 from .networks import Network
 
 __all__ = ["Looked", "RadianceField"]
@@ -55,7 +55,7 @@ class RadianceField(nn.Module):
 
     def __init__(
         self,
-        encoding: Encoding,
+        encoding: Encoded,
         width: int,
         hidden: int,
         unit: float,

@@ -16,12 +16,16 @@ from hermite_pinn.schema import Entry
 
 from .instant_ngp import Hermite, InstantNGP
 from .model import Recipe
+from .octree_recipe import OctreeRecipe
 from .zip_nerf.recipe import ZipNeRF
 
 __all__ = ["RECIPES", "chosen_recipe", "described_recipe", "read_recipe"]
 
 #: Every recipe by the name that ``hp.radiance.fit(recipe=...)`` takes; a new one is entered here and nowhere else.
 RECIPES: Mapping[str, type[Recipe]] = MappingProxyType({r.name: r for r in (InstantNGP, Hermite, ZipNeRF)})
+
+#: Those of files: what compression makes of a field, too.
+STORED: Mapping[str, type[Recipe]] = MappingProxyType({**RECIPES, OctreeRecipe.name: OctreeRecipe})
 
 
 def chosen_recipe(recipe: Any, encoder: Any = None) -> Recipe:
@@ -62,7 +66,7 @@ def read_recipe(entry: Entry) -> Recipe:
     CorruptFileError
         If it is none.
     """
-    kind = RECIPES[entry.at("name").text(RECIPES)]
+    kind = STORED[entry.at("name").text(STORED)]
     try:
         found: Recipe = _options(kind, entry.at("options"))
     except (InvalidArgumentError, TypeError) as error:

@@ -130,7 +130,7 @@ def test_entries_that_no_row_reads_get_rows_and_what_is_read_hardly_changes() ->
 
 def test_clusters_start_codes_with_the_nearest_entry_chosen() -> None:
     rows = torch.randn(500, 3, generator=torch.Generator().manual_seed(3))
-    level = LevelCodes.around(rows, 4, 1.0, torch.Generator().manual_seed(0))
+    level = LevelCodes.around(rows, torch.eye(rows.shape[1]), 4, 1.0, torch.Generator().manual_seed(0))
     distances = torch.cdist(rows, level.codebook)
     np.testing.assert_array_equal(level.index, distances.argmin(1))
 
@@ -142,4 +142,4 @@ def test_logits_that_do_not_fit_are_refused_before_they_are_made(monkeypatch: py
     monkeypatch.setattr(quantized_table, "check_fits", full)
     layout = _layout()
     with pytest.raises(OutOfMemoryError, match="logits of 64 corners and 4096 entries"):
-        QuantizedTable.around(torch.zeros(layout.size), layout, 12, 1.0, torch.Generator())
+        QuantizedTable.around(torch.zeros(layout.size), layout, [torch.eye(3)] * 2, 12, 1.0, torch.Generator())

@@ -13,30 +13,28 @@ from hermite_pinn import cli, compress_commands
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.errors import CorruptFileError, InvalidArgumentError
 from hermite_pinn.field.grid_field import GridField
-from hermite_pinn.workloads.compression.coded_field import KIND, CodedField
+from hermite_pinn.field.octree import Distance, Octree
+from hermite_pinn.workloads.compression.coded_field import CodedField
 from hermite_pinn.workloads.compression.codes import HalfCode, RankCode, VectorCode
 from hermite_pinn.workloads.compression.compress import compress, load
 from hermite_pinn.workloads.compression.container import Block, look, read_blocks, write_container
+from hermite_pinn.workloads.compression.field_skeleton import FieldSkeleton
+from hermite_pinn.workloads.compression.integers import pack_bytes
+from hermite_pinn.workloads.compression.learned import clustered, learned, of_low_rank, rounded, vector_coded
 from hermite_pinn.workloads.compression.learning import Course, learn_codes
-from hermite_pinn.workloads.compression.octree import Distance, Octree
 from hermite_pinn.workloads.compression.octree_field import Decoder, octree_field
+from hermite_pinn.workloads.compression.options import OctreeOptions
 from hermite_pinn.workloads.compression.packing import formula_bytes
 from hermite_pinn.workloads.compression.quantized_table import QuantizedTable
 from hermite_pinn.workloads.compression.rows import row_counts, row_width
 from hermite_pinn.workloads.compression.teachers import teacher_of
-from hermite_pinn.workloads.compression.vqad import (
-    OctreeOptions,
-    clustered,
-    learned,
-    of_low_rank,
-    rounded,
-    vector_coded,
-    vqad,
-)
+from hermite_pinn.workloads.compression.vqad import vqad
 from hermite_pinn.workloads.sdf.metrics import iou
 
 SHORT = {"levels": 3, "steps": 15, "points": 512, "width": 16}
 BOX = hp.Box(x=(-1, 1), y=(-1, 1), z=(-1, 1))
+KIND = FieldSkeleton.kind
+QUIET = {"progress": False}
 
 
 def _circle(x: np.ndarray) -> np.ndarray:
@@ -65,7 +63,8 @@ def _random(bits: int, basis: str = "linear", levels: int = 3) -> tuple[CodedFie
     field = octree_field(BOX, ["d"], [False] * 3, tree, decoder, 0.1, generator)
     codes = QuantizedTable.random(field.table, field.layout, bits, 0.5, generator)
     hard = learn_codes(field, codes, _Still(), Course(steps=2, points=16), generator)
-    coded = CodedField.of(hard, BOX, "distance", tree, decoder, [level.code() for level in codes.levels])
+    skeleton = FieldSkeleton(BOX, ("d",), (False,) * 3, decoder)
+    coded = CodedField.of(hard, skeleton, "distance", tree, [level.code() for level in codes.levels])
     return coded, hard
 
 
@@ -103,7 +102,7 @@ def test_bytes_are_those_of_the_formula_and_the_file_has_beside_them_its_text_an
     size = (tmp_path / "a.vq").stat().st_size
     contents = look(tmp_path / "a.vq", [KIND])
     octree = sum(len(data) for name, data in read_blocks(contents).items() if name.startswith("cells"))
-    assert octree == len(coded.tree.cells[0]) + len(coded.tree.cells[1])
+    assert octree == sum(len(pack_bytes(coded.tree.masks(level))) for level in (0, 1))
     assert size == coded.bytes == formula + octree + (contents.sizes[0] - _level_bytes(contents, 0))
     assert contents.sizes == coded.sizes
 
@@ -211,11 +210,11 @@ def test_intersection_over_union_is_whole_for_itself_knows_no_order_and_takes_no
 
 def test_a_solution_of_an_equation_and_a_picture_are_coded_by_name() -> None:
     solution = hp.solve(hp.problems.poisson2d(), levels=2, progress=False)
-    coded = compress(solution, bits=4, coarsest=(4, 4), **SHORT)
+    coded = compress(solution, bits=4, coarsest=(4, 4), **SHORT, **QUIET)
     assert coded.fields == ("u",)
     assert [set(level) for level in coded.scores] == [{"u"}] * 3
     picture = hp.images.made_picture(48)
-    assert compress(picture, method="kmeans", bits=3, **SHORT).error["psnr"] > 5
+    assert compress(picture, method="kmeans", bits=3, **SHORT, **QUIET).error["psnr"] > 5
 
 
 def test_bad_arguments_say_what_is_accepted() -> None:
@@ -227,7 +226,9 @@ def test_bad_arguments_say_what_is_accepted() -> None:
     with pytest.raises(InvalidArgumentError, match="the option of the octree"):
         compress(picture, bits=3, tol=1e-3)
     with pytest.raises(InvalidArgumentError, match="nothing to compress"):
-        compress(picture, method="vqad", bits=12, steps=1, points=16, levels=1)
+        compress(picture, method="vqad", bits=12, steps=1, points=16, levels=1, progress=False)
+    with pytest.raises(InvalidArgumentError, match="scene is for radiance fields"):
+        compress(picture, bits=3, scene=picture)
     with pytest.raises(InvalidArgumentError, match="a picture"):
         compress("bunny.h5", method="vqad")
     with pytest.raises(InvalidArgumentError, match="half precision"):
@@ -248,8 +249,8 @@ def test_levels_of_detail_that_were_trained_are_better_than_those_that_were_not(
 def test_the_command_writes_codes_of_so_many_bits_and_tells_the_scores_of_every_level(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def short(model: object, bits: int) -> CodedField:
-        return vqad(model, bits=bits, coarsest=(4, 4), **SHORT)
+    def short(model: object, bits: int, **options: object) -> CodedField:
+        return vqad(model, bits=bits, coarsest=(4, 4), **options, **SHORT)
 
     monkeypatch.setattr(compress_commands, "vqad", short)
     hp.solve(hp.problems.poisson2d(), levels=2, progress=False).save(tmp_path / "u.h5")
@@ -257,4 +258,5 @@ def test_the_command_writes_codes_of_so_many_bits_and_tells_the_scores_of_every_
     run = CliRunner().invoke(cli.app, ["compress", str(tmp_path / "u.h5"), "--bits", "3", "--out", str(small)])
     assert run.exit_code == 0, run.output
     assert f"{small.stat().st_size:,}" in run.output
+    assert (tmp_path / "u_levels.png").read_bytes().startswith(b"\x89PNG")
     assert look(small, [KIND]).levels == 3

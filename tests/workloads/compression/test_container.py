@@ -1,11 +1,23 @@
 """Files of blocks by level."""
 
+import hashlib
+import zlib
+
 import numpy as np
 import pytest
 
 from hermite_pinn.errors import CorruptFileError, InvalidArgumentError
-from hermite_pinn.workloads.compression.container import Block, encode, look, read_blocks, write_container
+from hermite_pinn.workloads.compression.container import (
+    HEAD,
+    MAGIC,
+    Block,
+    encode,
+    look,
+    read_blocks,
+    write_container,
+)
 from hermite_pinn.workloads.compression.integers import pack_bytes, pack_integers, unpack_bytes, unpack_integers
+from hermite_pinn.workloads.compression.words import WORDS
 
 BLOCKS = [Block("base", 0, b"abcdef"), Block("one", 0, b""), Block("two", 1, b"0123456789"), Block("three", 2, b"xyz")]
 
@@ -107,3 +119,35 @@ def test_a_frame_of_another_size_is_refused_before_it_is_inflated():
     for damaged in (b"", b"\x09abc", b"\x02", b"\x00a", b"\x01" + bomb):
         with pytest.raises(CorruptFileError):
             unpack_integers(damaged, 4, "here")
+
+
+def test_a_file_of_the_first_version_is_read_without_the_dictionary(written):
+    path, _ = written
+    pieces, _ = encode("thing", {"unit": "m"}, BLOCKS)
+    front, blocks = pieces[0], b"".join(pieces[1:])
+    text = zlib.decompressobj(zdict=WORDS).decompress(front[28:])
+    stored = zlib.compress(text, 9)
+    head = HEAD.pack(MAGIC, 1, len(stored), len(text))
+    digest = hashlib.blake2b(head + stored, digest_size=8).digest()
+    path.write_bytes(head + digest + stored + blocks)
+    assert look(path, ["thing"]).meta == {"unit": "m"}
+    assert read_blocks(look(path, ["thing"])) == {b.name: b.payload for b in BLOCKS}
+
+
+def test_the_dictionary_of_the_second_version_is_what_it_was():
+    assert hashlib.sha256(WORDS).hexdigest() == "848422f7dc2826491fdff854207a02dc41329a32c28ecc03837144fa18972c21"
+
+
+def test_few_integers_take_no_more_bytes_than_by_zstandard_and_damage_is_told():
+    numbers = np.random.default_rng(0).geometric(0.3, 5000) - 2
+    packed = pack_integers(numbers)
+    assert packed[0] & 0x80
+    assert len(packed) <= len(pack_bytes((numbers << 1 ^ numbers >> 63).astype(np.uint8).tobytes())) + 1
+    np.testing.assert_array_equal(unpack_integers(packed, 5000, "here"), numbers)
+    for damaged in (packed[:-20], packed + b"0", packed[:1] + packed[3:], b"\x80" + packed[1:]):
+        with pytest.raises(CorruptFileError, match="here"):
+            unpack_integers(damaged, 5000, "here")
+    with pytest.raises(CorruptFileError, match="here"):
+        unpack_integers(packed, 4999, "here")
+    with pytest.raises(CorruptFileError, match="LZMA is for up to"):
+        unpack_integers(packed, 1 << 23, "here")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hermite_pinn.errors import CorruptFileError, InvalidArgumentError, InvalidProblemError
-from hermite_pinn.workloads.compression.octree import Distance, Everywhere, Occupancy, Octree
+from hermite_pinn.field.octree import Distance, Everywhere, Occupancy, Octree
 
 
 def _sphere(x: np.ndarray) -> np.ndarray:

@@ -217,6 +217,11 @@ class Octree:
         np.bitwise_or.at(masks, at, (1 << bit).astype(masks.dtype))
         return masks.tobytes()
 
+    @property
+    def mask_bytes(self) -> int:
+        """Bytes of the masks of the finest level."""
+        return len(self.cells[-1]) * _mask_type(len(self.coarsest)).itemsize
+
     @classmethod
     def whole(cls, coarsest: Sequence[int]) -> Octree:
         """The coarsest level alone."""
@@ -231,7 +236,7 @@ class Octree:
             If these are not those of the finest level.
         """
         dim, kind = len(self.coarsest), _mask_type(len(self.coarsest))
-        if len(masks) != len(self.cells[-1]) * kind.itemsize:
+        if len(masks) != self.mask_bytes:
             raise CorruptFileError(
                 f"{len(self.cells[-1]):,} cells have as many masks of {kind.itemsize} bytes, got {len(masks):,} bytes; the block is damaged"
             )
