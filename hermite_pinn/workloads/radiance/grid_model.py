@@ -71,7 +71,9 @@ class GridModel(RadianceModel):
         self.halved, self.rate_end = kind.half, o.rate_end
         lower, upper = setting.cube
         cells = resolutions(o.levels, o.coarsest, o.finest)
-        encoding = Encoding(kind, lower, upper, cells, o.features, o.table_size, o.spread, generator, dtype, device)
+        encoding = Encoding(
+            kind, lower, upper, cells, o.features, o.table_size, o.spread, generator, dtype, device, o.slope
+        )
         self.field = RadianceField(encoding, o.width, o.hidden, o.density / setting.half, generator, dtype, device)
         cascades = Cascades(setting.centre, setting.half / 2 ** (o.cascades - 1), o.cells, o.cascades)
         shortest = 2 * math.sqrt(3.0) * cascades.half / o.march_steps

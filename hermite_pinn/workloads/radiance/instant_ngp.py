@@ -37,6 +37,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "features": partial(count, most=64),
         "table_size": size,
         "spread": partial(number, least=0),
+        "slope": positive,
         "width": partial(count, most=4096),
         "hidden": partial(count, most=256),
         "density": positive,
@@ -74,9 +75,10 @@ class InstantNGP(Recipe):
         its levels, features and tables are those of the recipe.  With ``half=True`` in it tables are read in half
         precision; gradients are float32 all the same, so that no loss needs to be scaled, and a step that overflows is
         left out.
-    levels, coarsest, finest, features, table_size, spread
-        Number of levels, cells along the box at both ends of them, features and records of a level, and the standard
-        deviation of the first values.  On a CPU 8 levels of 2^15 records up to 256 cells, or 2^17 and 512 where
+    levels, coarsest, finest, features, table_size, spread, slope
+        Number of levels, cells along the box at both ends of them, features and records of a level, the standard
+        deviation of the first values, and, where records have derivatives, the unit of a first one, in values per cell;
+        mixed ones have powers of it.  On a CPU 8 levels of 2^15 records up to 256 cells, or 2^17 and 512 where
         cameras stand in the box; on a GPU 16 of 2^19 up to about two cells for every pixel along the pictures, at most
         2048: finer ones learn what pictures cannot show.
     width, hidden
@@ -122,6 +124,7 @@ class InstantNGP(Recipe):
     features: int = 2
     table_size: int | None = None
     spread: float = 1e-4
+    slope: float = 1.0
     width: int = 64
     hidden: int = 16
     density: float = 1.0
