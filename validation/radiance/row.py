@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import hermite_pinn as hp
 from hermite_pinn.output import check_writable
 from hermite_pinn.validation.kept import read_kept, write_kept
@@ -18,12 +20,13 @@ from hermite_pinn.workloads.radiance.history_picture import draw_history
 from hermite_pinn.workloads.radiance.picture_files import write_png
 from hermite_pinn.workloads.radiance.sheets import Shown, draw_views
 
-from .cases import Case, scene_of
+from .cases import Case, scene_of, world_of
+from .normals import normal_errors
 from .samples import count_samples
 
 __all__ = ["Row", "kept_row", "run_case"]
 
-FORMAT = "radiance row 1"
+FORMAT = "radiance row 2"
 #: Steps that are not timed, and those from which their number in the given time is told.
 WARM, PILOT = 20, 200
 #: Views of the sheet.
@@ -32,6 +35,8 @@ MEASURES = (
     "psnr", "ssim", "seconds", "steps", "step_ms", "samples_per_step", "parameters", "render_seconds", "dense_samples",
     "occupied_samples", "seen_samples", "fewer_samples", "same_image", "unmasked_image",
 )  # fmt: skip
+#: What is measured only where the scene is known: the median angle of normals.
+KNOWN = "normal_degrees"
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,8 @@ class Row:
         By name: ``psnr`` and ``ssim`` of the held-out views; ``seconds``, ``steps`` and ``step_ms`` of training in CPU
         seconds of one thread, ``samples_per_step``; ``parameters``; ``render_seconds`` of a view; samples per ray of a
         dense march, in occupied cells and seen, and how many times fewer these are; ``same_image`` and
-        ``unmasked_image``, see :class:`.SampleCounts`.
+        ``unmasked_image``, see :class:`.SampleCounts`; and of a scene that was rendered ``normal_degrees``, the median
+        angle between normals and the true ones in the held-out views.
     """
 
     name: str
@@ -87,7 +93,7 @@ def run_case(case: Case, folder: Path | None = None, scene: Scene | None = None)
         began = time.process_time()
         found = _fitted(case, given, steps)
         seconds = time.process_time() - began
-        row = Row(case.name, _measured(found, given, steps, seconds))
+        row = Row(case.name, _measured(found, given, steps, seconds) | _known(case, found, given))
         if folder is not None and scene is None:
             _draw(case, found, given, folder)
             write_kept(_file(case, folder), FORMAT, _asked(case), row.measured)
@@ -97,7 +103,10 @@ def run_case(case: Case, folder: Path | None = None, scene: Scene | None = None)
 def kept_row(case: Case, folder: Path | None) -> Row | None:
     """What a folder keeps of a case; None if it has nothing, or something else was asked then."""
     entry = None if folder is None else read_kept(_file(case, folder), FORMAT, _asked(case))
-    return None if entry is None else Row(case.name, {name: entry.at(name).number() for name in MEASURES})
+    if entry is None:
+        return None
+    names = (*MEASURES, *([KNOWN] if entry.get(KNOWN) is not None else []))
+    return Row(case.name, {name: entry.at(name).number() for name in names})
 
 
 def _file(case: Case, folder: Path) -> Path:
@@ -144,6 +153,13 @@ def _measured(found: Radiance, scene: Scene, steps: int, seconds: float) -> dict
         "same_image": min(counts.same, 200.0),
         "unmasked_image": min(counts.unmasked, 200.0),
     }
+
+
+def _known(case: Case, found: Radiance, scene: Scene) -> dict[str, float]:
+    """Angles of normals, where they can be told."""
+    world = world_of(case.scene)
+    errors = normal_errors(found, scene.test, world) if world is not None else np.empty(0)
+    return {KNOWN: float(np.median(errors))} if errors.size else {}
 
 
 def _draw(case: Case, found: Radiance, scene: Scene, folder: Path) -> None:
