@@ -96,8 +96,9 @@ class InstantNGP(Recipe):
         Steps between looks for occupied cells, the first looks that visit all, the part that later ones draw, and the
         factor by which what was found fades from look to look.
     background
-        ``"constant"``, ``"random"`` in training, or ``"learned"``; by default random for pictures with alpha, learned
-        for others where cameras stand in the box, else constant.
+        ``"constant"``, ``"random"`` in training, or ``"learned"``; by default random for pictures with alpha and where
+        cameras stand in the box, else constant.  What is seen against a random one must hold back all light; a learned
+        one shows walls of its colour, in which depths and normals then have holes.
     rate, rate_end, decay
         Learning rate, its factor by the end, and weight of the squares of networks' weights.  The rate is 0.02 on a
         CPU, where steps are few and small, else 0.01.
@@ -174,10 +175,10 @@ class InstantNGP(Recipe):
             "cascades": 3 if inside else 1,
             "rate": 2e-2 if small else 1e-2,
             "update_share": 0.0625 if inside else 0.125,
-            "march_steps": 128 if small else 1024,
-            "cone": (1 / 64 if small else 1 / 256) if inside else 0.0,
+            "march_steps": (256 if inside else 128) if small else 1024,
+            "cone": (1 / 128 if small else 1 / 256) if inside else 0.0,
             "near": 0.05 if inside else 0.0,
-            "background": "random" if setting.alpha else "learned" if inside else "constant",
+            "background": "random" if setting.alpha or inside else "constant",
         }
         open_ = {f.name: chosen[f.name] for f in fields(self) if f.name in chosen and getattr(self, f.name) is None}
         return replace(self, **open_)
