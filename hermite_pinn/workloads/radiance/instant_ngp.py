@@ -100,8 +100,7 @@ class InstantNGP(Recipe):
         cameras stand in the box, else constant.  What is seen against a random one must hold back all light; a learned
         one shows walls of its colour, in which depths and normals then have holes.
     rate, rate_end, decay
-        Learning rate, its factor by the end, and weight of the squares of networks' weights.  The rate is 0.02 on a
-        CPU, where steps are few and small, else 0.01.
+        Learning rate, 0.01 unless given, its factor by the end, and weight of the squares of networks' weights.
     least
         Transmittance behind which nothing is seen.
     compaction
@@ -173,7 +172,7 @@ class InstantNGP(Recipe):
             "samples": 1 << (14 if small else 18),
             "cells": 64 if small else 128,
             "cascades": 3 if inside else 1,
-            "rate": 2e-2 if small else 1e-2,
+            "rate": 1e-2,
             "update_share": 0.0625 if inside else 0.125,
             "march_steps": (256 if inside else 128) if small else 1024,
             "cone": (1 / 128 if small else 1 / 256) if inside else 0.0,
