@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import argparse
 import ast
+import math
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,6 +37,7 @@ from hermite_pinn.workloads.radiance.recipes import RECIPES
 from hermite_pinn.workloads.radiance.sheets import Shown, draw_views
 
 from .cases import scene_of
+from .normals import normal_errors
 
 __all__ = ["Trial", "candidate", "kept_back", "main", "tried"]
 
@@ -65,6 +68,8 @@ class Trial:
         Of a step at the end.
     render
         CPU seconds of a view.
+    normals
+        Median angle to the true normals in degrees; NaN where these are not known.
     """
 
     psnr: float
@@ -75,11 +80,13 @@ class Trial:
     rays: int
     samples: int
     render: float
+    normals: float
 
     def __str__(self) -> str:
         return (
             f"{self.psnr:6.2f} dB  SSIM {self.ssim:.4f}  exposed {self.exposed:.2f} dB  fitted {self.train:6.2f} dB  {self.steps:6d} steps  "
-            f"{self.rays:5d} rays  {self.samples:6d} samples  view {self.render:.2f} s"
+            f"{self.rays:5d} rays  {self.samples:6d} samples  view {self.render:.2f} s  "
+            f"normals {self.normals:.1f} degrees"
         )
 
 
@@ -148,7 +155,13 @@ def candidate(recipe: Recipe, words: str) -> Recipe:
 
 
 def tried(
-    scene: Scene, recipe: Recipe, seconds: float, seed: int = 0, picture: Path | None = None, label: str = ""
+    scene: Scene,
+    recipe: Recipe,
+    seconds: float,
+    seed: int = 0,
+    world: World | None = None,
+    picture: Path | None = None,
+    label: str = "",
 ) -> Trial:
     """Train for CPU seconds, and look at the views of the split ``"test"``.
 
@@ -162,6 +175,8 @@ def tried(
         Of one thread.
     seed
         Of everything random.
+    world
+        What the scene shows, if that is known.
     picture
         A PNG to draw views in.
     label
@@ -179,6 +194,8 @@ def tried(
         render = (time.process_time() - began) / max(1, len(scene.test))
         measures = mean_measures([one.measures for one in seen])
         exposed = sum(psnr(_exposed(one.image, one.true), one.true) for one in seen) / max(1, len(seen))
+        angles = normal_errors(field, scene.test, world) if world is not None else np.empty(0)
+        angle = float(np.median(angles)) if angles.size else math.nan
         train: Views = scene.train.take(range(0, len(scene.train), max(1, len(scene.train) // LOOKED)))
         fitted = mean_measures([rendered(field, view).measures for view in train])["psnr"]
         if picture is not None:
@@ -187,7 +204,7 @@ def tried(
                 one = rendered(field, view, normals=True)
                 shown.append(Shown(view.name, one.true, one.image, one.depth, one.normals))
             draw_views(picture, shown)
-    return Trial(measures["psnr"], measures["ssim"], exposed, fitted, course.step, model.rays, model.count, render)
+    return Trial(measures["psnr"], measures["ssim"], exposed, fitted, course.step, model.rays, model.count, render, angle)
 
 
 def _exposed(found: Tensor, true: Tensor) -> Tensor:
@@ -205,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--out", type=Path, help="a folder for pictures")
     options = parser.parse_args(arguments)
-    scene = kept_back(options.scene)
+    scene, world = kept_back(options.scene), None if options.scene == "fox" else World.random(int(options.scene))
     if options.out is not None:
         make_folder(options.out)
     for number, words in enumerate(options.candidates):
@@ -213,7 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for seed in options.seeds:
             picture = None if options.out is None else options.out / f"trial-{options.scene}-{number}-{seed}.png"
             label = f"{options.scene} {options.recipe} [{words}] seed {seed}"
-            found = tried(scene, recipe, options.seconds, seed, picture, label)
+            found = tried(scene, recipe, options.seconds, seed, world, picture, label)
             say(f"{label} {options.seconds:g} s: {found}")
 
 
