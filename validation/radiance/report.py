@@ -73,7 +73,7 @@ def to_markdown(rows: Sequence[Row]) -> str:
         for title, values in found.items():
             case = _case(group, title)
             mine = [r.measured["psnr"] for r in rows if CASES[r.name].group == group and CASES[r.name].title == title]
-            cells = [format(values[name], form) if name in values else "–" for name, _, form in HEADS]
+            cells = [format(values[name], form) if name in values else "-" for name, _, form in HEADS]
             if len(mine) > 1:
                 cells[0] += f" ({min(mine):.2f} to {max(mine):.2f})"
             goals = ", ".join(

@@ -204,7 +204,9 @@ def tried(
                 one = rendered(field, view, normals=True)
                 shown.append(Shown(view.name, one.true, one.image, one.depth, one.normals))
             draw_views(picture, shown)
-    return Trial(measures["psnr"], measures["ssim"], exposed, fitted, course.step, model.rays, model.count, render, angle)
+    return Trial(
+        measures["psnr"], measures["ssim"], exposed, fitted, course.step, model.rays, model.count, render, angle
+    )
 
 
 def _exposed(found: Tensor, true: Tensor) -> Tensor:

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import hermite_pinn as hp
-from hermite_pinn.workloads.radiance.setting import Setting
 from hermite_pinn.workloads.radiance import InstantNGP, Scene
+from hermite_pinn.workloads.radiance.setting import Setting
 
 SMALL = InstantNGP(levels=4, table_size=2**10, samples=2048, cells=16)
 

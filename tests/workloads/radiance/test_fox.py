@@ -40,7 +40,7 @@ def test_distorted_rays_of_the_fox_return_to_their_pixels(fox):
 
 
 def test_rays_of_the_fox_are_those_of_its_file_by_another_way(fox):
-    """NumPy, from the pixels of the photographs that were calibrated, 1080 x 1920, by OpenCV's fixed-point iteration."""
+    """NumPy, from the pixels that were calibrated, 1080 x 1920, by OpenCV's fixed-point iteration."""
     told = json.loads((FOX / "transforms.json").read_text())
     frames = {frame["file_path"]: np.array(frame["transform_matrix"]) for frame in told["frames"]}
     column, row = np.meshgrid(np.arange(135), np.arange(240))

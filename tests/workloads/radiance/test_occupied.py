@@ -10,9 +10,7 @@ CELLS, SHARE = 16, 0.25
 
 def looked_at(density, looks=40, warmup=2, hidden=None):
     """The grid, and how often every cell was asked for after the first looks."""
-    cells = OccupiedCells(
-        Cascades((0.0, 0.0, 0.0), 1.0, CELLS), 1.0, 1, warmup, SHARE, 0.95, torch.device("cpu")
-    )
+    cells = OccupiedCells(Cascades((0.0, 0.0, 0.0), 1.0, CELLS), 1.0, 1, warmup, SHARE, 0.95, torch.device("cpu"))
     if hidden is not None:
         cells.grid.hide(hidden)
     generator, counts = torch.Generator().manual_seed(0), torch.zeros(CELLS**3)
