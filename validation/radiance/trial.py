@@ -1,7 +1,7 @@
 """Options of a recipe, compared by views that were kept back from the *training* views, or on other worlds.
 
     python -m hermite_pinn.validation.radiance.trial --scene fox --seconds 60 "" "rate=0.01" "rate=0.01 cone=0.01"
-    python -m hermite_pinn.validation.radiance.trial --scene 1 --seconds 30 --recipe hermite "" "coarsest=8"
+    python -m hermite_pinn.validation.radiance.trial --scene 1 --seconds 30 "" "recipe=hermite coarsest=8"
 
 A candidate is a list of options that differ from the recipe's own.  All are trained for the same CPU seconds of one
 thread, along which rates fall.  Of photographs the views that are held out are never looked at, and a synthetic scene
@@ -136,22 +136,22 @@ def kept_back(name: str) -> Scene:
     return replace(scene, views=scene.views.take(fitted), splits=tuple(splits))
 
 
-def candidate(recipe: Recipe, words: str) -> Recipe:
-    """A recipe with other options.
+def candidate(words: str) -> Recipe:
+    """A recipe with other options; Instant-NGP unless it is named.
 
     Examples
     --------
-    >>> candidate(RECIPES["instant_ngp"](), "rate=0.01 background=random").rate
-    0.01
+    >>> candidate("rate=0.005 background=random").rate, candidate("recipe=hermite coarsest=8").coarsest
+    (0.005, 8)
     """
-    options = {}
+    options = {"recipe": "instant_ngp"}
     for word in words.split():
         name, _, value = word.partition("=")
         try:
             options[name] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
             options[name] = value
-    return replace(recipe, **options)  # type: ignore[type-var]
+    return replace(RECIPES[options.pop("recipe")](), **options)  # type: ignore[type-var]
 
 
 def tried(
@@ -219,7 +219,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("candidates", nargs="+", help='options of the recipe, such as "rate=0.01 cells=128"; "": none')
     parser.add_argument("--scene", default="fox", help='"fox", or the number of a random world')
-    parser.add_argument("--recipe", default="instant_ngp", choices=["instant_ngp", "hermite"])
     parser.add_argument("--seconds", type=float, default=60.0, help="CPU seconds of training")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--out", type=Path, help="a folder for pictures")
@@ -228,10 +227,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.out is not None:
         make_folder(options.out)
     for number, words in enumerate(options.candidates):
-        recipe = candidate(RECIPES[options.recipe](), words)
+        recipe = candidate(words)
         for seed in options.seeds:
             picture = None if options.out is None else options.out / f"trial-{options.scene}-{number}-{seed}.png"
-            label = f"{options.scene} {options.recipe} [{words}] seed {seed}"
+            label = f"{options.scene} [{words}] seed {seed}"
             found = tried(scene, recipe, options.seconds, seed, world, picture, label)
             say(f"{label} {options.seconds:g} s: {found}")
 

@@ -21,7 +21,7 @@ def test_views_that_are_kept_back_were_to_be_fitted():
 def test_a_candidate_is_trained_for_its_seconds_and_told(capsys):
     scene = Scene.render_synthetic(8, train=3, test=1, supersampling=1)
     small = InstantNGP(levels=2, table_size=2**8, samples=256, cells=8, march_steps=32)
-    found = trial.tried(scene, trial.candidate(small, "rate=0.01 background=random"), 0.3)
+    found = trial.tried(scene, small, 0.3)
     assert found.steps > 1
     assert 0 < found.psnr < 60
     assert found.exposed >= found.psnr - 1e-6
@@ -29,5 +29,5 @@ def test_a_candidate_is_trained_for_its_seconds_and_told(capsys):
 
 
 def test_words_are_options_of_a_recipe():
-    recipe = trial.candidate(InstantNGP(), "rate=0.5 background=random compaction=False")
+    recipe = trial.candidate("rate=0.5 background=random compaction=False")
     assert (recipe.rate, recipe.background, recipe.compaction) == (0.5, "random", False)
