@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from hermite_pinn.workloads.radiance import Hermite, InstantNGP, Recipe, Scene
+from hermite_pinn.workloads.radiance import Hermite, InstantNGP, Recipe, Scene, World
 
-__all__ = ["CASES", "GROUPS", "SEEDS", "Case", "Goal", "fox", "scene_of"]
+__all__ = ["CASES", "GROUPS", "SEEDS", "Case", "Goal", "fox", "scene_of", "world_of"]
 
 SEEDS = (0, 1, 2)
 #: CPU seconds of one thread: of the quality of a synthetic scene, of photographs, and of encoders against each other.
@@ -111,6 +111,11 @@ def scene_of(name: str) -> Scene | None:
         return Scene.render_synthetic(100, train=40, test=8)
     place = fox()
     return None if place is None else Scene.load(place, 2)
+
+
+def world_of(name: str) -> World | None:
+    """What a scene shows, as far as that is known."""
+    return World.standard() if name == "synthetic" else None
 
 
 def _contest(seed: int) -> list[Case]:

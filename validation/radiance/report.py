@@ -13,7 +13,7 @@ from PIL import Image
 from hermite_pinn.workloads.images import draw
 
 from .cases import CASES, GROUPS, Case
-from .row import MEASURES, Row
+from .row import KNOWN, MEASURES, Row
 
 __all__ = ["draw_rows", "medians", "missed", "to_json", "to_markdown"]
 
@@ -23,6 +23,7 @@ HEADS = (
     ("render_seconds", "CPU s/view", ".2f"), ("dense_samples", "samples/ray, dense", ".0f"),
     ("occupied_samples", "occupied", ".1f"), ("seen_samples", "seen", ".1f"), ("fewer_samples", "fewer", ".1f"),
     ("same_image", "same image, dB", ".1f"), ("unmasked_image", "with empty cells, dB", ".1f"),
+    (KNOWN, "normals, degrees", ".1f"),
 )  # fmt: skip
 
 
@@ -32,7 +33,12 @@ def medians(rows: Sequence[Row]) -> dict[tuple[str, str], dict[str, float]]:
     for case in CASES.values():
         groups.setdefault((case.group, case.title), []).extend(r for r in rows if r.name == case.name)
     return {
-        key: {name: median(r.measured[name] for r in members) for name in MEASURES} | {"seeds": float(len(members))}
+        key: {
+            name: median(r.measured[name] for r in members)
+            for name in (*MEASURES, KNOWN)
+            if all(name in r.measured for r in members)
+        }
+        | {"seeds": float(len(members))}
         for key, members in groups.items()
         if members
     }
@@ -67,7 +73,7 @@ def to_markdown(rows: Sequence[Row]) -> str:
         for title, values in found.items():
             case = _case(group, title)
             mine = [r.measured["psnr"] for r in rows if CASES[r.name].group == group and CASES[r.name].title == title]
-            cells = [format(values[name], form) for name, _, form in HEADS]
+            cells = [format(values[name], form) if name in values else "-" for name, _, form in HEADS]
             if len(mine) > 1:
                 cells[0] += f" ({min(mine):.2f} to {max(mine):.2f})"
             goals = ", ".join(

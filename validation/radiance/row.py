@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import hermite_pinn as hp
 from hermite_pinn.output import check_writable
 from hermite_pinn.validation.kept import read_kept, write_kept
@@ -20,7 +22,8 @@ from hermite_pinn.workloads.radiance.metrics import psnr
 from hermite_pinn.workloads.radiance.picture_files import write_png
 from hermite_pinn.workloads.radiance.sheets import Shown, draw_views
 
-from .cases import Case, scene_of
+from .cases import Case, scene_of, world_of
+from .normals import normal_errors
 
 __all__ = ["Row", "kept_row", "run_case"]
 
@@ -33,6 +36,8 @@ MEASURES = (
     "psnr", "ssim", "seconds", "steps", "step_ms", "samples_per_step", "parameters", "render_seconds", "dense_samples",
     "occupied_samples", "seen_samples", "fewer_samples", "same_image", "unmasked_image",
 )  # fmt: skip
+#: What is measured only where the scene is known: the median angle of normals.
+KNOWN = "normal_degrees"
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,9 @@ class Row:
         seconds of one thread, ``samples_per_step``; ``parameters``; ``render_seconds`` of a view; samples per ray of
         equal steps everywhere, in occupied cells and seen, and how many times fewer both networks take;
         ``same_image``, PSNR in dB of what is rendered so against equal steps of which only those in occupied cells
-        count, and ``unmasked_image``, where those count, too, that nothing trained.
+        count, and ``unmasked_image``, where those count, too, that nothing trained; and of a
+        scene that was rendered ``normal_degrees``, the median angle between normals and the true ones in the held-out
+        views.
     """
 
     name: str
@@ -89,7 +96,7 @@ def run_case(case: Case, folder: Path | None = None, scene: Scene | None = None)
         began = time.process_time()
         found = _fitted(case, given, steps)
         seconds = time.process_time() - began
-        row = Row(case.name, _measured(found, given, steps, seconds))
+        row = Row(case.name, _measured(found, given, steps, seconds) | _known(case, found, given))
         if folder is not None and scene is None:
             _draw(case, found, given, folder)
             write_kept(_file(case, folder), FORMAT, _asked(case), row.measured)
@@ -99,7 +106,10 @@ def run_case(case: Case, folder: Path | None = None, scene: Scene | None = None)
 def kept_row(case: Case, folder: Path | None) -> Row | None:
     """What a folder keeps of a case; None if it has nothing, or something else was asked then."""
     entry = None if folder is None else read_kept(_file(case, folder), FORMAT, _asked(case))
-    return None if entry is None else Row(case.name, {name: entry.at(name).number() for name in MEASURES})
+    if entry is None:
+        return None
+    names = (*MEASURES, *([KNOWN] if entry.get(KNOWN) is not None else []))
+    return Row(case.name, {name: entry.at(name).number() for name in names})
 
 
 def _file(case: Case, folder: Path) -> Path:
@@ -158,6 +168,13 @@ def samples_of(model: GridModel, view: View, every: int = EVERY) -> dict[str, fl
         "same_image": min(psnr(picture, found[SHADOW].picture.T[None].clamp(0, 1)), 200.0),
         "unmasked_image": min(psnr(picture, dense.picture.T[None].clamp(0, 1)), 200.0),
     }
+
+
+def _known(case: Case, found: Radiance, scene: Scene) -> dict[str, float]:
+    """Angles of normals, where they can be told."""
+    world = world_of(case.scene)
+    errors = normal_errors(found, scene.test, world) if world is not None else np.empty(0)
+    return {KNOWN: float(np.median(errors))} if errors.size else {}
 
 
 def _draw(case: Case, found: Radiance, scene: Scene, folder: Path) -> None:

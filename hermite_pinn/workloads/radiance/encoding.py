@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from hermite_pinn.checks import choice, instance
 from hermite_pinn.cuda.encoder.channels import Channels
+from hermite_pinn.cuda.encoder.layout import GridLayout
 from hermite_pinn.field.encoder import Encoder
 from hermite_pinn.field.encoders import ENCODERS
 from hermite_pinn.field.field import Field
@@ -59,6 +60,23 @@ def resolutions(levels: int, coarsest: int, finest: int) -> list[int]:
     return [math.floor(coarsest * math.exp(growth * level) + 1e-6) for level in range(levels)]
 
 
+def derivative_orders(layout: GridLayout) -> Tensor:
+    """Order of the derivative that every element of a table is, (size,), float64; 0 of values.
+
+    Examples
+    --------
+    >>> layout = GridLayout((0.0, 0.0), (1.0, 1.0), ((1, 1),), "cubic")
+    >>> derivative_orders(layout)[:4].tolist()
+    [0.0, 1.0, 1.0, 2.0]
+    """
+    orders = torch.zeros(layout.size, dtype=torch.float64)
+    for group in (group for row in layout.groups for group in row):
+        own = torch.tensor([float(sum(layout.alphas[k])) for k in group.alphas], dtype=torch.float64)
+        part = orders[group.offset : group.offset + group.slots * len(own) * layout.features]
+        part.view(group.slots, len(own), layout.features).copy_(own[:, None].expand(-1, layout.features))
+    return orders
+
+
 class Encoded(nn.Module):
     """Features of points, (levels * features, n) of (3, n), by an encoder whose parameters are this module's.
 
@@ -70,14 +88,24 @@ class Encoded(nn.Module):
         Of the parameters, and where they are.
     halved
         Whether tables are read in half precision.
+    slope
+        What a parameter of one is as a derivative, in units of values per cell, and to the power of the order of mixed
+        ones.  Adam moves all parameters at one rate, and a slope of one changes values by 4/27 at most.
     """
 
-    def __init__(self, encoder: Encoder, dtype: torch.dtype, device: torch.device, halved: bool = False) -> None:
+    def __init__(
+        self, encoder: Encoder, dtype: torch.dtype, device: torch.device, halved: bool = False, slope: float = 1.0
+    ) -> None:
         super().__init__()
         self.encoder, self.halved = encoder, halved
         self.values = nn.ParameterDict(
             {name: nn.Parameter(leaf.to(device, dtype)) for name, leaf in encoder.parameters().items()}
         )
+        self.units = {
+            name: (slope ** derivative_orders(layout)).to(device, dtype)
+            for name, layout in encoder.tables.items()
+            if slope != 1 and layout.orders > 1
+        }
 
     @property
     def outputs(self) -> int:
@@ -91,7 +119,8 @@ class Encoded(nn.Module):
 
     def at(self) -> Encoder:
         """The encoder with the present parameters."""
-        return self.encoder.with_parameters(dict(self.values.items())) if len(self.values) else self.encoder
+        leaves = {name: leaf * self.units[name] if name in self.units else leaf for name, leaf in self.values.items()}
+        return self.encoder.with_parameters(leaves) if leaves else self.encoder
 
     def forward(self, points: Tensor) -> Tensor:
         """Features; differentiable by the parameters, and by the points once."""
@@ -127,6 +156,9 @@ class Encoding(Encoded):
         Standard deviation of the first values.
     generator, dtype, device
         Of random numbers, of the parameters, and where they are.
+    slope
+        What a parameter of one is as a derivative, in units of values per cell, and to the power of the order of mixed
+        ones.  Adam moves all parameters at one rate, and a slope of one changes values by 4/27 at most.
     """
 
     def __init__(
@@ -141,6 +173,7 @@ class Encoding(Encoded):
         generator: torch.Generator,
         dtype: torch.dtype,
         device: torch.device,
+        slope: float = 1.0,
     ) -> None:
         encoder_class = ENCODERS[kind.encoder]
         own = {"table_size": table_size, "table_std": spread}
@@ -148,4 +181,4 @@ class Encoding(Encoded):
         box = Box(**{name: (a, b) for name, a, b in zip("xyz", lower, upper, strict=True)})
         seed = int(torch.randint(2**31, (1,), generator=generator))
         built = encoder_class.build(options, box, (False,) * 3, cells, features, generator, dtype, device, seed)
-        super().__init__(built, dtype, device, kind.half)
+        super().__init__(built, dtype, device, kind.half, slope)

@@ -95,7 +95,7 @@ class GridModel(RadianceModel):
         """Features of points; a kind of field that has others says so here."""
         (lower, upper), o = self.setting.cube, self.options
         cells, where = resolutions(o.levels, o.coarsest, o.finest), (self.dtype, self.device)
-        return Encoding(kind, lower, upper, cells, o.features, o.table_size, o.spread, generator, *where)
+        return Encoding(kind, lower, upper, cells, o.features, o.table_size, o.spread, generator, *where, o.slope)
 
     def prepare(self, scene: Scene, fixed: bool) -> None:
         """Hide the cells that no camera sees, where cameras stay."""

@@ -17,6 +17,7 @@ class GridOptions:
     features: int
     table_size: int
     spread: float
+    slope: float
     width: int
     hidden: int
     density: float

@@ -37,6 +37,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "features": partial(count, most=64),
         "table_size": size,
         "spread": partial(number, least=0),
+        "slope": positive,
         "width": partial(count, most=4096),
         "hidden": partial(count, most=256),
         "density": positive,
@@ -52,7 +53,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "update_share": either(partial(number, above=0, most=1), None),
         "fade": partial(number, least=0, most=1),
         "background": either(partial(choice, options=BACKGROUNDS), None),
-        "rate": either(positive, None),
+        "rate": positive,
         "rate_end": partial(number, above=0, most=1),
         "decay": partial(number, least=0),
         "least": partial(number, least=0, below=1),
@@ -74,9 +75,10 @@ class InstantNGP(Recipe):
         its levels, features and tables are those of the recipe.  With ``half=True`` in it tables are read in half
         precision; gradients are float32 all the same, so that no loss needs to be scaled, and a step that overflows is
         left out.
-    levels, coarsest, finest, features, table_size, spread
-        Number of levels, cells along the box at both ends of them, features and records of a level, and the standard
-        deviation of the first values.  On a CPU 8 levels of 2^15 records up to 256 cells, or 2^17 and 512 where
+    levels, coarsest, finest, features, table_size, spread, slope
+        Number of levels, cells along the box at both ends of them, features and records of a level, the standard
+        deviation of the first values, and, where records have derivatives, the unit of a first one, in values per cell;
+        mixed ones have powers of it.  On a CPU 8 levels of 2^15 records up to 256 cells, or 2^17 and 512 where
         cameras stand in the box; on a GPU 16 of 2^19 up to about two cells for every pixel along the pictures, at most
         2048: finer ones learn what pictures cannot show.
     width, hidden
@@ -94,11 +96,11 @@ class InstantNGP(Recipe):
         Steps between looks for occupied cells, the first looks that visit all, the part that later ones draw, and the
         factor by which what was found fades from look to look.
     background
-        ``"constant"``, ``"random"`` in training, or ``"learned"``; by default random for pictures with alpha, learned
-        for others where cameras stand in the box, else constant.
+        ``"constant"``, ``"random"`` in training, or ``"learned"``; by default random for pictures with alpha and where
+        cameras stand in the box, else constant.  What is seen against a random one must hold back all light; a learned
+        one shows walls of its colour, in which depths and normals then have holes.
     rate, rate_end, decay
-        Learning rate, its factor by the end, and weight of the squares of networks' weights.  The rate is 0.02 on a
-        CPU, where steps are few and small, else 0.01.
+        Learning rate, its factor by the end, and weight of the squares of networks' weights.
     least
         Transmittance behind which nothing is seen.
     compaction
@@ -122,6 +124,7 @@ class InstantNGP(Recipe):
     features: int = 2
     table_size: int | None = None
     spread: float = 1e-4
+    slope: float = 1.0
     width: int = 64
     hidden: int = 16
     density: float = 1.0
@@ -137,7 +140,7 @@ class InstantNGP(Recipe):
     update_share: float | None = None
     fade: float = 0.8
     background: str | None = None
-    rate: float | None = None
+    rate: float = 1e-2
     rate_end: float = 0.1
     decay: float = 1e-6
     least: float = LEAST
@@ -169,12 +172,11 @@ class InstantNGP(Recipe):
             "samples": 1 << (14 if small else 18),
             "cells": 64 if small else 128,
             "cascades": 3 if inside else 1,
-            "rate": 2e-2 if small else 1e-2,
             "update_share": 0.0625 if inside else 0.125,
-            "march_steps": 128 if small else 1024,
-            "cone": (1 / 64 if small else 1 / 256) if inside else 0.0,
+            "march_steps": (256 if inside else 128) if small else 1024,
+            "cone": (1 / 128 if small else 1 / 256) if inside else 0.0,
             "near": 0.05 if inside else 0.0,
-            "background": "random" if setting.alpha else "learned" if inside else "constant",
+            "background": "random" if setting.alpha or inside else "constant",
         }
         open_ = {f.name: chosen[f.name] for f in fields(self) if f.name in chosen and getattr(self, f.name) is None}
         return replace(self, **open_)

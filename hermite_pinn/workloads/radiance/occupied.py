@@ -32,12 +32,14 @@ class OccupiedCells(nn.Module):
     every
         Steps from one update to the next.
     warmup
-        First updates that visit all cells; later ones visit a part ``share`` of all, at random, and as many of the
-        occupied.
+        First updates that visit all cells that are seen; later ones draw a part ``share`` of all, and as many of the
+        occupied, but no more than there are.
     share
         See there.
     fade
-        Factor of what was found at an update, so that cells become empty again.
+        Factor of what was found, at every update and of every cell, whether it is visited or not, as in Instant-NGP, so
+        that cells become empty again.  A cell that is occupied and of which a share ``p`` is visited at an update thus
+        falls by ``fade`` to the power of 1/p on average before it is looked at.
     device
         Of the tensors.
     """
@@ -82,16 +84,22 @@ class OccupiedCells(nn.Module):
     def _drawn(self, generator: torch.Generator) -> Tensor:
         """Cells to look at."""
         values = self.values.flatten()
-        seen = (values >= 0).nonzero()[:, 0]
-        if int(self.updates) < self.warmup or len(seen) == 0:
-            return seen
-        occupied = self.grid.occupied().flatten().nonzero()[:, 0]
-        occupied = occupied[values[occupied] >= 0]
-        size = int(self.share * len(seen))
-        pools = [pool for pool in (seen, occupied) if len(pool)]
-        return torch.cat(
-            [pool[torch.randint(len(pool), (size,), generator=generator).to(pool.device)] for pool in pools]
-        )
+        if int(self.updates) < self.warmup:
+            return (values >= 0).nonzero()[:, 0]
+        size = int(self.share * len(values))
+        anywhere = torch.randint(len(values), (size,), generator=generator).to(values.device)
+        pool = self._lit()
+        drawn = torch.randint(max(1, len(pool)), (min(size, len(pool)),), generator=generator).to(values.device)
+        cells = torch.cat([anywhere, pool[drawn]])
+        return cells[values[cells] >= 0]
+
+    def _lit(self) -> Tensor:
+        """Cells that are occupied; eight of a byte at once, since most bytes are zero."""
+        bits = self.bits.flatten()
+        rows = bits.nonzero()[:, 0]
+        shifts = torch.arange(8, dtype=torch.uint8, device=bits.device)
+        on = (bits[rows, None] >> shifts & 1).nonzero()
+        return rows[on[:, 0]] * 8 + on[:, 1]
 
     def hide(self, cameras: Cameras) -> None:
         """Mark the cells that no camera sees as empty for good."""
