@@ -172,12 +172,17 @@ class Course:
         progress = self.progress
         self.model.advance(self.step, progress, self.generator)
         self.posing.advance(progress)
+        directional = self.posing.directional(progress)
+        if self.step == 0 and not directional:
+            self.model.forget_directions()
         draw = self.views.sample(self.model.rays, self.generator, self.posing.poses())
         rays, target = draw.rays.to(self.model.device), draw.colors.T.contiguous().to(self.model.device)
         losses = self.model.terms(rays, target, progress, self.generator) | self.posing.penalties()
         self.optimizer.zero()
         torch.stack([value.to(target.dtype) for value in losses.values()]).sum().backward()  # type: ignore[no-untyped-call]
         self.losses = {name: float(value.detach()) for name, value in losses.items()}
+        if not directional:
+            self.model.hold_directions()
         if self._sound():
             self._update(progress)
         self.step += 1

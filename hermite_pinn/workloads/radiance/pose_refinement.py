@@ -88,6 +88,12 @@ class PoseRefinement:
         Learning rate of Adam for the six numbers of every pose, at the start.
     decay
         Factor by which it has fallen at the end, exponentially.
+    hold
+        Part of the run in which poses stay, until the field has surfaces: what is seen through the fog of a fresh one
+        misleads.
+    directions
+        Part of the run in which colours do not depend on the direction of view, by which a field explains pictures from
+        wrong places without moving them.
     curriculum
         Progress at which the finer levels begin to move and at which all do, see :func:`level_shares`; the shares scale
         *updates*, since a factor on gradients cancels in Adam, such as (0.1, 0.5).  None: all move from the start,
@@ -113,8 +119,10 @@ class PoseRefinement:
     hermite_pinn.errors.InvalidArgumentError: side must be 'world' or 'camera', got 'left'
     """
 
-    rate: float = 3e-3
+    rate: float = 1e-2
     decay: float = 0.1
+    hold: float = 0.1
+    directions: float = 0.6
     curriculum: tuple[float, float] | None = None
     side: str = "world"
     fix_first: bool = False
@@ -127,6 +135,8 @@ class PoseRefinement:
             {
                 "rate": partial(number, above=0),
                 "decay": partial(number, above=0, most=1),
+                "hold": partial(number, least=0, below=1),
+                "directions": partial(number, least=0, below=1),
                 "curriculum": _window,
                 "side": partial(choice, options=SIDES),
                 "fix_first": flag,
@@ -186,7 +196,7 @@ class RefinedPoses(Posing):
 
     def __init__(self, poses: Tensor, refinement: PoseRefinement) -> None:
         super().__init__()
-        self.refinement = refinement
+        self.refinement, self.held = refinement, False
         self.register_buffer("initial", poses.detach().clone())
         self.twists = nn.Parameter(self.initial.new_zeros(len(poses), 6))
         self.register_buffer("marks", self.initial.new_zeros(MARKS, len(poses), 6))
@@ -194,6 +204,7 @@ class RefinedPoses(Posing):
 
     def advance(self, progress: float) -> None:
         """Remember where poses are, at even parts of the run."""
+        self.held = progress < self.refinement.hold
         if int(self.marked) < MARKS and progress * MARKS >= int(self.marked):
             self.marks[int(self.marked)] = self.twists.detach()
             self.marked += 1
@@ -204,8 +215,8 @@ class RefinedPoses(Posing):
         return torch.stack([corrected(self.initial, one, self.refinement.side) for one in twists]).cpu()
 
     def poses(self) -> Tensor:
-        """The poses as they are now, (n, 3, 4), differentiable by the twists."""
-        twists: Tensor = self.twists
+        """The poses as they are now, (n, 3, 4), differentiable by the twists unless they are held."""
+        twists: Tensor = self.twists.detach() if self.held else self.twists
         if self.refinement.fix_first:
             twists = torch.cat([torch.zeros_like(twists[:1]), twists[1:]])
         return corrected(self.initial, twists, self.refinement.side)
@@ -224,6 +235,10 @@ class RefinedPoses(Posing):
     def rate_factor(self, progress: float) -> float:
         """See :class:`.Posing`."""
         return self.refinement.decay**progress
+
+    def directional(self, progress: float) -> bool:
+        """See :class:`.Posing`."""
+        return progress >= self.refinement.directions
 
     def level_factors(self, levels: int, progress: float) -> list[float] | None:
         """See :func:`level_shares`."""

@@ -40,6 +40,10 @@ class Posing(nn.Module):
         """Factor of the poses' learning rate at a part of the run that is done, 0 to 1."""
         return 1.0
 
+    def directional(self, progress: float) -> bool:
+        """Whether colours may depend on the direction of view at a part of the run that is done."""
+        return True
+
     def level_factors(self, levels: int, progress: float) -> Sequence[float] | None:
         """Factors of the updates of the encoder's levels, the coarsest first; None: all are one."""
         return None

@@ -63,7 +63,7 @@ def registered(
     views
         Where they are thought to be.
     refinement
-        Its rate and side are taken; the rate stays.  Default: ``PoseRefinement()``.
+        Its side and its rate are taken; the rate falls by ``decay`` as in a fit.  Default: ``PoseRefinement()``.
     steps
         Of Adam.
     rays
@@ -93,7 +93,7 @@ def registered(
             draw = views.sample(rays * len(views), generator, posing.poses())
             loss = sum(model.terms(draw.rays, draw.colors.T.contiguous(), 1.0, generator).values())
             (slope,) = torch.autograd.grad(torch.as_tensor(loss), twists)
-            now = torch.tensor(RULE.scalars(step + 1, options.rate), dtype=torch.float64, device=place)
+            now = torch.tensor(RULE.scalars(step + 1, options.rate * posing.rate_factor(step / steps)), dtype=torch.float64, device=place)
             adam_step(twists.detach(), slope, moments, None, now, RULE)
     return views.moved(posing.poses().detach().cpu())
 
