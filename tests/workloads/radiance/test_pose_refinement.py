@@ -15,7 +15,8 @@ from hermite_pinn.cuda.rays.marching import Marching, march
 from hermite_pinn.cuda.rays.occupancy import OccupancyGrid
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.workloads.radiance import PoseRefinement, Scene, scattered_poses
-from hermite_pinn.workloads.radiance.pose_refinement import RefinedPoses, corrected, level_shares
+from hermite_pinn.workloads.radiance.pose_refinement import RefinedPoses, level_shares
+from hermite_pinn.workloads.radiance.se3 import corrected
 
 START = torch.from_numpy(scattered_poses(4, 3.0))
 
