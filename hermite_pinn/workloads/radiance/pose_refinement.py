@@ -106,7 +106,7 @@ class PoseRefinement:
     decay: float = 0.1
     hold: float = 0.1
     directions: float = 0.6
-    searches: Sequence[float] = (0.4, 0.6)
+    searches: Sequence[float] = (0.4, 0.6, 0.8)
     curriculum: tuple[float, float] | None = None
     side: str = "world"
     fix_first: bool = False

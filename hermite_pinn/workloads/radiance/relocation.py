@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -13,13 +15,11 @@ from .views import Views
 __all__ = ["relocated", "strays"]
 
 #: A view is astray whose error is so many times the median of all; at most such a share of the views are looked for.
-FAR, SHARE = 4.0, 0.2
+FAR, SHARE = 2.5, 0.2
 #: Places that are tried for a view, those from which poses descend, and the pixels by which they are told apart.
 TRIED, KEPT, PIXELS = 96, 12, 160
 #: Steps of a descent, its rate at both ends, and the rays of a view in a step.
 STEPS, RATES, RAYS = 60, (1e-2, 1e-3), 96
-#: Factor by which the error must have fallen for a new place to be taken.
-BETTER = 0.7
 
 
 def strays(errors: Tensor) -> list[int]:
@@ -41,7 +41,8 @@ def relocated(
 
     Their pictures are looked for from places that are spread around where the run began as the other views have moved:
     normal numbers with the means and deviations of the others' twists.  The best of these descend on the colours of the
-    picture, the field being held.  A place is taken if the picture fits clearly better there.
+    picture, the field being held.  A place is taken if the error falls there at least half of the way to the median of
+    all views, in decibels.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def relocated(
         rates = [RATES[0] * (RATES[1] / RATES[0]) ** (step / STEPS) for step in range(STEPS)]
         places = descended(model, views.take([k] * KEPT), places[best.to(places.device)], side, rates, RAYS, generator)
         reached = _errors(model, views, k, places, side)
-        if float(reached.min()) < BETTER * float(errors[k]):
+        if float(reached.min()) < math.sqrt(float(errors[k]) * float(errors.median())):
             found[k] = places[int(reached.argmin())]
     return found
 

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from support.light_field import SCENE, SMALL, LightField, views_of
 
 import hermite_pinn as hp
 from hermite_pinn.errors import InvalidArgumentError
@@ -15,9 +16,6 @@ from hermite_pinn.workloads.radiance import (
     InstantNGP,
     PoseRefinement,
     Proposal,
-    Rays,
-    Scene,
-    Views,
     ZipNeRF,
     draw_poses,
     fit,
@@ -26,50 +24,9 @@ from hermite_pinn.workloads.radiance import (
     pose_errors,
     registered,
 )
-from hermite_pinn.workloads.radiance.model import ParameterGroup, RadianceModel, Sight
-from hermite_pinn.workloads.radiance.setting import Setting
 
-SCENE = Scene.render_synthetic(12, train=8, test=3, supersampling=1)
-SMALL = InstantNGP(levels=3, finest=32, table_size=2**9, samples=512, cells=8, march_steps=32)
 COARSE = GridLevels(4, 8, 2, 2, 1 << 10)
 ZIP = ZipNeRF(levels=COARSE, width=16, samples=8, rays=64, first=Proposal(8, COARSE, 8, 0.05), second=None)
-
-
-class LightField(RadianceModel):
-    """Colours that are waves of where a ray passes: what is seen from everywhere, and told without samples."""
-
-    def __init__(self):
-        super().__init__(SMALL, Setting.of(SCENE), torch.float32, torch.device("cpu"))
-        self.waves = torch.nn.Parameter(torch.randn(3, 6, generator=torch.Generator().manual_seed(0)))
-        self.register_buffer("calls", torch.zeros(()))
-
-    rays = 64
-
-    def colors(self, rays: Rays):
-        moment = torch.linalg.cross(rays.origin, rays.direction)
-        return 0.5 + 0.5 * torch.sin(self.waves @ torch.cat([rays.direction, moment], 1).T)
-
-    def terms(self, rays, target, progress, generator):
-        self.calls += 1
-        return {"colour": (self.colors(rays) - target).square().mean()}
-
-    def look(self, rays, background=None, normals=False):
-        with torch.no_grad():
-            seen = self.colors(rays)
-        return Sight(seen, torch.ones(len(rays)), torch.ones(len(rays)))
-
-    def advance(self, step, progress, generator):
-        return
-
-    def density(self, points):
-        return points[0]
-
-    def groups(self):
-        return [ParameterGroup("waves", (self.waves,))]
-
-
-def views_of(model, cameras):
-    return Views(cameras, [model.look(c.rays()).colour.T.reshape(c.height, c.width, 3) for c in cameras])
 
 
 @pytest.mark.parametrize("side", ["world", "camera"])
