@@ -15,7 +15,7 @@ from .views import Views
 __all__ = ["relocated", "strays"]
 
 #: A view is astray whose error is so many times the median of all; at most such a share of the views are looked for.
-FAR, SHARE = 2.5, 0.2
+FAR, SHARE = 2.0, 0.2
 #: Places that are tried for a view, those from which poses descend, and the pixels by which they are told apart.
 TRIED, KEPT, PIXELS = 96, 12, 160
 #: Steps of a descent, its rate at both ends, and the rays of a view in a step.
