@@ -19,6 +19,7 @@ RECORD = 8
 #: Density at the start, in units of half the box: gradients of poses through a fog mislead.
 DENSITY = 0.2
 LINEAR = Field(basis="linear", head="siren")
+AS_USUAL = PoseRefinement()
 
 
 WINDOW = (0.1, 0.5)  # of the run, in which finer levels begin to move: BARF's
@@ -44,7 +45,7 @@ class Way:
 
     title: str
     encoder: Field = LINEAR
-    refinement: PoseRefinement = PoseRefinement()
+    refinement: PoseRefinement = AS_USUAL
     record: int = 1
     poses: str = "refined"
 

@@ -169,7 +169,7 @@ class RadianceModel(nn.Module, ABC):
         """
 
     def directions(self) -> tuple[nn.Parameter, slice] | None:
-        """The weights by which colours depend on the direction of view: a parameter, and its columns; None: there are none."""
+        """By which weights colours depend on directions of view: a parameter, and its columns; None: there are none."""
         return None
 
     @torch.no_grad()
