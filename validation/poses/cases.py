@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import MappingProxyType
 
 from hermite_pinn.checks import choice
@@ -159,9 +160,7 @@ class Case:
 
     def pictures(self) -> Scene:
         """The scene with its true poses."""
-        scale = SCALES[self.scale]
-        world = _coarser(World.random(self.scene) if self.scene else World.standard(), scale.check)
-        return Scene.render_synthetic(scale.size, train=scale.train, test=scale.test, world=world, seed=self.scene)
+        return _rendered(self.scene, SCALES[self.scale])
 
     @property
     def recipe(self) -> InstantNGP:
@@ -184,6 +183,12 @@ class Case:
     def refinement(self) -> PoseRefinement:
         """That of the way, at the rate of the case."""
         return replace(WAYS[self.way].refinement, rate=self.rate)
+
+
+@lru_cache(maxsize=2)
+def _rendered(number: int, scale: Scale) -> Scene:
+    world = _coarser(World.random(number) if number else World.standard(), scale.check)
+    return Scene.render_synthetic(scale.size, train=scale.train, test=scale.test, world=world, seed=number)
 
 
 def _coarser(world: World, factor: float) -> World:
