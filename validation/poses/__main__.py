@@ -1,7 +1,7 @@
 """Refine noisy poses of synthetic scenes in several ways, and compare what comes out.
 
     python -m hermite_pinn.validation.poses --out build/poses --scenes 1 2 --draws 0 1 --rates 0.003 0.01
-    python -m hermite_pinn.validation.poses --out build/poses --scale full --scenes 0 --ways known linear
+    python -m hermite_pinn.validation.poses --out build/poses --scale target --scenes 0 --ways known linear
 
 Every row is kept in the folder, so that an interrupted study goes on where it was.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import MappingProxyType
 
 from hermite_pinn.checks import choice
@@ -19,6 +20,7 @@ RECORD = 8
 #: Density at the start, in units of half the box: gradients of poses through a fog mislead.
 DENSITY = 0.2
 LINEAR = Field(basis="linear", head="siren")
+AS_USUAL = PoseRefinement()
 
 
 WINDOW = (0.1, 0.5)  # of the run, in which finer levels begin to move: BARF's
@@ -34,8 +36,8 @@ class Way:
         For tables.
     encoder
         With its weights.
-    curriculum
-        Whether the updates of fine levels wait.
+    refinement
+        Its options; the rate is that of the case.
     record
         Numbers per vertex and feature, by which the table is divided.
     poses
@@ -44,7 +46,7 @@ class Way:
 
     title: str
     encoder: Field = LINEAR
-    curriculum: bool = False
+    refinement: PoseRefinement = AS_USUAL
     record: int = 1
     poses: str = "refined"
 
@@ -63,7 +65,14 @@ def _ways() -> dict[str, Way]:
     }
     for name, (title, encoder, record) in encoders.items():
         found[name] = Way(title, encoder, record=record)
-        found[f"{name}-levels"] = Way(f"{title}, levels wait", encoder, True, record)
+        found[f"{name}-levels"] = Way(f"{title}, levels wait", encoder, PoseRefinement(curriculum=WINDOW), record)
+    without = {
+        "hold": ("poses move from the start", PoseRefinement(hold=0.0)),
+        "dark": ("colours depend on directions from the start", PoseRefinement(directions=0.0)),
+        "search": ("no view is looked for again", PoseRefinement(searches=())),
+    }
+    for name, (title, refinement) in without.items():
+        found[f"linear-no-{name}"] = Way(f"linear, {title}", refinement=refinement)
     return found
 
 
@@ -110,9 +119,9 @@ class Scale:
 
 SCALES: Mapping[str, Scale] = MappingProxyType(
     {
-        "small": Scale(48, 30, 4, 6, 4, 64, 2**13, 5120, 64, 32, 1e-2, 300, 32, 2.0),
-        "target": Scale(100, 40, 8, 8, 4, 128, 2**15, 2**14, 128, 64, 1e-2, 1500, 64, 1.0),
-        "full": Scale(100, 40, 8, 8, 4, 128, 2**15, 2**14, 128, 64, 1e-2, 4000, 256, 1.0),
+        "small": Scale(48, 30, 4, 6, 4, 64, 2**13, 5120, 64, 32, 2e-2, 300, 32, 2.0),
+        "medium": Scale(64, 30, 4, 7, 4, 80, 2**14, 2**13, 96, 48, 2e-2, 800, 64, 1.5),
+        "target": Scale(100, 40, 8, 8, 4, 128, 2**15, 2**14, 128, 64, 2e-2, 2000, 256, 1.0),
     }
 )
 
@@ -151,9 +160,7 @@ class Case:
 
     def pictures(self) -> Scene:
         """The scene with its true poses."""
-        scale = SCALES[self.scale]
-        world = _coarser(World.random(self.scene) if self.scene else World.standard(), scale.check)
-        return Scene.render_synthetic(scale.size, train=scale.train, test=scale.test, world=world, seed=self.scene)
+        return _rendered(self.scene, SCALES[self.scale])
 
     @property
     def recipe(self) -> InstantNGP:
@@ -174,8 +181,14 @@ class Case:
 
     @property
     def refinement(self) -> PoseRefinement:
-        """Rate and curriculum; the rest is as usual."""
-        return PoseRefinement(rate=self.rate, curriculum=WINDOW if WAYS[self.way].curriculum else None)
+        """That of the way, at the rate of the case."""
+        return replace(WAYS[self.way].refinement, rate=self.rate)
+
+
+@lru_cache(maxsize=2)
+def _rendered(number: int, scale: Scale) -> Scene:
+    world = _coarser(World.random(number) if number else World.standard(), scale.check)
+    return Scene.render_synthetic(scale.size, train=scale.train, test=scale.test, world=world, seed=number)
 
 
 def _coarser(world: World, factor: float) -> World:

@@ -17,14 +17,14 @@ __all__ = ["compared", "to_json", "to_markdown"]
 def to_markdown(rows: Mapping[Case, Row]) -> str:
     """A table of all rows, and one of the means of every way and rate over scenes and draws."""
     lines = [
-        "| scene | draw | way | rate | rotation, degrees | translation | centres | PSNR, dB | placed only | training | ms/step |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| scene | draw | way | rate | rotation, degrees | median, worst | translation | centres | PSNR, dB | placed only | training | ms/step | CPU s |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for case, r in rows.items():
         lines.append(
-            f"| {case.scene} | {case.draw} | {WAYS[case.way].title} | {case.rate:g} | {r.start_rotation:.2f} → {r.rotation:.2f} "
+            f"| {case.scene} | {case.draw} | {WAYS[case.way].title} | {case.rate:g} | {r.start_rotation:.2f} → {r.rotation:.2f} | {r.median_rotation:.2f}, {r.worst_rotation:.2f} "
             f"| {r.start_translation:.3f} → {r.translation:.3f} | {r.start_centres:.3f} → {r.centres:.3f} | {r.psnr:.2f} "
-            f"| {r.placed_psnr:.2f} | {r.train_psnr:.2f} | {r.step_ms:.1f} |"
+            f"| {r.placed_psnr:.2f} | {r.train_psnr:.2f} | {r.step_ms:.1f} | {r.seconds:.0f} |"
         )
     return "\n".join([*lines, "", compared(rows)])
 
@@ -32,8 +32,8 @@ def to_markdown(rows: Mapping[Case, Row]) -> str:
 def compared(rows: Mapping[Case, Row]) -> str:
     """Means over scenes and draws, and by how much poses are better than with linear weights in the same case."""
     lines = [
-        "| way | rate | cases | rotation, degrees | translation | PSNR, dB | ms/step | parameters | rotation / that of linear (geometric mean; least, most) |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| way | rate | cases | rotation, degrees | median | translation | PSNR, dB | ms/step | parameters | rotation / that of linear (geometric mean; least, most) |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     groups: dict[tuple[str, float], dict[Case, Row]] = {}
     for case, row in rows.items():
@@ -42,7 +42,7 @@ def compared(rows: Mapping[Case, Row]) -> str:
     for (way, rate), group in groups.items():
         mean = {
             name: float(np.mean([getattr(r, name) for r in group.values()]))
-            for name in ("rotation", "translation", "psnr", "step_ms", "parameters")
+            for name in ("rotation", "median_rotation", "translation", "psnr", "step_ms", "parameters")
         }
         pairs = [
             row.rotation / plain[key].rotation
@@ -51,7 +51,7 @@ def compared(rows: Mapping[Case, Row]) -> str:
         ]
         told = f"{np.exp(np.mean(np.log(pairs))):.2f} ({min(pairs):.2f}, {max(pairs):.2f})" if pairs else ""
         lines.append(
-            f"| {WAYS[way].title} | {rate:g} | {len(group)} | {mean['rotation']:.2f} | {mean['translation']:.3f} | {mean['psnr']:.2f} "
+            f"| {WAYS[way].title} | {rate:g} | {len(group)} | {mean['rotation']:.2f} | {mean['median_rotation']:.2f} | {mean['translation']:.3f} | {mean['psnr']:.2f} "
             f"| {mean['step_ms']:.1f} | {mean['parameters']:,.0f} | {told} |"
         )
     return "\n".join(lines)

@@ -29,7 +29,7 @@ from .cases import SCALES, WAYS, Case
 
 __all__ = ["Row", "kept_row", "run_case"]
 
-FORMAT = "poses row 1"
+FORMAT = "poses row 2"
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Row:
         Errors of the noise: degrees, BARF's of extrinsic shifts, and of centres.
     rotation, translation, centres
         Errors at the end.
+    median_rotation, worst_rotation
+        Of the cameras, at the end.
     psnr
         Of the test views, in dB, by BARF's protocol: placed by the alignment, then registered by 100 photometric steps
         on themselves.  With known poses neither is done.
@@ -63,6 +65,8 @@ class Row:
     rotation: float
     translation: float
     centres: float
+    median_rotation: float
+    worst_rotation: float
     psnr: float
     placed_psnr: float
     train_psnr: float
@@ -74,7 +78,7 @@ class Row:
     def line(self) -> str:
         """For the terminal."""
         return (
-            f"{self.start_rotation:5.2f} -> {self.rotation:6.3f} deg  {self.start_translation:.3f} -> {self.translation:.4f}  "
+            f"{self.start_rotation:5.2f} -> {self.rotation:6.3f} deg (median {self.median_rotation:.3f}, worst {self.worst_rotation:.2f})  {self.start_translation:.3f} -> {self.translation:.4f}  "
             f"centres {self.centres:.4f}  PSNR {self.psnr:5.2f} (placed {self.placed_psnr:5.2f}, training {self.train_psnr:5.2f})  "
             f"{self.step_ms:5.1f} ms/step  {self.seconds:6.1f} CPU s"
         )
@@ -96,6 +100,8 @@ def run_case(case: Case, folder: Path | None = None) -> Row:
             rotation=float(errors.rotation.mean()),
             translation=float(errors.translation.mean()),
             centres=float(errors.centres.mean()),
+            median_rotation=float(errors.rotation.median()),
+            worst_rotation=float(errors.rotation.max()),
             **_ratios(case, scene, found, errors),
             step_ms=1e3 * seconds / found.stats["steps"],
             seconds=seconds,

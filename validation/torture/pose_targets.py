@@ -45,7 +45,8 @@ def _plain(name: str) -> Callable[..., Any]:
 
 GOOD: dict[str, dict[str, Any]] = {
     "PoseRefinement": {
-        "rate": 1e-3, "decay": 0.1, "curriculum": (0.1, 0.5), "side": "world", "fix_first": False, "rotation_penalty": 0.0,
+        "rate": 1e-3, "decay": 0.1, "hold": 0.1, "directions": 0.6, "searches": (0.5,),
+        "curriculum": (0.1, 0.5), "side": "world", "fix_first": False, "rotation_penalty": 0.0,
         "translation_penalty": 0.0,
     },
     "align": {"points": POINTS, "reference": 2 * POINTS},

@@ -21,10 +21,11 @@ from hermite_pinn.run.workload import Save
 
 from .model import RadianceModel
 from .optimizer import Optimizer
+from .pixels import lattice
 from .posing import Posing
 from .views import View, Views
 
-__all__ = ["Course", "Length", "decibels", "lattice"]
+__all__ = ["Course", "Length", "decibels"]
 
 #: Steps between two rows of the history.
 ROW = 100
@@ -59,15 +60,6 @@ class Length:
         if self.seconds is not None:
             shares.append(elapsed / self.seconds)
         return min(1.0, max(shares))
-
-
-def lattice(view: View, count: int) -> tuple[Tensor, Tensor]:
-    """Numbers (n,) of about so many pixels of a view, evenly spread, and their colours (3, n), alpha before white."""
-    height, width = view.image.shape[:2]
-    every = max(1, math.isqrt(height * width // count))
-    rows = torch.arange(height * width).view(height, width)[::every, ::every].reshape(-1)
-    colors = view.image.reshape(height * width, -1)[rows].T
-    return rows, colors[:3] * colors[3] + 1 - colors[3] if len(colors) == 4 else colors
 
 
 def decibels(error: Tensor) -> float:
@@ -172,12 +164,18 @@ class Course:
         progress = self.progress
         self.model.advance(self.step, progress, self.generator)
         self.posing.advance(progress)
+        self.posing.revise(progress, self.model, self.views, self.generator)
+        directional = self.posing.directional(progress)
+        if self.step == 0 and not directional:
+            self.model.forget_directions()
         draw = self.views.sample(self.model.rays, self.generator, self.posing.poses())
         rays, target = draw.rays.to(self.model.device), draw.colors.T.contiguous().to(self.model.device)
         losses = self.model.terms(rays, target, progress, self.generator) | self.posing.penalties()
         self.optimizer.zero()
         torch.stack([value.to(target.dtype) for value in losses.values()]).sum().backward()  # type: ignore[no-untyped-call]
         self.losses = {name: float(value.detach()) for name, value in losses.items()}
+        if not directional:
+            self.model.hold_directions()
         if self._sound():
             self._update(progress)
         self.step += 1

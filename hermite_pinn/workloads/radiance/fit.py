@@ -25,9 +25,10 @@ from hermite_pinn.run.workload import Frame, Save, Workload
 from hermite_pinn.torch_state import isolated
 
 from .camera import Cameras
-from .course import Course, Length, decibels, lattice
+from .course import Course, Length, decibels
 from .digest import described_scene
 from .model import Recipe
+from .pixels import lattice
 from .pose_refinement import started
 from .posing import Posing
 from .recipes import chosen_recipe, described_recipe

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hermite_pinn.cuda.rays.cascades import Cascades
 from hermite_pinn.cuda.rays.compositing import LEAST, compact, composite
@@ -110,6 +110,10 @@ class GridModel(RadianceModel):
     def density(self, points: Tensor) -> Tensor:
         """See :meth:`RadianceModel.density`."""
         return self.field.density(points)
+
+    def directions(self) -> tuple[nn.Parameter, slice]:
+        """See :meth:`RadianceModel.directions`: of all bands but the first, which is constant."""
+        return self.field.second.weights[0], slice(self.options.hidden + 1, None)
 
     def groups(self) -> list[ParameterGroup]:
         """The encoder, and all networks."""

@@ -168,6 +168,23 @@ class RadianceModel(nn.Module, ABC):
             Whether its poses stay.
         """
 
+    def directions(self) -> tuple[nn.Parameter, slice] | None:
+        """By which weights colours depend on directions of view: a parameter, and its columns; None: there are none."""
+        return None
+
+    @torch.no_grad()
+    def forget_directions(self) -> None:
+        """Make colours the same from everywhere."""
+        found = self.directions()
+        if found is not None:
+            found[0][:, found[1]] = 0.0
+
+    def hold_directions(self) -> None:
+        """Let the next update leave as it is how colours depend on the direction of view."""
+        found = self.directions()
+        if found is not None and found[0].grad is not None:
+            found[0].grad[:, found[1]] = 0.0
+
     @property
     def parameter_count(self) -> int:
         """Numbers that are trained."""

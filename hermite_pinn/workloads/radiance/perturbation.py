@@ -10,7 +10,7 @@ import torch
 from hermite_pinn.checks import choice, instance, integer, number
 
 from .camera import Cameras
-from .pose_refinement import SIDES, corrected
+from .se3 import SIDES, corrected
 
 __all__ = ["perturbed"]
 

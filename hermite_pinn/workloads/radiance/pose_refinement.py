@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,41 +11,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hermite_pinn.checks import check_options, choice, flag, instance, number, real_array
+from hermite_pinn.checks import check_options, choice, flag, instance, items, number, real_array
 from hermite_pinn.errors import InvalidArgumentError
 
 from .camera import Cameras
-from .model import ParameterGroup
+from .model import ParameterGroup, RadianceModel
 from .posing import Posing
-from .se3 import compose, exponential
+from .relocation import relocated
+from .se3 import SIDES, corrected
+from .views import Views
 
-__all__ = ["SIDES", "PoseRefinement", "RefinedPoses", "corrected", "level_shares", "started"]
+__all__ = ["PoseRefinement", "RefinedPoses", "level_shares", "started"]
 
-SIDES = ("world", "camera")
 #: Parts of a run at which poses are remembered.
 MARKS = 10
-
-
-def corrected(poses: Tensor, twists: Tensor, side: str = "world") -> Tensor:
-    """Poses moved by twists; P(x) being the extrinsic map of one, it becomes P(exp(twist) x) or exp(twist) P(x).
-
-    Parameters
-    ----------
-    poses
-        (n, 3, 4), from the camera to the world.
-    twists
-        (n, 6), see :func:`hermite_pinn.radiance.exponential`.
-    side
-        ``"world"``: the twist moves points of the world first, as in BARF, so poses are multiplied from the left by its
-        inverse; ``"camera"``: it moves those of the camera, after the extrinsic map.
-
-    Returns
-    -------
-    Tensor
-        (n, 3, 4), differentiable by both.
-    """
-    back = exponential(-twists)
-    return compose(back, poses) if side == "world" else compose(poses, back)
 
 
 def level_shares(progress: float, levels: int, window: tuple[float, float] | None) -> list[float]:
@@ -88,6 +68,15 @@ class PoseRefinement:
         Learning rate of Adam for the six numbers of every pose, at the start.
     decay
         Factor by which it has fallen at the end, exponentially.
+    hold
+        Part of the run in which poses stay, until the field has surfaces: what is seen through the fog of a fresh one
+        misleads.
+    directions
+        Part of the run in which colours do not depend on the direction of view, by which a field explains pictures from
+        wrong places without moving them.
+    searches
+        Parts of the run at which views whose pictures fit far worse than others' are looked for from other places, see
+        :func:`.relocated`; none: ``()``.
     curriculum
         Progress at which the finer levels begin to move and at which all do, see :func:`level_shares`; the shares scale
         *updates*, since a factor on gradients cancels in Adam, such as (0.1, 0.5).  None: all move from the start,
@@ -113,8 +102,11 @@ class PoseRefinement:
     hermite_pinn.errors.InvalidArgumentError: side must be 'world' or 'camera', got 'left'
     """
 
-    rate: float = 3e-3
+    rate: float = 1e-2
     decay: float = 0.1
+    hold: float = 0.1
+    directions: float = 0.6
+    searches: Sequence[float] = (0.4, 0.6, 0.8)
     curriculum: tuple[float, float] | None = None
     side: str = "world"
     fix_first: bool = False
@@ -127,6 +119,9 @@ class PoseRefinement:
             {
                 "rate": partial(number, above=0),
                 "decay": partial(number, above=0, most=1),
+                "hold": partial(number, least=0, below=1),
+                "directions": partial(number, least=0, below=1),
+                "searches": _parts,
                 "curriculum": _window,
                 "side": partial(choice, options=SIDES),
                 "fix_first": flag,
@@ -157,6 +152,11 @@ def _window(name: str, value: Any, **how: Any) -> tuple[float, float] | None:
     return float(ends[0]), float(ends[1])
 
 
+def _parts(name: str, value: Any, **how: Any) -> tuple[float, ...]:
+    parts = items(name, value, "parts of the run between 0 and 1, or ()", **how)
+    return tuple(sorted(number(f"a part of {name}", part, least=0, most=1) for part in parts))
+
+
 class RefinedPoses(Posing):
     """Poses with corrections that are trained.
 
@@ -183,20 +183,31 @@ class RefinedPoses(Posing):
     initial: Tensor
     marks: Tensor
     marked: Tensor
+    searched: Tensor
 
     def __init__(self, poses: Tensor, refinement: PoseRefinement) -> None:
         super().__init__()
-        self.refinement = refinement
+        self.refinement, self.held = refinement, False
         self.register_buffer("initial", poses.detach().clone())
         self.twists = nn.Parameter(self.initial.new_zeros(len(poses), 6))
         self.register_buffer("marks", self.initial.new_zeros(MARKS, len(poses), 6))
         self.register_buffer("marked", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("searched", torch.zeros((), dtype=torch.int64))
 
     def advance(self, progress: float) -> None:
         """Remember where poses are, at even parts of the run."""
+        self.held = progress < self.refinement.hold
         if int(self.marked) < MARKS and progress * MARKS >= int(self.marked):
             self.marks[int(self.marked)] = self.twists.detach()
             self.marked += 1
+
+    def revise(self, progress: float, model: RadianceModel, views: Views, generator: torch.Generator) -> None:
+        """Look for views that have gone astray, where it is due."""
+        due = sum(progress >= part for part in self.refinement.searches)
+        if due > int(self.searched):
+            self.searched.fill_(due)
+            fixed, side = int(self.refinement.fix_first), self.refinement.side
+            self.twists.data.copy_(relocated(model, views, self.twists.detach(), side, fixed, generator))
 
     def trail(self) -> Tensor:
         """See :meth:`.Posing.trail`."""
@@ -204,8 +215,8 @@ class RefinedPoses(Posing):
         return torch.stack([corrected(self.initial, one, self.refinement.side) for one in twists]).cpu()
 
     def poses(self) -> Tensor:
-        """The poses as they are now, (n, 3, 4), differentiable by the twists."""
-        twists: Tensor = self.twists
+        """The poses as they are now, (n, 3, 4), differentiable by the twists unless they are held."""
+        twists: Tensor = self.twists.detach() if self.held else self.twists
         if self.refinement.fix_first:
             twists = torch.cat([torch.zeros_like(twists[:1]), twists[1:]])
         return corrected(self.initial, twists, self.refinement.side)
@@ -224,6 +235,10 @@ class RefinedPoses(Posing):
     def rate_factor(self, progress: float) -> float:
         """See :class:`.Posing`."""
         return self.refinement.decay**progress
+
+    def directional(self, progress: float) -> bool:
+        """See :class:`.Posing`."""
+        return progress >= self.refinement.directions
 
     def level_factors(self, levels: int, progress: float) -> list[float] | None:
         """See :func:`level_shares`."""

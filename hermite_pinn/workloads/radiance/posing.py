@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
-from .model import ParameterGroup
+from .model import ParameterGroup, RadianceModel
+from .views import Views
 
 __all__ = ["Posing"]
 
@@ -24,6 +26,21 @@ class Posing(nn.Module):
     def advance(self, progress: float) -> None:
         """What happens before every step."""
 
+    def revise(self, progress: float, model: RadianceModel, views: Views, generator: torch.Generator) -> None:
+        """What happens before every step with a look at the field.
+
+        Parameters
+        ----------
+        progress
+            Part of the run that is done, 0 to 1.
+        model
+            The field, which stays the same.
+        views
+            Training views, with the poses at which the run began.
+        generator
+            Of random numbers, on the CPU.
+        """
+
     def trail(self) -> Tensor | None:
         """Poses (k, n, 3, 4) from the first to the present ones, at even parts of the run; None if they stay."""
         return None
@@ -39,6 +56,10 @@ class Posing(nn.Module):
     def rate_factor(self, progress: float) -> float:
         """Factor of the poses' learning rate at a part of the run that is done, 0 to 1."""
         return 1.0
+
+    def directional(self, progress: float) -> bool:
+        """Whether colours may depend on the direction of view at a part of the run that is done."""
+        return True
 
     def level_factors(self, levels: int, progress: float) -> Sequence[float] | None:
         """Factors of the updates of the encoder's levels, the coarsest first; None: all are one."""

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 
 from hermite_pinn.checks import instance, integer
-from hermite_pinn.cuda.optimizer.adam import AdamRule, adam_step
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.geometry.similarity import Similarity
 
 from .alignment import checked_similarity, moved_poses
 from .model import RadianceModel
+from .photometry import descended
 from .pose_refinement import PoseRefinement
+from .se3 import corrected
 from .views import Views
 
 __all__ = ["placed", "registered"]
-
-RULE = AdamRule()
 
 
 def placed(views: Views, similarity: Similarity) -> Views:
@@ -63,7 +59,7 @@ def registered(
     views
         Where they are thought to be.
     refinement
-        Its rate and side are taken; the rate stays.  Default: ``PoseRefinement()``.
+        Its side and its rate are taken; the rate falls by ``decay`` as in a fit.  Default: ``PoseRefinement()``.
     steps
         Of Adam.
     rays
@@ -84,32 +80,7 @@ def registered(
     if not len(instance("views", views, Views, "hermite_pinn.radiance.Views")):
         raise InvalidArgumentError("there are no views to register; load the scene with test views, or give others")
     generator = torch.Generator().manual_seed(integer("seed", seed, least=0))
-    place = next(model.parameters()).device
-    posing = options.begin(views.cameras, torch.float64, place)
-    twists = posing.twists
-    moments = (torch.zeros_like(twists, requires_grad=False), torch.zeros_like(twists, requires_grad=False))
-    with _held(model):
-        for step in range(steps):
-            draw = views.sample(rays * len(views), generator, posing.poses())
-            loss = sum(model.terms(draw.rays, draw.colors.T.contiguous(), 1.0, generator).values())
-            (slope,) = torch.autograd.grad(torch.as_tensor(loss), twists)
-            now = torch.tensor(RULE.scalars(step + 1, options.rate), dtype=torch.float64, device=place)
-            adam_step(twists.detach(), slope, moments, None, now, RULE)
-    return views.moved(posing.poses().detach().cpu())
-
-
-@contextmanager
-def _held(model: RadianceModel) -> Iterator[None]:
-    """Parameters without gradients, and buffers that are put back."""
-    wanted = {parameter: parameter.requires_grad for parameter in model.parameters()}
-    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    try:
-        for parameter in wanted:
-            parameter.requires_grad_(False)
-        yield
-    finally:
-        for parameter, own in wanted.items():
-            parameter.requires_grad_(own)
-        with torch.no_grad():
-            for name, buffer in model.named_buffers():
-                buffer.copy_(before[name])
+    twists = torch.zeros(len(views), 6, dtype=torch.float64, device=model.device)
+    rates = [options.rate * options.decay ** (step / steps) for step in range(steps)]
+    moved = descended(model, views, twists, options.side, rates, rays, generator)
+    return views.moved(corrected(views.cameras.poses.detach().to(moved), moved, options.side).cpu())

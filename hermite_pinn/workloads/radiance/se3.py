@@ -10,8 +10,10 @@ from torch import Tensor
 from hermite_pinn.checks import instance
 from hermite_pinn.errors import InvalidArgumentError
 
-__all__ = ["compose", "exponential", "inverse", "rotation_angle"]
+__all__ = ["SIDES", "compose", "corrected", "exponential", "inverse", "rotation_angle"]
 
+#: What a twist moves first: points of the world, or of the camera.
+SIDES = ("world", "camera")
 #: Terms of the series, and the square of the angle below which they are taken: the next is below 1e-19 there.
 TERMS, NEAR = 10, 1.0
 
@@ -120,3 +122,25 @@ def rotation_angle(rotations: Tensor) -> Tensor:
     twice = torch.stack([r[..., 2, 1] - r[..., 1, 2], r[..., 0, 2] - r[..., 2, 0], r[..., 1, 0] - r[..., 0, 1]], -1)
     cosine = r.diagonal(dim1=-2, dim2=-1).sum(-1) - 1
     return torch.rad2deg(torch.atan2(torch.linalg.vector_norm(twice, dim=-1), cosine))
+
+
+def corrected(poses: Tensor, twists: Tensor, side: str = "world") -> Tensor:
+    """Poses moved by twists; P(x) being the extrinsic map of one, it becomes P(exp(twist) x) or exp(twist) P(x).
+
+    Parameters
+    ----------
+    poses
+        (n, 3, 4), from the camera to the world.
+    twists
+        (n, 6), see :func:`hermite_pinn.radiance.exponential`.
+    side
+        ``"world"``: the twist moves points of the world first, as in BARF, so poses are multiplied from the left by its
+        inverse; ``"camera"``: it moves those of the camera, after the extrinsic map.
+
+    Returns
+    -------
+    Tensor
+        (n, 3, 4), differentiable by both.
+    """
+    back = exponential(-twists)
+    return compose(back, poses) if side == "world" else compose(poses, back)

@@ -17,7 +17,7 @@ from hermite_pinn.workloads.radiance import (
     scattered_poses,
 )
 from hermite_pinn.workloads.radiance.alignment import moved_poses
-from hermite_pinn.workloads.radiance.pose_refinement import corrected
+from hermite_pinn.workloads.radiance.se3 import corrected
 
 LENS = Intrinsics.of_view_angle(8, 6, 1.0)
 

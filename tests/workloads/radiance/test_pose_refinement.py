@@ -15,7 +15,8 @@ from hermite_pinn.cuda.rays.marching import Marching, march
 from hermite_pinn.cuda.rays.occupancy import OccupancyGrid
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.workloads.radiance import PoseRefinement, Scene, scattered_poses
-from hermite_pinn.workloads.radiance.pose_refinement import RefinedPoses, corrected, level_shares
+from hermite_pinn.workloads.radiance.pose_refinement import RefinedPoses, level_shares
+from hermite_pinn.workloads.radiance.se3 import corrected
 
 START = torch.from_numpy(scattered_poses(4, 3.0))
 
@@ -35,6 +36,18 @@ def test_the_first_pose_stays_if_asked():
     assert (moved[1:] - START[1:]).abs().amax((1, 2)).min() > 1e-3
     moved.sum().backward()
     assert float(poses.twists.grad[0].abs().max()) == 0.0
+
+
+def test_poses_are_held_for_the_first_part_of_a_run_and_then_are_differentiable():
+    poses = RefinedPoses(START, PoseRefinement(hold=0.25))
+    for progress, held in ((0.0, True), (0.2, True), (0.25, False), (1.0, False)):
+        poses.advance(progress)
+        assert poses.poses().requires_grad is not held
+
+
+def test_colours_depend_on_directions_after_their_part_of_a_run():
+    poses = RefinedPoses(START, PoseRefinement(directions=0.5))
+    assert [poses.directional(p) for p in (0.0, 0.49, 0.5, 1.0)] == [False, False, True, True]
 
 
 def test_penalties_are_mean_squares_of_both_halves():
@@ -72,6 +85,8 @@ def test_the_window_is_that_of_barf():
         {"rate": math.nan},
         {"decay": 0.0},
         {"decay": 2.0},
+        {"hold": 1.0},
+        {"directions": -0.1},
         {"curriculum": (0.5, 0.1)},
         {"curriculum": (0.1, 1.5)},
         {"curriculum": 0.5},

@@ -12,7 +12,7 @@ from hermite_pinn.validation.poses.__main__ import main
 TINY = dataclasses.replace(
     SCALES["small"], size=10, train=6, test=2, levels=2, finest=8, samples=256, march_steps=16, cells=8, steps=3, rays=4
 )
-ROW = Row(10.0, 0.2, 0.5, 2.0, 0.05, 0.1, 25.0, 20.0, 26.0, 10.0, 4.0, 1000)
+ROW = Row(10.0, 0.2, 0.5, 2.0, 0.05, 0.1, 1.5, 4.0, 25.0, 20.0, 26.0, 10.0, 4.0, 1000)
 
 
 @pytest.fixture

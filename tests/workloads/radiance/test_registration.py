@@ -5,17 +5,18 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from support.light_field import SCENE, SMALL, LightField, views_of
 
 import hermite_pinn as hp
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.geometry.similarity import Similarity
 from hermite_pinn.workloads.radiance import (
     Cameras,
+    GridLevels,
     InstantNGP,
     PoseRefinement,
-    Rays,
-    Scene,
-    Views,
+    Proposal,
+    ZipNeRF,
     draw_poses,
     fit,
     perturbed,
@@ -23,48 +24,9 @@ from hermite_pinn.workloads.radiance import (
     pose_errors,
     registered,
 )
-from hermite_pinn.workloads.radiance.model import ParameterGroup, RadianceModel, Sight
-from hermite_pinn.workloads.radiance.setting import Setting
 
-SCENE = Scene.render_synthetic(12, train=8, test=3, supersampling=1)
-SMALL = InstantNGP(levels=3, finest=32, table_size=2**9, samples=512, cells=8, march_steps=32)
-
-
-class LightField(RadianceModel):
-    """Colours that are waves of where a ray passes: what is seen from everywhere, and told without samples."""
-
-    def __init__(self):
-        super().__init__(SMALL, Setting.of(SCENE), torch.float32, torch.device("cpu"))
-        self.waves = torch.nn.Parameter(torch.randn(3, 6, generator=torch.Generator().manual_seed(0)))
-        self.register_buffer("calls", torch.zeros(()))
-
-    rays = 64
-
-    def colors(self, rays: Rays):
-        moment = torch.linalg.cross(rays.origin, rays.direction)
-        return 0.5 + 0.5 * torch.sin(self.waves @ torch.cat([rays.direction, moment], 1).T)
-
-    def terms(self, rays, target, progress, generator):
-        self.calls += 1
-        return {"colour": (self.colors(rays) - target).square().mean()}
-
-    def look(self, rays, background=None, normals=False):
-        with torch.no_grad():
-            seen = self.colors(rays)
-        return Sight(seen, torch.ones(len(rays)), torch.ones(len(rays)))
-
-    def advance(self, step, progress, generator):
-        return
-
-    def density(self, points):
-        return points[0]
-
-    def groups(self):
-        return [ParameterGroup("waves", (self.waves,))]
-
-
-def views_of(model, cameras):
-    return Views(cameras, [model.look(c.rays()).colour.T.reshape(c.height, c.width, 3) for c in cameras])
+COARSE = GridLevels(4, 8, 2, 2, 1 << 10)
+ZIP = ZipNeRF(levels=COARSE, width=16, samples=8, rays=64, first=Proposal(8, COARSE, 8, 0.05), second=None)
 
 
 @pytest.mark.parametrize("side", ["world", "camera"])
@@ -72,7 +34,7 @@ def test_views_are_registered_where_their_pictures_were_taken(side):
     model, true = LightField(), SCENE.test.cameras
     views = views_of(model, true)
     noisy = views.moved(perturbed(true, 0.02, 0).poses)
-    found = registered(model, noisy, PoseRefinement(rate=2e-3, side=side), steps=400, rays=48)
+    found = registered(model, noisy, PoseRefinement(rate=2e-3, decay=1.0, side=side), steps=400, rays=48)
     unmoved = Similarity(1.0, np.eye(3), np.zeros(3))
     before, after = (pose_errors(v.cameras, true, unmoved) for v in (noisy, found))
     assert float(after.rotation.mean()) < 0.1 * float(before.rotation.mean())
@@ -123,7 +85,8 @@ def test_a_fit_that_refines_poses_returns_them_with_their_way():
     assert found.trail.shape == (11, 8, 3, 4)
     assert torch.allclose(found.trail[0], scene.train.cameras.poses, atol=1e-15)
     assert torch.allclose(found.trail[-1], found.cameras.poses, atol=1e-15)
-    assert float((found.trail[1:] - found.trail[:-1]).abs().amax((1, 2, 3)).min()) > 0
+    assert torch.equal(found.trail[1], found.trail[0])  # it is held
+    assert float((found.trail[2:] - found.trail[1:-1]).abs().amax((1, 2, 3)).min()) > 0
 
 
 def test_a_fit_with_fixed_poses_keeps_them():
@@ -132,6 +95,24 @@ def test_a_fit_with_fixed_poses_keeps_them():
         found.cameras.poses, SCENE.train.cameras.poses
     )
     assert found.trail is None
+
+
+def test_poses_that_are_held_stay_and_move_afterwards():
+    scene = noisy_scene(0.05)
+    found = fit(scene, recipe=SMALL, poses=PoseRefinement(hold=0.5), steps=20, progress=False)
+    start = scene.train.cameras.poses
+    assert all(torch.allclose(poses, start, atol=1e-15) for poses in found.trail[:6])
+    assert float((found.trail[6] - start).abs().max()) > 0
+
+
+@pytest.mark.parametrize("recipe", [SMALL, ZIP], ids=lambda recipe: recipe.name)
+def test_colours_learn_of_directions_only_after_their_part_of_a_run(recipe):
+    for part, learned in ((0.99, False), (0.5, True)):
+        model = fit(SCENE, recipe=recipe, poses=PoseRefinement(directions=part), steps=8, progress=False).model
+        weights, columns = model.directions()
+        assert len(range(*columns.indices(weights.shape[1]))) == 15
+        assert bool((weights[:, columns] != 0).any()) is learned
+        assert bool((weights[:, :5] != 0).any())
 
 
 def test_the_first_pose_stays_in_a_fit_if_asked():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hermite_pinn.cuda.rays.harmonics import spherical_harmonics
 from hermite_pinn.workloads.radiance.backgrounds import Backdrop
@@ -75,6 +75,10 @@ class ZipModel(RadianceModel):
     def grids(self) -> list[FilteredGrid]:
         """Those of the field and of the proposals."""
         return [self.field.grid, *self.sampler.grids]
+
+    def directions(self) -> tuple[nn.Parameter, slice]:
+        """See :meth:`RadianceModel.directions`: of all bands but the first, which is constant."""
+        return self.field.color_network.weights[0], slice(1 - BANDS**2, None)
 
     def groups(self) -> list[ParameterGroup]:
         """Every grid, and all networks."""
