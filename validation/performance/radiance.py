@@ -98,8 +98,8 @@ class Step:
 
     def drawn(self, count: int) -> tuple[Rays, Tensor]:
         """Rays of random pixels and their colours, channels first, where the model is."""
-        draw = self.views.sample(count, self.generator)
-        return draw.rays.to(self.device), draw.colors.T.contiguous().to(self.device)
+        draw = self.views.sample(count, self.generator, device=self.device)
+        return draw.rays, draw.colors.T.contiguous()
 
     def run(self) -> None:
         """A step without the look for occupied cells."""
