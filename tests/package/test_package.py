@@ -85,10 +85,10 @@ def test_kernels_are_compiled_once_by_many_processes(tmp_path, monkeypatch):
         "print(host.compile_source('extern \"C\" int hp_answer() { return 42; }'))\n"
     )
     environment = {"HERMITE_PINN_CACHE": str(tmp_path), "PATH": __import__("os").environ["PATH"]}
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(2) as pool:
         runs = [
             pool.submit(subprocess.run, [sys.executable, "-c", code], env=environment, capture_output=True, text=True)
-            for _ in range(4)
+            for _ in range(2)
         ]
         outputs = {r.result().stdout.strip() for r in runs}
     assert len(outputs) == 1

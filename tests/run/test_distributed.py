@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -48,21 +49,22 @@ def ended(processes, seconds=240):
             p.kill()
 
 
+#: Cases that three ranks run, too.
+FEW = ("conditions", "adam at residuals")
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """What one, two and three ranks found, and the folders they wrote."""
-    folders = {size: tmp_path_factory.mktemp(f"ranks{size}") for size in (1, 2, 3)}
-    few = ["conditions", "adam at residuals"]
-    runs = [
-        p for size, folder in folders.items() for p in start(size, SCRIPT, str(folder), *(few if size == 3 else []))
-    ]
-    for code, err in ended(runs):
-        assert code == 0, err
-    read = {
-        size: [json.loads((folder / f"rank{r}.json").read_text()) for r in range(size)]
-        for size, folder in folders.items()
-    }
-    return read, folders
+    """Starts so many ranks, each number of them once: what they found, and the folder that they wrote."""
+
+    @cache
+    def of(size):
+        folder = tmp_path_factory.mktemp(f"ranks{size}")
+        for code, err in ended(start(size, SCRIPT, str(folder), *(FEW if size == 3 else ()))):
+            assert code == 0, err
+        return [json.loads((folder / f"rank{r}.json").read_text()) for r in range(size)], folder
+
+    return of
 
 
 def close(a, b, tol):
@@ -70,14 +72,12 @@ def close(a, b, tol):
     return float((a - b).norm()) <= tol * float(b.norm())
 
 
-@pytest.mark.parametrize("size", [2, 3])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    ("name", "size"), [*((n, 2) for n in CASES), *(pytest.param(n, 3, marks=pytest.mark.slow) for n in FEW)]
+)
 def test_several_ranks_find_what_one_finds(results, name, size):
     """Tables, parameters, losses, standard errors and the number of points; the sums differ in their order only."""
-    read, _ = results
-    if name not in read[size][0]["found"]:
-        pytest.skip("run on two ranks only")
-    alone, several = read[1][0]["found"][name], [r["found"][name] for r in read[size]]
+    alone, several = results(1)[0][0]["found"][name], [r["found"][name] for r in results(size)[0]]
     assert all(s == several[0] for s in several)  # to the bit
     found = several[0]
     # hidden units and inner solves that stop by a tolerance magnify rounding
@@ -94,9 +94,9 @@ def test_several_ranks_find_what_one_finds(results, name, size):
 
 def test_rank_0_alone_writes(results):
     """The script saves on every rank; the file is whole and rank 0's."""
-    read, folders = results
-    assert [r["ranks"] for r in read[2]] == [2, 2]
-    solution = hp.Solution.load(folders[2] / "elliptic.h5")
+    found, folder = results(2)
+    assert [r["ranks"] for r in found] == [2, 2]
+    solution = hp.Solution.load(folder / "elliptic.h5")
     assert solution.stats["rank"] == 0
     assert solution.stats["ranks"] == 2
 

@@ -91,7 +91,7 @@ def ends_like(whole, other):
     assert other.estimated_error == whole.estimated_error
 
 
-@pytest.mark.parametrize("name", rows(CASES, ("joint", "chain", "soap")))
+@pytest.mark.parametrize("name", rows(CASES, ("joint", "chain", "soap", "slabs around a hole")))
 def test_every_state_that_is_saved_can_be_resumed(name, files, tmp_path, one_thread):
     make, method, options = CASES[name]
     options = options | {"method": method, "progress": False}
