@@ -102,10 +102,10 @@ class Elementary:
 
     def __call__(self, *operands: Any) -> Any:
         """The function on floats, arrays, tensors or symbols."""
-        for operand in operands:
-            symbolic = getattr(type(operand), "__elementary__", None)
-            if symbolic is not None:
-                return symbolic(self.name, *operands)
+        symbols = [type(o) for o in operands if hasattr(type(o), "__elementary__")]
+        if symbols:
+            first: Any = max(symbols, key=lambda kind: getattr(kind, "__elementary_rank__", 0))
+            return first.__elementary__(self.name, *operands)
         return self.evaluate(*operands)
 
     def evaluate(self, *operands: Any) -> Any:

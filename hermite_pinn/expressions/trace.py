@@ -13,6 +13,7 @@ import numpy as np
 
 from hermite_pinn.errors import HermitePinnError, InvalidProblemError
 
+from .complex_values import PARTS, ComplexJet, ComplexNormal, ComplexValue, parts_of
 from .functions import tabulated
 from .graph import Expr, constant, coordinate, parameter, postorder, wrap
 from .jets import FieldJet, NormalVector
@@ -117,6 +118,7 @@ class Symbols:
     coordinates: tuple[str, ...]
     parameters: tuple[str, ...]
     max_order: int
+    complex_fields: tuple[str, ...] = ()
 
     def field(self, name: str) -> FieldJet:
         """The value of a field; an error that lists the fields if there is no such."""
@@ -124,19 +126,34 @@ class Symbols:
             raise InvalidProblemError(f"there is no field {name!r}; the fields are {', '.join(self.fields)}")
         return FieldJet(name, (0,) * len(self.coordinates), self.coordinates, self.max_order)
 
+    def parts(self, name: str) -> tuple[str, ...]:
+        """Names of the real fields that a field consists of: its own, or those of its real and imaginary part."""
+        return tuple(f"{name}_{part}" for part in PARTS) if name in self.complex_fields else (name,)
+
     @property
-    def plain(self) -> dict[str, Expr]:
-        """Coordinates and parameters."""
-        return {c: coordinate(c) for c in self.coordinates} | {p: parameter(p) for p in self.parameters}
+    def plain(self) -> dict[str, Any]:
+        """Coordinates and parameters; values that calculate with complex ones, where a field is complex."""
+        known = {c: coordinate(c) for c in self.coordinates} | {p: parameter(p) for p in self.parameters}
+        return {n: ComplexValue(e, 0.0) for n, e in known.items()} if self.complex_fields else dict(known)
 
     @property
     def outward(self) -> dict[str, Any]:
         """The outward normal ``n``, for functions on boundaries."""
-        return {"n": NormalVector(self.coordinates)}
+        normal = NormalVector(self.coordinates)
+        return {"n": ComplexNormal(normal) if self.complex_fields else normal}
+
+    @property
+    def unknown(self) -> dict[str, Any]:
+        """The fields, complex ones by their own names too."""
+        known: dict[str, Any] = {name: self.field(name) for name in self.fields}
+        if self.complex_fields:
+            known = {name: ComplexJet(jet, 0.0) for name, jet in known.items()}
+            known |= {name: ComplexJet(*map(self.field, self.parts(name))) for name in self.complex_fields}
+        return known
 
     def residuals(self, function: Callable[..., Any], what: str, default: str, normal: bool = False) -> dict[str, Expr]:
         """Trace a function that returns one residual, a sequence, or a dict of them; on boundaries with the normal."""
-        known: dict[str, Any] = {name: self.field(name) for name in self.fields} | self.plain
+        known: dict[str, Any] = self.unknown | self.plain
         known = self.outward | known if normal else known
         try:
             result = bind(function, known, what)
@@ -166,9 +183,51 @@ class Symbols:
                     f"{what} returned nothing; it must return the residual, which is zero for a solution"
                 )
             _refuse_truth(value, what)
-            residuals[name] = wrap(value)
-            _refuse_infinite(residuals[name], what)
+            residuals |= self._real_parts(name, value)
+        for residual in residuals.values():
+            _refuse_infinite(residual, what)
         return residuals
+
+    def _real_parts(self, name: str, value: Any) -> dict[str, Expr]:
+        """A residual, or the real and the imaginary part of one, as far as they are not zero by themselves."""
+        if not self.complex_fields:
+            return {name: wrap(value)}
+        both = dict(zip((f"{name} {part}" for part in PARTS), parts_of(value), strict=True))
+        if all(e.is_constant for e in both.values()):
+            return {name: parts_of(value)[0]}
+        kept = {n: e for n, e in both.items() if not (e.is_constant and e.data == 0)}
+        return kept if len(kept) > 1 or next(iter(kept)).endswith(PARTS[1]) else {name: next(iter(kept.values()))}
+
+    def values(self, name: str, value: Any, what: str, normal: bool = False) -> dict[str, Expr]:
+        """What is prescribed of a field, by the real fields that it consists of; see :meth:`value`.
+
+        Raises
+        ------
+        InvalidProblemError
+            If there is no such field, or a real one is given a complex value.
+        """
+        if name not in self.complex_fields:
+            return {self.field(name).data[0]: self.value(value, what, normal=normal)}
+        return dict(zip(self.parts(name), self._parts_of_value(value, what, normal), strict=True))
+
+    def _parts_of_value(self, value: Any, what: str, normal: bool) -> tuple[Expr, Expr]:
+        if not callable(value):
+            return parts_of(value)
+        try:
+            return parts_of(bind(value, self.outward | self.plain if normal else self.plain, what))
+        except HermitePinnError:
+            raise
+        except Exception as error:
+            raise InvalidProblemError(
+                f"{what} failed when it was traced with symbols ({type(error).__name__}: {error}); values of complex fields "
+                "are written with operators and the functions of hermite_pinn, such as hp.exp(1j * x)"
+            ) from error
+
+    def _one_real(self, value: Any, what: str) -> Expr:
+        real, imag = parts_of(value)
+        if not (imag.is_constant and imag.data == 0):
+            raise InvalidProblemError(f"{what} is a complex value, and the field is real")
+        return real
 
     def value(self, value: Any, what: str, normal: bool = False) -> Expr:
         """A prescribed value as an expression: a number, or a function of coordinates (and parameters) by name.
@@ -189,7 +248,7 @@ class Symbols:
             result = bind(value, known, what)
             if result is None:
                 raise InvalidProblemError(f"{what} is a function that returns nothing ({NOTHING}); return the value")
-            return wrap(result)
+            return self._one_real(result, what) if self.complex_fields else wrap(result)
         except Exception as error:
             if isinstance(error, InvalidProblemError) and (
                 "unknown argument" in str(error)

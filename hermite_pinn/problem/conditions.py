@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import numbers
-from collections.abc import Callable
+import cmath
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from hermite_pinn.checks import items, number, refuse, spelled, text
 from hermite_pinn.errors import InvalidProblemError
-from hermite_pinn.expressions.graph import Expr, constant, normal
+from hermite_pinn.expressions.complex_values import ComplexValue, parts_of
+from hermite_pinn.expressions.graph import Expr, constant, normal, wrap
 from hermite_pinn.expressions.jets import FieldJet
 from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.geometry import Domain, Region
@@ -31,10 +32,8 @@ def _checked_value(what: str, value: Any) -> Any:
     """
     if isinstance(value, Expr) or (callable(value) and not isinstance(value, type)):
         return value
-    if isinstance(value, numbers.Complex) and not isinstance(value, numbers.Real):
-        raise InvalidProblemError(
-            f"{what} is the complex value {value!r}; fields are real: use one each for real and imaginary part"
-        )
+    if isinstance(value, complex) and cmath.isfinite(value):  # a real field refuses it
+        return value
     if getattr(value, "shape", ()) or isinstance(value, (list, tuple)):
         refuse(what, value, ACCEPTED, hint="values at scattered points belong into hp.Data", error=InvalidProblemError)
     try:
@@ -105,6 +104,11 @@ class _Prescribed(_Values):
 
     _order: ClassVar[int]  # of differentiation along the normal
 
+    def _given(self, symbols: Symbols) -> Iterator[tuple[str, Expr]]:
+        """Real fields and what is prescribed of them."""
+        for name, value in self.values.items():
+            yield from symbols.values(name, value, f"the value of {name} in {self}", normal=True).items()
+
     def __init__(
         self,
         *,
@@ -118,8 +122,8 @@ class _Prescribed(_Values):
     def terms(self, domain: Domain, symbols: Symbols, periodic: tuple[bool, ...]) -> list[Term]:
         """Residuals of the condition, one per field and face."""
         terms, restriction = [], self._restriction(symbols)
-        for name, value in self.values.items():
-            u, g = symbols.field(name), symbols.value(value, f"the value of {name} in {self}", normal=True)
+        for name, g in self._given(symbols):
+            u = symbols.field(name)
             residual = (_slope(u) if self._order else u) - g
             label = f"{name}{'.n' if self._order else ''} on {self._label()}"
             for face in self.faces(domain, periodic):
@@ -206,18 +210,27 @@ class Robin(_Values):
         restriction = self._restriction(symbols)
         terms: list[Term] = []
         for name, triple in self.values.items():
-            u = symbols.field(name)
-            labels = ("alpha", "beta", "g")
-            alpha, beta, g = (
-                symbols.value(v, f"{label} of {name} in {self}", normal=True)
-                for label, v in zip(labels, triple, strict=True)
-            )
-            residual = alpha * u + beta * _slope(u) - g
-            terms.extend(
-                Term(f"{name} + {name}.n on {self._label()}", residual, face, self.weight, None, restriction)
-                for face in self.faces(domain, periodic)
-            )
+            for part, residual in self._residuals(symbols, name, triple):
+                terms.extend(
+                    Term(f"{part} + {part}.n on {self._label()}", residual, face, self.weight, None, restriction)
+                    for face in self.faces(domain, periodic)
+                )
         return terms
+
+    def _residuals(self, symbols: Symbols, name: str, triple: tuple[Any, ...]) -> Iterator[tuple[str, Expr]]:
+        """What is to vanish, by the real fields that a field consists of."""
+        jets = [symbols.field(part) for part in symbols.parts(name)]
+        whats = [f"{label} of {name} in {self}" for label in ("alpha", "beta", "g")]
+        given = [
+            list(symbols.values(name, v, what, normal=True).values()) for v, what in zip(triple, whats, strict=True)
+        ]
+        if len(jets) == 1:
+            ((alpha,), (beta,), (g,)) = given
+            yield name, wrap(alpha * jets[0] + beta * _slope(jets[0]) - g)
+            return
+        alpha, beta, g = (ComplexValue(*parts) for parts in given)
+        made = alpha * ComplexValue(*jets) + beta * ComplexValue(*map(_slope, jets)) - g
+        yield from zip(symbols.parts(name), parts_of(made), strict=True)
 
 
 class Initial(Statement):
@@ -262,11 +275,14 @@ class Initial(Statement):
         if periodic[axis]:
             raise InvalidProblemError(f"{self}: time is periodic, so there is no start; remove one of the two")
         face, terms = domain.face("t-"), []
+        known = (*symbols.fields, *symbols.complex_fields)
         for name, value in self.values.items():
-            order, of = (1, name[:-2]) if name not in symbols.fields and name.endswith("_t") else (0, name)
-            u, g = symbols.field(of), symbols.value(value, f"the value of {name} in {self}")
-            residual = (u._raised([axis]) if order else u) - g
-            terms.append(Term(f"{name} at t-", residual, face, self.weight, FaceTrace(of, order, with_normal(g, face))))
+            order, of = (1, name[:-2]) if name not in known and name.endswith("_t") else (0, name)
+            for part, g in symbols.values(of, value, f"the value of {name} in {self}").items():
+                u = symbols.field(part)
+                residual = (u._raised([axis]) if order else u) - g
+                trace = FaceTrace(part, order, with_normal(g, face))
+                terms.append(Term(f"{part}{'_t' * order} at t-", residual, face, self.weight, trace))
         return terms
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from hermite_pinn.checks import items, number, refuse, text
 from hermite_pinn.errors import InvalidProblemError
+from hermite_pinn.expressions.complex_values import ComplexValue, parts_of
 from hermite_pinn.expressions.graph import Expr, postorder, wrap
 from hermite_pinn.expressions.jets import FieldJet
 from hermite_pinn.expressions.program import leaves
@@ -90,6 +91,13 @@ class Integral(Expr):
 
     __slots__ = ()
 
+    def __new__(cls, expression: Any, *args: Any, **options: Any) -> Any:
+        """An integral; two of them, of the parts, where the expression is complex."""
+        if not isinstance(expression, ComplexValue):
+            return super().__new__(cls)
+        parts = parts_of(expression)
+        return ComplexValue(*(p if p.is_constant and p.data == 0 else cls(p, *args, **options) for p in parts))
+
     def __init__(
         self,
         expression: Any,
@@ -150,6 +158,8 @@ def _limit(axis: str, side: str, limit: Any) -> float | str | None:
     """A number, the name of the axis for the coordinate itself, or None."""
     if limit is None or (isinstance(limit, str) and limit == axis):
         return limit
+    if isinstance(limit, ComplexValue):
+        return _limit(axis, side, parts_of(limit)[0])
     if isinstance(limit, Expr) and not limit.is_constant:
         if limit.op == "coordinate" and limit.data == axis:
             return axis

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
 from hermite_pinn.expressions.graph import Expr, postorder
@@ -41,7 +41,7 @@ class Memo:
 class TracedOnce(Symbols):
     """Symbols that call no function twice."""
 
-    memo: Memo
+    memo: Memo = field(default_factory=Memo)
 
     def residuals(self, function: Callable[..., Any], what: str, default: str, normal: bool = False) -> dict[str, Expr]:
         """As :meth:`Symbols.residuals`; what the function returned when it was first asked."""
@@ -55,6 +55,13 @@ class TracedOnce(Symbols):
         """As :meth:`Symbols.value`; what the function returned when it was first asked."""
         key = ("value", id(value), what, normal)
         return self.memo.once(key, lambda: (value, Symbols.value(self, value, what, normal=normal)))[1]
+
+    def values(self, name: str, value: Any, what: str, normal: bool = False) -> dict[str, Expr]:
+        """As :meth:`Symbols.values`; what the function returned when it was first asked."""
+        if name not in self.complex_fields:
+            return Symbols.values(self, name, value, what, normal=normal)
+        key = ("values", name, id(value), what, normal)
+        return self.memo.once(key, lambda: (value, Symbols.values(self, name, value, what, normal=normal)))[1]
 
 
 class Plan:
@@ -85,7 +92,14 @@ class Plan:
         self.shared: Memo = Memo() if whole is None else whole.shared
         self.own = Memo()
         self.symbols: Symbols = (
-            TracedOnce(symbols.fields, symbols.coordinates, symbols.parameters, symbols.max_order, self.shared)
+            TracedOnce(
+                symbols.fields,
+                symbols.coordinates,
+                symbols.parameters,
+                symbols.max_order,
+                symbols.complex_fields,
+                memo=self.shared,
+            )
             if whole is None
             else whole.symbols
         )

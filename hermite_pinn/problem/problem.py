@@ -23,7 +23,7 @@ from .identity import Digest, Part, identify
 from .interfaces import continuity
 from .jumps import find_jumps
 from .missing import missing_conditions
-from .names import check_names, checked_exact
+from .names import FIELDS, check_names, checked_exact, real_fields
 from .parameters import Parameter
 from .plan import Plan
 from .primitives import Primitives
@@ -58,7 +58,8 @@ class Problem(Immutable):
     domain
         Where it is posed, for example ``Box(x=(0, 1), y=(0, 1))``.
     fields
-        Names of the unknown functions.
+        Names of the unknown functions; or a dict that says of each whether it is real or complex, ``{"u": complex, "p":
+        float}``.  A complex field ``u`` consists of the real fields ``u_real`` and ``u_imag``.
     residual
         Returns one residual, a tuple, or a dict of named residuals, each zero for a solution.
     conditions
@@ -115,7 +116,7 @@ class Problem(Immutable):
     def __init__(
         self,
         domain: Domain,
-        fields: str | Iterable[str],
+        fields: str | Iterable[str] | Mapping[str, type],
         residual: Callable[..., Any],
         conditions: Iterable[Statement] = (),
         *,
@@ -129,9 +130,8 @@ class Problem(Immutable):
         if not callable(residual):
             refuse("the residual", residual, "a function such as lambda u, x: u.xx - 1", error=InvalidProblemError)
         self.domain = domain
-        named = [fields] if isinstance(fields, str) else fields
-        self.fields: tuple[str, ...] = tuple(listed("fields", named, "a list of names such as ['u', 'v']"))
-        self._stated = self.fields
+        self._stated = fields if isinstance(fields, (str, Mapping)) else tuple(listed("fields", fields, FIELDS))
+        self.fields, self.complex_fields = real_fields(self._stated)
         self.residual = residual
         self.conditions: tuple[Statement, ...] = tuple(
             listed("conditions", conditions, "a list of conditions such as [Dirichlet(u=0.0)]")
@@ -145,14 +145,15 @@ class Problem(Immutable):
         self.name = None if name is None else text("name", name, otherwise="None", error=InvalidProblemError)
         self.max_order = integer("max_order", max_order, least=1, most=4, error=InvalidProblemError)
         max_order = self.max_order
-        check_names(domain, self.fields, [p.name for p in self.parameters], self.exact)
+        check_names(domain, self.fields, [p.name for p in self.parameters], self.exact, self.complex_fields)
         for condition in self.conditions:
             if not isinstance(condition, Statement):
                 raise InvalidProblemError(
                     f"{spelled(condition)} is no condition; use Dirichlet, Neumann, Robin, Periodic, Initial, Gauge, Data, Smoothness or "
                     "Condition"
                 )
-        self.plan = Plan(Symbols(self.fields, domain.names, tuple(p.name for p in self.parameters), max_order))
+        named = tuple(p.name for p in self.parameters)
+        self.plan = Plan(Symbols(self.fields, domain.names, named, max_order, self.complex_fields))
         self.symbols = self.plan.symbols
         self.periodic = self._periodic_axes()
         self.residuals = ReadOnly(self._with_integrals(self._traced_residuals()))
@@ -215,7 +216,7 @@ class Problem(Immutable):
             for expression in condition.expressions(self.symbols):
                 self._primitives.replaced(expression)
         self.fields = (*self.fields, *self._primitives.fields)
-        check_names(self.domain, self.fields, [p.name for p in self.parameters], self.exact)
+        check_names(self.domain, self.fields, [p.name for p in self.parameters], self.exact, self.complex_fields)
         return replaced | {f"primitive {name}": e for name, e in self._primitives.equations.items()}
 
     def _traced_terms(self) -> tuple[Term, ...]:
@@ -380,7 +381,8 @@ class Problem(Immutable):
     @functools.cached_property
     def exact_expressions(self) -> dict[str, Expr]:
         """The known solution as expressions of the coordinates."""
-        return {f: self.symbols.value(g, f"the exact solution {f}") for f, g in self.exact.items()}
+        given = [self.symbols.values(f, g, f"the exact solution {f}") for f, g in self.exact.items()]
+        return {f: g for parts in given for f, g in parts.items()}
 
     @property
     def order(self) -> int:

@@ -12,12 +12,14 @@ import torch
 from hermite_pinn.checks import instance, integer, real_array
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.expressions.complex_values import PARTS
 from hermite_pinn.field.field import GridField
 from hermite_pinn.field.sampling import grid_jets, vertex_axes
 from hermite_pinn.geometry import Domain
 from hermite_pinn.memory import check_fits
 from hermite_pinn.torch_state import isolated
 
+from .complex_function import ComplexFunction, complex_names
 from .coordinates import broadcast_coordinates, grid_axes, point_array
 from .field_function import FieldFunction, Sums, UnknownAttributeError
 from .inside import SLACK, inside_grid, inside_points
@@ -48,12 +50,15 @@ class Evaluable:
         """Names of the fields."""
         return self.field.names
 
-    def __getattr__(self, name: str) -> FieldFunction:
+    def __getattr__(self, name: str) -> Any:
+        """The field called so, a :class:`.FieldFunction`; a :class:`.ComplexFunction` where its parts are fields."""
         field = self.__dict__.get("field")
         if field is None or name.startswith("__"):
             raise AttributeError(name)
+        if name in complex_names(field.names):
+            return ComplexFunction(*(getattr(self, f"{name}_{part}") for part in PARTS))
         if name not in field.names:
-            fields = ", ".join(field.names)
+            fields = ", ".join((*complex_names(field.names), *field.names))
             raise UnknownAttributeError(f"a {type(self).__name__} has no attribute {name!r}; its fields are {fields}")
         return FieldFunction(self, self.domain.names, self._evaluate, name, [[(1.0, (0,) * self.domain.dim)]], name)
 

@@ -11,10 +11,12 @@ import torch
 from hermite_pinn.checks import number, refuse, spelled
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
+from hermite_pinn.expressions.complex_values import PARTS
 from hermite_pinn.expressions.graph import Expr
 from hermite_pinn.expressions.program import Program
 from hermite_pinn.expressions.trace import Symbols
 
+from .complex_function import complex_names
 from .coordinates import broadcast_coordinates
 from .derivatives import highest_order
 from .evaluable import PIECE, Evaluable
@@ -26,6 +28,7 @@ __all__ = ["Marginal", "integrate"]
 TOL = {False: 1e-6, True: 1e-3}  # of a quadrature, by whether shapes cut the domain
 HALVINGS = 5  # of the cells before a quadrature that does not settle is refused
 ROUNDING = 1e-13
+UNITS: tuple[complex, complex] = 1.0, 1j
 ACCEPTABLE = 1e-2  # uncertainty beyond which nobody is told to accept it
 ACCEPTED = "the name of a field, or a function of fields and coordinates by name such as lambda u, x: x * u**2"
 
@@ -122,50 +125,56 @@ class Sums(NamedTuple):
 
 def integrate(owner: Evaluable, expression: Any, over: Any, parameters: Mapping[str, float], tol: float | None) -> Any:
     """See :meth:`hermite_pinn.Solution.integrate`."""
-    traced, label = _traced(owner, expression, parameters)
+    traced = _traced(owner, expression, parameters)
     place = place_of(owner, over)
-    integrand = Integrand(owner, traced, parameters)
     accepted = TOL[owner.domain.is_cut] if tol is None else number("tol", tol, above=0.0, otherwise="None")
-    if integrand.has_normals and not _normals(place):
-        raise InvalidArgumentError(
-            f"the integral of {label} depends on the outward normal, which is there on faces only; give over= a face such as "
-            f"{owner.domain.faces[0].name!r}, or 'boundary'"
-        )
+    made = []
+    for factor, part in traced:
+        integrand = Integrand(owner, part, parameters)
+        if integrand.has_normals and not _normals(place):
+            raise InvalidArgumentError(
+                f"the integral of {part} depends on the outward normal, which is there on faces only; give over= a face such "
+                f"as {owner.domain.faces[0].name!r}, or 'boundary'"
+            )
+        made.append((factor, integrand, f"integral of {part} over {_spelled(over)}"))
     free = [name for i, name in enumerate(owner.domain.names) if i not in place.axes]
-    label = f"integral of {label} over {_spelled(over)}"
     if not free:
-        return float(_settled(owner, integrand, place, np.zeros((0, 1)), accepted, label)[0])
+        at = np.zeros((0, 1))
+        return sum(f * float(_settled(owner, i, place, at, accepted, label)[0]) for f, i, label in made)
 
     def evaluate(named: Mapping[str, Any]) -> Any:
         spread = _free_points(owner, named)
         flat = np.stack([a.ravel() for a in spread])
-        values = _settled(owner, integrand, place, flat, accepted, label).reshape(spread[0].shape)
-        return float(values) if values.ndim == 0 else values
+        parts = [f * _settled(owner, i, place, flat, accepted, label) for f, i, label in made]
+        values = np.sum(parts, axis=0).reshape(spread[0].shape)
+        return values if values.ndim else values.item()
 
-    return Marginal(label, free, evaluate)
+    return Marginal(made[0][2], free, evaluate)
 
 
-def _traced(owner: Evaluable, expression: Any, parameters: Mapping[str, float]) -> tuple[Expr, str]:
-    """What is integrated, and how it is called."""
+def _traced(owner: Evaluable, expression: Any, parameters: Mapping[str, float]) -> list[tuple[complex, Expr]]:
+    """What is integrated: one expression with the factor 1, or real and imaginary part with 1 and the unit."""
+    named = complex_names(owner.fields)
     if expression is None:
-        if len(owner.fields) > 1:
-            raise InvalidArgumentError(f"say what to integrate: one of {', '.join(owner.fields)}, or {ACCEPTED}")
-        expression = owner.fields[0]
+        parts = {f"{name}_{part}" for name in named for part in PARTS}
+        single = [*named, *(f for f in owner.fields if f not in parts)]
+        if len(single) > 1:
+            raise InvalidArgumentError(f"say what to integrate: one of {', '.join(single)}, or {ACCEPTED}")
+        expression = single[0]
     domain = owner.domain
     most = highest_order(owner.field) * (domain.dim if owner.field.linear else 1)
-    symbols = Symbols(owner.fields, domain.names, tuple(parameters), most)
+    symbols = Symbols(owner.fields, domain.names, tuple(parameters), most, named)
     try:
         if isinstance(expression, str):
-            return symbols.field(expression), expression
+            return list(zip(UNITS, map(symbols.field, symbols.parts(expression)), strict=False))
         if not callable(expression) or isinstance(expression, type):
             refuse("the expression", expression, ACCEPTED, otherwise="None")
         found = symbols.residuals(expression, "the expression to integrate", "it", normal=True)
     except InvalidProblemError as error:
         raise InvalidArgumentError(str(error)) from error
-    if len(found) != 1:
+    if len({name.split()[0] for name in found}) != 1:
         raise InvalidArgumentError(f"the expression to integrate is one, got {len(found)}; integrate them one by one")
-    traced = next(iter(found.values()))
-    return traced, str(traced)
+    return [(UNITS[name.endswith(f" {PARTS[1]}")], part) for name, part in found.items()]
 
 
 def _normals(place: Place) -> bool:

@@ -30,6 +30,7 @@ from hermite_pinn.run.store import write_store
 from hermite_pinn.torch_state import isolated
 
 from .comparison import compared, inner_points, without_mean
+from .complex_function import complex_names
 from .coordinates import broadcast_coordinates
 from .evaluable import PIECE, Evaluable
 from .inside import SLACK
@@ -65,7 +66,7 @@ class Solution(Evaluable):
         The trained :class:`hermite_pinn.field.field.GridField`.
 
     The fields of the problem are attributes: ``solution.u(x, y)``, ``solution.u.x(x, y)``, ``solution.u.laplacian(x,
-    y)``.
+    y)``.  A complex field has complex values, and its parts are the fields ``u_real`` and ``u_imag``.
 
     Examples
     --------
@@ -212,13 +213,16 @@ class Solution(Evaluable):
         """Expressions of known solutions by field, as a user gives them."""
         accepted = "a mapping from fields to functions of the coordinates, such as {'u': lambda x, y: ...}"
         given = instance("exact", exact, Mapping, accepted, otherwise="None")
-        unknown = [f for f in given if f not in self.fields]
+        named = complex_names(self.fields)
+        unknown = [f for f in given if f not in (*self.fields, *named)]
         if unknown or not given:
+            known = ", ".join((*named, *self.fields))
             raise InvalidArgumentError(
-                f"exact names {', '.join(map(spelled, unknown)) or 'no field'}; the fields are {', '.join(self.fields)}"
+                f"exact names {', '.join(map(spelled, unknown)) or 'no field'}; the fields are {known}"
             )
-        symbols = Symbols(self.fields, self.domain.names, (), 2)
-        return {f: symbols.value(g, f"the exact solution {f}") for f, g in given.items()}
+        symbols = Symbols(self.fields, self.domain.names, (), 2, tuple(f for f in named if f in given))
+        made = [symbols.values(f, g, f"the exact solution {f}") for f, g in given.items()]
+        return {f: g for parts in made for f, g in parts.items()}
 
     @isolated()
     def residual(self, points: Any, *, slack: float = SLACK) -> dict[str, np.ndarray]:
@@ -253,7 +257,9 @@ class Solution(Evaluable):
         return {t.name: row for t, row in zip(terms, values, strict=True)}
 
     @isolated()
-    def integrate(self, expression: Any = None, over: Any = None, *, tol: float | None = None) -> float | Marginal:
+    def integrate(
+        self, expression: Any = None, over: Any = None, *, tol: float | None = None
+    ) -> float | complex | Marginal:
         """The integral of a field, or of an expression of fields, over the domain, some axes, parts of them, or faces.
 
         Gauss rules on the cells of the field, halved until two orders agree: polynomials of the element and their
@@ -274,8 +280,9 @@ class Solution(Evaluable):
 
         Returns
         -------
-        float or Marginal
-            A number; where axes are left, a function of their coordinates (numbers or arrays, broadcast).
+        float, complex or Marginal
+            A number, complex where the expression is; where axes are left, a function of their coordinates (numbers or
+            arrays, broadcast).
 
         Raises
         ------

@@ -258,6 +258,17 @@ def _statement_targets() -> list[Target]:
         Target("Box 2d", _box, {"x": (0, 1), "y": (0, 1)}),
         Target("Problem", _problem, whole),
         Target(
+            "Problem of complex fields",
+            _problem,
+            {
+                "domain": hp.Box(x=(0, 1)),
+                "fields": {"u": complex},
+                "residual": lambda u: u.xx - 1j,
+                "conditions": [hp.Dirichlet(u=1j)],
+                "exact": {"u": 1j},
+            },
+        ),
+        Target(
             "Problem.replace",
             lambda bench, **changes: early(poisson().replace(**changes)),
             dict(whole) | {"fields": "u"},
