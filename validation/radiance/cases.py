@@ -14,9 +14,9 @@ __all__ = ["CASES", "GROUPS", "SEEDS", "Case", "Goal", "fox", "scene_of", "world
 
 SEEDS = (0, 1, 2)
 #: CPU seconds of one thread: of the quality of a synthetic scene, of photographs, and of encoders against each other.
-SYNTHETIC, PHOTOGRAPHS, CONTEST = 120.0, 300.0, 60.0
+SYNTHETIC, PHOTOGRAPHS, CONTEST = 60.0, 300.0, 20.0
 #: Steps of encoders against each other, where these and not seconds are the same.
-STEPS = 1000
+STEPS = 400
 #: Cells of the coarsest level of Hermite with which it has about as many parameters as the linear one and is as fine.
 COARSEST = 8
 
