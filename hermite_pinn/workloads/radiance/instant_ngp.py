@@ -167,9 +167,11 @@ class InstantNGP(Recipe):
         small, inside = device.type == "cpu", setting.inside
         fine = max(64, min(1 << (2 * setting.pixels - 1).bit_length(), 2048))  # two cells for a pixel
         chosen: dict[str, Any] = {
-            "levels": 8 if small else 16,
-            "finest": (512 if inside else 256) if small else fine,
-            "table_size": self._table_size(small, inside),
+            **self._tables(
+                8 if small else 16,
+                (512 if inside else 256) if small else fine,
+                1 << ((17 if inside else 15) if small else 19),
+            ),
             "samples": 1 << (14 if small else 18),
             "cells": 64 if small else 128,
             "cascades": 3 if inside else 1,
@@ -183,8 +185,9 @@ class InstantNGP(Recipe):
         open_ = {f.name: chosen[f.name] for f in fields(self) if f.name in chosen and getattr(self, f.name) is None}
         return replace(self, **open_)
 
-    def _table_size(self, small: bool, inside: bool) -> int:
-        return 1 << ((17 if inside else 15) if small else 19)
+    def _tables(self, levels: int, finest: int, size: int) -> dict[str, int]:
+        """Levels, cells of the finest and records of a level, from those of linear interpolation."""
+        return {"levels": levels, "finest": finest, "table_size": size}
 
     def make(self, setting: Setting, generator: torch.Generator, dtype: torch.dtype, device: torch.device) -> GridModel:
         """See :meth:`Recipe.make`."""
@@ -196,7 +199,9 @@ class InstantNGP(Recipe):
 class Hermite(InstantNGP):
     """Instant-NGP with cubic Hermite records, value and mixed slopes at every vertex; normals are exact.
 
-    A record has eight numbers per feature, so that tables have an eighth as many.
+    A record has eight numbers per feature.  A level says more than a linear one of the same cells, so that there are
+    half as many of them, up to cells twice as wide, and each has a quarter of the records: parameters are as many, and
+    fewer vertices share a record.
 
     Examples
     --------
@@ -205,8 +210,9 @@ class Hermite(InstantNGP):
     """
 
     encoder: str | Field = "hermite"
+    coarsest: int = 12
 
     name: ClassVar[str] = "hermite"
 
-    def _table_size(self, small: bool, inside: bool) -> int:
-        return super()._table_size(small, inside) // 8
+    def _tables(self, levels: int, finest: int, size: int) -> dict[str, int]:
+        return {"levels": levels // 2, "finest": finest // 2, "table_size": size // 4}
