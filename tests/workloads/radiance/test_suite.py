@@ -45,6 +45,12 @@ def test_rows_are_kept_and_drawn_and_a_missed_goal_is_a_failure(tmp_path, quick)
     assert kept["seconds"] == radiance.run_case(quick, tmp_path).measured["seconds"], "it is not run again"
 
 
+def test_a_row_is_kept_with_the_angle_of_normals_where_these_are_known(tmp_path, quick):
+    found = radiance.run_case(quick, tmp_path)
+    assert radiance.kept_row(quick, tmp_path) == found
+    assert 0 <= found.measured[row.KNOWN] <= 180
+
+
 def test_another_recipe_is_run_again(tmp_path, quick):
     radiance.run_case(quick, tmp_path)
     assert radiance.kept_row(quick, tmp_path) is not None
