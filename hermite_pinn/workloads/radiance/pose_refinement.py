@@ -71,7 +71,7 @@ class PoseRefinement:
         Factor by which it has fallen at the end, exponentially.
     hold
         Part of the run in which poses stay, until the field has surfaces: what is seen through the fog of a fresh one
-        misleads.
+        misleads.  A few hundred steps are enough.
     directions
         Part of the run in which colours do not depend on the direction of view, by which a field explains pictures from
         wrong places without moving them.
@@ -105,7 +105,7 @@ class PoseRefinement:
 
     rate: float = 3e-3
     decay: float = 0.1
-    hold: float = 0.1
+    hold: float = 0.2
     directions: float = 0.6
     searches: Sequence[float] = (0.4, 0.6, 0.8)
     curriculum: tuple[float, float] | None = None
