@@ -95,6 +95,8 @@ class Scale:
         Of tables and networks.
     steps
         Of a run.
+    hold
+        Part of a run in which poses stay, at most: some hundred steps.
     rays
         Per test view and step of registration.
     check
@@ -113,15 +115,15 @@ class Scale:
     cells: int
     rate: float
     steps: int
+    hold: float
     rays: int
     check: float
 
 
 SCALES: Mapping[str, Scale] = MappingProxyType(
     {
-        "small": Scale(48, 30, 4, 6, 4, 64, 2**13, 5120, 64, 32, 2e-2, 300, 32, 2.0),
-        "medium": Scale(64, 30, 4, 7, 4, 80, 2**14, 2**13, 96, 48, 2e-2, 800, 64, 1.5),
-        "target": Scale(100, 40, 8, 8, 4, 128, 2**15, 2**14, 128, 64, 2e-2, 2000, 256, 1.0),
+        "small": Scale(48, 24, 4, 5, 4, 48, 2**13, 2**12, 64, 32, 2e-2, 600, 0.2, 64, 2.0),
+        "target": Scale(100, 40, 8, 8, 4, 128, 2**15, 2**14, 128, 64, 2e-2, 2000, 0.1, 256, 1.0),
     }
 )
 
@@ -182,7 +184,8 @@ class Case:
     @property
     def refinement(self) -> PoseRefinement:
         """That of the way, at the rate of the case."""
-        return replace(WAYS[self.way].refinement, rate=self.rate)
+        chosen = WAYS[self.way].refinement
+        return replace(chosen, rate=self.rate, hold=min(chosen.hold, SCALES[self.scale].hold))
 
 
 @lru_cache(maxsize=2)

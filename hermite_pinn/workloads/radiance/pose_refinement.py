@@ -65,12 +65,13 @@ class PoseRefinement:
     Attributes
     ----------
     rate
-        Learning rate of Adam for the six numbers of every pose, at the start.
+        Learning rate of Adam for the six numbers of every pose, at the start.  Few rays tell a pose, so that it shakes
+        the more the higher the rate is: 1e-2 for large errors (BARF's noise of 0.15), less for small ones.
     decay
         Factor by which it has fallen at the end, exponentially.
     hold
         Part of the run in which poses stay, until the field has surfaces: what is seen through the fog of a fresh one
-        misleads.
+        misleads.  A few hundred steps are enough.
     directions
         Part of the run in which colours do not depend on the direction of view, by which a field explains pictures from
         wrong places without moving them.
@@ -102,9 +103,9 @@ class PoseRefinement:
     hermite_pinn.errors.InvalidArgumentError: side must be 'world' or 'camera', got 'left'
     """
 
-    rate: float = 1e-2
+    rate: float = 3e-3
     decay: float = 0.1
-    hold: float = 0.1
+    hold: float = 0.2
     directions: float = 0.6
     searches: Sequence[float] = (0.4, 0.6, 0.8)
     curriculum: tuple[float, float] | None = None
