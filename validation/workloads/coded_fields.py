@@ -1,19 +1,12 @@
 """Fields in few bits: learned codes beside clusters, low rank, hash tables, half precision, and no coding at all.
 
-What docs/vqad.md quotes.  The bunny lies in the folder ``meshes`` of the one that the environment variable
-``HERMITE_PINN_SHARED`` names; without it its rows are left out.  Rows are kept in a folder, and a suite that was
-interrupted goes on where it was.
-
-Examples
---------
-OMP_NUM_THREADS=1 python -m hermite_pinn.validation.workloads.coded_fields --only bunny --keep kept --plot rates.png
+What docs/vqad.md quotes: a part of ``hermite-pinn validate --suite compression``.  The bunny lies in the folder
+``meshes`` of the one that the environment variable ``HERMITE_PINN_SHARED`` names; without it its rows are left out.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,9 +18,7 @@ import torch
 
 import hermite_pinn as hp
 from hermite_pinn.cuda.encoder.channels import Channels
-from hermite_pinn.field.grid_field import GridField
 from hermite_pinn.run.identity import plain as plain_data
-from hermite_pinn.validation.accuracy.suite import machine
 from hermite_pinn.validation.kept import read_kept, write_kept
 from hermite_pinn.workloads.compression.coded_field import CodedField
 from hermite_pinn.workloads.compression.compress import load
@@ -41,6 +32,7 @@ from hermite_pinn.workloads.compression.learned import (
     vector_coded,
 )
 from hermite_pinn.workloads.compression.learning import learn_table
+from hermite_pinn.workloads.compression.level_pictures import draw_levels
 from hermite_pinn.workloads.compression.octree_field import STD, octree_field
 from hermite_pinn.workloads.compression.options import OctreeOptions
 from hermite_pinn.workloads.compression.packing import formula_bytes
@@ -48,7 +40,6 @@ from hermite_pinn.workloads.compression.radiance_octree import RadianceSkeleton
 from hermite_pinn.workloads.compression.rows import row_counts
 
 from .coded_cases import CASES, scene
-from .coded_plot import plot
 from .coded_row import CodedRow
 
 __all__ = ["CASES", "WAYS", "CodedRow", "decoding", "kept_row", "measured", "missed", "to_markdown"]
@@ -60,17 +51,26 @@ QUERIES = 1_000_000
 
 
 # -- ways ---
+@dataclass(frozen=True)
+class Stored:
+    """What a way gives: a field that is read, its bytes, and the coded field where there is one."""
+
+    field: Any
+    bytes: int
+    coded: CodedField | None = None
+
+
 def _room(known: Learned) -> int:
     """Bytes of codes of six bits."""
     return formula_bytes(row_counts(known.field.layout), 6, known.options.features or 0, 0)
 
 
-def _hashed(known: Learned) -> tuple[Any, int]:
+def _hashed(known: Learned) -> Stored:
     """A field with hash tables in half precision, whose bytes come closest to those of six bits."""
     return _hashed_scene(known) if isinstance(known.skeleton, RadianceSkeleton) else _hashed_field(known)
 
 
-def _hashed_field(known: Learned) -> tuple[GridField, int]:
+def _hashed_field(known: Learned) -> Stored:
     options, skeleton = known.options, known.skeleton
     assert isinstance(skeleton, FieldSkeleton)
     size = 1 << round(math.log2(_room(known) / (2 * (options.features or 0) * known.tree.levels)))
@@ -78,16 +78,18 @@ def _hashed_field(known: Learned) -> tuple[GridField, int]:
     names, periodic = skeleton.names, skeleton.periodic
     empty = octree_field(skeleton.domain, names, periodic, known.tree, options.decoder, STD, generator, size)
     field = learn_table(known.teacher.started(empty), known.teacher, options.course, generator)
-    return field, 2 * field.parameter_count
+    return Stored(field, 2 * field.parameter_count)
 
 
-def _hashed_scene(known: Learned) -> tuple[Any, int]:
-    """Instant-NGP with small tables, for as many steps."""
+def _hashed_scene(known: Learned) -> Stored:
+    """Instant-NGP with small tables and cells as fine as those of the octree, for as many steps."""
     recipe = hp.radiance.InstantNGP()
     size = 1 << round(math.log2(_room(known) / (2 * recipe.features * LEVELS)))
-    small = hp.radiance.InstantNGP(levels=LEVELS, table_size=size, samples=known.options.points)
+    small = hp.radiance.InstantNGP(
+        levels=LEVELS, coarsest=8, finest=known.tree.resolutions[-1][0], table_size=size, samples=known.options.points
+    )
     found = hp.radiance.fit(scene(), recipe=small, steps=known.options.steps, device="cpu", progress=False)
-    return _Fitted(found.model), 2 * found.model.parameter_count
+    return Stored(_Fitted(found.model), 2 * found.model.parameter_count)
 
 
 @dataclass(frozen=True)
@@ -101,20 +103,20 @@ class _Fitted:
         return self.model
 
 
-def _in_file(make: Callable[..., CodedField], *arguments: int) -> Callable[[Learned], tuple[Any, int]]:
-    def way(known: Learned) -> tuple[Any, int]:
+def _in_file(make: Callable[..., CodedField], *arguments: int) -> Callable[[Learned], Stored]:
+    def way(known: Learned) -> Stored:
         coded = make(known, *arguments)
-        return coded.field(), coded.bytes
+        return Stored(coded.field(), coded.bytes, coded)
 
     return way
 
 
-def _uncompressed(known: Learned) -> tuple[Any, int]:
-    return known.field, 4 * known.field.parameter_count
+def _uncompressed(known: Learned) -> Stored:
+    return Stored(known.field, 4 * known.field.parameter_count)
 
 
 #: Ways to store the same field: what is read, and its bytes.
-WAYS: Mapping[str, Callable[[Learned], tuple[Any, int]]] = {
+WAYS: Mapping[str, Callable[[Learned], Stored]] = {
     "vqad-6": _in_file(vector_coded, 6),
     "vqad-4": _in_file(vector_coded, 4),
     "uncompressed": _uncompressed,
@@ -162,11 +164,14 @@ def measured(case: str, ways: Sequence[str], folder: Path | None = None) -> Iter
         if base is None:
             return
         began = time.process_time()
-        field, size = WAYS[way](base[0])
+        stored = WAYS[way](base[0])
         spent = time.process_time() - began + (base[1] if way != "hash" else 0.0)
-        row = CodedRow(case, way, size, dict(CASES[case].scores(field)), spent)
+        row = CodedRow(case, way, stored.bytes, dict(CASES[case].scores(stored.field)), spent)
         if folder is not None:
             write_kept(_file(case, way, folder), KIND, _asked(case, way), asdict(row))
+            if stored.coded is not None and way.startswith("vqad"):
+                stored.coded.save(folder / f"{case}-{way}.vq")
+                draw_levels(stored.coded, folder / f"{case}-{way}-levels.png")
         yield row
 
 
@@ -229,8 +234,10 @@ def _learned(case: str, options: Mapping[str, Any], folder: Path | None) -> tupl
     return known, time.process_time() - began
 
 
-def decoding(case: str, folder: Path | None = None, points: int = QUERIES) -> Mapping[str, float]:
+def decoding(case: str, folder: Path | None = None, points: int = QUERIES) -> Mapping[str, float] | None:
     """CPU seconds in which a file is read, and in which a million values of it and of the uncompressed field are.
+
+    None where there are no files of the case.
 
     Parameters
     ----------
@@ -242,7 +249,8 @@ def decoding(case: str, folder: Path | None = None, points: int = QUERIES) -> Ma
         How many values: of a field, or of the density of a radiance field.
     """
     teacher = CASES[case].teacher(folder)
-    assert teacher is not None
+    if teacher is None:
+        return None
     known = learned(teacher, OctreeOptions(**dict(CASES[case].options) | {"steps": 2, "points": 64}))
     coded = clustered(known, 6)
     lower, upper = (
@@ -278,32 +286,3 @@ def to_markdown(rows: Sequence[CodedRow]) -> str:
         scores = ", ".join(f"{name} {value:.4g}" for name, value in row.scores.items())
         lines.append(f"| {row.case} | {row.way} | {row.bytes / 1000:.1f} | {scores} | {row.seconds:.1f} |")
     return "\n".join(lines)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="cases whose names begin with this")
-    parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=list(WAYS), help="which ways, all by default")
-    parser.add_argument("--keep", type=Path, help="folder that keeps the rows")
-    parser.add_argument("--plot", type=Path, help="picture of scores by bytes, PNG")
-    parser.add_argument("--decoding", action="store_true", help="measure the time of decoding, too")
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    rows: list[CodedRow] = []
-    for case in CASES:
-        if case.startswith(options.only):
-            for row in measured(case, options.ways, options.keep):
-                rows.append(row)
-                sys.stderr.write(f"{row}\n")
-    sys.stdout.write(f"{machine()}\n\n{to_markdown(rows)}\n")
-    if options.decoding:
-        for case in (name for name in CASES if name.startswith(options.only)):
-            told = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in decoding(case, options.keep).items())
-            sys.stdout.write(f"\nCPU seconds of a million values, {case}: {told}\n")
-    if options.plot:
-        plot(rows, options.plot)
-
-
-if __name__ == "__main__":
-    main()

@@ -50,7 +50,7 @@ def plot(rows: Sequence[CodedRow], path: Path) -> None:
                 number = row.way.removeprefix(family).lstrip("-")
                 axes.annotate(number, (row.bytes / 1000, value), (4, 3), textcoords="offset points", fontsize=7)
         axes.set_xscale("log")
-        if score not in ("psnr", "iou"):
+        if score not in ("psnr", "iou", "ssim"):
             axes.set_yscale("log")
         axes.set_xlabel("kB")
         axes.set_title(f"{case}: {score.replace('_', ' ')}", fontsize=10)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,14 @@ from .coded_row import CodedRow
 
 __all__ = ["NAMES", "Told", "draw", "known", "run"]
 
+#: Part of the names of times, which are not kept, and how many times as long a million points of a file may take.
+DECODING, MOST = "decoding", 2.0
+
 #: What is measured: solutions by their names, and every way to store every coded field.
 NAMES: Sequence[str] = (
     *compression.CASES,
     *(f"{case} {way}" for case in coded_fields.CASES for way in coded_fields.WAYS),
+    *(f"{case} {DECODING}" for case in coded_fields.CASES),
 )
 
 
@@ -31,19 +35,31 @@ class Told:
     ----------
     solutions, fields
         The rows.
+    times
+        By case CPU seconds: see :func:`.decoding`.
     """
 
     solutions: tuple[compression.Row, ...] = ()
     fields: tuple[CodedRow, ...] = ()
+    times: tuple[tuple[str, Mapping[str, float]], ...] = ()
 
     @property
     def missed(self) -> list[str]:
         """What did not come out as it should, in words."""
-        return [r.missed for r in self.solutions if r.missed] + coded_fields.missed(self.fields)
+        slow = [
+            f"{case}: points take {t['compressed'] / t['uncompressed']:.2g} times as long as of the uncompressed field"
+            for case, t in self.times
+            if t["compressed"] > MOST * t["uncompressed"]
+        ]
+        return [r.missed for r in self.solutions if r.missed] + coded_fields.missed(self.fields) + slow
 
     def to_json(self) -> list[dict[str, Any]]:
         """The rows as plain data."""
-        return [*(asdict(row) for row in self.solutions), *(asdict(row) for row in self.fields)]
+        return [
+            *(asdict(row) for row in self.solutions),
+            *(asdict(row) for row in self.fields),
+            *({"case": case, "seconds": dict(t)} for case, t in self.times),
+        ]
 
     def to_markdown(self) -> str:
         """Tables of both kinds."""
@@ -52,7 +68,7 @@ class Told:
 
     def __add__(self, other: Told) -> Told:
         """The rows of both."""
-        return Told(self.solutions + other.solutions, self.fields + other.fields)
+        return Told(self.solutions + other.solutions, self.fields + other.fields, self.times + other.times)
 
 
 def run(chosen: Sequence[str], folder: Path | None) -> Iterator[tuple[str, Told]]:
@@ -80,6 +96,10 @@ def run(chosen: Sequence[str], folder: Path | None) -> Iterator[tuple[str, Told]
             yield coded.line, Told(fields=(coded,))
         if ways and not found:
             yield f"{case}: skipped, its files are not there", Told()
+        times = coded_fields.decoding(case, folder) if f"{case} {DECODING}" in chosen else None
+        if times is not None:
+            told = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in times.items())
+            yield f"{case} {DECODING}: {told} (CPU, a million points)", Told(times=((case, times),))
 
 
 def known(folder: Path) -> Told:

@@ -70,8 +70,8 @@ def compress(model: Any, method: str | None = None, **options: Any) -> Compresse
     Parameters
     ----------
     model
-        A :class:`hermite_pinn.Solution`; for other methods than ``"levels"`` also a radiance field, or a picture, (H, W) or
-        (H, W, C).
+        A :class:`hermite_pinn.Solution`; for other methods than ``"levels"`` also a radiance field, or a picture,
+        (H, W) or (H, W, C).
     method
         ``"levels"``: coefficients as integers, with ``tol=1e-6``, the bound of the relative L2 error of every field,
         and ``gradient_tol=None``, that of gradients over space.  Both are measured on a fine grid that meets no vertex.

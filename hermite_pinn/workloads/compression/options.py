@@ -40,7 +40,7 @@ class OctreeOptions:
         Features of a corner, the network that reads their sum, and the basis of the levels.  Radiance fields have
         networks of their own, of the same width, and multilinear levels.
     steps, code_steps, points
-        Training steps of the uncompressed field, those with the codes after it, by default as many, and points of each.
+        Training steps of the uncompressed field, those with codes after it, by default a quarter, and points of each.
     temperature
         Of the softmax that gradients go through, at the beginning and at the end.
     revive
@@ -59,7 +59,7 @@ class OctreeOptions:
     width: int = 64
     depth: int = 1
     basis: str = "linear"
-    steps: int = 2000
+    steps: int = 1000
     code_steps: int | None = None
     points: int | None = None
     temperature: tuple[float, float] = (1.0, 1.0)
@@ -112,5 +112,5 @@ class OctreeOptions:
     def code_course(self) -> Course:
         """How codes are trained, from clusters with lower rates."""
         rates = {"rate": 5e-4, "table_rate": 1e-3} if self.start == "kmeans" else {"rate": 5e-3, "table_rate": 1e-2}
-        steps = self.steps if self.code_steps is None else self.code_steps
+        steps = -(-self.steps // 4) if self.code_steps is None else self.code_steps
         return replace(self.course, steps=steps, **rates, temperature=self.temperature, revive=self.revive)  # type: ignore[arg-type]
