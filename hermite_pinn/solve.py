@@ -14,6 +14,7 @@ from hermite_pinn.checks import choice, instance
 from hermite_pinn.cuda.runtime.failures import recognized
 from hermite_pinn.field.field import Field, Levels
 from hermite_pinn.field.hermite_grid import plain_levels
+from hermite_pinn.field.outline import Outline
 from hermite_pinn.methods.base import Outcome, Task
 from hermite_pinn.methods.evidence import judged, unjudged
 from hermite_pinn.problem.problem import Problem
@@ -26,7 +27,7 @@ from hermite_pinn.run.checkpoint import Checkpoint
 from hermite_pinn.run.device import choose_device
 from hermite_pinn.run.distributed import Ranks, join
 from hermite_pinn.run.ending import described
-from hermite_pinn.run.identity import plain, run_identity
+from hermite_pinn.run.identity import part, plain, run_identity
 from hermite_pinn.run.progress import ProgressMeter
 from hermite_pinn.run.stats import Done, field_stats
 from hermite_pinn.run.status import Status
@@ -34,6 +35,7 @@ from hermite_pinn.run.workload import Frame, Save, Workload
 
 from .errors import BackendUnavailableError, InvalidArgumentError
 from .methods import METHODS, Method
+from .starts import Start, digest, guess_of
 from .torch_state import isolated
 
 __all__ = ["solve"]
@@ -48,6 +50,7 @@ def solve(
     field: Field | str | None = None,
     method: str | Method = "gauss_newton",
     levels: Levels | None = None,
+    start: Start | None = None,
     tol: float | None = None,
     max_time: float | None = None,
     seed: int = 0,
@@ -75,6 +78,11 @@ def solve(
     levels
         Number of levels, or a list of resolutions (a number, or one per axis).  ``None`` lets ``gauss_newton`` refine
         until ``tol``.
+    start
+        Where the iteration begins: a :class:`Solution` (of another grid, basis or value of a parameter, on a domain
+        that holds this one), a file of one, or a mapping from fields to functions of the coordinates or numbers, and from
+        unknown parameters to numbers.  ``gauss_newton`` fits it on the first level that holds it and goes on from
+        there; other methods go on with the field of a solution as it is.  See docs/starts.md.
     tol
         Relative L2 error (estimated) at which to stop; 1e-6 for ``gauss_newton`` without ``levels``.
     max_time
@@ -149,6 +157,7 @@ def solve(
     chosen, spec, kind = _method(method), chosen_field(field), chosen_dtype(dtype)
     levels, tol = None if levels is None else plain_levels(levels), limit("tol", tol)
     seed, place = checked_seed(seed), choose_device(device)
+    guess = None if start is None else guess_of(problem, start)
     frame = Frame(
         max_time=max_time,
         callbacks=callbacks,
@@ -161,6 +170,8 @@ def solve(
     )
     monitor, ranks = frame.monitor, frame.ranks
     identity = run_identity(problem, chosen, spec, levels, seed, kind)
+    if guess is not None:
+        identity["parts"] |= {"the start": part({"values": digest(problem, guess)})}
     same = identity | identity["parts"]
     same |= {"tol": tol, "max_time": monitor.max_time, "device": place.type, "resume": frame.source}
     ranks.check_same({key: str(value) for key, value in same.items() if key != "parts"})
@@ -176,7 +187,9 @@ def solve(
         ranks=ranks,
         checkpointed=frame.keeps,
     )
-    chosen.check(task)
+    if guess is not None:
+        task = chosen.started(task, guess)
+    chosen.check(task, None if task.start is None else Outline.of(task.start))
     return frame.run(_Solve(chosen, task, identity))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.field import Field, GridField, basis_for
+from hermite_pinn.field.guess import Guess
 from hermite_pinn.field.outline import Outline
 from hermite_pinn.methods.base import Method, Outcome, Task, refuse_half
 from hermite_pinn.problem.problem import Problem
@@ -27,6 +28,8 @@ from .step_choice import step_basis
 __all__ = ["GaussNewton"]
 
 logger = logging.getLogger(__name__)
+
+UNUSED = "the start was not used, since the problem is marched through from the state that it gives itself"
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,20 @@ class GaussNewton(GaussNewtonOptions, Method):
         field = self._field(task, task.start)
         if task.start is None:
             task = replace(task, problem=with_order_of(task.problem, field.basis))
-        return with_freedom(task.problem, self._on_grid(task, field))
+        outcome = with_freedom(task.problem, self._on_grid(task, field))
+        if task.guess is None or "start" in outcome.stats:
+            return outcome
+        return replace(outcome, message=f"{outcome.message}; {UNUSED}", stats=outcome.stats | {"start": {}})
+
+    def started(self, task: Task, guess: Guess) -> Task:
+        """The run that begins at a guess, which is fitted on the first level that holds it."""
+        if task.field is not None and is_joint(task.field):
+            return super().started(task, guess)
+        if self.refine == "local":
+            raise InvalidArgumentError(
+                "refine='local' begins on its own coarse cells; leave it or the start out of the run"
+            )
+        return replace(task, guess=guess)
 
     def _on_grid(self, task: Task, field: Field) -> Outcome:
         """Solve on the kind of grid that suits the problem."""

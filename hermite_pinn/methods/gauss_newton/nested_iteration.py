@@ -12,7 +12,9 @@ from typing import Any
 import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
+from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.field.field import Field, GridField
+from hermite_pinn.field.guess import Guess
 from hermite_pinn.methods.base import Outcome, Task
 from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.methods.least_squares.levenberg_marquardt import LevenbergMarquardt
@@ -30,6 +32,7 @@ from hermite_pinn.schema import Entry, intact
 from .balance import ZERO, balanced_norms, by_parameters
 from .convergence import Convergence, unsolved
 from .first_course import begun_with
+from .first_state import FirstState, distance, first_state
 from .geometry_notes import geometry_notes
 from .grid_solver import grid_solver
 from .indicators import indicators
@@ -117,6 +120,7 @@ class NestedIteration:
         self.unfinished = Unfinished(task, lambda: self.solver.state())
         self.choice = LocalChoice(options, task)
         self.local: LocalIteration | None = None
+        self.first: FirstState | None = None  # where the run begins that was told a start
 
     def _solver(self, misfit: Misfit) -> LevenbergMarquardt[GridSystem]:
         options, smooth = self.options, BASES[self.basis].coefficients > 2
@@ -154,7 +158,8 @@ class NestedIteration:
 
     def _is_usable(self) -> bool:
         """Whether the best state is more than the one with which the first stage begins."""
-        worked = self.task.start is not None or len(self.monitor.history) > 0
+        started = self.task.start is not None or self.task.guess is not None
+        worked = started or len(self.monitor.history) > 0
         return self.state.best is not None and worked
 
     def _settled(self, ending: Ending) -> Ending:
@@ -181,9 +186,21 @@ class NestedIteration:
         if self.local is not None and self.local.is_better_than(self.state.best):
             return self.local.outcome(ending)
         best = self.state.best or self._empty()
-        return nested_outcome(
+        outcome = nested_outcome(
             ending, best, self.state, self.grid, self.solver, self.options.inner_steps, self._field(best)
         )
+        return replace(outcome, stats=outcome.stats | self._since_start(outcome.field))
+
+    def _since_start(self, field: GridField) -> dict[str, Any]:
+        """How far the solution is from the start that was told."""
+        guess = self.task.guess
+        if guess is None:
+            return {}
+        moved = distance(self.problem, guess, lambda x: field.evaluate(x.to(field.table), Channels.value(len(x)))[:, 0])
+        told: dict[str, Any] = {"moved": moved}
+        if self.first is not None:
+            told |= {"resolution": self.first.stage.resolutions[-1], "left_out": self.first.error}
+        return {"start": told}
 
     def _empty(self) -> Stage:
         """What there is before the first stage: the field of the method before, or zero."""
@@ -197,7 +214,13 @@ class NestedIteration:
         return Stage(first, zero, pyramid.total(zero), self._first_parameters())
 
     def _first_parameters(self) -> dict[str, float]:
-        return {p.name: p.init for p in self.problem.parameters} | (self.task.start_parameters or {})
+        told = self.task.guess.parameters if self.task.guess is not None else self.task.start_parameters
+        return {p.name: p.init for p in self.problem.parameters} | dict(told or {})
+
+    def _begin_at(self, guess: Guess) -> None:
+        """Take a start over on the first level that holds it."""
+        self.first = first_state(self.grid, self.resolutions, guess, self._first_parameters())
+        self.state.path, self.state.best = list(self.first.stage.resolutions), self.first.stage
 
     def _stages(self) -> Ending:
         """Stage after stage until one is the last."""
@@ -221,13 +244,16 @@ class NestedIteration:
         elif self.task.start is not None:
             state.take_over(self.task.start, self._first_parameters(), self.grid)
             foreign = True  # a field of another method is first improved on its own levels
+        elif self.task.guess is not None:
+            self._begin_at(self.task.guess)
+            foreign = True
         while True:
             if not foreign:
                 self._refine()
             self.pace.begin()
             before = state.best
             stage = self._solve()
-            if len(state.path) == 1 and not foreign:
+            if (len(state.path) == 1 and not foreign) or (foreign and self.first is not None):
                 stage = self._balanced(stage)
             self._measure(stage)
             ending = None if foreign or self.resolutions.planned else coarser_is_better(before, stage, self.tol)
