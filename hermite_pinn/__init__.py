@@ -19,6 +19,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from .continuation import continuation
 from .eigen import eigen
 from .errors import (
     BackendUnavailableError,
@@ -74,6 +75,7 @@ from .problem.data import Data
 from .problem.parameters import Parameter
 from .problem.problem import HermitePinnWarning, Problem
 from .problem.smoothness import Smoothness
+from .result.branch import Branch
 from .result.series import Series
 from .result.solution import Solution
 from .result.spectrum import Spectrum
@@ -84,12 +86,12 @@ from .run.status import Status
 from .solve import solve
 
 __all__ = [
-    "Adam", "Advance", "BackendUnavailableError", "Ball", "Box", "CSVLog", "Callback", "Checkpoint", "Condition", "CorruptFileError", "Cuboid", "Cylinder", "Data", "Dirichlet", "Disk",
+    "Adam", "Advance", "BackendUnavailableError", "Ball", "Box", "Branch", "CSVLog", "Callback", "Checkpoint", "Condition", "CorruptFileError", "Cuboid", "Cylinder", "Data", "Dirichlet", "Disk",
     "DistributedError", "DivergedError", "Field", "Gauge", "GaussNewton", "GridField", "HermitePinnError", "HermitePinnWarning", "History", "Implicit", "Initial",
     "InvalidArgumentError", "InvalidProblemError", "JointGaussNewton", "JointStage", "LBFGS", "Mesh", "MeshDomain", "Method", "Neumann", "OutOfMemoryError", "OutputError", "Parameter",
     "Periodic", "Polygon", "Problem",
     "RAD", "Rectangle", "Robin", "RunState", "SOAP", "Series", "Smoothness", "Solution", "Spectrum", "Status", "Torus", "abs", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
-    "arctan2", "arctanh", "cbrt", "ceil", "cos", "cosh", "derivative", "div", "eigen", "erf", "erfc", "exp", "expm1", "floor", "hypot", "log", "log1p", "maximum", "minimum", "pi", "sech", "sign", "sin", "sinh", "solve", "sqrt", "tabulated", "tan", "tanh", "where",
+    "arctan2", "arctanh", "cbrt", "ceil", "continuation", "cos", "cosh", "derivative", "div", "eigen", "erf", "erfc", "exp", "expm1", "floor", "hypot", "log", "log1p", "maximum", "minimum", "pi", "sech", "sign", "sin", "sinh", "solve", "sqrt", "tabulated", "tan", "tanh", "where",
 ]  # fmt: skip
 
 

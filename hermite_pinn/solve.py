@@ -80,8 +80,8 @@ def solve(
         until ``tol``.
     start
         Where the iteration begins: a :class:`Solution` (of another grid, basis or value of a parameter, on a domain
-        that holds this one), a file of one, or a mapping from fields to functions of the coordinates or numbers, and from
-        unknown parameters to numbers.  ``gauss_newton`` fits it on the first level that holds it and goes on from
+        that holds this one), a file of one, or a mapping from fields to functions of the coordinates or numbers, and
+        from unknown parameters to numbers.  ``gauss_newton`` fits it on the first level that holds it and goes on from
         there; other methods go on with the field of a solution as it is.  See docs/starts.md.
     tol
         Relative L2 error (estimated) at which to stop; 1e-6 for ``gauss_newton`` without ``levels``.

@@ -137,9 +137,10 @@ def _check_domain(problem: Problem, start: Solution) -> None:
 def _of_mapping(problem: Problem, start: Mapping[Any, Any]) -> Guess:
     parameters = {p.name for p in problem.parameters}
     unknown = [name for name in start if name not in problem.fields and name not in parameters]
-    if unknown:
+    if unknown or not start:
         names = ", ".join([*problem.fields, *(p.name for p in problem.parameters)])
-        raise InvalidArgumentError(f"start names {spelled(unknown[0])}; the unknowns of the problem are {names}")
+        told = spelled(unknown[0]) if unknown else "nothing"
+        raise InvalidArgumentError(f"start names {told}; the unknowns of the problem are {names}")
     symbols = Symbols(problem.fields, problem.domain.names, (), problem.max_order)
     functions = dict(_reference(problem))
     for name in problem.fields:
