@@ -81,8 +81,8 @@ def continuation(
     -----
     A solution farther than 0.3 of its size from the secant's prediction counts as one of another branch: the step is
     halved.  At a fold the value as a function of the solution has an extremum: that of the polynomial through the last
-    three or four solutions, by their places along the last step.  To go around a fold, make the value an unknown :class:`Parameter` and take an amplitude of the
-    solution as the number of the family; see docs/starts.md.
+    three or four solutions, by their places along the last step.  To go around a fold, make the value an unknown
+    :class:`Parameter` and take an amplitude of the solution as the number of the family; see docs/starts.md.
 
     Examples
     --------

@@ -35,7 +35,7 @@ from hermite_pinn.run.workload import Frame, Save, Workload
 
 from .errors import BackendUnavailableError, InvalidArgumentError
 from .methods import METHODS, Method
-from .starts import Start, digest, guess_of
+from .starts import Start, digest, guess_of, guesses_of
 from .torch_state import isolated
 
 __all__ = ["solve"]
@@ -51,6 +51,7 @@ def solve(
     method: str | Method = "gauss_newton",
     levels: Levels | None = None,
     start: Start | None = None,
+    deflate: Start | Sequence[Start] = (),
     tol: float | None = None,
     max_time: float | None = None,
     seed: int = 0,
@@ -83,6 +84,9 @@ def solve(
         that holds this one), a file of one, or a mapping from fields to functions of the coordinates or numbers, and
         from unknown parameters to numbers.  ``gauss_newton`` fits it on the first level that holds it and goes on from
         there; other methods go on with the field of a solution as it is.  See docs/starts.md.
+    deflate
+        Solutions that are known, for a nonlinear problem of which ``gauss_newton`` is to find another one: residuals
+        are multiplied by 1 + 1/d**2 for each of them, with the distance d from it relative to its size.
     tol
         Relative L2 error (estimated) at which to stop; 1e-6 for ``gauss_newton`` without ``levels``.
     max_time
@@ -157,7 +161,9 @@ def solve(
     chosen, spec, kind = _method(method), chosen_field(field), chosen_dtype(dtype)
     levels, tol = None if levels is None else plain_levels(levels), limit("tol", tol)
     seed, place = checked_seed(seed), choose_device(device)
-    guess = None if start is None else guess_of(problem, start)
+    guess, known = None if start is None else guess_of(problem, start), guesses_of(problem, deflate)
+    if known and not chosen.deflates:
+        raise InvalidArgumentError(f"{chosen.name} knows no deflation; leave deflate out, or use method='gauss_newton'")
     frame = Frame(
         max_time=max_time,
         callbacks=callbacks,
@@ -172,6 +178,8 @@ def solve(
     identity = run_identity(problem, chosen, spec, levels, seed, kind)
     if guess is not None:
         identity["parts"] |= {"the start": part({"values": digest(problem, guess)})}
+    if known:
+        identity["parts"] |= {"deflate": part({"values": [digest(problem, one) for one in known]})}
     same = identity | identity["parts"]
     same |= {"tol": tol, "max_time": monitor.max_time, "device": place.type, "resume": frame.source}
     ranks.check_same({key: str(value) for key, value in same.items() if key != "parts"})
@@ -186,6 +194,7 @@ def solve(
         monitor=monitor,
         ranks=ranks,
         checkpointed=frame.keeps,
+        deflated=known,
     )
     if guess is not None:
         task = chosen.started(task, guess)

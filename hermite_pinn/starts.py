@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.reference_state import reference_state
 from hermite_pinn.result.solution import Solution
 
-__all__ = ["Start", "digest", "guess_of"]
+__all__ = ["Start", "digest", "guess_of", "guesses_of"]
 
 Start = Solution | Guess | Mapping[str, Any] | str | Path
 
@@ -32,7 +32,7 @@ LOOKED_AT = 256  # points at which a start has to be finite
 SLACK = 1e-9  # of the lengths of a domain
 
 
-def guess_of(problem: Problem, start: Any) -> Guess:
+def guess_of(problem: Problem, start: Any, what: str = "start") -> Guess:
     """A start as functions of the coordinates.
 
     Parameters
@@ -41,6 +41,8 @@ def guess_of(problem: Problem, start: Any) -> Guess:
         What is to be solved.
     start
         A :class:`Solution` of the same coordinates whose domain holds that of the problem, a file of one, or a mapping.
+    what
+        Its name in messages.
 
     Raises
     ------
@@ -64,9 +66,15 @@ def guess_of(problem: Problem, start: Any) -> Guess:
     elif isinstance(start, Mapping):
         guess = _of_mapping(problem, start)
     else:
-        raise InvalidArgumentError(f"start must be {ACCEPTED}; got {spelled(start)}")
+        raise InvalidArgumentError(f"{what} must be {ACCEPTED}; got {spelled(start)}")
     _check_finite(problem, guess)
     return guess
+
+
+def guesses_of(problem: Problem, known: Start | Sequence[Start]) -> tuple[Guess, ...]:
+    """Known solutions, one or several, as functions of the coordinates; see :func:`guess_of`."""
+    several: Sequence[Any] = known if isinstance(known, Sequence) and not isinstance(known, str) else [known]
+    return tuple(guess_of(problem, one, "deflate") for one in several)
 
 
 def digest(problem: Problem, guess: Guess) -> str:

@@ -51,6 +51,8 @@ class Task:
         Values of the parameters to start from.
     guess
         Functions to start from, for methods that fit them; see :meth:`Method.started`.
+    deflated
+        Known solutions that are to be left out.
     saved
         State of an earlier run of the same method to continue, or None.
     ranks
@@ -73,6 +75,7 @@ class Task:
     start: GridField | None = None
     start_parameters: dict[str, float] | None = None
     guess: Guess | None = None
+    deflated: tuple[Guess, ...] = ()
     saved: dict[str, Any] | None = None
     save: Callable[[Callable[[], dict[str, Any]], bool], None] = lambda state, force: None
     checkpointed: bool = False
@@ -137,6 +140,11 @@ class Method(ABC):
     """
 
     name: str
+
+    @property
+    def deflates(self) -> bool:
+        """Whether it can leave known solutions out."""
+        return False
 
     @property
     def shared(self) -> bool:
@@ -255,6 +263,11 @@ class Chain(Method):
         """Whether all methods are."""
         return all(m.shared for m in self.methods)
 
+    @property
+    def deflates(self) -> bool:
+        """Whether the first method does."""
+        return self.methods[0].deflates
+
     def started(self, task: Task, guess: Guess) -> Task:
         """As the first method begins."""
         return self.methods[0].started(task, guess)
@@ -296,7 +309,7 @@ class Chain(Method):
             rows.append(self._row(method, outcome, task))
             if outcome.status in ENDING:
                 break
-            part = replace(part, start=outcome.field, start_parameters=outcome.parameters, guess=None, saved=None)
+            part = replace(part, start=outcome.field, start_parameters=outcome.parameters, guess=None, deflated=(), saved=None)
         return replace(outcome, stats=outcome.stats | {"stages": rows})
 
     def _broken_off(self, error: Exception, part: Task, index: int, rows: list[dict[str, Any]]) -> Outcome:

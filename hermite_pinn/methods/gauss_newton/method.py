@@ -14,6 +14,7 @@ from hermite_pinn.problem.problem import Problem
 from hermite_pinn.run.status import Status
 
 from .banded_cholesky import load_blas
+from .deflated import refuse_linear
 from .evolution import Evolution
 from .joint import JointGaussNewton, is_joint
 from .nested_iteration import NestedIteration
@@ -104,6 +105,11 @@ class GaussNewton(GaussNewtonOptions, Method):
         """Every process takes a part of the points, and products with the transposed Jacobian are summed."""
         return True
 
+    @property
+    def deflates(self) -> bool:
+        """On the levels of a grid."""
+        return True
+
     def default_field(self, problem: Problem) -> Field:
         """Dense levels of the first basis smooth enough: cubic to second derivatives, septic to fourth."""
         return Field(basis=basis_for(problem.order) if self.basis == "auto" else self.basis)
@@ -111,6 +117,8 @@ class GaussNewton(GaussNewtonOptions, Method):
     def check(self, task: Task, before: Outline | None = None) -> Outline:
         """See :meth:`Method.check`."""
         if is_joint(task.field if before is None else before):
+            if task.deflated:
+                raise InvalidArgumentError(f"{self._joint.name} knows no deflation; leave field or deflate out")
             return self._joint.check(task, before)
         field = self._field(task, before)
         if self.basis not in ("auto", field.basis):
@@ -119,6 +127,8 @@ class GaussNewton(GaussNewtonOptions, Method):
             )
         if before is None:
             refuse_half(field, self.name)
+        if task.deflated:
+            refuse_linear(task.problem)
         check_nested(self, task, field, before)
         if self.inner != "cg" and task.problem.domain.dim <= 2:
             load_blas()
@@ -150,6 +160,8 @@ class GaussNewton(GaussNewtonOptions, Method):
 
     def _on_grid(self, task: Task, field: Field) -> Outcome:
         """Solve on the kind of grid that suits the problem."""
+        if task.deflated:
+            return NestedIteration(self, task, field).outcome()
         stated = start_values(self, task)
         if stated is not None and (task.saved is None or "ordinary" in task.saved):
             ordinary = OrdinaryRun(task, stated)

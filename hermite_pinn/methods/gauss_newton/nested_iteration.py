@@ -30,7 +30,9 @@ from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
 
 from .balance import ZERO, balanced_norms, by_parameters
+from .branch_search import other_state
 from .convergence import Convergence, unsolved
+from .deflated import Deflated
 from .first_course import begun_with
 from .first_state import FirstState, distance, first_state
 from .geometry_notes import geometry_notes
@@ -116,6 +118,8 @@ class NestedIteration:
         others = (t.region for t in self.problem.terms)
         self.measured = any(r.measured is not None or r.penalty is not None for r in others)
         self.pace = Pace(self.monitor)
+        if task.deflated:
+            self.resolutions.at_once = "known solutions are left out"
         self.solver = self._solver(Misfit(self.problem))
         self.unfinished = Unfinished(task, lambda: self.solver.state())
         self.choice = LocalChoice(options, task)
@@ -123,6 +127,12 @@ class NestedIteration:
         self.first: FirstState | None = None  # where the run begins that was told a start
 
     def _solver(self, misfit: Misfit) -> LevenbergMarquardt[GridSystem]:
+        if not self.task.deflated:
+            return self._iteration(misfit, None)
+        self.deflated = Deflated(lambda: self.grid, self.task.deflated, self._iteration(misfit, None))
+        return self._iteration(misfit, self.deflated)
+
+    def _iteration(self, misfit: Misfit, deflation: Deflated | None) -> LevenbergMarquardt[GridSystem]:
         options, smooth = self.options, BASES[self.basis].coefficients > 2
         return LevenbergMarquardt(
             grid_solver(
@@ -138,6 +148,7 @@ class NestedIteration:
             change=None if self.tol is None else 1e-2 * self.tol,
             monitor=self.monitor,
             corrected=bool(misfit.noisy),
+            deflation=deflation,
         )
 
     # -- the run ---
@@ -158,7 +169,8 @@ class NestedIteration:
 
     def _is_usable(self) -> bool:
         """Whether the best state is more than the one with which the first stage begins."""
-        started = self.task.start is not None or self.task.guess is not None
+        told = self.task.guess is not None or bool(self.task.deflated)
+        started = self.task.start is not None or told
         worked = started or len(self.monitor.history) > 0
         return self.state.best is not None and worked
 
@@ -192,15 +204,21 @@ class NestedIteration:
         return replace(outcome, stats=outcome.stats | self._since_start(outcome.field))
 
     def _since_start(self, field: GridField) -> dict[str, Any]:
-        """How far the solution is from the start that was told."""
-        guess = self.task.guess
-        if guess is None:
-            return {}
-        moved = distance(self.problem, guess, lambda x: field.evaluate(x.to(field.table), Channels.value(len(x)))[:, 0])
-        told: dict[str, Any] = {"moved": moved}
+        """How far the solution is from the start that was told, and from the solutions that were left out."""
+        guess, told = self.task.guess, dict[str, Any]()
+
+        def apart(other: Guess) -> float:
+            return distance(
+                self.problem, other, lambda x: field.evaluate(x.to(field.table), Channels.value(len(x)))[:, 0]
+            )
+
+        if guess is not None:
+            told["start"] = {"moved": apart(guess)}
         if self.first is not None:
-            told |= {"resolution": self.first.stage.resolutions[-1], "left_out": self.first.error}
-        return {"start": told}
+            told["start"] |= {"resolution": self.first.stage.resolutions[-1], "left_out": self.first.error}
+        if self.task.deflated:
+            told["deflated"] = [apart(known) for known in self.task.deflated]
+        return told
 
     def _empty(self) -> Stage:
         """What there is before the first stage: the field of the method before, or zero."""
@@ -211,7 +229,7 @@ class NestedIteration:
         first = self.resolutions.first()[:1]
         pyramid = self.grid.pyramid(first)
         zero = torch.zeros(pyramid.size, dtype=self.grid.dtype, device=self.task.device)
-        return Stage(first, zero, pyramid.total(zero), self._first_parameters())
+        return Stage(first, zero, pyramid.total(zero), self._first_parameters(), settled=False)
 
     def _first_parameters(self) -> dict[str, float]:
         told = self.task.guess.parameters if self.task.guess is not None else self.task.start_parameters
@@ -247,6 +265,9 @@ class NestedIteration:
         elif self.task.guess is not None:
             self._begin_at(self.task.guess)
             foreign = True
+        elif self.task.deflated:
+            state.best = other_state(self.grid, self.resolutions, self.solver, self.deflated, self._first_parameters())
+            state.path, foreign = list(state.best.resolutions), True
         while True:
             if not foreign:
                 self._refine()
