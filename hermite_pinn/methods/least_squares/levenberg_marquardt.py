@@ -369,7 +369,7 @@ class LevenbergMarquardt(Generic[System]):
         image: Rows,
         result: LeastSquaresResult,
     ) -> _Trial | None:
-        """The multiple of a step that solves the deflated linear problem best, or a shorter one that lowers the loss."""
+        """The multiple of a step that solves the deflated linear problem best, or a shorter one with a lower loss."""
         state = iterate.fit
         slope, factor = deflation.slope(system, state.vector, step), deflation.factor(system, state.vector)
         change = [b + slope * a for a, b in zip(state.rows, image, strict=True)]
