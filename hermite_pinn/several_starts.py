@@ -33,7 +33,7 @@ def drawn(parameter: Parameter, random: np.random.Generator) -> float:
     """
     low, high = parameter.bounds
     if math.isfinite(low) and math.isfinite(high):
-        if 0.0 < low and high > WIDE * low:
+        if low > 0.0 and high > WIDE * low:
             return float(math.exp(random.uniform(math.log(low), math.log(high))))
         return float(random.uniform(low, high))
     size = parameter.init if parameter.init != 0.0 else 1.0
@@ -42,15 +42,14 @@ def drawn(parameter: Parameter, random: np.random.Generator) -> float:
 
 
 def misfit_of(problem: Problem, solution: Solution) -> float:
-    """Root mean square misfit of the data in units of their noise, or of their size where that is not told; 0 without."""
+    """Root mean square misfit of the data in units of their noise, or of their size where that is not told; or 0."""
     known = Misfit(problem)
     squares = []
     for t in problem.terms:
         if t.region.measured is None:
             continue
         left = solution.residuals.get(t.name, math.inf)
-        told = isinstance(t.noise, np.ndarray)
-        unit = float(np.sqrt(np.mean(np.square(t.noise)))) if told else known.size_of(t)
+        unit = float(np.sqrt(np.mean(t.noise**2))) if isinstance(t.noise, np.ndarray) else known.size_of(t)
         squares.append((left / unit) ** 2)
     return math.sqrt(sum(squares) / len(squares)) if squares else 0.0
 

@@ -92,8 +92,8 @@ def solve(
         are multiplied by 1 + 1/d**2 for each of them, with the distance d from it relative to its size.
     starts
         With more than one, the unknown parameters start from several values: those of the problem, then values drawn
-        between their bounds, or else up to ten times smaller or larger, with the seeds ``seed + 1``, ``seed + 2`` and so
-        on.  The result that fits the data best is returned; ``solution.stats["starts"]`` has all.
+        between their bounds, or else up to ten times smaller or larger, with the seeds ``seed + 1``, ``seed + 2`` and
+        so on.  The result that fits the data best is returned; ``solution.stats["starts"]`` has all.
     tol
         Relative L2 error (estimated) at which to stop; 1e-6 for ``gauss_newton`` without ``levels``.
     max_time

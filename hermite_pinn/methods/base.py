@@ -309,7 +309,9 @@ class Chain(Method):
             rows.append(self._row(method, outcome, task))
             if outcome.status in ENDING:
                 break
-            part = replace(part, start=outcome.field, start_parameters=outcome.parameters, guess=None, deflated=(), saved=None)
+            part = replace(
+                part, start=outcome.field, start_parameters=outcome.parameters, guess=None, deflated=(), saved=None
+            )
         return replace(outcome, stats=outcome.stats | {"stages": rows})
 
     def _broken_off(self, error: Exception, part: Task, index: int, rows: list[dict[str, Any]]) -> Outcome:

@@ -54,7 +54,9 @@ def test_the_two_transcendents_of_painleve_are_found() -> None:
     )
     one = hp.solve(problem, progress=False)
     other = hp.solve(problem, deflate=one, progress=False)
-    assert abs(one.u.x(0.0) - 0.92438) < 1e-4  # Farrell, Birkisson, Funke 2015, section 5.1: positive and negative slope
+    assert (
+        abs(one.u.x(0.0) - 0.92438) < 1e-4
+    )  # Farrell, Birkisson, Funke 2015, section 5.1: positive and negative slope
     assert abs(other.u.x(0.0) + 3.79199) < 1e-4
 
 

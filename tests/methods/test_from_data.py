@@ -62,19 +62,20 @@ def decay(init: float) -> hp.Problem:
     )
 
 
+@pytest.mark.slow
 def test_the_best_of_several_starts_fits_the_data() -> None:
-    solution = hp.solve(decay(19.0), starts=4, seed=7, progress=False, levels=5)
+    solution = hp.solve(decay(19.0), starts=3, seed=7, progress=False, levels=4)
     rows = solution.stats["starts"]
     assert abs(solution.parameters["k"] - 6.0) < 0.05
-    assert [row["seed"] for row in rows] == [7, 8, 9, 10]
+    assert [row["seed"] for row in rows] == [7, 8, 9]
     assert rows[0]["start"] == {"k": 19.0}
     assert all(0.5 <= row["start"]["k"] <= 20.0 for row in rows)
     assert any(row["parameters"] == solution.parameters for row in rows)
-    assert "the best of 4 starts" in solution.message
+    assert "the best of 3 starts" in solution.message
 
 
 def test_the_same_seeds_draw_the_same_starts() -> None:
-    rows = [hp.solve(decay(6.0), starts=3, seed=1, levels=2, progress=False).stats["starts"] for _ in range(2)]
+    rows = [hp.solve(decay(6.0), starts=2, seed=1, levels=1, progress=False).stats["starts"] for _ in range(2)]
     assert rows[0] == rows[1]
 
 

@@ -43,7 +43,9 @@ def test_a_function_leads_to_the_branch_that_it_is_close_to(upper: hp.Solution) 
     assert abs(hp.solve(bratu(1.0), progress=False).u(0.5) - low) < 1e-5
 
 
-@pytest.mark.parametrize("options", [{}, {"levels": 5}, {"field": hp.Field(basis="septic")}, {"levels": [3, 6, 12, 24]}])
+@pytest.mark.parametrize(
+    "options", [{}, {"levels": 5}, {"field": hp.Field(basis="septic")}, {"levels": [3, 6, 12, 24]}]
+)
 def test_a_solution_of_another_parameter_keeps_its_branch(upper: hp.Solution, options: dict[str, object]) -> None:
     moved = hp.solve(bratu(1.3), start=upper, progress=False, **options)
     assert moved.status.success

@@ -34,7 +34,24 @@ def _kept(bench: Bench, folder: Any) -> Any:
     return hp.Branch.load(folder)
 
 
+def _deflated(bench: Bench, **chosen: Any) -> Any:
+    return hp.solve(_heated(1.0), levels=1, progress=False, max_time=2.0, **chosen)
+
+
+def _several(bench: Bench, **chosen: Any) -> Any:
+    problem = hp.Problem(
+        hp.Box(x=(0, 1)),
+        "u",
+        lambda u, k: u.xx + k,
+        [hp.Dirichlet(u=0.0), hp.Data([[0.5]], u=[0.1])],
+        parameters=[hp.Parameter("k")],
+    )
+    return hp.solve(problem, levels=1, progress=False, max_time=2.0, **chosen)
+
+
 STARTS = [
+    Target("solve deflated", _deflated, {"deflate": ()}),
+    Target("solve from several starts", _several, {"starts": 2}),
     Target("solve from a start", _started, {"start": "{good}", "max_time": 2.0}),
     Target("solve from functions", _named, {"u": lambda x, y: x * y}),
     Target(

@@ -122,9 +122,7 @@ def _fitted_by_axes(grid: Discretization, resolution: Resolution, guess: Guess) 
     problem = grid.problem
     rule = problem.domain.interior.gauss(resolution, 2 * BASES[grid.basis].coefficients).axes
     assert rule is not None
-    points = torch.stack(
-        [c.reshape(-1) for c in torch.meshgrid(*(torch.as_tensor(x) for x, _ in rule), indexing="ij")]
-    )
+    points = torch.stack([c.reshape(-1) for c in torch.meshgrid(*(torch.as_tensor(x) for x, _ in rule), indexing="ij")])
     rows = _values(grid, guess, points).numpy().reshape(len(problem.fields), *(len(x) for x, _ in rule))
     for i, (axis, cells, (x, weights)) in enumerate(zip(axes_of(problem), resolution, rule, strict=True), 1):
         matrix = axis.evaluation(grid.basis, cells, x, (0,)).matrices[0]
