@@ -20,6 +20,7 @@ from importlib import import_module
 from typing import Any
 
 from . import waiting as _waiting  # noqa: F401 - before all others: it loads PyTorch
+from .continuation import continuation
 from .eigen import eigen
 from .errors import (
     BackendUnavailableError,
@@ -77,6 +78,7 @@ from .problem.parameters import Parameter
 from .problem.problem import HermitePinnWarning, Problem
 from .problem.smoothness import Smoothness
 from .problem.source import Source
+from .result.branch import Branch
 from .result.series import Series
 from .result.solution import Solution
 from .result.spectrum import Spectrum
@@ -87,12 +89,12 @@ from .run.status import Status
 from .solve import solve
 
 __all__ = [
-    "Adam", "Advance", "BackendUnavailableError", "Ball", "Box", "CSVLog", "Callback", "Checkpoint", "Condition", "CorruptFileError", "Cuboid", "Cylinder", "Data", "Dirichlet", "Disk",
+    "Adam", "Advance", "BackendUnavailableError", "Ball", "Box", "Branch", "CSVLog", "Callback", "Checkpoint", "Condition", "CorruptFileError", "Cuboid", "Cylinder", "Data", "Dirichlet", "Disk",
     "DistributedError", "DivergedError", "Field", "Gauge", "GaussNewton", "GridField", "HermitePinnError", "HermitePinnWarning", "History", "Implicit", "Initial",
     "Integral", "InvalidArgumentError", "InvalidProblemError", "JointGaussNewton", "JointStage", "LBFGS", "Mesh", "MeshDomain", "Method", "Neumann", "OutOfMemoryError", "OutputError", "Parameter",
     "Periodic", "Polygon", "Problem",
     "RAD", "Rectangle", "Robin", "RunState", "SOAP", "Series", "Smoothness", "Solution", "Source", "Spectrum", "Status", "Torus", "abs", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
-    "arctan2", "arctanh", "cbrt", "ceil", "cos", "cosh", "derivative", "div", "eigen", "erf", "erfc", "exp", "expm1", "floor", "hypot", "log", "log1p", "maximum", "minimum", "pi", "sech", "sign", "sin", "sinh", "solve", "sqrt", "tabulated", "tan", "tanh", "where",
+    "arctan2", "arctanh", "cbrt", "ceil", "continuation", "cos", "cosh", "derivative", "div", "eigen", "erf", "erfc", "exp", "expm1", "floor", "hypot", "log", "log1p", "maximum", "minimum", "pi", "sech", "sign", "sin", "sinh", "solve", "sqrt", "tabulated", "tan", "tanh", "where",
 ]  # fmt: skip
 
 

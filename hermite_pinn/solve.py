@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Any
 
 import torch
 
-from hermite_pinn.checks import choice, instance
+from hermite_pinn.checks import choice, instance, integer
 from hermite_pinn.cuda.runtime.failures import recognized
 from hermite_pinn.field.field import Field, Levels
 from hermite_pinn.field.hermite_grid import plain_levels
+from hermite_pinn.field.outline import Outline
 from hermite_pinn.methods.base import Outcome, Task
 from hermite_pinn.methods.evidence import judged, unjudged
 from hermite_pinn.problem.problem import Problem
@@ -26,7 +28,7 @@ from hermite_pinn.run.checkpoint import Checkpoint
 from hermite_pinn.run.device import choose_device
 from hermite_pinn.run.distributed import Ranks, join
 from hermite_pinn.run.ending import described
-from hermite_pinn.run.identity import plain, run_identity
+from hermite_pinn.run.identity import part, plain, run_identity
 from hermite_pinn.run.progress import ProgressMeter
 from hermite_pinn.run.stats import Done, field_stats
 from hermite_pinn.run.status import Status
@@ -34,6 +36,8 @@ from hermite_pinn.run.workload import Frame, Save, Workload
 
 from .errors import BackendUnavailableError, InvalidArgumentError
 from .methods import METHODS, Method
+from .several_starts import best_of
+from .starts import Start, digest, guess_of, guesses_of
 from .torch_state import isolated
 
 __all__ = ["solve"]
@@ -48,6 +52,9 @@ def solve(
     field: Field | str | None = None,
     method: str | Method = "gauss_newton",
     levels: Levels | None = None,
+    start: Start | None = None,
+    deflate: Start | Sequence[Start] = (),
+    starts: int = 1,
     tol: float | None = None,
     max_time: float | None = None,
     seed: int = 0,
@@ -75,6 +82,18 @@ def solve(
     levels
         Number of levels, or a list of resolutions (a number, or one per axis).  ``None`` lets ``gauss_newton`` refine
         until ``tol``.
+    start
+        Where the iteration begins: a :class:`Solution` (of another grid, basis or value of a parameter, on a domain
+        that holds this one), a file of one, or a mapping from fields to functions of the coordinates or numbers, and
+        from unknown parameters to numbers.  ``gauss_newton`` fits it on the first level that holds it and goes on from
+        there; other methods go on with the field of a solution as it is.  See docs/starts.md.
+    deflate
+        Solutions that are known, for a nonlinear problem of which ``gauss_newton`` is to find another one: residuals
+        are multiplied by 1 + 1/d**2 for each of them, with the distance d from it relative to its size.
+    starts
+        With more than one, the unknown parameters start from several values: those of the problem, then values drawn
+        between their bounds, or else up to ten times smaller or larger, with the seeds ``seed + 1``, ``seed + 2`` and
+        so on.  The result that fits the data best is returned; ``solution.stats["starts"]`` has all.
     tol
         Relative L2 error (estimated) at which to stop; 1e-6 for ``gauss_newton`` without ``levels``.
     max_time
@@ -146,9 +165,18 @@ def solve(
     True
     """
     instance("problem", problem, Problem, "a hermite_pinn.Problem")
+    if integer("starts", starts, least=1, most=1000) > 1:
+        return _several(
+            problem, starts, checked_seed(seed), start, limit("max_time", max_time, infinite=True), (checkpoint, resume),
+            field=field, method=method, levels=levels, deflate=deflate, tol=tol, device=device, dtype=dtype,
+            callbacks=callbacks, progress=progress,
+        )  # fmt: skip
     chosen, spec, kind = _method(method), chosen_field(field), chosen_dtype(dtype)
     levels, tol = None if levels is None else plain_levels(levels), limit("tol", tol)
     seed, place = checked_seed(seed), choose_device(device)
+    guess, known = None if start is None else guess_of(problem, start), guesses_of(problem, deflate)
+    if known and not chosen.deflates:
+        raise InvalidArgumentError(f"{chosen.name} knows no deflation; leave deflate out, or use method='gauss_newton'")
     frame = Frame(
         max_time=max_time,
         callbacks=callbacks,
@@ -161,6 +189,10 @@ def solve(
     )
     monitor, ranks = frame.monitor, frame.ranks
     identity = run_identity(problem, chosen, spec, levels, seed, kind)
+    if guess is not None:
+        identity["parts"] |= {"the start": part({"values": digest(problem, guess)})}
+    if known:
+        identity["parts"] |= {"deflate": part({"values": [digest(problem, one) for one in known]})}
     same = identity | identity["parts"]
     same |= {"tol": tol, "max_time": monitor.max_time, "device": place.type, "resume": frame.source}
     ranks.check_same({key: str(value) for key, value in same.items() if key != "parts"})
@@ -175,9 +207,34 @@ def solve(
         monitor=monitor,
         ranks=ranks,
         checkpointed=frame.keeps,
+        deflated=known,
     )
-    chosen.check(task)
+    if guess is not None:
+        task = chosen.started(task, guess)
+    chosen.check(task, None if task.start is None else Outline.of(task.start))
     return frame.run(_Solve(chosen, task, identity))
+
+
+def _several(
+    problem: Problem,
+    count: int,
+    seed: int,
+    start: Start | None,
+    max_time: float | None,
+    files: tuple[Any, Any],
+    **options: Any,
+) -> Solution:
+    """The best solution of several starts of the parameters."""
+    if files != (None, None):
+        raise InvalidArgumentError("a run of several starts has no checkpoint; leave checkpoint and resume out")
+    began, guess = time.perf_counter(), None if start is None else guess_of(problem, start)
+
+    def run(one: Problem, left: int) -> Solution:
+        rest = None if max_time is None else max(1e-3, max_time - (time.perf_counter() - began)) / left
+        told = guess if one is problem or guess is None else guess.with_parameters({})
+        return solve(one, start=told, max_time=rest, seed=seed, throw=False, **options)
+
+    return best_of(problem, count, seed, run)
 
 
 class _Solve(Workload[Outcome, Solution]):

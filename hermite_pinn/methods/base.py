@@ -13,6 +13,7 @@ import torch
 from hermite_pinn.checks import instance, items
 from hermite_pinn.errors import DivergedError, InvalidArgumentError
 from hermite_pinn.field.field import Field, GridField, Levels
+from hermite_pinn.field.guess import Guess
 from hermite_pinn.field.outline import Outline
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.run.distributed import ALONE, Ranks
@@ -48,6 +49,10 @@ class Task:
         A field to start from, when methods are chained.
     start_parameters
         Values of the parameters to start from.
+    guess
+        Functions to start from, for methods that fit them; see :meth:`Method.started`.
+    deflated
+        Known solutions that are to be left out.
     saved
         State of an earlier run of the same method to continue, or None.
     ranks
@@ -69,6 +74,8 @@ class Task:
     ranks: Ranks = ALONE
     start: GridField | None = None
     start_parameters: dict[str, float] | None = None
+    guess: Guess | None = None
+    deflated: tuple[Guess, ...] = ()
     saved: dict[str, Any] | None = None
     save: Callable[[Callable[[], dict[str, Any]], bool], None] = lambda state, force: None
     checkpointed: bool = False
@@ -135,6 +142,11 @@ class Method(ABC):
     name: str
 
     @property
+    def deflates(self) -> bool:
+        """Whether it can leave known solutions out."""
+        return False
+
+    @property
     def shared(self) -> bool:
         """Whether several processes can run it together."""
         return False
@@ -173,6 +185,25 @@ class Method(ABC):
     def default_field(self, problem: Problem) -> Field:
         """The kind of field used when none is given."""
         return Field()
+
+    def started(self, task: Task, guess: Guess) -> Task:
+        """The run that begins at a guess: with its field, which must be one that the method goes on with.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the guess is no such field.
+        """
+        if guess.field is None:
+            raise InvalidArgumentError(
+                f"{self.name} goes on with a field as it is and fits none to functions: start from a Solution of the same "
+                "fields on the same domain, or use method='gauss_newton'"
+            )
+        if task.field is not None or task.levels is not None:
+            raise InvalidArgumentError(
+                f"{self.name} goes on with the field of the start; leave field and levels out, or leave the start out"
+            )
+        return replace(task, start=guess.field, start_parameters=dict(guess.parameters))
 
     def __rshift__(self, other: Method) -> Method:
         return Chain((self, other))
@@ -232,6 +263,15 @@ class Chain(Method):
         """Whether all methods are."""
         return all(m.shared for m in self.methods)
 
+    @property
+    def deflates(self) -> bool:
+        """Whether the first method does."""
+        return self.methods[0].deflates
+
+    def started(self, task: Task, guess: Guess) -> Task:
+        """As the first method begins."""
+        return self.methods[0].started(task, guess)
+
     def default_field(self, problem: Problem) -> Field:
         """That of the first method."""
         return self.methods[0].default_field(problem)
@@ -269,7 +309,9 @@ class Chain(Method):
             rows.append(self._row(method, outcome, task))
             if outcome.status in ENDING:
                 break
-            part = replace(part, start=outcome.field, start_parameters=outcome.parameters, saved=None)
+            part = replace(
+                part, start=outcome.field, start_parameters=outcome.parameters, guess=None, deflated=(), saved=None
+            )
         return replace(outcome, stats=outcome.stats | {"stages": rows})
 
     def _broken_off(self, error: Exception, part: Task, index: int, rows: list[dict[str, Any]]) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -59,6 +60,8 @@ class FieldFunction:
         self._name = name
         self._terms = terms
         self._label = label
+        named = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        self.__signature__ = inspect.Signature([inspect.Parameter(axis, named) for axis in self._axes])
 
     def __repr__(self) -> str:
         return f"<{self._label}({', '.join(self._axes)}) of {self._owner!r}>"

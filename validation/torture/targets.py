@@ -15,6 +15,7 @@ from .pose_targets import POSES
 from .radiance_targets import RADIANCE
 from .recipe_targets import RECIPES
 from .shape_targets import SHAPES, cutting
+from .start_targets import STARTS
 from .stock import FACTOR, SIREN, poisson
 from .target import Target, of_solution
 from .workload_targets import workload_targets
@@ -382,4 +383,5 @@ def targets() -> list[Target]:
         *workload_targets(),
         *scenes,
         *_recipe_targets(),
+        *STARTS,
     ]

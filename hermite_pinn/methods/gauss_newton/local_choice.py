@@ -103,6 +103,7 @@ class LocalChoice:
     def __init__(self, options: GaussNewtonOptions, task: Task) -> None:
         self.problem = task.problem
         automatic = options.refine == "auto" and task.levels is None and task.start is None and task.ranks.size == 1
+        automatic = automatic and task.guess is None and not task.deflated
         wanted = automatic and options.inner == "auto" and options.slabs == "auto" and options.gauss is None
         self.possible = wanted and not why_not_local(task.problem)
         self.asked = options.refine == "local"

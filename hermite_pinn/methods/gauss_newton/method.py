@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.field import Field, GridField, basis_for
+from hermite_pinn.field.guess import Guess
 from hermite_pinn.field.outline import Outline
 from hermite_pinn.methods.base import Method, Outcome, Task, refuse_half
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.run.status import Status
 
 from .banded_cholesky import load_blas
+from .deflated import refuse_linear
 from .evolution import Evolution
 from .joint import JointGaussNewton, is_joint
 from .nested_iteration import NestedIteration
@@ -27,6 +29,8 @@ from .step_choice import step_basis
 __all__ = ["GaussNewton"]
 
 logger = logging.getLogger(__name__)
+
+UNUSED = "the start was not used, since the problem is marched through from the state that it gives itself"
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,11 @@ class GaussNewton(GaussNewtonOptions, Method):
         """Every process takes a part of the points, and products with the transposed Jacobian are summed."""
         return True
 
+    @property
+    def deflates(self) -> bool:
+        """On the levels of a grid."""
+        return True
+
     def default_field(self, problem: Problem) -> Field:
         """Dense levels of the first basis smooth enough: cubic to second derivatives, septic to fourth."""
         return Field(basis=basis_for(problem.order) if self.basis == "auto" else self.basis)
@@ -108,6 +117,8 @@ class GaussNewton(GaussNewtonOptions, Method):
     def check(self, task: Task, before: Outline | None = None) -> Outline:
         """See :meth:`Method.check`."""
         if is_joint(task.field if before is None else before):
+            if task.deflated:
+                raise InvalidArgumentError(f"{self._joint.name} knows no deflation; leave field or deflate out")
             return self._joint.check(task, before)
         field = self._field(task, before)
         if self.basis not in ("auto", field.basis):
@@ -116,6 +127,8 @@ class GaussNewton(GaussNewtonOptions, Method):
             )
         if before is None:
             refuse_half(field, self.name)
+        if task.deflated:
+            refuse_linear(task.problem)
         check_nested(self, task, field, before)
         if self.inner != "cg" and task.problem.domain.dim <= 2:
             load_blas()
@@ -130,10 +143,25 @@ class GaussNewton(GaussNewtonOptions, Method):
         field = self._field(task, task.start)
         if task.start is None:
             task = replace(task, problem=with_order_of(task.problem, field.basis))
-        return with_freedom(task.problem, self._on_grid(task, field))
+        outcome = with_freedom(task.problem, self._on_grid(task, field))
+        if task.guess is None or "start" in outcome.stats:
+            return outcome
+        return replace(outcome, message=f"{outcome.message}; {UNUSED}", stats=outcome.stats | {"start": {}})
+
+    def started(self, task: Task, guess: Guess) -> Task:
+        """The run that begins at a guess, which is fitted on the first level that holds it."""
+        if task.field is not None and is_joint(task.field):
+            return super().started(task, guess)
+        if self.refine == "local":
+            raise InvalidArgumentError(
+                "refine='local' begins on its own coarse cells; leave it or the start out of the run"
+            )
+        return replace(task, guess=guess)
 
     def _on_grid(self, task: Task, field: Field) -> Outcome:
         """Solve on the kind of grid that suits the problem."""
+        if task.deflated:
+            return NestedIteration(self, task, field).outcome()
         stated = start_values(self, task)
         if stated is not None and (task.saved is None or "ordinary" in task.saved):
             ordinary = OrdinaryRun(task, stated)

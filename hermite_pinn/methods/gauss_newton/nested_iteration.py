@@ -12,7 +12,9 @@ from typing import Any
 import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
+from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.field.field import Field, GridField
+from hermite_pinn.field.guess import Guess
 from hermite_pinn.methods.base import Outcome, Task
 from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.methods.least_squares.levenberg_marquardt import LevenbergMarquardt
@@ -28,8 +30,11 @@ from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
 
 from .balance import ZERO, balanced_norms, by_parameters
+from .branch_search import other_state
 from .convergence import Convergence, unsolved
+from .deflated import Deflated
 from .first_course import begun_with
+from .first_state import FirstState, distance, first_state
 from .geometry_notes import geometry_notes
 from .grid_solver import grid_solver
 from .indicators import indicators
@@ -113,12 +118,21 @@ class NestedIteration:
         others = (t.region for t in self.problem.terms)
         self.measured = any(r.measured is not None or r.penalty is not None for r in others)
         self.pace = Pace(self.monitor)
+        if task.deflated:
+            self.resolutions.at_once = "known solutions are left out"
         self.solver = self._solver(Misfit(self.problem))
         self.unfinished = Unfinished(task, lambda: self.solver.state())
         self.choice = LocalChoice(options, task)
         self.local: LocalIteration | None = None
+        self.first: FirstState | None = None  # where the run begins that was told a start
 
     def _solver(self, misfit: Misfit) -> LevenbergMarquardt[GridSystem]:
+        if not self.task.deflated:
+            return self._iteration(misfit, None)
+        self.deflated = Deflated(lambda: self.grid, self.task.deflated, self._iteration(misfit, None))
+        return self._iteration(misfit, self.deflated)
+
+    def _iteration(self, misfit: Misfit, deflation: Deflated | None) -> LevenbergMarquardt[GridSystem]:
         options, smooth = self.options, BASES[self.basis].coefficients > 2
         return LevenbergMarquardt(
             grid_solver(
@@ -134,6 +148,7 @@ class NestedIteration:
             change=None if self.tol is None else 1e-2 * self.tol,
             monitor=self.monitor,
             corrected=bool(misfit.noisy),
+            deflation=deflation,
         )
 
     # -- the run ---
@@ -154,7 +169,9 @@ class NestedIteration:
 
     def _is_usable(self) -> bool:
         """Whether the best state is more than the one with which the first stage begins."""
-        worked = self.task.start is not None or len(self.monitor.history) > 0
+        told = self.task.guess is not None or bool(self.task.deflated)
+        started = self.task.start is not None or told
+        worked = started or len(self.monitor.history) > 0
         return self.state.best is not None and worked
 
     def _settled(self, ending: Ending) -> Ending:
@@ -181,9 +198,27 @@ class NestedIteration:
         if self.local is not None and self.local.is_better_than(self.state.best):
             return self.local.outcome(ending)
         best = self.state.best or self._empty()
-        return nested_outcome(
+        outcome = nested_outcome(
             ending, best, self.state, self.grid, self.solver, self.options.inner_steps, self._field(best)
         )
+        return replace(outcome, stats=outcome.stats | self._since_start(outcome.field))
+
+    def _since_start(self, field: GridField) -> dict[str, Any]:
+        """How far the solution is from the start that was told, and from the solutions that were left out."""
+        guess, told = self.task.guess, dict[str, Any]()
+
+        def apart(other: Guess) -> float:
+            return distance(
+                self.problem, other, lambda x: field.evaluate(x.to(field.table), Channels.value(len(x)))[:, 0]
+            )
+
+        if guess is not None:
+            told["start"] = {"moved": apart(guess)}
+        if self.first is not None:
+            told["start"] |= {"resolution": self.first.stage.resolutions[-1], "left_out": self.first.error}
+        if self.task.deflated:
+            told["deflated"] = [apart(known) for known in self.task.deflated]
+        return told
 
     def _empty(self) -> Stage:
         """What there is before the first stage: the field of the method before, or zero."""
@@ -194,10 +229,16 @@ class NestedIteration:
         first = self.resolutions.first()[:1]
         pyramid = self.grid.pyramid(first)
         zero = torch.zeros(pyramid.size, dtype=self.grid.dtype, device=self.task.device)
-        return Stage(first, zero, pyramid.total(zero), self._first_parameters())
+        return Stage(first, zero, pyramid.total(zero), self._first_parameters(), settled=False)
 
     def _first_parameters(self) -> dict[str, float]:
-        return {p.name: p.init for p in self.problem.parameters} | (self.task.start_parameters or {})
+        told = self.task.guess.parameters if self.task.guess is not None else self.task.start_parameters
+        return {p.name: p.init for p in self.problem.parameters} | dict(told or {})
+
+    def _begin_at(self, guess: Guess) -> None:
+        """Take a start over on the first level that holds it."""
+        self.first = first_state(self.grid, self.resolutions, guess, self._first_parameters())
+        self.state.path, self.state.best = list(self.first.stage.resolutions), self.first.stage
 
     def _stages(self) -> Ending:
         """Stage after stage until one is the last."""
@@ -221,13 +262,19 @@ class NestedIteration:
         elif self.task.start is not None:
             state.take_over(self.task.start, self._first_parameters(), self.grid)
             foreign = True  # a field of another method is first improved on its own levels
+        elif self.task.guess is not None:
+            self._begin_at(self.task.guess)
+            foreign = True
+        elif self.task.deflated:
+            state.best = other_state(self.grid, self.resolutions, self.solver, self.deflated, self._first_parameters())
+            state.path, foreign = list(state.best.resolutions), True
         while True:
             if not foreign:
                 self._refine()
             self.pace.begin()
             before = state.best
             stage = self._solve()
-            if len(state.path) == 1 and not foreign:
+            if (len(state.path) == 1 and not foreign) or (foreign and self.first is not None):
                 stage = self._balanced(stage)
             self._measure(stage)
             ending = None if foreign or self.resolutions.planned else coarser_is_better(before, stage, self.tol)

@@ -60,7 +60,7 @@ def nested_outcome(
     }
     if ending.status in (Status.MAX_SIZE, Status.MAX_TIME, Status.COMPLETED):
         message = "; ".join(part for part in (message, _unresolved(problem, best, state)) if part)
-    if best.choice is not None:
+    if best.choice is not None and (best.choice.weights or best.choice.on_the_way):
         stats |= best.choice.stats(problem)
         message += f"; {best.choice.sentence(problem)}"
     notes = geometry_notes(problem, best.resolutions[-1])

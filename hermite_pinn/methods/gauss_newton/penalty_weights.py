@@ -31,6 +31,7 @@ FIRST_EMPHASIS = 10.0  # at least, on the coarsest level
 BEFORE = (100.0, 10.0)  # times the emphasis: on the way from the data to the equations
 FARTHER = (1e6, 1e4, *BEFORE)  # the same where that way ends far from the data
 MISSED, MISSED_UNTOLD = 3.0, 0.3  # misfit, in units of the noise or else relative, that is far from the data
+HIGHEST, STRIDE = 1e7, 10.0  # emphasis on a way from the data that a level leaves where it holds them no more
 STRONGER = (1e4, 1e2)  # times the weight of exact data, on the same way
 MET = 0.03  # relative misfit of exact data that are met
 RETURN = 10.0  # times the emphasis: to where the way goes back for other weights or levels
@@ -64,8 +65,15 @@ class Choice:
     freedom: float
     emphasis: float = 1.0
 
+    @property
+    def on_the_way(self) -> bool:
+        """Whether the data still weigh more than usual, since the level holds them no better."""
+        return not self.weights and self.emphasis > 1.0
+
     def stats(self, problem: Problem) -> dict[str, Any]:
         """For ``solution.stats``."""
+        if not self.weights:
+            return {"data_emphasis": self.emphasis}
         misfit = Misfit(problem)
         stats: dict[str, Any] = {"smoothness": dict(self.weights), "degrees_of_freedom": self.freedom}
         if misfit.known:
@@ -75,6 +83,8 @@ class Choice:
     def sentence(self, problem: Problem) -> str:
         """For ``solution.message``."""
         misfit = Misfit(problem)
+        if not self.weights:
+            return f"data weigh {self.emphasis:.0e} times as much as usual, since the levels hold them no better"
         weights = ", ".join(f"{f}={w:.1e}" for f, w in self.weights.items())
         if not misfit.known:
             noise = ", ".join(f"{f}={s:.1e}" for f, s in self.stats(problem)["noise"].items())
@@ -289,6 +299,8 @@ def fit_smoothly(
     if before is not None and system.misfit.known and before.scatter > POOR:
         weights = {}  # functions too coarse for the data say little about the smoothness of the fields
     choice, least = before, FIRST_EMPHASIS if first else 0.0
+    open_way = bool(system.problem.parameters) and not system.affine and system.misfit.known
+    open_way = open_way and not system.misfit.automatic and (before is None or before.emphasis > 1.0)
     emphasis = max(emphasis, least)
     noise, products, layout = _Noise(system), ConstantProducts(), system.layout
     dissection = dissect(layout.positions, layout.sides, layout.wraps, layout.width) if chooses else None
@@ -303,6 +315,28 @@ def fit_smoothly(
         system.smooth(weights, emphasis)
         return fit(vector, enough)
 
+    def held(vector: torch.Tensor, highest: float) -> tuple[Fit, float] | None:
+        """The last fit on the way from the data that holds them, and its emphasis; None if not even the first does."""
+        found: tuple[Fit, float] | None = None
+        stronger = highest
+        while stronger >= 0.99:
+            system.smooth(weights, stronger)
+            state = fit(vector, noise.rough)
+            if noise.scatter(state.rows) > noise.likely:
+                break
+            found, vector = (state, stronger), state.vector
+            stronger /= STRIDE
+        system.smooth(weights, emphasis if found is None else found[1])
+        if found is not None:
+            system.linearize(found[0].vector)
+        return found
+
+    if open_way and before is not None:  # of a coarser level that could not hold the data by the usual weight
+        kept = held(vector, before.emphasis)
+        if kept is not None and kept[1] < before.emphasis:
+            return kept[0], Choice({}, 1.0, 1.0, kept[1]) if kept[1] > 1.0 else None
+        open_way, emphasis, choice, present = False, 1.0, replace(before, emphasis=1.0), math.inf
+
     for last in range(ROUNDS + 1):
         ends = not chooses or last == ROUNDS
         freedom = 1.0 if choice is None else choice.freedom
@@ -310,6 +344,10 @@ def fit_smoothly(
         state = along([stronger for stronger in BEFORE if stronger * emphasis <= present], vector, emphasis, enough)
         if first and not last and system.problem.parameters and noise.misses(state.rows):
             state = _better(system, state, along(FARTHER, vector, emphasis, enough))
+        if open_way and noise.misses(state.rows):
+            kept = held(vector, HIGHEST)
+            if kept is not None:
+                return kept[0], Choice({}, 1.0, 1.0, kept[1])
         if ends:
             break
         if last:
@@ -382,10 +420,19 @@ class _Noise:
 
     def misses(self, rows: Sequence[torch.Tensor]) -> bool:
         """Whether a state is far from the data."""
+        return self.scatter(rows) > (MISSED if self.system.misfit.known else MISSED_UNTOLD)
+
+    @property
+    def likely(self) -> float:
+        """What the scatter of data that a level holds is at most, but for a chance of a hundredth."""
+        return 1.0 + 2.3 / math.sqrt(2.0 * max(self.system.misfit.count, 1))
+
+    def scatter(self, rows: Sequence[torch.Tensor]) -> float:
+        """Root mean square misfit of the data, in units of their noise, or relative where that is not told."""
         system, misfit = self.system, self.system.misfit
         noisy = (r for block, own in system.parts(rows) if any(block is b for b in system.noisy) for r in own)
-        squares = sum(float(system.inner([r], [r])) for r in noisy) / (misfit.strength * system.emphasis)
-        return squares > (MISSED if misfit.known else MISSED_UNTOLD) ** 2
+        squares = sum(float(system.inner([r], [r])) for r in noisy)
+        return math.sqrt(squares / (misfit.strength * system.emphasis))
 
     def small(self, freedom: float, rows: Sequence[torch.Tensor]) -> float:
         """A hundredth of the degrees of freedom: the distance is a tenth of the standard deviation."""

@@ -79,6 +79,8 @@ def verdict(
     limits
         The limits that an iteration may have met, for messages.
     """
+    if planned is None and stage.choice is not None and stage.choice.on_the_way:
+        return None
     tol, error = convergence.tol, stage.error
     estimate = "unknown" if error is None else f"{error:.1e}"
     if convergence.met and stage.settled and error is not None and tol is not None and error <= tol:

@@ -15,6 +15,7 @@ from hermite_pinn.run.monitor import Monitor
 from hermite_pinn.schema import Entry
 
 from .cgls import LeastSquaresResult
+from .deflation import Deflation, stretch
 from .linear_solver import Limits, LinearSolver, LinearSystem
 from .rows import Rows
 
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 SOLVED = "%s: a linear problem of %d unknowns took %d steps (%s)"
 CORRECTIONS, FALLING = 3, 0.5  # of a step that fails, as long as each lowers the loss by this factor
 CURVED = 64.0  # factor of the damping of a corrected step that fails where there is hardly any
+SHORTER = 10  # times that a deflated step is tried at a quarter of its length
 AFTER = 3.0  # steps of conjugate gradients that take as long as what follows a linear solve
 
 
@@ -212,6 +214,8 @@ class LevenbergMarquardt(Generic[System]):
         Whether a step that fails is tried again with second-order corrections: the steps by which the linear model
         takes back what the residuals at its end are off.  They let steps follow a curved valley, as of equations
         that weigh far more than noisy data.
+    deflation
+        Known solutions that are to be left out, or None.
     """
 
     def __init__(
@@ -226,8 +230,9 @@ class LevenbergMarquardt(Generic[System]):
         change: float | None,
         monitor: Monitor,
         corrected: bool = False,
+        deflation: Deflation[System] | None = None,
     ) -> None:
-        self.linear, self.corrected = linear, corrected
+        self.linear, self.corrected, self.deflation = linear, corrected, deflation
         self.inner_tol, self.near_tol, self.inner_steps = inner_tol, near_tol, inner_steps
         self.outer_steps, self.damping, self.change = outer_steps, damping, change
         self.monitor = monitor
@@ -281,9 +286,15 @@ class LevenbergMarquardt(Generic[System]):
         ------
         DivergedError
             If a residual is not finite at the start, or after the step of an affine problem.
+        InvalidArgumentError
+            If it would start at a solution that is to be left out.
         StopRun
             If the time is over after a step, or in the middle of a linear solve, whose unfinished result is dropped.
         """
+        if self.deflation is not None:
+            self.deflation.prepare(system)
+            self.deflation.factor(system, vector)  # infinite at a known solution
+            guessed = False
         iterate = self.init(system, vector)
         if len(self.monitor.history):  # there is an earlier result
             self.monitor.check_time()
@@ -325,6 +336,8 @@ class LevenbergMarquardt(Generic[System]):
             state.finished = True
             return None
         image = [row.clone() for row in system.forward(step.clone())]
+        if self.deflation is not None:
+            return self._deflated(system, iterate, self.deflation, step, image, result)
         trial, rows, loss = self._tried(system, state.vector, step)
         for _ in range(CORRECTIONS if self.corrected else 0):
             if loss <= (1.0 - 1e-4) * state.loss or not math.isfinite(loss):
@@ -346,6 +359,38 @@ class LevenbergMarquardt(Generic[System]):
         bent = [c - a - b for a, b, c in zip(state.rows, image, rows, strict=True)]  # what the linear model missed
         bend = math.sqrt(float(system.inner(bent, bent)) / max(float(system.inner(image, image)), 1e-300))
         return _Trial(trial, rows, loss, step, result, gain, fall, bend)
+
+    def _deflated(
+        self,
+        system: System,
+        iterate: _Iterate,
+        deflation: Deflation[System],
+        step: torch.Tensor,
+        image: Rows,
+        result: LeastSquaresResult,
+    ) -> _Trial | None:
+        """The multiple of a step that solves the deflated linear problem best, or a shorter one with a lower loss."""
+        state = iterate.fit
+        slope, factor = deflation.slope(system, state.vector, step), deflation.factor(system, state.vector)
+        change = [b + slope * a for a, b in zip(state.rows, image, strict=True)]
+        along, square = float(system.inner(state.rows, change)), float(system.inner(change, change))
+        times = stretch(along, square)
+        for _ in range(SHORTER):
+            trial, rows, loss = self._tried(system, state.vector, times * step)
+            deflated = loss * (deflation.factor(system, trial) / factor) ** 2 if math.isfinite(loss) else math.inf
+            if deflated <= (1.0 - 1e-4) * state.loss or (deflated <= state.loss and abs(times) <= 1.0):
+                break
+            times *= 0.25
+        else:
+            iterate.refuse()
+            if not iterate.over:
+                state.rows = system.linearize(state.vector)
+            return None
+        told = -times * (2.0 * along + times * square)
+        bent = [c - a - times * b for a, b, c in zip(state.rows, image, rows, strict=True)]
+        bend = math.sqrt(float(system.inner(bent, bent)) / max(float(system.inner(image, image)), 1e-300))
+        gain = (state.loss - deflated) / told if told > 0 else 0.0
+        return _Trial(trial, rows, loss, times * step, result, gain, 1.0 - deflated / state.loss, bend)
 
     def terminate(self, system: System, iterate: _Iterate, trial: _Trial, guessed: bool) -> bool:
         """Whether the iteration is finished with a step; see :meth:`fit`."""
