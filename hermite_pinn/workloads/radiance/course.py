@@ -172,7 +172,7 @@ class Course:
         progress = self.progress
         self.model.advance(self.step, progress, self.generator)
         self.posing.advance(progress)
-        draw = self.views.sample(self.model.rays, self.generator, self.posing.poses())
+        draw = self.model.draw(self.views, self.generator, self.posing.poses())
         rays, target = draw.rays.to(self.model.device), draw.colors.T.contiguous().to(self.model.device)
         losses = self.model.terms(rays, target, progress, self.generator) | self.posing.penalties()
         self.optimizer.zero()

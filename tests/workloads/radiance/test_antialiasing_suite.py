@@ -14,6 +14,8 @@ from hermite_pinn.validation.antialiasing import cases, row
 from hermite_pinn.validation.antialiasing.report import gains
 from hermite_pinn.workloads.radiance import Scene, fitted_levels
 
+FLAT = (20.0,) * 4
+
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,7 +31,7 @@ def test_rows_are_kept_and_told(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "zip-60s-0" in result.stdout
     table = (tmp_path / "antialiasing.md").read_text(encoding="utf-8")
-    assert table.count("\n|") == len(cases.VARIANTS) + 1
+    assert table.count("\n|") == 2 * (len(cases.VARIANTS) + 1) + 1
     first = antialiasing.kept_row(antialiasing.CASES["zip-60s-0"], tmp_path)
     again = CliRunner().invoke(app, [*only, "--json"])
     kept = {r["name"]: r for r in json.loads(again.stdout)["results"]}
@@ -39,18 +41,21 @@ def test_rows_are_kept_and_told(tmp_path: Path) -> None:
 
 def test_gains_compare_equal_seeds_and_times() -> None:
     rows = [
-        antialiasing.Row(f"{variant}-60s-{seed}", (psnr, 20.0, 20.0, 20.0), 1.0, 1, 1)
+        antialiasing.Row(f"{variant}-60s-{seed}", (psnr, *FLAT[1:]), FLAT, FLAT, 1.0, 1, 1)
         for variant, seed, psnr in (("zip", 0, 30.0), ("zip", 1, 31.0), ("plain", 0, 29.0), ("plain", 2, 10.0))
     ]
     assert gains(rows, "zip", 60.0) == (1.0, 0.0, 0.0, 0.0)
     assert gains(rows, "zip", 310.0) == ()
 
 
-def test_variants_differ_in_one_thing() -> None:
+def test_variants_differ_in_one_thing_and_those_with_blocks_in_how_they_know_scales_too() -> None:
     recipe = cases.RECIPE
     for name, (_, other) in cases.VARIANTS.items():
-        different = [f for f in recipe.__dataclass_fields__ if getattr(recipe, f) != getattr(other, f)]
-        assert len(different) == (name != cases.ZIP)
+        different = {f for f in recipe.__dataclass_fields__ if getattr(recipe, f) != getattr(other, f)}
+        if name in cases.BLOCKS:
+            assert different == {"scales", "antialiasing"}
+        else:
+            assert len(different) == (name != cases.ZIP)
 
 
 def test_the_fitted_variant_is_fitted_to_the_scene() -> None:
