@@ -14,7 +14,7 @@ __all__ = ["gains", "to_json", "to_markdown"]
 
 
 def to_markdown(rows: Sequence[Row]) -> str:
-    """Markdown tables of medians over seeds: what is gained over the same without anti-aliasing, and other renderings."""
+    """Markdown tables of medians over seeds: gains over the same without anti-aliasing, and other ways of rendering."""
     return f"{_gained(rows)}\n\n{_rendered(rows)}"
 
 

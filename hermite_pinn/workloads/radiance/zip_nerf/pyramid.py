@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ def scale_list(name: str, value: Any, **words: Any) -> tuple[int, ...]:
     """Rising whole numbers, the first of which is 1."""
     accepted = "whole numbers that rise from 1, such as (1, 2, 4, 8)"
     found = tuple(integer(name, k, least=1, most=1 << 14) for k in items(name, value, accepted, least=1, most=15))
-    if found[0] != 1 or any(a >= b for a, b in zip(found, found[1:], strict=False)):
+    if found[0] != 1 or any(a >= b for a, b in itertools.pairwise(found)):
         refuse(name, value, accepted)
     return found
 
