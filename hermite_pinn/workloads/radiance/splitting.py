@@ -13,7 +13,7 @@ from hermite_pinn.checks import integer, refuse
 from .model import RadianceModel, Sight
 from .rays import Rays
 
-__all__ = ["cone_count", "looked", "split"]
+__all__ = ["across", "cone_count", "looked", "split"]
 
 #: Up to so many cones stand on a ring.
 RING = 6
