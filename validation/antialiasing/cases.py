@@ -1,4 +1,4 @@
-"""What is trained: a Zip-NeRF, the same without anti-aliasing, and its variants."""
+"""What is trained: a Zip-NeRF, the same without anti-aliasing, its variants, and both with averages of blocks."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from typing import Any
 import hermite_pinn as hp
 from hermite_pinn.workloads.radiance import Antialiasing, GridLevels, ProposalGuard, Scene, ZipLosses, ZipNeRF
 
-__all__ = ["CASES", "PLAIN", "SCALES", "SEEDS", "VARIANTS", "ZIP", "Case", "scene_of"]
+__all__ = ["BLOCKS", "CASES", "CONES", "PLAIN", "SCALES", "SEEDS", "VARIANTS", "ZIP", "Case", "scene_of"]
 
 #: Pixels of a picture in training along one of a test.
 SCALES = (1, 2, 4, 8)
 SEEDS = (0, 1, 2)
+#: Cones into which pixels are split for comparison.
+CONES = 6
 #: CPU seconds of one thread: those of 240 s on two cores, and of a quick comparison of the variants.
 LONG, SHORT = 310.0, 60.0
 ZIP, PLAIN = "zip", "plain"
+#: The variants that learn averages of blocks of the training pictures as well.
+BLOCKS = ("scales", "plain-scales")
 
 RECIPE = ZipNeRF()
 #: Cells across the scene's box that are as wide as its pixels; see :func:`hermite_pinn.radiance.fitted_levels`.
@@ -45,8 +49,10 @@ VARIANTS: Mapping[str, tuple[str, ZipNeRF]] = MappingProxyType(
         "fitted": ("finest cells as wide as pixels", _with(levels=GridLevels(finest=FITTED))),
         "no-decay": ("without decay", _with(losses=ZipLosses(decay=0.0))),
         "no-distortion": ("without distortion loss", _with(losses=ZipLosses(distortion=0.0))),
+        "scales": ("with averages of blocks, and scale features", _with(scales=SCALES, antialiasing=Antialiasing(scale_features=True))),
+        "plain-scales": ("averages of blocks without anti-aliasing", _with(scales=SCALES, antialiasing=Antialiasing.off())),
     }
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ def scene_of(size: int = 100) -> Scene:
 
 
 def _cases() -> list[Case]:
-    long = [Case(variant, LONG, seed) for seed in SEEDS for variant in (ZIP, PLAIN)]
+    long = [Case(variant, LONG, seed) for seed in SEEDS for variant in (ZIP, PLAIN, *BLOCKS)]
     return long + [Case(variant, SHORT, seed) for variant in VARIANTS for seed in SEEDS]
 
 

@@ -7,14 +7,19 @@ from dataclasses import asdict
 from statistics import median
 from typing import Any
 
-from .cases import CASES, PLAIN, SCALES, Case
+from .cases import CASES, CONES, PLAIN, SCALES, Case
 from .row import Row
 
 __all__ = ["gains", "to_json", "to_markdown"]
 
 
 def to_markdown(rows: Sequence[Row]) -> str:
-    """A Markdown table: medians over seeds, and what is gained over the same without anti-aliasing."""
+    """Markdown tables of medians over seeds: gains over the same without anti-aliasing, and other ways of rendering."""
+    return f"{_gained(rows)}\n\n{_rendered(rows)}"
+
+
+def _gained(rows: Sequence[Row]) -> str:
+    """A ray per pixel."""
     scales = [f"1/{k}" for k in SCALES]
     lines = [
         f"| recipe | CPU seconds | seeds | steps | {' | '.join(f'{s}, dB' for s in scales)} | gain, dB |",
@@ -27,6 +32,19 @@ def to_markdown(rows: Sequence[Row]) -> str:
         gain = " / ".join(f"{g:+.2f}" for g in found) if found and variant != PLAIN else ""
         steps = round(median(r.steps for r in group))
         lines.append(f"| {case.title} | {seconds:g} | {len(group)} | {steps:,} | {psnr} | {gain} |")
+    return "\n".join(lines)
+
+
+def _rendered(rows: Sequence[Row]) -> str:
+    """Several cones per pixel, and block averages of pictures of full size."""
+    head = " | ".join(f"1/{k}, {CONES} cones, dB | 1/{k}, averaged, dB" for k in SCALES)
+    lines = [f"| recipe | CPU seconds | seeds | {head} |", "|---|---|---|" + "---|---|" * len(SCALES)]
+    for (seconds, _), group in _groups(rows).items():
+        cells = (
+            f"{median(r.split[k] for r in group):.2f} | {median(r.averaged[k] for r in group):.2f}"
+            for k in range(len(SCALES))
+        )
+        lines.append(f"| {CASES[group[0].name].title} | {seconds:g} | {len(group)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -10,14 +10,16 @@ from typing import Any
 import hermite_pinn as hp
 from hermite_pinn.validation.kept import read_kept, write_kept
 from hermite_pinn.validation.rivals.timing import one_thread
-from hermite_pinn.workloads.radiance import Radiance, Scene
+from hermite_pinn.workloads.radiance import Radiance, Scene, Views
+from hermite_pinn.workloads.radiance.evaluation import mean_measures
+from hermite_pinn.workloads.radiance.metrics import compare
 from hermite_pinn.workloads.radiance.reduction import reduced
 
-from .cases import SCALES, Case, scene_of
+from .cases import CONES, SCALES, Case, scene_of
 
 __all__ = ["Row", "kept_row", "run_case"]
 
-FORMAT = "antialiasing row 1"
+FORMAT = "antialiasing row 2"
 #: Steps that are not timed, and those from which their number in the given time is told.
 WARM, PILOT = 4, 24
 
@@ -32,6 +34,10 @@ class Row:
         Of the case.
     psnr
         Of held-out views in decibels, by scale, see :data:`.SCALES`.
+    split
+        The same where every pixel is split into :data:`.CONES` cones.
+    averaged
+        The same of block averages of the pictures of full size: what no rendering with fewer rays can surpass.
     seconds
         CPU seconds of training, one thread.
     steps, parameters
@@ -40,6 +46,8 @@ class Row:
 
     name: str
     psnr: tuple[float, ...]
+    split: tuple[float, ...]
+    averaged: tuple[float, ...]
     seconds: float
     steps: int
     parameters: int
@@ -59,7 +67,7 @@ def run_case(case: Case, folder: Path | None = None, scene: Scene | None = None)
     case
         The case.
     folder
-        Where rows are kept; None: nowhere.
+        Where rows and fields are kept; None: nowhere.
     scene
         Another scene than that of the suite, whose rows are not kept.
     """
@@ -72,9 +80,12 @@ def run_case(case: Case, folder: Path | None = None, scene: Scene | None = None)
         began = time.process_time()
         found = _fitted(case, given, steps)
         seconds = time.process_time() - began
-        psnr = tuple(found.evaluate(reduced(given.test, k))["psnr"] for k in SCALES)
-    row = Row(case.name, psnr, seconds, steps, int(found.stats["parameters"]))
+        smaller = [reduced(given.test, k) for k in SCALES]
+        alone, several = (tuple(found.evaluate(views, cones)["psnr"] for views in smaller) for cones in (1, CONES))
+        averaged = _averaged(found, given.test)
+    row = Row(case.name, alone, several, averaged, seconds, steps, int(found.stats["parameters"]))
     if folder is not None and scene is None:
+        found.save(folder / f"{case.name}.h5")
         write_kept(_file(case, folder), FORMAT, _asked(case), asdict(row))
     return row
 
@@ -84,9 +95,20 @@ def kept_row(case: Case, folder: Path | None) -> Row | None:
     entry = None if folder is None else read_kept(_file(case, folder), FORMAT, _asked(case))
     if entry is None:
         return None
-    psnr = tuple(e.number() for e in entry.at("psnr").items(len(SCALES)))
+    kinds = ("psnr", "split", "averaged")
+    alone, several, averaged = (tuple(e.number() for e in entry.at(kind).items(len(SCALES))) for kind in kinds)
     steps, parameters = (entry.at(name).integer(0) for name in ("steps", "parameters"))
-    return Row(case.name, psnr, entry.at("seconds").number(0.0), steps, parameters)
+    return Row(case.name, alone, several, averaged, entry.at("seconds").number(0.0), steps, parameters)
+
+
+def _averaged(field: Radiance, views: Views) -> tuple[float, ...]:
+    """PSNR of block averages of pictures, by scale."""
+    pictures = Views(views.cameras, [field.render(camera).image for camera in views.cameras])
+    found = []
+    for k in SCALES:
+        pairs = zip(reduced(pictures, k).images, reduced(views, k).images, strict=True)
+        found.append(mean_measures([compare(seen, true) for seen, true in pairs])["psnr"])
+    return tuple(found)
 
 
 def _file(case: Case, folder: Path) -> Path:
@@ -94,7 +116,13 @@ def _file(case: Case, folder: Path) -> Path:
 
 
 def _asked(case: Case) -> dict[str, Any]:
-    return {"seconds": case.seconds, "seed": case.seed, "scales": list(SCALES), "recipe": repr(case.recipe)}
+    return {
+        "seconds": case.seconds,
+        "seed": case.seed,
+        "scales": list(SCALES),
+        "cones": CONES,
+        "recipe": repr(case.recipe),
+    }
 
 
 def _steps(case: Case, scene: Scene) -> int:

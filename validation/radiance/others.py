@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import hermite_pinn as hp
 from hermite_pinn.validation import antialiasing, poses
-from hermite_pinn.validation.antialiasing.cases import LONG, ZIP
+from hermite_pinn.validation.antialiasing.cases import LONG, PLAIN, ZIP
 from hermite_pinn.validation.antialiasing.report import gains
 from hermite_pinn.validation.kept import read_kept, write_kept
 from hermite_pinn.validation.performance import radiance as timing
@@ -168,7 +168,7 @@ class Scales(Other):
     name = "antialiasing"
     title = "Trained at full scale, tested at 1, 1/2, 1/4 and 1/8"
     goals = (Goal("gain_at_quarter", 3.0), Goal("gain_at_full", -0.5))
-    cases = tuple(case for case in antialiasing.CASES.values() if case.seconds == LONG)
+    cases = tuple(case for case in antialiasing.CASES.values() if case.seconds == LONG and case.variant in (ZIP, PLAIN))
 
     def run(self, folder: Path | None, tell: Tell) -> Told:
         """See :class:`Other`."""

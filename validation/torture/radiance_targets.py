@@ -142,8 +142,8 @@ RADIANCE: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         lambda bench, **options: hp.radiance.PoseRefinement(**options),
         {"rate": 3e-3, "decay": 0.01, "curriculum": (0.1, 0.5), "side": "world", "fix_first": False},
     ),
-    "radiance.Radiance.render": (_of_field("render"), {"camera": "the camera", "background": None, "normals": False}),
-    "radiance.Radiance.evaluate": (_of_field("evaluate"), {"views": "the views"}),
+    "radiance.Radiance.render": (_of_field("render"), {"camera": "the camera", "background": None, "normals": False, "cones": 3}),
+    "radiance.Radiance.evaluate": (_of_field("evaluate"), {"views": "the views", "cones": 3}),
     "radiance.Radiance.density": (_of_field("density"), {"points": torch.zeros(3, 2)}),
     "radiance.Radiance.save": (_of_field("save"), {"path": "{place}/f.h5"}),
     "radiance.Radiance.load": (

@@ -29,7 +29,7 @@ def _fitted(bench: Bench, **arguments: Any) -> Any:
 
 LEVELS: dict[str, Any] = {"coarsest": 4, "finest": 8, "count": 2, "features": 2, "table_size": 64}
 ZIP: dict[str, Any] = {
-    "encoder": "linear", "levels": None, "width": 16, "samples": 4, "rays": 32, "first": None, "second": None,
+    "encoder": "linear", "levels": None, "width": 16, "samples": 4, "rays": 32, "scales": (1, 2), "first": None, "second": None,
     "density": 1.0, "anneal": 10.0, "progressive": 0.5, "guard": None, "background": "constant", "rate": 1e-2,
     "rate_end": 0.1,
 }  # fmt: skip

@@ -168,9 +168,8 @@ class Course:
         directional = self.posing.directional(progress)
         if self.step == 0 and not directional:
             self.model.forget_directions()
-        place = self.model.device
-        draw = self.views.sample(self.model.rays, self.generator, self.posing.poses(), device=place)
-        rays, target = draw.rays, draw.colors.T.contiguous()
+        draw = self.model.draw(self.views, self.generator, self.posing.poses())
+        rays, target = draw.rays.to(self.model.device), draw.colors.T.contiguous().to(self.model.device)
         losses = self.model.terms(rays, target, progress, self.generator) | self.posing.penalties()
         self.optimizer.zero()
         torch.stack([value.to(target.dtype) for value in losses.values()]).sum().backward()  # type: ignore[no-untyped-call]

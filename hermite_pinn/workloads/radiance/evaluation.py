@@ -25,7 +25,7 @@ SOLID = 0.5
 class Renders(Protocol):
     """What renders pictures with colours, depths and normals."""
 
-    def render(self, camera: Camera, background: Any = None, normals: bool = False) -> Any:
+    def render(self, camera: Camera, background: Any = None, normals: bool = False, cones: int = 1) -> Any:
         """What a camera sees."""
 
 
@@ -50,7 +50,7 @@ class Rendered:
     measures: dict[str, float]
 
 
-def rendered(field: Renders, view: View, normals: bool = False) -> Rendered:
+def rendered(field: Renders, view: View, normals: bool = False, cones: int = 1) -> Rendered:
     """Render the camera of a view and compare.
 
     Parameters
@@ -61,12 +61,14 @@ def rendered(field: Renders, view: View, normals: bool = False) -> Rendered:
         Its picture is only compared with.
     normals
         Whether to tell normals.
+    cones
+        Into which pixels are split.
     """
     true = view.image.cpu()
     alpha = true.shape[-1] == 4
     if alpha:
         true = true[..., :3] * true[..., 3:] + (1 - true[..., 3:])
-    seen = field.render(view.camera, WHITE if alpha else None, normals)
+    seen = field.render(view.camera, WHITE if alpha else None, normals, cones)
     solid = seen.opacity >= SOLID
     depth = torch.where(solid, seen.depth, torch.inf)
     faces = None if seen.normals is None else seen.normals * solid[..., None]
@@ -89,7 +91,7 @@ def mean_measures(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return found
 
 
-def evaluated(field: Renders, views: Sequence[View]) -> dict[str, float]:
+def evaluated(field: Renders, views: Sequence[View], cones: int = 1) -> dict[str, float]:
     """Mean PSNR and SSIM over views."""
     with torch.no_grad():
-        return mean_measures([rendered(field, view).measures for view in views])
+        return mean_measures([rendered(field, view, cones=cones).measures for view in views])

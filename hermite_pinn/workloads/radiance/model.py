@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from .rays import Rays
 from .scene import Scene
 from .setting import Setting
+from .views import Draw, Views
 
 __all__ = ["ParameterGroup", "RadianceModel", "Recipe", "Sight"]
 
@@ -48,6 +49,26 @@ class Sight:
             torch.cat([part.depth for part in parts]),
             torch.cat(normals, 1) if normals else None,
         )
+
+    def means(self, count: int) -> Sight:
+        """Of ``count`` rays in a row each; depths and normals weighed by opacities.
+
+        Examples
+        --------
+        >>> sight = Sight(torch.ones(3, 2), torch.tensor([0.5, 0.0]), torch.tensor([2.0, torch.inf]))
+        >>> mean = sight.means(2)
+        >>> mean.opacity.tolist(), mean.depth.tolist()
+        ([0.25], [2.0])
+        """
+        opacity = self.opacity.reshape(-1, count)
+        whole = opacity.sum(1)
+        known = torch.where(torch.isfinite(self.depth), self.depth, 0.0).reshape(-1, count)
+        share = torch.where(torch.isfinite(self.depth).reshape(-1, count), opacity, 0.0)
+        depth = torch.where(share.sum(1) > 0, (share * known).sum(1) / share.sum(1), torch.inf)
+        faces = None
+        if self.normals is not None:
+            faces = torch.nn.functional.normalize((self.normals.reshape(3, -1, count) * opacity).sum(2), dim=0)
+        return Sight(self.colour.reshape(3, -1, count).mean(2), whole / count, depth, faces)
 
 
 @dataclass(frozen=True)
@@ -130,6 +151,20 @@ class RadianceModel(nn.Module, ABC):
         dict
             Sums over rays divided by their number; ``"colour"`` is always there.
         """
+
+    def draw(self, views: Views, generator: torch.Generator, poses: Tensor | None = None) -> Draw:
+        """Pixels of a step.
+
+        Parameters
+        ----------
+        views
+            To fit.
+        generator
+            Of the random numbers, on the CPU.
+        poses
+            (n, 3, 4), in place of the cameras'; see :meth:`Views.sample`.
+        """
+        return views.sample(self.rays, generator, poses, device=self.device)
 
     @abstractmethod
     def advance(self, step: int, progress: float, generator: torch.Generator) -> None:

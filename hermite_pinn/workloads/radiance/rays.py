@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +58,11 @@ class Rays:
     def __getitem__(self, chosen: Any) -> Rays:
         """Some of them: a slice, a mask (n,), or numbers."""
         return Rays(self.origin[chosen], self.direction[chosen], self.radius[chosen])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Rays]) -> Rays:
+        """Several after each other."""
+        return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in ("origin", "direction", "radius")))
 
     def at(self, t: Tensor) -> Tensor:
         """Points (n, 3) at lengths (n,), or (n, k, 3) at lengths (n, k)."""

@@ -22,6 +22,7 @@ from .evaluation import evaluated
 from .model import RadianceModel
 from .outputs import Outputs
 from .radiance_file import radiance_contents, read_radiance
+from .splitting import cone_count, looked
 from .views import Views
 
 __all__ = ["Picture", "Radiance"]
@@ -98,7 +99,7 @@ class Radiance(Outputs):
     def __repr__(self) -> str:
         return f"Radiance({self.model.recipe.name}, {self.model.parameter_count:,} parameters, {self.status.name}: {self.message})"
 
-    def render(self, camera: Camera, background: Any = None, normals: bool = False) -> Picture:
+    def render(self, camera: Camera, background: Any = None, normals: bool = False, cones: int = 1) -> Picture:
         """What a camera sees.
 
         Parameters
@@ -109,33 +110,43 @@ class Radiance(Outputs):
             Three numbers, the colour behind; None: that of the scene, or what was learned.
         normals
             Whether to tell normals: the direction against the exact gradient of the density.
+        cones
+            Narrower cones into which a pixel is split, 1 or at least 3; what they see is averaged.  Pictures with
+            larger pixels than those of the training are right with many.
 
         Raises
         ------
         InvalidArgumentError
-            If this is no camera or colour.
+            If this is no camera, colour, or number of cones.
         """
         instance("camera", camera, Camera, "a hermite_pinn.radiance.Camera")
         normals = flag("normals", normals)
         behind = None if background is None else _color(background)
-        seen = self.model.look(camera.rays(), behind, normals)
+        seen = looked(self.model, camera.rays(), behind, normals, cone_count("cones", cones))
         shape = (camera.height, camera.width)
         faces = None if seen.normals is None else seen.normals.T.reshape(*shape, 3).cpu()
         image = seen.colour.T.reshape(*shape, 3).cpu()
         return Picture(image, seen.opacity.reshape(shape).cpu(), seen.depth.reshape(shape).cpu(), faces)
 
-    def evaluate(self, views: Views) -> dict[str, float]:
+    def evaluate(self, views: Views, cones: int = 1) -> dict[str, float]:
         """Mean PSNR in dB and SSIM over views, rendered without choosing anything by them.
+
+        Parameters
+        ----------
+        views
+            Pictures with their cameras.
+        cones
+            See :meth:`render`.
 
         Raises
         ------
         InvalidArgumentError
-            If there are no views.
+            If there are no views, or pixels cannot be split into so many cones.
         """
         instance("views", views, Views, "hermite_pinn.radiance.Views, such as scene.test")
         if not len(views):
             raise InvalidArgumentError("there are no views to evaluate; load the scene with test views, or give others")
-        return evaluated(self, views)
+        return evaluated(self, views, cone_count("cones", cones))
 
     def density(self, points: Any) -> Tensor:
         """Densities (n,) per unit length at points (3, n) of the scene's world."""

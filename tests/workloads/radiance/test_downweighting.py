@@ -25,6 +25,17 @@ def test_the_weight_is_the_share_of_the_gaussian_in_a_cell():
     assert float(downweighting(torch.tensor(std, dtype=torch.float64), [cells])[0]) == pytest.approx(share)
 
 
+def test_the_weight_is_what_a_pixel_leaves_of_unrelated_values_along_an_axis():
+    """Of a function that is linear between unrelated values, whose correlation is the cubic B-spline."""
+    x = torch.linspace(0, 40, 400_001, dtype=torch.float64)
+    spline = torch.where(x < 1, 2 / 3 - x**2 + x**3 / 2, (2 - x).clamp_min(0) ** 3 / 6)
+    inside = torch.cat([x.new_zeros(1), ((spline[1:] + spline[:-1]) / 2 * x.diff()).cumsum(0)])
+    half = torch.arange(1_000, 400_001, 1_000)
+    left = inside[half] / x[half] / (2 / 3)
+    weight = downweighting(2 * x[half] / math.sqrt(12), [1.0])[0]
+    assert float((left - weight).abs().max()) < 0.08
+
+
 @pytest.mark.parametrize("kind", ["erf", "approximate", "gaussian", "none"])
 def test_weights_fall_from_one_and_are_never_negative(kind):
     weights = downweighting(RATIOS, [1.0], kind)[0]

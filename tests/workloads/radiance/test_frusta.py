@@ -100,3 +100,12 @@ def test_other_numbers_of_points_are_refused(count):
 def test_edges_of_other_rays_are_refused():
     with pytest.raises(hp.InvalidArgumentError, match="edges"):
         multisample(axis(n=2), torch.tensor([[1.0, 2.0]], dtype=torch.float64))
+
+
+@pytest.mark.parametrize(("count", "wide"), [(1, 1.0), (4, 1.5), (6, 1.5)])
+def test_points_with_what_they_stand_for_are_as_wide_as_the_pixel_or_half_as_much_again(count, wide):
+    edges = torch.tensor([[NEAR, NEAR + 1e-6]], dtype=torch.float64)
+    found = multisample(axis(), edges, count)
+    x, y, _ = found.positions[:, 0, 0]
+    variance = (x**2 + y**2).mean() / 2 + found.std[0, 0].square().mean()
+    assert float(variance) == pytest.approx(wide * (RADIUS * NEAR) ** 2 / 4, rel=1e-5)

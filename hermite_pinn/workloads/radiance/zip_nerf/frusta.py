@@ -11,6 +11,7 @@ from torch import Tensor
 from hermite_pinn.checks import refuse
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.workloads.radiance.rays import Rays
+from hermite_pinn.workloads.radiance.splitting import across
 
 __all__ = ["COUNTS", "Multisamples", "moments", "multisample"]
 
@@ -130,7 +131,7 @@ def multisample(rays: Rays, edges: Tensor, count: int = 6, generator: torch.Gene
     positions = rays.origin.T[:, :, None, None] + t * axis
     if pattern.radius:
         angle = _angles(pattern, mean, generator)
-        first, second = (side.T[:, :, None, None] for side in _across(rays.direction))
+        first, second = (side.T[:, :, None, None] for side in across(rays.direction))
         away = pattern.radius * radius
         positions = positions + (away * angle.cos()) * first + (away * angle.sin()) * second
     return Multisamples(positions, pattern.spread * radius)
@@ -146,13 +147,3 @@ def _angles(pattern: _Pattern, mean: Tensor, generator: torch.Generator | None) 
         drawn = torch.rand(2, *mean.shape, generator=generator, device=generator.device).to(mean)
         turned, turn = drawn[0] < 0.5, 2 * math.pi * drawn[1]
     return torch.where(turned[..., None], angles.flip(0), angles) + turn[..., None]
-
-
-def _across(direction: Tensor) -> tuple[Tensor, Tensor]:
-    """Two unit vectors (n, 3) across unit vectors (Duff et al. 2017): smooth but where z changes its sign."""
-    x, y, z = direction.unbind(1)
-    sign = torch.where(z < 0, -1.0, 1.0).to(z)
-    a = -1 / (sign + z)
-    b = x * y * a
-    first = torch.stack([1 + sign * x * x * a, sign * b, -sign * x], 1)
-    return first, torch.stack([b, sign + y * y * a, -y], 1)

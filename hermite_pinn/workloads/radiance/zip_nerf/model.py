@@ -9,7 +9,9 @@ from hermite_pinn.cuda.rays.harmonics import spherical_harmonics
 from hermite_pinn.workloads.radiance.backgrounds import Backdrop
 from hermite_pinn.workloads.radiance.model import ParameterGroup, RadianceModel, Recipe, Sight
 from hermite_pinn.workloads.radiance.rays import Rays
+from hermite_pinn.workloads.radiance.scene import Scene
 from hermite_pinn.workloads.radiance.setting import Setting
+from hermite_pinn.workloads.radiance.views import Draw, Views
 
 from .charbonnier import charbonnier
 from .distortion import distortion_loss
@@ -19,6 +21,7 @@ from .histograms import schlick, volume_weights
 from .interlevel import INTERLEVEL_LOSSES, shortfall
 from .options import ZipOptions
 from .progressive import level_windows
+from .pyramid import Pyramid
 from .sampling import Histogram, Sampler
 from .spacing import Spacing
 
@@ -48,6 +51,7 @@ class ZipModel(RadianceModel):
     """
 
     push: Tensor
+    pyramid: Pyramid | None = None
 
     def __init__(
         self,
@@ -98,6 +102,16 @@ class ZipModel(RadianceModel):
                 grid.window.copy_(windows)
 
     # -- training ---
+    def prepare(self, scene: Scene, fixed: bool) -> None:
+        """Make block averages of the pictures, where they are learned."""
+        self.pyramid = Pyramid(scene.train, self.options.scales)
+
+    def draw(self, views: Views, generator: torch.Generator, poses: Tensor | None = None) -> Draw:
+        """See :meth:`RadianceModel.draw`: pixels, and blocks of them."""
+        if self.pyramid is None or self.pyramid.views is not views:
+            self.pyramid = Pyramid(views, self.options.scales)
+        return self.pyramid.sample(self.rays, generator, poses)
+
     def terms(self, rays: Rays, target: Tensor, progress: float, generator: torch.Generator) -> dict[str, Tensor]:
         """See :meth:`RadianceModel.terms`: ``"colour"``, ``"interlevel"``, ``"distortion"`` and ``"decay"``."""
         with torch.no_grad():

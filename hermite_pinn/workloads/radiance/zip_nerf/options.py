@@ -272,6 +272,7 @@ class ZipOptions:
 
     samples: int
     rays: int
+    scales: tuple[int, ...]
     losses: ZipLosses
     anneal: float
     progressive: float

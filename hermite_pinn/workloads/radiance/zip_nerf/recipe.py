@@ -21,6 +21,7 @@ from .fields import DensityField, RadianceField
 from .frame import Frame
 from .model import ZipModel
 from .options import Antialiasing, GridLevels, Proposal, ProposalGuard, ZipLosses, ZipOptions
+from .pyramid import scale_list
 from .sampling import Sampler
 from .spacing import Spacing
 
@@ -38,6 +39,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "width": partial(integer, least=1, most=4096),
         "samples": either(partial(integer, least=1, most=4096), None),
         "rays": either(partial(integer, least=1, most=1 << 20), None),
+        "scales": scale_list,
         "antialiasing": _made(Antialiasing),
         "first": either(_made(Proposal), None),
         "second": either(_made(Proposal), None),
@@ -69,6 +71,10 @@ class ZipNeRF(Recipe):
         Units of its networks' layers.
     samples, rays
         Intervals of the field per ray, and rays of a step.
+    scales
+        Sides, in pixels, of blocks of the training pictures whose averages are learned too; (1,): none but the pixels.
+        A block of k² pixels comes 1/k as often as a pixel.  Networks should know the scale then:
+        ``Antialiasing(scale_features=True)``.
     antialiasing
         How it knows the width of pixels.
     first, second
@@ -105,6 +111,7 @@ class ZipNeRF(Recipe):
     width: int = 64
     samples: int | None = None
     rays: int | None = None
+    scales: tuple[int, ...] = (1,)
     antialiasing: Antialiasing = field(default_factory=Antialiasing)
     first: Proposal | None = None
     second: Proposal | None = None
@@ -170,6 +177,7 @@ class ZipNeRF(Recipe):
         return ZipOptions(
             self.samples or 1,
             self.rays or 1,
+            self.scales,
             self.losses,
             self.anneal,
             self.progressive,
