@@ -124,11 +124,11 @@ class _Shown:
 
     model: RadianceModel
 
-    def render(self, camera: Any, background: Any = None, normals: bool = False) -> Any:
+    def render(self, camera: Any, background: Any = None, normals: bool = False, cones: int = 1) -> Any:
         """A picture."""
         found = hp.radiance.Radiance.__new__(hp.radiance.Radiance)
         found.model = self.model
-        return found.render(camera, background, normals)
+        return found.render(camera, background, normals, cones)
 
 
 def _views(field: Any) -> Mapping[str, float]:
