@@ -19,6 +19,7 @@ from hermite_pinn.workloads.compression.teacher import Teacher
 from hermite_pinn.workloads.compression.teachers import teacher_of
 from hermite_pinn.workloads.radiance.evaluation import mean_measures, rendered
 from hermite_pinn.workloads.radiance.model import RadianceModel
+from hermite_pinn.workloads.radiance.solution import picture_of
 from hermite_pinn.workloads.sdf.quality import quality
 from hermite_pinn.workloads.sdf.sources import target_of
 from hermite_pinn.workloads.sdf.target import Target
@@ -126,9 +127,7 @@ class _Shown:
 
     def render(self, camera: Any, background: Any = None, normals: bool = False, cones: int = 1) -> Any:
         """A picture."""
-        found = hp.radiance.Radiance.__new__(hp.radiance.Radiance)
-        found.model = self.model
-        return found.render(camera, background, normals, cones)
+        return picture_of(self.model, camera, background, normals, cones)
 
 
 def _views(field: Any) -> Mapping[str, float]:

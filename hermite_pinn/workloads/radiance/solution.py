@@ -25,7 +25,7 @@ from .radiance_file import radiance_contents, read_radiance
 from .splitting import cone_count, looked
 from .views import Views
 
-__all__ = ["Picture", "Radiance"]
+__all__ = ["Picture", "Radiance", "picture_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +48,17 @@ class Picture:
     opacity: Tensor
     depth: Tensor
     normals: Tensor | None = None
+
+
+def picture_of(
+    model: RadianceModel, camera: Camera, background: Tensor | None = None, normals: bool = False, cones: int = 1
+) -> Picture:
+    """What a camera sees of a model; arguments as of :meth:`Radiance.render`, and of the right kinds."""
+    seen = looked(model, camera.rays(), background, normals, cones)
+    shape = (camera.height, camera.width)
+    faces = None if seen.normals is None else seen.normals.T.reshape(*shape, 3).cpu()
+    image = seen.colour.T.reshape(*shape, 3).cpu()
+    return Picture(image, seen.opacity.reshape(shape).cpu(), seen.depth.reshape(shape).cpu(), faces)
 
 
 class Radiance(Outputs):
@@ -122,11 +133,7 @@ class Radiance(Outputs):
         instance("camera", camera, Camera, "a hermite_pinn.radiance.Camera")
         normals = flag("normals", normals)
         behind = None if background is None else _color(background)
-        seen = looked(self.model, camera.rays(), behind, normals, cone_count("cones", cones))
-        shape = (camera.height, camera.width)
-        faces = None if seen.normals is None else seen.normals.T.reshape(*shape, 3).cpu()
-        image = seen.colour.T.reshape(*shape, 3).cpu()
-        return Picture(image, seen.opacity.reshape(shape).cpu(), seen.depth.reshape(shape).cpu(), faces)
+        return picture_of(self.model, camera, behind, normals, cone_count("cones", cones))
 
     def evaluate(self, views: Views, cones: int = 1) -> dict[str, float]:
         """Mean PSNR in dB and SSIM over views, rendered without choosing anything by them.
