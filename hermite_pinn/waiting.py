@@ -15,8 +15,8 @@ def load_torch() -> None:
     """Import PyTorch, if nobody has, so that its threads give up their cores soon after an operation.
 
     GNU's OpenMP reads ``GOMP_SPINCOUNT`` once, when it is loaded.  Without it a thread that has nothing to do spins for
-    300,000 turns, up to 18 ms, in front of every barrier as well: where other processes run, two threads then take ten
-    times as long as one.  What the user has chosen stays, and the environment is as before afterwards.
+    300,000 turns, in front of every barrier as well: where other processes run, two threads then take ten times as
+    long as one.  What the user has chosen stays, and the environment is as before afterwards.
     """
     if "torch" in sys.modules or any(name in os.environ for name in CHOICES):
         return

@@ -43,6 +43,7 @@ from .timing import synchronize
 __all__ = ["Row", "Step", "main", "markdown", "measured", "scene_of"]
 
 REPEATS = 15
+FEW = 32  # rays of a step that shows what does not depend on their number
 
 
 @dataclass(frozen=True)
@@ -101,9 +102,9 @@ class Step:
         draw = self.views.sample(count, self.generator, device=self.device)
         return draw.rays, draw.colors.T.contiguous()
 
-    def run(self) -> None:
-        """A step without the look for occupied cells."""
-        rays, target = self.drawn(len(self.rays))
+    def run(self, count: int | None = None) -> None:
+        """A step without the look for occupied cells, of the rays of the batch or of another number."""
+        rays, target = self.drawn(count or len(self.rays))
         self.optimizer.zero()
         losses = self.model.terms(rays, target, 0.5, self.generator)
         sum(losses.values(), target.new_zeros(())).backward()  # type: ignore[no-untyped-call]
@@ -176,8 +177,10 @@ def measured(model: GridModel, scene: Scene, threads: int, repeats: int = REPEAT
         every = model.occupied.every
         look = _medians(lambda: model.occupied.advance(every, model.field.density, step.generator), 5, device)
         yield Row(f"occupied cells, a share of 1/{every}", threads, look[0] / every, look[1] / every)
+        few = _medians(lambda: step.run(FEW), repeats, device)
         whole = _medians(step.run, repeats, device)
         yield Row("step", threads, whole[0] + look[0] / every, whole[1] + look[1] / every)
+        yield Row(f"step of {FEW} rays", threads, *few)
         camera = (scene.test if len(scene.test) else scene.train)[0].camera
         size = f"{camera.width}x{camera.height}"
         yield Row(f"picture of {size}", threads, *_medians(lambda: model.look(camera.rays()), 3, device))
