@@ -53,11 +53,16 @@ def choose_progress(progress: bool | str | ProgressMeter) -> ProgressMeter:
     shown = flag("progress", progress, otherwise="'auto' or an object with start, update and close")
     if not shown or sys.stderr is None:
         return NoProgress()
-    if not terminal:
+    if not terminal and not _notebook():
         return ProgressLines(sys.stderr)
     from .progress_bar import ProgressBar  # rich is needed on a terminal only
 
     return ProgressBar()
+
+
+def _notebook() -> bool:
+    """Whether a notebook shows what is written, in which rich draws a bar."""
+    return "ipykernel" in sys.modules
 
 
 def _terminal() -> bool:

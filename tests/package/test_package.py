@@ -8,6 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ import hermite_pinn as hp
 from hermite_pinn.cuda.runtime import cache, host
 from hermite_pinn.errors import BackendUnavailableError
 
+ROOT = Path(__file__).parents[2]
 MODULES = sorted(
     {"hermite_pinn"} | {m.name for m in pkgutil.walk_packages(hp.__path__, "hermite_pinn.")}
     | {m.name for p in ("cuda", "geometry", "problems", "validation")
@@ -61,6 +63,14 @@ def test_examples_in_docstrings_run(name):
                 if isinstance(attribute, cached_property):
                     for example in finder.find(attribute.func, globs=dict(vars(module))):
                         assert runner.run(example).failed == 0
+
+
+@pytest.mark.slow
+def test_pytest_runs_the_examples_of_a_module_that_is_called_like_its_function():
+    module = Path(hp.__file__).parent / "solve.py"
+    command = [sys.executable, "-m", "pytest", "--doctest-modules", "-p", "no:cacheprovider", str(module)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("name", [name for name in hp.__all__ if callable(getattr(hp, name))])

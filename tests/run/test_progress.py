@@ -33,6 +33,13 @@ def test_the_stream_decides_how_progress_is_shown(file, asked, kind, monkeypatch
     assert type(choose_progress(asked)) is kind
 
 
+def test_a_notebook_shows_a_bar_if_it_is_asked_for(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert type(choose_progress(True)) is ProgressBar
+    assert type(choose_progress("auto")) is NoProgress
+
+
 def test_lines_are_written_ever_more_rarely():
     now, file = [0.0], io.StringIO()
     lines = ProgressLines(file, lambda: now[0])
