@@ -14,7 +14,7 @@ __all__ = ["CASES", "GROUPS", "SEEDS", "Case", "Goal", "fox", "scene_of", "world
 
 SEEDS = (0, 1, 2)
 #: CPU seconds of one thread: of the quality of a synthetic scene, of photographs, and of encoders against each other.
-SYNTHETIC, PHOTOGRAPHS, CONTEST = 60.0, 300.0, 20.0
+SYNTHETIC, PHOTOGRAPHS, CONTEST = 120.0, 300.0, 20.0
 #: Steps of encoders against each other, where these and not seconds are the same.
 STEPS = 400
 #: Cells of the finest level of the linear encoder on this scene.

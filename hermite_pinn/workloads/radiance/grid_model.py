@@ -35,6 +35,8 @@ FEWEST, MOST = 64, 1 << 18
 KNEE = 0.1
 #: Share of samples that are seen up to which a pass without gradients that finds them is worth its time.
 FEW = 2 / 3
+#: Highest learning rate of networks: at twice that the rectified units of a layer may all die in the first steps.
+SAFE = 1e-2
 #: Part of the finest cascade's diagonal whose optical depth says whether a cell is occupied, as in Instant-NGP.
 FINEST = 1 / 1024
 
@@ -119,7 +121,7 @@ class GridModel(RadianceModel):
         """The encoder, and all networks."""
         networks = [p for part in (self.field.first, self.field.second, self.backdrop) for p in part.parameters()]
         tables = tuple(self.field.encoding.parameters())
-        found = [ParameterGroup("networks", tuple(networks), self.options.rate, self.options.decay)]
+        found = [ParameterGroup("networks", tuple(networks), min(self.options.rate, SAFE), self.options.decay)]
         if tables:
             found.insert(0, ParameterGroup("encoder", tables, self.options.rate, levels=self.field.encoding.levels))
         return found

@@ -101,7 +101,8 @@ class InstantNGP(Recipe):
         one shows walls of its colour, in which depths and normals then have holes.
     rate, rate_end, decay
         Learning rate, its factor by the end, and weight of the squares of networks' weights.  The rate is 0.02 on a
-        CPU where cameras stand around the box, else 0.01.
+        CPU where cameras stand around the box, else 0.01; networks take no more than 0.01, since at 0.02 all units of
+        a layer may die in the first steps.
     least
         Transmittance behind which nothing is seen.
     compaction

@@ -145,6 +145,21 @@ def test_the_synthetic_scene_is_learned(recipe, least):
     assert found.evaluate(scene.test)["psnr"] > least
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_units_of_the_colour_network_live_through_the_first_steps(seed):
+    whole = Scene.render_synthetic(100, train=40, test=0, supersampling=1)
+    found = hp.radiance.fit(whole, steps=100, seed=seed, progress=False)
+    field = found.model.field
+    points = 2 * torch.rand(3, 4000, generator=torch.Generator().manual_seed(0)) - 1
+    directions = torch.nn.functional.normalize(torch.randn(3, 4000, generator=torch.Generator().manual_seed(1)), dim=0)
+    first, second, _ = field.second.weights
+    with torch.no_grad():
+        inputs = torch.cat([field.hidden(points), field.harmonics(directions)])
+        active = second @ (first @ inputs).clamp_min(0) > 0
+    assert active.any(1).double().mean() > 0.5
+
+
 def test_in_half_precision_a_step_that_overflows_is_left_out(scene, monkeypatch):
     from hermite_pinn.workloads.radiance.grid_model import GridModel
 
