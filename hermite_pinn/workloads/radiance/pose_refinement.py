@@ -80,8 +80,8 @@ class PoseRefinement:
         :func:`.relocated`; none: ``()``.
     curriculum
         Progress at which the finer levels begin to move and at which all do, see :func:`level_shares`; the shares scale
-        *updates*, since a factor on gradients cancels in Adam, such as (0.1, 0.5).  None: all move from the start,
-        which was better in 15 of 16 pairs of the study (docs/poses.md).
+        *updates*, since a factor on gradients cancels in Adam, such as (0.1, 0.5).  None: all move from the start.
+        Where poses do not settle it helps (docs/poses.md).
     side
         What corrections move first: ``"world"`` (BARF) or ``"camera"``.
     fix_first
