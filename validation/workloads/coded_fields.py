@@ -25,6 +25,7 @@ from hermite_pinn.workloads.compression.compress import load
 from hermite_pinn.workloads.compression.field_skeleton import FieldSkeleton
 from hermite_pinn.workloads.compression.learned import (
     Learned,
+    begun,
     clustered,
     learned,
     of_low_rank,
@@ -130,6 +131,9 @@ WAYS: Mapping[str, Callable[[Learned], Stored]] = {
     "hash": _hashed,
 }
 
+#: Those that train a field of their own.
+UNTRAINED = frozenset({"hash"})
+
 
 def _options(case: str, way: str) -> dict[str, Any]:
     """Those of a way: what is learned without codes takes as many steps as plain features and codes together."""
@@ -151,21 +155,22 @@ def measured(case: str, ways: Sequence[str], folder: Path | None = None) -> Iter
     folder
         Where rows are kept, one file for each.
     """
-    known: dict[int, tuple[Learned, float] | None] = {}
+    known: dict[tuple[int, bool], tuple[Learned, float] | None] = {}
     for way in ways:
         options = _options(case, way)
         kept = None if folder is None else kept_row(case, way, folder)
         if kept is not None:
             yield kept
             continue
-        if options["steps"] not in known:
-            known[options["steps"]] = _learned(case, options, folder)
-        base = known[options["steps"]]
+        asked = options["steps"], way not in UNTRAINED
+        if asked not in known:
+            known[asked] = _learned(case, options, folder, asked[1])
+        base = known[asked]
         if base is None:
             return
         began = time.process_time()
         stored = WAYS[way](base[0])
-        spent = time.process_time() - began + (base[1] if way != "hash" else 0.0)
+        spent = time.process_time() - began + base[1]
         row = CodedRow(case, way, stored.bytes, dict(CASES[case].scores(stored.field)), spent)
         if folder is not None:
             write_kept(_file(case, way, folder), KIND, _asked(case, way), asdict(row))
@@ -224,11 +229,13 @@ def missed(rows: Sequence[CodedRow]) -> list[str]:
     return told
 
 
-def _learned(case: str, options: Mapping[str, Any], folder: Path | None) -> tuple[Learned, float] | None:
-    """The uncompressed field, and CPU seconds of its training."""
+def _learned(case: str, options: Mapping[str, Any], folder: Path | None, trained: bool) -> tuple[Learned, float] | None:
+    """The uncompressed field, and CPU seconds of its training; where it is not trained, what it begins with."""
     teacher = CASES[case].teacher(folder)
     if teacher is None:
         return None
+    if not trained:
+        return begun(teacher, OctreeOptions(**options))[0], 0.0
     began = time.process_time()
     known = learned(teacher, OctreeOptions(**options))
     return known, time.process_time() - began
