@@ -30,7 +30,7 @@ def oscillator(seed: int, told: float = 0.03) -> hp.Problem:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", range(10))
 def test_an_oscillator_is_found_within_three_standard_errors(seed: int) -> None:
     solution = hp.solve(oscillator(seed), progress=False)
     errors = solution.stats["standard_errors"]

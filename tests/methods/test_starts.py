@@ -190,3 +190,14 @@ def test_a_checkpoint_is_of_one_start(tmp_path: object) -> None:
     assert abs(again.u(0.5) - heights(1.0)[1]) < 1e-4
     with pytest.raises(hp.InvalidArgumentError, match="the start"):
         hp.solve(bratu(1.0), resume=path, progress=False)
+
+
+def test_local_refinement_has_no_start() -> None:
+    with pytest.raises(hp.InvalidArgumentError, match="refine='local' begins on its own coarse cells"):
+        hp.solve(bratu(1.0), method=hp.GaussNewton(refine="local"), start={"u": 0.0})
+
+
+def test_only_the_first_method_of_a_chain_has_the_start() -> None:
+    start = {"u": lambda x: 16 * x * (1 - x)}
+    chain = hp.GaussNewton() >> hp.LBFGS(steps=2)
+    assert abs(hp.solve(bratu(1.0), start=start, method=chain, levels=3, progress=False).u(0.5) - 4.0915) < 1e-3

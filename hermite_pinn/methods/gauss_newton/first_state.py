@@ -8,9 +8,10 @@ or an equal grid are taken over.  On a domain that shapes cut out of a box, the 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sparse
@@ -19,7 +20,9 @@ from scipy.sparse.linalg import lsmr, splu
 
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.encoder.channels import Channels
+from hermite_pinn.field.field import GridField
 from hermite_pinn.field.guess import Guess
+from hermite_pinn.methods.base import Task
 from hermite_pinn.methods.systems.basis_change import changed_basis
 from hermite_pinn.methods.systems.broken_axes import axes_of, is_broken
 from hermite_pinn.problem.problem import Problem
@@ -27,7 +30,7 @@ from hermite_pinn.problem.problem import Problem
 from .resolutions import Resolutions
 from .stage import Discretization, Stage
 
-__all__ = ["FirstState", "distance", "first_state", "projected"]
+__all__ = ["FirstState", "first_state", "projected", "since_start"]
 
 logger = logging.getLogger(__name__)
 
@@ -169,13 +172,26 @@ def _left_out(grid: Discretization, resolution: Resolution, dense: torch.Tensor,
     vector = torch.zeros(system.size, dtype=grid.dtype, device=grid.device)
     system.set_level(vector, 0, dense)
     field = grid.whole(Stage([resolution], vector, system.finest(vector), {}))
-    return distance(grid.problem, guess, lambda x: field.evaluate(x.to(vector), Channels.value(len(x)))[:, 0])
+    return _distance(grid.problem, guess, field)
 
 
-def distance(problem: Problem, guess: Guess, found: Callable[[torch.Tensor], torch.Tensor]) -> float:
+def since_start(task: Task, first: FirstState | None, field: GridField) -> dict[str, Any]:
+    """How far a solution is from the start that was told, and from the solutions that were left out; for its stats."""
+    told = dict[str, Any]()
+    if task.guess is not None:
+        told["start"] = {"moved": _distance(task.problem, task.guess, field)}
+    if first is not None:
+        told["start"] |= {"resolution": first.stage.resolutions[-1], "left_out": first.error}
+    if task.deflated:
+        told["deflated"] = [_distance(task.problem, known, field) for known in task.deflated]
+    return told
+
+
+def _distance(problem: Problem, guess: Guess, field: GridField) -> float:
     """The largest root mean square of a difference from a start, relative to the start, of all fields."""
     x = problem.domain.interior.quasi_random(POINTS, 0).x
-    told, own = guess.values(x), found(x).to("cpu", torch.float64)
+    told = guess.values(x)
+    own = field.evaluate(x.to(field.table), Channels.value(len(x)))[:, 0].to("cpu", torch.float64)
     sizes = told.square().mean(1).sqrt()
     apart = (told - own).square().mean(1).sqrt()
     relative = [a / s if s > 0 else float(a > 0) for a, s in zip(apart.tolist(), sizes.tolist(), strict=True)]

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
-from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.field.field import Field, GridField
 from hermite_pinn.field.guess import Guess
 from hermite_pinn.methods.base import Outcome, Task
@@ -34,7 +33,7 @@ from .branch_search import other_state
 from .convergence import Convergence, unsolved
 from .deflated import Deflated
 from .first_course import begun_with
-from .first_state import FirstState, distance, first_state
+from .first_state import FirstState, first_state, since_start
 from .geometry_notes import geometry_notes
 from .grid_solver import grid_solver
 from .indicators import indicators
@@ -201,24 +200,7 @@ class NestedIteration:
         outcome = nested_outcome(
             ending, best, self.state, self.grid, self.solver, self.options.inner_steps, self._field(best)
         )
-        return replace(outcome, stats=outcome.stats | self._since_start(outcome.field))
-
-    def _since_start(self, field: GridField) -> dict[str, Any]:
-        """How far the solution is from the start that was told, and from the solutions that were left out."""
-        guess, told = self.task.guess, dict[str, Any]()
-
-        def apart(other: Guess) -> float:
-            return distance(
-                self.problem, other, lambda x: field.evaluate(x.to(field.table), Channels.value(len(x)))[:, 0]
-            )
-
-        if guess is not None:
-            told["start"] = {"moved": apart(guess)}
-        if self.first is not None:
-            told["start"] |= {"resolution": self.first.stage.resolutions[-1], "left_out": self.first.error}
-        if self.task.deflated:
-            told["deflated"] = [apart(known) for known in self.task.deflated]
-        return told
+        return replace(outcome, stats=outcome.stats | since_start(self.task, self.first, outcome.field))
 
     def _empty(self) -> Stage:
         """What there is before the first stage: the field of the method before, or zero."""

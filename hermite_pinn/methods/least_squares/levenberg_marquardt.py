@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
@@ -16,6 +15,7 @@ from hermite_pinn.schema import Entry
 
 from .cgls import LeastSquaresResult
 from .deflation import Deflation, stretch
+from .iterate import Fit, Iterate, Trial
 from .linear_solver import Limits, LinearSolver, LinearSystem
 from .rows import Rows
 
@@ -62,112 +62,6 @@ class LeastSquares(LinearSystem, Protocol):
 
 
 System = TypeVar("System", bound=LeastSquares)
-
-
-@dataclass
-class Fit:
-    """A state of the iteration.
-
-    Attributes
-    ----------
-    vector
-        Unknowns.
-    rows, loss
-        Weighted residuals there, and the sum of their squares.
-    inner
-        How the last linear problem was solved; None before the first step.
-    damping
-        Levenberg-Marquardt parameter of that step.
-    finished
-        Whether the nonlinear iteration met its own tolerance (an affine problem does after its step).
-    """
-
-    vector: torch.Tensor
-    rows: list[torch.Tensor]
-    loss: float
-    inner: LeastSquaresResult | None = None
-    damping: float = 0.0
-    finished: bool = False
-
-    @property
-    def settled(self) -> bool:
-        """Whether the iteration finished, and its last linear problem was solved well enough."""
-        return self.finished and (self.inner is None or self.inner.converged or self.inner.reduction < 1e-4)
-
-
-@dataclass
-class _Iterate:
-    """Where an iteration stands.
-
-    Attributes
-    ----------
-    fit
-        The best state.
-    damping
-        For the next step.
-    first_change
-        The largest relative change of the fields so far.
-    refused
-        The damping of the last step that did not lower the loss.
-    over
-        Whether no step can lower the loss.
-    """
-
-    fit: Fit
-    damping: float
-    first_change: float = 0.0
-    refused: float = 0.0
-    over: bool = False
-
-    def state(self, steps: int) -> dict[str, Any]:
-        """What a checkpoint keeps after so many steps."""
-        return {
-            "steps": steps,
-            "vector": self.fit.vector,
-            "step_damping": self.damping,
-            "first_change": self.first_change,
-            "refused": self.refused,
-        }
-
-    def restore(self, saved: Entry) -> int:
-        """Take over what a checkpoint kept beside the vector; returns the number of steps."""
-        self.damping, self.first_change, self.refused = (
-            saved.at(key).number(0.0) for key in ("step_damping", "first_change", "refused")
-        )
-        return saved.at("steps").integer(0)
-
-    def refuse(self, factor: float = 8.0) -> None:
-        """Damp the next step more strongly."""
-        if self.damping > 1e12:
-            self.over = True
-        else:
-            self.refused, self.damping = self.damping, max(factor * self.damping, 1e-9)
-
-    def adapt(self, gain: float, solved: bool) -> None:
-        """Damp the next step by how much of the predicted decrease came true; after an accepted step.
-
-        Where the linear problem was not solved within its steps, the next one is not made harder.
-        """
-        if gain > 0.7 and solved:
-            # what was refused is approached again, but more slowly every time
-            self.damping = max(self.damping * (0.01 if gain > 0.95 else 0.2), 2.0 * self.refused, 1e-14)
-            self.refused *= 0.5
-        elif gain < 0.25:
-            self.damping *= 3.0
-
-
-@dataclass(frozen=True)
-class _Trial:
-    """A step that lowers the loss: where it leads, what the linear model says of it, and what that missed."""
-
-    vector: torch.Tensor
-    rows: Rows
-    loss: float
-    step: torch.Tensor
-    result: LeastSquaresResult
-    gain: float
-    fall: float
-    bend: float
 
 
 class _Pace:
@@ -321,12 +215,12 @@ class LevenbergMarquardt(Generic[System]):
         self._damping = min(iterate.damping, self.damping)
         return iterate.fit
 
-    def init(self, system: System, vector: torch.Tensor) -> _Iterate:
+    def init(self, system: System, vector: torch.Tensor) -> Iterate:
         """The iteration before its first step, with the system linearised there."""
         rows = system.linearize(vector)
-        return _Iterate(Fit(vector, rows, self._loss(system, rows, vector)), self._damping)
+        return Iterate(Fit(vector, rows, self._loss(system, rows, vector)), self._damping)
 
-    def step(self, system: System, iterate: _Iterate) -> _Trial | None:
+    def step(self, system: System, iterate: Iterate) -> Trial | None:
         """One damped step; None where it does not lower the loss, and the iterate says what to try next."""
         state, damping = iterate.fit, iterate.damping
         step, result = self._linear(system, state.rows, damping)
@@ -358,17 +252,17 @@ class LevenbergMarquardt(Generic[System]):
         gain, fall = (state.loss - loss) / result.decrease, 1.0 - loss / state.loss
         bent = [c - a - b for a, b, c in zip(state.rows, image, rows, strict=True)]  # what the linear model missed
         bend = math.sqrt(float(system.inner(bent, bent)) / max(float(system.inner(image, image)), 1e-300))
-        return _Trial(trial, rows, loss, step, result, gain, fall, bend)
+        return Trial(trial, rows, loss, step, result, gain, fall, bend)
 
     def _deflated(
         self,
         system: System,
-        iterate: _Iterate,
+        iterate: Iterate,
         deflation: Deflation[System],
         step: torch.Tensor,
         image: Rows,
         result: LeastSquaresResult,
-    ) -> _Trial | None:
+    ) -> Trial | None:
         """The multiple of a step that solves the deflated linear problem best, or a shorter one with a lower loss."""
         state = iterate.fit
         slope, factor = deflation.slope(system, state.vector, step), deflation.factor(system, state.vector)
@@ -390,9 +284,9 @@ class LevenbergMarquardt(Generic[System]):
         bent = [c - a - times * b for a, b, c in zip(state.rows, image, rows, strict=True)]
         bend = math.sqrt(float(system.inner(bent, bent)) / max(float(system.inner(image, image)), 1e-300))
         gain = (state.loss - deflated) / told if told > 0 else 0.0
-        return _Trial(trial, rows, loss, times * step, result, gain, 1.0 - deflated / state.loss, bend)
+        return Trial(trial, rows, loss, times * step, result, gain, 1.0 - deflated / state.loss, bend)
 
-    def terminate(self, system: System, iterate: _Iterate, trial: _Trial, guessed: bool) -> bool:
+    def terminate(self, system: System, iterate: Iterate, trial: Trial, guessed: bool) -> bool:
         """Whether the iteration is finished with a step; see :meth:`fit`."""
         change = system.change(trial.step, trial.vector)
         iterate.first_change = max(iterate.first_change, change)
