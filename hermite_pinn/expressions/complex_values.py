@@ -25,7 +25,7 @@ class ComplexValue:
     >>> from hermite_pinn.expressions.graph import coordinate
     >>> x = ComplexValue(coordinate("x"), 0.0)
     >>> (1 + 2j) * x, abs(3j * x), (x * 1j).conj.imag
-    ((x) + i (2*x), sqrt(3*x*(3*x)), -x)
+    ((x) + i (x*2), sqrt(x*3*x*3), -x)
     """
 
     __elementary_rank__: ClassVar[int] = 1  # before real symbols

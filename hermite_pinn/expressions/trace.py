@@ -176,7 +176,7 @@ class Symbols:
             )
         else:
             named = {default: result}
-        residuals = {}
+        residuals: dict[str, Expr] = {}
         for name, value in named.items():
             if value is None:
                 raise InvalidProblemError(

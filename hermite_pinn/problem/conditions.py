@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import cmath
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
-from hermite_pinn.checks import items, number, refuse, spelled, text
+from hermite_pinn.checks import items, refuse, spelled, text
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.complex_values import ComplexValue, parts_of
 from hermite_pinn.expressions.graph import Expr, constant, normal, wrap
@@ -16,33 +15,11 @@ from hermite_pinn.geometry import Domain, Region
 from hermite_pinn.immutable import ReadOnly
 
 from .places import On, places
+from .prescribed import checked_value
 from .statement import Statement
 from .terms import FaceTrace, Term, checked_weight, with_normal
 
 __all__ = ["Condition", "Dirichlet", "Gauge", "Initial", "Neumann", "Periodic", "Robin"]
-
-
-def _checked_value(what: str, value: Any) -> Any:
-    """A number or a function, as a condition takes it.
-
-    Raises
-    ------
-    InvalidProblemError
-        For anything else, and for numbers that are not finite.
-    """
-    if isinstance(value, Expr) or (callable(value) and not isinstance(value, type)):
-        return value
-    if isinstance(value, complex) and cmath.isfinite(value):  # a real field refuses it
-        return value
-    if getattr(value, "shape", ()) or isinstance(value, (list, tuple)):
-        refuse(what, value, ACCEPTED, hint="values at scattered points belong into hp.Data", error=InvalidProblemError)
-    try:
-        return number(what, value, error=InvalidProblemError)
-    except InvalidProblemError:
-        refuse(what, value, ACCEPTED, error=InvalidProblemError)
-
-
-ACCEPTED = "a finite number or a function of the coordinates such as lambda x, y: x * y"
 
 
 def _slope(u: FieldJet) -> Expr:
@@ -88,9 +65,9 @@ class _Values(_OnFaces):
         label = f"in {type(self).__name__}"
         self.values = ReadOnly(
             {
-                name: tuple(_checked_value(f"an entry of {name} {label}", v) for v in value)
+                name: tuple(checked_value(f"an entry of {name} {label}", v) for v in value)
                 if isinstance(value, tuple)
-                else _checked_value(f"the value of {name} {label}", value)
+                else checked_value(f"the value of {name} {label}", value)
                 for name, value in values.items()
             }
         )
@@ -228,8 +205,8 @@ class Robin(_Values):
             ((alpha,), (beta,), (g,)) = given
             yield name, wrap(alpha * jets[0] + beta * _slope(jets[0]) - g)
             return
-        alpha, beta, g = (ComplexValue(*parts) for parts in given)
-        made = alpha * ComplexValue(*jets) + beta * ComplexValue(*map(_slope, jets)) - g
+        a, b, value = (ComplexValue(*parts) for parts in given)
+        made = a * ComplexValue(*jets) + b * ComplexValue(*map(_slope, jets)) - value
         yield from zip(symbols.parts(name), parts_of(made), strict=True)
 
 
@@ -262,7 +239,7 @@ class Initial(Statement):
         if not values:
             raise InvalidProblemError("Initial needs at least one field, for example Initial(u=0.0)")
         self.weight = checked_weight(weight)
-        self.values = ReadOnly({k: _checked_value(f"the value of {k} in Initial", v) for k, v in values.items()})
+        self.values = ReadOnly({k: checked_value(f"the value of {k} in Initial", v) for k, v in values.items()})
 
     def __repr__(self) -> str:
         return f"Initial({', '.join(self.values)})"

@@ -29,21 +29,11 @@ from .plan import Plan
 from .primitives import Primitives
 from .statement import Statement
 from .terms import Term
+from .warning import HermitePinnWarning
 
 __all__ = ["HermitePinnWarning", "Problem"]
 
 listed = functools.partial(items, error=InvalidProblemError)
-
-
-class HermitePinnWarning(UserWarning):
-    """Something that is allowed but probably not what was meant.
-
-    Examples
-    --------
-    >>> import warnings
-    >>> with warnings.catch_warnings():
-    ...     warnings.simplefilter("ignore", HermitePinnWarning)  # within this block
-    """
 
 
 class Problem(Immutable):

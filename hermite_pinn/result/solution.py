@@ -14,11 +14,10 @@ import numpy as np
 import torch
 
 from hermite_pinn import checks
-from hermite_pinn.checks import either, instance, items, spelled
+from hermite_pinn.checks import either, items
 from hermite_pinn.errors import HermitePinnError, InvalidArgumentError
 from hermite_pinn.expressions.graph import Expr
 from hermite_pinn.expressions.program import Program
-from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.field.field import GridField
 from hermite_pinn.field.sampling import off_lattice_axes, shares_of
 from hermite_pinn.geometry import Domain
@@ -30,11 +29,11 @@ from hermite_pinn.run.store import write_store
 from hermite_pinn.torch_state import isolated
 
 from .comparison import compared, inner_points, without_mean
-from .complex_function import complex_names
 from .coordinates import broadcast_coordinates
 from .evaluable import PIECE, Evaluable
 from .inside import SLACK
 from .integrals import Marginal, integrate
+from .known import known_solution
 from .report import solution_report
 from .sizes import WRITTEN, check_grid, intervals
 from .solution_file import read_solution, solution_contents
@@ -180,7 +179,7 @@ class Solution(Evaluable):
                 )
             expressions = self.problem.exact_expressions
         else:
-            expressions = self._exact(exact)
+            expressions = known_solution(self.fields, self.domain.names, exact)
         instant: np.ndarray | None = None
         shares: np.ndarray | None = None
         if points is None and self.domain.is_cut:
@@ -208,21 +207,6 @@ class Solution(Evaluable):
                     u, exact_values = (without_mean(v, instant) for v in (u, exact_values))
             errors[f] = compared(u, exact_values, shares)
         return errors
-
-    def _exact(self, exact: Any) -> dict[str, Expr]:
-        """Expressions of known solutions by field, as a user gives them."""
-        accepted = "a mapping from fields to functions of the coordinates, such as {'u': lambda x, y: ...}"
-        given = instance("exact", exact, Mapping, accepted, otherwise="None")
-        named = complex_names(self.fields)
-        unknown = [f for f in given if f not in (*self.fields, *named)]
-        if unknown or not given:
-            known = ", ".join((*named, *self.fields))
-            raise InvalidArgumentError(
-                f"exact names {', '.join(map(spelled, unknown)) or 'no field'}; the fields are {known}"
-            )
-        symbols = Symbols(self.fields, self.domain.names, (), 2, tuple(f for f in named if f in given))
-        made = [symbols.values(f, g, f"the exact solution {f}") for f, g in given.items()]
-        return {f: g for parts in made for f, g in parts.items()}
 
     @isolated()
     def residual(self, points: Any, *, slack: float = SLACK) -> dict[str, np.ndarray]:

@@ -136,8 +136,8 @@ def _parameter(bench: Bench, **arguments: Any) -> hp.Solution:
     )
 
 
-def _source(bench: Bench, **arguments: Any) -> hp.Solution:
-    source = hp.Source(**arguments)
+def _source(bench: Bench, spread: Any, **arguments: Any) -> hp.Solution:
+    source = hp.Source(**arguments, width=spread)
     box = hp.Box(x=(0, 1), y=(0, 1))
     return early(hp.Problem(box, "u", lambda u, x, y: u.laplacian + source(x, y), [hp.Dirichlet(u=0.0)]))
 
@@ -155,6 +155,11 @@ def _library(name: str) -> Callable[..., hp.Solution]:
 
 def _axes(good: hp.Solution, x: Any, y: Any) -> Any:
     return good.on_grid([x, y])
+
+
+def _over_axis(good: hp.Solution, over: Any, y: Any) -> Any:
+    result = good.integrate(over=over)
+    return result if isinstance(result, (float, complex)) else result(y)
 
 
 POINTS = [[0.1, 0.2], [0.3, 0.4]]
@@ -194,7 +199,7 @@ def _solution_targets() -> list[Target]:
         ),
         Target(
             "Solution.integrate over an axis",
-            of_solution(lambda s, over, y: s.integrate(over=over)(y)),
+            of_solution(_over_axis),
             {"over": "x", "y": [0.1, 0.2]},
         ),
         Target("Solution.at_points", of_solution(hp.Solution.at_points), {"points": POINTS, "slack": 1e-9}),
@@ -297,7 +302,7 @@ def _statement_targets() -> list[Target]:
             _integral,
             {"over": "x", "kernel": lambda x, s: x * s, "lower": 0.0, "upper": 1.0, "name": "memory"},
         ),
-        Target("Source", _source, {"points": [[0.3, 0.4]], "strengths": [1.0], "width": 0.1}),
+        Target("Source", _source, {"points": [[0.3, 0.4]], "strengths": [1.0], "spread": 0.1}),
         Target("Periodic", _condition(hp.Periodic, "axis"), {"axis": "x"}),
         Target("Gauge", _condition(hp.Gauge, "name"), {"name": "u"}),
         Target("Data", _condition(hp.Data), {"points": POINTS, "u": [0.1, 0.2], "noise": 0.1, "weight": None}),
