@@ -19,6 +19,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from . import waiting as _waiting  # noqa: F401 - before all others: it loads PyTorch
 from .eigen import eigen
 from .errors import (
     BackendUnavailableError,

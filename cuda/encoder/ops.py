@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from hermite_pinn.cuda.runtime.failures import allocate
+from hermite_pinn.cuda.runtime.operands import require
 from hermite_pinn.cuda.runtime.registration import operation
 from hermite_pinn.errors import InvalidArgumentError
 
@@ -29,7 +30,7 @@ from .dispatch import check, check_order, check_table, count_of, launch, sum_to_
 from .half import check_half
 from .layout import GridLayout
 
-__all__ = ["adjoint", "diagonal", "input_gradient", "jets", "summed_jets"]
+__all__ = ["adjoint", "diagonal", "input_gradient", "jets", "recalled_jets", "summed_jets"]
 
 
 def _largest(weights: torch.Tensor) -> torch.Tensor:
@@ -149,6 +150,24 @@ def _jets_backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, .
 _jets.register_autograd(_jets_backward, setup_context=_save_jets)
 
 
+@operation("recalled_jets")
+def _recalled(
+    x: torch.Tensor, table: torch.Tensor, known: torch.Tensor, index: torch.Tensor, handle: str, channels_key: str
+) -> torch.Tensor:
+    flat = known.reshape(-1, known.shape[3])  # in which rows are copied several times as fast
+    return flat.index_select(1, index).view(*known.shape[:3], -1)
+
+
+def _save_recalled(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+    x, table, _, _, handle, channels_key = inputs
+    _save_jets(ctx, (x, table, handle, channels_key, False, None), output)
+
+
+_recalled.register_autograd(
+    lambda ctx, grad: (*_jets_backward(ctx, grad)[:2], None, None, None, None), setup_context=_save_recalled
+)
+
+
 def _save_adjoint(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
     x, weights, handle, ctx.channels_key, _ = inputs
     ctx.layout = GridLayout.from_handle(handle)
@@ -242,6 +261,31 @@ def jets(
     if copy is not None:
         check_half("copy", copy, layout, channels, x)
     return _jets(x, table, layout.handle, channels.key, False, copy)
+
+
+def recalled_jets(
+    x: torch.Tensor,
+    table: torch.Tensor,
+    known: torch.Tensor,
+    index: torch.Tensor,
+    layout: GridLayout,
+    channels: Channels,
+) -> torch.Tensor:
+    """:func:`jets` at points where they are known, differentiable as if they were computed.
+
+    Parameters
+    ----------
+    x
+        Points (dim, n).
+    known
+        Jets (levels, features, channels, m) of other points with the same table.
+    index
+        Which of them are those of the points, (n,), int64.
+    """
+    shape = (layout.levels, layout.features, len(channels), *known.shape[-1:])
+    check(layout, channels, x, ("table", table, (layout.size,)), ("known", known, shape))
+    require("index", index, (count_of(x),), torch.int64, x.device)
+    return _recalled(x, table, known, index, layout.handle, channels.key)
 
 
 def summed_jets(

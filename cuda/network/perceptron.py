@@ -21,7 +21,7 @@ from hermite_pinn.cuda.runtime.registration import operation
 from hermite_pinn.cuda.runtime.source import REALS, assembled
 from hermite_pinn.errors import InvalidArgumentError
 
-__all__ = ["Sizes", "fits", "layered", "perceptron"]
+__all__ = ["Sizes", "fits", "layered", "perceptron", "recalled_perceptron"]
 
 SHARED = 48 * 1024  # bytes of shared memory that every GPU gives a block without being asked
 PARTS = {
@@ -225,7 +225,7 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
 
 def _backward(ctx: Any, grad: torch.Tensor) -> tuple[Any, ...]:
     features, *weights = ctx.saved_tensors
-    wanted, of_weights = ctx.needs_input_grad
+    wanted, of_weights, *_ = ctx.needs_input_grad
     if torch.is_grad_enabled():  # a loss on gradients: rare, so by operations that are differentiable again
         with torch.enable_grad():
             inputs = [t if t.requires_grad else t.detach().requires_grad_() for t in (features, *weights)]
@@ -237,6 +237,35 @@ def _backward(ctx: Any, grad: torch.Tensor) -> tuple[Any, ...]:
 
 
 _perceptron.register_autograd(_backward, setup_context=_save)
+
+
+@operation("recalled_perceptron")
+def _recalled(
+    features: torch.Tensor, weights: list[torch.Tensor], known: torch.Tensor, index: torch.Tensor
+) -> torch.Tensor:
+    return known.index_select(1, index)
+
+
+_recalled.register_autograd(
+    lambda ctx, grad: (*_backward(ctx, grad), None, None),
+    setup_context=lambda ctx, inputs, output: _save(ctx, inputs[:2], output),
+)
+
+
+def recalled_perceptron(
+    features: torch.Tensor, weights: Sequence[torch.Tensor], known: torch.Tensor, index: torch.Tensor
+) -> torch.Tensor:
+    """:func:`perceptron` of features (inputs, n) whose outputs are ``known[:, index]``, differentiable as if computed.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If shapes, types or devices do not fit.
+    """
+    sizes = _check(features, weights, None)
+    require("known", known, (sizes.outputs, *known.shape[1:2]), features.dtype, features.device)
+    require("index", index, features.shape[1:], torch.int64, features.device)
+    return _recalled(features, list(weights), known, index)
 
 
 def perceptron(features: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from typing import Any
 
 import torch
 
+from hermite_pinn.cuda.runtime.operands import require
+from hermite_pinn.cuda.runtime.registration import operation
 from hermite_pinn.errors import InvalidArgumentError
 
-from .launch import real
+from .launch import plain, real, run
 
 __all__ = ["MOST_BANDS", "spherical_harmonics"]
 
@@ -18,6 +22,66 @@ MOST_BANDS = 8
 def _scale(band: int, order: int) -> float:
     share = math.factorial(band - order) / math.factorial(band + order)
     return math.sqrt((2 * band + 1) / (4.0 * math.pi) * share * (1 if order == 0 else 2))
+
+
+@lru_cache(maxsize=64)
+def _scales(bands: int, place: torch.device) -> torch.Tensor:
+    """Factors of all orders from 0 on, at ``l^2 + l + m``."""
+    found = torch.zeros(bands**2, dtype=torch.float64)
+    for band in range(bands):
+        for order in range(band + 1):
+            found[band * band + band + order] = _scale(band, order)
+    return found.to(place)
+
+
+def _stacked(directions: torch.Tensor, bands: int) -> torch.Tensor:
+    """The harmonics by operations of PyTorch, which are differentiable any number of times."""
+    x, y, z = directions
+    rows = [x] * bands**2
+    even, odd, first = (
+        torch.ones_like(z),
+        torch.zeros_like(z),
+        1.0,
+    )  # real and imaginary part of (x + i y)^m, (2 m - 1)!!
+    for m in range(bands):
+        before, legendre = torch.zeros_like(z), torch.full_like(z, first)
+        for band in range(m, bands):
+            scaled, middle = _scale(band, m) * legendre, band * band + band
+            rows[middle + m] = scaled * even
+            if m:
+                rows[middle - m] = scaled * odd
+            step = (2 * band + 1) * z * legendre - (band + m) * before
+            before, legendre = legendre, step / (band + 1 - m)
+        even, odd, first = x * even - y * odd, x * odd + y * even, first * (2 * m + 1)
+    return torch.stack(rows)
+
+
+@operation("spherical_harmonics")
+def _harmonics(directions: torch.Tensor, bands: int) -> torch.Tensor:
+    n, dtype, place = directions.shape[1], directions.dtype, directions.device
+    require("directions", directions, (3, n), dtype, place)
+    if plain(place):
+        return _stacked(directions, bands)
+    out = directions.new_empty(bands**2, n)
+    run(("harmonics", dtype, 3), "hp_harmonics", "lplpp", place, (n, directions, bands, _scales(bands, place), out))
+    return out
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+    directions, ctx.bands = inputs
+    ctx.save_for_backward(directions)
+
+
+def _backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    again = torch.is_grad_enabled()
+    (directions,) = ctx.saved_tensors
+    with torch.enable_grad():
+        given = directions if directions.requires_grad else directions.detach().requires_grad_()
+        (found,) = torch.autograd.grad(_stacked(given, ctx.bands), given, gradient, create_graph=again)
+    return found, None
+
+
+_harmonics.register_autograd(_backward, setup_context=_save)
 
 
 def spherical_harmonics(directions: torch.Tensor, bands: int = 4) -> torch.Tensor:
@@ -54,21 +118,4 @@ def spherical_harmonics(directions: torch.Tensor, bands: int = 4) -> torch.Tenso
         raise InvalidArgumentError(f"directions must be (3, n), got {tuple(directions.shape)}")
     if not 1 <= bands <= MOST_BANDS:
         raise InvalidArgumentError(f"bands must be 1 to {MOST_BANDS}, got {bands!r}")
-    x, y, z = directions
-    rows = [x] * bands**2
-    even, odd, first = (
-        torch.ones_like(z),
-        torch.zeros_like(z),
-        1.0,
-    )  # real and imaginary part of (x + i y)^m, (2 m - 1)!!
-    for m in range(bands):
-        before, legendre = torch.zeros_like(z), torch.full_like(z, first)
-        for band in range(m, bands):
-            scaled, middle = _scale(band, m) * legendre, band * band + band
-            rows[middle + m] = scaled * even
-            if m:
-                rows[middle - m] = scaled * odd
-            step = (2 * band + 1) * z * legendre - (band + m) * before
-            before, legendre = legendre, step / (band + 1 - m)
-        even, odd, first = x * even - y * odd, x * odd + y * even, first * (2 * m + 1)
-    return torch.stack(rows)
+    return _harmonics(directions.contiguous(), bands)

@@ -23,7 +23,7 @@ __all__ = ["Marching", "march"]
 
 LONGEST_WALK = 2**20  # as in march.cuh
 MOST_WORDS = 64  # 64 intervals each, in which those with samples are noted
-SPELLED = "lppppplllllpl"  # of what both kernels are given
+SPELLED = "lpppppplllllpl"  # of what both kernels are given
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,24 @@ def _march(
         return reference.march(origins, directions, ids, bits, frame, cells, most, seed, jittered)
     text = ("march", dtype, 3)
     noted = torch.empty(n, words, dtype=torch.int64, device=place)
-    constant = (n, origins, directions, ids, bits, frame, cells, bits.shape[0], most, seed, jittered, noted, words)
+    blocks = bits.new_empty(bits.numel() // 512)
+    run(text, "hp_blocks", "lpp", place, (len(blocks), bits, blocks))
+    constant = (
+        n,
+        origins,
+        directions,
+        ids,
+        bits,
+        blocks,
+        frame,
+        cells,
+        bits.shape[0],
+        most,
+        seed,
+        jittered,
+        noted,
+        words,
+    )
     counts = torch.empty(n, dtype=torch.int64, device=place)
     run(text, "hp_march", SPELLED + "p", place, (*constant, counts))
     offsets = offsets_of(counts)

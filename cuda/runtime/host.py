@@ -22,6 +22,7 @@ from hermite_pinn.errors import BackendUnavailableError
 
 from .cache import cache_folder, cached_file, newest_file
 from .failures import MEND, compile_failure
+from .threads import share_team
 
 __all__ = ["address", "available", "compile_source", "compiler", "function", "version"]
 
@@ -182,6 +183,13 @@ def compile_source(source: str, flags: tuple[str, ...] = FLAGS, *, anew: bool = 
 
 
 def _loaded(source: str) -> ctypes.CDLL:
+    """The library of a source, with the threads of PyTorch."""
+    library = _opened(source)
+    share_team(library)
+    return library
+
+
+def _opened(source: str) -> ctypes.CDLL:
     """The library of a source; one that cannot be loaded is compiled again."""
     path = compile_source(source)
     try:

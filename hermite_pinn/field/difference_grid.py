@@ -143,6 +143,12 @@ class DifferenceGrid(HermiteGrid):
             return super().summed_jets(x, channels)
         return stencil.combine(super().summed_jets(stencil.points, Channels.value(self.dim)))
 
+    def recalled_jets(
+        self, x: torch.Tensor, channels: Channels, known: torch.Tensor, index: torch.Tensor
+    ) -> torch.Tensor:
+        """See :meth:`Encoder.recalled_jets`; computed again, since gradients by points are differences."""
+        return self.jets(x, channels)
+
     def tensor_jets(self, axes: Sequence[np.ndarray], channels: Channels) -> torch.Tensor | None:
         """See :meth:`Encoder.tensor_jets`: of values only."""
         return super().tensor_jets(axes, channels) if channels.order == 0 else None

@@ -243,6 +243,12 @@ class Encoder(ABC):
             in ``x``.
         """
 
+    def recalled_jets(
+        self, x: torch.Tensor, channels: Channels, known: torch.Tensor, index: torch.Tensor
+    ) -> torch.Tensor:
+        """:meth:`jets` at points whose jets are ``known[..., index]``; an encoder may compute them again."""
+        return self.jets(x, channels)
+
     def summed_jets(self, x: torch.Tensor, channels: Channels) -> torch.Tensor:
         """:meth:`jets` summed over the levels, (features, channels, n)."""
         return self.jets(x, channels).sum(0)

@@ -157,6 +157,14 @@ class HermiteGrid(Encoder):
         """See :meth:`Encoder.jets`."""
         return ops.jets(x, self.table, self.layout, channels, copy=self._copy())
 
+    def recalled_jets(
+        self, x: torch.Tensor, channels: Channels, known: torch.Tensor, index: torch.Tensor
+    ) -> torch.Tensor:
+        """See :meth:`Encoder.recalled_jets`; those of a half table are computed again."""
+        if self.half:
+            return self.jets(x, channels)
+        return ops.recalled_jets(x, self.table, known, index, self.layout, channels)
+
     def summed_jets(self, x: torch.Tensor, channels: Channels) -> torch.Tensor:
         """See :meth:`Encoder.summed_jets`; one kernel that never holds the levels apart."""
         return ops.summed_jets(x, self.table, self.layout, channels, copy=self._copy())

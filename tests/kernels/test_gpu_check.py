@@ -9,12 +9,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from hermite_pinn.validation.performance import gpu_check, gpu_tests
+from hermite_pinn.validation.performance import gpu_check, gpu_tests, radiance_rows
 from hermite_pinn.validation.performance import profile as profiling
 from hermite_pinn.validation.performance.rows import Budget, Row, rows_markdown
 from hermite_pinn.validation.performance.training import SOLVES, Solve
 
-SMALL = gpu_check.Sizes(1 << 16, 200, 50, 60, 2, ((8, 8),), "small")
+SMALL = gpu_check.Sizes(1 << 16, 200, 50, 60, 2, ((8, 8),), "small", (8, 3))
 CPU = torch.device("cpu")
 
 BLOCKED = """
@@ -33,7 +33,7 @@ sys.meta_path.insert(0, Blocked())
 from hermite_pinn.validation.performance import baselines, bench, gpu_check, gpu_tests, roofline, timing
 from hermite_pinn.validation.performance.training import SOLVES, Solve
 SOLVES["small"] = (Solve("helmholtz2d", 2, 4, 3, 1e-2, 1.0, 1.0),)
-sizes = gpu_check.Sizes(1 << 16, 200, 50, 60, 2, ((8, 8),), "small")
+sizes = gpu_check.Sizes(1 << 16, 200, 50, 60, 2, ((8, 8),), "small", (8, 3))
 gpu_check.Sizes.of = classmethod(lambda cls, device: sizes)
 gpu_check.step_rows = lambda *a: []
 def quick(work, device, repeats=2, most=0.0, inner=1):
@@ -50,7 +50,16 @@ def test_needs_no_other_package(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "cpu.json").read_text())
     titles = [s["title"] for s in found["sections"]]
-    assert titles == ["Correctness", "Memory", "Encoder", "Derivatives", "Training steps", "Gauss-Newton", "Registers"]
+    assert titles == [
+        "Correctness",
+        "Memory",
+        "Encoder",
+        "Derivatives",
+        "Training steps",
+        "Gauss-Newton",
+        "Radiance",
+        "Registers",
+    ]
     assert not any(s["failure"] for s in found["sections"])
     rows = [r for s in found["sections"] for r in s["rows"]]
     assert all(r["verdict"] == "met" for r in found["sections"][0]["rows"])
@@ -72,6 +81,7 @@ def test_a_section_that_fails_is_recorded_and_the_others_run(monkeypatch, tmp_pa
         "axis_rows",
         "resource_rows",
         "operator_rows",
+        "radiance_rows",
     ):
         monkeypatch.setattr(gpu_check, name, lambda *a: [Row("something", 1.0)])
     monkeypatch.setattr(gpu_check, "kernel_rows", broken)
@@ -82,7 +92,7 @@ def test_a_section_that_fails_is_recorded_and_the_others_run(monkeypatch, tmp_pa
         written.append(len(json.loads((tmp_path / "x.json").read_text())["sections"]))
 
     report = gpu_check.run(CPU, 100.0, SMALL, tell=tell)
-    assert written == [1, 2, 3, 4, 5, 6, 7]
+    assert written == [1, 2, 3, 4, 5, 6, 7, 8]
     assert report.sections[0].failure == "RuntimeError: the device fell off the bus"
     assert not any(s.failure for s in report.sections[1:])
     assert "**Failed:** `RuntimeError: the device fell off the bus`" in (tmp_path / "x.md").read_text()
@@ -90,7 +100,7 @@ def test_a_section_that_fails_is_recorded_and_the_others_run(monkeypatch, tmp_pa
 
 def test_what_no_longer_fits_is_skipped_and_says_so():
     report = gpu_check.run(CPU, 0.0, SMALL)
-    assert [r.verdict for s in report.sections for r in s.rows] == ["not measured"] * 7
+    assert [r.verdict for s in report.sections for r in s.rows] == ["not measured"] * 8
     assert all("skipped: it needs about" in s.rows[0].note for s in report.sections)
 
 
@@ -121,9 +131,19 @@ def test_the_targets_are_those_of_the_task():
 
 def quiet(monkeypatch, **replaced):
     """Every measurement gives one row, but for those replaced."""
-    names = ("kernel_rows", "operator_rows", "network_rows", "jet_rows", "derivative_rows", "step_rows", "solve_rows", "axis_rows", "resource_rows")  # fmt: skip
+    names = ("kernel_rows", "operator_rows", "network_rows", "jet_rows", "derivative_rows", "step_rows", "solve_rows", "axis_rows", "resource_rows", "radiance_rows")  # fmt: skip
     for name in names:
         monkeypatch.setattr(gpu_check, name, replaced.get(name, lambda *a: [Row("something", 1.0)]))
+
+
+def test_a_radiance_field_is_compared_with_a_cpu_and_timed():
+    rows = list(radiance_rows.radiance_rows(CPU, 8, 3, Budget(1000.0)))
+    assert [r.verdict for r in rows[:3]] == ["met"] * 3
+    labels = [r.label for r in rows]
+    assert {"radiance, loss: against the CPU", "radiance, gradient of the encoder: against the CPU"} <= set(labels)
+    assert {"radiance, marching", "radiance, step"} <= set(labels)
+    short = list(radiance_rows.radiance_rows(CPU, 8, 3, Budget(0.0)))
+    assert [r.value for r in short[3:]] == [None]
 
 
 def test_rows_before_a_failure_are_kept(monkeypatch):
@@ -156,7 +176,7 @@ def test_a_fresh_process_goes_on_where_the_device_is_lost(monkeypatch, tmp_path)
     monkeypatch.setattr(gpu_check.Sizes, "of", classmethod(lambda cls, device: SMALL))
     assert gpu_check.main(["--device", "cpu", "--out", str(tmp_path), "--no-tests"]) == 1
     found = json.loads((tmp_path / "cpu.json").read_text())["sections"]
-    assert [s["title"] for s in found][3:] == ["Derivatives", "Training steps", "Gauss-Newton", "Registers"]
+    assert [s["title"] for s in found][3:] == ["Derivatives", "Training steps", "Gauss-Newton", "Radiance", "Registers"]
     assert "illegal memory access" in found[3]["failure"]
     assert [(r["label"], r["verdict"]) for r in found[5]["rows"]] == [("from Gauss-Newton", "not met")]
 

@@ -7,6 +7,7 @@ from rays import F64, packed, patches, rays, unit
 from selection import architectures
 
 from hermite_pinn.cuda.rays.compositing import compact, composite
+from hermite_pinn.cuda.rays.harmonics import spherical_harmonics
 from hermite_pinn.cuda.rays.launch import source
 from hermite_pinn.cuda.rays.marching import Marching, march
 from hermite_pinn.cuda.rays.occupancy import OccupancyGrid
@@ -17,7 +18,7 @@ from hermite_pinn.errors import BackendUnavailableError
 OPTIONS = Marching(step=0.02, cone=1 / 64, most=200)
 
 
-@pytest.mark.parametrize("file", ["march", "composite", "occupancy"])
+@pytest.mark.parametrize("file", ["march", "composite", "occupancy", "harmonics"])
 @pytest.mark.parametrize("architecture", architectures())
 def test_compiles_without_spilling(architecture, file):
     try:
@@ -45,6 +46,22 @@ def marched(place, dtype=F64):
     return found.offsets, found.rays, found.t, found.dt, found.positions.detach(), *by
 
 
+def marched_over_large_blocks(place):
+    """One lit cell of 128^3, so that blocks of all widths are empty."""
+    there = OccupancyGrid(unit(128), place)
+    there.bits = torch.zeros_like(there.bits)
+    there.bits[0, 3 * 4096 + 77] = 64
+    o, d = (a.to(place) for a in rays(40))
+    found = march(o, d, there, Marching(step=0.02))
+    return found.offsets, found.rays, found.t, found.dt, found.positions
+
+
+def harmonic(place):
+    directions = torch.nn.functional.normalize(rays(70)[1], dim=0).to(place).requires_grad_()
+    found = spherical_harmonics(directions)
+    return found.detach(), *torch.autograd.grad(found, directions, torch.cos(found.detach()))
+
+
 def composited(place, dtype=F64):
     samples, *tensors = packed([3, 0, 150, 40] * 40, dtype)
     arrays = (samples.offsets, samples.rays, samples.t, samples.dt, samples.positions)
@@ -64,7 +81,7 @@ def alike(found, expected):
         assert torch.equal(a, b) if b.dtype == torch.int64 else torch.allclose(a, b, rtol=1e-10, atol=1e-11)
 
 
-@pytest.mark.parametrize("run", [marched, composited])
+@pytest.mark.parametrize("run", [marched, marched_over_large_blocks, harmonic, composited])
 def test_equal_on_every_device(device, run):
     alike([a.cpu() for a in run(device)], run("cpu"))
 
@@ -78,7 +95,7 @@ def test_occupied_cells_are_equal_on_every_device(device):
 class TestEmulated:
     """The kernels themselves, run by fibers; launches are checked against their parameters."""
 
-    @pytest.mark.parametrize("run", [marched, composited])
+    @pytest.mark.parametrize("run", [marched, marched_over_large_blocks, harmonic, composited])
     def test_rays(self, run):
         with emulated() as gpu:
             found = [a.cpu() for a in run("cuda")]

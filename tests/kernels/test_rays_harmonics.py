@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from hermite_pinn.cuda.rays.harmonics import MOST_BANDS, spherical_harmonics
+from hermite_pinn.cuda.rays.harmonics import MOST_BANDS, _stacked, spherical_harmonics
 from hermite_pinn.errors import InvalidArgumentError
 
 F64 = torch.float64
@@ -48,6 +48,17 @@ def test_gradients_by_directions_are_differences():
     points = torch.cat([quadrature(2)[0], torch.tensor([[0.0], [0.0], [1.0]], dtype=F64)], 1).requires_grad_()
     assert torch.autograd.gradcheck(spherical_harmonics, (points,))
     assert torch.autograd.gradgradcheck(spherical_harmonics, (points,))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+@pytest.mark.parametrize("count", [0, 1, 37, 1200])
+@pytest.mark.parametrize("bands", [1, 4, MOST_BANDS])
+def test_the_kernel_computes_what_pytorch_does(bands, count, dtype):
+    points = torch.nn.functional.normalize(torch.randn(3, count, generator=torch.Generator().manual_seed(1)), dim=0)
+    found = spherical_harmonics(points.to(dtype), bands)
+    assert found.dtype == dtype
+    tolerance = 1e-5 if dtype == torch.float32 else 1e-13
+    assert torch.allclose(found.double(), _stacked(points.to(dtype).double(), bands), rtol=0, atol=tolerance)
 
 
 def test_what_does_not_fit_is_an_error():

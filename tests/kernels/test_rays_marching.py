@@ -63,10 +63,10 @@ def compared(monkeypatch, grid, options, o, d, seed=3):
     return found
 
 
-@pytest.mark.parametrize("cells", [8, 16, 32, 64])
+@pytest.mark.parametrize("cells", [8, 16, 32, 64, 128])
 @pytest.mark.parametrize("options", [FIXED, GROWING, Marching(0.003, cone=0.5, longest=0.2, most=4000)])
 def test_jumps_over_blocks_of_every_width_lose_no_sample(kernels, monkeypatch, options, cells):
-    """Few single cells are lit, so that empty blocks of one, two, four and eight cells lie next to each other."""
+    """Few single cells are lit, so that empty blocks of one to 32 cells lie next to each other."""
     grid = OccupancyGrid(unit(cells, 2))
     lit = torch.randperm(2 * cells**3, generator=torch.Generator().manual_seed(cells))[: 32 + cells**2 // 4]
     grid.update(lit, torch.ones(len(lit)))

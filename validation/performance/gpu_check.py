@@ -39,6 +39,7 @@ from .baselines import derivative_rows
 from .correctness import kernel_rows, network_rows, operator_rows
 from .gpu_tests import rows_of_tests
 from .profile import profile_rows
+from .radiance_rows import radiance_rows
 from .roofline import Roof, axis_rows, jet_rows, measure_roof, resource_rows
 from .rows import Budget, Row, rows_markdown
 from .timing import synchronize
@@ -67,6 +68,8 @@ class Sizes:
         Grids of the products of Gauss-Newton.
     solves
         Key of :data:`hermite_pinn.validation.performance.training.SOLVES`.
+    views
+        Pixels along an edge of the pictures that a radiance field is fitted to, and steps of that.
     """
 
     copied: int
@@ -76,12 +79,13 @@ class Sizes:
     steps: int
     cells: tuple[tuple[int, ...], ...]
     solves: str
+    views: tuple[int, int] = (24, 40)
 
     @classmethod
     def of(cls, device: torch.device) -> Sizes:
         """Those of the targets on a GPU, small ones on a CPU."""
         if device.type == "cuda":
-            return cls(2**30, 2**22, 2**16, 30_000, 400, ((512, 512), (64, 64, 64)), "full")
+            return cls(2**30, 2**22, 2**16, 30_000, 400, ((512, 512), (64, 64, 64)), "full", (100, 500))
         return cls(2**27, 2**17, 2**12, 10_000, 10, ((256, 256),), "small")
 
 
@@ -247,6 +251,7 @@ class _Run:
                 10,
                 [self.products, lambda: solve_rows(device, sizes.solves, self.roof.stretch, budget)],
             ),
+            "Radiance": (30, [lambda: radiance_rows(device, *sizes.views, budget)]),
             "Registers": (10, [lambda: resource_rows(device)]),
         }
 

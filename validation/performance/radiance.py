@@ -3,7 +3,7 @@
 ``python -m hermite_pinn.validation.performance.radiance --out out/radiance.md`` renders the synthetic scene, fits it
 for some hundred steps, and then times every part with one and with two threads: median seconds of the clock, and of all
 cores together, which other work on the machine disturbs less.  ``--scene fox`` takes the photographs of
-``$HERMITE_PINN_SHARED/data/fox`` instead, or those of a folder.
+``$HERMITE_PINN_SHARED/data/fox`` instead, or those of a folder; ``--device cuda`` a GPU, for which the clock waits.
 
 Examples
 --------
@@ -31,14 +31,19 @@ import hermite_pinn as hp
 from hermite_pinn.cuda.rays.compositing import composite
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.output import make_folder, write_text
+from hermite_pinn.run.device import choose_device
 from hermite_pinn.validation.accuracy.suite import machine
 from hermite_pinn.workloads.radiance.grid_model import GridModel
 from hermite_pinn.workloads.radiance.optimizer import Optimizer
+from hermite_pinn.workloads.radiance.rays import Rays
 from hermite_pinn.workloads.radiance.scene import Scene
+
+from .timing import synchronize
 
 __all__ = ["Row", "Step", "main", "markdown", "measured", "scene_of"]
 
 REPEATS = 15
+FEW = 32  # rays of a step that shows what does not depend on their number
 
 
 @dataclass(frozen=True)
@@ -83,31 +88,31 @@ class Step:
     """
 
     def __init__(self, model: GridModel, scene: Scene, seed: int = 0) -> None:
-        self.model, self.views = model, scene.train
+        self.model, self.views, self.device = model, scene.train, model.device
         self.generator = torch.Generator().manual_seed(seed)
         self.optimizer = Optimizer(model.groups())
         self.still = {group.name: 0.0 for group in self.optimizer.groups}  # the field stays what it is
         for _ in range(8):  # until the batch has its size
-            self.draw = self.views.sample(model.rays, self.generator)
+            self.rays, target = self.drawn(model.rays)
             with torch.no_grad():
-                model.terms(self.draw.rays, self.target, 0.5, self.generator)
+                model.terms(self.rays, target, 0.5, self.generator)
 
-    @property
-    def target(self) -> Tensor:
-        """Colours, channels first."""
-        return self.draw.colors.T.contiguous()
+    def drawn(self, count: int) -> tuple[Rays, Tensor]:
+        """Rays of random pixels and their colours, channels first, where the model is."""
+        draw = self.views.sample(count, self.generator, device=self.device)
+        return draw.rays, draw.colors.T.contiguous()
 
-    def run(self) -> None:
-        """A step without the look for occupied cells."""
-        draw = self.views.sample(len(self.draw.rays), self.generator)
+    def run(self, count: int | None = None) -> None:
+        """A step without the look for occupied cells, of the rays of the batch or of another number."""
+        rays, target = self.drawn(count or len(self.rays))
         self.optimizer.zero()
-        losses = self.model.terms(draw.rays, draw.colors.T.contiguous(), 0.5, self.generator)
-        sum(losses.values(), torch.zeros(())).backward()  # type: ignore[no-untyped-call]
+        losses = self.model.terms(rays, target, 0.5, self.generator)
+        sum(losses.values(), target.new_zeros(())).backward()  # type: ignore[no-untyped-call]
         self.optimizer.step(self.still)
 
     def parts(self) -> Iterator[tuple[str, Callable[[], object]]]:
         """Every part by its name; together they are the step, but for what is between them."""
-        model, field, rays = self.model, self.model.field, self.draw.rays
+        model, field, rays = self.model, self.model.field, self.rays
         samples = model._march(rays, 5)
         kept, _ = model._kept(samples)
         directions = rays.direction.T.contiguous()
@@ -117,7 +122,7 @@ class Step:
             inputs = torch.cat([hidden, field.harmonics(directions).index_select(1, kept.rays)])
             colors = torch.sigmoid(field.second(inputs))
         sigma, background = field.density_of(hidden), torch.zeros_like(directions)
-        yield "rays", lambda: self.views.sample(len(rays), self.generator)
+        yield "rays", lambda: self.drawn(len(rays))
         yield "marching", lambda: model._march(rays, 5)
         yield "densities of all, compaction", lambda: model._kept(samples)
         yield "encoder", _without_graph(lambda: field.encoding(kept.positions))
@@ -147,13 +152,15 @@ def _differentiated(work: Callable[[], Tensor], leaves: Sequence[Tensor]) -> Cal
     return lambda: torch.autograd.grad(work(), leaves, weights)
 
 
-def _medians(work: Callable[[], object], repeats: int) -> tuple[float, float]:
-    """Of seconds of all cores, and of the clock; the first call is not counted."""
+def _medians(work: Callable[[], object], repeats: int, device: torch.device) -> tuple[float, float]:
+    """Of seconds of all cores, and of the clock, until the device is idle; the first call is not counted."""
     work()
     cores, clock = [], []
     for _ in range(repeats):
+        synchronize(device)
         began = time.process_time(), time.perf_counter()
         work()
+        synchronize(device)
         cores.append(time.process_time() - began[0])
         clock.append(time.perf_counter() - began[1])
     return statistics.median(cores), statistics.median(clock)
@@ -161,20 +168,22 @@ def _medians(work: Callable[[], object], repeats: int) -> tuple[float, float]:
 
 def measured(model: GridModel, scene: Scene, threads: int, repeats: int = REPEATS) -> Iterator[Row]:
     """Time the parts of a step, the step, and a picture of the first view to test."""
-    before = torch.get_num_threads()
+    before, device = torch.get_num_threads(), model.device
     torch.set_num_threads(threads)
     try:
         step = Step(model, scene)
         for part, work in step.parts():
-            yield Row(part, threads, *_medians(work, repeats))
+            yield Row(part, threads, *_medians(work, repeats, device))
         every = model.occupied.every
-        look = _medians(lambda: model.occupied.advance(every, model.field.density, step.generator), 5)
+        look = _medians(lambda: model.occupied.advance(every, model.field.density, step.generator), 5, device)
         yield Row(f"occupied cells, a share of 1/{every}", threads, look[0] / every, look[1] / every)
-        whole = _medians(step.run, repeats)
+        few = _medians(lambda: step.run(FEW), repeats, device)
+        whole = _medians(step.run, repeats, device)
         yield Row("step", threads, whole[0] + look[0] / every, whole[1] + look[1] / every)
+        yield Row(f"step of {FEW} rays", threads, *few)
         camera = (scene.test if len(scene.test) else scene.train)[0].camera
         size = f"{camera.width}x{camera.height}"
-        yield Row(f"picture of {size}", threads, *_medians(lambda: model.look(camera.rays()), 3))
+        yield Row(f"picture of {size}", threads, *_medians(lambda: model.look(camera.rays()), 3, device))
     finally:
         torch.set_num_threads(before)
 
@@ -192,10 +201,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--scene", default="synthetic", help="synthetic, fox, or the folder of a scene")
     parser.add_argument("--steps", type=int, default=500, help="of training before anything is timed (default 500)")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads (default 1 2)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or auto (default cpu)")
     parser.add_argument("--out", type=Path, help="a Markdown file, beside what is printed")
     options = parser.parse_args(arguments)
     scene = scene_of(options.scene)
-    fitted = hp.radiance.fit(scene, steps=options.steps, progress=False, device="cpu")
+    fitted = hp.radiance.fit(scene, steps=options.steps, progress=False, device=choose_device(options.device))
     model = fitted.model
     assert isinstance(model, GridModel)
     rows = [row for threads in options.threads for row in measured(model, scene, threads)]

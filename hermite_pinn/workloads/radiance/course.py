@@ -173,7 +173,7 @@ class Course:
         self.model.advance(self.step, progress, self.generator)
         self.posing.advance(progress)
         draw = self.model.draw(self.views, self.generator, self.posing.poses())
-        rays, target = draw.rays.to(self.model.device), draw.colors.T.contiguous().to(self.model.device)
+        rays, target = draw.rays, draw.colors.T.contiguous()
         losses = self.model.terms(rays, target, progress, self.generator) | self.posing.penalties()
         self.optimizer.zero()
         torch.stack([value.to(target.dtype) for value in losses.values()]).sum().backward()  # type: ignore[no-untyped-call]

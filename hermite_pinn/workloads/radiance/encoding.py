@@ -124,3 +124,12 @@ class Encoding(nn.Module):
         """Features; differentiable by the parameters, and by the points once."""
         encoder = self.at().rounded() if self.halved and points.requires_grad else self.at()
         return encoder.jets(points, VALUE).reshape(self.outputs, -1)
+
+    def recalled(self, points: Tensor, known: Tensor, index: Tensor) -> Tensor:
+        """Features of points (3, n) that are ``known[:, index]``, differentiable as if they were computed."""
+        if self.halved:
+            found: Tensor = self(points)
+            return found
+        encoder = self.at()
+        parts = known.view(encoder.levels, encoder.features, 1, -1)
+        return encoder.recalled_jets(points, VALUE, parts, index).reshape(self.outputs, -1)

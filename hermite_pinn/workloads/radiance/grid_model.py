@@ -150,10 +150,9 @@ class GridModel(RadianceModel):
         Where most are seen, one pass asks for all; else a first pass without gradients tells which are.
         """
         if self.visible < FEW:
-            with torch.no_grad():
-                sigma = self.field.density(samples.positions.detach())
-            kept = compact(samples, sigma, self.options.least)[0]
-            hidden = self._hidden(kept)
+            looked = self.field.looked(samples.positions)
+            kept, index = compact(samples, self.field.density_of(looked.hidden), self.options.least)
+            hidden = self.field.recalled(kept.positions, looked, index)
         else:
             hidden = self._hidden(samples)
             kept, index = compact(samples, self.field.density_of(hidden.detach()), self.options.least)

@@ -153,7 +153,7 @@ class RadianceModel(nn.Module, ABC):
         """
 
     def draw(self, views: Views, generator: torch.Generator, poses: Tensor | None = None) -> Draw:
-        """Pixels of a step.
+        """Pixels of a step, where the field is.
 
         Parameters
         ----------
@@ -164,7 +164,7 @@ class RadianceModel(nn.Module, ABC):
         poses
             (n, 3, 4), in place of the cameras'; see :meth:`Views.sample`.
         """
-        return views.sample(self.rays, generator, poses)
+        return views.sample(self.rays, generator, poses, device=self.device)
 
     @abstractmethod
     def advance(self, step: int, progress: float, generator: torch.Generator) -> None:

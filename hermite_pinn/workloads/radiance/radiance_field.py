@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -11,10 +13,26 @@ from .densities import clamped_exp
 from .encoding import Encoding
 from .networks import Network
 
-__all__ = ["RadianceField"]
+__all__ = ["Looked", "RadianceField"]
 
 #: Bands of the spherical harmonics of directions.
 BANDS = 4
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a field was at points.
+
+    Attributes
+    ----------
+    features
+        Of the encoder, (features, n).
+    hidden
+        What both networks share, (hidden, n).
+    """
+
+    features: Tensor
+    hidden: Tensor
 
 
 class RadianceField(nn.Module):
@@ -54,6 +72,17 @@ class RadianceField(nn.Module):
         """What both networks share, (hidden, n), at points (3, n)."""
         hidden: Tensor = self.first(self.encoding(points))
         return hidden
+
+    def looked(self, points: Tensor) -> Looked:
+        """What :meth:`hidden` is at points (3, n), without gradients, with the features on the way."""
+        with torch.no_grad():
+            features = self.encoding(points.detach())
+            return Looked(features, self.first(features))
+
+    def recalled(self, points: Tensor, looked: Looked, index: Tensor) -> Tensor:
+        """:meth:`hidden` at those points (3, n) of an earlier look that have the numbers ``index``, (n,)."""
+        features = self.encoding.recalled(points, looked.features, index)
+        return self.first.recalled(features, looked.hidden, index)
 
     def density_of(self, hidden: Tensor) -> Tensor:
         """Densities (n,) per unit length."""

@@ -14,6 +14,7 @@ from hermite_pinn.checks import instance, integer
 from hermite_pinn.errors import InvalidArgumentError
 
 from .camera import Camera, Cameras, rays_of
+from .pixel_store import PixelStore
 from .rays import Rays
 
 __all__ = ["Draw", "View", "Views"]
@@ -153,7 +154,7 @@ class Views(Sequence[View]):
     @property
     def pixels(self) -> int:
         """Number of pixels of all."""
-        return int(self._ends[-1]) if len(self) else 0
+        return sum(self._sizes)
 
     def sample(
         self,
@@ -161,6 +162,7 @@ class Views(Sequence[View]):
         generator: torch.Generator | None = None,
         poses: Tensor | None = None,
         dtype: torch.dtype = torch.float32,
+        device: torch.device | None = None,
     ) -> Draw:
         """Random pixels of all pictures, each as likely as any other.
 
@@ -175,6 +177,9 @@ class Views(Sequence[View]):
             them.
         dtype
             Of the rays.
+        device
+            Where pixels are looked up: a GPU keeps cameras and, where there is room, pictures.  None: rays are made on
+            the CPU, and colours where the images are.
 
         Raises
         ------
@@ -184,36 +189,45 @@ class Views(Sequence[View]):
         count = integer("count", count, least=1, most=1 << 30)
         if not len(self):
             raise InvalidArgumentError("there are no pictures to draw from; choose another split of the scene")
-        flat = torch.randint(self.pixels, (count,), generator=generator)
-        views = torch.bucketize(flat, self._ends, right=True)
-        inner = flat - torch.cat([flat.new_zeros(1), self._ends[:-1]])[views]
-        colors = self._colors[(self._starts[views] + inner).to(self._colors.device)]
-        rows = self._rows[self.cameras.kind[views]] + inner
-        local, radius = self._table
-        places = self.cameras.poses if poses is None else poses
+        store = self._store(device)
+        flat = torch.randint(self.pixels, (count,), generator=generator).to(store.ends.device)
+        views = flat // self._even if self._even else store.views_of(flat)
+        inner = flat - store.firsts.index_select(0, views)
+        stored = inner + store.starts.index_select(0, views)
+        colors = store.colors.index_select(0, stored.to(store.colors.device))
+        places = store.poses if poses is None else poses.to(flat.device)
         if tuple(places.shape) != (len(self), 3, 4):
             raise InvalidArgumentError(f"poses must be of shape ({len(self)}, 3, 4), got {tuple(places.shape)}")
-        widths = torch.tensor([camera.width for camera in self.cameras.kinds])[self.cameras.kind[views]]
-        pixels = torch.stack([inner % widths, inner // widths], 1) + 0.5
-        rays = rays_of(places[views], local[rows].to(places), radius[rows].to(places), dtype)
-        return Draw(rays, colors, views, pixels)
+        kinds = store.kind.index_select(0, views)
+        rows, widths = inner + store.rows.index_select(0, kinds), store.widths.index_select(0, kinds)
+        lines = inner // widths
+        pixels = torch.stack([inner - lines * widths, lines], 1) + 0.5
+        directions, radii = (a.index_select(0, rows).to(places) for a in (store.directions, store.radii))
+        rays = rays_of(places.index_select(0, views), directions, radii, dtype)
+        return Draw(rays, colors if device is None else colors.to(device), views, pixels)
 
     @cached_property
-    def _ends(self) -> Tensor:
-        """Number of pixels up to the end of each picture."""
-        return torch.tensor([image.shape[0] * image.shape[1] for image in self.images]).cumsum(0)
+    def _sizes(self) -> list[int]:
+        """Numbers of pixels of the pictures."""
+        return [image.shape[0] * image.shape[1] for image in self.images]
 
     @cached_property
-    def _table(self) -> tuple[Tensor, Tensor]:
-        """Directions and radii of the pixels of all kinds of cameras, float32."""
-        tables = [kind.table for kind in self.cameras.kinds]
-        return torch.cat([t[0] for t in tables]).float(), torch.cat([t[1] for t in tables]).float()
+    def _even(self) -> int:
+        """Number of pixels of every picture; 0 if they differ."""
+        return self._sizes[0] if len(set(self._sizes)) == 1 else 0
 
     @cached_property
-    def _rows(self) -> Tensor:
-        """Where the pixels of each kind begin in the table."""
-        sizes = torch.tensor([0, *(kind.width * kind.height for kind in self.cameras.kinds)])
-        return sizes.cumsum(0)[:-1]
+    def _stores(self) -> dict[torch.device, PixelStore]:
+        """What was asked for, by device."""
+        return {}
+
+    def _store(self, device: torch.device | None) -> PixelStore:
+        """What a draw reads, on a device."""
+        place = torch.device("cpu") if device is None else device
+        if place not in self._stores:
+            plain = PixelStore.of(self.cameras, self._sizes, self._starts, self._colors)
+            self._stores[place] = plain if device is None else plain.to(place)
+        return self._stores[place]
 
 
 def _joined(images: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

@@ -314,3 +314,18 @@ def test_the_scene_of_the_documents_has_the_stated_size():
     assert scene.cameras[0].intrinsics.width == scene.cameras[0].intrinsics.height == 100
     assert (scene.lower.tolist(), scene.upper.tolist()) == ([-1.0] * 3, [1.0] * 3)
     assert repr(scene) == "Scene(2 train, 1 test, 100 x 100)"
+
+
+@pytest.mark.parametrize("device", [None, torch.device("cpu")])
+def test_draws_of_pictures_of_one_size_are_those_of_any_sizes(device):
+    views = hp.radiance.Scene.render_synthetic(12, train=4, test=1).views
+    drawn = []
+    for even in (views._even, 0):
+        again = views.take(range(len(views)))
+        again.__dict__["_even"] = even
+        drawn.append(again.sample(200, torch.Generator().manual_seed(1), device=device))
+    assert views._even == 144
+    one, other = drawn
+    assert torch.equal(one.views, other.views)
+    assert torch.equal(one.colors, other.colors)
+    assert torch.equal(one.rays.direction, other.rays.direction)
