@@ -134,4 +134,7 @@ def _steps(case: Case, scene: Scene) -> int:
 
 
 def _fitted(case: Case, scene: Scene, steps: int) -> Radiance:
-    return hp.radiance.fit(scene, recipe=case.recipe, steps=steps, seed=case.seed, device="cpu", progress=False)
+    found = hp.radiance.fit(scene, recipe=case.recipe, steps=steps, seed=case.seed, device="cpu", progress=False)
+    if found.status is hp.Status.INTERRUPTED:  # such a row is not kept, and ends the suite
+        raise KeyboardInterrupt(found.message)
+    return found

@@ -169,7 +169,7 @@ class Course:
         if self.step == 0 and not directional:
             self.model.forget_directions()
         draw = self.model.draw(self.views, self.generator, self.posing.poses())
-        rays, target = draw.rays.to(self.model.device), draw.colors.T.contiguous().to(self.model.device)
+        rays, target = draw.rays, draw.colors.T.contiguous()
         losses = self.model.terms(rays, target, progress, self.generator) | self.posing.penalties()
         self.optimizer.zero()
         torch.stack([value.to(target.dtype) for value in losses.values()]).sum().backward()  # type: ignore[no-untyped-call]

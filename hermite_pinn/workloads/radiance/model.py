@@ -153,7 +153,7 @@ class RadianceModel(nn.Module, ABC):
         """
 
     def draw(self, views: Views, generator: torch.Generator, poses: Tensor | None = None) -> Draw:
-        """Pixels of a step.
+        """Pixels of a step, where the field is.
 
         Parameters
         ----------

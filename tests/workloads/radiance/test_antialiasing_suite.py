@@ -18,6 +18,7 @@ from hermite_pinn.validation.antialiasing import anatomy, cases, row
 from hermite_pinn.validation.antialiasing.anatomy import silhouettes
 from hermite_pinn.validation.antialiasing.report import gains
 from hermite_pinn.workloads.radiance import Camera, Intrinsics, Scene, View, fitted_levels, look_at
+from hermite_pinn.workloads.radiance.zip_nerf.model import ZipModel
 
 FLAT = (20.0,) * 4
 
@@ -42,6 +43,21 @@ def test_rows_are_kept_and_told(tmp_path: Path) -> None:
     kept = {r["name"]: r for r in json.loads(again.stdout)["results"]}
     assert first is not None
     assert kept["zip-60s-0"]["seconds"] == first.seconds  # not run again
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_case_that_is_interrupted_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case, steps = cases.CASES["zip-60s-0"], []
+
+    def advance(self: ZipModel, *of: object) -> None:
+        steps.append(of)
+        if len(steps) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(ZipModel, "advance", advance)
+    with pytest.raises(KeyboardInterrupt):
+        antialiasing.run_case(case, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_gains_compare_equal_seeds_and_times() -> None:

@@ -110,7 +110,7 @@ class ZipModel(RadianceModel):
         """See :meth:`RadianceModel.draw`: pixels, and blocks of them."""
         if self.pyramid is None or self.pyramid.views is not views:
             self.pyramid = Pyramid(views, self.options.scales)
-        return self.pyramid.sample(self.rays, generator, poses)
+        return self.pyramid.sample(self.rays, generator, poses, self.device)
 
     def terms(self, rays: Rays, target: Tensor, progress: float, generator: torch.Generator) -> dict[str, Tensor]:
         """See :meth:`RadianceModel.terms`: ``"colour"``, ``"interlevel"``, ``"distortion"`` and ``"decay"``."""

@@ -64,10 +64,17 @@ class Pyramid:
         self.views, self.scales = views, scales
         self._levels = tuple(views if k == 1 else reduced(views, k) for k in scales)
 
-    def sample(self, count: int, generator: torch.Generator, poses: Tensor | None = None) -> Draw:
+    def sample(
+        self,
+        count: int,
+        generator: torch.Generator,
+        poses: Tensor | None = None,
+        device: torch.device | None = None,
+    ) -> Draw:
         """Random pixels, large ones more seldom; see :func:`shares` and :meth:`Views.sample`."""
         parts = [
-            level.sample(n, generator, poses) for level, n in zip(self._levels, shares(count, self.scales), strict=True)
+            level.sample(n, generator, poses, device=device)
+            for level, n in zip(self._levels, shares(count, self.scales), strict=True)
         ]
         joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in ("colors", "views", "pixels")}
         rays = [part.rays for part in parts]
