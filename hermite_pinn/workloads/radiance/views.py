@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hermite_pinn.checks import instance, integer
 from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.run.device import choose_device
 
 from .camera import Camera, Cameras, rays_of
 from .pixel_store import PixelStore
@@ -162,7 +163,7 @@ class Views(Sequence[View]):
         generator: torch.Generator | None = None,
         poses: Tensor | None = None,
         dtype: torch.dtype = torch.float32,
-        device: torch.device | None = None,
+        device: str | torch.device | None = None,
     ) -> Draw:
         """Random pixels of all pictures, each as likely as any other.
 
@@ -184,12 +185,15 @@ class Views(Sequence[View]):
         Raises
         ------
         InvalidArgumentError
-            If there are no pictures.
+            If there are no pictures, or poses or the device are none.
+        BackendUnavailableError
+            If a GPU is asked for that is not there.
         """
         count = integer("count", count, least=1, most=1 << 30)
         if not len(self):
             raise InvalidArgumentError("there are no pictures to draw from; choose another split of the scene")
-        store = self._store(device)
+        place = None if device is None else choose_device(device)
+        store = self._store(place)
         flat = torch.randint(self.pixels, (count,), generator=generator).to(store.ends.device)
         views = flat // self._even if self._even else store.views_of(flat)
         inner = flat - store.firsts.index_select(0, views)
@@ -204,7 +208,7 @@ class Views(Sequence[View]):
         pixels = torch.stack([inner - lines * widths, lines], 1) + 0.5
         directions, radii = (a.index_select(0, rows).to(places) for a in (store.directions, store.radii))
         rays = rays_of(places.index_select(0, views), directions, radii, dtype)
-        return Draw(rays, colors if device is None else colors.to(device), views, pixels)
+        return Draw(rays, colors if place is None else colors.to(place), views, pixels)
 
     @cached_property
     def _sizes(self) -> list[int]:

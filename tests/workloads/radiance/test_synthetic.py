@@ -329,3 +329,6 @@ def test_draws_of_pictures_of_one_size_are_those_of_any_sizes(device):
     assert torch.equal(one.views, other.views)
     assert torch.equal(one.colors, other.colors)
     assert torch.equal(one.rays.direction, other.rays.direction)
+    for wrong in ("abacus", 3):
+        with pytest.raises(hp.InvalidArgumentError, match="device"):
+            views.sample(2, device=wrong)
