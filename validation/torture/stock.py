@@ -24,7 +24,7 @@ NETWORK: dict[str, Any] = {"width": 8, "depth": 2}
 #: Options of a small field with learned codes.
 CODES: dict[str, Any] = {
     "method": "vqad", "bits": 2, "levels": 2, "coarsest": (32, 32), "features": 2, "width": 4, "depth": 1, "basis": "linear",
-    "steps": 2, "points": 16, "temperature": (1.0, 0.5), "revive": 1, "random_levels": True, "start": "kmeans", "seed": 0,
+    "steps": 2, "code_steps": 1, "max_time": 60.0, "points": 16, "temperature": (1.0, 0.5), "revive": 1, "random_levels": True, "start": "kmeans", "seed": 0,
 }  # fmt: skip
 
 

@@ -75,6 +75,7 @@ class CodingRun(Workload[Ending, CodedField]):
         self.seconds = None if seconds is None else seconds / (1 if bits is None else 2)
         self.episode: Episode = TableEpisode(start.field, start.teacher, start.options.course, generator)
         self.stage, self.spent, self._looked = 0, 0.0, 0.0
+        self._plain = 0  # steps that were taken before there were codes
         self._good = self._state()
 
     # -- the loop ---
@@ -94,7 +95,9 @@ class CodingRun(Workload[Ending, CodedField]):
                     break
                 with uninterrupted():
                     self._turn_to_codes()
-            late = self.seconds is not None and self.episode.step < self._course.steps
+            options = self.known.options
+            whole = options.course.steps + (options.code_course.steps if self.stage else 0)
+            late = self._steps < whole
             told = f"{self._steps} steps" + (f" in {self.monitor.elapsed:.0f} s" if late else "")
             return Ending(Status.MAX_TIME if late else Status.COMPLETED, told)
 
@@ -118,7 +121,7 @@ class CodingRun(Workload[Ending, CodedField]):
 
     @property
     def _steps(self) -> int:
-        return self.episode.step + (self.known.options.steps if self.stage else 0)
+        return self.episode.step + self._plain
 
     @property
     def progress(self) -> float:
@@ -158,7 +161,7 @@ class CodingRun(Workload[Ending, CodedField]):
 
     def _turn_to_codes(self) -> None:
         """Go on with codes of the features that were learned."""
-        self.known = replace(self.known, field=self.episode.field)
+        self.known, self._plain = replace(self.known, field=self.episode.field), self.episode.step
         self.episode = self._coded_episode()
         self.stage, self.spent, self._looked = 1, 0.0, self._clock()
         self._good = self._state()
@@ -191,7 +194,9 @@ class CodingRun(Workload[Ending, CodedField]):
     def _state(self) -> dict[str, Any]:
         tensors = list(self.known.field.tensors().values()) if self.stage else []
         learned = {str(k): leaf for k, leaf in enumerate(tensors)}
-        return _copied({"stage": self.stage, "spent": self.spent, "learned": learned} | self.episode.state())
+        return _copied(
+            {"stage": self.stage, "plain": self._plain, "spent": self.spent, "learned": learned} | self.episode.state()
+        )
 
     def _continue(self, saved: Mapping[str, Any]) -> None:
         stage, learned = saved["stage"], saved["learned"]
@@ -205,7 +210,7 @@ class CodingRun(Workload[Ending, CodedField]):
             self.known = replace(self.known, field=self.known.field.with_tensors(found))
             self.episode, self.stage = self._coded_episode(), 1
         self.episode.restore(saved)
-        self.spent = float(saved["spent"])
+        self.spent, self._plain = float(saved["spent"]), int(saved["plain"])
         self._good = self._state()
 
 
