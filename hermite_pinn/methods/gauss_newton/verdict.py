@@ -49,7 +49,9 @@ def coarser_is_better(before: Stage | None, stage: Stage, tol: float | None) -> 
     tol
         That was asked for.
     """
-    if before is None or stage.choice is None or before.risk is None or stage.risk is None:
+    if before is None or stage.choice is None or not stage.choice.weights:
+        return None
+    if before.risk is None or stage.risk is None:
         return None
     noise = before.noise or 0.0
     if not (before.settled and stage.settled) or stage.risk <= before.risk + WORSE or stage.change > noise:
