@@ -5,13 +5,42 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from hermite_pinn.errors import CorruptFileError
 from hermite_pinn.output import write_text
+from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry
 
-__all__ = ["read_kept", "write_kept"]
+__all__ = ["completed", "read_kept", "write_kept"]
+
+
+class _Run(Protocol):
+    """What a run ends with."""
+
+    @property
+    def status(self) -> Status:
+        """How it ended."""
+
+    @property
+    def message(self) -> str:
+        """Why."""
+
+
+Run = TypeVar("Run", bound=_Run)
+
+
+def completed(found: Run) -> Run:
+    """A result of which a row may be kept.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If its run was interrupted: it ends the suite, and the case is run again.
+    """
+    if found.status is Status.INTERRUPTED:
+        raise KeyboardInterrupt(found.message)
+    return found
 
 
 def write_kept(path: Path, kind: str, asked: Mapping[str, Any], row: Mapping[str, Any]) -> None:

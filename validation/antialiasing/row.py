@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import hermite_pinn as hp
-from hermite_pinn.validation.kept import read_kept, write_kept
+from hermite_pinn.validation.kept import completed, read_kept, write_kept
 from hermite_pinn.validation.rivals.timing import one_thread
 from hermite_pinn.workloads.radiance import Radiance, Scene, Views
 from hermite_pinn.workloads.radiance.evaluation import mean_measures
@@ -134,7 +134,6 @@ def _steps(case: Case, scene: Scene) -> int:
 
 
 def _fitted(case: Case, scene: Scene, steps: int) -> Radiance:
-    found = hp.radiance.fit(scene, recipe=case.recipe, steps=steps, seed=case.seed, device="cpu", progress=False)
-    if found.status is hp.Status.INTERRUPTED:  # such a row is not kept, and ends the suite
-        raise KeyboardInterrupt(found.message)
-    return found
+    return completed(
+        hp.radiance.fit(scene, recipe=case.recipe, steps=steps, seed=case.seed, device="cpu", progress=False)
+    )

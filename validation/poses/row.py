@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from hermite_pinn.run.status import Status
-from hermite_pinn.validation.kept import read_kept, write_kept
+from hermite_pinn.validation.kept import completed, read_kept, write_kept
 from hermite_pinn.validation.rivals.timing import one_thread
 from hermite_pinn.workloads.radiance import (
     Cameras,
@@ -127,7 +127,7 @@ def _fitted(case: Case, scene: Scene) -> tuple[Radiance, float]:
     recipe, steps = case.recipe, SCALES[case.scale].steps
     fit(scene, recipe=recipe, poses=poses, steps=2, device="cpu", progress=False)
     began = time.process_time()
-    found = fit(scene, recipe=recipe, poses=poses, steps=steps, device="cpu", progress=False)
+    found = completed(fit(scene, recipe=recipe, poses=poses, steps=steps, device="cpu", progress=False))
     if found.status is Status.INTERRUPTED:  # such a row is not kept, and ends the study
         raise KeyboardInterrupt(found.message)
     return found, time.process_time() - began

@@ -11,7 +11,7 @@ import numpy as np
 
 import hermite_pinn as hp
 from hermite_pinn.output import check_writable
-from hermite_pinn.validation.kept import read_kept, write_kept
+from hermite_pinn.validation.kept import completed, read_kept, write_kept
 from hermite_pinn.validation.rivals.timing import one_thread
 from hermite_pinn.validation.workloads.ray_samples import COLOURS, EVERYWHERE, OCCUPIED, SHADOW, fewer, some_rays, ways
 from hermite_pinn.workloads.radiance import Radiance, Scene, View
@@ -130,7 +130,9 @@ def _steps(case: Case, scene: Scene) -> int:
 
 
 def _fitted(case: Case, scene: Scene, steps: int) -> Radiance:
-    return hp.radiance.fit(scene, recipe=case.recipe, steps=steps, seed=case.seed, device="cpu", progress=False)
+    return completed(
+        hp.radiance.fit(scene, recipe=case.recipe, steps=steps, seed=case.seed, device="cpu", progress=False)
+    )
 
 
 def _measured(found: Radiance, scene: Scene, steps: int, seconds: float) -> dict[str, float]:

@@ -14,6 +14,7 @@ import torch
 import hermite_pinn as hp
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.field.grid_field import GridField
+from hermite_pinn.validation.kept import completed
 from hermite_pinn.workloads import sdf
 from hermite_pinn.workloads.compression.teacher import Teacher
 from hermite_pinn.workloads.compression.teachers import teacher_of
@@ -74,7 +75,7 @@ def _bunny(folder: Path | None) -> Teacher | None:
     mesh = scanned("bunny")
     if mesh is None:
         return None
-    fit = lambda: sdf.fit(mesh, levels=6, box=UNIT, progress=False)  # noqa: E731
+    fit = lambda: completed(sdf.fit(mesh, levels=6, box=UNIT, progress=False))  # noqa: E731
     return teacher_of(_kept(folder, "bunny.h5", fit, hp.Solution.load))
 
 
@@ -115,7 +116,7 @@ def scene() -> hp.radiance.Scene:
 
 @cache
 def _scene(folder: Path | None) -> Teacher:
-    fit = lambda: hp.radiance.fit(scene(), steps=3000, device="cpu", progress=False)  # noqa: E731
+    fit = lambda: completed(hp.radiance.fit(scene(), steps=3000, device="cpu", progress=False))  # noqa: E731
     return teacher_of(_kept(folder, "synthetic.h5", fit, hp.radiance.Radiance.load), scene())
 
 
