@@ -156,6 +156,10 @@ class CodedField:
         """Bytes of what was compressed, by those of the file."""
         return self.before / self.bytes
 
+    def __repr__(self) -> str:
+        scores = "".join(f", {name} {value:.4g}" for name, value in self.error.items())
+        return f"CodedField({', '.join(self.fields)}, {self.codes[0].name}, {self.levels} levels, {self.bytes:,} bytes, {self.ratio:.3g} times fewer{scores})"
+
     def save(self, path: str | Path) -> None:
         """Write the file, whose levels of detail follow each other."""
         write_container(path, self.skeleton.kind, self._meta(), self._blocks())

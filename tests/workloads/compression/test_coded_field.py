@@ -260,3 +260,10 @@ def test_the_command_writes_codes_of_so_many_bits_and_tells_the_scores_of_every_
     assert f"{small.stat().st_size:,}" in run.output
     assert (tmp_path / "u_levels.png").read_bytes().startswith(b"\x89PNG")
     assert look(small, [KIND]).levels == 3
+
+
+def test_a_coded_field_says_what_it_is_in_a_line() -> None:
+    said = repr(_coded())
+    assert said.startswith("CodedField(d, vectors, ")
+    assert "3 levels" in said and f"{_coded().bytes:,} bytes" in said
+    assert "\n" not in said
