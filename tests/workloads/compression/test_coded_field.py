@@ -265,5 +265,6 @@ def test_the_command_writes_codes_of_so_many_bits_and_tells_the_scores_of_every_
 def test_a_coded_field_says_what_it_is_in_a_line() -> None:
     said = repr(_coded())
     assert said.startswith("CodedField(d, vectors, ")
-    assert "3 levels" in said and f"{_coded().bytes:,} bytes" in said
+    assert "3 levels" in said
+    assert f"{_coded().bytes:,} bytes" in said
     assert "\n" not in said
