@@ -37,9 +37,28 @@ VALUES = {
 }
 
 #: Public names that are made by the package, or are no callables with arguments of a user.
-MADE_HERE = {"Spectrum", "Advance", "GridField", "History", "Method", "RunState", "Solution", "Status", "Callback"}
+MADE_HERE = {
+    "Branch",
+    "Spectrum",
+    "Advance",
+    "GridField",
+    "History",
+    "Method",
+    "RunState",
+    "Solution",
+    "Status",
+    "Callback",
+}
 
 TRAINING = {"steps": 2, "points": 20, "face_points": 10}
+
+
+def memory(expression, over, kernel, lower, upper, name):
+    """A problem with an integral; ``expression`` stands for that of the unknown."""
+    options = {"over": over, "kernel": kernel, "lower": lower, "upper": upper, "name": name}
+    residual = lambda u: u.x - hp.Integral(u if expression == "u" else expression, **options)
+    return hp.Problem(hp.Box(x=(0, 1)), "u", residual, [hp.Dirichlet(u=0.0, on="x-")])
+
 
 #: Callables with arguments that work, and that are cheap.
 CALLS = SHAPES | {
@@ -58,6 +77,8 @@ CALLS = SHAPES | {
     "Condition": (hp.Condition, {"function": lambda u: u.x}),
     "Data": (lambda points, u, noise=None: hp.Data(points, u=u, noise=noise), {"points": [[0.5]], "u": [1.0]}),
     "Dirichlet": (lambda u, on: hp.Dirichlet(u=u, on=on), {"u": 0.0, "on": "x-"}),
+    "Integral": (memory, {"expression": "u", "over": "x", "kernel": None, "lower": 0.0, "upper": 1.0, "name": "whole"}),
+    "Source": (hp.Source, {"points": [[0.5]], "strengths": [1.0], "width": 0.1}),
     "Gauge": (lambda field: hp.Gauge(field), {}),
     "Initial": (lambda u: hp.Initial(u=u), {}),
     "Neumann": (lambda u, on: hp.Neumann(u=u, on=on), {"u": 0.0, "on": "x-"}),
