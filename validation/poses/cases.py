@@ -20,7 +20,7 @@ RECORD = 8
 #: Density at the start, in units of half the box: gradients of poses through a fog mislead.
 DENSITY = 0.2
 LINEAR = Field(basis="linear", head="siren")
-AS_USUAL = PoseRefinement()
+AS_USUAL = PoseRefinement(curriculum=None)
 
 
 WINDOW = (0.1, 0.5)  # of the run, in which finer levels begin to move: BARF's
@@ -67,9 +67,9 @@ def _ways() -> dict[str, Way]:
         found[name] = Way(title, encoder, record=record)
         found[f"{name}-levels"] = Way(f"{title}, levels wait", encoder, PoseRefinement(curriculum=WINDOW), record)
     without = {
-        "hold": ("poses move from the start", PoseRefinement(hold=0.0)),
-        "dark": ("colours depend on directions from the start", PoseRefinement(directions=0.0)),
-        "search": ("no view is looked for again", PoseRefinement(searches=())),
+        "hold": ("poses move from the start", replace(AS_USUAL, hold=0.0)),
+        "dark": ("colours depend on directions from the start", replace(AS_USUAL, directions=0.0)),
+        "search": ("no view is looked for again", replace(AS_USUAL, searches=())),
     }
     for name, (title, refinement) in without.items():
         found[f"linear-no-{name}"] = Way(f"linear, {title}", refinement=refinement)

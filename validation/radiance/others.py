@@ -141,7 +141,7 @@ class Poses(Other):
         Goal("translation", 0.04, most=True),
         Goal("lost_psnr", 2.0, most=True),
     )
-    cases = tuple(poses.cases_of([0], [0], [1e-2], ["known", "linear"], "target"))
+    cases = tuple(poses.cases_of([0], [0], [3e-3], ["known", "linear-levels"], "target"))
 
     def run(self, folder: Path | None, tell: Tell) -> Told:
         """See :class:`Other`."""

@@ -66,7 +66,7 @@ class PoseRefinement:
     ----------
     rate
         Learning rate of Adam for the six numbers of every pose, at the start.  Few rays tell a pose, so that it shakes
-        the more the higher the rate is: 1e-2 for large errors (BARF's noise of 0.15), less for small ones.
+        the more the higher the rate is.
     decay
         Factor by which it has fallen at the end, exponentially.
     hold
@@ -80,8 +80,7 @@ class PoseRefinement:
         :func:`.relocated`; none: ``()``.
     curriculum
         Progress at which the finer levels begin to move and at which all do, see :func:`level_shares`; the shares scale
-        *updates*, since a factor on gradients cancels in Adam, such as (0.1, 0.5).  None: all move from the start.
-        Where poses do not settle it helps (docs/poses.md).
+        *updates*, since a factor on gradients cancels in Adam.  None: all move from the start.
     side
         What corrections move first: ``"world"`` (BARF) or ``"camera"``.
     fix_first
@@ -108,7 +107,7 @@ class PoseRefinement:
     hold: float = 0.2
     directions: float = 0.6
     searches: Sequence[float] = (0.4, 0.6, 0.8)
-    curriculum: tuple[float, float] | None = None
+    curriculum: tuple[float, float] | None = (0.1, 0.5)
     side: str = "world"
     fix_first: bool = False
     rotation_penalty: float = 0.0
