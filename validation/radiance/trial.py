@@ -90,19 +90,17 @@ class Trial:
         )
 
 
-class TimedCourse(Course):
-    """A course whose time is that of the processor."""
-
-    def _clock(self) -> float:
-        return time.process_time()
+class ToldCourse(Course):
+    """A course that tells how it goes on."""
 
     def train(self, label: str) -> None:
         """All steps of the given seconds."""
-        self._looked, told = self._clock(), 0.0
+        self.clock.start()
+        told = 0.0
         while self.progress < 1.0:
             self._step()
-            if self.spent - told > TOLD:
-                told = self.spent
+            if self.clock.spent - told > TOLD:
+                told = self.clock.spent
                 say(f"  {label}: {told:.0f} s, {self.step} steps, loss {sum(self.losses.values()):.5f}")
 
 
@@ -186,7 +184,9 @@ def tried(
         generator, device = torch.Generator().manual_seed(seed), torch.device("cpu")
         model = recipe.build(scene, generator, torch.float32, device)
         length = Length(None, seconds)
-        course = TimedCourse(model, Posing(), scene.train, None, length, model.rate_end, generator, Monitor())
+        course = ToldCourse(
+            model, Posing(), scene.train, None, length, model.rate_end, generator, Monitor(clock=time.process_time)
+        )
         course.train(label)
         field = Radiance(model, scene.train.cameras, Status.COMPLETED, "", History(), {}, {})
         began = time.process_time()

@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from hermite_pinn.cuda.runtime.cache import compile_clock
 from hermite_pinn.errors import CorruptFileError, DivergedError
-from hermite_pinn.methods.course import run_to_end
 from hermite_pinn.run.ending import Ending
 from hermite_pinn.run.identity import identity_of
-from hermite_pinn.run.interrupt import cause, uninterrupted
+from hermite_pinn.run.interrupt import uninterrupted
 from hermite_pinn.run.monitor import Monitor
 from hermite_pinn.run.stats import Done
 from hermite_pinn.run.status import Status
 from hermite_pinn.run.workload import Save, Workload
+from hermite_pinn.workloads.steps import StepClock, run_steps
 
 from .coded_field import CodedField
 from .learned import Learned, first_codes
@@ -74,7 +73,7 @@ class CodingRun(Workload[Ending, CodedField]):
         )
         self.seconds = None if seconds is None else seconds / (1 if bits is None else 2)
         self.episode: Episode = TableEpisode(start.field, start.teacher, start.options.course, generator)
-        self.stage, self.spent, self._looked = 0, 0.0, 0.0
+        self.stage, self.clock = 0, StepClock(monitor)
         self._plain = 0  # steps that were taken before there were codes
         self._good = self._state()
 
@@ -83,7 +82,7 @@ class CodingRun(Workload[Ending, CodedField]):
         """Take all steps, or as many as there is time for."""
         if saved:
             self._continue(saved)
-        self._looked = self._clock()
+        self.clock.start()
 
         def work() -> Ending:
             while True:
@@ -101,18 +100,7 @@ class CodingRun(Workload[Ending, CodedField]):
             told = f"{self._steps} steps" + (f" in {self.monitor.elapsed:.0f} s" if late else "")
             return Ending(Status.MAX_TIME if late else Status.COMPLETED, told)
 
-        def settle(ending: Ending) -> Ending:
-            save(self._state, True)
-            return ending
-
-        return run_to_end(
-            work,
-            lambda ending: ending,
-            interrupted=lambda: f"{cause()} after {self._steps} steps",
-            settle=settle,
-            usable=lambda: self._steps > 0,
-            monitor=self.monitor,
-        )
+        return run_steps(work, self._state, save, lambda: self._steps, self.monitor)
 
     @property
     def _course(self) -> Course:
@@ -126,14 +114,10 @@ class CodingRun(Workload[Ending, CodedField]):
     @property
     def progress(self) -> float:
         """Part of the stage that is done."""
-        steps, late = self._course.steps, self.seconds is not None and self.spent >= self.seconds
+        steps, late = self._course.steps, self.seconds is not None and self.clock.spent >= self.seconds
         if late or self.episode.step >= steps:
             return 1.0
-        return max(self.episode.step / steps, 0.0 if self.seconds is None else self.spent / self.seconds)
-
-    def _clock(self) -> float:
-        """Seconds, without those that kernels were compiled in."""
-        return self.monitor.clock() - sum(compile_clock.get(None) or ())
+        return max(self.episode.step / steps, 0.0 if self.seconds is None else self.clock.spent / self.seconds)
 
     def _step(self) -> None:
         try:
@@ -141,8 +125,7 @@ class CodingRun(Workload[Ending, CodedField]):
         except DivergedError:
             self._continue(self._good)
             raise
-        now = self._clock()
-        self.spent, self._looked = self.spent + now - self._looked, now
+        self.clock.lap()
         if self.episode.step % ROW == 0 or self.progress >= 1.0:
             self._record()
 
@@ -163,7 +146,8 @@ class CodingRun(Workload[Ending, CodedField]):
         """Go on with codes of the features that were learned."""
         self.known, self._plain = replace(self.known, field=self.episode.field), self.episode.step
         self.episode = self._coded_episode()
-        self.stage, self.spent, self._looked = 1, 0.0, self._clock()
+        self.stage, self.clock = 1, StepClock(self.monitor)
+        self.clock.start()
         self._good = self._state()
 
     def _coded_episode(self) -> CodeEpisode:
@@ -195,7 +179,8 @@ class CodingRun(Workload[Ending, CodedField]):
         tensors = list(self.known.field.tensors().values()) if self.stage else []
         learned = {str(k): leaf for k, leaf in enumerate(tensors)}
         return _copied(
-            {"stage": self.stage, "plain": self._plain, "spent": self.spent, "learned": learned} | self.episode.state()
+            {"stage": self.stage, "plain": self._plain, "spent": self.clock.spent, "learned": learned}
+            | self.episode.state()
         )
 
     def _continue(self, saved: Mapping[str, Any]) -> None:
@@ -210,7 +195,7 @@ class CodingRun(Workload[Ending, CodedField]):
             self.known = replace(self.known, field=self.known.field.with_tensors(found))
             self.episode, self.stage = self._coded_episode(), 1
         self.episode.restore(saved)
-        self.spent, self._plain = float(saved["spent"]), int(saved["plain"])
+        self.clock.spent, self._plain = float(saved["spent"]), int(saved["plain"])
         self._good = self._state()
 
 

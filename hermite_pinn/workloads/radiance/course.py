@@ -10,14 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hermite_pinn.cuda.runtime.cache import compile_clock
 from hermite_pinn.errors import CorruptFileError, DivergedError
-from hermite_pinn.methods.course import run_to_end
 from hermite_pinn.run.ending import Ending
-from hermite_pinn.run.interrupt import cause, uninterrupted
+from hermite_pinn.run.interrupt import uninterrupted
 from hermite_pinn.run.monitor import Monitor
 from hermite_pinn.run.status import Status
 from hermite_pinn.run.workload import Save
+from hermite_pinn.workloads.steps import StepClock, run_steps
 
 from .model import RadianceModel
 from .optimizer import Optimizer
@@ -105,10 +104,11 @@ class Course:
         self.length, self.end, self.generator, self.monitor = length, end, generator, monitor
         self.optimizer = Optimizer([*model.groups(), *posing.groups()])
         self.still = {group.name for group in posing.groups()}
-        self.step, self.spent, self.skipped, self.samples = 0, 0.0, 0, 0
+        self.clock = StepClock(monitor)
+        self.step, self.skipped, self.samples = 0, 0, 0
         self.losses: dict[str, float] = {}
         self._glanced = -1
-        self._good, self._kept, self._looked = self._tensors(), 0, 0.0
+        self._good, self._kept = self._tensors(), 0
 
     # -- the loop ---
     def run(self, save: Save, saved: Mapping[str, Any] | None) -> Ending:
@@ -121,7 +121,7 @@ class Course:
         """
         if saved:
             self._continue(saved)
-        self._looked = self._clock()
+        self.clock.start()
 
         def work() -> Ending:
             while self.progress < 1.0:
@@ -132,32 +132,17 @@ class Course:
                 save(self._state, False)
             return self._done()
 
-        def settle(ending: Ending) -> Ending:
-            save(self._state, True)
-            return ending
-
-        return run_to_end(
-            work,
-            lambda ending: ending,
-            interrupted=lambda: f"{cause()} after {self.step} steps",
-            settle=settle,
-            usable=lambda: self.step > 0,
-            monitor=self.monitor,
-        )
+        return run_steps(work, self._state, save, lambda: self.step, self.monitor)
 
     @property
     def progress(self) -> float:
         """Part of the run that is done."""
-        return self.length.progress(self.step, self.spent)
-
-    def _clock(self) -> float:
-        """Seconds, without those that kernels were compiled in."""
-        return self.monitor.clock() - sum(compile_clock.get(None) or ())
+        return self.length.progress(self.step, self.clock.spent)
 
     def _done(self) -> Ending:
         steps = self.length.steps
         if steps is not None and self.step < steps:
-            return Ending(Status.MAX_TIME, f"{self.step} of {steps} steps in {self.spent:.0f} s")
+            return Ending(Status.MAX_TIME, f"{self.step} of {steps} steps in {self.clock.spent:.0f} s")
         return Ending(Status.COMPLETED, f"{self.step} steps")
 
     def _step(self) -> None:
@@ -180,8 +165,7 @@ class Course:
             self._update(progress)
         self.step += 1
         self.samples += self.model.count
-        now = self._clock()
-        self.spent, self._looked = self.spent + now - self._looked, now
+        self.clock.lap()
 
     def _update(self, progress: float) -> None:
         decayed = self.end**progress
@@ -258,7 +242,7 @@ class Course:
     def _state(self) -> dict[str, Any]:
         return {
             "step": self.step,
-            "spent": self.spent,
+            "spent": self.clock.spent,
             "samples": self.samples,
             "glanced": self._glanced,
             "updates": self.optimizer.steps,
@@ -273,7 +257,7 @@ class Course:
             raise CorruptFileError("the checkpoint is damaged: its tensors do not fit the recipe")
         self._put(tensors)
         self.step, self.samples, self._glanced = (int(saved[name]) for name in ("step", "samples", "glanced"))
-        self.spent = float(saved["spent"])
+        self.clock.spent = float(saved["spent"])
         self.optimizer.restore(int(saved["updates"]), saved["moments"])
         self.generator.set_state(saved["generator"])
         self._good, self._kept = self._tensors(), self.step

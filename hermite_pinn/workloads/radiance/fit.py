@@ -186,8 +186,8 @@ class _Fit(Workload[Ending, Radiance]):
         course, model = self.course, self.course.model
         own = {
             "steps": course.step,
-            "seconds_per_step": course.spent / max(1, course.step),
-            "training_seconds": course.spent,
+            "seconds_per_step": course.clock.spent / max(1, course.step),
+            "training_seconds": course.clock.spent,
             "samples": course.samples,
             "parameters": model.parameter_count,
             "device": str(self.device),
