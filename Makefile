@@ -11,7 +11,7 @@ COVERAGE ?= 95
 TESTS ?= fast
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check style types imports coverage bench torture gpu-check clean
+.PHONY: help demo test test-all check style types imports coverage docs bench torture gpu-check clean
 
 help:  ## this text
 	@echo "make TARGET; each makes its own environment in $(VENV)"
@@ -41,6 +41,9 @@ imports: build/tree  ## the contract of .importlinter: who may import whom
 
 coverage: $(VENV)/.ready  ## lines the tests reach (TESTS=fast, or all); fails below COVERAGE percent
 	$(PYTEST) $(if $(filter all,$(TESTS)),,-m "not slow") --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE)
+
+docs: $(VENV)/.ready  ## the site, in build/site: warnings are errors, tutorials are executed once
+	$(BIN)/python -m sphinx -W --keep-going -j auto -b html docs build/site
 
 bench: $(VENV)/.ready  ## speed of kernels and solver on this machine
 	$(BIN)/hermite-pinn bench

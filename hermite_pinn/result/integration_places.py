@@ -120,10 +120,11 @@ def _over_face(owner: Evaluable, face: Region, with_time: bool) -> Place:
     domain, edges = owner.domain, cell_edges(owner.field, owner.domain)
     t = domain.time_axis
     across = None if face.plane is None else face.plane.axis
-    if with_time and across == t:
+    instant = t is not None and across == t
+    if with_time and instant:
         raise InvalidArgumentError(f"`over` names the face {face.name!r}, which is one instant, and 't'")
-    axes = tuple(i for i in range(domain.dim) if i != t or with_time or across == t)
-    if domain.is_cut and across != t:
+    axes = tuple(i for i in range(domain.dim) if i != t or with_time or instant)
+    if domain.is_cut and not instant:
         return CutPlace(axes, domain, face, _counts(edges), edges[t] if t is not None and with_time else None)
     if domain.is_cut or face.plane is None:
         raise InvalidArgumentError(

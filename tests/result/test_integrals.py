@@ -147,3 +147,13 @@ def test_bad_places_and_expressions_are_refused(line, plane, spread):
         plane.integrate(over="x")(0.1, 0.2)
     with pytest.raises(hp.InvalidArgumentError, match="outside"):
         plane.integrate(over="x")(3.0)
+
+
+def test_the_flux_through_a_hole_of_a_stationary_solution_is_that_of_its_source():
+    domain = hp.Box(x=(-1, 1), y=(-1, 1)) - hp.Disk((0.2, 0.1), 0.3, name="hole")
+    known = lambda x, y: hp.log((x - 0.2) ** 2 + (y - 0.1) ** 2) / 2
+    problem = hp.Problem(domain, "u", lambda u: u.laplacian, [hp.Dirichlet(u=known)])
+    solution = hp.solve(problem, tol=1e-5, progress=False)
+    assert solution.integrate(lambda u: u.n, over="hole") == pytest.approx(-2 * np.pi, rel=1e-3)
+    assert solution.integrate(lambda u: u.n, over="boundary") == pytest.approx(0, abs=1e-3)
+    assert solution.integrate(over="hole") == pytest.approx(0.6 * np.pi, rel=1e-9)
