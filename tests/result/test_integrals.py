@@ -156,4 +156,4 @@ def test_the_flux_through_a_hole_of_a_stationary_solution_is_that_of_its_source(
     solution = hp.solve(problem, tol=1e-5, progress=False)
     assert solution.integrate(lambda u: u.n, over="hole") == pytest.approx(-2 * np.pi, rel=1e-3)
     assert solution.integrate(lambda u: u.n, over="boundary") == pytest.approx(0, abs=1e-3)
-    assert solution.integrate(over="hole") == pytest.approx(0.6 * np.pi, rel=1e-9)
+    assert solution.integrate(over="hole") == pytest.approx(0.6 * np.pi * np.log(0.3), rel=1e-5)
