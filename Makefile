@@ -43,7 +43,8 @@ coverage: $(VENV)/.ready  ## lines the tests reach (TESTS=fast, or all); fails b
 	$(PYTEST) $(if $(filter all,$(TESTS)),,-m "not slow") --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE)
 
 docs: $(VENV)/.ready  ## the site, in build/site: warnings are errors, tutorials are executed once
-	$(BIN)/python -m sphinx -W --keep-going -j auto -b html docs build/site
+	.ci/environment $(VENV) test,docs
+	$(BIN)/python -m sphinx -W --keep-going -b html docs build/site
 
 bench: $(VENV)/.ready  ## speed of kernels and solver on this machine
 	$(BIN)/hermite-pinn bench

@@ -1,0 +1,82 @@
+"""The site: its pages are reached, its tutorials and comparisons run."""
+
+import ast
+import re
+from pathlib import Path
+
+import matplotlib
+import pytest
+
+import hermite_pinn as hp
+
+DOCS = Path(__file__).parents[2] / "docs"
+LONG = {"part", "scene", "distance", "inverse", "system"}
+TUTORIALS = sorted(path.stem for path in (DOCS / "tutorials").glob("*.md") if path.stem != "index")
+PAGES = sorted((DOCS / "coming-from").glob("*.md")) + [DOCS / "index.md", DOCS / "get-started.md"]
+
+
+def listed(page):
+    """Pages named by the tables of contents of a page."""
+    found = []
+    for block in re.findall(r"```\{toctree\}\n(.*?)```", page.read_text(), re.S):
+        found += [line for line in block.split("\n") if line and not line.startswith(":")]
+    return [(page.parent / f"{name}.md").resolve() for name in found]
+
+
+def test_every_document_has_a_place_in_the_navigation():
+    reached, waiting = set(), [DOCS / "index.md"]
+    while waiting:
+        page = waiting.pop()
+        reached.add(page.resolve())
+        waiting += [other for other in listed(page) if other not in reached]
+    assert all(page.is_file() for page in reached), sorted(p for p in reached if not p.is_file())
+    left_out = {DOCS / "README.md"}
+    every = {p for p in DOCS.rglob("*.md") if "generated" not in p.parts} - left_out
+    assert every == reached
+
+
+def test_every_tutorial_is_listed():
+    assert sorted(page.stem for page in listed(DOCS / "tutorials" / "index.md")) == TUTORIALS
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in TUTORIALS])
+def test_tutorials_run(name, monkeypatch):
+    matplotlib.use("agg")
+    text = (DOCS / "tutorials" / f"{name}.md").read_text()
+    code = "\n".join(re.findall(r"```\{code-cell\}\n(.*?)```", text, re.S))
+    exec(compile(code, name, "exec"), {"__name__": name})
+    matplotlib.pyplot.close("all")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_statements_of_other_pages_are_problems(page):
+    blocks = [b for b in re.findall(r"```python\n(.*?)```", page.read_text(), re.S) if "hp.Problem(" in b]
+    for block in blocks:
+        names = {}
+        exec(compile(block.split("solution = hp.solve")[0], page.name, "exec"), names)
+        assert isinstance(names["problem"], hp.Problem)
+
+
+def test_every_public_name_is_in_the_reference():
+    text = (DOCS / "api" / "index.md").read_text()
+    named = set(re.findall(r"^   (\w+)$", text, re.M))
+    functions = {n for n in hp.__all__ if not isinstance(getattr(hp, n), type) and n not in named}
+    elementary = {n for n in functions if n in text}
+    assert set(hp.__all__) - named - elementary == set()
+
+
+def literals():
+    """Every text of the package, with strings that stand next to each other joined and values of f-strings left out."""
+    root, texts = Path(hp.__file__).parent, []
+    for path in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(node.value)
+    return "\n".join(texts)
+
+
+def test_messages_that_the_questions_quote_are_messages_of_the_package():
+    quoted = re.findall(r"^> (.*)$", (DOCS / "faq.md").read_text(), re.M)
+    texts = literals()
+    assert len(quoted) > 10
+    assert [message for message in quoted if message not in texts] == []
