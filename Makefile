@@ -42,7 +42,7 @@ imports: build/tree  ## the contract of .importlinter: who may import whom
 coverage: $(VENV)/.ready  ## lines the tests reach (TESTS=fast, or all); fails below COVERAGE percent
 	$(PYTEST) $(if $(filter all,$(TESTS)),,-m "not slow") --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE)
 
-docs: $(VENV)/.ready  ## the site, in build/site: warnings are errors, tutorials are executed once
+docs: $(VENV)/.ready-docs  ## the site, in build/site: warnings are errors, tutorials are executed once
 	.ci/environment $(VENV) test,docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs build/site
 
@@ -68,6 +68,10 @@ build/tree: $(VENV)/.ready
 
 $(VENV)/.ready: pyproject.toml constraints.txt .ci/environment
 	.ci/environment $(VENV)
+
+$(VENV)/.ready-docs: $(VENV)/.ready
+	.ci/environment $(VENV) test,docs
+	touch $@
 
 clean:  ## what was built, not the environment
 	rm -rf build out *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

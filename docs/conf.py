@@ -40,4 +40,3 @@ html_title = "hermite_pinn"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_theme_options = {"navigation_with_keys": True}
-

@@ -4,7 +4,7 @@ import ast
 import re
 from pathlib import Path
 
-import matplotlib
+import matplotlib.pyplot as plt
 import pytest
 
 import hermite_pinn as hp
@@ -12,7 +12,7 @@ import hermite_pinn as hp
 DOCS = Path(__file__).parents[2] / "docs"
 LONG = {"part", "scene", "distance", "inverse", "system"}
 TUTORIALS = sorted(path.stem for path in (DOCS / "tutorials").glob("*.md") if path.stem != "index")
-PAGES = sorted((DOCS / "coming-from").glob("*.md")) + [DOCS / "index.md", DOCS / "get-started.md"]
+PAGES = [*sorted((DOCS / "coming-from").glob("*.md")), DOCS / "index.md", DOCS / "get-started.md"]
 
 
 def listed(page):
@@ -40,12 +40,12 @@ def test_every_tutorial_is_listed():
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in TUTORIALS])
-def test_tutorials_run(name, monkeypatch):
-    matplotlib.use("agg")
+def test_tutorials_run(name):
+    plt.switch_backend("agg")
     text = (DOCS / "tutorials" / f"{name}.md").read_text()
     code = "\n".join(re.findall(r"```\{code-cell\}\n(.*?)```", text, re.S))
     exec(compile(code, name, "exec"), {"__name__": name})
-    matplotlib.pyplot.close("all")
+    plt.close("all")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
