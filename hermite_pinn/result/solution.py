@@ -37,6 +37,7 @@ from .known import known_solution
 from .report import solution_report
 from .sizes import WRITTEN, check_grid, intervals
 from .solution_file import read_solution, solution_contents
+from .tables import to_pandas, to_xarray
 
 __all__ = ["Solution"]
 
@@ -346,6 +347,92 @@ class Solution(Evaluable):
             If there is no such file, it is damaged, foreign or too new, or it does not fit in memory.
         """
         return cls(**read_solution(checks.path("path", path)))
+
+    @isolated()
+    def to_xarray(
+        self, fields: Any = None, *, axes: Mapping[str, Any] | None = None, resolution: float | None = None
+    ) -> Any:
+        """Fields and derivatives on a grid as an ``xarray.Dataset``; the extra ``xarray``.
+
+        Parameters
+        ----------
+        fields
+            Names such as ``["u", "u.x", "u.laplacian"]``; None: all fields.  Complex fields are complex variables.
+        axes
+            Positions by name of the axis, (n,); for an axis that is not named, equidistant ones.  A number cuts a slice:
+            its axis is a coordinate without a dimension.
+        resolution
+            Intervals of axes that are not named; default: 200, 100, 40 or 16 on one to four axes.
+
+        Returns
+        -------
+        xarray.Dataset
+            Its dimensions are the axes of the domain, its variables (n_1, ..., n_d) are called as the fields, float64
+            or complex128, NaN where shapes cut the domain away.  Its attributes are the title, the status and its
+            message, the estimated error, parameters, method, seed, seconds and versions, all of them numbers or texts.
+            Coordinates and fields are in the units of the problem, and no attribute says which these are.
+
+        Raises
+        ------
+        InvalidArgumentError
+            For names and positions that do not exist.
+        OutOfMemoryError
+            If the grid does not fit.
+        BackendUnavailableError
+            Without xarray; the message tells how to install it.
+
+        Examples
+        --------
+        >>> import hermite_pinn as hp
+        >>> problem = hp.Problem(hp.Box(x=(0, 1)), "u", lambda u, x: u.xx - 6 * x, [hp.Dirichlet(u=0.0)])
+        >>> solution = hp.solve(problem, levels=1, progress=False)  # x**3 - x
+        >>> data = solution.to_xarray(["u", "u.x"], resolution=4)
+        >>> data.u.dims, data.x.values.tolist(), data["u.x"].values.round(9).tolist()
+        (('x',), [0.0, 0.25, 0.5, 0.75, 1.0], [-1.0, -0.8125, -0.25, 0.6875, 2.0])
+        """
+        return to_xarray(self, fields, axes, resolution)
+
+    @isolated()
+    def to_pandas(
+        self,
+        fields: Any = None,
+        *,
+        points: Any = None,
+        axes: Mapping[str, Any] | None = None,
+        resolution: float | None = None,
+    ) -> Any:
+        """Fields and derivatives at points as a ``pandas.DataFrame``, one row per point; the extra ``pandas``.
+
+        Parameters
+        ----------
+        fields, axes, resolution
+            As for :meth:`to_xarray`; of a grid only the points in the domain become rows.
+        points
+            (n, dim), instead of a grid.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns are the coordinates and the fields, float64, or complex128 for complex fields.
+
+        Raises
+        ------
+        InvalidArgumentError
+            For names and points that do not exist, and for points beside axes or a resolution.
+        OutOfMemoryError
+            If the grid does not fit.
+        BackendUnavailableError
+            Without pandas; the message tells how to install it.
+
+        Examples
+        --------
+        >>> import hermite_pinn as hp
+        >>> problem = hp.Problem(hp.Box(x=(0, 1)), "u", lambda u, x: u.xx - 6 * x, [hp.Dirichlet(u=0.0)])
+        >>> solution = hp.solve(problem, levels=1, progress=False)  # x**3 - x
+        >>> solution.to_pandas(["u", "u.xx"], points=[[0.5], [1.0]]).round(6).values.tolist()
+        [[0.5, -0.375, 3.0], [1.0, 0.0, 6.0]]
+        """
+        return to_pandas(self, fields, points, axes, resolution)
 
     def to_vtk(
         self,
