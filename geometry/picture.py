@@ -59,7 +59,8 @@ class Drawn(Protocol):
 def domain_html(domain: Drawn) -> str:
     """What a notebook shows of a domain: its axes, its faces and a picture."""
     axes = ", ".join(
-        f"<i>{escaped(n)}</i> in [{a:g}, {b:g}]" for n, a, b in zip(domain.names, domain.lower, domain.upper, strict=True)
+        f"<i>{escaped(n)}</i> in [{a:g}, {b:g}]"
+        for n, a, b in zip(domain.names, domain.lower, domain.upper, strict=True)
     )
     told = rows(
         row("axes", axes),
@@ -132,18 +133,26 @@ def _plane(domain: Drawn, across: int, up: int) -> str:
     names = {f.name for f in domain.faces}
     if domain.is_cut and same:
         box = f'<rect x="{x0}" y="{y0}" width="{width:.1f}" height="{height:.1f}" fill="none" stroke="currentColor" stroke-opacity=".3" stroke-dasharray="3 3"/>'
-        drawn = box + f'<path d="{_path(domain, (across, up), at)}" fill-rule="evenodd" {FILL}/>' + _labels(domain, at, (across, up))
+        drawn = (
+            box
+            + f'<path d="{_path(domain, (across, up), at)}" fill-rule="evenodd" {FILL}/>'
+            + _labels(domain, at, (across, up))
+        )
     else:
         drawn = f'<rect x="{x0}" y="{y0}" width="{width:.1f}" height="{height:.1f}" {FILL}/>'
     h, v = domain.names[across], domain.names[up]
     middle, centre = 0.5 * (x0 + x1), 0.5 * (y0 + y1)
     sides = [
         (f"{h}-", _text(x0 + 4, centre, f"{h}-", "start")), (f"{h}+", _text(x1 - 4, centre, f"{h}+", "end")),
-        (f"{v}-", _text(middle, y1 - 5, f"{v}-")), (f"{v}+", _text(middle, y0 + 13, f"{v}+")),
+        (f"{v}-", _text(middle, y1 - 5, f"{v}-")), (f"{v}+", _text(middle, y0 - 4, f"{v}+")),
     ]  # fmt: skip
     drawn += "".join(text for name, text in sides if name in names)
     drawn += _text(x0, y1 + 15, f"{low[0]:g}") + _text(x1, y1 + 15, f"{high[0]:g}") + _text(middle, y1 + 15, h)
-    drawn += _text(x0 - 4, y1, f"{low[1]:g}", "end") + _text(x0 - 4, y0 + 8, f"{high[1]:g}", "end") + _text(x0 - 4, centre, v, "end")
+    drawn += (
+        _text(x0 - 4, y1, f"{low[1]:g}", "end")
+        + _text(x0 - 4, y0 + 8, f"{high[1]:g}", "end")
+        + _text(x0 - 4, centre, v, "end")
+    )
     return _svg(x1 + MARGIN, y1 + 22, drawn)
 
 

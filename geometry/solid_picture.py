@@ -16,7 +16,7 @@ __all__ = ["sampled_level", "solid_svg"]
 
 SIZE = 190.0  # pixels
 MARGIN = 26.0
-CELLS = 28  # along the longest edge of what is drawn
+CELLS = 24  # along the longest edge of what is drawn
 SHARP = 2  # times finer than it is shown
 TURN, TILT = np.radians(-35.0), np.radians(24.0)
 LIGHT = np.array([-0.35, -0.75, 0.56])

@@ -12,7 +12,19 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-__all__ = ["badge", "block", "embedded", "escaped", "failing_softly", "figure", "heading", "picture_or_text", "row", "rows", "table"]
+__all__ = [
+    "badge",
+    "block",
+    "embedded",
+    "escaped",
+    "failing_softly",
+    "figure",
+    "heading",
+    "picture_or_text",
+    "row",
+    "rows",
+    "table",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +116,9 @@ def row(name: str, content: str) -> str:
 def rows(*lines: str) -> str:
     """Rows of names and what they stand for, without a frame."""
     inner = "".join(lines)
-    return f'<table style="border:none;border-collapse:collapse;margin:0;color:inherit">{inner}</table>' if inner else ""
+    return (
+        f'<table style="border:none;border-collapse:collapse;margin:0;color:inherit">{inner}</table>' if inner else ""
+    )
 
 
 def table(entries: Sequence[Sequence[object]], names: Sequence[str], caption: str = "", marked: bool = False) -> str:

@@ -15,8 +15,11 @@ __all__ = ["marked", "name_marked"]
 ALONE, SIGNED = 9, 3  # strengths, as of the text of an expression
 MOST = 220  # nodes that are shown
 SIGNS = {"mul": "&thinsp;&middot;&thinsp;", "add": " + ", "sub": " &minus; ", "div": " / ", "pow": "^"}
+MINUS = "&minus;"
+OPPOSITE = {"add": "sub", "sub": "add"}
 GREEK = "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi rho sigma tau phi chi psi omega".split()
-MULTIPLES = {math.pi: "&pi;", 2 * math.pi: "2&pi;", math.pi**2: "&pi;<sup>2</sup>", 2 * math.pi**2: "2&pi;<sup>2</sup>"}
+POWERS = {math.pi: "&pi;", math.pi**2: "&pi;<sup>2</sup>"}
+LARGEST = 100  # multiple of a power of pi that is written as such
 
 
 def marked(expression: Expr, axes: Sequence[str] = (), most: int = MOST) -> str:
@@ -46,9 +49,10 @@ def name_marked(name: str) -> str:
 
 
 def _number(value: float) -> str:
-    for size, written in MULTIPLES.items():
-        if abs(abs(value) - size) < 1e-14 * size:
-            return ("&minus;" if value < 0 else "") + written
+    for size, written in POWERS.items():
+        times = abs(value) / size
+        if 1 <= round(times) <= LARGEST and abs(times - round(times)) < 1e-14 * times:
+            return ("&minus;" if value < 0 else "") + ("" if round(times) == 1 else str(round(times))) + written
     text = f"{value:.6g}".replace("-", "&minus;", 1)
     digits, e, power = text.partition("e")
     return f"{digits}&middot;10<sup>{int(power)}</sup>" if e and power.lstrip("+-").isdigit() else text
@@ -90,6 +94,8 @@ def _written(node: Expr, axes: tuple[str, ...], left: list[int], depth: int) -> 
         return f"{'&minus;' if infix.sign == '-' else html.escape(infix.sign)}{parts[0]}"
     if node.op == "pow":
         return f"{parts[0]}<sup>{operands[1]}</sup>"
+    if node.op in OPPOSITE and parts[1].startswith(MINUS):
+        return parts[0] + SIGNS[OPPOSITE[node.op]] + parts[1].removeprefix(MINUS)
     return parts[0] + SIGNS.get(node.op, f" {html.escape(infix.sign)} ") + parts[1]
 
 

@@ -21,6 +21,7 @@ from hermite_pinn.expressions.program import Program
 from hermite_pinn.field.field import GridField
 from hermite_pinn.field.sampling import off_lattice_axes, shares_of
 from hermite_pinn.geometry import Domain
+from hermite_pinn.markup import failing_softly
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.evaluation import TermEvaluator
 from hermite_pinn.run.history import History
@@ -36,6 +37,7 @@ from .integrals import Marginal, integrate
 from .known import known_solution
 from .report import solution_report
 from .sizes import WRITTEN, check_grid, intervals
+from .solution_html import solution_html
 from .solution_file import read_solution, solution_contents
 from .tables import to_pandas, to_xarray
 
@@ -290,6 +292,11 @@ class Solution(Evaluable):
     # -- report ---
     def __repr__(self) -> str:
         return f"Solution({self.title or ', '.join(self.fields)}, {self.status.label})"
+
+    @failing_softly
+    def _repr_html_(self) -> str:
+        """Status, numbers and small pictures, for notebooks."""
+        return solution_html(self)
 
     def __str__(self) -> str:
         errors: dict[str, dict[str, float]] = {}

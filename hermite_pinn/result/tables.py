@@ -28,9 +28,7 @@ def to_xarray(solution: Any, fields: Any, axes: Any, resolution: float | None) -
     names = solution.domain.names
     check_grid([len(a) for a in positions], 2 * len(chosen), times=WRITTEN)
     values = values_on(solution, chosen, positions)
-    coordinates = {
-        name: a[0] if name in flat else (name, a) for name, a in zip(names, positions, strict=True)
-    }
+    coordinates = {name: a[0] if name in flat else (name, a) for name, a in zip(names, positions, strict=True)}
     free = [name for name in names if name not in flat]
     across = tuple(names.index(name) for name in flat)
     data = {name: (free, np.squeeze(v, axis=across)) for name, v in values.items()}
@@ -43,7 +41,9 @@ def to_pandas(solution: Any, fields: Any, points: Any, axes: Any, resolution: fl
     chosen, domain = quantities(solution, fields), solution.domain
     if points is not None:
         if axes is not None or resolution is not None:
-            raise InvalidArgumentError("to_pandas takes points, or a grid by axes and resolution; leave one of them out")
+            raise InvalidArgumentError(
+                "to_pandas takes points, or a grid by axes and resolution; leave one of them out"
+            )
         shape = f"an array of shape (n, {domain.dim}), the coordinates {', '.join(domain.names)} in this order"
         given = real_array("points", points, shape=shape, columns=domain.dim)
         values = values_at(solution, chosen, given)
@@ -53,7 +53,9 @@ def to_pandas(solution: Any, fields: Any, points: Any, axes: Any, resolution: fl
         check_grid([len(a) for a in positions], domain.dim + 2 * len(chosen), times=WRITTEN)
         on_grid = values_on(solution, chosen, positions)
         inside = inside_grid(domain, positions)
-        columns = {n: np.broadcast_to(a, inside.shape)[inside] for n, a in zip(domain.names, np.ix_(*positions), strict=True)}
+        columns = {
+            n: np.broadcast_to(a, inside.shape)[inside] for n, a in zip(domain.names, np.ix_(*positions), strict=True)
+        }
         frame = pandas.DataFrame(columns | {name: v[inside] for name, v in on_grid.items()})
     frame.attrs |= attributes(solution)
     return frame
@@ -96,5 +98,7 @@ def attributes(solution: Any) -> dict[str, Any]:
         told["estimated_error"] = float(solution.estimated_error)
     told |= {f"parameter_{name}": float(value) for name, value in solution.parameters.items()}
     stats = solution.stats
-    told |= {k: stats[k] for k in ("method", "seed", "seconds", "unknowns") if isinstance(stats.get(k), int | float | str)}
+    told |= {
+        k: stats[k] for k in ("method", "seed", "seconds", "unknowns") if isinstance(stats.get(k), int | float | str)
+    }
     return told | {f"version_{name}": str(version) for name, version in dict(stats.get("versions", {})).items()}

@@ -84,7 +84,9 @@ class History:
         """The last rows as a table, for notebooks."""
         columns = self.columns
         rows = [[_shown(row.get(k)) for k in columns] for row in self._rows[-SHOWN:]]
-        return table(rows, columns, caption=f"History of {len(self)} rows" + (f", the last {SHOWN}" if len(self) > SHOWN else ""))
+        return table(
+            rows, columns, caption=f"History of {len(self)} rows" + (f", the last {SHOWN}" if len(self) > SHOWN else "")
+        )
 
     def _ipython_key_completions_(self) -> list[str]:
         """Names of the columns, for the tab key of IPython and notebooks."""
