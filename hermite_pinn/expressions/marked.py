@@ -17,7 +17,28 @@ MOST = 220  # nodes that are shown
 SIGNS = {"mul": "&thinsp;&middot;&thinsp;", "add": " + ", "sub": " &minus; ", "div": " / ", "pow": "^"}
 MINUS = "&minus;"
 OPPOSITE = {"add": "sub", "sub": "add"}
-GREEK = "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi rho sigma tau phi chi psi omega".split()
+GREEK = [
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "epsilon",
+    "zeta",
+    "eta",
+    "theta",
+    "kappa",
+    "lambda",
+    "mu",
+    "nu",
+    "xi",
+    "rho",
+    "sigma",
+    "tau",
+    "phi",
+    "chi",
+    "psi",
+    "omega",
+]
 POWERS = {math.pi: "&pi;", math.pi**2: "&pi;<sup>2</sup>"}
 LARGEST = 100  # multiple of a power of pi that is written as such
 

@@ -21,7 +21,6 @@ from hermite_pinn.expressions.program import Program
 from hermite_pinn.field.field import GridField
 from hermite_pinn.field.sampling import off_lattice_axes, shares_of
 from hermite_pinn.geometry import Domain
-from hermite_pinn.markup import failing_softly
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.evaluation import TermEvaluator
 from hermite_pinn.run.history import History
@@ -31,20 +30,19 @@ from hermite_pinn.torch_state import isolated
 
 from .comparison import compared, inner_points, without_mean
 from .coordinates import broadcast_coordinates
-from .evaluable import PIECE, Evaluable
+from .evaluable import PIECE
 from .inside import SLACK
 from .integrals import Marginal, integrate
 from .known import known_solution
 from .report import solution_report
 from .sizes import WRITTEN, check_grid, intervals
-from .solution_html import solution_html
 from .solution_file import read_solution, solution_contents
-from .tables import to_pandas, to_xarray
+from .viewable import Viewable
 
 __all__ = ["Solution"]
 
 
-class Solution(Evaluable):
+class Solution(Viewable):
     """What :func:`hermite_pinn.solve` returns.
 
     Attributes
@@ -293,11 +291,6 @@ class Solution(Evaluable):
     def __repr__(self) -> str:
         return f"Solution({self.title or ', '.join(self.fields)}, {self.status.label})"
 
-    @failing_softly
-    def _repr_html_(self) -> str:
-        """Status, numbers and small pictures, for notebooks."""
-        return solution_html(self)
-
     def __str__(self) -> str:
         errors: dict[str, dict[str, float]] = {}
         if self.problem is not None and self.problem.exact:
@@ -306,11 +299,6 @@ class Solution(Evaluable):
         return solution_report(self, errors)
 
     # -- files ---
-    @property
-    def _writes(self) -> bool:
-        """Whether this process writes files: rank 0 of a run on several."""
-        return not self.stats.get("rank", 0)
-
     @isolated()
     def save(self, path: str | Path, samples: int | None = None) -> None:
         """Write everything to one HDF5 file: settings, tables, history, and ``samples`` on a grid.
@@ -355,92 +343,6 @@ class Solution(Evaluable):
         """
         return cls(**read_solution(checks.path("path", path)))
 
-    @isolated()
-    def to_xarray(
-        self, fields: Any = None, *, axes: Mapping[str, Any] | None = None, resolution: float | None = None
-    ) -> Any:
-        """Fields and derivatives on a grid as an ``xarray.Dataset``; the extra ``xarray``.
-
-        Parameters
-        ----------
-        fields
-            Names such as ``["u", "u.x", "u.laplacian"]``; None: all fields.  Complex fields are complex variables.
-        axes
-            Positions by name of the axis, (n,); for an axis that is not named, equidistant ones.  A number cuts a slice:
-            its axis is a coordinate without a dimension.
-        resolution
-            Intervals of axes that are not named; default: 200, 100, 40 or 16 on one to four axes.
-
-        Returns
-        -------
-        xarray.Dataset
-            Its dimensions are the axes of the domain, its variables (n_1, ..., n_d) are called as the fields, float64
-            or complex128, NaN where shapes cut the domain away.  Its attributes are the title, the status and its
-            message, the estimated error, parameters, method, seed, seconds and versions, all of them numbers or texts.
-            Coordinates and fields are in the units of the problem, and no attribute says which these are.
-
-        Raises
-        ------
-        InvalidArgumentError
-            For names and positions that do not exist.
-        OutOfMemoryError
-            If the grid does not fit.
-        BackendUnavailableError
-            Without xarray; the message tells how to install it.
-
-        Examples
-        --------
-        >>> import hermite_pinn as hp
-        >>> problem = hp.Problem(hp.Box(x=(0, 1)), "u", lambda u, x: u.xx - 6 * x, [hp.Dirichlet(u=0.0)])
-        >>> solution = hp.solve(problem, levels=1, progress=False)  # x**3 - x
-        >>> data = solution.to_xarray(["u", "u.x"], resolution=4)
-        >>> data.u.dims, data.x.values.tolist(), data["u.x"].values.round(9).tolist()
-        (('x',), [0.0, 0.25, 0.5, 0.75, 1.0], [-1.0, -0.8125, -0.25, 0.6875, 2.0])
-        """
-        return to_xarray(self, fields, axes, resolution)
-
-    @isolated()
-    def to_pandas(
-        self,
-        fields: Any = None,
-        *,
-        points: Any = None,
-        axes: Mapping[str, Any] | None = None,
-        resolution: float | None = None,
-    ) -> Any:
-        """Fields and derivatives at points as a ``pandas.DataFrame``, one row per point; the extra ``pandas``.
-
-        Parameters
-        ----------
-        fields, axes, resolution
-            As for :meth:`to_xarray`; of a grid only the points in the domain become rows.
-        points
-            (n, dim), instead of a grid.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Columns are the coordinates and the fields, float64, or complex128 for complex fields.
-
-        Raises
-        ------
-        InvalidArgumentError
-            For names and points that do not exist, and for points beside axes or a resolution.
-        OutOfMemoryError
-            If the grid does not fit.
-        BackendUnavailableError
-            Without pandas; the message tells how to install it.
-
-        Examples
-        --------
-        >>> import hermite_pinn as hp
-        >>> problem = hp.Problem(hp.Box(x=(0, 1)), "u", lambda u, x: u.xx - 6 * x, [hp.Dirichlet(u=0.0)])
-        >>> solution = hp.solve(problem, levels=1, progress=False)  # x**3 - x
-        >>> solution.to_pandas(["u", "u.xx"], points=[[0.5], [1.0]]).round(6).values.tolist()
-        [[0.5, -0.375, 3.0], [1.0, 0.0, 6.0]]
-        """
-        return to_pandas(self, fields, points, axes, resolution)
-
     def to_vtk(
         self,
         path: str | Path,
@@ -462,31 +364,3 @@ class Solution(Evaluable):
             self, path, resolution=resolution, points=points, times=times, boundary=boundary, gradient=gradient,
             exact=exact, residual=residual,
         )  # fmt: skip
-
-    def plot(
-        self,
-        path: str | Path | None = None,
-        *,
-        resolution: float | None = None,
-        time: float | None = None,
-        residual: bool = True,
-        backend: str = "matplotlib",
-    ) -> Any:
-        """Draw the fields with error and residual; see :func:`hermite_pinn.result.plots.plot_solution`.
-
-        With ``backend="pyvista"`` solids are rendered by that, see
-        :func:`hermite_pinn.result.pyvista_plots.render_solution`.
-        """
-        from .plots import plot_solution
-
-        heading = f"{self.title or ', '.join(self.fields)}: {self.status.label}, {self.message}"
-        target = path if self._writes else None
-        return plot_solution(
-            self, target, heading=heading, resolution=resolution, time=time, residual=residual, backend=backend
-        )
-
-    def plot_history(self, path: str | Path | None = None) -> Any:
-        """Draw loss, residuals and error estimate over time; see :func:`hermite_pinn.result.plots.plot_history`."""
-        from .plots import plot_history
-
-        return plot_history(self.history, path if self._writes else None)

@@ -17,7 +17,7 @@ from .comparison import compared
 from .quantities import shown_fields
 from .small_pictures import curve_svg, field_pictures
 
-__all__ = ["branch_html", "family_table", "solution_html", "spectrum_html", "status_badge"]
+__all__ = ["branch_html", "family_table", "solution_html", "spectrum_html", "status_badge", "status_colour"]
 
 GREEN, AMBER, RED = "#1a7f37", "#9a6700", "#cf222e"
 LIMITED = (Status.MAX_SIZE, Status.MAX_TIME, Status.STOPPED, Status.INTERRUPTED)
@@ -27,7 +27,12 @@ POINTS = {1: 997, 2: 61, 3: 19, 4: 9}  # per axis, to compare with a known solut
 
 def status_badge(status: Status) -> str:
     """A status as a word on green, amber or red."""
-    return badge(status.label.replace("_", " "), GREEN if status.success else AMBER if status in LIMITED else RED)
+    return badge(status.label.replace("_", " "), status_colour(status))
+
+
+def status_colour(status: Status) -> str:
+    """Green for what succeeded, amber for what a limit or somebody ended, red for what failed."""
+    return GREEN if status.success else AMBER if status in LIMITED else RED
 
 
 def solution_html(solution: Any) -> str:
