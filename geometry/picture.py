@@ -123,7 +123,7 @@ def _plane(domain: Drawn, across: int, up: int) -> str:
     """The domain in two axes, with the names of its faces."""
     low, high = np.array([[end[across], end[up]] for end in (domain.lower, domain.upper)])
     same = domain.time_axis not in (across, up)
-    width, height = _sizes(*(high - low), same)
+    width, height = _sizes(float(high[0] - low[0]), float(high[1] - low[1]), same)
 
     def at(points: np.ndarray) -> np.ndarray:
         scaled = (points - low) / (high - low)

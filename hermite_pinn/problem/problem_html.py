@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from hermite_pinn.expressions.graph import Expr, constant
 from hermite_pinn.expressions.marked import marked, name_marked
 from hermite_pinn.expressions.program import substitute
+from hermite_pinn.geometry import Domain
 from hermite_pinn.geometry.picture import Drawn, domain_picture, faces_text
 from hermite_pinn.markup import FADED, block, escaped, heading, row, rows, table
 
@@ -25,19 +26,28 @@ class Stated(Protocol):
 
     name: str | None
     fields: tuple[str, ...]
-    complex_fields: Any
-    residuals: Mapping[str, Expr]
+    domain: Domain
     conditions: tuple[Statement, ...]
     parameters: tuple[Parameter, ...]
-    exact: Mapping[str, Any]
     periodic: tuple[bool, ...]
     terms: tuple[Term, ...]
     notes: tuple[str, ...]
-    missing: Sequence[str]
 
     @property
-    def domain(self) -> Any:
-        """Where it is posed."""
+    def complex_fields(self) -> Iterable[str]:
+        """Names of the complex fields."""
+
+    @property
+    def residuals(self) -> Mapping[str, Expr]:
+        """The equations."""
+
+    @property
+    def exact(self) -> Mapping[str, Any]:
+        """What is known of the solution."""
+
+    @property
+    def missing(self) -> Sequence[str]:
+        """Sentences."""
 
 
 def problem_html(problem: Stated) -> str:

@@ -71,7 +71,7 @@ def viewer_page(solution: Any, fields: Any = None, resolution: float | None = No
 
 
 def _held(domain: Any, axes: list[np.ndarray], values: np.ndarray) -> list[float]:
-    """Where slices begin: at the start of time, and in the middle of space or, where little is to be seen, where most is."""
+    """Where slices begin: at the start of time, in the middle of space or, where that shows little, where most is."""
     places = []
     for i, a in enumerate(axes):
         across = tuple(k for k in range(values.ndim) if k != i)
