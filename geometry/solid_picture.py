@@ -129,4 +129,4 @@ def sampled_level(domain: Any, counts: Sequence[int]) -> np.ndarray:
     x[:] = np.array(domain.lower)[:, None]
     for i, g in zip(space, mesh, strict=True):
         x[i] = g.ravel()
-    return np.array(domain.cut_distance(torch.as_tensor(x)).reshape(mesh[0].shape))
+    return domain.cut_distance(torch.as_tensor(x)).detach().cpu().numpy().reshape(mesh[0].shape).copy()

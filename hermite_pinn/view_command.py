@@ -47,6 +47,8 @@ def view(
     """
     with reported():
         target = source.with_suffix(".html") if out is None else out
+        if target.resolve() == source.resolve():
+            raise InvalidArgumentError(f"the page would replace {source}, which it shows; give another name by --out")
         check_writable(target)
         names = None if fields is None else [name.strip() for name in fields.split(",")]
         solution = _loaded(source)

@@ -73,10 +73,10 @@ def _number(value: float) -> str:
     for size, written in POWERS.items():
         times = abs(value) / size
         if 1 <= round(times) <= LARGEST and abs(times - round(times)) < 1e-14 * times:
-            return ("&minus;" if value < 0 else "") + ("" if round(times) == 1 else str(round(times))) + written
-    text = f"{value:.6g}".replace("-", "&minus;", 1)
-    digits, e, power = text.partition("e")
-    return f"{digits}&middot;10<sup>{int(power)}</sup>" if e and power.lstrip("+-").isdigit() else text
+            return (MINUS if value < 0 else "") + ("" if round(times) == 1 else str(round(times))) + written
+    digits, e, power = f"{abs(value):.6g}".partition("e")
+    sign = MINUS if value < 0 else ""
+    return f"{sign}{digits}&middot;10<sup>{int(power)}</sup>" if e else sign + digits
 
 
 def _leaf(node: Expr, axes: tuple[str, ...]) -> str:
@@ -112,7 +112,7 @@ def _written(node: Expr, axes: tuple[str, ...], left: list[int], depth: int) -> 
         for a, text, need in zip(node.args, operands, infix.operands, strict=True)
     ]
     if len(parts) == 1:
-        return f"{'&minus;' if infix.sign == '-' else html.escape(infix.sign)}{parts[0]}"
+        return f"{MINUS if infix.sign == '-' else html.escape(infix.sign)}{parts[0]}"
     if node.op == "pow":
         return f"{parts[0]}<sup>{operands[1]}</sup>"
     if node.op in OPPOSITE and parts[1].startswith(MINUS):
