@@ -40,9 +40,9 @@ class NoProgress:
 
 
 def choose_progress(progress: bool | str | ProgressMeter) -> ProgressMeter:
-    """A meter from the argument of ``solve``: ``"auto"`` is a bar on terminals and in notebooks, True also means lines
-    elsewhere.
+    """A meter from the argument of ``solve``.
 
+    ``"auto"`` shows a bar on terminals and in notebooks, True also writes lines elsewhere.
     Without a standard error, as in a program without a console, nothing is shown.
     """
     if not isinstance(progress, type) and all(

@@ -31,12 +31,13 @@ def running_kernel() -> Any:
 
 
 def _shown_by_ipython() -> Show:
-    from IPython.display import publish_display_data
+    from IPython import display
 
+    publish: Any = display.publish_display_data  # which has no types
     number = f"hermite-pinn-{time.time_ns()}"
 
     def show(texts: dict[str, str], again: bool) -> None:
-        publish_display_data(texts, transient={"display_id": number}, update=again)
+        publish(texts, transient={"display_id": number}, update=again)
 
     return show
 
