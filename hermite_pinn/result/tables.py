@@ -24,9 +24,8 @@ def to_xarray(solution: Any, fields: Any, axes: Any, resolution: float | None) -
     """See :meth:`hermite_pinn.Solution.to_xarray`."""
     xarray = optional("xarray", "xarray", "to_xarray")
     chosen = quantities(solution, fields)
-    positions, flat = grid_positions(solution, axes, resolution)
+    positions, flat = grid_positions(solution, axes, resolution, 2 * len(chosen))
     names = solution.domain.names
-    check_grid([len(a) for a in positions], 2 * len(chosen), times=WRITTEN)
     values = values_on(solution, chosen, positions)
     coordinates = {name: a[0] if name in flat else (name, a) for name, a in zip(names, positions, strict=True)}
     free = [name for name in names if name not in flat]
@@ -49,8 +48,7 @@ def to_pandas(solution: Any, fields: Any, points: Any, axes: Any, resolution: fl
         values = values_at(solution, chosen, given)
         frame = pandas.DataFrame(dict(zip(domain.names, given.T, strict=True)) | values)
     else:
-        positions, _ = grid_positions(solution, axes, resolution)
-        check_grid([len(a) for a in positions], domain.dim + 2 * len(chosen), times=WRITTEN)
+        positions, _ = grid_positions(solution, axes, resolution, domain.dim + 2 * len(chosen))
         on_grid = values_on(solution, chosen, positions)
         inside = inside_grid(domain, positions)
         columns = {
@@ -61,13 +59,17 @@ def to_pandas(solution: Any, fields: Any, points: Any, axes: Any, resolution: fl
     return frame
 
 
-def grid_positions(solution: Any, axes: Any, resolution: float | None) -> tuple[list[np.ndarray], tuple[str, ...]]:
+def grid_positions(
+    solution: Any, axes: Any, resolution: float | None, numbers: int
+) -> tuple[list[np.ndarray], tuple[str, ...]]:
     """Positions along all axes, and the names of those along which there is one that was given as a number.
 
     Raises
     ------
     InvalidArgumentError
         For axes that do not exist and positions that are no numbers.
+    OutOfMemoryError
+        If so many ``numbers`` per point do not fit.
     """
     domain = solution.domain
     count = either(intervals, None)("resolution", resolution) or INTERVALS[domain.dim]
@@ -75,20 +77,23 @@ def grid_positions(solution: Any, axes: Any, resolution: float | None) -> tuple[
     for name in given:
         if name not in domain.names:
             raise InvalidArgumentError(f"axes names {name!r}, which is no axis; the axes are {', '.join(domain.names)}")
-    positions, flat = [], []
-    for name, (lower, upper) in domain.bounds.items():
-        if name not in given:
-            positions.append(np.linspace(lower, upper, count + 1))
-            continue
-        array = real_array(f"the positions along {name}", given[name], shape="a number or an array of shape (n,)")
-        if array.ndim > 1 or not array.size:
-            raise InvalidArgumentError(
-                f"the positions along {name} are a number or an array of shape (n,) with n > 0, got {array.shape}"
-            )
-        if array.ndim == 0:
-            flat.append(name)
-        positions.append(np.atleast_1d(array).astype(np.float64))
-    return positions, tuple(flat)
+    known = {name: _along(name, value) for name, value in given.items()}
+    check_grid([known[n].size if n in known else count + 1 for n in domain.names], numbers, times=WRITTEN)
+    positions = [
+        np.atleast_1d(known[name]) if name in known else np.linspace(lower, upper, count + 1)
+        for name, (lower, upper) in domain.bounds.items()
+    ]
+    return positions, tuple(name for name in domain.names if name in known and known[name].ndim == 0)
+
+
+def _along(name: str, value: Any) -> np.ndarray:
+    """Positions along an axis, or one."""
+    array = real_array(f"the positions along {name}", value, shape="a number or an array of shape (n,)")
+    if array.ndim > 1 or not array.size:
+        raise InvalidArgumentError(
+            f"the positions along {name} are a number or an array of shape (n,) with n > 0, got {array.shape}"
+        )
+    return array.astype(np.float64)
 
 
 def attributes(solution: Any) -> dict[str, Any]:

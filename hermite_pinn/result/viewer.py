@@ -23,7 +23,10 @@ from .viewer_samples import coded, known_history, viewer_samples
 __all__ = ["view", "viewer_page"]
 
 PAGE, MARK = "viewer.html", "/*DATA*/"
-SEEN = 0.2  # of the mean square of the best slice that one in the middle needs
+SEEN = {
+    False: 0.2,
+    True: 1e-4,
+}  # of the mean square of the best slice that one in the middle needs, or the first in time
 
 
 def view(
@@ -71,14 +74,14 @@ def viewer_page(solution: Any, fields: Any = None, resolution: float | None = No
 
 
 def _held(domain: Any, axes: list[np.ndarray], values: np.ndarray) -> list[float]:
-    """Where slices begin: at the start of time, in the middle of space or, where that shows little, where most is."""
+    """Where slices begin: at the start of time and in the middle of space, or where most is to be seen."""
     places = []
     for i, a in enumerate(axes):
         across = tuple(k for k in range(values.ndim) if k != i)
         size = np.nan_to_num(np.nanmean(np.where(np.isfinite(values), values, 0.0) ** 2, axis=across))
-        middle = len(a) // 2
-        best = 0 if i == domain.time_axis else middle if size[middle] >= SEEN * size.max() else int(np.argmax(size))
-        places.append(float(a[best]))
+        first = 0 if i == domain.time_axis else len(a) // 2
+        shows = size[first] >= SEEN[i == domain.time_axis] * size.max()
+        places.append(float(a[first if shows else int(np.argmax(size))]))
     return places
 
 

@@ -112,3 +112,9 @@ def test_a_library_that_is_missing_is_named_with_its_extra(heat, monkeypatch, li
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(BackendUnavailableError, match=rf"hermite_pinn\[{library}\]"):
         getattr(heat, call)()
+
+
+def test_a_grid_that_does_not_fit_is_refused_before_it_is_made(heat):
+    for call in (heat.to_xarray, heat.to_pandas):
+        with pytest.raises(hp.OutOfMemoryError, match="resolution"):
+            call(resolution=2**31)

@@ -177,3 +177,15 @@ document.body.setAttribute("data-result", failed || document.getElementById("val
     told = re.search(r'data-result="([^"]*)"', run.stdout)
     assert told is not None, run.stderr[-2000:]
     assert re.match(r"[xyt] = .*: .* = [-\d.e+]+$", told.group(1)), told.group(1)
+
+
+def test_slices_begin_where_there_is_something_to_see():
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), y=(0, 2), t=(0, 0.1)),
+        "u",
+        lambda u, y: u.t - u.laplacian - hp.sin(hp.pi * y),
+        [hp.Dirichlet(u=0.0), hp.Initial(u=0.0)],
+    )
+    held = data_of(viewer_page(hp.solve(problem, levels=2, progress=False), ["u"], 20))["held"]
+    assert held[2] > 0.05
+    assert abs(held[1] - 1.0) > 0.2
