@@ -12,9 +12,11 @@ import torch
 from hermite_pinn.cuda.tensor_grid.pieces import Pieces
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.immutable import ReadOnly
+from hermite_pinn.markup import failing_softly
 
 from .cells import Cells
 from .corner import Corner, Meeting
+from .picture import domain_html
 from .region import Region
 from .region_union import Union
 from .shape import Creases
@@ -231,3 +233,8 @@ class Domain(ABC):
     def notes(self) -> tuple[str, ...]:
         """Sentences about what was mended or is worth knowing."""
         return ()
+
+    @failing_softly
+    def _repr_html_(self) -> str:
+        """Axes, faces and a picture, for notebooks."""
+        return domain_html(self)

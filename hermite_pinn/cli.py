@@ -43,6 +43,7 @@ from .streams import (
     reported,
     tell_failure,
 )
+from .view_command import view
 
 __all__ = ["app", "main"]
 
@@ -74,6 +75,7 @@ def list_problems(as_json: JsonOption = False) -> None:
 
 
 app.command()(solve)
+app.command()(view)
 
 
 @app.command()

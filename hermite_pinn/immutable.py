@@ -92,6 +92,10 @@ class ReadOnly(Mapping[str, V]):
     def __repr__(self) -> str:
         return repr(self._entries)
 
+    def _ipython_key_completions_(self) -> list[str]:
+        """The names, for the tab key of IPython and notebooks."""
+        return list(self._entries)
+
 
 def read_only(array: np.ndarray) -> np.ndarray:
     """A copy of an array that cannot be written to."""

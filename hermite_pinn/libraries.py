@@ -5,10 +5,46 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
 
 from .errors import BackendUnavailableError
 
-__all__ = ["loading"]
+__all__ = ["loading", "optional"]
+
+
+def optional(library: str, extra: str, what: str) -> Any:
+    """A library that an extra of the package installs.
+
+    Parameters
+    ----------
+    library
+        Its name.
+    extra
+        The extra, as in ``pip install "hermite_pinn[extra]"``.
+    what
+        What needs it, for the message.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If it cannot be imported; the message names the extra.
+
+    Examples
+    --------
+    >>> try:
+    ...     optional("no_such_library", "xarray", "to_xarray")
+    ... except BackendUnavailableError as error:
+    ...     print(str(error).partition(": ")[2])
+    pip install "hermite_pinn[xarray]"
+    """
+    try:
+        with loading(library):
+            return import_module(library)
+    except ImportError as error:
+        raise BackendUnavailableError(
+            f'{what} needs {library}, which cannot be imported ({error}): pip install "hermite_pinn[{extra}]"'
+        ) from error
 
 
 @contextmanager

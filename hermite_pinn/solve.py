@@ -110,8 +110,8 @@ def solve(
         Objects with ``on_start``, ``on_step``, ``on_end`` (see :class:`Callback`), such as :class:`CSVLog` and
         :class:`Series`.
     progress
-        ``"auto"`` (a bar on a terminal), True (elsewhere also, a line on standard error now and then), False, or a
-        :class:`hermite_pinn.run.progress.ProgressMeter`.
+        ``"auto"`` (a bar on a terminal or in a notebook), True (elsewhere also, a line on standard error now and then),
+        False, or a :class:`hermite_pinn.run.progress.ProgressMeter`.
     checkpoint
         File to which the run's state is saved as it goes, to be continued with ``resume``.
     resume

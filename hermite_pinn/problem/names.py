@@ -43,6 +43,9 @@ RESERVED = frozenset(
         "to_hdf5",
         "load",
         "to_vtk",
+        "to_xarray",
+        "to_pandas",
+        "view",
         "plot",
         "plot_history",
     ]

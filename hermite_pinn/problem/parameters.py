@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from hermite_pinn.checks import items, number, spelled, text
 from hermite_pinn.errors import InvalidProblemError
+from hermite_pinn.markup import escaped, failing_softly, table
 
 __all__ = ["Parameter"]
 
@@ -66,3 +67,13 @@ class Parameter:
         """
         half = 0.5 * (self.bounds[1] - self.bounds[0])
         return max(abs(value), abs(self.init), half if math.isfinite(half) else 0.0) or 1.0
+
+    @failing_softly
+    def _repr_html_(self) -> str:
+        """Start and bounds, for notebooks."""
+        lower, upper = self.bounds
+        return table(
+            [[escaped(self.name), f"{self.init:.6g}", f"[{lower:g}, {upper:g}]"]],
+            ["parameter", "start", "bounds"],
+            marked=True,
+        )

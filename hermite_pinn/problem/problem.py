@@ -16,6 +16,7 @@ from hermite_pinn.expressions.program import leaves
 from hermite_pinn.expressions.trace import Symbols
 from hermite_pinn.geometry import Domain, Region
 from hermite_pinn.immutable import Immutable, ReadOnly
+from hermite_pinn.markup import failing_softly
 from hermite_pinn.torch_state import isolated
 
 from .consistency import Conditions, highest_orders
@@ -27,6 +28,7 @@ from .names import FIELDS, check_names, checked_exact, real_fields
 from .parameters import Parameter
 from .plan import Plan
 from .primitives import Primitives
+from .problem_html import problem_html
 from .statement import Statement
 from .terms import Term
 from .warning import HermitePinnWarning
@@ -386,6 +388,11 @@ class Problem(Immutable):
 
     def __repr__(self) -> str:
         return f"Problem({self.name or ', '.join(self.fields)} on {self.domain})"
+
+    @failing_softly
+    def _repr_html_(self) -> str:
+        """Equations, conditions, parameters and a picture of the domain, for notebooks."""
+        return problem_html(self)
 
     def __str__(self) -> str:
         lines = [f"Problem{' ' + self.name if self.name else ''} on {self.domain}"]

@@ -11,11 +11,13 @@ import numpy as np
 
 from hermite_pinn import checks
 from hermite_pinn.errors import CorruptFileError
+from hermite_pinn.markup import failing_softly
 from hermite_pinn.output import make_folder, write_text
 from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
 
 from .solution import Solution
+from .solution_html import branch_html
 
 __all__ = ["Branch"]
 
@@ -74,6 +76,11 @@ class Branch(Sequence[Solution]):
 
     def __iter__(self) -> Iterator[Solution]:
         return iter(self.solutions)
+
+    @failing_softly
+    def _repr_html_(self) -> str:
+        """Status, numbers and small pictures, for notebooks."""
+        return branch_html(self)
 
     def __repr__(self) -> str:
         lines = [f"Branch: {self.status.label}, {self.message}"]

@@ -54,6 +54,10 @@ class ComplexFunction:
             raise AttributeError(attribute)
         return ComplexFunction(getattr(self.real, attribute), getattr(self.imag, attribute))
 
+    def __dir__(self) -> list[str]:
+        """Also the derivatives up to the order of the problem, for the tab key of IPython and notebooks."""
+        return sorted({*super().__dir__(), *dir(self.real)})
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Evaluate at coordinates, positional in the order of the axes or by name."""
         return self.real(*args, **kwargs) + 1j * self.imag(*args, **kwargs)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import combinations_with_replacement
 
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.errors import InvalidArgumentError
@@ -11,7 +12,7 @@ from hermite_pinn.expressions.jets import FieldJet, Vector, leaves_of_linear
 from hermite_pinn.expressions.spelling import jet_name
 from hermite_pinn.field.field import GridField
 
-__all__ = ["derivative", "highest_order"]
+__all__ = ["derivative", "derivative_names", "highest_order"]
 
 NETWORK = 2  # highest order, of all axes together, of fields that are read through a network
 
@@ -72,6 +73,29 @@ def derivative(
                     + (f"; solve with field=hp.Field(basis={smoother[0]!r}), which has more" if smoother else "")
                 )
     return made
+
+
+def derivative_names(field: GridField, axes: Sequence[str], most: int, done: Sequence[int] = ()) -> Iterator[str]:
+    """Attributes of a field that are derivatives, those of low order first: ``x``, ``xx``, ``xy``.
+
+    Parameters
+    ----------
+    field
+        The :class:`.GridField` whose derivatives they are.
+    axes
+        Names of the axes.
+    most
+        Highest order of all axes together.
+    done
+        Orders along the axes that were already taken.
+    """
+    taken = list(done) or [0] * len(axes)
+    along = highest_order(field)
+    most = most if field.linear else min(most, along)
+    for order in range(1, most - sum(taken) + 1):
+        for chosen in combinations_with_replacement(range(len(axes)), order):
+            if all(taken[i] + chosen.count(i) <= along for i in chosen):
+                yield "".join(axes[i] for i in chosen)
 
 
 def _described(field: GridField) -> str:

@@ -62,6 +62,11 @@ class Evaluable:
             raise UnknownAttributeError(f"a {type(self).__name__} has no attribute {name!r}; its fields are {fields}")
         return FieldFunction(self, self.domain.names, self._evaluate, name, [[(1.0, (0,) * self.domain.dim)]], name)
 
+    def __dir__(self) -> list[str]:
+        """Also the fields, for the tab key of IPython and notebooks."""
+        names = self.fields if "field" in self.__dict__ else ()
+        return [*super().__dir__(), *complex_names(names), *names]
+
     @cached_property
     def _fast(self) -> GridField:
         return self.field.collapsed()

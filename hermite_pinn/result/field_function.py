@@ -10,9 +10,11 @@ from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.expressions.jets import leaves_of_linear
 from hermite_pinn.field.field import GridField
 
-from .derivatives import derivative
+from .derivatives import derivative, derivative_names
 
 __all__ = ["FieldFunction", "Sums", "UnknownAttributeError"]
+
+LISTED = 2  # order of the derivatives that are listed at least
 
 Sums = list[list[tuple[float, tuple[int, ...]]]]
 """By component, weights and orders of the derivatives whose sum it is."""
@@ -77,6 +79,17 @@ class FieldFunction:
         components = list(jet) if isinstance(jet, tuple) else [jet]
         terms = [leaves_of_linear(c) for c in components]
         return FieldFunction(self._owner, self._axes, self._evaluate, self._name, terms, f"{self._label}.{attribute}")
+
+    def __dir__(self) -> list[str]:
+        """Also the derivatives up to the order of the problem, for the tab key of IPython and notebooks."""
+        if len(self._terms) != 1 or len(self._terms[0]) != 1:
+            return list(super().__dir__())
+        orders = self._terms[0][0][1]
+        most = max(LISTED, getattr(getattr(self._owner, "problem", None), "order", 0))
+        made = list(derivative_names(self._owner.field, self._axes, most, orders))
+        twice = [a * 2 for a in self._axes if a != "t"]
+        whole = [name for name, need in (("grad", self._axes), ("laplacian", twice)) if set(need) - {"t"} <= set(made)]
+        return [*super().__dir__(), *made, *whole]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Evaluate at coordinates, positional in the order of the axes or by name."""

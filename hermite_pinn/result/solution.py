@@ -30,18 +30,19 @@ from hermite_pinn.torch_state import isolated
 
 from .comparison import compared, inner_points, without_mean
 from .coordinates import broadcast_coordinates
-from .evaluable import PIECE, Evaluable
+from .evaluable import PIECE
 from .inside import SLACK
 from .integrals import Marginal, integrate
 from .known import known_solution
 from .report import solution_report
 from .sizes import WRITTEN, check_grid, intervals
 from .solution_file import read_solution, solution_contents
+from .viewable import Viewable
 
 __all__ = ["Solution"]
 
 
-class Solution(Evaluable):
+class Solution(Viewable):
     """What :func:`hermite_pinn.solve` returns.
 
     Attributes
@@ -298,11 +299,6 @@ class Solution(Evaluable):
         return solution_report(self, errors)
 
     # -- files ---
-    @property
-    def _writes(self) -> bool:
-        """Whether this process writes files: rank 0 of a run on several."""
-        return not self.stats.get("rank", 0)
-
     @isolated()
     def save(self, path: str | Path, samples: int | None = None) -> None:
         """Write everything to one HDF5 file: settings, tables, history, and ``samples`` on a grid.
@@ -368,31 +364,3 @@ class Solution(Evaluable):
             self, path, resolution=resolution, points=points, times=times, boundary=boundary, gradient=gradient,
             exact=exact, residual=residual,
         )  # fmt: skip
-
-    def plot(
-        self,
-        path: str | Path | None = None,
-        *,
-        resolution: float | None = None,
-        time: float | None = None,
-        residual: bool = True,
-        backend: str = "matplotlib",
-    ) -> Any:
-        """Draw the fields with error and residual; see :func:`hermite_pinn.result.plots.plot_solution`.
-
-        With ``backend="pyvista"`` solids are rendered by that, see
-        :func:`hermite_pinn.result.pyvista_plots.render_solution`.
-        """
-        from .plots import plot_solution
-
-        heading = f"{self.title or ', '.join(self.fields)}: {self.status.label}, {self.message}"
-        target = path if self._writes else None
-        return plot_solution(
-            self, target, heading=heading, resolution=resolution, time=time, residual=residual, backend=backend
-        )
-
-    def plot_history(self, path: str | Path | None = None) -> Any:
-        """Draw loss, residuals and error estimate over time; see :func:`hermite_pinn.result.plots.plot_history`."""
-        from .plots import plot_history
-
-        return plot_history(self.history, path if self._writes else None)

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from hermite_pinn.markup import failing_softly
 from hermite_pinn.run.status import Status
 
 from .solution import Solution
+from .solution_html import spectrum_html
 
 __all__ = ["Spectrum"]
 
@@ -69,6 +71,11 @@ class Spectrum(Sequence[Solution]):
 
     def __iter__(self) -> Iterator[Solution]:
         return iter(self.solutions)
+
+    @failing_softly
+    def _repr_html_(self) -> str:
+        """Status, numbers and small pictures, for notebooks."""
+        return spectrum_html(self)
 
     def __repr__(self) -> str:
         lines = [f"Spectrum: {self.status.label}, {self.message}"]

@@ -8,9 +8,13 @@ from typing import Any, overload
 
 import numpy as np
 
+from hermite_pinn.libraries import optional
+from hermite_pinn.markup import failing_softly, table
 from hermite_pinn.schema import Entry
 
 __all__ = ["History"]
+
+SHOWN = 12  # rows that a notebook shows
 
 
 class History:
@@ -74,3 +78,40 @@ class History:
 
     def __repr__(self) -> str:
         return f"History({len(self)} rows: {', '.join(self.columns)})"
+
+    @failing_softly
+    def _repr_html_(self) -> str:
+        """The last rows as a table, for notebooks."""
+        columns = self.columns
+        rows = [[_shown(row.get(k)) for k in columns] for row in self._rows[-SHOWN:]]
+        return table(
+            rows, columns, caption=f"History of {len(self)} rows" + (f", the last {SHOWN}" if len(self) > SHOWN else "")
+        )
+
+    def _ipython_key_completions_(self) -> list[str]:
+        """Names of the columns, for the tab key of IPython and notebooks."""
+        return self.columns
+
+    def to_pandas(self) -> Any:
+        """The rows as a ``pandas.DataFrame``, one column per name; the extra ``pandas``.
+
+        Numbers that a row lacks are NaN.
+
+        Raises
+        ------
+        BackendUnavailableError
+            Without pandas; the message tells how to install it.
+
+        Examples
+        --------
+        >>> h = History([{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0}])
+        >>> h.to_pandas().loss.tolist()
+        [2.0, 1.0]
+        """
+        pandas = optional("pandas", "pandas", "to_pandas")
+        return pandas.DataFrame(self._rows, columns=self.columns)
+
+
+def _shown(value: Any) -> str:
+    """A number of a row as text."""
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

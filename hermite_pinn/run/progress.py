@@ -7,6 +7,7 @@ from typing import Protocol
 
 from hermite_pinn.checks import flag
 
+from .progress_display import ProgressDisplay, running_kernel
 from .progress_lines import ProgressLines
 
 __all__ = ["NoProgress", "ProgressMeter", "choose_progress"]
@@ -39,30 +40,28 @@ class NoProgress:
 
 
 def choose_progress(progress: bool | str | ProgressMeter) -> ProgressMeter:
-    """A meter from the argument of ``solve``: ``"auto"`` shows a bar on a terminal only, True also lines elsewhere.
+    """A meter from the argument of ``solve``.
 
+    ``"auto"`` shows a bar on terminals and in notebooks, True also writes lines elsewhere.
     Without a standard error, as in a program without a console, nothing is shown.
     """
     if not isinstance(progress, type) and all(
         callable(getattr(progress, k, None)) for k in ("start", "update", "close")
     ):
         return progress  # type: ignore[return-value] # whatever has its methods is a meter
-    terminal = _terminal()
+    terminal, notebook = _terminal(), running_kernel() is not None
     if isinstance(progress, str) and progress == "auto":
-        progress = terminal
+        progress = terminal or notebook
     shown = flag("progress", progress, otherwise="'auto' or an object with start, update and close")
+    if shown and notebook:
+        return ProgressDisplay()
     if not shown or sys.stderr is None:
         return NoProgress()
-    if not terminal and not _notebook():
+    if not terminal:
         return ProgressLines(sys.stderr)
     from .progress_bar import ProgressBar  # rich is needed on a terminal only
 
     return ProgressBar()
-
-
-def _notebook() -> bool:
-    """Whether a notebook shows what is written, in which rich draws a bar."""
-    return "ipykernel" in sys.modules
 
 
 def _terminal() -> bool:

@@ -139,6 +139,14 @@ plot {good} {place}/nowhere/u.png
 plot {good} {place}/u.png --time 3
 plot {good} {place}/u.png --time text
 plot {good} {place}/u.xyz --history
+view
+view {place}/nothing.h5 --no-open
+view {run} --no-open
+view {place} --no-open
+view {good} --no-open --out {place}/nowhere/u.html
+view {good} --no-open --out {place}/u.html --fields v
+view {good} --no-open --out {place}/u.html --fields u.grad
+view {good} --no-open --out {place}/u.html --resolution 0
 validate --suite nonsense
 validate --suite quick --method nonsense
 validate --suite quick --method adam --time -1
@@ -165,6 +173,7 @@ list --help
 solve --help
 export --help
 plot --help
+view --help
 validate --help
 bench --help
 doctor
@@ -194,6 +203,8 @@ export {good} {place}/u.VTI
 plot {good} {place}/u.png
 plot {good} {place}/u.pdf
 plot {good} {place}/h.svg --history
+view {good} --no-open --out {place}/u.html
+view {good} --no-open --out {place}/u.html --fields u,u.x --resolution 8
 """.strip().splitlines()
 
 

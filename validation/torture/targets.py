@@ -18,6 +18,7 @@ from .shape_targets import SHAPES, cutting
 from .start_targets import STARTS
 from .stock import FACTOR, SIREN, poisson
 from .target import Target, of_solution
+from .view_targets import view_targets
 from .workload_targets import workload_targets
 
 __all__ = ["early", "targets"]
@@ -208,6 +209,7 @@ def _solution_targets() -> list[Target]:
         Target("Solution.u", of_solution(lambda s, x, y: s.u(x, y)), {"x": 0.1, "y": 0.2}),
         Target("Solution.u.x", of_solution(lambda s, x, y: s.u.x(x, y)), {"x": [0.1, 0.2], "y": [0.2, 0.3]}),
         Target("Solution.u.laplacian", of_solution(lambda s, x, y: s.u.laplacian(x=x, y=y)), {"x": 0.1, "y": 0.2}),
+        *view_targets(),
     ]
 
 

@@ -1,0 +1,119 @@
+"""A solution as one HTML page with sliders, which needs no network and no other file."""
+
+from __future__ import annotations
+
+import json
+import math
+import webbrowser
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hermite_pinn.checks import flag
+from hermite_pinn.colours import DIVERGING, SEQUENTIAL
+from hermite_pinn.memory import spelled_size
+from hermite_pinn.output import output_path, write_text
+
+from .quantities import shown_fields
+from .solution_html import status_colour
+from .viewer_samples import coded, known_history, viewer_samples
+
+__all__ = ["view", "viewer_page"]
+
+PAGE, MARK = "viewer.html", "/*DATA*/"
+SEEN = {
+    False: 0.2,
+    True: 1e-4,
+}  # of the mean square of the best slice that one in the middle needs, or the first in time
+
+
+def view(
+    solution: Any, path: str | Path | None, *, fields: Any, resolution: float | None, show: bool, writes: bool = True
+) -> Path:
+    """Write a page and open it; see :meth:`hermite_pinn.Solution.view`."""
+    shown = flag("show", show)
+    target = output_path("view.html" if path is None else path)
+    page = viewer_page(solution, fields, resolution)
+    if writes:
+        write_text(target, page)
+        if shown:
+            webbrowser.open(target.resolve().as_uri())
+    return target
+
+
+def viewer_page(solution: Any, fields: Any = None, resolution: float | None = None) -> str:
+    """The page as text."""
+    axes, samples, level = viewer_samples(solution, fields, resolution)
+    domain = solution.domain
+    inside = None
+    if level is not None:
+        shape = [len(a) if i in domain.space_axes else 1 for i, a in enumerate(axes)]
+        inside = np.broadcast_to((level <= 0).reshape(shape), [len(a) for a in axes])
+    data = {
+        "title": solution.title or ", ".join(shown_fields(solution)),
+        "status": solution.status.label,
+        "colour": status_colour(solution.status),
+        "message": solution.message,
+        "advice": "" if solution.status.success else solution.status.advice,
+        "facts": _facts(solution),
+        "axes": [{"name": n, "at": [float(f"{x:.9g}") for x in a]} for n, a in zip(domain.names, axes, strict=True)],
+        "time": domain.time_axis,
+        "space": list(domain.space_axes),
+        "held": _held(domain, axes, next(iter(samples.values()))),
+        "level": None if level is None else coded(level),
+        "fields": [{"name": name} | coded(v, inside) for name, v in samples.items()],
+        "history": _history(solution.history),
+        "sequential": list(SEQUENTIAL),
+        "diverging": list(DIVERGING),
+    }
+    text = json.dumps(data, allow_nan=False).replace("<", "\\u003c").replace("\u2028", "").replace("\u2029", "")
+    template = resources.files(__package__).joinpath(PAGE).read_text(encoding="utf-8")
+    return template.replace(MARK, text)
+
+
+def _held(domain: Any, axes: list[np.ndarray], values: np.ndarray) -> list[float]:
+    """Where slices begin: at the start of time and in the middle of space, or where most is to be seen."""
+    places = []
+    for i, a in enumerate(axes):
+        across = tuple(k for k in range(values.ndim) if k != i)
+        size = np.nan_to_num(np.nanmean(np.where(np.isfinite(values), values, 0.0) ** 2, axis=across))
+        first = 0 if i == domain.time_axis else len(a) // 2
+        shows = size[first] >= SEEN[i == domain.time_axis] * size.max()
+        places.append(float(a[first if shows else int(np.argmax(size))]))
+    return places
+
+
+def _facts(solution: Any) -> list[list[str]]:
+    """Names and numbers beside the picture."""
+    s = solution.stats
+    facts = []
+    if solution.estimated_error is not None:
+        facts.append(["estimated error", f"{solution.estimated_error:.1e} (relative L2)"])
+    deviations = s.get("standard_errors", {})
+    for name, value in solution.parameters.items():
+        spread = f" \u00b1 {deviations[name]:.1e}" if name in deviations else ""
+        facts.append([f"parameter {name}", f"{value:.8g}{spread}"])
+    facts += [[f"residual {name}", f"{value:.1e} (RMS)"] for name, value in solution.residuals.items()]
+    facts.append(["method", f"{s.get('method', '')}, {s.get('steps', 0)} steps, {s.get('seconds', 0.0):.2f} s"])
+    facts.append(
+        ["unknowns", f"{s.get('unknowns', s.get('parameters', 0)):,} ({spelled_size(s.get('peak_memory', 0))} memory)"]
+    )
+    facts.append(["run", f"{s.get('device', '')}, {s.get('dtype', '')}, seed {s.get('seed', '')}"])
+    facts += [["note", str(note)] for note in s.get("notes", ())]
+    return [[name, value] for name, value in facts]
+
+
+def _history(history: Any) -> dict[str, Any]:
+    """Columns of the history that say how a run converged."""
+    names = [k for k in history.columns if k in ("step", "time", "error", "loss") or k.startswith("rms ")]
+    if "damping" in history.columns:  # a square system makes the loss at collocation points zero, which says nothing
+        names = [k for k in names if k != "loss"]
+    columns = {name: history[name] for name in names}
+    kept = {k: v for k, v in columns.items() if k in ("step", "time") or np.isfinite(v).sum() > 1}
+    most = 2000
+    if len(history) > most:
+        each = math.ceil(len(history) / most)
+        kept = {k: v[::each] for k, v in kept.items()}
+    return known_history(kept)
