@@ -49,7 +49,7 @@ def test_a_room_imports_only_from_those_below_it(tree):
 @pytest.mark.parametrize(
     "line",
     [
-        "from hermite_pinn.solve import solve",
+        "from hermite_pinn.verbs.solve import solve",
         "def late() -> None:\n    from hermite_pinn.methods import base",
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from hermite_pinn.problem.problem import Problem",
     ],
