@@ -260,11 +260,13 @@ def demo(
 
     Every example says what it does, and writes a picture, HDF5 and VTK; index.html shows them side by side.
     """
-    with reported():
+    with reported() as signals:
         folder = output_folder(out) or Path()
         from .demo import tour
 
         stops = tour(folder, only or (), quick=quick, tell=typer.echo)
+    if stops[-1].shown.solution.status is hp.Status.INTERRUPTED:
+        raise typer.Exit(signals.exit_code)
     if not quick and not all(stop.success for stop in stops):
         raise typer.Exit(1)
 

@@ -66,16 +66,20 @@ def _show(folder: Path, quick: bool) -> Shown:
     asked = {"levels": 3} if quick else {"tol": 1e-2}
     solution = hp.solve(problem(places, values), progress=False, throw=False, **asked)
     files = (folder / "cooling.png", folder / "cooling.h5", folder / "cooling.vti")
-    deviations = {name: float(solution.stats["standard_errors"][name]) for name in TRUTH}
+    deviations = {name: float(value) for name, value in solution.stats.get("standard_errors", {}).items()}
     write_figure(_picture(solution, deviations, places, values), files[0])
     solution.save(files[1])
     solution.to_vtk(files[2])
-    facts = {
-        name: f"{solution.parameters[name]:.4f} ± {deviations[name]:.4f} (standard error); made with {true:g}, "
-        f"which is {abs(solution.parameters[name] - true) / deviations[name]:.1f} standard errors away"
-        for name, true in TRUTH.items()
-    }
+    facts = {name: _told(solution.parameters[name], true, deviations.get(name)) for name, true in TRUTH.items()}
     return Shown(solution, facts, files[0], files)
+
+
+def _told(found: float, true: float, deviation: float | None) -> str:
+    """A constant with its standard error, where the run came to one."""
+    if deviation is None:
+        return f"{found:.4f}, without a standard error; made with {true:g}"
+    away = abs(found - true) / deviation
+    return f"{found:.4f} ± {deviation:.4f} (standard error); made with {true:g}, {away:.1f} standard errors away"
 
 
 def _picture(solution: hp.Solution, deviations: Mapping[str, float], places: np.ndarray, values: np.ndarray) -> object:
@@ -90,12 +94,12 @@ def _picture(solution: hp.Solution, deviations: Mapping[str, float], places: np.
     axes[0].set_title("temperature; circles: what was measured", fontsize=10)
     figure.colorbar(shown, ax=axes[0], pad=0.01)
     for panel, (name, true) in zip(axes[1:], TRUTH.items(), strict=True):
-        found, deviation = solution.parameters[name], deviations[name]
+        found, deviation = solution.parameters[name], deviations.get(name, 0.0)
         panel.axhline(true, color="C1", linewidth=1.2, label="made with")
         panel.errorbar(
             [0], [found], yerr=[2 * deviation], fmt="o", color="C0", capsize=6, label="found ± 2 std. errors"
         )
-        reach = 1.4 * max(2 * deviation, abs(found - true))
+        reach = max(1.4 * max(2 * deviation, abs(found - true)), 1e-3 * abs(true))
         panel.set(xlim=(-1, 1), ylim=(found - reach, found + reach), xticks=[])
         panel.set_title(name, fontsize=10)
         panel.tick_params(labelsize=8)

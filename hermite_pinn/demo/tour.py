@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hermite_pinn.checks import choice, items
 from hermite_pinn.output import make_folder, write_text
+from hermite_pinn.run.status import Status
 
 from .example import Example, Shown
 from .examples import EXAMPLES
@@ -59,7 +60,7 @@ def tour(
     Returns
     -------
     tuple of Stop
-        What was shown, with its cost.
+        What was shown, with its cost; a signal that ends a run ends the tour, after its files.
 
     Raises
     ------
@@ -79,6 +80,8 @@ def tour(
         stops.append(stop)
         for line in _told(stop):
             tell(f"      {line}")
+        if stop.shown.solution.status is Status.INTERRUPTED:
+            break
     target = write_text(folder / "index.html", page(stops, quick=quick))
     tell(f"{sum(s.wall for s in stops):.0f} s, {sum(s.cpu for s in stops):.0f} s of all cores together")
     tell(f"open {target}")
