@@ -61,13 +61,13 @@ def _show(folder: Path, quick: bool) -> Shown:
 
 def _picture(solution: hp.Solution) -> object:
     """Speed with streamlines over pressure."""
-    x, y = np.linspace(0, LENGTH, 361), np.linspace(0, 1, 121)
+    x, y = np.linspace(0, LENGTH, 721), np.linspace(0, 1, 241)
     u, v, p = (a.T for a in solution.on_grid([x, y])[:, 0])
     figure, (upper, lower) = sheet(9.0, 6.4, rows=2)
     shown = upper.pcolormesh(x, y, np.hypot(u, v), cmap="viridis", shading="gouraud")
     figure.colorbar(shown, ax=upper, label="speed", pad=0.01)
-    upper.streamplot(x, y, u, v, color="white", linewidth=0.6, density=(1.8, 0.7), arrowsize=0.7)
-    shown = lower.pcolormesh(x, y, p, cmap="RdBu_r", shading="gouraud")
+    upper.streamplot(x, y, u, v, color="white", linewidth=0.6, density=(2.4, 1.1), arrowsize=0.7)
+    shown = lower.pcolormesh(x, y, p, cmap="cividis", shading="gouraud")
     lower.contour(x, y, p, levels=16, colors="black", linewidths=0.4, alpha=0.6)
     figure.colorbar(shown, ax=lower, label="pressure", pad=0.01)
     for axes, title in ((upper, "speed and streamlines"), (lower, "pressure")):
@@ -79,6 +79,7 @@ def _around(axes: Axes, title: str) -> None:
     from matplotlib.patches import Circle
 
     axes.add_patch(Circle(CENTRE, RADIUS, facecolor="0.85", edgecolor="black", linewidth=0.8, zorder=4))
+    axes.set_facecolor("0.85")  # points just outside have no value
     axes.set(aspect="equal", xlim=(0, LENGTH), ylim=(0, 1), xlabel="x", ylabel="y")
     axes.set_title(title, fontsize=10)
 

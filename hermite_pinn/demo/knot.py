@@ -92,13 +92,12 @@ def _picture(solution: hp.Solution, width: int) -> object:
     box = solution.domain
     x, y = (np.linspace(a, b, 241) for a, b in zip(box.lower[:2], box.upper[:2], strict=True))
     d = solution.on_grid([x, y, np.zeros(1)])[0, 0, :, :, 0].T
-    reach = float(np.abs(d).max())
-    shown = right.contourf(x, y, d, levels=np.linspace(-reach, reach, 41), cmap="RdBu")
+    shown = right.contourf(x, y, d, levels=np.linspace(-1.5, 1.5, 31), cmap="RdBu", extend="both")
     right.contour(x, y, d, levels=[0.0], colors="black", linewidths=1.4)
-    right.contour(x, y, d, levels=np.arange(0.25, reach, 0.25), colors="black", linewidths=0.3)
+    right.contour(x, y, d, levels=np.arange(0.25, 1.5, 0.25), colors="black", linewidths=0.3)
     right.set(aspect="equal", xlabel="x", ylabel="y")
     right.set_title("signed distance d in the plane z = 0", fontsize=10)
-    figure.colorbar(shown, ax=right, pad=0.02, format="%.1f", ticks=np.linspace(-1, 1, 5) * np.floor(2 * reach) / 2)
+    figure.colorbar(shown, ax=right, pad=0.02, ticks=np.linspace(-1.5, 1.5, 7))
     return figure
 
 
