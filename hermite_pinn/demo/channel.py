@@ -67,7 +67,7 @@ def _picture(solution: hp.Solution) -> object:
     shown = upper.pcolormesh(x, y, np.hypot(u, v), cmap="viridis", shading="gouraud")
     figure.colorbar(shown, ax=upper, label="speed", pad=0.01)
     upper.streamplot(x, y, u, v, color="white", linewidth=0.6, density=(2.4, 1.1), arrowsize=0.7)
-    shown = lower.pcolormesh(x, y, p, cmap="cividis", shading="gouraud")
+    shown = lower.pcolormesh(x, y, p, cmap="coolwarm", shading="gouraud")
     lower.contour(x, y, p, levels=16, colors="black", linewidths=0.4, alpha=0.6)
     figure.colorbar(shown, ax=lower, label="pressure", pad=0.01)
     for axes, title in ((upper, "speed and streamlines"), (lower, "pressure")):

@@ -19,7 +19,7 @@ _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; --good: #1a7f37; --bad: #b35900; }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 1500px; padding: 1.5rem; }
 h1 { margin: 0 0 .25rem; font-size: 1.7rem; } h2 { margin: 0 0 .3rem; font-size: 1.2rem; }
-main { display: grid; gap: 1.25rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 620px), 1fr)); }
+main { display: grid; align-items: start; gap: 1.25rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 620px), 1fr)); }
 article { border: 1px solid var(--line); border-radius: 10px; padding: 1.1rem; min-width: 0; }
 img { width: 100%; height: auto; background: white; border-radius: 6px; }
 code, pre { font: 13px/1.45 ui-monospace, monospace; }
