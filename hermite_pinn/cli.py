@@ -261,9 +261,10 @@ def demo(
     Every example says what it does, and writes a picture, HDF5 and VTK; index.html shows them side by side.
     """
     with reported() as signals:
-        folder = output_folder(out) or Path()
-        from .demo import tour
+        from .demo import chosen_examples, tour
 
+        chosen_examples(only or ())
+        folder = output_folder(out) or Path()
         stops = tour(folder, only or (), quick=quick, tell=typer.echo)
     if stops[-1].shown.solution.status is hp.Status.INTERRUPTED:
         raise typer.Exit(signals.exit_code)

@@ -8,6 +8,6 @@ Examples
 """
 
 from .examples import EXAMPLES
-from .tour import tour
+from .tour import chosen_examples, tour
 
-__all__ = ["EXAMPLES", "tour"]
+__all__ = ["EXAMPLES", "chosen_examples", "tour"]

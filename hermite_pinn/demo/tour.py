@@ -15,7 +15,7 @@ from .example import Example, Shown
 from .examples import EXAMPLES
 from .page import page
 
-__all__ = ["Stop", "tour"]
+__all__ = ["Stop", "chosen_examples", "tour"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,24 @@ class Stop:
     def success(self) -> bool:
         """Whether nothing speaks against the result."""
         return self.shown.solution.status.success
+
+
+def chosen_examples(only: Sequence[str] = ()) -> list[Example]:
+    """The examples of some names, in their order; all without names.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is no example of a name.
+
+    Examples
+    --------
+    >>> [example.name for example in chosen_examples(["knot", "channel"])]
+    ['channel', 'knot']
+    """
+    names = [example.name for example in EXAMPLES]
+    wanted = [choice("each of only", name, names) for name in items("only", only, "a list of names of examples")]
+    return [example for example in EXAMPLES if not wanted or example.name in wanted]
 
 
 def tour(
@@ -69,9 +87,7 @@ def tour(
     OutputError
         If a file cannot be written.
     """
-    names = [example.name for example in EXAMPLES]
-    wanted = [choice("each of only", name, names) for name in items("only", only, "names of examples")]
-    chosen = [example for example in EXAMPLES if not wanted or example.name in wanted]
+    chosen = chosen_examples(only)
     make_folder(folder)
     stops: list[Stop] = []
     for number, example in enumerate(chosen, 1):

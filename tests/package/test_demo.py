@@ -47,7 +47,7 @@ def test_an_example_writes_its_files_and_the_page_shows_them(name, tmp_path):
 
 def test_an_unknown_example_is_refused_before_anything_is_solved(tmp_path):
     with pytest.raises(InvalidArgumentError, match="did you mean 'channel'"):
-        tour(tmp_path, ["chanel"], tell=str)
+        tour(tmp_path, ["channels"], tell=str)
     assert list(tmp_path.iterdir()) == []
 
 
