@@ -15,6 +15,7 @@ from .sheet import sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["EXAMPLE", "problem"]
 
@@ -59,7 +60,7 @@ def _show(folder: Path, quick: bool) -> Shown:
     return Shown(solution, facts, files[0], files)
 
 
-def _picture(solution: hp.Solution) -> object:
+def _picture(solution: hp.Solution) -> Figure:
     """Speed with streamlines over pressure."""
     x, y = np.linspace(0, LENGTH, 721), np.linspace(0, 1, 241)
     u, v, p = (a.T for a in solution.on_grid([x, y])[:, 0])

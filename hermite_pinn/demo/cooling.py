@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from hermite_pinn.result.picture_file import write_figure
 
 from .example import Example, Shown
 from .sheet import sheet
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["EXAMPLE", "measured", "problem"]
 
@@ -82,7 +85,7 @@ def _told(found: float, true: float, deviation: float | None) -> str:
     return f"{found:.4f} ± {deviation:.4f} (standard error); made with {true:g}, {away:.1f} standard errors away"
 
 
-def _picture(solution: hp.Solution, deviations: Mapping[str, float], places: np.ndarray, values: np.ndarray) -> object:
+def _picture(solution: hp.Solution, deviations: Mapping[str, float], places: np.ndarray, values: np.ndarray) -> Figure:
     """The field with the measurements in it, beside the constants with their standard errors."""
     figure, axes = sheet(9.6, 4.0, columns=3, width_ratios=[2.4, 1, 1])
     x, t = np.linspace(0, 1, 161), np.linspace(0, 1, 161)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from hermite_pinn.result.picture_file import write_figure
 
 from .example import Example, Shown
 from .sheet import sheet
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["EXAMPLE", "trefoil"]
 
@@ -80,7 +84,7 @@ def _size(mesh: hp.Mesh) -> float:
     return float(np.ptp(mesh.triangles.vertices, axis=0).max())
 
 
-def _picture(solution: hp.Solution, width: int) -> object:
+def _picture(solution: hp.Solution, width: int) -> Figure:
     """The zero set by its curvature, beside a slice of the distance."""
     figure, (left, right) = sheet(9.6, 4.4, columns=2, width_ratios=[1, 1.15])
     rendered = hp.sdf.render(solution, width, width, color="none", azimuth=20.0, elevation=68.0)
