@@ -66,7 +66,7 @@ def problem(places: np.ndarray, values: np.ndarray) -> hp.Problem:
 
 def _show(folder: Path, quick: bool) -> Shown:
     places, values = measured()
-    asked = {"levels": 3} if quick else {"tol": 1e-2}
+    asked = {"levels": 5} if quick else {"tol": 1e-2}
     solution = hp.solve(problem(places, values), progress=False, throw=False, **asked)
     files = (folder / "cooling.png", folder / "cooling.h5", folder / "cooling.vti")
     deviations = {name: float(value) for name, value in solution.stats.get("standard_errors", {}).items()}

@@ -29,7 +29,9 @@ class Links(HTMLParser):
         self.found += [value for name, value in attributes if name in ("src", "href")]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if n in ("channel", "cooling") else []) for n in NAMES]
+)
 def test_an_example_writes_its_files_and_the_page_shows_them(name, tmp_path):
     told = []
     (stop,) = tour(tmp_path, [name], quick=True, tell=told.append)
