@@ -11,14 +11,14 @@ COVERAGE ?= 95
 TESTS ?= fast
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check style types imports coverage docs bench torture gpu-check clean
+.PHONY: help demo dist release-check test test-all check style types imports coverage docs bench torture gpu-check clean
 
 help:  ## this text
 	@echo "make TARGET; each makes its own environment in $(VENV)"
-	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
 
-demo: $(VENV)/.ready  ## solve a Helmholtz problem; write HDF5, VTK and pictures to OUT=out/demo
-	$(BIN)/hermite-pinn solve helmholtz2d --set a=10 --out $(OUT)
+demo: $(VENV)/.ready  ## an equation, a flow, an inverse problem and a surface in a minute; pictures in OUT=out/demo
+	$(BIN)/hermite-pinn demo --out $(OUT) $(OPTIONS)
 
 test: $(VENV)/.ready  ## the tests but those marked slow
 	$(PYTEST) -m "not slow"
@@ -73,5 +73,12 @@ $(VENV)/.ready-docs: $(VENV)/.ready
 	.ci/environment $(VENV) test,docs
 	touch $@
 
+dist: $(VENV)/.ready  ## the source archive and the wheel made from it, in dist
+	rm -rf dist
+	$(BIN)/python -m build
+
+release-check: dist  ## install the wheel in a fresh environment and use it from another folder
+	PYTHON=$(abspath $(BIN))/python .ci/release-check
+
 clean:  ## what was built, not the environment
-	rm -rf build out *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf build dist out *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

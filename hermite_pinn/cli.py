@@ -17,6 +17,7 @@ from .command_arguments import (
     JsonOption,
     OutOption,
     file_word,
+    output_folder,
 )
 from .compress_commands import compress
 from .errors import InvalidArgumentError
@@ -244,6 +245,32 @@ def doctor(as_json: JsonOption = False) -> None:
     else:
         typer.echo(findings_text(findings))
     if any(f.state == "broken" for f in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(
+    out: Annotated[
+        Path, typer.Option("--out", parser=file_word, metavar="FOLDER", help="Folder for the page and its files.")
+    ] = Path("out/demo"),
+    only: Annotated[
+        list[str] | None, typer.Option(help="helmholtz, channel, cooling or knot; may be repeated.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Solve coarsely, to see that it works.")] = False,
+) -> None:
+    """Show what the package does, in about a minute: an equation, a flow, an inverse problem and a surface.
+
+    Every example says what it does, and writes a picture, HDF5 and VTK; index.html shows them side by side.
+    """
+    with reported() as signals:
+        from .demo import chosen_examples, tour
+
+        chosen_examples(only or ())
+        folder = output_folder(out) or Path()
+        stops = tour(folder, only or (), quick=quick, tell=typer.echo)
+    if stops[-1].shown.solution.status is hp.Status.INTERRUPTED:
+        raise typer.Exit(signals.exit_code)
+    if not quick and not all(stop.success for stop in stops):
         raise typer.Exit(1)
 
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import hermite_pinn as hp
-from hermite_pinn.workloads.compression.coded_field import CodedField
-from hermite_pinn.workloads.compression.level_pictures import draw_levels
-from hermite_pinn.workloads.compression.levels import CompressedSolution, compress_solution
-from hermite_pinn.workloads.compression.vqad import vqad
 
 from .checks import choice
 from .command_arguments import JsonOption, file_word
@@ -19,8 +15,11 @@ from .errors import InvalidArgumentError
 from .memory import spelled_size
 from .output import check_writable
 from .run.arguments import limit
-from .run.store_reading import stored_kind
 from .streams import print_json, reported
+
+if TYPE_CHECKING:  # help does not wait for them
+    from .workloads.compression.coded_field import CodedField
+    from .workloads.compression.levels import CompressedSolution
 
 __all__ = ["compress"]
 
@@ -73,6 +72,10 @@ def compress(
 
     hermite_pinn.compression.load("NAME.hpc", levels=...) reads as many levels as it is asked for.
     """
+    from .run.store_reading import stored_kind
+    from .workloads.compression.levels import compress_solution
+    from .workloads.compression.vqad import vqad
+
     with reported(as_json) as signals:
         target = source.with_suffix(".hpc") if out is None else out
         check_writable(target)
@@ -122,6 +125,8 @@ def _bounded(small: CompressedSolution, source: Path, target: Path) -> dict[str,
 
 def _coded(small: CodedField, source: Path, target: Path) -> dict[str, Any]:
     """Write a coded field, and what its levels show; what is told of it."""
+    from .workloads.compression.level_pictures import draw_levels
+
     small.save(target)
     pictures = draw_levels(small, target.with_name(f"{target.stem}_levels.png"))
     return {

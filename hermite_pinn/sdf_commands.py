@@ -9,11 +9,6 @@ from typing import Annotated, Any
 import typer
 
 import hermite_pinn as hp
-from hermite_pinn.field.encoders import ENCODERS
-from hermite_pinn.workloads import sdf
-from hermite_pinn.workloads.sdf.facets import curvature_scale
-from hermite_pinn.workloads.sdf.plan import default_field
-from hermite_pinn.workloads.sdf.sources import source_of
 
 from .checks import choice
 from .command_arguments import JsonOption, OutOption, file_word, output_folder
@@ -71,11 +66,13 @@ def fit(
         folder = output_folder(out) or Path()
         file = folder / f"{source.stem}.h5"
         check_writable(file)
+        from .workloads.sdf.sources import source_of
+
         given = source_of(source)
         part = hp.Mesh(given) if sign == "signed" and given is source else None
         options: dict[str, Any] = {"levels": levels, "sign": sign, "max_time": max_time, "seed": seed}
         options |= {"method": chosen_method(method, steps), "field": chosen_field(method, encoder, head)}
-        solution = sdf.fit(given if part is None else part, progress=not as_json, **options)
+        solution = hp.sdf.fit(given if part is None else part, progress=not as_json, **options)
         solution.save(file)
         fitted = {"status": solution.status.name.lower(), "message": solution.message, "file": str(file)}
         report: dict[str, Any] = {"surface": {}, "notes": [], "files": []}
@@ -105,6 +102,9 @@ def chosen_field(method: str, encoder: str, head: str | None) -> hp.Field | None
     """The kind of field of some words; None for that of the method."""
     if encoder == "hermite" and head is None:
         return None
+    from .field.encoders import ENCODERS
+    from .workloads.sdf.plan import default_field
+
     default = default_field(method)
     asked = default.head if head is None else head
     own: dict[str, Any] = {
@@ -164,6 +164,9 @@ def write_surface(
     width: int = 640,
 ) -> dict[str, Any]:
     """Write the surface of a field, its picture, and how well it agrees with a mesh; returns what is told of them."""
+    from .workloads import sdf
+    from .workloads.sdf.facets import curvature_scale
+
     files = [folder / f"{name}{ending}" for ending in (".vtp", ".ply", ".obj", ".png", ".md")]
     for file in files:
         check_writable(file)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from hermite_pinn.checks import choice, instance, integer, items, number, refuse
-from hermite_pinn.field.field import Field
-from hermite_pinn.problem.problem import Problem
 
 from .callbacks import Callback
+
+if TYPE_CHECKING:  # who only checks a number does not wait for them
+    from hermite_pinn.field.field import Field
+    from hermite_pinn.problem.problem import Problem
 
 __all__ = ["MOST_SEED", "checked_seed", "chosen_dtype", "chosen_field", "limit", "listeners"]
 
@@ -35,6 +37,8 @@ def limit(name: str, value: Any, *, infinite: bool = False) -> float | None:
 
 def chosen_field(field: Any) -> Field | None:
     """A kind of field from a :class:`hermite_pinn.Field`, the name of a head, or None."""
+    from hermite_pinn.field.field import Field
+
     if field is None:
         return None
     if isinstance(field, str):

@@ -9,13 +9,15 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hermite_pinn.errors import InvalidArgumentError, OutputError
-from hermite_pinn.field.field import GridField
-from hermite_pinn.geometry import Domain
 from hermite_pinn.output import append_file, check_writable, output_path, write_file
-from hermite_pinn.problem.problem import Problem
+
+if TYPE_CHECKING:
+    from hermite_pinn.field.field import GridField
+    from hermite_pinn.geometry import Domain
+    from hermite_pinn.problem.problem import Problem
 
 __all__ = ["Advance", "CSVLog", "Callback", "RunState", "tell_end"]
 

@@ -267,7 +267,7 @@ def test_a_result_that_could_not_be_judged_is_no_success(error, status, monkeypa
     def judged(problem, outcome):
         raise error
 
-    monkeypatch.setattr(sys.modules["hermite_pinn.solve"], "judged", judged)
+    monkeypatch.setattr(sys.modules["hermite_pinn.verbs.solve"], "judged", judged)
     solution = hp.solve(line(1), levels=3, progress=False)
     assert solution.status is status
     assert "it could not be checked" in solution.message
@@ -278,7 +278,7 @@ def test_a_function_that_raises_where_a_result_is_judged_does_not_take_the_resul
     def judged(problem, outcome):
         raise LookupError("of the user")
 
-    monkeypatch.setattr(sys.modules["hermite_pinn.solve"], "judged", judged)
+    monkeypatch.setattr(sys.modules["hermite_pinn.verbs.solve"], "judged", judged)
     with pytest.raises(LookupError, match="of the user") as caught:
         hp.solve(line(1), levels=3, progress=False)
     assert not caught.value.solution.status.success

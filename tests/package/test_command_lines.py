@@ -133,6 +133,8 @@ USAGE = [
     "bench --device cuda:99",
     "gpu-check --time -1",
     "gpu-check --time nan",
+    "demo --only nosuch",
+    "demo --out ''",
     "gpu-check --device nosuch",
     "doctor extra",
     "list extra",
@@ -201,7 +203,9 @@ def test_a_failure_is_one_object_with_json(line, folder, capfd):
     assert error["message"] in err
 
 
-@pytest.mark.parametrize("command", ["", "list", "solve", "export", "plot", "validate", "bench", "gpu-check", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["", "list", "solve", "export", "plot", "validate", "bench", "gpu-check", "doctor", "demo"]
+)
 def test_every_command_has_help(command, folder, capfd):
     code, out, err = run(command, folder, capfd, "--help")
     assert (code, err) == (0, "")

@@ -1,5 +1,6 @@
 """Who imports whom: the contract of ``.importlinter``, on the package as it is installed."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -9,6 +10,8 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+import hermite_pinn as hp
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,7 +52,7 @@ def test_a_room_imports_only_from_those_below_it(tree):
 @pytest.mark.parametrize(
     "line",
     [
-        "from hermite_pinn.solve import solve",
+        "from hermite_pinn.verbs.solve import solve",
         "def late() -> None:\n    from hermite_pinn.methods import base",
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from hermite_pinn.problem.problem import Problem",
     ],
@@ -104,3 +107,42 @@ for words in (["--help"], ["sdf", "--help"], ["radiance", "fit", "--help"], ["li
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
+
+
+HEAVY = {"scipy", "matplotlib", "rich", "typer", "h5py", "skimage", "meshio", "PIL", "trimesh", "pandas", "xarray"}
+
+
+def loaded_by(statement):
+    """Modules that a statement loads beyond those of PyTorch, in a fresh process."""
+    code = f"import sys, torch; before = set(sys.modules); {statement}; print(*(set(sys.modules) - before))"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_the_package_loads_no_library_and_no_room_before_it_is_asked_for():
+    loaded = loaded_by("import hermite_pinn")
+    assert not HEAVY & {name.partition(".")[0] for name in loaded}
+    assert {name for name in loaded if name.startswith("hermite_pinn")} == {"hermite_pinn", "hermite_pinn.waiting"}
+
+
+def test_the_help_of_the_command_line_loads_neither_geometry_nor_methods():
+    loaded = loaded_by("import hermite_pinn.cli")
+    assert not (HEAVY - {"rich", "typer"}) & {name.partition(".")[0] for name in loaded}
+    rooms = ("geometry", "methods", "problems", "validation", "result", "residuals", "workloads")
+    assert not {name for name in loaded if name.startswith(tuple(f"hermite_pinn.{room}" for room in rooms))}
+
+
+def test_every_public_name_is_loaded_from_where_types_see_it():
+    """The imports for types and the table of homes say the same, and no name is that of a module beside it."""
+    file = ROOT / "hermite_pinn" / "__init__.py"
+    typed = {
+        alias.name: node.module
+        for block in ast.parse(file.read_text()).body
+        if isinstance(block, ast.If)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert typed == hp._HOME
+    assert set(typed) == set(hp.__all__) <= set(dir(hp))
+    beside = {path.stem for path in file.parent.iterdir()}
+    assert not beside & set(hp.__all__), "importing such a module would put it in the place of the name"

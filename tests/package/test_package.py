@@ -67,7 +67,7 @@ def test_examples_in_docstrings_run(name):
 
 @pytest.mark.slow
 def test_pytest_runs_the_examples_of_a_module_that_is_called_like_its_function():
-    module = Path(hp.__file__).parent / "solve.py"
+    module = Path(hp.__file__).parent / "verbs" / "solve.py"
     command = [sys.executable, "-m", "pytest", "--doctest-modules", "-p", "no:cacheprovider", str(module)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stdout

@@ -93,7 +93,10 @@ def late(monkeypatch, module, name, *numbers):
     monkeypatch.setattr(module, name, sending)
 
 
-LATE = [("hermite_pinn.methods.gauss_newton.nested_iteration", "determined"), ("hermite_pinn.solve", "residual_rms")]
+LATE = [
+    ("hermite_pinn.methods.gauss_newton.nested_iteration", "determined"),
+    ("hermite_pinn.verbs.solve", "residual_rms"),
+]
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -159,6 +159,8 @@ bench --device tpu --suite none
 bench --device cuda:99 --suite none
 gpu-check --device tpu
 gpu-check --device cpu --time -1 --out {good}
+demo --only nonsense
+demo --out {good}
 list --nonsense
 list extra
 doctor extra

@@ -20,9 +20,9 @@ from hermite_pinn.result.branch import Branch
 from hermite_pinn.result.solution import Solution
 from hermite_pinn.run.arguments import limit
 from hermite_pinn.run.status import Status
+from hermite_pinn.starts import Start, guess_of
 
 from .solve import solve
-from .starts import Start, guess_of
 
 __all__ = ["continuation"]
 

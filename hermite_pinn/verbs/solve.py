@@ -13,9 +13,11 @@ import torch
 
 from hermite_pinn.checks import choice, instance, integer
 from hermite_pinn.cuda.runtime.failures import recognized
+from hermite_pinn.errors import BackendUnavailableError, InvalidArgumentError
 from hermite_pinn.field.field import Field, Levels
 from hermite_pinn.field.hermite_grid import plain_levels
 from hermite_pinn.field.outline import Outline
+from hermite_pinn.methods import METHODS, Method
 from hermite_pinn.methods.base import Outcome, Task
 from hermite_pinn.methods.evidence import judged, unjudged
 from hermite_pinn.problem.problem import Problem
@@ -33,12 +35,9 @@ from hermite_pinn.run.progress import ProgressMeter
 from hermite_pinn.run.stats import Done, field_stats
 from hermite_pinn.run.status import Status
 from hermite_pinn.run.workload import Frame, Save, Workload
-
-from .errors import BackendUnavailableError, InvalidArgumentError
-from .methods import METHODS, Method
-from .several_starts import best_of
-from .starts import Start, digest, guess_of, guesses_of
-from .torch_state import isolated
+from hermite_pinn.several_starts import best_of
+from hermite_pinn.starts import Start, digest, guess_of, guesses_of
+from hermite_pinn.torch_state import isolated
 
 __all__ = ["solve"]
 

@@ -1,0 +1,1 @@
+"""What a user asks for: a solution, eigenvalues, a family of solutions."""
