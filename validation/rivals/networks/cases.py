@@ -1,0 +1,177 @@
+"""The problems, and how the examples of the rivals train their networks for them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+import hermite_pinn as hp
+from hermite_pinn.problems.references import cole_hopf
+
+from . import statements
+from .frame import Settings
+
+__all__ = ["CASES", "Case", "Training"]
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a rival trains its network for a problem.
+
+    Attributes
+    ----------
+    settings
+        Network, points, iterations.
+    origin
+        Where they come from, and what was changed.
+    """
+
+    settings: Settings
+    origin: str
+
+    @property
+    def words(self) -> str:
+        """The settings in a line, for the table."""
+        s = self.settings
+        first = f"{s.inside} + {s.sides} + {s.start} points" if s.start else f"{s.inside} + {s.sides} points"
+        then = f", then L-BFGS up to {s.refinement:,}" if s.refinement else ""
+        widths = " x ".join(map(str, s.hidden))
+        return f"{widths} {s.activation}, {first}, Adam {s.rate:g} for {s.iterations:,}{then}"
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A problem with a known answer.
+
+    Attributes
+    ----------
+    name
+        For ``--only`` and files; the scripts of the rivals know the problem by it.
+    title
+        For tables.
+    equation
+        The problem in one line.
+    statement
+        The problem in this package.
+    points
+        Where answers are compared, (2, n).
+    truth
+        The exact values there.
+    trainings
+        Of the rivals, by their names.
+    parameter
+        The unknown number that is compared instead of the field, or "".
+    """
+
+    name: str
+    title: str
+    equation: str
+    statement: Callable[[], hp.Problem]
+    points: Callable[[], Array]
+    truth: Callable[[Array], Array]
+    trainings: Mapping[str, Training]
+    parameter: str = ""
+
+
+def _box(lower: tuple[float, float], upper: tuple[float, float]) -> Callable[[], Array]:
+    """Random points, which no code knows."""
+    return lambda: np.random.default_rng(7).uniform(lower, upper, (4000, 2)).T
+
+
+def _outside_the_hole() -> Array:
+    points = np.random.default_rng(7).uniform(-0.5, 0.5, (5000, 2)).T
+    return points[:, np.hypot(*points) > 0.25]
+
+
+def _waves(p: Array) -> Array:
+    found: Array = np.sin(2 * math.pi * p[0]) * np.sin(2 * math.pi * p[1])
+    return found
+
+
+SMALL = Settings(40, 20, 10, [32, 32, 32], "tanh", 1e-3, 10_000, 0)
+LARGE = Settings(2540, 80, 160, [20, 20, 20], "tanh", 1e-3, 20_000, 15_000)
+LAYER = Settings(2540, 80, 160, [20, 20, 20], "tanh", 1e-3, 15_000, 15_000)
+WIDE = Settings(225, 240, 0, [350, 350, 350], "sin", 1e-3, 2_500, 0)
+
+_ALL = (
+    Case(
+        "diffusion",
+        "Diffusion with a source",
+        "$u_t = u_{xx} - (1 - \\pi^2) e^{-t} \\sin \\pi x$",
+        statements.diffusion,
+        _box((-1, 0), (1, 1)),
+        lambda p: np.exp(-p[1]) * np.sin(math.pi * p[0]),
+        {
+            "deepxde": Training(SMALL, "its example `diffusion_1d`"),
+            "pina": Training(SMALL, "those of DeepXDE's example; PINA has none"),
+        },
+    ),
+    Case(
+        "heat",
+        "Heat",
+        "$u_t = 0.4\\, u_{xx}$, $u = \\sin \\pi x$ at first",
+        statements.heat,
+        _box((0, 0), (1, 1)),
+        lambda p: np.exp(-0.4 * math.pi**2 * p[1]) * np.sin(math.pi * p[0]),
+        {
+            "deepxde": Training(LARGE, "its example `heat`"),
+            "pina": Training(
+                Settings(2540, 80, 160, [20, 20, 20], "tanh", 1e-3, 10_000, 0),
+                "those of DeepXDE's example with half of its 20,000 iterations and without L-BFGS; PINA has none",
+            ),
+        },
+    ),
+    Case(
+        "burgers",
+        "Burgers, nu = 0.01/pi",
+        "$u_t + u u_x = \\nu u_{xx}$, $u = -\\sin \\pi x$ at first",
+        statements.burgers,
+        _box((-1, 0), (1, 1)),
+        lambda p: np.asarray(cole_hopf(p[0], p[1], 0.01 / math.pi)),
+        {
+            "deepxde": Training(LAYER, "its example `Burgers`, with time up to 1 instead of 0.99"),
+            "pina": Training(
+                Settings(2000, 300, 150, [30, 20, 10, 5], "softplus", 6e-3, 5_000, 0),
+                "its example `run_burgers` of an earlier version",
+            ),
+        },
+    ),
+    Case(
+        "hole",
+        "Helmholtz around a hole",
+        "$-\\Delta u - k^2 u = f$ on a square without a disc, $k = 2 \\pi$, normal derivative given at the hole",
+        statements.hole,
+        _outside_the_hole,
+        _waves,
+        {
+            "deepxde": Training(WIDE, "its example `Helmholtz_Neumann_2d_hole` with half of its 5,000 iterations"),
+            "pina": Training(WIDE, "those of DeepXDE's example with half of its 5,000 iterations; PINA has none"),
+        },
+    ),
+    Case(
+        "coefficient",
+        "Diffusion, coefficient unknown",
+        "$u_t = c\\, u_{xx} - (1 - \\pi^2) e^{-t} \\sin \\pi x$, $c$ sought from ten exact values, from 2 on",
+        statements.coefficient,
+        lambda: np.zeros((2, 1)),
+        lambda p: np.ones(1),
+        {
+            "deepxde": Training(
+                Settings(40, 20, 10, [32, 32, 32], "tanh", 1e-3, 50_000, 0), "its example `diffusion_1d_inverse`"
+            ),
+            "pina": Training(
+                Settings(40, 20, 10, [32, 32, 32], "tanh", 1e-3, 20_000, 0),
+                "those of DeepXDE's example with 20,000 instead of 50,000 iterations; PINA has none",
+            ),
+        },
+        parameter="c",
+    ),
+)
+
+#: All problems, in the order of the table.
+CASES: dict[str, Case] = {case.name: case for case in _ALL}
