@@ -40,7 +40,7 @@ QUIET = {
 class Sine(torch.nn.Module):
     """An activation that PyTorch lacks."""
 
-# mypy: disable-error-code="misc"
+    # mypy: disable-error-code="misc"
     def forward(self, x: Any) -> Any:
         """Element by element."""
         return torch.sin(x)
@@ -52,7 +52,7 @@ ACTIVATIONS = {"tanh": torch.nn.Tanh, "softplus": torch.nn.Softplus, "sin": Sine
 class Marks(Callback):
     """Keeps predictions, or the value of an unknown coefficient."""
 
-# mypy: disable-error-code="misc"
+    # mypy: disable-error-code="misc"
     def __init__(self, watch: Watch, axes: tuple[str, ...], coefficient: Any = None) -> None:
         super().__init__()
         self.watch, self.axes, self.coefficient = watch, list(axes), coefficient
@@ -77,7 +77,7 @@ class Marks(Callback):
 def diffusion(s: Settings, watch: Watch) -> None:
     """Diffusion with a source, on an interval and in time."""
 
-# mypy: disable-error-code="misc"
+    # mypy: disable-error-code="misc"
     def exact(p: Any) -> Any:
         return torch.exp(-p["t"]) * torch.sin(torch.pi * p["x"])
 
@@ -115,7 +115,7 @@ def diffusion(s: Settings, watch: Watch) -> None:
 def heat(s: Settings, watch: Watch) -> None:
     """The heat equation without a source."""
 
-# mypy: disable-error-code="misc"
+    # mypy: disable-error-code="misc"
     def residual(p: Any, u: Any) -> Any:
         return grad(u, p, components=["u"], d=["t"]) - 0.4 * laplacian(u, p, components=["u"], d=["x"])
 
@@ -149,7 +149,7 @@ def heat(s: Settings, watch: Watch) -> None:
 def burgers(s: Settings, watch: Watch) -> None:
     """Burgers' equation with an inner layer."""
 
-# mypy: disable-error-code="misc"
+    # mypy: disable-error-code="misc"
     def residual(p: Any, u: Any) -> Any:
         slopes = grad(u, p, components=["u"], d=["x", "t"])
         curvature = laplacian(u, p, components=["u"], d=["x"])
@@ -232,7 +232,7 @@ def hole(s: Settings, watch: Watch) -> None:
 def coefficient(s: Settings, watch: Watch) -> None:
     """The diffusion of the first problem with an unknown coefficient, from ten values at the end."""
 
-# mypy: disable-error-code="misc"
+    # mypy: disable-error-code="misc"
     def exact(p: Any) -> Any:
         return torch.exp(-p["t"]) * torch.sin(torch.pi * p["x"])
 
