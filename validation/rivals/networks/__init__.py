@@ -1,7 +1,7 @@
 """Codes of networks beside this package, each in an environment of its own."""
 
 from .cases import CASES, Case, Training
-from .codes import Code, codes
+from .codes import Code, entrants
 from .environment import RIVALS, Rival, make
 from .rows import Mark, Row
 from .suite import kept_row, race, run_row
@@ -15,7 +15,7 @@ __all__ = [
     "Rival",
     "Row",
     "Training",
-    "codes",
+    "entrants",
     "kept_row",
     "make",
     "race",

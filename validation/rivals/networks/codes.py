@@ -22,7 +22,7 @@ from .frame import lines
 from .rows import Mark, Row
 from .script import ScriptError, run_script
 
-__all__ = ["Code", "InOtherEnvironment", "InThisPackage", "codes"]
+__all__ = ["Code", "InOtherEnvironment", "InThisPackage", "entrants"]
 
 #: Wall seconds after which a training of this package ends.
 LIMIT = 120.0
@@ -168,7 +168,7 @@ class InOtherEnvironment:
         return Row(case.name, self.code, words, told.lines, marks)
 
 
-def codes(environments: Path | None, quick: bool, seed: int) -> list[Code]:
+def entrants(environments: Path | None, quick: bool, seed: int) -> list[Code]:
     """All codes, this package's first.
 
     Parameters

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 __all__ = ["Settings", "Watch", "lines", "run"]
 
@@ -96,9 +95,8 @@ def run(problems: Mapping[str, Solve], version: str) -> None:
     name, path = sys.argv[1], Path(sys.argv[2])
     asked = json.loads(path.read_text(encoding="utf-8"))
     points = np.load(path.with_name("points.npy"))
-    torch.set_num_threads(1)
     watch = Watch(points, asked["marks"])
     problems[name](Settings(**asked["settings"]), watch)
     np.savez(path.with_name("values.npz"), *watch.values)
-    told = {"version": version, "torch": torch.__version__, "lines": lines(problems[name]), "marks": watch.rows}
+    told = {"version": version, "lines": lines(problems[name]), "marks": watch.rows}
     path.with_name("told.json").write_text(json.dumps(told), encoding="utf-8")

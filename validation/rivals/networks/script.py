@@ -19,6 +19,7 @@ from .environment import Rival
 __all__ = ["ScriptError", "Stage", "Told", "run_script"]
 
 HERE = Path(__file__).parent
+SCRIPTS = HERE / "scripts"
 #: Parts of the iterations of Adam after which predictions are kept.
 PARTS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -74,7 +75,7 @@ def run_script(
     with tempfile.TemporaryDirectory() as scratch:
         here = Path(scratch)
         script = here / f"{rival.name}_problems.py"
-        shutil.copyfile(HERE / "scripts" / script.name, script)
+        shutil.copyfile(SCRIPTS / script.name, script)
         shutil.copyfile(HERE / "frame.py", here / "frame.py")
         np.save(here / "points.npy", points)
         asked = {"settings": dict(settings), "marks": marks, "seed": seed}

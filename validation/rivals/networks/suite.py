@@ -12,7 +12,7 @@ from hermite_pinn.validation.accuracy.suite import machine
 from hermite_pinn.validation.kept import read_kept, write_kept
 
 from .cases import CASES, Case
-from .codes import Code, codes
+from .codes import Code, entrants
 from .picture import draw_rows
 from .report import to_markdown
 from .rows import Row, read_row
@@ -90,23 +90,25 @@ def race(
     dict
         The report, as plain data.
     """
-    entrants = codes(environments, quick, seed)
+    taking_part = entrants(environments, quick, seed)
     surroundings = machine() | {"threads": 1}
     report: dict[str, Any] = {"suite": "networks", "machine": surroundings, "quick": quick, "seed": seed}
     found: dict[tuple[str, str], Row] = {}
     for case in cases:
-        for code in entrants:
+        for code in taking_part:
             row = found[case.name, code.name] = run_row(case, code, folder)
             tell(row.line)
             if folder is not None:
-                _write(folder, report, entrants, found)
+                _write(folder, report, taking_part, found)
     return report | {"results": [row.to_json() for row in found.values()]}
 
 
-def _write(folder: Path, report: dict[str, Any], entrants: Sequence[Code], found: dict[tuple[str, str], Row]) -> None:
+def _write(
+    folder: Path, report: dict[str, Any], taking_part: Sequence[Code], found: dict[tuple[str, str], Row]
+) -> None:
     known = []
     for case in CASES.values():
-        for code in entrants:
+        for code in taking_part:
             row = found.get((case.name, code.name)) or kept_row(case, code, folder)
             if row is not None:
                 known.append(row)

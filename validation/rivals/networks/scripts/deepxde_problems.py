@@ -156,5 +156,6 @@ def coefficient(s: Settings, watch: Watch) -> None:
 PROBLEMS = {"diffusion": diffusion, "heat": heat, "burgers": burgers, "hole": hole, "coefficient": coefficient}
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)
     dde.config.set_random_seed(json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))["seed"])
     run(PROBLEMS, dde.__version__)

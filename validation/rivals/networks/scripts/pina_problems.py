@@ -276,6 +276,7 @@ def coefficient(s: Settings, watch: Watch) -> None:
 PROBLEMS = {"diffusion": diffusion, "heat": heat, "burgers": burgers, "hole": hole, "coefficient": coefficient}
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     seed_everything(json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))["seed"], verbose=False)
