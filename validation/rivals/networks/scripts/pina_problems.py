@@ -173,7 +173,7 @@ def burgers(s: Settings, watch: Watch) -> None:
         }
 
     problem = Burgers()
-    problem.discretise_domain(s.inside, "latin", domains=["inside"])
+    problem.discretise_domain(s.inside, "random", domains=["inside"])
     problem.discretise_domain(s.sides // 2, "random", domains=["left", "right"])
     problem.discretise_domain(s.start, "random", domains=["start"])
     model = FeedForward(2, 1, layers=s.hidden, func=ACTIVATIONS[s.activation])
