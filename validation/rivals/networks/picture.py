@@ -28,6 +28,7 @@ def draw_rows(cases: Sequence[Case], rows: Sequence[Row], path: Path) -> None:
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
 
     drawn = [c for c in cases if any(r.case == c.name and r.marks for r in rows)]
     if not drawn:
@@ -38,6 +39,7 @@ def draw_rows(cases: Sequence[Case], rows: Sequence[Row], path: Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.subplots(count, columns, squeeze=False).ravel()
     codes = list(dict.fromkeys(r.code for r in rows))
+    seconds = [m.seconds for r in rows for m in r.marks if m.seconds > 0]
     for ax in axes[len(drawn) :]:
         ax.set_axis_off()
     for ax, case in zip(axes, drawn, strict=False):
@@ -48,6 +50,9 @@ def draw_rows(cases: Sequence[Case], rows: Sequence[Row], path: Path) -> None:
                 ax.loglog(
                     *zip(*known, strict=True), f"{'osD^v'[number % 5]}-", color=f"C{number}", ms=5, label=row.code
                 )
+        if seconds:
+            ax.set_xlim(min(seconds) / 2, max(seconds) * 2)
+        ax.xaxis.set_minor_formatter(NullFormatter())
         ax.set_title(case.title, fontsize=8)
         ax.tick_params(labelsize=7)
         ax.grid(alpha=0.3)
