@@ -98,6 +98,7 @@ LARGE = Settings(2540, 80, 160, [20, 20, 20], "tanh", 1e-3, 5_000, 3_000)
 PLAIN = Settings(2540, 80, 160, [20, 20, 20], "tanh", 1e-3, 5_000, 0)
 WIDE = Settings(225, 240, 0, [350, 350, 350], "sin", 1e-3, 1_000, 0)
 LONG = Settings(40, 20, 10, [32, 32, 32], "tanh", 1e-3, 20_000, 0)
+SHORT = Settings(40, 20, 10, [32, 32, 32], "tanh", 1e-3, 5_000, 0)
 
 _ALL = (
     Case(
@@ -159,7 +160,7 @@ _ALL = (
         lambda p: np.ones(1),
         {
             "deepxde": Training(LONG, "its example `diffusion_1d_inverse`, which takes 50,000 iterations"),
-            "pina": Training(LONG, "those of DeepXDE's example, with 20,000 of its 50,000 iterations"),
+            "pina": Training(SHORT, "those of DeepXDE's example, with 5,000 of its 50,000 iterations"),
         },
         parameter="c",
     ),
