@@ -25,7 +25,7 @@ from .script import ScriptError, run_script
 __all__ = ["Code", "InOtherEnvironment", "InThisPackage", "entrants"]
 
 #: Wall seconds after which a training of this package ends.
-LIMIT = 60.0
+LIMIT = 600.0
 QUICK = 20
 
 
