@@ -128,7 +128,7 @@ def validate(
     suite: Annotated[
         str,
         typer.Option(
-            help="quick, basic, paper, standard, noisy, full, ablations, antialiasing, compact, compression, distances, geometry, images, pinnacle, radiance, or rivals."
+            help="quick, basic, paper, standard, noisy, full, ablations, antialiasing, compact, compression, distances, geometry, images, networks, pinnacle, radiance, or rivals."
         ),
     ] = "quick",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
@@ -139,9 +139,18 @@ def validate(
     only: Annotated[
         str,
         typer.Option(
-            help="Of the suites ablations, antialiasing, compact, compression, distances, geometry, images, pinnacle, radiance and rivals: what has names that contain this text."
+            help="Of the suites ablations, antialiasing, compact, compression, distances, geometry, images, networks, pinnacle, radiance and rivals: what has names that contain this text."
         ),
     ] = "",
+    environments: Annotated[
+        Path | None,
+        typer.Option(
+            parser=file_word, metavar="FOLDER", help="Of the suite networks: where the rivals' environments are."
+        ),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Of the suite networks: a few iterations of everything.")
+    ] = False,
     out: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -160,6 +169,8 @@ def validate(
     The suite geometry solves on domains with holes, inside and outside of meshes; with --out it draws every solution.
     The suite images fits pictures to their derivatives, directly and by trained fields in equal time; with --out it
     draws them side by side, keeps every row, and does not run again what it finds there.
+    The suite networks trains DeepXDE and PINA beside this package, each in its own environment, which
+    python -m hermite_pinn.validation.rivals.networks environment NAME FOLDER makes; with --out it goes on where it was.
     The suite pinnacle solves the cases of that benchmark by the default call; with --out it draws every solution, keeps
     every row, and does not run again what it finds there.
     The suite radiance fits scenes of pictures; with --out it draws the views that are held out, keeps every row, and
@@ -177,6 +188,7 @@ def validate(
         "distances": lambda: suites.compare_distances(only, device, out, as_json),
         "geometry": lambda: suites.solve_geometry(only, seed, device, out, as_json),
         "images": lambda: suites.fit_images(only, seed, out, as_json),
+        "networks": lambda: suites.race_networks(only, environments, quick, seed, device, out, as_json),
         "pinnacle": lambda: suites.solve_pinnacle(only, seed, device, out, as_json),
         "radiance": lambda: suites.fit_scenes(only, out, as_json),
         "rivals": lambda: suites.race_rivals(only, device, out, as_json),

@@ -11,6 +11,7 @@ import typer
 from hermite_pinn import validation
 from hermite_pinn.validation import ablations, antialiasing, geometry, images, pinnacle, radiance, rivals
 from hermite_pinn.validation.ablations import compact
+from hermite_pinn.validation.rivals import networks
 from hermite_pinn.validation.workloads import compression_suite, contest_report
 from hermite_pinn.validation.workloads.contest import Entry, pair_name, pairs_of
 from hermite_pinn.validation.workloads.contest_picture import draw_surfaces
@@ -31,6 +32,7 @@ __all__ = [
     "compare_variants",
     "fit_images",
     "fit_scenes",
+    "race_networks",
     "race_rivals",
     "solve_geometry",
     "solve_pinnacle",
@@ -89,7 +91,7 @@ def train(
 def _suite(name: str) -> Sequence[validation.Case]:
     if name not in validation.SUITES:
         raise InvalidArgumentError(
-            f"unknown suite {name!r}; known: {', '.join(validation.SUITES)}, ablations, antialiasing, compact, compression, distances, geometry, images, pinnacle, radiance, rivals"
+            f"unknown suite {name!r}; known: {', '.join(validation.SUITES)}, ablations, antialiasing, compact, compression, distances, geometry, images, networks, pinnacle, radiance, rivals"
         )
     return validation.SUITES[name]
 
@@ -301,6 +303,23 @@ def _write_rivals(folder: Path, found: Mapping[str, Sequence[rivals.Curve]], rep
     results = {**report, "results": rivals.to_json(contests, known)}
     write_report(folder, "rivals", results, rivals.to_markdown(contests, known))
     rivals.draw_curves(contests, known, folder / "rivals.png")
+
+
+def race_networks(
+    only: str, environments: Path | None, quick: bool, seed: int, device: str, out: Path | None, as_json: bool
+) -> None:
+    """Run codes of networks beside this package, and write tables and picture of all that the folder knows."""
+
+    def tell(line: str) -> None:
+        if not as_json:
+            typer.echo(line)
+
+    with reported(as_json):
+        choice("--device of the suite networks", device, ["auto", "cpu"], hint="it compares CPU seconds")
+        chosen = _chosen("networks", "problem", networks.CASES, only)
+        report = networks.race(chosen, environments, output_folder(out), quick, seed, tell)
+        if as_json:
+            print_json(report)
 
 
 def compare_variants(only: str, device: str, out: Path | None, as_json: bool) -> None:
