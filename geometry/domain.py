@@ -75,6 +75,11 @@ class Domain(ABC):
         return self
 
     @property
+    def cutting(self) -> tuple[tuple[str, Shape], ...]:
+        """The shapes whose boundaries bound it, each by the name of its face; none for a box."""
+        return ()
+
+    @property
     def time_axis(self) -> int | None:
         """Number of the axis called ``t``, if there is one."""
         return self.names.index("t") if "t" in self.names else None

@@ -82,8 +82,12 @@ class ExactConditions:
             axis = next(i for i, m in enumerate(orders) if m)
             lower = tuple(m - (i == axis) for i, m in enumerate(orders))
             below = self._expression(lift, field, lower)
-            self._known[key] = total_derivative(below, self.axes[axis], axis)
+            self._known[key] = self.derivative(below, axis)
         return self._known[key]
+
+    def derivative(self, expression: Expr, axis: int) -> Expr:
+        """Of an expression of coordinates and distances along an axis."""
+        return total_derivative(expression, self.axes[axis], axis)
 
     def _evaluate(
         self, x: torch.Tensor, wanted: Sequence[tuple[bool, int, Orders]]
