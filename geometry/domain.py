@@ -17,7 +17,7 @@ from .cells import Cells
 from .corner import Corner, Meeting
 from .region import Region
 from .region_union import Union
-from .shape import Creases
+from .shape import Creases, Shape
 
 __all__ = ["Domain"]
 

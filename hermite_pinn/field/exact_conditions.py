@@ -10,7 +10,7 @@ functions in physics-informed deep neural networks", CMAME 389 (2022).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -50,6 +50,8 @@ class ExactConditions:
         By field; expressions of the coordinates, and of ``distances`` as jets called :func:`distance_name`.
     distances
         Functions that are known by numbers only.
+    unit
+        What the factors are multiplied with.
 
     Examples
     --------
@@ -65,6 +67,11 @@ class ExactConditions:
     factors: tuple[Expr, ...]
     lifts: tuple[Expr, ...]
     distances: tuple[BoundaryDistance, ...] = ()
+    unit: float = 1.0
+
+    def scaled(self, unit: float) -> ExactConditions:
+        """The same with another unit."""
+        return replace(self, unit=unit)
 
     # -- derivatives ---
     @cached_property
@@ -113,7 +120,7 @@ class ExactConditions:
                 needed |= _below(tuple(orders))
         wanted = [(False, f, o) for f in range(len(self.factors)) for o in sorted(needed) if len(o) == dim]
         values = self._evaluate(x, wanted)
-        return combine(x, plan, len(self.factors), lambda f, o: values[(False, f, o)])
+        return self.unit * combine(x, plan, len(self.factors), lambda f, o: values[(False, f, o)])
 
     def added(self, x: torch.Tensor, channels: Channels) -> torch.Tensor | None:
         """See :class:`.Factor`."""
@@ -131,7 +138,7 @@ class ExactConditions:
     def describe(self) -> dict[str, Any]:
         """As plain data."""
         graph = described_graph([*self.factors, *self.lifts])
-        return {"kind": KIND, **graph, "distances": [d.describe() for d in self.distances]}
+        return {"kind": KIND, **graph, "distances": [d.describe() for d in self.distances], "unit": self.unit}
 
     @classmethod
     def from_description(cls, described: Entry, axes: Sequence[str], fields: int) -> ExactConditions:
@@ -147,7 +154,8 @@ class ExactConditions:
         expressions = expressions_from(described, axes, names)
         if len(expressions) != 2 * fields:
             raise described.at("roots").refuse(f"{2 * fields} expressions")
-        return cls(tuple(axes), tuple(expressions[:fields]), tuple(expressions[fields:]), distances)
+        unit = described.at("unit").number(1e-300)
+        return cls(tuple(axes), tuple(expressions[:fields]), tuple(expressions[fields:]), distances, unit)
 
 
 def _below(orders: Orders) -> set[Orders]:

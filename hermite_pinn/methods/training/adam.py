@@ -89,9 +89,11 @@ class Adam(FirstOrder):
             "ema": 0.999,
             "warmup": 20,
             "normalize": False,
+            "hard": False,
+            "defaults": "paper",
         }
         return cls(**(recipe | changes))
 
     def updates(self, trained: Trained) -> list[Update]:
         """Adam for everything."""
-        return [AdamUpdate(trained, self.ema)]
+        return [AdamUpdate(trained, self.numbers().ema)]

@@ -40,8 +40,9 @@ class RandomObjective(Objective):
         points: int,
         face_points: int,
         adaptive: RAD | None = None,
+        hard: bool | None = None,
     ) -> None:
-        super().__init__(task, method, dtype, levels, together=True)
+        super().__init__(task, method, dtype, levels, True, hard)
         self.points, self.face_points, self.adaptive = points, face_points, adaptive
         self.renewal = 0 if adaptive is None else adaptive.every
         self.pool: Pool | None = None
