@@ -90,6 +90,7 @@ class Adam(FirstOrder):
             "warmup": 20,
             "normalize": False,
             "hard": False,
+            "march": 0.0,
             "defaults": "paper",
         }
         return cls(**(recipe | changes))

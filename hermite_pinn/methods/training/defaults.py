@@ -24,6 +24,7 @@ AVERAGED, LONGEST = 20, 0.999
 
 CPU_POINTS = {1: 250, 2: 500, 3: 1000, 4: 2000}  # by the number of axes
 CPU_LEVELS = {1: 5, 2: 4, 3: 3, 4: 3}
+MARCH = 0.6  # of the run
 FACE_SHARE = 0.2  # of the points inside, on each face
 
 
@@ -37,6 +38,7 @@ class Plan:
     lr: float
     lr_end: float
     ema: float
+    march: float
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Numbers:
         As for :class:`hermite_pinn.Adam`.
     decay
         The last learning rate as a part of the first.
+    march
+        Part of the run in which the points of an evolution spread over all times.
     """
 
     steps: int = 20_000
@@ -56,6 +60,7 @@ class Numbers:
     face_points: int = 2_000
     lr: float = 1e-3
     decay: float = 1e-2
+    march: float = 0.0
 
     @staticmethod
     def ema(steps: int) -> float:
@@ -76,7 +81,8 @@ def numbers_for(problem: Problem, device: torch.device) -> Numbers:
     points = CPU_POINTS[min(4, problem.domain.dim)]
     affine = all(compile_term(problem, t).affine for t in problem.terms)
     steps = 3000 if affine else 6000
-    return Numbers(steps, points, math.ceil(FACE_SHARE * points), 3e-3, 3e-3)
+    march = MARCH if problem.domain.time_axis is not None else 0.0
+    return Numbers(steps, points, math.ceil(FACE_SHARE * points), 3e-3, 3e-3, march)
 
 
 def cpu_field(problem: Problem) -> Field:

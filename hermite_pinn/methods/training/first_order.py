@@ -171,6 +171,7 @@ class _Run:
             if self.levels and variant.live - 1 != self.finest:
                 self.finest = variant.live - 1
                 self.loss.follow(self.finest)
+            self.loss.advance(max(0, self.step) / self.steps)
             self.training.prepare(self.step, self.step + o.warmup)
             self.captured(variant)
             self.step += 1

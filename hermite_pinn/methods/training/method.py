@@ -156,7 +156,7 @@ class FirstOrder(FirstOrderOptions, TrainingMethod):
         """Means over random points, in float32 and on 8 levels if not told otherwise."""
         plan, dtype, levels = self.numbers(), task.dtype or torch.float32, self.default_levels(task)
         objective = RandomObjective(
-            task, self, dtype, levels, plan.points, plan.face_points, self.adaptive, self.hard
+            task, self, dtype, levels, plan, self.adaptive, self.hard
         )
         if self.normalize and task.saved is None:
             generator = torch.Generator(task.device).manual_seed(task.seed + 1)

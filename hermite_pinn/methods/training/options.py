@@ -70,6 +70,7 @@ FIRST_ORDER: Mapping[str, Check] = MappingProxyType(
         "check_every": at_least_one,
         "adaptive": adaptive,
         "cuda_graph": flag,
+        "march": either(partial(number, least=0, most=1), None),
         "defaults": partial(choice, options=DEFAULTS),
     }
 )
@@ -120,6 +121,7 @@ class FirstOrderOptions(ABC):
     check_every: int = 100
     adaptive: RAD | None = None
     cuda_graph: bool = True
+    march: float | None = None
     defaults: str = "device"
 
     def __post_init__(self) -> None:
@@ -140,6 +142,7 @@ class FirstOrderOptions(ABC):
             lr,
             _or(self.lr_end, n.decay * lr),
             _or(self.ema, n.ema(steps)),
+            _or(self.march, n.march),
         )
 
     def completed(self, otherwise: Numbers | None = None) -> Self:
