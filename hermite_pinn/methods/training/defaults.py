@@ -81,7 +81,7 @@ def numbers_for(problem: Problem, device: torch.device) -> Numbers:
     points = CPU_POINTS[min(4, problem.domain.dim)]
     affine = all(compile_term(problem, t).affine for t in problem.terms)
     steps = 3000 if affine else 6000
-    march = MARCH if problem.domain.time_axis is not None else 0.0
+    march = MARCH if problem.domain.time_axis is not None and not affine else 0.0
     return Numbers(steps, points, math.ceil(FACE_SHARE * points), 3e-3, 3e-3, march)
 
 

@@ -54,6 +54,9 @@ class LBFGS(QuasiNewtonOptions, TrainingMethod):
         Factor of the mean squares of the conditions.
     normalize
         Divide residuals by the RMS of their source term.
+    hard
+        As for :class:`hermite_pinn.Adam`; ``None`` holds nothing in a field that is the sum of its levels, such as
+        the one that is used where none is given.
     memory
         Steps remembered.
     search_steps
