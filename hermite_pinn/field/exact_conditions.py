@@ -1,4 +1,4 @@
-"""Fields that satisfy prescribed values exactly: a function that has them, plus a factor that vanishes there times a field.
+"""Fields that satisfy prescribed values exactly: a function that has them plus a factor, zero there, times a field.
 
 With ``g`` equal to the prescribed values where they are prescribed, and ``f`` zero there and nowhere else, every field
 ``g + f v`` satisfies the conditions, and any function that does so is one of these.  See I. E. Lagaris, A. Likas and
@@ -77,7 +77,9 @@ class ExactConditions:
     @cached_property
     def _known(self) -> dict[tuple[bool, int, Orders], Expr]:
         zero = (0,) * len(self.axes)
-        return {(lift, f, zero): e for lift in (False, True) for f, e in enumerate(self.lifts if lift else self.factors)}
+        return {
+            (lift, f, zero): e for lift in (False, True) for f, e in enumerate(self.lifts if lift else self.factors)
+        }
 
     @cached_property
     def _programs(self) -> dict[tuple[tuple[bool, int, Orders], ...], Program]:
@@ -110,7 +112,10 @@ class ExactConditions:
             if orders:
                 env |= {("jet", (name, o)): v for o, v in distance.jets(x, orders).items()}
         values = program.run(env)
-        return {k: torch.as_tensor(v, dtype=x.dtype, device=x.device).expand(x.shape[1:]) for k, v in zip(key, values, strict=True)}
+        return {
+            k: torch.as_tensor(v, dtype=x.dtype, device=x.device).expand(x.shape[1:])
+            for k, v in zip(key, values, strict=True)
+        }
 
     def matrix(self, x: torch.Tensor, plan: JetPlan) -> torch.Tensor:
         """See :class:`.Factor`."""
@@ -129,7 +134,12 @@ class ExactConditions:
         orders = sorted({tuple(o) for channel in channels.channels for _, o in channel})
         values = self._evaluate(x, [(True, f, o) for f in range(len(self.lifts)) for o in orders])
         rows = [
-            torch.stack([sum((w * values[(True, f, tuple(o))] for w, o in channel), x.new_zeros(x.shape[1])) for channel in channels.channels])
+            torch.stack(
+                [
+                    sum((w * values[(True, f, tuple(o))] for w, o in channel), x.new_zeros(x.shape[1]))
+                    for channel in channels.channels
+                ]
+            )
             for f in range(len(self.lifts))
         ]
         return torch.stack(rows)
@@ -149,7 +159,9 @@ class ExactConditions:
         CorruptFileError
             If it is that of other fields or of other coordinates.
         """
-        distances = tuple(BoundaryDistance.from_description(d, len(axes)) for d in described.at("distances").items(most=1000))
+        distances = tuple(
+            BoundaryDistance.from_description(d, len(axes)) for d in described.at("distances").items(most=1000)
+        )
         names = [distance_name(k) for k in range(len(distances))]
         expressions = expressions_from(described, axes, names)
         if len(expressions) != 2 * fields:

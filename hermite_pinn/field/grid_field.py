@@ -24,8 +24,8 @@ from .head import Head
 from .heads import HEADS, LinearHead
 from .hermite_grid import HermiteGrid
 from .linearized_field import FieldRows, LinearizedField
-from .singular_part import SingularPart
 from .product_rule import Factor
+from .singular_part import SingularPart
 from .siren import Siren
 from .summed import Summed
 from .tree import ENCODER, HEAD, LAYERS, SINGULAR, TABLE, Tree, branch, joined, rooted, within

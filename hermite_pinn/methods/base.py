@@ -313,7 +313,13 @@ class Chain(Method):
             if outcome.status in ENDING:
                 break
             part = replace(
-                part, field=spec, start=outcome.field, start_parameters=outcome.parameters, guess=None, deflated=(), saved=None
+                part,
+                field=spec,
+                start=outcome.field,
+                start_parameters=outcome.parameters,
+                guess=None,
+                deflated=(),
+                saved=None,
             )
         return replace(outcome, stats=outcome.stats | {"stages": rows})
 

@@ -92,7 +92,9 @@ def test_derivatives_are_those_of_the_values(name):
     for i in range(dim):
         move = torch.zeros(dim, 1, dtype=torch.float64)
         move[i] = step
-        slopes = (field.jets(x + move, Channels.jet(dim, 1)) - field.jets(x - move, Channels.jet(dim, 1)))[0] / (2 * step)
+        slopes = (field.jets(x + move, Channels.jet(dim, 1)) - field.jets(x - move, Channels.jet(dim, 1)))[0] / (
+            2 * step
+        )
         size = float(jets.abs().max())
         assert float((slopes[0] - jets[1 + i]).abs().max()) < 1e-6 * size
         assert float((slopes[1 + i] - jets[order]).abs().max()) < 1e-5 * size

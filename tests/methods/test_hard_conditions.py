@@ -47,7 +47,9 @@ def on_a_circle(count=50):
 def test_a_network_in_a_disc_meets_its_condition_and_improves(method):
     problem, errors = in_a_disc(), []
     for steps in (10, 300):
-        solution = hp.solve(problem, method=method(steps=steps, lr=1e-2, hard=True, **SHORT), field=SMALL, levels=2, progress=False)
+        solution = hp.solve(
+            problem, method=method(steps=steps, lr=1e-2, hard=True, **SHORT), field=SMALL, levels=2, progress=False
+        )
         x, y = on_a_circle()
         assert np.abs(np.asarray(solution.u(x, y)) - 1.0 - x).max() < 1e-6
         errors.append(solution.error()["u"]["relative_l2"])
@@ -114,7 +116,8 @@ def test_the_paper_is_as_it_was():
     )  # fmt: skip
     task = Task(heat(), None, None, None, 0, torch.device(CPU), None, None)
     method, settled = hp.Adam.paper().settled(task)
-    assert method == hp.Adam.paper() and settled.field is None
+    assert method == hp.Adam.paper()
+    assert settled.field is None
     field = method.default_field(task.problem)
     assert (field.width, field.depth, field.table_size, method.default_levels(task)) == (128, 2, 2**14, 8)
 
@@ -126,7 +129,8 @@ def test_options_that_are_given_are_never_changed():
     assert method == given
     assert settled.levels == 2
     method, settled = given.settled(Task(heat(), SMALL, None, None, 0, torch.device(CPU), None, None))
-    assert settled.field is SMALL and settled.levels is None
+    assert settled.field is SMALL
+    assert settled.levels is None
 
 
 def test_numbers_follow_the_device_and_the_problem():
@@ -134,7 +138,8 @@ def test_numbers_follow_the_device_and_the_problem():
     method, _ = hp.Adam().settled(task)
     other, _ = hp.Adam().settled(Task(heat(), None, None, None, 0, torch.device("meta"), None, None))
     assert (other.points, other.steps, other.ema) == (10_000, 20_000, 0.999)
-    assert method.points < other.points and method.steps < other.steps
+    assert method.points < other.points
+    assert method.steps < other.steps
     assert method.ema == Numbers.ema(method.steps)
 
 

@@ -52,9 +52,7 @@ def run_case(case: str, method: str, seed: int) -> Row:
     with one_thread():
         hp.solve(chosen.statement(), method=made(), device="cpu", max_time=1e-3, throw=False, progress=False)
         cpu, wall = time.process_time(), time.perf_counter()
-        solution = hp.solve(
-            chosen.statement(), method=made(), device="cpu", seed=seed, throw=False, progress=False
-        )
+        solution = hp.solve(chosen.statement(), method=made(), device="cpu", seed=seed, throw=False, progress=False)
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     return Row(case, method, seed, chosen.error(solution), cpu, wall, solution.status.name)
 
@@ -70,7 +68,14 @@ def rivals_of(path: Path) -> list[Row]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         return [
-            Row(r["case"], r.get("code", "DeepXDE"), int(r["seed"]), float(r["error"]), float(r["cpu"]), float(r.get("wall", 0.0)))
+            Row(
+                r["case"],
+                r.get("code", "DeepXDE"),
+                int(r["seed"]),
+                float(r["error"]),
+                float(r["cpu"]),
+                float(r.get("wall", 0.0)),
+            )
             for r in found
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -84,7 +89,10 @@ def to_markdown(rows: Sequence[Row]) -> str:
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.case, row.method), []).append(row)
-    lines = ["| problem | method | seeds | error | smallest to largest | CPU s | status |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| problem | method | seeds | error | smallest to largest | CPU s | status |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for (case, method), own in sorted(groups.items(), key=lambda item: (list(CASES).index(item[0][0]), item[0][1])):
         errors = [r.error for r in own]
         status = ", ".join(dict.fromkeys(r.status.lower() for r in own if r.status))
@@ -93,4 +101,3 @@ def to_markdown(rows: Sequence[Row]) -> str:
             f"{statistics.median(r.cpu for r in own):.1f} | {status} |"
         )
     return "\n".join(lines)
-

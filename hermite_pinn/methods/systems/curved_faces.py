@@ -68,5 +68,3 @@ class CurvedFaces:
     def obstacle(self, name: str) -> str:
         """What a face is that is not among :attr:`names`."""
         return self._obstacles.get(name, "a part of a side or of a boundary only")
-
-

@@ -10,8 +10,8 @@ import torch
 
 from hermite_pinn.cuda.encoder.morton import morton_order
 from hermite_pinn.errors import InvalidArgumentError
-from hermite_pinn.field.product_rule import Factor
 from hermite_pinn.field.grid_field import GridField
+from hermite_pinn.field.product_rule import Factor
 from hermite_pinn.field.tree import HEAD, flatten, restore, within
 from hermite_pinn.geometry import Samples
 from hermite_pinn.methods.least_squares.scaling import BlockScaling, least_squares

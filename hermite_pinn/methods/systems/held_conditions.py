@@ -162,7 +162,9 @@ class _Checker:
         """On a side of the box."""
         d = self.domain
         place = (d.upper if side else d.lower)[axis]
-        return substitute(expression, lambda leaf: place if (leaf.op, leaf.data) == ("coordinate", d.names[axis]) else None)
+        return substitute(
+            expression, lambda leaf: place if (leaf.op, leaf.data) == ("coordinate", d.names[axis]) else None
+        )
 
     def lift(self, values: Sequence[_Value]) -> Expr:
         """A function with all these values of one field."""
@@ -206,7 +208,11 @@ class _Checker:
                 made = wrap(made + self._at(wrap(v.value - made), time, v.side))
             else:
                 slope = self._slope(made, time)
-                made = wrap(made + (coordinate(self.domain.names[time]) - self.domain.lower[time]) * self._at(wrap(v.value - slope), time, 0))
+                made = wrap(
+                    made
+                    + (coordinate(self.domain.names[time]) - self.domain.lower[time])
+                    * self._at(wrap(v.value - slope), time, 0)
+                )
         return made
 
     def _slope(self, made: Expr, axis: int) -> Expr:
@@ -242,7 +248,9 @@ class _Checker:
         """Why a value cannot be held with others of the same field; None if it can."""
         if value.order and not any(v.axis == value.axis and v.order == 0 for v in held):
             return "a derivative at the start is held together with the value there"
-        if any(v.axis == value.axis and v.side == value.side and v.order == value.order for v in held if v.axis is not None):
+        if any(
+            v.axis == value.axis and v.side == value.side and v.order == value.order for v in held if v.axis is not None
+        ):
             return "another condition prescribes the value on the same face"
         together = [*held, value]
         lift = self.lift(together)
@@ -270,7 +278,3 @@ class _Checker:
         size = max(float(np.abs(b).max(initial=0.0)), float(np.abs(a).max(initial=0.0)), 1e-300)
         wrong = float(np.abs(a - b).max(initial=0.0))
         return math.inf if not math.isfinite(wrong) else wrong / max(size, 1e-12) if wrong > 1e-14 else 0.0
-
-
-
-

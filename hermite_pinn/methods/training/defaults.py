@@ -93,5 +93,3 @@ def cpu_field(problem: Problem) -> Field:
 def cpu_levels(problem: Problem) -> Levels:
     """Few: 4 to 32 cells along each of two axes."""
     return CPU_LEVELS[min(4, problem.domain.dim)]
-
-

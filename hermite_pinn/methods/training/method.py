@@ -155,9 +155,7 @@ class FirstOrder(FirstOrderOptions, TrainingMethod):
     def objective(self, task: Task) -> Objective:
         """Means over random points, in float32 and on 8 levels if not told otherwise."""
         plan, dtype, levels = self.numbers(), task.dtype or torch.float32, self.default_levels(task)
-        objective = RandomObjective(
-            task, self, dtype, levels, plan, self.adaptive, self.hard
-        )
+        objective = RandomObjective(task, self, dtype, levels, plan, self.adaptive, self.hard)
         if self.normalize and task.saved is None:
             generator = torch.Generator(task.device).manual_seed(task.seed + 1)
             objective.normalize(objective.groups[0].random(plan.points, generator))

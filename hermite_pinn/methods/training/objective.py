@@ -140,7 +140,9 @@ class Objective(Loss[PlacedTerms]):
         zero = {k: torch.zeros_like(v) for k, v in self.field.tensors().items()}
         with torch.no_grad():
             first, moved = (
-                torch.stack(self.groups[0].evaluator.residuals(f, batch.x, self.start_parameters, batch.columns)).double()
+                torch.stack(
+                    self.groups[0].evaluator.residuals(f, batch.x, self.start_parameters, batch.columns)
+                ).double()
                 for f in (self.field.with_tensors(zero), self.field)
             )
             unit = float(first.norm() / (moved - first).norm())
