@@ -150,6 +150,8 @@ class FirstOrder(FirstOrderOptions, TrainingMethod):
             spec = settled.field or self.default_field(task.problem)
             plan |= {"levels": settled.levels or self.default_levels(task), "width": spec.width, "depth": spec.depth}
         outcome.stats["defaults"] = plan
+        if plan:
+            outcome.message += f"; chosen: {', '.join(f'{k}={v:.6g}' for k, v in plan.items())}"
         return outcome
 
     def objective(self, task: Task) -> Objective:

@@ -267,6 +267,11 @@ class Objective(Loss[PlacedTerms]):
         if self.choice is not None:
             message = f"{message}; {self.choice.sentence(self.problem)}"
             stats |= self.choice.stats(self.problem)
+        if self.held.terms:
+            stats["held"] = list(dict.fromkeys(t.name for t in self.held.terms))
+            message += f"; exactly satisfied: {', '.join(stats['held'])}"
+        if self.held.reasons:
+            stats["not_held"] = dict(self.held.reasons)
         return Outcome(
             self.model(result.tensors), self.parameter_values(result.tensors), result.status, message, None, stats
         )
