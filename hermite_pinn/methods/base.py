@@ -151,6 +151,11 @@ class Method(ABC):
         """Whether several processes can run it together."""
         return False
 
+    @property
+    def follows_device(self) -> bool:
+        """Whether the field that it takes where none is given depends on the device, too; it is then left to the run."""
+        return False
+
     def check(self, task: Task, before: Outline | None = None) -> Outline:
         """Raise now what would keep :meth:`run` from working; nothing has been computed yet.
 
@@ -282,7 +287,7 @@ class Chain(Method):
         last = len(self.methods) - 1
         for k, method in enumerate(self.methods):
             try:
-                own = task if k == 0 else part  # the first one chooses the field
+                own = task if k == 0 and method.follows_device else part
                 before = method.check(replace(own, tol=task.tol if k == last else None), before)
             except InvalidArgumentError as error:
                 raise type(error)(f"method {k + 1} of the chain: {error}") from error
@@ -301,7 +306,7 @@ class Chain(Method):
             task.monitor.method, task.monitor.stage = method.name, k + 1
             part = replace(
                 part,
-                field=task.field if k == 0 else part.field,
+                field=task.field if k == 0 and method.follows_device else spec,
                 tol=task.tol if k == len(self.methods) - 1 else None,
                 save=self._saver(task, part, k, list(rows)),
             )

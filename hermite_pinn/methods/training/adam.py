@@ -20,12 +20,12 @@ class Adam(FirstOrder):
 
     Numbers that are left open follow the device, the problem and the length of the run; docs/networks.md says how, and
     ``solution.stats["defaults"]`` which were taken.  Without ``field``, on a CPU, it is a small network that reads few
-    dense levels; on a GPU, the paper's.
+    dense levels, or the coordinates if an evolution is not linear; on a GPU, the paper's.
 
     Parameters
     ----------
     steps
-        Optimiser steps; ``None``: 20,000 on a GPU, 3000 on a CPU, and 6000 there if the problem is not linear.
+        Optimiser steps; ``None``: 20,000 on a GPU, 3000 on a CPU, and 12,000 there if the problem is not linear.
     lr, lr_end, schedule
         Learning rate at start and end; ``"cosine"`` decay, ``"step"`` (halved every ``lr_every`` steps), or
         ``"constant"``.  ``None``: from 1e-3 to 1e-5 on a GPU, from 3e-3 to 1e-5 on a CPU.

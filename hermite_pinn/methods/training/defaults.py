@@ -24,6 +24,7 @@ AVERAGED, LONGEST = 20, 0.999
 
 CPU_POINTS = {1: 250, 2: 500, 3: 1000, 4: 2000}  # by the number of axes
 CPU_LEVELS = {1: 5, 2: 4, 3: 3, 4: 3}
+CPU_STEPS = {True: 3000, False: 12_000}  # of a problem that is linear, and of one that is not
 MARCH = 0.6  # of the run
 FACE_SHARE = 0.2  # of the points inside, on each face
 
@@ -79,17 +80,26 @@ def numbers_for(problem: Problem, device: torch.device) -> Numbers:
     if device.type != "cpu":
         return Numbers()
     points = CPU_POINTS[min(4, problem.domain.dim)]
-    affine = all(compile_term(problem, t).affine for t in problem.terms)
-    steps = 3000 if affine else 6000
-    march = MARCH if problem.domain.time_axis is not None and not affine else 0.0
-    return Numbers(steps, points, math.ceil(FACE_SHARE * points), 3e-3, 3e-3, march)
+    linear = _is_linear(problem)
+    march = MARCH if problem.domain.time_axis is not None and not linear else 0.0
+    return Numbers(CPU_STEPS[linear], points, math.ceil(FACE_SHARE * points), 3e-3, 3e-3, march)
 
 
 def cpu_field(problem: Problem) -> Field:
-    """Two features on every level, read by two layers of 32 sines."""
+    """Two layers of sines that read two features on every level, or three that read the coordinates.
+
+    Levels learn a smooth solution faster; an evolution that is not linear makes fronts, which move past the vertices of
+    few levels and are learned from the coordinates.
+    """
+    if problem.domain.time_axis is not None and not _is_linear(problem):
+        return Field(head="siren", encoder="coordinates", width=32, depth=3, omega=2.0)
     return Field(head="siren", features=max(2, len(problem.fields)), width=32, depth=2, omega=0.5)
 
 
 def cpu_levels(problem: Problem) -> Levels:
     """Few: 4 to 32 cells along each of two axes."""
     return CPU_LEVELS[min(4, problem.domain.dim)]
+
+
+def _is_linear(problem: Problem) -> bool:
+    return all(compile_term(problem, t).affine for t in problem.terms)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hermite_pinn.field.grid_field import GridField
+from hermite_pinn.field.outline import Outline
 from hermite_pinn.methods.base import Task
 from hermite_pinn.methods.systems.held_conditions import Held, held_conditions
 
-__all__ = ["hard_choice", "holding"]
+__all__ = ["hard_choice", "holding", "outlined"]
 
 NONE = Held(None)
 
@@ -14,6 +17,23 @@ NONE = Held(None)
 def hard_choice(task: Task, hard: bool | None) -> bool | None:
     """Whether values are held: as asked for; where nothing is asked, not in a field that somebody chose."""
     return False if hard is None and (task.field is not None or task.start is not None) else hard
+
+
+def outlined(outline: Outline, task: Task, hard: bool | None, before: Outline | None) -> Outline:
+    """The outline of a field with whether a factor multiplies it.
+
+    Raises
+    ------
+    InvalidProblemError
+        As :func:`holding`.
+    """
+    choice = hard_choice(task, hard)
+    if before is not None or choice is False or (choice is None and outline.linear):
+        return outline
+    found = held_conditions(task.problem)
+    if choice:
+        found.demand()
+    return replace(outline, factor=found.factor is not None)
 
 
 def holding(task: Task, field: GridField, hard: bool | None) -> Held:

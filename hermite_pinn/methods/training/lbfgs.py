@@ -15,7 +15,7 @@ from hermite_pinn.methods.base import Outcome, Task, refuse_half
 from .batches import term_groups
 from .fixed_objective import FixedObjective, round_seed
 from .full_batch import train_full_batch
-from .holding import hard_choice
+from .holding import hard_choice, outlined
 from .loss import Loss
 from .method import TrainingMethod
 from .objective import Objective
@@ -112,7 +112,7 @@ class LBFGS(QuasiNewtonOptions, TrainingMethod):
         check_points(task, outline, spec, self.face_points)
         self._check_restrictions(task)
         load_optimizers()
-        return outline
+        return outlined(outline, task, self.hard, before)
 
     def _check_restrictions(self, task: Task) -> None:
         """Look at the points of all rounds where conditions hold on parts of their faces."""

@@ -16,7 +16,7 @@ from hermite_pinn.residuals.evaluation import restricted
 
 from .defaults import cpu_field, cpu_levels, numbers_for
 from .first_order import train_first_order
-from .holding import hard_choice
+from .holding import hard_choice, outlined
 from .loss import Loss
 from .objective import Objective
 from .options import FirstOrderOptions
@@ -101,6 +101,11 @@ class FirstOrder(FirstOrderOptions, TrainingMethod):
         """Every process takes a part of the points, and gradients are summed."""
         return True
 
+    @property
+    def follows_device(self) -> bool:
+        """Always."""
+        return True
+
     def default_field(self, problem: Problem) -> Field:
         """The paper's field: two features, tables of 2**14 slots, SIREN with two layers of 128 units and omega 0.5."""
         return Field(
@@ -124,7 +129,7 @@ class FirstOrder(FirstOrderOptions, TrainingMethod):
     def check(self, task: Task, before: Outline | None = None) -> Outline:
         """See :meth:`Method.check`; tables in half precision can be trained, by the gradients of float32 tables."""
         method, settled = self.settled(task)
-        return method._checked(settled, before)
+        return outlined(method._checked(settled, before), task, self.hard, before)
 
     def _checked(self, task: Task, before: Outline | None) -> Outline:
         plan, spec = self.numbers(), task.field or self.default_field(task.problem)
@@ -148,10 +153,11 @@ class FirstOrder(FirstOrderOptions, TrainingMethod):
         plan = {name: value for name, value in vars(method.numbers()).items() if getattr(self, name) is None}
         if task.field is None and task.start is None:
             spec = settled.field or self.default_field(task.problem)
-            plan |= {"levels": settled.levels or self.default_levels(task), "width": spec.width, "depth": spec.depth}
+            plan |= {"encoder": spec.encoder, "levels": settled.levels or self.default_levels(task)}
+            plan |= {"width": spec.width, "depth": spec.depth}
         outcome.stats["defaults"] = plan
         if plan:
-            outcome.message += f"; chosen: {', '.join(f'{k}={v:.6g}' for k, v in plan.items())}"
+            outcome.message += f"; chosen: {', '.join(f'{k}={v}' for k, v in plan.items())}"
         return outcome
 
     def objective(self, task: Task) -> Objective:
