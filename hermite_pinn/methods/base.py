@@ -153,7 +153,7 @@ class Method(ABC):
 
     @property
     def follows_device(self) -> bool:
-        """Whether the field that it takes where none is given depends on the device, too; it is then left to the run."""
+        """Whether the field that it takes where none is given depends on the device, and is left to the run."""
         return False
 
     def check(self, task: Task, before: Outline | None = None) -> Outline:
