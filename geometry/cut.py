@@ -127,6 +127,12 @@ class Cut(Immutable, Cuttable):
     def _digest(self) -> bytes:
         return digest(dict(self.statement))
 
+    @property
+    def cutting(self) -> tuple[tuple[str, Shape], ...]:
+        """The shapes that cut it, parts of a combination one by one, with the names of their faces."""
+        parts = [part for shape, _ in self._cuts for part in shape.leaves]
+        return tuple((leaf.name, part) for leaf, part in zip(self._leaves, parts, strict=True))
+
     # -- regions ---
     @property
     def interior(self) -> CutInterior:

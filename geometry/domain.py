@@ -19,7 +19,7 @@ from .corner import Corner, Meeting
 from .picture import domain_html
 from .region import Region
 from .region_union import Union
-from .shape import Creases
+from .shape import Creases, Shape
 
 __all__ = ["Domain"]
 
@@ -75,6 +75,11 @@ class Domain(ABC):
     def with_breaks(self, found: Mapping[str, Sequence[float]]) -> Domain:
         """The domain with more breaks, where it can have some."""
         return self
+
+    @property
+    def cutting(self) -> tuple[tuple[str, Shape], ...]:
+        """The shapes whose boundaries bound it, each by the name of its face; none for a box."""
+        return ()
 
     @property
     def time_axis(self) -> int | None:

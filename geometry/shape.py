@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from hermite_pinn.expressions.graph import Expr
+
 from .steps import stepped
 from .touched import near_cells
 
@@ -171,6 +173,23 @@ class Shape(ABC):
         lower, upper = self.bounds
         size = float(np.max(upper - lower))
         return stepped(self.signed_distance, np.asarray(x, dtype=np.float64), size if np.isfinite(size) else 1.0)
+
+    def vanishing(self, x: Sequence[Expr], inside: bool) -> Expr | None:
+        """A smooth formula that is zero on the boundary, positive on one side, and like the distance near it.
+
+        Parameters
+        ----------
+        x
+            Coordinates as symbols.
+        inside
+            The side on which it must have no other zero.
+
+        Returns
+        -------
+        Expr or None
+            None where only :meth:`signed_distance` is known.
+        """
+        return None
 
     @property
     @abstractmethod

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from hermite_pinn.expressions.graph import Expr
 from hermite_pinn.geometry.csg import Solid
 from hermite_pinn.geometry.part import coordinates
 from hermite_pinn.geometry.shape import Piece, Surface
 from hermite_pinn.geometry.similarity import Similarity, Vector
 from hermite_pinn.schema import Entry
 
+from .formulas import round_level
 from .leaf import Leaf, length_of, point_of
 from .rules import count_of, directions, numbers_of, plain, rings
 
@@ -55,6 +57,10 @@ class Ball(Leaf):
 
     def _distance(self, x: np.ndarray) -> np.ndarray:
         return np.asarray(np.linalg.norm(x - self.center[:, None], axis=0) - self.radius)
+
+    def vanishing(self, x: Sequence[Expr], inside: bool) -> Expr:
+        """The difference of squares, ``(R**2 - r**2) / (2 R)`` inside."""
+        return round_level(x, self.center, self.radius, inside)
 
     def closest_points(self, x: np.ndarray) -> np.ndarray:
         """Points of the sphere in the same direction; of the center, some point."""

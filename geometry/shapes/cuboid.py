@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from hermite_pinn.expressions.graph import Expr
 from hermite_pinn.geometry.csg import Solid
 from hermite_pinn.geometry.part import coordinates
 from hermite_pinn.geometry.shape import Creases, Piece, Surface
 from hermite_pinn.geometry.similarity import Similarity, Vector
 from hermite_pinn.schema import Entry
 
+from .formulas import half_planes
 from .leaf import Leaf
 from .polygon import corners
 from .rules import gauss_panels, numbers_of, plain
@@ -56,6 +58,14 @@ class Cuboid(Leaf):
     def _distance(self, x: np.ndarray) -> np.ndarray:
         beyond = np.maximum(self.lower[:, None] - x, x - self.upper[:, None])
         return np.asarray(np.linalg.norm(np.maximum(beyond, 0.0), axis=0) + np.minimum(beyond.max(0), 0.0))
+
+    def vanishing(self, x: Sequence[Expr], inside: bool) -> Expr | None:
+        """The product of the distances from the sides, inside; None outside."""
+        if not inside:
+            return None
+        normals = np.concatenate([np.eye(3), -np.eye(3)], axis=1)
+        corners = np.stack([self.lower, self.upper], axis=1)
+        return half_planes(x, normals, np.concatenate([self.lower, -self.upper]), corners)
 
     def closest_points(self, x: np.ndarray) -> np.ndarray:
         """The closest points of the sides."""

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from hermite_pinn.expressions.graph import Expr
 from hermite_pinn.geometry.csg import Solid
 from hermite_pinn.geometry.shape import Piece
 from hermite_pinn.geometry.similarity import Similarity, Vector
 from hermite_pinn.schema import Entry
 
 from .curve import Arc, CurvePiece
+from .formulas import round_level
 from .leaf import Leaf, length_of, point_of
 from .rules import numbers_of, plain
 
@@ -54,6 +56,10 @@ class Disk(Leaf):
 
     def _distance(self, x: np.ndarray) -> np.ndarray:
         return np.asarray(np.hypot(x[0] - self.center[0], x[1] - self.center[1]) - self.radius)
+
+    def vanishing(self, x: Sequence[Expr], inside: bool) -> Expr:
+        """The difference of squares, ``(R**2 - r**2) / (2 R)`` inside."""
+        return round_level(x, self.center, self.radius, inside)
 
     @property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from hermite_pinn.checks import items, real_array
 from hermite_pinn.errors import InvalidProblemError
+from hermite_pinn.expressions.graph import Expr
 from hermite_pinn.geometry.csg import Solid
 from hermite_pinn.geometry.shape import Creases, Piece
 from hermite_pinn.geometry.similarity import LARGEST, Similarity, Vector
@@ -17,6 +18,7 @@ from hermite_pinn.immutable import read_only
 from hermite_pinn.schema import Entry
 
 from .curve import CurvePiece, Segment
+from .formulas import half_planes
 from .leaf import Leaf, point_of
 from .rules import array_of, numbers_of, plain
 
@@ -53,6 +55,16 @@ class Polygonal(Leaf):
             part = slice(first, first + batch)
             result[part] = _to_sides(x[:, part], start, along)
         return result
+
+    def vanishing(self, x: Sequence[Expr], inside: bool) -> Expr | None:
+        """The product of the distances from the sides, inside of what is convex; None else."""
+        start, along = self._sides
+        before = np.roll(along, 1, axis=1)
+        if not inside or (before[0] * along[1] - before[1] * along[0] < 0).any():
+            return None
+        lengths = np.linalg.norm(along, axis=0)
+        normals = np.stack([-along[1], along[0]]) / lengths
+        return half_planes(x, normals, (normals * start).sum(0), self.vertices.T)
 
     @property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:

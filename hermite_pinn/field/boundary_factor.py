@@ -13,8 +13,11 @@ from typing import Any
 
 import torch
 
+from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.cuda.network.activation import JetPlan
 from hermite_pinn.schema import Entry
+
+from .product_rule import combine
 
 __all__ = ["BoundaryFactor"]
 
@@ -70,34 +73,19 @@ class BoundaryFactor:
         torch.Tensor
             (fields, requested, carried, n).
         """
-        carried, dim = plan.carried.channels, x.shape[0]
-        place = {c[0][1]: i for i, c in enumerate(carried) if sum(c[0][1]) < 2}
-        matrix = x.new_zeros(len(self.sides), len(plan.outputs), len(carried), x.shape[1])
-        for f, sides in enumerate(self.sides):
-            factors = [self._factors(x, i, *pair) for i, pair in enumerate(sides)]
+        factors = [[self._factors(x, i, *pair) for i, pair in enumerate(sides)] for sides in self.sides]
 
-            def derivative(orders: Sequence[int], factors: list[tuple[torch.Tensor, ...]] = factors) -> torch.Tensor:
-                value = torch.ones_like(x[0])
-                for i, m in enumerate(orders):
-                    value = value * factors[i][m]
-                return value
+        def derivative(field: int, orders: tuple[int, ...]) -> torch.Tensor:
+            value = torch.ones_like(x[0])
+            for i, m in enumerate(orders):
+                value = value * factors[field][i][m]
+            return value
 
-            for r, c in enumerate(plan.outputs):
-                matrix[f, r, c] = derivative((0,) * dim)
-                for weight, orders in carried[c]:
-                    if sum(orders) == 0:
-                        continue
-                    matrix[f, r, 0] += weight * derivative(orders)
-                    if sum(orders) == 2:
-                        for axis in [i for i in range(dim) for _ in range(orders[i])]:
-                            unit = tuple(int(axis == j) for j in range(dim))
-                            rest = tuple(m - u for m, u in zip(orders, unit, strict=True))
-                            matrix[f, r, place[unit]] += weight * derivative(rest)
-        return matrix
+        return combine(x, plan, len(self.sides), derivative)
 
-    def apply(self, jets: torch.Tensor, x: torch.Tensor, plan: JetPlan) -> torch.Tensor:
-        """Requested jets of the product (fields, requested, n) from carried ones (fields, carried, n)."""
-        return torch.einsum("frcn,fcn->frn", self.matrix(x, plan), jets)
+    def added(self, x: torch.Tensor, channels: Channels) -> torch.Tensor | None:
+        """Nothing: the values are zero."""
+        return None
 
     def describe(self) -> dict[str, Any]:
         """As plain data."""

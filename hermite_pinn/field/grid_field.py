@@ -15,15 +15,16 @@ from hermite_pinn.geometry import Domain
 from hermite_pinn.schema import Entry
 
 from .appended import Appended
-from .boundary_factor import BoundaryFactor
 from .broken_grid import BrokenGrid
 from .earlier import modern_description, modern_tree
 from .encoder import Encoder
 from .encoders import READABLE
+from .exact_conditions import factor_from
 from .head import Head
 from .heads import HEADS, LinearHead
 from .hermite_grid import HermiteGrid
 from .linearized_field import FieldRows, LinearizedField
+from .product_rule import Factor
 from .singular_part import SingularPart
 from .siren import Siren
 from .summed import Summed
@@ -50,7 +51,7 @@ class GridField:
     head
         From features to fields.
     boundary_factor
-        A factor that makes the fields vanish on faces, or None.
+        What makes conditions hold exactly, by a factor that vanishes on faces and by what is added; or None.
     singular
         Functions that are singular at corners of the domain, which are added to all this, or None.
 
@@ -66,7 +67,7 @@ class GridField:
     names: tuple[str, ...]
     encoder: Encoder
     head: Head
-    boundary_factor: BoundaryFactor | None = None
+    boundary_factor: Factor | None = None
     singular: SingularPart | None = None
 
     @property
@@ -209,7 +210,9 @@ class GridField:
         if self.boundary_factor is not None:
             plan = JetPlan.of(channels)
             inner = replace(self, boundary_factor=None, singular=None).jets(x, plan.carried)
-            jets = self.boundary_factor.apply(inner, x, plan)
+            jets = torch.einsum("frcn,fcn->frn", self.boundary_factor.matrix(x, plan), inner)
+            added = self.boundary_factor.added(x, channels)
+            jets = jets if added is None else jets + added
         else:
             jets = self._inner_jets(x, channels)
         return jets if self.singular is None else jets + self.singular.jets(x, channels, self.names)
@@ -269,6 +272,8 @@ class GridField:
             jets = head.jets if stencil is None else stencil.combine(head.jets)
             if product_rule is not None:
                 jets = torch.einsum("frcn,fcn->frn", product_rule, jets)
+            held = None if self.boundary_factor is None else self.boundary_factor.added(x, channels)
+            jets = jets if held is None else jets + held
             added = None
             if self.singular is not None:
                 added = self.singular.by_field(x, channels, self.names)
@@ -346,7 +351,7 @@ class GridField:
             names,
             encoder,
             head,
-            None if factor is None else BoundaryFactor.from_description(factor, *box),
+            None if factor is None else factor_from(factor, *box, axes),
             None if singular is None else SingularPart.from_description(singular, part(SINGULAR), axes, names),
         )
         own = restored.tensors()

@@ -151,6 +151,11 @@ class Method(ABC):
         """Whether several processes can run it together."""
         return False
 
+    @property
+    def follows_device(self) -> bool:
+        """Whether the field that it takes where none is given depends on the device, and is left to the run."""
+        return False
+
     def check(self, task: Task, before: Outline | None = None) -> Outline:
         """Raise now what would keep :meth:`run` from working; nothing has been computed yet.
 
@@ -282,7 +287,8 @@ class Chain(Method):
         last = len(self.methods) - 1
         for k, method in enumerate(self.methods):
             try:
-                before = method.check(replace(part, tol=task.tol if k == last else None), before)
+                own = task if k == 0 and method.follows_device else part
+                before = method.check(replace(own, tol=task.tol if k == last else None), before)
             except InvalidArgumentError as error:
                 raise type(error)(f"method {k + 1} of the chain: {error}") from error
         assert before is not None
@@ -292,13 +298,15 @@ class Chain(Method):
         """Run them all; a method that does not end by itself (time, callback, Ctrl-C) ends the chain."""
         first, saved = 0, task.saved
         rows: list[dict[str, Any]] = []
-        part = replace(task, field=task.field or self.default_field(task.problem), saved=saved)
+        spec = task.field or self.default_field(task.problem)
+        part = replace(task, field=spec, saved=saved)
         if saved is not None:
             part, first, rows = self._resumed(part, saved, self.methods)
         for k, method in enumerate(self.methods[first:], first):
             task.monitor.method, task.monitor.stage = method.name, k + 1
             part = replace(
                 part,
+                field=task.field if k == 0 and method.follows_device else spec,
                 tol=task.tol if k == len(self.methods) - 1 else None,
                 save=self._saver(task, part, k, list(rows)),
             )
@@ -310,7 +318,13 @@ class Chain(Method):
             if outcome.status in ENDING:
                 break
             part = replace(
-                part, start=outcome.field, start_parameters=outcome.parameters, guess=None, deflated=(), saved=None
+                part,
+                field=spec,
+                start=outcome.field,
+                start_parameters=outcome.parameters,
+                guess=None,
+                deflated=(),
+                saved=None,
             )
         return replace(outcome, stats=outcome.stats | {"stages": rows})
 

@@ -126,7 +126,7 @@ def test_a_step_runs_on_tensors_without_values(name, monkeypatch):
     method = hp.Adam(**(OPTIONS | options))
     field = hp.Field(head=head, features=2, table_size=2**6, width=8, omega=1.0)
     task = Task(problem(), field, 4, None, 0, there, torch.float32, Monitor())
-    objective = RandomObjective(task, method, torch.float32, 4, method.points, method.face_points, method.adaptive)
+    objective = RandomObjective(task, method, torch.float32, 4, method.numbers(), method.adaptive)
     tensors = {k: v.requires_grad_() for k, v in objective.tensors().items()}
     average = {k: v.detach().clone() for k, v in tensors.items()}
     step = TrainingStep(

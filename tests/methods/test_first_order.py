@@ -279,7 +279,7 @@ def test_faces_with_the_same_condition_share_a_group_and_add_up():
         assert (part[group.region.axis] == group.region.position).all()
         one_by_one += float((part.sum(0) ** 2).mean())  # of the field that is zero
     task = Task(problem, hp.Field(head="linear"), 2, None, 0, *place, Monitor())
-    objective = RandomObjective(task, hp.Adam(), place[1], 2, 40, 40)
+    objective = RandomObjective(task, hp.Adam(), place[1], 2, hp.Adam(points=40, face_points=40).numbers())
     tensors = {k: torch.zeros_like(v) for k, v in objective.tensors().items()}
     points = [(g, g.random(40, torch.Generator().manual_seed(0))) for g in objective.groups]
     name = objective.groups[1].terms[0].name

@@ -73,8 +73,7 @@ class _Ruled(RandomObjective):
             method,
             task.dtype or torch.float32,
             method.default_levels(task),
-            method.points,
-            method.face_points,
+            method.numbers(),
         )
         self._rule, self._drawn = RULES[method.rule], 0
         self._pool = self._fresh(method.pool) if method.pool else None

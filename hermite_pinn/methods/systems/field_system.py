@@ -10,8 +10,8 @@ import torch
 
 from hermite_pinn.cuda.encoder.morton import morton_order
 from hermite_pinn.errors import InvalidArgumentError
-from hermite_pinn.field.boundary_factor import BoundaryFactor
 from hermite_pinn.field.grid_field import GridField
+from hermite_pinn.field.product_rule import Factor
 from hermite_pinn.field.tree import HEAD, flatten, restore, within
 from hermite_pinn.geometry import Samples
 from hermite_pinn.methods.least_squares.scaling import BlockScaling, least_squares
@@ -66,7 +66,7 @@ def collocate(
     points: Points,
     dtype: torch.dtype = torch.float64,
     device: torch.device | str = "cpu",
-    boundary: BoundaryFactor | None = None,
+    boundary: Factor | None = None,
     smoothness: dict[str, float] | None = None,
     ranks: Ranks = ALONE,
 ) -> list[FieldBlock]:

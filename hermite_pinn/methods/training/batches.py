@@ -266,14 +266,18 @@ def term_groups(
     dtype: torch.dtype,
     extra: Mapping[int, Mapping[str, np.ndarray]] | None = None,
     together: bool = False,
+    without: Sequence[Term] = (),
 ) -> list[TermGroup]:
     """The terms of a problem by region, in the problem's order; all penalties together.
 
     ``extra`` has further columns of measured points by the ``id`` of their region.  ``together`` makes one group of
-    whole faces with the same residuals: a step then has one loss for them, not one per face.
+    whole faces with the same residuals: a step then has one loss for them, not one per face.  Terms ``without`` which
+    it goes are left out.
     """
     groups: dict[tuple[Hashable, int], list[Term]] = {}
     for t in problem.terms:
+        if any(t is left for left in without):
+            continue
         groups.setdefault((t.region.support, id(t.where)), []).append(t)
     members: dict[object, list[Term]] = {}
     faces: dict[object, list[Region]] = {}

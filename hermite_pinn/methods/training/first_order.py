@@ -51,7 +51,7 @@ def train_first_order(loss: Loss[Any], options: FirstOrderOptions, session: Sess
     DivergedError
         If a loss becomes infinite or NaN; ``error.outcome`` is the result of the last check before.
     """
-    return _Run(loss, options, session).outcome()
+    return _Run(loss, options.completed(), session).outcome()
 
 
 class _Run:
@@ -59,7 +59,7 @@ class _Run:
 
     def __init__(self, loss: Loss[Any], options: FirstOrderOptions, session: Session) -> None:
         self.loss, self.options, self.session, self.monitor = loss, options, session, session.monitor
-        self.device = session.device
+        self.device, self.steps = session.device, options.numbers().steps
         generator = torch.Generator(self.device).manual_seed(session.seed)
         self.levels = max((len(levels) for levels in loss.tables.values()), default=0)
         self.step = -options.warmup
@@ -122,9 +122,9 @@ class _Run:
     # -- training ---
     def outcome(self) -> TrainingResult:
         def work() -> Ending:
-            while self.step < self.options.steps:
+            while self.step < self.steps:
                 self._train_step()
-            return Ending(Status.COMPLETED, f"{self.options.steps} steps done")
+            return Ending(Status.COMPLETED, f"{self.steps} steps done")
 
         def settle(ending: Ending) -> Ending:
             self._check()
@@ -171,13 +171,14 @@ class _Run:
             if self.levels and variant.live - 1 != self.finest:
                 self.finest = variant.live - 1
                 self.loss.follow(self.finest)
+            self.loss.advance(max(0, self.step) / self.steps)
             self.training.prepare(self.step, self.step + o.warmup)
             self.captured(variant)
             self.step += 1
             self.clock.tick()
         if self.step == 1 - o.warmup:
             self._check()  # kernels are there now, and mistakes show at once
-        if self.step > 0 and (self.step % o.check_every == 0 or self.step == o.steps):
+        if self.step > 0 and (self.step % o.check_every == 0 or self.step == self.steps):
             self._record()
         self.session.save(self._state, False)
         self.monitor.check_time()
@@ -201,7 +202,7 @@ class _Run:
     def _record(self) -> None:
         self._check()
         self.recorded = self.step
-        done = self.step / self.options.steps
+        done = self.step / self.steps
         loss, training = self.loss, self.training
         values = dict(zip(training.names, training.values.tolist(), strict=True))
         self.monitor.record(

@@ -54,8 +54,9 @@ class FixedObjective(Objective):
         face_points: int | None,
         adaptive: RAD | None = None,
         normalize: bool = False,
+        hard: bool | None = None,
     ) -> None:
-        super().__init__(task, method, dtype, levels)
+        super().__init__(task, method, dtype, levels, hard=hard)
         self.points, self.face_points, self.adaptive, self._unscaled = points, face_points, adaptive, normalize
         generator = torch.Generator(self.device).manual_seed(self.seed + 3)
         self._held_out = self.groups[0].random(HELD_OUT, generator)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -10,11 +10,12 @@ import torch
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.field import Levels
 from hermite_pinn.field.outline import Outline
-from hermite_pinn.methods.base import Task, refuse_half
+from hermite_pinn.methods.base import Outcome, Task, refuse_half
 
 from .batches import term_groups
 from .fixed_objective import FixedObjective, round_seed
 from .full_batch import train_full_batch
+from .holding import hard_choice, outlined
 from .loss import Loss
 from .method import TrainingMethod
 from .objective import Objective
@@ -53,6 +54,9 @@ class LBFGS(QuasiNewtonOptions, TrainingMethod):
         Factor of the mean squares of the conditions.
     normalize
         Divide residuals by the RMS of their source term.
+    hard
+        As for :class:`hermite_pinn.Adam`; ``None`` holds nothing in a field that is the sum of its levels, such as
+        the one that is used where none is given.
     memory
         Steps remembered.
     search_steps
@@ -108,7 +112,7 @@ class LBFGS(QuasiNewtonOptions, TrainingMethod):
         check_points(task, outline, spec, self.face_points)
         self._check_restrictions(task)
         load_optimizers()
-        return outline
+        return outlined(outline, task, self.hard, before)
 
     def _check_restrictions(self, task: Task) -> None:
         """Look at the points of all rounds where conditions hold on parts of their faces."""
@@ -118,10 +122,14 @@ class LBFGS(QuasiNewtonOptions, TrainingMethod):
             for number in range(self.rounds if group.terms[0].where is not None else 0):
                 group.quasi_random(self.face_points, round_seed(task.seed, number, k))
 
+    def run(self, task: Task) -> Outcome:
+        """Train; see :class:`Method`."""
+        return super(LBFGS, replace(self, hard=hard_choice(task, self.hard))).run(task)
+
     def objective(self, task: Task) -> Objective:
         """Means over points that stay for a round, in float64."""
         levels = self.default_levels(task)
-        numbers = (self.points, self.face_points, self.adaptive, self.normalize)
+        numbers = (self.points, self.face_points, self.adaptive, self.normalize, self.hard)
         return FixedObjective(task, self, torch.float64, levels, *numbers)
 
     def train(self, loss: Loss[Any], session: Session | None = None) -> TrainingResult:

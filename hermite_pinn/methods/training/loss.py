@@ -107,6 +107,9 @@ class Loss(ABC, Generic[BatchT]):
     def follow(self, level: int) -> None:
         """A level is now the finest of the tables that is trained; called before the first step, too."""
 
+    def advance(self, done: float) -> None:
+        """So much of a run, 0 to 1, is done; called on the host before every step."""
+
     # -- the same batch in every step ---
     def parts(self, number: int, tensors: Mapping[str, torch.Tensor], generator: torch.Generator) -> Sequence[BatchT]:
         """Batches that stay for a round of a method which needs the same function in every step.

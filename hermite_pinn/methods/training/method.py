@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 
@@ -14,7 +14,9 @@ from hermite_pinn.methods.base import Method, Outcome, Task, planned, refuse_bre
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.evaluation import restricted
 
+from .defaults import cpu_field, cpu_levels, numbers_for
 from .first_order import train_first_order
+from .holding import hard_choice, outlined
 from .loss import Loss
 from .objective import Objective
 from .options import FirstOrderOptions
@@ -35,6 +37,10 @@ class TrainingMethod(Method):
     """
 
     precision: ClassVar[torch.dtype] = torch.float32
+
+    def completed(self) -> Self:
+        """The same with numbers for all options that do not depend on a problem."""
+        return self
 
     @abstractmethod
     def train(self, loss: Loss[Any], session: Session | None = None) -> TrainingResult:
@@ -95,6 +101,11 @@ class FirstOrder(FirstOrderOptions, TrainingMethod):
         """Every process takes a part of the points, and gradients are summed."""
         return True
 
+    @property
+    def follows_device(self) -> bool:
+        """Always."""
+        return True
+
     def default_field(self, problem: Problem) -> Field:
         """The paper's field: two features, tables of 2**14 slots, SIREN with two layers of 128 units and omega 0.5."""
         return Field(
@@ -105,35 +116,57 @@ class FirstOrder(FirstOrderOptions, TrainingMethod):
         """The paper's eight."""
         return 8
 
+    def settled(self, task: Task) -> tuple[Self, Task]:
+        """The method and the run with what was left open: by the device and the problem, or as the paper has it."""
+        if self.defaults == "paper" or task.device.type != "cpu":
+            return self.completed(), task
+        method = self.completed(numbers_for(task.problem, task.device))
+        if task.field is not None or task.start is not None:
+            return method, task
+        levels = cpu_levels(task.problem) if task.levels is None else task.levels
+        return method, replace(task, field=cpu_field(task.problem), levels=levels)
+
     def check(self, task: Task, before: Outline | None = None) -> Outline:
         """See :meth:`Method.check`; tables in half precision can be trained, by the gradients of float32 tables."""
-        spec = task.field or self.default_field(task.problem)
+        method, settled = self.settled(task)
+        return outlined(method._checked(settled, before), task, self.hard, before)
+
+    def _checked(self, task: Task, before: Outline | None) -> Outline:
+        plan, spec = self.numbers(), task.field or self.default_field(task.problem)
         if before is None and spec.half:
             check_half(task)
         outline = super().check(replace(task, dtype=task.dtype or torch.float32), before)
-        check_points(task, outline, spec, self.points, self.adaptive)
-        check_points(task, outline, spec, self.face_points)
+        check_points(task, outline, spec, plan.points, self.adaptive)
+        check_points(task, outline, spec, plan.face_points)
         generator = torch.Generator(task.device).manual_seed(task.seed)
         for term in task.problem.terms:
             if term.where is not None:
                 dtype = task.dtype or torch.float32
-                restricted(term, task.problem, term.region.random(self.face_points, generator, dtype))
+                restricted(term, task.problem, term.region.random(plan.face_points, generator, dtype))
         return outline
+
+    def run(self, task: Task) -> Outcome:
+        """Train; see :class:`Method`."""
+        hard = hard_choice(task, self.hard)
+        method, settled = self.settled(task)
+        outcome = super(FirstOrder, replace(method, hard=hard)).run(settled)
+        plan = {name: value for name, value in vars(method.numbers()).items() if getattr(self, name) is None}
+        if task.field is None and task.start is None:
+            spec = settled.field or self.default_field(task.problem)
+            plan |= {"encoder": spec.encoder, "levels": settled.levels or self.default_levels(task)}
+            plan |= {"width": spec.width, "depth": spec.depth}
+        outcome.stats["defaults"] = plan
+        if plan:
+            outcome.message += f"; chosen: {', '.join(f'{k}={v}' for k, v in plan.items())}"
+        return outcome
 
     def objective(self, task: Task) -> Objective:
         """Means over random points, in float32 and on 8 levels if not told otherwise."""
-        objective = RandomObjective(
-            task,
-            self,
-            task.dtype or torch.float32,
-            self.default_levels(task),
-            self.points,
-            self.face_points,
-            self.adaptive,
-        )
+        plan, dtype, levels = self.numbers(), task.dtype or torch.float32, self.default_levels(task)
+        objective = RandomObjective(task, self, dtype, levels, plan, self.adaptive, self.hard)
         if self.normalize and task.saved is None:
             generator = torch.Generator(task.device).manual_seed(task.seed + 1)
-            objective.normalize(objective.groups[0].random(self.points, generator))
+            objective.normalize(objective.groups[0].random(plan.points, generator))
         return objective
 
     def train(self, loss: Loss[Any], session: Session | None = None) -> TrainingResult:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from hermite_pinn.cuda.encoder.channels import Channels
+from hermite_pinn.field.exact_conditions import ExactConditions
 from hermite_pinn.field.field import GridField, Levels
 from hermite_pinn.field.tree import PARAMETERS
 from hermite_pinn.methods.base import Method, Outcome, Task
@@ -24,6 +26,7 @@ from hermite_pinn.schema import Entry
 
 from .batches import Batch, TermGroup, term_groups
 from .bounded_parameters import BoundedMap
+from .holding import holding
 from .loss import Loss
 from .session import TrainingResult
 
@@ -34,6 +37,9 @@ ROOT = "root weight "
 
 #: Factor of the weight of noisy data and penalties: methods that follow gradients creep where equations weigh too much.
 EMPHASIS = 1000.0
+
+#: Points at which the unit of a factor is measured, and the largest one.
+UNIT_POINTS, LARGEST_UNIT = 1000, 1e3
 
 #: Groups of terms with the points at which they are taken.
 PlacedTerms = Sequence[tuple[TermGroup, Batch]]
@@ -56,12 +62,25 @@ class Objective(Loss[PlacedTerms]):
         Levels when the task names none.
     together
         Whether faces with the same terms share a group; see :func:`term_groups`.
+    hard
+        Whether values are held exactly; see :func:`.holding`.
     """
 
-    def __init__(self, task: Task, method: Method, dtype: torch.dtype, levels: Levels, together: bool = False) -> None:
+    def __init__(
+        self,
+        task: Task,
+        method: Method,
+        dtype: torch.dtype,
+        levels: Levels,
+        together: bool = False,
+        hard: bool | None = None,
+    ) -> None:
         self.problem, self.device, self.dtype, self.seed = task.problem, task.device, dtype, task.seed
         self.ranks = task.ranks
         self.field = self._start(task, method, levels)
+        self.held = holding(task, self.field, hard)
+        if task.start is None and self.held.factor is not None:
+            self.field = replace(self._built(task, method, levels), boundary_factor=self.held.factor)
         start = task.start_parameters or {p.name: p.init for p in self.problem.parameters}
         self.start_parameters = {k: torch.tensor(v, dtype=dtype, device=self.device) for k, v in start.items()}
         misfit = Misfit(self.problem)
@@ -79,13 +98,16 @@ class Objective(Loss[PlacedTerms]):
             weights = EMPHASIS * len(weights) * weights
             self.roots[t.name] = math.sqrt(float(weights.mean()))
             extra.setdefault(id(t.region), {})[ROOT + t.name] = np.sqrt(weights)
-        self.groups = term_groups(self.problem, self.device, dtype, extra, together)
+        self.groups = term_groups(self.problem, self.device, dtype, extra, together, self.held.terms)
         self.scales = first_scales(self.problem)
+        if task.start is None and self.held.factor is not None:
+            self.field = replace(self.field, boundary_factor=self.held.factor.scaled(self._unit(self.held.factor)))
         self.units = field_units(self.problem, self.field)
         self.resumed_units = task.start is not None and bool(self.units)
-        free = {t.name for t in self.problem.terms if not t.region.is_interior} - set(self.roots)
+        self.terms = [t for t in self.problem.terms if not self.held.has(t)]
+        free = {t.name for t in self.terms if not t.region.is_interior} - set(self.roots)
         self.names = list(dict.fromkeys(t.name for group in self.groups for t in group.terms))
-        self.weighted = [name for name in dict.fromkeys(t.name for t in self.problem.terms) if name in free]
+        self.weighted = [name for name in dict.fromkeys(t.name for t in self.terms) if name in free]
         self.tables = self.field.level_slices
         self.networks = list(self.field.layers)
         self.bounds = {
@@ -101,9 +123,30 @@ class Objective(Loss[PlacedTerms]):
     def _start(self, task: Task, method: Method, levels: Levels) -> GridField:
         if task.start is not None:
             return task.start.to(self.device, self.dtype)
+        return defined_start(task.problem, self._built(task, method, levels))
+
+    def _built(self, task: Task, method: Method, levels: Levels) -> GridField:
         spec, p = task.field or method.default_field(self.problem), self.problem
         chosen = levels if task.levels is None else task.levels
-        return defined_start(p, spec.build(p.domain, p.fields, p.periodic, chosen, task.seed, self.dtype, self.device))
+        return spec.build(p.domain, p.fields, p.periodic, chosen, task.seed, self.dtype, self.device)
+
+    def _unit(self, factor: ExactConditions) -> float:
+        """What the factor is multiplied with, so that a network near its start moves the residuals by their size.
+
+        A factor such as ``t**2 x (1 - x)`` is small where the solution is not, and steps of optimisers know no units.
+        """
+        generator = torch.Generator(self.device).manual_seed(self.seed + 5)
+        batch = self.groups[0].random(UNIT_POINTS, generator)
+        zero = {k: torch.zeros_like(v) for k, v in self.field.tensors().items()}
+        with torch.no_grad():
+            first, moved = (
+                torch.stack(
+                    self.groups[0].evaluator.residuals(f, batch.x, self.start_parameters, batch.columns)
+                ).double()
+                for f in (self.field.with_tensors(zero), self.field)
+            )
+            unit = float(first.norm() / (moved - first).norm())
+        return min(max(unit, 1.0 / LARGEST_UNIT), LARGEST_UNIT) if math.isfinite(unit) and unit > 0 else 1.0
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Copies of all start values, parameters included."""
@@ -204,7 +247,7 @@ class Objective(Loss[PlacedTerms]):
         """RMS of every term in the user's units, without weights, from its mean squares; all faces together."""
         reported: dict[str, float] = {}
         for name, value in values.items():
-            members = [t for t in self.problem.terms if t.name == name]
+            members = [t for t in self.terms if t.name == name]
             reported[name] = math.sqrt(value / len(members)) / self._root(members[0])
         return reported
 
@@ -224,6 +267,11 @@ class Objective(Loss[PlacedTerms]):
         if self.choice is not None:
             message = f"{message}; {self.choice.sentence(self.problem)}"
             stats |= self.choice.stats(self.problem)
+        if self.held.terms:
+            stats["held"] = list(dict.fromkeys(t.name for t in self.held.terms))
+            message += f"; exactly satisfied: {', '.join(stats['held'])}"
+        if self.held.reasons:
+            stats["not_held"] = dict(self.held.reasons)
         return Outcome(
             self.model(result.tensors), self.parameter_values(result.tensors), result.status, message, None, stats
         )

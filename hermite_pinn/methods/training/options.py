@@ -5,26 +5,35 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self, TypeVar
 
 from hermite_pinn.checks import Check, check_options, choice, either, flag, instance, integer, items, number
 from hermite_pinn.errors import InvalidArgumentError
 
 from .batches import RAD
+from .defaults import Numbers, Plan
 from .updates import Trained, Update
 
 __all__ = ["FirstOrderOptions", "QuasiNewtonOptions"]
 
 SCHEDULES = ("cosine", "step", "constant")
+DEFAULTS = ("device", "paper")
 MOST_PROBES = 10_000
 
 at_least_one = partial(integer, least=1)
 positive = partial(number, above=0)
 not_negative = partial(number, least=0)
 adaptive = either(partial(instance, types=RAD, accepted="a hermite_pinn.RAD"), None)
+
+
+T = TypeVar("T")
+
+
+def _or(given: T | None, otherwise: T) -> T:
+    return otherwise if given is None else given
 
 
 def _curriculum(name: str, value: Any) -> tuple[tuple[int, int], ...]:
@@ -42,24 +51,27 @@ def _curriculum(name: str, value: Any) -> tuple[tuple[int, int], ...]:
 
 FIRST_ORDER: Mapping[str, Check] = MappingProxyType(
     {
-        "steps": at_least_one,
-        "lr": positive,
-        "lr_end": not_negative,
+        "steps": either(at_least_one, None),
+        "lr": either(positive, None),
+        "lr_end": either(not_negative, None),
         "schedule": partial(choice, options=SCHEDULES),
         "lr_every": at_least_one,
-        "points": at_least_one,
-        "face_points": at_least_one,
+        "points": either(at_least_one, None),
+        "face_points": either(at_least_one, None),
         "weight": not_negative,
         "weight_cap": not_negative,
         "balance_every": partial(integer, least=0),
         "shared_weight": flag,
         "curriculum": _curriculum,
-        "ema": partial(number, least=0, below=1),
+        "ema": either(partial(number, least=0, below=1), None),
         "warmup": partial(integer, least=0),
         "normalize": flag,
+        "hard": either(flag, None),
         "check_every": at_least_one,
         "adaptive": adaptive,
         "cuda_graph": flag,
+        "march": either(partial(number, least=0, most=1), None),
+        "defaults": partial(choice, options=DEFAULTS),
     }
 )
 
@@ -72,6 +84,7 @@ QUASI_NEWTON: Mapping[str, Check] = MappingProxyType(
         "adaptive": adaptive,
         "weight": positive,
         "normalize": flag,
+        "hard": either(flag, None),
         "memory": at_least_one,
         "search_steps": at_least_one,
         "gtol": not_negative,
@@ -89,24 +102,27 @@ class FirstOrderOptions(ABC):
     ``points``, ``face_points``, ``normalize`` and ``adaptive`` are meant for losses that draw points in regions.
     """
 
-    steps: int = 20_000
-    lr: float = 1e-3
-    lr_end: float = 1e-5
+    steps: int | None = None
+    lr: float | None = None
+    lr_end: float | None = None
     schedule: str = "cosine"
     lr_every: int = 15_000
-    points: int = 10_000
-    face_points: int = 2_000
+    points: int | None = None
+    face_points: int | None = None
     weight: float = 1.0
     weight_cap: float = 1e6
     balance_every: int = 100
     shared_weight: bool = False
     curriculum: tuple[tuple[int, int], ...] = ()
-    ema: float = 0.999
+    ema: float | None = None
     warmup: int = 0
     normalize: bool = True
+    hard: bool | None = None
     check_every: int = 100
     adaptive: RAD | None = None
     cuda_graph: bool = True
+    march: float | None = None
+    defaults: str = "device"
 
     def __post_init__(self) -> None:
         check_options(self, FIRST_ORDER)
@@ -115,15 +131,32 @@ class FirstOrderOptions(ABC):
     def updates(self, trained: Trained) -> list[Update]:
         """Rules that move what is trained, each tensor in one."""
 
+    def numbers(self, otherwise: Numbers | None = None) -> Plan:
+        """The numbers that are given, and others where none are."""
+        n = otherwise or Numbers()
+        steps, lr = _or(self.steps, n.steps), _or(self.lr, n.lr)
+        return Plan(
+            steps,
+            _or(self.points, n.points),
+            _or(self.face_points, n.face_points),
+            lr,
+            _or(self.lr_end, n.decay * lr),
+            _or(self.ema, n.ema(steps)),
+            _or(self.march, n.march),
+        )
+
+    def completed(self, otherwise: Numbers | None = None) -> Self:
+        """The same with all numbers."""
+        return replace(self, **vars(self.numbers(otherwise)))
+
     def rate(self, step: int) -> float:
         """Learning rate of a step, counted from 0 after the warm-up."""
+        n = self.numbers()
         if step < 0 or self.schedule == "constant":
-            return self.lr
+            return n.lr
         if self.schedule == "step":
-            return self.lr * 0.5 ** (step // self.lr_every)
-        return self.lr_end + (self.lr - self.lr_end) * 0.5 * (
-            1 + math.cos(math.pi * min(step, self.steps) / self.steps)
-        )
+            return n.lr * 0.5 ** (step // self.lr_every)
+        return n.lr_end + (n.lr - n.lr_end) * 0.5 * (1 + math.cos(math.pi * min(step, n.steps) / n.steps))
 
     def active_levels(self, step: int, levels: int) -> int:
         """Levels whose gradients are kept in a step, counted from 0 after the warm-up; of ``levels`` at most all."""
@@ -146,6 +179,7 @@ class QuasiNewtonOptions:
     adaptive: RAD | None = None
     weight: float = 100.0
     normalize: bool = True
+    hard: bool | None = None
     memory: int = 50
     search_steps: int = 25
     gtol: float = 1e-8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,11 +14,14 @@ from hermite_pinn.field.field import Levels
 from hermite_pinn.methods.base import Method, Task
 from hermite_pinn.schema import Entry
 
-from .batches import RAD, Batch, Pool
+from .batches import RAD, Batch, Pool, TermGroup
+from .defaults import Plan
 from .objective import Objective, PlacedTerms
 from .saved_state import points_inside
 
 __all__ = ["RandomObjective"]
+
+FIRST_WINDOW = 0.1  # of time
 
 
 class RandomObjective(Objective):
@@ -25,8 +29,8 @@ class RandomObjective(Objective):
 
     Parameters
     ----------
-    points, face_points
-        Inside, and on each face with a condition.
+    plan
+        Points inside, and on each face with a condition, and how fast they spread in time.
     adaptive
         How the interior points follow the residual, or None.
     """
@@ -37,12 +41,15 @@ class RandomObjective(Objective):
         method: Method,
         dtype: torch.dtype,
         levels: Levels,
-        points: int,
-        face_points: int,
+        plan: Plan,
         adaptive: RAD | None = None,
+        hard: bool | None = None,
     ) -> None:
-        super().__init__(task, method, dtype, levels, together=True)
-        self.points, self.face_points, self.adaptive = points, face_points, adaptive
+        super().__init__(task, method, dtype, levels, True, hard)
+        self.points, self.face_points, self.adaptive = plan.points, plan.face_points, adaptive
+        self._march, self._window, self._time = plan.march, 1.0, self.problem.domain.time_axis
+        if self._time is not None and plan.march:
+            self.obstacles = [*self.obstacles, "points spread in time"]
         self.renewal = 0 if adaptive is None else adaptive.every
         self.pool: Pool | None = None
         tables = self.field.encoder.parameters().values()
@@ -57,10 +64,28 @@ class RandomObjective(Objective):
                 batch = Batch(self.pool.draw(self.points, generator))
             else:
                 batch = group.random(self.points if group.whole else self.face_points, generator)
+            if group.measured is None:
+                batch = self._early(batch, group)
             if group.measured is None and batch.x.shape[1] >= self._sorted_from:
                 batch = batch.sorted(self.problem.domain)
             placed.append((group, batch.share(self.ranks)))
         return placed
+
+    def advance(self, done: float) -> None:
+        """Points spread from the start of time: what happens later is not looked at before what it follows from."""
+        if self._march > 0:
+            self._window = min(1.0, FIRST_WINDOW + (1.0 - FIRST_WINDOW) * done / self._march)
+
+    def _early(self, batch: Batch, group: TermGroup) -> Batch:
+        """The points of a batch moved towards the start, by as much as it is early in the run."""
+        plane = group.region.plane
+        across = plane is not None and plane.axis == self._time
+        if self._time is None or self._window == 1.0 or across:
+            return batch
+        start = self.problem.domain.lower[self._time]
+        x = batch.x.clone()
+        x[self._time] = start + self._window * (x[self._time] - start)
+        return replace(batch, x=x)
 
     def renew(self, tensors: Mapping[str, torch.Tensor], generator: torch.Generator) -> bool:
         """Draw the pool of interior points anew, by the residuals of now."""

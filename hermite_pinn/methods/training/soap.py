@@ -97,7 +97,8 @@ class SOAP(FirstOrder):
             weight_decay=0.0,
             precondition_frequency=self.precondition_every,
         )
-        return [AdamUpdate(rest, self.ema), LibraryUpdate(soap, self.lr, "SOAP", mine, self.ema)]
+        plan = self.numbers()
+        return [AdamUpdate(rest, plan.ema), LibraryUpdate(soap, plan.lr, "SOAP", mine, plan.ema)]
 
 
 def _check_network(there: bool) -> None:

@@ -290,4 +290,4 @@ def chosen_way(
         raise InvalidArgumentError(
             f"slopes={slopes!r} is a rule of gauss_newton; training finds slopes by itself, leave it out"
         )
-    return Trained(trains, spec, levels, dtype)
+    return Trained(trains.completed(), spec, levels, dtype)

@@ -189,7 +189,7 @@ def _trainer(method: Any) -> Trainer | None:
     accepted = (
         "'gauss_newton', which has no options here, 'adam', 'soap', 'lbfgs', or one of hp.Adam(), hp.SOAP(), hp.LBFGS()"
     )
-    return cast(Trainer, instance("method", method, TrainingMethod, accepted, hint=hint))
+    return cast(Trainer, instance("method", method, TrainingMethod, accepted, hint=hint).completed())
 
 
 def default_field(method: str) -> Field:
