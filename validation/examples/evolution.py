@@ -53,14 +53,14 @@ def klein_gordon() -> hp.Problem:
     """A nonlinear wave."""
     exact = lambda x, t: x * cos(t)
     residual = lambda u, x, t: u.tt - u.xx + u**2 + x * cos(t) - x**2 * cos(t) ** 2
-    states = [hp.Dirichlet(u=exact), hp.Initial(u=lambda x: x), hp.Initial(u=0.0, order=1)]
+    states = [hp.Dirichlet(u=exact), hp.Initial(u=lambda x: x, u_t=0.0)]
     return hp.Problem(hp.Box(x=(-1, 1), t=(0, 10)), "u", residual, states, exact={"u": exact})
 
 
 def wave() -> hp.Problem:
     """Two standing waves, ten and twenty half turns."""
     exact = lambda x, t: sin(pi * x) * cos(10 * pi * t) + sin(2 * pi * x) * cos(20 * pi * t)
-    states = [hp.Dirichlet(u=0.0), hp.Initial(u=lambda x: exact(x, 0.0)), hp.Initial(u=0.0, order=1)]
+    states = [hp.Dirichlet(u=0.0), hp.Initial(u=lambda x: exact(x, 0.0), u_t=0.0)]
     return hp.Problem(hp.Box(x=(0, 1), t=(0, 1)), "u", lambda u: u.tt - 100 * u.xx, states, exact={"u": exact})
 
 
@@ -131,6 +131,7 @@ EVOLUTION = [
         american_put,
         right=1e-3,
         reference=references.american_put,
+        part={"s": (0.1, 2.0), "t": (1.0, 1.0)},
         about="compared at t = 1",
     ),
     Example("Beltrami flow", "Beltrami_flow.py", beltrami, right=1e-3, fields=("u", "v", "w"), options={"tol": 1e-3}),

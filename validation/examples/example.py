@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 
 import hermite_pinn as hp
 
@@ -43,6 +44,8 @@ class Example:
         What is given to :func:`hermite_pinn.solve` beside the problem: nothing, or one named option.
     seconds
         ``max_time`` of the run.
+    part
+        Bounds by axis of the part of the domain in which the reference is compared; all of it by default.
     about
         What is different from the origin; empty if nothing is.
     """
@@ -56,12 +59,22 @@ class Example:
     fields: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 120.0
+    part: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     about: str = ""
 
     @property
     def lines(self) -> int:
         """Lines of code of the statement, without its first line, documentation and blank lines."""
         return lines_of(self.statement)
+
+    def points(self, problem: hp.Problem, count: int) -> np.ndarray:
+        """Random points (count or fewer, axes) of the domain, or of the part that is compared, always the same."""
+        domain, rng = problem.domain, np.random.default_rng(0)
+        whole = dict(zip(domain.names, zip(domain.lower, domain.upper, strict=True), strict=True))
+        bounds = np.array([self.part.get(axis, whole[axis]) for axis in domain.names])
+        points = bounds[:, 0] + (bounds[:, 1] - bounds[:, 0]) * rng.random((count, len(bounds)))
+        inside = domain.contains(torch.as_tensor(points.T))
+        return np.asarray(points[inside.numpy()])
 
 
 def lines_of(function: Callable[..., Any]) -> int:

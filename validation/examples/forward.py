@@ -15,7 +15,7 @@ __all__ = ["ORDINARY", "STATIONARY"]
 
 
 def circle() -> hp.Problem:
-    """y' = z, z' = -y."""
+    """Y' = z, z' = -y."""
     exact = {"y": lambda t: sin(t), "z": lambda t: cos(t)}
     start = [hp.Initial(y=0.0, z=1.0)]
     return hp.Problem(hp.Box(t=(0, 10)), ["y", "z"], lambda y, z: (y.t - z, z.t + y), start, exact=exact)
@@ -31,9 +31,9 @@ def lotka_volterra() -> hp.Problem:
 
 
 def second_order() -> hp.Problem:
-    """y'' - 10 y' + 9 y = 5 t."""
+    """Y'' - 10 y' + 9 y = 5 t."""
     exact = {"y": lambda t: 50 / 81 + 5 / 9 * t + 31 / 81 * exp(9 * t) - 2 * exp(t)}
-    start = [hp.Initial(y=-1.0), hp.Initial(y=2.0, order=1)]
+    start = [hp.Initial(y=-1.0, y_t=2.0)]
     return hp.Problem(hp.Box(t=(0, 0.25)), ["y"], lambda y, t: y.tt - 10 * y.t + 9 * y - 5 * t, start, exact=exact)
 
 
@@ -52,13 +52,13 @@ def exact_ends() -> hp.Problem:
 
 
 def neumann_line() -> hp.Problem:
-    """u'' = 2 with a slope at one end."""
+    """U'' = 2 with a slope at one end."""
     ends = [hp.Dirichlet(u=0.0, on="x-"), hp.Neumann(u=4.0, on="x+")]
     return hp.Problem(hp.Box(x=(-1, 1)), "u", lambda u: u.xx - 2, ends, exact={"u": lambda x: (x + 1) ** 2})
 
 
 def robin_line() -> hp.Problem:
-    """u'' = 2 with u' = u at one end."""
+    """U'' = 2 with u' = u at one end."""
     ends = [hp.Dirichlet(u=0.0, on="x-"), hp.Condition(lambda u: u.x - u, on="x+")]
     return hp.Problem(hp.Box(x=(-1, 1)), "u", lambda u: u.xx - 2, ends, exact={"u": lambda x: (x + 1) ** 2})
 
@@ -71,7 +71,7 @@ def periodic_line() -> hp.Problem:
 
 
 def operator_at_points() -> hp.Problem:
-    """u'' = 2 with u' + u' x given at points of the right half of the line."""
+    """U'' = 2 with u' + u' x given at points of the right half of the line."""
     points = [[x / 10] for x in range(11)]
     slopes = hp.Condition(lambda u, x: u.x - 2 * (x + 1), on=points)
     ends = [hp.Dirichlet(u=0.0, on="x-"), slopes]
@@ -165,7 +165,7 @@ def kovasznay() -> hp.Problem:
 
 
 def integral_equation() -> hp.Problem:
-    """y' and the integral of y from 0."""
+    """Y' and the integral of y from 0."""
     right = lambda x: 2 * pi * cos(2 * pi * x) + sin(pi * x) ** 2 / pi
     residual = lambda y, x: y.x + hp.Integral(y, "x", upper=x) - right(x)
     start = [hp.Dirichlet(y=0.0, on="x-")]
@@ -173,7 +173,7 @@ def integral_equation() -> hp.Problem:
 
 
 def volterra() -> hp.Problem:
-    """y' + y and a kernel that forgets."""
+    """Y' + y and a kernel that forgets."""
     residual = lambda y, x: y.x + y - hp.Integral(y, "x", upper=x, kernel=lambda x, s: exp(s - x))
     start, exact = [hp.Dirichlet(y=1.0, on="x-")], {"y": lambda x: exp(-x) * hp.cosh(x)}
     return hp.Problem(hp.Box(x=(0, 5)), "y", residual, start, exact=exact)
@@ -202,7 +202,11 @@ STATIONARY = [
     Example("Helmholtz", "Helmholtz_Dirichlet_2d.py, Helmholtz_Dirichlet_2d_HPO.py", helmholtz),
     Example("Helmholtz, hole", "Helmholtz_Neumann_2d_hole.py", helmholtz_hole),
     Example(
-        "Helmholtz, scattering", "Helmholtz_Sound_hard_ABC_2d.py", scattering, right=1e-3, reference=references.scattering
+        "Helmholtz, scattering",
+        "Helmholtz_Sound_hard_ABC_2d.py",
+        scattering,
+        right=1e-3,
+        reference=references.scattering,
     ),
     Example("Kovasznay flow", "Kovasznay_flow.py", kovasznay),
 ]

@@ -115,9 +115,7 @@ def allen_cahn(degree: int = 400) -> Reference:
 
     def known(points: Array) -> dict[str, Array]:
         times = path.sol(points[:, 1])
-        coefficients = np.polynomial.chebyshev.chebfit(
-            x, np.stack([whole(column) for column in times.T], 1), degree
-        )
+        coefficients = np.polynomial.chebyshev.chebfit(x, np.stack([whole(column) for column in times.T], 1), degree)
         waves = np.polynomial.chebyshev.chebvander(points[:, 0], degree)
         return {"u": np.einsum("ij,ji->i", waves, coefficients)}
 
