@@ -38,7 +38,7 @@ def oscillator(
     stiffness: float = 300.0,
     start: tuple[float, float] = (1.0, 200.0),
 ) -> Made:
-    """x'' + a x' + b x = 0 on (0, 2) from rest at 1, with 60 noisy values; by default far from the start.
+    """A damped oscillation, x'' + a x' + b x = 0 on (0, 2) from rest at 1, with 60 noisy values; far from the start.
 
     Examples
     --------
