@@ -15,7 +15,7 @@ __all__ = ["ORDINARY", "STATIONARY"]
 
 
 def circle() -> hp.Problem:
-    """Y' = z, z' = -y."""
+    """Once and a half around a circle."""
     exact = {"y": lambda t: sin(t), "z": lambda t: cos(t)}
     start = [hp.Initial(y=0.0, z=1.0)]
     return hp.Problem(hp.Box(t=(0, 10)), ["y", "z"], lambda y, z: (y.t - z, z.t + y), start, exact=exact)
@@ -31,7 +31,7 @@ def lotka_volterra() -> hp.Problem:
 
 
 def second_order() -> hp.Problem:
-    """Y'' - 10 y' + 9 y = 5 t."""
+    """The equation y'' - 10 y' + 9 y = 5 t."""
     exact = {"y": lambda t: 50 / 81 + 5 / 9 * t + 31 / 81 * exp(9 * t) - 2 * exp(t)}
     start = [hp.Initial(y=-1.0, y_t=2.0)]
     return hp.Problem(hp.Box(t=(0, 0.25)), ["y"], lambda y, t: y.tt - 10 * y.t + 9 * y - 5 * t, start, exact=exact)
@@ -165,7 +165,7 @@ def kovasznay() -> hp.Problem:
 
 
 def integral_equation() -> hp.Problem:
-    """Y' and the integral of y from 0."""
+    """A derivative and an integral from 0."""
     right = lambda x: 2 * pi * cos(2 * pi * x) + sin(pi * x) ** 2 / pi
     residual = lambda y, x: y.x + hp.Integral(y, "x", upper=x) - right(x)
     start = [hp.Dirichlet(y=0.0, on="x-")]
@@ -173,7 +173,7 @@ def integral_equation() -> hp.Problem:
 
 
 def volterra() -> hp.Problem:
-    """Y' + y and a kernel that forgets."""
+    """A kernel that forgets."""
     residual = lambda y, x: y.x + y - hp.Integral(y, "x", upper=x, kernel=lambda x, s: exp(s - x))
     start, exact = [hp.Dirichlet(y=1.0, on="x-")], {"y": lambda x: exp(-x) * hp.cosh(x)}
     return hp.Problem(hp.Box(x=(0, 5)), "y", residual, start, exact=exact)

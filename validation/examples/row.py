@@ -35,7 +35,7 @@ class Row:
     name, origin
         Of the example.
     error
-        The largest relative L2 error of a field that is known, and relative error of a parameter; NaN without an answer.
+        The largest relative L2 error of a known field, or relative error of a parameter; NaN without an answer.
     right
         At most this is right.
     estimate
