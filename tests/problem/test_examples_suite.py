@@ -70,7 +70,9 @@ def test_rows_are_kept_and_read_again(tmp_path):
 def test_an_error_stands_in_the_row():
     example = Example("broken", "none.py", lambda: hp.Problem(hp.Box(x=(0, 1)), "u", lambda v: v))
     row = run_example(example)
-    assert row.status == "InvalidProblemError" and math.isnan(row.error) and not row.is_right
+    assert row.status == "InvalidProblemError"
+    assert math.isnan(row.error)
+    assert not row.is_right
     assert to_json([row])[0]["error"] is None
     assert "broken is not right" in to_markdown([row])
 
@@ -86,4 +88,5 @@ def test_parts_of_a_domain_are_compared():
     put = EXAMPLES["American put"]
     points = put.points(put.statement(), 50)
     assert points.shape == (50, 2)
-    assert points[:, 0].min() >= 0.1 and (points[:, 1] == 1.0).all()
+    assert points[:, 0].min() >= 0.1
+    assert (points[:, 1] == 1.0).all()

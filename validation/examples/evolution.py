@@ -1,5 +1,7 @@
 """DeepXDE's examples of equations in time, from their mathematical statements."""
 
+# mypy: disable-error-code="no-untyped-call"
+
 from __future__ import annotations
 
 from typing import Any
@@ -105,8 +107,13 @@ def beltrami() -> hp.Problem:
         carried = lambda f: f.t + u * f.x + v * f.y + w * f.z - f.laplacian
         return (carried(u) + p.x, carried(v) + p.y, carried(w) + p.z, u.x + v.y + w.z)
 
-    exact = {"u": speed, "v": lambda x, y, z, t: speed(y, z, x, t), "w": lambda x, y, z, t: speed(z, x, y, t)}
-    states = [hp.Dirichlet(**exact), hp.Initial(**{f: lambda x, y, z, g=g: g(x, y, z, 0.0) for f, g in exact.items()})]
+    exact: dict[str, Any] = {
+        "u": speed,
+        "v": lambda x, y, z, t: speed(y, z, x, t),
+        "w": lambda x, y, z, t: speed(z, x, y, t),
+    }
+    first: dict[str, Any] = {f: lambda x, y, z, g=g: g(x, y, z, 0.0) for f, g in exact.items()}
+    states = [hp.Dirichlet(**exact), hp.Initial(**first)]
     box = hp.Box(x=(-1, 1), y=(-1, 1), z=(-1, 1), t=(0, 1))
     return hp.Problem(box, ["u", "v", "w", "p"], residual, [*states, hp.Gauge("p")], exact=exact | {"p": pressure})
 
