@@ -63,7 +63,7 @@ def l_shape(degree: int = 4) -> Reference:
 
 
 @functools.cache
-def scattering(cells: int = 48) -> Reference:
+def scattering(cells: int = 144) -> Reference:
     """Quadratic finite elements on squares and on rings around the disc."""
     from skfem import Basis, BilinearForm, ElementQuad2, FacetBasis, LinearForm
     from skfem.helpers import dot, grad
