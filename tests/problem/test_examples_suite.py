@@ -63,6 +63,8 @@ def test_rows_are_kept_and_read_again(tmp_path):
     row = run_example(example, tmp_path)
     assert kept_row(example, tmp_path) == row
     assert row.error < 1e-10
+    changed = Example("a line", "none.py", lambda: line()(), reference=example.reference)
+    assert kept_row(changed, tmp_path) is None
     other = Example("a line", "none.py", line(), right=1e-9, reference=example.reference)
     assert kept_row(other, tmp_path) is None
 

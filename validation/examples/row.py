@@ -120,7 +120,7 @@ def _file(example: Example, folder: Path) -> Path:
 def _asked(example: Example) -> dict[str, Any]:
     """All that a row depends on."""
     return {
-        "lines": example.lines,
+        "statement": example.code,
         "right": example.right,
         "options": repr(dict(example.options)),
         "seconds": example.seconds,
