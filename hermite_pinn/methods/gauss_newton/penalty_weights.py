@@ -35,6 +35,7 @@ MISSED, MISSED_UNTOLD = 3.0, 0.3  # misfit, in units of the noise or else relati
 HIGHEST, STRIDE = 1e7, 10.0  # emphasis on a way from the data that a level leaves where it holds them no more
 STRONGER = (1e4, 1e2)  # times the weight of exact data, on the same way
 MET = 0.03  # relative misfit of exact data that are met
+CLOSE, LARGE = 1e-4, 0.3  # the same beyond doubt; part of the loss that data may not be above
 RETURN = 10.0  # times the emphasis: to where the way goes back for other weights or levels
 ENOUGH, ROUGH = 0.01, 0.01  # parts of the degrees of freedom, and of all data: steps that gain less are the last
 FAR = 4  # steps of a search at first
@@ -406,7 +407,8 @@ def from_data(system: GridSystem, vector: torch.Tensor, fit: Callable[[torch.Ten
 
     Parameters that are far off leave a trajectory that misses the data, and no small change of them brings it closer.
     Fields that fit the data first say what the parameters are.  Nothing changes where the data are met already, or
-    where nothing is unknown but the fields.
+    where nothing is unknown but the fields.  Data are not met either if they are missed by a little while the equations
+    are missed by no more: a coarser level could not hold both, and the way back along its valley is long.
 
     Parameters
     ----------
@@ -420,7 +422,8 @@ def from_data(system: GridSystem, vector: torch.Tensor, fit: Callable[[torch.Ten
         return vector
     rows = system.linearize(vector)
     missed = [r for block, own in system.parts(rows) if any(block is b for b in measured) for r in own]
-    if float(system.inner(missed, missed)) < MET**2:
+    squares = float(system.inner(missed, missed))
+    if squares < MET**2 and not (squares > CLOSE**2 and squares > LARGE * float(system.inner(rows, rows))):
         return vector
     roots = [block.root for block in measured]
     for stronger in (*STRONGER, 1.0):

@@ -248,10 +248,10 @@ def standard_errors(
     if not count:
         return {}
     known = system.misfit.variance
-    if known is None and count <= len(names):
+    if known is None and system.misfit.noisy and count <= len(names):
         return dict.fromkeys(names, math.inf)
     used = len(names) if choice is None else min(choice.freedom, count - 1.0)
-    noise = sensitivity.misfit / (count - used) if known is None else known * system.emphasis
+    noise = sensitivity.misfit / max(count - used, 1.0) if known is None else known * system.emphasis
     free = sensitivity.without(bounds)
     found = dict.fromkeys(names, math.inf)
     for name, v in zip(free.names, free.variances(), strict=True):
