@@ -67,6 +67,11 @@ class Example:
         """Lines of code of the statement, without its first line, documentation and blank lines."""
         return lines_of(self.statement)
 
+    @property
+    def code(self) -> str:
+        """Source of the statement."""
+        return inspect.getsource(self.statement)
+
     def points(self, problem: hp.Problem, count: int) -> np.ndarray:
         """Random points (count or fewer, axes) of the domain, or of the part that is compared, always the same."""
         domain, rng = problem.domain, np.random.default_rng(0)

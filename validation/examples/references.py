@@ -44,26 +44,26 @@ def burgers() -> Reference:
 
 
 @functools.cache
-def l_shape() -> Reference:
-    """Quadratic finite elements on squares that shrink towards the re-entrant corner and, less, towards the others."""
-    from skfem import Basis, BilinearForm, ElementQuad2, LinearForm, condense, solve
+def l_shape(degree: int = 4) -> Reference:
+    """Finite elements of high degree on rectangles that shrink towards the corners."""
+    from skfem import Basis, BilinearForm, ElementQuadP, LinearForm, MeshQuad, condense, solve
     from skfem.helpers import dot, grad
 
-    near = 0.7 ** np.arange(0, 40)  # of the re-entrant corner
-    side = np.concatenate([[0.0], near[::-1]])
-    far = 1 - 0.5 * 0.6 ** np.arange(1, 14)  # of the other ends
-    half = np.unique(np.concatenate([side[side < 0.55], np.linspace(0.55, 0.75, 6), far[far > 0.77], [1.0]]))
+    steps = np.arange(1, 25)
+    half = np.unique(np.concatenate([[0.0, 1.0], 0.5 * 0.45**steps, 1 - 0.5 * 0.5 ** steps[:10], [0.3, 0.5, 0.75]]))
     lines = np.unique(np.concatenate([-half, half]))
-    mesh = plane_mesh(lines, lines, holes=[(0, 0, 1, 1)])
-    basis = Basis(mesh, ElementQuad2(), intorder=5)
+    mesh = MeshQuad.init_tensor(lines, lines)
+    middle = mesh.p[:, mesh.t].mean(1)
+    mesh = mesh.remove_elements(np.flatnonzero((middle > 0).all(0)))
+    basis = Basis(mesh, ElementQuadP(degree))
     stiff = BilinearForm(lambda u, v, _: dot(grad(u), grad(v))).assemble(basis)
     load = LinearForm(lambda v, _: 1.0 * v).assemble(basis)
     u = solve(*condense(stiff, load, D=basis.get_dofs()))
-    return _of_cells(PlaneFields(_nodes(mesh), {"u": u[basis.element_dofs].T}))
+    return lambda points: {"u": basis.probes(points.T) @ u}
 
 
 @functools.cache
-def scattering(cells: int = 48) -> Reference:
+def scattering(cells: int = 144) -> Reference:
     """Quadratic finite elements on squares and on rings around the disc."""
     from skfem import Basis, BilinearForm, ElementQuad2, FacetBasis, LinearForm
     from skfem.helpers import dot, grad

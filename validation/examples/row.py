@@ -35,7 +35,7 @@ class Row:
     name, origin
         Of the example.
     error
-        The largest relative L2 error of a field that is known, and relative error of a parameter; NaN without an answer.
+        The largest relative L2 error of a known field, or relative error of a parameter; NaN without an answer.
     right
         At most this is right.
     estimate
@@ -108,9 +108,9 @@ def kept_row(example: Example, folder: Path) -> Row | None:
     found = read_kept(_file(example, folder), FORMAT, _asked(example))
     if found is None:
         return None
-    words = {n: found.at(n).text() for n in ("name", "origin", "status", "message", "option", "about")}
-    numbers = {n: found.at(n).number(finite=False) for n in ("error", "right", "estimate", "seconds")}
-    return Row(**words, **numbers, lines=found.at("lines").integer(0))
+    told: dict[str, Any] = {n: found.at(n).text() for n in ("name", "origin", "status", "message", "option", "about")}
+    told |= {n: found.at(n).number(finite=False) for n in ("error", "right", "estimate", "seconds")}
+    return Row(**told, lines=found.at("lines").integer(0))
 
 
 def _file(example: Example, folder: Path) -> Path:
@@ -120,7 +120,7 @@ def _file(example: Example, folder: Path) -> Path:
 def _asked(example: Example) -> dict[str, Any]:
     """All that a row depends on."""
     return {
-        "lines": example.lines,
+        "statement": example.code,
         "right": example.right,
         "options": repr(dict(example.options)),
         "seconds": example.seconds,
@@ -141,7 +141,7 @@ def _run(example: Example) -> Row:
             completed(solution)
             status, message = solution.status.label, solution.message
             estimate = math.nan if solution.estimated_error is None else solution.estimated_error
-            error = max(_errors(example, solution))
+            error = max(_errors(example, problem, solution))
         except (hp.HermitePinnError, ValueError, TypeError, ImportError) as failure:
             status, message = type(failure).__name__, str(failure)
     return Row(
@@ -149,19 +149,19 @@ def _run(example: Example) -> Row:
     )  # fmt: skip
 
 
-def _errors(example: Example, solution: hp.Solution) -> list[float]:
+def _errors(example: Example, problem: hp.Problem, solution: hp.Solution) -> list[float]:
     """Relative errors of all that is known."""
     found = [abs(solution.parameters[p] / true - 1) for p, true in example.parameters.items()]
     if example.reference is not None:
-        return found + _compared(example, example.reference(), solution)
-    if solution.problem.exact:
+        return found + _compared(example, example.reference(), problem, solution)
+    if problem.exact:
         told = solution.error()
         found += [told[f]["relative_l2"] for f in (example.fields or told)]
     return found
 
 
-def _compared(example: Example, reference: Reference, solution: hp.Solution) -> list[float]:
-    points = example.points(solution.problem, POINTS)
+def _compared(example: Example, reference: Reference, problem: hp.Problem, solution: hp.Solution) -> list[float]:
+    points = example.points(problem, POINTS)
     known = reference(points)
     found = []
     for name in example.fields or known:
