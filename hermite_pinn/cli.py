@@ -128,7 +128,7 @@ def validate(
     suite: Annotated[
         str,
         typer.Option(
-            help="quick, basic, paper, standard, noisy, full, ablations, antialiasing, compact, compression, distances, geometry, images, networks, pinnacle, radiance, or rivals."
+            help="quick, basic, paper, standard, noisy, full, ablations, antialiasing, compact, compression, distances, examples, geometry, images, networks, pinnacle, radiance, or rivals."
         ),
     ] = "quick",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
@@ -139,7 +139,7 @@ def validate(
     only: Annotated[
         str,
         typer.Option(
-            help="Of the suites ablations, antialiasing, compact, compression, distances, geometry, images, networks, pinnacle, radiance and rivals: what has names that contain this text."
+            help="Of the suites ablations, antialiasing, compact, compression, distances, examples, geometry, images, networks, pinnacle, radiance and rivals: what has names that contain this text."
         ),
     ] = "",
     environments: Annotated[
@@ -166,6 +166,8 @@ def validate(
     them; with --out it draws bytes by error, keeps every row, and does not run again what it finds there.
     The suite distances fits surfaces by all encoders and heads, with equal parameters and CPU seconds; it has nothing
     to reach, and with --out it draws them and does not run again what it finds there.
+    The suite examples solves DeepXDE's examples, stated anew, by the default call; with --out it keeps every row, and
+    does not run again what it finds there.
     The suite geometry solves on domains with holes, inside and outside of meshes; with --out it draws every solution.
     The suite images fits pictures to their derivatives, directly and by trained fields in equal time; with --out it
     draws them side by side, keeps every row, and does not run again what it finds there.
@@ -186,6 +188,7 @@ def validate(
         "compact": lambda: suites.compare_compact(only, seed, out, as_json),
         "compression": lambda: suites.compare_compression(only, out, as_json),
         "distances": lambda: suites.compare_distances(only, device, out, as_json),
+        "examples": lambda: suites.solve_examples(only, device, out, as_json),
         "geometry": lambda: suites.solve_geometry(only, seed, device, out, as_json),
         "images": lambda: suites.fit_images(only, seed, out, as_json),
         "networks": lambda: suites.race_networks(only, environments, quick, seed, device, out, as_json),

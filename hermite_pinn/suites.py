@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import typer
 
 from hermite_pinn import validation
-from hermite_pinn.validation import ablations, antialiasing, geometry, images, pinnacle, radiance, rivals
+from hermite_pinn.validation import ablations, antialiasing, examples, geometry, images, pinnacle, radiance, rivals
 from hermite_pinn.validation.ablations import compact
 from hermite_pinn.validation.rivals import networks
 from hermite_pinn.validation.workloads import compression_suite, contest_report
@@ -34,6 +34,7 @@ __all__ = [
     "fit_scenes",
     "race_networks",
     "race_rivals",
+    "solve_examples",
     "solve_geometry",
     "solve_pinnacle",
     "solve_suite",
@@ -91,7 +92,7 @@ def train(
 def _suite(name: str) -> Sequence[validation.Case]:
     if name not in validation.SUITES:
         raise InvalidArgumentError(
-            f"unknown suite {name!r}; known: {', '.join(validation.SUITES)}, ablations, antialiasing, compact, compression, distances, geometry, images, networks, pinnacle, radiance, rivals"
+            f"unknown suite {name!r}; known: {', '.join(validation.SUITES)}, ablations, antialiasing, compact, compression, distances, examples, geometry, images, networks, pinnacle, radiance, rivals"
         )
     return validation.SUITES[name]
 
@@ -162,6 +163,28 @@ def solve_geometry(only: str, seed: int, device: str, out: Path | None, as_json:
         if as_json:
             print_json(report)
     if not all(o.reached or o.skipped for o in outcomes):
+        raise typer.Exit(1)
+
+
+def solve_examples(only: str, device: str, out: Path | None, as_json: bool) -> None:
+    """Run the examples of another package, and write the table of all that the folder knows after every one."""
+    with reported(as_json):
+        choice("--device of the suite examples", device, ["auto", "cpu"], hint="it tells CPU seconds")
+        chosen = _chosen("examples", "example", examples.EXAMPLES, only)
+        folder, found = output_folder(out), {}
+        report: dict[str, Any] = {"suite": "examples", "machine": validation.machine() | {"threads": 1}}
+        for example in chosen:
+            found[example.name] = examples.run_example(example, folder)
+            if not as_json:
+                typer.echo(found[example.name].line)
+            if folder is not None:
+                every = [found.get(e.name) or examples.kept_row(e, folder) for e in examples.EXAMPLES.values()]
+                known = [row for row in every if row is not None]
+                results = report | {"results": examples.to_json(known)}
+                write_report(folder, "examples", results, examples.to_markdown(known))
+        if as_json:
+            print_json(report | {"results": examples.to_json(list(found.values()))})
+    if not all(row.is_right for row in found.values()):
         raise typer.Exit(1)
 
 

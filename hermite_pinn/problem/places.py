@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from hermite_pinn.checks import items, number, real_array, refuse
 from hermite_pinn.errors import InvalidProblemError
@@ -17,7 +18,7 @@ from hermite_pinn.immutable import Immutable, ReadOnly, read_only
 
 __all__ = ["GivenPoints", "NamedFaces", "On", "Places", "places"]
 
-On = str | Sequence[str] | Mapping[str, float | Sequence[float]]
+On = str | Sequence[str] | Mapping[str, float | Sequence[float]] | ArrayLike | tuple[ArrayLike, ArrayLike]
 
 FACES = (
     "a face name such as 'x-', a list of them, 'boundary', planes such as {'x': 0.5}, an array of points (n, dim), or a pair "

@@ -37,7 +37,7 @@ from .parameter_change import parameter_change
 from .refined_solver import RefinedSolver, stage_memory
 from .small_coefficients import added, foreign_sides, small_coefficients
 from .stage import Stage
-from .standard_errors import parameter_doubts, standard_errors
+from .standard_errors import bound_note, bounded, parameter_doubts, standard_errors
 from .verdict import BY_ITSELF
 from .watch_points import WatchPoints
 
@@ -374,7 +374,9 @@ class LocalIteration:
         parameters, doubts = stage.parameters, tuple[Doubt, ...]()
         if parameters and ending.status in BY_ITSELF:
             known = local_sensitivity(stage, self.options.inner_steps)
-            errors = standard_errors(stage.system, known)
+            bounds = bounded(self.problem.parameters, parameters)
+            errors = standard_errors(stage.system, known, values=parameters, bounds=bounds, error=error)
+            message = "; ".join(part for part in (message, bound_note(bounds)) if part)
             doubts = tuple(parameter_doubts(self.problem.parameters, parameters, known, errors))
             if errors:
                 stats["standard_errors"] = errors

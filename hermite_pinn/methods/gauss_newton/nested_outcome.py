@@ -15,7 +15,7 @@ from hermite_pinn.run.status import Status
 from .geometry_notes import geometry_notes
 from .nested_state import NestedState
 from .stage import Discretization, Stage
-from .standard_errors import parameter_doubts, parameter_sensitivity, standard_errors
+from .standard_errors import bound_note, bounded, parameter_doubts, parameter_sensitivity, standard_errors
 from .verdict import BY_ITSELF
 
 __all__ = ["nested_outcome"]
@@ -74,7 +74,11 @@ def nested_outcome(
     if problem.parameters and ending.status in BY_ITSELF:
         system = _linearized(grid, best)
         known = parameter_sensitivity(system, best.vector, solver.inner_tol, inner_steps)
-        errors = standard_errors(system, known, best.choice)
+        bounds, grid_error = bounded(problem.parameters, best.parameters), state.convergence.estimates[-1:]
+        errors = standard_errors(
+            system, known, best.choice, values=best.parameters, bounds=bounds, error=next(iter(grid_error), None)
+        )
+        message = "; ".join(part for part in (message, bound_note(bounds)) if part)
         doubts = tuple(parameter_doubts(problem.parameters, best.parameters, known, errors))
         if errors:
             stats["standard_errors"] = errors

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from scipy.spatial import KDTree
 
 from hermite_pinn.methods.least_squares.nested_dissection import dissect
 from hermite_pinn.methods.least_squares.rows import Rows
@@ -14,9 +16,10 @@ from hermite_pinn.methods.systems.grid_system import GridSystem
 from .normal_factor import NormalFactor
 from .penalty_weights import LARGEST, Choice
 
-__all__ = ["NoiseLeft", "noise_left", "row_variance"]
+__all__ = ["NoiseLeft", "correlation", "noise_left", "row_variance"]
 
 SAMPLES = 16
+BY_CHANCE = 3.0  # correlation of the misfits of neighbours, in units of what independent ones have
 PROBES = 24  # vectors of random signs of which the degrees of freedom are estimated
 
 
@@ -94,14 +97,50 @@ def noise_left(
         x = factor.apply(y)
         own = system.norms(system.finest(x), system.at_corners(x))
         squares = [a + b**2 for a, b in zip(squares, own, strict=True)]
+    freedom = _freedom(system, rows, factor)
+    if system.misfit.variance is None:
+        variance *= _shared(correlation(system, rows), system.misfit.count, freedom)
     errors = tuple(math.sqrt(variance * s / samples) for s in squares)
-    return NoiseLeft(errors, _risk(system, rows, factor))
+    return NoiseLeft(errors, _risk(system, rows, freedom))
 
 
-def _risk(system: GridSystem, rows: Rows, factor: NormalFactor) -> float:
-    """See :attr:`NoiseLeft.risk`; the same vectors of signs for all levels, whose difference is then more exact."""
+def correlation(system: GridSystem, rows: Rows) -> float:
+    """Correlation of the misfits of data with those of their nearest neighbours; 0 where chance may explain it.
+
+    Noise is independent from point to point.  A misfit that is not is no noise: it is what penalties, levels or
+    equations take from exact data.
+    """
+    together = squares = 0.0
+    for block, own in system.parts(rows):
+        if not any(block is b for b in system.noisy):
+            continue
+        for t, r in zip(block.terms, own, strict=True):
+            measured = t.term.region.measured
+            if measured is None or measured.count != r.numel() or measured.count < 2:
+                continue
+            lengths = torch.tensor(system.problem.domain.lengths, dtype=torch.float64)
+            x = (measured.x.cpu().to(torch.float64).T / lengths).numpy()
+            nearest = KDTree(x).query(x, k=2)[1]
+            at = np.where(nearest[:, 0] == np.arange(len(x)), nearest[:, 1], nearest[:, 0])
+            values = r.reshape(-1).cpu().to(torch.float64).numpy()
+            together += float(values @ values[at])
+            squares += float(values @ values)
+    found = together / squares if squares > 0 else 0.0
+    return min(found, 1.0) if found > BY_CHANCE / math.sqrt(max(system.misfit.count, 1)) else 0.0
+
+
+def _shared(correlated: float, count: int, freedom: float) -> float:
+    """How many values share what each says alone: at most as many as there are for a degree of freedom.
+
+    That is the factor of the variance of a mean of a stationary sequence whose neighbours are so correlated.
+    """
+    most = max(count / max(freedom, 1.0), 1.0)
+    return most if correlated >= 1.0 else min((1.0 + correlated) / (1.0 - correlated), most)
+
+
+def _freedom(system: GridSystem, rows: Rows, factor: NormalFactor) -> float:
+    """``tr A``; the same vectors of signs for all levels, so that their difference is more exact."""
     noisy = [any(block is b for b in system.noisy) for block, own in system.parts(rows) for _ in own]
-    misfit = sum(float(system.inner([r], [r])) for r, own in zip(rows, noisy, strict=True) if own) / system.emphasis
     generator = torch.Generator().manual_seed(0)
     squares = 0.0
     for _ in range(PROBES):
@@ -110,7 +149,14 @@ def _risk(system: GridSystem, rows: Rows, factor: NormalFactor) -> float:
             if own:
                 sign += torch.randint(2, sign.shape, generator=generator).to(sign) * 2.0 - 1.0
         squares += float(factor.transposed(system.adjoint(signs)).square().sum())
-    freedom, count, variance = squares / PROBES, system.misfit.count, system.misfit.variance
+    return squares / PROBES
+
+
+def _risk(system: GridSystem, rows: Rows, freedom: float) -> float:
+    """See :attr:`NoiseLeft.risk`."""
+    noisy = (r for block, own in system.parts(rows) if any(block is b for b in system.noisy) for r in own)
+    misfit = sum(float(system.inner([r], [r])) for r in noisy) / system.emphasis
+    count, variance = system.misfit.count, system.misfit.variance
     if variance is not None:
         return misfit / variance + 2.0 * freedom
     return count * math.log(max(misfit, 1e-300) / max(count - freedom, 1e-3 * count) ** 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -26,7 +26,8 @@ STEP = math.sqrt(10.0)
 #: Scatter of the data in units of their noise beyond which the choice of a coarser level is forgotten.
 POOR = 1.5
 
-ROUNDS = 3
+ROUNDS, MOST_ROUNDS = 3, 8  # of choosing weights; more while the best ones lie at the end of what a search looks at
+NEAR = 4  # steps that a search looks at either way, and three times as many at first
 FIRST_EMPHASIS = 10.0  # at least, on the coarsest level
 BEFORE = (100.0, 10.0)  # times the emphasis: on the way from the data to the equations
 FARTHER = (1e6, 1e4, *BEFORE)  # the same where that way ends far from the data
@@ -34,8 +35,10 @@ MISSED, MISSED_UNTOLD = 3.0, 0.3  # misfit, in units of the noise or else relati
 HIGHEST, STRIDE = 1e7, 10.0  # emphasis on a way from the data that a level leaves where it holds them no more
 STRONGER = (1e4, 1e2)  # times the weight of exact data, on the same way
 MET = 0.03  # relative misfit of exact data that are met
+CLOSE, LARGE = 1e-4, 0.3  # the same beyond doubt; part of the loss that data may not be above
 RETURN = 10.0  # times the emphasis: to where the way goes back for other weights or levels
 ENOUGH, ROUGH = 0.01, 0.01  # parts of the degrees of freedom, and of all data: steps that gain less are the last
+FAR = 4  # steps of a search at first
 LEAST_GAIN = 0.1  # of risk or deviance, in units of the variance: other weights have to gain it
 UNLIKELY = 5.0  # deviance per degree of freedom
 LARGEST, LARGEST_AGAIN = 40_000, 3_000  # unknowns of a first level on which weights are chosen, and of a finer one
@@ -70,6 +73,11 @@ class Choice:
         """Whether the data still weigh more than usual, since the level holds them no better."""
         return not self.weights and self.emphasis > 1.0
 
+    def at_end(self, before: Mapping[str, float], reach: int) -> bool:
+        """Whether a weight is as far from the one before as a search of so many steps looks."""
+        known = [abs(math.log(w / before[f], STEP)) for f, w in self.weights.items() if f in before]
+        return max(known, default=0.0) > reach - 0.5
+
     def stats(self, problem: Problem) -> dict[str, Any]:
         """For ``solution.stats``."""
         if not self.weights:
@@ -91,7 +99,8 @@ class Choice:
             return f"smoothness {weights} by cross-validation, which finds the noise {noise}"
         text = f"smoothness {weights} by the predictive risk; the data scatter by {self.scatter:.2f} of their noise"
         if abs(self.scatter - 1.0) > 5.0 * math.sqrt(0.5 / misfit.count):
-            text += ": more than chance explains, so that noise, equations or levels do not fit the data"
+            more = "more than chance explains, so that noise, equations or levels do not fit the data"
+            text += f": {more if self.scatter > 1.0 else 'less than chance explains, so that there is less noise'}"
         return text
 
 
@@ -144,9 +153,9 @@ def choose_weights(
     def slopes(every: dict[str, float]) -> list[float]:
         return [every[f] * math.log(STEP) for f in fields]
 
-    first = (0,) * len(fields)
     risk = _Measure(lambda place: at(place).risk, lambda place: slopes(at(place).risk_slopes))
     deviance = _Measure(lambda place: at(place).deviance, lambda place: slopes(at(place).deviance_slopes))
+    first = _sensitive((0,) * len(fields), (risk, deviance), allowed)
     if not system.misfit.known and _may_be_met(at, allowed, len(fields), reach, strength):
         found = choice(_lowest(first, risk, allowed, lambda place: True, reach))
         if found.scatter <= MET:
@@ -202,6 +211,24 @@ class _Measure:
     slopes: Callable[[tuple[int, ...]], Sequence[float]]
 
 
+def _sensitive(
+    start: tuple[int, ...], measures: Sequence[_Measure], allowed: Callable[[tuple[int, ...]], bool]
+) -> tuple[int, ...]:
+    """A place from which the search sees something: weights are lowered, field by field, while they change nothing.
+
+    A field that is as smooth as its penalty can make it stays so under weights that are many times smaller, and
+    slopes there promise nothing.
+    """
+    place = start
+    while True:
+        slopes = [measure.slopes(place) for measure in measures]
+        flat = [all(abs(FAR * every[i]) < LEAST_GAIN for every in slopes) for i in range(len(place))]
+        lower = tuple(n - FAR * own for n, own in zip(place, flat, strict=True))
+        if lower == place or not allowed(lower):
+            return place
+        place = lower
+
+
 def _lowest(
     start: tuple[int, ...],
     measure: _Measure,
@@ -221,7 +248,7 @@ def _lowest(
     """
     count = len(start)
     axes = [range(count)] if count == 1 else [range(count), *([i] for i in range(count))]
-    best, stride = start, 4 if reach > 4 else 2
+    best, stride = start, FAR if reach > FAR else 2
     while stride:
         slopes = measure.slopes(best)
         promised = [
@@ -337,8 +364,9 @@ def fit_smoothly(
             return kept[0], Choice({}, 1.0, 1.0, kept[1]) if kept[1] > 1.0 else None
         open_way, emphasis, choice, present = False, 1.0, replace(before, emphasis=1.0), math.inf
 
-    for last in range(ROUNDS + 1):
-        ends = not chooses or last == ROUNDS
+    rounds = ROUNDS
+    for last in itertools.count():
+        ends = not chooses or last == rounds
         freedom = 1.0 if choice is None else choice.freedom
         enough = partial(noise.small, freedom) if ends or choice is not before else noise.rough
         state = along([stronger for stronger in BEFORE if stronger * emphasis <= present], vector, emphasis, enough)
@@ -352,7 +380,10 @@ def fit_smoothly(
             break
         if last:
             least = 0.0
-        choice = choose_weights(system, state.vector, weights, 4 if weights else 12, check, products, dissection)
+        reach = NEAR if weights else 3 * NEAR
+        choice = choose_weights(system, state.vector, weights, reach, check, products, dissection)
+        if choice.at_end(weights, reach) and rounds < MOST_ROUNDS:
+            rounds += 1
         wanted = max(balanced(system, state.rows, choice.scatter), least)
         settled = choice.weights == weights and 0.3 < wanted / emphasis < 3.0
         present = emphasis * (1.0 if choice.weights == weights else RETURN)
@@ -376,7 +407,8 @@ def from_data(system: GridSystem, vector: torch.Tensor, fit: Callable[[torch.Ten
 
     Parameters that are far off leave a trajectory that misses the data, and no small change of them brings it closer.
     Fields that fit the data first say what the parameters are.  Nothing changes where the data are met already, or
-    where nothing is unknown but the fields.
+    where nothing is unknown but the fields.  Data are not met either if they are missed by a little while the equations
+    are missed by no more: a coarser level could not hold both, and the way back along its valley is long.
 
     Parameters
     ----------
@@ -390,7 +422,8 @@ def from_data(system: GridSystem, vector: torch.Tensor, fit: Callable[[torch.Ten
         return vector
     rows = system.linearize(vector)
     missed = [r for block, own in system.parts(rows) if any(block is b for b in measured) for r in own]
-    if float(system.inner(missed, missed)) < MET**2:
+    squares = float(system.inner(missed, missed))
+    if squares < MET**2 and not (squares > CLOSE**2 and squares > LARGE * float(system.inner(rows, rows))):
         return vector
     roots = [block.root for block in measured]
     for stronger in (*STRONGER, 1.0):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -18,7 +18,7 @@ from hermite_pinn.residuals.data_weights import Misfit
 
 from .penalty_weights import Choice
 
-__all__ = ["Sensitivity", "parameter_doubts", "parameter_sensitivity", "standard_errors"]
+__all__ = ["Sensitivity", "bound_note", "bounded", "parameter_doubts", "parameter_sensitivity", "standard_errors"]
 
 #: Part of the effect of a parameter on the rows that the fields cannot take back, below which it has none.
 NO_EFFECT = 1e-7
@@ -98,8 +98,20 @@ class Sensitivity:
                 groups.append(tuple(self.names[int(chosen[i])] for i in members))
         return groups
 
+    def without(self, names: Collection[str]) -> Sensitivity:
+        """The same where some parameters are held where they are."""
+        kept = [i for i, name in enumerate(self.names) if name not in names]
+        return replace(
+            self,
+            names=tuple(self.names[i] for i in kept),
+            complement=self.complement[kept][:, kept],
+            norms=self.norms[kept],
+        )
+
     def variances(self) -> list[float]:
         """Diagonal of the inverse of the complement; infinity where it is singular."""
+        if not self.names:
+            return []
         everything = torch.arange(len(self.names))
         if not bool((self.sizes > 0).all()):
             return [math.inf] * len(self.names)
@@ -165,7 +177,41 @@ def _misfit(system: GridSystem, rows: Rows) -> tuple[float, int]:
     return squares, count
 
 
-def standard_errors(system: Measured, sensitivity: Sensitivity, choice: Choice | None = None) -> dict[str, float]:
+def bounded(parameters: Sequence[Parameter], values: Mapping[str, float]) -> dict[str, float]:
+    """Parameters that ended on a bound, and that bound.
+
+    Examples
+    --------
+    >>> bounded([Parameter("k", init=1.0, bounds=(0.0, 1.5)), Parameter("r")], {"k": 1.5, "r": 2.0})
+    {'k': 1.5}
+    """
+    return {p.name: values[p.name] for p in parameters if values[p.name] in p.bounds}
+
+
+def bound_note(bounds: Mapping[str, float]) -> str:
+    """What is to be said of parameters on their bounds; nothing without any.
+
+    Examples
+    --------
+    >>> bound_note({"k": 1.5})
+    'k ended on its bound 1.5 and has no standard error; those of other parameters hold it there'
+    """
+    if not bounds:
+        return ""
+    ended = ", ".join(f"{name} ended on its bound {value:g}" for name, value in bounds.items())
+    one, them = ("has no standard error", "it") if len(bounds) == 1 else ("they have no standard errors", "them")
+    return f"{ended} and {one}; those of other parameters hold {them} there"
+
+
+def standard_errors(
+    system: Measured,
+    sensitivity: Sensitivity,
+    choice: Choice | None = None,
+    *,
+    values: Mapping[str, float],
+    bounds: Collection[str] = (),
+    error: float | None = None,
+) -> dict[str, float]:
     """Standard errors of the parameters, for independent noise in the data.
 
     The covariance of the parameters is ``sigma**2 S**-1``: ``S`` is the complement of the sensitivity, and ``sigma``
@@ -177,31 +223,41 @@ def standard_errors(system: Measured, sensitivity: Sensitivity, choice: Choice |
         The problem, and its dependence on the parameters at the solution.
     choice
         Degrees of freedom of the fit, where penalties were chosen.
+    values
+        Of the parameters.
+    bounds
+        Names of parameters on their bounds: these have no standard error, and others have that which they have as long
+        as these are held.
+    error
+        Estimated relative error of discretisation, which adds to what noise leaves open; or None.
 
     Returns
     -------
     dict
-        By name; infinity where the data do not determine a parameter, or leave nothing to estimate their noise from.
-        Empty without data.
+        By name; infinity where the data do not determine a parameter, where it is on its bound, or where they leave
+        nothing to estimate their noise from.  Empty without data.
 
     Notes
     -----
-    The equations count as exact: their residual is the error of discretisation, not noise.  Penalties count as prior
-    knowledge.  See G. A. F. Seber and
+    The equations count as exact: their residual is the error of discretisation, not noise.  What that may be of a
+    parameter is as much of its value as the estimate says, so that parameters that follow from exact data have no
+    smaller error.  Penalties count as prior knowledge.  See G. A. F. Seber and
     C. J. Wild, Nonlinear Regression, section 2.1.
     """
     names, count = sensitivity.names, sensitivity.count
     if not count:
         return {}
     known = system.misfit.variance
-    if known is None and count <= len(names):
+    if known is None and system.misfit.noisy and count <= len(names):
         return dict.fromkeys(names, math.inf)
     used = len(names) if choice is None else min(choice.freedom, count - 1.0)
-    noise = sensitivity.misfit / (count - used) if known is None else known * system.emphasis
-    return {
-        name: math.sqrt(noise * v) if v < math.inf else math.inf
-        for name, v in zip(names, sensitivity.variances(), strict=True)
-    }
+    noise = sensitivity.misfit / max(count - used, 1.0) if known is None else known * system.emphasis
+    free = sensitivity.without(bounds)
+    found = dict.fromkeys(names, math.inf)
+    for name, v in zip(free.names, free.variances(), strict=True):
+        if v < math.inf:
+            found[name] = math.hypot(math.sqrt(noise * v), (error or 0.0) * abs(values.get(name, 0.0)))
+    return found
 
 
 def parameter_doubts(

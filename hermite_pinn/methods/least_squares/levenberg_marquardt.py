@@ -57,6 +57,9 @@ class LeastSquares(LinearSystem, Protocol):
     def within_bounds(self, vector: torch.Tensor) -> torch.Tensor:
         """Move what left its bounds back, in place."""
 
+    def within_reach(self, vector: torch.Tensor, trial: torch.Tensor) -> torch.Tensor:
+        """Shorten what changes farther from one vector to the other than a step may be trusted, in place."""
+
     def change(self, step: torch.Tensor, vector: torch.Tensor) -> float:
         """Relative size of a step."""
 
@@ -300,7 +303,7 @@ class LevenbergMarquardt(Generic[System]):
 
     def _tried(self, system: System, vector: torch.Tensor, step: torch.Tensor) -> tuple[torch.Tensor, Rows, float]:
         """Where a step leads, within the bounds, with the system linearised there."""
-        trial = system.within_bounds(vector + step)
+        trial = system.within_bounds(system.within_reach(vector, vector + step))
         rows = system.linearize(trial)
         return trial, rows, float(system.inner(rows, rows))
 

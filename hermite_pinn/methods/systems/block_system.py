@@ -19,6 +19,10 @@ from hermite_pinn.run.distributed import Ranks
 __all__ = ["BlockSystem", "RowBlock"]
 
 
+REACH = 10.0  # factor by which a parameter changes in one step at most
+SMALL = 1e-3  # times its start: a parameter below may change its sign
+
+
 class RowBlock(Protocol):
     """Rows of some terms at some points: one tensor per term, divided by its scale."""
 
@@ -107,6 +111,24 @@ class BlockSystem(ABC, Generic[AnyBlock]):
         for i, p in enumerate(self.problem.parameters):
             values[i] = values[i].clamp(*p.bounds)
         return vector
+
+    def within_reach(self, vector: torch.Tensor, trial: torch.Tensor) -> torch.Tensor:
+        """Shorten the changes of the parameters from one vector to the other to what a step may trust, in place.
+
+        In one step a parameter gets no more than ten times larger or smaller, and has to be small before it changes
+        its sign: a quotient with the parameter below, seen along a line, sends it beyond zero or far away.  One that
+        begins at zero has no size at first, and is free as long as it is zero.
+        """
+        before, after = self.split(vector)[1], self.split(trial)[1]
+        for i, p in enumerate(self.problem.parameters):
+            value = float(before[i])
+            if value == 0.0:
+                continue
+            size = abs(value)
+            near = 0.0 if size <= SMALL * abs(p.init) else value / REACH
+            ends = (near, value * REACH) if near else (-REACH * size, REACH * size)
+            after[i] = after[i].clamp(min(ends), max(ends))
+        return trial
 
     @abstractmethod
     def linearize(self, vector: torch.Tensor) -> Rows:
