@@ -38,7 +38,7 @@ def oscillator(
     stiffness: float = 300.0,
     start: tuple[float, float] = (1.0, 200.0),
 ) -> Made:
-    """x'' + a x' + b x = 0 on (0, 2) from rest at 1, with 60 noisy values; by default far from the start.
+    """A damped oscillation, x'' + a x' + b x = 0 on (0, 2) from rest at 1, with 60 noisy values; far from the start.
 
     Examples
     --------
@@ -139,12 +139,12 @@ def _reaction(seed: int) -> Made:
 
 #: By name, what makes a problem of a draw, and the true values of its parameters.
 CASES: dict[str, Callable[[int], Made]] = {
-    "oscillator": lambda s: oscillator(s, start=(4.0, 280.0)),
+    "damped oscillation": lambda s: oscillator(s, start=(4.0, 280.0)),
     "diffusivity": _diffusivity,
     "boundary value": _boundary_value,
     "logistic growth": _growth,
     "quadratic reaction, noise not told": _reaction,
-    "far oscillator": oscillator,
+    "far oscillator from 1, 200": oscillator,
     "far oscillator, noise 0.1": lambda s: oscillator(s, noise=0.1),
     "far oscillator, noise 0.003": lambda s: oscillator(s, noise=0.003),
     "far oscillator, stiffness from 50": lambda s: oscillator(s, start=(1.0, 50.0)),

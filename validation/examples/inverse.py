@@ -90,16 +90,16 @@ def elliptic_source_many() -> hp.Problem:
 def reaction() -> hp.Problem:
     """Rate and diffusivity of a reaction from 420 values of both substances."""
     where, (a, b) = inverse_data.reaction()
-    spread, start = lambda u, D: u.t - 1e-3 * D * u.xx, lambda x: exp(-20 * x)
-    residual = lambda a, b, k, D: (spread(a, D) + k * a * b**2, spread(b, D) + 2 * k * a * b**2)
+    spread, start = lambda u, d: u.t - 1e-3 * d * u.xx, lambda x: exp(-20 * x)
+    residual = lambda a, b, k, d: (spread(a, d) + k * a * b**2, spread(b, d) + 2 * k * a * b**2)
     ends = [hp.Dirichlet(a=lambda x: 1 - x, b=lambda x: 1 - x), hp.Initial(a=start, b=start)]
-    numbers = [hp.Parameter("k", init=0.05), hp.Parameter("D", init=1.0)]
+    numbers = [hp.Parameter("k", init=0.05), hp.Parameter("d", init=1.0)]
     box, states = hp.Box(x=(0, 1), t=(0, 10)), [*ends, hp.Data(where, a=a, b=b)]
     return hp.Problem(box, ["a", "b"], residual, states, parameters=numbers)
 
 
 def navier_stokes() -> hp.Problem:
-    """Factors of transport and friction, both from 0, from 7,000 velocities, with nothing known on sides and at the start."""
+    """Factors of transport and friction, both from 0, from 7,000 velocities; sides and start are unknown."""
 
     def residual(u: Any, v: Any, p: Any, c: Any, nu: Any) -> tuple[Any, Any, Any]:
         carried = lambda f: f.t + c * (u * f.x + v * f.y) - nu * (f.xx + f.yy)
@@ -132,7 +132,7 @@ INVERSE = [
         "reaction_inverse.py",
         reaction,
         right=1e-3,
-        parameters={"k": 0.1, "D": 2.0},
+        parameters={"k": 0.1, "d": 2.0},
         about="data by a method of lines, with a rate of 0.1 and a diffusivity of 2, instead of a file",
     ),
     Example(

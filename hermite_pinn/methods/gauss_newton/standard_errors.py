@@ -240,8 +240,8 @@ def standard_errors(
     Notes
     -----
     The equations count as exact: their residual is the error of discretisation, not noise.  What that may be of a
-    parameter is as much of its value as the estimate says, so that parameters that follow from exact data have no smaller
-    error.  Penalties count as prior knowledge.  See G. A. F. Seber and
+    parameter is as much of its value as the estimate says, so that parameters that follow from exact data have no
+    smaller error.  Penalties count as prior knowledge.  See G. A. F. Seber and
     C. J. Wild, Nonlinear Regression, section 2.1.
     """
     names, count = sensitivity.names, sensitivity.count
