@@ -98,10 +98,10 @@ def _suite(name: str) -> Sequence[validation.Case]:
 
 
 def _chosen(suite: str, what: str, named: Mapping[str, Row], only: str) -> list[Row]:
-    """The rows of a suite whose names contain a text."""
-    chosen = [row for name, row in named.items() if only in name]
+    """The rows of a suite whose names contain a text, in capitals or small letters."""
+    chosen = [row for name, row in named.items() if only.casefold() in name.casefold()]
     if not chosen:
-        raise InvalidArgumentError(f"no {what} of the suite {suite} contains {only!r}; there are: {', '.join(named)}")
+        raise InvalidArgumentError(f"no {what} of the suite {suite} contains {only!r}; there are: {'; '.join(named)}")
     return chosen
 
 

@@ -205,7 +205,7 @@ STATIONARY = [
     Example("Poisson 1-D, two scales", "Poisson_multiscale_1d.py", multiscale_line),
     Example("Poisson, L-shape", "Poisson_Lshape.py", l_shape, reference=references.l_shape),
     Example("Laplace, disc", "Laplace_disk.py", disc),
-    Example("elastic plate", "elasticity_plate.py", elastic_plate),
+    Example("elastic plate", "elasticity_plate.py", elastic_plate, seconds=600.0),
     Example("Helmholtz", "Helmholtz_Dirichlet_2d.py, Helmholtz_Dirichlet_2d_HPO.py", helmholtz),
     Example("Helmholtz, hole", "Helmholtz_Neumann_2d_hole.py", helmholtz_hole),
     Example(

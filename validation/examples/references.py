@@ -132,7 +132,7 @@ def _differences(x: Array) -> Array:
 
 @functools.cache
 def schroedinger(waves: int = 512, steps: int = 4000) -> Reference:
-    """Fourier series on the period of ten, and Strang's splitting of order four in time."""
+    """Fourier series on the period of ten, and a symmetric splitting of order four in time."""
     x = -5 + 10 * np.arange(waves) / waves
     k = 2 * np.pi * np.fft.fftfreq(waves, 10 / waves)
     length = np.pi / 2 / steps
