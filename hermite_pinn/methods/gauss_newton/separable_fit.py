@@ -20,13 +20,15 @@ FIRST, LEAST, MOST = 1e-4, 1e-13, 1e6  # damping, relative to the squares of the
 EASIER, HARDER = 0.1, 8.0
 ENOUGH = 1e-3  # of the sum of squares: a smaller reduction ends the steps, if it comes
 FEW = 3  # times in a row
-SWEEPS, STARTS = 6, 4  # over the axes, and first products that are tried
+SWEEPS, TRIED = 3, 6  # over the axes, and steps of all coefficients together, of every start
+STARTS = (False, 0.0), (True, 0.0), (True, 0.5), (False, 0.5), (True, 3.0)  # of a product: is the sum kept, how far is it from one
+CLEAR = 1e-4  # of the sum of squares: a start that leaves so little is taken at once
 ROUNDED = 1e-13  # of the largest singular value: smaller ones are rounding
 GAUGE = 1e-9  # of the largest: directions of the coefficients that move no field
 VANISHING = float(np.finfo(float).tiny)
 
 
-def fitted(rows: SeparableRows, encoder: Products, tick: Callable[[], None]) -> Products:
+def fitted(rows: SeparableRows, encoder: Products, tick: Callable[[], None], steps: int = STEPS) -> Products:
     """The encoder of least squares near another one, as far as its products allow.
 
     Parameters
@@ -37,6 +39,8 @@ def fitted(rows: SeparableRows, encoder: Products, tick: Callable[[], None]) -> 
         Where to begin.
     tick
         Called before every step; may end the run.
+    steps
+        At most.
     """
     if encoder.rank == 0 and all(p.term.affine for p in rows.parts):
         for _ in range(2):  # the second time for what rounding has left
@@ -46,7 +50,7 @@ def fitted(rows: SeparableRows, encoder: Products, tick: Callable[[], None]) -> 
         return encoder
     chosen, damping, idle = range(encoder.rank), FIRST, 0
     rest, matrix = rows.system(encoder, True, chosen)
-    for _ in range(STEPS):
+    for _ in range(steps):
         tick()
         cost = float(rest @ rest)
         scale = np.sqrt(np.square(matrix).sum(0))
@@ -56,7 +60,7 @@ def fitted(rows: SeparableRows, encoder: Products, tick: Callable[[], None]) -> 
         while damping <= MOST:
             step = _damped(normal, gradient, damping)
             new = encoder if step is None else rows.moved(encoder, step / scale, True, chosen)
-            left = math.inf if step is None else sum(float(r @ r) / max(1, len(r)) for r in rows.residuals(new))
+            left = math.inf if step is None else _cost(rows, new)
             if math.isfinite(left) and left < cost:
                 break
             damping = max(damping, LEAST) * HARDER
@@ -86,30 +90,41 @@ def _least_squares(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def with_product(rows: SeparableRows, encoder: Products, seed: int, tick: Callable[[], None]) -> Products:
-    """The encoder with one product more: the best of several starts, whose axes are solved for in turn."""
+    """The encoder with one product more: the best of several starts, whose axes are solved for in turn.
+
+    In some starts the sum begins at zero, since a sum that has taken what a product can say stands in its way.
+    """
     best, least, number = encoder, math.inf, encoder.rank
-    for start in range(STARTS):
-        own = _grown(encoder, start, seed)
+    for kept, spread in STARTS:
+        own = _grown(encoder, kept, spread, seed)
         for _ in range(SWEEPS):
             for axis in range(encoder.dim):
                 tick()
-                rest, matrix = rows.system(own, False, [number], [axis])
+                rest, matrix = rows.system(own, kept, [number], [axis])
                 step = _least_squares(matrix, -rest)
-                own = balanced(rows.moved(own, step, False, [number], [axis]))
-        cost = sum(float(r @ r) / max(1, len(r)) for r in rows.residuals(own))
+                own = balanced(rows.moved(own, step, kept, [number], [axis]))
+        own = fitted(rows, own, tick, TRIED)
+        cost = _cost(rows, own)
         if cost < least:
             best, least = own, cost
+        if cost < CLEAR * _cost(rows, encoder):
+            break
     return best
 
 
-def _grown(encoder: Products, start: int, seed: int) -> Products:
-    """One product more: of ones, or of functions with random values at the vertices."""
-    random = np.random.default_rng([seed, start, encoder.rank])
+def _cost(rows: SeparableRows, encoder: Products) -> float:
+    """Mean squares of the residuals, summed over the terms."""
+    return sum(float(r @ r) / max(1, len(r)) for r in rows.residuals(encoder))
+
+
+def _grown(encoder: Products, kept: bool, spread: float, seed: int) -> Products:
+    """One product more, of functions with values about one at the vertices; the sum is kept, or zero."""
+    random = np.random.default_rng([seed, encoder.rank])
     shape = (encoder.features, 1, encoder.dim, encoder.sums.shape[-1])
     new = np.zeros(shape)
-    new[..., ::ORDER] = 1.0 if start == 0 else random.standard_normal(new[..., ::ORDER].shape)
+    new[..., ::ORDER] = 1.0 + spread * random.standard_normal(new[..., ::ORDER].shape)
     products = torch.cat([encoder.products, torch.as_tensor(new)], 1)
-    return encoder.with_parameters({"sums": encoder.sums, "products": products})
+    return encoder.with_parameters({"sums": encoder.sums * float(kept), "products": products})
 
 
 def balanced(encoder: Products) -> Products:

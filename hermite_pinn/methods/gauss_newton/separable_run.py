@@ -18,7 +18,6 @@ from hermite_pinn.geometry.quadrature import sobol_cube
 from hermite_pinn.methods.base import Outcome, Task
 from hermite_pinn.methods.course import Ending, run_to_end
 from hermite_pinn.run.interrupt import cause
-from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
 
@@ -38,7 +37,16 @@ HELD_OUT, HELD_FACE = 4096, 512  # points where nothing was fitted
 SAMPLES = 4096  # of the fields
 HELPED = 0.5  # of what is missed, that a product or finer cells must leave at most
 OPEN = 1e-6  # stability below which the problem leaves the fields open
+SETTLED = 0.03  # the same: then it is for cells to lower the rest
+LOST = 0.9  # the same, beyond which the fit before is kept
+FAILURES = 3  # one after another
 VERIFIED = 0.5  # of the tolerance, that may be missed when cells are halved for the last time
+
+_MORE, _FINER = "more products", "finer cells"
+
+
+def _other(turn: str) -> str:
+    return _FINER if turn == _MORE else _MORE
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,6 @@ class SeparableRun:
     def __init__(self, task: Task, rank: int | None) -> None:
         self.task, self.problem, self.monitor = task, task.problem, task.monitor
         self.rank = RANK if rank is None else rank
-        self.told = rank is not None
         self.fits: list[_Fit] = []
         unit = sobol_cube(self.problem.domain.dim, SAMPLES, 4099 + task.seed).T.contiguous()
         lower = torch.tensor(self.problem.domain.lower, dtype=torch.float64)[:, None]
@@ -103,45 +110,40 @@ class SeparableRun:
             self._restore(Entry.of(self.task.saved, "the checkpoint"))
         elif not self.fits:
             self._append(self._first())
-        rounds, finer_failed = 0, False
+        base, turn, failed = self.fits[-1], _MORE, 0
         while True:
             ending = self._verdict()
             if ending is not None:
                 return ending
+            encoder, verified = base.encoder, base.bound <= VERIFIED * self.tol
+            may = {
+                _MORE: encoder.rank < self.rank and self._fits_in(encoder.rank + 1, encoder.count),
+                _FINER: self._fits_in(encoder.rank, 2 * encoder.count),
+            }
+            turn = _FINER if verified else turn if may[turn] else _other(turn)
+            if not may[turn]:
+                return self._stalled(f"{encoder.rank} products on {encoder.count} cells an axis are as many as there may be")
+            self._append(self._with_product(encoder) if turn == _MORE else encoder.refined())
             last = self.fits[-1]
-            if last.bound <= VERIFIED * self.tol:
-                self._append(last.encoder.refined())
-                if self.fits[-1].bound > self.tol:  # finer cells at the same rank lose nothing but by rounding
-                    return self._stalled("finer cells do not lower what is missed")
-                continue
-            grown = last.encoder.rank < self.rank and self._fits_in(last.encoder.rank + 1, last.encoder.count)
-            finer = self._fits_in(last.encoder.rank, 2 * last.encoder.count)
-            if not grown and not finer:
-                return self._stalled(
-                    f"{last.encoder.rank} products on {last.encoder.count} cells an axis are as many as there may be"
-                )
-            if grown and (rounds % 2 == 0 or not finer or finer_failed):
-                self._append(self._with_product(last.encoder))
-            else:
-                self._append(last.encoder.refined())
-                finer_failed = self.fits[-1].missed > HELPED * last.missed
-                if finer_failed and not grown:
-                    return self._stalled("neither more products nor finer cells lower what is missed")
-            if self.fits[-1].missed > HELPED * last.missed:
-                rounds += 1
-                if rounds > 2 * self.rank:
-                    return self._stalled("neither more products nor finer cells lower what is missed")
-                if not grown or rounds % 2 == 1:
-                    continue
-            finer_failed = finer_failed and self.fits[-1].missed > HELPED * last.missed
+            ratio = last.missed / base.missed if base.missed > 0 else 1.0
+            failed = failed + 1 if ratio > HELPED else 0
+            if failed > FAILURES:
+                return self._stalled("neither more products nor finer cells lower what is missed")
+            turn = _other(turn) if ratio > HELPED or (turn == _MORE and ratio < SETTLED) else turn
+            base = last if ratio < LOST else base
 
     def _stalled(self, why: str) -> Ending:
-        last = self.fits[-1]
-        size = "of its size" if last.error is None else f"estimated relative error {last.error:.1e}"
+        error = self._best().error
+        size = "nothing is known of the error" if error is None else f"estimated relative error {error:.1e}"
         return Ending(
             Status.MAX_SIZE,
             f"{why}; {size} (tol={self.tol:g}): the solution may be no short sum of products of functions of one axis",
         )
+
+    def _best(self) -> _Fit:
+        """The fit with the least error, of those that have one."""
+        known = [f for f in self.fits if f.error is not None]
+        return min(known, key=lambda f: f.error or 0.0) if known else self.fits[-1]
 
     def _verdict(self) -> Ending | None:
         last = self.fits[-1]
@@ -234,8 +236,8 @@ class SeparableRun:
 
     def _outcome(self, ending: Ending) -> Outcome:
         if not self.fits:
-            raise StopRun(ending.status, ending.message)
-        last = self.fits[-1]
+            return Outcome(self._field(self._first()), {}, ending.status, f"{ending.message}; nothing was fitted yet")
+        last = self.fits[-1] if ending.status in (Status.CONVERGED, Status.UNDETERMINED) else self._best()
         rows = [
             {"products": f.encoder.rank, "cells": f.encoder.count, "missed": f.missed, "stability": f.stable, "change": f.change}
             for f in self.fits
