@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 CELLS = 2  # per axis at first
 UNKNOWNS = 2400  # at most: normal equations are dense
 RANK = 12  # at most, where none is told
-INSIDE, ON_FACES = 3.0, 3.0  # points per unknown
+INSIDE, ON_FACES = 5.0, 4.0  # points per unknown
 LEAST_INSIDE, LEAST_FACE = 512, 64
 HELD_OUT, HELD_FACE = 4096, 512  # points where nothing was fitted
 SAMPLES = 4096  # of the fields
@@ -39,7 +39,6 @@ HELPED = 0.5  # of what is missed, that a product or finer cells must leave at m
 OPEN = 1e-6  # stability below which the problem leaves the fields open
 SETTLED = 0.03  # the same: then it is for cells to lower the rest
 LOST = 0.9  # the same, beyond which the fit before is kept
-FAILURES = 3  # one after another
 VERIFIED = 0.5  # of the tolerance, that may be missed when cells are halved for the last time
 
 _MORE, _FINER = "more products", "finer cells"
@@ -110,7 +109,7 @@ class SeparableRun:
             self._restore(Entry.of(self.task.saved, "the checkpoint"))
         elif not self.fits:
             self._append(self._first())
-        base, turn, failed = self.fits[-1], _MORE, 0
+        base, turn, failed = self.fits[-1], _MORE, set[str]()
         while True:
             ending = self._verdict()
             if ending is not None:
@@ -126,11 +125,13 @@ class SeparableRun:
             self._append(self._with_product(encoder) if turn == _MORE else encoder.refined())
             last = self.fits[-1]
             ratio = last.missed / base.missed if base.missed > 0 else 1.0
-            failed = failed + 1 if ratio > HELPED else 0
-            if failed > FAILURES:
-                return self._stalled("neither more products nor finer cells lower what is missed")
+            if ratio < LOST:
+                base, failed = last, set()
+            else:
+                failed.add(turn)
             turn = _other(turn) if ratio > HELPED or (turn == _MORE and ratio < SETTLED) else turn
-            base = last if ratio < LOST else base
+            if len(failed) == len(may) or (failed and not may[turn]):
+                return self._stalled("neither more products nor finer cells lower what is missed")
 
     def _stalled(self, why: str) -> Ending:
         error = self._best().error
