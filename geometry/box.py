@@ -249,12 +249,12 @@ class Box(Immutable, Cuttable):
         By axis the coordinates at which coefficients or sources jump or have a kink, a number or several: grids have
         lines there, and derivatives may jump across them.  Those that a problem's equations tell it finds by itself.
     axes
-        Bounds ``(lower, upper)`` by name, up to sixteen of them; grids have four at most, see :class:`hermite_pinn.Field`.
+        Bounds ``(lower, upper)`` by name, up to sixteen; grids have four at most.
 
     Raises
     ------
     InvalidProblemError
-        For no or more than sixteen axes, names that cannot be written as attributes, bounds that are not finite, or zero
+        For no or more than 16 axes, names that cannot be written as attributes, bounds that are not finite, or zero
         size; for breaks on axes that are none, outside the box, on its sides, twice, or closer than float64 resolves.
 
     Examples

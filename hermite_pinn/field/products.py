@@ -83,7 +83,7 @@ class Products(Gridless):
         device: torch.device,
         seed: int = 0,
     ) -> Products:
-        """Sums that are zero, and products of functions that are random values at the vertices with one zero among them.
+        """Sums that are zero, and products of functions with random values, of which one is zero.
 
         So the features are zero everywhere, but their gradients are not.
         """
