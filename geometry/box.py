@@ -1,4 +1,4 @@
-"""Boxes of one to four named axes, their interior and their faces."""
+"""Boxes of named axes, their interior and their faces."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from hermite_pinn.cuda.encoder.channels import MOST_AXES
 from hermite_pinn.cuda.tensor_grid.pieces import Pieces
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.immutable import Immutable, ReadOnly
@@ -248,12 +249,12 @@ class Box(Immutable, Cuttable):
         By axis the coordinates at which coefficients or sources jump or have a kink, a number or several: grids have
         lines there, and derivatives may jump across them.  Those that a problem's equations tell it finds by itself.
     axes
-        Bounds ``(lower, upper)`` by name, one to four of them.
+        Bounds ``(lower, upper)`` by name, up to sixteen; grids have four at most.
 
     Raises
     ------
     InvalidProblemError
-        For no or more than four axes, names that cannot be written as attributes, bounds that are not finite, or zero
+        For no or more than 16 axes, names that cannot be written as attributes, bounds that are not finite, or zero
         size; for breaks on axes that are none, outside the box, on its sides, twice, or closer than float64 resolves.
 
     Examples
@@ -272,9 +273,9 @@ class Box(Immutable, Cuttable):
         breaks: Mapping[str, float | Sequence[float]] | tuple[float, float] | None = None,
         **axes: tuple[float, float],
     ) -> None:
-        if not 1 <= len(axes) <= 4:
+        if not 1 <= len(axes) <= MOST_AXES:
             raise InvalidProblemError(
-                f"a box has one to four named axes, such as Box(x=(0, 1), y=(0, 1)); got {len(axes)}: {', '.join(axes) or 'none'}"
+                f"a box has one to {MOST_AXES} named axes, such as Box(x=(0, 1), y=(0, 1)); got {len(axes)}: {', '.join(axes) or 'none'}"
             )
         lower, upper = [], []
         for name, bounds in axes.items():

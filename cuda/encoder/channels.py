@@ -14,12 +14,13 @@ from functools import cached_property, lru_cache
 
 from hermite_pinn.errors import InvalidArgumentError
 
-__all__ = ["Channel", "Channels", "Contraction", "Term"]
+__all__ = ["MOST_AXES", "Channel", "Channels", "Contraction", "Term"]
 
 Orders = tuple[int, ...]
 Channel = tuple[tuple[float, Orders], ...]
 
 MAX_ORDER = 5
+MOST_AXES = 16  # of a field; grids have four at most
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Channels:
     Parameters
     ----------
     dim
-        Number of axes, 1 to 4.
+        Number of axes, 1 to 16; grids have four at most.
     channels
         Per channel the weighted derivatives it sums, as pairs ``(weight, orders)``.
 
@@ -72,8 +73,8 @@ class Channels:
     channels: tuple[Channel, ...]
 
     def __post_init__(self) -> None:
-        if not 1 <= self.dim <= 4:
-            raise InvalidArgumentError(f"the encoder has 1 to 4 axes, got dim={self.dim}")
+        if not 1 <= self.dim <= MOST_AXES:
+            raise InvalidArgumentError(f"a field has 1 to {MOST_AXES} axes, got dim={self.dim}")
         if not self.channels or not all(self.channels):
             raise InvalidArgumentError(
                 "a channel set needs at least one channel, and a channel at least one derivative"

@@ -119,7 +119,12 @@ class GridLayout:
         dim = len(self.lower)
         if not self.periodic:
             object.__setattr__(self, "periodic", (False,) * dim)
-        if not 1 <= dim <= 4 or len(self.upper) != dim or len(self.periodic) != dim:
+        if dim > 4:
+            raise InvalidArgumentError(
+                f"a grid has 1 to 4 axes, and the domain has {dim}; use method='gauss_newton' with sums and products over the "
+                "axes, hp.Field(encoder='products'), or a network without a grid, hp.Field(encoder='coordinates', head='siren')"
+            )
+        if dim < 1 or len(self.upper) != dim or len(self.periodic) != dim:
             raise InvalidArgumentError(
                 f"a grid has 1 to 4 axes with one lower and upper bound each, got lower={self.lower}, upper={self.upper}, "
                 f"periodic={self.periodic}"

@@ -77,6 +77,10 @@ class EncoderOptions(Protocol):
     def bandwidth(self) -> float:
         """Their standard deviation."""
 
+    @property
+    def rank(self) -> int | None:
+        """Number of products over the axes."""
+
 
 class Encoder(ABC):
     """Features of points in a box, on one or more levels, as functions with derivatives.

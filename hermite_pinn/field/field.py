@@ -94,11 +94,12 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "frequencies": partial(integer, least=1, most=2**16),
         "bandwidth": partial(number, above=0),
         "aux": _names,
+        "rank": either(partial(integer, least=0, most=2**10), None),
     }
 )
 
 #: Options that mean something to some encoders only; see :attr:`.Encoder.takes`.
-OWN = ("basis", "base", "ratio", "table_size", "table_std", "half", "weights", "blend", "differences", "epsilon", "frequencies", "bandwidth")  # fmt: skip
+OWN = ("basis", "base", "ratio", "table_size", "table_std", "half", "weights", "blend", "differences", "epsilon", "frequencies", "bandwidth", "rank")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class Field:
         the fields by differences), ``"smooth"`` (values read by smooth weights), ``"straight_through"``
         (multilinear values, gradients of smooth weights), ``"cubic"`` (Catmull-Rom: four values per axis),
         ``"fourier"`` (random waves), ``"coordinates"`` (nothing before the network); all but the first have a basis of
-        their own.
+        their own.  For boxes of many axes: ``"products"`` (sums and products over the axes of functions of one axis).
     weights
         Of ``"smooth"``: ``"cosine"`` or ``"smoothstep"`` along every axis, or ``"cosine_product"``: the cosine of the
         whole weight of a corner, as Heo et al. have it.
@@ -152,6 +153,9 @@ class Field:
     frequencies, bandwidth
         Of ``"fourier"``: how many random frequencies there are, and their standard deviation in waves per edge of the
         box; the seed is that of the run.
+    rank
+        Of ``"products"``: how many products there are beside the sum, at most where the method chooses; ``None``: as
+        many as it takes, or four.
     aux
         Names of coordinates that the network reads beside the features, as in Instant-NGP; with ``head="siren"``.
 
@@ -187,6 +191,7 @@ class Field:
     frequencies: int = 64
     bandwidth: float = 2.0
     aux: tuple[str, ...] = ()
+    rank: int | None = None
 
     def __post_init__(self) -> None:
         check_options(self, CHECKS)

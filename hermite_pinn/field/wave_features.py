@@ -20,14 +20,14 @@ from .encoder import Encoder, EncoderOptions, Levels
 from .linearization import RowProducts
 from .tree import Tree
 
-__all__ = ["Coordinates", "FourierFeatures"]
+__all__ = ["Coordinates", "FourierFeatures", "Gridless"]
 
 CELLS = 8  # per wave, and of an encoder without any
 MOST = 2**16  # frequencies
 
 
 @dataclass(frozen=True, eq=False)
-class _Gridless(Encoder):
+class Gridless(Encoder):
     """What encoders of one level without a grid share.
 
     Parameters
@@ -93,8 +93,10 @@ class _Gridless(Encoder):
         return {"name": self.name, "lower": list(self.lower), "upper": list(self.upper), "periodic": list(self.wraps)}
 
     @staticmethod
-    def _read_box(described: Entry) -> tuple[tuple[float, ...], tuple[float, ...], tuple[bool, ...]]:
-        lower = tuple(e.number() for e in described.at("lower").items(least=1, most=4))
+    def _read_box(
+        described: Entry, most: int = 4
+    ) -> tuple[tuple[float, ...], tuple[float, ...], tuple[bool, ...]]:
+        lower = tuple(e.number() for e in described.at("lower").items(least=1, most=most))
         upper = tuple(e.number() for e in described.at("upper").items(len(lower)))
         if not all(b > a for a, b in zip(lower, upper, strict=True)):
             raise described.at("upper").refuse("numbers above those of lower")
@@ -102,7 +104,7 @@ class _Gridless(Encoder):
 
 
 @dataclass(frozen=True, eq=False)
-class Coordinates(_Gridless):
+class Coordinates(Gridless):
     """The coordinates, scaled to [-1, 1], as features: with a network head a plain SIREN.
 
     A periodic axis gives the cosine and the sine of its angle instead, so that fields are periodic.
@@ -213,7 +215,7 @@ def _along(
 
 
 @dataclass(frozen=True, eq=False)
-class FourierFeatures(_Gridless):
+class FourierFeatures(Gridless):
     """Cosines and sines of random frequencies (Tancik et al., 2020; Rahimi and Recht, 2007).
 
     With ``xi`` the coordinates scaled to [0, 1], the functions are ``cos(2 pi b . xi)`` and ``sin(2 pi b . xi)`` with

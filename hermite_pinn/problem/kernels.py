@@ -64,7 +64,8 @@ def separated(kernel: Callable[..., Any], axis: str, bounds: tuple[float, float]
         return np.broadcast_to(found, (first.size, second.size))
 
     values = values_at(at, at)
-    if not np.isfinite(values).all():
+    ends = np.array(bounds)
+    if not all(np.isfinite(v).all() for v in (values, values_at(ends, at), values_at(at, ends), values_at(ends, ends))):
         raise InvalidProblemError(
             f"the kernel of {what} is infinite or undefined somewhere with {axis} and {inner} between {bounds[0]:g} and "
             f"{bounds[1]:g}; kernels have to be finite and smooth there"

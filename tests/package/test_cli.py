@@ -164,8 +164,7 @@ def test_cases_of_the_geometry_suite_run_alone(tmp_path, monkeypatch):
 def test_cases_of_the_pinnacle_suite_run_once(tmp_path):
     for _ in range(2):
         result = run("validate", "--suite", "pinnacle", "--only", "pnd-5", "--out", str(tmp_path))
-        assert result.exit_code == 1, result.output
-        assert "FAILED: InvalidProblemError: a box has one to four named axes" in result.output
+        assert result.exit_code == 0, result.output
     found = json.loads((tmp_path / "pinnacle.json").read_text())["results"]
     assert [r["name"] for r in found] == ["pnd-5"]
     assert "| PNd, 5 axes |" in (tmp_path / "pinnacle.md").read_text()

@@ -19,8 +19,8 @@ def problem(**changes):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: hp.Box(), "one to four"),
-        (lambda: hp.Box(a=(0, 1), b=(0, 1), c=(0, 1), d=(0, 1), e=(0, 1)), "one to four"),
+        (lambda: hp.Box(), "one to 16"),
+        (lambda: hp.Box(**{f"x{i}": (0, 1) for i in range(17)}), "one to 16"),
         (lambda: hp.Box(x=(1, 1)), "axis x has no extent"),
         (lambda: hp.Box(x=(1, 0)), "axis x has no extent"),
         (lambda: hp.Box(x=(0, np.inf)), "finite"),

@@ -71,7 +71,7 @@ SETTINGS = {
     "heat_random": [{"size": 16}, {"size": 9, "seed": 1, "time": 1.0}],
     "heat_ball": [{}, {"dim": 3, "time": 0.5}],
     "poisson_blocks": [{}, {"blocks": 2, "coefficient": [[1, 2], [3, 4]], "half_width": 1.0}],
-    "poisson_sines": [{}, {"dim": 1}, {"dim": 4}],
+    "poisson_sines": [{}, {"dim": 1}, {"dim": 4}, {"dim": 6}],
     "pulsed_channel": [{}, {"nu": 0.1, "time": 1.0}],
     "wave_anisotropic": [{}, {"time": 2.0}],
     "wave_random": [{"size": 16}, {"size": 9, "seed": 1, "fast": 2.0}],

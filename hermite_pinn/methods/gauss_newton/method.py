@@ -23,6 +23,8 @@ from .ordinary_choice import start_values
 from .ordinary_ending import levels_or_march, with_freedom
 from .ordinary_run import OrdinaryRun
 from .requirements import check_nested
+from .separable_choice import check_separable, is_separable
+from .separable_run import SeparableRun
 from .smoothness_order import smooth_field, with_order_of
 from .step_choice import step_basis
 
@@ -116,6 +118,8 @@ class GaussNewton(GaussNewtonOptions, Method):
 
     def check(self, task: Task, before: Outline | None = None) -> Outline:
         """See :meth:`Method.check`."""
+        if before is None and is_separable(task):
+            return check_separable(self, task)
         if is_joint(task.field if before is None else before):
             if task.deflated:
                 raise InvalidArgumentError(f"{self._joint.name} knows no deflation; leave field or deflate out")
@@ -138,6 +142,8 @@ class GaussNewton(GaussNewtonOptions, Method):
 
     def run(self, task: Task) -> Outcome:
         """Solve; see :class:`Method`.  Hashed levels and networks are solved for by :class:`JointGaussNewton`."""
+        if task.start is None and is_separable(task):
+            return SeparableRun(task, None if task.field is None else task.field.rank).outcome()
         if is_joint(task.field if task.start is None else Outline.of(task.start)):
             return self._joint.run(task)
         field = self._field(task, task.start)

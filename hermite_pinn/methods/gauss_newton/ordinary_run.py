@@ -46,6 +46,7 @@ SMALL = 1e-6  # of a component: the same, where its size is known
 SHARE = 0.3  # of the free memory
 DEVIATIONS = 2.0  # standard ones of what rounding leaves, that count as its error
 BETWEEN = 8  # points of a cell at which two marches are compared
+ROUNDS = 2  # of dividing cells where nothing drives the equations: what is missed then is their own rounding
 
 
 @dataclass
@@ -133,6 +134,7 @@ class OrdinaryRun:
             self.extremes = np.sort(self.coordinate(1.0) * extreme_places(self.problem))
         if self.floors is None:
             self.floors = FAINT * driven_sizes(equations, self.ends, start, self.extremes)
+        rounds = 0
         while True:
             march = self._march = RadauMarch(
                 equations, self.points, self.ends, start, tol, self._told, self.watched, self.floors,
@@ -141,10 +143,10 @@ class OrdinaryRun:
             self.partial, self._shown = march.course, 0
             march.run()
             missed, parts = watched_parts(self.stated.equations, march.course, self.ends, tol, self.extremes)
-            if not parts:
+            if not parts or (rounds == ROUNDS and not equations.driven):
                 return march.course, tol, missed
             logger.info("cells on %d parts of the axis have missed something and are divided", len(parts))
-            self.watched += parts
+            self.watched, rounds = self.watched + parts, rounds + 1
 
     def _told(self, place: float) -> None:
         course, (name,) = self.partial, self.problem.domain.names
