@@ -17,6 +17,7 @@ import numpy as np
 
 import hermite_pinn as hp
 from hermite_pinn.problems.base import named
+
 from .suite import machine
 
 __all__ = ["CASES", "main"]
