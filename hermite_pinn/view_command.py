@@ -12,7 +12,6 @@ import hermite_pinn as hp
 from .command_arguments import file_word
 from .errors import InvalidArgumentError
 from .output import check_writable
-from .run.store_reading import stored_kind
 from .streams import reported
 
 __all__ = ["view"]
@@ -58,6 +57,8 @@ def view(
 
 def _loaded(source: Path) -> Any:
     """What a file holds, if it can be viewed."""
+    from .run.store_reading import stored_kind
+
     if source.is_dir():
         held = sorted(source.glob("*.h5"))
         hint = f"; view one of its solutions, for example {held[0]}" if held else ""

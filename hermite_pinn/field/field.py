@@ -261,7 +261,8 @@ class Field:
         limit = own.derivative_order(self, dim)
         if limit >= wanted:
             return
-        have = [f"{name!r}" for name, kind in ENCODERS.items() if kind.derivative_order(Field(encoder=name, head="siren"), dim) >= wanted]  # fmt: skip
+        read = [(name, kind) for name, kind in ENCODERS.items() if kind.heads is None or "siren" in kind.heads]
+        have = [f"{name!r}" for name, kind in read if kind.derivative_order(Field(encoder=name, head="siren"), dim) >= wanted]  # fmt: skip
         chosen = "".join(f", {n}={getattr(self, n)!r}" for n in ("basis", "weights") if n in own.takes)
         raise InvalidArgumentError(
             f"the problem has derivatives of order {order}, and those of Field(encoder={self.encoder!r}{chosen}) are functions up "

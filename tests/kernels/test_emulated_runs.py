@@ -194,7 +194,7 @@ def test_the_encoders_for_comparison_give_the_field_of_a_cpu(name):
     """In recorded steps, with a curriculum where there are levels."""
     problem, options = COMPARED[name]
     field = hp.Field(head="siren", width=8, omega=1.0, **options)
-    method = hp.Adam(steps=12, points=60, face_points=20, lr=1e-2, check_every=4, curriculum=((6, 2),))
+    method = hp.Adam(steps=12, points=60, face_points=20, lr=1e-2, lr_end=1e-5, check_every=4, curriculum=((6, 2),))
 
     def run(device):
         torch.manual_seed(0)
@@ -220,7 +220,7 @@ def test_deterministic_steps_are_recorded_too():
 def test_half_tables_are_trained():
     problem = hp.Problem(hp.Box(x=(0, 1)), "u", lambda u, x: u - hp.sin(3 * x))
     field = hp.Field(head="linear", table_size=2**6, half=True)
-    method = hp.Adam(steps=20, points=100, lr=3e-2)
+    method = hp.Adam(steps=20, points=100, lr=3e-2, lr_end=1e-5, ema=0.9)
     run = lambda device: hp.solve(problem, method=method, levels=3, field=field, device=device, progress=False)
     there, here = both(run)
     assert distance(there, here) < 2e-3

@@ -101,7 +101,7 @@ def image(x, y):
 def fit(**options):
     problem = hp.Problem(domain=hp.Box(x=(0, 1), y=(0, 1)), fields=["u"], residual=lambda u, x, y: u - image(x, y))
     spec = hp.Field(head="linear", table_size=2**10, half=options.pop("half", True))
-    method = options.pop("method", hp.Adam(steps=300, points=500, lr=3e-2))
+    method = options.pop("method", hp.Adam(steps=300, points=500, lr=3e-2, lr_end=1e-5, ema=0.999))
     return hp.solve(problem, field=spec, method=method, levels=4, progress=False, **options)
 
 

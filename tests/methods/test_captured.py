@@ -25,7 +25,16 @@ from hermite_pinn.run.monitor import Monitor
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 SMALL = {"levels": 4, "field": hp.Field(head="siren", features=2, table_size=2**6, width=8, omega=1.0)}
-OPTIONS = {"steps": 40, "points": 60, "face_points": 20, "check_every": 20, "ema": 0.9, "lr": 1e-2}
+OPTIONS = {
+    "steps": 40,
+    "points": 60,
+    "face_points": 20,
+    "check_every": 20,
+    "ema": 0.9,
+    "lr": 1e-2,
+    "lr_end": 1e-5,
+    "march": 0.0,
+}
 
 WAITS = re.compile(
     r"aten\.(_local_scalar_dense|item|is_nonzero|nonzero|masked_select|unique|equal|lift_fresh|repeat_interleave|_linalg_check)"
@@ -126,7 +135,7 @@ def test_a_step_runs_on_tensors_without_values(name, monkeypatch):
     method = hp.Adam(**(OPTIONS | options))
     field = hp.Field(head=head, features=2, table_size=2**6, width=8, omega=1.0)
     task = Task(problem(), field, 4, None, 0, there, torch.float32, Monitor())
-    objective = RandomObjective(task, method, torch.float32, 4, method.numbers(), method.adaptive)
+    objective = RandomObjective(task, method, torch.float32, 4, method.numbers(), method.adaptive, False)
     tensors = {k: v.requires_grad_() for k, v in objective.tensors().items()}
     average = {k: v.detach().clone() for k, v in tensors.items()}
     step = TrainingStep(

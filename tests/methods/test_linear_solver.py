@@ -59,6 +59,9 @@ class Rosenbrock:
     def within_bounds(self, vector):
         return vector
 
+    def within_reach(self, vector, trial):
+        return trial
+
     def change(self, step, vector):
         return float(step.norm() / vector.norm())
 

@@ -40,7 +40,7 @@ def _cells(row: Row) -> str:
     error = "none" if math.isnan(row.error) else f"{row.error:.1e}"
     cells = [
         row.name,
-        f"`{'`, `'.join(row.origin.split(', '))}`",
+        row.origin,
         error if row.is_right else f"**{error}**",
         f"{row.right:.0e}",
         "" if math.isnan(row.estimate) else f"{row.estimate:.1e}",
