@@ -16,7 +16,8 @@ __all__ = ["ENCODERS", "READABLE"]
 
 #: Every encoder by the name that ``hp.Field(encoder=...)`` takes; a new one is entered here and nowhere else.
 ENCODERS: Registry[type[Encoder]] = Registry(
-    "encoder", (HermiteGrid, DifferenceGrid, SmoothGrid, StraightThroughGrid, CubicGrid, FourierFeatures, Coordinates, Products)
+    "encoder",
+    (HermiteGrid, DifferenceGrid, SmoothGrid, StraightThroughGrid, CubicGrid, FourierFeatures, Coordinates, Products),
 )
 
 #: Every encoder that a file can have: these, and what methods make of them.

@@ -261,7 +261,7 @@ class Field:
         limit = own.derivative_order(self, dim)
         if limit >= wanted:
             return
-        have = [f"{name!r}" for name, kind in ENCODERS.items() if kind.derivative_order(Field(encoder=name, head="siren"), dim) >= wanted]  # fmt: skip
+        have = [f"{name!r}" for name, kind in ENCODERS.items() if kind.derivative_order(Field(encoder=name, head="siren" if kind.heads is None or "siren" in kind.heads else "linear"), dim) >= wanted]  # fmt: skip
         chosen = "".join(f", {n}={getattr(self, n)!r}" for n in ("basis", "weights") if n in own.takes)
         raise InvalidArgumentError(
             f"the problem has derivatives of order {order}, and those of Field(encoder={self.encoder!r}{chosen}) are functions up "

@@ -93,9 +93,7 @@ class Gridless(Encoder):
         return {"name": self.name, "lower": list(self.lower), "upper": list(self.upper), "periodic": list(self.wraps)}
 
     @staticmethod
-    def _read_box(
-        described: Entry, most: int = 4
-    ) -> tuple[tuple[float, ...], tuple[float, ...], tuple[bool, ...]]:
+    def _read_box(described: Entry, most: int = 4) -> tuple[tuple[float, ...], tuple[float, ...], tuple[bool, ...]]:
         lower = tuple(e.number() for e in described.at("lower").items(least=1, most=most))
         upper = tuple(e.number() for e in described.at("upper").items(len(lower)))
         if not all(b > a for a, b in zip(lower, upper, strict=True)):

@@ -63,7 +63,10 @@ class Data(Statement):
         arrays: dict[str, np.ndarray] = {}
         for name, value in values.items():
             array = real_array(
-                f"the values of {name} in Data", value, hint=f"a field that is complex is measured by its parts, {name}_real=... and {name}_imag=...", error=InvalidProblemError
+                f"the values of {name} in Data",
+                value,
+                hint=f"a field that is complex is measured by its parts, {name}_real=... and {name}_imag=...",
+                error=InvalidProblemError,
             )
             if array.ndim == 0:
                 array = np.full(len(self.points), array)

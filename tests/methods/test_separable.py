@@ -32,23 +32,29 @@ def test_poisson_in_many_axes_is_solved_to_its_estimate(dim):
     solution = hp.solve(hp.problems.poisson_sines(dim=dim))
     points = np.random.default_rng(0).random((2000, dim))
     error = solution.error(points)["u"]["relative_l2"]
-    assert solution.status.label == "converged" and error <= solution.estimated_error <= 1e-6
+    assert solution.status.label == "converged"
+    assert error <= solution.estimated_error <= 1e-6
 
 
 def test_a_product_is_found_with_time_among_the_axes():
     problem = hp.Problem(
         hp.Box(x=(0, 1), y=(0, 1), z=(0, 1), w=(0, 1), t=(0, 1)),
         "u",
-        lambda u: u.t - u.laplacian,
+        lambda u: u.t - 0.05 * u.laplacian,
         [
             hp.Dirichlet(u=0.0),
             hp.Initial(u=lambda x, y, z, w: math.prod(hp.sin(math.pi * s) for s in (x, y, z, w))),
         ],
-        exact={"u": lambda x, y, z, w, t: math.prod(hp.sin(math.pi * s) for s in (x, y, z, w)) * hp.exp(-4 * math.pi**2 * t)},
+        exact={
+            "u": lambda x, y, z, w, t: (
+                math.prod(hp.sin(math.pi * s) for s in (x, y, z, w)) * hp.exp(-0.2 * math.pi**2 * t)
+            )
+        },
     )
     solution = hp.solve(problem, tol=1e-4)
     error = solution.error(np.random.default_rng(0).random((2000, 5)))["u"]["relative_l2"]
-    assert solution.status.label == "converged" and error <= solution.estimated_error <= 1e-4
+    assert solution.status.label == "converged"
+    assert error <= solution.estimated_error <= 1e-4
 
 
 def test_a_missing_constant_leaves_the_solution_undetermined():
@@ -69,7 +75,8 @@ def test_a_solution_that_is_no_short_sum_is_not_said_to_be_found():
         [hp.Dirichlet(u=0.0)],
     )
     solution = hp.solve(problem, field=hp.Field(encoder="products", rank=1), throw=False)
-    assert not solution.status.success and solution.estimated_error > 1e-2
+    assert not solution.status.success
+    assert solution.estimated_error > 1e-2
 
 
 def test_rows_are_linearised_exactly():

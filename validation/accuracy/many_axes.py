@@ -1,6 +1,6 @@
 """Problems in five and more axes: status, true error, estimate and processor time of the default call.
 
-    python -m hermite_pinn.validation.accuracy.many_axes [--only NAME]
+python -m hermite_pinn.validation.accuracy.many_axes [--only NAME]
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 
 import hermite_pinn as hp
 from hermite_pinn.problems.base import named
+
 from .suite import machine
 
 __all__ = ["CASES", "main"]
@@ -49,8 +50,10 @@ def _heat(dim: int) -> hp.Problem:
 
     residual = named(lambda u, *x: u.t - (u.laplacian - square(*x[:-1]) * whole(*x)) / dim, ["u", *names, "t"])
     exact, first = named(whole, [*names, "t"]), named(lambda *x: hp.exp(square(*x) / 2), names)
-    bounds = {name: (-0.5, 0.5) for name in names} | {"t": (0.0, 1.0)}
-    return hp.Problem(hp.Box(**bounds), ["u"], residual, [hp.Dirichlet(u=exact), hp.Initial(u=first)], exact={"u": exact})  # type: ignore[arg-type]
+    bounds = dict.fromkeys(names, (-0.5, 0.5)) | {"t": (0.0, 1.0)}
+    return hp.Problem(
+        hp.Box(**bounds), ["u"], residual, [hp.Dirichlet(u=exact), hp.Initial(u=first)], exact={"u": exact}
+    )  # type: ignore[arg-type]
 
 
 def _rational(dim: int) -> hp.Problem:
@@ -94,7 +97,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="names that contain this")
     options = parser.parse_args(arguments)
-    sys.stdout.write(f"{machine()}\n\n| problem | status | true error | estimate | products | CPU seconds |\n|---|---|---|---|---|---|\n")
+    sys.stdout.write(
+        f"{machine()}\n\n| problem | status | true error | estimate | products | CPU seconds |\n|---|---|---|---|---|---|\n"
+    )
     for name in CASES:
         if options.only in name:
             sys.stdout.write(row_of(name) + "\n")

@@ -21,7 +21,13 @@ EASIER, HARDER = 0.1, 8.0
 ENOUGH = 1e-3  # of the sum of squares: a smaller reduction ends the steps, if it comes
 FEW = 3  # times in a row
 SWEEPS, TRIED = 3, 6  # over the axes, and steps of all coefficients together, of every start
-STARTS = (False, 0.0), (True, 0.0), (True, 0.5), (False, 0.5), (True, 3.0)  # of a product: is the sum kept, how far is it from one
+STARTS = (
+    (False, 0.0),
+    (True, 0.0),
+    (True, 0.5),
+    (False, 0.5),
+    (True, 3.0),
+)  # of a product: is the sum kept, how far is it from one
 CLEAR = 1e-4  # of the sum of squares: a start that leaves so little is taken at once
 ROUNDED = 1e-13  # of the largest singular value: smaller ones are rounding
 GAUGE = 1e-9  # of the largest: directions of the coefficients that move no field

@@ -121,7 +121,9 @@ class SeparableRun:
             }
             turn = _FINER if verified else turn if may[turn] else _other(turn)
             if not may[turn]:
-                return self._stalled(f"{encoder.rank} products on {encoder.count} cells an axis are as many as there may be")
+                return self._stalled(
+                    f"{encoder.rank} products on {encoder.count} cells an axis are as many as there may be"
+                )
             self._append(self._with_product(encoder) if turn == _MORE else encoder.refined())
             last = self.fits[-1]
             ratio = last.missed / base.missed if base.missed > 0 else 1.0
@@ -214,7 +216,12 @@ class SeparableRun:
             change = float(torch.nan_to_num(own, nan=0.0).max())
         self.fits.append(_Fit(found, missed, stable, change))
         logger.info(
-            "%d products on %d cells: missed %.1e, stable %.1e, change %s", found.rank, found.count, missed, stable, change
+            "%d products on %d cells: missed %.1e, stable %.1e, change %s",
+            found.rank,
+            found.count,
+            missed,
+            stable,
+            change,
         )
         self.monitor.record(
             loss=missed**2, terms={}, level=len(self.fits), unknowns=self._unknowns(found.rank, found.count),
