@@ -187,7 +187,7 @@ def test_nonsense_in_the_settings_of_a_problem_of_the_library(problem, setting):
 
 BOUNDS = {
     "no axes": lambda: hp.Box(),
-    "five axes": lambda: hp.Box(**dict.fromkeys("abcde", (0, 1))),
+    "seventeen axes": lambda: hp.Box(**dict.fromkeys("abcdefghijklmnopq", (0, 1))),
     "three numbers": lambda: hp.Box(x=(0, 1, 2)),
     "reversed": lambda: hp.Box(x=(1, 0)),
     "below rounding": lambda: hp.Box(x=(1.0, 1.0 + 1e-15)),

@@ -89,13 +89,24 @@ def test_time_slabs_trace_and_compile_nothing(counts):
 
 
 @pytest.mark.parametrize(
-    "method", [hp.Adam(steps=6, points=64, face_points=16, check_every=2), hp.LBFGS(steps=3, points=64)], ids=str
+    "method",
+    [hp.Adam(steps=6, points=64, face_points=16, check_every=2, hard=False), hp.LBFGS(steps=3, points=64)],
+    ids=["adam", "lbfgs"],
 )
 def test_methods_that_train_compile_once(counts, method):
     hp.solve(poisson(counts), method=method, levels=2, progress=False)
     assert counts["residual"] == 1
     assert counts["differentiated"] <= 2
     assert counts["programs"] <= 4
+
+
+def test_steps_with_conditions_that_hold_exactly_compile_nothing(counts):
+    made = []
+    for steps in (2, 8):
+        counts.clear()
+        hp.solve(poisson(counts), method=hp.Adam(steps=steps, points=64, hard=True), levels=2, progress=False)
+        made.append(counts["programs"])
+    assert made[0] == made[1]
 
 
 def test_a_second_solve_and_its_reports_compile_nothing(counts):
