@@ -31,7 +31,8 @@ def off_lattice_axes(field: GridField, domain: Domain, most: int = MAX_POINTS) -
     counts = [max(LEAST_COUNT, math.ceil(3.3 * n)) for n in _cells(field, domain)]
     excess = (math.prod(counts) / most) ** (1.0 / domain.dim)
     if excess > 1:
-        counts = [max(8, int(c / excess)) for c in counts]
+        least = min(8, math.floor(most ** (1.0 / domain.dim)))  # in many axes even 8 are too many
+        counts = [max(least, int(c / excess)) for c in counts]
     offset = 1.0 / math.sqrt(5.0)
     ends = zip(domain.lower, domain.upper, counts, strict=True)
     equal = [a + (b - a) * (np.arange(c) + offset) / c for a, b, c in ends]

@@ -22,6 +22,7 @@ ACCEPTED = (
     "None for the whole domain, names of axes such as 'x' or ['x', 'y'], parts of axes such as {'x': (0, 0.5)}, or a face such "
     "as 'x-', or 'boundary', with 't' or without"
 )
+MOST = 4  # axes of a tensor product of Gauss rules
 listed = functools.partial(items, "`over`", otherwise="None")
 
 
@@ -76,6 +77,7 @@ def _over_axes(owner: Evaluable, parts: Mapping[str, tuple[float, float] | None]
     cut = [_clipped(edges[i], parts[domain.names[i]]) for i in axes]
     space = set(domain.space_axes)
     if not domain.is_cut or not space & set(axes):
+        _check_count(len(axes))
         return Product(axes, tuple(cut))
     if not space <= set(axes) or any(parts[domain.names[i]] is not None for i in space):
         names = ", ".join(domain.names[i] for i in domain.space_axes)
@@ -85,6 +87,15 @@ def _over_axes(owner: Evaluable, parts: Mapping[str, tuple[float, float] | None]
         )
     time = next((e for i, e in zip(axes, cut, strict=True) if i == domain.time_axis), None)
     return CutPlace(axes, domain, domain.interior, _counts(edges), time)
+
+
+def _check_count(axes: int) -> None:
+    """Refuse more axes than a tensor product of rules has points for."""
+    if axes > MOST:
+        raise InvalidArgumentError(
+            f"integrals are over {MOST} axes at most, and here are {axes}; name those in `over`, or take the mean of values at "
+            "random points: solution.at_points"
+        )
 
 
 def _clipped(edges: np.ndarray, part: tuple[float, float] | None) -> np.ndarray:
@@ -130,5 +141,6 @@ def _over_face(owner: Evaluable, face: Region, with_time: bool) -> Place:
         raise InvalidArgumentError(
             f"`over` names {face.name!r}; integrate over all axes of space, and call the result at a time"
         )
+    _check_count(sum(i != across for i in axes))
     chosen = [np.array([face.plane.position]) if i == across else edges[i] for i in axes]
     return Product(axes, tuple(chosen), face.normal)

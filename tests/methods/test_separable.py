@@ -128,6 +128,15 @@ def test_a_saved_solution_in_many_axes_is_the_same(tmp_path):
     assert again.u(0.1, 0.2, 0.3, 0.4, 0.5) == solution.u(0.1, 0.2, 0.3, 0.4, 0.5)
 
 
+def test_errors_and_integrals_of_many_axes_stay_within_memory():
+    solution = hp.solve(hp.problems.poisson_sines(dim=10))
+    assert solution.error()["u"]["relative_l2"] < 1e-9
+    with pytest.raises(hp.InvalidArgumentError, match="random points"):
+        solution.integrate("u")
+    part = solution.integrate("u", over=["x1", "x2"])
+    assert part(*[0.0] * 8) == pytest.approx(4 / math.pi)
+
+
 def test_what_many_axes_cannot_do_is_refused_with_the_way_out():
     problem = hp.Problem(
         box(5), "u", lambda u, a: u.laplacian - a, [hp.Dirichlet(u=0.0)], parameters=[hp.Parameter("a")]
