@@ -63,7 +63,8 @@ def plot_solution(
 
     One axis: curves, through the ends of cells where these have different lengths, over a logarithmic axis where they
     get longer by decades from a start at zero.  Two axes (one may be time): images.  Three axes: slices through the
-    middle, or three instants if one of them is time.  Four axes: the middle slice at three instants.  Where shapes cut
+    middle, or three instants if one of them is time.  More axes: slices through the middle of all but the first two,
+    and of all but the last two, or the former at three instants if one of them is time.  Where shapes cut
     the domain, pictures end at its outline; of solids the surface is drawn, too.
 
     Parameters
@@ -193,11 +194,12 @@ def _slices(
         return [("", {})]
     if t is not None:
         instants = [domain.lower[t], middle[t], domain.upper[t]] if time is None else [time]
-        rest = {space[-1]: middle[space[-1]]} if len(space) == 3 else {}
+        rest = {i: middle[i] for i in space[2:]}
         tail = "".join(f", {domain.names[i]} = {v:g}" for i, v in rest.items())
         return [(f"t = {v:g}{tail}", {t: v} | rest) for v in instants]
-    if domain.dim == 4:
-        raise InvalidArgumentError("four space axes cannot be drawn; evaluate slices with solution.on_grid")
+    if domain.dim > 3:
+        pairs = [space[:2], space[-2:]]
+        return [("middle of the other axes", {i: middle[i] for i in space if i not in pair}) for pair in pairs]
     return [(f"{domain.names[i]} = {middle[i]:g}", {i: middle[i]}) for i in reversed(space)]
 
 

@@ -145,3 +145,10 @@ def test_what_many_axes_cannot_do_is_refused_with_the_way_out():
         hp.solve(problem)
     with pytest.raises(hp.InvalidArgumentError, match="encoder='products'"):
         hp.solve(hp.problems.poisson_sines(dim=5), method="adam")
+
+
+def test_pictures_of_many_axes_are_slices_through_the_middle():
+    solution = hp.solve(hp.problems.poisson_sines(dim=5), progress=False)
+    figure = solution.plot(residual=False, resolution=8)
+    drawn = [axes for axes in figure.axes if axes.get_xlabel() and axes.get_ylabel()]
+    assert {(axes.get_xlabel(), axes.get_ylabel()) for axes in drawn} == {("x1", "x2"), ("x4", "x5")}
