@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = SETTINGS["project"]
 FOLDERS = SETTINGS["tool"]["setuptools"]["package-dir"]
-DATA = {".cu", ".cuh", ".cpp", ".hpp", ".npz", ".typed"}
+DATA = {".cu", ".cuh", ".cpp", ".html", ".hpp", ".npz", ".typed"}
 
 
 @pytest.fixture(scope="module")

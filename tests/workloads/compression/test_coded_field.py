@@ -1,5 +1,6 @@
 """Coded fields in memory and in files."""
 
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 import hermite_pinn as hp
-from hermite_pinn import cli, compress_commands
+from hermite_pinn import cli
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.errors import CorruptFileError, InvalidArgumentError
 from hermite_pinn.field.grid_field import GridField
@@ -252,7 +253,7 @@ def test_the_command_writes_codes_of_so_many_bits_and_tells_the_scores_of_every_
     def short(model: object, bits: int, **options: object) -> CodedField:
         return vqad(model, bits=bits, coarsest=(4, 4), **options, **SHORT)
 
-    monkeypatch.setattr(compress_commands, "vqad", short)
+    monkeypatch.setattr(sys.modules["hermite_pinn.workloads.compression.vqad"], "vqad", short)
     hp.solve(hp.problems.poisson2d(), levels=2, progress=False).save(tmp_path / "u.h5")
     small = tmp_path / "u.hpc"
     run = CliRunner().invoke(cli.app, ["compress", str(tmp_path / "u.h5"), "--bits", "3", "--out", str(small)])

@@ -1,5 +1,6 @@
 """Radiance fields in few bits."""
 
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 import hermite_pinn as hp
-from hermite_pinn import cli, compress_commands
+from hermite_pinn import cli
 from hermite_pinn.errors import CorruptFileError, InvalidProblemError
 from hermite_pinn.field.octree import Everywhere, Octree
 from hermite_pinn.field.tree import TABLE
@@ -226,7 +227,7 @@ def test_the_command_codes_a_radiance_field_and_draws_its_levels(
         assert bits == 6
         return vqad(model, bits=2, **options, **SHORT)
 
-    monkeypatch.setattr(compress_commands, "vqad", short)
+    monkeypatch.setattr(sys.modules["hermite_pinn.workloads.compression.vqad"], "vqad", short)
     _fitted().save(tmp_path / "s.h5")
     run = CliRunner().invoke(cli.app, ["compress", str(tmp_path / "s.h5"), "--out", str(tmp_path / "s.vq")])
     assert run.exit_code == 0, run.output
