@@ -138,3 +138,17 @@ def test_more_exact_values_do_not_make_an_estimate_smaller_than_the_error() -> N
         solution = hp.solve(source(count), progress=False)
         assert solution.estimated_error is not None
         assert solution.error()["q"]["relative_l2"] < 10.0 * solution.estimated_error
+
+
+def test_a_parameter_that_starts_at_zero_comes_back_from_below():
+    x = np.linspace(0.1, 2, 20)[:, None]
+    problem = hp.Problem(
+        hp.Box(x=(0, 2)),
+        "u",
+        lambda u, a, k: u.xx + a * u.x + k * u,
+        [hp.Dirichlet(u=1.0, on="x-"), hp.Data(x, u=np.exp(-0.3 * x[:, 0]) * np.cos(x[:, 0]))],
+        parameters=[hp.Parameter("a", init=-2.0), hp.Parameter("k", init=0.0)],
+    )
+    solution = hp.solve(problem, progress=False)
+    assert solution.parameters["a"] == pytest.approx(0.6, rel=1e-4)
+    assert solution.parameters["k"] == pytest.approx(1.09, rel=1e-4)

@@ -117,16 +117,17 @@ class BlockSystem(ABC, Generic[AnyBlock]):
 
         In one step a parameter gets no more than ten times larger or smaller, and has to be small before it changes
         its sign: a quotient with the parameter below, seen along a line, sends it beyond zero or far away.  One that
-        begins at zero has no size at first, and is free as long as it is zero.
+        begins at zero has no size, and is free.
         """
         before, after = self.split(vector)[1], self.split(trial)[1]
         for i, p in enumerate(self.problem.parameters):
             value = float(before[i])
-            if value == 0.0:
+            if value == 0.0 or p.init == 0.0:  # nothing tells what is small
                 continue
             size = abs(value)
             near = 0.0 if size <= SMALL * abs(p.init) else value / REACH
-            ends = (near, value * REACH) if near else (-REACH * size, REACH * size)
+            free = REACH * max(size, SMALL * abs(p.init))  # else what came near zero would never leave it
+            ends = (near, value * REACH) if near else (-free, free)
             after[i] = after[i].clamp(min(ends), max(ends))
         return trial
 
