@@ -1,5 +1,6 @@
 """The demonstration: every example runs, its files are there, and the page shows what was measured."""
 
+import html
 import re
 from html.parser import HTMLParser
 
@@ -9,7 +10,7 @@ from typer.testing import CliRunner
 
 import hermite_pinn as hp
 from hermite_pinn.cli import app
-from hermite_pinn.demo import EXAMPLES, tour
+from hermite_pinn.demo import EXAMPLES, knot, tour
 from hermite_pinn.demo.cooling import NOISE, TRUTH, measured, start
 from hermite_pinn.demo.knot import trefoil
 from hermite_pinn.errors import InvalidArgumentError
@@ -42,7 +43,7 @@ def test_an_example_writes_its_files_and_the_page_shows_them(name, tmp_path):
     assert {".png", ".h5"} <= {f.suffix for f in stop.shown.files}
     assert stop.shown.solution.status.label in page
     for value in stop.shown.facts.values():
-        assert value in page
+        assert html.escape(value) in page
         assert any(value in line for line in told)
     assert hp.Solution.load(tmp_path / f"{name}.h5").fields == stop.shown.solution.fields
 
@@ -80,6 +81,13 @@ def test_the_measurements_are_those_of_a_rod_that_cools():
 
 def test_the_knot_is_a_closed_surface_that_faces_outwards():
     assert trefoil(60, 8).notes == ()
+
+
+def test_without_libigl_a_coarser_knot_is_fitted_and_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(knot, "libigl", lambda: None)
+    (stop,) = tour(tmp_path, ["knot"], tell=str)
+    assert "hermite_pinn[mesh]" in stop.shown.facts["coarse"]
+    assert stop.shown.solution.stats["parameters"] < 100_000
 
 
 @pytest.mark.slow
