@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from hermite_pinn.output import make_folder, write_text
 from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
 
+from .several import Several
 from .solution import Solution
 from .solution_html import branch_html
 
@@ -24,7 +25,7 @@ __all__ = ["Branch"]
 INDEX = "branch.json"
 
 
-class Branch(Sequence[Solution]):
+class Branch(Several):
     """What :func:`hermite_pinn.continuation` returns: a sequence of solutions, each of which began at the one before.
 
     Attributes
@@ -63,19 +64,9 @@ class Branch(Sequence[Solution]):
         refused: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self.values = np.array(values, dtype=np.float64)
-        self.solutions = tuple(solutions)
+        super().__init__(solutions)
         self.status, self.message, self.fold = status, message, fold
         self.refused = tuple(dict(row) for row in refused)
-
-    def __len__(self) -> int:
-        return len(self.solutions)
-
-    def __getitem__(self, chosen: Any) -> Any:
-        """A solution, or several by a slice."""
-        return self.solutions[chosen]
-
-    def __iter__(self) -> Iterator[Solution]:
-        return iter(self.solutions)
 
     @failing_softly
     def _repr_html_(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,14 @@ import numpy as np
 from hermite_pinn.markup import failing_softly
 from hermite_pinn.run.status import Status
 
+from .several import Several
 from .solution import Solution
 from .solution_html import spectrum_html
 
 __all__ = ["Spectrum"]
 
 
-class Spectrum(Sequence[Solution]):
+class Spectrum(Several):
     """What :func:`hermite_pinn.eigen` returns: a sequence of eigenfunctions, each a :class:`Solution`.
 
     Attributes
@@ -59,18 +60,8 @@ class Spectrum(Sequence[Solution]):
         stats: Mapping[str, Any],
     ) -> None:
         self.values, self.estimated_errors = values, estimated_errors
-        self.solutions = tuple(solutions)
+        super().__init__(solutions)
         self.status, self.message, self.stats = status, message, dict(stats)
-
-    def __len__(self) -> int:
-        return len(self.solutions)
-
-    def __getitem__(self, chosen: Any) -> Any:
-        """An eigenfunction, or several by a slice."""
-        return self.solutions[chosen]
-
-    def __iter__(self) -> Iterator[Solution]:
-        return iter(self.solutions)
 
     @failing_softly
     def _repr_html_(self) -> str:
