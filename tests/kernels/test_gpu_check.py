@@ -44,6 +44,7 @@ sys.exit(gpu_check.main(["--device", "cpu", "--out", sys.argv[1]]))
 """
 
 
+@pytest.mark.slow
 def test_needs_no_other_package(tmp_path):
     """rich, typer, matplotlib, meshio and the rest are not there; all sections but the long one run."""
     done = subprocess.run([sys.executable, "-c", BLOCKED, str(tmp_path)], capture_output=True, text=True, check=False)

@@ -128,6 +128,7 @@ def test_a_saved_solution_in_many_axes_is_the_same(tmp_path):
     assert again.u(0.1, 0.2, 0.3, 0.4, 0.5) == solution.u(0.1, 0.2, 0.3, 0.4, 0.5)
 
 
+@pytest.mark.slow
 def test_errors_and_integrals_of_many_axes_stay_within_memory():
     solution = hp.solve(hp.problems.poisson_sines(dim=10))
     assert solution.error()["u"]["relative_l2"] < 1e-9
