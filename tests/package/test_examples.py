@@ -1,6 +1,5 @@
 """The scripts of the documentation run and give what they promise."""
 
-import doctest
 import importlib.util
 from pathlib import Path
 
@@ -38,9 +37,3 @@ def test_every_example_is_tested():
     assert {f.stem for f in FOLDER.glob("*.py")} == {
         "helmholtz", "reaction", "rotating_heat", "natural_convection", "coefficient_field", "paper_recipe", "radiance",
     }  # fmt: skip
-
-
-def test_the_example_of_the_chapter_on_domains_runs():
-    result = doctest.testfile(str(FOLDER.parent / "geometry.md"), module_relative=False)
-    assert result.attempted > 3
-    assert result.failed == 0
