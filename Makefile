@@ -11,13 +11,14 @@ COVERAGE ?= 95
 TESTS ?= fast
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dist release-check test test-all check style types imports coverage docs bench torture gpu-check clean
+.PHONY: help demo dist release-check test test-all check style types imports coverage docs links bench torture gpu-check clean
 
 help:  ## this text
 	@echo "make TARGET; each makes its own environment in $(VENV)"
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
 
-demo: $(VENV)/.ready  ## an equation, a flow, an inverse problem and a surface in a minute; pictures in OUT=out/demo
+# The demonstration needs less than the tests; an environment for the tests serves, too.
+demo: $(if $(wildcard $(VENV)/.ready),$(VENV)/.ready,$(VENV)/.ready-demo)  ## an equation, a flow, an inverse problem and a surface in a minute; pictures in OUT=out/demo
 	$(BIN)/hermite-pinn demo --out $(OUT) $(OPTIONS)
 
 test: $(VENV)/.ready  ## the tests but those marked slow
@@ -43,8 +44,10 @@ coverage: $(VENV)/.ready  ## lines the tests reach (TESTS=fast, or all); fails b
 	$(PYTEST) $(if $(filter all,$(TESTS)),,-m "not slow") --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE)
 
 docs: $(VENV)/.ready-docs  ## the site, in build/site: warnings are errors, tutorials are executed once
-	.ci/environment $(VENV) test,docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs build/site
+
+links: docs  ## ask for every address outside that the site names (network); the answers are in build/links/output.txt
+	$(BIN)/python -m sphinx -b linkcheck -d build/site/.doctrees docs build/links
 
 bench: $(VENV)/.ready  ## speed of kernels and solver on this machine
 	$(BIN)/hermite-pinn bench
@@ -66,8 +69,15 @@ endef
 build/tree: $(VENV)/.ready
 	$(assemble)
 
-$(VENV)/.ready: pyproject.toml constraints.txt .ci/environment
-	.ci/environment $(VENV)
+ENVIRONMENT := pyproject.toml constraints.txt .ci/environment
+
+$(VENV)/.ready: $(ENVIRONMENT)
+	.ci/environment $(VENV) test
+	touch $@
+
+$(VENV)/.ready-demo: $(ENVIRONMENT)
+	.ci/environment $(VENV) mesh
+	touch $@
 
 $(VENV)/.ready-docs: $(VENV)/.ready
 	.ci/environment $(VENV) test,docs

@@ -1,6 +1,10 @@
 """Settings of the site, which Sphinx builds from this folder: ``make docs``."""
 
+import re
 from importlib.metadata import version as installed
+
+from docutils import nodes
+from sphinx.application import Sphinx
 
 project = "hermite_pinn"
 author = "The hermite_pinn developers"
@@ -39,4 +43,27 @@ html_theme = "furo"
 html_title = "hermite_pinn"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_theme_options = {"navigation_with_keys": True}
+
+NUMBER = re.compile(r"[-+]?\d[\d.,]*e[-+]?\d+")
+LONG = 30  # letters
+
+
+def keep_together(app: Sphinx, tree: nodes.document, page: str) -> None:
+    """Mark numbers such as 1.2e-06, which browsers break at the sign, and cells of tables that hold sentences."""
+    for text in list(tree.findall(nodes.Text)):
+        if NUMBER.search(text) and text.parent.tagname not in ("literal", "literal_block", "math", "math_block", "raw"):
+            pieces, end = [], 0
+            for match in NUMBER.finditer(text):
+                pieces += [nodes.Text(text[end : match.start()]), nodes.inline("", match[0], classes=["number"])]
+                end = match.end()
+            text.parent.replace(text, [piece for piece in [*pieces, nodes.Text(text[end:])] if piece.astext()])
+    for cell in tree.findall(nodes.entry):
+        if len(cell.astext()) > LONG:
+            cell["classes"].append("sentence")
+
+
+def setup(app: Sphinx) -> None:
+    """What Sphinx calls."""
+    app.connect("doctree-resolved", keep_together)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["DIVERGING", "SEQUENTIAL", "coloured", "scale_of"]
+__all__ = ["CYCLIC", "DIVERGING", "SEQUENTIAL", "coloured", "scale_of"]
 
 Anchors = tuple[str, ...]
 
@@ -15,6 +15,10 @@ SEQUENTIAL: Anchors = (
 #: From blue by white to red, for numbers of both signs.
 DIVERGING: Anchors = (
     "2166ac", "4393c3", "92c5de", "d1e5f0", "f7f7f7", "fddbc7", "f4a582", "d6604d", "b2182b",
+)  # fmt: skip
+#: A full turn, for phases: both ends are alike (nine colours of twilight, which is in the public domain).
+CYCLIC: Anchors = (
+    "e2d9e2", "9ebbc9", "6785be", "5e43a5", "2f1436", "741e4f", "b0585e", "ceac94", "e2d9e2",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The command ``hermite-pinn view``: a saved solution as one HTML page with sliders."""
+"""The command ``hermite-pinn view``: saved solutions as one HTML page with sliders."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ INSTEAD = {
 def view(
     source: Annotated[
         Path,
-        typer.Argument(parser=file_word, metavar="FILE", help="HDF5 file of a solution, or a compressed one (.hpc)."),
+        typer.Argument(
+            parser=file_word,
+            metavar="FILE",
+            help="HDF5 file of a solution, a compressed one (.hpc), or the folder of a branch.",
+        ),
     ],
     out: Annotated[
         Path | None,
@@ -39,7 +43,7 @@ def view(
     ] = None,
     show: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
 ) -> None:
-    """Write a saved solution as one HTML page with sliders for slices and time, and open it.
+    """Write saved solutions as one HTML page with sliders for slices, time and members of a branch, and open it.
 
     The page needs no network and no other file. A file holds no equations: errors and residuals are on the page that
     solution.view() writes in Python, where the problem is known.
@@ -60,6 +64,8 @@ def _loaded(source: Path) -> Any:
     from .run.store_reading import stored_kind
 
     if source.is_dir():
+        if (source / "branch.json").is_file():
+            return hp.Branch.load(source)
         held = sorted(source.glob("*.h5"))
         hint = f"; view one of its solutions, for example {held[0]}" if held else ""
         raise InvalidArgumentError(f"{source} is a folder{hint}")

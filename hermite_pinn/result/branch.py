@@ -53,6 +53,8 @@ class Branch(Several):
     ('CONVERGED', [1.0, 2.0], [0.141, 0.329])
     """
 
+    _load = "Branch.load"
+
     def __init__(
         self,
         values: Sequence[float],

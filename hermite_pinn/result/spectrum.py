@@ -50,6 +50,8 @@ class Spectrum(Several):
     [1.0, 4.0]
     """
 
+    _named = "eigenvalue"
+
     def __init__(
         self,
         values: np.ndarray,

@@ -200,6 +200,6 @@ class Viewable(Evaluable):
         >>> page.count("<canvas"), "http://" in page
         (2, False)
         """
-        from .viewer import view
+        from .viewer import view, viewer_page
 
-        return view(self, path, fields=fields, resolution=resolution, show=show, writes=self._writes)
+        return view(viewer_page(self, fields, resolution), path, show=show, writes=self._writes)

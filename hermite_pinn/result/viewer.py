@@ -1,10 +1,11 @@
-"""A solution as one HTML page with sliders, which needs no network and no other file."""
+"""Solutions as one HTML page with sliders, which needs no network and no other file."""
 
 from __future__ import annotations
 
 import json
 import math
 import webbrowser
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from hermite_pinn.checks import flag
-from hermite_pinn.colours import DIVERGING, SEQUENTIAL
+from hermite_pinn.colours import CYCLIC, DIVERGING, SEQUENTIAL
+from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.expressions.complex_values import PARTS
 from hermite_pinn.memory import spelled_size
 from hermite_pinn.output import output_path, write_text
 
@@ -20,7 +23,7 @@ from .quantities import shown_fields
 from .solution_html import status_colour
 from .viewer_samples import coded, known_history, viewer_samples
 
-__all__ = ["view", "viewer_page"]
+__all__ = ["members_page", "view", "viewer_page"]
 
 PAGE, MARK = "viewer.html", "/*DATA*/"
 SEEN = {
@@ -29,13 +32,10 @@ SEEN = {
 }  # of the mean square of the best slice that one in the middle needs, or the first in time
 
 
-def view(
-    solution: Any, path: str | Path | None, *, fields: Any, resolution: float | None, show: bool, writes: bool = True
-) -> Path:
+def view(page: str, path: str | Path | None, *, show: bool, writes: bool = True) -> Path:
     """Write a page and open it; see :meth:`hermite_pinn.Solution.view`."""
     shown = flag("show", show)
     target = output_path("view.html" if path is None else path)
-    page = viewer_page(solution, fields, resolution)
     if writes:
         write_text(target, page)
         if shown:
@@ -44,14 +44,51 @@ def view(
 
 
 def viewer_page(solution: Any, fields: Any = None, resolution: float | None = None) -> str:
-    """The page as text."""
-    axes, samples, level = viewer_samples(solution, fields, resolution)
+    """The page of a solution as text."""
+    return _page(_shown(solution, fields, resolution))
+
+
+def members_page(
+    solutions: Sequence[Any],
+    labels: Sequence[str],
+    *,
+    title: str,
+    what: str,
+    load: str,
+    fields: Any = None,
+    resolution: float | None = None,
+) -> str:
+    """The page of a sequence of solutions, with a slider from one to the next.
+
+    Parameters
+    ----------
+    labels
+        What tells the solutions apart, such as the values of a number; ``what`` says what that is.
+    load
+        How the sequence is read from its files.
+    """
+    if not solutions:
+        raise InvalidArgumentError(f"{title} holds no solution, so there is nothing to show")
+    members = [_shown(s, fields, resolution, len(solutions)) for s in solutions]
+    return _page({"title": title, "what": what, "labels": list(labels), "load": load, "members": members})
+
+
+def _page(data: dict[str, Any]) -> str:
+    whole = data | {"sequential": list(SEQUENTIAL), "diverging": list(DIVERGING), "cyclic": list(CYCLIC)}
+    text = json.dumps(whole, allow_nan=False).replace("<", "\\u003c").replace("\u2028", "").replace("\u2029", "")
+    template = resources.files(__package__).joinpath(PAGE).read_text(encoding="utf-8")
+    return template.replace(MARK, text)
+
+
+def _shown(solution: Any, fields: Any, resolution: float | None, share: int = 1) -> dict[str, Any]:
+    """What a page holds of a solution, one of ``share`` on it."""
+    axes, samples, level = viewer_samples(solution, fields, resolution, share)
     domain = solution.domain
     inside = None
     if level is not None:
         shape = [len(a) if i in domain.space_axes else 1 for i, a in enumerate(axes)]
         inside = np.broadcast_to((level <= 0).reshape(shape), [len(a) for a in axes])
-    data = {
+    return {
         "title": solution.title or ", ".join(shown_fields(solution)),
         "status": solution.status.label,
         "colour": status_colour(solution.status),
@@ -63,14 +100,19 @@ def viewer_page(solution: Any, fields: Any = None, resolution: float | None = No
         "space": list(domain.space_axes),
         "held": _held(domain, axes, next(iter(samples.values()))),
         "level": None if level is None else coded(level),
-        "fields": [{"name": name} | coded(v, inside) for name, v in samples.items()],
+        "fields": [{"name": name} | (_phase(name, samples) or coded(v, inside)) for name, v in samples.items()],
         "history": _history(solution.history),
-        "sequential": list(SEQUENTIAL),
-        "diverging": list(DIVERGING),
     }
-    text = json.dumps(data, allow_nan=False).replace("<", "\\u003c").replace("\u2028", "").replace("\u2029", "")
-    template = resources.files(__package__).joinpath(PAGE).read_text(encoding="utf-8")
-    return template.replace(MARK, text)
+
+
+def _phase(name: str, samples: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Of a phase, the numbers of its parts on the page: it jumps, so that its own samples say too little."""
+    base, order = name.removeprefix("arg "), list(samples)
+    for joint in ("_", " "):
+        parts = [f"{base}{joint}{part}" for part in PARTS]
+        if name != base and all(part in samples for part in parts):
+            return {"low": -math.pi, "high": math.pi, "parts": [order.index(part) for part in parts]}
+    return {}
 
 
 def _held(domain: Any, axes: list[np.ndarray], values: np.ndarray) -> list[float]:

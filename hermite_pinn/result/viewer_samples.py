@@ -66,9 +66,11 @@ def viewer_axes(solution: Any, count: int, resolution: float | None) -> list[np.
 
 
 def viewer_samples(
-    solution: Any, fields: Any, resolution: float | None
+    solution: Any, fields: Any, resolution: float | None, share: int = 1
 ) -> tuple[list[np.ndarray], dict[str, np.ndarray], np.ndarray | None]:
     """Positions along the axes, samples by name (n_1, ..., n_d), and the level that cuts the domain (space axes only).
+
+    The page holds ``share`` solutions of this size.
 
     Where shapes cut the domain, samples go on for an interval beyond its boundary and are NaN elsewhere, and the level
     is negative inside.
@@ -77,7 +79,7 @@ def viewer_samples(
     extra = (len(solution.fields) if _knows(solution) else 0) + (
         len(solution.problem.residuals) if solution.has_equations else 0
     )
-    axes = viewer_axes(solution, len(chosen) + extra, resolution)
+    axes = viewer_axes(solution, share * (len(chosen) + extra), resolution)
     domain = solution.domain
     shape = tuple(len(a) for a in axes)
     points = np.stack([g.ravel() for g in np.meshgrid(*axes, indexing="ij")], 1)
