@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from hermite_pinn.run.status import Status
 from hermite_pinn.torch_state import isolated
 
 from .solution import Solution
@@ -24,9 +25,13 @@ class Several(Sequence[Solution]):
         (count,): what tells them apart.
     solutions
         One :class:`Solution` for each.
+    status, message
+        Why the run that made them ended.
     """
 
     values: np.ndarray
+    status: Status
+    message: str
     _named: ClassVar[str] = "value"  # what one of the values is
     _load: ClassVar[str] = "Solution.load"
 
@@ -87,6 +92,7 @@ class Several(Sequence[Solution]):
             self.solutions,
             [f"{value:.6g}" for value in self.values],
             title=f"{kind} of {len(self)} solutions",
+            about=f"{self.status.label.replace('_', ' ')}: {self.message}",
             what=self._named,
             load=self._load,
             fields=fields,

@@ -108,14 +108,17 @@ def _residuals(solution: Any) -> str:
 
 def _run(s: Any) -> str:
     compiled = f" (+ {s['compile_seconds']:.1f} s compiling kernels)" if s.get("compile_seconds", 0) > 0.05 else ""
+    method, unknowns = escaped(s.get("method", ""), 60), s.get("unknowns", s.get("parameters"))
+    where = " ".join(escaped(s[name]) for name in ("device", "dtype") if s.get(name))
     parts = [
         f"{s.get('seconds', 0):.2f} s{compiled}",
-        f"{s.get('steps', 0)} steps of {escaped(s.get('method', 'a method'), 60)}",
-        f"{s.get('unknowns', s.get('parameters', 0)):,} unknowns",
-        f"{spelled_size(s.get('peak_memory', 0))} memory",
-        f"{escaped(s.get('device', ''))} {escaped(s.get('dtype', ''))}, seed {escaped(s.get('seed', ''))}",
+        f"{s['steps']} steps of {method or 'a method'}" if s.get("steps") else method,
+        "" if unknowns is None else f"{unknowns:,} unknowns",
+        f"{spelled_size(s['peak_memory'])} memory" if s.get("peak_memory") else "",
+        where,
+        f"seed {escaped(s['seed'])}" if "seed" in s else "",
     ]
-    return ", ".join(parts)
+    return ", ".join(part for part in parts if part)
 
 
 def _course(history: Any) -> str:
@@ -138,8 +141,10 @@ def branch_html(branch: Any) -> str:
     if not branch.status.success:
         told.append(row("what to do", f"<b>{escaped(branch.status.advice)}</b>"))
     lines = [_line(f"{v:.8g}", s) for v, s in zip(branch.values, branch.solutions, strict=True)]
-    refused = [f"{row_['value']:.6g} ({escaped(row_['status'])})" for row_ in branch.refused[:MOST]]
-    told += [row("refused", ", ".join(refused))] if refused else []
+    refused = [
+        f"{r['value']:.6g} ({escaped(r['status'])}: {escaped(r['message'], 120)})" for r in branch.refused[:MOST]
+    ]
+    told += [row("refused steps", "<br>".join(refused))] if refused else []
     members = family_table(lines, ["value", "status", "estimate", "message"])
     last = branch.solutions[-1] if branch.solutions else None
     shown = "" if last is None else f"<div style='{FADED}'>at {branch.values[-1]:.6g}</div>" + field_pictures(last)

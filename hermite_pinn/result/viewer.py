@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,7 @@ def members_page(
     *,
     title: str,
     what: str,
+    about: str,
     load: str,
     fields: Any = None,
     resolution: float | None = None,
@@ -64,13 +65,17 @@ def members_page(
     ----------
     labels
         What tells the solutions apart, such as the values of a number; ``what`` says what that is.
+    about
+        Status and message of the sequence as a whole.
     load
         How the sequence is read from its files.
     """
     if not solutions:
         raise InvalidArgumentError(f"{title} holds no solution, so there is nothing to show")
     members = [_shown(s, fields, resolution, len(solutions)) for s in solutions]
-    return _page({"title": title, "what": what, "labels": list(labels), "load": load, "members": members})
+    return _page(
+        {"title": title, "about": about, "what": what, "labels": list(labels), "load": load, "members": members}
+    )
 
 
 def _page(data: dict[str, Any]) -> str:
@@ -138,13 +143,27 @@ def _facts(solution: Any) -> list[list[str]]:
         spread = f" \u00b1 {deviations[name]:.1e}" if name in deviations else ""
         facts.append([f"parameter {name}", f"{value:.8g}{spread}"])
     facts += [[f"residual {name}", f"{value:.1e} (RMS)"] for name, value in solution.residuals.items()]
-    facts.append(["method", f"{s.get('method', '')}, {s.get('steps', 0)} steps, {s.get('seconds', 0.0):.2f} s"])
-    facts.append(
-        ["unknowns", f"{s.get('unknowns', s.get('parameters', 0)):,} ({spelled_size(s.get('peak_memory', 0))} memory)"]
-    )
-    facts.append(["run", f"{s.get('device', '')}, {s.get('dtype', '')}, seed {s.get('seed', '')}"])
+    facts += [[name, value] for name, value in _run(s) if value]
     facts += [["note", str(note)] for note in s.get("notes", ())]
     return [[name, value] for name, value in facts]
+
+
+def _run(s: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is known of the run: eigenfunctions and files of other versions know less."""
+    steps = f"{s['steps']} steps" if s.get("steps") else ""
+    seconds = f"{s['seconds']:.2f} s" if "seconds" in s else ""
+    memory = f" ({spelled_size(s['peak_memory'])} memory)" if s.get("peak_memory") else ""
+    unknowns = s.get("unknowns", s.get("parameters"))
+    seed = f"seed {s['seed']}" if "seed" in s else ""
+    return [
+        ("method", _joined(s.get("method", ""), steps, seconds)),
+        ("unknowns", "" if unknowns is None else f"{unknowns:,}{memory}"),
+        ("run", _joined(s.get("device", ""), s.get("dtype", ""), seed)),
+    ]
+
+
+def _joined(*parts: object) -> str:
+    return ", ".join(str(part) for part in parts if part)
 
 
 def _history(history: Any) -> dict[str, Any]:

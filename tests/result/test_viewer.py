@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import hermite_pinn as hp
 from hermite_pinn.cli import app
 from hermite_pinn.errors import InvalidArgumentError
-from hermite_pinn.result.viewer import viewer_page
+from hermite_pinn.result.viewer import members_page, viewer_page
 from hermite_pinn.result.viewer_samples import LEVELS, coded
 
 CHROMIUM = shutil.which("chromium")
@@ -54,6 +54,14 @@ def plate():
 def wave():
     problem = hp.Problem(hp.Box(x=(0, 1)), {"u": complex}, lambda u: u.x - 2j * u, [hp.Dirichlet(u=1.0, on="x-")])
     return hp.solve(problem, levels=2, progress=False)
+
+
+@pytest.fixture(scope="module")
+def branch():
+    def loaded(load):
+        return hp.Problem(hp.Box(x=(0, 1)), "u", lambda u: u.xx + load, [hp.Dirichlet(u=0.0)])
+
+    return hp.continuation(loaded, [1.0, 2.0, 3.0], tol=1e-4)
 
 
 def test_the_page_holds_the_values_of_fields_and_derivatives_to_16_bits(heat):
@@ -96,7 +104,35 @@ def test_complex_fields_have_a_modulus_and_a_phase(wave):
     data = data_of(viewer_page(wave))
     entries = {f["name"]: f for f in data["fields"]}
     assert entries["|u|"]["low"] == pytest.approx(1.0, abs=1e-3)
-    assert entries["arg u"]["high"] == pytest.approx(2.0, abs=1e-2)
+    parts = [data["fields"][k]["name"] for k in entries["arg u"]["parts"]]
+    assert (parts, entries["arg u"]["high"]) == (["u_real", "u_imag"], np.pi)
+
+
+def test_a_branch_has_a_slider_from_one_solution_to_the_next(branch, tmp_path):
+    data = data_of(branch.view(tmp_path / "page.html", show=False).read_text())
+    assert data["labels"] == ["1", "2", "3"]
+    assert branch.message in data["about"]
+    for member, solution in zip(data["members"], branch, strict=True):
+        places = np.array(member["axes"][0]["at"])
+        (entry,) = (f for f in member["fields"] if f["name"] == "u")
+        assert np.abs(decoded(entry, places.shape) - solution.u(places)).max() < 1e-4
+
+
+def test_many_solutions_share_the_size_of_a_page(heat):
+    pair = members_page([heat] * 8, "abcdefgh", title="", about="", what="", load="")
+    assert len(pair.encode()) < MOST
+
+
+def test_nothing_to_show_is_refused():
+    with pytest.raises(InvalidArgumentError, match="Branch of 0 solutions holds no solution"):
+        hp.Branch([], [], hp.Status.STOPPED, "").view("page.html", show=False)
+
+
+def test_the_command_shows_the_folder_of_a_branch(branch, tmp_path):
+    branch.save(tmp_path / "kept")
+    found = CliRunner().invoke(app, ["view", str(tmp_path / "kept"), "--no-open"])
+    assert found.exit_code == 0, found.output
+    assert len(data_of((tmp_path / "kept.html").read_text())["members"]) == 3
 
 
 def test_the_page_is_of_a_sensible_size_and_asks_for_nothing(heat, plate, wave):
@@ -154,11 +190,13 @@ def test_the_command_shows_compressed_solutions_and_says_what_it_cannot_show(pla
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-@pytest.mark.parametrize("name", ["heat", "plate", "wave"])
+@pytest.mark.parametrize("name", ["heat", "plate", "wave", "branch"])
 def test_a_browser_draws_every_field_and_view_without_an_error(name, request, tmp_path):
     script = """<script>
 let failed = "";
 window.onerror = m => { failed += m; };
+const member = document.getElementById("member");
+if (member) { member.value = 1; member.dispatchEvent(new Event("input")); }
 for (const [id, most] of [["field", 99], ["plane", 99], ["range", 3]]) {
   const box = document.getElementById(id);
   for (const option of [...box.querySelectorAll("option")].slice(0, most)) { box.value = option.value; box.dispatchEvent(new Event("change")); }
@@ -168,9 +206,9 @@ document.getElementById("stage").dispatchEvent(new PointerEvent("pointermove",
   { clientX: r.left + 0.3 * r.width, clientY: r.top + 0.4 * r.height, bubbles: true }));
 document.body.setAttribute("data-result", failed || document.getElementById("value").textContent);
 </script></body>"""
-    page = viewer_page(request.getfixturevalue(name), None, 12).replace("</body>", script)
+    shown = request.getfixturevalue(name).view(tmp_path / "page.html", resolution=12, show=False)
     file = tmp_path / "page.html"
-    file.write_text(page)
+    file.write_text(shown.read_text().replace("</body>", script))
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", "--disable-background-networking",
                f"--user-data-dir={tmp_path / 'profile'}", file.as_uri()]  # fmt: skip
     run = subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ | {"HOME": str(tmp_path)})

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import hermite_pinn as hp
 
+from .case import Bench
 from .target import Target, of_solution
 
 __all__ = ["view_targets"]
@@ -11,8 +14,13 @@ __all__ = ["view_targets"]
 NAMES = ["u", "u.x"]
 
 
+def _branch(bench: Bench, **chosen: Any) -> Any:
+    solution = hp.solve(hp.problems.poisson2d(), levels=1, progress=False)
+    return hp.Branch([1.0, 2.0], [solution, solution], solution.status, solution.message).view(**chosen)
+
+
 def view_targets() -> list[Target]:
-    """Tables and pages of a solution."""
+    """Tables and pages of solutions."""
     return [
         Target(
             "Solution.to_xarray",
@@ -33,5 +41,10 @@ def view_targets() -> list[Target]:
             "Solution.view",
             of_solution(hp.Solution.view),
             {"path": "{place}/u.html", "fields": NAMES, "resolution": 4, "show": False},
+        ),
+        Target(
+            "Branch.view",
+            _branch,
+            {"path": "{place}/branch.html", "fields": NAMES, "resolution": 4, "show": False},
         ),
     ]
