@@ -28,7 +28,7 @@ def hermite_pinn(words, monkeypatch):
     """As Typer reads it: the command, its options and their values."""
     command, name = typer.main.get_command(app), "hermite-pinn"
     context = command.make_context(name, list(words), resilient_parsing=True)
-    while hasattr(command, "commands"):
+    while hasattr(command, "commands") and words:
         name, *words = words
         assert name in command.commands, name
         command = command.commands[name]
