@@ -11,7 +11,7 @@ COVERAGE ?= 95
 TESTS ?= fast
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dist release-check test test-all check style types imports coverage docs links bench torture gpu-check clean
+.PHONY: help demo dist release-check test test-all check style types imports coverage docs look links bench torture gpu-check clean
 
 help:  ## this text
 	@echo "make TARGET; each makes its own environment in $(VENV)"
@@ -45,6 +45,10 @@ coverage: $(VENV)/.ready  ## lines the tests reach (TESTS=fast, or all); fails b
 
 docs: $(VENV)/.ready-docs  ## the site, in build/site: warnings are errors, tutorials are executed once
 	$(BIN)/python -m sphinx -W --keep-going -b html docs build/site
+
+look: docs  ## pictures of every page on a phone and a desktop, in build/look, and what is wrong with them (needs Chromium)
+	$(BIN)/python -m pip install --quiet playwright
+	$(BIN)/python .ci/look build/site build/look
 
 links: docs  ## ask for every address outside that the site names (network); the answers are in build/links/output.txt
 	$(BIN)/python -m sphinx -b linkcheck -d build/site/.doctrees docs build/links
