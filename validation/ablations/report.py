@@ -82,7 +82,7 @@ def to_markdown(ablations: Sequence[Ablation], rows: Rows, pictures: str = ".") 
     for ablation in ablations:
         own = rows.get(ablation.name, ())
         if own:
-            picture = f"![Chart of the variants: {ablation.title}]({pictures}/{ablation.name}.png)"
+            picture = f"![{ablation.title}: all variants]({pictures}/{ablation.name}.png)"
             parts += [f"## {ablation.title}", ablation.question, table(ablation, own), picture]
     return "\n\n".join(parts)
 
