@@ -43,7 +43,8 @@ def test_every_tutorial_is_listed():
 def test_tutorials_run(name):
     plt.switch_backend("agg")
     text = (DOCS / "tutorials" / f"{name}.md").read_text()
-    code = "\n".join(re.findall(r"```\{code-cell\}\n(.*?)```", text, re.S))
+    cells = re.findall(r"```\{code-cell\}\n(?::[\w-]+:.*\n)*(.*?)```", text, re.S)
+    code = "\n".join(cells)
     exec(compile(code, name, "exec"), {"__name__": name})
     plt.close("all")
 
@@ -55,6 +56,16 @@ def test_statements_of_other_pages_are_problems(page):
         names = {}
         exec(compile(block.split("solution = hp.solve")[0], page.name, "exec"), names)
         assert isinstance(names["problem"], hp.Problem)
+
+
+@pytest.mark.parametrize("name", TUTORIALS)
+def test_tutorials_have_a_picture_a_check_and_a_way_on(name):
+    text = (DOCS / "tutorials" / f"{name}.md").read_text()
+    drawn = re.findall(r':mystnb: \{"image": \{"alt": "(.+?)"\}\}|!\[(.+?)\]\(', text)
+    assert drawn
+    assert all(len(a or b) > 20 for a, b in drawn)
+    assert "assert " in text
+    assert text.rstrip().rpartition("\n## ")[2].startswith("Where to go next\n")
 
 
 def test_every_public_name_is_in_the_reference():
