@@ -10,12 +10,12 @@ __all__ = ["ShownFigure"]
 
 
 class ShownFigure(Figure):
-    """A figure of matplotlib that is its own picture on the last line of a cell.
+    r"""A figure of matplotlib that is its own picture on the last line of a cell.
 
     Examples
     --------
     >>> ShownFigure(figsize=(1, 1))._repr_png_()[:4]
-    b'\\x89PNG'
+    b'\x89PNG'
     """
 
     def _repr_png_(self) -> bytes:
