@@ -35,10 +35,11 @@ MOST_DRAWN = 4096  # intervals of a curve
 
 def _empty(columns: int, heights: Sequence[float]) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(4.4 * columns, sum(heights)), layout=ConstrainedLayoutEngine(w_pad=0.06))
+    from .shown_figure import ShownFigure
+
+    figure = ShownFigure(figsize=(4.4 * columns, sum(heights)), layout=ConstrainedLayoutEngine(w_pad=0.06))
     FigureCanvasAgg(figure)
     return figure
 

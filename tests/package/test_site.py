@@ -34,6 +34,16 @@ def test_every_tutorial_is_listed():
     assert sorted(page.stem for page in listed(DOCS / "tutorials" / "index.md")) == TUTORIALS
 
 
+@pytest.mark.parametrize("name", TUTORIALS)
+def test_tutorials_have_a_picture_a_check_and_a_way_on(name):
+    text = (DOCS / "tutorials" / f"{name}.md").read_text()
+    drawn = re.findall(r':mystnb: \{"image": \{"alt": "(.+?)"\}\}|!\[(.+?)\]\(', text)
+    assert drawn
+    assert all(len(a or b) > 20 for a, b in drawn)
+    assert "assert " in text
+    assert text.rstrip().rpartition("\n## ")[2].startswith("Where to go next\n")
+
+
 def test_every_public_name_is_in_the_reference():
     text = (DOCS / "api" / "index.md").read_text()
     named = set(re.findall(r"^   (\w+)$", text, re.M))

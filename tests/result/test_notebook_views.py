@@ -225,3 +225,9 @@ def test_colours_run_from_end_to_end_and_leave_out_what_is_not_finite():
     assert made[:, 3].tolist() == [255, 255, 255, 255, 0, 0]
     assert (made[0] == made[1]).all()
     assert (made[2] == made[3]).all()
+
+
+def test_a_plot_is_a_picture_on_the_last_line_of_a_cell():
+    solution = hp.solve(hp.problems.poisson2d(), levels=2, progress=False)
+    for figure in (solution.plot(), solution.plot_history()):
+        assert figure._repr_png_().startswith(b"\x89PNG")

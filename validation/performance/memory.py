@@ -158,10 +158,10 @@ def markdown(rows: Sequence[MemoryRow]) -> str:
     lines = [
         "# Estimates of memory",
         "",
-        "`python -m hermite_pinn.validation.performance.memory --out docs/performance/memory.md` on",
-        f"{machine()['cpu']}, one thread: estimate of the last",
-        'stage (`solution.stats["memory_estimate"]`) and growth of the process\' largest resident size. Above 60 MiB they agree',
-        f"within a factor {FACTOR} in {sum(r.good for r in rows)} of {len(rows)} rows.",
+        "`python -m hermite_pinn.validation.performance.memory --out docs/performance/memory.md` compares the estimate of the"
+        ' last stage (`solution.stats["memory_estimate"]`) with the growth of the largest resident size of the process, on'
+        f" {machine()['cpu']} with one thread. Above 60 MiB they agree within a factor {FACTOR} in"
+        f" {sum(r.good for r in rows)} of {len(rows)} rows.",
         "",
         "| case | unknowns | estimate | measured | ratio |",
         "|---|---|---|---|---|",
