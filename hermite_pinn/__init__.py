@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from .methods import LBFGS, RAD, SOAP, Adam, GaussNewton, JointGaussNewton, JointStage, Method
     from .problem.conditions import Condition, Dirichlet, Gauge, Initial, Neumann, Periodic, Robin
     from .problem.data import Data
+    from .problem.fractional import FractionalLaplacian
     from .problem.integral import Integral
     from .problem.parameters import Parameter
     from .problem.problem import HermitePinnWarning, Problem
@@ -92,7 +93,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Adam", "Advance", "BackendUnavailableError", "Ball", "Box", "Branch", "CSVLog", "Callback", "Checkpoint", "Condition", "CorruptFileError", "Cuboid", "Cylinder", "Data", "Dirichlet", "Disk",
-    "DistributedError", "DivergedError", "Field", "Gauge", "GaussNewton", "GridField", "HermitePinnError", "HermitePinnWarning", "History", "Implicit", "Initial",
+    "DistributedError", "DivergedError", "Field", "FractionalLaplacian", "Gauge", "GaussNewton", "GridField", "HermitePinnError", "HermitePinnWarning", "History", "Implicit", "Initial",
     "Integral", "InvalidArgumentError", "InvalidProblemError", "JointGaussNewton", "JointStage", "LBFGS", "Mesh", "MeshDomain", "Method", "Neumann", "OutOfMemoryError", "OutputError", "Parameter",
     "Periodic", "Polygon", "Problem",
     "RAD", "Rectangle", "Robin", "RunState", "SOAP", "Series", "Smoothness", "Solution", "Source", "Spectrum", "Status", "Torus", "abs", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
@@ -109,6 +110,7 @@ _HOMES = {
     "methods": "Adam GaussNewton JointGaussNewton JointStage LBFGS Method RAD SOAP",
     "problem.conditions": "Condition Dirichlet Gauge Initial Neumann Periodic Robin",
     "problem.data": "Data",
+    "problem.fractional": "FractionalLaplacian",
     "problem.integral": "Integral",
     "problem.parameters": "Parameter",
     "problem.problem": "HermitePinnWarning Problem",

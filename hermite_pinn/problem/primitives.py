@@ -8,18 +8,21 @@ and ``c = w`` at its upper end; over a period ``w' = b e - c / L`` with ``w`` pe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 
 from hermite_pinn.errors import InvalidProblemError
-from hermite_pinn.expressions.graph import Expr, apply, constant, postorder, wrap
+from hermite_pinn.expressions.graph import Expr, apply, constant, coordinate, postorder, wrap
 from hermite_pinn.expressions.jets import FieldJet
 from hermite_pinn.expressions.program import Program, depends_on, total_derivative
 from hermite_pinn.geometry import Domain, Region
 
+from .fractional import Fraction
+from .fractional_modes import resolvents
 from .integral import Interval
 from .kernels import separated
 from .plan import Plan
@@ -75,6 +78,8 @@ class Primitives:
         Their names.
     equations
         Residuals by name.
+    fractional
+        Whether a fractional Laplacian is among them.
     """
 
     def __init__(self, domain: Domain, taken: Iterable[str], periodic: Sequence[bool], plan: Plan) -> None:
@@ -82,8 +87,10 @@ class Primitives:
         self._taken = set(taken)
         self._values: dict[int, tuple[Expr, Expr]] = {}  # by the integral's id, with it
         self._ties: list[Tie] = []
+        self._makers: dict[str, Callable[[Any, Expr], Expr]] = {"integral": self._made, "fractional": self._fractional}
         self.fields: list[str] = []
         self.equations: dict[str, Expr] = {}
+        self.fractional = False
 
     def replaced(self, expression: Expr, known_only: bool = False) -> Expr:
         """An expression with fields in the place of its integrals.
@@ -96,7 +103,7 @@ class Primitives:
         done: dict[int, Expr] = {}
         for e in postorder(expression):
             args = tuple(done[id(a)] for a in e.args)
-            if e.op == "integral":
+            if e.op in self._makers:
                 done[id(e)] = self._value(e, args[0], known_only)
             elif all(a is b for a, b in zip(args, e.args, strict=True)):
                 done[id(e)] = e
@@ -104,9 +111,18 @@ class Primitives:
                 done[id(e)] = Expr(e.op, args, e.data) if e.op == "opaque" else apply(e.op, *args)
         return done[id(expression)]
 
+    def equation(self, name: str, residual: Expr) -> Expr:
+        """An equation with fields in the place of its integrals; one with a fractional Laplacian holds at both ends, too."""
+        made = self.replaced(residual)
+        axes = {e.data.axis for e in postorder(residual) if e.op == "fractional"}
+        for axis in sorted(axes):
+            for upper, end in enumerate(self._domain.bounds[axis]):
+                self._ties.append(Tie(f"{name} at {axis}{'-+'[upper]}", axis, end, bool(upper), made, None))
+        return made
+
     def term(self, term: Term) -> Term:
         """A condition with fields in the place of its integrals."""
-        if not any(e.op == "integral" for e in postorder(term.residual, term.expression)):
+        if not any(e.op in self._makers for e in postorder(term.residual, term.expression)):
             return term
         made = self.replaced(term.expression, known_only=True)
         return replace(term, expression=made, residual=self.replaced(term.residual, known_only=True))
@@ -117,13 +133,13 @@ class Primitives:
 
     # -- how an integral becomes fields ---
     def _value(self, node: Expr, integrand: Expr, known_only: bool) -> Expr:
-        key = id(self._plan.known(Expr("integral", (integrand,), node.data)))
+        key = id(self._plan.known(Expr(node.op, (integrand,), node.data)))
         if key not in self._values:
             if known_only:
                 raise InvalidProblemError(
-                    f"{node} stands where no integral is taken; write it into the residual or into a Condition"
+                    f"{node} stands where none is taken; write it into the residual or into a Condition"
                 )
-            self._values[key] = (node, self._made(node.data, integrand))
+            self._values[key] = (node, self._makers[node.op](node.data, integrand))
         return self._values[key][1]
 
     def _made(self, interval: Interval, integrand: Expr) -> Expr:
@@ -195,6 +211,50 @@ class Primitives:
             self._begin(part, interval.axis, interval.lower, False)
             total = wrap(total + a * self._field(whole))
         return total
+
+    def _fractional(self, fraction: Fraction, factor: Expr) -> Expr:
+        """A fractional Laplacian by fields z_k with ``(J + p_k) z_k = w_k J v``, also at the ends, where J is of first order."""
+        axis, domain = fraction.axis, self._domain
+        number, self.fractional = self._whole(fraction), True
+        lower, upper = domain.lower[number], domain.upper[number]
+        along, half = coordinate(axis), 0.5 * fraction.alpha + 1.0
+
+        def operator(value: Expr) -> Expr:
+            slope = total_derivative(value, axis, number)
+            bent = (along - lower) * (upper - along) * total_derivative(slope, axis, number)
+            return wrap(half * (2.0 * along - (lower + upper)) * slope - bent)
+
+        def along_ends(slope: Expr, k: int) -> Expr:  # the same at an end
+            return wrap((-1.0, 1.0)[k] * half * (upper - lower) * slope)
+
+        sums = resolvents(fraction.alpha)
+        applied, ends = operator(factor), [along_ends(total_derivative(factor, axis, number), k) for k in (0, 1)]
+        total = wrap(sums.constant * factor + sums.slope * applied)
+        for weight, pole in zip(sums.weights, sums.poles, strict=True):
+            name = self._named(fraction.name)
+            own = self._field(name)
+            self.equations[name] = wrap(operator(own) / pole + own - weight / pole * applied)
+            for k, end in enumerate((lower, upper)):
+                left = wrap(along_ends(self._jet(name, number), k) / pole + own - weight / pole * ends[k])
+                self._ties.append(Tie(f"{name} at {axis}{'-+'[k]}", axis, end, bool(k), left, None))
+            total = wrap(total + own)
+        return total
+
+    def _whole(self, fraction: Fraction) -> int:
+        """The number of the axis of a fractional Laplacian, which lies along all of it."""
+        domain, what = self._domain, f"the fractional Laplacian over {fraction.axis}"
+        number = domain.axis(fraction.axis)
+        if number not in domain.space_axes:
+            raise InvalidProblemError(f"{what}: {fraction.axis} is the time; it is taken along axes of space")
+        if self._periodic[number]:
+            raise InvalidProblemError(
+                f"{what}: the axis is periodic, and the operator is that of functions that are zero outside of it; leave Periodic out"
+            )
+        if domain.is_cut:
+            raise InvalidProblemError(f"{what}: shapes cut the domain; it is taken on a box")
+        if self._plan.symbols.max_order < 2:
+            raise InvalidProblemError(f"{what} takes second derivatives; make the problem with max_order=2")
+        return number
 
     def _named(self, name: str) -> str:
         found, count = name, 1

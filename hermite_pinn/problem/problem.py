@@ -77,6 +77,8 @@ class Problem(Immutable):
         Those about jumps of coefficients.
     rough
         What in the equations jumps or has a kink along no line of a grid.
+    fractional
+        Whether an equation has a fractional Laplacian.
     jumps_on_lines
         Whether nothing in the equations jumps or has a kink but on the breaks of the domain, as far as can be known.
 
@@ -203,11 +205,12 @@ class Problem(Immutable):
         """Residuals with fields in the place of integrals, and the equations of these fields; they join the fields."""
         taken = [*self.fields, *self.domain.names, *(p.name for p in self.parameters)]
         self._primitives = Primitives(self.domain, taken, self.periodic, self.plan)
-        replaced = {name: self._primitives.replaced(residual) for name, residual in residuals.items()}
+        replaced = {name: self._primitives.equation(name, residual) for name, residual in residuals.items()}
         for condition in self.conditions:
             for expression in condition.expressions(self.symbols):
                 self._primitives.replaced(expression)
         self.fields = (*self.fields, *self._primitives.fields)
+        self.fractional = self._primitives.fractional
         check_names(self.domain, self.fields, [p.name for p in self.parameters], self.exact, self.complex_fields)
         return replaced | {f"primitive {name}": e for name, e in self._primitives.equations.items()}
 

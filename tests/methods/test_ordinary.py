@@ -47,6 +47,25 @@ def relative(values: np.ndarray, truth: np.ndarray) -> float:
     return float(np.linalg.norm(values - truth) / np.linalg.norm(truth))
 
 
+def test_relaxation_of_great_stiffness_is_followed_through_its_jumps() -> None:
+    """Van der Pol's oscillator with a stiffness of 1000, over more than a period with both of its jumps."""
+    mu = 1000.0
+    problem = hp.Problem(
+        hp.Box(t=(0, 2000)), "u", lambda u: u.tt - mu * (1 - u * u) * u.t + u, [hp.Initial(u=2.0, u_t=0.0)]
+    )
+    solution = hp.solve(problem, progress=False)
+    assert solution.status is hp.Status.CONVERGED
+
+    def rates(t: float, y: np.ndarray) -> list[float]:
+        return [y[1], mu * (1 - y[0] ** 2) * y[1] - y[0]]
+
+    times = np.linspace(0, 2000, 4001)
+    truth = solve_ivp(rates, (0, 2000), [2, 0], "Radau", times, rtol=1e-9, atol=1e-11).y[0]
+    error = relative(solution.u(times), truth)
+    assert solution.estimated_error is not None
+    assert error < solution.estimated_error <= 1e-6
+
+
 def test_stiff_kinetics_agree_with_a_reference_over_all_decades() -> None:
     solution = hp.solve(robertson(), progress=False)
     assert solution.status is hp.Status.CONVERGED

@@ -60,6 +60,12 @@ def memory(expression, over, kernel, lower, upper, name):
     return hp.Problem(hp.Box(x=(0, 1)), "u", residual, [hp.Dirichlet(u=0.0, on="x-")])
 
 
+def jumps(expression, alpha, over, name):
+    """A problem with a fractional Laplacian; ``expression`` stands for the unknown."""
+    residual = lambda v: hp.FractionalLaplacian(v if expression == "v" else expression, alpha, over, name=name) - v
+    return hp.Problem(hp.Box(x=(0, 1)), "v", residual)
+
+
 #: Callables with arguments that work, and that are cheap.
 CALLS = SHAPES | {
     "Field": (hp.Field, {}),
@@ -78,6 +84,7 @@ CALLS = SHAPES | {
     "Data": (lambda points, u, noise=None: hp.Data(points, u=u, noise=noise), {"points": [[0.5]], "u": [1.0]}),
     "Dirichlet": (lambda u, on: hp.Dirichlet(u=u, on=on), {"u": 0.0, "on": "x-"}),
     "Integral": (memory, {"expression": "u", "over": "x", "kernel": None, "lower": 0.0, "upper": 1.0, "name": "whole"}),
+    "FractionalLaplacian": (jumps, {"expression": "v", "alpha": 1.5, "over": "x", "name": "jumps"}),
     "Source": (hp.Source, {"points": [[0.5]], "strengths": [1.0], "width": 0.1}),
     "Gauge": (lambda field: hp.Gauge(field), {}),
     "Initial": (lambda u: hp.Initial(u=u), {}),

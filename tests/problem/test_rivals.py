@@ -12,13 +12,13 @@ from scipy import sparse
 import hermite_pinn as hp
 from hermite_pinn.errors import CorruptFileError
 from hermite_pinn.validation import rivals
-from hermite_pinn.validation.rivals import chebyshev, elements, evolution, steps
+from hermite_pinn.validation.rivals import calls, chebyshev, elements, evolution, ordinary, steps
 from hermite_pinn.validation.rivals.curves import ratio_at, seconds_at
 from hermite_pinn.validation.rivals.products import Products
 from hermite_pinn.validation.rivals.timing import one_thread, shortest
 
 needs_fem = pytest.mark.skipif(importlib.util.find_spec("skfem") is None, reason="scikit-fem is not installed")
-FEM, SPECTRAL = "scikit-fem", "spectral"
+FEM, SPECTRAL, SCIPY = "scikit-fem", "spectral", "SciPy"
 
 
 def contest(name):
@@ -34,15 +34,16 @@ def error(name, code, setting):
 
 
 # -- the contests ---
-def test_every_contest_has_this_package_first_and_both_rivals():
+def test_every_contest_has_this_package_first_and_its_rivals():
     kinds = set()
     for name in rivals.CONTESTS:
         made = contest(name)
         assert made.name == name
-        assert [e.code for e in made.entrants] == ["hermite_pinn", FEM, SPECTRAL]
+        others = [SCIPY] if made.kind == "ordinary" else [FEM, SPECTRAL]
+        assert [e.code for e in made.entrants] == ["hermite_pinn", *others]
         assert list(made.targets) == sorted(made.targets, reverse=True)
         kinds.add(made.kind)
-    assert kinds == {"stationary", "evolution", "inverse"}
+    assert kinds == {"stationary", "evolution", "inverse", "ordinary"}
 
 
 def test_this_package_solves_the_same_problem():
@@ -158,6 +159,46 @@ def test_both_rivals_agree_about_the_inner_layer():
     points = made.points()
     a, b = fem.solve((24, 1e-5)).values(points), sines.solve((512, 512)).values(points)
     assert np.linalg.norm(a - b) < 3e-4 * np.linalg.norm(b)
+
+
+# -- ordinary differential equations ---
+@pytest.mark.parametrize("name", ["ode-lotka-volterra", "ode-hodgkin-huxley", "ode-lorenz"])
+def test_a_tolerance_of_scipy_is_that_of_the_system(name):
+    assert error(name, SCIPY, ("DOP853", 1e-9)) < 1e-7
+    assert error(name, SCIPY, ("LSODA", 1e-9)) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["ode-lotka-volterra", "ode-hodgkin-huxley", "ode-robertson-sum", "ode-layer"])
+def test_this_package_solves_the_same_system(name):
+    assert error(name, "hermite_pinn", 1e-6) < 1e-6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(ordinary.SYSTEMS))
+def test_references_do_not_depend_on_the_integrator(name):
+    """By another integrator with other tolerances."""
+    system = ordinary.SYSTEMS[name]()
+    times = system.contest.points()[0]
+    other = system.integrated("LSODA", 1e-12).sol(times)
+    wanted = system.reference(times)
+    for row, truth in zip(other, wanted, strict=False):
+        assert np.linalg.norm(row - truth) < 2e-8 * np.linalg.norm(truth)
+
+
+def test_the_layer_meets_its_equation_and_ends():
+    x, h, e = np.array([3e-4, 0.01, 0.4]), 1e-5, ordinary.WIDTH
+    u, below, above = ordinary.layer(x), ordinary.layer(x - h), ordinary.layer(x + h)
+    left = e * (above - 2 * u + below) / h**2 + (1 + e) * (above - below) / (2 * h) + u
+    assert np.abs(left).max() < 1e-3 * np.abs((above - below) / h).max()
+    assert ordinary.layer(np.array([0.0, 1.0])) == pytest.approx([0.0, 1.0])
+
+
+def test_two_calls_are_timed_and_told():
+    row = calls.calls_of("ode-lotka-volterra")
+    assert row.status == "converged"
+    assert row.estimate is not None
+    assert row.error < row.estimate
+    assert "| Lotka-Volterra | converged |" in calls.to_markdown([row])
 
 
 # -- Chebyshev collocation ---
@@ -305,6 +346,9 @@ def test_tables_and_pictures_tell_ratios_and_what_was_not_reached(tmp_path):
     (told,) = rivals.to_json([race], {"any": [ours, rival]})
     assert told["ratios"]["rival"] == {"0.5": 0.5, "0.1": None}
     assert json.dumps(told)
+    (other,) = (replace(race, name="other", title="Other", entrants=(race.entrants[0],)),)
+    both = rivals.to_markdown([race, other], {"any": [ours, rival], "other": [ours]})
+    assert "| problem | error | hermite_pinn, CPU s |  |" in both or "| Other | 0.5 | 1 |" in both
     rivals.draw_curves([race], {"any": [ours, rival]}, tmp_path / "any.png")
     assert (tmp_path / "any.png").read_bytes().startswith(b"\x89PNG")
     rivals.draw_curves([race], {}, tmp_path / "none.png")

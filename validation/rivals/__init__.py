@@ -1,4 +1,4 @@
-"""The package beside finite elements and spectral methods: CPU seconds at equal error."""
+"""The package beside finite elements, spectral methods and integrators: CPU seconds at equal error."""
 
 from .cases import CONTESTS
 from .contest import Answer, Contest, Curve, Entrant, Point, run_entrant

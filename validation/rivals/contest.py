@@ -31,11 +31,14 @@ class Answer:
         Size of the largest system.
     status
         How the code says that it ended, or "".
+    estimate
+        Relative error that the code tells of, or None.
     """
 
     values: Callable[[Array], Array]
     unknowns: int
     status: str = ""
+    estimate: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +48,7 @@ class Entrant:
     Attributes
     ----------
     code
-        ``"hermite_pinn"``, ``"scikit-fem"`` or ``"spectral"``.
+        ``"hermite_pinn"``, ``"scikit-fem"``, ``"spectral"`` or ``"SciPy"``.
     method
         What it does, for the table.
     settings
@@ -81,7 +84,7 @@ class Contest:
     title
         For tables.
     kind
-        ``"stationary"``, ``"evolution"`` or ``"inverse"``.
+        ``"stationary"``, ``"evolution"``, ``"inverse"`` or ``"ordinary"``.
     problem
         The equation in one line.
     points
@@ -192,7 +195,9 @@ def spelled(setting: Any) -> str:
 
     Examples
     --------
-    >>> spelled((16, 4)), spelled(1e-6)
-    ('16, 4', '1e-06')
+    >>> spelled((16, 4)), spelled(("Radau", 1e-6))
+    ('16, 4', 'Radau, 1e-06')
     """
-    return ", ".join(map(spelled, setting)) if isinstance(setting, tuple) else f"{setting:g}"
+    if isinstance(setting, tuple):
+        return ", ".join(map(spelled, setting))
+    return setting if isinstance(setting, str) else f"{setting:g}"

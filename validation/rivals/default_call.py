@@ -41,10 +41,13 @@ def default_call(
     problem = statement()
     compared = values or (lambda solution, points: np.asarray(solution.u(*points)))
 
-    def solve(tol: float) -> Answer:
+    def solve(tol: float | None) -> Answer:
         solution = hp.solve(problem, tol=tol, max_time=max_time, device="cpu", progress=False, throw=False, **options)
         return Answer(
-            lambda points: compared(solution, points), int(solution.stats["parameters"]), solution.status.label
+            lambda points: compared(solution, points),
+            int(solution.stats["parameters"]),
+            solution.status.label,
+            solution.estimated_error,
         )
 
     return Entrant("hermite_pinn", "the default call, by `tol`", tuple(tolerances), solve)

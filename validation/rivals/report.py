@@ -25,19 +25,11 @@ def to_markdown(contests: Sequence[Contest], curves: Curves) -> str:
     curves
         Of all codes, by the name of the contest.
     """
-    codes = list(dict.fromkeys(e.code for c in contests for e in c.entrants))
-    rivals = [code for code in codes if code != OURS]
-    lines = [
-        f"| problem | error | {' | '.join(f'{c}, CPU s' for c in codes)} | {' | '.join(f'{OURS} / {c}' for c in rivals)} |",
-        "|---" * (2 + len(codes) + len(rivals)) + "|",
-    ]
+    groups: dict[tuple[str, ...], list[Contest]] = {}
     for contest in contests:
-        known = {c.code: c for c in curves.get(contest.name, ())}
-        for target in contest.targets if known else ():
-            seconds = [_seconds(known.get(code), target) for code in codes]
-            ratios = [_ratio(known.get(OURS), known.get(code), target) for code in rivals]
-            lines.append(f"| {contest.title} | {target:g} | {' | '.join(seconds + ratios)} |")
-    lines += ["", "| problem | code | setting | unknowns | CPU s | error | status |", "|---|---|---|---|---|---|---|"]
+        groups.setdefault(tuple(e.code for e in contest.entrants), []).append(contest)
+    lines = [line for codes, own in groups.items() for line in _times(codes, own, curves)]
+    lines += ["| problem | code | setting | unknowns | CPU s | error | status |", "|---|---|---|---|---|---|---|"]
     for contest in contests:
         for curve in curves.get(contest.name, ()):
             for p in curve.points:
@@ -52,6 +44,22 @@ def to_markdown(contests: Sequence[Contest], curves: Curves) -> str:
         if curves.get(c.name)
     ]
     return "\n".join([*lines, "", *methods])
+
+
+def _times(codes: Sequence[str], contests: Sequence[Contest], curves: Curves) -> list[str]:
+    """Times at equal error of contests with the same codes, as lines of a table; none where nothing is known."""
+    rivals = [code for code in codes if code != OURS]
+    lines = []
+    for contest in contests:
+        known = {c.code: c for c in curves.get(contest.name, ())}
+        for target in contest.targets if known else ():
+            seconds = [_seconds(known.get(code), target) for code in codes]
+            ratios = [_ratio(known.get(OURS), known.get(code), target) for code in rivals]
+            lines.append(f"| {contest.title} | {target:g} | {' | '.join(seconds + ratios)} |")
+    if not lines:
+        return []
+    head = f"| problem | error | {' | '.join(f'{c}, CPU s' for c in codes)} | {' | '.join(f'{OURS} / {c}' for c in rivals)} |"
+    return [head, "|---" * (2 + len(codes) + len(rivals)) + "|", *lines, ""]
 
 
 def _seconds(curve: Curve | None, error: float) -> str:

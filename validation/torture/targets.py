@@ -150,6 +150,10 @@ def _integral(bench: Bench, **arguments: Any) -> hp.Solution:
     return early(hp.Problem(hp.Box(x=(0, 1)), "u", residual, [hp.Dirichlet(u=0.0)]))
 
 
+def _fractional(bench: Bench, **arguments: Any) -> hp.Solution:
+    return early(hp.Problem(hp.Box(x=(0, 1)), "v", lambda v: hp.FractionalLaplacian(v, **arguments) - 1))
+
+
 def _library(name: str) -> Callable[..., hp.Solution]:
     return lambda bench, **settings: early(hp.problems.make(name, **settings))
 
@@ -304,6 +308,7 @@ def _statement_targets() -> list[Target]:
             _integral,
             {"over": "x", "kernel": lambda x, s: x * s, "lower": 0.0, "upper": 1.0, "name": "memory"},
         ),
+        Target("FractionalLaplacian", _fractional, {"alpha": 1.5, "over": "x", "name": "jumps"}),
         Target("Source", _source, {"points": [[0.3, 0.4]], "strengths": [1.0], "spread": 0.1}),
         Target("Periodic", _condition(hp.Periodic, "axis"), {"axis": "x"}),
         Target("Gauge", _condition(hp.Gauge, "name"), {"name": "u"}),

@@ -19,14 +19,17 @@ def leaves_order_open(problem: Problem) -> bool:
 
 
 def smooth_field(problem: Problem) -> Field | None:
-    """The field with which a run begins whose problem leaves the order open; None where cubics serve as elsewhere.
+    """The field with which a run begins that needs a smooth basis; None where cubics serve as elsewhere.
 
-    Noise leaves smooth fields some tens of degrees of freedom, for which a few cells of a smooth basis are enough, and
-    the higher the order of the derivatives that are to be small, the better they tell smooth functions from noise.
+    Where a problem leaves the order of smoothness open, noise leaves fields some tens of degrees of freedom, for which a
+    few cells of a smooth basis are enough, and the higher the order of the derivatives that are to be small, the better
+    they tell smooth functions from noise.  Fields that stand for a fractional Laplacian come close to second derivatives,
+    which cubics represent badly; on several axes they serve all the same, since smooth bases cost too much.
     """
     domain = problem.domain
     hard = domain.is_cut or bool(domain.breaks) or domain.dim not in CELLS or problem.max_order > 2
-    if hard or not leaves_order_open(problem):
+    close = problem.fractional and domain.dim == 1
+    if hard or not (close or leaves_order_open(problem)):
         return None
     return Field(basis=BASIS, base=CELLS[domain.dim])
 
