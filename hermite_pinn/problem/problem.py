@@ -21,6 +21,7 @@ from hermite_pinn.torch_state import isolated
 
 from .consistency import Conditions, highest_orders
 from .identity import Digest, Part, identify
+from .inflow import Transport
 from .interfaces import continuity
 from .jumps import find_jumps
 from .missing import missing_conditions
@@ -69,7 +70,11 @@ class Problem(Immutable):
     Attributes
     ----------
     missing
-        Sentences about conditions that it seems to lack, by counting derivatives.
+        Sentences about conditions that it seems to lack, by counting derivatives, and those of ``unfed``.
+    transport
+        What first derivatives carry through the domain.
+    unfed
+        Sentences about sides through which something is carried into the domain that no condition gives.
     notes
         Sentences about values that jump where two faces meet, about jumps that no line of a grid follows,
         and about what is worth knowing of the domain.
@@ -158,7 +163,11 @@ class Problem(Immutable):
         self.rough = jumps.rough
         self.terms = self._traced_terms()
         self.gauges = self._gauged_fields()
-        self.missing = missing_conditions(domain, self.fields, self.periodic, self.residuals.values(), self.terms)
+        stated = tuple(self.residuals.values())
+        self.transport = Transport(domain, self.fields, self.periodic, stated, self.terms)
+        self.unfed = self.transport.begun
+        counted = missing_conditions(domain, self.fields, self.periodic, stated, self.terms)
+        self.missing = (*counted, *self.unfed)
         self.notes = (*domain.notes, *jumps.notes, *self._checked_conditions())
         for sentence in self.missing:
             warnings.warn(sentence, HermitePinnWarning, stacklevel=4)

@@ -27,6 +27,7 @@ from .separable_choice import check_separable, is_separable
 from .separable_run import SeparableRun
 from .smoothness_order import smooth_field, with_order_of
 from .step_choice import step_basis
+from .unfed import with_inflow
 
 __all__ = ["GaussNewton"]
 
@@ -149,7 +150,7 @@ class GaussNewton(GaussNewtonOptions, Method):
         field = self._field(task, task.start)
         if task.start is None:
             task = replace(task, problem=with_order_of(task.problem, field.basis))
-        outcome = with_freedom(task.problem, self._on_grid(task, field))
+        outcome = with_inflow(task.problem, with_freedom(task.problem, self._on_grid(task, field)))
         if task.guess is None or "start" in outcome.stats:
             return outcome
         return replace(outcome, message=f"{outcome.message}; {UNUSED}", stats=outcome.stats | {"start": {}})
@@ -166,7 +167,7 @@ class GaussNewton(GaussNewtonOptions, Method):
 
     def _on_grid(self, task: Task, field: Field) -> Outcome:
         """Solve on the kind of grid that suits the problem."""
-        if task.deflated:
+        if task.deflated or task.problem.unfed:
             return NestedIteration(self, task, field).outcome()
         stated = start_values(self, task)
         if stated is not None and (task.saved is None or "ordinary" in task.saved):
