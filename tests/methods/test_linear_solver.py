@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -61,6 +62,15 @@ class Rosenbrock:
 
     def within_reach(self, vector, trial):
         return trial
+
+    def holding(self, numbers):
+        return nullcontext()
+
+    def pressed(self, vector, gradient):
+        return ()
+
+    def beyond(self, vector, step):
+        return (), torch.zeros_like(step)
 
     def change(self, step, vector):
         return float(step.norm() / vector.norm())

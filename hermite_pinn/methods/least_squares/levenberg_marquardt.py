@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
@@ -56,6 +58,15 @@ class LeastSquares(LinearSystem, Protocol):
 
     def within_bounds(self, vector: torch.Tensor) -> torch.Tensor:
         """Move what left its bounds back, in place."""
+
+    def holding(self, numbers: Collection[int]) -> AbstractContextManager[None]:
+        """Products in which these parameters, by number, have no part."""
+
+    def pressed(self, vector: torch.Tensor, gradient: Callable[[], torch.Tensor]) -> tuple[int, ...]:
+        """Numbers of the parameters on a bound which the descent from there would take beyond it."""
+
+    def beyond(self, vector: torch.Tensor, step: torch.Tensor) -> tuple[tuple[int, ...], torch.Tensor]:
+        """Numbers of the parameters that a step takes beyond their bounds, and the step that takes these to them."""
 
     def within_reach(self, vector: torch.Tensor, trial: torch.Tensor) -> torch.Tensor:
         """Shorten what changes farther from one vector to the other than a step may be trusted, in place."""
@@ -226,7 +237,7 @@ class LevenbergMarquardt(Generic[System]):
     def step(self, system: System, iterate: Iterate) -> Trial | None:
         """One damped step; None where it does not lower the loss, and the iterate says what to try next."""
         state, damping = iterate.fit, iterate.damping
-        step, result = self._linear(system, state.rows, damping)
+        step, result, held = self._bounded(system, state, damping)
         if result.reason == "callback":
             self.monitor.check_time()
         if result.decrease <= 1e-14 * state.loss:
@@ -241,7 +252,8 @@ class LevenbergMarquardt(Generic[System]):
                 break
             off = [c - a - b for a, b, c in zip(state.rows, image, rows, strict=True)]
             system.linearize(state.vector)
-            correction = self._linear(system, off, damping)[0]
+            with system.holding(held):
+                correction = self._linear(system, off, damping)[0]
             image = [a + b for a, b in zip(image, system.forward(correction.clone()), strict=True)]
             step, before = step + correction, loss
             trial, rows, loss = self._tried(system, state.vector, step)
@@ -308,12 +320,33 @@ class LevenbergMarquardt(Generic[System]):
         return trial, rows, float(system.inner(rows, rows))
 
     def _affine(self, system: System, state: Fit) -> Fit:
-        step, result = self._linear(system, state.rows, 0.0)
+        step, result, _ = self._bounded(system, state, 0.0)
         if result.reason == "callback":
             self.monitor.check_time()
         vector = system.within_bounds(state.vector + step)
         rows = system.linearize(vector)
         return Fit(vector, rows, self._loss(system, rows, vector), result, 0.0, True)
+
+    def _bounded(
+        self, system: System, state: Fit, damping: float
+    ) -> tuple[torch.Tensor, LeastSquaresResult, tuple[int, ...]]:
+        """A linearised problem whose parameters stay within their bounds, and the numbers of those that are held there.
+
+        Parameters that a step takes beyond a bound go to that, and the other unknowns are solved for again beside them
+        (Bertsekas, *Projected Newton methods*, SIAM J. Control Optim. 20 (1982)).
+        """
+        held = system.pressed(state.vector, lambda: system.adjoint([r.clone() for r in state.rows]))
+        rows, moved, gone = state.rows, torch.zeros_like(state.vector), 0.0
+        while True:
+            with system.holding(held):
+                step, result = self._linear(system, rows, damping)
+            more, move = system.beyond(state.vector, moved + step)
+            if not more or result.reason == "callback":
+                return moved + step, replace(result, decrease=result.decrease + gone), held
+            moved = moved + move
+            rows = [a + b for a, b in zip(rows, system.forward(move.clone()), strict=True)]
+            gone = state.loss - float(system.inner(rows, rows))
+            held = (*held, *more)
 
     def _loss(self, system: System, rows: Rows, vector: torch.Tensor) -> float:
         """Sum of squares; an error that names the term where it is not finite."""
