@@ -30,6 +30,7 @@ from .parameters import Parameter
 from .plan import Plan
 from .primitives import Primitives
 from .problem_html import problem_html
+from .source import cut_off, traced_sources
 from .statement import Statement
 from .terms import Term
 from .warning import HermitePinnWarning
@@ -76,8 +77,8 @@ class Problem(Immutable):
     unfed
         Sentences about sides through which something is carried into the domain that no condition gives.
     notes
-        Sentences about values that jump where two faces meet, about jumps that no line of a grid follows,
-        and about what is worth knowing of the domain.
+        Sentences about values that jump where two faces meet, about jumps that no line of a grid follows, about point
+        sources that faces cut off, and about what is worth knowing of the domain.
     jump_notes
         Those about jumps of coefficients.
     rough
@@ -153,7 +154,8 @@ class Problem(Immutable):
         self.plan = Plan(Symbols(self.fields, domain.names, named, max_order, self.complex_fields))
         self.symbols = self.plan.symbols
         self.periodic = self._periodic_axes()
-        self.residuals = ReadOnly(self._with_integrals(self._traced_residuals()))
+        with traced_sources() as sources:
+            self.residuals = ReadOnly(self._with_integrals(self._traced_residuals()))
         equations = list(self.residuals.values())
         whole = [flux.expression for _, flux in fluxes(equations)]
         jumps = find_jumps([*equations, *whole], domain, bool(whole))
@@ -168,8 +170,9 @@ class Problem(Immutable):
         self.unfed = self.transport.begun
         counted = missing_conditions(domain, self.fields, self.periodic, stated, self.terms)
         self.missing = (*counted, *self.unfed)
-        self.notes = (*domain.notes, *jumps.notes, *self._checked_conditions())
-        for sentence in self.missing:
+        lost = tuple(filter(None, (cut_off(source, names, domain.bounds) for source, names in sources)))
+        self.notes = (*domain.notes, *jumps.notes, *self._checked_conditions(), *lost)
+        for sentence in (*self.missing, *lost):
             warnings.warn(sentence, HermitePinnWarning, stacklevel=4)
 
     # -- checks ---
