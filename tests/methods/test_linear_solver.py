@@ -39,6 +39,7 @@ class Rosenbrock:
     affine = warm = recordable = False
     device = torch.device("cpu")
     size, location, row_names = 2, "a valley", ["valley", "end"]
+    chooses = False
 
     def linearize(self, vector):
         x, y = vector

@@ -30,6 +30,7 @@ SOLVED = "%s: a linear problem of %d unknowns took %d steps (%s)"
 CORRECTIONS, FALLING = 3, 0.5  # of a step that fails, as long as each lowers the loss by this factor
 CURVED = 64.0  # factor of the damping of a corrected step that fails where there is hardly any
 SHORTER = 10  # times that a deflated step is tried at a quarter of its length
+PATIENCE, FELL, STAYS = 12, 0.999, 1e-12  # undamped steps without a fall of the loss by so much; no change
 AFTER = 3.0  # steps of conjugate gradients that take as long as what follows a linear solve
 
 
@@ -49,6 +50,10 @@ class LeastSquares(LinearSystem, Protocol):
     @property
     def row_names(self) -> list[str]:
         """What every tensor of the rows belongs to, for messages."""
+
+    @property
+    def chooses(self) -> bool:
+        """Whether residuals have pieces between which the unknowns choose."""
 
     def linearize(self, vector: torch.Tensor) -> Rows:
         """Rows at a vector; the products are those there."""
@@ -211,6 +216,9 @@ class LevenbergMarquardt(Generic[System]):
             if accepted is not None:
                 accepted(state)
             return state
+        if system.chooses and resumed is None and self.deflation is None and self._chosen(system, iterate):
+            if accepted is not None and accepted(iterate.fit):
+                return iterate.fit
         for k in range(0 if resumed is None else iterate.restore(resumed), self.outer_steps):
             trial = self.step(system, iterate)
             if trial is not None:
@@ -228,6 +236,37 @@ class LevenbergMarquardt(Generic[System]):
             self.monitor.check_time()  # not every linear solver asks for the time
         self._damping = min(iterate.damping, self.damping)
         return iterate.fit
+
+    def _chosen(self, system: System, iterate: Iterate) -> bool:
+        """Undamped steps, also where the loss rises, until the pieces that the unknowns choose stay; whether that helped.
+
+        Every step solves the problem of the pieces chosen last.  For equations such as ``min(A u - f, u - g) = 0`` these
+        steps converge from any start, though the loss does not fall steadily, and damped ones end between the pieces
+        (R. Howard's policy iteration; Hintermueller, Ito, Kunisch, *The primal-dual active set strategy as a semismooth
+        Newton method*, SIAM J. Optim. 13 (2002)).
+        """
+        state, best, since = iterate.fit, iterate.fit, 0
+        while since < PATIENCE:
+            step, result, _ = self._bounded(system, state, 0.0)
+            if result.reason == "callback":
+                self.monitor.check_time()
+            vector = system.within_bounds(system.within_reach(state.vector, state.vector + step))
+            rows = system.linearize(vector)
+            loss = float(system.inner(rows, rows))
+            if not math.isfinite(loss):
+                break
+            state = Fit(vector, rows, loss, result, 0.0)
+            since += 1
+            if loss < FELL * best.loss:
+                best, since = state, 0
+            if loss == 0.0 or system.change(step, vector) <= STAYS:
+                break
+            self.monitor.check_time()
+        helped = best is not iterate.fit
+        if helped:
+            iterate.fit, iterate.damping = best, min(iterate.damping, 1e-9)
+        system.linearize(iterate.fit.vector)
+        return helped
 
     def init(self, system: System, vector: torch.Tensor) -> Iterate:
         """The iteration before its first step, with the system linearised there."""

@@ -6,10 +6,12 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 
+from hermite_pinn.expressions.program import chooses
 from hermite_pinn.field.field import GridField
 from hermite_pinn.methods.least_squares.rows import Rows, dot
 from hermite_pinn.problem.problem import Problem
@@ -54,7 +56,7 @@ class BlockSystem(ABC, Generic[AnyBlock]):
         Whether one linear solve suffices.
     derived
         The block of derivatives of equations, which says nothing of its own, or None.
-    held
+    held_parameters
         Numbers of the parameters that have no part in products.
     """
 
@@ -66,7 +68,7 @@ class BlockSystem(ABC, Generic[AnyBlock]):
     device: torch.device
     affine: bool
     derived: AnyBlock | None = None
-    held: tuple[int, ...] = ()
+    held_parameters: tuple[int, ...] = ()
 
     @property
     @abstractmethod
@@ -82,6 +84,11 @@ class BlockSystem(ABC, Generic[AnyBlock]):
     def warm(self) -> bool:
         """Whether a solve starts close to its end."""
         return False
+
+    @cached_property
+    def chooses(self) -> bool:
+        """Whether equations have pieces between which the fields choose."""
+        return any(chooses(t.residual) for t in self.problem.terms if t.region.is_interior)
 
     @property
     def recordable(self) -> bool:
@@ -120,16 +127,16 @@ class BlockSystem(ABC, Generic[AnyBlock]):
     @contextmanager
     def holding(self, numbers: Collection[int]) -> Iterator[None]:
         """Products in which these parameters, by number, have no part."""
-        before, self.held = self.held, (*self.held, *numbers)
+        before, self.held_parameters = self.held_parameters, (*self.held_parameters, *numbers)
         try:
             yield
         finally:
-            self.held = before
+            self.held_parameters = before
 
     def hold(self, parameters: torch.Tensor) -> torch.Tensor:
         """Set what belongs to parameters that are held to zero, in place."""
-        if self.held:
-            parameters[list(self.held)] = 0.0
+        if self.held_parameters:
+            parameters[list(self.held_parameters)] = 0.0
         return parameters
 
     def pressed(self, vector: torch.Tensor, gradient: Callable[[], torch.Tensor]) -> tuple[int, ...]:

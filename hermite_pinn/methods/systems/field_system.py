@@ -279,7 +279,7 @@ class FieldSystem(BlockSystem[FieldBlock]):
     # -- linear algebra ---
     def forward(self, direction: torch.Tensor) -> list[torch.Tensor]:
         """Product with the Jacobian."""
-        tensors, parameters = self.split(direction.clone() if self.held else direction)
+        tensors, parameters = self.split(direction.clone() if self.held_parameters else direction)
         self.hold(parameters)
         return [row for block in self.blocks for row in block.forward(tensors, parameters)]
 

@@ -316,7 +316,7 @@ class GridSystem(BlockSystem[DenseBlock]):
     @property
     def recordable(self) -> bool:
         """Where levels are arrays of all vertices, on one GPU; processes add up on the host's call."""
-        return self.tensor and self.device.type == "cuda" and self.ranks.size == 1 and not self.held
+        return self.tensor and self.device.type == "cuda" and self.ranks.size == 1 and not self.held_parameters
 
     @property
     def preconditioned(self) -> bool:
