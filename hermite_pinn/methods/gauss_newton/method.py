@@ -15,6 +15,7 @@ from hermite_pinn.run.status import Status
 
 from .banded_cholesky import load_blas
 from .deflated import refuse_linear
+from .even_choices import with_even_choices
 from .evolution import Evolution
 from .joint import JointGaussNewton, is_joint
 from .nested_iteration import NestedIteration
@@ -150,7 +151,8 @@ class GaussNewton(GaussNewtonOptions, Method):
         field = self._field(task, task.start)
         if task.start is None:
             task = replace(task, problem=with_order_of(task.problem, field.basis))
-        outcome = with_inflow(task.problem, with_freedom(task.problem, self._on_grid(task, field)))
+        even = replace(task, problem=with_even_choices(task.problem))
+        outcome = with_inflow(task.problem, with_freedom(task.problem, self._on_grid(even, field)))
         if task.guess is None or "start" in outcome.stats:
             return outcome
         return replace(outcome, message=f"{outcome.message}; {UNUSED}", stats=outcome.stats | {"start": {}})
