@@ -165,6 +165,12 @@ class ComplexValue:
             )
         return function(values[0])
 
+    @classmethod
+    def __tabulated__(cls, function: Callable[..., Any], *operands: Any) -> ComplexValue:
+        """A function that is evaluated, of real operands."""
+        name = getattr(function, "name", "a tabulated function")
+        return ComplexValue(function(*(_valued(v)._alone(f"an argument of {name}") for v in operands)), 0.0)
+
 
 class ComplexVector(tuple[Any, ...]):
     """Complex components along the space axes, with the products a PDE needs."""

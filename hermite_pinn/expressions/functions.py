@@ -103,6 +103,9 @@ class Tabulated:
 
     def __call__(self, *coordinates: Any) -> Any:
         """Values at points, or a symbol while a problem is traced."""
+        kinds = [type(c) for c in coordinates if hasattr(type(c), "__tabulated__")]
+        if kinds:
+            return kinds[0].__tabulated__(self, *coordinates)
         if any(isinstance(c, Expr) for c in coordinates):
             args = tuple(wrap(c) for c in coordinates)
             fields = unknowns(args)
@@ -138,8 +141,14 @@ class Tabulated:
 
     def _checked(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
         points = arrays[0].shape if arrays else ()
+        returned = self.function(*arrays)
+        if np.iscomplexobj(returned):
+            raise InvalidArgumentError(
+                f"{self.name} returns complex values, and a tabulated function is real: tabulate the real and the imaginary "
+                "part, and write a(x) + 1j * b(x)"
+            )
         value = real_array(
-            f"what {self.name} returns", self.function(*arrays), shape="one real number for each point", finite=False
+            f"what {self.name} returns", returned, shape="one real number for each point", finite=False
         )
         if value.shape == points:
             return value
@@ -155,7 +164,8 @@ def tabulated(function: Callable[..., Any], name: str | None = None) -> Tabulate
     """Wrap a function of coordinates that cannot be traced, such as an interpolant, so that residuals may use it.
 
     A function of one variable with a method ``derivative()``, as SciPy's splines have, may also be applied to fields
-    and parameters, for example a measured material law.
+    and parameters, for example a measured material law.  Where fields are complex, arguments and values are real; a
+    complex coefficient consists of two such functions, ``a(x) + 1j * b(x)``.
 
     Parameters
     ----------

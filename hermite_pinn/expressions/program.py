@@ -319,6 +319,36 @@ def is_smooth(expression: Expr) -> bool:
     )
 
 
+def continuous_choices(expression: Expr) -> list[tuple[Expr, Expr, Expr]]:
+    """Condition and both pieces of every ``minimum`` and ``maximum`` between which fields choose.
+
+    Examples
+    --------
+    >>> from hermite_pinn.expressions.functions import minimum
+    >>> from hermite_pinn.expressions.jets import FieldJet
+    >>> u = FieldJet("u", (0,), ("x",), 2)
+    >>> continuous_choices(minimum(u.xx, u) + minimum(1.0, 2.0))
+    [(u.xx <= u, u.xx, u)]
+    """
+    found = (_pieces(e) for e in postorder(expression) if e.op in ("minimum", "maximum"))
+    return [p for p in found if p is not None and depends_on(p[0], ["jet"])]
+
+
+def chooses(expression: Expr) -> bool:
+    """Whether fields or parameters choose between the pieces of an expression, as in ``minimum(-u.xx, u - psi)``.
+
+    Examples
+    --------
+    >>> from hermite_pinn.expressions.functions import maximum
+    >>> from hermite_pinn.expressions.graph import coordinate, parameter
+    >>> x, nu = coordinate("x"), parameter("nu")
+    >>> chooses(nu * maximum(x, 0.5)), chooses(maximum(x, nu))
+    (False, True)
+    """
+    found = (_pieces(e) for e in postorder(expression))
+    return any(pieces is not None and depends_on(pieces[0], ["jet", "parameter"]) for pieces in found)
+
+
 def total_derivative(expression: Expr, name: str, axis: int) -> Expr:
     """The expression differentiated along a coordinate, through the fields too.
 

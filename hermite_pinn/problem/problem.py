@@ -21,6 +21,7 @@ from hermite_pinn.torch_state import isolated
 
 from .consistency import Conditions, highest_orders
 from .identity import Digest, Part, identify
+from .inflow import Transport
 from .interfaces import continuity
 from .jumps import find_jumps
 from .missing import missing_conditions
@@ -29,6 +30,7 @@ from .parameters import Parameter
 from .plan import Plan
 from .primitives import Primitives
 from .problem_html import problem_html
+from .source import cut_off, traced_sources
 from .statement import Statement
 from .terms import Term
 from .warning import HermitePinnWarning
@@ -69,10 +71,14 @@ class Problem(Immutable):
     Attributes
     ----------
     missing
-        Sentences about conditions that it seems to lack, by counting derivatives.
+        Sentences about conditions that it seems to lack, by counting derivatives, and those of ``unfed``.
+    transport
+        What first derivatives carry through the domain.
+    unfed
+        Sentences about sides through which something is carried into the domain that no condition gives.
     notes
-        Sentences about values that jump where two faces meet, about jumps that no line of a grid follows,
-        and about what is worth knowing of the domain.
+        Sentences about values that jump where two faces meet, about jumps that no line of a grid follows, about point
+        sources that faces cut off, and about what is worth knowing of the domain.
     jump_notes
         Those about jumps of coefficients.
     rough
@@ -150,7 +156,8 @@ class Problem(Immutable):
         self.plan = Plan(Symbols(self.fields, domain.names, named, max_order, self.complex_fields))
         self.symbols = self.plan.symbols
         self.periodic = self._periodic_axes()
-        self.residuals = ReadOnly(self._with_integrals(self._traced_residuals()))
+        with traced_sources() as sources:
+            self.residuals = ReadOnly(self._with_integrals(self._traced_residuals()))
         equations = list(self.residuals.values())
         whole = [flux.expression for _, flux in fluxes(equations)]
         jumps = find_jumps([*equations, *whole], domain, bool(whole))
@@ -160,9 +167,14 @@ class Problem(Immutable):
         self.rough = jumps.rough
         self.terms = self._traced_terms()
         self.gauges = self._gauged_fields()
-        self.missing = missing_conditions(domain, self.fields, self.periodic, self.residuals.values(), self.terms)
-        self.notes = (*domain.notes, *jumps.notes, *self._checked_conditions())
-        for sentence in self.missing:
+        stated = tuple(self.residuals.values())
+        self.transport = Transport(domain, self.fields, self.periodic, stated, self.terms)
+        self.unfed = self.transport.begun
+        counted = missing_conditions(domain, self.fields, self.periodic, stated, self.terms)
+        self.missing = (*counted, *self.unfed)
+        lost = tuple(filter(None, (cut_off(source, names, domain.bounds) for source, names in sources)))
+        self.notes = (*domain.notes, *jumps.notes, *self._checked_conditions(), *lost)
+        for sentence in (*self.missing, *lost):
             warnings.warn(sentence, HermitePinnWarning, stacklevel=4)
 
     # -- checks ---

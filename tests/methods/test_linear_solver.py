@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -38,6 +39,7 @@ class Rosenbrock:
     affine = warm = recordable = False
     device = torch.device("cpu")
     size, location, row_names = 2, "a valley", ["valley", "end"]
+    chooses = False
 
     def linearize(self, vector):
         x, y = vector
@@ -61,6 +63,15 @@ class Rosenbrock:
 
     def within_reach(self, vector, trial):
         return trial
+
+    def holding(self, numbers):
+        return nullcontext()
+
+    def pressed(self, vector, gradient):
+        return ()
+
+    def beyond(self, vector, step):
+        return (), torch.zeros_like(step)
 
     def change(self, step, vector):
         return float(step.norm() / vector.norm())

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.interpolate import CubicSpline
 
 import hermite_pinn as hp
 from hermite_pinn import cos, exp, sin
@@ -203,3 +204,33 @@ def test_sources_and_choices_work_in_complex_problems():
     )
     solution = hp.solve(problem, progress=False)
     assert abs(solution.z(1.0) - (0.7 + 1j)) < 1e-5
+
+
+def test_tabulated_functions_are_coefficients_of_complex_fields():
+    places = np.linspace(0, 1, 30)
+    wave = hp.tabulated(CubicSpline(places, 2 + places**2), name="wave")
+    loss = hp.tabulated(CubicSpline(places, 0.5 * places), name="loss")
+
+    def solved(coefficient):
+        problem = hp.Problem(
+            hp.Box(x=(0, 1)), {"u": complex}, lambda u, x: u.xx + coefficient(x) * u, [hp.Dirichlet(u=lambda x: 1 + 1j * x)]
+        )
+        return hp.solve(problem, tol=1e-8, progress=False)
+
+    by_table, by_formula = solved(lambda x: wave(x) + 1j * loss(x)), solved(lambda x: 2 + x**2 + 0.5j * x)
+    x = np.linspace(0, 1, 11)
+    np.testing.assert_allclose(by_table.u(x), by_formula.u(x), atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("residual", "told"),
+    [
+        (lambda u, x, table: u.xx + table(1j * x) * u, "take abs"),
+        (lambda u, x, table: u.xx + hp.tabulated(lambda x: np.exp(1j * x), name="phase")(x) * u, r"a\(x\) \+ 1j \* b\(x\)"),
+    ],
+)
+def test_tabulated_functions_with_complex_arguments_or_values_are_refused(residual, told):
+    table = hp.tabulated(CubicSpline([0.0, 0.5, 1.0], [1.0, 2.0, 1.0]))
+    with pytest.raises(hp.HermitePinnError, match=told):
+        problem = hp.Problem(hp.Box(x=(0, 1)), {"u": complex}, lambda u, x: residual(u, x, table), [hp.Dirichlet(u=1.0)])
+        hp.solve(problem, progress=False)

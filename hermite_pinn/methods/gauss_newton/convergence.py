@@ -22,6 +22,7 @@ FAST = 4.0  # times the order of the basis: a fall of the changes that is that o
 FALL = 1.25  # of the residual between the points, below which it did not fall
 HELD = 2.0  # fall of the residual at the points from which on it holds nothing up
 STUCK = 1.2  # rate where it has not fallen twice
+MOVED = 0.1  # of a relative residual at the points, about 1 / pi**2: how far it moves a field
 NOTHING = 1e-14  # sum of squares of relative residuals that a linear solve leaves
 
 
@@ -106,7 +107,7 @@ class Convergence:
     def factor(self) -> float:
         """By how much a doubling of the resolution lowers the error of a smooth solution, or one averaged in cells."""
         order = 4.0 ** BASES[self.basis].coefficients
-        return min(order, self.last.most) if self.last.most > 0 else order
+        return min([order, *(limit for limit in (self.last.most, self.last.free) if limit > 0)])
 
     @property
     def share(self) -> float:
@@ -238,6 +239,8 @@ class Convergence:
             own = self.last
             self.changes.append(change)
             rate = self.rate(change)
+            if own.free > 0 and len(self.changes) > 1:  # errors depend on where free boundaries cross their cells
+                change = max(change, self.changes[-2] / self.factor)
             unseen = 0.0 if own.seen else own.watched / math.sqrt(own.cells)
             error = max(
                 change / (rate - 1.0),
@@ -247,6 +250,7 @@ class Convergence:
                 unseen / (rate - 1.0),
                 own.jumps,
                 own.misfit,
+                MOVED * math.sqrt(loss) if own.free > 0 else 0.0,
                 self._of_parameters(moved),
             )
             if not solved and before is not None:

@@ -63,6 +63,8 @@ class Indicators:
         The level at which rounding limits the error.
     most
         By how much a doubling of the cells lowers the error at most, where what jumps is averaged; 0 elsewhere.
+    free
+        The same where there are free boundaries (see :class:`.Contact`).
     start
         The same where diffusion starts with data that are not smooth (see :func:`.start_rate`).
 
@@ -83,6 +85,7 @@ class Indicators:
     misfit: float = 0.0
     rounding: float = 0.0
     most: float = 0.0
+    free: float = 0.0
     start: float = 0.0
 
     @property
@@ -240,7 +243,11 @@ def indicators(
         size = relative_residual([w.residual], [row], sizes)
         if size > watched and w.share > SEEN:
             watched, place = size, w.point + ("" if term.region.is_interior else f" ({term.name})")
+    free = watch.free_boundaries(basis, resolution, finest, parameters)
     means = watch.jump_means(basis, resolution, finest, parameters)
+    for contact in free:
+        if contact.highest:  # its residual jumps within a cell, whatever the error
+            means.pop(contact.term, None)
     jumps = [
         relative_residual([means[n]], [over_all[equations.index(problem.terms[n])]], sizes) for n in means
     ]  # fmt: skip
@@ -257,6 +264,7 @@ def indicators(
         )
     return Indicators(
         most=_most(problem),
+        free=min((contact.rate for contact in free), default=0.0),
         start=watch.start_rate,
         misfit=misfit,
         interpolation=interpolation,

@@ -15,6 +15,7 @@ from hermite_pinn.run.status import Status
 
 from .banded_cholesky import load_blas
 from .deflated import refuse_linear
+from .even_choices import with_even_choices
 from .evolution import Evolution
 from .joint import JointGaussNewton, is_joint
 from .nested_iteration import NestedIteration
@@ -27,6 +28,7 @@ from .separable_choice import check_separable, is_separable
 from .separable_run import SeparableRun
 from .smoothness_order import smooth_field, with_order_of
 from .step_choice import step_basis
+from .unfed import with_inflow
 
 __all__ = ["GaussNewton"]
 
@@ -149,7 +151,8 @@ class GaussNewton(GaussNewtonOptions, Method):
         field = self._field(task, task.start)
         if task.start is None:
             task = replace(task, problem=with_order_of(task.problem, field.basis))
-        outcome = with_freedom(task.problem, self._on_grid(task, field))
+        even = replace(task, problem=with_even_choices(task.problem))
+        outcome = with_inflow(task.problem, with_freedom(task.problem, self._on_grid(even, field)))
         if task.guess is None or "start" in outcome.stats:
             return outcome
         return replace(outcome, message=f"{outcome.message}; {UNUSED}", stats=outcome.stats | {"start": {}})
@@ -166,7 +169,7 @@ class GaussNewton(GaussNewtonOptions, Method):
 
     def _on_grid(self, task: Task, field: Field) -> Outcome:
         """Solve on the kind of grid that suits the problem."""
-        if task.deflated:
+        if task.deflated or task.problem.unfed:
             return NestedIteration(self, task, field).outcome()
         stated = start_values(self, task)
         if stated is not None and (task.saved is None or "ordinary" in task.saved):

@@ -70,6 +70,7 @@ REPEATS = 3  # of the first stage, with rows scaled anew
 CLOSE, WORTH = 1e-8, 1_000_000  # errors and sizes beyond which a tolerance that cannot be met counts no more
 SMALL = 1e-12  # errors below which it counts no more on any level
 FINISHING = 3.0  # times what looking at the domain takes on the first level
+OPEN = 3  # levels after which a run ends that the statement does not determine
 HASTE = 0.3  # of the time that a level is expected to take: it is not begun with less left
 
 
@@ -278,7 +279,7 @@ class NestedIteration:
             self.pace.end(self.grid.pyramid(state.path[-1:]).size)
             self.unfinished.save()
             self._keep_time()
-            ending = self._verdict()
+            ending = self._verdict() or self._open()
             if ending is not None:
                 return ending
             if self.choice.pays(stage, len(state.path)):
@@ -369,6 +370,12 @@ class NestedIteration:
             None if planned is None else len(planned),
             self.solver.limits,
         )
+
+    def _open(self) -> Ending | None:
+        """The ending of a run whose solution the statement leaves open: finer levels determine no more of it."""
+        if not self.problem.unfed or self.resolutions.planned is not None or len(self.state.path) < OPEN:
+            return None
+        return Ending(Status.UNDETERMINED, f"ended after {OPEN} levels, since finer ones determine no more")
 
     def _measure(self, stage: Stage) -> None:
         """What a finished stage changed, and what it says of its error."""

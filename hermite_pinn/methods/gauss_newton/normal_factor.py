@@ -87,6 +87,7 @@ class NormalFactor:
         last = every[system.grid_size : system.grid_size + self._extra]
         for block in system.blocks:
             last += block.parameter_diagonal()[: self._extra]
+        system.hold(last)
         if system.ranks.size > 1:
             last.copy_(system.ranks.add(last.clone()))
         return system.inverse_norms(every, system.free(every) & ~self._fixed(system))

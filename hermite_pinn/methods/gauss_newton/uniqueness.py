@@ -122,7 +122,8 @@ def _cells_looked_at(grid: Discretization, stage: Stage, first: Resolution) -> R
 def freedom(grid: Discretization, stage: Stage, first: Resolution) -> tuple[int, Sequence[str]]:
     """What a solution is free in: the number of functions found, and sentences about conditions that are missing.
 
-    Sentences come from counting derivatives.  Where no function is free and no layer at the boundary is thinner than
+    Sentences come from counting derivatives and from following what is carried through the domain, which needs no look
+    at functions.  Where no function is free and no layer at the boundary is thinner than
     the cells that were looked at, the count was wrong, and there are none.
 
     Parameters
@@ -130,7 +131,10 @@ def freedom(grid: Discretization, stage: Stage, first: Resolution) -> tuple[int,
     grid, stage, first
         As for :func:`free_combinations`.
     """
-    problem, free = grid.problem, free_combinations(grid, stage, first)
+    problem = grid.problem
+    if problem.unfed:
+        return 0, problem.missing
+    free = free_combinations(grid, stage, first)
     if not problem.missing or free != 0:
         return free or 0, problem.missing
     cells, env = _cells_looked_at(grid, stage, first), sobol_points(problem)

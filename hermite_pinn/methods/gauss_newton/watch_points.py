@@ -24,6 +24,7 @@ from hermite_pinn.residuals.corner_functions import corner_functions
 from hermite_pinn.residuals.evaluation import restriction
 from hermite_pinn.residuals.scales import rms
 
+from .contact import Contact, contacts
 from .forgotten_start import later, start_rate
 from .peaks import candidates
 
@@ -124,6 +125,7 @@ class WatchPoints:
         self.jumps: list[_Group] = []
         self.spread = problem.domain.interior.quasi_random(SPREAD, 1)
         self.start_rate = start_rate(problem)
+        self.contacts = contacts(problem)
         if self.start_rate:
             self.spread = later(problem, self.spread)
         for number, term in enumerate(problem.terms):
@@ -283,6 +285,18 @@ class WatchPoints:
             _, variable, _ = term.evaluate(env, jets)
             norms.append(max(rms(source), *(rms(s * jets[j]) for j, s in (term.constant | variable).items())))
         return norms
+
+    def free_boundaries(
+        self, basis: str, resolution: tuple[int, ...], finest: torch.Tensor, parameters: dict[str, float]
+    ) -> list[Contact]:
+        """The choices of which a state takes different pieces at different points."""
+        if not self.contacts:
+            return []
+        block = self._block(self._equations, self.spread, basis, resolution, finest, parameters)
+        env: dict[Leaf, Value] = dict(self.spread.to(finest.device, finest.dtype).leaves(self.problem.domain.names))
+        env |= {("parameter", name): value for name, value in parameters.items()}
+        env |= {("jet", j): value for j, value in block.jets(finest).items()}
+        return [c for c in self.contacts if c.takes_both(env)]
 
     def residual_norms(
         self, basis: str, resolution: tuple[int, ...], finest: torch.Tensor, parameters: dict[str, float]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
@@ -28,6 +30,7 @@ SOLVED = "%s: a linear problem of %d unknowns took %d steps (%s)"
 CORRECTIONS, FALLING = 3, 0.5  # of a step that fails, as long as each lowers the loss by this factor
 CURVED = 64.0  # factor of the damping of a corrected step that fails where there is hardly any
 SHORTER = 10  # times that a deflated step is tried at a quarter of its length
+PATIENCE, FELL, STAYS = 12, 0.999, 1e-12  # undamped steps without a fall of the loss by so much; no change
 AFTER = 3.0  # steps of conjugate gradients that take as long as what follows a linear solve
 
 
@@ -48,6 +51,10 @@ class LeastSquares(LinearSystem, Protocol):
     def row_names(self) -> list[str]:
         """What every tensor of the rows belongs to, for messages."""
 
+    @property
+    def chooses(self) -> bool:
+        """Whether residuals have pieces between which the unknowns choose."""
+
     def linearize(self, vector: torch.Tensor) -> Rows:
         """Rows at a vector; the products are those there."""
 
@@ -56,6 +63,15 @@ class LeastSquares(LinearSystem, Protocol):
 
     def within_bounds(self, vector: torch.Tensor) -> torch.Tensor:
         """Move what left its bounds back, in place."""
+
+    def holding(self, numbers: Collection[int]) -> AbstractContextManager[None]:
+        """Products in which these parameters, by number, have no part."""
+
+    def pressed(self, vector: torch.Tensor, gradient: Callable[[], torch.Tensor]) -> tuple[int, ...]:
+        """Numbers of the parameters on a bound which the descent from there would take beyond it."""
+
+    def beyond(self, vector: torch.Tensor, step: torch.Tensor) -> tuple[tuple[int, ...], torch.Tensor]:
+        """Numbers of the parameters that a step takes beyond their bounds, and the step that takes these to them."""
 
     def within_reach(self, vector: torch.Tensor, trial: torch.Tensor) -> torch.Tensor:
         """Shorten what changes farther from one vector to the other than a step may be trusted, in place."""
@@ -200,6 +216,9 @@ class LevenbergMarquardt(Generic[System]):
             if accepted is not None:
                 accepted(state)
             return state
+        if system.chooses and resumed is None and self.deflation is None and self._chosen(system, iterate):
+            if accepted is not None and accepted(iterate.fit):
+                return iterate.fit
         for k in range(0 if resumed is None else iterate.restore(resumed), self.outer_steps):
             trial = self.step(system, iterate)
             if trial is not None:
@@ -218,6 +237,37 @@ class LevenbergMarquardt(Generic[System]):
         self._damping = min(iterate.damping, self.damping)
         return iterate.fit
 
+    def _chosen(self, system: System, iterate: Iterate) -> bool:
+        """Undamped steps, also where the loss rises, until the pieces that the unknowns choose stay; whether that helped.
+
+        Every step solves the problem of the pieces chosen last.  For equations such as ``min(A u - f, u - g) = 0`` these
+        steps converge from any start, though the loss does not fall steadily, and damped ones end between the pieces
+        (R. Howard's policy iteration; Hintermueller, Ito, Kunisch, *The primal-dual active set strategy as a semismooth
+        Newton method*, SIAM J. Optim. 13 (2002)).
+        """
+        state, best, since = iterate.fit, iterate.fit, 0
+        while since < PATIENCE:
+            step, result, _ = self._bounded(system, state, 0.0)
+            if result.reason == "callback":
+                self.monitor.check_time()
+            vector = system.within_bounds(system.within_reach(state.vector, state.vector + step))
+            rows = system.linearize(vector)
+            loss = float(system.inner(rows, rows))
+            if not math.isfinite(loss):
+                break
+            state = Fit(vector, rows, loss, result, 0.0)
+            since += 1
+            if loss < FELL * best.loss:
+                best, since = state, 0
+            if loss == 0.0 or system.change(step, vector) <= STAYS:
+                break
+            self.monitor.check_time()
+        helped = best is not iterate.fit
+        if helped:
+            iterate.fit, iterate.damping = best, min(iterate.damping, 1e-9)
+        system.linearize(iterate.fit.vector)
+        return helped
+
     def init(self, system: System, vector: torch.Tensor) -> Iterate:
         """The iteration before its first step, with the system linearised there."""
         rows = system.linearize(vector)
@@ -226,7 +276,7 @@ class LevenbergMarquardt(Generic[System]):
     def step(self, system: System, iterate: Iterate) -> Trial | None:
         """One damped step; None where it does not lower the loss, and the iterate says what to try next."""
         state, damping = iterate.fit, iterate.damping
-        step, result = self._linear(system, state.rows, damping)
+        step, result, held = self._bounded(system, state, damping)
         if result.reason == "callback":
             self.monitor.check_time()
         if result.decrease <= 1e-14 * state.loss:
@@ -241,7 +291,8 @@ class LevenbergMarquardt(Generic[System]):
                 break
             off = [c - a - b for a, b, c in zip(state.rows, image, rows, strict=True)]
             system.linearize(state.vector)
-            correction = self._linear(system, off, damping)[0]
+            with system.holding(held):
+                correction = self._linear(system, off, damping)[0]
             image = [a + b for a, b in zip(image, system.forward(correction.clone()), strict=True)]
             step, before = step + correction, loss
             trial, rows, loss = self._tried(system, state.vector, step)
@@ -308,12 +359,33 @@ class LevenbergMarquardt(Generic[System]):
         return trial, rows, float(system.inner(rows, rows))
 
     def _affine(self, system: System, state: Fit) -> Fit:
-        step, result = self._linear(system, state.rows, 0.0)
+        step, result, _ = self._bounded(system, state, 0.0)
         if result.reason == "callback":
             self.monitor.check_time()
         vector = system.within_bounds(state.vector + step)
         rows = system.linearize(vector)
         return Fit(vector, rows, self._loss(system, rows, vector), result, 0.0, True)
+
+    def _bounded(
+        self, system: System, state: Fit, damping: float
+    ) -> tuple[torch.Tensor, LeastSquaresResult, tuple[int, ...]]:
+        """A linearised problem whose parameters stay within their bounds, and the numbers of those that are held there.
+
+        Parameters that a step takes beyond a bound go to that, and the other unknowns are solved for again beside them
+        (Bertsekas, *Projected Newton methods*, SIAM J. Control Optim. 20 (1982)).
+        """
+        held = system.pressed(state.vector, lambda: system.adjoint([r.clone() for r in state.rows]))
+        rows, moved, gone = state.rows, torch.zeros_like(state.vector), 0.0
+        while True:
+            with system.holding(held):
+                step, result = self._linear(system, rows, damping)
+            more, move = system.beyond(state.vector, moved + step)
+            if not more or result.reason == "callback":
+                return moved + step, replace(result, decrease=result.decrease + gone), held
+            moved = moved + move
+            rows = [a + b for a, b in zip(rows, system.forward(move.clone()), strict=True)]
+            gone = state.loss - float(system.inner(rows, rows))
+            held = (*held, *more)
 
     def _loss(self, system: System, rows: Rows, vector: torch.Tensor) -> float:
         """Sum of squares; an error that names the term where it is not finite."""

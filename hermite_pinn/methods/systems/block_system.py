@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 
+from hermite_pinn.expressions.program import chooses
 from hermite_pinn.field.field import GridField
 from hermite_pinn.methods.least_squares.rows import Rows, dot
 from hermite_pinn.problem.problem import Problem
@@ -53,6 +56,8 @@ class BlockSystem(ABC, Generic[AnyBlock]):
         Whether one linear solve suffices.
     derived
         The block of derivatives of equations, which says nothing of its own, or None.
+    held_parameters
+        Numbers of the parameters that have no part in products.
     """
 
     problem: Problem
@@ -63,6 +68,7 @@ class BlockSystem(ABC, Generic[AnyBlock]):
     device: torch.device
     affine: bool
     derived: AnyBlock | None = None
+    held_parameters: tuple[int, ...] = ()
 
     @property
     @abstractmethod
@@ -78,6 +84,11 @@ class BlockSystem(ABC, Generic[AnyBlock]):
     def warm(self) -> bool:
         """Whether a solve starts close to its end."""
         return False
+
+    @cached_property
+    def chooses(self) -> bool:
+        """Whether equations have pieces between which the fields choose."""
+        return any(chooses(t.residual) for t in self.problem.terms if t.region.is_interior)
 
     @property
     def recordable(self) -> bool:
@@ -111,6 +122,53 @@ class BlockSystem(ABC, Generic[AnyBlock]):
         for i, p in enumerate(self.problem.parameters):
             values[i] = values[i].clamp(*p.bounds)
         return vector
+
+    # -- bounds ---
+    @contextmanager
+    def holding(self, numbers: Collection[int]) -> Iterator[None]:
+        """Products in which these parameters, by number, have no part."""
+        before, self.held_parameters = self.held_parameters, (*self.held_parameters, *numbers)
+        try:
+            yield
+        finally:
+            self.held_parameters = before
+
+    def hold(self, parameters: torch.Tensor) -> torch.Tensor:
+        """Set what belongs to parameters that are held to zero, in place."""
+        if self.held_parameters:
+            parameters[list(self.held_parameters)] = 0.0
+        return parameters
+
+    def pressed(self, vector: torch.Tensor, gradient: Callable[[], torch.Tensor]) -> tuple[int, ...]:
+        """Numbers of the parameters on a bound which the descent from there would take beyond it.
+
+        Parameters
+        ----------
+        vector
+            The unknowns.
+        gradient
+            Computes half of the gradient of the loss there; called where a parameter is on a bound.
+        """
+        values, parameters = self.split(vector)[1].tolist(), self.problem.parameters
+        on_bound = [i for i, p in enumerate(parameters) if values[i] in p.bounds]
+        if not on_bound:
+            return ()
+        slopes = self.split(gradient())[1].tolist()
+        ends = {i: parameters[i].bounds for i in on_bound}
+        return tuple(i for i, (lower, _) in ends.items() if (slopes[i] > 0 if values[i] == lower else slopes[i] < 0))
+
+    def beyond(self, vector: torch.Tensor, step: torch.Tensor) -> tuple[tuple[int, ...], torch.Tensor]:
+        """Numbers of the parameters that a step takes beyond their bounds, and the step that takes these to them."""
+        before, steps = (self.split(v)[1].tolist() for v in (vector, step))
+        move = torch.zeros_like(step)
+        found = []
+        for i, p in enumerate(self.problem.parameters):
+            after = before[i] + steps[i]
+            end = min(max(after, p.bounds[0]), p.bounds[1])
+            if end != after:
+                found.append(i)
+                self.split(move)[1][i] = end - before[i]
+        return tuple(found), move
 
     def within_reach(self, vector: torch.Tensor, trial: torch.Tensor) -> torch.Tensor:
         """Shorten the changes of the parameters from one vector to the other to what a step may trust, in place.

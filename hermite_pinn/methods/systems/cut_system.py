@@ -223,6 +223,7 @@ class CutSystem(GridSystem):
         parameters.zero_()
         for block in self.blocks:
             parameters += block.parameter_diagonal()
+        self.hold(parameters)
         free = self.free(squares)
         for view, mask in zip(self.pyramid.views(self.split(free)[0]), self._masks, strict=True):
             view &= ~mask

@@ -279,7 +279,8 @@ class FieldSystem(BlockSystem[FieldBlock]):
     # -- linear algebra ---
     def forward(self, direction: torch.Tensor) -> list[torch.Tensor]:
         """Product with the Jacobian."""
-        tensors, parameters = self.split(direction)
+        tensors, parameters = self.split(direction.clone() if self.held_parameters else direction)
+        self.hold(parameters)
         return [row for block in self.blocks for row in block.forward(tensors, parameters)]
 
     def adjoint(self, rows: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -288,6 +289,7 @@ class FieldSystem(BlockSystem[FieldBlock]):
         tensors, parameters = self.split(product)
         for block, own in self.parts(rows):
             block.adjoint(own, tensors, parameters)
+        self.hold(parameters)
         return self.ranks.add(product)
 
     def column_scale(self) -> torch.Tensor:
@@ -296,6 +298,7 @@ class FieldSystem(BlockSystem[FieldBlock]):
         tensors, parameters = self.split(squares)
         for block in self.blocks:
             block.squares(tensors, parameters)
+        self.hold(parameters)
         self.ranks.add(squares)
         return self.inverse_norms(squares, self.effective(squares))
 

@@ -316,7 +316,7 @@ class GridSystem(BlockSystem[DenseBlock]):
     @property
     def recordable(self) -> bool:
         """Where levels are arrays of all vertices, on one GPU; processes add up on the host's call."""
-        return self.tensor and self.device.type == "cuda" and self.ranks.size == 1
+        return self.tensor and self.device.type == "cuda" and self.ranks.size == 1 and not self.held_parameters
 
     @property
     def preconditioned(self) -> bool:
@@ -387,6 +387,7 @@ class GridSystem(BlockSystem[DenseBlock]):
         parameters.zero_()
         for block in self.blocks:
             parameters += block.parameter_diagonal()
+        self.hold(parameters)
         self.ranks.add(squares)
         free = self.free(squares)
         for view, mask in zip(self.pyramid.views(self.split(free)[0]), self._masks, strict=True):
@@ -415,6 +416,7 @@ class GridSystem(BlockSystem[DenseBlock]):
     def forward(self, direction: torch.Tensor) -> list[torch.Tensor]:
         """Product with the Jacobian; ``direction`` is overwritten."""
         grid, parameters = self.split(direction)
+        self.hold(parameters)
         finest = self.pyramid.accumulate(grid)
         return [row for block in self.blocks for row in block.forward(finest, parameters)]
 
@@ -426,6 +428,7 @@ class GridSystem(BlockSystem[DenseBlock]):
         parameters.zero_()
         for block, own in self.parts(rows):
             parameters += block.adjoint(own, finest)
+        self.hold(parameters)
         if self.ranks.size > 1:  # the finest level and the parameters, which follow it
             self.ranks.add(gradient[self.pyramid.slices[-1].start :])
         self.pyramid.accumulate_transposed(finest, grid)
