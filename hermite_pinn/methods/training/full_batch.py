@@ -21,8 +21,10 @@ from hermite_pinn.torch_state import isolated
 from .loss import Loss, checked_tensors
 from .optimizer_state import packed, unpacked
 from .options import QuasiNewtonOptions
-from .quasi_newton import REMEMBERED, Evaluation, QuasiNewton
+from .minimizer import REMEMBERED, Evaluation, Minimizer
+from .quasi_newton import QuasiNewton
 from .saved_state import restore_generator
+from .self_scaled import SelfScaledBroyden
 from .session import Session, StepClock, TrainingResult
 from .unknowns import Unknowns, column_norms
 
@@ -80,6 +82,7 @@ class _Run:
                     f"lbfgs works in float64, and the tensor {name!r} is {v.dtype}; train it with adam, or make it float64"
                 )
         self.unknowns = Unknowns(tensors, loss.bounds)
+        self.memory = options.remembered(self.unknowns.count, bool(loss.networks))
         self._check_memory()
         self.weights = dict.fromkeys(loss.weighted, options.weight)
         self.generator = torch.Generator(session.device).manual_seed(session.seed + 2)
@@ -90,20 +93,21 @@ class _Run:
         self.clock = StepClock()
         self.start = self.unknowns.flat(tensors)
         self.parts: Sequence[Any] = []
-        self._solver: QuasiNewton | None = None
+        self._solver: Minimizer | None = None
 
     def _check_memory(self) -> None:
         count, device = self.unknowns.count, self.session.device
-        need = 8.0 * count * (2 * self.options.memory + 2 * REMEMBERED + 8)
+        kept = count if self.memory is None else 2 * self.memory
+        need = 8.0 * count * (kept + 2 * REMEMBERED + 8)
         free = available_memory(device)
         if free is not None and need > free:
             raise OutOfMemoryError(
-                f"lbfgs with memory={self.options.memory} needs about {spelled_size(need)} for {count:,} unknowns, but "
+                f"lbfgs with memory={self.memory} needs about {spelled_size(need)} for {count:,} unknowns, but "
                 f"{spelled_size(free)} are free on {device}; use a smaller memory or fewer levels"
             )
 
     @property
-    def solver(self) -> QuasiNewton:
+    def solver(self) -> Minimizer:
         """The optimiser of this round."""
         assert self._solver is not None
         return self._solver
@@ -154,8 +158,11 @@ class _Run:
             self.first_gradient = float(solver.current.gradient.abs().max())
             self.recent, self.failed, self.units, self._solver = [value], False, units, solver
 
-    def _new_solver(self, z: torch.Tensor, units: torch.Tensor, factor: float = 1.0) -> QuasiNewton:
-        return QuasiNewton(partial(self._evaluate, units), z, self.options.memory, self.options.search_steps, factor)
+    def _new_solver(self, z: torch.Tensor, units: torch.Tensor, factor: float = 1.0) -> Minimizer:
+        function, o = partial(self._evaluate, units), self.options
+        if self.memory is None:
+            return SelfScaledBroyden(function, z, o.search_steps, factor)
+        return QuasiNewton(function, z, self.memory, o.search_steps, factor)
 
     def _check_finite(self, current: Evaluation) -> None:
         if not math.isfinite(current.value) or not torch.isfinite(current.gradient).all():

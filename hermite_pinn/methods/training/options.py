@@ -22,6 +22,8 @@ __all__ = ["FirstOrderOptions", "QuasiNewtonOptions"]
 SCHEDULES = ("cosine", "step", "constant")
 DEFAULTS = ("device", "paper")
 MOST_PROBES = 10_000
+#: Steps remembered, and unknowns of a network up to which the full matrix is kept instead.
+MEMORY, MOST_DENSE = 50, 3000
 
 at_least_one = partial(integer, least=1)
 positive = partial(number, above=0)
@@ -85,7 +87,7 @@ QUASI_NEWTON: Mapping[str, Check] = MappingProxyType(
         "weight": positive,
         "normalize": flag,
         "hard": either(flag, None),
-        "memory": at_least_one,
+        "memory": either(at_least_one, None),
         "search_steps": at_least_one,
         "gtol": not_negative,
         "ftol": not_negative,
@@ -180,7 +182,7 @@ class QuasiNewtonOptions:
     weight: float = 100.0
     normalize: bool = True
     hard: bool | None = None
-    memory: int = 50
+    memory: int | None = None
     search_steps: int = 25
     gtol: float = 1e-8
     ftol: float = 1e-6
@@ -193,3 +195,9 @@ class QuasiNewtonOptions:
             raise InvalidArgumentError(f"rounds={self.rounds} exceeds steps={self.steps}")
         if self.adaptive is not None and self.points is None:
             raise InvalidArgumentError("adaptive points need their number: LBFGS(points=10_000, adaptive=RAD())")
+
+    def remembered(self, unknowns: int, network: bool) -> int | None:
+        """Steps remembered for a number of unknowns, or None for a full matrix: that of a small network."""
+        if self.memory is None and network and unknowns <= MOST_DENSE:
+            return None
+        return _or(self.memory, MEMORY)
