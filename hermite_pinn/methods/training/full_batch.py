@@ -75,6 +75,7 @@ class _Run:
 
     def __init__(self, loss: Loss[Any], options: QuasiNewtonOptions, session: Session) -> None:
         self.loss, self.options, self.session, self.monitor = loss, options, session, session.monitor
+        self.plan = options.plan()
         tensors = checked_tensors(loss)
         for name, v in tensors.items():
             if v.dtype != torch.float64:
@@ -148,12 +149,13 @@ class _Run:
     def _begin_round(self, flat: torch.Tensor) -> None:
         self.round_generator = self.generator.get_state()
         self.parts = self.loss.parts(self.round, self.unknowns.tensors(flat), self.generator)
-        units = self._units(flat)
-        solver = self._new_solver(flat * units, units)
+        kept = self._solver is not None and self._solver.renew()
+        units = self.units if kept else self._units(flat)
+        solver = self.solver if kept else self._new_solver(flat * units, units)
         self._check_finite(solver.current)
         value = solver.current.value
         with uninterrupted():
-            if value > 0:
+            if value > 0 and not kept:
                 solver.factor = 2.0 ** (33 - math.frexp(value)[1])
             self.first_gradient = float(solver.current.gradient.abs().max())
             self.recent, self.failed, self.units, self._solver = [value], False, units, solver
@@ -195,7 +197,7 @@ class _Run:
         entry = Entry.of(saved, "the checkpoint")
         with intact(entry.source):
             count = self.unknowns.count
-            self.step, self.round = entry.at("step").integer(0), entry.at("round").integer(0, self.options.rounds - 1)
+            self.step, self.round = entry.at("step").integer(0), entry.at("round").integer(0, self.plan.rounds - 1)
             self.recorded = entry.at("recorded").integer(0, self.step)
             self.units = entry.at("units").tensor((count,), lower=sys.float_info.min).to(self.session.device)
             arrays = entry.at("arrays")
@@ -240,7 +242,7 @@ class _Run:
 
     def _rounds(self) -> _Finished:
         """All rounds; returns how the last one ended."""
-        o = self.options
+        plan = self.plan
         if self.session.saved is not None:
             self._restore(self.session.saved)
         else:
@@ -248,9 +250,9 @@ class _Run:
         self.clock = StepClock()
         while True:
             try:
-                self._steps(until=math.ceil(o.steps * (self.round + 1) / o.rounds))
+                self._steps(until=math.ceil(plan.steps * (self.round + 1) / plan.rounds))
             except _Finished as end:
-                if self.round + 1 >= o.rounds or self.step >= o.steps:
+                if self.round + 1 >= plan.rounds or self.step >= plan.steps:
                     return end
             with uninterrupted():
                 self.round += 1
@@ -308,7 +310,7 @@ class _Run:
 
     def _record(self) -> None:
         loss, current, tensors = self.loss, self.solver.current, self.tensors
-        done, self.recorded = self.step / self.options.steps, self.step
+        done, self.recorded = self.step / self.plan.steps, self.step
         self.monitor.record(
             step=self.step,
             loss=current.value,

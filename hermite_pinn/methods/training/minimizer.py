@@ -109,6 +109,10 @@ class Minimizer(ABC):
             For what is no state of steps in as many unknowns.
         """
 
+    def renew(self) -> bool:
+        """Go on with another function that resembles the one before; whether anything that was learned is kept."""
+        return False
+
     def _continue(self, point: torch.Tensor, evaluations: int) -> None:
         """Take over a point and how many evaluations led to it."""
         with torch.no_grad():

@@ -14,7 +14,7 @@ from hermite_pinn.checks import Check, check_options, choice, either, flag, inst
 from hermite_pinn.errors import InvalidArgumentError
 
 from .batches import RAD
-from .defaults import Numbers, Plan
+from .defaults import Numbers, Plan, RoundPlan
 from .updates import Trained, Update
 
 __all__ = ["FirstOrderOptions", "QuasiNewtonOptions"]
@@ -79,10 +79,10 @@ FIRST_ORDER: Mapping[str, Check] = MappingProxyType(
 
 QUASI_NEWTON: Mapping[str, Check] = MappingProxyType(
     {
-        "steps": at_least_one,
+        "steps": either(at_least_one, None),
         "points": either(at_least_one, None),
         "face_points": either(at_least_one, None),
-        "rounds": at_least_one,
+        "rounds": either(at_least_one, None),
         "adaptive": adaptive,
         "weight": positive,
         "normalize": flag,
@@ -174,10 +174,10 @@ class QuasiNewtonOptions:
     ``points``, ``face_points``, ``normalize`` and ``adaptive`` are meant for losses that draw points in regions.
     """
 
-    steps: int = 2000
+    steps: int | None = None
     points: int | None = None
     face_points: int | None = None
-    rounds: int = 1
+    rounds: int | None = None
     adaptive: RAD | None = None
     weight: float = 100.0
     normalize: bool = True
@@ -191,10 +191,15 @@ class QuasiNewtonOptions:
 
     def __post_init__(self) -> None:
         check_options(self, QUASI_NEWTON)
-        if self.rounds > self.steps:
-            raise InvalidArgumentError(f"rounds={self.rounds} exceeds steps={self.steps}")
+        plan = self.plan()
+        if plan.rounds > plan.steps:
+            raise InvalidArgumentError(f"rounds={plan.rounds} exceeds steps={plan.steps}")
         if self.adaptive is not None and self.points is None:
             raise InvalidArgumentError("adaptive points need their number: LBFGS(points=10_000, adaptive=RAD())")
+
+    def plan(self) -> RoundPlan:
+        """Steps and rounds, as they are where nothing else is known."""
+        return RoundPlan(_or(self.steps, RoundPlan.steps), _or(self.rounds, RoundPlan.rounds))
 
     def remembered(self, unknowns: int, network: bool) -> int | None:
         """Steps remembered for a number of unknowns, or None for a full matrix: that of a small network."""

@@ -106,7 +106,7 @@ class SelfScaledBroyden(Minimizer):
     ) -> None:
         super().__init__(function, start, factor)
         self._search_steps = search_steps
-        self._length = 0.0
+        self._length, self._before = 0.0, math.nan
         self._matrix: torch.Tensor | None = None
         self._direction = torch.zeros_like(self.z)
 
@@ -115,7 +115,7 @@ class SelfScaledBroyden(Minimizer):
         gradient = self.current.gradient * self.factor
         if self._matrix is not None and float(self._direction @ gradient) < 0:
             return self._direction
-        self._matrix = None
+        self.forget()
         return -gradient / max(1.0, float(gradient.norm()))
 
     def _advance(self) -> None:
@@ -126,12 +126,14 @@ class SelfScaledBroyden(Minimizer):
             self.z.copy_(start)
             return
         self.z.copy_(start + self._length * direction)
-        self._seen = [(self.z.clone(), found)]
+        self._seen, self._before = [(self.z.clone(), found)], before.value
         self._learn(direction, before.gradient * self.factor, found.gradient * self.factor)
 
     def _searched(self, start: torch.Tensor, direction: torch.Tensor) -> tuple[float, Evaluation | None]:
         """Length of the step and the function there; None if nothing lower was met."""
         met: dict[float, Evaluation] = {0.0: self.current}
+        # The first length to be tried lowers the function, to first order, twice as much as the last step did.
+        expected = self._before * self.factor if math.isfinite(self._before) else None
         wall = Evaluation(1e3 * (abs(self.current.value) + 1.0 / self.factor), torch.zeros_like(start), {})
 
         def at(length: Any) -> Evaluation:
@@ -153,7 +155,7 @@ class SelfScaledBroyden(Minimizer):
             warnings.simplefilter("ignore")
             length = line_search(
                 lambda p: value(p[0]), lambda p: np.array([slope(p[0])]), np.zeros(1), np.ones(1),
-                np.array([slope(0.0)]), value(0.0), c1=DECREASE, c2=CURVATURE, maxiter=self._search_steps,
+                np.array([slope(0.0)]), value(0.0), expected, c1=DECREASE, c2=CURVATURE, maxiter=self._search_steps,
             )[0]  # fmt: skip
         if length is None:  # no point that flattens the slope enough: the lowest will do
             length = min(met, key=lambda a: met[a].value)
@@ -191,7 +193,16 @@ class SelfScaledBroyden(Minimizer):
 
     def forget(self) -> None:
         """See :class:`.Minimizer`."""
-        self._matrix = None
+        self._matrix, self._before = None, math.nan
+
+    def renew(self) -> bool:
+        """See :class:`.Minimizer`: the matrix is kept, since curvature depends little on the points of a mean."""
+        if self._matrix is None:
+            return False
+        self._seen, self._before = [], math.nan
+        self.current = self._evaluate()
+        self._direction = -(self._matrix @ (self.current.gradient * self.factor))
+        return True
 
     @property
     def step_length(self) -> float:
@@ -206,6 +217,8 @@ class SelfScaledBroyden(Minimizer):
             "factor": self.factor,
             "length": self._length,
         }
+        if math.isfinite(self._before):
+            state["before"] = self._before
         if self._matrix is not None:
             state |= {"matrix": self._matrix.clone(), "direction": self._direction.clone()}
         return state
@@ -216,7 +229,9 @@ class SelfScaledBroyden(Minimizer):
         point, evaluations = entry.at("point").tensor((count,)), entry.at("evaluations").integer(0)
         self.factor = entry.at("factor").number(sys.float_info.min)
         self._length = entry.at("length").number()
-        self._matrix = None
+        self.forget()
+        if "before" in saved:
+            self._before = entry.at("before").number()
         if "matrix" in saved:
             self._matrix = entry.at("matrix").tensor((count, count)).to(self.z, copy=True)
             self._direction = entry.at("direction").tensor((count,)).to(self.z, copy=True)
