@@ -170,13 +170,56 @@ HP_INLINE void sine_cosine(vec x, vec &s, vec &c) {
   s = flip_s ? -s : s;
   c = flip_c ? -c : c;
 }
+// 2^k for k in the range of exponents of normal numbers: the bits of the exponent.
+HP_INLINE vec power_of_two(ivec k) {
+  constexpr int bias = sizeof(real) == 8 ? 1023 : 127, digits = sizeof(real) == 8 ? 52 : 23;
+  return (vec)((__builtin_convertvector(k, mask) + bias) << digits);
+}
+// e^x of a register for |x| up to 700 (80 in single precision): reduction by log 2 in two parts, then Cephes' functions on
+// [-log 2 / 2, log 2 / 2]; error below 2 units in the last place.
+HP_INLINE vec exponential_near(vec x) {
+  constexpr bool wide = sizeof(real) == 8;
+  const vec scaled = x * splat(real(1.44269504088896340736));
+  const ivec whole = truncated(scaled + (scaled < splat(0) ? splat(real(-0.5)) : splat(real(0.5))));
+  const vec k = to_real(whole);
+  const vec r = (x - k * splat(real(wide ? 6.93145751953125e-1 : 0.693359375))) - k * splat(real(wide ? 1.42860682030941723212e-6 : -2.12194440e-4));
+  const vec z = r * r;
+  vec e;
+  if constexpr (wide) {
+    const vec p = ((splat(real(1.26177193074810590878e-4)) * z + splat(real(3.02994407707441961300e-2))) * z + splat(1)) * r;
+    const vec q = ((splat(real(3.00198505138664455042e-6)) * z + splat(real(2.52448340349684104192e-3))) * z + splat(real(2.27265548208155028766e-1))) * z + splat(2);
+    e = splat(1) + splat(2) * (p / (q - p));
+  } else {
+    e = (splat(real(1.9875691500e-4)) * r + splat(real(1.3981999507e-3))) * r + splat(real(8.3334519073e-3));
+    e = (e * r + splat(real(4.1665795894e-2))) * r + splat(real(1.6666665459e-1));
+    e = (e * r + splat(real(5.0000001201e-1))) * z + r + splat(1);
+  }
+  return e * power_of_two(whole);
+}
 HP_INLINE vec exponential(vec x) {
+  constexpr real limit = sizeof(real) == 8 ? real(700) : real(80);
+  bool far = false;
+  for (int i = 0; i < LANES; ++i) far = far || !(x[i] < limit && x[i] > -limit);
+  if (!far) return exponential_near(x);
   for (int i = 0; i < LANES; ++i) x[i] = exp(x[i]);
   return x;
 }
+// Cephes' functions of x^2 near 0, else by the exponential, up to where the result is 1; error below 2 units in the last place.
 HP_INLINE vec hyperbolic_tangent(vec x) {
-  for (int i = 0; i < LANES; ++i) x[i] = tanh(x[i]);
-  return x;
+  const vec size = x < splat(0) ? -x : x, s = x * x;
+  const vec e = exponential_near(splat(2) * lowest(size, splat(20)));
+  const vec away = splat(1) - splat(2) / (e + splat(1));
+  vec near;
+  if constexpr (sizeof(real) == 8) {
+    const vec p = (splat(real(-9.64399179425052238628e-1)) * s - splat(real(9.92877231001918586564e1))) * s - splat(real(1.61468768441708447952e3));
+    const vec q = ((s + splat(real(1.12811678491632931402e2))) * s + splat(real(2.23548839060100448583e3))) * s + splat(real(4.84406305325125486048e3));
+    near = x * s * (p / q) + x;
+  } else {
+    near = (splat(real(-5.70498872745e-3)) * s + splat(real(2.06390887954e-2))) * s - splat(real(5.37397155531e-2));
+    near = ((near * s + splat(real(1.33314422036e-1))) * s - splat(real(3.33332819422e-1))) * s * x + x;
+  }
+  const vec found = size < splat(real(0.625)) ? near : (x < splat(0) ? -away : away);
+  return x == x ? found : x;
 }
 HP_INLINE vec log_one_plus(vec x) {
   for (int i = 0; i < LANES; ++i) x[i] = log1p(x[i]);

@@ -14,7 +14,8 @@ from hermite_pinn import problems
 from hermite_pinn.errors import DivergedError, InvalidArgumentError
 from hermite_pinn.methods.training import full_batch
 from hermite_pinn.methods.training.bounded_parameters import BoundedMap
-from hermite_pinn.methods.training.quasi_newton import Evaluation, QuasiNewton
+from hermite_pinn.methods.training.minimizer import Evaluation
+from hermite_pinn.methods.training.quasi_newton import QuasiNewton
 
 LINEAR = {"levels": 3, "field": hp.Field()}
 NETWORK = {"levels": 3, "field": hp.Field(head="siren", table_size=2**6, width=8, omega=1.0)}

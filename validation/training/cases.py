@@ -96,4 +96,4 @@ CASES: Mapping[str, Case] = MappingProxyType(
 )
 
 #: The methods as a user writes them.
-METHODS: Mapping[str, Callable[[], Method]] = MappingProxyType({"Adam": hp.Adam, "SOAP": hp.SOAP, "LBFGS": hp.LBFGS})
+METHODS: Mapping[str, Callable[..., Method]] = MappingProxyType({"Adam": hp.Adam, "SOAP": hp.SOAP, "LBFGS": hp.LBFGS})

@@ -6,16 +6,22 @@ import json
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import hermite_pinn as hp
 from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.field.field import Field
+from hermite_pinn.methods.base import Method
 from hermite_pinn.validation.rivals.timing import one_thread
 
-from .cases import CASES, METHODS
+from .cases import CASES, METHODS, Case
 
-__all__ = ["Row", "rivals_of", "run_case", "to_markdown"]
+__all__ = ["QUICK", "Row", "rivals_of", "run_case", "timed", "to_markdown"]
+
+#: Steps where it is only asked whether all of it runs.
+QUICK = 20
 
 
 @dataclass(frozen=True)
@@ -43,18 +49,26 @@ class Row:
     status: str = ""
 
 
-def run_case(case: str, method: str, seed: int) -> Row:
-    """Solve a problem by a method without options, on one thread of the CPU.
+def run_case(case: str, method: str, seed: int, quick: bool = False) -> Row:
+    """Solve an example of DeepXDE by a method without options, or with twenty steps to see that it runs."""
+    made = METHODS[method](**({"steps": QUICK} if quick else {}))
+    return replace(timed(CASES[case], made, seed), method=method)
+
+
+def timed(case: Case, method: Method, seed: int, field: Field | None = None) -> Row:
+    """Solve a problem on one thread of the CPU.
 
     A short run before compiles the kernels; its time does not count.
     """
-    chosen, made = CASES[case], METHODS[method]
+    common: dict[str, Any] = {"method": method, "field": field, "device": "cpu", "throw": False, "progress": False}
     with one_thread():
-        hp.solve(chosen.statement(), method=made(), device="cpu", max_time=1e-3, throw=False, progress=False)
+        hp.solve(case.statement(), max_time=1e-3, **common)
         cpu, wall = time.process_time(), time.perf_counter()
-        solution = hp.solve(chosen.statement(), method=made(), device="cpu", seed=seed, throw=False, progress=False)
+        solution = hp.solve(case.statement(), seed=seed, **common)
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    return Row(case, method, seed, chosen.error(solution), cpu, wall, solution.status.name)
+    if solution.status is hp.Status.INTERRUPTED:
+        raise KeyboardInterrupt
+    return Row(case.name, method.name, seed, case.error(solution), cpu, wall, solution.status.name)
 
 
 def rivals_of(path: Path) -> list[Row]:
@@ -93,7 +107,7 @@ def to_markdown(rows: Sequence[Row]) -> str:
         "| problem | method | seeds | error | smallest to largest | CPU s | status |",
         "|---|---|---|---|---|---|---|",
     ]
-    for (case, method), own in sorted(groups.items(), key=lambda item: (list(CASES).index(item[0][0]), item[0][1])):
+    for (case, method), own in sorted(groups.items(), key=lambda item: (_place(item[0][0]), item[0][1])):
         errors = [r.error for r in own]
         status = ", ".join(dict.fromkeys(r.status.lower() for r in own if r.status))
         lines.append(
@@ -101,3 +115,8 @@ def to_markdown(rows: Sequence[Row]) -> str:
             f"{statistics.median(r.cpu for r in own):.1f} | {status} |"
         )
     return "\n".join(lines)
+
+
+def _place(case: str) -> int:
+    """Of a problem in the table: DeepXDE's examples in their order, others before them in the order of the rows."""
+    return list(CASES).index(case) if case in CASES else -1

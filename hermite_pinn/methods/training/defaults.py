@@ -17,7 +17,7 @@ from hermite_pinn.field.field import Field
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.compiled import compile_term
 
-__all__ = ["Numbers", "Plan", "cpu_field", "cpu_levels", "numbers_for"]
+__all__ = ["Numbers", "Plan", "RoundPlan", "cpu_field", "cpu_levels", "front_field", "makes_fronts", "moves_fronts", "numbers_for"]
 
 #: Parts of a run over one of which the moving average looks back, and its largest decay.
 AVERAGED, LONGEST = 20, 0.999
@@ -26,6 +26,8 @@ CPU_POINTS = {1: 250, 2: 500, 3: 1000, 4: 2000}  # by the number of axes
 CPU_LEVELS = {1: 5, 2: 4, 3: 3, 4: 3}
 CPU_STEPS = {True: 3000, False: 12_000}  # of a problem that is linear, and of one that is not
 MARCH = 0.6  # of the run
+#: Of L-BFGS where fronts may arise: steps, points inside, and steps between two choices of the points.
+FRONT_STEPS, FRONT_POINTS, FRONT_ROUND = 4000, 2048, 100
 FACE_SHARE = 0.2  # of the points inside, on each face
 
 
@@ -40,6 +42,14 @@ class Plan:
     lr_end: float
     ema: float
     march: float
+
+
+@dataclass(frozen=True)
+class RoundPlan:
+    """Steps of a quasi-Newton method, and the rounds into which they are divided."""
+
+    steps: int = 2000
+    rounds: int = 1
 
 
 @dataclass(frozen=True)
@@ -81,7 +91,7 @@ def numbers_for(problem: Problem, device: torch.device) -> Numbers:
         return Numbers()
     points = CPU_POINTS[min(4, problem.domain.dim)]
     linear = _is_linear(problem)
-    march = MARCH if problem.domain.time_axis is not None and not linear else 0.0
+    march = MARCH if makes_fronts(problem) else 0.0
     return Numbers(CPU_STEPS[linear], points, math.ceil(FACE_SHARE * points), 3e-3, 3e-3, march)
 
 
@@ -91,14 +101,29 @@ def cpu_field(problem: Problem) -> Field:
     Levels learn a smooth solution faster; an evolution that is not linear makes fronts, which move past the vertices of
     few levels and are learned from the coordinates.
     """
-    if problem.domain.time_axis is not None and not _is_linear(problem):
+    if makes_fronts(problem):
         return Field(head="siren", encoder="coordinates", width=32, depth=3, omega=2.0)
     return Field(head="siren", features=max(2, len(problem.fields)), width=32, depth=2, omega=0.5)
+
+
+def front_field() -> Field:
+    """What L-BFGS trains where fronts may arise: three layers of 20 hyperbolic tangents of the coordinates."""
+    return Field(head="siren", encoder="coordinates", width=20, depth=3, omega=1.0, activation="tanh")
 
 
 def cpu_levels(problem: Problem) -> Levels:
     """Few: 4 to 32 cells along each of two axes."""
     return CPU_LEVELS[min(4, problem.domain.dim)]
+
+
+def makes_fronts(problem: Problem) -> bool:
+    """Whether a problem may make fronts that move: it is an evolution that is not linear."""
+    return problem.domain.time_axis is not None and not _is_linear(problem)
+
+
+def moves_fronts(problem: Problem) -> bool:
+    """Whether fronts may move along one axis of space: where there are more, nothing is known about L-BFGS on networks."""
+    return problem.domain.dim == 2 and makes_fronts(problem)
 
 
 def _is_linear(problem: Problem) -> bool:

@@ -21,8 +21,10 @@ from hermite_pinn.torch_state import isolated
 from .loss import Loss, checked_tensors
 from .optimizer_state import packed, unpacked
 from .options import QuasiNewtonOptions
-from .quasi_newton import REMEMBERED, Evaluation, QuasiNewton
+from .minimizer import REMEMBERED, Evaluation, Minimizer
+from .quasi_newton import QuasiNewton
 from .saved_state import restore_generator
+from .self_scaled import SelfScaledBroyden
 from .session import Session, StepClock, TrainingResult
 from .unknowns import Unknowns, column_norms
 
@@ -73,6 +75,7 @@ class _Run:
 
     def __init__(self, loss: Loss[Any], options: QuasiNewtonOptions, session: Session) -> None:
         self.loss, self.options, self.session, self.monitor = loss, options, session, session.monitor
+        self.plan = options.plan()
         tensors = checked_tensors(loss)
         for name, v in tensors.items():
             if v.dtype != torch.float64:
@@ -80,6 +83,7 @@ class _Run:
                     f"lbfgs works in float64, and the tensor {name!r} is {v.dtype}; train it with adam, or make it float64"
                 )
         self.unknowns = Unknowns(tensors, loss.bounds)
+        self.memory = options.remembered(self.unknowns.count, bool(loss.networks))
         self._check_memory()
         self.weights = dict.fromkeys(loss.weighted, options.weight)
         self.generator = torch.Generator(session.device).manual_seed(session.seed + 2)
@@ -90,20 +94,21 @@ class _Run:
         self.clock = StepClock()
         self.start = self.unknowns.flat(tensors)
         self.parts: Sequence[Any] = []
-        self._solver: QuasiNewton | None = None
+        self._solver: Minimizer | None = None
 
     def _check_memory(self) -> None:
         count, device = self.unknowns.count, self.session.device
-        need = 8.0 * count * (2 * self.options.memory + 2 * REMEMBERED + 8)
+        kept = count if self.memory is None else 2 * self.memory
+        need = 8.0 * count * (kept + 2 * REMEMBERED + 8)
         free = available_memory(device)
         if free is not None and need > free:
             raise OutOfMemoryError(
-                f"lbfgs with memory={self.options.memory} needs about {spelled_size(need)} for {count:,} unknowns, but "
+                f"lbfgs with memory={self.memory} needs about {spelled_size(need)} for {count:,} unknowns, but "
                 f"{spelled_size(free)} are free on {device}; use a smaller memory or fewer levels"
             )
 
     @property
-    def solver(self) -> QuasiNewton:
+    def solver(self) -> Minimizer:
         """The optimiser of this round."""
         assert self._solver is not None
         return self._solver
@@ -144,18 +149,22 @@ class _Run:
     def _begin_round(self, flat: torch.Tensor) -> None:
         self.round_generator = self.generator.get_state()
         self.parts = self.loss.parts(self.round, self.unknowns.tensors(flat), self.generator)
-        units = self._units(flat)
-        solver = self._new_solver(flat * units, units)
+        kept = self._solver is not None and self._solver.renew()
+        units = self.units if kept else self._units(flat)
+        solver = self.solver if kept else self._new_solver(flat * units, units)
         self._check_finite(solver.current)
         value = solver.current.value
         with uninterrupted():
-            if value > 0:
+            if value > 0 and not kept:
                 solver.factor = 2.0 ** (33 - math.frexp(value)[1])
             self.first_gradient = float(solver.current.gradient.abs().max())
             self.recent, self.failed, self.units, self._solver = [value], False, units, solver
 
-    def _new_solver(self, z: torch.Tensor, units: torch.Tensor, factor: float = 1.0) -> QuasiNewton:
-        return QuasiNewton(partial(self._evaluate, units), z, self.options.memory, self.options.search_steps, factor)
+    def _new_solver(self, z: torch.Tensor, units: torch.Tensor, factor: float = 1.0) -> Minimizer:
+        function, o = partial(self._evaluate, units), self.options
+        if self.memory is None:
+            return SelfScaledBroyden(function, z, o.search_steps, factor)
+        return QuasiNewton(function, z, self.memory, o.search_steps, factor)
 
     def _check_finite(self, current: Evaluation) -> None:
         if not math.isfinite(current.value) or not torch.isfinite(current.gradient).all():
@@ -188,7 +197,7 @@ class _Run:
         entry = Entry.of(saved, "the checkpoint")
         with intact(entry.source):
             count = self.unknowns.count
-            self.step, self.round = entry.at("step").integer(0), entry.at("round").integer(0, self.options.rounds - 1)
+            self.step, self.round = entry.at("step").integer(0), entry.at("round").integer(0, self.plan.rounds - 1)
             self.recorded = entry.at("recorded").integer(0, self.step)
             self.units = entry.at("units").tensor((count,), lower=sys.float_info.min).to(self.session.device)
             arrays = entry.at("arrays")
@@ -233,7 +242,7 @@ class _Run:
 
     def _rounds(self) -> _Finished:
         """All rounds; returns how the last one ended."""
-        o = self.options
+        plan = self.plan
         if self.session.saved is not None:
             self._restore(self.session.saved)
         else:
@@ -241,9 +250,9 @@ class _Run:
         self.clock = StepClock()
         while True:
             try:
-                self._steps(until=math.ceil(o.steps * (self.round + 1) / o.rounds))
+                self._steps(until=math.ceil(plan.steps * (self.round + 1) / plan.rounds))
             except _Finished as end:
-                if self.round + 1 >= o.rounds or self.step >= o.steps:
+                if self.round + 1 >= plan.rounds or self.step >= plan.steps:
                     return end
             with uninterrupted():
                 self.round += 1
@@ -301,7 +310,7 @@ class _Run:
 
     def _record(self) -> None:
         loss, current, tensors = self.loss, self.solver.current, self.tensors
-        done, self.recorded = self.step / self.options.steps, self.step
+        done, self.recorded = self.step / self.plan.steps, self.step
         self.monitor.record(
             step=self.step,
             loss=current.value,

@@ -14,7 +14,7 @@ from hermite_pinn.checks import Check, check_options, choice, either, flag, inst
 from hermite_pinn.errors import InvalidArgumentError
 
 from .batches import RAD
-from .defaults import Numbers, Plan
+from .defaults import Numbers, Plan, RoundPlan
 from .updates import Trained, Update
 
 __all__ = ["FirstOrderOptions", "QuasiNewtonOptions"]
@@ -22,6 +22,8 @@ __all__ = ["FirstOrderOptions", "QuasiNewtonOptions"]
 SCHEDULES = ("cosine", "step", "constant")
 DEFAULTS = ("device", "paper")
 MOST_PROBES = 10_000
+#: Steps remembered, and unknowns of a network up to which the full matrix is kept instead.
+MEMORY, MOST_DENSE = 50, 3000
 
 at_least_one = partial(integer, least=1)
 positive = partial(number, above=0)
@@ -77,15 +79,15 @@ FIRST_ORDER: Mapping[str, Check] = MappingProxyType(
 
 QUASI_NEWTON: Mapping[str, Check] = MappingProxyType(
     {
-        "steps": at_least_one,
+        "steps": either(at_least_one, None),
         "points": either(at_least_one, None),
         "face_points": either(at_least_one, None),
-        "rounds": at_least_one,
+        "rounds": either(at_least_one, None),
         "adaptive": adaptive,
         "weight": positive,
         "normalize": flag,
         "hard": either(flag, None),
-        "memory": at_least_one,
+        "memory": either(at_least_one, None),
         "search_steps": at_least_one,
         "gtol": not_negative,
         "ftol": not_negative,
@@ -172,15 +174,15 @@ class QuasiNewtonOptions:
     ``points``, ``face_points``, ``normalize`` and ``adaptive`` are meant for losses that draw points in regions.
     """
 
-    steps: int = 2000
+    steps: int | None = None
     points: int | None = None
     face_points: int | None = None
-    rounds: int = 1
+    rounds: int | None = None
     adaptive: RAD | None = None
     weight: float = 100.0
     normalize: bool = True
     hard: bool | None = None
-    memory: int = 50
+    memory: int | None = None
     search_steps: int = 25
     gtol: float = 1e-8
     ftol: float = 1e-6
@@ -189,7 +191,18 @@ class QuasiNewtonOptions:
 
     def __post_init__(self) -> None:
         check_options(self, QUASI_NEWTON)
-        if self.rounds > self.steps:
-            raise InvalidArgumentError(f"rounds={self.rounds} exceeds steps={self.steps}")
+        plan = self.plan()
+        if plan.rounds > plan.steps:
+            raise InvalidArgumentError(f"rounds={plan.rounds} exceeds steps={plan.steps}")
         if self.adaptive is not None and self.points is None:
             raise InvalidArgumentError("adaptive points need their number: LBFGS(points=10_000, adaptive=RAD())")
+
+    def plan(self) -> RoundPlan:
+        """Steps and rounds, as they are where nothing else is known."""
+        return RoundPlan(_or(self.steps, RoundPlan.steps), _or(self.rounds, RoundPlan.rounds))
+
+    def remembered(self, unknowns: int, network: bool) -> int | None:
+        """Steps remembered for a number of unknowns, or None for a full matrix: that of a small network."""
+        if self.memory is None and network and unknowns <= MOST_DENSE:
+            return None
+        return _or(self.memory, MEMORY)

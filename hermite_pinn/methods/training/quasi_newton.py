@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -14,11 +13,9 @@ import torch
 from hermite_pinn.libraries import loading
 from hermite_pinn.schema import Entry
 
-__all__ = ["COMPILER", "REMEMBERED", "Evaluation", "QuasiNewton", "load_optimizers"]
+from .minimizer import Evaluation, Minimizer
 
-#: Evaluations of the last line search that need not be repeated.
-REMEMBERED = 8
-
+__all__ = ["COMPILER", "QuasiNewton", "load_optimizers"]
 
 #: What PyTorch's compiler, which comes with its optimisers, sets when it is imported.
 COMPILER = "TORCHINDUCTOR_CACHE_DIR"
@@ -43,16 +40,7 @@ def load_optimizers() -> None:
         torch.optim.LBFGS([p], max_iter=2, line_search_fn="strong_wolfe").step(lambda: _slope(p))
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Value and gradient of the function at a point, with whatever else the function reports."""
-
-    value: float
-    gradient: torch.Tensor
-    report: dict[str, float]
-
-
-class QuasiNewton:
+class QuasiNewton(Minimizer):
     """``torch.optim.LBFGS`` with strong Wolfe line search, one step per call.
 
     PyTorch's class evaluates the function anew at the start of every step, although its line search has just done so;
@@ -81,10 +69,8 @@ class QuasiNewton:
         search_steps: int,
         factor: float,
     ) -> None:
-        self.function, self.factor = function, factor
-        self.z = start.detach().clone().requires_grad_()
-        self.evaluations = 0
-        self._seen: list[tuple[torch.Tensor, Evaluation]] = []
+        super().__init__(function, start, factor)
+        self.z.requires_grad_()
         load_optimizers()
         self._optimizer = torch.optim.LBFGS(
             [self.z],
@@ -96,16 +82,6 @@ class QuasiNewton:
             history_size=memory,
             line_search_fn="strong_wolfe",
         )
-        self.current = self._evaluate()
-
-    def _evaluate(self) -> Evaluation:
-        for z, earlier in self._seen:
-            if torch.equal(z, self.z):
-                return earlier
-        self.evaluations += 1
-        evaluation = self.function(self.z.detach())
-        self._seen = [*self._seen[1 - REMEMBERED :], (self.z.detach().clone(), evaluation)]
-        return evaluation
 
     def _closure(self) -> torch.Tensor:
         here = self._evaluate()
@@ -115,36 +91,25 @@ class QuasiNewton:
             value, self.z.grad = 1e3 * (abs(self.current.value) * self.factor + 1.0), torch.zeros_like(self.z)
         return torch.tensor(value, dtype=torch.float64)
 
-    def step(self) -> bool:
-        """One step; whether it lowered the function.  If not, the point is as before and the memory is forgotten."""
-        before, start = self.current, self.z.detach().clone()
-        fresh = self.fresh
+    def _advance(self) -> None:
         self._optimizer.step(self._closure)
-        after = self._evaluate()
-        if not after.value < before.value:
-            with torch.no_grad():
-                self.z.copy_(start)
-            self.forget()
-            return False if fresh else self.step()
-        self.current = after
-        return True
 
     @property
     def fresh(self) -> bool:
-        """Whether the next step follows the negative gradient, nothing being remembered."""
+        """See :class:`.Minimizer`."""
         return not self._optimizer.state[self.z].get("n_iter")
 
     def forget(self) -> None:
-        """Start afresh with the negative gradient."""
+        """See :class:`.Minimizer`."""
         self._optimizer.state.clear()
 
     @property
     def step_length(self) -> float:
-        """Factor of the direction in the last step."""
+        """See :class:`.Minimizer`."""
         return float(self._optimizer.state[self.z].get("t", 0.0))
 
     def state(self) -> dict[str, Any]:
-        """A copy of everything the next steps depend on, as plain data and tensors."""
+        """See :class:`.Minimizer`."""
         s = self._optimizer.state[self.z]
         count = len(s.get("old_dirs") or ())
         state: dict[str, Any] = {
@@ -167,11 +132,9 @@ class QuasiNewton:
         return state
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Continue from :meth:`state`."""
+        """See :class:`.Minimizer`."""
         like = self.z.detach()
         self._check(Entry.of(saved, "the checkpoint", "solver"))
-        with torch.no_grad():
-            self.z.copy_(saved["point"])
         self.forget()
         if "gradient" in saved:
             s = self._optimizer.state[self.z]
@@ -182,10 +145,7 @@ class QuasiNewton:
             s["ro"] = [like.new_tensor(r) for r in saved["inverses"]]
             s["old_dirs"] = [v.clone() for v in saved["differences"].to(like)] if "differences" in saved else []
             s["old_stps"] = [v.clone() for v in saved["moves"].to(like)] if "moves" in saved else []
-        self.evaluations = int(saved["evaluations"])
-        self._seen = []
-        self.current = self._evaluate()
-        self.evaluations -= 1
+        self._continue(saved["point"], int(saved["evaluations"]))
 
     def _check(self, saved: Entry) -> None:
         """Refuse what is no state of steps in as many unknowns."""

@@ -36,6 +36,8 @@ class Settings:
         Learning rate and iterations of Adam.
     refinement
         Most iterations of L-BFGS that follow.
+    end
+        Of time in Burgers' equation.
     """
 
     inside: int
@@ -46,6 +48,7 @@ class Settings:
     rate: float
     iterations: int
     refinement: int
+    end: float = 1.0
 
 
 class Watch:

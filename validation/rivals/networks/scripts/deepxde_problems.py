@@ -83,7 +83,7 @@ def burgers(s: Settings, watch: Watch) -> None:
         slope = dde.grad.jacobian(u, x, j=0)
         return dde.grad.jacobian(u, x, j=1) + u * slope - 0.01 / np.pi * dde.grad.hessian(u, x, i=0, j=0)
 
-    domain = dde.geometry.GeometryXTime(dde.geometry.Interval(-1, 1), dde.geometry.TimeDomain(0, 1))
+    domain = dde.geometry.GeometryXTime(dde.geometry.Interval(-1, 1), dde.geometry.TimeDomain(0, s.end))
     sides = dde.icbc.DirichletBC(domain, lambda x: 0, lambda _, on_boundary: on_boundary)
     start = dde.icbc.IC(domain, lambda x: -np.sin(np.pi * x[:, :1]), lambda _, on_initial: on_initial)
     data = dde.data.TimePDE(
