@@ -4,6 +4,8 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 import hermite_pinn as hp
 
 DOCS = Path(__file__).parents[2] / "docs"
