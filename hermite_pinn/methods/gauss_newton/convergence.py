@@ -138,11 +138,14 @@ class Convergence:
 
         Where the residual at the points, which no level has to leave, is larger than the error that follows from this
         and has not fallen by two, the error falls no faster than that; by 1.2 if it did not fall twice.  Nor does the
-        error of a start that is not smooth fall faster than such data allow.
+        error of a start that is not smooth fall faster than such data allow, or than the changes, which do not lag
+        behind where the rate stays the same from level to level.
         """
         rate = self._witnessed(change)
         if self.last.start > 0:
             rate = min(rate, self.last.start)
+            if len(self.changes) > 1 and change > 0:  # of what is not smooth, the surplus knows the result only
+                rate = min(rate, self._bounded(self.changes[-2] / change))
         if not change > 0 or not self._holds(change / (rate - 1.0)):
             return rate
         fall = self._fall(1)
