@@ -264,12 +264,16 @@ class Convergence:
         return error
 
     def _of_parameters(self, moved: float) -> float:
-        """The error of the parameters: they may converge later than the fields, and tell themselves how fast."""
+        """The error of the parameters: they may converge later than the fields, and tell themselves how fast.
+
+        A change from a level that knew nothing of them says nothing of that.
+        """
         before = self.parameters[-1] if self.parameters else None
         self.parameters.append(moved)
         if not moved > 0:
             return 0.0
-        return moved / ((FIRST if before is None else self._bounded(before / moved)) - 1.0)
+        known = before is not None and before <= min(MISSED, FAST * self.factor * moved)
+        return moved / ((self._bounded(before / moved) if known and before is not None else FIRST) - 1.0)
 
     @property
     def met(self) -> bool:
