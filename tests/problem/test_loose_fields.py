@@ -1,4 +1,4 @@
-"""Fields that neither equations nor smoothness hold between the points of data are told, and no run ends as a success."""
+"""Fields that neither equations nor smoothness hold between data are told, and end no run as a success."""
 
 import numpy as np
 import pytest
