@@ -1,9 +1,9 @@
 """Where transport carries something into the domain that no condition gives.
 
 A quantity that first derivatives alone carry along an axis is known where its characteristics have met a condition.
-Equations that evolve in time are counted on every face: as many conditions are needed as speeds point inwards
-(Kreiss, *Initial boundary value problems for hyperbolic systems*, Comm. Pure Appl. Math. 23 (1970)).  For one stationary equation
-of first order characteristics are followed through the domain in both directions.
+Equations that evolve in time are counted on every face: as many conditions are needed as speeds point inwards (Kreiss,
+*Initial boundary value problems for hyperbolic systems*, Comm. Pure Appl. Math. 23 (1970)).  For one stationary
+equation of first order characteristics are followed through the domain in both directions.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Transport:
         return found
 
     def _matrices(self, axis: int, at: Values) -> np.ndarray | None:
-        """The derivatives along an axis at points, (n, equations, fields); None where fields decide that are not told."""
+        """The derivatives along an axis at points, (n, equations, fields); None where untold fields decide."""
         assert self._slopes is not None
         count, size = len(next(iter(at.values()))), len(self.fields)
         columns = []
