@@ -147,9 +147,7 @@ class Tabulated:
                 f"{self.name} returns complex values, and a tabulated function is real: tabulate the real and the imaginary "
                 "part, and write a(x) + 1j * b(x)"
             )
-        value = real_array(
-            f"what {self.name} returns", returned, shape="one real number for each point", finite=False
-        )
+        value = real_array(f"what {self.name} returns", returned, shape="one real number for each point", finite=False)
         if value.shape == points:
             return value
         if value.ndim == 0:

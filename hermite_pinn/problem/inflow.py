@@ -2,14 +2,14 @@
 
 A quantity that first derivatives alone carry along an axis is known where its characteristics have met a condition.
 Equations that evolve in time are counted on every face: as many conditions are needed as speeds point inwards (Kreiss,
-*Initial boundary value problems for hyperbolic systems*, Comm. Pure Appl. Math. 23 (1970)).  For one stationary equation
-of first order characteristics are followed through the domain in both directions.
+*Initial boundary value problems for hyperbolic systems*, Comm. Pure Appl. Math. 23 (1970)).  For one stationary
+equation of first order characteristics are followed through the domain in both directions.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -114,7 +114,7 @@ class Transport:
 
     @cached_property
     def _slopes(self) -> list[list[Expr | None]] | None:
-        """By axis, the derivatives of all equations by the first derivatives along it; None where parameters decide."""
+        """By axis, the derivatives of equations by the first derivatives along it; None where parameters decide."""
         found: list[list[Expr | None]] = [[] for _ in self.domain.names]
         for residual in self.residuals:
             slopes = partials(residual, lambda leaf: leaf.op == "jet")
@@ -127,7 +127,7 @@ class Transport:
         return found
 
     def _matrices(self, axis: int, at: Values) -> np.ndarray | None:
-        """The derivatives along an axis at points, (n, equations, fields); None where they depend on what is not told."""
+        """The derivatives along an axis at points, (n, equations, fields); None where untold fields decide."""
         assert self._slopes is not None
         count, size = len(next(iter(at.values()))), len(self.fields)
         columns = []
@@ -176,14 +176,18 @@ class Transport:
     def _speeds(self, face: Region, time: int, at: Values) -> np.ndarray | None:
         """Speeds out through a face, in lengths of the domain, (n, fields); None where equations say none."""
         rates = self._matrices(time, at)
-        parts = [(axis, self._matrices(axis, at)) for axis in self.axes if face.plane is None or axis == face.plane.axis]
+        parts = [
+            (axis, self._matrices(axis, at)) for axis in self.axes if face.plane is None or axis == face.plane.axis
+        ]
         if rates is None or any(p is None for _, p in parts):
             return None
         normals = face.quasi_random(POINTS, 0).normals
         along: np.ndarray = np.zeros_like(rates)
         for axis, part in parts:
             component = torch.as_tensor(0.0 if normals is None else normals[axis], dtype=torch.float64)
-            along = along + component.expand(POINTS).numpy()[:, None, None] * np.asarray(part) / self.domain.lengths[axis]
+            along = (
+                along + component.expand(POINTS).numpy()[:, None, None] * np.asarray(part) / self.domain.lengths[axis]
+            )
         if not (np.isfinite(along).all() and np.isfinite(rates).all()):
             return None
         size = np.abs(rates).max(2, keepdims=True)
@@ -288,7 +292,9 @@ class Transport:
             values = {t.field: t for t in traces if t.order == 0}
             if values:
                 ends = self.domain.lower, self.domain.upper
-                at["coordinate", self.domain.names[time]] = torch.full((count,), ends[number][time], dtype=torch.float64)
+                at["coordinate", self.domain.names[time]] = torch.full(
+                    (count,), ends[number][time], dtype=torch.float64
+                )
                 for name, trace in values.items():
                     value = torch.as_tensor(trace.program.run(at)[0], dtype=torch.float64)
                     at["jet", (name, zero)] = value.expand(count)

@@ -12,7 +12,7 @@ from hermite_pinn.geometry import Domain, Region
 
 from .terms import Term
 
-__all__ = ["missing_conditions"]
+__all__ = ["loose_fields", "missing_conditions"]
 
 POINTS = 64  # of a side where coefficients are looked at
 ROUNDING = 1e-12  # of their size inside, below which they count as zero there
@@ -80,6 +80,30 @@ def missing_conditions(
                 )
             sentences.extend(_missing_boundaries(needed, given, name))
     return tuple(sentences)
+
+
+def loose_fields(fields: Sequence[str], terms: Sequence[Term]) -> tuple[str, ...]:
+    """A sentence about fields that equations leave open, and values at points do not determine in between.
+
+    Parameters
+    ----------
+    fields
+        Of the problem.
+    terms
+        Equations and conditions.
+    """
+    equations = sum(t.region.is_interior and t.region.penalty is None for t in terms)
+    smoothed = {f for t in terms if t.region.penalty is not None for f in _fields(t)}
+    if equations + len(smoothed) >= len(fields):
+        return ()
+    measured = {f for t in terms if t.region.measured is not None for f in _fields(t)}
+    open_fields = [f for f in fields if f not in measured | smoothed] or [f for f in fields if f not in smoothed]
+    few = "1 equation stands" if equations == 1 else f"{equations} equations stand"
+    names = ", ".join(repr(f) for f in open_fields)
+    return (
+        f"{few} against {len(fields)} fields, and values at points determine no field between them; add Smoothness({names}) "
+        "or write the field with parameters",
+    )
 
 
 def _degenerate(domain: Domain, residuals: Sequence[Expr], field: str, axis: int, order: int, side: Region) -> bool:

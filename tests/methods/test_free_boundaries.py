@@ -1,4 +1,4 @@
-"""Fields that choose between the pieces of an equation: obstacles are reached, and estimates know of the free boundary."""
+"""Fields choose between the pieces of an equation: obstacles are reached, and estimates know of free boundaries."""
 
 import math
 
@@ -7,7 +7,6 @@ import pytest
 
 import hermite_pinn as hp
 from hermite_pinn.methods.gauss_newton.even_choices import with_even_choices
-
 
 EDGE = math.sqrt(0.1)  # where a rope of weight 1 meets a floor at -0.05
 

@@ -21,9 +21,7 @@ def test_a_run_without_values_where_it_flows_in_ends_after_coarse_levels():
 
 
 def test_a_stationary_flow_names_the_side_from_which_it_comes():
-    problem = hp.Problem(
-        hp.Box(x=(0, 1), y=(0, 1)), "u", lambda u: 3 * u.x - u.y - 1.0, [hp.Dirichlet(u=0.0, on="x-")]
-    )
+    problem = hp.Problem(hp.Box(x=(0, 1), y=(0, 1)), "u", lambda u: 3 * u.x - u.y - 1.0, [hp.Dirichlet(u=0.0, on="x-")])
     solution = hp.solve(problem, progress=False)
     assert solution.status is hp.Status.UNDETERMINED
     assert "y+" in solution.message

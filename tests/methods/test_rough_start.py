@@ -65,6 +65,16 @@ def test_a_kink_at_the_start_costs_less_than_a_jump_and_is_converged_to():
     assert error <= solution.estimated_error <= 10 * error
 
 
+def test_the_changes_tell_how_fast_a_kink_between_vertices_is_forgotten():
+    problem = heat(lambda x: hp.minimum(3 * x, 1.5 * (1 - x)))
+    solution = hp.solve(problem, tol=1e-4, progress=False)
+    x, t, weights = points_towards_the_start([1 / 3])
+    exact = series(lambda k: 9 * np.sin(k * np.pi / 3) / (k * np.pi) ** 2, x, t)
+    error = np.sqrt((weights * (solution.u(x, t) - exact) ** 2).sum() / (weights * exact**2).sum())
+    assert solution.status is hp.Status.CONVERGED, solution.message
+    assert error <= solution.estimated_error <= 4 * error
+
+
 SQUARE = hp.Box(x=(0, 1), y=(0, 1), t=(0, 1))
 RATES = {
     "a jump": (heat(lambda x: hp.where(x < 0.4, 1.0, 0.0)), 2**1.5),

@@ -65,7 +65,12 @@ def test_initial_values_decide_where_the_solution_carries_itself():
 
 def test_what_leaves_through_a_hole_needs_no_condition_and_what_comes_from_it_does():
     domain = hp.Box(x=(-1, 1), y=(-1, 1), t=(0, 1)) - hp.Disk((0, 0), 0.3)
-    still = hp.Problem(domain, "u", lambda u, x, y: u.t - x * u.x - y * u.y, [hp.Initial(u=0.0), hp.Dirichlet(u=0.0, on=["x-", "x+", "y-", "y+"])])
+    still = hp.Problem(
+        domain,
+        "u",
+        lambda u, x, y: u.t - x * u.x - y * u.y,
+        [hp.Initial(u=0.0), hp.Dirichlet(u=0.0, on=["x-", "x+", "y-", "y+"])],
+    )
     assert not still.unfed
     source = hp.Problem(domain, "u", lambda u, x, y: u.t + x * u.x + y * u.y, [hp.Initial(u=0.0)])
     assert "disk" in source.unfed[0]

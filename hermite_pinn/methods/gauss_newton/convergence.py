@@ -138,11 +138,14 @@ class Convergence:
 
         Where the residual at the points, which no level has to leave, is larger than the error that follows from this
         and has not fallen by two, the error falls no faster than that; by 1.2 if it did not fall twice.  Nor does the
-        error of a start that is not smooth fall faster than such data allow.
+        error of a start that is not smooth fall faster than such data allow, or than the changes, which do not lag
+        behind where the rate stays the same from level to level.
         """
         rate = self._witnessed(change)
         if self.last.start > 0:
             rate = min(rate, self.last.start)
+            if len(self.changes) > 1 and change > 0:  # of what is not smooth, the surplus knows the result only
+                rate = min(rate, self._bounded(self.changes[-2] / change))
         if not change > 0 or not self._holds(change / (rate - 1.0)):
             return rate
         fall = self._fall(1)
@@ -261,12 +264,16 @@ class Convergence:
         return error
 
     def _of_parameters(self, moved: float) -> float:
-        """The error of the parameters: they may converge later than the fields, and tell themselves how fast."""
+        """The error of the parameters: they may converge later than the fields, and tell themselves how fast.
+
+        A change from a level that knew nothing of them says nothing of that.
+        """
         before = self.parameters[-1] if self.parameters else None
         self.parameters.append(moved)
         if not moved > 0:
             return 0.0
-        return moved / ((FIRST if before is None else self._bounded(before / moved)) - 1.0)
+        known = before is not None and before <= min(MISSED, FAST * self.factor * moved)
+        return moved / ((self._bounded(before / moved) if known and before is not None else FIRST) - 1.0)
 
     @property
     def met(self) -> bool:

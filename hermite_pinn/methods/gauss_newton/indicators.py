@@ -94,6 +94,12 @@ class Indicators:
         return self.watched <= WATCHED
 
     @property
+    def coarse(self) -> float:
+        """The largest local surplus of a field that the level does not resolve; zero where it does."""
+        largest = max(self.leaf, default=0.0)
+        return largest if largest > LEAF else 0.0
+
+    @property
     def resolved(self) -> bool:
         """Whether the level resolves the solution, as far as it can tell."""
         return self.seen and self.residual <= RESIDUAL and all(s <= LEAF for s in self.leaf)

@@ -71,6 +71,7 @@ CLOSE, WORTH = 1e-8, 1_000_000  # errors and sizes beyond which a tolerance that
 SMALL = 1e-12  # errors below which it counts no more on any level
 FINISHING = 3.0  # times what looking at the domain takes on the first level
 OPEN = 3  # levels after which a run ends that the statement does not determine
+FINER = 4  # times the number of values that are measured: cells that these say nothing of
 HASTE = 0.3  # of the time that a level is expected to take: it is not begun with less left
 
 
@@ -373,9 +374,13 @@ class NestedIteration:
 
     def _open(self) -> Ending | None:
         """The ending of a run whose solution the statement leaves open: finer levels determine no more of it."""
-        if not self.problem.unfed or self.resolutions.planned is not None or len(self.state.path) < OPEN:
+        problem, done = self.problem, len(self.state.path)
+        if not (problem.unfed or problem.loose) or self.resolutions.planned is not None or done < OPEN:
             return None
-        return Ending(Status.UNDETERMINED, f"ended after {OPEN} levels, since finer ones determine no more")
+        values = sum(t.region.measured.count for t in problem.terms if t.region.measured is not None)
+        if problem.loose and math.prod(self.state.path[-1]) < FINER * values:
+            return None
+        return Ending(Status.UNDETERMINED, f"ended after {done} levels, since finer ones determine no more")
 
     def _measure(self, stage: Stage) -> None:
         """What a finished stage changed, and what it says of its error."""

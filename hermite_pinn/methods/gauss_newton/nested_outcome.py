@@ -74,10 +74,10 @@ def nested_outcome(
     if problem.parameters and ending.status in BY_ITSELF:
         system = _linearized(grid, best)
         known = parameter_sensitivity(system, best.vector, solver.inner_tol, inner_steps)
-        bounds, grid_error = bounded(problem.parameters, best.parameters), state.convergence.estimates[-1:]
-        errors = standard_errors(
-            system, known, best.choice, values=best.parameters, bounds=bounds, error=next(iter(grid_error), None)
-        )
+        bounds = bounded(problem.parameters, best.parameters)
+        grid_error = max((e or 0.0 for e in state.convergence.estimates[-1:]), default=0.0)
+        grid_error = max(grid_error, state.convergence.last.coarse)  # nobody knows what such a level does to parameters
+        errors = standard_errors(system, known, best.choice, values=best.parameters, bounds=bounds, error=grid_error)
         message = "; ".join(part for part in (message, bound_note(bounds)) if part)
         doubts = tuple(parameter_doubts(problem.parameters, best.parameters, known, errors))
         if errors:

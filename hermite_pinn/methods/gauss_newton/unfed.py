@@ -8,7 +8,6 @@ import torch
 
 from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.expressions.program import Leaf, leaves
-from hermite_pinn.field.field import GridField
 from hermite_pinn.geometry import Region
 from hermite_pinn.methods.base import Outcome
 from hermite_pinn.methods.course import Ending

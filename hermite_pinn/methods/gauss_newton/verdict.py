@@ -88,7 +88,8 @@ def verdict(
     if convergence.met and stage.settled and error is not None and tol is not None and error <= tol:
         return Ending(Status.CONVERGED, f"estimated relative error {estimate} <= {tol:g}")
     grid, noise = convergence.estimates[-1] if convergence.estimates else None, stage.noise or 0.0
-    resolved = convergence.met or (grid is not None and grid <= NEGLIGIBLE * noise)
+    told = grid is not None and grid <= NEGLIGIBLE * noise
+    resolved = convergence.met or (told and not (problem.parameters and convergence.last.coarse))
     if noise > 0 and convergence.changes and not problem.parameters:
         resolved = resolved or convergence.changes[-1] <= CLOSE * noise
     open_yet = planned is None and error is not None and tol is not None and error <= tol  # another level confirms it

@@ -216,9 +216,10 @@ class LevenbergMarquardt(Generic[System]):
             if accepted is not None:
                 accepted(state)
             return state
-        if system.chooses and resumed is None and self.deflation is None and self._chosen(system, iterate):
-            if accepted is not None and accepted(iterate.fit):
-                return iterate.fit
+        choosing = system.chooses and resumed is None and self.deflation is None
+        helped = choosing and self._chosen(system, iterate)
+        if helped and accepted is not None and accepted(iterate.fit):
+            return iterate.fit
         for k in range(0 if resumed is None else iterate.restore(resumed), self.outer_steps):
             trial = self.step(system, iterate)
             if trial is not None:
@@ -238,10 +239,10 @@ class LevenbergMarquardt(Generic[System]):
         return iterate.fit
 
     def _chosen(self, system: System, iterate: Iterate) -> bool:
-        """Undamped steps, also where the loss rises, until the pieces that the unknowns choose stay; whether that helped.
+        """Undamped steps, also where the loss rises, until the pieces that unknowns choose stay; whether that helped.
 
-        Every step solves the problem of the pieces chosen last.  For equations such as ``min(A u - f, u - g) = 0`` these
-        steps converge from any start, though the loss does not fall steadily, and damped ones end between the pieces
+        Every step solves the problem of the pieces chosen last.  For equations such as ``min(A u - f, u - g) = 0``
+        these steps converge though the loss does not fall steadily, where damped ones end between the pieces
         (R. Howard's policy iteration; Hintermueller, Ito, Kunisch, *The primal-dual active set strategy as a semismooth
         Newton method*, SIAM J. Optim. 13 (2002)).
         """
