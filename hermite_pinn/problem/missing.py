@@ -12,7 +12,7 @@ from hermite_pinn.geometry import Domain, Region
 
 from .terms import Term
 
-__all__ = ["loose_fields", "missing_conditions"]
+__all__ = ["bare_faces", "loose_fields", "missing_conditions"]
 
 POINTS = 64  # of a side where coefficients are looked at
 ROUNDING = 1e-12  # of their size inside, below which they count as zero there
@@ -48,13 +48,7 @@ def missing_conditions(
             for along, order in zip(orders, derivative, strict=True):
                 along[name] = max(along[name], order)
     sentences: list[str] = []
-    planes = sum(f.plane is not None for f in domain.space_faces)
-    whole = planes == len(domain.space_faces) == 2 * len(domain.space_axes)
-    # given points may lie on any face, planes anywhere
-    known = bool(measured) or any(t.region.inner for t in terms)
-    if not (whole or known):
-        needed = sum(max(orders[axis][f] for axis in domain.space_axes) // 2 for f in fields)
-        sentences.extend(_bare_faces(domain, periodic, needed, terms))
+    whole, known = _is_box(domain), _is_known(terms)
     for axis, name in enumerate(domain.names):
         if periodic[axis]:
             continue
@@ -80,6 +74,39 @@ def missing_conditions(
                 )
             sentences.extend(_missing_boundaries(needed, given, name))
     return tuple(sentences)
+
+
+def bare_faces(
+    domain: Domain, fields: Sequence[str], periodic: Sequence[bool], residuals: Iterable[Expr], terms: Sequence[Term]
+) -> tuple[str, ...]:
+    """Sentences about faces of a domain that is no box, and parts of them, with fewer conditions than equations need.
+
+    An equation of even order needs half as many conditions as that on a face where the coefficient of its highest
+    derivative along the normal does not vanish.  Coefficients that depend on fields or parameters are taken not to.
+
+    Parameters
+    ----------
+    domain, fields, periodic, residuals, terms
+        As for :func:`missing_conditions`.
+    """
+    if _is_box(domain) or _is_known(terms):
+        return ()
+    equations = list(residuals)
+    on_boundary = [t for t in terms if t.region.on_boundary]
+    bare: dict[tuple[int, int], list[str]] = {}
+    for face in domain.space_faces:
+        if face.plane is not None and periodic[face.plane.axis]:
+            continue
+        needed = sum(_order_across(domain, equations, field, face) // 2 for field in fields)
+        for part in sorted(face.covers):
+            given = sum(part in t.region.covers for t in on_boundary)
+            if given < needed:
+                bare.setdefault((needed, given), []).append(part)
+    return tuple(
+        f"{needed} condition{'s' * (needed != 1)} belong{'s' * (needed == 1)} on every face, and there {'are' if given > 1 else 'is'} "
+        f"{given or 'none'} on {', '.join(names)}; the solution is not unique unless the equation degenerates there"
+        for (needed, given), names in bare.items()
+    )
 
 
 def loose_fields(fields: Sequence[str], terms: Sequence[Term]) -> tuple[str, ...]:
@@ -143,22 +170,53 @@ def _missing_starts(orders: Mapping[str, int], terms: Sequence[Term], measured: 
             )
 
 
-def _bare_faces(domain: Domain, periodic: Sequence[bool], needed: int, terms: Sequence[Term]) -> Iterator[str]:
-    """Faces of a domain that is no box, and parts of them, with fewer conditions than equations of even order need."""
-    on_boundary = [t for t in terms if t.region.on_boundary]
-    bare: dict[int, list[str]] = {}
-    for face in domain.space_faces:
-        if face.plane is not None and periodic[face.plane.axis]:
-            continue
-        for part in sorted(face.covers):
-            given = sum(part in t.region.covers for t in on_boundary)
-            if given < needed:
-                bare.setdefault(given, []).append(part)
-    for given, names in bare.items():
-        yield (
-            f"{needed} condition{'s' * (needed != 1)} belong{'s' * (needed == 1)} on every face, and there {'are' if given > 1 else 'is'} "
-            f"{given or 'none'} on {', '.join(names)}; the solution is not unique unless the equation degenerates there"
-        )
+def _is_box(domain: Domain) -> bool:
+    planes = sum(f.plane is not None for f in domain.space_faces)
+    return planes == len(domain.space_faces) == 2 * len(domain.space_axes)
+
+
+def _is_known(terms: Iterable[Term]) -> bool:
+    """Whether there are values inside: given points may lie on any face, planes anywhere."""
+    return any(t.region.measured is not None or t.region.penalty is not None or t.region.inner for t in terms)
+
+
+def _order_across(domain: Domain, residuals: Sequence[Expr], field: str, face: Region) -> int:
+    """The order of a field's derivatives along the normal of a face; 0 where the coefficients of these vanish."""
+    slopes = [
+        (data[1], slope)
+        for residual in residuals
+        for (_, data), slope in partials(residual, lambda leaf: leaf.op == "jet").items()
+        if data[0] == field
+    ]
+    space = domain.space_axes
+    top = max((sum(o[i] for i in space) for o, _ in slopes), default=0)
+    highest = [(o, slope) for o, slope in slopes if sum(o[i] for i in space) == top]
+    if any(depends_on(slope, ["jet", "parameter", "data"]) for _, slope in highest):
+        return top
+    symbol, size = _principal_symbols(domain, residuals, field, face, top)
+    return top if symbol > ROUNDING * size else 0
+
+
+def _principal_symbols(
+    domain: Domain, residuals: Sequence[Expr], field: str, face: Region, top: int
+) -> tuple[float, float]:
+    """The largest coefficient of derivatives of order ``top`` along the normal of a face, and of all of that order."""
+    samples, space = face.quasi_random(POINTS, 0), domain.space_axes
+    assert samples.normals is not None
+    at = samples.leaves(domain.names)
+    along = size = 0.0
+    for residual in residuals:
+        symbol = torch.zeros(POINTS, dtype=torch.float64)
+        for (_, data), slope in partials(residual, lambda leaf: leaf.op == "jet").items():
+            if data[0] != field or sum(data[1][i] for i in space) != top or sum(data[1]) != top:
+                continue
+            value = torch.as_tensor(Program([slope]).run(at)[0], dtype=torch.float64)
+            size = max(size, float(value.abs().max()))
+            for i in space:
+                value = value * torch.as_tensor(samples.normals[i], dtype=torch.float64) ** data[1][i]
+            symbol = symbol + value
+        along = max(along, float(symbol.abs().max()))
+    return along, size
 
 
 def _missing_boundaries(needed: int, terms: Sequence[Term], axis: str) -> Iterator[str]:

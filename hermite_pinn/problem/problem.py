@@ -24,7 +24,7 @@ from .identity import Digest, Part, identify
 from .inflow import Transport
 from .interfaces import continuity
 from .jumps import find_jumps
-from .missing import loose_fields, missing_conditions
+from .missing import bare_faces, loose_fields, missing_conditions
 from .names import FIELDS, check_names, checked_exact, real_fields
 from .parameters import Parameter
 from .plan import Plan
@@ -71,14 +71,16 @@ class Problem(Immutable):
     Attributes
     ----------
     missing
-        Sentences about conditions that it seems to lack, by counting derivatives, and those of ``unfed`` and
-        ``loose``.
+        Sentences about conditions that it seems to lack, by counting derivatives, and those of ``unfed``, ``loose`` and
+        ``bare``.
     transport
         What first derivatives carry through the domain.
     unfed
         Sentences about sides through which something is carried into the domain that no condition gives.
     loose
         A sentence about fields that equations leave open between the points of data.
+    bare
+        Sentences about faces of a domain that shapes cut, which have fewer conditions than the equations need there.
     notes
         Sentences about values that jump where two faces meet, about jumps that no line of a grid follows, about point
         sources that faces cut off, and about what is worth knowing of the domain.
@@ -175,7 +177,8 @@ class Problem(Immutable):
         self.unfed = self.transport.begun
         counted = missing_conditions(domain, self.fields, self.periodic, stated, self.terms)
         self.loose = loose_fields(self.fields, self.terms)
-        self.missing = (*counted, *self.unfed, *self.loose)
+        self.bare = bare_faces(domain, self.fields, self.periodic, stated, self.terms)
+        self.missing = (*self.bare, *counted, *self.unfed, *self.loose)
         lost = tuple(filter(None, (cut_off(source, names, domain.bounds) for source, names in sources)))
         self.notes = (*domain.notes, *jumps.notes, *self._checked_conditions(), *lost)
         for sentence in (*self.missing, *lost):

@@ -375,7 +375,7 @@ class NestedIteration:
     def _open(self) -> Ending | None:
         """The ending of a run whose solution the statement leaves open: finer levels determine no more of it."""
         problem, done = self.problem, len(self.state.path)
-        if not (problem.unfed or problem.loose) or self.resolutions.planned is not None or done < OPEN:
+        if not (problem.unfed or problem.loose or problem.bare) or self.resolutions.planned is not None or done < OPEN:
             return None
         values = sum(t.region.measured.count for t in problem.terms if t.region.measured is not None)
         if problem.loose and math.prod(self.state.path[-1]) < FINER * values:
