@@ -18,7 +18,7 @@ from hermite_pinn.run.status import Status
 
 from .base import Doubt, Outcome
 
-__all__ = ["doubts_about", "judged", "unjudged"]
+__all__ = ["contradictions", "doubts_about", "judged", "unjudged"]
 
 #: Relative accuracy that is asked for where nobody names one.
 ACCURACY = 1e-6
@@ -116,6 +116,22 @@ def doubts_about(problem: Problem, outcome: Outcome) -> list[Doubt]:
         *_of_parameters(misfits, outcome.parameters),
     ]
     return list(dict.fromkeys(found))
+
+
+def contradictions(problem: Problem, field: GridField, parameters: Mapping[str, float]) -> list[Doubt]:
+    """Equations of which a field leaves a smooth residual as large as their terms, wherever the run stands.
+
+    Parameters
+    ----------
+    problem
+        What is being solved.
+    field
+        The least residual on its grid.
+    parameters
+        Its parameters.
+    """
+    standard = Standard(None, True, min(field.encoder.cells), 0.0)
+    return list(_of_equations(term_misfits(problem, field, parameters), standard))
 
 
 def judged(problem: Problem, outcome: Outcome) -> Outcome:
@@ -276,4 +292,4 @@ def _share(part: float) -> str:
     """A relative size in words."""
     if not math.isfinite(part):
         return "infinitely many times"
-    return f"{100.0 * part:.{3 if part >= 1.0 else 2}g} %" if part < 10.0 else f"{part:.2g} times"
+    return f"{100.0 * part:.{3 if part >= 0.995 else 2}g} %" if part < 10.0 else f"{part:.2g} times"

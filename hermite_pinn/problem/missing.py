@@ -203,15 +203,16 @@ def _principal_symbols(
     """The largest coefficient of derivatives of order ``top`` along the normal of a face, and of all of that order."""
     samples, space = face.quasi_random(POINTS, 0), domain.space_axes
     assert samples.normals is not None
-    at = samples.leaves(domain.names)
+    there, inside = samples.leaves(domain.names), domain.interior.quasi_random(POINTS, 0).leaves(domain.names)
     along = size = 0.0
     for residual in residuals:
         symbol = torch.zeros(POINTS, dtype=torch.float64)
         for (_, data), slope in partials(residual, lambda leaf: leaf.op == "jet").items():
-            if data[0] != field or sum(data[1][i] for i in space) != top or sum(data[1]) != top:
+            if data[0] != field or sum(data[1][i] for i in space) != top:
                 continue
-            value = torch.as_tensor(Program([slope]).run(at)[0], dtype=torch.float64)
-            size = max(size, float(value.abs().max()))
+            program = Program([slope])
+            value, known = (torch.as_tensor(program.run(at)[0], dtype=torch.float64) for at in (there, inside))
+            size = max(size, float(value.abs().max()), float(known.abs().max()))
             for i in space:
                 value = value * torch.as_tensor(samples.normals[i], dtype=torch.float64) ** data[1][i]
             symbol = symbol + value

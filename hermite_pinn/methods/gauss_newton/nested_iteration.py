@@ -55,6 +55,7 @@ from .stage import Discretization, Stage, relative, solve_at_once
 from .stage_record import record_stage
 from .term_sizes import floored, implied_sizes, strengths
 from .time_slabs import stable_points
+from .unbalanced import unbalanced
 from .unfinished import Unfinished
 from .uniqueness import freedom, on_vertices
 from .verdict import BY_ITSELF, coarser_is_better, determined, verdict, with_noise
@@ -280,7 +281,7 @@ class NestedIteration:
             self.pace.end(self.grid.pyramid(state.path[-1:]).size)
             self.unfinished.save()
             self._keep_time()
-            ending = self._verdict() or self._open()
+            ending = self._verdict() or self._open() or self._unbalanced()
             if ending is not None:
                 return ending
             if self.choice.pays(stage, len(state.path)):
@@ -381,6 +382,12 @@ class NestedIteration:
         if problem.loose and math.prod(self.state.path[-1]) < FINER * values:
             return None
         return Ending(Status.UNDETERMINED, f"ended after {done} levels, since finer ones determine no more")
+
+    def _unbalanced(self) -> Ending | None:
+        best = self.state.best
+        if best is None or self.resolutions.planned is not None:
+            return None
+        return unbalanced(self.grid, best, self.state.convergence.estimates)
 
     def _measure(self, stage: Stage) -> None:
         """What a finished stage changed, and what it says of its error."""
