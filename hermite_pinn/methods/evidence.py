@@ -11,6 +11,7 @@ import torch
 from scipy.special import chdtri
 
 from hermite_pinn.expressions.program import leaves
+from hermite_pinn.field.field import GridField
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.misfits import TermMisfit, smooth_part, term_misfits
