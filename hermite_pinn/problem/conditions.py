@@ -115,22 +115,22 @@ class _Prescribed(_Values):
 class Dirichlet(_Prescribed):
     """Prescribed values: ``Dirichlet(u=0.0)``, ``Dirichlet(u=lambda x, y: x * y, on=["x-", "y+"])``.
 
-    On a whole face of a box, across an axis that is not periodic, and a dense Hermite grid the condition is imposed
-    exactly (to the interpolation error of the given function); elsewhere it is a weighted residual.
+    The condition holds exactly (to the interpolation error of the given function) on a whole face of a box, across an
+    axis that is not periodic, if the field is a dense Hermite grid.  Otherwise it is a weighted residual.
 
     Parameters
     ----------
     on
-        Face name, list of names, or ``"boundary"`` (all faces of the space axes, periodic ones apart, which have to be
-        named); planes inside, ``{"x": 0.5}`` or ``{"x": [0.2, 0.5]}``, whose normal points along the axis; or points
-        inside or on the boundary, an array (n, dim), or ``(points, normals)`` with their outward unit normals, which
-        derivatives along the normal need.
+        Where the condition holds: a face name, a list of names, or ``"boundary"`` (all faces of the space axes;
+        periodic ones have to be named).  Planes inside are ``{"x": 0.5}`` or ``{"x": [0.2, 0.5]}``, whose normal points
+        along the axis.  Points inside or on the boundary are an array (n, dim), or ``(points, normals)`` with their
+        outward unit normals, which derivatives along the normal need.
     weight
-        Weight of the residual relative to the automatic one, where the condition is not imposed exactly.
+        Weight of the residual relative to the automatic one, if the condition does not hold exactly.
     where
         Function of the coordinates that restricts the faces to the points where it is true.
     values
-        Number or function of the coordinates, by field.
+        A number or a function of the coordinates, for each field.
 
     Examples
     --------
