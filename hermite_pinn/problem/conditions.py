@@ -156,7 +156,10 @@ class Neumann(_Prescribed):
 
 
 class Robin(_Values):
-    """``alpha * u + beta * u.n = g`` as ``Robin(u=(alpha, beta, g), on="x+")``; each may be a function.
+    """The condition ``alpha * u + beta * u.n = g``: ``Robin(u=(alpha, beta, g), on="x+")``.
+
+    Each of the three may be a number or a function of the coordinates.  Other arguments are those of
+    :class:`Dirichlet`.
 
     Examples
     --------
@@ -211,15 +214,15 @@ class Robin(_Values):
 
 
 class Initial(Statement):
-    """Values at the start of time: ``Initial(u=lambda x: sin(x))``, and with ``u_t=`` the first time derivative.
+    """Values at the start of time, ``Initial(u=lambda x: sin(x))``, and first time derivatives, ``Initial(u_t=0.0)``.
 
     Parameters
     ----------
     weight
         As for :class:`Dirichlet`.
     values
-        Number or function of the space coordinates by field ``u``, or by ``u_t`` for the derivative of ``u`` along
-        ``t``.
+        A number or a function of the space coordinates, for each field ``u``, or for ``u_t``, the derivative of ``u``
+        along ``t``.
 
     Examples
     --------
@@ -323,7 +326,7 @@ class Gauge(Statement):
 
 
 class Condition(_OnFaces):
-    """Any condition on faces: a function of fields, coordinates and parameters by name that is zero where it holds.
+    """Any condition on faces: a function of fields, coordinates and parameters, by name, that is zero if it holds.
 
     ``u.n`` is the outward normal derivative and ``n`` the outward normal with the components ``n.x``, ``n.y``, also in
     the values of :class:`Dirichlet`, :class:`Neumann` and :class:`Robin`.
@@ -335,7 +338,7 @@ class Condition(_OnFaces):
     on, weight, where
         As for :class:`Dirichlet`.
     name
-        Of the residual in reports.
+        Name of the residual in reports.
 
     Examples
     --------
