@@ -241,15 +241,17 @@ class Faces(Union):
 class Box(Immutable, Cuttable):
     """An axis-parallel box ``Box(x=(0, 1), y=(0, 2), t=(0, 5))``; the order of the axes is the order of the arguments.
 
-    An axis called ``t`` is time: its faces belong to no boundary condition unless named, ``"t-"`` is the start.
+    An axis called ``t`` is time.  Boundary conditions apply to its faces only if they name them; ``"t-"`` is the start.
 
     Parameters
     ----------
     breaks
-        By axis the coordinates at which coefficients or sources jump or have a kink, a number or several: grids have
-        lines there, and derivatives may jump across them.  Those that a problem's equations tell it finds by itself.
+        Coordinates at which coefficients or sources jump or have a kink, by axis, one number or several.  Grids have
+        lines there, and derivatives may jump across them.  Jumps in the expressions of equations are detected; see
+        docs/breaks.md.
     axes
-        Bounds ``(lower, upper)`` by name, up to sixteen; grids have four at most.
+        Bounds ``(lower, upper)`` by name, for up to sixteen axes.  Grids have at most four; with more axes a field is a
+        sum of products (docs/problems.md).
 
     Raises
     ------

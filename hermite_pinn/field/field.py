@@ -104,12 +104,12 @@ OWN = ("basis", "base", "ratio", "table_size", "table_std", "half", "weights", "
 
 @dataclass(frozen=True)
 class Field:
-    """What kind of field to use.
+    """The kind of the unknown function: an encoder (a grid of several levels) read by a head.
 
     Parameters
     ----------
     head
-        ``"linear"`` (the sum of the levels), ``"siren"`` (the paper's network, no skip) or ``"siren+linear"`` (the
+        ``"linear"`` (the sum of the levels), ``"siren"`` (a network that reads the levels) or ``"siren+linear"`` (the
         sum of the levels plus a gated network).
     basis
         ``"cubic"`` (value and slopes per vertex, C1), ``"quintic"`` (and curvatures, C2), ``"septic"`` (and third
@@ -117,45 +117,45 @@ class Field:
     base
         Cells of the coarsest level, one number or one per axis.
     ratio
-        Factor of the resolution from level to level; 2 makes levels nested, which ``gauss_newton`` needs.
+        Factor of the resolution from level to level.  With 2 the levels are nested, which ``gauss_newton`` needs.
     features
-        Features per level; ``None`` means one per field for the linear head, else the larger of 2 and the number of
+        Features per level.  ``None``: one per field for the linear head, otherwise the larger of 2 and the number of
         fields.
     table_size
-        Largest number of slots per level, a power of two, or one per derivative order (T1, T2, T3, ...); ``None``:
-        dense everywhere.
+        Largest number of slots per level, a power of two, or one per derivative order (T1, T2, T3, ...).  Larger levels
+        are hashed.  ``None``: all levels are dense.
     width, depth, omega, activation
         The network: units per layer, hidden layers, frequency inside the activation, and ``"sine"``, ``"tanh"``,
         ``"silu"`` or ``"softplus"``.
     table_std
         Standard deviation of the initial values in the tables of a network head (derivatives start at zero).
     fused
-        Whether one kernel takes the derivatives through all layers of the network (up to 128 units wide) or each
-        layer has kernels of its own; ``None``: where that is faster.  The numbers are the same to rounding.
+        Whether one kernel takes the derivatives through all layers of the network (up to 128 units wide), or each layer
+        has its own kernels.  ``None`` chooses the faster one.  The numbers are the same to rounding.
     half
-        Whether the kernels read the tables rounded to float16, with arithmetic in float32: half the memory traffic, for
-        problems without derivatives (data and images) and first-order methods.  Training keeps float32 tables, and the
-        solution has the rounded numbers.
+        Whether the kernels read the tables rounded to float16, with arithmetic in float32.  This halves the memory
+        traffic of problems without derivatives (data and images) and first-order methods.  Training keeps float32
+        tables, and the solution has the rounded numbers.
     encoder
         ``"hermite"``: the multilevel grid.  For comparison: ``"trilinear_fd"`` (linear interpolation, derivatives of
-        the fields by differences), ``"smooth"`` (values read by smooth weights), ``"straight_through"``
-        (multilinear values, gradients of smooth weights), ``"cubic"`` (Catmull-Rom: four values per axis),
-        ``"fourier"`` (random waves), ``"coordinates"`` (nothing before the network); all but the first have a basis of
-        their own.  For boxes of many axes: ``"products"`` (sums and products over the axes of functions of one axis).
+        the fields by differences), ``"smooth"`` (values read by smooth weights), ``"straight_through"`` (multilinear
+        values, gradients of smooth weights), ``"cubic"`` (Catmull-Rom: four values per axis), ``"fourier"`` (random
+        waves), ``"coordinates"`` (nothing before the network).  These have bases of their own; see docs/encoders.md.
+        For boxes of many axes: ``"products"`` (sums and products over the axes of functions of one axis).
     weights
-        Of ``"smooth"``: ``"cosine"`` or ``"smoothstep"`` along every axis, or ``"cosine_product"``: the cosine of the
-        whole weight of a corner, as Heo et al. have it.
+        For ``"smooth"``: ``"cosine"`` or ``"smoothstep"`` along every axis, or ``"cosine_product"``, the cosine of the
+        whole weight of a corner (Heo et al.).
     blend
-        Of ``"straight_through"``: the share of the smooth weights in gradients, 0 to 1.
+        For ``"straight_through"``: the share of the smooth weights in gradients, 0 to 1.
     differences, epsilon
-        Of ``"trilinear_fd"``: ``"central"`` (2 dim + 1 taps), or ``"tetrahedral"`` (NeuralAngelo's four, in three
-        dimensions), and the distance of the taps; ``None``: one cell of the finest level.
+        For ``"trilinear_fd"``: ``"central"`` (2 dim + 1 taps) or ``"tetrahedral"`` (NeuralAngelo's four, in three
+        dimensions), and the distance of the taps.  ``None``: one cell of the finest level.
     frequencies, bandwidth
-        Of ``"fourier"``: how many random frequencies there are, and their standard deviation in waves per edge of the
-        box; the seed is that of the run.
+        For ``"fourier"``: the number of random frequencies, and their standard deviation in waves per edge of the box.
+        The seed is that of the run.
     rank
-        Of ``"products"``: how many products there are beside the sum, at most where the method chooses; ``None``: as
-        many as it takes, or four.
+        For ``"products"``: the number of products beside the sum, a maximum if the method chooses the number.
+        ``None``: as many as it takes, or four.
     aux
         Names of coordinates that the network reads beside the features, as in Instant-NGP; with ``head="siren"``.
 

@@ -115,22 +115,22 @@ class _Prescribed(_Values):
 class Dirichlet(_Prescribed):
     """Prescribed values: ``Dirichlet(u=0.0)``, ``Dirichlet(u=lambda x, y: x * y, on=["x-", "y+"])``.
 
-    On a whole face of a box, across an axis that is not periodic, and a dense Hermite grid the condition is imposed
-    exactly (to the interpolation error of the given function); elsewhere it is a weighted residual.
+    The condition holds exactly (to the interpolation error of the given function) on a whole face of a box, across an
+    axis that is not periodic, if the field is a dense Hermite grid.  Otherwise it is a weighted residual.
 
     Parameters
     ----------
     on
-        Face name, list of names, or ``"boundary"`` (all faces of the space axes, periodic ones apart, which have to be
-        named); planes inside, ``{"x": 0.5}`` or ``{"x": [0.2, 0.5]}``, whose normal points along the axis; or points
-        inside or on the boundary, an array (n, dim), or ``(points, normals)`` with their outward unit normals, which
-        derivatives along the normal need.
+        Where the condition holds: a face name, a list of names, or ``"boundary"`` (all faces of the space axes;
+        periodic ones have to be named).  Planes inside are ``{"x": 0.5}`` or ``{"x": [0.2, 0.5]}``, whose normal points
+        along the axis.  Points inside or on the boundary are an array (n, dim), or ``(points, normals)`` with their
+        outward unit normals, which derivatives along the normal need.
     weight
-        Weight of the residual relative to the automatic one, where the condition is not imposed exactly.
+        Weight of the residual relative to the automatic one, if the condition does not hold exactly.
     where
         Function of the coordinates that restricts the faces to the points where it is true.
     values
-        Number or function of the coordinates, by field.
+        A number or a function of the coordinates, for each field.
 
     Examples
     --------
@@ -156,7 +156,10 @@ class Neumann(_Prescribed):
 
 
 class Robin(_Values):
-    """``alpha * u + beta * u.n = g`` as ``Robin(u=(alpha, beta, g), on="x+")``; each may be a function.
+    """The condition ``alpha * u + beta * u.n = g``: ``Robin(u=(alpha, beta, g), on="x+")``.
+
+    Each of the three may be a number or a function of the coordinates.  Other arguments are those of
+    :class:`Dirichlet`.
 
     Examples
     --------
@@ -211,15 +214,15 @@ class Robin(_Values):
 
 
 class Initial(Statement):
-    """Values at the start of time: ``Initial(u=lambda x: sin(x))``, and with ``u_t=`` the first time derivative.
+    """Values at the start of time, ``Initial(u=lambda x: sin(x))``, and first time derivatives, ``Initial(u_t=0.0)``.
 
     Parameters
     ----------
     weight
         As for :class:`Dirichlet`.
     values
-        Number or function of the space coordinates by field ``u``, or by ``u_t`` for the derivative of ``u`` along
-        ``t``.
+        A number or a function of the space coordinates, for each field ``u``, or for ``u_t``, the derivative of ``u``
+        along ``t``.
 
     Examples
     --------
@@ -323,7 +326,7 @@ class Gauge(Statement):
 
 
 class Condition(_OnFaces):
-    """Any condition on faces: a function of fields, coordinates and parameters by name that is zero where it holds.
+    """Any condition on faces: a function of fields, coordinates and parameters, by name, that is zero if it holds.
 
     ``u.n`` is the outward normal derivative and ``n`` the outward normal with the components ``n.x``, ``n.y``, also in
     the values of :class:`Dirichlet`, :class:`Neumann` and :class:`Robin`.
@@ -335,7 +338,7 @@ class Condition(_OnFaces):
     on, weight, where
         As for :class:`Dirichlet`.
     name
-        Of the residual in reports.
+        Name of the residual in reports.
 
     Examples
     --------

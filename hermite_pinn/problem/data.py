@@ -27,17 +27,17 @@ class Data(Statement):
     Parameters
     ----------
     points
-        (n, dim), coordinates in the order of the box's axes, inside the box.
+        (n, dim): coordinates in the order of the box's axes, inside the box.
     noise
-        Standard deviation of the values: a number, (n,) numbers, or a dict of these by field; ``"auto"`` where it is
-        the same for all points but not known.  Noisy data weigh little against the equations, so that the fields do
-        not bend to fit the noise, and points with known noise in proportion to ``1 / noise**2``.  ``None`` (default):
-        exact values, but with a :class:`Smoothness` in the problem as ``"auto"``.
+        Standard deviation of the values: a number, (n,) numbers, or a dict of these by field.  Use ``"auto"`` if it is
+        the same for all points but unknown.  ``None`` (default) means exact values, or ``"auto"`` if the problem has a
+        :class:`Smoothness`.  Noisy data have a small weight beside the equations, so the fields do not bend to fit the
+        noise.  Points with known noise have weights in proportion to ``1 / noise**2``.
     weight
-        Mean square misfit, relative to that of the values, over the mean square of the equations' residuals relative to
-        their sources: 1, for noisy data 1e-3.
+        Weight of the mean square misfit (relative to that of the values) beside the mean square of the equations'
+        residuals (relative to their sources): 1, for noisy data 1e-3.
     values
-        (n,) numbers, or one number, by field.
+        (n,) numbers, or one number, for each field.
 
     Raises
     ------

@@ -20,7 +20,7 @@ class Parameter:
     Parameters
     ----------
     name
-        How functions refer to it.
+        Name of its argument in residuals and conditions.
     init
         Start value.
     bounds

@@ -41,64 +41,64 @@ listed = functools.partial(items, error=InvalidProblemError)
 
 
 class Problem(Immutable):
-    """A system of partial differential equations with its conditions.
+    """A system of differential equations with its conditions.
 
-    The residual is an ordinary function whose arguments are bound by name to fields, coordinates and parameters.  A
-    field is a jet: ``u``, ``u.x``, ``u.xx``, ``u.xy``, ``u.laplacian``, ``u.grad``.  It is called once, with symbols,
-    when the problem is made; every mistake that can be found then is reported then.
+    The residual is an ordinary function.  Its arguments are bound by name to fields, coordinates and parameters.  A
+    field is a jet: ``u`` is the value, and ``u.x``, ``u.xx``, ``u.xy``, ``u.laplacian``, ``u.grad`` are derivatives.
+    The function is called once, with symbols, when the problem is made, and mistakes are reported at that time.
 
     Parameters
     ----------
     domain
-        Where it is posed, for example ``Box(x=(0, 1), y=(0, 1))``.
+        The domain, for example ``Box(x=(0, 1), y=(0, 1))``.
     fields
-        Names of the unknown functions; or a dict that says of each whether it is real or complex, ``{"u": complex, "p":
-        float}``.  A complex field ``u`` consists of the real fields ``u_real`` and ``u_imag``.
+        Names of the unknown functions, or a dict that declares each as real or complex, ``{"u": complex, "p": float}``.
+        A complex field ``u`` consists of the real fields ``u_real`` and ``u_imag``.
     residual
-        Returns one residual, a tuple, or a dict of named residuals, each zero for a solution.
+        Function that returns one residual, a tuple, or a dict of named residuals.  Each is zero for a solution.
     conditions
-        Boundary, initial and data conditions.
+        Boundary conditions, initial conditions and data.
     parameters
         Unknown numbers, for inverse problems.
     exact
-        Known solution by field, functions of the coordinates.  Only ever used to report errors.
+        Known solution, a function of the coordinates for each field.  It only serves to report errors.
     name
-        Shown in reports.
+        Name of the problem in reports.
     max_order
-        Highest order of derivatives: 2, or up to 4 for problems whose derivatives are taken directly, by
-        ``gauss_newton`` on smoother bases: third derivatives on quintics, fourth on septics.
+        Highest order of derivatives: 2, or up to 4 for ``gauss_newton`` on smoother bases (third derivatives on
+        quintics, fourth on septics).
 
     Attributes
     ----------
     missing
-        Sentences about conditions that it seems to lack, by counting derivatives, and those of ``unfed``, ``loose`` and
-        ``bare``.
+        Sentences about conditions that seem to be missing: from a count of derivatives, and those of ``unfed``, ``loose``
+        and ``bare``.
     transport
         What first derivatives carry through the domain.
     unfed
         Sentences about sides through which something is carried into the domain that no condition gives.
     loose
-        A sentence about fields that equations leave open between the points of data.
+        A sentence about fields that the equations leave open between the points of data.
     bare
         Sentences about faces of a domain that shapes cut, which have fewer conditions than the equations need there.
     notes
-        Sentences about values that jump where two faces meet, about jumps that no line of a grid follows, about point
-        sources that faces cut off, and about what is worth knowing of the domain.
+        Sentences about values that jump where two faces meet, about jumps that no grid line follows, about point sources
+        that faces cut off, and about the domain.
     jump_notes
-        Those about jumps of coefficients.
+        The notes about jumps of coefficients.
     rough
-        What in the equations jumps or has a kink along no line of a grid.
+        Parts of the equations that jump or have a kink along no grid line.
     fractional
         Whether an equation has a fractional Laplacian.
     jumps_on_lines
-        Whether nothing in the equations jumps or has a kink but on the breaks of the domain, as far as can be known.
+        Whether the equations jump or have kinks only on the breaks of the domain, as far as this can be known.
 
     Raises
     ------
     InvalidProblemError
         For unknown names, derivatives beyond ``max_order``, complex values, conditions on faces that do not exist,
-        conditions that contradict each other, fields that occur in no residual, and whatever else can be seen without
-        computing.
+        conditions that contradict each other, fields that occur in no residual, and all other mistakes that can be
+        recognised without computing.
 
     Examples
     --------

@@ -21,25 +21,24 @@ DEFAULT = 2  # order where nothing is said
 
 
 class Smoothness(Statement):
-    """Fields that the data do not determine alone are to be smooth: ``Smoothness("a")``, ``Smoothness(a=1e-3)``.
+    """A penalty that keeps fields smooth that data do not determine: ``Smoothness("a")``, ``Smoothness(a=1e-3)``.
 
-    Tikhonov regularisation.  To the mean square misfit of the data it adds, for each field, a weight times the mean
-    over the box of the squares of all its derivatives of one order, taken with coordinates scaled to [0, 1].  The
-    misfit counts in units of the noise where that is known, else of the size of the data.
+    This is Tikhonov regularisation.  It adds to the mean square misfit of the data, for each field, a weight times the
+    mean over the box of the squares of all derivatives of one order, with coordinates scaled to [0, 1].  The misfit is
+    measured in units of the noise if that is known, and otherwise of the size of the data.
 
     Parameters
     ----------
     fields
-        Names of fields whose weights are chosen automatically: by the unbiased estimate of the predictive risk where
-        the noise of all data is known, else by generalised cross-validation, as far as the likelihood allows (see the
-        chapter on inverse problems of the documentation).  In a domain of space and time the derivatives that involve
-        time have a weight of their own, since few fields vary as much in time as in space; where it grows large, a
-        field does not depend on time.  The weights chosen are in ``solution.stats["smoothness"]``, those by time as
-        ``"NAME along t"``.
+        Names of fields whose weights are chosen automatically: by the unbiased estimate of the predictive risk if the
+        noise of all data is known, otherwise by generalised cross-validation, within limits that the likelihood sets
+        (docs/method/inverse.md).  In space and time the derivatives that involve time have a separate weight, because
+        few fields vary as much in time as in space.  ``solution.stats["smoothness"]`` has the chosen weights, those of
+        time as ``"NAME along t"``.
     order
-        Of the derivatives, 1 to 4.  With 2, linear functions cost nothing; with 1, constants.  Orders 3 and 4 need a
-        basis smooth enough: quintics or septics.  ``"auto"``: 2, but for weights that are chosen automatically as
-        much as the basis takes; ``gauss_newton`` begins with septics where nothing is said of that.
+        Order of the derivatives, 1 to 4.  With 2, linear functions cost nothing; with 1, constants.  Order 3 needs
+        quintics or septics, and order 4 septics.  ``"auto"``: 2 for given weights, and the highest order of the basis
+        for automatic ones; ``gauss_newton`` then begins with septics unless you choose a basis.
     weights
         Weights by field, positive numbers or ``"auto"``.
 

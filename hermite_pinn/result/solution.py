@@ -43,30 +43,32 @@ __all__ = ["Solution"]
 
 
 class Solution(Viewable):
-    """What :func:`hermite_pinn.solve` returns.
+    """The result of :func:`hermite_pinn.solve`.
+
+    The fields of the problem are attributes and can be called at any points: ``solution.u(x, y)``, ``solution.u.x(x,
+    y)``, ``solution.u.laplacian(x, y)``.  A complex field has complex values, and its parts are the fields ``u_real``
+    and ``u_imag``.
 
     Attributes
     ----------
     status, message
-        Why the run ended (:class:`Status`, with advice) and in which numbers.
-    history
-        One row per recorded step (:class:`History`).
-    parameters
-        Values of the problem's parameters.
-    stats
-        ``seconds`` (compilation apart: ``compile_seconds``), ``steps``, ``seconds_per_step``, ``peak_memory``
-        (bytes), ``parameters`` (total) and ``reachable``, ``unknowns``, ``device``, ``dtype``, ``seed``,
-        ``versions``, ``residual_scales`` (RMS of the source of every equation or of its terms, the unit of its relative
-        residual), ``face_residuals`` (RMS by condition and face, of conditions on several), and what the method adds.
-    residuals
-        RMS of every term at random points that were not trained on, in the user's units.
+        How the run ended (:class:`Status`, with advice), and a sentence with the numbers.
     estimated_error
         Estimate of the relative L2 error, or None.
+    parameters
+        Values of the problem's parameters.
+    residuals
+        RMS of every term at random points that were not used to solve, in the user's units.
+    history
+        One row per recorded step (:class:`History`).
+    stats
+        ``seconds`` (without compilation, which is ``compile_seconds``), ``steps``, ``seconds_per_step``,
+        ``peak_memory`` (bytes), ``parameters`` (total) and ``reachable``, ``unknowns``, ``device``, ``dtype``,
+        ``seed``, ``versions``, ``residual_scales`` (RMS of the source of every equation or of its terms, the unit of
+        its relative residual), ``face_residuals`` (RMS by condition and face, for conditions on several faces), and the
+        numbers of the method.
     field
-        The trained :class:`hermite_pinn.field.field.GridField`.
-
-    The fields of the problem are attributes: ``solution.u(x, y)``, ``solution.u.x(x, y)``, ``solution.u.laplacian(x,
-    y)``.  A complex field has complex values, and its parts are the fields ``u_real`` and ``u_imag``.
+        The :class:`hermite_pinn.field.field.GridField` of all fields.
 
     Examples
     --------

@@ -18,7 +18,7 @@ __all__ = ["Spectrum"]
 
 
 class Spectrum(Several):
-    """What :func:`hermite_pinn.eigen` returns: a sequence of eigenfunctions, each a :class:`Solution`.
+    """The result of :func:`hermite_pinn.eigen`: a sequence of eigenfunctions, each a :class:`Solution`.
 
     Attributes
     ----------

@@ -35,13 +35,13 @@ MAY_DIFFER = frozenset({"steps", "max_levels", "max_unknowns", "check_every"})
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where and how often to save.
+    """The file in which a run saves its state, and how often.
 
     Parameters
     ----------
     path
-        HDF5 file, replaced at every save.  The new content is complete on the disk before it takes the name, so that
-        whenever the process is killed the file can be resumed.
+        HDF5 file, replaced at every save.  The new content is complete on the disk before it gets the name, so the run
+        can be resumed whenever the process is killed.
     seconds
         Least time between two saves within a run.  A save is also made before the first step, after it, at the end of
         every level (``gauss_newton``), and at the end of the run, also when Ctrl-C, SIGTERM or SIGHUP ended it.

@@ -8,7 +8,7 @@ __all__ = ["Status"]
 
 
 class Status(Enum):
-    """Outcome of a run; ``status.advice`` says what to do, ``status.success`` whether the run did what was asked.
+    """The outcome of a run: ``status.success`` says whether it did what was asked, ``status.advice`` what to do next.
 
     Examples
     --------

@@ -51,20 +51,20 @@ def continuation(
     Parameters
     ----------
     problem_of
-        Makes the problem for a value; the fields and the domain are the same for all.
+        Function that makes the problem for a value.  The fields and the domain are the same for all values.
     values
         Numbers, in the order in which they are to be reached.
     start
-        Of the first one, as in :func:`solve`.
+        Start of the first problem, as in :func:`solve`.
     predictor
         ``"secant"``: the next solution is predicted on the line through the last two; ``"last"``: it is the last one.
     halvings
         How often the step to a value may be halved, because its solve fails or ends far from its prediction, before the
         branch ends there.
     max_time
-        Seconds for all of them.
+        Time limit in seconds for all problems together.
     options
-        Of :func:`solve`, for every one of them: ``tol``, ``levels``, ``method``, ``field`` and so on.
+        Options of :func:`solve` for every problem: ``tol``, ``levels``, ``method``, ``field`` and so on.
 
     Returns
     -------

@@ -44,19 +44,19 @@ def eigen(
         Its only parameter is the eigenvalue: residuals and conditions are linear and homogeneous in the fields, and
         affine in the parameter, whose start and bounds mean nothing.  No time axis and no data.
     count
-        How many are asked for.
+        Number of eigenvalues.
     near
-        Those closest to this number are found: with 0 the smallest ones of a positive operator.
+        The eigenvalues closest to this number are computed: with 0 the smallest ones of a positive operator.
     basis
-        ``"cubic"``, ``"quintic"`` or ``"septic"``, as the orders of the derivatives ask for.
+        ``"cubic"``, ``"quintic"`` or ``"septic"``, at least as smooth as the orders of the derivatives require.
     tol
-        Relative error of every eigenvalue, estimated from its changes, at which to stop dividing cells.
+        Relative error of every eigenvalue, estimated from its changes, at which the refinement ends.
     max_unknowns
-        Of the last grid.
+        Largest number of unknowns of a grid.
     max_time
-        Seconds after which the last grid that was done is returned.
+        Time limit in seconds; the result of the last complete grid is then returned.
     seed
-        Of the first vectors of the iteration.
+        Seed of the first vectors of the iteration.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The one verb."""
+"""``solve``: from a problem to a solution."""
 
 from __future__ import annotations
 
@@ -65,88 +65,90 @@ def solve(
     resume: str | Path | None = None,
     throw: bool = True,
 ) -> Solution:
-    """Solve a problem.
+    """Solve a problem, and return its fields with an error estimate and a status.
 
     Parameters
     ----------
     problem
-        What to solve.
+        The problem to solve.
     field
-        The kind of field: a :class:`Field`, or the name of a head; ``None`` takes the method's own.
+        The unknown function: a :class:`Field`, or the name of a head.  ``None`` uses the method's own.
     method
-        ``"gauss_newton"`` (default; least squares on the levels, see :class:`GaussNewton`), ``"adam"`` (first-order
-        training on random points, :class:`Adam`), ``"soap"`` (the same with SOAP for the network, :class:`SOAP`),
-        ``"lbfgs"`` (quasi-Newton steps on fixed points in float64, :class:`LBFGS`), or one of these objects with
-        options; ``Adam(steps=2000) >> LBFGS()`` runs one after the other.
+        ``"gauss_newton"`` (least squares on nested grids, :class:`GaussNewton`), ``"adam"`` (first-order training on
+        random points, :class:`Adam`), ``"soap"`` (the same with SOAP for the network, :class:`SOAP`), ``"lbfgs"``
+        (quasi-Newton steps on fixed points in float64, :class:`LBFGS`), or one of these objects with options.
+        ``Adam(steps=2000) >> LBFGS()`` runs one method after the other.
     levels
-        Number of levels, or a list of resolutions (a number, or one per axis).  ``None`` lets ``gauss_newton`` refine
-        until ``tol``.
+        Number of levels, or a list of resolutions (a number, or one per axis).  With ``None``, ``gauss_newton`` refines
+        until the estimated error meets ``tol``.
     start
-        Where the iteration begins: a :class:`Solution` (of another grid, basis or value of a parameter, on a domain
-        that holds this one), a file of one, or a mapping from fields to functions of the coordinates or numbers, and
-        from unknown parameters to numbers.  ``gauss_newton`` fits it on the first level that holds it and goes on from
-        there; other methods go on with the field of a solution as it is.  See docs/starts.md.
+        First state of the iteration: a :class:`Solution` (its grid, basis and parameters may differ; its domain must
+        contain this one), its file, or a mapping from fields to functions of the coordinates or numbers, and from
+        unknown parameters to numbers.  ``gauss_newton`` fits the start on the first level that represents it.  Other
+        methods continue with the field of a solution.  See docs/starts.md.
     deflate
-        Solutions that are known, for a nonlinear problem of which ``gauss_newton`` is to find another one: residuals
-        are multiplied by 1 + 1/d**2 for each of them, with the distance d from it relative to its size.
+        Known solutions of a nonlinear problem.  ``gauss_newton`` then looks for another one: it multiplies the
+        residuals by 1 + 1/d**2 for each known solution, with the distance d from it relative to its size.
     starts
-        With more than one, the unknown parameters start from several values: those of the problem, then values drawn
-        between their bounds, or else up to ten times smaller or larger, with the seeds ``seed + 1``, ``seed + 2`` and
-        so on.  The result that fits the data best is returned; ``solution.stats["starts"]`` has all.
+        Number of starts of the unknown parameters: first those of the problem, then values drawn between their bounds,
+        or up to ten times smaller or larger, with the seeds ``seed + 1``, ``seed + 2`` and so on.  The result that fits
+        the data best is returned, and ``solution.stats["starts"]`` lists all results.
     tol
-        Relative L2 error (estimated) at which to stop; 1e-6 for ``gauss_newton`` without ``levels``.
+        Estimated relative L2 error at which the run ends; 1e-6 for ``gauss_newton`` without ``levels``.
     max_time
-        Seconds after which the best state so far is returned; None or infinity for no limit.
+        Time limit in seconds; the best state so far is then returned.  ``None`` or infinity: no limit.
     seed
-        Of everything random, from 0 to 2**62.  On a CPU the same seed and number of threads give the same result, bit
-        for bit.
+        Seed of all random numbers, from 0 to 2**62.  On a CPU the same seed and number of threads give the same result,
+        bit for bit.
     device
         ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"``: a GPU if PyTorch sees one and CuPy is installed.
     dtype
-        ``"float64"`` or ``"float32"``; ``None`` takes the method's own (``gauss_newton``, ``lbfgs``: float64;
-        ``adam``, ``soap``: float32).
+        ``"float64"`` or ``"float32"``.  ``None`` uses the method's own (``gauss_newton``, ``lbfgs``: float64; ``adam``,
+        ``soap``: float32).
     callbacks
         Objects with ``on_start``, ``on_step``, ``on_end`` (see :class:`Callback`), such as :class:`CSVLog` and
         :class:`Series`.
     progress
-        ``"auto"`` (a bar on a terminal or in a notebook), True (elsewhere also, a line on standard error now and then),
-        False, or a :class:`hermite_pinn.run.progress.ProgressMeter`.
+        ``"auto"`` (a bar on a terminal or in a notebook), ``True`` (elsewhere also, an occasional line on standard
+        error), ``False``, or a :class:`hermite_pinn.run.progress.ProgressMeter`.
     checkpoint
-        File to which the run's state is saved as it goes, to be continued with ``resume``.
+        File in which the run saves its state, or a :class:`Checkpoint` with options.
     resume
-        A checkpoint of the same problem and method; on a CPU ``adam``, ``soap`` and ``lbfgs`` then end bit for bit as
-        if they had not been interrupted, alone and in a chain.
+        Checkpoint of the same problem and method, from which the run continues.  On a CPU, runs and chains then end bit
+        for bit as if they had not been interrupted (docs/reliability.md names one exception, for ``gauss_newton``).
     throw
-        Whether a diverged run raises :class:`DivergedError`; with False the last good state is returned with
+        Whether a diverged run raises :class:`DivergedError`.  With ``False`` it returns the last good state with
         ``Status.DIVERGED``.
-
-    Notes
-    -----
-    In a process group of ``torch.distributed`` (its default group, or the one of torchrun's variables, which is then
-    started) the processes share the work; every one of them returns the solution, and rank 0 alone calls the
-    callbacks, shows progress and writes files.  See docs/performance/distributed.md.
-
-    Whatever is raised after the first steps, by a callback of yours, say, has the best state so far in its attribute
-    ``solution``.
 
     Returns
     -------
     Solution
-        Also when a limit, a callback, Ctrl-C, SIGTERM or SIGHUP ended the run: see ``solution.status``.  The signals
-        are those sent to the main thread; a handler of your own for SIGTERM or SIGHUP is left alone.  The first one
-        that comes when the steps are done, while the result is judged or ``on_end`` runs, changes nothing but the
-        message; the second one is not put off.
+        The fields, with ``status``, ``message`` and ``estimated_error``.  It is also returned if a limit, a callback,
+        Ctrl-C, SIGTERM or SIGHUP ended the run.
 
     Raises
     ------
     InvalidProblemError, InvalidArgumentError
         Before the first step, for anything that cannot work.
     OutOfMemoryError
-        If the levels asked for do not fit.
+        If the levels that were asked for do not fit in memory.
     DistributedError
-        If the processes of a run disagree, or another one failed.
+        If the processes of a run disagree, or one of them failed.
     DivergedError
         If a residual becomes infinite or NaN (unless ``throw=False``).
+
+    Notes
+    -----
+    **Errors.** An exception that is raised after the first steps, for example by a callback, has the best state so far
+    in its attribute ``solution``.
+
+    **Signals** are those sent to the main thread.  Your own handler for SIGTERM or SIGHUP is not replaced.  The first
+    signal that arrives after the last step, while the result is judged or ``on_end`` runs, changes only the message; a
+    second one takes effect at once.
+
+    **Several processes.** In a process group of ``torch.distributed`` (the default group, or the one of torchrun's
+    variables, which is then started) the processes share the work.  Every process returns the solution.  Rank 0 alone
+    calls the callbacks, shows progress and writes files.  See docs/performance/distributed.md.
 
     Examples
     --------

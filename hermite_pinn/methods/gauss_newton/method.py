@@ -39,62 +39,66 @@ UNUSED = "the start was not used, since the problem is marched through from the 
 
 @dataclass(frozen=True)
 class GaussNewton(GaussNewtonOptions, Method):
-    """Coarse-to-fine Gauss-Newton (Levenberg-Marquardt where the problem is nonlinear).
+    """Gauss-Newton on nested grids, from coarse to fine (Levenberg-Marquardt for nonlinear problems).
 
-    A stage solves for all levels up to its finest at the Gauss points of that level's cells, starting from the last
-    stage, which the additive levels reproduce exactly.  The columns are scaled to unit norm; together with the levels
-    that is an additive multilevel (BPX) preconditioner, so the steps of the inner conjugate gradients hardly depend
-    on the resolution for elliptic problems.
+    A stage solves for all levels up to its finest, at the Gauss points of that level's cells.  It starts from the stage
+    before, which the additive levels reproduce exactly.  The columns are scaled to unit norm.  Together with the levels
+    this is an additive multilevel (BPX) preconditioner: for elliptic problems the number of conjugate-gradient steps
+    hardly depends on the resolution.
 
     Parameters
     ----------
     gauss
-        Gauss points per cell and axis; ``None`` takes as many as the basis has coefficients per vertex where that
-        determines the solution (orthogonal spline collocation) and one more elsewhere.
+        Gauss points per cell and axis.  ``None`` takes as many as the basis has coefficients per vertex if these
+        determine the solution (orthogonal spline collocation), and one more otherwise.
     inner_tol
-        Reduction of the gradient at which an inner solve stops; ``None``: 1e-8 for cubics, 1e-10 beyond, and
-        100 times that in nonlinear iterations and time slabs, which start close to their solution.
+        Reduction of the gradient at which a linear solve stops.  ``None``: 1e-8 for cubics, 1e-10 for smoother bases,
+        and 100 times that in nonlinear iterations and time slabs, which start close to their solution.
     inner_steps
-        Most steps of one inner solve.
+        Largest number of steps of one linear solve.
     outer_steps
-        Most Levenberg-Marquardt steps of one stage.
+        Largest number of Levenberg-Marquardt steps of one stage.
     damping
         First Levenberg-Marquardt parameter of a nonlinear problem.
     max_levels
-        Most stages when levels are chosen automatically.
+        Largest number of stages if levels are chosen automatically.
     max_unknowns
-        Most coefficients per stage when levels are chosen automatically; ``None``: what fits into memory.
+        Largest number of coefficients per stage if levels are chosen automatically.  ``None``: what fits into memory.
     inner
-        ``"cg"``, ``"banded"`` (a Cholesky factor as preconditioner: a banded one, or a sparse one where that costs
-        less; one or two axes), or ``"auto"``: a factor, in any number of axes, where conjugate gradients are expected
-        to cost more or have cost as much already, as for transport and waves.  It is made on the CPU, also in runs on
-        a GPU.  Also fast diagonalisation for one field on a box, where that costs least.
+        Solver of the linear systems.  ``"cg"``: conjugate gradients.  ``"banded"``: a banded Cholesky factor as
+        preconditioner, or a sparse one if that costs less (one or two axes).  ``"auto"``: a factor, in any number of
+        axes, if conjugate gradients are expected to cost more or have cost as much already, as for transport and waves;
+        fast diagonalisation for one field on a box if that costs least.  Factors are made on the CPU, also in runs on a
+        GPU.
     precision
-        Of the steps of conjugate gradients on dense levels: ``"float64"``; ``"mixed"``: float32, with residuals and the
-        solution in float64, which reaches the same accuracy; ``"auto"``: mixed on GPUs whose float64 is slow (1/32 of
-        the rate of float32 or less).
+        Precision of the conjugate-gradient steps on dense levels.  ``"float64"``.  ``"mixed"``: float32, with residuals
+        and the solution in float64, which reaches the same accuracy.  ``"auto"``: mixed on GPUs whose float64 is slow
+        (1/32 of the rate of float32 or less).
     slabs
-        Number of time slabs for an evolution problem, each solved from the end of the last; 1 solves for all times
-        at once.  On coarse levels there are fewer, so that none is shorter than two cells of time, or three on septics,
-        four where a problem has second derivatives in time, eight for these on cubics.  ``"auto"``: eight cells of
-        time a slab, or fewer where signals cross many cells, if the initial conditions allow it.
+        Number of time slabs for an evolution problem, each solved from the end of the one before.  1 solves for all
+        times at once.  Coarse levels have fewer slabs, so that each has at least two cells of time (three on septics,
+        four if a problem has second derivatives in time, eight for these on cubics).  ``"auto"``: steps in time where
+        these are possible, and otherwise slabs of eight cells, or fewer if signals cross many cells, provided that the
+        initial conditions allow it; see docs/method/evolution.md.
     basis
-        Of the grid, where no field is given: ``"cubic"``, ``"quintic"``, ``"septic"``, or ``"auto"``: without
-        ``levels`` the run begins with cubics (or the first basis smooth enough for the problem), or with the basis and
-        the cells that the source asks for, and goes on with a smoother basis where its first levels tell that this
-        meets ``tol`` in less time.
+        Basis of the grid if no field is given: ``"cubic"``, ``"quintic"``, ``"septic"``, or ``"auto"``.  Without
+        ``levels``, ``"auto"`` begins with cubics (or the first basis that is smooth enough for the problem), or with
+        the basis and the cells that the source requires.  It continues with a smoother basis if its first levels show
+        that this meets ``tol`` in less time.
     refine
-        ``"uniform"``: levels of equal cells; ``"local"``: cells are divided where the error is, on boxes and for
-        equations up to second order without data and unknown parameters; ``"auto"``: local where a peak of what is
-        prescribed lies between the points of the first levels, or where what is not resolved by then is concentrated
-        in few cells.
+        ``"uniform"``: levels of equal cells.  ``"local"``: cells are divided where the error is, on boxes of up to
+        three axes and for equations up to second order, without noisy data.  ``"auto"``: local if a peak of the
+        prescribed functions lies between the points of the first levels, or if the part that they do not resolve is
+        concentrated in few cells; see docs/refinement.md.
 
     Notes
     -----
-    Without ``levels`` the resolution is doubled, axis by axis where the field needs it, until the estimated error
-    meets ``tol``.  The estimate is the change from stage to stage, extrapolated with the observed rate.
-    Where data determine parameters, ``solution.stats["standard_errors"]`` holds their standard errors, with the
-    equations taken as exact; tell the noise of data, ``Data(..., noise=...)``, so that no field bends to fit it.
+    Without ``levels`` the resolution is doubled, axis by axis where the field needs it, until the estimated
+    error meets ``tol``.  The estimate is the change from stage to stage, extrapolated with the observed rate; see
+    docs/estimates.md.
+
+    If data determine parameters, ``solution.stats["standard_errors"]`` holds their standard errors, with the equations
+    taken as exact.  State the noise of data, ``Data(..., noise=...)``, so that no field bends to fit it.
 
     Examples
     --------
