@@ -10,7 +10,7 @@ import pytest
 import hermite_pinn as hp
 
 DOCS = Path(__file__).parents[2] / "docs"
-LONG = {"part", "scene", "distance", "inverse", "system"}
+LONG = {"compression", "distance", "encoder", "inverse", "part", "scene", "system"}
 TUTORIALS = sorted(path.stem for path in (DOCS / "tutorials").glob("*.md") if path.stem != "index")
 PAGES = [*sorted((DOCS / "coming-from").glob("*.md")), DOCS / "index.md", DOCS / "get-started.md"]
 
