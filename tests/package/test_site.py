@@ -54,6 +54,12 @@ def test_every_public_name_is_in_the_reference():
     assert set(hp.__all__) - named - elementary == set()
 
 
+@pytest.mark.parametrize("room", ["sdf", "images", "radiance", "compression"])
+def test_every_public_name_of_a_workload_is_in_the_reference(room):
+    named = set(re.findall(rf"^   workloads\.{room}\.(\w+)$", (DOCS / "api" / "index.md").read_text(), re.M))
+    assert named == set(getattr(hp, room).__all__)
+
+
 def literals():
     """Every text of the package, with strings that stand next to each other joined and values of f-strings left out."""
     root, texts = Path(hp.__file__).parent, []

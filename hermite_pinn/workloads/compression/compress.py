@@ -22,7 +22,7 @@ __all__ = ["Compressed", "compress", "load"]
 
 
 class Compressed(Protocol):
-    """What :func:`compress` returns, by any method."""
+    """What every method of :func:`compress` returns."""
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -38,11 +38,11 @@ class Compressed(Protocol):
 
     @property
     def ratio(self) -> float:
-        """Bytes of what was compressed, by those of the file."""
+        """Bytes of the model over bytes of the file."""
 
     @property
     def error(self) -> Mapping[str, float]:
-        """What was lost, by field, as the method measures it."""
+        """Error of every field, as the method measures it."""
 
     def save(self, path: str | Path) -> None:
         """Write the file."""

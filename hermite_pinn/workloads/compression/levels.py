@@ -28,14 +28,14 @@ QUICK = 200_000  # points of a search
 
 @dataclass(frozen=True)
 class CompressedSolution:
-    """A solution as a file that is not yet written.
+    """A compressed solution; ``save`` writes it to a file.
 
     Attributes
     ----------
     solution
-        What the file gives back: the decoded fields, with everything else that the solution told.
+        The solution that the file will give: decoded fields, with the settings and history of the original.
     tol, error
-        The bound of the relative L2 error, and by field what it is: on a fine grid that meets no vertex of the field.
+        Bound of the relative L2 error, and the error of every field on a fine grid that meets no vertex.
     gradient_tol, gradient_error
         Those of gradients over space; None and empty if no bound was asked for.
     sizes

@@ -19,7 +19,7 @@ __all__ = ["draw"]
 
 
 def draw(path: str | Path, picture: Any, found: Mapping[str, Any], *, peak_error: float = 0.1) -> None:
-    """Draw a picture, what was found of it, and the errors beneath, with the PSNR.
+    """Draw a picture, reconstructions of it with their PSNR, and the errors beneath.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def draw(path: str | Path, picture: Any, found: Mapping[str, Any], *, peak_error
     picture
         The true one, (H, W) or (H, W, C).
     found
-        Solutions or pictures of the same shape by the words above them.
+        Solutions or pictures of the same shape, by the label above each.
     peak_error
         Absolute error that is drawn black; none is white.
 

@@ -71,10 +71,10 @@ def fit(
         Grey values (H, W) or channels (H, W, C) from 2 pixels along an axis; integers are divided by the largest number
         of their type.
     from_
-        What of the picture is told to the fit: ``"values"``, the default; ``"gradients"``, differences of neighbours;
+        Which numbers of the picture are used: ``"values"``, the default; ``"gradients"``, differences of neighbours;
         ``"sobel"``, Sobel's derivatives at all pixels; ``"laplacians"``, by five points.
     derivatives
-        ``"pixels"``: what is told is compared with the same differences of the field's values at the pixels, so that
+        ``"pixels"``: these numbers are compared with the same differences of the field's values at the pixels, so that
         the true picture has no misfit; ``"field"``: with derivatives of the field at the pixels, as in the
         Hermite-NGP paper.
     known
@@ -112,8 +112,8 @@ def fit(
     Returns
     -------
     Solution
-        With the field ``u``, or ``u1``, ``u2``, ... of several channels.  ``residuals`` has RMS misfits of what was
-        told: ``value``, ``x`` and ``y``, or ``laplacian``; and of the ``mean`` or the ``border``.
+        With the field ``u``, or ``u1``, ``u2``, ... of several channels.  ``residuals`` has RMS misfits of the
+        numbers: ``value``, ``x`` and ``y``, or ``laplacian``; and of the ``mean`` or the ``border``.
 
     Raises
     ------

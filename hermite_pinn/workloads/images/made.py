@@ -12,7 +12,7 @@ __all__ = ["made_picture"]
 
 
 def made_picture(rows: int = 256, columns: int | None = None) -> np.ndarray:
-    """A grey picture with soft shades, sharp edges, thin lines, and waves that become shorter.
+    """Make a grey test picture with soft shades, sharp edges, thin lines, and waves that become shorter.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def made_picture(rows: int = 256, columns: int | None = None) -> np.ndarray:
     Raises
     ------
     InvalidArgumentError
-        For sizes that no picture has.
+        If a size is smaller than 2.
 
     Examples
     --------

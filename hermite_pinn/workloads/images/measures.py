@@ -17,14 +17,14 @@ __all__ = ["psnr", "sample"]
 
 
 def sample(solution: Any, shape: Any) -> np.ndarray:
-    """The pixels of a field: equidistant in both directions, the borders of its box among them.
+    """Sample a field at equidistant pixels, the borders of its box included.
 
     Parameters
     ----------
     solution
         Of :func:`fit`, or any other with fields on a plane box.
     shape
-        Rows and columns; those of the fitted picture give its pixels, more of them what lies between.
+        Rows and columns.  Those of the fitted picture give its pixels; more interpolate between them.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def sample(solution: Any, shape: Any) -> np.ndarray:
 
 
 def psnr(found: Any, picture: Any, *, peak: float = 1.0) -> float:
-    """Peak signal-to-noise ratio in decibels, ``10 log10(peak^2 / mean square error)``, of values that are not clipped.
+    """Peak signal-to-noise ratio in decibels, ``10 log10(peak^2 / mean square error)``, without clipping.
 
     Parameters
     ----------

@@ -55,7 +55,7 @@ class PoseErrors:
 
 
 def align(points: Any, reference: Any) -> Similarity:
-    """The similarity that takes points to others, in float64.
+    """Find the similarity that maps points to others, in float64.
 
     The middle goes to the middle, the root mean square distance from it to the other, as in BARF; the rotation is that
     of least squares, never a mirror.  So the similarity back is the inverse.
@@ -127,7 +127,7 @@ def moved_poses(poses: Tensor, similarity: Similarity) -> Tensor:
 
 
 def pose_errors(cameras: Cameras, reference: Cameras, similarity: Similarity | None = None) -> PoseErrors:
-    """Errors of cameras by BARF's protocol.
+    """Measure the errors of cameras by BARF's protocol.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ __all__ = ["contract", "contraction_scale", "expand"]
 
 
 def contract(points: Any) -> Tensor:
-    """Map space to the ball of radius 2: the unit ball stays, and x beyond it goes to (2 - 1/|x|) x/|x|.
+    """Map space to the ball of radius 2: the unit ball stays, other x go to ``(2 - 1/|x|) x/|x|``.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def expand(points: Any) -> Tensor:
 def contraction_scale(points: Any) -> Tensor:
     """How much :func:`contract` shrinks lengths at points (..., 3): the cube root of its Jacobian's determinant, (...).
 
-    It is (2|x| - 1)^(2/3) / |x|² beyond the unit ball and 1 in it.
+    It is ``(2|x| - 1)^(2/3) / |x|^2`` beyond the unit ball and 1 in it.
 
     Raises
     ------

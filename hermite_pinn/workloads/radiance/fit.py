@@ -73,7 +73,7 @@ def fit(
     poses
         ``"fixed"``, ``"refine"``, or a :class:`PoseRefinement` with other options.
     max_time
-        Seconds of training, along which learning rates fall; what evaluation takes comes on top.
+        Seconds of training, along which learning rates fall; evaluation takes additional time.
     steps
         Steps of training; on a CPU the result is then the same bit for bit.  3000 if there is no ``max_time`` either.
     seed

@@ -16,7 +16,7 @@ __all__ = ["perturbed"]
 
 
 def perturbed(cameras: Cameras, sigma: float = 0.15, seed: int = 0, side: str = "world") -> Cameras:
-    """Cameras at noisy places: a twist of independent normal numbers for each, one draw.
+    """Draw noisy cameras: each is moved by a twist of independent normal numbers.
 
     Parameters
     ----------

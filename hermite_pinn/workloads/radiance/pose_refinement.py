@@ -65,16 +65,16 @@ class PoseRefinement:
     Attributes
     ----------
     rate
-        Learning rate of Adam for the six numbers of every pose, at the start.  Few rays tell a pose, so that it shakes
-        the more the higher the rate is.
+        Learning rate of Adam for the six numbers of every pose, at the start.  If few rays determine a pose, a higher
+        rate makes it shake.
     decay
         Factor by which it has fallen at the end, exponentially.
     hold
-        Part of the run in which poses stay, until the field has surfaces: what is seen through the fog of a fresh one
-        misleads.  A few hundred steps are enough.
+        Part of the run in which poses are held, until the field has surfaces.  A field without surfaces misleads them.
+        A few hundred steps are enough.
     directions
-        Part of the run in which colours do not depend on the direction of view, by which a field explains pictures from
-        wrong places without moving them.
+        Part of the run in which colours do not depend on the direction of view.  Such a dependence lets a field explain
+        pictures from wrong places without moving them.
     searches
         Parts of the run at which views whose pictures fit far worse than others' are looked for from other places, see
         :func:`.relocated`; none: ``()``.

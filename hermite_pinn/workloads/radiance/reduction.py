@@ -18,7 +18,7 @@ __all__ = ["reduced"]
 
 
 def reduced(views: Views, factor: int) -> Views:
-    """Views whose pixels are the means of squares of pixels.
+    """Reduce views: each new pixel is the mean of a square of pixels.
 
     Rows and columns that fill no square are cut off, half of them at each side; the principal points move with them.
     A mean of colours with alpha is weighed by it.  Depths are not kept.

@@ -19,7 +19,7 @@ __all__ = ["placed", "registered"]
 
 
 def placed(views: Views, similarity: Similarity) -> Views:
-    """Views in another world, such as test views of the true one in that to which refined training poses have drifted.
+    """Move views to another world, for instance true test views to the world of refined poses, which has drifted.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def registered(
     rays: int = 256,
     seed: int = 0,
 ) -> Views:
-    """Views whose poses fit a radiance field better: steps of Adam on their own colours, the field being held.
+    """Fit the poses of views to a radiance field by steps of Adam on their own colours, with the field held.
 
     This is how BARF (Lin et al., 2021) places test views before their PSNR is taken, with 100 steps: what is left of
     the errors of training poses would otherwise be counted as errors of the pictures.  It looks at the pictures that

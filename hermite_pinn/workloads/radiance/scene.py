@@ -40,7 +40,7 @@ def _unmoved() -> Similarity:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """Pictures with their cameras, and the box in which what they show is.
+    """Pictures with their cameras, and the box that contains what they show.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Scene:
     background
         The colour in front of which pictures with alpha stand; None: they keep their alpha.
     skipped
-        Pictures that the file names and that are not there.
+        Pictures that the file names and that are missing.
     source
         The file or folder.
 

@@ -30,7 +30,7 @@ __all__ = ["Picture", "Radiance", "picture_of"]
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """What a camera sees.
+    """A rendered view.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Picture:
     opacity
         (height, width): the share of light that the scene holds back.
     depth
-        (height, width): mean lengths along the rays, infinite where nothing is.
+        (height, width): mean lengths along the rays, infinite where nothing is seen.
     normals
         (height, width, 3): unit vectors in the scene's world, zero where nothing is; None unless asked for.
     """
@@ -71,17 +71,17 @@ class Radiance(Outputs):
     cameras
         Cameras of the training views, refined if that was asked for.
     trail
-        Where they were on the way, (k, n, 3, 4), the first and the last among them; None where they stayed, and of a
-        field that was loaded.
+        Their poses during the run, (k, n, 3, 4), first and last included; None if poses were fixed or the field was
+        loaded.
     status, message
         Why the run ended.
     history
         One row per 100 steps: ``loss``, its parts, ``rays``, ``samples``, and now and then ``psnr``, at some pixels of
-        the first view that is held out; nothing is chosen by it.
+        the first held-out view; nothing is selected by it.
     stats
         Seconds, steps, parameters and more.
     settings
-        What was asked for.
+        Options of the run.
 
     Examples
     --------
@@ -111,7 +111,7 @@ class Radiance(Outputs):
         return f"Radiance({self.model.recipe.name}, {self.model.parameter_count:,} parameters, {self.status.name}: {self.message})"
 
     def render(self, camera: Camera, background: Any = None, normals: bool = False, cones: int = 1) -> Picture:
-        """What a camera sees.
+        """A rendered view.
 
         Parameters
         ----------

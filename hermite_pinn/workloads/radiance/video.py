@@ -121,7 +121,7 @@ def _even(pixels: np.ndarray) -> np.ndarray:
 
 
 def orbit(cameras: Cameras, count: int = 60, width: int | None = None, height: int | None = None) -> Cameras:
-    """Cameras on a closed way through where some cameras are, that look where these look.
+    """Make cameras on a closed path around or between given cameras, with the same target.
 
     If they stand around what they see, the way goes around it, else it swings from one end of theirs to the other and
     back.  Its distance is the mean of theirs; pixels are square and lenses do not distort.

@@ -49,7 +49,7 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """Random pixels.
+    """Random pixels with their rays and colours.
 
     Attributes
     ----------

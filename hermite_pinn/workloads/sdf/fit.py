@@ -68,14 +68,14 @@ def fit(
 ) -> Solution:
     """Fit the distance to a surface in space.
 
-    With ``"gauss_newton"`` and dense levels of the Hermite grid, exact distances and the directions to the closest
-    points of the surface are taken at Gauss points of the cells of every level, the coarsest first, and the level is
-    fitted to what those below leave of both: linear least squares.  Levels of up to 32 cells along the axes cover the
-    whole box, so that the sign is right far from the surface, too; finer ones have the cells near the surface only.
+    ``"gauss_newton"`` fits dense levels of the Hermite grid by linear least squares.  The targets are exact distances
+    and directions to the closest points of the surface, at the Gauss points of the cells.  The coarsest level is
+    fitted first, and each further level to the rest.  Levels of up to 32 cells along the axes cover the whole box, so
+    the sign is right far from the surface.  Finer levels have cells near the surface only.
 
     All other fields are fitted at random samples: half of them on the surface, a quarter near it, and a quarter in the
-    box.  Where the field is affine in its parameters, ``"gauss_newton"`` solves one least-squares problem; the
-    training methods lower the same squares for any field.
+    box.  If the field is affine in its parameters, ``"gauss_newton"`` solves one least-squares problem.  Training
+    methods minimise the same squares for any field.
 
     Parameters
     ----------
@@ -115,14 +115,14 @@ def fit(
     Solution
         With the field ``d`` in the units of the coordinates.  ``residuals`` has the RMS of the errors of ``value``, of
         the components of the gradient, ``normal``, and of its length, ``eikonal``, within 1/72 of the longest edge of
-        the surface; ``stats["quality"]`` has these and more, ``stats["notes"]`` what was mended of the surface.  The
+        the surface; ``stats["quality"]`` has these and more, ``stats["notes"]`` the repairs of the surface.  The
         status is ``UNSOLVED`` if a sign is wrong farther from the surface than half a cell of the finest level, or,
         where the field was fitted at samples, than 1/72 of the longest edge.
 
     Raises
     ------
     InvalidProblemError
-        If the surface has no inside and ``sign`` is ``"signed"``, leaves the box, or is none.
+        If the surface has no inside and ``sign`` is ``"signed"``, leaves the box, or is no surface.
     InvalidArgumentError
         For options that cannot work.
     DivergedError

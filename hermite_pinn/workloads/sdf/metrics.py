@@ -29,20 +29,20 @@ class Agreement:
     Attributes
     ----------
     iou
-        Volume of what is inside of both over that of what is inside of one at least, between 0 and 1.
+        Volume inside both shapes over the volume inside at least one, between 0 and 1.
     chamfer
-        Mean distance of points of a surface to the other one, mean of both directions.
+        Mean distance of points of one surface to the other, averaged over both directions.
     hausdorff
-        Largest of these distances, of the points that were taken.
+        Largest of these distances at the sampled points.
     normal_consistency
         Mean product of the normals at points of a surface and at the closest points of the other, mean of both
         directions: 1 for the same surface, -1 if inside and outside are exchanged.
     value_rms
-        Root of the mean square of the error of the field near the surface.
+        Root mean square of the error of the field near the surface.
     gradient_mae
         Mean absolute error of the components of its gradient there, against the directions from the closest points.
     band
-        Distance from the surface up to which these two are taken.
+        Distance from the surface up to which these two are measured.
     """
 
     iou: float
@@ -59,7 +59,7 @@ class Agreement:
 
 
 def iou(predicted: Any, true: Any) -> float:
-    """Intersection over union of the insides, between 0 and 1, from values at the same points.
+    """Measure the intersection over union of two insides, between 0 and 1, from values at the same points.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def iou(predicted: Any, true: Any) -> float:
 
 
 def chamfer_distance(one: Surface | Mesh, other: Surface | Mesh, points: int = 50_000, seed: int = 0) -> float:
-    """Mean distance of random points of a surface to the other one, mean of both directions.
+    """Measure the mean distance of random points of one surface to the other, averaged over both directions.
 
     Distances are to the triangles, not to points on them, so that it vanishes for the same surface.
 
@@ -139,7 +139,7 @@ def compare(
     surface
         Its surface, see :func:`extract`.
     mesh
-        What it stands for.
+        The mesh that the field approximates.
     points
         Random points of each kind: on both surfaces, near the mesh, and in the box of the field.
     seed

@@ -18,7 +18,7 @@ __all__ = ["PointCloud"]
 
 
 class PointCloud(Immutable):
-    """Points on a surface in space, with normals that point out.
+    """Points on a surface in space, with outward normals.
 
     Points that are there more than once are merged, a few that are far from all others left out, and single normals
     that are missing taken from neighbours; normals that point inwards, or to different sides, are turned.
@@ -36,7 +36,7 @@ class PointCloud(Immutable):
     points, normals
         Float64, (n, 3), the normals of length 1.
     notes
-        Sentences about what was mended.
+        Sentences about the repairs.
 
     Raises
     ------

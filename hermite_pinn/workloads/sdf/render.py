@@ -126,9 +126,9 @@ def render(
     field: str | None = None,
     scale: float | None = None,
 ) -> Picture:
-    """Draw the zero set of a field as it is, without triangles: rays are traced to it.
+    """Draw the zero set of a field by tracing rays to it, without triangles.
 
-    Where a ray enters the box inside of the surface, the cut through it is shown in gray.
+    Where the surface leaves the box, the cut is gray.
 
     Parameters
     ----------

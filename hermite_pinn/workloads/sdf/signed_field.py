@@ -21,7 +21,7 @@ ORDERS = tuple(Channels.jet(3, 2).channels[k][0][1] for k in range(10))
 
 
 class SignedField(ABC):
-    """A function on a box in space, negative inside of what its zero set bounds.
+    """A function on a box in space that is negative inside the surface where it vanishes.
 
     Attributes
     ----------

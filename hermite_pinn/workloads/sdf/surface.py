@@ -41,7 +41,7 @@ class Surface:
     deviation
         Largest distance of a vertex from the zero set, to first order.
     notes
-        Sentences about what is worth knowing.
+        Sentences about vertices that could not be moved and a surface that leaves the box.
 
     Examples
     --------
