@@ -17,7 +17,7 @@ from hermite_pinn.validation.references import centre_line_error
 
 SLOW = {
     "antialiasing", "images", "method/checkpoints", "poses", "radiance", "results", "starts", "surfaces", "tutorials/compression",
-    "tutorials/distance",     "tutorials/encoder", "tutorials/inverse", "tutorials/part", "tutorials/scene", "tutorials/system", "vqad",
+    "tutorials/distance", "tutorials/encoder", "tutorials/inverse", "tutorials/part", "tutorials/scene", "tutorials/system", "vqad",
 }  # fmt: skip
 # What takes minutes is done with smaller numbers, and what a reader has at hand is made.
 SQUARE = "solution, y = hp.solve(hp.problems.poisson2d(), levels=3), 0.5"
