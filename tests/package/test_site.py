@@ -2,7 +2,10 @@
 
 import ast
 import re
+import runpy
 from pathlib import Path
+
+import pytest
 
 import hermite_pinn as hp
 
@@ -32,6 +35,23 @@ def test_every_document_has_a_place_in_the_navigation():
 
 def test_every_tutorial_is_listed():
     assert sorted(page.stem for page in listed(DOCS / "tutorials" / "index.md")) == TUTORIALS
+
+
+def test_the_site_keeps_numbers_in_one_piece_and_marks_cells_that_hold_sentences():
+    pytest.importorskip("sphinx")
+    from docutils import nodes
+    from docutils.utils import new_document
+
+    settings = runpy.run_path(str(DOCS / "conf.py"))
+    tree = new_document("page")
+    long, short = (nodes.entry("", nodes.paragraph(text, text)) for text in ("an error of 1.5e-06 or " * 3, "2e-7"))
+    code = nodes.paragraph("", "", nodes.literal("", "tol=1e-9"))
+    tree += [long, short, code]
+    before = tree.astext()
+    settings["keep_together"](None, tree, "page")
+    assert tree.astext() == before
+    assert [n.astext() for n in tree.findall(nodes.inline)] == ["1.5e-06"] * 3 + ["2e-7"]
+    assert (long["classes"], short["classes"]) == (["sentence"], [])
 
 
 def test_every_public_name_is_in_the_reference():
