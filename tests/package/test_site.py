@@ -37,7 +37,7 @@ def test_every_tutorial_is_listed():
     assert sorted(page.stem for page in listed(DOCS / "tutorials" / "index.md")) == TUTORIALS
 
 
-def test_the_site_keeps_numbers_in_one_piece_and_marks_cells_that_hold_sentences():
+def test_the_site_keeps_numbers_in_one_piece_and_marks_cells_by_their_length():
     pytest.importorskip("sphinx")
     from docutils import nodes
     from docutils.utils import new_document
@@ -51,7 +51,7 @@ def test_the_site_keeps_numbers_in_one_piece_and_marks_cells_that_hold_sentences
     settings["keep_together"](None, tree, "page")
     assert tree.astext() == before
     assert [n.astext() for n in tree.findall(nodes.inline)] == ["1.5e-06"] * 3 + ["2e-7"]
-    assert (long["classes"], short["classes"]) == (["sentence"], [])
+    assert (long["classes"], short["classes"]) == (["sentence"], ["short"])
 
 
 def test_every_public_name_is_in_the_reference():
