@@ -25,7 +25,11 @@ CHANGED = {
     "antialiasing": {"max_time=240": "steps=10", "render_synthetic(100)": "render_synthetic(24)"},
     "encoders": {'method="adam"': "method=hp.Adam(steps=20)", "hp.Adam(steps=20)": "hp.Adam(steps=5)"},
     "images": {"gradients=(gx, gy), border": "gradients=(gx[:, 1:], gy[1:]), border", "steps=2000": "steps=20"},
-    "method/checkpoints": {"steps=2000": "steps=20", "hp.LBFGS()": "hp.LBFGS(steps=5)"},
+    "method/checkpoints": {
+        "steps=2000": "steps=20",
+        "Adam(steps=200)": "Adam(steps=20)",
+        "hp.LBFGS()": "hp.LBFGS(steps=5)",
+    },
     "poses": {"steps=500": "steps=20"},
     "problems": {"solution.integrate(lambda u, x": f"{SQUARE}; solution.integrate(lambda u, x"},
     "radiance": {"steps=600": "steps=200"},
