@@ -47,11 +47,11 @@ html_js_files = ["site.js"]
 html_theme_options = {"navigation_with_keys": True}
 
 NUMBER = re.compile(r"[-+]?\d[\d.,]*e[-+]?\d+")
-LONG = 30  # letters
+SHORT, LONG = 12, 30  # letters
 
 
 def keep_together(app: Sphinx, tree: nodes.document, page: str) -> None:
-    """Mark numbers such as 1.2e-06, which browsers break at the sign, and cells of tables that hold sentences."""
+    """Mark numbers such as 1.2e-06, which browsers break at the sign, and cells of tables by their length."""
     for text in list(tree.findall(nodes.Text)):
         if NUMBER.search(text) and text.parent.tagname not in ("literal", "literal_block", "math", "math_block", "raw"):
             pieces, end = [], 0
@@ -60,8 +60,8 @@ def keep_together(app: Sphinx, tree: nodes.document, page: str) -> None:
                 end = match.end()
             text.parent.replace(text, [piece for piece in [*pieces, nodes.Text(text[end:])] if piece.astext()])
     for cell in tree.findall(nodes.entry):
-        if len(cell.astext()) > LONG:
-            cell["classes"].append("sentence")
+        letters = len(cell.astext())
+        cell["classes"] += ["short"] if letters <= SHORT else ["sentence"] if letters > LONG else []
 
 
 def setup(app: Sphinx) -> None:

@@ -98,6 +98,8 @@ def test_there_is_one_version():
     assert re.search(r'set version = "(.*)"', (ROOT / "recipe" / "meta.yaml").read_text()).group(1) == version
     headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert next(h.strip("[]") for h in headings if h.strip("[]").lower() != "unreleased") == version
+    released = re.search(r"^date-released: (.*)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE).group(1)
+    assert f"## {version} ({released})" in (ROOT / "CHANGELOG.md").read_text()
 
 
 def test_the_recipe_asks_for_what_the_package_needs():

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,20 @@ def test_messages_that_the_questions_quote_are_messages_of_the_package():
     texts = literals()
     assert len(quoted) > 10
     assert [message for message in quoted if message not in texts] == []
+
+
+def test_the_site_keeps_numbers_in_one_piece_and_marks_cells_by_their_length():
+    pytest.importorskip("sphinx")
+    from docutils import nodes
+    from docutils.utils import new_document
+
+    settings = runpy.run_path(str(DOCS / "conf.py"))
+    tree = new_document("page")
+    long, short = (nodes.entry("", nodes.paragraph(text, text)) for text in ("an error of 1.5e-06 or " * 3, "2e-7"))
+    code = nodes.paragraph("", "", nodes.literal("", "tol=1e-9"))
+    tree += [long, short, code]
+    before = tree.astext()
+    settings["keep_together"](None, tree, "page")
+    assert tree.astext() == before
+    assert [n.astext() for n in tree.findall(nodes.inline)] == ["1.5e-06"] * 3 + ["2e-7"]
+    assert (long["classes"], short["classes"]) == (["sentence"], ["short"])
