@@ -1,6 +1,6 @@
 """DeepXDE's examples of fractional Laplacians along one axis, from their mathematical statements.
 
-The unknown is the factor v of ``u = (x (1 - x))^(alpha / 2) v``, with ``u = x^3 (1 - x)^3`` (at time zero) in all of them.
+The unknown is the factor v of ``u = (x (1 - x))^(alpha / 2) v``; u is ``x^3 (1 - x)^3``, or begins there.
 """
 
 # mypy: disable-error-code="no-untyped-call"
