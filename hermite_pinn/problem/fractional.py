@@ -36,14 +36,14 @@ class Fraction:
 class FractionalLaplacian(Expr):
     """The integral fractional Laplacian along one axis, of a function that is zero outside of it.
 
-    Solutions of such equations behave like ``d**(alpha / 2)`` at a distance ``d`` from the ends.  That factor is split off:
-    ``FractionalLaplacian(v, alpha, over="x")`` is ``(-d2/dx2)**(alpha / 2)`` of the function ``u = w v``, where
-    ``w = ((x - a) * (b - x))**(alpha / 2)`` on the axis from ``a`` to ``b`` and zero outside.  The unknown is the smooth
-    factor ``v``, which takes no condition at the ends; the solution is ``w`` times it, by your own formula.
+    Solutions of such equations behave like ``d**(alpha / 2)`` at a distance ``d`` from the ends.  That factor is split
+    off: ``FractionalLaplacian(v, alpha, over="x")`` is ``(-d2/dx2)**(alpha / 2)`` of the function ``u = w v``, where
+    ``w = ((x - a) * (b - x))**(alpha / 2)`` on the axis from ``a`` to ``b``, and u is zero outside.  The unknown is the
+    smooth factor ``v``, which takes no condition at the ends; the solution is ``w`` times it, by your own formula.
 
-    The operator is written as a sum of solutions of ordinary differential equations, of which each is a field of its own
-    with its equation, about 25 in all: every method solves them, with exact derivatives, in problems of time too.  For
-    polynomials ``v`` of degree up to 1000 it is exact to 1e-11, which is what tolerances can ask for.
+    The operator is written as a sum of solutions of differential equations of second order along the axis, of which
+    each is a field of its own with its equation, some 28 in all: every method solves them, with exact derivatives.  For
+    polynomials ``v`` of degree up to 1000 it is exact to 1e-11, which is the least that a tolerance can ask for.
 
     Parameters
     ----------
@@ -59,8 +59,8 @@ class FractionalLaplacian(Expr):
     Raises
     ------
     InvalidProblemError
-        For other orders, for axes that do not exist, are periodic, the time, or cut by shapes, and in a condition, where the operator is
-        not taken, when the problem is made.
+        For other orders, and, when the problem is made, for axes that do not exist, are periodic, the time, or cut by
+        shapes.
 
     References
     ----------

@@ -1,10 +1,10 @@
 """The fractional Laplacian on an interval as a sum of resolvents of a differential operator of order two.
 
 With ``s = alpha / 2`` and the Jacobi polynomials ``P_n`` of weight ``(1 - x^2)^s``, the fractional Laplacian takes
-``(1 - x^2)^s P_n`` to ``mu_n P_n``, ``mu_n = Gamma(n + alpha + 1) / n!``.  The same polynomials are the eigenfunctions of
-``J v = -(1 - x^2) v'' + 2 (s + 1) x v'``, with ``lambda_n = n (n + alpha + 1)``.  Thus the operator is a function of J.  As
-a function of lambda it is a complete Bernstein function, which sums ``a + c lambda + sum w_k lambda / (lambda + p_k)`` with
-positive numbers approach exponentially fast.
+``(1 - x^2)^s P_n`` to ``mu_n P_n``, ``mu_n = Gamma(n + alpha + 1) / n!``.  The same polynomials are the eigenfunctions
+of ``J v = -(1 - x^2) v'' + 2 (s + 1) x v'``, with ``lambda_n = n (n + alpha + 1)``.  Thus the operator is a function of
+J.  As a function of lambda it is a complete Bernstein function, to which sums of positive terms,
+``a + c lambda + sum w_k lambda / (lambda + p_k)``, converge exponentially fast.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ def resolvents(alpha: float) -> Resolvents:
     shares = values[:, None] / (values[:, None] + poles)
     columns = np.column_stack([np.ones_like(values), values, shares]) / wanted[:, None]
     sizes = np.abs(columns).max(0)
-    constant, slope, *weights = (nnls(columns / sizes, np.ones_like(values), maxiter=100 * CANDIDATES)[0] / sizes).tolist()
+    found, _ = nnls(columns / sizes, np.ones_like(values), maxiter=100 * CANDIDATES)
+    constant, slope, *weights = (found / sizes).tolist()
     kept = [(w, p) for w, p in zip(weights, poles.tolist(), strict=True) if w > 0.0]
     return Resolvents(constant, slope, tuple(w for w, _ in kept), tuple(p for _, p in kept))

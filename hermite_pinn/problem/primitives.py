@@ -112,7 +112,10 @@ class Primitives:
         return done[id(expression)]
 
     def equation(self, name: str, residual: Expr) -> Expr:
-        """An equation with fields in the place of its integrals; one with a fractional Laplacian holds at both ends, too."""
+        """An equation with fields in the place of its integrals.
+
+        One with a fractional Laplacian holds at both ends of its axis, too, and takes no other condition there.
+        """
         made = self.replaced(residual)
         axes = {e.data.axis for e in postorder(residual) if e.op == "fractional"}
         for axis in sorted(axes):
@@ -213,7 +216,10 @@ class Primitives:
         return total
 
     def _fractional(self, fraction: Fraction, factor: Expr) -> Expr:
-        """A fractional Laplacian by fields z_k with ``(J + p_k) z_k = w_k J v``, also at the ends, where J is of first order."""
+        """A fractional Laplacian by fields z_k with ``(J + p_k) z_k = w_k J v``.
+
+        These hold at the ends, too, where J is of first order.
+        """
         axis, domain = fraction.axis, self._domain
         number, self.fractional = self._whole(fraction), True
         lower, upper = domain.lower[number], domain.upper[number]

@@ -1,6 +1,6 @@
-"""DeepXDE's examples of fractional Laplacians along one axis, from their mathematical statements.
+"""DeepXDE's example of a fractional Laplacian along one axis, from its mathematical statement.
 
-The unknown is the factor v of ``u = (x (1 - x))^(alpha / 2) v``, with ``u = x^3 (1 - x)^3`` (at time zero) in all of them.
+The unknown is the factor v of ``u = (x (1 - x))^(alpha / 2) v``, and ``u = x^3 (1 - x)^3``.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -11,7 +11,6 @@ import math
 from typing import Any
 
 import hermite_pinn as hp
-from hermite_pinn import cos, exp, pi
 
 from .example import Example
 
@@ -34,28 +33,11 @@ def fractional_line() -> hp.Problem:
     return hp.Problem(hp.Box(x=(0, 1)), "v", residual, exact={"v": exact})
 
 
-def fractional_diffusion() -> hp.Problem:
-    """Diffusion of order 1.8 with a source, so that u decays like exp(-t)."""
-    alpha, shape = 1.8, lambda x: (x * (1 - x)) ** 2.1
-    source = lambda x: (x * (1 - x)) ** 3 + both_sides(x, alpha)
-    jumps = lambda v: 2 * cos(alpha * pi / 2) * hp.FractionalLaplacian(v, alpha, over="x")
-    residual = lambda v, x, t: (x * (1 - x)) ** 0.9 * v.t - jumps(v) + exp(-t) * source(x)
-    start, exact = [hp.Initial(v=shape)], {"v": lambda x, t: exp(-t) * shape(x)}
-    return hp.Problem(hp.Box(x=(0, 1), t=(0, 1)), "v", residual, start, exact=exact)
-
-
 FRACTIONAL = [
     Example(
         "fractional Poisson 1-D",
         "fractional_Poisson_1d.py",
         fractional_line,
         about="the unknown is u / (x (1 - x))^0.75, and its error is told",
-    ),
-    Example(
-        "fractional diffusion 1-D",
-        "fractional_diffusion_1d.py",
-        fractional_diffusion,
-        options={"tol": 1e-3},
-        about="the unknown is u / (x (1 - x))^0.9, and its error is told",
     ),
 ]

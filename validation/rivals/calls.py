@@ -1,7 +1,8 @@
 """Ordinary differential equations by the default call: CPU seconds of the first call of a process and of the second.
 
-Every problem runs in a process of its own, with one thread, kernels that were compiled before, and ``hp.solve(problem)``
-without any option.  The first call includes all that a process does once: kernels are loaded, tables are made.
+Every problem runs in a process of its own, with one thread, kernels that were compiled before, and
+``hp.solve(problem)`` without any option.  The first call includes all that a process does once: kernels are loaded,
+tables are made.
 
 Examples
 --------

@@ -21,10 +21,10 @@ def leaves_order_open(problem: Problem) -> bool:
 def smooth_field(problem: Problem) -> Field | None:
     """The field with which a run begins that needs a smooth basis; None where cubics serve as elsewhere.
 
-    Where a problem leaves the order of smoothness open, noise leaves fields some tens of degrees of freedom, for which a
-    few cells of a smooth basis are enough, and the higher the order of the derivatives that are to be small, the better
-    they tell smooth functions from noise.  Fields that stand for a fractional Laplacian come close to second derivatives,
-    which cubics represent badly; on several axes they serve all the same, since smooth bases cost too much.
+    Where a problem leaves the order of smoothness open, noise leaves fields some tens of degrees of freedom, for
+    which a few cells of a smooth basis are enough, and the higher the order of the derivatives that are to be small,
+    the better they tell smooth functions from noise.  Fields that stand for a fractional Laplacian come close to second
+    derivatives, which cubics represent badly; on several axes they serve all the same: smooth bases cost too much.
     """
     domain = problem.domain
     hard = domain.is_cut or bool(domain.breaks) or domain.dim not in CELLS or problem.max_order > 2
