@@ -197,3 +197,12 @@ def test_a_smooth_evolution_is_solved_to_four_digits():
     truth = cole_hopf(x, t, 0.1)
     assert np.linalg.norm(solution.u(x, t) - truth) < 1e-4 * np.linalg.norm(truth)
     assert solution.status.success
+
+
+def test_an_equation_that_holds_only_at_its_points_is_no_success():
+    """Twenty points tell 181 unknowns little: the residual vanishes there and nowhere else."""
+    field = hp.Field(head="siren", encoder="coordinates", width=8, depth=3, omega=1.0, activation="tanh")
+    method = hp.LBFGS(steps=400, points=20, hard=True)
+    solution = hp.solve(evolution(), method=method, field=field, throw=False)
+    assert not solution.status.success
+    assert "between the points" in solution.message
