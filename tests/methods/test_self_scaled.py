@@ -119,7 +119,9 @@ def test_saved_steps_continue_exactly():
     assert other.evaluations == whole.evaluations
 
 
-@pytest.mark.parametrize("damage", [{"matrix": torch.eye(5, dtype=WIDE)}, {"point": torch.zeros(2, dtype=WIDE)}, {"factor": 0.0}])
+@pytest.mark.parametrize(
+    "damage", [{"matrix": torch.eye(5, dtype=WIDE)}, {"point": torch.zeros(2, dtype=WIDE)}, {"factor": 0.0}]
+)
 def test_a_damaged_state_is_refused(damage):
     solver = SelfScaledBroyden(rosenbrock, torch.full((6,), -1.0, dtype=WIDE), 25, 1.0)
     solver.step()

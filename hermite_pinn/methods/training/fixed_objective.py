@@ -22,7 +22,7 @@ __all__ = ["FixedObjective", "round_seed"]
 
 PIECE = 1 << 15  # points evaluated at a time
 MOST = {True: 1 << 16, False: 1 << 18}  # points chosen without being asked for, with a network and without
-#: Residual between the points, in units of its source and of that at the points, from which on it speaks against a network.
+#: Residual between the points from which on it speaks against a network, in units of its source and of that at them.
 APART_LEAST, APART_TIMES = 0.05, 10.0
 HELD_OUT = 2000  # points at which residuals are only reported
 

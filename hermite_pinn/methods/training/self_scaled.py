@@ -65,8 +65,8 @@ def scaled_update(b: float, h: float, unknowns: int) -> Broyden:
     ----------
     M. Al-Baali and H. Khalfan, "A combined class of self-scaling and modified quasi-Newton methods", Computational
     Optimization and Applications 52 (2012); J. F. Urban, P. Stefanou, J. A. Pons, "Unveiling the optimization process
-    of physics informed neural networks", Journal of Computational Physics 523 (2025), who found it far ahead of BFGS and
-    L-BFGS for networks.
+    of physics informed neural networks", Journal of Computational Physics 523 (2025), who found it far ahead of BFGS
+    and L-BFGS for networks.
 
     Examples
     --------
