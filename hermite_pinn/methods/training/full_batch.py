@@ -93,6 +93,7 @@ class _Run:
         self.failed = False
         self.clock = StepClock()
         self.start = self.unknowns.flat(tensors)
+        self.units = torch.ones_like(self.start)
         self.parts: Sequence[Any] = []
         self._solver: Minimizer | None = None
 
