@@ -48,7 +48,7 @@ def test_a_file_of_another_form_is_refused(tmp_path):
 
 @pytest.mark.parametrize("case", FRONTS.values(), ids=list(FRONTS))
 def test_known_fronts_satisfy_their_problem(case):
-    """Burgers' equation holds by differences; the manufactured one vanishes at its ends, and its residual at it, too."""
+    """Burgers' equation holds by differences; the manufactured solution vanishes at both ends."""
     x, t = np.linspace(-0.9, 0.9, 19), np.linspace(0.05, 0.9, 7)
     x, t = (v.ravel() for v in np.meshgrid(x, t))
     h = 1e-3
