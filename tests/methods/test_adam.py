@@ -130,6 +130,19 @@ def test_the_papers_recipe():
     assert solution.stats["steps"] == 2
 
 
+def test_a_few_steps_of_the_papers_recipe_lower_the_loss_that_it_states():
+    """The loss is the mean square of the residual, not divided by its source, and 5000 times that on every face."""
+    method = hp.Adam.paper(steps=30, points=400, face_points=100, warmup=0, check_every=10, balance_every=0, lr=1e-2)
+    solution = hp.solve(problems.poisson2d(), method=method, seed=2)
+    for row in solution.history:
+        faces = 4 * row["rms u on boundary"] ** 2
+        assert row["weight u on boundary"] == 5000.0
+        assert row["loss"] == pytest.approx(row["rms pde"] ** 2 + 5000.0 * faces, rel=1e-4)
+    first, *_, last = (row["loss"] for row in solution.history)
+    assert last < 0.5 * first
+    assert "held" not in solution.stats
+
+
 def test_step_schedule_halves():
     options = hp.Adam(schedule="step", lr=1.0, lr_every=10)
     assert [options.rate(s) for s in (0, 9, 10, 25)] == [1.0, 1.0, 0.5, 0.25]

@@ -36,22 +36,23 @@ def test_poisson_in_many_axes_is_solved_to_its_estimate(dim):
     assert error <= solution.estimated_error <= 1e-6
 
 
-def test_a_product_is_found_with_time_among_the_axes():
-    problem = hp.Problem(
+def heat_in_four_axes():
+    """A product of five functions, time's among them."""
+
+    def start(x, y, z, w):
+        return math.prod(hp.sin(math.pi * s) for s in (x, y, z, w))
+
+    return hp.Problem(
         hp.Box(x=(0, 1), y=(0, 1), z=(0, 1), w=(0, 1), t=(0, 1)),
         "u",
         lambda u: u.t - 0.05 * u.laplacian,
-        [
-            hp.Dirichlet(u=0.0),
-            hp.Initial(u=lambda x, y, z, w: math.prod(hp.sin(math.pi * s) for s in (x, y, z, w))),
-        ],
-        exact={
-            "u": lambda x, y, z, w, t: (
-                math.prod(hp.sin(math.pi * s) for s in (x, y, z, w)) * hp.exp(-0.2 * math.pi**2 * t)
-            )
-        },
+        [hp.Dirichlet(u=0.0), hp.Initial(u=start)],
+        exact={"u": lambda x, y, z, w, t: start(x, y, z, w) * hp.exp(-0.2 * math.pi**2 * t)},
     )
-    solution = hp.solve(problem, tol=1e-4)
+
+
+def test_a_product_is_found_with_time_among_the_axes():
+    solution = hp.solve(heat_in_four_axes(), tol=1e-4)
     error = solution.error(np.random.default_rng(0).random((2000, 5)))["u"]["relative_l2"]
     assert solution.status.label == "converged"
     assert error <= solution.estimated_error <= 1e-4
@@ -126,6 +127,26 @@ def test_a_saved_solution_in_many_axes_is_the_same(tmp_path):
     solution.save(tmp_path / "field.h5")
     again = hp.Solution.load(tmp_path / "field.h5")
     assert again.u(0.1, 0.2, 0.3, 0.4, 0.5) == solution.u(0.1, 0.2, 0.3, 0.4, 0.5)
+
+
+@pytest.mark.slow
+def test_a_run_in_many_axes_goes_on_from_its_checkpoint(tmp_path):
+    """Stopped after its second fit, it continues with that one and is as accurate as the whole run."""
+    problem, path = heat_in_four_axes(), tmp_path / "state.h5"
+
+    class Stop(hp.Callback):
+        def on_step(self, state):
+            return state.level == 2 and "half way"
+
+    half = hp.solve(problem, tol=1e-2, checkpoint=path, callbacks=Stop())
+    assert half.status is hp.Status.STOPPED
+    resumed = hp.solve(problem, tol=1e-2, resume=path)
+    assert resumed.status.label == "converged"
+    first, *later = resumed.stats["fits"]
+    assert first == half.stats["fits"][-1]
+    assert later
+    error = resumed.error(np.random.default_rng(0).random((2000, 5)))["u"]["relative_l2"]
+    assert error <= resumed.estimated_error <= 1e-2
 
 
 @pytest.mark.slow

@@ -5,10 +5,10 @@
     python -m hermite_pinn.validation.training --methods --environments build/environments --out build/training
     python -m hermite_pinn.validation.training --choose --out build/choice
 
-One thread; CPU seconds of the run, without those that compile kernels.  ``--environments`` adds rows of DeepXDE with the
-settings of its examples, in its own environment; ``--rival`` those of any code from a JSON list of objects with ``case``,
-``seed``, ``error`` and ``cpu``.  ``--choose`` repeats the trials by which the numbers of these methods were chosen, on
-other problems.  Rows are kept in the folder and not run again.
+One thread; CPU seconds of the run, without those that compile kernels.  ``--environments`` adds rows of DeepXDE with
+the settings of its examples, in its own environment; ``--rival`` those of any code from a JSON list of objects with
+``case``, ``seed``, ``error`` and ``cpu``.  ``--choose`` repeats the trials by which the numbers of these methods were
+chosen, on other problems.  Rows are kept in the folder and not run again.
 """
 
 from __future__ import annotations
@@ -57,11 +57,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
     parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
-    parser.add_argument("--environments", type=Path, help="a folder with the environment of DeepXDE, which then runs, too")
+    parser.add_argument(
+        "--environments", type=Path, help="a folder with the environment of DeepXDE, which then runs, too"
+    )
     parser.add_argument("--rival", type=Path, help="a JSON file with rows of another code")
     parser.add_argument("--choose", action="store_true", help="the trials on other problems instead")
-    parser.add_argument("--fronts", nargs="+", default=list(FRONTS), choices=list(FRONTS), help="the problems of --choose")
-    parser.add_argument("--trials", nargs="+", default=list(TRIALS), choices=list(TRIALS), help="the trials of --choose")
+    parser.add_argument(
+        "--fronts", nargs="+", default=list(FRONTS), choices=list(FRONTS), help="the problems of --choose"
+    )
+    parser.add_argument(
+        "--trials", nargs="+", default=list(TRIALS), choices=list(TRIALS), help="the trials of --choose"
+    )
     parser.add_argument("--quick", action="store_true", help="twenty steps, to see that everything runs")
     parser.add_argument("--out", type=Path, help="a folder that keeps rows and gets training.md")
     return parser

@@ -33,9 +33,7 @@ class Trial:
 
 
 def _tanh(width: int, activation: str = "tanh", omega: float = 1.0) -> hp.Field:
-    return hp.Field(
-        head="siren", encoder="coordinates", width=width, depth=3, omega=omega, activation=activation
-    )
+    return hp.Field(head="siren", encoder="coordinates", width=width, depth=3, omega=omega, activation=activation)
 
 
 def _lbfgs(**given: Any) -> Callable[..., Method]:

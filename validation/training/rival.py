@@ -61,8 +61,8 @@ def run_rival(case: str, seed: int, environments: Path, quick: bool = False) -> 
     points = np.stack([x, t])
     try:
         told = run_script(rival, environments, problem, settings, points, seed)
-    except ScriptError as error:
-        raise InvalidArgumentError(f"DeepXDE on {case}: {error}") from error
+    except ScriptError as failure:
+        raise InvalidArgumentError(f"DeepXDE on {case}: {failure}") from failure
     last = told.stages[-1]
     error = relative_error(last.values, CASES[case].exact(x, t))
     return Row(case, "DeepXDE", seed, error, last.seconds, last.wall)

@@ -94,6 +94,7 @@ class SeparableRun:
                 self._fits,
                 self._outcome,
                 interrupted=lambda: f"{cause()}; this is the best state so far",
+                settle=self._settled,
                 usable=lambda: bool(self.fits),
                 monitor=self.monitor,
             )
@@ -254,6 +255,12 @@ class SeparableRun:
         return Outcome(self._field(last.encoder), {}, ending.status, ending.message, last.error, stats)
 
     # -- checkpoints ---
+    def _settled(self, ending: Ending) -> Ending:
+        """Save the last fit, which a callback that ends the run has seen before it was saved."""
+        if self.fits:
+            self.task.save(self._saved, True)
+        return ending
+
     def _saved(self) -> dict[str, Any]:
         last = self.fits[-1]
         field = self._field(last.encoder)

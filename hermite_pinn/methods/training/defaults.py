@@ -17,7 +17,17 @@ from hermite_pinn.field.field import Field
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.compiled import compile_term
 
-__all__ = ["Numbers", "Plan", "RoundPlan", "cpu_field", "cpu_levels", "front_field", "makes_fronts", "moves_fronts", "numbers_for"]
+__all__ = [
+    "Numbers",
+    "Plan",
+    "RoundPlan",
+    "cpu_field",
+    "cpu_levels",
+    "front_field",
+    "makes_fronts",
+    "moves_fronts",
+    "numbers_for",
+]
 
 #: Parts of a run over one of which the moving average looks back, and its largest decay.
 AVERAGED, LONGEST = 20, 0.999
@@ -122,7 +132,10 @@ def makes_fronts(problem: Problem) -> bool:
 
 
 def moves_fronts(problem: Problem) -> bool:
-    """Whether fronts may move along one axis of space: where there are more, nothing is known about L-BFGS on networks."""
+    """Whether fronts may move along one axis of space.
+
+    With more axes nothing is known about quasi-Newton steps on networks.
+    """
     return problem.domain.dim == 2 and makes_fronts(problem)
 
 

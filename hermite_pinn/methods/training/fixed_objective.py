@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from hermite_pinn.field.field import Levels
-from hermite_pinn.methods.base import Method, Outcome, Task
+from hermite_pinn.methods.base import Doubt, Method, Outcome, Task
 from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry
 
@@ -22,6 +22,8 @@ __all__ = ["FixedObjective", "round_seed"]
 
 PIECE = 1 << 15  # points evaluated at a time
 MOST = {True: 1 << 16, False: 1 << 18}  # points chosen without being asked for, with a network and without
+#: Residual between the points from which on it speaks against a network, in units of its source and of that at them.
+APART_LEAST, APART_TIMES = 0.05, 10.0
 HELD_OUT = 2000  # points at which residuals are only reported
 
 
@@ -140,4 +142,27 @@ class FixedObjective(Objective):
             if rows < self._unknowns and result.status is not Status.DIVERGED:
                 message += f"; {rows:,} residuals for {self._unknowns:,} unknowns: compare the held-out residuals in the history"
             stats["points"] = self.batches[0].x.shape[1]
-        return super().outcome(TrainingResult(result.tensors, result.status, message, stats))
+        outcome = super().outcome(TrainingResult(result.tensors, result.status, message, stats))
+        outcome.doubts = (*outcome.doubts, *self._doubts(result.tensors))
+        return outcome
+
+    def _doubts(self, tensors: Mapping[str, torch.Tensor]) -> list[Doubt]:
+        """Equations of a network that hold at the points of the training and not between them."""
+        if self.field.siren is None or not self.batches:
+            return []
+        found = []
+        with torch.no_grad():
+            there, apart = (
+                {k: math.sqrt(float(r.square().mean())) for k, r in self.residuals(self.groups[0], tensors, b)}
+                for b in (self.batches[0], self._held_out)
+            )
+        for name, size in apart.items():
+            if size > APART_LEAST and size > APART_TIMES * there[name]:
+                found.append(
+                    Doubt(
+                        "equation",
+                        f"the residual of {name} is {size / there[name]:.3g} times as large between the points of the "
+                        "training as at them; take more points, or adaptive=hp.RAD()",
+                    )
+                )
+        return found

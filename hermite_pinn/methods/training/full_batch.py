@@ -19,9 +19,9 @@ from hermite_pinn.schema import Entry, intact
 from hermite_pinn.torch_state import isolated
 
 from .loss import Loss, checked_tensors
+from .minimizer import REMEMBERED, Evaluation, Minimizer
 from .optimizer_state import packed, unpacked
 from .options import QuasiNewtonOptions
-from .minimizer import REMEMBERED, Evaluation, Minimizer
 from .quasi_newton import QuasiNewton
 from .saved_state import restore_generator
 from .self_scaled import SelfScaledBroyden
@@ -93,6 +93,7 @@ class _Run:
         self.failed = False
         self.clock = StepClock()
         self.start = self.unknowns.flat(tensors)
+        self.units = torch.ones_like(self.start)
         self.parts: Sequence[Any] = []
         self._solver: Minimizer | None = None
 

@@ -65,8 +65,8 @@ def scaled_update(b: float, h: float, unknowns: int) -> Broyden:
     ----------
     M. Al-Baali and H. Khalfan, "A combined class of self-scaling and modified quasi-Newton methods", Computational
     Optimization and Applications 52 (2012); J. F. Urban, P. Stefanou, J. A. Pons, "Unveiling the optimization process
-    of physics informed neural networks", Journal of Computational Physics 523 (2025), who found it far ahead of BFGS and
-    L-BFGS for networks.
+    of physics informed neural networks", Journal of Computational Physics 523 (2025), who found it far ahead of BFGS
+    and L-BFGS for networks.
 
     Examples
     --------
@@ -111,12 +111,15 @@ class SelfScaledBroyden(Minimizer):
         self._direction = torch.zeros_like(self.z)
 
     def _next_direction(self) -> torch.Tensor:
-        """That of the matrix, or the negative gradient with a length of one at most."""
-        gradient = self.current.gradient * self.factor
+        """That of the matrix, or half the negative gradient, with a length of one at most.
+
+        Half, since in units of the columns of the Jacobian the Hessian of a sum of squares has twos on its diagonal.
+        """
+        gradient = self.current.gradient
         if self._matrix is not None and float(self._direction @ gradient) < 0:
             return self._direction
         self.forget()
-        return -gradient / max(1.0, float(gradient.norm()))
+        return -gradient / max(2.0, float(gradient.norm()))
 
     def _advance(self) -> None:
         before, start = self.current, self.z.clone()
