@@ -335,18 +335,21 @@ def continuous_choices(expression: Expr) -> list[tuple[Expr, Expr, Expr]]:
 
 
 def chooses(expression: Expr) -> bool:
-    """Whether fields or parameters choose between the pieces of an expression, as in ``minimum(-u.xx, u - psi)``.
+    """Whether fields choose between equations: pieces of ``minimum`` or ``maximum`` hold the highest derivatives.
 
     Examples
     --------
-    >>> from hermite_pinn.expressions.functions import maximum
-    >>> from hermite_pinn.expressions.graph import coordinate, parameter
-    >>> x, nu = coordinate("x"), parameter("nu")
-    >>> chooses(nu * maximum(x, 0.5)), chooses(maximum(x, nu))
-    (False, True)
+    >>> from hermite_pinn.expressions.functions import minimum
+    >>> from hermite_pinn.expressions.jets import FieldJet
+    >>> u = FieldJet("u", (0,), ("x",), 2)
+    >>> chooses(minimum(u.xx, u)), chooses(u.xx + minimum(u, 1.0))
+    (True, False)
     """
-    found = (_pieces(e) for e in postorder(expression))
-    return any(pieces is not None and depends_on(pieces[0], ["jet", "parameter"]) for pieces in found)
+    pieces = [piece for _, a, b in continuous_choices(expression) for piece in (a, b)]
+    orders, within = (
+        [sum(data[1]) for kind, data in leaves(*found) if kind == "jet"] for found in ([expression], pieces)
+    )
+    return bool(within) and max(within) == max(orders)
 
 
 def total_derivative(expression: Expr, name: str, axis: int) -> Expr:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
-from hermite_pinn.expressions.program import Leaf, Program, Value, continuous_choices, leaves
+from hermite_pinn.expressions.program import Leaf, Program, Value, chooses, continuous_choices, leaves
 from hermite_pinn.problem.problem import Problem
 
 __all__ = ["Contact", "contacts"]
@@ -72,7 +72,6 @@ def contacts(problem: Problem) -> tuple[Contact, ...]:
         if not choices:
             continue
         order = max(sum(data[1]) for kind, data in leaves(term.residual) if kind == "jet")
-        within = [data[1] for _, a, b in choices for kind, data in leaves(a, b) if kind == "jet"]
-        highest = max(map(sum, within)) == order
+        highest = chooses(term.residual)
         found.append(Contact(number, Program([c for c, _, _ in choices]), order if highest else order + 1, highest))
     return tuple(found)

@@ -30,7 +30,8 @@ SOLVED = "%s: a linear problem of %d unknowns took %d steps (%s)"
 CORRECTIONS, FALLING = 3, 0.5  # of a step that fails, as long as each lowers the loss by this factor
 CURVED = 64.0  # factor of the damping of a corrected step that fails where there is hardly any
 SHORTER = 10  # times that a deflated step is tried at a quarter of its length
-PATIENCE, FELL, STAYS = 12, 0.999, 1e-12  # undamped steps without a fall of the loss by so much; no change
+PATIENCE, FELL = 12, 0.999  # undamped steps without a fall of the loss by that
+SAME, STAYS = 1e-6, 1e-12  # relative changes of the loss, or of the unknowns, that are none
 AFTER = 3.0  # steps of conjugate gradients that take as long as what follows a linear solve
 
 
@@ -53,7 +54,7 @@ class LeastSquares(LinearSystem, Protocol):
 
     @property
     def chooses(self) -> bool:
-        """Whether residuals have pieces between which the unknowns choose."""
+        """Whether the unknowns choose between equations."""
 
     def linearize(self, vector: torch.Tensor) -> Rows:
         """Rows at a vector; the products are those there."""
@@ -256,11 +257,12 @@ class LevenbergMarquardt(Generic[System]):
             loss = float(system.inner(rows, rows))
             if not math.isfinite(loss):
                 break
+            stays = abs(loss - state.loss) <= SAME * state.loss or system.change(step, vector) <= STAYS
             state = Fit(vector, rows, loss, result, 0.0)
             since += 1
             if loss < FELL * best.loss:
                 best, since = state, 0
-            if loss == 0.0 or system.change(step, vector) <= STAYS:
+            if loss == 0.0 or stays:
                 break
             self.monitor.check_time()
         helped = best is not iterate.fit

@@ -87,7 +87,7 @@ class BlockSystem(ABC, Generic[AnyBlock]):
 
     @cached_property
     def chooses(self) -> bool:
-        """Whether equations have pieces between which the fields choose."""
+        """Whether fields choose between equations, as for obstacles."""
         return any(chooses(t.residual) for t in self.problem.terms if t.region.is_interior)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -307,6 +307,14 @@ class RefinedSystem(BlockSystem[RefinedBlock]):
         for groups, own in zip(layout.groups, tables, strict=True):
             table[groups[0].offset : groups[0].offset + len(own)] = torch.as_tensor(own)
         return GridField(domain.names, tuple(problem.fields), HermiteGrid(layout, table), LinearHead(fields))
+
+    def pressed(self, vector: torch.Tensor, gradient: Callable[[], torch.Tensor]) -> tuple[int, ...]:
+        """None: here parameters that leave their bounds are moved back after a step."""
+        return ()
+
+    def beyond(self, vector: torch.Tensor, step: torch.Tensor) -> tuple[tuple[int, ...], torch.Tensor]:
+        """None; see :meth:`pressed`."""
+        return (), torch.zeros_like(step)
 
     # -- linear algebra ---
     def forward(self, direction: torch.Tensor) -> list[torch.Tensor]:
