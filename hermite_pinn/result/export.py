@@ -18,7 +18,7 @@ from hermite_pinn.output import check_writable, make_folder, output_path, staged
 
 from .cut_export import write_boundaries, write_boundary, write_volume, write_volumes
 from .exportable import Exportable
-from .sampling import channels_of, named, sample, three
+from .sampling import channels_of, named, sample, three, whole_axes
 from .sizes import ENCODED, MOST_FRAMES, check_grid, intervals
 from .vtk import write_image, write_mesh, write_series
 
@@ -116,12 +116,12 @@ def to_vtk(
     if suffix == ".vtu" and domain.is_cut:
         return [write_volume(solution, target, axes, options)]
     data = sample(solution, axes, **options)
-    data = {k: three(v) if v.ndim > domain.dim else v for k, v in data.items()}
+    data = {k: three(v, whole_axes(domain)) if v.ndim > domain.dim else v for k, v in data.items()}
     if suffix == ".vti":
-        return [write_image(target, axes, data)]
+        return [write_image(target, axes, data, solution.facts)]
     mesh = np.stack([g.ravel() for g in np.meshgrid(*axes, indexing="ij")], 1)
     flat = {k: v.reshape(len(mesh), *v.shape[domain.dim :]) for k, v in data.items()}
-    return [write_mesh(target, mesh, flat, axes)]
+    return [write_mesh(target, mesh, flat, axes, solution.facts)]
 
 
 def frame_axes(solution: Exportable, count: int | None, series: bool) -> list[np.ndarray]:
@@ -173,15 +173,16 @@ def _instants(span: tuple[float, float], times: Any) -> np.ndarray:
 def _write_points(solution: Exportable, target: Path, points: Any, options: dict[str, bool]) -> Path:
     values = solution.at_points(points, channels_of(solution, options["gradient"]))
     array = real_array("points", points)
-    data = named(solution.fields, values, options["gradient"])
-    data = {name: three(v) if v.ndim == 2 else v for name, v in data.items()}
+    data = named(solution, values, options["gradient"])
+    places = None if solution.domain.dim > 3 else whole_axes(solution.domain)
+    data = {name: three(v, places) if v.ndim == 2 else v for name, v in data.items()}
     if options["exact"]:
         for name, truth in solution.exact_values(list(array.T)).items():
             data[f"{name}_error"] = data[name] - truth
     if options["residual"] and solution.has_equations:
         data |= {f"residual {k}": v for k, v in solution.residual(array).items()}
     shown = array[:, list(solution.domain.space_axes)] if solution.domain.dim > 3 else array
-    return write_mesh(target, shown, data)
+    return write_mesh(target, shown, data, facts=solution.facts)
 
 
 def _write_frames(
@@ -240,11 +241,12 @@ def _image_writer(
     """What writes an image of the box at an instant."""
     t = solution.domain.time_axis
     assert t is not None
-    space = [a for i, a in enumerate(axes) if i != t]
+    space, facts = [a for i, a in enumerate(axes) if i != t], solution.facts
 
     def write(path: Path, instant: float) -> Path:
         data = sample(solution, [np.array([instant]) if i == t else a for i, a in enumerate(axes)], **options)
         squeezed = {k: np.take(v, 0, axis=t) for k, v in data.items()}
-        return write_image(path, space, {k: three(v) if v.ndim > len(space) else v for k, v in squeezed.items()})
+        padded = {k: three(v) if v.ndim > len(space) else v for k, v in squeezed.items()}
+        return write_image(path, space, padded, facts)
 
     return write
