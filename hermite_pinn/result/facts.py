@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 __all__ = ["Fact", "attributes", "facts"]
@@ -22,8 +23,12 @@ def attributes(solution: Any) -> dict[str, Any]:
 
 
 def facts(solution: Any) -> dict[str, Fact]:
-    """The same for VTK files, with the status as reports spell it, whether it is a success, and the problem."""
+    """The same for VTK files, with the status as reports spell it, whether it is a success, and the problem.
+
+    Empty texts and numbers that are not finite are left out: not every reader of VTK accepts them.
+    """
     told: dict[str, Fact] = attributes(solution) | {"status": solution.status.label}
     told["success"] = float(solution.status.success)
     problem = solution.settings.get("problem") if solution.problem is None else str(solution.problem)
-    return told | ({"problem": problem} if isinstance(problem, str) else {})
+    told |= {"problem": problem} if isinstance(problem, str) else {}
+    return {name: v for name, v in told.items() if (v if isinstance(v, str) else math.isfinite(v))}
