@@ -45,7 +45,7 @@ def heat_ball(dim: int = 2, time: float = 1.0) -> hp.Problem:
     """
     if dim not in (2, 3):
         raise InvalidArgumentError(
-            f"there are discs and balls in 2 and 3 space axes, and boxes of at most four; got dim={dim}"
+            f"heat_ball takes dim=2, a disc, or dim=3, a ball; got dim={dim}. Shapes have two or three space axes, a Box of its own up to sixteen"
         )
     names = ["x", "y", "z"][:dim]
     centre = (0.0,) * dim

@@ -36,6 +36,7 @@ RESERVED = frozenset(
         "vertex_axes",
         "has_equations",
         "exact_values",
+        "facts",
         "error",
         "residual",
         "integrate",

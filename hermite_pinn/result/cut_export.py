@@ -13,7 +13,7 @@ from hermite_pinn.geometry import Domain
 
 from .domain_mesh import BoundaryMesh, boundary_mesh, domain_mesh
 from .exportable import Exportable
-from .sampling import channels_of, finite, named, sample_points, three
+from .sampling import channels_of, finite, named, sample_points, three, whole_axes
 from .vtk import write_cells, write_polygons
 
 __all__ = ["write_boundaries", "write_boundary", "write_volume", "write_volumes"]
@@ -28,18 +28,18 @@ def write_volume(solution: Exportable, target: Path, axes: Sequence[np.ndarray],
         points, cells = mesh.points, dict(mesh.cells)
     else:
         points, cells = _extruded(domain, mesh.points, mesh.cells, axes[t])
-    return write_cells(target, points, cells, _samples(solution, points, options))
+    return write_cells(target, points, cells, _samples(solution, points, options, whole_axes(domain)), solution.facts)
 
 
 def write_volumes(
     solution: Exportable, axes: Sequence[np.ndarray], options: Mapping[str, bool]
 ) -> Callable[[Path, float], Path]:
     """What writes a mesh of the domain at an instant."""
-    domain, mesh = solution.domain, domain_mesh(solution.domain, axes)
+    domain, mesh, facts = solution.domain, domain_mesh(solution.domain, axes), solution.facts
 
     def write(path: Path, instant: float) -> Path:
         points = _at_instants(domain, mesh.points, np.array([instant]))
-        return write_cells(path, mesh.points, mesh.cells, _samples(solution, points, options))
+        return write_cells(path, mesh.points, mesh.cells, _samples(solution, points, options), facts)
 
     return write
 
@@ -69,8 +69,8 @@ def write_boundary(solution: Exportable, target: Path, axes: Sequence[np.ndarray
             np.repeat(np.arange(len(surface.facets)), len(axes[t]) - 1),
             _level_normals(domain, normals, axes[t]),
         )
-    data = _boundary_samples(solution, points, normals, options)
-    return write_polygons(target, points, cells, kind, data | {"Normals": three(normals)}, _face_data(surface, owner))
+    data = _boundary_samples(solution, points, normals, options, whole_axes(domain)) | {"Normals": three(normals)}
+    return write_polygons(target, points, cells, kind, data, _face_data(surface, owner), solution.facts)
 
 
 def write_boundaries(
@@ -90,13 +90,13 @@ def write_boundaries(
         )
     surface = boundary_mesh(domain, domain_mesh(domain, axes), axes)
     cells, owner, kind = _in_space(surface)
-    faces = _face_data(surface, owner)
+    faces, facts = _face_data(surface, owner), solution.facts
 
     def write(path: Path, instant: float) -> Path:
         points = _at_instants(domain, surface.points, np.array([instant]))
         normals = _level_normals(domain, surface.normals, np.array([instant]))
         data = _boundary_samples(solution, points, normals, options) | {"Normals": three(surface.normals)}
-        return write_polygons(path, surface.points, cells, kind, data, faces)
+        return write_polygons(path, surface.points, cells, kind, data, faces, facts)
 
     return write
 
@@ -115,19 +115,25 @@ def _face_data(surface: BoundaryMesh, owner: np.ndarray) -> dict[str, np.ndarray
 
 
 def _boundary_samples(
-    solution: Exportable, points: np.ndarray, normals: np.ndarray, options: Mapping[str, bool]
+    solution: Exportable,
+    points: np.ndarray,
+    normals: np.ndarray,
+    options: Mapping[str, bool],
+    places: Sequence[int] | None = None,
 ) -> dict[str, np.ndarray]:
-    return _samples(solution, points, options) | finite(_normal_derivatives(solution, points, normals), points)
+    return _samples(solution, points, options, places) | finite(_normal_derivatives(solution, points, normals), points)
 
 
-def _samples(solution: Exportable, points: np.ndarray, options: Mapping[str, bool]) -> dict[str, np.ndarray]:
+def _samples(
+    solution: Exportable, points: np.ndarray, options: Mapping[str, bool], places: Sequence[int] | None = None
+) -> dict[str, np.ndarray]:
     data = finite(sample_points(solution, points, **options), points)
-    return {name: three(v) if v.ndim == 2 else v for name, v in data.items()}
+    return {name: three(v, places) if v.ndim == 2 else v for name, v in data.items()}
 
 
 def _normal_derivatives(solution: Exportable, points: np.ndarray, normals: np.ndarray) -> dict[str, np.ndarray]:
     channels, space = channels_of(solution, True), list(solution.domain.space_axes)
-    values = named(solution.fields, solution.at_points(points, channels, slack=np.inf), True)
+    values = named(solution, solution.at_points(points, channels, slack=np.inf), True)
     across = normals if normals.shape[1] == len(space) else normals[:, space]
     return {f"{f}_n": (values[f"{f}_grad"] * across).sum(1) for f in solution.fields}
 

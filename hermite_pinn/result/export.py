@@ -14,11 +14,12 @@ import numpy as np
 
 from hermite_pinn.checks import either, flag, items, real_array, spelled
 from hermite_pinn.errors import InvalidArgumentError
+from hermite_pinn.geometry import Domain
 from hermite_pinn.output import check_writable, make_folder, output_path, staged
 
 from .cut_export import write_boundaries, write_boundary, write_volume, write_volumes
 from .exportable import Exportable
-from .sampling import channels_of, named, sample, three
+from .sampling import channels_of, named, sample, three, whole_axes
 from .sizes import ENCODED, MOST_FRAMES, check_grid, intervals
 from .vtk import write_image, write_mesh, write_series
 
@@ -27,6 +28,7 @@ __all__ = ["frame_axes", "frame_writer", "to_vtk"]
 logger = logging.getLogger(__name__)
 
 LIMITS = {1: 4096, 2: 512, 3: 128, 4: 32}
+SLENDER = 50.0  # ratio of time to space beyond which a picture of both is a line
 EQUAL = 1.0 + 1e-6  # ratio of lengths that are the same
 
 
@@ -51,6 +53,8 @@ def to_vtk(
         scattered ``points``; ``.vtp``: the boundary in two or three space axes, with normals and normal derivatives;
         ``.pvd``: a series of images over the axis ``t``, written into a folder beside the file.  Where shapes cut the
         box, meshes and the frames of series end at its boundary; images are NaN outside, and have the mask ``inside``.
+        Coordinates are in the units of the problem.  Where time is an axis of an image or a mesh and its number differs
+        much from those of space, a viewer shows a line; a warning then tells how to scale it, and ``.pvd`` avoids it.
     resolution
         Intervals per axis; default: those of the field's finest level, at most 512 in two dimensions and 128 in three.
         On cells of different lengths a ``.vtu`` has intervals of different lengths, too; the equal ones of a ``.vti``
@@ -78,6 +82,14 @@ def to_vtk(
         If the format does not fit the domain, or an option has the wrong type or value.
     OutOfMemoryError
         If what is asked for does not fit into memory; the message tells its size.
+
+    Notes
+    -----
+    Every file but ``.pvd`` has field data about the run: ``status``, ``success`` (1 or 0), ``message``,
+    ``estimated_error``, ``tol``, ``problem``, parameters, seed and versions, as far as they are known.  In ``.vti`` and
+    ``.vtp`` texts are strings; in ``.vtu`` they are the numbers of their bytes, ``bytes(data["status"]).decode()``,
+    since meshio reads no strings.  A component of ``u_grad`` is that along the axis of the file; the derivative along
+    time is ``u_t``.  meshio reads ``.vtu`` alone, pyvista and ParaView read all.
     """
     target = output_path(path)
     domain, suffix = solution.domain, target.suffix.lower()
@@ -111,17 +123,18 @@ def to_vtk(
             f"{' with boundary=True' if suffix == '.vtp' else ''}"
         )
     check_grid([len(a) for a in axes], _numbers(solution, options), times=ENCODED, folder=target.parent)
+    _look_at_lengths(domain, target)
     if suffix == ".vtp":
         return [write_boundary(solution, target, axes, options)]
     if suffix == ".vtu" and domain.is_cut:
         return [write_volume(solution, target, axes, options)]
     data = sample(solution, axes, **options)
-    data = {k: three(v) if v.ndim > domain.dim else v for k, v in data.items()}
+    data = {k: three(v, whole_axes(domain)) if v.ndim > domain.dim else v for k, v in data.items()}
     if suffix == ".vti":
-        return [write_image(target, axes, data)]
+        return [write_image(target, axes, data, solution.facts)]
     mesh = np.stack([g.ravel() for g in np.meshgrid(*axes, indexing="ij")], 1)
     flat = {k: v.reshape(len(mesh), *v.shape[domain.dim :]) for k, v in data.items()}
-    return [write_mesh(target, mesh, flat, axes)]
+    return [write_mesh(target, mesh, flat, axes, solution.facts)]
 
 
 def frame_axes(solution: Exportable, count: int | None, series: bool) -> list[np.ndarray]:
@@ -146,6 +159,22 @@ def _equal(axis: np.ndarray, name: str, target: Path) -> np.ndarray:
             target.name, name, steps.min(), (axis[-1] - axis[0]) / count,
         )  # fmt: skip
     return np.linspace(axis[0], axis[-1], count + 1)
+
+
+def _look_at_lengths(domain: Domain, target: Path) -> None:
+    """Warn of files that show space and time as a line."""
+    t = domain.time_axis
+    if t is None or domain.dim == 1:
+        return
+    longest = max(domain.lengths[i] for i in domain.space_axes)
+    ratio = domain.lengths[t] / longest
+    if max(ratio, 1.0 / ratio) > SLENDER:
+        scale = ", ".join(f"{1.0 / ratio if i == t else 1.0:.3g}" for i in range(domain.dim))
+        logger.warning(
+            "%s is %.3g long along time and %.3g along space, which ParaView shows as a line: set Scale of Transforming to %s, "
+            "or write a series, .pvd",
+            target.name, domain.lengths[t], longest, scale,
+        )  # fmt: skip
 
 
 def _numbers(solution: Exportable, options: dict[str, bool]) -> int:
@@ -173,15 +202,16 @@ def _instants(span: tuple[float, float], times: Any) -> np.ndarray:
 def _write_points(solution: Exportable, target: Path, points: Any, options: dict[str, bool]) -> Path:
     values = solution.at_points(points, channels_of(solution, options["gradient"]))
     array = real_array("points", points)
-    data = named(solution.fields, values, options["gradient"])
-    data = {name: three(v) if v.ndim == 2 else v for name, v in data.items()}
+    data = named(solution, values, options["gradient"])
+    places = None if solution.domain.dim > 3 else whole_axes(solution.domain)
+    data = {name: three(v, places) if v.ndim == 2 else v for name, v in data.items()}
     if options["exact"]:
         for name, truth in solution.exact_values(list(array.T)).items():
             data[f"{name}_error"] = data[name] - truth
     if options["residual"] and solution.has_equations:
         data |= {f"residual {k}": v for k, v in solution.residual(array).items()}
     shown = array[:, list(solution.domain.space_axes)] if solution.domain.dim > 3 else array
-    return write_mesh(target, shown, data)
+    return write_mesh(target, shown, data, facts=solution.facts)
 
 
 def _write_frames(
@@ -240,11 +270,12 @@ def _image_writer(
     """What writes an image of the box at an instant."""
     t = solution.domain.time_axis
     assert t is not None
-    space = [a for i, a in enumerate(axes) if i != t]
+    space, facts = [a for i, a in enumerate(axes) if i != t], solution.facts
 
     def write(path: Path, instant: float) -> Path:
         data = sample(solution, [np.array([instant]) if i == t else a for i, a in enumerate(axes)], **options)
         squeezed = {k: np.take(v, 0, axis=t) for k, v in data.items()}
-        return write_image(path, space, {k: three(v) if v.ndim > len(space) else v for k, v in squeezed.items()})
+        padded = {k: three(v) if v.ndim > len(space) else v for k, v in squeezed.items()}
+        return write_image(path, space, padded, facts)
 
     return write

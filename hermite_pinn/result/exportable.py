@@ -12,6 +12,8 @@ from hermite_pinn.field.field import GridField
 from hermite_pinn.geometry import Domain
 from hermite_pinn.run.status import Status
 
+from .facts import Fact
+
 __all__ = ["Exportable", "Reportable"]
 
 
@@ -32,6 +34,10 @@ class Exportable(Protocol):
     @property
     def has_equations(self) -> bool:
         """Whether :meth:`residual` can be asked for."""
+
+    @property
+    def facts(self) -> Mapping[str, Fact]:
+        """What is known of the run that made them, texts and numbers by name, which files hold beside them."""
 
     def vertex_axes(self, limit: int) -> list[np.ndarray]:
         """Positions along each axis that show all detail, at most ``limit`` intervals."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["HEIGHT", "Line", "Panel", "Slice", "colour_bar", "colours", "span_of"]
+__all__ = ["HEIGHT", "Line", "Panel", "Slice", "beyond", "caption", "colour_bar", "colours", "shown_span", "span_of"]
 
 
+SIGNED = ("error", "residual")  # what titles of quantities begin with that are small about zero
 HEIGHT = 3.5  # inches
+MOSTLY = 99.0  # percentile of the sizes of errors and residuals that colours show
+RARE = 3.0  # times that percentile from which on a largest value sets no scale
 DECADES = 4.0  # from the first position after zero to the end of an axis, beyond which it is logarithmic
 
 
@@ -53,11 +56,53 @@ def span_of(values: np.ndarray) -> tuple[float, float]:
     return (float(known.min()), float(known.max())) if known.size else (np.inf, -np.inf)
 
 
+def shown_span(title: str, parts: Sequence[np.ndarray]) -> tuple[float, float]:
+    """The smallest and largest value that colours show; of errors and residuals without rare peaks, as at corners.
+
+    Examples
+    --------
+    >>> flat = np.linspace(-1.0, 1.0, 1001)
+    >>> flat[0] = 1e6
+    >>> shown_span("u", [flat]), shown_span("residual pde", [flat])
+    ((-0.998, 1000000.0), (-0.99, 0.99))
+    """
+    spans = [span_of(v) for v in parts]
+    low, high = min(s[0] for s in spans), max(s[1] for s in spans)
+    if not title.startswith(SIGNED) or low > high:
+        return low, high
+    usual = float(np.percentile(np.concatenate([np.abs(v[np.isfinite(v)]) for v in parts]), MOSTLY))
+    return (low, high) if max(-low, high) <= RARE * usual or usual == 0.0 else (-usual, usual)
+
+
+def beyond(values: np.ndarray, limits: Mapping[str, Any]) -> str:
+    """At which ends of a colour bar there are values beyond it, in matplotlib's terms.
+
+    Examples
+    --------
+    >>> beyond(np.array([0.0, 2.0]), {"vmin": -1.0, "vmax": 1.0})
+    'max'
+    """
+    low, high = span_of(values)
+    return {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[low < limits["vmin"], high > limits["vmax"]]
+
+
+def caption(title: str, label: str, values: np.ndarray, limits: Mapping[str, Any]) -> str:
+    """What stands above a picture: the quantity, its largest size if colours do not show it, and where it is drawn.
+
+    Examples
+    --------
+    >>> caption("residual pde", "t = 1", np.array([0.0, 2.0]), {"vmin": -1.0, "vmax": 1.0})
+    'residual pde, up to 2.0e+00, t = 1'
+    """
+    largest = f"up to {np.abs(span_of(values)).max():.1e}" if beyond(values, limits) != "neither" else ""
+    return ", ".join(part for part in (title, largest, label) if part)
+
+
 def colours(title: str, span: tuple[float, float]) -> dict[str, Any]:
     """Colour map and limits: symmetric about zero for errors, residuals and what has both signs."""
     low, high = span if span[0] <= span[1] else (0.0, 1.0)
     size = max(abs(low), abs(high)) or 1.0
-    if title.startswith(("error", "residual")) or min(-low, high) > 0.05 * size:
+    if title.startswith(SIGNED) or min(-low, high) > 0.05 * size:
         return {"cmap": "RdBu_r", "vmin": -size, "vmax": size}
     return {"cmap": "viridis", "vmin": low, "vmax": high}
 
@@ -137,8 +182,9 @@ class Slice:
         ax.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
         if self.outline is not None:
             self._bounded(ax, shown, self.outline)
-        colour_bar(figure, shown, limits, cax=ax.inset_axes((1.03, 0.0, 0.05, 1.0)))  # as high as the image
-        ax.set_title(f"{self.title}{', ' + self.label if self.label else ''}", fontsize=10)
+        place = ax.inset_axes((1.03, 0.0, 0.05, 1.0))  # as high as the image
+        colour_bar(figure, shown, limits, cax=place, extend=beyond(self.values, limits))
+        ax.set_title(caption(self.title, self.label, self.values, limits), fontsize=10)
         ax.set_xlabel(self.names[0])
         ax.set_ylabel(self.names[1])
         if "t" not in self.names:

@@ -17,7 +17,7 @@ from hermite_pinn.run.history import History
 
 from .exportable import Exportable
 from .outline import Outline, extent, outline
-from .panels import HEIGHT, Line, Panel, Slice, span_of
+from .panels import HEIGHT, Line, Panel, Slice, shown_span
 from .picture_file import write_figure
 from .pyvista_plots import render_solution
 from .sampling import pictured, sample
@@ -67,6 +67,10 @@ def plot_solution(
     middle, or three instants if one of them is time.  More axes: slices through the middle of all but the first two,
     and of all but the last two, or the former at three instants if one of them is time.  Where shapes cut
     the domain, pictures end at its outline; of solids the surface is drawn, too.
+
+    Colours of errors and residuals end at the size that 99 % of the drawn values have where a few are much larger, as
+    at corners; the colour bar then ends in an arrow, and the
+    largest size stands above the picture.
 
     Parameters
     ----------
@@ -149,11 +153,7 @@ def _panel(
 def _drawn(rows: list[list[Panel]]) -> tuple[Figure, int]:
     """A figure of rows of panels, with one scale for all of a quantity, and the number of its columns."""
     panels = [p for row in rows for p in row]
-    spans: dict[str, tuple[float, float]] = {}
-    for p in panels:
-        low, high = spans.get(p.title, (np.inf, -np.inf))
-        own = span_of(p.values)
-        spans[p.title] = (min(low, own[0]), max(high, own[1]))
+    spans = {p.title: shown_span(p.title, [q.values for q in panels if q.title == p.title]) for p in panels}
     columns = max(map(len, rows))
     if columns == 1:  # a block instead of a column
         columns = len(panels) if len(panels) <= 3 else math.ceil(math.sqrt(len(panels)))

@@ -17,7 +17,7 @@ from hermite_pinn.output import output_path, write_file
 
 from .domain_mesh import boundary_mesh, domain_mesh
 from .exportable import Exportable
-from .panels import colours, span_of
+from .panels import colours, shown_span
 from .sampling import at_instant, finite, pictured, sample_points
 from .sizes import DRAWN, check_grid
 from .surface_panels import hides, picture_axes
@@ -124,7 +124,7 @@ def _bar(plotter: Any, number: int) -> None:
 
 def _draw(plotter: Any, surface: Any, domain: Domain, title: str, key: str) -> None:
     """One quantity, with its scale, the axes and the edges of the box."""
-    limits = colours(title, span_of(np.asarray(surface.point_data[key])))
+    limits = colours(title, shown_span(title, [np.asarray(surface.point_data[key])]))
     plotter.add_mesh(
         surface, scalars=key, cmap=limits["cmap"], clim=(limits["vmin"], limits["vmax"]), smooth_shading=True,
         split_sharp_edges=True, ambient=0.35, diffuse=0.75, show_scalar_bar=False,

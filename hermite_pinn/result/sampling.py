@@ -14,7 +14,7 @@ from hermite_pinn.geometry import Domain
 from .exportable import Exportable
 from .inside import inside_grid
 
-__all__ = ["at_instant", "channels_of", "finite", "named", "pictured", "sample", "sample_points", "three"]
+__all__ = ["at_instant", "channels_of", "finite", "named", "pictured", "sample", "sample_points", "three", "whole_axes"]
 
 
 def sample(
@@ -32,7 +32,7 @@ def sample(
     Parameters
     ----------
     gradient
-        Add ``u_grad``, the first derivatives along the space axes.
+        Add ``u_grad``, the first derivatives along the space axes, and ``u_t``, that along time.
     exact
         Add ``u_exact`` and ``u_error`` where the problem knows the solution.
     residual
@@ -44,7 +44,7 @@ def sample(
         mesh = np.stack([a[k] for a, k in zip(axes, inside.nonzero(), strict=True)], 1)
         found = sample_points(solution, mesh, gradient=gradient, exact=exact, residual=residual)
         return {name: _spread(v, inside) for name, v in found.items()} | {"inside": inside.astype(np.uint8)}
-    samples = named(solution.fields, solution.on_grid(axes, channels_of(solution, gradient)), gradient)
+    samples = named(solution, solution.on_grid(axes, channels_of(solution, gradient)), gradient)
     if exact:
         spread = [a.reshape([-1 if i == j else 1 for j in range(domain.dim)]) for i, a in enumerate(axes)]
         for name, truth in solution.exact_values(spread).items():
@@ -60,9 +60,7 @@ def sample_points(
     solution: Exportable, points: np.ndarray, *, gradient: bool = False, exact: bool = False, residual: bool = False
 ) -> dict[str, np.ndarray]:
     """The same at points (n, dim) of a domain that shapes cut, which are known to lie inside up to rounding."""
-    samples = named(
-        solution.fields, solution.at_points(points, channels_of(solution, gradient), slack=math.inf), gradient
-    )
+    samples = named(solution, solution.at_points(points, channels_of(solution, gradient), slack=math.inf), gradient)
     if exact:
         for name, truth in solution.exact_values(list(points.T)).items():
             samples[f"{name}_exact"] = truth.copy()
@@ -80,27 +78,47 @@ def _spread(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
 
 
 def channels_of(solution: Exportable, gradient: bool) -> Channels:
-    """The value, and the first derivatives along the space axes, or along time where there is nothing else."""
-    dim, value = solution.domain.dim, Channels.value(solution.domain.dim)
-    slopes = [tuple(int(i == j) for j in range(dim)) for i in solution.domain.space_axes or range(dim)]
+    """The value, the first derivatives along the space axes, and that along time, which is all that an ODE has."""
+    domain, dim, value = solution.domain, solution.domain.dim, Channels.value(solution.domain.dim)
+    along = [*domain.space_axes, *([] if domain.time_axis is None else [domain.time_axis])]
+    slopes = [tuple(int(i == j) for j in range(dim)) for i in along]
     return value + Channels.of(dim, slopes) if gradient else value
 
 
-def named(fields: Sequence[str], values: np.ndarray, gradient: bool) -> dict[str, np.ndarray]:
-    """Arrays by name from channels (fields, channels, ...), components last."""
+def named(solution: Exportable, values: np.ndarray, gradient: bool) -> dict[str, np.ndarray]:
+    """Arrays by name from :func:`channels_of` (fields, channels, ...), components last.
+
+    A function of time alone has its derivative as ``u_grad``, too.
+    """
     samples: dict[str, np.ndarray] = {}
+    space, fields = len(solution.domain.space_axes), solution.fields
     for name, v in zip(fields, values, strict=True):
         samples[name] = v[0]
         if gradient:
-            samples[f"{name}_grad"] = np.moveaxis(v[1:], 0, -1)
+            samples[f"{name}_grad"] = np.moveaxis(v[1 : 1 + (space or 1)], 0, -1)
+            if len(v) > 1 + space > 1 and f"{name}_t" not in fields:
+                samples[f"{name}_t"] = v[-1]
     return samples
 
 
-def three(values: np.ndarray) -> np.ndarray:
-    """Vectors padded to the three components VTK expects."""
+def three(values: np.ndarray, places: Sequence[int] | None = None) -> np.ndarray:
+    """Vectors with the three components VTK expects, zero where they have none.
+
+    Parameters
+    ----------
+    values
+        (..., components).
+    places
+        Which of the three each component is; default: the first ones.
+    """
     padded = np.zeros((*values.shape[:-1], 3))
-    padded[..., : values.shape[-1]] = values
+    padded[..., list(range(values.shape[-1]) if places is None else places)] = values
     return padded
+
+
+def whole_axes(domain: Domain) -> Sequence[int]:
+    """Which components gradients are in a file whose coordinates are all axes of a domain."""
+    return domain.space_axes or (0,)
 
 
 def finite(data: dict[str, np.ndarray], points: np.ndarray) -> dict[str, np.ndarray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from hermite_pinn.problem.problem import Problem
 from hermite_pinn.run.callbacks import Advance, Callback, RunState
 
 from .evaluable import Evaluable
+from .facts import Fact
 from .sizes import MOST_FRAMES, intervals
 
 __all__ = ["Series"]
@@ -40,12 +41,16 @@ class Snapshot(Evaluable):
         Where they live.
     field
         What they are.
+    facts
+        What is known of the run; of one that goes on, nothing yet.
     """
 
     has_equations = False
 
-    def __init__(self, domain: Domain, periodic: tuple[bool, ...], field: GridField) -> None:
-        self.domain, self.periodic, self.field = domain, periodic, field
+    def __init__(
+        self, domain: Domain, periodic: tuple[bool, ...], field: GridField, facts: Mapping[str, Fact] | None = None
+    ) -> None:
+        self.domain, self.periodic, self.field, self.facts = domain, periodic, field, dict(facts or {})
 
     def exact_values(self, coordinates: Any) -> dict[str, np.ndarray]:
         """Nothing: errors are for the end of a run."""
@@ -165,7 +170,7 @@ class Series(Callback):
     def on_end(self, solution: Any) -> None:
         """Write the frames of the solution; of a first march that did not come to its end, those that it reached."""
         frames = range(len(self._instants)) if self._whole or not self._written else sorted(self._written)
-        self._write(frames, solution.domain, lambda: solution.field)
+        self._write(frames, solution.domain, lambda: solution.field, solution.facts)
 
     def _between(self, since: float, until: float) -> range:
         """Numbers of the frames after a time, or at the first of all times, until another one."""
@@ -179,7 +184,13 @@ class Series(Callback):
             return frames
         return [k for k in frames if k not in self._written]
 
-    def _write(self, frames: Sequence[int], domain: Domain, field: Callable[[], GridField]) -> None:
+    def _write(
+        self,
+        frames: Sequence[int],
+        domain: Domain,
+        field: Callable[[], GridField],
+        facts: Mapping[str, Fact] | None = None,
+    ) -> None:
         """Write frames of a state, and the list of all; what cannot be written is told once."""
         from .export import frame_axes, frame_writer
         from .vtk import write_series
@@ -189,7 +200,7 @@ class Series(Callback):
             return
         began = self.clock()
         try:
-            shown = Snapshot(domain, self._periodic, field())
+            shown = Snapshot(domain, self._periodic, field(), facts)
             axes = frame_axes(shown, self.resolution, series=True)
             options = {"gradient": self.gradient, "exact": False, "residual": False}
             write, suffix = frame_writer(shown, axes, False, options)

@@ -31,6 +31,8 @@ from hermite_pinn.torch_state import isolated
 from .comparison import compared, inner_points, without_mean
 from .coordinates import broadcast_coordinates
 from .evaluable import PIECE
+from .facts import Fact, facts
+from .gauge_mean import with_field_mean
 from .inside import SLACK
 from .integrals import Marginal, integrate
 from .known import known_solution
@@ -64,9 +66,9 @@ class Solution(Viewable):
     stats
         ``seconds`` (without compilation, which is ``compile_seconds``), ``steps``, ``seconds_per_step``,
         ``peak_memory`` (bytes), ``parameters`` (total) and ``reachable``, ``unknowns``, ``device``, ``dtype``,
-        ``seed``, ``versions``, ``residual_scales`` (RMS of the source of every equation or of its terms, the unit of
-        its relative residual), ``face_residuals`` (RMS by condition and face, for conditions on several faces), and the
-        numbers of the method.
+        ``seed``, ``tol`` (if one was given), ``versions``, ``residual_scales`` (RMS of the source of every equation or
+        of its terms, the unit of its relative residual), ``face_residuals`` (RMS by condition and face, for conditions
+        on several faces), and the numbers of the method.
     field
         The :class:`hermite_pinn.field.field.GridField` of all fields.
 
@@ -131,12 +133,24 @@ class Solution(Viewable):
         """Whether the problem is known; a file does not hold it."""
         return self.problem is not None
 
+    @property
+    def facts(self) -> dict[str, Fact]:
+        """Status, message, estimated error, tolerance, problem and more, as exported files hold them, by name."""
+        return facts(self)
+
     @isolated()
     def exact_values(self, coordinates: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        """The problem's known solution by field, at coordinates that broadcast, one array per axis; float64."""
+        """The problem's known solution by field, at coordinates that broadcast, one array per axis; float64.
+
+        A field with a :class:`hermite_pinn.Gauge` is known up to a constant, or a function of time.  Its known solution
+        gets the mean over space of the computed field at each time, so that the two differ by the error alone.
+        """
         dim = self.domain.dim
         broadcast_coordinates(self.domain, items("coordinates", coordinates, "one array per axis", least=dim, most=dim))
-        return {} if self.problem is None else self._values(self.problem.exact_expressions, coordinates)
+        if self.problem is None:
+            return {}
+        expressions = self.problem.exact_expressions
+        return with_field_mean(self, lambda c: self._values(expressions, c), self.problem.gauges, coordinates)
 
     def _values(self, expressions: Mapping[str, Expr], coordinates: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Functions of the coordinates, evaluated in float64."""
@@ -167,8 +181,8 @@ class Solution(Viewable):
         -------
         dict
             ``{field: {"relative_l2": ..., "max": ...}}``, sums in float64 over all points; those of the default grid
-            count by the length of axis that they stand for.  On that grid a field with a :class:`hermite_pinn.Gauge`
-            is compared without its mean over space at each time.
+            count by the length of axis that they stand for.  A field with a :class:`hermite_pinn.Gauge` is compared
+            without its mean over space at each time.
 
         Raises
         ------
@@ -199,10 +213,15 @@ class Solution(Viewable):
             coordinates = list(self._points(points, math.inf).T)
             if not values.size:
                 raise InvalidArgumentError("there is no error at no points; points has none")
+        gauges = () if self.problem is None else self.problem.gauges
+        if points is None:
+            known = self._values(expressions, coordinates)
+        else:
+            known = with_field_mean(self, lambda c: self._values(expressions, c), gauges, coordinates)
         errors = {}
-        for f, exact_values in self._values(expressions, coordinates).items():
+        for f, exact_values in known.items():
             u = values[self.fields.index(f)]
-            if points is None and self.problem is not None and f in self.problem.gauges:
+            if points is None and f in gauges:
                 if instant is None:
                     space = self.domain.space_axes
                     u, exact_values = (v - v.mean(axis=space, keepdims=True) for v in (u, exact_values))

@@ -25,7 +25,7 @@ from .exportable import Reportable
 __all__ = ["read_solution", "solution_arguments", "solution_contents"]
 
 #: Numbers, texts and lists of numbers that reports and files take from ``stats`` where they are there.
-NUMBERS = ("seconds", "compile_seconds", "seconds_per_step", "steps_per_second")
+NUMBERS = ("seconds", "compile_seconds", "seconds_per_step", "steps_per_second", "tol")
 COUNTS = ("steps", "peak_memory", "parameters", "reachable", "threads", "ranks", "seed")
 TEXTS = ("method", "device", "dtype")
 SAME = 1e-9  # part of a number of periods that rounding may make of it

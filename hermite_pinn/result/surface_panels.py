@@ -12,7 +12,7 @@ from hermite_pinn.geometry import Domain
 from .domain_mesh import BoundaryMesh, boundary_mesh, domain_mesh
 from .exportable import Exportable
 from .outline import extent
-from .panels import HEIGHT, Panel, colour_bar, colours
+from .panels import HEIGHT, Panel, beyond, caption, colour_bar, colours
 from .sampling import at_instant, pictured, sample_points
 
 if TYPE_CHECKING:
@@ -113,8 +113,9 @@ class SurfacePanel:
             Poly3DCollection(surface.points[surface.facets], facecolors=faces, edgecolors=faces, linewidths=0.2)
         )
         self._place(view)
-        colour_bar(figure, scale, limits, cax=ax.inset_axes((1.09, 0.05, 0.05, 0.9)))
-        ax.set_title(f"{self.title}, {self.label}", fontsize=10)
+        place, ends = ax.inset_axes((1.09, 0.05, 0.05, 0.9)), beyond(self.values, limits)
+        colour_bar(figure, scale, limits, cax=place, extend=ends)
+        ax.set_title(caption(self.title, self.label, self.values, limits), fontsize=10)
 
     def _place(self, view: Any) -> None:
         """Limits, equal scales, names of the axes, and edges of the box."""

@@ -11,6 +11,7 @@ from hermite_pinn.checks import either, instance, real_array
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.libraries import optional
 
+from .facts import attributes
 from .inside import inside_grid
 from .quantities import quantities, values_at, values_on
 from .sizes import WRITTEN, check_grid, intervals
@@ -94,16 +95,3 @@ def _along(name: str, value: Any) -> np.ndarray:
             f"the positions along {name} are a number or an array of shape (n,) with n > 0, got {array.shape}"
         )
     return array.astype(np.float64)
-
-
-def attributes(solution: Any) -> dict[str, Any]:
-    """What is known of a run, as numbers and texts that files can hold."""
-    told: dict[str, Any] = {"title": solution.title, "status": solution.status.name, "message": solution.message}
-    if solution.estimated_error is not None:
-        told["estimated_error"] = float(solution.estimated_error)
-    told |= {f"parameter_{name}": float(value) for name, value in solution.parameters.items()}
-    stats = solution.stats
-    told |= {
-        k: stats[k] for k in ("method", "seed", "seconds", "unknowns") if isinstance(stats.get(k), int | float | str)
-    }
-    return told | {f"version_{name}": str(version) for name, version in dict(stats.get("versions", {})).items()}

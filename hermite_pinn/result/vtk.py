@@ -14,12 +14,14 @@ import numpy as np
 from hermite_pinn.errors import OutputError
 from hermite_pinn.output import check_writable, staged, write_text
 
+from .facts import Fact
 from .sampling import three
 
 __all__ = ["write_cells", "write_image", "write_mesh", "write_polygons", "write_series"]
 
 _TYPES = {"f8": "Float64", "f4": "Float32", "i8": "Int64", "i4": "Int32", "u1": "UInt8"}
 _BLOCK = 1 << 20
+_NOTHING: Mapping[str, Fact] = {}
 
 
 def _encoded(array: np.ndarray) -> str:
@@ -40,7 +42,12 @@ def _data_array(name: str, values: np.ndarray) -> str:
     return f'<DataArray type="{kind}" Name={quoteattr(name)} NumberOfComponents="{components}" format="binary">{_encoded(little)}</DataArray>'
 
 
-def write_image(path: str | Path, axes: Sequence[np.ndarray], data: Mapping[str, np.ndarray]) -> Path:
+def write_image(
+    path: str | Path,
+    axes: Sequence[np.ndarray],
+    data: Mapping[str, np.ndarray],
+    facts: Mapping[str, Fact] = _NOTHING,
+) -> Path:
     """Write point data on an equidistant grid of one to three axes as ``.vti``.
 
     Parameters
@@ -49,6 +56,8 @@ def write_image(path: str | Path, axes: Sequence[np.ndarray], data: Mapping[str,
         Equidistant positions along x, y and z.
     data
         By name: scalars of shape (n_1, ..., n_d), or vectors of shape (n_1, ..., n_d, 3).
+    facts
+        Texts and numbers about the whole, by name.
     """
     target = check_writable(path)
     dim = len(axes)
@@ -66,14 +75,18 @@ def write_image(path: str | Path, axes: Sequence[np.ndarray], data: Mapping[str,
     text = (
         '<?xml version="1.0"?>\n'
         '<VTKFile type="ImageData" version="1.0" byte_order="LittleEndian" header_type="UInt64" compressor="vtkZLibDataCompressor">\n'
-        f'<ImageData WholeExtent="{extent}" Origin="{origin}" Spacing="{spacing}">\n<Piece Extent="{extent}">\n'
+        f'<ImageData WholeExtent="{extent}" Origin="{origin}" Spacing="{spacing}">\n{_field_data(facts)}<Piece Extent="{extent}">\n'
         f"<PointData>\n{chr(10).join(arrays)}\n</PointData>\n</Piece>\n</ImageData>\n</VTKFile>\n"
     )
     return write_text(target, text)
 
 
 def write_mesh(
-    path: str | Path, points: np.ndarray, data: Mapping[str, np.ndarray], axes: Sequence[np.ndarray] | None = None
+    path: str | Path,
+    points: np.ndarray,
+    data: Mapping[str, np.ndarray],
+    axes: Sequence[np.ndarray] | None = None,
+    facts: Mapping[str, Fact] = _NOTHING,
 ) -> Path:
     """Write points (n, dim) as ``.vtu``: a structured mesh if ``axes`` are given, else a cloud of vertices.
 
@@ -83,6 +96,8 @@ def write_mesh(
         By name: (n,) scalars or (n, 3) vectors.
     axes
         Axes of the tensor grid whose row-major points are ``points``.
+    facts
+        Texts and numbers about the whole, by name; texts as the numbers of their bytes, because meshio reads no others.
     """
     target = check_writable(path)
     padded = three(points)
@@ -99,11 +114,15 @@ def write_mesh(
             low = [index[:-1, :-1, :-1], index[1:, :-1, :-1], index[1:, 1:, :-1], index[:-1, 1:, :-1]]
             high = [index[:-1, :-1, 1:], index[1:, :-1, 1:], index[1:, 1:, 1:], index[:-1, 1:, 1:]]
             cells = [("hexahedron", np.stack([c.ravel() for c in low + high], 1))]
-    return _write_meshio(target, padded, cells, data)
+    return _write_meshio(target, padded, cells, data, facts)
 
 
 def write_cells(
-    path: str | Path, points: np.ndarray, cells: Mapping[str, np.ndarray], data: Mapping[str, np.ndarray]
+    path: str | Path,
+    points: np.ndarray,
+    cells: Mapping[str, np.ndarray],
+    data: Mapping[str, np.ndarray],
+    facts: Mapping[str, Fact] = _NOTHING,
 ) -> Path:
     """Write a mesh as ``.vtu``.
 
@@ -115,12 +134,18 @@ def write_cells(
         Numbers of their vertices (m, k), by their kind as meshio calls it.
     data
         By name, at the vertices: (n,) scalars or (n, 3) vectors.
+    facts
+        As for :func:`write_mesh`.
     """
-    return _write_meshio(check_writable(path), three(points), list(cells.items()), data)
+    return _write_meshio(check_writable(path), three(points), list(cells.items()), data, facts)
 
 
 def _write_meshio(
-    target: Path, points: np.ndarray, cells: list[tuple[str, np.ndarray]], data: Mapping[str, np.ndarray]
+    target: Path,
+    points: np.ndarray,
+    cells: list[tuple[str, np.ndarray]],
+    data: Mapping[str, np.ndarray],
+    facts: Mapping[str, Fact],
 ) -> Path:
     import meshio
 
@@ -128,6 +153,9 @@ def _write_meshio(
     with staged(target) as stage:
         try:
             mesh.write(stage / target.name)
+            if facts:  # which meshio reads, but does not write
+                start, grid, rest = (stage / target.name).read_text().partition("<UnstructuredGrid>")
+                (stage / target.name).write_text(f"{start}{grid}\n{_field_data(facts, coded=True)}{rest}")
         except (meshio.WriteError, KeyError) as error:
             raise OutputError(f"{target} cannot be written: {error}; use .vti, .vtu or .pvd") from error
     return target
@@ -140,6 +168,7 @@ def write_polygons(
     kind: str,
     data: Mapping[str, np.ndarray],
     cell_data: Mapping[str, np.ndarray | Sequence[str]],
+    facts: Mapping[str, Fact] = _NOTHING,
 ) -> Path:
     """Write polygons or lines as ``.vtp``.
 
@@ -155,6 +184,8 @@ def write_polygons(
         By name, at the vertices: (n,) scalars or (n, 3) vectors; one called ``Normals`` shades surfaces.
     cell_data
         By name, for every cell: numbers or texts.
+    facts
+        Texts and numbers about the whole, by name.
     """
     target = check_writable(path)
     corners = np.concatenate([*cells, np.zeros(0, dtype=np.int64)]).astype(np.int64)
@@ -176,7 +207,7 @@ def write_polygons(
         target,
         '<?xml version="1.0"?>\n'
         '<VTKFile type="PolyData" version="1.0" byte_order="LittleEndian" header_type="UInt64" compressor="vtkZLibDataCompressor">\n'
-        f'<PolyData>\n<Piece NumberOfPoints="{len(points)}" {" ".join(counts)}>\n'
+        f'<PolyData>\n{_field_data(facts)}<Piece NumberOfPoints="{len(points)}" {" ".join(counts)}>\n'
         f"<PointData{normals}>\n{at_points}\n</PointData>\n<CellData>\n{at_cells}\n</CellData>\n"
         f"<Points>\n{_data_array('Points', three(points))}\n</Points>\n{chr(10).join(groups)}\n"
         "</Piece>\n</PolyData>\n</VTKFile>\n",
@@ -187,6 +218,24 @@ def _text_array(name: str, values: Sequence[str]) -> str:
     """Texts as VTK has them: the bytes of each in decimal, ended by a zero."""
     coded = " ".join(" ".join(map(str, [*value.encode(), 0])) for value in values)
     return f'<DataArray type="String" Name={quoteattr(name)} NumberOfComponents="1" NumberOfTuples="{len(values)}" format="ascii">{coded}</DataArray>'
+
+
+def _field_data(facts: Mapping[str, Fact], coded: bool = False) -> str:
+    """Texts and numbers about a whole file; coded, texts are the numbers of their bytes in UTF-8."""
+    rows = []
+    for name, value in facts.items():
+        if not isinstance(value, str):
+            numbers, kind = f"{value:.17g}", "Float64"
+        elif coded:
+            numbers, kind = " ".join(map(str, value.encode())), "UInt8"
+        else:
+            rows.append(_text_array(name, [value]))
+            continue
+        count = len(numbers.split())
+        rows.append(
+            f'<DataArray type="{kind}" Name={quoteattr(name)} NumberOfTuples="{count}" format="ascii">{numbers}</DataArray>'
+        )
+    return f"<FieldData>\n{chr(10).join(rows)}\n</FieldData>\n" if rows else ""
 
 
 def write_series(path: str | Path, times: Sequence[float], frames: Sequence[str]) -> Path:

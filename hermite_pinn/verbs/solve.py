@@ -275,6 +275,7 @@ class _Solve(Workload[Outcome, Solution]):
         problem, outcome, task = self.task.problem, done.found, self.task
         stats = done.stats(self.method, task.seed, task.monitor.history) | field_stats(outcome.field)
         stats |= {"rank": task.ranks.rank, "ranks": task.ranks.size, "residual_scales": _scales(problem)}
+        stats |= {} if task.tol is None else {"tol": task.tol}
         stats |= plain(outcome.stats) | ({"notes": list(problem.notes)} if problem.notes else {})
         if self.residuals.by_face:
             stats["face_residuals"] = self.residuals.by_face

@@ -198,6 +198,7 @@ class Rotation:
     domain = hp.Box(y=(0, 1), x=(-1, 1))
     fields = ("v", "u")
     has_equations = True
+    facts = {"title": "a rotation"}
 
     def vertex_axes(self, limit):
         return [np.linspace(a, b, 5) for a, b in self.domain.bounds.values()]
