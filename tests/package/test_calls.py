@@ -28,7 +28,7 @@ def test_a_name_that_does_not_exist_is_answered_with_the_nearest_one(written, me
 
 
 def test_a_name_like_no_other_has_no_suggestion():
-    with pytest.raises(AttributeError, match="no attribute 'qqqqq'$"):
+    with pytest.raises(AttributeError, match=r"no attribute 'qqqqq'$"):
         hp.qqqqq  # noqa: B018
 
 

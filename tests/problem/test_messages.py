@@ -59,7 +59,7 @@ def test_vectors_have_the_sums_and_products_of_numpy():
 
 def test_vectors_of_other_lengths_cannot_be_added():
     with pytest.raises(hp.InvalidProblemError, match="as many components"):
-        stated(lambda u, v: (hp.div(u.grad + (1.0, 2.0, 3.0)), v.xx))
+        stated(lambda u, v: (hp.div(u.grad - (1.0, 2.0, 3.0)), v.xx))
 
 
 @pytest.mark.parametrize("name", ["w", "u"])
