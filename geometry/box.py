@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from hermite_pinn.calls import keyword_only
 from hermite_pinn.cuda.encoder.channels import MOST_AXES
 from hermite_pinn.cuda.tensor_grid.pieces import Pieces
 from hermite_pinn.errors import InvalidProblemError
@@ -268,6 +269,7 @@ class Box(Immutable, Cuttable):
     Box(x=(0, 1), y=(0, 1), breaks={'x': (0.37, 0.71)})
     """
 
+    @keyword_only("{name}(x=(0, 1), y=(0, 1))")
     def __init__(
         self,
         /,

@@ -26,6 +26,10 @@ def checked_bounds(name: str, bounds: object) -> tuple[float, float]:
         number(f"the {end} bound of axis {name}", value, error=InvalidProblemError)
         for end, value in zip(("lower", "upper"), pair, strict=True)
     )
+    if b < a:
+        raise InvalidProblemError(
+            f"axis {name} is reversed: its lower bound {a:g} exceeds its upper bound {b:g}; write {name}=({b:g}, {a:g})"
+        )
     if not b > a:
         raise InvalidProblemError(f"axis {name} has no extent: upper bound {b:g} must exceed lower bound {a:g}")
     if not (LENGTHS[0] <= b - a <= LENGTHS[1] and b - a > RESOLVED * max(abs(a), abs(b))):

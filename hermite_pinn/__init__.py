@@ -129,6 +129,13 @@ _HOMES = {
     "verbs.solve": "solve",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
+#: Names of other packages, by what has their place here.
+_ELSEWHERE = {
+    "DirichletBC": "Dirichlet", "NeumannBC": "Neumann", "RobinBC": "Robin", "PeriodicBC": "Periodic", "IC": "Initial",
+    "OperatorBC": "Condition", "PointSetBC": "Data", "PDE": "Problem", "TimePDE": "Problem", "Model": "solve",
+    "Interval": "Box", "Geometry": "Box", "Hypercube": "Box", "Sphere": "Ball", "Variable": "Parameter",
+    "Network": "Field", "FNN": "Field", "interp": "tabulated",
+}  # fmt: skip
 _ROOMS = ("cuda", "expressions", "field", "geometry", "methods", "problem", "problems", "residuals", "result", "run")
 _WORKLOADS = ("compression", "images", "radiance", "sdf")
 
@@ -144,10 +151,24 @@ def __getattr__(name: str) -> Any:
     if name in _WORKLOADS:
         return import_module(f"{__name__}.workloads.{name}")
     if name != "__version__":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{_meant(name)}", name=name, obj=_itself())
     from .version import installed_version
 
     return installed_version()
+
+
+def _meant(name: str) -> str:
+    """What a name that does not exist may have meant, as the end of a sentence."""
+    if name.startswith("_"):
+        return ""
+    from .calls import near
+
+    meant = _ELSEWHERE.get(name) or near(name, [*_HOME, *_ROOMS, *_WORKLOADS])
+    return f"; did you mean hp.{meant}?" if meant else ""
+
+
+def _itself() -> Any:
+    return import_module(__name__)
 
 
 def __dir__() -> list[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import cmath
 import numbers
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, NoReturn
 
 from hermite_pinn.errors import InvalidProblemError
 
 from .graph import Expr, apply, constant, wrap
 from .jets import NormalVector, Vector
+from .vectors import Components
 
 __all__ = ["PARTS", "ComplexJet", "ComplexNormal", "ComplexValue", "ComplexVector", "parts_of"]
 
@@ -172,25 +173,11 @@ class ComplexValue:
         return ComplexValue(function(*(_valued(v)._alone(f"an argument of {name}") for v in operands)), 0.0)
 
 
-class ComplexVector(tuple[Any, ...]):
-    """Complex components along the space axes, with the products a PDE needs."""
+class ComplexVector(Components[Any]):
+    """Complex components along the space axes, with the sums and products a PDE needs, none of them conjugated."""
 
-    __array_ufunc__: ClassVar[None] = None
-
-    def __mul__(self, factor: Any) -> ComplexVector:  # type: ignore[override]
-        return ComplexVector(component * factor for component in self)
-
-    def __rmul__(self, factor: Any) -> ComplexVector:  # type: ignore[override]
-        return self * factor
-
-    def dot(self, other: Sequence[Any]) -> ComplexValue:
-        """Sum of products of the components, none of them conjugated."""
-        if len(other) != len(self):
-            raise InvalidProblemError(f"dot() of a vector with {len(self)} components and one with {len(other)}")
-        total = ComplexValue(0.0, 0.0)
-        for a, b in zip(self, other, strict=True):
-            total = total + a * b
-        return total
+    def _made(self, components: Iterable[Any]) -> ComplexVector:
+        return ComplexVector(components)
 
 
 class ComplexNormal(ComplexVector):

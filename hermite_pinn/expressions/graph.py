@@ -155,14 +155,19 @@ class Expr:
             return wrap(rule(*map(wrap, operands)))
         return self._foreign(spelled)
 
-    def _foreign(self, name: str) -> NoReturn:
+    def _foreign(self, name: str, hint: str = "") -> NoReturn:
         raise InvalidProblemError(
             f"the function {name} cannot be applied to {self}, which is a symbol while the problem is traced; use the functions of "
-            f"hermite_pinn instead ({', '.join(name for name, f in _FUNCTIONS.items() if f.summary)})"
+            f"hermite_pinn instead ({', '.join(name for name, f in _FUNCTIONS.items() if f.summary)}){hint}"
         )
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        self._foreign("numpy.asarray (or a NumPy or SciPy function that is no ufunc)")
+        self._foreign(
+            "numpy.asarray (or a NumPy or SciPy function that is no ufunc)",
+            "; for a table or an interpolant (numpy.interp, a SciPy spline) make a function by hermite_pinn.tabulated, such as "
+            "k = hp.tabulated(lambda x: numpy.interp(x, xs, ks)), and write k(x) in the residual; a material law k(T) takes a "
+            "spline, hp.tabulated(scipy.interpolate.CubicSpline(Ts, ks))",
+        )
 
     def __bool__(self) -> bool:
         raise InvalidProblemError(

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from hermite_pinn.calls import near
 from hermite_pinn.errors import InvalidProblemError
 
 from .graph import Expr, constant, normal, wrap
 from .spelling import axes_of, jet_name
+from .vectors import Components, UnknownDerivativeError
 
 __all__ = ["FieldJet", "NormalVector", "UnknownDerivativeError", "Vector", "leaves_of_linear"]
+
+
+USUAL = ("x", "y", "z", "t")  # names of axes
 
 
 class FieldJet(Expr):
@@ -43,16 +48,26 @@ class FieldJet(Expr):
         field, orders = self.data
         raised = tuple(m + list(axes).count(i) for i, m in enumerate(orders))
         if sum(raised) > self._max_order:
-            name: str = jet_name(field, raised, self._axes)
-            below = tuple(axes)[:-1]
-            first = jet_name(field, tuple(m + list(below).count(i) for i, m in enumerate(orders)), self._axes)
             raise InvalidProblemError(
-                f"{name} is a derivative of order {sum(raised)}; this problem takes derivatives up to order {self._max_order}. Introduce an "
-                f"auxiliary field for a lower derivative, for example fields=[..., 'w'] with the second residual `w - {first}`, and "
-                f"write {name} as a derivative of w"
-                + (f"; or give the problem max_order={sum(raised)}, for gauss_newton" if sum(raised) <= 4 else "")
+                f"{jet_name(field, raised, self._axes)} is a derivative of order {sum(raised)}; this problem takes derivatives "
+                f"up to order {self._max_order}. {self._ways(raised)}"
             )
         return FieldJet(field, raised, self._axes, self._max_order)
+
+    def _ways(self, raised: tuple[int, ...]) -> str:
+        """How to write a derivative beyond the order that the problem takes."""
+        every = [i for i, m in enumerate(raised) for _ in range(m)]
+        low, rest = every[: self._max_order], every[self._max_order :]
+        lower = jet_name(self.data[0], [low.count(i) for i in range(len(raised))], self._axes)
+        helper = lower.replace(".", "_")
+        whole = f"{helper}.{''.join(self._axes[i] for i in rest)}"
+        way = (
+            f"ntroduce an auxiliary field for a lower derivative: fields=[..., {helper!r}] with one more residual "
+            f"`{helper} - {lower}`, and {whole} in place of {jet_name(self.data[0], raised, self._axes)}"
+        )
+        if len(every) > 4:
+            return f"I{way}"
+        return f"Give the problem max_order={len(every)}, which gauss_newton takes; or i{way}"
 
     @property
     def laplacian(self) -> Expr:
@@ -81,42 +96,38 @@ class FieldJet(Expr):
         axes = axes_of(name, self._axes)
         if axes is None:
             raise UnknownDerivativeError(
-                f"{jet_name(self.data[0], self.data[1], self._axes)}.{name}: no derivative of that name; the coordinates are "
-                f"{', '.join(self._axes)}, so write for example .{self._axes[0]} or .{self._axes[0] * 2}; also .laplacian, .grad and .n"
+                f"{jet_name(self.data[0], self.data[1], self._axes)}.{name}: {self._meant(name)}"
             )
         return self._raised(axes)
 
+    def _meant(self, name: str) -> str:
+        """Why there is no derivative of a name, and what to write."""
+        known = f"the coordinates are {', '.join(self._axes)}"
+        absent = tuple(a for a in USUAL if a not in self._axes)
+        along = axes_of(name, self._axes + absent) or []
+        missing = sorted({(self._axes + absent)[i] for i in along if i >= len(self._axes)})
+        if missing:
+            bounds = ", ".join(f"{a}=(0, 1)" for a in missing)
+            axes = f"is no axis {missing[0]}" if len(missing) == 1 else f"are no axes {' and '.join(missing)}"
+            return f"there {axes}; {known}; add {bounds} to the Box, in the units of the problem"
+        told = f"no derivative of that name; {known}, so write for example .{self._axes[0]} or .{self._axes[0] * 2}; also .laplacian, .grad and .n"
+        like = near(name, ("laplacian", "grad"))
+        return f"{told}; did you mean .{like}?" if like else told
 
-class UnknownDerivativeError(InvalidProblemError, AttributeError):
-    """A field was asked for a derivative along a coordinate that does not exist."""
 
-
-class Vector(tuple[Expr, ...]):
-    """Components along the space axes, with the products a PDE needs.
+class Vector(Components[Expr]):
+    """Components along the space axes, with the sums and products a PDE needs.
 
     Examples
     --------
     >>> from hermite_pinn.expressions.graph import coordinate
-    >>> FieldJet("u", (0, 0), ("x", "y"), 2).grad.dot([3, coordinate("y")])
-    u.x*3 + u.y*y
+    >>> gradient = FieldJet("u", (0, 0), ("x", "y"), 2).grad
+    >>> gradient.dot([3, coordinate("y")]), gradient @ gradient, 2 * gradient - gradient
+    (u.x*3 + u.y*y, u.x*u.x + u.y*u.y, (2*u.x - u.x, 2*u.y - u.y))
     """
 
-    __array_ufunc__ = None  # a NumPy number leaves products to it
-
-    def __mul__(self, factor: Any) -> Vector:  # type: ignore[override]
-        return Vector(wrap(component * factor) for component in self)
-
-    def __rmul__(self, factor: Any) -> Vector:  # type: ignore[override]
-        return Vector(wrap(factor * component) for component in self)
-
-    def dot(self, other: Sequence[Any]) -> Expr:
-        """Sum of products of the components."""
-        if len(other) != len(self):
-            raise InvalidProblemError(f"dot() of a vector with {len(self)} components and one with {len(other)}")
-        total: Expr = constant(0.0)
-        for a, b in zip(self, other, strict=True):
-            total = total + a * b
-        return total
+    def _made(self, components: Iterable[Any]) -> Vector:
+        return Vector(map(wrap, components))
 
 
 class NormalVector(Vector):

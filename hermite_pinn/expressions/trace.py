@@ -60,6 +60,16 @@ def bind(function: Callable[..., Any], known: Mapping[str, Any], what: str) -> A
 NOTHING = "None"
 
 
+def _remedy(error: Exception) -> str:
+    """What to write in place of what failed with symbols."""
+    if str(error).endswith("object is not callable"):
+        return (
+            "in a residual derivatives are written without brackets, such as u.laplacian, u.x and u.xx, and so are "
+            "coordinates and fields; only a solution is evaluated at points, solution.u(x, y)"
+        )
+    return "write it with operators and the functions of hermite_pinn (hp.sin, hp.where, ...)"
+
+
 def _refuse_truth(value: Any, what: str) -> None:
     """Explain a comparison, or its outcome, in place of a residual.
 
@@ -161,8 +171,7 @@ class Symbols:
             raise
         except Exception as error:
             raise InvalidProblemError(
-                f"{what} failed when it was traced with symbols ({type(error).__name__}: {error}); write it with operators and the "
-                "functions of hermite_pinn (hp.sin, hp.where, ...)"
+                f"{what} failed when it was traced with symbols ({type(error).__name__}: {error}); {_remedy(error)}"
             ) from error
         if isinstance(result, Iterator):
             raise InvalidProblemError(f"{what} returned {result!r}, which is used up when it is read; return a tuple")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hermite_pinn.calls import with_options_named
 from hermite_pinn.checks import Check, check_options, choice, either, flag, integer, items, number, text
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.cuda.network.activation import ACTIVATIONS
@@ -102,6 +103,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
 OWN = ("basis", "base", "ratio", "table_size", "table_std", "half", "weights", "blend", "differences", "epsilon", "frequencies", "bandwidth", "rank")  # fmt: skip
 
 
+@with_options_named
 @dataclass(frozen=True)
 class Field:
     """The kind of the unknown function: an encoder (a grid of several levels) read by a head.

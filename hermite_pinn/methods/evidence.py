@@ -13,6 +13,7 @@ from scipy.special import chdtri
 from hermite_pinn.expressions.program import leaves
 from hermite_pinn.field.field import GridField
 from hermite_pinn.problem.problem import Problem
+from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.misfits import TermMisfit, smooth_part, term_misfits
 from hermite_pinn.run.status import Status
@@ -29,6 +30,9 @@ LOOSE = 0.3
 
 #: Part of what is left of an equation that must be smooth to contradict it; of discretisation errors it is below 0.25.
 SMOOTH = 0.5
+
+#: Part of a residual that is smooth by more than chance, beside rounding.
+UNEVEN = 0.05
 
 #: Misfit of an equation below which noisy data may have bent the field.
 BENT = 0.05
@@ -112,7 +116,7 @@ def doubts_about(problem: Problem, outcome: Outcome) -> list[Doubt]:
     found = [
         *_of_data(misfits, noise, standard),
         *_of_conditions(misfits, standard),
-        *_of_equations(misfits, standard),
+        *_of_equations(misfits, standard, _is_open(problem, outcome)),
         *outcome.doubts,
         *_of_parameters(misfits, outcome.parameters),
     ]
@@ -195,10 +199,27 @@ def _status(outcome: Outcome, doubts: Sequence[Doubt]) -> Status:
 
 
 # -- the kinds of evidence ---
-def _of_equations(misfits: Sequence[TermMisfit], standard: Standard) -> Iterator[Doubt]:
+def _is_open(problem: Problem, outcome: Outcome) -> bool:
+    """Whether a linear problem leaves something of its fields free, so that its sources may not be any."""
+    return outcome.status is Status.UNDETERMINED and all(
+        compile_term(problem, t).affine for t in problem.terms if t.region.penalty is None
+    )
+
+
+def _of_equations(misfits: Sequence[TermMisfit], standard: Standard, is_open: bool = False) -> Iterator[Doubt]:
     for m in misfits:
         if not m.term.region.is_interior:
             continue
+        if is_open and standard.minimised:
+            part = smooth_part(m.values, m.points, standard.degree)
+            smooth = m.rms * math.sqrt(part)
+            if part > UNEVEN and smooth > LOOSE * max(m.assumed, UNEVEN * m.size) > 0:
+                yield Doubt(
+                    "equation",
+                    f"{m.term.name} keeps a smooth residual of {_share(smooth / m.assumed)} of its scale, which no field lowers: "
+                    "sources and what the conditions let through the boundary do not balance",
+                )
+                continue
         if not standard.minimised:
             if not m.unsolved < LOOSE:
                 yield Doubt("equation", f"the residual of {m.term.name} is {_share(m.unsolved)} of its terms")

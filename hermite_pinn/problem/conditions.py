@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
+from hermite_pinn.calls import keyword_only
 from hermite_pinn.checks import items, refuse, spelled, text
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.complex_values import ComplexValue, parts_of
@@ -86,6 +87,7 @@ class _Prescribed(_Values):
         for name, value in self.values.items():
             yield from symbols.values(name, value, f"the value of {name} in {self}", normal=True).items()
 
+    @keyword_only('{name}(u=0.0), with the name of the field, or {name}(u=0.0, on="x-")')
     def __init__(
         self,
         *,
@@ -170,6 +172,7 @@ class Robin(_Values):
     'x+'
     """
 
+    @keyword_only("{name}(u=(alpha, beta, g)), with the name of the field, for alpha*u + beta*u.n = g")
     def __init__(
         self,
         *,
@@ -238,6 +241,7 @@ class Initial(Statement):
     True
     """
 
+    @keyword_only("{name}(u=lambda x: hp.sin(x)), with the name of the field")
     def __init__(self, *, weight: float | None = None, **values: Any) -> None:
         if not values:
             raise InvalidProblemError("Initial needs at least one field, for example Initial(u=0.0)")
@@ -348,6 +352,7 @@ class Condition(_OnFaces):
     >>> support = Condition(lambda u: (u, u.x), on={"x": 0.5}, name="support")  # inside
     """
 
+    @keyword_only('{name}(lambda u, x: u.x - 1, on="x-")')
     def __init__(
         self,
         function: Callable[..., Any],

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hermite_pinn.calls import keyword_only
 from hermite_pinn.checks import real_array, spelled
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.graph import Expr
@@ -50,6 +51,7 @@ class Data(Statement):
     Data(2 points, u)
     """
 
+    @keyword_only("{name}(points, u=values) with the points as one array (n, dim), such as numpy.column_stack([x, t])")
     def __init__(self, points: Any, *, noise: Any = None, weight: float | None = None, **values: Any) -> None:
         given_points = real_array(
             "the points of Data", points, shape="an array of real numbers of shape (n, dim)", error=InvalidProblemError

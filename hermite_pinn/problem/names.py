@@ -22,6 +22,7 @@ RESERVED = frozenset(
         "fields",
         "status",
         "message",
+        "success",
         "history",
         "parameters",
         "stats",

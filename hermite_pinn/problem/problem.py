@@ -20,6 +20,7 @@ from hermite_pinn.markup import failing_softly
 from hermite_pinn.torch_state import isolated
 
 from .consistency import Conditions, highest_orders
+from .direction import against_time
 from .identity import Digest, Part, identify
 from .inflow import Transport
 from .interfaces import continuity
@@ -83,7 +84,7 @@ class Problem(Immutable):
         Sentences about faces of a domain that shapes cut, which have fewer conditions than the equations need there.
     notes
         Sentences about values that jump where two faces meet, about jumps that no grid line follows, about point
-        sources that faces cut off, and about the domain.
+        sources that faces cut off, about diffusion of the wrong sign, and about the domain.
     jump_notes
         The notes about jumps of coefficients.
     rough
@@ -180,8 +181,9 @@ class Problem(Immutable):
         self.bare = bare_faces(domain, self.fields, self.periodic, stated, self.terms)
         self.missing = (*self.bare, *counted, *self.unfed, *self.loose)
         lost = tuple(filter(None, (cut_off(source, names, domain.bounds) for source, names in sources)))
-        self.notes = (*domain.notes, *jumps.notes, *self._checked_conditions(), *lost)
-        for sentence in (*self.missing, *lost):
+        backward = against_time(domain, self.residuals, self.terms)
+        self.notes = (*domain.notes, *jumps.notes, *self._checked_conditions(), *lost, *backward)
+        for sentence in (*self.missing, *lost, *backward):
             warnings.warn(sentence, HermitePinnWarning, stacklevel=4)
 
     # -- checks ---

@@ -16,6 +16,7 @@ from hermite_pinn.expressions.complex_values import PARTS
 from hermite_pinn.field.field import GridField
 from hermite_pinn.field.sampling import grid_jets, vertex_axes
 from hermite_pinn.geometry import Domain
+from hermite_pinn.immutable import ImmutableError
 from hermite_pinn.memory import check_fits
 from hermite_pinn.torch_state import isolated
 
@@ -61,6 +62,15 @@ class Evaluable:
             fields = ", ".join((*complex_names(field.names), *field.names))
             raise UnknownAttributeError(f"a {type(self).__name__} has no attribute {name!r}; its fields are {fields}")
         return FieldFunction(self, self.domain.names, self._evaluate, name, [[(1.0, (0,) * self.domain.dim)]], name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        field = self.__dict__.get("field")
+        if field is not None and (name in field.names or name in complex_names(field.names)):
+            raise ImmutableError(
+                f"{name} of a {type(self).__name__} is a field that was solved for and cannot be replaced; give what you "
+                "compute from it another name"
+            )
+        super().__setattr__(name, value)
 
     def __dir__(self) -> list[str]:
         """Also the fields, for the tab key of IPython and notebooks."""

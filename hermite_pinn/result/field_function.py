@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.expressions.jets import leaves_of_linear
 from hermite_pinn.field.field import GridField
@@ -97,12 +99,29 @@ class FieldFunction:
         unknown = [k for k in kwargs if k not in axes]
         if unknown or len(args) + len(kwargs) != len(axes):
             got = f"{len(args)} positional" + (f" and {', '.join(kwargs)}" if kwargs else "")
-            raise InvalidArgumentError(f"{self._label} takes the coordinates {', '.join(axes)}, got {got}")
+            wanted = f"{self._label} takes the coordinates {', '.join(axes)}"
+            raise InvalidArgumentError(self._points_refused(wanted, args) or f"{wanted}, got {got}")
         named = dict(zip(axes, args, strict=False)) | kwargs
         values = [named[a] for a in axes if a in named]
         if len(values) != len(axes):
             raise InvalidArgumentError(f"{self._label} takes the coordinates {', '.join(axes)}, each once")
         return self._evaluate(self._name, self._terms, values)
+
+    def _points_refused(self, wanted: str, args: Sequence[Any]) -> str | None:
+        """What to write in place of points in one array, (n, dim) or (dim,); None if nothing of that kind was given."""
+        shape = _shape(args[0]) if len(args) == 1 else ()
+        if not shape or len(shape) > 2 or shape[-1] != len(self._axes):
+            return None
+        columns = ", ".join(f"p[:, {i}]" if len(shape) == 2 else f"p[{i}]" for i in range(len(self._axes)))
+        return f"{wanted} one by one, got one array p of shape {shape}; write {self._label}({columns})"
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    """Of an array, a tensor or nested lists; none for what is no array."""
+    try:
+        return tuple(getattr(value, "shape", None) or np.shape(value))
+    except Exception:  # ragged lists and foreign objects
+        return ()
 
 
 class UnknownAttributeError(InvalidArgumentError, AttributeError):

@@ -30,7 +30,7 @@ def solution_report(solution: Reportable, errors: Mapping[str, Mapping[str, floa
     lines = [f"Solution {solution.title + ' ' if solution.title else ''}on {_short(repr(solution.domain))}"]
     lines.append(f"  status      {solution.status.label}: {solution.message}")
     if not solution.status.success:
-        lines.append(f"  advice      {solution.status.advice}")
+        lines.append(f"  advice      {solution.status.advice_at(solution.estimated_error)}")
     lines += [f"  note        {note}" for note in s.get("notes", ())]
     if solution.estimated_error is not None:
         lines.append(

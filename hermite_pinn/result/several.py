@@ -38,6 +38,11 @@ class Several(Sequence[Solution]):
     def __init__(self, solutions: Sequence[Solution]) -> None:
         self.solutions = tuple(solutions)
 
+    @property
+    def success(self) -> bool:
+        """Whether all was found that was asked for: ``status.success``."""
+        return self.status.success
+
     def __len__(self) -> int:
         return len(self.solutions)
 

@@ -38,7 +38,7 @@ from .integrals import Marginal, integrate
 from .known import known_solution
 from .report import solution_report
 from .sizes import WRITTEN, check_grid, intervals
-from .solution_file import read_solution, solution_contents
+from .solution_file import hdf5_path, read_solution, solution_contents
 from .viewable import Viewable
 
 __all__ = ["Solution"]
@@ -127,6 +127,11 @@ class Solution(Viewable):
         twin = type(self).__new__(type(self))
         twin.__dict__ |= copy.deepcopy(self.__getstate__(), memo) | {"problem": self.problem}
         return twin
+
+    @property
+    def success(self) -> bool:
+        """Whether the run did what was asked, and nothing speaks against the result: ``status.success``."""
+        return self.status.success
 
     @property
     def has_equations(self) -> bool:
@@ -331,11 +336,11 @@ class Solution(Viewable):
         Raises
         ------
         InvalidArgumentError
-            If ``samples`` is no number of intervals.
+            If ``samples`` is no number of intervals, or the name does not end with ``.h5``, ``.hdf5`` or ``.hdf``.
         OutOfMemoryError, OutputError
             If the samples do not fit into memory or on the disk, or the file cannot be written.
         """
-        target, count = checks.path("path", path), either(intervals, None)("samples", samples)
+        target, count = hdf5_path("path", path), either(intervals, None)("samples", samples)
         if count is not None:
             check_grid([count + 1] * self.domain.dim, len(self.fields), times=WRITTEN, folder=target.parent)
         if not self._writes:

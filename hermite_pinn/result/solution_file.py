@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from hermite_pinn.errors import CorruptFileError
+from hermite_pinn import checks
+from hermite_pinn.errors import CorruptFileError, InvalidArgumentError
 from hermite_pinn.field.grid_field import GridField
 from hermite_pinn.field.tree import branch
 from hermite_pinn.geometry import Box
@@ -22,13 +23,40 @@ from hermite_pinn.schema import Entry, Saved, intact
 from .domain_file import ARRAYS, domain_arrays, read_domain, stored_domain
 from .exportable import Reportable
 
-__all__ = ["read_solution", "solution_arguments", "solution_contents"]
+__all__ = ["hdf5_path", "read_solution", "solution_arguments", "solution_contents"]
 
 #: Numbers, texts and lists of numbers that reports and files take from ``stats`` where they are there.
 NUMBERS = ("seconds", "compile_seconds", "seconds_per_step", "steps_per_second", "tol")
 COUNTS = ("steps", "peak_memory", "parameters", "reachable", "threads", "ranks", "seed")
 TEXTS = ("method", "device", "dtype")
 SAME = 1e-9  # part of a number of periods that rounding may make of it
+
+
+ENDINGS = (".h5", ".hdf5", ".hdf")  # of names of files that are written
+
+
+def hdf5_path(name: str, value: Any) -> Path:
+    """A path whose ending says what is written.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is no path, or ends otherwise.
+
+    Examples
+    --------
+    >>> hdf5_path("path", "u.mat")
+    Traceback (most recent call last):
+    hermite_pinn.errors.InvalidArgumentError: unknown format '.mat'; save() writes HDF5: u.h5, u.hdf5 or u.hdf; for ParaView there is to_vtk(), for tables to_xarray() and to_pandas()
+    """
+    target = checks.path(name, value)
+    if target.suffix.lower() in ENDINGS:
+        return target
+    stem = target.stem or "u"
+    raise InvalidArgumentError(
+        f"unknown format {target.suffix or target.name!r}; save() writes HDF5: {stem}.h5, {stem}.hdf5 or {stem}.hdf; "
+        "for ParaView there is to_vtk(), for tables to_xarray() and to_pandas()"
+    )
 
 
 class Storable(Reportable, Protocol):

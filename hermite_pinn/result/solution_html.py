@@ -40,7 +40,7 @@ def solution_html(solution: Any) -> str:
     s = solution.stats
     told = [row("message", escaped(solution.message))]
     if not solution.status.success:
-        told.append(row("what to do", f"<b>{escaped(solution.status.advice)}</b>"))
+        told.append(row("what to do", f"<b>{escaped(solution.status.advice_at(solution.estimated_error))}</b>"))
     if solution.estimated_error is not None:
         told.append(
             row("estimate", f"{solution.estimated_error:.1e} <span style='{FADED}'>relative L2 error, estimated</span>")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hermite_pinn.calls import options_named
 from hermite_pinn.markup import failing_softly
 from hermite_pinn.run.history import History
 from hermite_pinn.run.status import Status
@@ -129,6 +130,7 @@ class Viewable(Evaluable):
         """
         return to_pandas(self, fields, points, axes, resolution)
 
+    @options_named
     def plot(
         self,
         path: str | Path | None = None,

@@ -98,7 +98,7 @@ def _shown(solution: Any, fields: Any, resolution: float | None, share: int = 1)
         "status": solution.status.label,
         "colour": status_colour(solution.status),
         "message": solution.message,
-        "advice": "" if solution.status.success else solution.status.advice,
+        "advice": "" if solution.status.success else solution.status.advice_at(solution.estimated_error),
         "facts": _facts(solution),
         "axes": [{"name": n, "at": [float(f"{x:.9g}") for x in a]} for n, a in zip(domain.names, axes, strict=True)],
         "time": domain.time_axis,

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from hermite_pinn import checks
+from hermite_pinn.calls import with_options_named
 from hermite_pinn.errors import CorruptFileError, InvalidArgumentError, OutputError
 from hermite_pinn.output import check_writable
 from hermite_pinn.schema import Entry, Saved, intact
@@ -33,6 +34,7 @@ logger = logging.getLogger(__name__)
 MAY_DIFFER = frozenset({"steps", "max_levels", "max_unknowns", "check_every"})
 
 
+@with_options_named
 @dataclass(frozen=True)
 class Checkpoint:
     """The file in which a run saves its state, and how often.

@@ -7,6 +7,10 @@ from enum import Enum
 __all__ = ["Status"]
 
 
+ACCEPT = ", or accept the accuracy reported"
+HOPELESS = 1.0  # relative error from which on nothing can be accepted
+
+
 class Status(Enum):
     """The outcome of a run: ``status.success`` says whether it did what was asked, ``status.advice`` what to do next.
 
@@ -21,9 +25,9 @@ class Status(Enum):
     MAX_SIZE = (
         "max_size",
         "A finer level would exceed the allowed number of unknowns or the memory; raise max_unknowns of the method, use a machine "
-        "with more memory, or accept the accuracy reported.",
+        f"with more memory{ACCEPT}.",
     )
-    MAX_TIME = ("max_time", "The time limit was reached; raise max_time, or accept the accuracy reported.")
+    MAX_TIME = ("max_time", f"The time limit was reached; raise max_time{ACCEPT}.")
     STALLED = (
         "stalled",
         "The solver stopped making progress before its tolerance; check that the problem has a unique solution (enough conditions, a "
@@ -60,6 +64,28 @@ class Status(Enum):
     def __init__(self, label: str, advice: str) -> None:
         self.label = label
         self.advice = advice
+
+    def advice_at(self, error: float | None) -> str:
+        """What to do next with a result of a known or unknown accuracy, which only some may be advised to accept.
+
+        Parameters
+        ----------
+        error
+            Estimate of the relative error, or None.
+
+        Examples
+        --------
+        >>> Status.MAX_TIME.advice_at(5.0)
+        'The time limit was reached; raise max_time. The error is estimated to be as large as the solution.'
+        """
+        if ACCEPT not in self.advice or (error is not None and error < HOPELESS):
+            return self.advice
+        known = (
+            "Nothing is known of the error."
+            if error is None
+            else "The error is estimated to be as large as the solution."
+        )
+        return f"{self.advice.replace(ACCEPT, '')} {known}"
 
     @property
     def success(self) -> bool:

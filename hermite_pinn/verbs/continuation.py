@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hermite_pinn.calls import options_named
 from hermite_pinn.checks import choice, integer, items, number, refuse
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.guess import Guess
@@ -36,6 +37,7 @@ POINTS = 1024  # at which solutions are compared
 FITTED = 4  # last solutions that tell of a fold
 
 
+@options_named
 def continuation(
     problem_of: Callable[[float], Problem],
     values: Iterable[float],

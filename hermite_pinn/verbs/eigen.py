@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hermite_pinn.calls import options_named
 from hermite_pinn.checks import choice, instance, integer, number
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.methods.gauss_newton.eigenpairs import FAINT, Level, levels_of
@@ -24,6 +25,7 @@ UNTOLD = 1e-2  # residual beyond which a pair is not told to be one
 REAL = 1e-8  # relative imaginary part that rounding leaves of real eigenvalues
 
 
+@options_named
 @isolated()
 def eigen(
     problem: Problem,

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from hermite_pinn.calls import options_named
 from hermite_pinn.checks import choice, instance, integer
 from hermite_pinn.cuda.runtime.failures import recognized
 from hermite_pinn.errors import BackendUnavailableError, InvalidArgumentError
@@ -44,6 +45,7 @@ __all__ = ["solve"]
 logger = logging.getLogger(__name__)
 
 
+@options_named
 @isolated()
 def solve(
     problem: Problem,

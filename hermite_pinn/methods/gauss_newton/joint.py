@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from hermite_pinn.calls import with_options_named
 from hermite_pinn.checks import check_options
 from hermite_pinn.errors import InvalidArgumentError, InvalidProblemError
 from hermite_pinn.field.field import Field, GridField
@@ -48,6 +49,7 @@ __all__ = ["JointGaussNewton", "JointStage", "is_joint"]
 DEFAULT_LEVELS = 8
 
 
+@with_options_named
 @dataclass(frozen=True)
 class JointGaussNewton(Method):
     """Levenberg-Marquardt on any field: hashed or dense levels, linear or network head, matrix-free.

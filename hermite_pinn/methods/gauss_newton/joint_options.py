@@ -8,6 +8,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from hermite_pinn.calls import with_options_named
 from hermite_pinn.checks import Check, check_options, choice, either, flag, instance, integer, items, number
 from hermite_pinn.field.field import GridField
 from hermite_pinn.field.tree import ENCODER, HEAD, within
@@ -23,6 +24,7 @@ STAGE_CHECKS: Mapping[str, Check] = MappingProxyType(
 )
 
 
+@with_options_named
 @dataclass(frozen=True)
 class JointStage:
     """One part of a joint solve.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 
+from hermite_pinn.calls import with_options_named
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.field import Field, GridField, basis_for
 from hermite_pinn.field.guess import Guess
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 UNUSED = "the start was not used, since the problem is marched through from the state that it gives itself"
 
 
+@with_options_named
 @dataclass(frozen=True)
 class GaussNewton(GaussNewtonOptions, Method):
     """Gauss-Newton on nested grids, from coarse to fine (Levenberg-Marquardt for nonlinear problems).

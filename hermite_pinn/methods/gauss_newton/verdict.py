@@ -139,7 +139,10 @@ def determined(ending: Ending, free: int, missing: Sequence[str]) -> Ending:
     missing
         Conditions that the problem lacks.
     """
-    reasons = [f"{free} independent changes satisfy all equations and conditions"] if free else []
+    many = (
+        "1 independent change of the fields alters" if free == 1 else f"{free} independent changes of the fields alter"
+    )
+    reasons = [f"{many} no equation and no condition"] if free else []
     reasons += missing
     if not reasons or ending.status not in BY_ITSELF:
         return ending

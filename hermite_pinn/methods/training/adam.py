@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from hermite_pinn.calls import with_options_named
+
 from .method import FirstOrder
 from .updates import AdamUpdate, Trained, Update
 
 __all__ = ["Adam"]
 
 
+@with_options_named
 @dataclass(frozen=True)
 class Adam(FirstOrder):
     """Stochastic first-order training with curriculum, moving average and gradient-norm balancing.

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from hermite_pinn.calls import with_options_named
 from hermite_pinn.checks import Check, check_options, either, integer, number
 from hermite_pinn.cuda.encoder.morton import morton_order
 from hermite_pinn.geometry import Domain, Region, Samples
@@ -20,6 +21,7 @@ from hermite_pinn.run.distributed import Ranks
 __all__ = ["RAD", "Batch", "Pool", "TermGroup", "term_groups"]
 
 
+@with_options_named
 @dataclass(frozen=True)
 class RAD:
     """Residual-based adaptive distribution of the interior points (Wu et al. 2023, arXiv 2207.10289).

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from hermite_pinn.calls import with_options_named
 from hermite_pinn.errors import InvalidArgumentError
 from hermite_pinn.field.field import Levels
 from hermite_pinn.field.outline import Outline
@@ -28,6 +29,7 @@ from .session import Session, TrainingResult
 __all__ = ["LBFGS"]
 
 
+@with_options_named
 @dataclass(frozen=True)
 class LBFGS(QuasiNewtonOptions, TrainingMethod):
     """Quasi-Newton steps with strong Wolfe line search, in float64, on points that stay fixed for a round.

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from hermite_pinn.calls import with_options_named
 from hermite_pinn.checks import check_options, integer, items, number
 from hermite_pinn.errors import BackendUnavailableError, InvalidArgumentError
 from hermite_pinn.field.outline import Outline
@@ -22,6 +23,7 @@ from .updates import AdamUpdate, LibraryUpdate, Trained, Update
 __all__ = ["SOAP"]
 
 
+@with_options_named
 @dataclass(frozen=True)
 class SOAP(FirstOrder):
     """Training with SOAP (arXiv 2409.11321): Adam in the eigenbasis of Shampoo's preconditioner.
