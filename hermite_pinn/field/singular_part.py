@@ -15,6 +15,7 @@ from hermite_pinn.schema import FLOATS, Entry
 from .linearization import RowProducts
 from .singular import SingularFunction
 from .singular_sector import SectorFunction
+from .start_layer import StartLayer
 from .tree import Tree
 
 __all__ = ["Shape", "SingularBasis", "SingularPart", "SingularProducts"]
@@ -22,8 +23,8 @@ __all__ = ["Shape", "SingularBasis", "SingularPart", "SingularProducts"]
 MOST = 10_000  # functions in a file
 PIECE = 1 << 16  # points evaluated at a time
 COEFFICIENTS = "coefficients"  # the one parameter
-KINDS: Mapping[str, type[SingularFunction] | type[SectorFunction]] = MappingProxyType(
-    {own.kind: own for own in (SingularFunction, SectorFunction)}
+KINDS: Mapping[str, type[SingularFunction] | type[SectorFunction] | type[StartLayer]] = MappingProxyType(
+    {own.kind: own for own in (SingularFunction, SectorFunction, StartLayer)}
 )
 
 

@@ -11,12 +11,15 @@ import torch
 
 from hermite_pinn.methods.base import Outcome, Task
 from hermite_pinn.methods.course import Ending, run_to_end
+from hermite_pinn.field.singular_part import SingularPart
+from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.scales import row_scales, source_norms
 from hermite_pinn.run.interrupt import cause
 from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry
 
+from .line_choice import line_of
 from .march import LEAST, March, estimated_error
 from .march_checkpoint import restored_marches, saved_marches
 from .march_field import begun_field, change_between
@@ -25,6 +28,7 @@ from .march_run import MarchRun
 from .march_time import TooLongError, begins_slowly, never, unlikely
 from .periods import one_period, periods
 from .stage import Discretization
+from .start_layers import beside_layers
 
 __all__ = ["Evolution"]
 
@@ -39,6 +43,12 @@ LINE_LEAST = 1e-10  # tolerance of a first march along one axis, which rounding 
 ENOUGH = 0.2  # of the tolerance that is asked for: what a march has to meet at most
 SHORT = "the time left is too short for a finer march, and no coarser one came to its end"
 HASTE = 0.6  # of the time that a march is expected to take: it is not begun with less left
+
+
+def _marched_problem(problem: Problem, basis: str) -> tuple[Problem, SingularPart | None]:
+    """What is marched through, and what is known beside it: layers at the start, along one axis of space."""
+    rest, known = beside_layers(problem)
+    return (rest, known) if line_of(rest, basis) is not None else (problem, None)
 
 
 class Evolution:
@@ -58,11 +68,12 @@ class Evolution:
 
     def __init__(self, task: Task, basis: str) -> None:
         self.repeats = periods(task.problem)
-        self.task, self.problem, self.monitor = task, one_period(task.problem, self.repeats), task.monitor
+        self.task, self.monitor = task, task.monitor
+        self.problem, known = _marched_problem(one_period(task.problem, self.repeats), basis)
         self.tol = 1e-6 if task.tol is None else task.tol
         self.norms = source_norms(self.problem)
         scales = row_scales(self.problem, self.norms)
-        grid = Discretization(self.problem, basis, None, torch.float64, task.device, scales)
+        grid = Discretization(self.problem, basis, None, torch.float64, task.device, scales, known=known)
         self.run = MarchRun(self.problem, grid, self.monitor, self.tol)
         self.marches: list[March] = []  # those that came to their end; only the last one has a field of its own
 

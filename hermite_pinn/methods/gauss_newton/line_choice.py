@@ -15,6 +15,7 @@ from hermite_pinn.residuals.compiled import compile_term
 from .line_equations import LineEquation, line_equations
 from .line_soundness import is_sound
 from .space_lines import SpaceLines, line_orders
+from .start_layers import beside_layers
 from .time_slabs import time_orders, why_at_once
 
 __all__ = ["LINES", "line_basis", "line_of", "lines_basis", "lines_of"]
@@ -112,7 +113,7 @@ def line_basis(problem: Problem, given: str) -> str | None:
     """
     basis = "septic" if given == "auto" else given
     high = BASES[basis].polynomials is not None and BASES[basis].coefficients > 2
-    return basis if high and line_of(problem, basis) is not None else None
+    return basis if high and line_of(beside_layers(problem)[0], basis) is not None else None
 
 
 def line_of(problem: Problem, basis: str) -> list[LineEquation] | None:

@@ -58,6 +58,7 @@ def line_field(grid: Discretization, course: Course, tol: float) -> tuple[GridFi
     values = states[:, :, ::m]
     truth = _interpolated(grid.basis, times, values, between, 1)[..., 0]
     sizes = np.sqrt(np.einsum("t,tfv->f", weights, truth**2) / truth.shape[2])
+    sizes = np.maximum(sizes, grid.known_sizes().numpy())
     free = available_memory(grid.device)
     most = MOST if free is None else min(MOST, int(SHARE * free / (8.0 * m * states[0, ..., 0].size)))
     cells = FEWEST
@@ -84,9 +85,10 @@ def line_field(grid: Discretization, course: Course, tol: float) -> tuple[GridFi
     coefficients = coefficients.reshape(shape if axis > 0 else (shape[0], shape[2], shape[1]))
     resolution = list(course.cells)
     resolution.insert(axis, cells)
-    return linear_field(
+    found = linear_field(
         domain, problem.fields, problem.periodic, grid.basis, [tuple(resolution)], [coefficients.contiguous()]
-    ), lost
+    )
+    return grid.beside(found), lost
 
 
 def _on_last_cells(record: Record, grid: Discretization, course: Course) -> np.ndarray:

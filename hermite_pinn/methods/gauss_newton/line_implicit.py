@@ -288,6 +288,7 @@ class ImplicitLines(Stepping):
 
         def field() -> GridField:
             parts = torch.cat([self._scaled(r.values, h) for r in (before, after)], self.axis + 1)
-            return linear_field(domain, p.fields, p.periodic, self.grid.basis, [tuple(cells)], [parts])
+            found = linear_field(domain, p.fields, p.periodic, self.grid.basis, [tuple(cells)], [parts])
+            return self.grid.beside(found)
 
         self.advanced(domain, field)

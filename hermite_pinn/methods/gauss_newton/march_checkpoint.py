@@ -55,4 +55,4 @@ def restored_marches(run: MarchRun, saved: Entry) -> list[March]:
         found = linear_field(
             domain, problem.fields, problem.periodic, basis, pyramid.resolutions, [vector.view(pyramid.shapes[0])]
         )
-        return [March.restored(row, found, space) for row in rows]
+        return [March.restored(row, run.grid.beside(found), space) for row in rows]

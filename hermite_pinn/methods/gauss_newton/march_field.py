@@ -108,7 +108,8 @@ def _made(grid: Discretization, course: Course, cells: int, whole: torch.Tensor)
     assert axis is not None
     resolution = list(course.cells)
     resolution.insert(axis, cells)
-    return linear_field(problem.domain, problem.fields, problem.periodic, grid.basis, [tuple(resolution)], [whole])
+    found = linear_field(problem.domain, problem.fields, problem.periodic, grid.basis, [tuple(resolution)], [whole])
+    return grid.beside(found)
 
 
 def _coefficients(grid: Discretization, course: Course, cells: int) -> torch.Tensor:
@@ -214,4 +215,4 @@ def begun_field(grid: Discretization, course: Course | None, tol: float, cells: 
     resolution = (cells,) * grid.problem.domain.dim
     pyramid, system = grid.pyramid([resolution]), grid.system([resolution])
     vector = system.impose(torch.zeros(pyramid.size, dtype=grid.dtype, device=grid.device))
-    return system.at(vector), grid.problem.domain.lower[axis]
+    return grid.beside(system.at(vector)), grid.problem.domain.lower[axis]

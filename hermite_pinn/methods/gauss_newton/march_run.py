@@ -8,7 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 
+import torch
+
 from hermite_pinn.cuda.encoder.basis import BASES
+from hermite_pinn.cuda.encoder.channels import Channels
 from hermite_pinn.field.field import GridField, basis_for
 from hermite_pinn.geometry import Domain
 from hermite_pinn.methods.systems.rough_terms import is_averaged
@@ -26,7 +29,7 @@ from .march_field import FEWEST, shown_field
 from .march_plan import MarchPlan, Past
 from .march_states import Course
 from .march_time import Pace, TooLongError
-from .stage import Discretization
+from .stage import SIZE_POINTS, Discretization
 from .step_choice import steps_fit
 from .stepping import LARGEST, Stepping
 from .time_slabs import time_orders
@@ -114,12 +117,21 @@ class MarchRun:
         began = self.monitor.clock()
         course = self._course(plan, earlier, self._progress(plan.tol, too_long))
         found, lost = self._field(plan, course, earlier)
-        local = math.hypot(course.space_error, course.time_error, lost)
+        local = math.hypot(course.space_error, course.time_error, lost) * self._excess(found)
         self.partial = None
         errors = course.space_errors, course.time_error
         said = Past(plan.tol, course.cells, *errors, min(self.longest, course.longest), 0.0)
         course.records.clear()
         return March(plan.tol, found, course.cells, said, course, None, local, None, self.monitor.clock() - began)
+
+    def _excess(self, found: GridField) -> float:
+        """Size of what is known beside the fields of a march against the sum, where it is larger."""
+        if self.grid.known is None:
+            return 1.0
+        x = self.problem.domain.interior.quasi_random(SIZE_POINTS, 0).x.to(torch.float64)
+        sums = found.evaluate(x, Channels.value(len(x)))[:, 0].square().mean(1).sqrt()
+        known = self.grid.known_sizes()
+        return max(1.0, float(torch.where(known > 0, known / sums, 0.0).max()))
 
     def _field(self, plan: MarchPlan, course: Course, earlier: Sequence[March]) -> tuple[GridField, float]:
         """The field of a march, and what it loses of it."""

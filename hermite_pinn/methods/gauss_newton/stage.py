@@ -106,6 +106,18 @@ class Discretization:
             return linear_field(p.domain, p.fields, p.periodic, self.basis, stage.resolutions[-1:], [finest])
         return linear_field(p.domain, p.fields, p.periodic, self.basis, stage.resolutions, pyramid.views(vector))
 
+    def beside(self, field: GridField) -> GridField:
+        """A field of the problem that is solved with what is known beside it."""
+        return field if self.known is None else replace(field, singular=self.known)
+
+    def known_sizes(self) -> torch.Tensor:
+        """By field, the RMS over the domain of what is known beside it."""
+        if self.known is None:
+            return torch.zeros(len(self.problem.fields), dtype=torch.float64)
+        x = self.problem.domain.interior.quasi_random(SIZE_POINTS, 0).x.to(torch.float64)
+        values = self.known.evaluate(x, Channels.value(len(x)), self.problem.fields)[:, 0]
+        return torch.tensor([rms(own) for own in values], dtype=torch.float64)
+
     def whole(self, stage: Stage) -> GridField:
         """The fields of a stage with all that is singular: in its coefficients, and known beside them."""
         own = singular_part(self.problem, stage.parameters, stage.vector)

@@ -39,7 +39,7 @@ class StepErrors:
         self.grid, self.order = grid, order
         self.axis, self.m = domain.time_axis, BASES[grid.basis].coefficients
         self.length = domain.upper[self.axis] - domain.lower[self.axis]
-        self.sizes = torch.zeros(len(grid.problem.fields), dtype=torch.float64)  # largest RMS of the fields so far
+        self.sizes = grid.known_sizes()  # largest RMS of the fields so far, at least that of what is known beside them
 
     def note_sizes(self, system: Step, coefficients: torch.Tensor) -> None:
         """Keep the RMS of the fields over a step where they are larger than before."""
