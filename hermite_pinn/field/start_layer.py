@@ -3,12 +3,14 @@
 Beside a side whose prescribed value jumps at the start of time, diffusion gives a layer of width ``sqrt(D t)``.  No
 grid holds it: its derivatives are infinite in the corner of space and time.  With ``r = 2 sqrt(D t)`` and the distance
 ``d`` from the side, ``r**n i^n erfc(d / r)`` solves ``u_t = D u_dd`` and vanishes at the start; ``i^n erfc`` are the
-repeated integrals of the complementary error function.  On the side it is a multiple of ``t**(n/2)``.  See Carslaw and
-Jaeger, *Conduction of Heat in Solids* (1959), section 2.5 and appendix II.
+repeated integrals of the complementary error function.  On the side it is a multiple of ``t**(n/2)``.  Times
+``exp(a d + b t)`` it solves equations with drift and decay.  See Carslaw and Jaeger, *Conduction of Heat in Solids* (1959), section 2.5 and appendix II.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -43,6 +45,8 @@ class StartLayer:
         ``n``, at least 0: even for values on the side, odd for slopes.
     shift
         A very short time, before which the layer begins: all derivatives are finite.
+    growth
+        ``a`` and ``b`` of a factor ``exp(a d + b t)``, where ``d`` is the distance from the side.
 
     Examples
     --------
@@ -58,6 +62,7 @@ class StartLayer:
     diffusivity: float
     degree: int
     shift: float
+    growth: tuple[float, float] = (0.0, 0.0)
     kind: ClassVar[str] = "start layer"  # in files
 
     @property
@@ -76,17 +81,27 @@ class StartLayer:
         along, later = orders[1 - self.time], orders[self.time]
         times = time - self.point[self.time] + self.shift
         width = 2.0 * sqrt(self.diffusivity * times)
-        ratio = self.inward * (place - self.point[1 - self.time]) / width
-        degree = self.degree - along - 2 * later
-        value = _repeated_integral(degree, ratio)
-        if degree:
-            value = value * width**degree
-        return value * float((-self.inward) ** along * self.diffusivity**later)
+        distance = self.inward * (place - self.point[1 - self.time])
+        (inner, after), total = self.growth, 0.0
+        for i, j in itertools.product(range(along + 1), range(later + 1)):
+            factor = math.comb(along, i) * math.comb(later, j) * inner ** (along - i) * after ** (later - j)
+            if not factor:
+                continue
+            degree = self.degree - i - 2 * j
+            value = _repeated_integral(degree, distance / width)
+            if degree:
+                value = value * width**degree
+            total = total + value * float((-1) ** i * self.diffusivity**j * factor)
+        if inner or after:
+            total = total * exp(inner * distance + after * (time - self.point[self.time]))
+        return total * float(self.inward**along)
 
     def jets(self, x: torch.Tensor, channels: Channels) -> torch.Tensor:
         """Derivative channels at points (2, n): (channels, n), of the type of the points, computed in float64."""
         place, time = x[1 - self.time].to(torch.float64), x[self.time].to(torch.float64)
-        rows = [sum(weight * self.at(place, time, orders) for weight, orders in channel) for channel in channels.channels]
+        rows = [
+            sum(weight * self.at(place, time, orders) for weight, orders in channel) for channel in channels.channels
+        ]
         return torch.stack([torch.as_tensor(row) for row in rows]).to(x.dtype)
 
     # -- files ---
@@ -100,6 +115,7 @@ class StartLayer:
             "diffusivity": self.diffusivity,
             "degree": self.degree,
             "shift": self.shift,
+            "growth": list(self.growth),
         }
 
     @classmethod
@@ -122,7 +138,8 @@ class StartLayer:
             raise described.at("inward").refuse("1 or -1")
         degree = described.at("degree").integer(0, HIGHEST)
         time = described.at("time").integer(0, 1)
-        return cls((first, last), time, inward, parts["diffusivity"], degree, parts["shift"])
+        inner, after = (e.number() for e in described.at("growth").items(2))
+        return cls((first, last), time, inward, parts["diffusivity"], degree, parts["shift"], (inner, after))
 
 
 def _repeated_integral(degree: int, ratio: Any) -> Any:

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
+from hermite_pinn.field.singular_part import SingularPart
 from hermite_pinn.methods.base import Outcome, Task
 from hermite_pinn.methods.course import Ending, run_to_end
-from hermite_pinn.field.singular_part import SingularPart
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.scales import row_scales, source_norms
 from hermite_pinn.run.interrupt import cause

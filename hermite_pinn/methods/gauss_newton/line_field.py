@@ -85,10 +85,10 @@ def line_field(grid: Discretization, course: Course, tol: float) -> tuple[GridFi
     coefficients = coefficients.reshape(shape if axis > 0 else (shape[0], shape[2], shape[1]))
     resolution = list(course.cells)
     resolution.insert(axis, cells)
-    found = linear_field(
+    made = linear_field(
         domain, problem.fields, problem.periodic, grid.basis, [tuple(resolution)], [coefficients.contiguous()]
     )
-    return grid.beside(found), lost
+    return grid.beside(made), lost
 
 
 def _on_last_cells(record: Record, grid: Discretization, course: Course) -> np.ndarray:

@@ -90,7 +90,7 @@ def _agree(problem: Problem) -> bool:
                 other = total_derivative(other, names[time], time)
             x = float(term.region.plane.position)
             a, b = (_value(e, problem, x, domain.lower[time]) for e in (own, other))
-            if not abs(a - b) <= SMALL * max(abs(a), abs(b), _size(own, problem, space)):
+            if not abs(a - b) <= SMALL * max(abs(a), abs(b), _size(own, problem, space), _later(other, problem, x)):
                 return False
     return True
 
@@ -126,6 +126,18 @@ def _value(value: Expr, problem: Problem, x: float, t: float) -> float:
 def _at(term: Term, axis: int, side: bool) -> bool:
     plane = term.region.plane
     return plane is not None and plane.axis == axis and bool(plane.side) == side
+
+
+def _later(value: Expr, problem: Problem, x: float) -> float:
+    """About the largest value of an expression at a side."""
+    domain, time = problem.domain, problem.domain.time_axis
+    assert time is not None
+    later = torch.linspace(domain.lower[time], domain.upper[time], 65, dtype=torch.float64)
+    env: dict[Leaf, Value] = {
+        ("coordinate", domain.names[domain.space_axes[0]]): x,
+        ("coordinate", domain.names[time]): later,
+    }
+    return float(torch.as_tensor(Program([value]).run(env)[0]).abs().max())
 
 
 def _size(value: Expr, problem: Problem, space: int) -> float:

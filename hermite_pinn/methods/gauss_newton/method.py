@@ -197,7 +197,7 @@ class GaussNewton(GaussNewtonOptions, Method):
             levels = NestedIteration(self, replace(task, saved=None), field).outcome()
             if outcome.minimised and not _is_better(levels, outcome):
                 return outcome
-            return replace(levels, message=f"{levels.message}; steps in time came to no end before ({outcome.message})")
+            return replace(levels, stats=levels.stats | {"marched": outcome.message})
         return NestedIteration(self, task, field).outcome()
 
     def _field(self, task: Task, before: Outline | GridField | None) -> Field:

@@ -9,7 +9,15 @@ from dataclasses import dataclass, replace
 import torch
 
 from hermite_pinn.expressions.graph import Expr, coordinate
-from hermite_pinn.expressions.program import Leaf, Program, Value, depends_on, is_smooth, leaves, substitute, total_derivative
+from hermite_pinn.expressions.program import (
+    Leaf,
+    Program,
+    Value,
+    depends_on,
+    is_smooth,
+    substitute,
+    total_derivative,
+)
 from hermite_pinn.field.singular_part import SingularBasis, SingularPart
 from hermite_pinn.field.start_layer import StartLayer
 from hermite_pinn.problem.problem import Problem
@@ -26,6 +34,7 @@ LEVELS = 4  # derivatives in time that are looked at, from the value on
 SHIFT = 1e-16  # of all times, before which layers begin
 SMALL = 1e-9  # contradiction relative to the data
 MOST = 100.0  # of a layer at the end, relative to the data: beyond that the difference of both loses digits
+GROWTH = 20.0  # exponent of drift and decay up to which layers contain them
 SAMPLES = 257
 
 
@@ -58,6 +67,22 @@ class _Evolution:
     initial: Mapping[str, Expr]
     space: int
     time: int
+
+    def growth(self, field: str) -> tuple[float, float]:
+        """Along the axis of space and in time, of solutions with constant drift and decay against those of diffusion.
+
+        Zero where these do not occur or grow too much, or where slopes are given, which they change.
+        """
+        equation, domain = self.equations[field], self.problem.domain
+        second, first, none = (
+            equation.strengths.get(tuple(n * (i == self.space) for i in range(2)), 0.0) for n in (2, 1, 0)
+        )
+        factor = float(equation.factor)  # type: ignore[arg-type]
+        diffusivity, drift, decay = -second / factor, first / factor, none / factor
+        along, later = 0.5 * drift / diffusivity, -(0.25 * drift**2 / diffusivity + decay)
+        slopes = any(t.trace is not None and t.trace.order and t.trace.field == field for t in self.problem.terms)
+        large = max(abs(along) * domain.lengths[self.space], abs(later) * domain.lengths[self.time]) > GROWTH
+        return (0.0, 0.0) if large or (drift and slopes) else (along, later)
 
     def level(self, order: int) -> dict[str, Expr]:
         """The derivatives of an order in time."""
@@ -96,6 +121,7 @@ def _layers(problem: Problem) -> SingularPart | None:
     names: list[str] = []
     coefficients: list[float] = []
     jumping: set[str] = set()
+    begun: dict[tuple[str, int], list[tuple[int, float]]] = {}  # layers of a side by level, and their sizes on it
     closed: set[tuple[str, int]] = set()  # fields and sides without further layers
     for level in range(LEVELS):
         if any(not _only_diffuses(evolution, f, jumping) for f in problem.fields) and jumping:
@@ -106,14 +132,18 @@ def _layers(problem: Problem) -> SingularPart | None:
             field = term.trace.field
             if (field, side) in closed:
                 continue
-            size = _contradiction(evolution, term.trace, rates[field], side, level)
+            growth = evolution.growth(field)
+            past = sum(s * math.comb(level, k) * growth[1] ** (level - k) for k, s in begun.get((field, side), []))
+            size = _contradiction(evolution, term.trace, rates[field], side, level, past)
             if size is None:
                 closed.add((field, side))
             elif size:
                 diffusivity = _diffusivity(evolution.equations[field], evolution)
                 assert diffusivity is not None
                 inward = -1 if side else 1
-                functions.append(_layer(evolution, side, diffusivity, 2 * level + term.trace.order))
+                own = growth[0] * inward, growth[1]
+                functions.append(_layer(evolution, side, diffusivity, 2 * level + term.trace.order, own))
+                begun.setdefault((field, side), []).append((level, size))
                 names.append(field)
                 coefficients.append(size / diffusivity**level * (-inward if term.trace.order else 1))
                 jumping.add(field)
@@ -173,9 +203,13 @@ def _only_diffuses(evolution: _Evolution, field: str, jumping: set[str]) -> bool
 
 
 def _solved(equation: LineEquation, evolution: _Evolution) -> set[tuple[str, tuple[int, ...]]]:
-    """The two derivatives that belong to diffusion."""
+    """The derivatives in the equation that layers solve: those of diffusion, and of drift and decay they grow with."""
     own = evolution.problem.fields[equation.field]
-    return {(own, tuple(n * (i == axis) for i in range(2))) for axis, n in ((evolution.time, 1), (evolution.space, 2))}
+    orders = [(evolution.time, 1), (evolution.space, 2)]
+    if any(evolution.growth(own)):
+        orders += [(evolution.space, 1), (evolution.space, 0)]
+    jets = {(own, tuple(n * (i == axis) for i in range(2))) for axis, n in orders}
+    return jets & equation.term.constant.keys()
 
 
 def _sides(problem: Problem, space: int) -> Iterator[tuple[Term, int]]:
@@ -186,8 +220,13 @@ def _sides(problem: Problem, space: int) -> Iterator[tuple[Term, int]]:
             yield term, int(bool(plane.side))
 
 
-def _contradiction(evolution: _Evolution, trace: FaceTrace, state: Expr, side: int, level: int) -> float | None:
-    """By how much a condition's derivative in time differs from that of the state; None where layers end."""
+def _contradiction(
+    evolution: _Evolution, trace: FaceTrace, state: Expr, side: int, level: int, past: float
+) -> float | None:
+    """By how much a condition's derivative in time differs from that of the state and what layers before say of it.
+
+    None where layers end.
+    """
     problem, space, time = evolution.problem, evolution.space, evolution.time
     domain, names = problem.domain, problem.domain.names
     x = (domain.upper if side else domain.lower)[space]
@@ -199,6 +238,7 @@ def _contradiction(evolution: _Evolution, trace: FaceTrace, state: Expr, side: i
     if any(depends_on(e, ["jet"]) for e in (given, own)):
         return None
     wanted, found = (_at(e, names, space, x, domain.lower[time]) for e in (given, own))
+    found += past
     if not (math.isfinite(wanted) and math.isfinite(found)):
         return None
     later = torch.linspace(domain.lower[time], domain.upper[time], SAMPLES, dtype=torch.float64)
@@ -220,13 +260,15 @@ def _at(value: Expr, names: tuple[str, ...], space: int, x: float, t: float) -> 
     return float(_values(value, names, space, x, t))
 
 
-def _layer(evolution: _Evolution, side: int, diffusivity: float, degree: int) -> StartLayer:
+def _layer(
+    evolution: _Evolution, side: int, diffusivity: float, degree: int, growth: tuple[float, float]
+) -> StartLayer:
     domain = evolution.problem.domain
     point = [0.0, 0.0]
     point[evolution.space] = (domain.upper if side else domain.lower)[evolution.space]
     point[evolution.time] = domain.lower[evolution.time]
     shift = SHIFT * domain.lengths[evolution.time]
-    return StartLayer((point[0], point[1]), evolution.time, -1 if side else 1, diffusivity, degree, shift)
+    return StartLayer((point[0], point[1]), evolution.time, -1 if side else 1, diffusivity, degree, shift, growth)
 
 
 def _rest(problem: Problem, known: SingularPart) -> Problem:
