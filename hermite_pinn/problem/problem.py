@@ -72,8 +72,8 @@ class Problem(Immutable):
     Attributes
     ----------
     missing
-        Sentences about conditions that seem to be missing: from a count of derivatives, and those of ``unfed``, ``loose``
-        and ``bare``.
+        Sentences about conditions that seem to be missing: from a count of derivatives, and those of ``unfed``,
+        ``loose`` and ``bare``.
     transport
         What first derivatives carry through the domain.
     unfed
@@ -83,8 +83,8 @@ class Problem(Immutable):
     bare
         Sentences about faces of a domain that shapes cut, which have fewer conditions than the equations need there.
     notes
-        Sentences about values that jump where two faces meet, about jumps that no grid line follows, about point sources
-        that faces cut off, about diffusion of the wrong sign, and about the domain.
+        Sentences about values that jump where two faces meet, about jumps that no grid line follows, about point
+        sources that faces cut off, about diffusion of the wrong sign, and about the domain.
     jump_notes
         The notes about jumps of coefficients.
     rough

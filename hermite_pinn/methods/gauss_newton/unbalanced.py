@@ -21,8 +21,8 @@ def unbalanced(grid: Discretization, stage: Stage, estimates: Sequence[float | N
     """The ending of a run of a linear problem with a gauge whose source does not balance what flows in.
 
     A field that only its derivatives determine exists if its sources and fluxes have the same sum.  Otherwise the least
-    residual stays on every level, and the field, which cannot lower it, is noise of rounding: levels differ by more than
-    their size.
+    residual stays on every level, and the field, which cannot lower it, is noise of rounding: levels differ by more
+    than their size.
 
     Parameters
     ----------
