@@ -1,4 +1,4 @@
-"""Faces without a condition, and sources without balance: no status promises a solution that is one of many, or none."""
+"""Faces without a condition, and sources without balance: no status promises what is one of many, or nothing."""
 
 import warnings
 
@@ -8,7 +8,7 @@ import hermite_pinn as hp
 from hermite_pinn.run.status import Status
 
 PLATE = hp.Box(x=(0, 0.3), y=(0, 0.2))
-SIDES = [hp.Dirichlet(T=1.0, on="x-"), hp.Dirichlet(T=0.0, on="x+"), hp.Neumann(T=0.0, on=["y-", "y+"])]
+SIDES = [hp.Dirichlet(u=1.0, on="x-"), hp.Dirichlet(u=0.0, on="x+"), hp.Neumann(u=0.0, on=["y-", "y+"])]
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ SIDES = [hp.Dirichlet(T=1.0, on="x-"), hp.Dirichlet(T=0.0, on="x+"), hp.Neumann(
 )
 def test_a_hole_without_condition_leaves_the_solution_open(shape):
     with pytest.warns(hp.HermitePinnWarning, match="none on hole"):
-        problem = hp.Problem(PLATE - shape, "T", lambda T: T.laplacian, SIDES)
+        problem = hp.Problem(PLATE - shape, "u", lambda u: u.laplacian, SIDES)
     assert hp.solve(problem, progress=False).status is Status.UNDETERMINED
 
 
@@ -25,14 +25,14 @@ def test_an_equation_that_degenerates_at_a_hole_needs_no_condition_there():
     weight = lambda x, y: (x - 0.1) ** 2 + (y - 0.1) ** 2 - 0.03**2
     with warnings.catch_warnings():
         warnings.simplefilter("error", hp.HermitePinnWarning)
-        problem = hp.Problem(inside, "T", lambda T, x, y: weight(x, y) * T.laplacian + T.x, SIDES)
+        problem = hp.Problem(inside, "u", lambda u, x, y: weight(x, y) * u.laplacian + u.x, SIDES)
     assert problem.bare == ()
 
 
 @pytest.mark.parametrize("unit", [1.0, 1e-6])
 @pytest.mark.parametrize("dim", [1, 2])
 def test_a_source_that_nothing_carries_off_contradicts_its_conditions(dim, unit):
-    box = hp.Box(**{name: (0, 0.3 * unit) for name in "xy"[:dim]})
+    box = hp.Box(**dict.fromkeys("xy"[:dim], (0, 0.3 * unit)))
     problem = hp.Problem(box, "u", lambda u: u.laplacian - 1.0, [hp.Neumann(u=0.0), hp.Gauge("u")])
     solution = hp.solve(problem, progress=False, max_time=100)
     assert solution.status is Status.INCONSISTENT

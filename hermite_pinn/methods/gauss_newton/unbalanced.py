@@ -20,9 +20,9 @@ NOTHING = 1.0  # relative error estimated of levels that know nothing of the sol
 def unbalanced(grid: Discretization, stage: Stage, estimates: Sequence[float | None]) -> Ending | None:
     """The ending of a run of a linear problem with a gauge whose source does not balance what flows in.
 
-    A field that only its derivatives determine exists if its sources and fluxes have the same sum.  Otherwise the least
-    residual stays on every level, and the field, which cannot lower it, is noise of rounding: levels differ by more
-    than their size.
+    A field that only its derivatives determine exists if its sources and fluxes have the same sum.  Otherwise the
+    least residual stays on every level, and the field, which cannot lower it, is noise of rounding: levels differ by
+    more than their size.
 
     Parameters
     ----------
