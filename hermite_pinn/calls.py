@@ -22,7 +22,7 @@ ALIKE = 0.65  # share of letters in common
 
 
 class CallError(InvalidArgumentError, TypeError):
-    """A call has arguments by position that are taken by name, or options that do not exist; the message names those."""
+    """A call has arguments by position that are taken by name, or options that do not exist."""
 
 
 def near(name: str, known: Iterable[str]) -> str | None:
@@ -143,9 +143,9 @@ def with_options_named(kind: type[R]) -> type[R]:
     ... @dataclass(frozen=True)
     ... class Method:
     ...     steps: int = 10
-    >>> Method(stesp=3)
+    >>> Method(setps=3)
     Traceback (most recent call last):
-    hermite_pinn.calls.CallError: Method() has no argument 'stesp'; did you mean steps?
+    hermite_pinn.calls.CallError: Method() has no argument 'setps'; did you mean steps?
     """
-    kind.__init__ = options_named(kind.__init__)  # type: ignore[misc]
+    kind.__init__ = options_named(kind.__init__)  # type: ignore[method-assign]
     return kind

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class UnknownDerivativeError(InvalidProblemError, AttributeError):
-    """A field was asked for a derivative along a coordinate that does not exist, or a vector for something it has not."""
+    """A field was asked for a derivative along an axis that does not exist, or a vector for what it has not."""
 
 
 class Components(tuple[T, ...], Generic[T]):
@@ -45,7 +45,8 @@ class Components(tuple[T, ...], Generic[T]):
         return self._made(component / divisor for component in self)
 
     def __neg__(self) -> Any:
-        return self._made(-component for component in self)
+        components: tuple[Any, ...] = self
+        return self._made(-component for component in components)
 
     def __add__(self, other: Any) -> Any:
         return self._paired(other, "+", operator.add)

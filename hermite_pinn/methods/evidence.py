@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -89,7 +90,7 @@ class Standard:
         return min(3, self.cells // 8)
 
 
-def doubts_about(problem: Problem, outcome: Outcome) -> list[Doubt]:
+def doubts_about(problem: Problem, outcome: Outcome, misfits: Sequence[TermMisfit] | None = None) -> list[Doubt]:
     """What speaks against an outcome, the gravest first.
 
     Equations are looked at between the points where they were solved, conditions on their faces, data at their points,
@@ -101,6 +102,8 @@ def doubts_about(problem: Problem, outcome: Outcome) -> list[Doubt]:
         What was to be solved.
     outcome
         What a method found.
+    misfits
+        Of the terms, if they are known.
 
     Returns
     -------
@@ -112,7 +115,7 @@ def doubts_about(problem: Problem, outcome: Outcome) -> list[Doubt]:
     bent = BENT if noise.noisy or noise.penalties else 0.0
     cells = min(outcome.field.encoder.cells)
     standard = Standard(accuracy, outcome.minimised, cells, bent)
-    misfits = term_misfits(problem, outcome.field, outcome.parameters)
+    misfits = term_misfits(problem, outcome.field, outcome.parameters) if misfits is None else misfits
     found = [
         *_of_data(misfits, noise, standard),
         *_of_conditions(misfits, standard),
@@ -147,7 +150,9 @@ def judged(problem: Problem, outcome: Outcome) -> Outcome:
     """
     if outcome.status not in JUDGED:
         return outcome
-    doubts = doubts_about(problem, outcome)
+    misfits = term_misfits(problem, outcome.field, outcome.parameters)
+    outcome = replace(outcome, stats=dict(outcome.stats) | _condition_scales(misfits))
+    doubts = doubts_about(problem, outcome, misfits)
     if not doubts:
         return outcome
     sentences = "; ".join(d.sentence for d in doubts[:MOST_TOLD])
@@ -177,6 +182,15 @@ def _told(outcome: Outcome, status: Status, message: str) -> Outcome:
         *before, last = stats["stages"]
         stats["stages"] = [*before, last | {"status": status.label, "message": message}]
     return replace(outcome, status=status, message=message, stats=stats)
+
+
+def _condition_scales(misfits: Sequence[TermMisfit]) -> dict[str, dict[str, float]]:
+    """Sizes of what conditions and data add up, the largest of several faces, by name; none where all is zero."""
+    sizes: dict[str, float] = {}
+    for m in misfits:
+        if not m.term.region.is_interior and math.isfinite(m.size) and m.size > sys.float_info.min:
+            sizes[m.term.name] = max(m.size, sizes.get(m.term.name, 0.0))
+    return {"condition_scales": sizes} if sizes else {}
 
 
 JUDGED = (

@@ -45,7 +45,7 @@ def solution_report(solution: Reportable, errors: Mapping[str, Mapping[str, floa
         spread = "" if deviation is None else f" +- {deviation:.1e} (standard error)"
         lines.append(f"  parameter   {name} = {value:.8g}{spread}")
     for name, value in solution.residuals.items():
-        scale = s.get("residual_scales", {}).get(name)
+        scale = (s.get("residual_scales", {}) | s.get("condition_scales", {})).get(name)
         relative = "" if scale is None else f", {value / scale:.1e} of its scale"
         worst = _worst_face(s.get("face_residuals", {}).get(name, {}), value)
         lines.append(f"  residual    {name}: {value:.1e} (RMS at random points{relative}){worst}")

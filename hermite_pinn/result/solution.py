@@ -67,8 +67,9 @@ class Solution(Viewable):
         ``seconds`` (without compilation, which is ``compile_seconds``), ``steps``, ``seconds_per_step``,
         ``peak_memory`` (bytes), ``parameters`` (total) and ``reachable``, ``unknowns``, ``device``, ``dtype``,
         ``seed``, ``tol`` (if one was given), ``versions``, ``residual_scales`` (RMS of the source of every equation or
-        of its terms, the unit of its relative residual), ``face_residuals`` (RMS by condition and face, for conditions
-        on several faces), and the numbers of the method.
+        of its terms, the unit of its relative residual), ``condition_scales`` (RMS of what conditions and data
+        prescribe and of the fields or derivatives that they constrain), ``face_residuals`` (RMS by condition and face,
+        for conditions on several faces), and the numbers of the method.
     field
         The :class:`hermite_pinn.field.field.GridField` of all fields.
 

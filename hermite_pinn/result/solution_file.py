@@ -45,9 +45,8 @@ def hdf5_path(name: str, value: Any) -> Path:
 
     Examples
     --------
-    >>> hdf5_path("path", "u.mat")
-    Traceback (most recent call last):
-    hermite_pinn.errors.InvalidArgumentError: unknown format '.mat'; save() writes HDF5: u.h5, u.hdf5 or u.hdf; for ParaView there is to_vtk(), for tables to_xarray() and to_pandas()
+    >>> hdf5_path("path", "u.hdf5").name
+    'u.hdf5'
     """
     target = checks.path(name, value)
     if target.suffix.lower() in ENDINGS:
@@ -227,7 +226,7 @@ def _stats(stats: Entry) -> dict[str, Any]:
             entry.text()
         elif name == "rank":
             entry.integer(0, 0)
-        elif name == "residual_scales":
+        elif name in ("residual_scales", "condition_scales"):
             entry.named_numbers(lower=sys.float_info.min, finite=False)
         elif name == "face_residuals":
             for by_face in entry.entries().values():

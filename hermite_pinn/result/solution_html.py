@@ -95,7 +95,7 @@ def _parameters(solution: Any) -> str:
 
 
 def _residuals(solution: Any) -> str:
-    scales = solution.stats.get("residual_scales", {})
+    scales = solution.stats.get("residual_scales", {}) | solution.stats.get("condition_scales", {})
     lines = []
     for name, value in list(solution.residuals.items())[:MOST]:
         scale = scales.get(name)

@@ -55,9 +55,9 @@ def test_arguments_without_their_name_are_answered_with_the_way_to_write_them(ca
     [
         (lambda: hp.solve(hp.problems.poisson2d(), tolerance=1e-3), "tol"),
         (lambda: hp.eigen(hp.problems.poisson2d(), cuont=3), "count"),
-        (lambda: hp.GaussNewton(presicion="mixed"), "precision"),
+        (lambda: hp.GaussNewton(max_level=3), "max_levels"),
         (lambda: hp.Adam(step=10), "steps"),
-        (lambda: hp.Field(widht=10), "width"),
+        (lambda: hp.Field(widths=10), "width"),
     ],
 )
 def test_an_option_that_does_not_exist_is_answered_with_the_nearest_one(call, meant):

@@ -51,3 +51,26 @@ def test_success_is_that_of_the_status(solution):
 def test_success_is_not_a_name_of_a_field():
     with pytest.raises(hp.InvalidProblemError, match="success"):
         hp.Problem(hp.Box(x=(0, 1)), "success", lambda success: success.xx, [hp.Dirichlet(success=0.0)])
+
+
+def test_the_residuals_of_conditions_and_data_are_told_as_shares_of_their_scale(tmp_path):
+    reports = []
+    for unit in (1.0, 1e-6):  # the shares do not depend on the unit of the field
+        problem = hp.Problem(
+            hp.Box(x=(0, 1), y=(0, 1)),
+            "u",
+            lambda u, x, unit=unit: u.laplacian + unit * hp.sin(20 * x),
+            [
+                hp.Dirichlet(u=lambda y, unit=unit: unit * hp.exp(y), on="x-"),
+                hp.Neumann(u=0.0, on=["y-", "y+"]),
+                hp.Robin(u=(1.0, 2.0, 3.0 * unit), on="x+"),
+            ],
+        )
+        found = hp.solve(problem, levels=3, progress=False)
+        scales = found.stats["condition_scales"]
+        assert set(scales) == set(found.residuals) - {"pde"}
+        reports.append({name: value / scales[name] for name, value in found.residuals.items() if name != "pde"})
+        assert str(found).count("of its scale") == 4
+        found.save(tmp_path / "u.h5")
+        assert hp.Solution.load(tmp_path / "u.h5").stats["condition_scales"] == scales
+    assert reports[0] == pytest.approx(reports[1], rel=1e-2, abs=1e-12)
