@@ -48,8 +48,8 @@ class NoProgress:
 def choose_progress(progress: bool | str | ProgressMeter) -> ProgressMeter:
     """A meter from the argument of ``solve``.
 
-    ``"auto"`` shows a bar on terminals and in notebooks, and elsewhere gives lines to the log at level INFO; True writes
-    these lines to standard error.
+    ``"auto"`` shows a bar on terminals and in notebooks, and elsewhere gives lines to the log at level INFO; True
+    writes these lines to standard error.
     Without a standard error, as in a program without a console, nothing is shown.
     """
     if not isinstance(progress, type) and all(

@@ -116,7 +116,9 @@ def gauged(request):
     if request.param == "time":
         exact = lambda x, t: hp.cos(pi * x) * (1 + t) + 50 * t + 7
         residual = lambda p, x, t: p.xx + pi**2 * hp.cos(pi * x) * (1 + t)
-        return hp.solve(hp.Problem(box, "p", residual, [hp.Neumann(p=0.0), hp.Gauge("p")], exact={"p": exact}), levels=3)
+        return hp.solve(
+            hp.Problem(box, "p", residual, [hp.Neumann(p=0.0), hp.Gauge("p")], exact={"p": exact}), levels=3
+        )
     domain = box if request.param == "box" else box - hp.Disk((0.5, 1.0), 0.3)
     exact = lambda x, y: x**2 - y**2 + 0.5 * x + 100
     condition = hp.Condition(lambda p, n, x, y: p.n - (2 * x + 0.5) * n.x + 2 * y * n.y, on="boundary")

@@ -137,7 +137,9 @@ def test_lines_are_written_ever_more_rarely():
     assert 20 < len(written) < 40
 
 
-@pytest.mark.parametrize(("asked", "logged", "written"), [("auto", True, False), (True, False, True), (False, False, False)])
+@pytest.mark.parametrize(
+    ("asked", "logged", "written"), [("auto", True, False), (True, False, True), (False, False, False)]
+)
 def test_lines_go_to_the_log_unless_standard_error_is_asked_for(asked, logged, written, monkeypatch, caplog):
     file, now = io.StringIO(), iter([0.0, 2 * FIRST])
     monkeypatch.setattr(sys, "stderr", file)
@@ -154,13 +156,12 @@ def test_lines_go_to_the_log_unless_standard_error_is_asked_for(asked, logged, w
 
 def test_the_time_to_the_end_of_a_march_is_called_so():
     class Meter(NoProgress):
-        told = []
-
         def update(self, done, text, left):
-            self.told.append((text, left))
+            told.append((text, left))
 
+    told = []
     hp.solve(hp.problems.burgers(), tol=1e-3, progress=Meter())
-    marches = [(text, left) for text, left in Meter.told if text.startswith("steps to")]
+    marches = [(text, left) for text, left in told if text.startswith("steps to")]
     assert any(text.endswith("to the end of this march") for text, _ in marches)
     assert all(left is None for _, left in marches)
 
