@@ -83,7 +83,9 @@ def beyond(values: np.ndarray, limits: Mapping[str, Any]) -> str:
     'max'
     """
     low, high = span_of(values)
-    return {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[low < limits["vmin"], high > limits["vmax"]]
+    return {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[
+        low < limits["vmin"], high > limits["vmax"]
+    ]
 
 
 def caption(title: str, label: str, values: np.ndarray, limits: Mapping[str, Any]) -> str:

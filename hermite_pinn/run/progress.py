@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Protocol
 
 from hermite_pinn.checks import flag
 
 from .progress_display import ProgressDisplay, running_kernel
-from .progress_lines import ProgressLines
+from .progress_lines import LogFile, ProgressLines
 
 __all__ = ["NoProgress", "ProgressMeter", "choose_progress"]
+
+logger = logging.getLogger(__name__)
 
 
 class ProgressMeter(Protocol):
@@ -20,7 +23,10 @@ class ProgressMeter(Protocol):
         """The run begins."""
 
     def update(self, done: float, text: str, left: float | None) -> None:
-        """A fraction ``done`` in [0, 1] is complete; ``left`` is the expected time in seconds."""
+        """A fraction ``done`` in [0, 1] of the run, or of the part that ``text`` names, is complete.
+
+        ``left`` is the expected time to the end of the run in seconds, None where only that of a part is known.
+        """
 
     def close(self) -> None:
         """The run is over."""
@@ -42,7 +48,8 @@ class NoProgress:
 def choose_progress(progress: bool | str | ProgressMeter) -> ProgressMeter:
     """A meter from the argument of ``solve``.
 
-    ``"auto"`` shows a bar on terminals and in notebooks, True also writes lines elsewhere.
+    ``"auto"`` shows a bar on terminals and in notebooks, and elsewhere gives lines to the log at level INFO; True
+    writes these lines to standard error.
     Without a standard error, as in a program without a console, nothing is shown.
     """
     if not isinstance(progress, type) and all(
@@ -51,7 +58,9 @@ def choose_progress(progress: bool | str | ProgressMeter) -> ProgressMeter:
         return progress  # type: ignore[return-value] # whatever has its methods is a meter
     terminal, notebook = _terminal(), running_kernel() is not None
     if isinstance(progress, str) and progress == "auto":
-        progress = terminal or notebook
+        if not terminal and not notebook:
+            return ProgressLines(LogFile(logger))
+        progress = True
     shown = flag("progress", progress, otherwise="'auto' or an object with start, update and close")
     if shown and notebook:
         return ProgressDisplay()

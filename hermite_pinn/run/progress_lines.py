@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import time
 from collections.abc import Callable
 from typing import TextIO, cast
 
 from .progress_text import Lossy, spelled_time
 
-__all__ = ["ProgressLines"]
+__all__ = ["LogFile", "ProgressLines"]
 
 #: Seconds until the first line and, at least, between two; and the part of the time so far that lies between two.
 FIRST, PART = 10.0, 0.2
+
+
+class LogFile(io.TextIOBase):
+    """A text file whose lines are messages of a log at level INFO.
+
+    Parameters
+    ----------
+    logger
+        Of the log.
+    """
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+
+    def write(self, text: str) -> int:
+        """Log a line."""
+        self._logger.info("%s", text.rstrip("\n"))
+        return len(text)
 
 
 class ProgressLines:

@@ -111,8 +111,8 @@ def solve(
         Objects with ``on_start``, ``on_step``, ``on_end`` (see :class:`Callback`), such as :class:`CSVLog` and
         :class:`Series`.
     progress
-        ``"auto"`` (a bar on a terminal or in a notebook), ``True`` (elsewhere also, an occasional line on standard
-        error), ``False``, or a :class:`hermite_pinn.run.progress.ProgressMeter`.
+        ``"auto"`` (a bar on a terminal or in a notebook, elsewhere an occasional line in the log at level INFO),
+        ``True`` (elsewhere a line on standard error), ``False``, or a :class:`hermite_pinn.run.progress.ProgressMeter`.
     checkpoint
         File in which the run saves its state, or a :class:`Checkpoint` with options.
     resume

@@ -283,7 +283,7 @@ def test_every_problem_documents_equation_source_and_numbers(name):
         ("cavity", {"lid": "rough"}, "'classical', 'parabolic', 'reg"),
         ("poisson_blocks", {"blocks": 2, "amplitude": [1, 2]}, "a table of 2 x 2"),
         ("poisson_blocks", {"blocks": 1, "coefficient": [[0.0]]}, "positive in all blocks"),
-        ("heat_ball", {"dim": 5}, "in 2 and 3 space axes"),
+        ("heat_ball", {"dim": 5}, "dim=2, a disc, or dim=3, a ball; got dim=5"),
         ("inverse_heat", {"places": [[1, 2]]}, "columns x, y, t"),
         ("inverse_heat", {"places": "here"}, "columns x, y, t"),
         ("plate", {"a": 1.5}, "positive integers"),

@@ -11,7 +11,7 @@ import hermite_pinn as hp
 from hermite_pinn import exp, pi, sin
 from hermite_pinn.errors import BackendUnavailableError, InvalidArgumentError, OutputError
 from hermite_pinn.result.outline import extent, outline
-from hermite_pinn.result.panels import colours, span_of
+from hermite_pinn.result.panels import colours, shown_span, span_of
 
 BOX = hp.Box(x=(0, 1), y=(0, 1))
 
@@ -123,6 +123,27 @@ def test_colour_maps_are_symmetric_where_both_signs_matter():
     assert colours("error of u", (1.0, 2.0))["vmin"] == -2.0
     assert span_of(np.full(3, np.nan)) == (np.inf, -np.inf)
     assert colours("u", span_of(np.full(3, np.nan)))["vmax"] == 1.0
+
+
+def test_rare_peaks_of_a_residual_set_no_colours():
+    flat = np.sin(np.linspace(0, 20, 10_000))
+    peaked = np.where(np.arange(10_000) % 1000 == 0, 1e6, flat)
+    assert shown_span("residual pde", [flat]) == span_of(flat)
+    low, high = shown_span("residual pde", [peaked])
+    assert 0.9 < -low == high <= 1.0
+    assert shown_span("u", [peaked])[1] == 1e6
+
+
+def test_a_picture_says_what_its_colours_leave_out(tmp_path):
+    problem = hp.Problem(BOX, "u", lambda u: u.laplacian + 1, [hp.Dirichlet(u=0.0)])
+    figure = hp.solve(problem, levels=3).plot()
+    drawn = {ax.get_title().split(", ")[0]: ax for ax in figure.axes if ax.images}
+    residual = drawn["residual pde"]
+    values = residual.images[0].get_array()
+    assert np.abs(values).max() > 3 * axes_range(residual)[1]
+    assert f"up to {np.abs(values).max():.1e}" in residual.get_title()
+    assert residual.images[0].colorbar.extend == ("both" if values.min() < -axes_range(residual)[1] else "max")
+    assert drawn["u"].images[0].colorbar.extend == "neither"
 
 
 def test_errors_and_residuals_are_drawn_inside(whole):

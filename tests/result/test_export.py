@@ -198,7 +198,9 @@ class Rotation:
     domain = hp.Box(y=(0, 1), x=(-1, 1))
     fields = ("v", "u")
     has_equations = True
-    facts = {"title": "a rotation"}
+
+    def __init__(self):
+        self.facts = {"title": "a rotation"}
 
     def vertex_axes(self, limit):
         return [np.linspace(a, b, 5) for a, b in self.domain.bounds.values()]

@@ -1,13 +1,15 @@
-"""Where a run shows its progress: a bar on a terminal, lines elsewhere if they are asked for."""
+"""Where a run shows its progress: a bar on a terminal, elsewhere lines in the log, or on standard error if asked."""
 
 import io
 import itertools
+import logging
 import sys
 import types
 import warnings
 
 import pytest
 
+import hermite_pinn as hp
 from hermite_pinn.run.progress import NoProgress, choose_progress
 from hermite_pinn.run.progress_bar import ProgressBar
 from hermite_pinn.run.progress_display import ProgressDisplay
@@ -25,7 +27,7 @@ class Terminal(io.StringIO):
         (Terminal(), "auto", ProgressBar),
         (Terminal(), True, ProgressBar),
         (Terminal(), False, NoProgress),
-        (io.StringIO(), "auto", NoProgress),
+        (io.StringIO(), "auto", ProgressLines),
         (io.StringIO(), True, ProgressLines),
         (io.StringIO(), False, NoProgress),
         (None, True, NoProgress),
@@ -47,7 +49,7 @@ def test_a_notebook_shows_a_bar_unless_that_is_refused(asked, kind, monkeypatch)
 def test_a_library_that_loads_ipython_makes_no_notebook(monkeypatch):
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: None))
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    assert type(choose_progress("auto")) is NoProgress
+    assert type(choose_progress("auto")) is ProgressLines
 
 
 def test_a_notebook_has_one_output_that_is_replaced():
@@ -133,6 +135,35 @@ def test_lines_are_written_ever_more_rarely():
     gaps = [b - a for a, b in itertools.pairwise(written)]
     assert gaps == sorted(gaps)
     assert 20 < len(written) < 40
+
+
+@pytest.mark.parametrize(
+    ("asked", "logged", "written"), [("auto", True, False), (True, False, True), (False, False, False)]
+)
+def test_lines_go_to_the_log_unless_standard_error_is_asked_for(asked, logged, written, monkeypatch, caplog):
+    file, now = io.StringIO(), iter([0.0, 2 * FIRST])
+    monkeypatch.setattr(sys, "stderr", file)
+    caplog.set_level(logging.INFO, logger="hermite_pinn")
+    meter = choose_progress(asked)
+    meter._clock = lambda: next(now)
+    meter.start("heat")
+    meter.update(0.5, "step 1", None)
+    meter.close()
+    line = f"heat: 50 %, step 1, 0:{2 * FIRST:.0f}"
+    assert caplog.messages == [line] * logged
+    assert file.getvalue() == (line + "\n") * written
+
+
+def test_the_time_to_the_end_of_a_march_is_called_so():
+    class Meter(NoProgress):
+        def update(self, done, text, left):
+            told.append((text, left))
+
+    told = []
+    hp.solve(hp.problems.burgers(), tol=1e-3, progress=Meter())
+    marches = [(text, left) for text, left in told if text.startswith("steps to")]
+    assert any(text.endswith("to the end of this march") for text, _ in marches)
+    assert all(left is None for _, left in marches)
 
 
 def test_a_file_that_is_closed_ends_no_run():

@@ -18,6 +18,7 @@ from hermite_pinn.methods.systems.rough_terms import is_averaged
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.compiled import compile_term
 from hermite_pinn.run.monitor import Monitor, StopRun
+from hermite_pinn.run.progress_text import spelled_time
 from hermite_pinn.run.status import Status
 
 from .line_choice import LINES, line_of, lines_of
@@ -203,7 +204,8 @@ class MarchRun:
             left = pace.left(done)
             course = self.partial
             cells = "" if course is None else f", {'x'.join(map(str, course.cells))} cells"
-            self.monitor.progress.update(done, f"steps to {tol:.0e}: t={time:.4g}{cells}", left)
+            ends = "" if left is None else f", {spelled_time(left)} to the end of this march"
+            self.monitor.progress.update(done, f"steps to {tol:.0e}: t={time:.4g}{cells}{ends}", None)
             self.monitor.check_time()
             if left is not None and too_long(left):
                 raise TooLongError

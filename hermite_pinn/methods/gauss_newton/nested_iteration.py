@@ -25,6 +25,7 @@ from hermite_pinn.residuals.shifted import shifted
 from hermite_pinn.residuals.sizes import prescribed_sizes
 from hermite_pinn.run.interrupt import cause
 from hermite_pinn.run.monitor import StopRun
+from hermite_pinn.run.progress_text import spelled_time
 from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
 
@@ -529,8 +530,9 @@ class NestedIteration:
 
         def tell(done: int, count: int) -> None:
             left = (self.monitor.clock() - began) * (count - done) / done
-            text = f"{'x'.join(map(str, self.state.path[-1]))} cells, slab {done} of {count}"
-            self.monitor.progress.update(done / count, text, left)
+            cells = "x".join(map(str, self.state.path[-1]))
+            text = f"{cells} cells, slab {done} of {count}, {spelled_time(left)} to the end of this level"
+            self.monitor.progress.update(done / count, text, None)
             self.monitor.check_time()
 
         return tell
