@@ -211,6 +211,7 @@ def standard_errors(
     values: Mapping[str, float],
     bounds: Collection[str] = (),
     error: float | None = None,
+    far: float = 0.0,
 ) -> dict[str, float]:
     """Standard errors of the parameters, for independent noise in the data.
 
@@ -230,6 +231,8 @@ def standard_errors(
         as these are held.
     error
         Estimated relative error of discretisation, which adds to what noise leaves open; or None.
+    far
+        Distance of the fit from the best one in standard errors, which adds as well.
 
     Returns
     -------
@@ -256,7 +259,8 @@ def standard_errors(
     found = dict.fromkeys(names, math.inf)
     for name, v in zip(free.names, free.variances(), strict=True):
         if v < math.inf:
-            found[name] = math.hypot(math.sqrt(noise * v), (error or 0.0) * abs(values.get(name, 0.0)))
+            left = math.sqrt(noise * v)
+            found[name] = math.hypot(left, far * left, (error or 0.0) * abs(values.get(name, 0.0)))
     return found
 
 
