@@ -18,6 +18,7 @@ from hermite_pinn.residuals.misfits import TermMisfit, smooth_part, term_misfits
 from hermite_pinn.run.status import Status
 
 from .base import Doubt, Outcome
+from .data_scatter import with_scatter
 
 __all__ = ["contradictions", "doubts_about", "judged", "unjudged"]
 
@@ -37,7 +38,7 @@ BENT = 0.05
 FAINT = 1e-3
 
 #: Misfit in units of the noise told, of many values, and the chance by which few values may exceed it.
-NOISES, CHANCE = 3.0, 1e-9
+NOISES, CHANCE = 2.0, 1e-9
 
 #: Correlation of the misfits of neighbours, and their size over the scatter of the values, that noise does not have.
 CORRELATED, LARGE = 0.5, 0.2
@@ -85,7 +86,7 @@ class Standard:
         return min(3, self.cells // 8)
 
 
-def doubts_about(problem: Problem, outcome: Outcome) -> list[Doubt]:
+def doubts_about(problem: Problem, outcome: Outcome, misfits: Sequence[TermMisfit] | None = None) -> list[Doubt]:
     """What speaks against an outcome, the gravest first.
 
     Equations are looked at between the points where they were solved, conditions on their faces, data at their points,
@@ -97,6 +98,8 @@ def doubts_about(problem: Problem, outcome: Outcome) -> list[Doubt]:
         What was to be solved.
     outcome
         What a method found.
+    misfits
+        Of all terms, where they are known already.
 
     Returns
     -------
@@ -108,7 +111,8 @@ def doubts_about(problem: Problem, outcome: Outcome) -> list[Doubt]:
     bent = BENT if noise.noisy or noise.penalties else 0.0
     cells = min(outcome.field.encoder.cells)
     standard = Standard(accuracy, outcome.minimised, cells, bent)
-    misfits = term_misfits(problem, outcome.field, outcome.parameters)
+    if misfits is None:
+        misfits = term_misfits(problem, outcome.field, outcome.parameters)
     found = [
         *_of_data(misfits, noise, standard),
         *_of_conditions(misfits, standard),
@@ -143,7 +147,9 @@ def judged(problem: Problem, outcome: Outcome) -> Outcome:
     """
     if outcome.status not in JUDGED:
         return outcome
-    doubts = doubts_about(problem, outcome)
+    misfits = term_misfits(problem, outcome.field, outcome.parameters)
+    outcome = with_scatter(problem, outcome, misfits)
+    doubts = doubts_about(problem, outcome, misfits)
     if not doubts:
         return outcome
     sentences = "; ".join(d.sentence for d in doubts[:MOST_TOLD])

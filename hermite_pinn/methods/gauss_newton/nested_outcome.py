@@ -63,6 +63,8 @@ def nested_outcome(
     if best.choice is not None and (best.choice.weights or best.choice.on_the_way):
         stats |= best.choice.stats(problem)
         message += f"; {best.choice.sentence(problem)}"
+    if best.open is not None and "degrees_of_freedom" not in stats:
+        stats["degrees_of_freedom"] = best.open.freedom
     notes = geometry_notes(problem, best.resolutions[-1])
     if notes:
         stats["geometry"] = list(notes)
