@@ -20,6 +20,7 @@ from hermite_pinn.residuals.misfits import TermMisfit, smooth_part, term_misfits
 from hermite_pinn.run.status import Status
 
 from .base import Doubt, Outcome
+from .data_scatter import with_scatter
 
 __all__ = ["contradictions", "doubts_about", "judged", "unjudged"]
 
@@ -42,7 +43,7 @@ BENT = 0.05
 FAINT = 1e-3
 
 #: Misfit in units of the noise told, of many values, and the chance by which few values may exceed it.
-NOISES, CHANCE = 3.0, 1e-9
+NOISES, CHANCE = 2.0, 1e-9
 
 #: Correlation of the misfits of neighbours, and their size over the scatter of the values, that noise does not have.
 CORRELATED, LARGE = 0.5, 0.2
@@ -152,6 +153,7 @@ def judged(problem: Problem, outcome: Outcome) -> Outcome:
         return outcome
     misfits = term_misfits(problem, outcome.field, outcome.parameters)
     outcome = replace(outcome, stats=dict(outcome.stats) | _condition_scales(misfits))
+    outcome = with_scatter(problem, outcome, misfits)
     doubts = doubts_about(problem, outcome, misfits)
     if not doubts:
         return outcome

@@ -28,7 +28,7 @@ class Data(Statement):
     Parameters
     ----------
     points
-        (n, dim): coordinates in the order of the box's axes, inside the box.
+        (n, dim): coordinates in the order of the box's axes, inside the box; on one axis also (n,).
     noise
         Standard deviation of the values: a number, (n,) numbers, or a dict of these by field.  Use ``"auto"`` if it is
         the same for all points but unknown.  ``None`` (default) means exact values, or ``"auto"`` if the problem has a
@@ -56,7 +56,9 @@ class Data(Statement):
         given_points = real_array(
             "the points of Data", points, shape="an array of real numbers of shape (n, dim)", error=InvalidProblemError
         )
-        self.points = read_only(np.array(given_points, ndmin=2))
+        flat = given_points.ndim == 1 and len(given_points) > 1
+        column = flat and {np.shape(v) for v in values.values()} == {given_points.shape}
+        self.points = read_only(given_points[:, None] if column else np.array(given_points, ndmin=2))
         if self.points.ndim != 2 or self.points.size == 0:
             raise InvalidProblemError(f"Data takes points of shape (n, dim) with n > 0, got {given_points.shape}")
         if not values:
@@ -73,8 +75,11 @@ class Data(Statement):
             if array.ndim == 0:
                 array = np.full(len(self.points), array)
             if array.shape != (len(self.points),):
+                turned = len(self.points) == 1 and array.shape == self.points.shape[1:]
+                hint = "; points on one axis are a column, t[:, None], or t alone" if turned else ""
                 raise InvalidProblemError(
-                    f"the values of {name} in Data have shape {array.shape}; for {len(self.points)} points it must be ({len(self.points)},)"
+                    f"the values of {name} in Data have shape {array.shape}; for {len(self.points)} points it must be "
+                    f"({len(self.points)},){hint}"
                 )
             arrays[name] = read_only(array)
         self.values = ReadOnly(arrays)

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 import torch
 
+from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.graph import Expr
 from hermite_pinn.expressions.program import Program, depends_on, leaves, partials
 from hermite_pinn.geometry import Domain, Region
 
 from .terms import Term
 
-__all__ = ["bare_faces", "loose_fields", "missing_conditions"]
+__all__ = ["bare_faces", "check_used", "loose_fields", "missing_conditions"]
 
 POINTS = 64  # of a side where coefficients are looked at
 ROUNDING = 1e-12  # of their size inside, below which they count as zero there
@@ -166,8 +167,25 @@ def _missing_starts(orders: Mapping[str, int], terms: Sequence[Term], measured: 
             lacking = field if given == 0 else f"{field}_t"
             yield (
                 f"the field {field} has {order} time derivative{'s' * (order > 1)} but {given or 'no'} initial condition; "
-                f"the solution is not unique without Initial({lacking}=...)"
+                f"the solution is not unique without Initial({lacking}=...){', unless data determine it' * bool(measured)}"
             )
+
+
+def check_used(parameters: Sequence[str], terms: Sequence[Term]) -> None:
+    """Refuse a parameter that no equation or condition contains.
+
+    Raises
+    ------
+    InvalidProblemError
+        With its name.
+    """
+    used = {data for t in terms for kind, data in leaves(t.residual) if kind == "parameter"}
+    unused = [name for name in parameters if name not in used]
+    if unused:
+        raise InvalidProblemError(
+            f"the parameter {unused[0]!r} occurs in no equation and no condition, so nothing can determine it; "
+            "remove it or use it"
+        )
 
 
 def _is_box(domain: Domain) -> bool:

@@ -25,7 +25,7 @@ from .identity import Digest, Part, identify
 from .inflow import Transport
 from .interfaces import continuity
 from .jumps import find_jumps
-from .missing import bare_faces, loose_fields, missing_conditions
+from .missing import bare_faces, check_used, loose_fields, missing_conditions
 from .names import FIELDS, check_names, checked_exact, real_fields
 from .parameters import Parameter
 from .plan import Plan
@@ -172,6 +172,7 @@ class Problem(Immutable):
         self.jump_notes = jumps.notes
         self.rough = jumps.rough
         self.terms = self._traced_terms()
+        check_used([p.name for p in self.parameters], self.terms)
         self.gauges = self._gauged_fields()
         stated = tuple(self.residuals.values())
         self.transport = Transport(domain, self.fields, self.periodic, stated, self.terms)

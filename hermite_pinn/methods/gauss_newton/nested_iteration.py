@@ -34,6 +34,7 @@ from .branch_search import other_state
 from .convergence import Convergence, unsolved
 from .deflated import Deflated
 from .first_course import begun_with
+from .fit_shift import FitShift, fit_shift
 from .first_state import FirstState, first_state, since_start
 from .geometry_notes import geometry_notes
 from .grid_solver import grid_solver
@@ -54,6 +55,7 @@ from .saved_state import check_nested
 from .slab_march import march
 from .stage import Discretization, Stage, relative, solve_at_once
 from .stage_record import record_stage
+from .standard_errors import bounded
 from .term_sizes import floored, implied_sizes, strengths
 from .time_slabs import stable_points
 from .unbalanced import unbalanced
@@ -74,6 +76,7 @@ SMALL = 1e-12  # errors below which it counts no more on any level
 FINISHING = 3.0  # times what looking at the domain takes on the first level
 OPEN = 3  # levels after which a run ends that the statement does not determine
 FINER = 4  # times the number of values that are measured: cells that these say nothing of
+BELOW, FAR_BELOW = 0.1, 1e-3  # of the tolerance: noise that small does not matter, along several axes and one
 HASTE = 0.3  # of the time that a level is expected to take: it is not begun with less left
 
 
@@ -275,7 +278,9 @@ class NestedIteration:
             error = state.convergence.add(
                 change, stage.held_out, stage.indicators, algebraic, stage.solved, loss, moved
             )
-            stage.error = with_noise(error, stage.noise)
+            stage.shift = None if foreign or before is None else self._shift(before, stage)
+            far = 0.0 if stage.shift is None else stage.shift.distance
+            stage.error = with_noise(error, (stage.noise or 0.0) * math.hypot(1.0, far))
             state.best, foreign = stage, False
             self.unfinished.finished(state.saved())
             self._record(stage)
@@ -290,6 +295,17 @@ class NestedIteration:
             self.monitor.check_time()
             foreign = self._reorder()
             state = self.state
+
+    def _shift(self, before: Stage, stage: Stage) -> FitShift | None:
+        """By how much a level moved a fit of noisy data; None where the equations and the noise do not ask for it."""
+        problem, chosen = self.problem, stage.choice is not None and bool(stage.choice.weights)
+        alone = problem.domain.dim == 1
+        if chosen or not (problem.parameters or alone) or any(t.region.penalty is not None for t in problem.terms):
+            return None
+        if (stage.noise or 0.0) < (FAR_BELOW if alone else BELOW) * (self.tol or 0.0):
+            return None
+        fixed = frozenset(bounded(problem.parameters, stage.parameters))
+        return fit_shift(before.open, stage.open, before.parameters, stage.parameters, fixed)
 
     def _reorder(self) -> bool:
         """Go on with another basis where that takes less time; returns whether the next stage is the first with it."""

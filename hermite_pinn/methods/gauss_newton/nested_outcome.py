@@ -63,6 +63,8 @@ def nested_outcome(
     if best.choice is not None and (best.choice.weights or best.choice.on_the_way):
         stats |= best.choice.stats(problem)
         message += f"; {best.choice.sentence(problem)}"
+    if best.open is not None and "degrees_of_freedom" not in stats:
+        stats["degrees_of_freedom"] = best.open.freedom
     notes = geometry_notes(problem, best.resolutions[-1])
     if notes:
         stats["geometry"] = list(notes)
@@ -77,7 +79,12 @@ def nested_outcome(
         bounds = bounded(problem.parameters, best.parameters)
         grid_error = max((e or 0.0 for e in state.convergence.estimates[-1:]), default=0.0)
         grid_error = max(grid_error, state.convergence.last.coarse)  # nobody knows what such a level does to parameters
-        errors = standard_errors(system, known, best.choice, values=best.parameters, bounds=bounds, error=grid_error)
+        shift, far = best.shift, 0.0
+        if shift is not None:  # this tells directly what the last level did to parameters
+            grid_error, far = (0.0 if shift.settled else grid_error), shift.distance
+        errors = standard_errors(
+            system, known, best.choice, values=best.parameters, bounds=bounds, error=grid_error, far=far
+        )
         message = "; ".join(part for part in (message, bound_note(bounds)) if part)
         doubts = tuple(parameter_doubts(problem.parameters, best.parameters, known, errors))
         if errors:

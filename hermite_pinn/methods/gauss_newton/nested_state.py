@@ -15,6 +15,8 @@ from .convergence import Convergence
 from .marching import Marching
 from .penalty_weights import Choice
 from .requirements import check_start
+from .fit_shift import FitShift
+from .noise_errors import NoiseLeft
 from .stage import Discretization, Stage
 from .verdict import with_noise
 
@@ -65,6 +67,8 @@ class NestedState:
             "speeds": list(best.speeds),
             "noise": best.noise,
             "risk": best.risk,
+            "open": None if best.open is None else asdict(best.open),
+            "shift": None if best.shift is None else asdict(best.shift),
             "choice": None if best.choice is None else asdict(best.choice),
             "marching": self.marching.state(),
             "norms": self.norms,
@@ -97,6 +101,8 @@ class NestedState:
             error=with_noise(self.convergence.estimates[-1] if self.convergence.estimates else None, saved["noise"]),
             noise=saved["noise"],
             risk=saved.get("risk"),
+            open=NoiseLeft(**saved["open"]) if saved.get("open") else None,
+            shift=FitShift(**saved["shift"]) if saved.get("shift") else None,
         )
 
     def take_over(self, field: GridField, parameters: dict[str, float], grid: Discretization) -> None:

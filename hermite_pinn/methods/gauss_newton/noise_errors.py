@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -35,10 +36,21 @@ class NoiseLeft:
         How badly the solution predicts data: twice the logarithm of their likelihood is minus that, up to a constant
         that all levels share, with a correction for its degrees of freedom.  It is ``|r_d|^2 / v + 2 tr A`` as in
         :class:`.Evidence`, or ``n log(|r_d|^2 / (n - tr A)^2)`` where the noise is not known.
+    misfit, count, variance
+        Sum of squares of the rows of noisy data with their usual weight, their number, and the variance of one.
+    freedom
+        ``tr A``.
+    deviations
+        Standard deviations of the parameters, by name.
     """
 
     errors: tuple[float, ...]
     risk: float
+    misfit: float = 0.0
+    count: int = 0
+    variance: float = 0.0
+    freedom: float = 0.0
+    deviations: Mapping[str, float] = field(default_factory=dict)
 
 
 def row_variance(system: GridSystem, rows: Rows, choice: Choice | None) -> float:
@@ -98,10 +110,29 @@ def noise_left(
         own = system.norms(system.finest(x), system.at_corners(x))
         squares = [a + b**2 for a, b in zip(squares, own, strict=True)]
     freedom = _freedom(system, rows, factor)
+    usual, deviations = variance / system.emphasis, _deviations(system, factor, variance)
     if system.misfit.variance is None:
         variance *= _shared(correlation(system, rows), system.misfit.count, freedom)
     errors = tuple(math.sqrt(variance * s / samples) for s in squares)
-    return NoiseLeft(errors, _risk(system, rows, freedom))
+    return NoiseLeft(
+        errors, _risk(system, rows, freedom), _misfit(system, rows), system.misfit.count, usual, freedom, deviations
+    )
+
+
+def _deviations(system: GridSystem, factor: NormalFactor, variance: float) -> dict[str, float]:
+    """Standard deviations of the parameters: roots of their part of the diagonal of ``v (J^T J)^-1``."""
+    found = {}
+    for i, name in enumerate(system.parameter_names):
+        unit = torch.zeros(system.size, dtype=system.dtype, device=system.device)
+        system.split(unit)[1][i] = 1.0
+        found[name] = math.sqrt(variance * float(factor.transposed(unit).square().sum()))
+    return found
+
+
+def _misfit(system: GridSystem, rows: Rows) -> float:
+    """Sum of squares of the noisy rows, with the usual weight of the data."""
+    noisy = (r for block, own in system.parts(rows) if any(block is b for b in system.noisy) for r in own)
+    return sum(float(system.inner([r], [r])) for r in noisy) / system.emphasis
 
 
 def correlation(system: GridSystem, rows: Rows) -> float:
@@ -154,8 +185,7 @@ def _freedom(system: GridSystem, rows: Rows, factor: NormalFactor) -> float:
 
 def _risk(system: GridSystem, rows: Rows, freedom: float) -> float:
     """See :attr:`NoiseLeft.risk`."""
-    noisy = (r for block, own in system.parts(rows) if any(block is b for b in system.noisy) for r in own)
-    misfit = sum(float(system.inner([r], [r])) for r in noisy) / system.emphasis
+    misfit = _misfit(system, rows)
     count, variance = system.misfit.count, system.misfit.variance
     if variance is not None:
         return misfit / variance + 2.0 * freedom

@@ -14,8 +14,10 @@ from hermite_pinn.residuals.corner_functions import corner_functions
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.schema import Entry
 
+from .fit_shift import FitShift
 from .indicators import Indicators
 from .marching import Marching
+from .noise_errors import NoiseLeft
 from .penalty_weights import Choice
 from .stage import Discretization
 
@@ -71,9 +73,29 @@ def check_nested(saved: Mapping[str, Any], grid: Discretization, planned: Sequen
     whole.at("parameters").named_numbers(names)
     if whole.at("noise").value is not None:
         whole.at("noise").number(0.0)
+    shift = whole.get("shift")
+    if shift is not None:
+        shift.items_named([f.name for f in fields(FitShift)])
+        for entry in shift.entries().values():
+            entry.number(0.0)
+    _check_open(whole.get("open"), problem)
     choice = whole.get("choice")
     if choice is not None:
         restored_choice(choice, problem)
+
+
+def _check_open(entry: Entry | None, problem: Problem) -> None:
+    """What noise leaves open, if it is known."""
+    if entry is None or entry.value is None:
+        return
+    entry.items_named([f.name for f in fields(NoiseLeft)])
+    for part in entry.at("errors").items(len(problem.fields)):
+        part.number(0.0)
+    entry.at("risk").number()
+    for key in ("misfit", "variance", "freedom"):
+        entry.at(key).number(0.0)
+    entry.at("count").integer(0)
+    entry.at("deviations").named_numbers([*entry.at("deviations").entries()], 0.0)
 
 
 def _check_levels(whole: Entry, grid: Discretization, planned: Sequence[Resolution] | None) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from hermite_pinn.cuda.encoder.basis import BASES
+from hermite_pinn.expressions.program import is_smooth
 from hermite_pinn.field.field import Field
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.smoothness import Smoothness
+from hermite_pinn.residuals.data_weights import Misfit
 
 __all__ = ["leaves_order_open", "smooth_field", "with_order_of"]
 
@@ -25,13 +27,22 @@ def smooth_field(problem: Problem) -> Field | None:
     which a few cells of a smooth basis are enough, and the higher the order of the derivatives that are to be small,
     the better they tell smooth functions from noise.  Fields that stand for a fractional Laplacian come close to second
     derivatives, which cubics represent badly; on several axes they serve all the same: smooth bases cost too much.
+    Fits of the parameters of smooth ordinary equations take septics as well: equations that a level does not resolve
+    are weighed against the noise, and on one axis the order costs nothing.
     """
     domain = problem.domain
     hard = domain.is_cut or bool(domain.breaks) or domain.dim not in CELLS or problem.max_order > 2
     close = problem.fractional and domain.dim == 1
-    if hard or not (close or leaves_order_open(problem)):
+    if hard or not (close or leaves_order_open(problem) or _fits_smooth_equations(problem)):
         return None
     return Field(basis=BASIS, base=CELLS[domain.dim])
+
+
+def _fits_smooth_equations(problem: Problem) -> bool:
+    """Whether parameters of smooth ordinary equations are fitted to noisy data."""
+    if problem.domain.dim > 1 or not problem.parameters or not Misfit(problem).noisy:
+        return False
+    return all(is_smooth(problem.plan.known(t.residual)) for t in problem.terms if t.region.is_interior)
 
 
 def with_order_of(problem: Problem, basis: str) -> Problem:

@@ -33,9 +33,10 @@ from hermite_pinn.run.distributed import ALONE, Ranks
 from hermite_pinn.schema import Entry
 
 from .cut_memory import cut_memory
+from .fit_shift import FitShift
 from .indicators import Indicators
 from .memory_estimate import stage_memory
-from .noise_errors import noise_left
+from .noise_errors import NoiseLeft, noise_left
 from .penalty_weights import Choice, fit_smoothly, from_data
 from .term_sizes import Sensitivities, sensitivity_norms
 
@@ -238,6 +239,10 @@ class Stage:
         or None where it is not known.
     risk
         How badly the stage predicts noisy data, see :class:`.NoiseLeft`; None where it is not known.
+    open
+        All that is known of what the noise leaves open, or None.
+    shift
+        By how much it moved a fit of noisy data, or None where that is not known or does not matter.
     close_to_corners
         See :attr:`.CutSystem.close_to_corners`.
     undefined_outside
@@ -273,6 +278,8 @@ class Stage:
     error: float | None = None
     noise: float | None = 0.0
     risk: float | None = None
+    open: NoiseLeft | None = None
+    shift: FitShift | None = None
     close_to_corners: torch.Tensor | None = None
     undefined_outside: bool = False
 
@@ -464,5 +471,6 @@ def solve_at_once(
         stage.noise = start.noise if start is not None else None
         if open_left is not None:
             stage.noise, stage.risk = relative(open_left.errors, stage.norms), open_left.risk
+            stage.open = open_left
     stage.close_to_corners = system.close_to_corners
     return stage

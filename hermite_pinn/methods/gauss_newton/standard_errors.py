@@ -109,16 +109,21 @@ class Sensitivity:
         )
 
     def variances(self) -> list[float]:
-        """Diagonal of the inverse of the complement; infinity where it is singular."""
-        if not self.names:
-            return []
-        everything = torch.arange(len(self.names))
-        if not bool((self.sizes > 0).all()):
-            return [math.inf] * len(self.names)
-        values, vectors = self._scaled(everything)
+        """Diagonal of the inverse of the complement; infinity where it is singular.
+
+        Parameters without any effect take nothing from the others.
+        """
+        found = [math.inf] * len(self.names)
+        sizes = self.sizes
+        chosen = torch.nonzero((sizes > NO_EFFECT * self.norms) & (self.norms > 0)).flatten()
+        if not len(chosen):
+            return found
+        values, vectors = self._scaled(chosen)
         inverse = torch.where(values > 1e-14 * values.max(), 1.0 / values, math.inf)
         scaled: list[float] = (vectors.square() * inverse).nan_to_num(nan=0.0, posinf=math.inf).sum(1).tolist()
-        return [v / size**2 for v, size in zip(scaled, self.sizes.tolist(), strict=True)]
+        for i, v, size in zip(chosen.tolist(), scaled, sizes[chosen].tolist(), strict=True):
+            found[i] = v / size**2
+        return found
 
     def _scaled(self, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Eigenvalues and eigenvectors of the complement of some parameters in units of the sizes."""
@@ -211,6 +216,7 @@ def standard_errors(
     values: Mapping[str, float],
     bounds: Collection[str] = (),
     error: float | None = None,
+    far: float = 0.0,
 ) -> dict[str, float]:
     """Standard errors of the parameters, for independent noise in the data.
 
@@ -230,6 +236,8 @@ def standard_errors(
         as these are held.
     error
         Estimated relative error of discretisation, which adds to what noise leaves open; or None.
+    far
+        Distance of the fit from the best one in standard errors, which adds as well.
 
     Returns
     -------
@@ -256,7 +264,8 @@ def standard_errors(
     found = dict.fromkeys(names, math.inf)
     for name, v in zip(free.names, free.variances(), strict=True):
         if v < math.inf:
-            found[name] = math.hypot(math.sqrt(noise * v), (error or 0.0) * abs(values.get(name, 0.0)))
+            left = math.sqrt(noise * v)
+            found[name] = math.hypot(left, far * left, (error or 0.0) * abs(values.get(name, 0.0)))
     return found
 
 

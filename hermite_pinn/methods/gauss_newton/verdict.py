@@ -12,7 +12,7 @@ from hermite_pinn.run.status import Status
 from .convergence import Convergence
 from .stage import Stage
 
-__all__ = ["BY_ITSELF", "coarser_is_better", "determined", "verdict", "with_noise"]
+__all__ = ["BY_ITSELF", "coarser_is_better", "determined", "moves", "verdict", "with_noise"]
 
 NEGLIGIBLE = 0.3  # of what noise leaves open: an error of discretisation that hardly adds to it
 CLOSE = 0.4  # of that: a level that moved the fields by less is the last, since finer ones only follow the noise
@@ -84,8 +84,9 @@ def verdict(
     if planned is None and stage.choice is not None and stage.choice.on_the_way:
         return None
     tol, error = convergence.tol, stage.error
+    fitted = stage.shift is None or stage.shift.settled
     estimate = "unknown" if error is None else f"{error:.1e}"
-    if convergence.met and stage.settled and error is not None and tol is not None and error <= tol:
+    if fitted and convergence.met and stage.settled and error is not None and tol is not None and error <= tol:
         return Ending(Status.CONVERGED, f"estimated relative error {estimate} <= {tol:g}")
     grid, noise = convergence.estimates[-1] if convergence.estimates else None, stage.noise or 0.0
     told = grid is not None and grid <= NEGLIGIBLE * noise
@@ -93,7 +94,7 @@ def verdict(
     if noise > 0 and convergence.changes and not problem.parameters:
         resolved = resolved or convergence.changes[-1] <= CLOSE * noise
     open_yet = planned is None and error is not None and tol is not None and error <= tol  # another level confirms it
-    known = grid is not None and stage.settled and (convergence.met or (resolved and not open_yet))
+    known = grid is not None and fitted and stage.settled and (convergence.met or (resolved and not open_yet))
     if known and (planned is None or (done >= planned and tol is not None)):
         asked = "" if tol is None or tol >= noise else f", more than tol={tol:g}: that takes more data or less noise"
         return Ending(
@@ -120,13 +121,20 @@ def verdict(
     if error is None:
         message = f"all levels asked for ({done}) done, but nothing is known of the error: an estimate takes two levels"
     else:
-        message = f"all {done} levels done, estimated relative error {estimate}"
+        message = f"all {done} levels done, estimated relative error {estimate}{moves(stage)}"
     if tol is not None:
         beyond = "" if error is None or error <= tol else f" > tol={tol:g}"
         return Ending(Status.MAX_SIZE, message + f"{beyond}: more levels would be needed")
     if error is not None and error >= 1.0 and len(convergence.changes) > 1:
         return Ending(Status.UNSOLVED, message + ": the levels do not resolve the solution")
     return Ending(Status.COMPLETED, message)
+
+
+def moves(stage: Stage) -> str:
+    """What is to be said of a fit that the last level still moved; nothing of another."""
+    if stage.shift is None or stage.shift.settled:
+        return ""
+    return f"; the last level still moved the fit of the data by {stage.shift.distance:.2g} standard errors"
 
 
 def determined(ending: Ending, free: int, missing: Sequence[str]) -> Ending:
