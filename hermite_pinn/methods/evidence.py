@@ -22,13 +22,16 @@ from hermite_pinn.run.status import Status
 from .base import Doubt, Outcome
 from .data_scatter import with_scatter
 
-__all__ = ["contradictions", "doubts_about", "judged", "unjudged"]
+__all__ = ["Standard", "contradictions", "doubts_about", "judged", "unjudged"]
 
 #: Relative accuracy that is asked for where nobody names one.
 ACCURACY = 1e-6
 
-#: Relative misfit from which on a term counts as not satisfied where no error is estimated.
+#: Relative misfit from which on a term counts as not satisfied, however inaccurate the result is said to be.
 LOOSE = 0.3
+
+#: The same for trained fields, whose error nobody estimates: a term of which a tenth is left has no digit right.
+ONE_DIGIT = 0.1
 
 #: Part of what is left of an equation that must be smooth to contradict it; of discretisation errors it is below 0.25.
 SMOOTH = 0.5
@@ -74,16 +77,24 @@ class Standard:
     bent: float
 
     @property
+    def most(self) -> float:
+        """Relative misfit that no term may have.
+
+        Without an estimate a field must show a digit, unless a coarse grid is what keeps it from that.
+        """
+        return ONE_DIGIT if self.accuracy is None and not self.minimised else LOOSE
+
+    @property
     def value(self) -> float:
         """Relative misfit of values, which are taken at single points, that a result of this accuracy may have."""
         if self.accuracy is None:
-            return LOOSE
+            return self.most
         return min(LOOSE, 100.0 * self.accuracy, max(10.0 * self.accuracy, 0.02))
 
     @property
     def derivative(self) -> float:
         """The same for conditions on derivatives, which converge more slowly."""
-        return LOOSE if self.accuracy is None else min(LOOSE, max(self.value, math.sqrt(self.accuracy)))
+        return self.most if self.accuracy is None else min(LOOSE, max(self.value, math.sqrt(self.accuracy)))
 
     @property
     def degree(self) -> int:
@@ -237,7 +248,7 @@ def _of_equations(misfits: Sequence[TermMisfit], standard: Standard, is_open: bo
                 )
                 continue
         if not standard.minimised:
-            if not m.unsolved < LOOSE:
+            if not m.unsolved < standard.most:
                 yield Doubt("equation", f"the residual of {m.term.name} is {_share(m.unsolved)} of its terms")
             continue
         left = m.relative

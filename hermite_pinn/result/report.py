@@ -36,6 +36,8 @@ def solution_report(solution: Reportable, errors: Mapping[str, Mapping[str, floa
         lines.append(
             f"  estimate    {solution.estimated_error:.1e} (relative L2, from the change between {_compared(solution)})"
         )
+    elif s.get("no_estimate"):
+        lines.append(f"  estimate    none: {s['no_estimate']}")
     for name, e in errors.items():
         lines.append(
             f"  error {name:<5} {e['relative_l2']:.2e} (relative L2), {e['max']:.2e} (max), on an off-lattice grid"

@@ -17,22 +17,29 @@ from .comparison import compared
 from .quantities import shown_fields
 from .small_pictures import curve_svg, field_pictures
 
-__all__ = ["branch_html", "family_table", "solution_html", "spectrum_html", "status_badge", "status_colour"]
+__all__ = ["branch_html", "family_table", "is_estimated", "solution_html", "spectrum_html", "status_badge", "status_colour"]
 
-GREEN, AMBER, RED = "#1a7f37", "#9a6700", "#cf222e"
+GREEN, GREY, AMBER, RED = "#1a7f37", "#57606a", "#9a6700", "#cf222e"
 LIMITED = (Status.MAX_SIZE, Status.MAX_TIME, Status.STOPPED, Status.INTERRUPTED)
 MOST = 24  # terms, parameters or members of a family that are shown
 POINTS = {1: 997, 2: 61, 3: 19, 4: 9}  # per axis, to compare with a known solution
 
 
-def status_badge(status: Status) -> str:
-    """A status as a word on green, amber or red."""
-    return badge(status.label.replace("_", " "), status_colour(status))
+def status_badge(status: Status, estimated: bool = True) -> str:
+    """A status as a word on green, grey, amber or red; see :func:`status_colour`."""
+    return badge(status.label.replace("_", " "), status_colour(status, estimated))
 
 
-def status_colour(status: Status) -> str:
-    """Green for what succeeded, amber for what a limit or somebody ended, red for what failed."""
-    return GREEN if status.success else AMBER if status in LIMITED else RED
+def status_colour(status: Status, estimated: bool = True) -> str:
+    """Green for what succeeded, grey where its error is not estimated, amber for what was ended, red for what failed."""
+    if status.success:
+        return GREEN if estimated else GREY
+    return AMBER if status in LIMITED else RED
+
+
+def is_estimated(solution: Any) -> bool:
+    """Whether an error is estimated, or the kind of the run leaves none to be."""
+    return solution.estimated_error is not None or not solution.stats.get("no_estimate")
 
 
 def solution_html(solution: Any) -> str:
@@ -45,6 +52,8 @@ def solution_html(solution: Any) -> str:
         told.append(
             row("estimate", f"{solution.estimated_error:.1e} <span style='{FADED}'>relative L2 error, estimated</span>")
         )
+    elif s.get("no_estimate"):
+        told.append(row("estimate", f"none <span style='{FADED}'>{escaped(s['no_estimate'])}</span>"))
     told += [row("error", _errors(solution))] if _compares(solution) else []
     told += [row("parameters", _parameters(solution))] if solution.parameters else []
     told += [row("residuals", _residuals(solution))] if solution.residuals else []
@@ -55,7 +64,10 @@ def solution_html(solution: Any) -> str:
     title = solution.title or ", ".join(shown_fields(solution))
     course = picture_or_text(lambda: _course(solution.history))
     return block(
-        heading("Solution", title, status_badge(solution.status)), rows(*told), field_pictures(solution), course
+        heading("Solution", title, status_badge(solution.status, is_estimated(solution))),
+        rows(*told),
+        field_pictures(solution),
+        course,
     )
 
 
@@ -146,7 +158,7 @@ def branch_html(branch: Any) -> str:
     last = branch.solutions[-1] if branch.solutions else None
     shown = "" if last is None else f"<div style='{FADED}'>at {branch.values[-1]:.6g}</div>" + field_pictures(last)
     title = f"of {len(branch)} solutions"
-    return block(heading("Branch", title, status_badge(branch.status)), rows(*told), members, shown)
+    return block(heading("Branch", title, status_badge(branch.status, all(map(is_estimated, branch.solutions)))), rows(*told), members, shown)
 
 
 def spectrum_html(spectrum: Any) -> str:
@@ -175,4 +187,4 @@ def family_table(lines: Sequence[Sequence[str]], names: Sequence[str]) -> str:
 
 def _line(value: str, s: Any) -> list[str]:
     estimate = "" if s.estimated_error is None else f"{s.estimated_error:.1e}"
-    return [value, status_badge(s.status), estimate, escaped(s.message, 80)]
+    return [value, status_badge(s.status, is_estimated(s)), estimate, escaped(s.message, 80)]

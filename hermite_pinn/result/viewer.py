@@ -20,7 +20,7 @@ from hermite_pinn.memory import spelled_size
 from hermite_pinn.output import output_path, write_text
 
 from .quantities import shown_fields
-from .solution_html import status_colour
+from .solution_html import is_estimated, status_colour
 from .viewer_samples import coded, known_history, viewer_samples
 
 __all__ = ["members_page", "view", "viewer_page"]
@@ -96,7 +96,7 @@ def _shown(solution: Any, fields: Any, resolution: float | None, share: int = 1)
     return {
         "title": solution.title or ", ".join(shown_fields(solution)),
         "status": solution.status.label,
-        "colour": status_colour(solution.status),
+        "colour": status_colour(solution.status, is_estimated(solution)),
         "message": solution.message,
         "advice": "" if solution.status.success else solution.status.advice_at(solution.estimated_error),
         "facts": _facts(solution),
@@ -138,6 +138,8 @@ def _facts(solution: Any) -> list[list[str]]:
     facts = []
     if solution.estimated_error is not None:
         facts.append(["estimated error", f"{solution.estimated_error:.1e} (relative L2)"])
+    elif s.get("no_estimate"):
+        facts.append(["estimated error", f"none: {s['no_estimate']}"])
     deviations = s.get("standard_errors", {})
     for name, value in solution.parameters.items():
         spread = f" \u00b1 {deviations[name]:.1e}" if name in deviations else ""

@@ -146,3 +146,22 @@ def test_a_boundary_that_goes_on_inside_the_domain_is_not_held():
 def test_equal_problems_are_held_by_equal_factors():
     first, second = (held_conditions(problem_of("a hole")).factor for _ in range(2))
     assert first.describe() == second.describe()
+
+
+def sigmoid(width):
+    return hp.Initial(u=lambda x: 1 / (1 + hp.exp((x - 0.2) / width)))
+
+
+def test_a_value_whose_derivatives_overflow_is_not_held():
+    problem = hp.Problem(BAR, ["u"], lambda u: u.t - u.xx, [sigmoid(0.005)])
+    assert held_conditions(problem, torch.float64).reasons == {}
+    assert "not finite in float32" in " ".join(held_conditions(problem, torch.float32).reasons.values())
+    narrower = hp.Problem(BAR, ["u"], lambda u: u.t - u.xx, [sigmoid(0.001)])
+    assert "not finite in float64" in " ".join(held_conditions(narrower).reasons.values())
+
+
+def test_a_pulse_that_has_faded_at_the_sides_is_held():
+    pulse = hp.Initial(u=lambda x: hp.exp(-((x - 0.5) ** 2) / 0.012))  # 9e-10 at both sides
+    assert reason(BAR, [hp.Dirichlet(u=0.0), pulse], lambda u: u.t - u.xx) == ""
+    wider = hp.Initial(u=lambda x: hp.exp(-((x - 0.5) ** 2) / 0.02))  # 4e-6
+    assert "where they meet" in reason(BAR, [hp.Dirichlet(u=0.0), wider], lambda u: u.t - u.xx)

@@ -13,7 +13,7 @@ import torch
 
 import hermite_pinn as hp
 from hermite_pinn import cos, pi, sin
-from hermite_pinn.methods.evidence import doubts_about, judged
+from hermite_pinn.methods.evidence import Standard, doubts_about, judged
 from hermite_pinn.methods.gauss_newton.convergence import Convergence
 from hermite_pinn.methods.gauss_newton.stage import Stage
 from hermite_pinn.methods.gauss_newton.verdict import verdict
@@ -354,3 +354,22 @@ def test_a_term_that_is_not_defined_at_zero_has_a_size() -> None:
     problem.plan.own.once("source norms", lambda: [1.0])
     (found,) = (m for m in term_misfits(problem, solution.field, {}) if m.term.region.is_interior)
     assert math.isfinite(found.size)
+
+
+def test_without_an_estimate_a_trained_field_must_show_a_digit() -> None:
+    """A grid that is too coarse, and an error that is estimated, are judged by the looser limit."""
+    trained, coarse, estimated = (Standard(a, m, 8, 0.0) for a, m in ((None, False), (None, True), (0.2, False)))
+    assert trained.most == trained.value == trained.derivative == 0.1
+    assert coarse.most == estimated.most == 0.3
+
+
+def test_a_tenth_of_an_initial_value_that_is_missed_is_no_success() -> None:
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), t=(0, 1)), "u", lambda u: u.t - 0.02 * u.xx,
+        [hp.Dirichlet(u=0.0), hp.Initial(u=lambda x: sin(pi * x))],
+    )  # fmt: skip
+    method = hp.Adam(steps=200, points=100, face_points=20, ema=0, hard=False)
+    solution = solved(problem, method=method, field=hp.Field(head="siren", features=2, width=16, depth=2), levels=2)
+    misfits = term_misfits(problem, solution.field, {})
+    worst = max(m.typical if not m.term.region.is_interior else m.unsolved for m in misfits)
+    assert solution.status.success == (worst <= 0.1)

@@ -14,7 +14,7 @@ from hermite_pinn.expressions.graph import coordinate, parameter
 from hermite_pinn.expressions.jets import FieldJet
 from hermite_pinn.expressions.marked import marked
 from hermite_pinn.geometry.domain import Domain
-from hermite_pinn.result.solution_html import solution_html
+from hermite_pinn.result.solution_html import solution_html, status_colour
 from hermite_pinn.run.status import Status
 
 MOST = 100_000  # bytes
@@ -231,3 +231,28 @@ def test_a_plot_is_a_picture_on_the_last_line_of_a_cell():
     solution = hp.solve(hp.problems.poisson2d(), levels=2, progress=False)
     for figure in (solution.plot(), solution.plot_history()):
         assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_success_without_an_estimate_says_so_and_is_not_green():
+    problem = hp.Problem(hp.Box(x=(0, 1)), "u", lambda u: u.xx - 1, [hp.Dirichlet(u=0.0)])
+    solved = hp.solve(problem, levels=3, progress=False)
+    trained = hp.solve(problem, method="lbfgs", field=hp.Field(head="linear", table_size=None), **SOLVED)
+    assert solved.status.success
+    assert trained.status.success
+    assert trained.estimated_error is None
+    assert "  estimate    none: training does not estimate its error; compare with another run" in str(trained)
+    assert "estimate    none" not in str(solved)
+    green, grey = (status_colour(Status.COMPLETED, estimated) for estimated in (True, False))
+    assert green in check(solved)
+    assert grey not in check(solved)
+    assert grey in check(trained)
+    assert green not in check(trained)
+    assert "training does not estimate its error" in check(trained)
+    assert status_colour(Status.UNSOLVED, True) == status_colour(Status.UNSOLVED, False)
+
+
+def test_numbers_that_were_chosen_are_in_the_stats_and_not_in_the_message():
+    problem = hp.Problem(hp.Box(x=(0, 1)), "u", lambda u: u.xx - 1, [hp.Dirichlet(u=0.0)])
+    trained = hp.solve(problem, method=hp.Adam(steps=5, points=20, face_points=1), progress=False)
+    assert trained.stats["defaults"]["lr"] > 0
+    assert "lr=" not in trained.message

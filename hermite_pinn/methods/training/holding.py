@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
+
 from hermite_pinn.field.grid_field import GridField
 from hermite_pinn.field.outline import Outline
 from hermite_pinn.methods.base import Task
@@ -19,8 +21,10 @@ def hard_choice(task: Task, hard: bool | None) -> bool | None:
     return False if hard is None and (task.field is not None or task.start is not None) else hard
 
 
-def outlined(outline: Outline, task: Task, hard: bool | None, before: Outline | None) -> Outline:
-    """The outline of a field with whether a factor multiplies it.
+def outlined(
+    outline: Outline, task: Task, hard: bool | None, before: Outline | None, dtype: torch.dtype = torch.float32
+) -> Outline:
+    """The outline of a field with whether a factor multiplies it; ``dtype`` is the method's own.
 
     Raises
     ------
@@ -30,7 +34,7 @@ def outlined(outline: Outline, task: Task, hard: bool | None, before: Outline | 
     choice = hard_choice(task, hard)
     if before is not None or choice is False or (choice is None and outline.linear):
         return outline
-    found = held_conditions(task.problem)
+    found = held_conditions(task.problem, task.dtype or dtype)
     if choice:
         found.demand()
     return replace(outline, factor=found.factor is not None)
@@ -63,7 +67,7 @@ def holding(task: Task, field: GridField, hard: bool | None) -> Held:
         return known if same else NONE
     if hard is False or (hard is None and field.linear):
         return NONE
-    found = held_conditions(task.problem)
+    found = held_conditions(task.problem, field.dtype)
     if hard:
         found.demand()
     return found

@@ -130,7 +130,7 @@ class LBFGS(QuasiNewtonOptions, TrainingMethod):
         if task.dtype not in (None, torch.float64):
             raise InvalidArgumentError(f"lbfgs works in float64, got dtype={task.dtype}; use adam for float32")
         method, settled = self.settled(task)
-        return outlined(method._checked(settled, before), task, self.hard, before)
+        return outlined(method._checked(settled, before), task, self.hard, before, torch.float64)
 
     def _checked(self, task: Task, before: Outline | None) -> Outline:
         spec = task.field or self.default_field(task.problem)
@@ -161,8 +161,6 @@ class LBFGS(QuasiNewtonOptions, TrainingMethod):
             spec = settled.field
             plan |= {"encoder": spec.encoder, "width": spec.width, "depth": spec.depth, "activation": spec.activation}
         outcome.stats["defaults"] = plan
-        if plan:
-            outcome.message += f"; chosen: {', '.join(f'{k}={v}' for k, v in plan.items())}"
         return outcome
 
     def objective(self, task: Task) -> Objective:

@@ -156,8 +156,6 @@ class FirstOrder(FirstOrderOptions, TrainingMethod):
             plan |= {"encoder": spec.encoder, "levels": settled.levels or self.default_levels(task)}
             plan |= {"width": spec.width, "depth": spec.depth}
         outcome.stats["defaults"] = plan
-        if plan:
-            outcome.message += f"; chosen: {', '.join(f'{k}={v}' for k, v in plan.items())}"
         return outcome
 
     def objective(self, task: Task) -> Objective:

@@ -41,6 +41,9 @@ EMPHASIS = 1000.0
 #: Points at which the unit of a factor is measured, and the largest one.
 UNIT_POINTS, LARGEST_UNIT = 1000, 1e3
 
+#: What stands in place of an estimate of the error.
+NO_ESTIMATE = "training does not estimate its error; compare with another run, or with method='gauss_newton'"
+
 #: Groups of terms with the points at which they are taken.
 PlacedTerms = Sequence[tuple[TermGroup, Batch]]
 
@@ -263,7 +266,7 @@ class Objective(Loss[PlacedTerms]):
 
     def outcome(self, result: TrainingResult) -> Outcome:
         """What a training found, as what a method returns; tells which weights of penalties were chosen."""
-        message, stats = result.message, dict(result.stats)
+        message, stats = result.message, result.stats | {"no_estimate": NO_ESTIMATE}
         if self.choice is not None:
             message = f"{message}; {self.choice.sentence(self.problem)}"
             stats |= self.choice.stats(self.problem)
