@@ -34,8 +34,8 @@ from .branch_search import other_state
 from .convergence import Convergence, unsolved
 from .deflated import Deflated
 from .first_course import begun_with
-from .fit_shift import FitShift, fit_shift
 from .first_state import FirstState, first_state, since_start
+from .fit_shift import FitShift, fit_shift
 from .geometry_notes import geometry_notes
 from .grid_solver import grid_solver
 from .indicators import indicators
