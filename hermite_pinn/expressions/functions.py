@@ -142,7 +142,7 @@ class Tabulated:
     def _checked(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
         points = arrays[0].shape if arrays else ()
         returned = self.function(*arrays)
-        if np.iscomplexobj(returned):
+        if _is_complex(returned):
             raise InvalidArgumentError(
                 f"{self.name} returns complex values, and a tabulated function is real: tabulate the real and the imaginary "
                 "part, and write a(x) + 1j * b(x)"
@@ -156,6 +156,13 @@ class Tabulated:
             f"{self.name} returned an array of shape {value.shape} for points of shape {points}; it must return one value "
             "for each point"
         )
+
+
+def _is_complex(value: Any) -> bool:
+    try:
+        return bool(np.iscomplexobj(value))
+    except ValueError:  # a ragged list
+        return False
 
 
 def tabulated(function: Callable[..., Any], name: str | None = None) -> Tabulated:

@@ -49,7 +49,7 @@ def hdf5_path(name: str, value: Any) -> Path:
     'u.hdf5'
     """
     target = checks.path(name, value)
-    if target.suffix.lower() in ENDINGS:
+    if target.suffix.lower() in ENDINGS or target.is_dir():  # a folder is refused by what writes
         return target
     stem = target.stem or "u"
     raise InvalidArgumentError(

@@ -168,7 +168,7 @@ def _plain(function):
         (lambda: hp.Problem(LINE, {"u": complex}, lambda u: hp.log(u)), "takes real values"),
         (lambda: hp.Problem(LINE, {"u": complex}, lambda u: u**0.5), "integer powers"),
         (lambda: hp.Problem(LINE, {"u": complex}, lambda u: hp.where(u < 1, u, 0)), "cannot be compared"),
-        (lambda: hp.Problem(LINE, {"u": complex}, lambda u: u.z), "no derivative of that name"),
+        (lambda: hp.Problem(LINE, {"u": complex}, lambda u: u.z), "there is no axis z"),
         (lambda: hp.Problem(LINE, "u", lambda u: u.xx, [hp.Dirichlet(u=1j)]), "complex value"),
         (
             lambda: hp.Problem(LINE, {"u": complex, "p": float}, lambda u, p: (u.xx, p.xx), [hp.Dirichlet(p=1j)]),

@@ -355,7 +355,7 @@ def test_tabulated_functions_of_unknowns_need_a_derivative():
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda u: u.xxx, r"u\.xxx is a derivative of order 3.*auxiliary field.*w - u\.xx"),
+        (lambda u: u.xxx, r"u\.xxx is a derivative of order 3.*auxiliary field.*u_xx - u\.xx"),
         (lambda u: u.y, "coordinates are x, t"),
         (lambda u: u.foo, "no derivative of that name"),
         (lambda u: math.sin(u), "float"),

@@ -22,7 +22,7 @@ def problem(**changes):
         (lambda: hp.Box(), "one to 16"),
         (lambda: hp.Box(**{f"x{i}": (0, 1) for i in range(17)}), "one to 16"),
         (lambda: hp.Box(x=(1, 1)), "axis x has no extent"),
-        (lambda: hp.Box(x=(1, 0)), "axis x has no extent"),
+        (lambda: hp.Box(x=(1, 0)), "axis x is reversed"),
         (lambda: hp.Box(x=(0, np.inf)), "finite"),
         (lambda: hp.Box(x=3), "bounds"),
         (lambda: hp.Box(x=(0, 1j)), "upper bound of axis x must be a finite number, got 1j"),

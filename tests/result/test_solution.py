@@ -121,7 +121,8 @@ def test_the_report_says_what_matters(solution):
         assert part in text
     assert len(text.splitlines()) <= 12
     unfinished = hp.solve(problems.helmholtz2d(a=9), method=hp.GaussNewton(max_unknowns=500))
-    assert hp.Status.MAX_SIZE.advice in str(unfinished)
+    assert unfinished.status is hp.Status.MAX_SIZE
+    assert unfinished.status.advice_at(unfinished.estimated_error) in str(unfinished)
 
 
 def test_stats(solution):

@@ -284,6 +284,12 @@ class NestedIteration:
             state.best, foreign = stage, False
             self.unfinished.finished(state.saved())
             self._record(stage)
+            logger.info(
+                "level %d, %s cells: estimated relative error %s",
+                len(state.path),
+                "x".join(map(str, state.path[-1])),
+                "unknown" if stage.error is None else f"{stage.error:.1e}",
+            )
             self.pace.end(self.grid.pyramid(state.path[-1:]).size)
             self.unfinished.save()
             self._keep_time()
