@@ -4,7 +4,8 @@ Beside a side whose prescribed value jumps at the start of time, diffusion gives
 grid holds it: its derivatives are infinite in the corner of space and time.  With ``r = 2 sqrt(D t)`` and the distance
 ``d`` from the side, ``r**n i^n erfc(d / r)`` solves ``u_t = D u_dd`` and vanishes at the start; ``i^n erfc`` are the
 repeated integrals of the complementary error function.  On the side it is a multiple of ``t**(n/2)``.  Times
-``exp(a d + b t)`` it solves equations with drift and decay.  See Carslaw and Jaeger, *Conduction of Heat in Solids* (1959), section 2.5 and appendix II.
+``exp(a d + b t)`` it solves equations with drift and decay.  See Carslaw and Jaeger, *Conduction of Heat in Solids*
+(1959), section 2.5 and appendix II.
 """
 
 from __future__ import annotations

@@ -117,7 +117,10 @@ def test_marches_are_for_problems_that_are_sound():
     assert line_basis(diffusion(), "auto") == "septic"
     assert line_basis(diffusion(), "quintic") == "quintic"
     assert line_basis(diffusion(strength=-0.1), "auto") is None  # heat that runs backwards
-    assert line_basis(diffusion(start=lambda x: hp.cos(x)), "auto") is None  # contradicts the faces
+    contradicting = [hp.Dirichlet(u=0.0), hp.Initial(u=lambda x: hp.cos(x))]
+    assert line_basis(diffusion().replace(conditions=contradicting), "auto") == "septic"  # beside known layers
+    varying = hp.Problem(hp.Box(x=(0, 1), t=(0, 1)), "u", lambda u, x: u.t - (1 + x) * u.xx, contradicting)
+    assert line_basis(varying, "auto") is None
     assert line_basis(hp.problems.allen_cahn(), "auto") is None  # has a kink at the ends of its period
     assert line_basis(hp.problems.heat(), "cubic") is None
 

@@ -13,6 +13,7 @@ import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
 from hermite_pinn.field.field import GridField
+from hermite_pinn.field.hermite_grid import MOST_CELLS
 from hermite_pinn.field.singular_part import SingularPart
 from hermite_pinn.memory import available_memory, spelled_size
 from hermite_pinn.methods.base import Doubt, Outcome, Task
@@ -287,6 +288,10 @@ class LocalIteration:
             )
         if self.mesh.depth > MOST_DEPTH:
             raise StopRun(Status.MAX_SIZE, f"stopped at {MOST_DEPTH} levels of cells{tail}")
+        if max(self.mesh.levels[-1].resolution) > MOST_CELLS:
+            raise StopRun(
+                Status.MAX_SIZE, f"stopped at cells of the smallest size: more than 2**31 along an axis{tail}"
+            )
         need, free = stage_memory(system), available_memory(torch.device("cpu"))
         if free is not None and need > SHARE * free:
             raise StopRun(
