@@ -94,7 +94,7 @@ def _mean_differences(solution: Pointwise, known: Known, free: Sequence[str], in
 
 
 def _space_rule(domain: Domain, instants: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points (n, space axes) and weights (n,) of a mean over space: Gauss points of a box, quasi-random ones elsewhere."""
+    """Points (n, space axes) and weights (n,) of a mean over space: of a box by Gauss, else quasi-random ones."""
     space = list(domain.space_axes)
     if domain.is_cut:
         places = domain.interior.quasi_random(SCATTERED, 0).x.numpy()[space].T

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Protocol
+from typing import Protocol, TextIO, cast
 
 from hermite_pinn.checks import flag
 
@@ -59,7 +59,7 @@ def choose_progress(progress: bool | str | ProgressMeter) -> ProgressMeter:
     terminal, notebook = _terminal(), running_kernel() is not None
     if isinstance(progress, str) and progress == "auto":
         if not terminal and not notebook:
-            return ProgressLines(LogFile(logger))
+            return ProgressLines(cast(TextIO, LogFile(logger)))
         progress = True
     shown = flag("progress", progress, otherwise="'auto' or an object with start, update and close")
     if shown and notebook:
