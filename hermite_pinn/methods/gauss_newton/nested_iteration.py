@@ -33,6 +33,7 @@ from .balance import ZERO, balanced_norms, by_parameters
 from .branch_search import other_state
 from .convergence import Convergence, unsolved
 from .deflated import Deflated
+from .equation_weight import stiffened
 from .first_course import begun_with
 from .first_state import FirstState, first_state, since_start
 from .fit_shift import FitShift, fit_shift
@@ -281,6 +282,9 @@ class NestedIteration:
             stage.shift = None if foreign or before is None else self._shift(before, stage)
             far = 0.0 if stage.shift is None else stage.shift.distance
             stage.error = with_noise(error, (stage.noise or 0.0) * math.hypot(1.0, far))
+            stiffer = None if stage.shift is None or self.resolutions.planned else stiffened(self.problem, before, stage)
+            if stiffer is not None:
+                stage.choice, stage.loosely = stiffer, True
             state.best, foreign = stage, False
             self.unfinished.finished(state.saved())
             self._record(stage)
@@ -387,6 +391,8 @@ class NestedIteration:
     def _verdict(self) -> Ending | None:
         state, planned = self.state, self.resolutions.planned
         assert state.best is not None
+        if state.best.loosely:
+            return None
         return verdict(
             self.problem,
             state.convergence,

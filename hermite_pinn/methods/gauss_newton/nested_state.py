@@ -67,6 +67,7 @@ class NestedState:
             "speeds": list(best.speeds),
             "noise": best.noise,
             "risk": best.risk,
+            "loosely": best.loosely,
             "open": None if best.open is None else asdict(best.open),
             "shift": None if best.shift is None else asdict(best.shift),
             "choice": None if best.choice is None else asdict(best.choice),
@@ -101,6 +102,7 @@ class NestedState:
             error=with_noise(self.convergence.estimates[-1] if self.convergence.estimates else None, saved["noise"]),
             noise=saved["noise"],
             risk=saved.get("risk"),
+            loosely=bool(saved.get("loosely", False)),
             open=NoiseLeft(**saved["open"]) if saved.get("open") else None,
             shift=FitShift(**saved["shift"]) if saved.get("shift") else None,
         )

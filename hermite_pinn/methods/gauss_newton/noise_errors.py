@@ -60,7 +60,7 @@ def row_variance(system: GridSystem, rows: Rows, choice: Choice | None) -> float
     """
     misfit = system.misfit
     known = 0.0 if misfit.variance is None else misfit.variance * system.emphasis
-    if choice is not None:
+    if choice is not None and choice.weights:
         told = choice.scatter**2 * misfit.strength * system.emphasis / misfit.count
         return max(known, told)
     if known:

@@ -243,6 +243,8 @@ class Stage:
         All that is known of what the noise leaves open, or None.
     shift
         By how much it moved a fit of noisy data, or None where that is not known or does not matter.
+    loosely
+        Whether another level has to tell what a larger weight of the equations does to the fit.
     close_to_corners
         See :attr:`.CutSystem.close_to_corners`.
     undefined_outside
@@ -280,6 +282,7 @@ class Stage:
     risk: float | None = None
     open: NoiseLeft | None = None
     shift: FitShift | None = None
+    loosely: bool = False
     close_to_corners: torch.Tensor | None = None
     undefined_outside: bool = False
 

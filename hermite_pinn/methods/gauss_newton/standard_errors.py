@@ -258,7 +258,7 @@ def standard_errors(
     known = system.misfit.variance
     if known is None and system.misfit.noisy and count <= len(names):
         return dict.fromkeys(names, math.inf)
-    used = len(names) if choice is None else min(choice.freedom, count - 1.0)
+    used = len(names) if choice is None or not choice.weights else min(choice.freedom, count - 1.0)
     noise = sensitivity.misfit / max(count - used, 1.0) if known is None else known * system.emphasis
     free = sensitivity.without(bounds)
     found = dict.fromkeys(names, math.inf)
