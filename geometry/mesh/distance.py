@@ -112,7 +112,7 @@ class SampleSearch(Search):
 
     def __init__(self, triangles: Triangles) -> None:
         self.corners = triangles.corners
-        self.radius = max(float(np.median(triangles.longest)), float(triangles.longest.max()) / 64)
+        self.radius = max(float(np.median(triangles.longest)) / 2, float(triangles.longest.max()) / 64)
         parts = np.ceil(triangles.longest / self.radius).astype(np.int64)
         samples, owners = [], []
         for face, place in unrolled(parts**2, PAIRS):

@@ -31,6 +31,7 @@ from hermite_pinn.expressions.program import (
 from hermite_pinn.geometry import Domain, Region, Samples
 from hermite_pinn.geometry.samples import Normals
 
+from .jumps import find_jumps
 from .plan import Plan
 from .terms import Term
 
@@ -38,7 +39,9 @@ __all__ = ["Conditions", "Form", "forms", "highest_orders"]
 
 POINTS = 64  # of a face, or of an edge, where conditions are compared
 CONTRADICTION = 1e-3  # difference of two values, relative to the largest of the field, that no interpolation explains
-JUMP = 1e-6  # the same where two faces meet
+JUMP = 1e-6  # the same where two faces meet, or on both sides of a jump
+BESIDE = 1e-9  # of the length of an axis: how far from a jump values are taken
+MOST_TOLD = 3  # jumps of one condition
 FLOOR = 1e-12  # of what a prescribed function is anywhere: values on a face below which they count as rounding
 
 
@@ -280,7 +283,7 @@ class Conditions:
                 )
 
     def jumps(self) -> Iterator[str]:
-        """Sentences about values of a field that differ where two faces meet."""
+        """Sentences about values of a field that differ where two faces meet, and that jump within a face."""
         values = [f for f in self.forms if f.is_value and not f.term.region.inner]
         for a, b in itertools.combinations(values, 2):
             if a.field != b.field or a.term.region == b.term.region or _same(a, b):
@@ -296,6 +299,31 @@ class Conditions:
                         f"({_place(self.domain.names, at_a.x[:, at].numpy())}): no solution is smooth there"
                     )
                     break
+        for form in values:
+            yield from itertools.islice(self._jumps_within(form), MOST_TOLD)
+
+    def _jumps_within(self, form: Form) -> Iterator[str]:
+        """Sentences about jumps of prescribed values along a side of the box."""
+        region = form.term.region
+        if region.plane is None:
+            return
+        names, x = self.domain.names, self.samples[region].x
+        for name, places in find_jumps(form.expressions, self.domain).breaks.items():
+            axis, near = self.domain.axis(name), BESIDE * self.domain.lengths[self.domain.axis(name)]
+            for place in places if axis != region.plane.axis else ():
+                beside = []
+                for end in (place - near, place + near):
+                    moved = x.clone()
+                    moved[axis] = end
+                    beside.append(form.at(Samples(moved, normals=region.normal), names))
+                a, b = beside
+                off = np.where(a.holds & b.holds, np.abs(a.values - b.values), 0.0)
+                at = int(off.argmax())
+                if off[at] > max(JUMP * self.sizes[form.field], self.rounding[form.field]):
+                    yield (
+                        f"{form.field} jumps from {a.values[at]:.6g} to {b.values[at]:.6g} on the face {region.name} at "
+                        f"{name} = {place:.6g}: no solution is smooth there"
+                    )
 
     def _meeting(self, first: Region, second: Region) -> Iterator[tuple[Samples, Samples]]:
         """Points where two faces meet, with the normals of either."""
