@@ -21,7 +21,7 @@ from .iterate import Fit, Iterate, Trial
 from .linear_solver import Limits, LinearSolver, LinearSystem
 from .rows import Rows
 
-__all__ = ["SOLVED", "Fit", "LeastSquares", "LevenbergMarquardt"]
+__all__ = ["SOLVED", "UNBOUNDED", "Fit", "LeastSquares", "LevenbergMarquardt"]
 
 logger = logging.getLogger(__name__)
 
