@@ -17,7 +17,15 @@ from .comparison import compared
 from .quantities import shown_fields
 from .small_pictures import curve_svg, field_pictures
 
-__all__ = ["branch_html", "family_table", "is_estimated", "solution_html", "spectrum_html", "status_badge", "status_colour"]
+__all__ = [
+    "branch_html",
+    "family_table",
+    "is_estimated",
+    "solution_html",
+    "spectrum_html",
+    "status_badge",
+    "status_colour",
+]
 
 GREEN, GREY, AMBER, RED = "#1a7f37", "#57606a", "#9a6700", "#cf222e"
 LIMITED = (Status.MAX_SIZE, Status.MAX_TIME, Status.STOPPED, Status.INTERRUPTED)
@@ -161,7 +169,12 @@ def branch_html(branch: Any) -> str:
     last = branch.solutions[-1] if branch.solutions else None
     shown = "" if last is None else f"<div style='{FADED}'>at {branch.values[-1]:.6g}</div>" + field_pictures(last)
     title = f"of {len(branch)} solutions"
-    return block(heading("Branch", title, status_badge(branch.status, all(map(is_estimated, branch.solutions)))), rows(*told), members, shown)
+    return block(
+        heading("Branch", title, status_badge(branch.status, all(map(is_estimated, branch.solutions)))),
+        rows(*told),
+        members,
+        shown,
+    )
 
 
 def spectrum_html(spectrum: Any) -> str:

@@ -345,7 +345,9 @@ def _instead(method: type) -> str:
     name = ours.get(method.__name__.lower())
     if name is None:
         return ""
-    return f"the optimisers of this package are methods: give hp.{name}() instead of {method.__module__}.{method.__name__}"
+    return (
+        f"the optimisers of this package are methods: give hp.{name}() instead of {method.__module__}.{method.__name__}"
+    )
 
 
 def _method(method: str | Method) -> Method:
