@@ -31,8 +31,8 @@ from hermite_pinn.expressions.program import (
 from hermite_pinn.geometry import Domain, Region, Samples
 from hermite_pinn.geometry.samples import Normals
 
-from .jumps import find_jumps
 from .plan import Plan
+from .side_jumps import jumps_on_side
 from .terms import Term
 
 __all__ = ["Conditions", "Form", "forms", "highest_orders"]
@@ -40,8 +40,6 @@ __all__ = ["Conditions", "Form", "forms", "highest_orders"]
 POINTS = 64  # of a face, or of an edge, where conditions are compared
 CONTRADICTION = 1e-3  # difference of two values, relative to the largest of the field, that no interpolation explains
 JUMP = 1e-6  # the same where two faces meet, or on both sides of a jump
-BESIDE = 1e-9  # of the length of an axis: how far from a jump values are taken
-MOST_TOLD = 3  # jumps of one condition
 FLOOR = 1e-12  # of what a prescribed function is anywhere: values on a face below which they count as rounding
 
 
@@ -300,30 +298,23 @@ class Conditions:
                     )
                     break
         for form in values:
-            yield from itertools.islice(self._jumps_within(form), MOST_TOLD)
+            region, least = form.term.region, max(JUMP * self.sizes[form.field], self.rounding[form.field])
+            for jump in jumps_on_side(
+                form.expressions, region, self.samples[region], self.domain, self._values_of(form), least
+            ):
+                yield (
+                    f"{form.field} jumps from {jump.before:.6g} to {jump.after:.6g} on the face {region.name} at "
+                    f"{jump.axis} = {jump.place:.6g}: no solution is smooth there"
+                )
 
-    def _jumps_within(self, form: Form) -> Iterator[str]:
-        """Sentences about jumps of prescribed values along a side of the box."""
-        region = form.term.region
-        if region.plane is None:
-            return
-        names, x = self.domain.names, self.samples[region].x
-        for name, places in find_jumps(form.expressions, self.domain).breaks.items():
-            axis, near = self.domain.axis(name), BESIDE * self.domain.lengths[self.domain.axis(name)]
-            for place in places if axis != region.plane.axis else ():
-                beside = []
-                for end in (place - near, place + near):
-                    moved = x.clone()
-                    moved[axis] = end
-                    beside.append(form.at(Samples(moved, normals=region.normal), names))
-                a, b = beside
-                off = np.where(a.holds & b.holds, np.abs(a.values - b.values), 0.0)
-                at = int(off.argmax())
-                if off[at] > max(JUMP * self.sizes[form.field], self.rounding[form.field]):
-                    yield (
-                        f"{form.field} jumps from {a.values[at]:.6g} to {b.values[at]:.6g} on the face {region.name} at "
-                        f"{name} = {place:.6g}: no solution is smooth there"
-                    )
+    def _values_of(self, form: Form) -> Callable[[Samples], np.ndarray]:
+        """Makes the values of a form at points, NaN where it does not hold."""
+
+        def values(samples: Samples) -> np.ndarray:
+            given = form.at(samples, self.domain.names)
+            return np.where(given.holds, given.values, np.nan)
+
+        return values
 
     def _meeting(self, first: Region, second: Region) -> Iterator[tuple[Samples, Samples]]:
         """Points where two faces meet, with the normals of either."""
