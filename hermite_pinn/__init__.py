@@ -173,4 +173,5 @@ def _itself() -> Any:
 
 def __dir__() -> list[str]:
     """Names for completion: also of what is not loaded yet."""
-    return sorted({*globals(), *_HOME, *_ROOMS, *_WORKLOADS, "__version__"})
+    own = {name for name in globals() if name not in ("Any", "TYPE_CHECKING", "annotations", "import_module")}
+    return sorted({*own, *_HOME, *_ROOMS, *_WORKLOADS, "__version__"})

@@ -52,6 +52,8 @@ OPTIONAL = {
     "networkx": ("mesh", "needed to read 3MF files and to mend meshes only"),
     "pyvista": ("viz", "needed for pictures of surfaces in three dimensions by VTK only"),
     "imageio-ffmpeg": ("video", "needed for videos of radiance fields only"),
+    "xarray": ("xarray", "needed by solution.to_xarray() only"),
+    "pandas": ("pandas", "needed by solution.to_pandas() only"),
     "pytorch_optimizer": ("optimizers", "needed by method='soap' only"),
 }
 

@@ -6,6 +6,7 @@ of them that the exact solution satisfies equation and conditions.
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable
 
@@ -158,7 +159,9 @@ def make(name: str, **settings: object) -> Problem:
     'helmholtz2d a=7x13, k=1'
     """
     if name not in PROBLEMS:
-        raise InvalidArgumentError(f"there is no problem {name!r}; there are {', '.join(PROBLEMS)}")
+        near = difflib.get_close_matches(str(name), PROBLEMS, 1)
+        meant = f"did you mean {near[0]!r}? There are" if near else "there are"
+        raise InvalidArgumentError(f"there is no problem {name!r}; {meant} {', '.join(PROBLEMS)}")
     function = PROBLEMS[name]
     known = inspect.signature(function).parameters
     for setting in settings:

@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from .triangles import Triangles, unrolled
 
-__all__ = ["Closest", "Search", "libigl", "search"]
+__all__ = ["Closest", "Search", "libigl", "search", "slowness"]
 
 #: Points that are searched for at once.
 BATCH = 1 << 16
@@ -52,6 +52,22 @@ def libigl() -> ModuleType | None:
     except ImportError:
         return None
     return igl
+
+
+def slowness(triangles: int) -> str:
+    """What is lost without libigl, as a sentence; empty where it is installed.
+
+    Parameters
+    ----------
+    triangles
+        Their number.
+    """
+    if libigl() is not None:
+        return ""
+    return (
+        f"libigl is not installed, so distances to the {triangles:,} triangles take many times as long; "
+        "pip install 'hermite_pinn[mesh]'"
+    )
 
 
 def search(triangles: Triangles) -> Search:
@@ -96,7 +112,7 @@ class SampleSearch(Search):
 
     def __init__(self, triangles: Triangles) -> None:
         self.corners = triangles.corners
-        self.radius = max(float(np.median(triangles.longest)), float(triangles.longest.max()) / 64)
+        self.radius = max(float(np.median(triangles.longest)) / 2, float(triangles.longest.max()) / 64)
         parts = np.ceil(triangles.longest / self.radius).astype(np.int64)
         samples, owners = [], []
         for face, place in unrolled(parts**2, PAIRS):

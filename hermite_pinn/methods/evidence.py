@@ -69,20 +69,25 @@ class Standard:
         Least number of cells along an axis.
     bent
         Misfit of equations that noisy data may cause.
+    gridded
+        Whether cells limit how well equations can be satisfied, as they do not for networks.
     """
 
     accuracy: float | None
     minimised: bool
     cells: int
     bent: float
+    gridded: bool = False
 
     @property
     def most(self) -> float:
-        """Relative misfit that no term may have.
-
-        Without an estimate a field must show a digit, unless a coarse grid is what keeps it from that.
-        """
+        """Relative misfit that no condition may have: without an estimate, a trained field must show a digit."""
         return ONE_DIGIT if self.accuracy is None and not self.minimised else LOOSE
+
+    @property
+    def unsolved(self) -> float:
+        """The same for equations: coarse cells leave more of derivatives than of values, networks do not."""
+        return LOOSE if self.gridded else self.most
 
     @property
     def value(self) -> float:
@@ -126,8 +131,13 @@ def doubts_about(problem: Problem, outcome: Outcome, misfits: Sequence[TermMisfi
     noise = Misfit(problem)
     bent = BENT if noise.noisy or noise.penalties else 0.0
     cells = min(outcome.field.encoder.cells)
+<<<<<<< HEAD
     standard = Standard(accuracy, outcome.minimised, cells, bent)
     misfits = term_misfits(problem, outcome.field, outcome.parameters) if misfits is None else misfits
+=======
+    standard = Standard(accuracy, outcome.minimised, cells, bent, outcome.field.linear)
+    misfits = term_misfits(problem, outcome.field, outcome.parameters)
+>>>>>>> 3c627f09f64c894a8cfb7fafb7852895146372b7
     found = [
         *_of_data(misfits, noise, standard),
         *_of_conditions(misfits, standard),
@@ -248,7 +258,7 @@ def _of_equations(misfits: Sequence[TermMisfit], standard: Standard, is_open: bo
                 )
                 continue
         if not standard.minimised:
-            if not m.unsolved < standard.most:
+            if not m.unsolved < standard.unsolved:
                 yield Doubt("equation", f"the residual of {m.term.name} is {_share(m.unsolved)} of its terms")
             continue
         left = m.relative

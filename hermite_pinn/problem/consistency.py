@@ -32,13 +32,14 @@ from hermite_pinn.geometry import Domain, Region, Samples
 from hermite_pinn.geometry.samples import Normals
 
 from .plan import Plan
+from .side_jumps import jumps_on_side
 from .terms import Term
 
 __all__ = ["Conditions", "Form", "forms", "highest_orders"]
 
 POINTS = 64  # of a face, or of an edge, where conditions are compared
 CONTRADICTION = 1e-3  # difference of two values, relative to the largest of the field, that no interpolation explains
-JUMP = 1e-6  # the same where two faces meet
+JUMP = 1e-6  # the same where two faces meet, or on both sides of a jump
 FLOOR = 1e-12  # of what a prescribed function is anywhere: values on a face below which they count as rounding
 
 
@@ -280,7 +281,7 @@ class Conditions:
                 )
 
     def jumps(self) -> Iterator[str]:
-        """Sentences about values of a field that differ where two faces meet."""
+        """Sentences about values of a field that differ where two faces meet, and that jump within a face."""
         values = [f for f in self.forms if f.is_value and not f.term.region.inner]
         for a, b in itertools.combinations(values, 2):
             if a.field != b.field or a.term.region == b.term.region or _same(a, b):
@@ -296,6 +297,24 @@ class Conditions:
                         f"({_place(self.domain.names, at_a.x[:, at].numpy())}): no solution is smooth there"
                     )
                     break
+        for form in values:
+            region, least = form.term.region, max(JUMP * self.sizes[form.field], self.rounding[form.field])
+            for jump in jumps_on_side(
+                form.expressions, region, self.samples[region], self.domain, self._values_of(form), least
+            ):
+                yield (
+                    f"{form.field} jumps from {jump.before:.6g} to {jump.after:.6g} on the face {region.name} at "
+                    f"{jump.axis} = {jump.place:.6g}: no solution is smooth there"
+                )
+
+    def _values_of(self, form: Form) -> Callable[[Samples], np.ndarray]:
+        """Makes the values of a form at points, NaN where it does not hold."""
+
+        def values(samples: Samples) -> np.ndarray:
+            given = form.at(samples, self.domain.names)
+            return np.where(given.holds, given.values, np.nan)
+
+        return values
 
     def _meeting(self, first: Region, second: Region) -> Iterator[tuple[Samples, Samples]]:
         """Points where two faces meet, with the normals of either."""

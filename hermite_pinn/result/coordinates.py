@@ -29,6 +29,11 @@ def coordinate_tensor(name: str, value: Any) -> torch.Tensor:
     if type(value) is float:
         return torch.tensor(value, dtype=torch.float64)
     if isinstance(value, torch.Tensor):
+        if torch._C._functorch.is_functorch_wrapped_tensor(value):
+            raise InvalidArgumentError(
+                f"the coordinate {name} is inside a transform of torch.func, which the kernels do not know; call fields with whole "
+                "tensors instead of vmap, and take derivatives as u.x or by torch.autograd.grad or torch.autograd.functional"
+            )
         if value.is_complex():
             raise InvalidArgumentError(f"the coordinate {name} is complex; coordinates are real")
         if value.layout is not torch.strided or value.is_meta or value.is_quantized:

@@ -39,7 +39,7 @@ def status_badge(status: Status, estimated: bool = True) -> str:
 
 
 def status_colour(status: Status, estimated: bool = True) -> str:
-    """Green for what succeeded, grey where its error is not estimated, amber for what was ended, red for what failed."""
+    """Green for success, grey for one whose error is not estimated, amber for what was ended, red for what failed."""
     if status.success:
         return GREEN if estimated else GREY
     return AMBER if status in LIMITED else RED

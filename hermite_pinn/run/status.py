@@ -57,8 +57,8 @@ class Status(Enum):
     )
     DIVERGED = (
         "diverged",
-        "A residual became infinite or NaN; the last good state is kept. Check divisions, roots and logarithms in the residual, or "
-        "start from a coarser problem.",
+        "A residual became infinite or NaN, or the solution grew without bound; the last good state is kept. Check the signs of the "
+        "highest derivatives and divisions, roots and logarithms in the residual, or start from a coarser problem.",
     )
 
     def __init__(self, label: str, advice: str) -> None:

@@ -35,6 +35,11 @@ LARGEST_CHUNK = 1 << 26  # bytes
 PIECE = 1 << 24  # bytes of an array that is hashed and not kept
 FILTERS = {h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32, h5z.FILTER_DEFLATE}
 OURS = "hermite_pinn "  # and the kind
+#: What to do with a file of another kind, by the kind that was asked for and that of the file.
+INSTEAD = {
+    ("solution", "checkpoint"): ", from which hp.solve(problem, resume=...) continues its run",
+    ("checkpoint", "solution"): ", which hp.Solution.load reads and hp.solve(problem, start=...) starts from",
+}
 SIGNATURE = b"\x89HDF\r\n\x1a\n"  # of HDF5
 DEFLATED = 1040  # most bytes that deflate makes of one
 
@@ -212,7 +217,8 @@ class _Reader:
         if form != f"hermite_pinn {self.kind}":
             ours = isinstance(form, str) and form.startswith("hermite_pinn ")
             what = f"holds a {form[:40]}" if ours else "was not written by hermite_pinn"
-            raise CorruptFileError(f"{self.source} is no hermite_pinn {self.kind}: it {what}")
+            advice = INSTEAD.get((self.kind, str(form).removeprefix(OURS)), "") if ours else ""
+            raise CorruptFileError(f"{self.source} is no hermite_pinn {self.kind}: it {what}{advice}")
         version = self._attribute("version", h5t.INTEGER)
         if version is None or version < 1:
             raise self.damaged("it does not say the version of its format")

@@ -340,8 +340,21 @@ def _joined(place: torch.device, method: Method) -> Ranks:
     return ranks
 
 
+def _instead(method: type) -> str:
+    """What to give in place of a class: an object of it, or the method that is called like an optimiser of PyTorch."""
+    if issubclass(method, Method):
+        return f"give {method.__name__}(), not the class"
+    ours = {kind.__name__.lower(): kind.__name__ for kind in (type(make()) for make in METHODS.values())}
+    name = ours.get(method.__name__.lower())
+    if name is None:
+        return ""
+    return (
+        f"the optimisers of this package are methods: give hp.{name}() instead of {method.__module__}.{method.__name__}"
+    )
+
+
 def _method(method: str | Method) -> Method:
     if isinstance(method, str):
         return METHODS[choice("method", method, METHODS, otherwise="a method object such as hp.Adam(steps=2000)")]()
-    hint = f"give {method.__name__}(), not the class" if isinstance(method, type) else ""
+    hint = _instead(method) if isinstance(method, type) else ""
     return instance("method", method, Method, f"a method object or one of {', '.join(map(repr, METHODS))}", hint=hint)

@@ -359,8 +359,10 @@ def test_a_term_that_is_not_defined_at_zero_has_a_size() -> None:
 def test_without_an_estimate_a_trained_field_must_show_a_digit() -> None:
     """A grid that is too coarse, and an error that is estimated, are judged by the looser limit."""
     trained, coarse, estimated = (Standard(a, m, 8, 0.0) for a, m in ((None, False), (None, True), (0.2, False)))
-    assert trained.most == trained.value == trained.derivative == 0.1
-    assert coarse.most == estimated.most == 0.3
+    assert trained.unsolved == trained.value == trained.derivative == 0.1
+    assert coarse.most == coarse.unsolved == estimated.most == estimated.unsolved == 0.3
+    cells = Standard(None, False, 8, 0.0, gridded=True)
+    assert (cells.value, cells.unsolved) == (0.1, 0.3)
 
 
 def test_a_tenth_of_an_initial_value_that_is_missed_is_no_success() -> None:

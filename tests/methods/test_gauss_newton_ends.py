@@ -103,3 +103,14 @@ def test_a_checkpoint_of_another_problem_is_refused(tmp_path):
 def test_runs_are_reproducible():
     a, b = (hp.solve(problems.poisson2d(), levels=5) for _ in range(2))
     assert torch.equal(a.field.table, b.field.table)
+
+
+def test_a_solution_that_grows_without_bound_is_called_that():
+    problem = hp.Problem(
+        hp.Box(x=(0, 1), t=(0, 0.3)), "u", lambda u: u.t + u.xx,
+        [hp.Dirichlet(u=0.0), hp.Initial(u=lambda x: hp.sin(hp.pi * x) + hp.sin(9 * hp.pi * x))],
+    )  # fmt: skip
+    with pytest.raises(DivergedError, match=r"times as large at t = .*grows without bound.*signs") as caught:
+        hp.solve(problem, progress=False)
+    assert "not finite" not in str(caught.value)
+    assert caught.value.solution.status is hp.Status.DIVERGED

@@ -157,7 +157,7 @@ def test_a_start_whose_derivatives_overflow_is_weighted_or_refused():
         domain=hp.Box(x=(0, 10), t=(0, 1)),
         fields=["u"],
         residual=lambda u: u.t - 1e-3 * u.xx - u * (1 - u),
-        conditions=[hp.Initial(u=lambda x: 1 / (1 + hp.exp((x - 2) / 0.05)))],
+        conditions=[hp.Neumann(u=0.0), hp.Initial(u=lambda x: 1 / (1 + hp.exp((x - 2) / 0.05)))],
     )
     solution = hp.solve(problem, method=hp.Adam(steps=2, **SHORT), field=None, progress=False)
     assert "not finite in float32" in solution.stats["not_held"]["u at t-"]

@@ -88,7 +88,7 @@ def test_methods_and_checkpoints(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["solve", "burger"], "there is no problem 'burger'; there are helmholtz2d"),
+        (["solve", "burger"], "no problem 'burger'; did you mean 'burgers'"),
         (["solve", "helmholtz2d", "--set", "b=1"], "no setting 'b'; it has a, k"),
         (["solve", "helmholtz2d", "--set", "a"], "name=value"),
         (["solve", "helmholtz2d", "--method", "sgd"], "unknown method 'sgd'"),

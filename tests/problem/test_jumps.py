@@ -91,3 +91,18 @@ def test_a_divergence_is_that_of_the_product_rule():
 def test_derivatives_of_what_has_none_are_refused(residual, told):
     with pytest.raises(hp.InvalidProblemError, match=told):
         hp.Problem(BOX, ["u"], residual, [hp.Dirichlet(u=0.0)])
+
+
+def test_initial_values_that_jump_are_noted_and_kinks_are_not():
+    def notes(start):
+        problem = hp.Problem(
+            hp.Box(x=(0, 4), t=(0, 1)), "u", lambda u: u.t + u.x - 0.1 * u.xx, [hp.Neumann(u=0.0), hp.Initial(u=start)]
+        )
+        return problem.notes
+
+    assert notes(lambda x: hp.where(x < 2, 1.0, 0.0)) == (
+        "u jumps from 1 to 0 on the face t- at x = 2: no solution is smooth there",
+    )
+    assert notes(lambda x: hp.maximum(0.0, 1 - hp.abs(x - 2))) == ()
+    assert notes(lambda x: hp.where(x < 2, x, 4 - x)) == ()
+    assert notes(lambda x: hp.exp(-((x - 2) ** 2))) == ()

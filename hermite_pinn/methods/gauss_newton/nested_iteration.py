@@ -282,7 +282,9 @@ class NestedIteration:
             stage.shift = None if foreign or before is None else self._shift(before, stage)
             far = 0.0 if stage.shift is None else stage.shift.distance
             stage.error = with_noise(error, (stage.noise or 0.0) * math.hypot(1.0, far))
-            stiffer = None if stage.shift is None or self.resolutions.planned else stiffened(self.problem, before, stage)
+            stiffer = (
+                None if stage.shift is None or self.resolutions.planned else stiffened(self.problem, before, stage)
+            )
             if stiffer is not None:
                 stage.choice, stage.loosely = stiffer, True
             state.best, foreign = stage, False

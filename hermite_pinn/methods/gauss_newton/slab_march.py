@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from hermite_pinn.cuda.encoder.basis import BASES
-from hermite_pinn.methods.least_squares.levenberg_marquardt import Fit, LevenbergMarquardt
+from hermite_pinn.errors import DivergedError
+from hermite_pinn.methods.least_squares.levenberg_marquardt import UNBOUNDED, Fit, LevenbergMarquardt
 from hermite_pinn.methods.systems.constraints import Carried
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.residuals.reference_state import reference_state
@@ -41,6 +42,7 @@ logger = logging.getLogger(__name__)
 
 Resolution = tuple[int, ...]
 
+UNLIMITED = 1e100  # times the size at the first times, that no solution is expected to reach
 GROWTH = 4.0  # of the relative loss from slab to slab, twice in a row, that asks for an explanation
 
 
@@ -100,6 +102,7 @@ class _March:
         self.total = Stage([resolution], torch.empty(0), torch.empty(0), {}, slabs=count, start=start)
         self.whole: torch.Tensor | None = None if guess is None else guess.clone()
         self.moved, self.norms = [0.0] * len(self.orders), [0.0] * len(self.orders)
+        self.sizes: dict[int, float] = {}  # of the fields in the first slab
         self.squares: dict[str, float] = {}
         self.between: set[str] = set()
         self.last: tuple[GridSystem, slice] | None = None  # the slab whose end is not final
@@ -128,9 +131,22 @@ class _March:
         for i, (a, b) in enumerate(zip(system.norms(finest - before), system.norms(finest), strict=True)):
             self.moved[i] += a * a
             self.norms[i] += b * b
+            self._check_size(system, i, b)
         self._finish()
         self.last = (system, part)
         self.solver.monitor.advanced(system.problem.domain, lambda: self.grid.part(system, finest))
+
+    def _check_size(self, system: GridSystem, number: int, size: float) -> None:
+        """End a march long before its numbers overflow: such a growth is none that a grid resolves."""
+        first = self.sizes.setdefault(number, size)
+        if not size > UNLIMITED * first or not first > 0:
+            return
+        end = system.problem.domain.upper[self.axis]
+        name = system.problem.domain.names[self.axis]
+        raise DivergedError(
+            f"{system.problem.fields[number]} is {size / first:.0e} times as large at {name} = {end:.4g} as at the first times "
+            f"({system.location}). {UNBOUNDED}"
+        )
 
     def _look_at_start(self, system: GridSystem, fit: Fit, finest: torch.Tensor) -> None:
         """Keep what tells whether the solution begins with a layer."""

@@ -21,11 +21,16 @@ from .iterate import Fit, Iterate, Trial
 from .linear_solver import Limits, LinearSolver, LinearSystem
 from .rows import Rows
 
-__all__ = ["SOLVED", "Fit", "LeastSquares", "LevenbergMarquardt"]
+__all__ = ["SOLVED", "UNBOUNDED", "Fit", "LeastSquares", "LevenbergMarquardt"]
 
 logger = logging.getLogger(__name__)
 
 #: What is logged of every linear problem; the numbers of a record are its arguments.
+#: What to do about a solution that outgrows the numbers.
+UNBOUNDED = (
+    "The solution grows without bound: look at the signs of the time derivative and of the highest derivatives (an equation "
+    "that runs backward in time amplifies every disturbance), or end the domain earlier"
+)
 SOLVED = "%s: a linear problem of %d unknowns took %d steps (%s)"
 CORRECTIONS, FALLING = 3, 0.5  # of a step that fails, as long as each lowers the loss by this factor
 CURVED = 64.0  # factor of the damping of a corrected step that fails where there is hardly any
@@ -397,7 +402,13 @@ class LevenbergMarquardt(Generic[System]):
             value = float(system.inner([row], [row]))
             if not math.isfinite(value):
                 bad, of = int((~torch.isfinite(row)).sum()), row.numel()
-                step, part = len(self.monitor.history) + 1, system.where_undefined(vector)
+                step = len(self.monitor.history) + 1
+                if not bad:
+                    raise DivergedError(
+                        f"the squares of the residual {name!r} overflow at step {step} ({system.location}): its largest value is "
+                        f"{float(row.abs().max()):.1e}. {UNBOUNDED}"
+                    )
+                part = system.where_undefined(vector)
                 raise DivergedError(
                     f"the residual {name!r} is not finite at {bad} of {of} points at step {step} ({system.location})"
                     + (f": {part}" if part else "")

@@ -23,7 +23,8 @@ from hermite_pinn.run.workload import Save
 
 from .band import Band, band_of, whole
 from .cell_system import Weights
-from .level_fit import TOLERANCE, LevelFit, fit_level
+from .level_fit import TOLERANCE, LevelFit, fit_level, points_along
+from .quality import POINTS
 from .target import Target
 
 __all__ = ["Course"]
@@ -34,6 +35,10 @@ COARSE = 32
 WIDTH = 2.0
 #: Bytes per point at which misfits are taken.
 PER_POINT = 150.0
+#: Part of the seconds per point of the last level that those of the next one take: near the surface it is fewer.
+FASTER = 0.3
+#: Part of a time limit that is kept at most for measuring what was fitted.
+KEPT = 0.3
 
 
 class Course:
@@ -72,6 +77,7 @@ class Course:
         self.bands: list[Band] = []
         self.table = torch.zeros(0, dtype=dtype)
         self.unfinished: list[int] = []
+        self.pace = 0.0  # seconds per point of the last level
         self.stats: dict[str, Any] = {}
 
     def run(self, save: Save, saved: Mapping[str, Any] | None) -> Ending:
@@ -108,12 +114,16 @@ class Course:
         check()
         self._check_memory()
         band = self._band(level)
+        check()
         layout = self.layout([*self.bands, band])
+        self._check_time(level, len(band.cells) * points_along(layout, band) ** 3, band.listed is None)
         table = torch.zeros(layout.size, dtype=self.dtype)
         table[: len(self.table)] = self.table
         done = fit_level(self.target, layout, table, band, self.weights, check)
         self.bands.append(band)
-        self.table = done.table
+        self.table, self.pace = done.table, done.pace
+        if self.monitor.max_time is not None:
+            self.monitor.reserve = min(POINTS * done.pace, KEPT * self.monitor.max_time)
         if done.reduction > TOLERANCE:
             self.unfinished.append(level)
         self._record(done)
@@ -128,6 +138,11 @@ class Course:
             done=4.0 ** (len(self.bands) - len(self.resolutions)),
             iterations=done.steps,
         )
+
+    def _check_time(self, level: int, points: int, whole: bool) -> None:
+        """End the run if the next level could not be finished: half a level is worth nothing."""
+        if level:
+            self.monitor.require(points * self.pace, f"level {level + 1}", 1.0 if whole else FASTER)
 
     def _check_memory(self) -> None:
         """End the run if the next level would not fit: bands have four times as many cells from level to level."""

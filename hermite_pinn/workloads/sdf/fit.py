@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from hermite_pinn.field.grid_field import GridField
 from hermite_pinn.field.hermite_grid import plain_levels
 from hermite_pinn.geometry import Box
 from hermite_pinn.methods.training.method import TrainingMethod
+from hermite_pinn.problem.warning import HermitePinnWarning
 from hermite_pinn.result.solution import Solution
 from hermite_pinn.run.arguments import checked_seed, chosen_dtype, chosen_field
 from hermite_pinn.run.callbacks import Callback
@@ -162,6 +164,8 @@ def fit(
     )
     plan = Plan.of(method, chosen_field(field), levels, weights, chosen_dtype(dtype), device, checked_seed(seed))
     target = target_of(surface, sign)
+    if target.slow:
+        warnings.warn(target.slow, HermitePinnWarning, stacklevel=3)
     return frame.run(_Distance(plan, target, _box(box, target), frame.monitor))
 
 
@@ -185,6 +189,9 @@ class _Distance(Workload[Ending, Solution]):
         plan, target, fitting = self.plan, self.target, self.fitting
         found = quality(target, self.box, fitting.field.to("cpu"), plan.seed)
         status, message = _judged(done.found, found, fitting.field, target, plan)
+        if status is Status.MAX_TIME and target.slow:
+            message = f"{message}; {target.slow}"
+        notes = [*target.notes, *([target.slow] if target.slow else [])]
         stats = done.stats(plan.name, plan.seed, self.monitor.history) | field_stats(fitting.field)
         stats |= {"quality": dict(found)} | plain(fitting.stats)
         return Solution(
@@ -195,7 +202,7 @@ class _Distance(Workload[Ending, Solution]):
             message=message,
             history=self.monitor.history,
             parameters={},
-            stats=stats | ({"notes": list(target.notes)} if target.notes else {}),
+            stats=stats | ({"notes": notes} if notes else {}),
             residuals={"value": found["value_rms"], "normal": found["gradient_rms"], "eikonal": found["eikonal_rms"]},
             estimated_error=None,
             title="signed distance" if target.signed else "distance",

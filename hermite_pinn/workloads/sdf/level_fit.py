@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -17,10 +18,10 @@ from .band import Band
 from .cell_system import CellSystem, Weights, gauss_points
 from .target import Target
 
-__all__ = ["LevelFit", "fit_level"]
+__all__ = ["LevelFit", "fit_level", "points_along"]
 
 JET = Channels.jet(3, 1)
-CELLS = 1 << 14  # cells looked at together
+CELLS = 1 << 11  # cells looked at together, between two looks at the clock
 TOLERANCE = 1e-2  # of the least squares problem of a level, relative to where it begins
 UNIT = 0.1  # of a cell: a misfit of values that counts as much as one of 1 of gradients
 STEPS = 60  # of conjugate gradients, at most
@@ -40,6 +41,8 @@ class LevelFit:
         Of conjugate gradients.
     reduction
         Of the gradient of the least squares problem: what these left, relative to where they began.
+    pace
+        Seconds per point at which distances were computed.
     """
 
     table: torch.Tensor
@@ -47,6 +50,7 @@ class LevelFit:
     normal: float
     steps: int
     reduction: float
+    pace: float
 
 
 def fit_level(
@@ -67,10 +71,11 @@ def fit_level(
     check
         Called again and again, may raise.
     """
-    level = layout.levels - 1
-    count = max(2, layout.orders) + (band.listed is None)  # a corner of the box has one cell only
+    level, began = layout.levels - 1, time.perf_counter()
+    count = points_along(layout, band)
     size = np.asarray(layout.lengths) / np.asarray(layout.resolutions[level])
     misfits, directions = _misfits(target, layout, table, band, count, check)
+    pace = (time.perf_counter() - began) / (len(band.cells) * count**3)
     in_cells = replace(weights, value=weights.value / (UNIT * float(np.cbrt(np.prod(size)))) ** 2)
     system = CellSystem(layout, level, band.cells, count, in_cells, misfits.dtype, misfits.device)
     found, steps, reduction = _solved(system, misfits, directions, check)
@@ -82,7 +87,12 @@ def fit_level(
     known = (directions != 0).any(2)
     squares = misfits[..., 1:].double().square().sum(2)[known]
     normal = math.sqrt(float(squares.mean())) if len(squares) else 0.0
-    return LevelFit(table, math.sqrt(float(misfits[..., 0].double().square().mean())), normal, steps, reduction)
+    return LevelFit(table, math.sqrt(float(misfits[..., 0].double().square().mean())), normal, steps, reduction, pace)
+
+
+def points_along(layout: GridLayout, band: Band) -> int:
+    """Points along each axis of a cell; a corner of the box has one cell only."""
+    return max(2, layout.orders) + (band.listed is None)
 
 
 def _misfits(

@@ -11,7 +11,7 @@ import numpy as np
 
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.geometry import Mesh
-from hermite_pinn.geometry.mesh.distance import Search, search
+from hermite_pinn.geometry.mesh.distance import Search, search, slowness
 from hermite_pinn.geometry.mesh.sources import taken
 from hermite_pinn.geometry.mesh.surface import TrianglePiece
 from hermite_pinn.geometry.mesh.triangles import Triangles
@@ -38,7 +38,7 @@ class TriangleTarget(Target):
 
     def __init__(self, triangles: Triangles, notes: tuple[str, ...]) -> None:
         self.triangles, self.notes = triangles, notes
-        self.room = ON * triangles.extent
+        self.room, self.slow = ON * triangles.extent, slowness(triangles.count)
 
     @cached_property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[override]

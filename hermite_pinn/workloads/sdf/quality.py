@@ -11,12 +11,13 @@ from hermite_pinn.geometry import Box
 
 from .target import Target
 
-__all__ = ["BAND", "quality"]
+__all__ = ["BAND", "POINTS", "quality"]
 
 #: Half the width of the band in which errors are measured, relative to the longest edge of the surface.
 BAND = 0.01 / 0.72
 NEAR = 20_000
 FAR = 10_000
+POINTS = NEAR + FAR
 JET = Channels.jet(3, 1)
 
 

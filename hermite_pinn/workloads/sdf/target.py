@@ -47,10 +47,13 @@ class Target(ABC):
         Whether it has an inside.
     notes
         Sentences about what was mended or is worth knowing.
+    slow
+        Why distances take longer than they need to, and what to do, as a sentence; empty where they do not.
     """
 
     signed: bool = True
     notes: tuple[str, ...] = ()
+    slow: str = ""
 
     @property
     @abstractmethod
