@@ -131,13 +131,8 @@ def doubts_about(problem: Problem, outcome: Outcome, misfits: Sequence[TermMisfi
     noise = Misfit(problem)
     bent = BENT if noise.noisy or noise.penalties else 0.0
     cells = min(outcome.field.encoder.cells)
-<<<<<<< HEAD
-    standard = Standard(accuracy, outcome.minimised, cells, bent)
-    misfits = term_misfits(problem, outcome.field, outcome.parameters) if misfits is None else misfits
-=======
     standard = Standard(accuracy, outcome.minimised, cells, bent, outcome.field.linear)
-    misfits = term_misfits(problem, outcome.field, outcome.parameters)
->>>>>>> 3c627f09f64c894a8cfb7fafb7852895146372b7
+    misfits = term_misfits(problem, outcome.field, outcome.parameters) if misfits is None else misfits
     found = [
         *_of_data(misfits, noise, standard),
         *_of_conditions(misfits, standard),
