@@ -330,7 +330,8 @@ def test_doubts_are_those_of_the_outcome() -> None:
     solved(problem, method=Spy(), levels=3)
     (outcome,) = seen
     assert doubts_about(problem, outcome) == []
-    assert judged(problem, outcome) is outcome
+    told = judged(problem, outcome)
+    assert (told.status, told.message, told.doubts) == (outcome.status, outcome.message, outcome.doubts)
 
 
 @pytest.mark.parametrize(("last", "status"), [(3.0, hp.Status.UNSOLVED), (1e-3, hp.Status.COMPLETED)])
