@@ -76,6 +76,7 @@ def test_a_value_that_jumps_at_the_start_is_solved_for_by_default():
     assert solution.field.parameter_count < 10_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [300.0, 3600.0])
 def test_a_value_whose_slope_jumps_is_solved_for_by_default(scale):
     def parts(b, rate):
@@ -102,6 +103,7 @@ def test_layers_that_decay_are_known():
     tells_its_error(solution, "u", lambda x, t: cooling(x, t) * np.exp(-4 * t))
 
 
+@pytest.mark.slow
 def test_layers_that_drift_are_known():
     drift = 2.0
     conditions = [hp.Dirichlet(u=1.0, on="x-"), hp.Dirichlet(u=0.0, on="x+"), hp.Initial(u=0.0)]

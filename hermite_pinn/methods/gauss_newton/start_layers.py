@@ -34,7 +34,7 @@ LEVELS = 4  # derivatives in time that are looked at, from the value on
 SHIFT = 1e-16  # of all times, before which layers begin
 SMALL = 1e-9  # contradiction relative to the data
 MOST = 100.0  # of a layer at the end, relative to the data: beyond that the difference of both loses digits
-GROWTH = 20.0  # exponent of drift and decay up to which layers contain them
+GROWTH = 60.0  # exponent of drift and decay up to which layers contain them
 SAMPLES = 257
 
 
