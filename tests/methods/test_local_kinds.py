@@ -118,7 +118,7 @@ def test_a_parameter_that_nothing_determines_is_doubted() -> None:
     problem = hp.Problem(
         BOX,
         "u",
-        lambda u, k, x, y: u.laplacian + bump(x, y) + 0.0 * k,
+        lambda u, k, x, y: u.laplacian + bump(x, y) + k * hp.where(x > 2.0, 1.0, 0.0),
         [hp.Dirichlet(u=0.0), hp.Data(measured(), u=known(measured()))],
         parameters=[hp.Parameter("k", init=1.0)],
     )

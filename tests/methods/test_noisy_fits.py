@@ -39,7 +39,9 @@ def _best() -> tuple[np.ndarray, np.ndarray, float]:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"tol": 0.05}, {"method": hp.GaussNewton(basis="cubic")}], ids=["default", "loose", "cubic"]
+    "options",
+    [{}, {"tol": 0.05}, pytest.param({"method": hp.GaussNewton(basis="cubic")}, marks=pytest.mark.slow)],
+    ids=["default", "loose", "cubic"],
 )
 def test_a_fit_of_a_pendulum_is_that_of_least_squares(options: dict[str, object]) -> None:
     """Levels that do not resolve the equation weigh it against the data, which takes the fit off the best one."""
@@ -104,7 +106,8 @@ def test_noise_that_is_told_much_too_large_is_said() -> None:
 def test_noise_that_is_told_about_right_is_only_compared() -> None:
     solution = _decay(0.01)
     assert solution.status.success
-    assert solution.message.endswith("the data scatter by 0.82 of the noise told")
+    assert "the data scatter by 0.82 of the noise told" in solution.message
+    assert "too large" not in solution.message
     assert "0.82 of the noise told" in str(solution)
 
 

@@ -6,9 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .noise_errors import NoiseLeft
+from hermite_pinn.problem.problem import Problem
+from hermite_pinn.residuals.data_weights import Misfit
 
-__all__ = ["FitShift", "fit_shift"]
+from .noise_errors import NoiseLeft
+from .penalty_weights import MISSED, MISSED_UNTOLD
+
+__all__ = ["FitShift", "fit_shift", "misses_data"]
 
 MISFIT = 1.0  # sum of squares in units of the noise
 PARAMETER = 0.15  # standard errors
@@ -89,3 +93,21 @@ def fit_shift(
         moved = max(moved, abs(parameters[name] - parameters_before[name]) / (own * math.sqrt(excess)))
         scaled = max(scaled, abs(own - before.deviations.get(name, math.inf)) / own)
     return FitShift(abs(now.misfit - before.misfit) / (now.variance * excess), moved, scaled)
+
+
+def misses_data(problem: Problem, left: NoiseLeft | None) -> float | None:
+    """Sum of squares of the rows of a fit that ended far from noisy data; None of one that did not, or is unknown.
+
+    Examples
+    --------
+    >>> import hermite_pinn as hp
+    >>> data = hp.Data([0.2, 0.6], u=[1.0, 2.0], noise=0.1)
+    >>> problem = hp.Problem(hp.Box(t=(0, 1)), "u", lambda u: u.t - 1, [data])
+    >>> misses_data(problem, None) is None
+    True
+    """
+    misfit = Misfit(problem)
+    if left is None or not misfit.noisy:
+        return None
+    far = MISSED if misfit.known else MISSED_UNTOLD
+    return left.misfit if left.misfit > far**2 * misfit.strength else None

@@ -18,6 +18,7 @@ from .banded_cholesky import load_blas
 from .deflated import refuse_linear
 from .even_choices import with_even_choices
 from .evolution import Evolution
+from .fit_shift import misses_data
 from .joint import JointGaussNewton, is_joint
 from .nested_iteration import NestedIteration
 from .options import GaussNewtonOptions
@@ -27,9 +28,10 @@ from .ordinary_run import OrdinaryRun
 from .requirements import check_nested
 from .separable_choice import check_separable, is_separable
 from .separable_run import SeparableRun
-from .smoothness_order import smooth_field, with_order_of
+from .smoothness_order import fits_smooth_equations, smooth_field, with_order_of
 from .step_choice import step_basis
 from .unfed import with_inflow
+from .verdict import BY_ITSELF
 
 __all__ = ["GaussNewton"]
 
@@ -198,13 +200,33 @@ class GaussNewton(GaussNewtonOptions, Method):
             if outcome.minimised and not _is_better(levels, outcome):
                 return outcome
             return replace(levels, stats=levels.stats | {"marched": outcome.message})
-        return NestedIteration(self, task, field).outcome()
+        run = NestedIteration(self, task, field)
+        outcome = run.outcome()
+        plain = self.default_field(task.problem)
+        if not fits_smooth_equations(task.problem) or field.basis == plain.basis or not self._leaves_field(task):
+            return outcome
+        best = run.state.best
+        missed = misses_data(task.problem, None if best is None else best.open)
+        if outcome.status not in BY_ITSELF or missed is None:
+            return outcome
+        logger.info("the fit misses the data on septics: it is begun again on other levels")
+        again = NestedIteration(self, replace(task, saved=None), plain)
+        other = again.outcome()
+        left = None if again.state.best is None else again.state.best.open
+        return other if left is not None and left.misfit < missed else outcome
+
+    def _leaves_field(self, task: Task) -> bool:
+        """Whether the kind of field is chosen by the run."""
+        return task.field is None and self.basis == "auto" and task.levels is None and task.start is None
 
     def _field(self, task: Task, before: Outline | GridField | None) -> Field:
         """The kind of field of a run on a grid, where a method before may hand one over."""
         if task.field is not None:
             return task.field
         free = self.basis == "auto" and task.levels is None and before is None
+        plain = self.default_field(task.problem).basis
+        if fits_smooth_equations(task.problem) and (task.saved or {}).get("basis") == plain:
+            free = False  # a run that was begun again
         return (smooth_field(task.problem) if free else None) or self.default_field(task.problem)
 
     @property

@@ -9,7 +9,7 @@ from hermite_pinn.problem.problem import Problem
 from hermite_pinn.problem.smoothness import Smoothness
 from hermite_pinn.residuals.data_weights import Misfit
 
-__all__ = ["leaves_order_open", "smooth_field", "with_order_of"]
+__all__ = ["fits_smooth_equations", "leaves_order_open", "smooth_field", "with_order_of"]
 
 BASIS = "septic"
 CELLS = {1: 4, 2: 2, 3: 1}  # of the first level along every axis, by number of axes
@@ -33,12 +33,12 @@ def smooth_field(problem: Problem) -> Field | None:
     domain = problem.domain
     hard = domain.is_cut or bool(domain.breaks) or domain.dim not in CELLS or problem.max_order > 2
     close = problem.fractional and domain.dim == 1
-    if hard or not (close or leaves_order_open(problem) or _fits_smooth_equations(problem)):
+    if hard or not (close or leaves_order_open(problem) or fits_smooth_equations(problem)):
         return None
     return Field(basis=BASIS, base=CELLS[domain.dim])
 
 
-def _fits_smooth_equations(problem: Problem) -> bool:
+def fits_smooth_equations(problem: Problem) -> bool:
     """Whether parameters of smooth ordinary equations are fitted to noisy data."""
     if problem.domain.dim > 1 or not problem.parameters or not Misfit(problem).noisy:
         return False
