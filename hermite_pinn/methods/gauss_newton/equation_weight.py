@@ -41,4 +41,3 @@ def stiffened(problem: Problem, before: Stage | None, stage: Stage) -> Choice | 
     if following < 0.99 * LEAST or misfit.strength * following < ROUNDED:
         return None
     return Choice({}, 1.0, 1.0, following)
-

@@ -32,10 +32,10 @@ from .balance import ZERO, balanced_norms, by_parameters
 from .branch_search import other_state
 from .convergence import Convergence, unsolved
 from .deflated import Deflated
-from .first_course import begun_with
 from .equation_weight import stiffened
-from .fit_shift import FitShift, fit_shift
+from .first_course import begun_with
 from .first_state import FirstState, first_state, since_start
+from .fit_shift import FitShift, fit_shift
 from .geometry_notes import geometry_notes
 from .grid_solver import grid_solver
 from .indicators import indicators
@@ -281,7 +281,9 @@ class NestedIteration:
             stage.shift = None if foreign or before is None else self._shift(before, stage)
             far = 0.0 if stage.shift is None else stage.shift.distance
             stage.error = with_noise(error, (stage.noise or 0.0) * math.hypot(1.0, far))
-            stiffer = None if stage.shift is None or self.resolutions.planned else stiffened(self.problem, before, stage)
+            stiffer = (
+                None if stage.shift is None or self.resolutions.planned else stiffened(self.problem, before, stage)
+            )
             if stiffer is not None:
                 stage.choice, stage.loosely = stiffer, True
             state.best, foreign = stage, False

@@ -12,11 +12,11 @@ from hermite_pinn.field.field import GridField
 from hermite_pinn.field.outline import Outline
 
 from .convergence import Convergence
+from .fit_shift import FitShift
 from .marching import Marching
+from .noise_errors import NoiseLeft
 from .penalty_weights import Choice
 from .requirements import check_start
-from .fit_shift import FitShift
-from .noise_errors import NoiseLeft
 from .stage import Discretization, Stage
 from .verdict import with_noise
 
