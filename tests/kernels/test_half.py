@@ -127,6 +127,11 @@ def test_methods_that_need_more_refuse_half_tables(options, message):
 
 
 def test_problems_with_derivatives_refuse_half_tables():
-    problem = hp.Problem(domain=hp.Box(x=(0, 1)), fields=["u"], residual=lambda u, x: u.x - 1.0)
+    problem = hp.Problem(
+        domain=hp.Box(x=(0, 1)),
+        fields=["u"],
+        residual=lambda u, x: u.x - 1.0,
+        conditions=[hp.Dirichlet(u=0.0, on="x-")],
+    )
     with pytest.raises(InvalidArgumentError, match="order 1"):
         hp.solve(problem, field=hp.Field(half=True), method="adam", progress=False)
