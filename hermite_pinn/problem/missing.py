@@ -128,6 +128,8 @@ def loose_fields(fields: Sequence[str], terms: Sequence[Term]) -> tuple[str, ...
     open_fields = [f for f in fields if f not in measured | smoothed] or [f for f in fields if f not in smoothed]
     few = "1 equation stands" if equations == 1 else f"{equations} equations stand"
     names = ", ".join(repr(f) for f in open_fields)
+    if not measured:
+        return (f"{few} against {len(fields)} fields, which leaves {names} open; add the missing equation",)
     return (
         f"{few} against {len(fields)} fields, and values at points determine no field between them; add Smoothness({names}) "
         "or write the field with parameters",
