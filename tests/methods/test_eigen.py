@@ -158,7 +158,7 @@ REFUSED = {
     ),
     "a square": (lambda: string().replace(residual=lambda u, mu: u.xx + mu * mu * u), "affine"),
     "not linear": (lambda: string().replace(residual=lambda u, mu: u.xx + mu * u + u**3), "linear in its fields"),
-    "nothing of it": (lambda: string().replace(residual=lambda u, mu: u.xx + u + 0 * mu * u), "appears in no"),
+    "nothing of it": (lambda: string().replace(residual=lambda u, mu: u.xx + u + 0 * mu * u), "occurs in no"),
     "a time axis": (
         lambda: hp.Problem(
             hp.Box(x=(0, 1), t=(0, 1)), "u", lambda u, mu: u.t - u.xx - mu * u, [hp.Dirichlet(u=0.0)], parameters=VALUE

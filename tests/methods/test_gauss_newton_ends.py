@@ -105,6 +105,7 @@ def test_runs_are_reproducible():
     assert torch.equal(a.field.table, b.field.table)
 
 
+@pytest.mark.filterwarnings("ignore:.*ill-posed:hermite_pinn.HermitePinnWarning")
 def test_a_solution_that_grows_without_bound_is_called_that():
     problem = hp.Problem(
         hp.Box(x=(0, 1), t=(0, 0.3)), "u", lambda u: u.t + u.xx,

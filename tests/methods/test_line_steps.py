@@ -113,6 +113,7 @@ def diffusion(**given: object) -> hp.Problem:
     )
 
 
+@pytest.mark.filterwarnings("ignore:.*ill-posed:hermite_pinn.HermitePinnWarning")
 def test_marches_are_for_problems_that_are_sound():
     assert line_basis(diffusion(), "auto") == "septic"
     assert line_basis(diffusion(), "quintic") == "quintic"
