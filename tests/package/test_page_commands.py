@@ -55,6 +55,8 @@ def module(words, monkeypatch):
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse)
     monkeypatch.setattr(sys, "argv", [name, *rest])
+    for loaded in (name, f"{name}.__main__"):  # by another test, which runpy would warn of
+        monkeypatch.delitem(sys.modules, loaded, raising=False)
     with pytest.raises(ParsedError):
         runpy.run_module(name, run_name="__main__", alter_sys=True)
 
