@@ -266,7 +266,7 @@ def test_every_problem_documents_equation_source_and_numbers(name):
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("helmholtz4d", {}, "there are helmholtz2d"),
+        ("helmholtz4d", {}, "There are helmholtz2d"),
         ("helmholtz2d", {"b": 1}, "it has a, k"),
         ("helmholtz2d", {"a": (1, 2, 3)}, "one per axis"),
         ("helmholtz2d", {"a": "ten"}, "one per axis"),

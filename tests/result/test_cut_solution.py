@@ -201,7 +201,10 @@ def test_the_report_names_the_worst_face_where_it_differs(solved):
 
     shown = on_part(solved, solved.domain)
     shown.residuals = {"u on boundary": 1e-3}
-    shown.stats = shown.stats | {"face_residuals": {"u on boundary": {"x-": 1e-4, "ring": 2e-3}}}
+    shown.stats = shown.stats | {
+        "face_residuals": {"u on boundary": {"x-": 1e-4, "ring": 2e-3}},
+        "condition_scales": {},
+    }
     assert "u on boundary: 1.0e-03 (RMS at random points), worst on ring: 2.0e-03" in solution_report(shown, {})
     shown.stats = shown.stats | {"face_residuals": {"u on boundary": {"x-": 1e-3, "ring": 1.1e-3}}}
     assert "worst" not in solution_report(shown, {})
