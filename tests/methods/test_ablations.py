@@ -214,7 +214,7 @@ def test_tables_have_every_variant_with_its_ratio_and_repetitions_their_spread()
     text = ablations.to_markdown([ablation], {"any": rows}, "pictures")
     assert "| g | v1 | 4.0e-01 | 2 |" in text
     assert "a factor 4." in text
-    assert "![Any](pictures/any.png)" in text
+    assert "![Any: all variants](pictures/any.png)" in text
     assert ablations.to_json([ablation], {"any": rows})[0]["rows"][2]["numbers"] == {"error": 0.1}
 
 
