@@ -72,8 +72,10 @@ class Problem(Immutable):
     Attributes
     ----------
     missing
-        Sentences about conditions that seem to be missing: from a count of derivatives, and those of ``unfed``,
-        ``loose`` and ``bare``.
+        Sentences about conditions that seem to be missing: those of ``surely_missing``, and from a count of
+        derivatives.
+    surely_missing
+        Those of ``unfed``, ``loose`` and ``bare``, without which no solution is unique.
     transport
         What first derivatives carry through the domain.
     unfed
@@ -180,7 +182,8 @@ class Problem(Immutable):
         counted = missing_conditions(domain, self.fields, self.periodic, stated, self.terms)
         self.loose = loose_fields(self.fields, self.terms)
         self.bare = bare_faces(domain, self.fields, self.periodic, stated, self.terms)
-        self.missing = (*self.bare, *counted, *self.unfed, *self.loose)
+        self.surely_missing = (*self.bare, *self.unfed, *self.loose)
+        self.missing = (*self.surely_missing, *counted)
         lost = tuple(filter(None, (cut_off(source, names, domain.bounds) for source, names in sources)))
         backward = against_time(domain, self.residuals, self.terms)
         self.notes = (*domain.notes, *jumps.notes, *self._checked_conditions(), *lost, *backward)

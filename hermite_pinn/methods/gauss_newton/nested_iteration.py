@@ -22,24 +22,23 @@ from hermite_pinn.residuals.corner_data import known_part
 from hermite_pinn.residuals.data_weights import Misfit
 from hermite_pinn.residuals.scales import row_scales, source_norms
 from hermite_pinn.residuals.shifted import shifted
-from hermite_pinn.residuals.sizes import prescribed_sizes
 from hermite_pinn.run.interrupt import cause
 from hermite_pinn.run.monitor import StopRun
 from hermite_pinn.run.progress_text import spelled_time
 from hermite_pinn.run.status import Status
 from hermite_pinn.schema import Entry, intact
 
-from .balance import ZERO, balanced_norms, by_parameters
+from .balance import balanced_norms, by_parameters
 from .branch_search import other_state
 from .convergence import Convergence, unsolved
 from .deflated import Deflated
+from .early_ending import early_ending
 from .equation_weight import stiffened
 from .first_course import begun_with
 from .first_state import FirstState, first_state, since_start
-from .fit_shift import FitShift, fit_shift
 from .geometry_notes import geometry_notes
 from .grid_solver import grid_solver
-from .indicators import indicators
+from .level_shift import level_shift
 from .local_choice import LocalChoice, local_basis
 from .local_iteration import LocalIteration
 from .local_state import SavedLocal
@@ -54,12 +53,10 @@ from .reordering import Reordering
 from .resolutions import Resolutions, first_resolutions
 from .saved_state import check_nested
 from .slab_march import march
-from .stage import Discretization, Stage, relative, solve_at_once
+from .stage import Discretization, Stage, solve_at_once
+from .stage_measure import measure_stage
 from .stage_record import record_stage
-from .standard_errors import bounded
-from .term_sizes import floored, implied_sizes, strengths
 from .time_slabs import stable_points
-from .unbalanced import unbalanced
 from .unfinished import Unfinished
 from .uniqueness import freedom, on_vertices
 from .verdict import BY_ITSELF, coarser_is_better, determined, verdict, with_noise
@@ -75,9 +72,6 @@ REPEATS = 3  # of the first stage, with rows scaled anew
 CLOSE, WORTH = 1e-8, 1_000_000  # errors and sizes beyond which a tolerance that cannot be met counts no more
 SMALL = 1e-12  # errors below which it counts no more on any level
 FINISHING = 3.0  # times what looking at the domain takes on the first level
-OPEN = 3  # levels after which a run ends that the statement does not determine
-FINER = 4  # times the number of values that are measured: cells that these say nothing of
-BELOW, FAR_BELOW = 0.1, 1e-3  # of the tolerance: noise that small does not matter, along several axes and one
 HASTE = 0.3  # of the time that a level is expected to take: it is not begun with less left
 
 
@@ -233,91 +227,90 @@ class NestedIteration:
     def _stages(self) -> Ending:
         """Stage after stage until one is the last."""
         self.plan()
-        state, foreign = self.state, False
-        if self.task.saved is not None:
-            self._take_basis(self.reordering.saved_basis(self.basis))
-            self.solver.restore(Entry.of(self.task.saved, "the checkpoint").at("solver"))
-        if self.task.saved is not None and "path" in self.task.saved:
-            self._restore(self.task.saved)
-            divided = SavedLocal.read(self.task.saved, self.problem)
-            if divided is not None:
-                return self._locally(divided)
-            ending = self._verdict()
-            if ending is not None:
-                return ending
-            if state.best is not None and self.choice.pays(state.best, len(state.path)):
-                return self._locally()
-            foreign = self._reorder()
-            state = self.state
-        elif self.task.start is not None:
-            state.take_over(self.task.start, self._first_parameters(), self.grid)
-            foreign = True  # a field of another method is first improved on its own levels
-        elif self.task.guess is not None:
-            self._begin_at(self.task.guess)
-            foreign = True
-        elif self.task.deflated:
-            state.best = other_state(self.grid, self.resolutions, self.solver, self.deflated, self._first_parameters())
-            state.path, foreign = list(state.best.resolutions), True
-        while True:
-            if not foreign:
-                self._refine()
-            self.pace.begin()
-            before = state.best
-            stage = self._solve()
-            if (len(state.path) == 1 and not foreign) or (foreign and self.first is not None):
-                stage = self._balanced(stage)
-            self._measure(stage)
-            ending = None if foreign or self.resolutions.planned else coarser_is_better(before, stage, self.tol)
-            if ending is not None:
-                state.path.pop()
-                state.best = before
-                return ending
-            change = None if foreign or len(state.path) == 1 else stage.change
-            algebraic = unsolved(stage.inner, stage.reduction) if stage.left is None else stage.left
-            loss = 0.0 if self.measured else stage.loss if stage.persisting is None else stage.persisting
-            moved = 0.0 if before is None else parameter_change(self.problem, before.parameters, stage.parameters)
-            error = state.convergence.add(
-                change, stage.held_out, stage.indicators, algebraic, stage.solved, loss, moved
-            )
-            stage.shift = None if foreign or before is None else self._shift(before, stage)
-            far = 0.0 if stage.shift is None else stage.shift.distance
-            stage.error = with_noise(error, (stage.noise or 0.0) * math.hypot(1.0, far))
-            stiffer = (
-                None if stage.shift is None or self.resolutions.planned else stiffened(self.problem, before, stage)
-            )
-            if stiffer is not None:
-                stage.choice, stage.loosely = stiffer, True
-            state.best, foreign = stage, False
-            self.unfinished.finished(state.saved())
-            self._record(stage)
-            logger.info(
-                "level %d, %s cells: estimated relative error %s",
-                len(state.path),
-                "x".join(map(str, state.path[-1])),
-                "unknown" if stage.error is None else f"{stage.error:.1e}",
-            )
-            self.pace.end(self.grid.pyramid(state.path[-1:]).size)
-            self.unfinished.save()
-            self._keep_time()
-            ending = self._verdict() or self._open() or self._unbalanced()
-            if ending is not None:
-                return ending
-            if self.choice.pays(stage, len(state.path)):
-                return self._locally()
-            self.monitor.check_time()
-            foreign = self._reorder()
-            state = self.state
+        ending, foreign = self._begin()
+        while ending is None:
+            ending = self._level(foreign)
+            if ending is None:
+                self.monitor.check_time()
+                foreign = self._reorder()
+        return ending
 
-    def _shift(self, before: Stage, stage: Stage) -> FitShift | None:
-        """By how much a level moved a fit of noisy data; None where the equations and the noise do not ask for it."""
-        problem, chosen = self.problem, stage.choice is not None and bool(stage.choice.weights)
-        alone = problem.domain.dim == 1
-        if chosen or not (problem.parameters or alone) or any(t.region.penalty is not None for t in problem.terms):
-            return None
-        if (stage.noise or 0.0) < (FAR_BELOW if alone else BELOW) * (self.tol or 0.0):
-            return None
-        fixed = frozenset(bounded(problem.parameters, stage.parameters))
-        return fit_shift(before.open, stage.open, before.parameters, stage.parameters, fixed)
+    def _begin(self) -> tuple[Ending | None, bool]:
+        """Take over what the run begins with: its ending, if that is all, and whether it is of another method."""
+        state, task = self.state, self.task
+        if task.saved is not None:
+            self._take_basis(self.reordering.saved_basis(self.basis))
+            self.solver.restore(Entry.of(task.saved, "the checkpoint").at("solver"))
+        if task.saved is not None and "path" in task.saved:
+            self._restore(task.saved)
+            divided = SavedLocal.read(task.saved, self.problem)
+            if divided is not None:
+                return self._locally(divided), False
+            ending = self._verdict()
+            if ending is None and state.best is not None and self.choice.pays(state.best, len(state.path)):
+                ending = self._locally()
+            return ending, ending is None and self._reorder()
+        if task.start is not None:
+            state.take_over(task.start, self._first_parameters(), self.grid)
+            return None, True  # a field of another method is first improved on its own levels
+        if task.guess is not None:
+            self._begin_at(task.guess)
+            return None, True
+        if task.deflated:
+            state.best = other_state(self.grid, self.resolutions, self.solver, self.deflated, self._first_parameters())
+            state.path = list(state.best.resolutions)
+            return None, True
+        return None, False
+
+    def _level(self, foreign: bool) -> Ending | None:
+        """Solve on the next level, or on those of another field; the ending of the run, if that was the last one."""
+        state = self.state
+        if not foreign:
+            self._refine()
+        self.pace.begin()
+        before = state.best
+        stage = self._solve()
+        if (len(state.path) == 1 and not foreign) or (foreign and self.first is not None):
+            stage = self._balanced(stage)
+        measure_stage(self.grid, stage, state.path[-2] if len(state.path) > 1 else None, self.watch, self.tol)
+        ending = None if foreign or self.resolutions.planned else coarser_is_better(before, stage, self.tol)
+        if ending is not None:
+            state.path.pop()
+            state.best = before
+            return ending
+        self._judge(before, stage, foreign)
+        state.best = stage
+        self.unfinished.finished(state.saved())
+        self._record(stage)
+        self.pace.end(self.grid.pyramid(state.path[-1:]).size)
+        self.unfinished.save()
+        self._keep_time()
+        ending = self._verdict()
+        if ending is None and self.resolutions.planned is None:
+            ending = early_ending(self.grid, stage, len(state.path), state.convergence.estimates)
+        if ending is None and self.choice.pays(stage, len(state.path)):
+            ending = self._locally()
+        return ending
+
+    def _judge(self, before: Stage | None, stage: Stage, foreign: bool) -> None:
+        """Estimate the error of a stage, and see whether equations must weigh more beside noisy data."""
+        problem = self.problem
+        moved = 0.0 if before is None else parameter_change(problem, before.parameters, stage.parameters)
+        error = self.state.convergence.add(
+            None if foreign or len(self.state.path) == 1 else stage.change,
+            stage.held_out,
+            stage.indicators,
+            unsolved(stage.inner, stage.reduction) if stage.left is None else stage.left,
+            stage.solved,
+            0.0 if self.measured else stage.loss if stage.persisting is None else stage.persisting,
+            moved,
+        )
+        stage.shift = None if foreign or before is None else level_shift(problem, before, stage, self.tol)
+        far = 0.0 if stage.shift is None else stage.shift.distance
+        stage.error = with_noise(error, (stage.noise or 0.0) * math.hypot(1.0, far))
+        stiffer = None if stage.shift is None or self.resolutions.planned else stiffened(problem, before, stage)
+        if stiffer is not None:
+            stage.choice, stage.loosely = stiffer, True
 
     def _reorder(self) -> bool:
         """Go on with another basis where that takes less time; returns whether the next stage is the first with it."""
@@ -403,57 +396,6 @@ class NestedIteration:
             None if planned is None else len(planned),
             self.solver.limits,
         )
-
-    def _open(self) -> Ending | None:
-        """The ending of a run whose solution the statement leaves open: finer levels determine no more of it."""
-        problem, done = self.problem, len(self.state.path)
-        if not (problem.unfed or problem.loose or problem.bare) or self.resolutions.planned is not None or done < OPEN:
-            return None
-        values = sum(t.region.measured.count for t in problem.terms if t.region.measured is not None)
-        if problem.loose and math.prod(self.state.path[-1]) < FINER * values:
-            return None
-        return Ending(Status.UNDETERMINED, f"ended after {done} levels, since finer ones determine no more")
-
-    def _unbalanced(self) -> Ending | None:
-        best = self.state.best
-        if best is None or self.resolutions.planned is not None:
-            return None
-        return unbalanced(self.grid, best, self.state.convergence.estimates)
-
-    def _measure(self, stage: Stage) -> None:
-        """What a finished stage changed, and what it says of its error."""
-        problem, path = self.problem, self.state.path
-        root = math.sqrt(problem.domain.interior.measure)
-        stage.norms = self.grid.sizes(stage)
-        strong = strengths(stage.sensitivities, problem.fields, problem.domain.lengths)
-        implied = implied_sizes(strong, self.grid.scales, stage.norms)
-        told = prescribed_sizes(problem)
-        prescribed = [root * told.get(name, 0.0) for name in problem.fields]
-        stage.sizes = floored(stage.norms, stage.moved, implied, self.tol or ZERO, prescribed)
-        stage.change = relative(stage.moved, stage.sizes)
-        if self.watch.start_rate:
-            self._forget_start(stage)
-        stage.indicators = indicators(
-            problem,
-            self.basis,
-            stage.resolutions[-1],
-            path[-2] if len(path) > 1 else None,
-            stage.finest,
-            stage.parameters,
-            stage.sensitivities,
-            stage.residuals,
-            [size / root for size in stage.sizes],
-            self.watch,
-            stage.fitted,
-            self.grid.inner(stage.resolutions[-1]),
-        )
-
-    def _forget_start(self, stage: Stage) -> None:
-        """Judge residuals by those at later times; see :attr:`.WatchPoints.start_rate`."""
-        later = self.watch.residual_norms(self.basis, stage.resolutions[-1], stage.finest, stage.parameters)
-        stage.residuals |= later
-        stage.held_out = max(later.values())
-        stage.persisting = sum((r / s) ** 2 for r, s in zip(later.values(), self.grid.scales, strict=True))
 
     def _restore(self, saved: dict[str, Any]) -> None:
         entry = Entry.of(saved, "the checkpoint")
@@ -569,6 +511,8 @@ class NestedIteration:
 
     def _record(self, stage: Stage) -> None:
         path, planned = self.state.path, self.resolutions.planned
+        error = "unknown" if stage.error is None else f"{stage.error:.1e}"
+        logger.info("level %d, %s cells: estimated relative error %s", len(path), "x".join(map(str, path[-1])), error)
         ahead = self.state.convergence.stages_left() if planned is None else len(planned) - len(path)
         record_stage(self.monitor, stage, lambda: self._field(stage), len(path), ahead, self.pace.last)
 

@@ -132,7 +132,7 @@ def freedom(grid: Discretization, stage: Stage, first: Resolution) -> tuple[int,
         As for :func:`free_combinations`.
     """
     problem = grid.problem
-    if problem.unfed or problem.loose or problem.bare:
+    if problem.surely_missing:
         return 0, problem.missing
     free = free_combinations(grid, stage, first)
     if not problem.missing or free != 0:
