@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hermite_pinn.problem.problem import Problem
 from hermite_pinn.residuals.data_weights import Misfit
@@ -17,6 +17,7 @@ __all__ = ["FitShift", "fit_shift", "misses_data"]
 MISFIT = 1.0  # sum of squares in units of the noise
 PARAMETER = 0.15  # standard errors
 DEVIATION = 0.1  # of a standard error
+FASTEST = 0.25  # part of a change that the next level makes, at least, as far as is trusted
 FOLLOWED = 0.5  # degrees of freedom for a value from which on fields follow the data and no equation holds them
 
 
@@ -35,6 +36,8 @@ class FitShift:
         Largest change of a parameter in its standard errors.
     deviation
         Largest relative change of a standard error.
+    ahead
+        What all finer levels are expected to change, in units of these changes.
 
     Examples
     --------
@@ -45,16 +48,43 @@ class FitShift:
     misfit: float
     parameter: float
     deviation: float
+    ahead: float = 1.0
+
+    @property
+    def size(self) -> float:
+        """The larger one of the first two, in standard errors."""
+        return max(self.parameter, math.sqrt(self.misfit))
 
     @property
     def settled(self) -> bool:
-        """Whether it is small beside the noise."""
-        return self.misfit <= MISFIT and self.parameter <= PARAMETER and self.deviation <= DEVIATION
+        """Whether what is ahead is small beside the noise."""
+        changes = ((self.misfit, MISFIT), (self.parameter, PARAMETER), (self.deviation, DEVIATION))
+        return all(self.ahead * change <= most for change, most in changes)
 
     @property
     def distance(self) -> float:
         """Of the fit from the best one, in standard errors; zero for one that has settled."""
-        return 0.0 if self.settled else max(self.parameter, math.sqrt(self.misfit))
+        return 0.0 if self.settled else self.size
+
+    def after(self, before: FitShift | None) -> FitShift:
+        """The same, with what is ahead by the rate at which the changes fall: the sum of a geometric series.
+
+        Parameters
+        ----------
+        before
+            The shift of the level before.
+
+        Examples
+        --------
+        >>> FitShift(0.1, 0.3, 0.01).after(FitShift(21.0, 4.1, 0.14)).settled
+        True
+        >>> FitShift(0.1, 0.3, 0.01).after(FitShift(0.1, 0.4, 0.01)).settled
+        False
+        """
+        if before is None or not 0.0 < self.size < 0.5 * before.size:
+            return self
+        rate = max(self.size / before.size, FASTEST)
+        return replace(self, ahead=rate / (1.0 - rate))
 
 
 def fit_shift(

@@ -16,6 +16,9 @@ BELOW, FAR_BELOW = 0.1, 1e-3  # of the tolerance: noise that small does not matt
 def level_shift(problem: Problem, before: Stage, stage: Stage, tol: float | None) -> FitShift | None:
     """By how much a level moved a fit of noisy data; None where the equations and the noise do not ask for it.
 
+    Along one axis, where levels cost little, the last one itself must not move the fit; along several, where each costs
+    several times the one before, what is ahead by the rate that was seen.
+
     Parameters
     ----------
     problem
@@ -32,4 +35,5 @@ def level_shift(problem: Problem, before: Stage, stage: Stage, tol: float | None
     if (stage.noise or 0.0) < (FAR_BELOW if alone else BELOW) * (tol or 0.0):
         return None
     fixed = frozenset(bounded(problem.parameters, stage.parameters))
-    return fit_shift(before.open, stage.open, before.parameters, stage.parameters, fixed)
+    shift = fit_shift(before.open, stage.open, before.parameters, stage.parameters, fixed)
+    return shift if shift is None or alone else shift.after(before.shift)
