@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -18,14 +19,14 @@ class UnknownDerivativeError(InvalidProblemError, AttributeError):
     """A field was asked for a derivative along an axis that does not exist, or a vector for what it has not."""
 
 
-class Components(tuple[T, ...], Generic[T]):
+class Components(tuple[T, ...], ABC, Generic[T]):
     """The sums and products of vectors that a PDE needs; a kind of vector says how its components are made."""
 
     __array_ufunc__: ClassVar[None] = None  # a NumPy number leaves products to it
 
+    @abstractmethod
     def _made(self, components: Iterable[Any]) -> Any:
         """A vector of the same kind."""
-        raise NotImplementedError
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

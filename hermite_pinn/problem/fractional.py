@@ -7,9 +7,9 @@ from typing import Any
 
 from hermite_pinn.checks import number, text
 from hermite_pinn.errors import InvalidProblemError
-from hermite_pinn.expressions.complex_values import ComplexValue, parts_of
-from hermite_pinn.expressions.graph import Expr, wrap
-from hermite_pinn.expressions.program import depends_on, leaves
+from hermite_pinn.expressions.program import depends_on
+
+from .linear_operator import LinearOperator, operand
 
 __all__ = ["Fraction", "FractionalLaplacian"]
 
@@ -33,7 +33,7 @@ class Fraction:
     name: str
 
 
-class FractionalLaplacian(Expr):
+class FractionalLaplacian(LinearOperator):
     """The integral fractional Laplacian along one axis, of a function that is zero outside of it.
 
     Solutions of such equations behave like ``d**(alpha / 2)`` at a distance ``d`` from the ends.  That factor is split
@@ -80,19 +80,8 @@ class FractionalLaplacian(Expr):
 
     __slots__ = ()
 
-    def __new__(cls, expression: Any, *args: Any, **options: Any) -> Any:
-        """A fractional Laplacian; two of them, of the parts, where the expression is complex."""
-        if not isinstance(expression, ComplexValue):
-            return super().__new__(cls)
-        parts = parts_of(expression)
-        return ComplexValue(*(p if p.is_constant and p.data == 0 else cls(p, *args, **options) for p in parts))
-
     def __init__(self, expression: Any, alpha: float, over: str, *, name: str = "fractional") -> None:
-        inner = wrap(expression)
-        if any(kind == "normal" for kind, _ in leaves(inner)):
-            raise InvalidProblemError(
-                f"the fractional Laplacian of {inner} depends on the normal, which is there on faces only"
-            )
+        inner = operand("the fractional Laplacian", expression)
         if not depends_on(inner, ["jet"]):
             raise InvalidProblemError(f"the fractional Laplacian of {inner} contains no field; give it one")
         order = number("alpha of a FractionalLaplacian", alpha, error=InvalidProblemError)

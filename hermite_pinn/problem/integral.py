@@ -9,9 +9,10 @@ from typing import Any
 from hermite_pinn.checks import items, number, refuse, text
 from hermite_pinn.errors import InvalidProblemError
 from hermite_pinn.expressions.complex_values import ComplexValue, parts_of
-from hermite_pinn.expressions.graph import Expr, postorder, wrap
+from hermite_pinn.expressions.graph import Expr, postorder
 from hermite_pinn.expressions.jets import FieldJet
-from hermite_pinn.expressions.program import leaves
+
+from .linear_operator import LinearOperator, operand
 
 __all__ = ["Integral", "Interval"]
 
@@ -44,7 +45,7 @@ class Interval:
     name: str
 
 
-class Integral(Expr):
+class Integral(LinearOperator):
     """An integral over one axis or several, as a part of a residual or of a :class:`Condition`.
 
     ``Integral(u, over="x")`` is that over a whole axis, ``upper=x`` makes it run up to the coordinate (Volterra),
@@ -91,13 +92,6 @@ class Integral(Expr):
 
     __slots__ = ()
 
-    def __new__(cls, expression: Any, *args: Any, **options: Any) -> Any:
-        """An integral; two of them, of the parts, where the expression is complex."""
-        if not isinstance(expression, ComplexValue):
-            return super().__new__(cls)
-        parts = parts_of(expression)
-        return ComplexValue(*(p if p.is_constant and p.data == 0 else cls(p, *args, **options) for p in parts))
-
     def __init__(
         self,
         expression: Any,
@@ -108,9 +102,7 @@ class Integral(Expr):
         upper: Any = None,
         name: str = "integral",
     ) -> None:
-        inner = wrap(expression)
-        if any(kind == "normal" for kind, _ in leaves(inner)):
-            raise InvalidProblemError(f"the integral of {inner} depends on the normal, which is there on faces only")
+        inner = operand("the integral", expression)
         axes = _axes(inner, over)
         named = text("the name of an Integral", name, error=InvalidProblemError)
         if kernel is not None and (not callable(kernel) or isinstance(kernel, type)):

@@ -200,20 +200,21 @@ class GaussNewton(GaussNewtonOptions, Method):
             if outcome.minimised and not _is_better(levels, outcome):
                 return outcome
             return replace(levels, stats=levels.stats | {"marched": outcome.message})
-        run = NestedIteration(self, task, field)
+        return self._on_levels(task, field)
+
+    def _on_levels(self, task: Task, field: Field) -> Outcome:
+        """Solve on nested levels; a fit that misses the data on septics is begun again on other ones."""
+        run, plain = NestedIteration(self, task, field), self.default_field(task.problem)
         outcome = run.outcome()
-        plain = self.default_field(task.problem)
         if not fits_smooth_equations(task.problem) or field.basis == plain.basis or not self._leaves_field(task):
             return outcome
-        best = run.state.best
-        missed = misses_data(task.problem, None if best is None else best.open)
+        missed = misses_data(task.problem, run.fitted)
         if outcome.status not in BY_ITSELF or missed is None:
             return outcome
         logger.info("the fit misses the data on septics: it is begun again on other levels")
         again = NestedIteration(self, replace(task, saved=None), plain)
         other = again.outcome()
-        left = None if again.state.best is None else again.state.best.open
-        return other if left is not None and left.misfit < missed else outcome
+        return other if again.fitted is not None and again.fitted.misfit < missed else outcome
 
     def _leaves_field(self, task: Task) -> bool:
         """Whether the kind of field is chosen by the run."""

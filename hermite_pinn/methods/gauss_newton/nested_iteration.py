@@ -46,6 +46,7 @@ from .marching import marched
 from .mixed_precision import chosen_precision
 from .nested_outcome import nested_outcome
 from .nested_state import NestedState
+from .noise_errors import NoiseLeft
 from .options import GaussNewtonOptions
 from .pace import Pace
 from .parameter_change import parameter_change
@@ -167,6 +168,11 @@ class NestedIteration:
             usable=self._is_usable,
             monitor=self.monitor,
         )
+
+    @property
+    def fitted(self) -> NoiseLeft | None:
+        """What the noise of the data leaves open on the last level, if that is known."""
+        return None if self.state.best is None else self.state.best.open
 
     def _is_usable(self) -> bool:
         """Whether the best state is more than the one with which the first stage begins."""
