@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -52,10 +52,23 @@ def beside_layers(problem: Problem) -> tuple[Problem, SingularPart | None]:
     """
 
     def found() -> tuple[Problem, SingularPart | None]:
-        known = _layers(problem)
-        return (problem, None) if known is None else (_rest(problem, known), known)
+        layers = _layers(problem)
+        if not layers:
+            return problem, None
+        basis = SingularBasis(tuple(layer.function for layer in layers), tuple(layer.field for layer in layers))
+        sizes = torch.tensor([layer.size for layer in layers], dtype=torch.float64)
+        return _rest(problem, layers), SingularPart(basis, sizes)
 
     return problem.plan.own.once("start layers", found)
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A function with its coefficient, as a part of a field."""
+
+    field: str
+    size: float
+    function: StartLayer
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,14 +125,12 @@ class _Evolution:
         return found
 
 
-def _layers(problem: Problem) -> SingularPart | None:
-    """The layers, or None."""
+def _layers(problem: Problem) -> list[_Layer]:
+    """The layers; none where they are not known."""
     evolution = _evolution(problem)
+    layers: list[_Layer] = []
     if evolution is None:
-        return None
-    functions: list[StartLayer] = []
-    names: list[str] = []
-    coefficients: list[float] = []
+        return layers
     jumping: set[str] = set()
     begun: dict[tuple[str, int], list[tuple[int, float]]] = {}  # layers of a side by level, and their sizes on it
     closed: set[tuple[str, int]] = set()  # fields and sides without further layers
@@ -142,15 +153,12 @@ def _layers(problem: Problem) -> SingularPart | None:
                 assert diffusivity is not None
                 inward = -1 if side else 1
                 own = growth[0] * inward, growth[1]
-                functions.append(_layer(evolution, side, diffusivity, 2 * level + term.trace.order, own))
+                function = _layer(evolution, side, diffusivity, 2 * level + term.trace.order, own)
+                factor = size / diffusivity**level * (-inward if term.trace.order else 1)
+                layers.append(_Layer(field, factor, function))
                 begun.setdefault((field, side), []).append((level, size))
-                names.append(field)
-                coefficients.append(size / diffusivity**level * (-inward if term.trace.order else 1))
                 jumping.add(field)
-    if not functions:
-        return None
-    basis = SingularBasis(tuple(functions), tuple(names))
-    return SingularPart(basis, torch.tensor(coefficients, dtype=torch.float64))
+    return layers
 
 
 def _evolution(problem: Problem) -> _Evolution | None:
@@ -271,7 +279,7 @@ def _layer(
     return StartLayer((point[0], point[1]), evolution.time, -1 if side else 1, diffusivity, degree, shift, growth)
 
 
-def _rest(problem: Problem, known: SingularPart) -> Problem:
+def _rest(problem: Problem, layers: Sequence[_Layer]) -> Problem:
     """The problem for what is left; sizes of fields and equations are those of the problem itself."""
     evolution = _evolution(problem)
     assert evolution is not None
@@ -280,9 +288,9 @@ def _rest(problem: Problem, known: SingularPart) -> Problem:
 
     def jet(field: str, orders: tuple[int, ...], where: Expr | float = place) -> Expr | float:
         total: Expr | float = 0.0
-        for function, name, size in zip(known.basis.functions, known.basis.fields, known.coefficients, strict=True):
-            if name == field and isinstance(function, StartLayer):
-                total = total + float(size) * function.at(where, time, orders)
+        for layer in layers:
+            if layer.field == field:
+                total = total + layer.size * layer.function.at(where, time, orders)
         return total
 
     def without(term: Term) -> Term:
