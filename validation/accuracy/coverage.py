@@ -119,7 +119,7 @@ def _growth(seed: int) -> Made:
 
 
 def _reaction(seed: int) -> Made:
-    """The rate of a quadratic reaction beside diffusion, u'' = k u^2 - f, where the noise is not told."""
+    """The rate of a quadratic reaction beside diffusion, u'' = k u^2 - f, where the noise is not given."""
     random, k = np.random.default_rng(seed), 4.0
     x = random.random((80, 1))
     exact = 1 + np.sin(math.pi * x[:, 0])
@@ -143,7 +143,7 @@ CASES: dict[str, Callable[[int], Made]] = {
     "diffusivity": _diffusivity,
     "boundary value": _boundary_value,
     "logistic growth": _growth,
-    "quadratic reaction, noise not told": _reaction,
+    "quadratic reaction, noise not given": _reaction,
     "far oscillator from 1, 200": oscillator,
     "far oscillator, noise 0.1": lambda s: oscillator(s, noise=0.1),
     "far oscillator, noise 0.003": lambda s: oscillator(s, noise=0.003),
