@@ -64,54 +64,85 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
 
 @dataclass(frozen=True)
 class InstantNGP(Recipe):
-    """Hashed levels, two small networks, and samples in occupied cells only (Müller et al., 2022).
+    """The recipe of Instant-NGP: hashed levels, two small networks, and samples in occupied cells only.
 
-    Options that are None are chosen for the scene and the device.
+    A multilevel table of features is interpolated at each sample.  The first network returns the density there and the
+    numbers that the second network turns into a colour, together with the direction of view.  An option that is None is
+    chosen for the scene and the device; "inside" means that cameras stand in the box of the scene.
 
     Parameters
     ----------
     encoder
-        ``"linear"``, an encoder's name of :class:`hermite_pinn.Field`, or a Field with the encoder's own options;
-        its levels, features and tables are those of the recipe.  With ``half=True`` in it tables are read in half
-        precision; gradients are float32 all the same, so that no loss needs to be scaled, and a step that overflows is
-        left out.
-    levels, coarsest, finest, features, table_size, spread, slope
-        Number of levels, cells along the box at both ends of them, features and records of a level, the standard
-        deviation of the first values, and, where records have derivatives, the unit of a first one, in values per cell;
-        mixed ones have powers of it.  On a CPU 8 levels of 2^15 records up to 256 cells, or 2^17 and 512 where
-        cameras stand in the box; on a GPU 16 of 2^19 up to about two cells for every pixel along the pictures, at most
-        2048: finer ones learn what pictures cannot show.
-    width, hidden
-        Units of the networks' layers, and what both share.
+        ``"linear"``, the name of another encoder of :class:`hermite_pinn.Field`, or a Field with options of the
+        encoder.  Levels, features and tables are those of the recipe.  ``Field(half=True)`` reads the tables in half
+        precision; gradients are float32, and a step that overflows is skipped.
+    levels
+        Number of levels, at most 64.  Default: 8 on a CPU, 16 on a GPU.
+    coarsest, finest
+        Cells per axis of the box on the first and on the last level; those between grow geometrically.  Default of
+        ``finest``: 256 on a CPU, 512 inside; on a GPU two cells for each pixel along the pictures, at most 2048.
+    features
+        Features per level.
+    table_size
+        Largest number of records that a level stores.  Default: 2^15 on a CPU, 2^17 inside, 2^19 on a GPU.
+    spread
+        Standard deviation of the initial features.
+    slope
+        For records with derivatives, the unit of a first derivative in values per cell; mixed derivatives have powers
+        of it.
+    width
+        Units of each hidden layer: one of the first network, two of the second.
+    hidden
+        Outputs of the first network, all of which are inputs of the second.
     density
-        Of an untrained field, per half an edge of the box.
+        Density of the untrained field, per half an edge of the box.
     samples
-        That the networks take in a step, about; rays follow.  2^14 on a CPU, 2^18 on a GPU.
-    cells, cascades, march_steps, cone, finer, near
-        Cells of the occupancy grid along its axes, and how many such grids there are, each twice as wide; steps along
-        the diagonal of the finest; growth of steps with distance; how many steps of a picture are one of training,
-        whose samples lie anywhere in their steps; and the nearest sample, in halves of the box's edge.
-        Where cameras stand in the box: three grids, and growing steps.
-    update_every, warmup, update_share, fade
-        Steps between looks for occupied cells, the first looks that visit all, the part that later ones draw, and the
-        factor by which what was found fades from look to look.
+        Samples per training step, approximately; the number of rays follows.  Default: 2^14 on a CPU, 2^18 on a GPU.
+    cells
+        Cells per axis of an occupancy grid, 8 to 512.  Default: 64 on a CPU, 128 on a GPU.
+    cascades
+        Number of occupancy grids, each twice as wide as the one before.  Default: 1, inside 3.
+    march_steps
+        Steps of a ray in training along the diagonal of the finest occupancy grid.  Default: 128 on a CPU, 256 inside,
+        1024 on a GPU.
+    cone
+        Growth of the step length per unit of distance from the camera, at least 0 and below 1.  Default: 0, inside
+        1/128 on a CPU and 1/256 on a GPU.
+    finer
+        How many times shorter steps are in rendering than in training.
+    near
+        Distance of the first sample, in halves of the edge of the box.  Default: 0, inside 0.05.
+    update_every, warmup
+        Training steps between updates of the occupancy grids, and the number of first updates that visit all cells.
+    update_share
+        Share of the cells that a later update draws, above 0 and at most 1.  Default: 0.125, inside 0.0625.
+    fade
+        Factor of the stored density of every cell at every update, 0 to 1.
     background
-        ``"constant"``, ``"random"`` in training, or ``"learned"``; by default random for pictures with alpha and where
-        cameras stand in the box, else constant.  What is seen against a random one must hold back all light; a learned
-        one shows walls of its colour, in which depths and normals then have holes.
-    rate, rate_end, decay
-        Learning rate, its factor by the end, and weight of the squares of networks' weights.  The rate is 0.02 on a
-        CPU where cameras stand around the box, else 0.01; networks take no more than 0.01, since at 0.02 all units of
-        a layer may die in the first steps.
+        ``"constant"``, ``"random"`` in training, or ``"learned"``.  Default: random inside and for pictures with alpha,
+        otherwise constant.  Only opaque matter agrees with a random background.  A learned one takes the colour of
+        walls, and depths and normals then have holes there.
+    rate
+        Learning rate at the start.  Default: 0.01, on a CPU outside 0.02.  Networks use at most 0.01, because at 0.02
+        all units of a layer may die in the first steps.
+    rate_end
+        Factor of the learning rates at the end, above 0 and at most 1.
+    decay
+        Weight in the loss of half the sum of the squares of the networks' weights.
     least
-        Transmittance behind which nothing is seen.
+        Transmittance below which the rest of a ray is ignored.
     compaction
-        Whether samples behind that are dropped before the networks' gradients are taken.
+        Whether samples beyond that point are dropped before the gradients of the networks are computed.
 
     Raises
     ------
     InvalidArgumentError
-        For options out of range.
+        If an option is out of range.
+
+    References
+    ----------
+    T. Müller, A. Evans, C. Schied, A. Keller, *Instant neural graphics primitives with a multiresolution hash
+    encoding*, ACM Trans. Graph. 41 (2022).
 
     Examples
     --------
@@ -155,16 +186,16 @@ class InstantNGP(Recipe):
 
     @property
     def kind(self) -> Field:
-        """The encoder."""
+        """The encoder as a :class:`hermite_pinn.Field`."""
         return kind_of(self.encoder)
 
     @property
     def numbers(self) -> int:
-        """See :class:`Recipe`: the occupancy grid and the networks."""
+        """Smallest number of values in a file of the model, see :class:`Recipe`."""
         return (self.cascades or 0) * (self.cells or 0) ** 3 + self.width**2
 
     def settled(self, setting: Setting, device: torch.device) -> InstantNGP:
-        """See :meth:`Recipe.settled`."""
+        """Choose the options that are None, see :meth:`Recipe.settled`."""
         small, inside = device.type == "cpu", setting.inside
         fine = max(64, min(1 << (2 * setting.pixels - 1).bit_length(), 2048))  # two cells for a pixel
         chosen: dict[str, Any] = {
@@ -191,18 +222,18 @@ class InstantNGP(Recipe):
         return {"levels": levels, "finest": finest, "table_size": size}
 
     def make(self, setting: Setting, generator: torch.Generator, dtype: torch.dtype, device: torch.device) -> GridModel:
-        """See :meth:`Recipe.make`."""
+        """Make an untrained model, see :meth:`Recipe.make`."""
         options = GridOptions(**{f.name: getattr(self, f.name) for f in fields(GridOptions)})
         return GridModel(self, self.kind, options, setting, generator, dtype, device)
 
 
 @dataclass(frozen=True)
 class Hermite(InstantNGP):
-    """Instant-NGP with cubic Hermite records, value and mixed slopes at every vertex; normals are exact.
+    """:class:`InstantNGP` with cubic Hermite records: each vertex stores the value and its mixed first derivatives.
 
-    A record has eight numbers per feature.  A level says more than a linear one of the same cells, so that there are
-    half as many of them, up to cells twice as wide, and each has a quarter of the records: parameters are as many, and
-    fewer vertices share a record.
+    Normals come from the exact gradient of a smooth density.  A record has eight numbers per feature.  The defaults
+    have about as many parameters as those of :class:`InstantNGP`: half as many levels, up to cells twice as wide, with
+    a quarter of the records each.  Parameters and errors are those of :class:`InstantNGP`.
 
     Examples
     --------

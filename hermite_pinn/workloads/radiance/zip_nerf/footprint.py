@@ -22,24 +22,29 @@ RADII = math.sqrt(3.0)
 
 
 def fitted_levels(scene: Scene, levels: GridLevels | None = None, cells_per_pixel: float = 1.0) -> GridLevels:
-    """Levels of which the finest has as many cells as pixels are seen across.
+    """Choose levels so that the finest has as many cells as pixels are seen across the box.
 
-    A pixel is as wide as its cone in the middle of the box, or at half the box's width where cameras stand in it;
-    the median over the training views counts.
+    The width of a pixel is that of its cone in the middle of the box, or at half the width of the box if the camera
+    stands in it.  The median over the training views is used.
 
     Parameters
     ----------
     scene
-        With training views.
+        A scene with training views.
     levels
-        Whose number, coarsest cells, features and tables are kept; default: ``GridLevels()``.
+        Levels whose number, coarsest cells, features and table size are kept.  Default: ``GridLevels()``.
     cells_per_pixel
         Cells of the finest level across a pixel.
+
+    Returns
+    -------
+    GridLevels
+        The same levels with another ``finest``.
 
     Raises
     ------
     InvalidArgumentError
-        If these are no scene and levels.
+        If an argument has another type.
     InvalidProblemError
         If there are no training views.
 

@@ -70,23 +70,23 @@ GUARD: Mapping[str, Check] = MappingProxyType(
 
 @dataclass(frozen=True)
 class GridLevels:
-    """A hashed grid on several levels.
+    """The levels of a hashed grid.
 
     Attributes
     ----------
     coarsest, finest
         Cells per axis of the first and of the last level; those between grow geometrically.
     count
-        Number of levels.
+        Number of levels, 1 to 32.
     features
-        Per level.
+        Features per level, 1 to 16.
     table_size
         Largest number of vertices that a level stores, a power of two.
 
     Raises
     ------
     InvalidArgumentError
-        If a number is out of range.
+        If a number is out of range, ``finest`` is below ``coarsest``, or ``table_size`` is no power of two.
 
     Examples
     --------
@@ -115,21 +115,26 @@ class GridLevels:
 
 @dataclass(frozen=True)
 class Antialiasing:
-    """How a field knows how wide a pixel is.
+    """How a field accounts for the width of a pixel.
+
+    A pixel is a cone, which is cut into slices along the ray.  The features of a slice are means over several points in
+    it, and levels whose cells are small beside the slice count less.
 
     Attributes
     ----------
     samples
-        Points per slice of a cone: 6, 4 or 1; see :func:`.multisample`.  None: six on a GPU and one on a CPU.
+        Points per slice: 6 or 4, which reproduce its mean and variances, or 1.  Default: 6 on a GPU, 1 on a CPU.
     weights
-        Kind of the :func:`.downweighting`: ``"erf"``, ``"approximate"``, ``"gaussian"`` or ``"none"``.
+        Weight of a level with N cells per unit of length at a slice with the standard deviation σ: ``"erf"`` is
+        erf(1/√(8 σ² N²)) (Zip-NeRF), ``"approximate"`` a cheaper form of it, ``"gaussian"`` is exp(-3 σ² N²/2), and
+        ``"none"`` is 1.
     scale_features
-        Whether networks are told how much is left of each level.
+        Whether the weights of the levels are further inputs of the networks.
 
     Raises
     ------
     InvalidArgumentError
-        If it is none of these.
+        If an option has another value.
 
     Examples
     --------
@@ -146,27 +151,27 @@ class Antialiasing:
 
     @classmethod
     def off(cls) -> Antialiasing:
-        """One point per slice, and all levels in full."""
+        """Options without anti-aliasing: one point per slice, and the weight 1 of all levels."""
         return cls(1, "none", False)
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A small density that says where on a ray the next field looks.
+    """A small density field that chooses the intervals along a ray at which the next field is evaluated.
 
     Attributes
     ----------
     samples
-        Intervals per ray.
+        Intervals per ray, 1 to 4096.
     levels
-        Its grid.
+        Levels of its grid.
     width
-        Units of its network's hidden layer.
+        Units of the hidden layer of its network.
     blur
-        Half the width of the box with which the field's histogram is blurred before the proposal has to cover it, as a
-        share of the ray.
+        Half width of the box filter that is applied to the histogram of the next field before the proposal is compared
+        with it, as a share of the ray, above 0 and at most 1.
     points
-        Points per slice; see :attr:`Antialiasing.samples`.
+        Points per slice of the cone: 6, 4 or 1, see :class:`Antialiasing`.
 
     Raises
     ------
@@ -191,25 +196,29 @@ class Proposal:
 
 @dataclass(frozen=True)
 class ZipLosses:
-    """What is made small, and how much each part counts.
+    """The terms of the loss of :class:`ZipNeRF` and their weights.
 
     Attributes
     ----------
     knee
-        Below which errors of colours count squared (Charbonnier).
+        Error of a colour at which the Charbonnier loss changes from quadratic to linear.
     interlevel
-        Factor of the loss of the proposals.
+        Weight of the loss of the proposals.
     interlevel_kind
-        ``"spline"`` (Zip-NeRF), ``"distillation"`` or ``"similarity"``; see :mod:`.interlevel`.
+        How a proposal is compared with the field: ``"spline"`` penalises where it has less weight (Zip-NeRF),
+        ``"distillation"`` is a Kullback–Leibler divergence with squared differences, ``"similarity"`` one minus a
+        cosine.
     distortion
-        Factor of the distortion, in the spacing of :attr:`distortion_power` and :attr:`distortion_factor`.
+        Weight of the distortion loss, which concentrates the weight of a ray.
+    distortion_power, distortion_factor
+        Power and factor of the power transformation of distances in which the distortion is measured.
     decay
-        Factor of half the mean square of each level of every grid.
+        Weight of half the mean square of each level of every grid.
 
     Raises
     ------
     InvalidArgumentError
-        If a factor is negative, or there is no such loss.
+        If a weight is negative, or the kind is unknown.
 
     Examples
     --------
@@ -231,16 +240,16 @@ class ZipLosses:
 
 @dataclass(frozen=True)
 class ProposalGuard:
-    """Keeps proposals from falling behind: while they miss too much of the field's weight their loss counts more.
+    """A rule that raises the weight of the proposals' loss while they miss too much of the field.
 
     Attributes
     ----------
     limit
-        Share of a ray's weight that proposals may miss, as a moving average over the last steps.
+        Share of the weight of a ray that proposals may miss, 0 to 1, as a moving average over steps.
     growth
-        Factor on their loss for each step above the limit; divided by as often below it.
+        Factor by which the weight grows in each step above the limit, and falls in each step below it.
     most
-        Largest factor.
+        Largest factor of the weight; the least is 1.
 
     Raises
     ------
@@ -262,7 +271,7 @@ class ProposalGuard:
         check_options(self, GUARD)
 
     def next(self, factor: float, missed: float) -> float:
-        """The factor of the next step, by that of the last and what proposals miss."""
+        """Return the factor of the next step from the last factor and the share that proposals miss."""
         return min(self.most, factor * self.growth) if missed > self.limit else max(1.0, factor / self.growth)
 
 

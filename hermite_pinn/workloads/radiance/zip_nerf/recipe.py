@@ -57,48 +57,58 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
 
 @dataclass(frozen=True)
 class ZipNeRF(Recipe):
-    """Cones instead of rays on a hashed grid: pictures of any size without aliasing (Barron et al., 2023).
+    """The recipe of Zip-NeRF: cones instead of rays on a hashed grid, for pictures of any size without aliasing.
 
-    Options that are None are chosen for the scene and the device.
+    Two proposals choose the intervals of the field along each cone.  An option that is None is chosen for the scene and
+    the device; "inside" means that cameras stand in the box of the scene.
 
     Parameters
     ----------
     encoder
-        ``"linear"``, an encoder's name of :class:`hermite_pinn.Field`, or a Field with the encoder's own options.
+        ``"linear"``, the name of another encoder of :class:`hermite_pinn.Field`, or a Field with options of the
+        encoder.
     levels
-        Of the field's grid.
+        Levels of the field's grid.  Default: 8 from 16 to 256 cells on a CPU, to 512 inside; 10 to 2048 on a GPU.
     width
-        Units of its networks' layers.
-    samples, rays
-        Intervals of the field per ray, and rays of a step.
+        Units of each hidden layer of the field's networks.
+    samples
+        Intervals of the field per ray.  Default: 16 on a CPU, 32 on a GPU.
+    rays
+        Rays per training step.  Default: 512 on a CPU, 2^13 on a GPU.
     scales
-        Sides, in pixels, of blocks of the training pictures whose averages are learned too; (1,): none but the pixels.
-        A block of k² pixels comes 1/k as often as a pixel.  Networks should know the scale then:
-        ``Antialiasing(scale_features=True)``.
+        Sides k, in pixels, of the blocks of the training pictures whose means are fitted, rising from 1.  A block is
+        drawn 1/k times as often as a pixel.  With several scales use ``Antialiasing(scale_features=True)``.
     antialiasing
-        How it knows the width of pixels.
+        How the field accounts for the width of a pixel.
     first, second
-        The two proposals.
+        The proposals.
     losses
-        Factors of the losses.
+        Terms of the loss and their weights.
     density
-        Of an untrained field, per half an edge of the box.
+        Density of the untrained field, per half an edge of the box.
     anneal
-        Slope of the bias by which proposals are believed more and more; 0: from the beginning.
+        Slope of the schedule by which the weights of proposals gain influence; 0: full influence from the start.
     progressive
-        Part of the run after which all levels are there; 0: from the beginning.
+        Part of the run, 0 to 1, after which all levels are active; 0: all from the start.
     guard
-        Keeps proposals from falling behind; None: nothing does.
+        Rule that raises the weight of the proposals' loss.  None: the weight is constant.
     background
-        ``"constant"``, ``"random"`` in training, or ``"learned"``; by default random for pictures with alpha, learned
-        for others where cameras stand in the box and no colour is known, else constant.
-    rate, rate_end
-        Learning rate, by default 0.02 on a CPU and 0.01 on a GPU, and its factor by the end.
+        ``"constant"``, ``"random"`` in training, or ``"learned"``.  Default: random for pictures with alpha, learned
+        inside if the scene states no colour, otherwise constant.
+    rate
+        Learning rate at the start.  Default: 0.02 on a CPU, 0.01 on a GPU.
+    rate_end
+        Factor of the learning rate at the end, above 0 and at most 1.
 
     Raises
     ------
     InvalidArgumentError
-        For options out of range.
+        If an option is out of range.
+
+    References
+    ----------
+    J. T. Barron, B. Mildenhall, D. Verbin, P. P. Srinivasan, P. Hedman, *Zip-NeRF: anti-aliased grid-based neural
+    radiance fields*, ICCV (2023).
 
     Examples
     --------
@@ -131,16 +141,16 @@ class ZipNeRF(Recipe):
 
     @property
     def kind(self) -> Field:
-        """The encoder."""
+        """The encoder as a :class:`hermite_pinn.Field`."""
         return kind_of(self.encoder)
 
     @property
     def numbers(self) -> int:
-        """See :class:`Recipe`: the networks."""
+        """Smallest number of values in a file of the model, see :class:`Recipe`."""
         return self.width**2
 
     def settled(self, setting: Setting, device: torch.device) -> ZipNeRF:
-        """See :meth:`Recipe.settled`."""
+        """Choose the options that are None, see :meth:`Recipe.settled`."""
         small, inside = device.type == "cpu", setting.inside
         table = 1 << ((17 if inside else 15) if small else 19)
         proposed = 1 << (14 if small else 19)
@@ -159,7 +169,7 @@ class ZipNeRF(Recipe):
         return replace(self, antialiasing=replace(self.antialiasing, samples=points), **open_)
 
     def make(self, setting: Setting, generator: torch.Generator, dtype: torch.dtype, device: torch.device) -> ZipModel:
-        """See :meth:`Recipe.make`."""
+        """Make an untrained model, see :meth:`Recipe.make`."""
         made = self.settled(setting, device)
         frame, unit = Frame.of_setting(setting), self.density / setting.half
         rest = (unit, generator, dtype, device)
@@ -173,7 +183,7 @@ class ZipNeRF(Recipe):
 
     @property
     def options(self) -> ZipOptions:
-        """What it says of the training, once nothing is left open."""
+        """Options of the training, for a recipe without options that are None."""
         return ZipOptions(
             self.samples or 1,
             self.rays or 1,
