@@ -22,7 +22,7 @@ __all__ = ["Compressed", "compress", "load"]
 
 
 class Compressed(Protocol):
-    """What every method of :func:`compress` returns."""
+    """The interface of a compressed field, which :func:`compress` returns."""
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -30,15 +30,15 @@ class Compressed(Protocol):
 
     @property
     def bytes(self) -> int:
-        """Size of the file."""
+        """Size of the file in bytes."""
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """By level, bytes of the file up to its end."""
+        """Size of the file in bytes up to the end of each level, from the coarsest on."""
 
     @property
     def ratio(self) -> float:
-        """Bytes of the model over bytes of the file."""
+        """Size of the model divided by the size of the file."""
 
     @property
     def error(self) -> Mapping[str, float]:
@@ -70,18 +70,24 @@ def compress(model: Any, method: str | None = None, **options: Any) -> Compresse
     Parameters
     ----------
     model
-        A :class:`hermite_pinn.Solution`; for other methods than ``"levels"`` also a radiance field, or a picture,
-        (H, W) or (H, W, C).
+        A :class:`hermite_pinn.Solution`.  All methods but ``"levels"`` also take a radiance field, or a picture (H, W)
+        or (H, W, C).
     method
-        ``"levels"``: coefficients as integers, with ``tol=1e-6``, the bound of the relative L2 error of every field,
-        and ``gradient_tol=None``, that of gradients over space.  Both are measured on a fine grid that meets no vertex.
-        ``"vqad"``, the default where ``bits`` are given: a field on an octree with indices of so many bits, 1 to 12,
-        is learned from the model.  ``"kmeans"`` (``bits``), ``"low_rank"`` (``columns``) and ``"half"`` store the
-        features of such a field in other ways; for these four, ``error`` is how good the field is, and their training
-        takes ``max_time``, ``callbacks``, ``progress``, ``checkpoint``, ``resume`` and ``throw`` as
-        :func:`hermite_pinn.solve` does, and of a radiance field its ``scene``.
+        How the field is stored.  Default: ``"vqad"`` if ``bits`` is given, otherwise ``"levels"``.
+
+        ``"levels"`` rounds coefficients to integers.  Its options are ``tol`` (1e-6), the bound of the relative L2
+        error of every field, and ``gradient_tol`` (None), that of gradients over space.  Both are measured on a fine
+        grid that meets no vertex.
+
+        The others learn a field on an octree from the model and store its features: ``"vqad"`` as indices of ``bits``
+        (6) bits, 1 to 12, into learned codebooks; ``"kmeans"`` as indices of ``bits`` bits into clusters;
+        ``"low_rank"`` as an approximation of the rank ``columns`` (4); ``"half"`` in half precision.  Their ``error``
+        is measured and not bounded.
     options
-        Of the method.
+        Options of the method.  Those of the octree are ``levels``, ``coarsest``, ``features``, ``width``, ``depth``,
+        ``basis``, ``steps``, ``code_steps``, ``points``, ``temperature``, ``revive``, ``random_levels``, ``start`` and
+        ``seed``.  Their training also takes ``max_time``, ``callbacks``, ``progress``, ``checkpoint``, ``resume`` and
+        ``throw`` as :func:`hermite_pinn.solve` does, and ``scene`` for a radiance field.
 
     Returns
     -------
@@ -91,7 +97,13 @@ def compress(model: Any, method: str | None = None, **options: Any) -> Compresse
     Raises
     ------
     InvalidArgumentError
-        For an unknown method or option, a model that it does not take, or a bound that it cannot keep.
+        If the method or an option is unknown, the method does not take the model, or a bound cannot be kept.
+    InvalidProblemError
+        If the model has no details in its box.
+    DivergedError
+        If a loss becomes infinite or NaN; ``error.solution`` is the last good state.
+    OutOfMemoryError
+        If the training does not fit into the memory.
 
     Examples
     --------
@@ -117,27 +129,26 @@ def compress(model: Any, method: str | None = None, **options: Any) -> Compresse
 
 @isolated()
 def load(path: str | Path, levels: int | None = None) -> Any:
-    """Open a compressed field.
+    """Read a compressed field.
 
     Parameters
     ----------
     path
         A file that :func:`compress` made.
     levels
-        How many levels of detail to read, from the coarsest on; what follows them is not read, and may be missing or
-        damaged.  Default: all that are whole, with a :class:`hermite_pinn.HermitePinnWarning` if some are not.
+        Number of levels of detail to read, from the coarsest on; the rest of the file may be missing or damaged.
+        Default: all that are complete, with a :class:`hermite_pinn.HermitePinnWarning` if some are not.
 
     Returns
     -------
     Solution or Radiance
-        Of a compressed solution: values and derivatives come from the decoded field by the usual kernels; of a radiance
-        field one that renders.
+        The decoded field; values and derivatives come from the usual kernels.
 
     Raises
     ------
     FileNotFoundError, CorruptFileError, OutOfMemoryError
-        If there is no such file, it is damaged, foreign, too new, or cut off before the levels asked for, or the field
-        does not fit in memory.  Nothing in it is executed.
+        If the file does not exist, is damaged, of another kind or too new, ends before the requested levels, or does
+        not fit into the memory.  Nothing in it is executed.
     InvalidArgumentError
         If it never had so many levels.
     """

@@ -28,7 +28,7 @@ QUICK = 200_000  # points of a search
 
 @dataclass(frozen=True)
 class CompressedSolution:
-    """A compressed solution; ``save`` writes it to a file.
+    """A compressed solution, as :func:`compress` returns it for ``method="levels"``.
 
     Attributes
     ----------
@@ -37,13 +37,13 @@ class CompressedSolution:
     tol, error
         Bound of the relative L2 error, and the error of every field on a fine grid that meets no vertex.
     gradient_tol, gradient_error
-        Those of gradients over space; None and empty if no bound was asked for.
+        The same for gradients over space.  None and empty if no bound was given.
     sizes
-        By level, bytes of the file up to its end.
+        Size of the file in bytes up to the end of each level, from the coarsest on.
     level_errors
-        By level, the largest relative L2 error of a field that is read up to its end.
+        For each level, the largest relative L2 error of a field that is read up to its end.
     uncompressed
-        Bytes of the parameters of the solution's field.
+        Size of the parameters of the solution's field in bytes.
 
     Examples
     --------

@@ -24,20 +24,20 @@ LEAST_SPREAD = 1e-4
 
 @dataclass(frozen=True, eq=False)
 class PoseErrors:
-    """Errors of poses behind the similarity that fits best.
+    """Errors of poses after alignment by a similarity.
 
     Attributes
     ----------
     rotation
-        Of every camera, in degrees, (n,), float64.
+        Angles of the rotations (n,), in degrees, float64.
     translation
-        Distances of the shifts of extrinsic matrices (from the world to the camera), (n,): BARF's translation error.
+        Distances (n,) of the shifts of extrinsic matrices (from the world to the camera), as in BARF.
     centres
-        Distances of the cameras' centres, (n,).
+        Distances (n,) of the centres of the cameras.
     similarity
-        From the world of the poses to that of the reference.
+        Map from the world of the poses to that of the reference.
     poses
-        The poses in the world of the reference, (n, 3, 4).
+        Poses (n, 3, 4) in the world of the reference.
     """
 
     rotation: Tensor
@@ -55,21 +55,26 @@ class PoseErrors:
 
 
 def align(points: Any, reference: Any) -> Similarity:
-    """Find the similarity that maps points to others, in float64.
+    """Find the similarity that maps points to reference points, in float64.
 
-    The middle goes to the middle, the root mean square distance from it to the other, as in BARF; the rotation is that
-    of least squares, never a mirror.  So the similarity back is the inverse.
+    It maps the mean to the mean, and the root mean square distance from it to that of the reference, as in BARF.  The
+    rotation is that of least squares and never mirrors.
 
     Parameters
     ----------
     points, reference
-        (n, 3), for instance the centres of cameras.
+        Points (n, 3), for instance the centres of cameras.
+
+    Returns
+    -------
+    Similarity
+        With ``scale``, ``rotation``, ``offset`` and ``inverse``.
 
     Raises
     ------
     InvalidProblemError
-        If a number is not finite, there are not as many of both or fewer than three, or they do not tell a rotation: on
-        one line, or one the mirror of the other.
+        If a number is not finite, the numbers of points differ or are below three, or the points do not determine a
+        rotation because they lie on one line or mirror each other.
 
     Examples
     --------
@@ -132,16 +137,21 @@ def pose_errors(cameras: Cameras, reference: Cameras, similarity: Similarity | N
     Parameters
     ----------
     cameras
-        Those that were found.
+        Estimated cameras.
     reference
-        The true ones, in the same order.
+        True cameras, in the same order.
     similarity
-        From the world of the first to that of the second; default: that of their centres, see :func:`align`.
+        Map from the world of the first to that of the second.  Default: that of their centres, see :func:`align`.
+
+    Returns
+    -------
+    PoseErrors
+        Errors of every camera.
 
     Raises
     ------
     InvalidProblemError
-        As of :func:`align`: two cameras or centres on one line have no alignment; give the similarity then.
+        As for :func:`align`.  Two cameras, or centres on one line, need a ``similarity``.
 
     Examples
     --------

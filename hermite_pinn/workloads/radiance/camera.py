@@ -25,20 +25,20 @@ FLOATS = (torch.float32, torch.float64)
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """Intrinsics and a pose.
+    """A camera: intrinsics and a pose.
 
     Attributes
     ----------
     intrinsics
         Focal lengths, centre, size and lens.
     pose
-        Matrix (3, 4) from the camera (x right, y up, it looks along -z) to the world; a float32 or float64 tensor, by
-        default float64.  Rays and projections are differentiable by it.
+        Matrix (3, 4) from the camera (x right, y up, view along -z) to the world; a float32 or float64 tensor, by
+        default float64.  Rays and projections are differentiable with respect to it.
 
     Raises
     ------
     InvalidProblemError
-        If the pose is no rotation and shift, or not finite.
+        If the pose is not a rotation and a shift, or not finite.
 
     Examples
     --------
@@ -58,34 +58,34 @@ class Camera:
 
     @property
     def width(self) -> int:
-        """Pixels along x."""
+        """Number of pixels along x."""
         return self.intrinsics.width
 
     @property
     def height(self) -> int:
-        """Pixels along y."""
+        """Number of pixels along y."""
         return self.intrinsics.height
 
     @property
     def centre(self) -> Tensor:
-        """Where it is, (3,)."""
+        """Position of the camera, (3,)."""
         return self.pose[:, 3]
 
     def rays(self, pixels: Any = None, dtype: torch.dtype = torch.float32) -> Rays:
-        """Rays through pixels.
+        """Return the rays through pixels.
 
         Parameters
         ----------
         pixels
-            Positions (n, 2), (x, y), the centre of the first pixel being (0.5, 0.5); default: the centres of all
+            Positions (n, 2) as (x, y), where the centre of the first pixel is (0.5, 0.5).  Default: the centres of all
             pixels, row by row.
         dtype
-            Of the rays; they are computed in that of the pose.
+            Type of the rays, which are computed in that of the pose.
 
         Raises
         ------
         InvalidProblemError
-            If the distortion of the lens cannot be undone there.
+            If the distortion of the lens cannot be inverted at a pixel.
         """
         if pixels is None:
             local, radius = self.intrinsics.table
@@ -95,9 +95,9 @@ class Camera:
         return rays_of(pose.expand(len(local), 3, 4), local.to(pose), radius.to(pose), dtype)
 
     def project(self, points: Any) -> Tensor:
-        """Pixels (n, 2) at which points (n, 3) of the world are seen; NaN of points that the lens does not see.
+        """Return the pixels (n, 2) at which points (n, 3) of the world are seen, in the image or beside it.
 
-        They may lie beside the image.
+        Points that the lens does not see give NaN.
         """
         x = torch.as_tensor(points).to(self.pose)
         if x.ndim != 2 or x.shape[1] != 3:
@@ -105,7 +105,7 @@ class Camera:
         return self.intrinsics.pixels(self._local(x))
 
     def depth(self, points: Any) -> Tensor:
-        """Distances (n,) of points (n, 3) along the axis of the lens, negative behind the camera."""
+        """Return the distances (n,) of points (n, 3) along the axis of the lens, negative behind the camera."""
         return self._local(torch.as_tensor(points).to(self.pose))[:, 2]
 
     def _local(self, points: Tensor) -> Tensor:
@@ -114,30 +114,30 @@ class Camera:
         return ((points - self.pose[:, 3]) @ inverse.T) * _turned(points)
 
     def resized(self, width: int, height: int) -> Camera:
-        """The same with other pixels; see :meth:`Intrinsics.resized`."""
+        """Return the camera with another number of pixels; see :meth:`Intrinsics.resized`."""
         return replace(self, intrinsics=self.intrinsics.resized(width, height))
 
     def moved(self, pose: Any) -> Camera:
-        """The same at another place."""
+        """Return the camera with another pose (3, 4)."""
         return replace(self, pose=pose)
 
 
 class Cameras(Sequence[Camera]):
-    """Cameras in a row, whose rays are made together.
+    """A sequence of cameras, whose rays are computed together.
 
     Parameters
     ----------
     intrinsics
-        Those of all, or one per camera.
+        One for all cameras, or one per camera.
     poses
         Matrices (n, 3, 4), see :class:`Camera`.
 
     Raises
     ------
     InvalidArgumentError
-        If there are not as many of both.
+        If the numbers of intrinsics and poses differ.
     InvalidProblemError
-        If a pose is no rotation and shift, or not finite.
+        If a pose is not a rotation and a shift, or not finite.
 
     Examples
     --------
@@ -182,34 +182,34 @@ class Cameras(Sequence[Camera]):
         return (self[number] for number in range(len(self)))
 
     def take(self, chosen: Sequence[int]) -> Cameras:
-        """Those of some numbers."""
+        """Return the cameras of some indices."""
         return Cameras([self.kinds[int(self.kind[k])] for k in chosen], self.poses[list(chosen)])
 
     @property
     def centres(self) -> Tensor:
-        """Where they are, (n, 3)."""
+        """Positions of the cameras, (n, 3)."""
         return self.poses[:, :, 3]
 
     def moved(self, poses: Any) -> Cameras:
-        """The same at other places (n, 3, 4)."""
+        """Return the cameras with other poses (n, 3, 4)."""
         return Cameras([self.kinds[int(k)] for k in self.kind], poses)
 
     def rays(self, views: Any, pixels: Any, dtype: torch.dtype = torch.float32) -> Rays:
-        """Rays through pixels of several cameras.
+        """Return rays through pixels of several cameras.
 
         Parameters
         ----------
         views
-            Numbers (n,) of the cameras.
+            Indices (n,) of the cameras.
         pixels, dtype
-            As of :meth:`Camera.rays`, one pixel (n, 2) per number.
+            As for :meth:`Camera.rays`, with one pixel (n, 2) per index.
 
         Raises
         ------
         InvalidArgumentError
-            If a number is that of no camera.
+            If an index is out of range.
         InvalidProblemError
-            If the distortion of a lens cannot be undone there.
+            If the distortion of a lens cannot be inverted at a pixel.
         """
         numbers, places = torch.as_tensor(views), _pixels(pixels)
         if numbers.dtype.is_floating_point or numbers.shape != places.shape[:1]:

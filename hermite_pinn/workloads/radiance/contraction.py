@@ -13,17 +13,17 @@ __all__ = ["contract", "contraction_scale", "expand"]
 
 
 def contract(points: Any) -> Tensor:
-    """Map space to the ball of radius 2: the unit ball stays, other x go to ``(2 - 1/|x|) x/|x|``.
+    """Map space to the ball of radius 2: the unit ball stays, other points x go to ``(2 - 1/|x|) x/|x|``.
 
     Parameters
     ----------
     points
-        (..., 3), any number of axes; differentiable.
+        Points (..., 3); differentiable.
 
     Raises
     ------
     InvalidArgumentError
-        If these are no points in space.
+        If the last axis has another length.
 
     Examples
     --------
@@ -37,12 +37,12 @@ def contract(points: Any) -> Tensor:
 
 
 def expand(points: Any) -> Tensor:
-    """The inverse of :func:`contract`, of points (..., 3) in the ball of radius 2; infinite on its surface.
+    """Invert :func:`contract` for points (..., 3) in the ball of radius 2; infinite on its surface.
 
     Raises
     ------
     InvalidArgumentError
-        If these are no points in space, or one is beyond the ball.
+        If the last axis has another length, or a point lies beyond the ball.
 
     Examples
     --------
@@ -60,14 +60,15 @@ def expand(points: Any) -> Tensor:
 
 
 def contraction_scale(points: Any) -> Tensor:
-    """How much :func:`contract` shrinks lengths at points (..., 3): the cube root of its Jacobian's determinant, (...).
+    """Return the factor (...) by which :func:`contract` shrinks lengths at points (..., 3).
 
-    It is ``(2|x| - 1)^(2/3) / |x|^2`` beyond the unit ball and 1 in it.
+    It is the cube root of the determinant of the Jacobian, ``(2|x| - 1)^(2/3) / |x|^2`` beyond the unit ball and 1 in
+    it.
 
     Raises
     ------
     InvalidArgumentError
-        If these are no points in space.
+        If the last axis has another length.
 
     Examples
     --------

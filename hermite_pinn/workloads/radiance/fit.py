@@ -69,27 +69,28 @@ def fit(
     recipe
         ``"instant_ngp"``, ``"hermite"``, ``"zip_nerf"``, or an object such as ``hp.radiance.InstantNGP(levels=12)``.
     encoder
-        Of the recipe: the name of an encoder, or a :class:`hermite_pinn.Field` with its options; None: the recipe's.
+        Name of another encoder for the recipe, or a :class:`hermite_pinn.Field` with its options.  None: the recipe's.
     poses
         ``"fixed"``, ``"refine"``, or a :class:`PoseRefinement` with other options.
     max_time
         Seconds of training, along which learning rates fall; evaluation takes additional time.
     steps
-        Steps of training; on a CPU the result is then the same bit for bit.  3000 if there is no ``max_time`` either.
+        Number of training steps; on a CPU the result is then the same bit for bit.  Default: 3000 if ``max_time`` is
+        not given either.
     seed
-        Of everything random.
+        Seed of the random numbers.
     device, callbacks, progress, checkpoint, resume, throw
-        As in :func:`hermite_pinn.solve`.
+        As for :func:`hermite_pinn.solve`.
 
     Returns
     -------
     Radiance
-        The field.
+        The fitted field.
 
     Raises
     ------
     InvalidArgumentError, InvalidProblemError
-        For options that cannot work, and scenes without training views.
+        If an option is invalid, or the scene has no training views.
     DivergedError
         If a loss becomes infinite or NaN; ``error.solution`` is the last good state.
 

@@ -31,18 +31,18 @@ class Intrinsics:
     Attributes
     ----------
     width, height
-        Pixels of the image.
+        Number of pixels along x and y.
     fl_x, fl_y
         Focal lengths in pixels.
     cx, cy
-        Where the axis of the lens meets the image, in pixels.
+        Pixel at which the axis of the lens meets the image.
     lens
-        Its distortion.
+        A :class:`Lens`.
 
     Raises
     ------
     InvalidArgumentError
-        If a number is out of its range.
+        If a number is out of range.
 
     Examples
     --------
@@ -70,18 +70,18 @@ class Intrinsics:
 
     @classmethod
     def of_view_angle(cls, width: int, height: int, angle: float) -> Intrinsics:
-        """A pinhole with square pixels that sees an angle, in radians, from the left to the right."""
+        """Return a pinhole camera with square pixels and a horizontal angle of view, in radians."""
         angle = number("angle", angle, above=0, below=math.pi)
         focal = integer("width", width, least=1) / (2 * math.tan(angle / 2))
         return cls(width, height, focal, focal, width / 2, height / 2)
 
     def resized(self, width: int, height: int) -> Intrinsics:
-        """Those of the same picture with other pixels; each axis is scaled by itself.
+        """Return the intrinsics of the same picture with another number of pixels; each axis is scaled by itself.
 
         Raises
         ------
         InvalidProblemError
-            If the proportions differ by more than rounding to pixels and 1 %: that is another picture.
+            If the proportions differ by more than rounding to pixels and 1 %.
         """
         if (width, height) == (self.width, self.height):
             return self
@@ -96,24 +96,24 @@ class Intrinsics:
         return Intrinsics(width, height, *focal, self.cx * across, self.cy * down, self.lens)
 
     def directions(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """What pixels see.
+        """Map pixels to directions.
 
         Parameters
         ----------
         pixels
-            (n, 2), (x, y).
+            Positions (n, 2) as (x, y).
 
         Returns
         -------
         directions
             Unit vectors (n, 3) in the axes of the lens: right, down, forward.
         radius
-            Of the cone of a pixel, per unit of length, (n,); see :class:`Rays`.
+            Radius (n,) of the cone of a pixel per unit of length; see :class:`Rays`.
 
         Raises
         ------
         InvalidProblemError
-            If the distortion cannot be undone there.
+            If the distortion cannot be inverted at a pixel.
         """
         x = (pixels[:, 0] - self.cx) / self.fl_x
         y = (pixels[:, 1] - self.cy) / self.fl_y
@@ -121,7 +121,7 @@ class Intrinsics:
         return directions, (spread / (3 * self.fl_x * self.fl_y)).sqrt()
 
     def pixels(self, directions: Tensor) -> Tensor:
-        """Pixels (n, 2) at which directions (n, 3) are seen, in the image or beside it; NaN of those that are not."""
+        """Map directions (n, 3) to pixels (n, 2), in the image or beside it; NaN where the lens does not see."""
         plane = self.lens.image(directions)
         return torch.stack([plane[:, 0] * self.fl_x + self.cx, plane[:, 1] * self.fl_y + self.cy], 1)
 

@@ -27,7 +27,7 @@ ACCEPTED = 1e-11
 
 @dataclass(frozen=True)
 class Lens(ABC):
-    """What a lens owes to a camera; its coefficients are those of OpenCV."""
+    """The interface of a lens, with the coefficients of OpenCV."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -35,11 +35,11 @@ class Lens(ABC):
 
     @abstractmethod
     def image(self, directions: Tensor) -> Tensor:
-        """Where directions (n, 3) of any length meet the image plane, (n, 2); NaN of those the lens does not see."""
+        """Map directions (n, 3) of any length to the image plane, (n, 2); NaN where the lens does not see."""
 
     @abstractmethod
     def directions(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Directions of points (n, 2) of the image plane.
+        """Map points (n, 2) of the image plane to directions.
 
         Returns
         -------
@@ -51,7 +51,7 @@ class Lens(ABC):
         Raises
         ------
         InvalidProblemError
-            If the distortion cannot be undone at one of the points.
+            If the distortion cannot be inverted at a point.
         """
 
     @cached_property
@@ -103,7 +103,7 @@ class PerspectiveLens(Lens):
         return _first_root((1.0, 3 * self.k1, 5 * self.k2, 7 * self.k3))
 
     def image(self, directions: Tensor) -> Tensor:
-        """Where directions (n, 3) meet the image plane; NaN behind the camera and where the image folds over."""
+        """Map directions (n, 3) to the image plane; NaN behind the camera and where the image folds over."""
         depth = directions[:, 2]
         ahead = depth > 0
         plane = directions[:, :2] / torch.where(ahead, depth, torch.ones_like(depth))[:, None]
@@ -111,7 +111,7 @@ class PerspectiveLens(Lens):
         return torch.where(seen[:, None], self._distorted(plane), torch.full_like(plane, math.nan))
 
     def directions(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Directions of points, by Newton's method in the plane."""
+        """Map points to directions by Newton's method in the plane; see :meth:`Lens.directions`."""
         plane, determinant = points, torch.ones_like(points[:, 0])
         if not self.straight:
             plane = self._undistorted(points)
@@ -213,7 +213,7 @@ class FisheyeLens(Lens):
         return min(math.pi, _first_root((1.0, 3 * self.k1, 5 * self.k2, 7 * self.k3, 9 * self.k4)))
 
     def image(self, directions: Tensor) -> Tensor:
-        """Where directions (n, 3) fall; NaN beyond the angle at which the image folds over."""
+        """Map directions (n, 3) to the image plane; NaN beyond the angle at which the image folds over."""
         across = torch.linalg.vector_norm(directions[:, :2], dim=1)
         centred = across == 0
         angle = torch.atan2(across, directions[:, 2])
@@ -223,7 +223,7 @@ class FisheyeLens(Lens):
         return torch.where((angle <= self._reach)[:, None], plane, torch.full_like(plane, math.nan))
 
     def directions(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Directions of points, by Newton's method for the angle between bounds."""
+        """Map points to directions by Newton's method for the angle; see :meth:`Lens.directions`."""
         radius = torch.linalg.vector_norm(points, dim=1)
         angle = self._angle(radius)
         small = radius < 1e-12

@@ -29,14 +29,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Skipped:
-    """A picture that was left out.
+    """A picture that was not loaded.
 
     Attributes
     ----------
     name
-        As the file calls it.
+        Its name in the file.
     reason
-        Why.
+        Why it was not loaded.
     """
 
     name: str

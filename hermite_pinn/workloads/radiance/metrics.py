@@ -19,12 +19,12 @@ SIGMA, SIDE, K1, K2 = 1.5, 11, 0.01, 0.03
 
 
 def psnr(found: Any, true: Any) -> float:
-    """Peak signal-to-noise ratio of a picture in decibels, ``-10 log10(mean square error)``.
+    """Return the peak signal-to-noise ratio of a picture in decibels, ``-10 log10(mean square error)``.
 
     Parameters
     ----------
     found, true
-        Colours (h, w, 3) between 0 and 1, tensors or arrays; those that were found are clipped to that.
+        Colours (h, w, 3) between 0 and 1, tensors or arrays; ``found`` is clipped to that range.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def psnr(found: Any, true: Any) -> float:
     Raises
     ------
     InvalidArgumentError
-        If their shapes differ, or they are no such pictures.
+        If the shapes differ, or are not those of pictures.
 
     Examples
     --------
@@ -48,20 +48,25 @@ def psnr(found: Any, true: Any) -> float:
 
 
 def ssim(found: Any, true: Any) -> float:
-    """Structural similarity of a picture (Wang et al., 2004): 1 where there is no difference.
+    """Return the structural similarity of a picture (Wang et al., 2004), 1 where there is no difference.
 
-    The window is a Gaussian of 1.5 pixels, 11 wide, K1 = 0.01, K2 = 0.03, variances are not corrected for the mean, as
-    Wang et al. have it; channels are averaged.  Computed by scikit-image.
+    The window is a Gaussian of 1.5 pixels, 11 wide, with K1 = 0.01 and K2 = 0.03.  Variances are not corrected for the
+    mean, and channels are averaged.  scikit-image computes it.
 
     Parameters
     ----------
     found, true
-        As of :func:`psnr`, at least 11 pixels high and wide.
+        As for :func:`psnr`, at least 11 pixels high and wide.
+
+    Returns
+    -------
+    float
+        At most 1.
 
     Raises
     ------
     InvalidArgumentError
-        If their shapes differ, or they are too small.
+        If the shapes differ, or a picture is too small.
     BackendUnavailableError
         If scikit-image is not installed.
 

@@ -20,18 +20,18 @@ __all__ = ["ParameterGroup", "RadianceModel", "Recipe", "Sight"]
 
 @dataclass(frozen=True)
 class Sight:
-    """What ``n`` rays see.
+    """The result of rendering n rays.
 
     Attributes
     ----------
     colour
-        (3, n), between 0 and 1.
+        Colours between 0 and 1, (3, n).
     opacity
-        (n,): the share of light that the scene holds back, 0 to 1.
+        Share of the light that the scene holds back, 0 to 1, (n,).
     depth
-        (n,): mean length along the ray, weighted by what is seen; infinite where nothing is.
+        Mean length along the ray, weighted like the colour, (n,); infinite where nothing is seen.
     normals
-        (3, n): mean unit normals, of length 1 or zero where nothing is seen; None unless asked for.
+        Mean unit normals, (3, n), zero where nothing is seen.  None unless they were requested.
     """
 
     colour: Tensor
@@ -41,7 +41,7 @@ class Sight:
 
     @classmethod
     def joined(cls, parts: Sequence[Sight]) -> Sight:
-        """Several after each other."""
+        """Concatenate several results."""
         normals = [part.normals for part in parts if part.normals is not None]
         return cls(
             torch.cat([part.colour for part in parts], 1),
@@ -51,7 +51,7 @@ class Sight:
         )
 
     def means(self, count: int) -> Sight:
-        """Of ``count`` rays in a row each; depths and normals weighed by opacities.
+        """Average groups of ``count`` consecutive rays; depths and normals are weighted by opacities.
 
         Examples
         --------
@@ -73,20 +73,20 @@ class Sight:
 
 @dataclass(frozen=True)
 class ParameterGroup:
-    """Parameters that are updated in one way.
+    """Parameters with a common learning rate.
 
     Attributes
     ----------
     name
-        What they are, once per model.
+        Name of the group, unique in the model.
     parameters
-        Leaves.
+        Leaf tensors.
     rate
-        Learning rate at the start, which the schedule lowers.
+        Learning rate at the start of the schedule.
     decay
-        Weight of half the sum of their squares in the loss.
+        Weight in the loss of half the sum of their squares.
     levels
-        Of a single flat parameter, the parts whose updates a curriculum may scale, from the coarsest level on.
+        Slices of a single flat parameter whose updates a curriculum may scale, from the coarsest level on.
     """
 
     name: str
@@ -97,24 +97,24 @@ class ParameterGroup:
 
 
 class RadianceModel(nn.Module, ABC):
-    """A radiance field with what its training needs; points and rays are in the scene's world.
+    """The interface of a radiance field that can be trained; points and rays are in the scene's world.
 
-    Everything that a run changes is a parameter or a buffer, so that ``state_dict`` is the whole state.
+    All state of a run is in parameters and buffers, so that ``state_dict`` is complete.
 
     Attributes
     ----------
     recipe
-        By which it is made; no option is None any more.
+        Its :class:`Recipe`, in which no option is None.
     setting
-        Where it is.
+        Geometry of the scene.
     device, dtype
-        Of the parameters.
+        Device and type of the parameters.
     count
-        Samples that the networks took in the last :meth:`terms`.
+        Samples that the networks evaluated in the last :meth:`terms`.
     halved
-        Whether something is read in half precision, where a step may overflow and is then left out.
+        Whether tables are read in half precision, where a step may overflow and is then skipped.
     rate_end
-        Factor of learning rates by the end.
+        Factor of the learning rates at the end.
     """
 
     halved: bool = False
@@ -129,145 +129,147 @@ class RadianceModel(nn.Module, ABC):
     @property
     @abstractmethod
     def rays(self) -> int:
-        """Rays that the next step should take."""
+        """Number of rays for the next step."""
 
     @abstractmethod
     def terms(self, rays: Rays, target: Tensor, progress: float, generator: torch.Generator) -> dict[str, Tensor]:
-        """Weighted losses of a batch; the loss is their sum.
+        """Compute the weighted losses of a batch; the loss is their sum.
 
         Parameters
         ----------
         rays
-            n of them; losses are differentiable by them.
+            n rays; losses are differentiable with respect to them.
         target
-            (3, n), colours, or (4, n) with alpha.
+            Colours (3, n), or (4, n) with alpha.
         progress
-            Part of the run that is done, 0 to 1.
+            Completed part of the run, 0 to 1.
         generator
-            Of random numbers, on the CPU.
+            Random numbers, on the CPU.
 
         Returns
         -------
         dict
-            Sums over rays divided by their number; ``"colour"`` is always there.
+            Sums over rays divided by their number; ``"colour"`` is always present.
         """
 
     def draw(self, views: Views, generator: torch.Generator, poses: Tensor | None = None) -> Draw:
-        """Pixels of a step, where the field is.
+        """Draw the pixels of a step, on the device of the model.
 
         Parameters
         ----------
         views
-            To fit.
+            Training views.
         generator
-            Of the random numbers, on the CPU.
+            Random numbers, on the CPU.
         poses
-            (n, 3, 4), in place of the cameras'; see :meth:`Views.sample`.
+            Poses (n, 3, 4) in place of those of the cameras; see :meth:`Views.sample`.
         """
         return views.sample(self.rays, generator, poses, device=self.device)
 
     @abstractmethod
     def advance(self, step: int, progress: float, generator: torch.Generator) -> None:
-        """What happens before step 0, 1, ...: occupancy, schedules."""
+        """Update occupancy and schedules before step 0, 1, ..."""
 
     @abstractmethod
     def look(self, rays: Rays, background: Tensor | None = None, normals: bool = False) -> Sight:
-        """What rays see, without gradients by parameters.
+        """Render rays without gradients of the parameters.
 
         Parameters
         ----------
         rays
-            Any number; they are taken in parts.
+            Any number of rays; they are rendered in parts.
         background
-            (3,), the colour behind; None: the model's own.
+            Colour (3,) behind the scene.  None: that of the model.
         normals
-            Whether to tell normals.
+            Whether normals are computed.
         """
 
     @abstractmethod
     def density(self, points: Tensor) -> Tensor:
-        """Density per unit length (n,) at points (3, n); differentiable."""
+        """Return densities (n,) per unit length at points (3, n); differentiable."""
 
     @abstractmethod
     def groups(self) -> list[ParameterGroup]:
-        """All parameters, each once."""
+        """Return all parameters, each in one group."""
 
     def prepare(self, scene: Scene, fixed: bool) -> None:
-        """Learn from the cameras what is needed before the first step.
+        """Derive from the cameras what is needed before the first step.
 
         Parameters
         ----------
         scene
             The scene that will be fitted.
         fixed
-            Whether its poses stay.
+            Whether its poses are fixed.
         """
 
     def directions(self) -> tuple[nn.Parameter, slice] | None:
-        """By which weights colours depend on directions of view: a parameter, and its columns; None: there are none."""
+        """Return the parameter and its columns by which colours depend on the direction of view, or None."""
         return None
 
     @torch.no_grad()
     def forget_directions(self) -> None:
-        """Make colours the same from everywhere."""
+        """Make colours independent of the direction of view."""
         found = self.directions()
         if found is not None:
             found[0][:, found[1]] = 0.0
 
     def hold_directions(self) -> None:
-        """Let the next update leave as it is how colours depend on the direction of view."""
+        """Remove the gradient of the weights by which colours depend on the direction of view."""
         found = self.directions()
         if found is not None and found[0].grad is not None:
             found[0].grad[:, found[1]] = 0.0
 
     @property
     def parameter_count(self) -> int:
-        """Numbers that are trained."""
+        """Number of trained values."""
         return sum(parameter.numel() for parameter in self.parameters())
 
 
 class Recipe(ABC):
-    """How a radiance field is made; a frozen dataclass whose options may be None until :meth:`settled`.
+    """The interface of a recipe: a frozen dataclass of options that makes a :class:`RadianceModel`.
+
+    Options may be None until :meth:`settled` chooses them.
 
     Attributes
     ----------
     name
-        How users call it, and files.
+        Its name in ``recipe=`` and in files.
     """
 
     name: ClassVar[str]
 
     @property
     def numbers(self) -> int:
-        """Numbers that a model of settled options has at least; files with fewer are damaged."""
+        """Smallest number of values in a file of a model with settled options; files with fewer are damaged."""
         return 0
 
     @abstractmethod
     def settled(self, setting: Setting, device: torch.device) -> Recipe:
-        """The same with every option that was left open chosen for a scene and a device."""
+        """Return the recipe with all options that are None chosen for a scene and a device."""
 
     @abstractmethod
     def make(
         self, setting: Setting, generator: torch.Generator, dtype: torch.dtype, device: torch.device
     ) -> RadianceModel:
-        """A fresh model of settled options.
+        """Make an untrained model of settled options.
 
         Parameters
         ----------
         setting
-            Where.
+            Geometry of the scene.
         generator
-            Of random numbers, on the CPU.
+            Random numbers, on the CPU.
         dtype
             float32, or float64 for checks.
         device
-            Where it is trained.
+            Device of the training.
         """
 
     def build(
         self, scene: Scene, generator: torch.Generator, dtype: torch.dtype, device: torch.device, fixed: bool = True
     ) -> RadianceModel:
-        """A model for a scene; see :meth:`make` and :meth:`RadianceModel.prepare`."""
+        """Settle the options, make the model and prepare it; see :meth:`make` and :meth:`RadianceModel.prepare`."""
         setting = Setting.of(scene)
         model = self.settled(setting, device).make(setting, generator, dtype, device)
         model.prepare(scene, fixed)

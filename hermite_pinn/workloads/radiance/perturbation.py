@@ -16,29 +16,29 @@ __all__ = ["perturbed"]
 
 
 def perturbed(cameras: Cameras, sigma: float = 0.15, seed: int = 0, side: str = "world") -> Cameras:
-    """Draw noisy cameras: each is moved by a twist of independent normal numbers.
+    """Perturb cameras by twists of independent normal numbers.
 
     Parameters
     ----------
     cameras
-        At their true places.
+        True cameras.
     sigma
-        Standard deviation of the six numbers of every twist; BARF takes 0.15 in a world whose scene has the size 1.
+        Standard deviation of the six numbers of every twist.  BARF uses 0.15 for a scene of size 1.
     seed
-        Of the draw.
+        Seed of the draw.
     side
-        What is moved first by the noise: ``"world"`` (BARF: extrinsic matrix after noise, so that centres swing
-        around the origin of the world) or ``"camera"`` (cameras turn where they are).
+        ``"world"``: the extrinsic matrix is applied after the twist, so that cameras swing around the origin of the
+        world (BARF).  ``"camera"``: cameras turn in place.
 
     Returns
     -------
     Cameras
-        The same intrinsics at the poses that were drawn, float64.
+        The same intrinsics with perturbed poses, float64.
 
     Raises
     ------
     InvalidArgumentError
-        If sigma is negative or not finite, or an option is unknown.
+        If ``sigma`` is negative or not finite, or an option is unknown.
 
     Examples
     --------

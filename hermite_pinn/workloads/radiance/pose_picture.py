@@ -30,22 +30,22 @@ LOOK = 0.22
 def draw_poses(path: str | Path, trail: Any, reference: Cameras) -> None:
     """Draw the errors of cameras before, during and after their refinement.
 
-    Grey are the cameras of the reference, red those that were found, behind the similarity that fits best, each with a
-    line along which it looks; a red line joins both.  Behind these stand the errors over the run.
+    Cameras of the reference are grey and refined ones red, after alignment, each with a line along its view; a red line
+    joins both.  The errors over the run stand beside.
 
     Parameters
     ----------
     path
-        File; its ending says the format.
+        File to write; its ending determines the format.
     trail
-        Poses (k, n, 3, 4) on the way, such as ``found.trail``: from the first to the last.
+        Poses (k, n, 3, 4) from the first to the last, such as ``found.trail``.
     reference
-        The true cameras, or those with which others shall be compared.
+        True cameras, or others to compare with.
 
     Raises
     ------
     InvalidArgumentError
-        If the shape is another.
+        If the shape differs.
     InvalidProblemError
         If poses cannot be aligned: fewer than three, or with centres on one line.
     OutputError

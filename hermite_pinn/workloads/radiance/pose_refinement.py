@@ -60,33 +60,33 @@ def level_shares(progress: float, levels: int, window: tuple[float, float] | Non
 
 @dataclass(frozen=True)
 class PoseRefinement:
-    """How poses are refined while a scene is fitted.
+    """Options of the refinement of poses during a fit.
 
     Attributes
     ----------
     rate
-        Learning rate of Adam for the six numbers of every pose, at the start.  If few rays determine a pose, a higher
-        rate makes it shake.
+        Learning rate of Adam for the six numbers of every pose, at the start.  A higher rate shakes poses that few rays
+        determine.
     decay
-        Factor by which it has fallen at the end, exponentially.
+        Factor of the rate at the end; it falls exponentially.
     hold
-        Part of the run in which poses are held, until the field has surfaces.  A field without surfaces misleads them.
-        A few hundred steps are enough.
+        Part of the run, 0 to 1, in which poses are held, because a field without surfaces misleads them.  A few hundred
+        steps are enough.
     directions
         Part of the run in which colours do not depend on the direction of view.  Such a dependence lets a field explain
         pictures from wrong places without moving them.
     searches
-        Parts of the run at which views whose pictures fit far worse than others' are looked for from other places, see
-        :func:`.relocated`; none: ``()``.
+        Parts of the run at which views with far larger errors than the others are searched for at other places; ``()``:
+        never.
     curriculum
-        Progress at which the finer levels begin to move and at which all do, see :func:`level_shares`; the shares scale
-        *updates*, since a factor on gradients cancels in Adam.  None: all move from the start.
+        Progress at which the finer levels begin to move and at which all do.  Their *updates* are scaled, because a
+        factor on gradients cancels in Adam.  None: all move from the start.
     side
-        What corrections move first: ``"world"`` (BARF) or ``"camera"``.
+        Side on which corrections act: ``"world"`` (BARF) or ``"camera"``.
     fix_first
-        Whether the first pose stays.  Otherwise the whole scene may drift by a similarity, which is aligned away.
+        Whether the first pose is fixed.  Otherwise the whole scene may drift by a similarity, which alignment removes.
     rotation_penalty, translation_penalty
-        Factors of the mean squares of both halves of the twists in the loss, as in nerfstudio (1e-3 and 1e-2 there).
+        Weights in the loss of the mean squares of both halves of the twists (1e-3 and 1e-2 in nerfstudio).
 
     Raises
     ------
@@ -131,14 +131,14 @@ class PoseRefinement:
         )
 
     def begin(self, cameras: Cameras, dtype: torch.dtype, device: torch.device) -> RefinedPoses:
-        """Poses that begin at those of cameras.
+        """Return poses that start at those of cameras.
 
         Parameters
         ----------
         cameras
-            Of the training views.
+            Cameras of the training views.
         dtype, device
-            Of the poses and their corrections.
+            Type and device of the poses and their corrections.
         """
         return RefinedPoses(cameras.poses.detach().to(device, dtype), self)
 

@@ -73,21 +73,21 @@ def nearest_rotation(pose: np.ndarray) -> np.ndarray:
 
 
 def look_at(eye: Sequence[float], target: Sequence[float] = (0, 0, 0), up: Sequence[float] = (0, 0, 1)) -> np.ndarray:
-    """The pose (3, 4) of a camera that looks at a point.
+    """Return the pose (3, 4) of a camera that looks at a point.
 
     Parameters
     ----------
     eye
-        Where it is.
+        Position of the camera, (3,).
     target
-        Where it looks.
+        Point in the middle of the picture, (3,).
     up
-        What is up in the picture; along the view another direction is taken.
+        Direction that points up in the picture, (3,).  Another one replaces it where it is parallel to the view.
 
     Raises
     ------
     InvalidArgumentError
-        If these are no points, or both are the same.
+        If an argument is not a point, or both points are the same.
 
     Examples
     --------
@@ -115,18 +115,18 @@ def look_at(eye: Sequence[float], target: Sequence[float] = (0, 0, 0), up: Seque
 def scattered_poses(
     count: int, radius: float, seed: int = 0, elevations: tuple[float, float] = (5.0, 70.0)
 ) -> np.ndarray:
-    """Poses on a part of a sphere around the origin that look at it, evenly spread, (count, 3, 4).
+    """Return poses (count, 3, 4) that are evenly spread on a part of a sphere and look at its centre, the origin.
 
     Parameters
     ----------
     count
         Number of cameras.
     radius
-        Of the sphere.
+        Radius of the sphere.
     seed
-        Of a turn around z, a shift of the heights, and the order.
+        Seed of a rotation around z, a shift of the heights, and the order.
     elevations
-        Least and largest angle above the plane z = 0, in degrees.
+        Smallest and largest angle above the plane z = 0, in degrees.
 
     Examples
     --------
@@ -146,7 +146,7 @@ def scattered_poses(
 
 
 def surrounding_poses(count: int, radius: float, elevation: float = 30.0) -> np.ndarray:
-    """Poses on a circle around the z axis that look at the origin, (count, 3, 4): an orbit.
+    """Return poses (count, 3, 4) on a circle around the z axis that look at the origin.
 
     Parameters
     ----------
@@ -156,6 +156,17 @@ def surrounding_poses(count: int, radius: float, elevation: float = 30.0) -> np.
         Distance from the origin.
     elevation
         Angle above the plane z = 0, in degrees.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a number is out of range.
+
+    Examples
+    --------
+    >>> centres = surrounding_poses(4, 2.0, elevation=30.0)[:, :, 3]
+    >>> centres[:, 2].round(12).tolist(), centres[1].round(3).tolist()
+    ([1.0, 1.0, 1.0, 1.0], [0.0, 1.732, 1.0])
     """
     count, radius = integer("count", count, least=1, most=100_000), number("radius", radius, above=0)
     height = math.radians(number("elevation", elevation, least=-90, most=90))

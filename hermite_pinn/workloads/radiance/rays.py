@@ -16,22 +16,22 @@ __all__ = ["Rays"]
 
 @dataclass(frozen=True)
 class Rays:
-    """Half lines from cameras into a scene.
+    """Rays from cameras into a scene.
 
     Attributes
     ----------
     origin
-        Where they begin, (n, 3), in units of the scene's world.
+        Origins (n, 3), in units of the scene's world.
     direction
-        Unit vectors (n, 3), so that the parameter along a ray is a length in these units.
+        Unit vectors (n, 3), so that the parameter along a ray is a length.
     radius
-        Radius per unit of length of the cone that stands for the pixel, (n,): a disc whose second moments are those of
-        a square with the pixel's solid angle, as in mip-NeRF (2/√12 of a pixel's width).
+        Radius (n,) per unit of length of the cone that stands for the pixel: a disc with the second moments of a square
+        with the pixel's solid angle, as in mip-NeRF (2/√12 of the width of a pixel).
 
     Raises
     ------
     InvalidArgumentError
-        If their shapes do not fit together.
+        If the shapes do not agree.
 
     Examples
     --------
@@ -61,21 +61,21 @@ class Rays:
 
     @classmethod
     def joined(cls, parts: Sequence[Rays]) -> Rays:
-        """Several after each other."""
+        """Concatenate several sets of rays."""
         return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in ("origin", "direction", "radius")))
 
     def at(self, t: Tensor) -> Tensor:
-        """Points (n, 3) at lengths (n,), or (n, k, 3) at lengths (n, k)."""
+        """Return points (n, 3) at lengths (n,), or (n, k, 3) at lengths (n, k)."""
         if t.ndim == 1:
             return self.origin + t[:, None] * self.direction
         return self.origin[:, None] + t[..., None] * self.direction[:, None]
 
     def to(self, *where: Any, **how: Any) -> Rays:
-        """The same on another device or in another type, as ``torch.Tensor.to`` takes them."""
+        """Return the rays on another device or in another type; arguments as for ``torch.Tensor.to``."""
         return Rays(self.origin.to(*where, **how), self.direction.to(*where, **how), self.radius.to(*where, **how))
 
     def span(self, lower: Any, upper: Any) -> tuple[Tensor, Tensor]:
-        """Lengths at which rays enter and leave a box, (n,) each; those that miss it leave before they enter.
+        """Return the lengths (n,) at which rays enter and leave a box; rays that miss it leave before they enter.
 
         Parameters
         ----------

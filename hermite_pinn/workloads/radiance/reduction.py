@@ -18,17 +18,22 @@ __all__ = ["reduced"]
 
 
 def reduced(views: Views, factor: int) -> Views:
-    """Reduce views: each new pixel is the mean of a square of pixels.
+    """Reduce the resolution of views: each new pixel is the mean of a square of pixels.
 
-    Rows and columns that fill no square are cut off, half of them at each side; the principal points move with them.
-    A mean of colours with alpha is weighed by it.  Depths are not kept.
+    Rows and columns that fill no square are cut off, half of them on each side; the principal points move with them.
+    Means of colours with alpha are weighted by it.  Depths are not kept.
 
     Parameters
     ----------
     views
         Pictures with their cameras.
     factor
-        Pixels along the side of a square.
+        Pixels along the edge of a square.
+
+    Returns
+    -------
+    Views
+        Smaller pictures with adapted cameras.
 
     Raises
     ------

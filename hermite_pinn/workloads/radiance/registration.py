@@ -19,19 +19,24 @@ __all__ = ["placed", "registered"]
 
 
 def placed(views: Views, similarity: Similarity) -> Views:
-    """Move views to another world, for instance true test views to the world of refined poses, which has drifted.
+    """Move views by a similarity, for instance true test views to the drifted world of refined poses.
 
     Parameters
     ----------
     views
         Pictures with cameras.
     similarity
-        From their world to the other: the inverse of that of :func:`hermite_pinn.radiance.pose_errors`.
+        Map from their world to the other, such as the inverse of that of :func:`hermite_pinn.radiance.pose_errors`.
+
+    Returns
+    -------
+    Views
+        The same pictures with moved cameras.
 
     Raises
     ------
     InvalidArgumentError
-        If these are no views or no similarity.
+        If an argument has another type.
     """
     poses = instance("views", views, Views, "hermite_pinn.radiance.Views").cameras.poses
     return views.moved(moved_poses(poses.detach().to(torch.float64), checked_similarity(similarity)))
@@ -46,26 +51,31 @@ def registered(
     rays: int = 256,
     seed: int = 0,
 ) -> Views:
-    """Fit the poses of views to a radiance field by steps of Adam on their own colours, with the field held.
+    """Fit the poses of views to a fixed radiance field, by Adam on their own colours.
 
-    This is how BARF (Lin et al., 2021) places test views before their PSNR is taken, with 100 steps: what is left of
-    the errors of training poses would otherwise be counted as errors of the pictures.  It looks at the pictures that
-    are tested, so whoever quotes such a PSNR says so.
+    BARF (Lin et al., 2021) places test views in this way, with 100 steps, before their PSNR is computed; otherwise the
+    remaining errors of the training poses would count as errors of the pictures.  The test pictures are used, so a PSNR
+    that is obtained in this way must be reported as such.
 
     Parameters
     ----------
     model
-        The field, which is the same afterwards.
+        The field, which does not change.
     views
-        Where they are thought to be.
+        Pictures with estimated cameras.
     refinement
-        Its side and its rate are taken; the rate falls by ``decay`` as in a fit.  Default: ``PoseRefinement()``.
+        Options of which ``side``, ``rate`` and ``decay`` are used.  Default: ``PoseRefinement()``.
     steps
-        Of Adam.
+        Number of steps.
     rays
-        Of every view in a step, on average.
+        Rays per view and step, on average.
     seed
-        Of all that is random.
+        Seed of the random numbers.
+
+    Returns
+    -------
+    Views
+        The same pictures with fitted cameras.
 
     Raises
     ------

@@ -51,21 +51,21 @@ class Scene:
     lower, upper
         Corners of the box, (3,), float64, in units of the scene's world.
     placement
-        The map from the world of the file to that of the scene.
+        Map from the world of the file to that of the scene.
     points, point_colors
-        Points of the scene (n, 3), float64, in its world, and their colours between 0 and 1, (n, 3), float32; empty if
+        Points (n, 3) of the scene in its world, float64, and their colours between 0 and 1, (n, 3), float32; empty if
         the file has none.
     background
-        The colour in front of which pictures with alpha stand; None: they keep their alpha.
+        Colour behind pictures with alpha.  None: they keep their alpha.
     skipped
-        Pictures that the file names and that are missing.
+        Pictures that the file names and that do not exist.
     source
         The file or folder.
 
     Raises
     ------
     InvalidProblemError
-        If no camera looks at the box, or no two of several see a place of it in common.
+        If no camera looks at the box, or no two of several cameras see a common place of it.
 
     Examples
     --------
@@ -138,12 +138,12 @@ class Scene:
 
     # -- places ---
     def to_unit(self, points: Any) -> Tensor:
-        """Points (..., 3) of the world in the unit cube, to which the scene's box is mapped."""
+        """Map points (..., 3) of the world to the unit cube, which is the scene's box."""
         x = torch.as_tensor(points)
         return (x - self.lower.to(x)) / (self.upper - self.lower).to(x)
 
     def from_unit(self, points: Any) -> Tensor:
-        """Points (..., 3) of the world at places in the unit cube."""
+        """Map points (..., 3) of the unit cube to the world."""
         x = torch.as_tensor(points)
         return self.lower.to(x) + x * (self.upper - self.lower).to(x)
 
@@ -160,9 +160,9 @@ class Scene:
         test_every: int | None = 8,
         splits: Sequence[str] = ("train", "test"),
     ) -> Scene:
-        """Read a scene: of NeRF (Blender), instant-ngp or nerfstudio, or a model of COLMAP.
+        """Read a scene in the format of NeRF (Blender), instant-ngp or nerfstudio, or a model of COLMAP.
 
-        Pictures that are missing are skipped and told in :attr:`skipped`; what is damaged is an error.
+        Pictures that do not exist are skipped and listed in :attr:`skipped`; damaged files are errors.
 
         Parameters
         ----------
@@ -170,29 +170,37 @@ class Scene:
             A folder with ``transforms_train.json`` and its like, with ``transforms.json``, or with a model of COLMAP
             (``cameras``, ``images`` and ``points3D``, text or binary, there or in ``sparse/0``); or such a JSON file.
         downscale
-            How many times smaller pictures are made, by means over areas; 1 to 64.
+            Factor by which pictures are reduced, by means over areas; 1 to 64.
         images
-            The folder of the pictures, if it is another than the files say.
+            Folder of the pictures, if it differs from that in the files.
         background
-            The colour behind pictures with alpha: ``"white"``, ``"black"`` or three numbers between 0 and 1; None keeps
+            Colour behind pictures with alpha: ``"white"``, ``"black"`` or three numbers between 0 and 1.  None keeps
             alpha.
         placement
-            How the world is scaled: ``"auto"``, ``"none"``, ``"aabb_scale"``, ``"cameras"`` or ``"points"``.
+            How the world is moved and scaled.  ``"none"``: not at all; ``"aabb_scale"``: as in instant-ngp;
+            ``"cameras"``: the farthest camera has the distance 1 from the point at which all look; ``"points"``: points
+            lie between -1 and 1; ``"auto"``: by what the file states, in the order ``aabb_scale``, points, cameras.
         test_every
-            Where the file has no test views, every so-many-th picture from the first on is one; None: none is.
+            If the file has no test views, every ``test_every``-th picture from the first on is one.  None: there are
+            none.
         splits
-            Which views are read, where the file tells them apart.
+            Views to read, if the file distinguishes them.
+
+        Returns
+        -------
+        Scene
+            The scene.
 
         Raises
         ------
         InvalidArgumentError
-            If there is no such scene, none of its pictures is there, or an option is out of range.
+            If there is no such scene, none of its pictures exists, or an option is out of range.
         InvalidProblemError
-            If a matrix is no rotation and shift, a picture does not fit to its camera, the model of a lens is not
-            known, its distortion cannot be undone, no camera looks at the box of the scene, or no two see a place of
-            it in common.
+            If a matrix is not a rotation and a shift, a picture does not fit its camera, the model of a lens is
+            unknown, its distortion cannot be inverted, no camera looks at the box of the scene, or no two see a common
+            place of it.
         CorruptFileError
-            If a file is damaged or larger than any that is read.
+            If a file is damaged or too large to be read.
         OutOfMemoryError
             If the pictures do not fit into the memory.
 
@@ -251,22 +259,22 @@ class Scene:
         train, test
             Numbers of views, evenly spread on a part of a sphere around the origin.
         world
-            What there is; default: :meth:`World.standard`.
+            The :class:`World`.  Default: :meth:`World.standard`.
         seed
-            Of the places of the cameras.
+            Seed of the places of the cameras.
         radius
             Distance of the cameras from the origin.
         supersampling
             Rays along each side of a pixel, whose mean is its colour.
         background
-            As of :meth:`load`; None keeps alpha.
+            As for :meth:`load`; None keeps alpha.
         poses
-            Poses (train + test, 3, 4) in place of these, those to fit first.
+            Poses (train + test, 3, 4) in place of the default ones, training views first.
 
         Returns
         -------
         Scene
-            Its views know their depth; its images are float32.
+            Its views have depths; its images are float32.
 
         Raises
         ------

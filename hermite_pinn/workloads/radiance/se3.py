@@ -37,16 +37,16 @@ def _factors(s: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def exponential(twists: Tensor) -> Tensor:
-    """The rigid motions of twists: with the axis times the angle w and the velocity u, x to ``exp([w]) x + V u``.
+    """Return the rigid motions of twists: with the axis times angle w and the velocity u, x to ``exp([w]) x + V u``.
 
-    With K the matrix of the cross product with w and its angle ``a = |w|``, the rotation is
-    ``R = I + sin a / a K + (1 - cos a) / a^2 K^2`` and ``V = I + (1 - cos a) / a^2 K + (a - sin a) / a^3 K^2``.  They
-    are differentiable any number of times, also at zero, where the factors are power series.
+    With K the matrix of the cross product with w and ``a = |w|``, the rotation is
+    ``R = I + sin a / a K + (1 - cos a) / a^2 K^2`` and ``V = I + (1 - cos a) / a^2 K + (a - sin a) / a^3 K^2``.
+    Derivatives of any order exist, also at zero, where the factors are power series.
 
     Parameters
     ----------
     twists
-        (..., 6), float32 or float64: w, then u, as in BARF (Lin et al., 2021).
+        Vectors (..., 6), float32 or float64: w, then u, as in BARF (Lin et al., 2021).
 
     Returns
     -------
@@ -56,7 +56,7 @@ def exponential(twists: Tensor) -> Tensor:
     Raises
     ------
     InvalidArgumentError
-        If the shape or the type is another.
+        If the shape or the type differs.
 
     Examples
     --------

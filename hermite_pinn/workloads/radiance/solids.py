@@ -32,20 +32,20 @@ def _triple(name: str, value: Any) -> tuple[float, float, float]:
 
 @dataclass(frozen=True)
 class Finish:
-    """How a surface looks.
+    """The colours and the gloss of a surface.
 
     Attributes
     ----------
     color
         Red, green and blue between 0 and 1.
     second
-        Of every second check; None: there are no checks.
+        Colour of every second check.  None: the surface has no checks.
     check
-        Side of a check, which is a cube in space.
+        Edge of a check, which is a cube in space.
     gloss
-        Brightness of the highlight, which depends on where the camera is (Blinn and Phong's).
+        Brightness of the highlight (Blinn and Phong), which depends on the position of the camera.
     shininess
-        Its exponent.
+        Exponent of the highlight.
 
     Examples
     --------
@@ -82,28 +82,28 @@ class Finish:
 
 @dataclass(frozen=True, eq=False)
 class Solid(ABC):
-    """What a solid owes to a ray caster: the first point of a ray, and the normal there."""
+    """The interface of a solid for ray casting: the first hit of a ray, and the normal there."""
 
     @abstractmethod
     def hit(self, origin: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """First positive lengths (n,) at which rays (n, 3) from (3,) or (n, 3) meet it, and which parts (n,) they meet.
+        """Return the first positive lengths (n,) at which rays meet the solid, and the parts (n,) that they meet.
 
-        Lengths are infinite of rays that miss it.
+        Origins are (3,) or (n, 3) and directions (n, 3).  Lengths are infinite for rays that miss the solid.
         """
 
     @abstractmethod
     def normals(self, x: np.ndarray, part: np.ndarray) -> np.ndarray:
-        """Unit normals (n, 3) at points (n, 3) of its parts (n,)."""
+        """Return unit normals (n, 3) at points (n, 3) of its parts (n,)."""
 
     @property
     @abstractmethod
     def look(self) -> Finish:
-        """Its finish."""
+        """Its :class:`Finish`."""
 
     @property
     @abstractmethod
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Corners of the box around it."""
+        """Lower and upper corner (3,) of its bounding box."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,14 +123,14 @@ class _Finished(Solid):
 
 @dataclass(frozen=True, eq=False)
 class Sphere(_Finished):
-    """A sphere.
+    """A solid ball.
 
     Attributes
     ----------
     center, radius
-        Its middle and size.
+        Its middle, (3,), and its radius.
     finish
-        How it looks.
+        Its :class:`Finish`.
 
     Examples
     --------
@@ -173,14 +173,14 @@ class Sphere(_Finished):
 
 @dataclass(frozen=True, eq=False)
 class Block(_Finished):
-    """A box along the axes.
+    """A solid box whose faces are parallel to the axes.
 
     Attributes
     ----------
     lower, upper
-        Its corners.
+        Its corners, (3,).
     finish
-        How it looks.
+        Its :class:`Finish`.
     """
 
     lower: Sequence[float] = (-0.5, -0.5, -0.5)
@@ -224,14 +224,14 @@ class Block(_Finished):
 
 @dataclass(frozen=True, eq=False)
 class Disc(_Finished):
-    """A flat disc across the z axis: a floor.
+    """A flat disc across the z axis, such as a floor.
 
     Attributes
     ----------
     center, radius
-        Its middle and size.
+        Its middle, (3,), and its radius.
     finish
-        How it looks, from both sides.
+        The :class:`Finish` of both sides.
     """
 
     center: Sequence[float] = (0.0, 0.0, -0.6)
@@ -265,16 +265,16 @@ class Disc(_Finished):
 
 @dataclass(frozen=True, eq=False)
 class Body(_Finished):
-    """What a mesh bounds.
+    """A solid bounded by a triangle mesh.
 
     Attributes
     ----------
     mesh
-        A ``hermite_pinn.Mesh``, or what one is made of: a file, ``(vertices, faces)``, or a ``trimesh.Trimesh``.
+        A ``hermite_pinn.Mesh``, or its source: a file, ``(vertices, faces)``, or a ``trimesh.Trimesh``.
     smooth
         Whether the normals of the vertices are interpolated; otherwise triangles are flat.
     finish
-        How it looks.
+        Its :class:`Finish`.
     """
 
     mesh: Any = None

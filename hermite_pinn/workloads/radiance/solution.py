@@ -37,11 +37,12 @@ class Picture:
     image
         Colours between 0 and 1, (height, width, 3).
     opacity
-        (height, width): the share of light that the scene holds back.
+        Share of the light that the scene holds back, (height, width).
     depth
-        (height, width): mean lengths along the rays, infinite where nothing is seen.
+        Mean lengths along the rays, (height, width); infinite where nothing is seen.
     normals
-        (height, width, 3): unit vectors in the scene's world, zero where nothing is; None unless asked for.
+        Unit vectors in the scene's world, (height, width, 3), zero where nothing is seen.  None unless they were
+        requested.
     """
 
     image: Tensor
@@ -62,22 +63,21 @@ def picture_of(
 
 
 class Radiance(Outputs):
-    """A radiance field of a scene, as :func:`hermite_pinn.radiance.fit` returns it.
+    """A fitted radiance field, as :func:`hermite_pinn.radiance.fit` returns it.
 
     Attributes
     ----------
     model
-        The field.
+        The :class:`RadianceModel`.
     cameras
-        Cameras of the training views, refined if that was asked for.
+        Cameras of the training views, with refined poses if these were refined.
     trail
-        Their poses during the run, (k, n, 3, 4), first and last included; None if poses were fixed or the field was
-        loaded.
+        Poses (k, n, 3, 4) during the run, first and last included.  None if poses were fixed or the field was loaded.
     status, message
-        Why the run ended.
+        Status of the run, and the reason why it ended.
     history
-        One row per 100 steps: ``loss``, its parts, ``rays``, ``samples``, and now and then ``psnr``, at some pixels of
-        the first held-out view; nothing is selected by it.
+        One row per 100 steps: ``loss``, its parts, ``rays``, ``samples``, and sometimes ``psnr`` at some pixels of the
+        first held-out view; nothing is selected by it.
     stats
         Seconds, steps, parameters and more.
     settings
@@ -111,24 +111,29 @@ class Radiance(Outputs):
         return f"Radiance({self.model.recipe.name}, {self.model.parameter_count:,} parameters, {self.status.name}: {self.message})"
 
     def render(self, camera: Camera, background: Any = None, normals: bool = False, cones: int = 1) -> Picture:
-        """A rendered view.
+        """Render a view.
 
         Parameters
         ----------
         camera
-            In the scene's world.
+            A camera in the scene's world.
         background
-            Three numbers, the colour behind; None: that of the scene, or what was learned.
+            Colour behind the scene, three numbers between 0 and 1.  None: that of the scene, or the learned one.
         normals
-            Whether to tell normals: the direction against the exact gradient of the density.
+            Whether normals are computed: unit vectors against the exact gradient of the density.
         cones
-            Narrower cones into which a pixel is split, 1 or at least 3; what they see is averaged.  Pictures with
-            larger pixels than those of the training are right with many.
+            Number of narrower cones into which a pixel is split, 1 or at least 3; their colours are averaged.  Use many
+            for pixels that are larger than those of the training.
+
+        Returns
+        -------
+        Picture
+            The view, on the CPU.
 
         Raises
         ------
         InvalidArgumentError
-            If this is no camera, colour, or number of cones.
+            If an argument is not a camera, a colour, or a number of cones.
         """
         instance("camera", camera, Camera, "a hermite_pinn.radiance.Camera")
         normals = flag("normals", normals)
@@ -136,7 +141,7 @@ class Radiance(Outputs):
         return picture_of(self.model, camera, behind, normals, cone_count("cones", cones))
 
     def evaluate(self, views: Views, cones: int = 1) -> dict[str, float]:
-        """Mean PSNR in dB and SSIM over views, rendered without choosing anything by them.
+        """Return the mean PSNR in dB and SSIM over views, as ``{"psnr": ..., "ssim": ...}``.
 
         Parameters
         ----------
@@ -148,7 +153,7 @@ class Radiance(Outputs):
         Raises
         ------
         InvalidArgumentError
-            If there are no views, or pixels cannot be split into so many cones.
+            If there are no views, or the number of cones is invalid.
         """
         instance("views", views, Views, "hermite_pinn.radiance.Views, such as scene.test")
         if not len(views):
@@ -156,7 +161,13 @@ class Radiance(Outputs):
         return evaluated(self, views, cone_count("cones", cones))
 
     def density(self, points: Any) -> Tensor:
-        """Densities (n,) per unit length at points (3, n) of the scene's world."""
+        """Return densities (n,) per unit length at points (3, n) of the scene's world.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the points have another shape.
+        """
         x = (
             points
             if isinstance(points, Tensor)
@@ -169,7 +180,7 @@ class Radiance(Outputs):
             return self.model.density(x.to(parameter)).cpu()
 
     def save(self, path: str | Path) -> None:
-        """Write an HDF5 file, all of it or nothing: numbers and text, from which :meth:`load` makes the same field.
+        """Write an HDF5 file, from which :meth:`load` makes the same field.  A failed write leaves no file.
 
         Raises
         ------
@@ -185,9 +196,9 @@ class Radiance(Outputs):
         Parameters
         ----------
         path
-            Of the file.
+            The file.
         device
-            Where the field will be.
+            Device of the field.
 
         Raises
         ------

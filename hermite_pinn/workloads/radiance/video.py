@@ -123,17 +123,22 @@ def _even(pixels: np.ndarray) -> np.ndarray:
 def orbit(cameras: Cameras, count: int = 60, width: int | None = None, height: int | None = None) -> Cameras:
     """Make cameras on a closed path around or between given cameras, with the same target.
 
-    If they stand around what they see, the way goes around it, else it swings from one end of theirs to the other and
-    back.  Its distance is the mean of theirs; pixels are square and lenses do not distort.
+    If the cameras surround what they see, the path goes around it; otherwise it swings from one end to the other and
+    back.  Its distance is the mean of theirs.  Pixels are square and lenses do not distort.
 
     Parameters
     ----------
     cameras
-        Of a scene.
+        Cameras of a scene.
     count
-        Number of cameras on the way.
+        Number of cameras on the path.
     width, height
-        Pixels; default: those of the first camera.  The angle of view across stays.
+        Number of pixels.  Default: those of the first camera, whose horizontal angle of view is kept.
+
+    Returns
+    -------
+    Cameras
+        ``count`` cameras.
 
     Raises
     ------

@@ -31,14 +31,15 @@ class View:
     Attributes
     ----------
     name
-        Of the picture.
+        Name of the picture.
     camera
         Its camera.
     image
-        Colours between 0 and 1, (height, width, 3), or (height, width, 4) with alpha by which they are not multiplied.
+        Colours between 0 and 1, (height, width, 3), or (height, width, 4) with alpha, which is not multiplied into
+        them.
     depth
-        Lengths along the rays of the pixels' centres up to the first surface, (height, width); infinite where there is
-        none; None if they are not known.
+        Lengths (height, width) along the rays of the pixels up to the first surface, infinite where there is none.
+        None: not known.
     """
 
     name: str
@@ -54,13 +55,13 @@ class Draw:
     Attributes
     ----------
     rays
-        What they see.
+        The n rays through the pixels.
     colors
-        Their colours (n, c).
+        Colours (n, c).
     views
-        Numbers of their pictures, (n,).
+        Indices (n,) of the pictures.
     pixels
-        Their centres (n, 2), (x, y).
+        Centres (n, 2) of the pixels, as (x, y).
     """
 
     rays: Rays
@@ -77,16 +78,17 @@ class Views(Sequence[View]):
     cameras
         One per picture.
     images
-        Colours, tensors (height, width, c) of one type, c = 3 or 4 for all.
+        Colours between 0 and 1: tensors (height, width, c) of one type, c = 3 or 4 for all.
     names
-        Of the pictures; default: their numbers.
+        Names of the pictures.  Default: their indices.
     depths
-        See :class:`View`; default: not known.
+        Depths of the pictures, see :class:`View`.  Default: not known.
 
     Raises
     ------
     InvalidArgumentError
-        If they are not as many, the pixels of a picture and its camera differ, or colours are not between 0 and 1.
+        If the numbers of cameras, images, names or depths differ, the sizes of a picture and its camera differ, or
+        colours are not between 0 and 1.
 
     Examples
     --------
@@ -146,19 +148,19 @@ class Views(Sequence[View]):
         return View(self.names[chosen], self.cameras[chosen], self.images[chosen], depth)
 
     def take(self, chosen: Sequence[int]) -> Views:
-        """Those of some numbers."""
+        """Return the pictures of some indices."""
         depths = None if self.depths is None else [self.depths[k] for k in chosen]
         return Views(
             self.cameras.take(chosen), [self.images[k] for k in chosen], [self.names[k] for k in chosen], depths
         )
 
     def moved(self, poses: Any) -> Views:
-        """The same pictures with other poses (n, 3, 4)."""
+        """Return the same pictures with other poses (n, 3, 4)."""
         return Views(self.cameras.moved(poses), self.images, self.names, self.depths)
 
     @property
     def pixels(self) -> int:
-        """Number of pixels of all."""
+        """Number of pixels of all pictures."""
         return sum(self._sizes)
 
     def sample(
@@ -169,29 +171,29 @@ class Views(Sequence[View]):
         dtype: torch.dtype = torch.float32,
         device: str | torch.device | None = None,
     ) -> Draw:
-        """Random pixels of all pictures, each as likely as any other.
+        """Draw random pixels of all pictures, each with the same probability.
 
         Parameters
         ----------
         count
             Number of pixels.
         generator
-            Of the random numbers; default: PyTorch's own.
+            Generator of the random numbers.  Default: that of PyTorch.
         poses
-            Poses (n, 3, 4) in place of the cameras', for instance while these are refined; rays are differentiable by
-            them.
+            Poses (n, 3, 4) in place of those of the cameras, for instance while these are refined.  Rays are
+            differentiable with respect to them.
         dtype
-            Of the rays.
+            Type of the rays.
         device
-            Where pixels are looked up: a GPU keeps cameras and, where there is room, pictures.  None: rays are made on
-            the CPU, and colours where the images are.
+            Device on which pixels are looked up; a GPU keeps cameras and, where there is room, pictures.  None: rays
+            are computed on the CPU, and colours where the images are.
 
         Raises
         ------
         InvalidArgumentError
-            If there are no pictures, or poses or the device are none.
+            If there are no pictures, or poses or the device are invalid.
         BackendUnavailableError
-            If a GPU is asked for that is not there.
+            If the device is a GPU that does not exist.
         """
         count = integer("count", count, least=1, most=1 << 30)
         if not len(self):

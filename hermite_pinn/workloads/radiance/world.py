@@ -20,7 +20,7 @@ ABOVE = 1e-4
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """Solids in light from afar.
+    """Solids that are lit by a distant light.
 
     Attributes
     ----------
@@ -29,11 +29,12 @@ class World:
     light
         Direction to the light, (3,), of any length.
     ambient
-        Part of the light that comes from everywhere.
+        Share of the light that comes from all directions.
     shadows
-        Whether solids shade each other.
+        Whether solids cast shadows.
     box
-        Corners of the box in which the scene is; default: the cube from -1 to 1, or a larger one around all solids.
+        Lower and upper corner of the box of the scene.  Default: the cube from -1 to 1, or a larger one around all
+        solids.
 
     Raises
     ------
@@ -70,7 +71,7 @@ class World:
 
     @property
     def bounds(self) -> tuple[Sequence[float], Sequence[float]]:
-        """Corners of the box in which the scene is."""
+        """Lower and upper corner of the box of the scene."""
         return self._around() if self.box is None else self.box
 
     def _around(self) -> tuple[list[float], list[float]]:
@@ -80,7 +81,7 @@ class World:
 
     @classmethod
     def standard(cls) -> World:
-        """A checked floor, two checked spheres, one of them glossy, and a checked block."""
+        """Return a world with a checked floor, two checked spheres, one of them glossy, and a checked block."""
         return cls(
             [
                 Disc((0, 0, -0.5), 0.95, finish=Finish((0.85, 0.85, 0.8), (0.25, 0.3, 0.35), check=0.25)),
@@ -98,12 +99,12 @@ class World:
 
     @classmethod
     def random(cls, seed: int, count: int = 5) -> World:
-        """A floor, and spheres and blocks of random places, sizes and colours on and above it.
+        """Return a world with a floor and random spheres and blocks on and above it.
 
         Parameters
         ----------
         seed
-            Of all that is random.
+            Seed of the places, sizes and colours.
         count
             Number of spheres and blocks.
         """
@@ -122,21 +123,21 @@ class World:
         return cls(solids)
 
     def cast(self, origin: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What rays see.
+        """Return the colours and lengths of rays.
 
         Parameters
         ----------
         origin
-            Where they begin, (3,) or (n, 3).
+            Origins of the rays, (3,) or (n, 3).
         direction
-            Unit vectors (n, 3), float32 or float64, in which all is computed.
+            Unit vectors (n, 3), float32 or float64, which is the type of the computation.
 
         Returns
         -------
         colors
-            Between 0 and 1, (n, 3); black of rays that meet nothing.
+            Colours between 0 and 1, (n, 3); black for rays that meet nothing.
         t
-            Lengths up to the first surface, (n,); infinite where there is none.
+            Lengths (n,) up to the first surface; infinite where there is none.
         """
         start = np.asarray(origin, dtype=direction.dtype)
         t, which, part = self.first(start, direction)
@@ -150,7 +151,7 @@ class World:
         return colors, t
 
     def first(self, origin: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Lengths (n,) up to the first surface, the number of its solid (-1: none), and its part."""
+        """Return lengths (n,) up to the first surface, the index of its solid (-1: none), and the part of it."""
         t = np.full(len(direction), np.inf, dtype=direction.dtype)
         which, part = np.full(len(direction), -1), np.zeros(len(direction), dtype=np.int64)
         for k, solid in enumerate(self.solids):

@@ -125,8 +125,8 @@ class Antialiasing:
     samples
         Points per slice: 6 or 4, which reproduce its mean and variances, or 1.  Default: 6 on a GPU, 1 on a CPU.
     weights
-        Weight of a level with N cells per unit of length at a slice with the standard deviation σ: ``"erf"`` is
-        erf(1/√(8 σ² N²)) (Zip-NeRF), ``"approximate"`` a cheaper form of it, ``"gaussian"`` is exp(-3 σ² N²/2), and
+        Weight of a level with N cells per unit of length at a slice with the standard deviation s: ``"erf"`` is
+        erf(1/√(8 s² N²)) (Zip-NeRF), ``"approximate"`` a cheaper form of it, ``"gaussian"`` is exp(-3 s² N²/2), and
         ``"none"`` is 1.
     scale_features
         Whether the weights of the levels are further inputs of the networks.
@@ -206,7 +206,7 @@ class ZipLosses:
         Weight of the loss of the proposals.
     interlevel_kind
         How a proposal is compared with the field: ``"spline"`` penalises where it has less weight (Zip-NeRF),
-        ``"distillation"`` is a Kullback–Leibler divergence with squared differences, ``"similarity"`` one minus a
+        ``"distillation"`` is a Kullback-Leibler divergence with squared differences, ``"similarity"`` one minus a
         cosine.
     distortion
         Weight of the distortion loss, which concentrates the weight of a ray.
