@@ -145,7 +145,7 @@ def derivative_rows(device: torch.device, points: int, reference_points: int) ->
     yield compared.row(f"{both}: {what}", _step(_analytic, field, few), theirs)
 
     note = f"paper's 2D model, {points:,} points, float32"
-    passes = f"{note}; trilinear encoder of the same levels and tables, 5 passes"
+    passes = f"{note}; 5 passes of a trilinear encoder with the same levels and tables"
     compared = _Comparison(device, passes, 3.0 if gpu else None)
     what = "finite differences over analytic"
     linear, differences = paper_model(2, device, basis="linear"), partial(finite_differences, h=1.0 / 512)

@@ -74,7 +74,7 @@ def kernel_rows(device: torch.device, points: int = 400) -> list[Row]:
     return [
         Row(
             f"kernels against the reference, {str(dtype).removeprefix('torch.')}", worst[dtype], "relative", limit,
-            note=f"{len(CASES)} bases and dimensions; largest in {where[dtype]}",
+            note=f"largest error of {len(CASES)} bases and dimensions: {where[dtype]}",
         )
         for dtype, limit in LIMITS.items()
     ]  # fmt: skip
@@ -121,7 +121,7 @@ def network_rows(device: torch.device, points: int = 300) -> Iterator[Row]:
                         worst[dtype], where[dtype] = error, f"{name}, {head}, {activation}, {dim}D"
     for dtype, limit in LIMITS.items():
         name = str(dtype).removeprefix("torch.")
-        note = f"{len(heads) + 1} heads and dimensions; largest in {where[dtype]}"
+        note = f"largest error of {len(heads) + 1} heads and dimensions: {where[dtype]}"
         yield Row(
             f"networks against layer by layer in float64, {name}",
             worst[dtype],

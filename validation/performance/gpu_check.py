@@ -42,6 +42,7 @@ from .profile import profile_rows
 from .radiance_rows import radiance_rows
 from .roofline import Roof, axis_rows, jet_rows, measure_roof, resource_rows
 from .rows import Budget, Row, rows_markdown
+from .sections import INTRODUCTIONS
 from .timing import synchronize
 from .training import solve_rows, step_rows
 
@@ -129,11 +130,13 @@ class Report:
         ]
         for s in self.sections:
             lines.append(f"## {s.title}")
+            if s.title in INTRODUCTIONS:
+                lines.append(INTRODUCTIONS[s.title])
             if s.failure:
                 lines.append(f"**Failed:** `{s.failure}`")
             if s.rows:
                 lines.append(rows_markdown(s.rows))
-            lines.append(f"({s.seconds:.1f} s)")
+            lines.append(f"This section took {s.seconds:.1f} s.")
         return "\n\n".join(lines) + "\n"
 
     def write(self, folder: Path, name: str) -> None:

@@ -103,7 +103,7 @@ def _rows(what: str, kernels: list[Kernel], times: int, seconds: float) -> Itera
     """The kernels of one of several equal pieces of work that takes so many seconds without the profiler."""
     busy = sum(kernel.seconds for kernel in kernels) / times
     launches = sum(kernel.count for kernel in kernels) / times
-    note = f"{launches:.0f} kernels and copies, {1e6 * busy:.0f} us of {1e6 * seconds:.0f} us"
+    note = f"{launches:.0f} kernels and copies take {1e6 * busy:.0f} us of {1e6 * seconds:.0f} us"
     yield Row(f"{what}: the GPU computes", 100 * busy / seconds, "%", note=note)
     for kernel in kernels[:NAMED]:
         count = f"{kernel.count / times:.1f} launches"

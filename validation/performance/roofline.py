@@ -47,7 +47,7 @@ def measure_roof(device: torch.device, size: int) -> tuple[Roof, list[Row]]:
     stretch = 1.0 if "H200" in name else max(1.0, H200_COPY / bandwidth)
     note = f"{size / 2**20:.0f} MiB, read and written"
     if device.type == "cuda" and stretch > 1:
-        note += f"; targets in seconds are those of an H200 ({H200_COPY / 1e12:g} TB/s) times {stretch:.2f}"
+        note += f"; targets in seconds are those for an H200 ({H200_COPY / 1e12:g} TB/s) times {stretch:.2f}"
     return Roof(bandwidth, stretch), [Row("copy bandwidth", bandwidth / 1e9, "GB/s", note=note)]
 
 
@@ -83,7 +83,12 @@ def jet_rows(device: torch.device, points: int, reference_points: int, roof: Roo
         details = {"seconds": seconds[name], "bytes": size}
         yield Row(f"jets, {name} points: share of the copy bandwidth", share, "%", target, True, what, details)
     yield (
-        Row("jets: random over ordered points", seconds["random"] / seconds["ordered"], "times", note="Morton order")
+        Row(
+            "jets: random over ordered points",
+            seconds["random"] / seconds["ordered"],
+            "times",
+            note="ordered along a Morton curve",
+        )
     )
     weights = torch.randn(layout.levels, 2, len(channels), points, generator=generator).to(device)
     for name, at in (("ordered", ordered), ("random", x)):
@@ -100,7 +105,7 @@ def jet_rows(device: torch.device, points: int, reference_points: int, roof: Roo
     trilinear = paper_layout(2, basis="linear")
     values = torch.randn(trilinear.size, generator=generator).to(device)
     differences = median_seconds(lambda: _differences(ordered, values, trilinear), device)
-    note = f"{what}; trilinear encoder of the same levels and slots, 5 passes, value, gradient and Laplacian"
+    note = f"{what}; 5 passes of a trilinear encoder with the same levels and slots"
     ratio = differences / seconds["ordered"]
     yield Row(
         "encoder alone: finite differences over jets", ratio, "times", note=note, details={"seconds": differences}
@@ -108,7 +113,7 @@ def jet_rows(device: torch.device, points: int, reference_points: int, roof: Roo
     few = x[:, :reference_points].contiguous()
     native = median_seconds(lambda: ops.jets(few, table, layout, channels), device)
     plain = median_seconds(lambda: reference.jets(few, table, layout, channels), device, repeats=3)
-    note = f"same {reference_points:,} random points, float32"
+    note = f"{reference_points:,} random points, float32"
     yield Row("jets: plain PyTorch over native", plain / native, "times", 15.0, True, note)
 
 
@@ -150,6 +155,6 @@ def resource_rows(device: torch.device) -> Iterator[Row]:
         except HermitePinnError as error:
             yield Row(name, None, note=str(error).splitlines()[0])
             continue
-        how = "as loaded" if usage.spilled is None else f"NVRTC, {usage.spilled} bytes spilled"
-        note = f"sm_{usage.architecture} {how}, {usage.local} bytes of local memory, room for {usage.warps} warps"
+        how = "as loaded" if usage.spilled is None else f"compiled by NVRTC, {usage.spilled} bytes spilled"
+        note = f"sm_{usage.architecture}, {how}, {usage.local} bytes of local memory, room for {usage.warps} warps"
         yield Row(name, float(usage.registers), "per thread", note=note, details=asdict(usage))

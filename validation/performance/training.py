@@ -49,7 +49,10 @@ def step_rows(device: torch.device, steps: int, stretch: float, budget: Budget) 
         taken = np.diff(at) / np.diff(solution.history["step"])
         seconds = statistics.median(taken) if len(taken) else float(solution.stats["seconds_per_step"])
         slowest = max(slowest, seconds)
-        note = f"paper: {paper}; {solution.stats['parameters']:,} parameters, median of {len(taken)} parts of {count} steps"
+        note = (
+            f"the paper: {paper}; {solution.stats['parameters']:,} parameters; "
+            f"median over {len(taken)} parts of a run of {count} steps"
+        )
         target = milliseconds * stretch if gpu else None
         details = {
             "best_seconds": float(min(taken, default=seconds)),
@@ -58,7 +61,7 @@ def step_rows(device: torch.device, steps: int, stretch: float, budget: Budget) 
         }
         yield Row(f"training step, {label}", 1e3 * seconds, "ms", target, note=note, details=details)
         peak = solution.stats["peak_memory"] / 1e6
-        where = "PyTorch's allocator" if gpu else "of the whole process, with everything that ran before"
+        where = "peak of PyTorch's allocator" if gpu else "peak of the process since its start, other sections included"
         yield Row(f"peak memory, {label.split(',')[0]} training", peak, "MB", memory if gpu else None, note=where)
 
 
