@@ -12,6 +12,7 @@ import torch
 from hermite_pinn.validation.performance import gpu_check, gpu_tests, radiance_rows
 from hermite_pinn.validation.performance import profile as profiling
 from hermite_pinn.validation.performance.rows import Budget, Row, rows_markdown
+from hermite_pinn.validation.performance.sections import INTRODUCTIONS
 from hermite_pinn.validation.performance.training import SOLVES, Solve
 
 SMALL = gpu_check.Sizes(1 << 16, 200, 50, 60, 2, ((8, 8),), "small", (8, 3))
@@ -103,6 +104,13 @@ def test_what_no_longer_fits_is_skipped_and_says_so():
     report = gpu_check.run(CPU, 0.0, SMALL)
     assert [r.verdict for s in report.sections for r in s.rows] == ["not measured"] * 8
     assert all("skipped: it needs about" in s.rows[0].note for s in report.sections)
+
+
+def test_a_report_introduces_every_section():
+    report = gpu_check.run(CPU, 0.0, SMALL)
+    text = report.to_markdown()
+    assert all(f"## {s.title}\n\n{INTRODUCTIONS[s.title]}\n" in text for s in report.sections)
+    assert {s.title for s in report.sections} | {"Kernels", "Tests"} == set(INTRODUCTIONS)
 
 
 @pytest.mark.parametrize(
