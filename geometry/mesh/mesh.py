@@ -34,11 +34,11 @@ __all__ = ["Mesh"]
 
 
 class Mesh(Immutable, Solid):
-    """What a closed surface of triangles encloses.
+    """The solid that a closed surface of triangles encloses.
 
     Duplicate vertices and triangles, triangles without area, and wrong orientations are mended, and bodies inside
-    others taken as cavities; :attr:`notes` tells so.  A surface with holes is refused unless ``repair`` asks to fill
-    them.
+    others are cavities; :attr:`notes` lists the repairs.  A surface with holes is refused unless ``repair`` asks to
+    fill them.
 
     Parameters
     ----------

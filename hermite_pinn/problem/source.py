@@ -28,21 +28,21 @@ _TRACED: ContextVar[list[tuple[Source, tuple[str, ...]]] | None] = ContextVar("s
 
 
 class Source(Immutable):
-    """Point sources as a function of the coordinates: deltas, each spread over a width that you tell.
+    """Point sources as a function of the coordinates: deltas, each spread over a given width.
 
     Every delta becomes ``s (1 + d/2 - r^2 / (2 w^2)) exp(-r^2 / (2 w^2)) / (2 pi w^2)^(d/2)`` with the distance ``r``
     to its point, the width ``w`` and ``d`` coordinates: its integral is ``s``, and moments up to the third are those of
-    the delta.  So the solution away from the points (six widths are enough) is off by ``O(w^4)``; by nothing where only
-    the Laplacian acts on the field, whose solutions have the mean value property.  Grids need cells of about the width
+    the delta.  Six widths away from the points the solution has an error of ``O(w^4)``, and none where only the Laplacian
+    acts on the field, whose solutions have the mean value property.  Grids need cells of about the width
     near the points.
 
     Parameters
     ----------
     points
         (n, d): all coordinates that the function is called with, in their order; (n,) or a number for one coordinate.
-        They should lie six widths away from the boundary, which cuts off what is beyond it; a problem warns of
-        that.  Near a face with given values, a point mirrored at it, with the opposite strength, makes good for what is
-        cut off; near a face with given fluxes, one with the same strength.
+        They should lie six widths away from the boundary, which cuts off the part beyond it, with a warning.  A
+        mirrored point restores that part: with the opposite strength near a face with given values, and with the same
+        strength near a face with given fluxes.
     strengths
         Integrals of the sources, one number or (n,).
     width

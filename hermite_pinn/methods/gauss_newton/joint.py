@@ -85,7 +85,7 @@ class JointGaussNewton(Method):
     dense_limit
         Most unknowns of the network for which its block of the normal matrix is factored as a preconditioner.
     held_out
-        Number of points that are only looked at.
+        Number of points at which the residual is only measured.
 
     Examples
     --------

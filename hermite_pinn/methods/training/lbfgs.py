@@ -85,7 +85,7 @@ class LBFGS(QuasiNewtonOptions, TrainingMethod):
 
     Notes
     -----
-    ``solution.message`` says why the run ended and ``solution.stats["reason"]`` says it in a word: ``gradient``,
+    ``solution.message`` explains why the run ended, and ``solution.stats["reason"]`` is a word for it: ``gradient``,
     ``change``, ``line_search``, ``steps``, ``time``, ``callback`` or ``interrupted``.  The first two count as
     convergence of the optimiser, which is no statement about the error; compare the history's ``held-out`` columns,
     residuals at other points, with the ``rms`` columns.  Parameters stay within their bounds by MINUIT's

@@ -20,9 +20,8 @@ __all__ = ["PointCloud"]
 class PointCloud(Immutable):
     """Points on a surface in space, with outward normals.
 
-    Points that are there more than once are merged, a few that are far from all others left out, and single normals
-    that are missing taken from neighbours; normals that point inwards, or to different sides, are turned.
-    :attr:`notes` tells so.
+    Repeated points are merged, a few points that are far from all others are removed, missing normals are taken from
+    neighbours, and normals that point inwards or to different sides are turned.  :attr:`notes` lists these repairs.
 
     Parameters
     ----------
