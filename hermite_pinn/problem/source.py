@@ -32,9 +32,9 @@ class Source(Immutable):
 
     Every delta becomes ``s (1 + d/2 - r^2 / (2 w^2)) exp(-r^2 / (2 w^2)) / (2 pi w^2)^(d/2)`` with the distance ``r``
     to its point, the width ``w`` and ``d`` coordinates: its integral is ``s``, and moments up to the third are those of
-    the delta.  Six widths away from the points the solution has an error of ``O(w^4)``, and none where only the Laplacian
-    acts on the field, whose solutions have the mean value property.  Grids need cells of about the width
-    near the points.
+    the delta.  Six widths away from the points the solution has an error of ``O(w^4)``, and none where only the
+    Laplacian acts on the field, whose solutions have the mean value property.  Grids need cells of about the width near
+    the points.
 
     Parameters
     ----------
