@@ -47,9 +47,17 @@ def shares(item):
     return known is not None and any(found[-1].scope == "module" for found in known.name2fixturedefs.values())
 
 
+def is_slow(item):
+    """Whether a case is none of those that :code:`slow_but` leaves to the fast tests."""
+    marker = item.get_closest_marker("slow_but")
+    return marker is not None and not any(words in item.name for words in marker.args)
+
+
 def pytest_collection_modifyitems(items):
-    """Say which tests need a GPU, and which are of one worker: nothing that they share is made twice."""
+    """Say which tests are slow or need a GPU, and which are of one worker: nothing that they share is made twice."""
     for item in items:
+        if is_slow(item):
+            item.add_marker(pytest.mark.slow)
         if shares(item) and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}-{item.path.stem}"))
         if "cuda" in getattr(item, "callspec", SimpleNamespace(params={})).params.values():

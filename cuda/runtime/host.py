@@ -28,7 +28,7 @@ __all__ = ["address", "available", "compile_source", "compiler", "function", "ve
 
 logger = logging.getLogger(__name__)
 
-FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fPIC", "-shared", "-pthread")
+FLAGS = ("-std=c++17", "-O2", "-march=native", "-fno-math-errno", "-fPIC", "-shared", "-pthread")
 PATIENCE = 15.0  # seconds of a compiler's silence after which the log says so
 LONGEST = 300.0  # seconds after which a compiler is stopped
 FULL = ("No space left on device", "Disk quota exceeded", "File too large", "Read-only file system")

@@ -54,6 +54,7 @@ COMBINED = [
 ]
 
 
+@pytest.mark.slow_but("cubic", "hashed", "coordinates", "fourier")
 @pytest.mark.parametrize(("kind", "head"), COMBINED)
 def test_products_with_the_jacobian_are_those_of_automatic_differentiation(kind, head):
     field, x = field_of(kind, head), scattered()
@@ -86,6 +87,7 @@ def test_products_with_the_jacobian_are_those_of_automatic_differentiation(kind,
             assert torch.allclose(dense, m[t, 2:6:2], rtol=1e-9, atol=1e-10 * scale), k
 
 
+@pytest.mark.slow_but("cubic", "cosine-siren", "coordinates", "fourier")
 @pytest.mark.parametrize(("kind", "head"), [c for c in COMBINED if "differences" not in c[0]])
 def test_derivatives_are_those_of_the_values(kind, head):
     field, x = field_of(kind, head), scattered().requires_grad_()
@@ -239,6 +241,7 @@ def test_gauss_newton_solves_for_what_is_affine(options, most, tmp_path):
     assert str(again.field.encoder.name) == options["encoder"]
 
 
+@pytest.mark.slow_but("cubic-adam", "hashed", "coordinates", "fourier", "appended")
 @pytest.mark.parametrize("method", [hp.Adam(steps=3), hp.LBFGS(steps=3)], ids=["adam", "lbfgs"])
 @pytest.mark.parametrize("kind", SPECS)
 def test_training_takes_every_encoder_by_name(kind, method, tmp_path):

@@ -79,6 +79,7 @@ def test_a_solution_of_version_1_loads(tmp_path):
     assert again.field.boundary_factor == solution.field.boundary_factor is not None
 
 
+@pytest.mark.slow
 def test_a_head_that_nobody_knows_is_a_damaged_file(tmp_path):
     path = tmp_path / "u.h5"
     hp.solve(hp.problems.poisson2d(), levels=1, throw=False).save(path)

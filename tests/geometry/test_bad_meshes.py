@@ -48,6 +48,7 @@ def test_the_scale_that_is_proposed_for_millimetres_works():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "corner",
     [

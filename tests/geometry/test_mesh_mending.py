@@ -261,6 +261,7 @@ def test_bodies_that_pass_through_each_other_are_noted():
     assert volume == pytest.approx(2 * 4 / 3 * np.pi - lens, rel=0.06)
 
 
+@pytest.mark.slow
 def test_what_lies_inside_bodies_that_overlap_is_no_boundary():
     mesh = hp.Mesh(united(cube_at((0, 0, 0), 2), cube_at((1, 0.5, 0.5), 2)))
     inner, area = 1.0 * 1.5 * 1.5, 2 * 6 * 4 - 2 * (1.0 * 1.5 + 1.0 * 1.5 + 1.5 * 1.5)

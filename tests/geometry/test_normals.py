@@ -189,6 +189,7 @@ def test_residuals_take_the_normals_of_their_points(kind):
     torch.testing.assert_close(value, expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_training_follows_turning_normals():
     """Batches carry the normals, in their order after sorting and sharing; a few steps of Adam and L-BFGS run."""
     made = ringed(CONDITIONS["Neumann"])

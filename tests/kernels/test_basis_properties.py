@@ -69,6 +69,7 @@ def test_polynomials_up_to_the_degree_are_reproduced(basis):
         assert torch.allclose(jets, exact, rtol=1e-11, atol=1e-10) == (degree == BASES[basis].degree)
 
 
+@pytest.mark.slow_but("-2")
 @pytest.mark.parametrize("dim", [1, 2, 3])
 @pytest.mark.parametrize("basis", BASES)
 def test_partition_of_unity(basis, dim):
@@ -80,6 +81,7 @@ def test_partition_of_unity(basis, dim):
     assert float(jets[1:].abs().max()) < 1e-11
 
 
+@pytest.mark.slow_but("-1", "-2")
 @pytest.mark.parametrize("tables", ["dense", "hashed"])
 @pytest.mark.parametrize("dim", [1, 2, 3])
 @pytest.mark.parametrize("basis", BASES)
@@ -104,6 +106,7 @@ def test_derivatives_are_continuous_across_cells(basis, dim, tables):
     assert float((a[smooth + 1] - b[smooth + 1]).abs().max()) > 1e-2
 
 
+@pytest.mark.slow_but("-1", "-2")
 @pytest.mark.parametrize("dim", [1, 2, 3])
 @pytest.mark.parametrize("basis", BASES)
 def test_periodic_fields_agree_with_all_derivatives_at_both_ends(basis, dim, device):

@@ -66,6 +66,7 @@ def test_solutions_tell_the_shares_of_their_levels(tmp_path):
     assert "hash_collisions" not in hp.solve(problem, levels=1, progress=False).stats
 
 
+@pytest.mark.slow
 def test_the_doctor_shows_them():
     (found,) = [f for f in examine() if f.subject == "hashed levels"]
     assert found.state == "ok"

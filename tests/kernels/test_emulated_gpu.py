@@ -208,6 +208,7 @@ def test_the_checks_for_real_gpus_pass(gpu):
     assert [r.label for r in operator_rows(place) if r.verdict != "met"] == []
 
 
+@pytest.mark.slow
 def test_the_measurements_for_real_gpus_run(gpu):
     sizes = gpu_check.Sizes(2**16, 2**8, 2**6, 50, 2, ((8, 8),), "small")
     report = gpu_check.run(torch.device("cuda", 0), 100.0, sizes, tests=False, only=["Memory", "Encoder"])

@@ -112,6 +112,7 @@ GAUSS_NEWTON = {
 }
 
 
+@pytest.mark.slow_but("cubic", "periodic", "nonlinear", "fields")
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=[pytest.mark.slow] if n.startswith("a network") else []) for n in GAUSS_NEWTON]
 )
@@ -137,15 +138,11 @@ def first_order(name, method=hp.Adam, **changes):
     return run
 
 
+@pytest.mark.slow_but("linear-recorded", "paper's-recorded")
 @pytest.mark.parametrize(
     ("name", "graph"),
     [
-        pytest.param(
-            name,
-            graph,
-            marks=[] if graph or name == "the paper's" else pytest.mark.slow,
-            id=f"{name}-{'recorded' if graph else 'as they are'}",
-        )
+        pytest.param(name, graph, id=f"{name}-{'recorded' if graph else 'as they are'}")
         for name in RUNS
         for graph in (True, False)
     ],
@@ -189,6 +186,7 @@ COMPARED = {
 }
 
 
+@pytest.mark.slow_but("cubic", "coordinates")
 @pytest.mark.parametrize("name", COMPARED)
 def test_the_encoders_for_comparison_give_the_field_of_a_cpu(name):
     """In recorded steps, with a curriculum where there are levels."""
@@ -207,6 +205,7 @@ def test_the_encoders_for_comparison_give_the_field_of_a_cpu(name):
         assert torch.allclose(there.field.tensors()[k], v, rtol=1e-8, atol=1e-10), k
 
 
+@pytest.mark.slow
 def test_deterministic_steps_are_recorded_too():
     torch.use_deterministic_algorithms(True)
     try:
@@ -217,6 +216,7 @@ def test_deterministic_steps_are_recorded_too():
     assert distance(there, here) < 1e-9
 
 
+@pytest.mark.slow
 def test_half_tables_are_trained():
     problem = hp.Problem(hp.Box(x=(0, 1)), "u", lambda u, x: u - hp.sin(3 * x))
     field = hp.Field(head="linear", table_size=2**6, half=True)
@@ -226,6 +226,7 @@ def test_half_tables_are_trained():
     assert distance(there, here) < 2e-3
 
 
+@pytest.mark.slow_but("paper")
 @pytest.mark.parametrize("problem", ["the paper's", "all that looks at values"])
 def test_quasi_newton_steps_give_the_field_of_a_cpu(problem):
     method = hp.LBFGS(steps=4, points=60, face_points=20)
@@ -313,6 +314,7 @@ class Stop(hp.Callback):
         return info.step >= 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method",
     [
@@ -335,6 +337,7 @@ def test_runs_are_continued_from_a_checkpoint(gpu, method, tmp_path):
     assert hp.solve(problems.helmholtz2d(a=1), device="cpu", resume=path, **given).status is whole.status
 
 
+@pytest.mark.slow_but("linear")
 @pytest.mark.parametrize("head", ["linear", "siren"])
 def test_solutions_are_evaluated_and_written_from_the_gpu(gpu, head, tmp_path):
     method = hp.GaussNewton() if head == "linear" else hp.Adam(**(OPTIONS | {"steps": 8}))

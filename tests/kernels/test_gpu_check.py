@@ -145,6 +145,7 @@ def quiet(monkeypatch, **replaced):
         monkeypatch.setattr(gpu_check, name, replaced.get(name, lambda *a: [Row("something", 1.0)]))
 
 
+@pytest.mark.slow
 def test_a_radiance_field_is_compared_with_a_cpu_and_timed():
     rows = list(radiance_rows.radiance_rows(CPU, 8, 3, Budget(1000.0)))
     assert [r.verdict for r in rows[:3]] == ["met"] * 3

@@ -16,6 +16,7 @@ GRIDS = [("cubic", 2, "hashed"), ("cubic", 2, "split"), ("linear", 3, "dense"), 
 SEVERAL = [("cubic", 2, "hashed", 1), ("cubic", 2, "hashed", 3), ("linear", 3, "dense", 1), ("cubic", 2, "split", 3)]
 
 
+@pytest.mark.slow_but("cubic-2-hashed", "linear")
 @pytest.mark.parametrize(("basis", "dim", "tables", "features"), [*[(*grid, 2) for grid in GRIDS], *SEVERAL])
 def test_values_are_those_of_the_rounded_table(basis, dim, tables, features, device):
     grid, channels = layout(basis, dim, tables, features), Channels.value(dim)

@@ -44,6 +44,7 @@ LISTS = {
 }
 
 
+@pytest.mark.slow_but("2-one")
 @pytest.mark.parametrize("which", LISTS)
 @pytest.mark.parametrize("dim", [2, 3])
 def test_others_are_as_zeros_of_a_dense_table(dim, which, device):

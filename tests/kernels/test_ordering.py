@@ -69,6 +69,7 @@ def test_sorted_batches_keep_points_data_and_weights_together():
     assert sorted(batch.x[0].tolist()) == sorted(x[0].tolist())
 
 
+@pytest.mark.slow
 def test_first_order_methods_train_the_same_on_sorted_batches(monkeypatch):
     """Sums over a batch change in the last bits only; random numbers are drawn as before."""
     problem = hp.Problem(

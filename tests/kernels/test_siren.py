@@ -34,6 +34,7 @@ def close(found, expected, tol):
 
 
 # -- numbers ---
+@pytest.mark.slow_but("-63")
 @pytest.mark.parametrize("count", [1, 63, 150])
 @pytest.mark.parametrize("channels", [VALUE, LAPLACIAN, ALL], ids=["value", "laplacian", "all"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -189,6 +190,7 @@ def test_tiles_fit_the_shared_memory_that_every_gpu_has():
     assert siren._tiling(Shape(128, 128, 12, 1), 15, torch.float64, "cu") is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", architectures())
 def test_cuda_compiles_without_spilling(architecture):
     """The compiler itself refuses more shared memory than there is."""
@@ -247,6 +249,7 @@ int main() {{
 """
 
 
+@pytest.mark.slow_but("float64")
 @pytest.mark.parametrize("operation", ["forward", "adjoint"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 def test_the_cuda_text_run_by_cpu_threads(dtype, operation, tmp_path):

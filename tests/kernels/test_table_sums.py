@@ -90,6 +90,7 @@ def test_backward_passes_follow_pytorchs_switch(device):
     assert torch.equal(*grads)
 
 
+@pytest.mark.slow_but("cubic-2", "quintic")
 @pytest.mark.parametrize("levels", ["each", "same"])
 @pytest.mark.parametrize("terms", [1, 3])
 @pytest.mark.parametrize(("basis", "dim", "tables"), GRIDS)

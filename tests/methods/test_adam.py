@@ -108,6 +108,7 @@ def test_the_history_has_residuals_without_weights():
     assert row["loss"] == pytest.approx(1.0 + 4 * 10.0 * 7.0 * 2.0**2)
 
 
+@pytest.mark.slow
 def test_the_papers_recipe():
     paper = hp.Adam.paper()
     assert (paper.steps, paper.points, paper.face_points, paper.ema) == (200_000, 10_000, 5_000, 0.999)

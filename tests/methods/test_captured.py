@@ -101,6 +101,7 @@ def same(a, b):
     return all(torch.equal(t, b.field.tensors()[k]) for k, t in a.field.tensors().items())
 
 
+@pytest.mark.slow_but("paper", "linear")
 @pytest.mark.filterwarnings("ignore::hermite_pinn.problem.problem.HermitePinnWarning")
 @pytest.mark.parametrize("name", RUNS)
 def test_a_step_never_waits_for_the_device(name, monkeypatch):
@@ -283,6 +284,7 @@ class Counts(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
+@pytest.mark.slow_but("2d")
 @pytest.mark.parametrize(("name", "most"), [("helmholtz2d", 90), ("helmholtz3d", 100)])
 def test_a_step_of_the_papers_model_is_few_operations(name, most, monkeypatch):
     """Each is a node of the graph; points are not sorted here."""

@@ -80,6 +80,7 @@ def flow(domain, exact, convection=0.0):
     return hp.Problem(domain, ["u", "v", "p"], residual, conditions)
 
 
+@pytest.mark.slow_but("ell")
 @pytest.mark.parametrize(
     ("domain", "exact"), [(ELL, slow_flow()), (TURNED, slow_flow((0.05, 0.02), 0.3))], ids=["ell", "turned"]
 )
@@ -99,6 +100,7 @@ def test_slow_flow_in_a_re_entrant_corner(domain, exact, tmp_path):
     np.testing.assert_array_equal(loaded.p(*x[:, :50]), pressure[:50])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outlet", ["suppressed", "traction"])
 def test_a_flow_over_a_step_keeps_its_mass(outlet):
     """Also on coarse grids, where steps of the iteration have to be damped along singular functions, too."""
@@ -108,6 +110,7 @@ def test_a_flow_over_a_step_keeps_its_mass(outlet):
         assert np.trapezoid(np.asarray(solution.u(np.full_like(y, x), y)), y) == pytest.approx(2 / 3, abs=1e-2)
 
 
+@pytest.mark.slow
 def test_a_clamped_plate_with_a_re_entrant_corner():
     """The stream function of the slow flow, whose third derivatives are not square integrable."""
     u0, v0, _, exact = slow_flow()

@@ -145,6 +145,7 @@ def test_a_nonlinear_equation():
     assert error < 1e-5
 
 
+@pytest.mark.slow
 def test_two_fields_with_functions_of_their_own():
     domain = SQUARE & polygon(1.5 * math.pi, 0.3)
     one, two = power(2 / 3, 0.3, 1.5 * math.pi, "D"), power(4 / 3, 0.3, 1.5 * math.pi, "D")
@@ -160,6 +161,7 @@ def test_two_fields_with_functions_of_their_own():
     assert np.abs(solution.v(*x) - two(*x)).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_several_corners_of_a_hole():
     # harmonic outside the hole but at one corner of it, where it is as near a corner of 3/2 pi
     hole = [(-0.3, -0.2), (0.35, -0.2), (0.35, 0.3), (-0.3, 0.3)]

@@ -39,6 +39,7 @@ def test_estimates_are_close_to_the_errors_of_random_problems():
     assert of_default_runs.under == 0
 
 
+@pytest.mark.slow
 def test_estimates_are_close_to_the_errors_on_cut_domains():
     kinds = ["in a polygon", "around discs", "a corner", "in a curve", "carried"]
     rows = [row for kind in kinds for row in rows_of(kind, cut_manufactured(kind, 0), 1e4, tol=1e-4)]

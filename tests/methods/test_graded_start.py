@@ -43,6 +43,7 @@ def heat(solution, t):
     return float(solution.u(x, y, np.full_like(x, t)).mean()) * (4 - math.pi * 0.4**2)
 
 
+@pytest.mark.slow
 def test_heat_that_comes_in_stays_in():
     solution = hp.solve(warmed(), levels=LEVELS)
     rate = 2 * math.pi * 0.4

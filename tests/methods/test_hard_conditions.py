@@ -152,6 +152,7 @@ def test_nonsense_is_refused():
         hp.Adam(defaults="mine")
 
 
+@pytest.mark.slow
 def test_a_start_whose_derivatives_overflow_is_weighted_or_refused():
     problem = hp.Problem(
         domain=hp.Box(x=(0, 10), t=(0, 1)),

@@ -82,6 +82,7 @@ def test_jets_of_a_field_are_its_derivatives(head, fields, activation):
         assert torch.allclose(jets[o, 3:], expected, rtol=1e-8, atol=1e-7)
 
 
+@pytest.mark.slow_but("linear")
 @pytest.mark.parametrize("head", ["siren", "siren+linear"])
 def test_gradients_of_a_loss_on_derivatives_taken_by_autograd(head):
     """Two derivatives with respect to the points and one with respect to the weights, all by autograd."""

@@ -99,6 +99,7 @@ def test_standard_errors_predict_the_spread_over_noise():
     assert np.mean(np.abs(np.array(found) - 2.0) < 3 * np.array(told)) > 0.8
 
 
+@pytest.mark.slow
 def test_standard_errors_from_known_noise_predict_the_spread():
     """Nine in ten of the errors of the rate lie within 1.64 standard errors, whatever this draw's misfit is."""
     t, ratios = np.linspace(0, 1, 10)[:, None], []
@@ -184,6 +185,7 @@ def layer(init, noise):
     )
 
 
+@pytest.mark.slow
 def test_what_noisy_data_say_does_not_depend_on_the_start():
     """The size of the equation at the start says nothing of it at the solution, beside which the data weigh."""
     found = [hp.solve(layer(init, 0.02), tol=1e-4) for init in (1e-3, 0.1, 10.0)]

@@ -55,6 +55,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow_but("skip and network-exact", "network-soft", "skip and network-soft", "hashed")
 @pytest.mark.parametrize("exact", [True, False], ids=["exact", "soft"])
 @pytest.mark.parametrize("name", CASES)
 def test_products_are_those_of_the_derivative(name, exact):
@@ -72,6 +73,7 @@ def test_products_are_those_of_the_derivative(name, exact):
     assert abs(float(pulled @ direction - torch.cat(dual) @ moved)) < 1e-12 * float(pulled.norm() * direction.norm())
 
 
+@pytest.mark.slow_but("hashed")
 @pytest.mark.parametrize("name", ["linear hashed", "network", "skip and network"])
 def test_column_norms_and_factors_are_those_of_the_matrix(name):
     system = system_of(coupled(), **CASES[name])
@@ -208,6 +210,7 @@ def test_all_stages_lower_the_held_out_residual_of_a_nonlinear_problem():
     assert solution.stats["held_out"] <= min(solution.history["rms held out"]) * (1 + 1e-12)
 
 
+@pytest.mark.slow_but("second")
 @pytest.mark.parametrize("after", [0, 1], ids=["first stage", "second stage"])
 def test_a_resumed_run_is_bit_identical_to_an_uninterrupted_one(tmp_path, one_thread, after):
     exact = lambda x: hp.sin(3 * x)
@@ -240,6 +243,7 @@ def test_a_resumed_run_is_bit_identical_to_an_uninterrupted_one(tmp_path, one_th
     assert resumed.stats["inner_steps"] == whole.stats["inner_steps"]
 
 
+@pytest.mark.slow
 def test_an_unknown_parameter_on_hashed_levels():
     exact = lambda x: hp.sin(3 * x)
     xs = np.linspace(0.05, 1.95, 30)[:, None]

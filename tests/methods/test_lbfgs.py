@@ -171,6 +171,7 @@ def test_memory_is_estimated_before_the_run(monkeypatch):
     assert hp.solve(problems.poisson2d(), method=hp.LBFGS(memory=2, steps=2), **LINEAR).stats["steps"] == 2
 
 
+@pytest.mark.slow_but("spec0")
 @pytest.mark.parametrize(
     ("spec", "options"),
     [

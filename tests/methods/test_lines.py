@@ -127,6 +127,7 @@ def decay(sides: tuple[float, float], wave: int) -> hp.Problem:
     )
 
 
+@pytest.mark.slow
 def test_one_period_is_solved_for_and_the_solution_repeats_everywhere():
     assert periods(decay((2, 3), 1)) == {"x": 2, "y": 3}
     assert periods(decay((1, 1), 2)) == {"x": 2}
@@ -194,6 +195,7 @@ def test_values_on_the_boundary_may_change_in_time(speed):
     assert solution.error()["u"]["relative_l2"] < 2e-3
 
 
+@pytest.mark.slow
 def test_waves_keep_their_phase():
     def exact(x, y, t):
         return hp.sin(math.pi * x) * hp.cos(2 * math.pi * y) * hp.cos(math.pi * math.sqrt(5.0) * t)
@@ -238,6 +240,7 @@ def test_steep_fronts_in_the_plane_stay_bounded():
     assert np.abs(last).max() < 1.1 * np.abs(first).max()
 
 
+@pytest.mark.slow
 def test_a_fast_reaction_is_left_to_implicit_steps():
     problem = hp.Problem(
         hp.Box(x=(0, 1), y=(0, 1), t=(0, 1)),

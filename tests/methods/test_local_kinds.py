@@ -88,6 +88,7 @@ def test_a_layer_with_an_unknown_source_is_not_bent_to_the_data_while_it_is_wide
     assert solution.stats["unknowns"] < 3000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("eps", "options"),
     [(2e-3, LOCAL), pytest.param(5e-4, {"progress": False}, marks=pytest.mark.slow)],
@@ -145,6 +146,7 @@ def test_a_field_that_is_free_up_to_a_constant_has_mean_zero() -> None:
     assert np.abs(slopes - inner).max() < 1e-4 * p.std()  # no flux
 
 
+@pytest.mark.slow
 def test_a_flow_driven_by_a_narrow_force_agrees_with_uniform_levels() -> None:
     local = hp.solve(stokes(), tol=1e-3, **LOCAL)
     uniform = hp.solve(

@@ -138,6 +138,7 @@ def test_the_solution_is_saved_and_loaded(tmp_path) -> None:
     assert np.array_equal(np.asarray(loaded.u(x, x**2)), np.asarray(solution.u(x, x**2)))
 
 
+@pytest.mark.slow
 def test_two_fields_with_soft_conditions_and_a_periodic_axis() -> None:
     def bump(x, y):
         return exp((hp.cos(2 * pi * (x - 0.3)) - 1) * 40) * exp(-((y - 0.4) ** 2) * 400)
@@ -216,6 +217,7 @@ def test_a_front_along_a_skewed_flow_needs_no_larger_coefficient() -> None:
     assert solution.error()["u"]["relative_l2"] < 1e-5
 
 
+@pytest.mark.slow
 def test_a_residual_that_does_not_alternate_is_no_solution() -> None:
     weak, eps = 1e-3, 1e-4  # a layer beside which the rest of the solution is large
 

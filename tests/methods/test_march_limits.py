@@ -59,6 +59,7 @@ def line_march(problem, between, **options):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("basis", ["cubic", "septic"])
 def test_a_march_for_comparison_stays_coarser_whatever_its_cells_miss(basis):
     problem = decay(waves=9)

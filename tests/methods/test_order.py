@@ -145,6 +145,7 @@ def test_a_rough_solution_stays_cubic():
     assert solution.stats["basis"] == "cubic"
 
 
+@pytest.mark.slow
 def test_a_nonlinear_run_starts_where_it_was():
     solution = hp.solve(problems.klein_gordon(), tol=1e-7, progress=False)
     assert solution.status.name == "CONVERGED"

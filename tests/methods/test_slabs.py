@@ -178,6 +178,7 @@ def test_the_number_of_slabs_follows_the_cells_of_time():
     assert list(solution.history["slabs"]) == [1, 1, 2, 4]
 
 
+@pytest.mark.slow
 def test_a_pressure_keeps_its_gauge_slab_by_slab():
     solution = hp.solve(stokes(), levels=[(8, 8, 8)], method=hp.GaussNewton(slabs=2), throw=False)
     x = np.linspace(0, 2 * np.pi, 40, endpoint=False)

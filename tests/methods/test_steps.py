@@ -155,6 +155,7 @@ def test_a_wave_over_many_periods_stays_right():
     assert solution.error()["u"]["relative_l2"] <= 1e-2
 
 
+@pytest.mark.slow
 def test_a_nonlinear_system_of_two_fields_meets_its_exact_solution():
     """On septics, as the box is periodic and much is asked for."""
 

@@ -202,6 +202,7 @@ def test_validate_quick_reaches_its_limits(tmp_path):
     assert (tmp_path / "quick.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_bench_prints_kernels(monkeypatch):
     few = {"time_kernels": {"points": 5000, "reference_points": 500}, "time_products": {"points": 500}}
     for name, points in few.items():

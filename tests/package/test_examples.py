@@ -15,6 +15,7 @@ def load(name):
     return module
 
 
+@pytest.mark.slow_but("helmholtz", "reaction", "rotating_heat", "radiance")
 @pytest.mark.parametrize(
     ("name", "options", "bounds", "files"),
     [

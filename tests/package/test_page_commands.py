@@ -1,6 +1,7 @@
 """Command lines that the pages show: their programs, options, suites, problems, extras and targets exist."""
 
 import argparse
+import importlib.util
 import inspect
 import re
 import runpy
@@ -55,8 +56,8 @@ def module(words, monkeypatch):
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse)
     monkeypatch.setattr(sys, "argv", [name, *rest])
-    for loaded in (name, f"{name}.__main__"):  # by another test, which runpy would warn of
-        monkeypatch.delitem(sys.modules, loaded, raising=False)
+    run = name if importlib.util.find_spec(name).submodule_search_locations is None else f"{name}.__main__"
+    monkeypatch.delitem(sys.modules, run, raising=False)  # loaded by another test, which runpy would warn of
     with pytest.raises(ParsedError):
         runpy.run_module(name, run_name="__main__", alter_sys=True)
 

@@ -112,6 +112,7 @@ def test_values_at_the_start_and_on_faces_are_complex():
     assert abs(hp.solve(line, progress=False).z(0.5) - (1j + 1.0)) < 1e-12
 
 
+@pytest.mark.slow
 def test_training_and_copies_know_complex_fields():
     problem = helmholtz()
     assert problem.replace(name="wave").fields == copy.deepcopy(problem).fields == ("u_real", "u_imag")

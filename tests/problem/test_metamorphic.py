@@ -267,6 +267,7 @@ def pairs():
                 yield pytest.param(name, telling, id=f"{name}-{telling}")
 
 
+@pytest.mark.slow_but("poisson", "convection", "nonlinear")
 @pytest.mark.parametrize(("name", "telling"), list(pairs()))
 def test_words_do_not_matter(name, telling):
     """The difference of two tellings is far below the error of both; conjugate gradients may stop a step apart."""

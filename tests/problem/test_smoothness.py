@@ -59,12 +59,14 @@ def test_the_coefficient_field_of_the_zoo_is_found():
     assert error(solution) < 2e-2
 
 
+@pytest.mark.slow
 def test_exact_data_give_the_coefficient_to_the_accuracy_of_the_grid():
     solutions = [hp.solve(conductivity(0.0), levels=n) for n in (2, 4)]
     assert error(solutions[1]) < 1e-3
     assert error(solutions[1]) < 0.2 * error(solutions[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "told", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["known noise", "unknown noise"]
 )
@@ -83,6 +85,7 @@ def test_weights_and_errors_follow_the_noise(told):
     assert error(found[0]) < error(found[1]) < error(found[2]) < 0.1
 
 
+@pytest.mark.slow
 def test_the_weight_chosen_is_nearly_the_best():
     """Far smaller and far larger weights of the coefficient give larger errors."""
     problem = conductivity(1e-2, count=200)
@@ -427,6 +430,7 @@ def test_a_weight_keeps_its_order():
     assert orders == {"a": 4, "u": 2}
 
 
+@pytest.mark.slow
 def test_a_higher_order_tells_a_smooth_coefficient_better_from_noise():
     """Over draws, and it is what a run without any choice takes."""
     squares = np.zeros(2)

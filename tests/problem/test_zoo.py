@@ -188,6 +188,7 @@ STEPS = {
 }
 
 
+@pytest.mark.slow_but("burgers", "kuramoto")
 @pytest.mark.parametrize(("name", "settings"), [(n, s) for n, s in CASES if n in STEPS and "initial" not in s])
 def test_the_computed_solution_satisfies_residual_and_conditions(name, settings):
     problem = problems.make(name, **settings)

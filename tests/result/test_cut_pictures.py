@@ -173,6 +173,7 @@ def test_time_is_drawn_at_instants():
     assert not (shown[int(0.3 * height), int(0.6 * width)] > 250).all()
 
 
+@pytest.mark.slow
 def test_solids_show_their_surface_and_slices(cube, tmp_path):
     part = on_part(cube, cube.domain & hp.Cuboid((0.2, 0.3, 0.4), (0.6, 0.9, 0.7)))
     figure = part.plot(tmp_path / "u.png", resolution=24)

@@ -58,6 +58,7 @@ class Watch(hp.Callback):
         self.seen.append((state.until, [t for t, _ in frames]))
 
 
+@pytest.mark.slow_but("[x]", "[xy]")
 @pytest.mark.parametrize("axes", ["x", "xy", "xyz"])
 def test_frames_are_there_while_slabs_are_solved(tmp_path, axes):
     path = tmp_path / "run.pvd"
@@ -168,6 +169,7 @@ def test_what_on_advance_raises_ends_the_run(tmp_path):
         hp.solve(heat("x"), levels=1, method=hp.GaussNewton(slabs=2), callbacks=Failing(), progress=False)
 
 
+@pytest.mark.slow
 def test_the_fields_of_a_part_of_the_times_are_those_of_the_solution():
     problem, seen = heat("x", "y", fields=("u", "w")), []
 

@@ -18,6 +18,7 @@ def held(pairs):
 NAMES = list(altered_files.subjects())
 
 
+@pytest.mark.slow
 def test_an_altered_file_is_refused_or_gives_finite_answers():
     held(altered_files.run(NAMES, seed=0, count=5, seconds=60.0))
 

@@ -72,6 +72,7 @@ def close(a, b, tol):
     return float((a - b).norm()) <= tol * float(b.norm())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size"), [*((n, 2) for n in CASES), *(pytest.param(n, 3, marks=pytest.mark.slow) for n in FEW)]
 )
@@ -181,6 +182,7 @@ def test_the_verdict_of_rank_0_holds_for_all(shared):
         assert "seen enough" in message
 
 
+@pytest.mark.slow
 def test_a_rank_that_never_answers_is_given_up():
     """Rank 1 joins the group and does nothing."""
     script = (

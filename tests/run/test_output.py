@@ -133,6 +133,7 @@ print("run", run.status.name, "File too large" in run.stats["checkpoint_failed"]
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("limit", "host"), [(3000, "killing"), pytest.param(0, "ignoring", marks=pytest.mark.slow)])
 def test_a_limit_of_file_sizes_is_an_error_and_no_run_ends(limit, host, tmp_path):
     done = subprocess.run(

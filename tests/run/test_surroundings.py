@@ -130,6 +130,7 @@ def plain(tmp_path_factory):
 FEW, DETERMINISTIC = ("levels", "adam", "chain"), ("levels", "slabs")
 
 
+@pytest.mark.slow_but("no_grad", "autocast", "float", "numpy", "products", "deterministic", "device")
 @pytest.mark.parametrize(
     ("context", "names"),
     [(c, DETERMINISTIC if c == "deterministic" else FEW) for c in CONTEXTS]
@@ -181,6 +182,7 @@ def test_values_follow_gradients_where_they_are_asked_for(context):
     assert not value.is_inference()
 
 
+@pytest.mark.slow
 def test_threads_give_the_same_bits_and_leave_the_settings(plain, tmp_path):
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
@@ -266,6 +268,7 @@ with open(sys.argv[1] if len(sys.argv) > 1 else "/dev/null", "w") as file:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
 def test_a_full_or_closed_standard_error_ends_no_run():
     for redirection in ("2>/dev/full", "2>&- >&-"):

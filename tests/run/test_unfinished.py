@@ -137,6 +137,7 @@ def test_a_run_that_is_stopped_saves_what_it_has(name, tmp_path, one_thread):
         ends_like(whole, hp.solve(make(), resume=path, **options))
 
 
+@pytest.mark.slow_but("[levels]", "[slabs]", "adam")
 @pytest.mark.parametrize("name", rows(CASES, ("joint", "chain")))
 def test_a_finished_run_is_resumed_without_another_row(name, tmp_path):
     make, method, options = CASES[name]

@@ -10,6 +10,7 @@ from hermite_pinn.validation.torture.attacks import ATTACKS
 ELSEWHERE = {"command_lines", "disks", "environments", "altered_files"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "attack", [pytest.param(a, marks=[pytest.mark.slow] if a in ELSEWHERE else []) for a in ATTACKS]
 )

@@ -77,6 +77,7 @@ class _Still:
         return field.jets(x, Channels.value(3)).square().mean()
 
 
+@pytest.mark.slow_but("1-linear")
 @pytest.mark.parametrize(("bits", "basis"), [(1, "linear"), (6, "linear"), (12, "linear"), (6, "cubic")])
 def test_the_baked_field_equals_the_field_of_hard_choices_bit_for_bit(bits: int, basis: str, tmp_path: Path) -> None:
     coded, hard = _random(bits, basis)
@@ -113,6 +114,7 @@ def _level_bytes(contents: object, level: int) -> int:
     return sum(len(blocks[name]) for name in contents.names[level])  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_a_prefix_of_the_file_is_the_field_of_the_coarser_levels(tmp_path: Path) -> None:
     coded = _coded()
     coded.save(tmp_path / "a.vq")
@@ -187,6 +189,7 @@ def test_a_file_whose_blocks_do_not_fit_its_text_is_refused(tmp_path: Path) -> N
             refused(good, [*others, Block(block.name, block.level, wild + block.payload[2:])])
 
 
+@pytest.mark.slow
 def test_distances_learn_from_a_solution_alone_and_keep_the_inside() -> None:
     coded = vector_coded(
         learned(teacher_of(_ball()), OctreeOptions(coarsest=(8, 8, 8), levels=2, steps=120, points=1024, width=32)), 6

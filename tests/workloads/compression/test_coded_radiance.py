@@ -103,6 +103,7 @@ def test_all_ways_to_store_the_features_come_back(tmp_path: Path) -> None:
             assert torch.equal(found[path], leaf)
 
 
+@pytest.mark.slow
 def test_pictures_with_alpha_and_learned_backgrounds_are_coded() -> None:
     alpha = vqad(_fitted(None), bits=2, progress=False, **SHORT)
     assert alpha.skeleton.setting.alpha  # type: ignore[attr-defined]
@@ -173,6 +174,7 @@ def test_occupied_are_the_cells_of_the_octree() -> None:
     assert marched_level((4, 4, 4), 2, 8, 1) == 1
 
 
+@pytest.mark.slow_but("50")
 @pytest.mark.parametrize("step", [50, 80])
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(tmp_path: Path, step: int) -> None:
     class Stop(hp.Callback):

@@ -52,6 +52,7 @@ def test_trained_fields_have_as_many_parameters() -> None:
     assert max(counts) < 1.05 * min(counts)
 
 
+@pytest.mark.slow
 def test_a_training_is_measured_at_its_final_state(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row, "BUDGET", 0.3)
     case = images.CASES["train-gradients-hermite"]

@@ -30,6 +30,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row, "_steps", lambda case, scene: 2)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_rows_are_kept_and_told(tmp_path: Path) -> None:
     only = ["validate", "--suite", "antialiasing", "--only", "60s-0", "--out", str(tmp_path)]
@@ -79,6 +80,7 @@ def test_variants_differ_in_one_thing_and_those_with_blocks_in_how_they_know_sca
             assert len(different) == (name != cases.ZIP)
 
 
+@pytest.mark.slow
 def test_the_fitted_variant_is_fitted_to_the_scene() -> None:
     assert fitted_levels(cases.scene_of()).finest == cases.FITTED
 

@@ -61,6 +61,7 @@ def test_blocks_move_with_poses():
     assert bool(slope[:, :, 3].any())
 
 
+@pytest.mark.slow
 def test_a_run_with_blocks_continues_as_one_that_was_not_interrupted(tmp_path):
     class Stop(hp.Callback):
         def on_step(self, state):

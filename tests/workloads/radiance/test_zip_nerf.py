@@ -288,6 +288,7 @@ class Stop(hp.Callback):
         return "enough"
 
 
+@pytest.mark.slow_but("fixed")
 @pytest.mark.parametrize("poses", ["fixed", "refine"])
 def test_a_run_that_was_interrupted_ends_as_one_that_was_not(tmp_path, poses):
     recipe = dataclasses.replace(SMALL, guard=ProposalGuard(limit=0.0), progressive=0.9)

@@ -74,6 +74,7 @@ def test_a_pool_is_what_its_seed_says() -> None:
     assert not torch.equal(one, other)
 
 
+@pytest.mark.slow_but("hermite", "trilinear", "tetrahedral")
 @pytest.mark.parametrize("name", GRIDS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_encoder_is_trained(name: str, dtype: str) -> None:
@@ -83,6 +84,7 @@ def test_every_encoder_is_trained(name: str, dtype: str) -> None:
     assert shape.history["loss"][-1] < 0.8 * shape.history["loss"][0]
 
 
+@pytest.mark.slow_but("smooth")
 @pytest.mark.parametrize("name", [n for n in GRIDS if n != "hermite"])
 def test_linear_heads_are_fitted_by_least_squares(name: str) -> None:
     shape = hp.sdf.fit(block(), field=kind(name, "linear"), levels=2, progress=False)
@@ -118,6 +120,7 @@ def test_the_unit_of_length_changes_nothing() -> None:
     assert np.allclose(there.d(*(1024 * x)), 1024 * here.d(*x), rtol=1e-6, atol=1e-3)
 
 
+@pytest.mark.slow_but("adam", "soap")
 @pytest.mark.parametrize("method", ["adam", "soap", "lbfgs", "gauss_newton"])
 def test_a_run_is_resumed_bit_for_bit(method: str, tmp_path: Path) -> None:
     if method == "soap" and importlib.util.find_spec("pytorch_optimizer") is None:
