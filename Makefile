@@ -11,7 +11,7 @@ COVERAGE ?= 95
 TESTS ?= fast
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dist release-check test test-all check style types imports coverage docs look links bench torture gpu-check clean
+.PHONY: help demo dist release-check test test-slow test-all check style types imports coverage docs look links bench torture gpu-check clean
 
 help:  ## this text
 	@echo "make TARGET; each makes its own environment in $(VENV)"
@@ -23,6 +23,9 @@ demo: $(if $(wildcard $(VENV)/.ready),$(VENV)/.ready,$(VENV)/.ready-demo)  ## an
 
 test: $(VENV)/.ready  ## the tests but those marked slow
 	$(PYTEST) -m "not slow"
+
+test-slow: $(VENV)/.ready  ## the tests marked slow
+	$(PYTEST) -m slow
 
 test-all: $(VENV)/.ready  ## all tests
 	$(PYTEST)
