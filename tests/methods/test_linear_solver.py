@@ -70,7 +70,7 @@ class Rosenbrock:
     def pressed(self, vector, gradient):
         return ()
 
-    def beyond(self, vector, step):
+    def beyond(self, vector, step, held):
         return (), torch.zeros_like(step)
 
     def change(self, step, vector):

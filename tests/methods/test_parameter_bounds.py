@@ -1,9 +1,13 @@
 """A parameter that its bound holds is a constant for everything else, and takes no more steps than one."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
 
 import hermite_pinn as hp
+from hermite_pinn.methods.systems.block_system import BlockSystem
 
 AT = np.linspace(0.1, 1.9, 30)
 MEASURED = {"u": np.exp(-AT) * np.cos(5 * AT)}
@@ -42,6 +46,24 @@ def test_the_rest_of_the_problem_is_solved_as_beside_a_constant(inner):
     t = np.linspace(0, 2, 21)
     np.testing.assert_allclose(bounded.u(t), constant.u(t), atol=1e-5)
     assert len(bounded.history) <= len(constant.history) + 4
+
+
+def test_a_parameter_on_its_bound_is_not_moved_to_it_again():
+    """The distance to a bound, added to where it is measured from, may miss the bound by a rounding error."""
+    generator = np.random.default_rng(0)
+    missed = 0
+    for distance, lower in generator.uniform(0.0, 1.0, (200, 2)):
+        before = 1.0 + distance
+        parameter = hp.Parameter("c", init=before, bounds=(lower, 3.0))
+        system = SimpleNamespace(problem=SimpleNamespace(parameters=(parameter,)), split=lambda vector: (None, vector))
+        at = torch.tensor([before], dtype=torch.float64)
+        found, move = BlockSystem.beyond(system, at, torch.tensor([-5.0], dtype=torch.float64), ())
+        assert found == (0,)
+        missed += float(at + move) != lower
+        again, further = BlockSystem.beyond(system, at, move, found)
+        assert again == ()
+        assert float(further) == 0.0
+    assert missed > 0
 
 
 def test_a_parameter_leaves_the_bound_that_it_starts_at():

@@ -76,7 +76,9 @@ class LeastSquares(LinearSystem, Protocol):
     def pressed(self, vector: torch.Tensor, gradient: Callable[[], torch.Tensor]) -> tuple[int, ...]:
         """Numbers of the parameters on a bound which the descent from there would take beyond it."""
 
-    def beyond(self, vector: torch.Tensor, step: torch.Tensor) -> tuple[tuple[int, ...], torch.Tensor]:
+    def beyond(
+        self, vector: torch.Tensor, step: torch.Tensor, held: Collection[int]
+    ) -> tuple[tuple[int, ...], torch.Tensor]:
         """Numbers of the parameters that a step takes beyond their bounds, and the step that takes these to them."""
 
     def within_reach(self, vector: torch.Tensor, trial: torch.Tensor) -> torch.Tensor:
@@ -387,7 +389,7 @@ class LevenbergMarquardt(Generic[System]):
         while True:
             with system.holding(held):
                 step, result = self._linear(system, rows, damping)
-            more, move = system.beyond(state.vector, moved + step)
+            more, move = system.beyond(state.vector, moved + step, held)
             if not more or result.reason == "callback":
                 return moved + step, replace(result, decrease=result.decrease + gone), held
             moved = moved + move

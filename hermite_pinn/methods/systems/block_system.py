@@ -157,12 +157,19 @@ class BlockSystem(ABC, Generic[AnyBlock]):
         ends = {i: parameters[i].bounds for i in on_bound}
         return tuple(i for i, (lower, _) in ends.items() if (slopes[i] > 0 if values[i] == lower else slopes[i] < 0))
 
-    def beyond(self, vector: torch.Tensor, step: torch.Tensor) -> tuple[tuple[int, ...], torch.Tensor]:
-        """Numbers of the parameters that a step takes beyond their bounds, and the step that takes these to them."""
+    def beyond(
+        self, vector: torch.Tensor, step: torch.Tensor, held: Collection[int]
+    ) -> tuple[tuple[int, ...], torch.Tensor]:
+        """Numbers of the parameters that a step takes beyond their bounds, and the step that takes these to them.
+
+        Those ``held`` are there already, but for rounding.
+        """
         before, steps = (self.split(v)[1].tolist() for v in (vector, step))
         move = torch.zeros_like(step)
         found = []
         for i, p in enumerate(self.problem.parameters):
+            if i in held:
+                continue
             after = before[i] + steps[i]
             end = min(max(after, p.bounds[0]), p.bounds[1])
             if end != after:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -312,7 +312,9 @@ class RefinedSystem(BlockSystem[RefinedBlock]):
         """None: here parameters that leave their bounds are moved back after a step."""
         return ()
 
-    def beyond(self, vector: torch.Tensor, step: torch.Tensor) -> tuple[tuple[int, ...], torch.Tensor]:
+    def beyond(
+        self, vector: torch.Tensor, step: torch.Tensor, held: Collection[int]
+    ) -> tuple[tuple[int, ...], torch.Tensor]:
         """None; see :meth:`pressed`."""
         return (), torch.zeros_like(step)
 
