@@ -9,6 +9,7 @@ import torch
 
 import hermite_pinn as hp
 from hermite_pinn import exp, pi, problems, sin
+from hermite_pinn.errors import DivergedError
 from hermite_pinn.methods.gauss_newton.banded_cholesky import BandedCholesky
 from hermite_pinn.methods.gauss_newton.fast_diagonalization import FastDiagonalization
 from hermite_pinn.methods.gauss_newton.grid_solver import grid_solver
@@ -25,6 +26,7 @@ from hermite_pinn.methods.least_squares.linear_solver import (
     LinearSolver,
 )
 from hermite_pinn.methods.least_squares.rows import dot
+from hermite_pinn.methods.least_squares.scaling import BlockScaling
 from hermite_pinn.methods.systems.field_system import FieldSystem, Points, collocate
 from hermite_pinn.methods.systems.grid_system import GridSystem
 from hermite_pinn.run.monitor import Monitor
@@ -294,3 +296,10 @@ def test_a_grid_gets_the_factor_that_was_asked_for():
     others = {"without_modes": False, "without_diagonalization": [three.size]}
     slow.restore(Entry({"steps_per_size": [[three.size, 10**7]], **others}, "a checkpoint"))
     assert isinstance(slow.chosen(three), SparseFactor)
+
+
+def test_a_block_that_is_not_finite_has_no_scaling():
+    normal = torch.eye(3, dtype=torch.float64)
+    normal[1, 1] = torch.nan
+    with pytest.raises(DivergedError, match="look for roots"):
+        BlockScaling.from_normal(torch.ones(4, dtype=torch.float64), slice(1, 4), normal, 0.0)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import torch
 
+from hermite_pinn.errors import DivergedError
 from hermite_pinn.run.distributed import ALONE, Ranks
 
 __all__ = ["BlockScaling", "ColumnScaling", "Scaling", "least_squares"]
@@ -107,9 +108,19 @@ class BlockScaling:
 
     @classmethod
     def from_normal(cls, columns: torch.Tensor, place: slice, normal: torch.Tensor, damping: float) -> BlockScaling:
-        """From the block of J^T J by Cholesky's method, with a shift that grows until it is positive definite."""
+        """From the block of J^T J by Cholesky's method, with a shift that grows until it is positive definite.
+
+        Raises
+        ------
+        DivergedError
+            If a number of the block is not finite, which no shift mends.
+        """
         d = columns[place]
         scaled = normal * d[:, None] * d
+        if not bool(torch.isfinite(scaled).all()):
+            raise DivergedError(
+                "a derivative of the residuals by the unknowns is not finite; look for roots, powers and quotients of zero in them"
+            )
         shift = 1e-15 * len(d)
         while True:
             diagonal = torch.full_like(d, damping + shift).masked_fill_(d == 0, 1.0)
