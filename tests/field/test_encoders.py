@@ -54,7 +54,7 @@ COMBINED = [
 ]
 
 
-@pytest.mark.slow_but("cubic", "hashed", "coordinates", "fourier")
+@pytest.mark.slow_but("cubic-siren", "hashed", "coordinates", "fourier")
 @pytest.mark.parametrize(("kind", "head"), COMBINED)
 def test_products_with_the_jacobian_are_those_of_automatic_differentiation(kind, head):
     field, x = field_of(kind, head), scattered()

@@ -280,6 +280,7 @@ def test_choices_by_constants_are_made_when_a_source_is_assembled():
     assert [text.count("struct level_tables {") for text in texts] == [1, 1, 1]
 
 
+@pytest.mark.slow_but("jets")
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("basis", BASES)
 def test_nvrtc_compiles_them(basis, operation):

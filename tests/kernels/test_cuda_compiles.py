@@ -47,6 +47,7 @@ def every_specialisation():
         yield pytest.param(*case.values, operation, marks=[*case.marks, *slow])
 
 
+@pytest.mark.slow_but("linear-1", "cubic-2")
 @pytest.mark.parametrize(("basis", "dim", "tables", "operation"), list(every_specialisation()))
 def test_every_specialisation_compiles(basis, dim, tables, operation):
     grid = layout(basis, dim, tables)
@@ -59,6 +60,7 @@ def test_every_specialisation_compiles(basis, dim, tables, operation):
     assert nvrtc.compile_for(spec.source("cu"), nvrtc.ARCHITECTURES[turn % len(nvrtc.ARCHITECTURES)]).size > 0
 
 
+@pytest.mark.slow_but("jets")
 @pytest.mark.parametrize("tables", ["dense", pytest.param("indexed", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("architecture", architectures())
 @pytest.mark.parametrize("operation", OPERATIONS)

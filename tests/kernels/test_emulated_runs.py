@@ -112,7 +112,7 @@ GAUSS_NEWTON = {
 }
 
 
-@pytest.mark.slow_but("cubic", "periodic", "nonlinear", "fields")
+@pytest.mark.slow_but("periodic", "nonlinear")
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=[pytest.mark.slow] if n.startswith("a network") else []) for n in GAUSS_NEWTON]
 )
@@ -138,7 +138,7 @@ def first_order(name, method=hp.Adam, **changes):
     return run
 
 
-@pytest.mark.slow_but("linear-recorded", "paper's-recorded")
+@pytest.mark.slow_but("linear-recorded")
 @pytest.mark.parametrize(
     ("name", "graph"),
     [
@@ -186,7 +186,7 @@ COMPARED = {
 }
 
 
-@pytest.mark.slow_but("cubic", "coordinates")
+@pytest.mark.slow_but("coordinates")
 @pytest.mark.parametrize("name", COMPARED)
 def test_the_encoders_for_comparison_give_the_field_of_a_cpu(name):
     """In recorded steps, with a curriculum where there are levels."""
@@ -283,6 +283,7 @@ ITERATED = {
 }
 
 
+@pytest.mark.slow_but("parameters", "nonlinear")
 @pytest.mark.parametrize("name", ITERATED)
 def test_steps_of_conjugate_gradients_are_recorded(gpu, name, monkeypatch, caplog):
     """From the third of a solve on, and none has to be given up."""

@@ -29,6 +29,7 @@ def inside_cells(grid, count=3):
     return x[:, good][:, :count].contiguous()
 
 
+@pytest.mark.slow_but("cubic")
 @pytest.mark.parametrize(("basis", "dim", "tables"), GRIDS)
 @pytest.mark.parametrize("order", [0, 1])
 def test_gradcheck_in_points_and_table(basis, dim, tables, order):

@@ -90,7 +90,7 @@ def test_jets_with_vector_loads(basis, dim, tables, features, dtype):
         assert float((found - expected)[:, :, 0].abs().max()) < 1e-4
 
 
-@pytest.mark.slow_but("line")
+@pytest.mark.slow_but("cubic-2-dense", "split")
 @pytest.mark.parametrize("order", ["random", "line"])
 @pytest.mark.parametrize("operation", ["adjoint", "diagonal"])
 @pytest.mark.parametrize(("basis", "dim", "tables", "features"), CASES)

@@ -20,6 +20,7 @@ def spiral(seed, damping=0.6, turn=5.0, until=4.0):
     )
 
 
+@pytest.mark.slow_but("-0")
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("levels", [3, None])
 def test_errors_of_parameters_are_within_three_standard_errors(seed, levels):

@@ -78,6 +78,7 @@ def laplacian(x, y):
     return (0.25 - 4 - 1) * e * sin(2 * x + y) + 2 * e * cos(2 * x + y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("angle", "kinds", "bound"),
     [

@@ -51,6 +51,7 @@ def test_heat_that_comes_in_stays_in():
         assert heat(solution, t) == pytest.approx(rate * t, rel=2e-3)
 
 
+@pytest.mark.slow
 def test_a_symmetric_problem_stays_symmetric():
     solution = hp.solve(warmed(), levels=LEVELS[:2])
     x, y, t = np.array([0.5, 0.9, 0.2]), np.array([0.3, 0.7, 0.95]), np.array([0.05, 0.4, 1.0])

@@ -133,6 +133,7 @@ def test_fewer_points_would_multiply_those_of_waves_five_to_ninety_times(basis):
     assert 5 < min(found) < max(found) < 95
 
 
+@pytest.mark.slow_but("quintic")
 @pytest.mark.parametrize("levels", [1, 2, 3])
 @pytest.mark.parametrize("name", PROBLEMS)
 @pytest.mark.parametrize("basis", ["quintic", "septic"])

@@ -149,6 +149,7 @@ def test_units_of_space_time_and_fields_change_no_step():
     assert counts[0] == counts[1]
 
 
+@pytest.mark.slow
 def test_a_wave_over_many_periods_stays_right():
     solution = hp.solve(wave(10.0), tol=1e-2, progress=False)
     assert solution.status is hp.Status.CONVERGED

@@ -81,6 +81,7 @@ METHODS = {
 }
 
 
+@pytest.mark.slow_but("gradients", "banded", "auto", "mixed", "-linear")
 @pytest.mark.parametrize("problem", [linear, nonlinear, system, inverse, evolution], ids=lambda p: p.__name__)
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_solves_every_kind_of_problem(name, problem, one_thread):

@@ -74,6 +74,7 @@ def test_the_change_of_basis_is_upper_triangular_and_regular(basis, periodic):
         assert np.array_equal(found[0, 0, 1:], np.zeros(m - 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "basis", "levels", "gain"),
     [("helmholtz2d", "quintic", 3, 1.5), ("helmholtz2d", "septic", 3, 4.0), ("helmholtz3d", "quintic", 2, 4.0)],

@@ -16,7 +16,7 @@ import hermite_pinn as hp
 from hermite_pinn.validation.references import centre_line_error
 
 SLOW = {
-    "antialiasing", "images", "method/checkpoints", "poses", "radiance", "results", "starts", "surfaces", "tutorials/compression",
+    "antialiasing", "images", "method/checkpoints", "poses", "problems", "radiance", "results", "starts", "surfaces", "tutorials/compression",
     "tutorials/distance", "tutorials/encoder", "tutorials/inverse", "tutorials/part", "tutorials/scene", "tutorials/system", "vqad",
 }  # fmt: skip
 # What takes minutes is done with smaller numbers, and what a reader has at hand is made.

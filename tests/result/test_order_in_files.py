@@ -60,6 +60,7 @@ def rewrite_as_before(path):
         file.attrs["digest"] = h.hexdigest()
 
 
+@pytest.mark.slow_but("[xt-", "[tx-", "xtb-before", "btx-before")
 @pytest.mark.parametrize("version", ["now", "before"])
 @pytest.mark.parametrize("axes", ORDERS, ids="".join)
 def test_a_loaded_solution_has_the_axes_and_derivatives_of_the_saved_one(axes, version, tmp_path):

@@ -93,6 +93,7 @@ def test_several_ranks_find_what_one_finds(results, name, size):
         assert found["errors"] == pytest.approx(alone["errors"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_rank_0_alone_writes(results):
     """The script saves on every rank; the file is whole and rank 0's."""
     found, folder = results(2)

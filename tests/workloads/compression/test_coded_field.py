@@ -130,6 +130,7 @@ def test_a_prefix_of_the_file_is_the_field_of_the_coarser_levels(tmp_path: Path)
         assert torch.equal(field.evaluate(x, value), coded.field(levels).evaluate(x, value))
 
 
+@pytest.mark.slow
 def test_codes_of_all_kinds_come_back_from_files(tmp_path: Path) -> None:
     for make in (clustered, of_low_rank):
         coded = make(_known(), 2)  # type: ignore[operator]
