@@ -16,6 +16,8 @@ from hermite_pinn.validation.examples import (
     to_markdown,
 )
 
+# They end at their time limit (docs/results.md), and at a shorter one with as much to say.
+UNFINISHED = {"Beltrami flow", "Navier and Stokes from values", "reaction from values"}
 QUICK = [
     "ode system",
     "Lotka-Volterra",
@@ -46,7 +48,8 @@ def test_quick_examples_come_out_right(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in EXAMPLES if n not in QUICK and EXAMPLES[n].reference is None])
 def test_no_example_says_converged_of_a_wrong_answer(name):
-    row = run_example(replace(EXAMPLES[name], seconds=30.0))
+    example = EXAMPLES[name]
+    row = run_example(replace(example, seconds=30.0) if name in UNFINISHED else example)
     assert row.is_right or row.status not in ("converged", "completed"), row.line
 
 
